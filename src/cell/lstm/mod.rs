@@ -1,0 +1,113 @@
+//! Long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000), as PyTorch has it:
+//!
+//! ```text
+//! i = sigmoid(W_ii x + b_ii + W_hi h + b_hi)      input gate
+//! f = sigmoid(W_if x + b_if + W_hf h + b_hf)      forget gate
+//! g = tanh   (W_ig x + b_ig + W_hg h + b_hg)      cell gate
+//! o = sigmoid(W_io x + b_io + W_ho h + b_ho)      output gate
+//! c' = f * c + i * g
+//! h' = o * tanh(c')
+//! ```
+//!
+//! Gates stand in the order `i f g o`. The tape holds `i f g o` and the previous `c` of each step; `c'` is
+//! computed again in the backward pass, with the same operations and so the same bits.
+
+use super::{Cell, Choose, Gate, HiddenGradient, Pass, Steps};
+use crate::kernel::math::{sigmoid, tanh};
+use crate::kernel::{Equations, Layout, Next, Prev};
+use crate::simd::Simd;
+
+/// The LSTM cell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LstmCell;
+
+/// The gates of an LSTM, in canonical order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LstmGate {
+    /// `i`
+    Input,
+    /// `f`
+    Forget,
+    /// `g`
+    Cell,
+    /// `o`
+    Output,
+}
+
+impl Gate for LstmGate {
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl Layout for LstmCell {
+    const ACC: usize = 4;
+    const XG: usize = 4;
+    const HG: usize = 4;
+    const HMAP: [usize; 4] = [0, 1, 2, 3];
+    const HROWS: [usize; 4] = [0, 1, 2, 3];
+    const BIAS_X: [usize; 4] = [0, 1, 2, 3];
+    const BIAS_H: [usize; 4] = [0, 1, 2, 3];
+    const HAS_C: bool = true;
+}
+
+impl Equations for LstmCell {
+    #[inline(always)]
+    fn forward<S: Simd>(self, s: S, acc: [S::V; 4], _h: S::V, c: S::V) -> Next<S::V> {
+        let i = sigmoid(s, acc[0]);
+        let f = sigmoid(s, acc[1]);
+        let g = tanh(s, acc[2]);
+        let o = sigmoid(s, acc[3]);
+        let c = s.fma(f, c, s.mul(i, g));
+        Next { h: s.mul(o, tanh(s, c)), c, saved: [i, f, g, o] }
+    }
+
+    #[inline(always)]
+    fn backward<S: Simd>(
+        self,
+        s: S,
+        [i, f, g, o]: [S::V; 4],
+        _h: S::V,
+        c_prev: S::V,
+        dh: S::V,
+        dc: S::V,
+    ) -> Prev<S::V> {
+        let one = s.splat(1.0);
+        let tanh_c = tanh(s, s.fma(f, c_prev, s.mul(i, g)));
+        let dc = s.fma(s.mul(dh, o), s.fnma(tanh_c, tanh_c, one), dc);
+        let slope = |a| s.fnma(a, a, a);
+        Prev {
+            dh: s.splat(0.0),
+            dc: s.mul(dc, f),
+            dacc: [
+                s.mul(s.mul(dc, g), slope(i)),
+                s.mul(s.mul(dc, c_prev), slope(f)),
+                s.mul(s.mul(dc, i), s.fnma(g, g, one)),
+                s.mul(s.mul(dh, tanh_c), slope(o)),
+            ],
+        }
+    }
+}
+
+impl Steps for LstmCell {
+    type First = Self;
+    fn first(self) -> Self {
+        self
+    }
+    const HIDDEN_GRADIENTS: &'static [HiddenGradient] =
+        &[HiddenGradient { gate: 0, count: 4, plane: 0, operand: None }];
+}
+
+impl Cell for LstmCell {
+    const GATES: usize = 4;
+    const STATES: usize = 2;
+    const BIASES: usize = 4;
+    const TAPE: usize = 5;
+    type Gate = LstmGate;
+}
+
+impl Choose for LstmCell {
+    fn run<P: Pass>(self, pass: P) -> P::Output {
+        pass.run(self)
+    }
+}

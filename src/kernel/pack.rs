@@ -1,0 +1,253 @@
+//! Canonical weights to gate-interleaved panels, and the two ways in which a tile reads weights.
+//!
+//! A panel holds all weights of `L` hidden units, `L` being the lanes of a vector, in the order in which
+//! a tile reads them:
+//!
+//! ```text
+//! bias   [ACC][L]        b_ih + b_hh where both feed the same accumulator
+//! input  [I][XG][L]      for each input k: the gates' L weights
+//! hidden [H][HG][L]      for each hidden k: the gates' L weights
+//! ```
+//!
+//! Units past the last one are zero.
+
+use super::NONE;
+use super::recur::Layout;
+use super::tile::Weight;
+use crate::simd::Simd;
+
+/// The four canonical parts of a recurrent layer's weights, as PyTorch lays them out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Canonical<'a> {
+    pub(crate) input: usize,
+    pub(crate) hidden: usize,
+    /// `[G*H, I]`
+    pub(crate) w_ih: &'a [f32],
+    /// `[G*H, H]`
+    pub(crate) w_hh: &'a [f32],
+    /// `[G*H]`
+    pub(crate) b_ih: &'a [f32],
+    /// `[G*H]`
+    pub(crate) b_hh: &'a [f32],
+}
+
+impl<'a> Canonical<'a> {
+    /// Splits a flat buffer of `gates` gates; `None` if its length is not the layer's.
+    pub(crate) fn split(gates: usize, input: usize, hidden: usize, flat: &'a [f32]) -> Option<Self> {
+        let rows = gates.checked_mul(hidden)?;
+        let (w_ih, rest) = flat.split_at_checked(rows.checked_mul(input)?)?;
+        let (w_hh, rest) = rest.split_at_checked(rows.checked_mul(hidden)?)?;
+        let (b_ih, b_hh) = rest.split_at_checked(rows)?;
+        (b_hh.len() == rows).then_some(Canonical { input, hidden, w_ih, w_hh, b_ih, b_hh })
+    }
+
+    fn bias<E: Layout>(&self, acc: usize, unit: usize) -> f32 {
+        let part = |from: &[f32], gate: usize| match gate {
+            NONE => 0.0,
+            gate => from.get(gate * self.hidden + unit).copied().unwrap_or(0.0),
+        };
+        part(self.b_ih, E::BIAS_X[acc]) + part(self.b_hh, E::BIAS_H[acc])
+    }
+}
+
+/// Elements of one panel.
+const fn panel_len<E: Layout>(lanes: usize, input: usize, hidden: usize) -> usize {
+    lanes * (E::ACC + E::XG * input + E::HG * hidden)
+}
+
+/// Elements of all panels.
+pub(crate) const fn panels_len<E: Layout>(lanes: usize, input: usize, hidden: usize) -> usize {
+    hidden.div_ceil(lanes) * panel_len::<E>(lanes, input, hidden)
+}
+
+/// Packs into the first `panels_len` elements of `out` and returns what is left of it.
+pub(crate) fn pack<'o, E: Layout>(lanes: usize, w: Canonical<'_>, out: &'o mut [f32]) -> &'o mut [f32] {
+    let (input, hidden) = (w.input, w.hidden);
+    let (out, rest) = out.split_at_mut(panels_len::<E>(lanes, input, hidden));
+    let Some(panel) = core::num::NonZero::new(panel_len::<E>(lanes, input, hidden)) else { return rest };
+    for (index, panel) in out.chunks_exact_mut(panel.get()).enumerate() {
+        let first = index * lanes;
+        let (bias, panel) = panel.split_at_mut(E::ACC * lanes);
+        let (x, h) = panel.split_at_mut(E::XG * input * lanes);
+        for (acc, bias) in bias.chunks_exact_mut(lanes).enumerate() {
+            for (lane, bias) in bias.iter_mut().enumerate() {
+                let unit = first + lane;
+                *bias = if unit < hidden { w.bias::<E>(acc, unit) } else { 0.0 };
+            }
+        }
+        interleave(x, w.w_ih, E::XG, |g| g, lanes, first, hidden, input);
+        interleave(h, w.w_hh, E::HG, |g| E::HROWS[g], lanes, first, hidden, hidden);
+    }
+    rest
+}
+
+/// `out[k][g][lane] = w[gate(g) * hidden + first + lane][k]`, with `width` columns in `w`.
+#[allow(clippy::too_many_arguments)]
+fn interleave(
+    out: &mut [f32],
+    w: &[f32],
+    gates: usize,
+    gate: impl Fn(usize) -> usize,
+    lanes: usize,
+    first: usize,
+    hidden: usize,
+    width: usize,
+) {
+    for g in 0..gates {
+        for lane in 0..lanes {
+            let unit = first + lane;
+            let column = out.iter_mut().skip(g * lanes + lane).step_by(gates * lanes);
+            if unit < hidden {
+                let row = (gate(g) * hidden + unit) * width;
+                column.zip(&w[row..row + width]).for_each(|(o, w)| *o = *w);
+            } else {
+                column.for_each(|o| *o = 0.0);
+            }
+        }
+    }
+}
+
+/// Packs `w [k, n]`, row-major, into panels of `lanes` columns: `[panel][k][lane]`, zero past the last column.
+/// This is the operand of the products with dW's transpose: dh and dx of the backward pass.
+pub(crate) fn pack_columns(lanes: usize, n: usize, w: &[f32], out: &mut [f32]) {
+    if n == 0 || w.is_empty() {
+        return;
+    }
+    let k = w.len() / n;
+    for (index, panel) in out.chunks_exact_mut(k * lanes).take(n.div_ceil(lanes)).enumerate() {
+        let first = index * lanes;
+        let valid = lanes.min(n - first);
+        for (row, w) in panel.chunks_exact_mut(lanes).zip(w.chunks_exact(n)) {
+            row[..valid].copy_from_slice(&w[first..first + valid]);
+            row[valid..].fill(0.0);
+        }
+    }
+}
+
+/// Packs `w [n, k]`, row-major, into panels of `lanes` of its rows: `[panel][k][lane]`, zero past the last row.
+/// This is the operand of products with the transpose, `x W^T`.
+pub(crate) fn pack_rows(lanes: usize, k: usize, w: &[f32], out: &mut [f32]) {
+    if k == 0 {
+        return;
+    }
+    let n = w.len() / k;
+    for (index, panel) in out.chunks_exact_mut(k * lanes).take(n.div_ceil(lanes)).enumerate() {
+        interleave(panel, w, 1, |_| 0, lanes, index * lanes, n, k);
+    }
+}
+
+/// Where a step reads its weights.
+pub(crate) trait Source<S: Simd>: Copy {
+    type X: Weight<S>;
+    type H: Weight<S>;
+    /// The initial values of a panel's accumulators.
+    /// # Safety
+    /// The panel exists.
+    unsafe fn bias<E: Layout>(self, s: S, panel: usize) -> [S::V; 4];
+    /// The input weights.
+    fn x<E: Layout>(self) -> Self::X;
+    /// The hidden weights.
+    fn h<E: Layout>(self) -> Self::H;
+}
+
+/// Packed panels, in the layout of this module.
+#[derive(Clone, Copy)]
+pub(crate) struct Panels {
+    start: *const f32,
+    x: usize,
+    h: usize,
+    panel: usize,
+}
+
+impl Panels {
+    /// The panels at the start of `data`, and the rest of it; `None` if they do not fit.
+    pub(crate) fn new<E: Layout>(
+        lanes: usize,
+        input: usize,
+        hidden: usize,
+        data: &[f32],
+    ) -> Option<(Self, &[f32])> {
+        let (own, rest) = data.split_at_checked(panels_len::<E>(lanes, input, hidden))?;
+        let x = E::ACC * lanes;
+        let h = x + E::XG * input * lanes;
+        Some((Panels { start: own.as_ptr(), x, h, panel: panel_len::<E>(lanes, input, hidden) }, rest))
+    }
+}
+
+impl<S: Simd> Source<S> for Panels {
+    type X = Stream;
+    type H = Stream;
+    #[inline(always)]
+    unsafe fn bias<E: Layout>(self, s: S, panel: usize) -> [S::V; 4] {
+        core::array::from_fn(|a| {
+            if a < E::ACC {
+                // SAFETY: a panel starts with `ACC` vectors.
+                unsafe { s.load(self.start.add(panel * self.panel + a * S::LANES)) }
+            } else {
+                s.splat(0.0)
+            }
+        })
+    }
+    #[inline(always)]
+    fn x<E: Layout>(self) -> Stream {
+        Stream { start: self.start.wrapping_add(self.x), panel: self.panel, gates: E::XG }
+    }
+    #[inline(always)]
+    fn h<E: Layout>(self) -> Stream {
+        Stream { start: self.start.wrapping_add(self.h), panel: self.panel, gates: E::HG }
+    }
+}
+
+/// `[panel][k][gate][lane]`
+#[derive(Clone, Copy)]
+pub(crate) struct Stream {
+    pub(crate) start: *const f32,
+    pub(crate) panel: usize,
+    pub(crate) gates: usize,
+}
+
+impl<S: Simd> Weight<S> for Stream {
+    #[inline(always)]
+    unsafe fn get(self, s: S, panel: usize, k: usize, g: usize) -> S::V {
+        // SAFETY: the caller names a vector of the panels.
+        unsafe { s.load(self.start.add(panel * self.panel + (k * self.gates + g) * S::LANES)) }
+    }
+}
+
+/// Canonical weights, read in place, one unit to a panel (for instruction sets of one lane).
+#[derive(Clone, Copy)]
+pub(crate) struct InPlace<'a>(pub(crate) Canonical<'a>);
+
+impl<S: Simd> Source<S> for InPlace<'_> {
+    type X = Rows;
+    type H = Rows;
+    #[inline(always)]
+    unsafe fn bias<E: Layout>(self, s: S, panel: usize) -> [S::V; 4] {
+        core::array::from_fn(|a| s.splat(if a < E::ACC { self.0.bias::<E>(a, panel) } else { 0.0 }))
+    }
+    #[inline(always)]
+    fn x<E: Layout>(self) -> Rows {
+        Rows { start: self.0.w_ih.as_ptr(), hidden: self.0.hidden, width: self.0.input, gate: [0, 1, 2, 3] }
+    }
+    #[inline(always)]
+    fn h<E: Layout>(self) -> Rows {
+        Rows { start: self.0.w_hh.as_ptr(), hidden: self.0.hidden, width: self.0.hidden, gate: E::HROWS }
+    }
+}
+
+/// `[gate][unit][k]`, one unit to a panel.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows {
+    start: *const f32,
+    hidden: usize,
+    width: usize,
+    gate: [usize; 4],
+}
+
+impl<S: Simd> Weight<S> for Rows {
+    #[inline(always)]
+    unsafe fn get(self, s: S, unit: usize, k: usize, g: usize) -> S::V {
+        // SAFETY: the caller names a weight of the matrix; a vector has one lane here.
+        s.splat(unsafe { *self.start.add((self.gate[g] * self.hidden + unit) * self.width + k) })
+    }
+}

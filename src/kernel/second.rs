@@ -1,0 +1,196 @@
+//! The second stage of a cell whose hidden weights multiply something that the first stage makes.
+//!
+//! Everything that passes between the stages stands in the planes of the tape, so the stages share no
+//! other buffer; without training a step's worth of tape in scratch serves.
+
+use super::Layout;
+use super::pack::Source;
+use super::recur::{Tape, load, store};
+use super::tile::{Acc, Tile, accumulate, drive};
+use super::walk::Walk;
+use crate::simd::Simd;
+
+/// Planes of the tape that the stages share.
+const PLANES: usize = 4;
+
+/// The equations of a second stage. Its layout has one hidden gate and no accumulator of its own.
+pub(crate) trait SecondStage: Layout {
+    /// The plane that the sum starts from, and that takes what is saved.
+    const SUM: usize;
+    /// The plane that the weights multiply.
+    const OPERAND: usize;
+
+    /// The next hidden state, and what is saved in the plane `SUM`.
+    fn forward<S: Simd>(self, s: S, sum: S::V, saved: [S::V; 4], h: S::V) -> (S::V, S::V);
+
+    /// From the gradient of the operand: that of the previous hidden state, and those of the first stage's accumulators.
+    fn backward<S: Simd>(
+        self,
+        s: S,
+        saved: [S::V; 4],
+        h: S::V,
+        d_operand: S::V,
+        dh: S::V,
+    ) -> (S::V, [S::V; 4]);
+}
+
+/// The buffers of a forward step.
+pub(crate) struct Forward<'a> {
+    pub(crate) walk: Walk,
+    pub(crate) hidden: usize,
+    /// `[B, H]`
+    pub(crate) h: &'a [f32],
+    /// `[B, H]`
+    pub(crate) h_next: &'a mut [f32],
+    /// `[rows, H]`, or empty.
+    pub(crate) y: &'a mut [f32],
+    pub(crate) tape: Tape<'a>,
+}
+
+struct SecondTile<E, W> {
+    e: E,
+    w: W,
+    walk: Walk,
+    t: usize,
+    hidden: usize,
+    h: *const f32,
+    h_next: *mut f32,
+    y: *mut f32,
+    tape: *mut f32,
+    tape_by_walk: bool,
+}
+
+impl<S: Simd, E: SecondStage, W: Source<S>> Tile<S> for SecondTile<E, W> {
+    const ACC: usize = 1;
+
+    #[inline(always)]
+    unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, row: usize, panel: usize) {
+        let hidden = self.hidden;
+        let seq: [usize; MB] = core::array::from_fn(|m| self.walk.row(self.t, row + m));
+        // SAFETY: the rows and panels exist, by the caller's promise, in buffers that `forward_step` has checked.
+        unsafe {
+            let tape: [*mut f32; MB] = core::array::from_fn(|m| {
+                let row = if self.tape_by_walk { seq[m] } else { row + m };
+                self.tape.add(row * PLANES * hidden)
+            });
+            let mut acc: Acc<S::V, MB, NP> = [[[s.splat(0.0); 4]; NP]; MB];
+            for m in 0..MB {
+                for p in 0..NP {
+                    let unit = (panel + p) * S::LANES;
+                    acc[m][p][0] = load(s, tape[m].add(E::SUM * hidden + unit), hidden - unit);
+                }
+            }
+            let operand = core::array::from_fn(|m| tape[m].add(E::OPERAND * hidden).cast_const());
+            accumulate(s, &mut acc, 1, [0; 4], self.w.h::<E>(), panel, operand, 1, hidden);
+            for m in 0..MB {
+                for p in 0..NP {
+                    let unit = (panel + p) * S::LANES;
+                    let left = hidden - unit;
+                    let saved = core::array::from_fn(|a| load(s, tape[m].add(a * hidden + unit), left));
+                    let at = (row + m) * hidden + unit;
+                    let (next, sum) = self.e.forward(s, acc[m][p][0], saved, load(s, self.h.add(at), left));
+                    store(s, self.h_next.add(at), next, left);
+                    store(s, tape[m].add(E::SUM * hidden + unit), sum, left);
+                    if !self.y.is_null() {
+                        store(s, self.y.add(seq[m] * hidden + unit), next, left);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The second stage of one step of the whole batch.
+///
+/// Buffers of a wrong length are a mistake of the floor above: nothing is done with them.
+#[inline(always)]
+pub(crate) fn forward_step<S: Simd, E: SecondStage, W: Source<S>>(
+    s: S,
+    e: E,
+    w: W,
+    t: usize,
+    io: Forward<'_>,
+) {
+    let Forward { walk, hidden, h, h_next, y, tape } = io;
+    let state = walk.batch * hidden;
+    let (tape, tape_rows, tape_by_walk) = tape.parts(walk);
+    let fits = t < walk.steps
+        && h.len() == state
+        && h_next.len() == state
+        && (y.is_empty() || y.len() == walk.rows() * hidden)
+        && tape.len() >= tape_rows * PLANES * hidden;
+    debug_assert!(fits);
+    if !fits {
+        return;
+    }
+    let tile = SecondTile {
+        e,
+        w,
+        walk,
+        t,
+        hidden,
+        h: h.as_ptr(),
+        h_next: h_next.as_mut_ptr(),
+        y: if y.is_empty() { core::ptr::null_mut() } else { y.as_mut_ptr() },
+        tape: tape.as_mut_ptr(),
+        tape_by_walk,
+    };
+    // SAFETY: every row below `batch` and every panel below the ceiling of `hidden / LANES` exist in the
+    // buffers whose lengths were just checked; `w` was made for the same sizes.
+    unsafe { drive(s, &tile, walk.batch, hidden.div_ceil(S::LANES)) }
+}
+
+/// The buffers of what lies between the two products of a backward step.
+pub(crate) struct Backward<'a> {
+    pub(crate) walk: Walk,
+    pub(crate) hidden: usize,
+    /// `[B, H]`, the state before the step.
+    pub(crate) h: &'a [f32],
+    /// `[B, H]`, gradient of what the second stage's weights multiply.
+    pub(crate) d_operand: &'a [f32],
+    /// `[B, H]`, in place.
+    pub(crate) dh: &'a mut [f32],
+    /// `[rows, PLANES * H]`
+    pub(crate) tape: &'a mut [f32],
+}
+
+/// From the gradient of the second stage's operand to those of the first stage's accumulators.
+///
+/// Buffers of a wrong length are a mistake of the floor above: nothing is done with them.
+#[inline(always)]
+pub(crate) fn backward_step<S: Simd, E: SecondStage>(s: S, e: E, t: usize, io: Backward<'_>) {
+    let Backward { walk, hidden, h, d_operand, dh, tape } = io;
+    let state = walk.batch * hidden;
+    let fits = t < walk.steps
+        && h.len() == state
+        && d_operand.len() == state
+        && dh.len() == state
+        && tape.len() == walk.rows() * PLANES * hidden;
+    debug_assert!(fits);
+    if !fits {
+        return;
+    }
+    for b in 0..walk.batch {
+        let row = walk.row(t, b);
+        for unit in (0..hidden).step_by(S::LANES) {
+            let left = hidden - unit;
+            let at = b * hidden + unit;
+            // SAFETY: `b` and `row` are rows of the buffers just checked, and `left` elements of each row follow `unit`.
+            unsafe {
+                let saved_at = tape.as_mut_ptr().add(row * PLANES * hidden + unit);
+                let saved = core::array::from_fn(|a| load(s, saved_at.add(a * hidden), left));
+                let (prev, dacc) = e.backward(
+                    s,
+                    saved,
+                    load(s, h.as_ptr().add(at), left),
+                    load(s, d_operand.as_ptr().add(at), left),
+                    load(s, dh.as_ptr().add(at), left),
+                );
+                store(s, dh.as_mut_ptr().add(at), prev, left);
+                for (a, d) in dacc.into_iter().enumerate() {
+                    store(s, saved_at.add(a * hidden), d, left);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Tiles: `MB` rows times `NP` panels of outputs that stay in registers while k runs.
+//!
+//! A panel is one vector of output units, with one accumulator for each gate. Every output element is
+//! one chain of fused multiply-adds in ascending k, whatever the tile's shape, so that the bits do not
+//! depend on the batch, on the chunking or on the width of the vector. Splitting k into several chains
+//! would break this; it gained nothing where it was measured, because a few panels at once
+//! give as many independent chains.
+
+use crate::simd::{Region, Simd};
+
+/// Accumulators of a tile: `[row][panel][accumulator]`. Those that a cell does not use cost nothing.
+pub(crate) type Acc<V, const MB: usize, const NP: usize> = [[[V; 4]; NP]; MB];
+
+/// What is done for one tile of outputs.
+pub(crate) trait Tile<S: Simd> {
+    /// Accumulators of one row of one panel.
+    const ACC: usize;
+
+    /// Computes rows `row..row + MB` of panels `panel..panel + NP`. Implementations are `#[inline(always)]`.
+    /// # Safety
+    /// Those rows and panels exist in the tile's buffers.
+    unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, row: usize, panel: usize);
+}
+
+#[inline(always)]
+const fn fits<S: Simd, T: Tile<S>>(mb: usize, np: usize) -> bool {
+    mb * np * T::ACC <= S::ACCUMULATORS || (mb == 1 && np == 1)
+}
+
+/// Covers `rows` times `panels` with the largest tiles that the registers hold.
+///
+/// Panels are the outer loop: the weights of a group of panels are read for one block of rows after
+/// the other while they are in the cache.
+/// # Safety
+/// All rows and panels exist in the tile's buffers.
+#[inline(always)]
+pub(crate) unsafe fn drive<S: Simd, T: Tile<S>>(s: S, tile: &T, rows: usize, panels: usize) {
+    if rows == 0 {
+        return;
+    }
+    // With few rows, several panels at once make up for the missing chains.
+    let wide = rows.min(if S::ACCUMULATORS >= 24 { 6 } else { 4 });
+    let mut panel = 0;
+    while panel < panels {
+        macro_rules! group {
+            ($($np:literal)*) => {$(
+                if const { fits::<S, T>(1, $np) } && fits::<S, T>(wide, $np) && panels - panel >= $np {
+                    // SAFETY: `panel + $np <= panels`, and the caller's promise for all rows.
+                    s.call(unsafe { Column::<S, T, $np>::new(s, tile, rows, panel) });
+                    panel += $np;
+                    continue;
+                }
+            )*};
+        }
+        group!(8 6 4 3 2);
+        // SAFETY: `panel < panels`, and the caller's promise for all rows.
+        s.call(unsafe { Column::<S, T, 1>::new(s, tile, rows, panel) });
+        panel += 1;
+    }
+}
+
+/// All rows of one group of panels. A rest of less than two tiles is cut in halves, so that no tile is left nearly empty.
+struct Column<'a, S, T, const NP: usize> {
+    s: S,
+    tile: &'a T,
+    rows: usize,
+    panel: usize,
+}
+
+impl<'a, S: Simd, T: Tile<S>, const NP: usize> Column<'a, S, T, NP> {
+    const MOST: usize = {
+        let mut most = 6;
+        while most > 1 && (most == 5 || !fits::<S, T>(most, NP)) {
+            most -= 1;
+        }
+        most
+    };
+
+    /// # Safety
+    /// As for [`drive`].
+    #[inline(always)]
+    unsafe fn new(s: S, tile: &'a T, rows: usize, panel: usize) -> Self {
+        Column { s, tile, rows, panel }
+    }
+}
+
+impl<S: Simd, T: Tile<S>, const NP: usize> Region for Column<'_, S, T, NP> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Column { s, tile, rows, panel } = self;
+        let mut row = 0;
+        while row < rows {
+            let left = rows - row;
+            let take = if left > Self::MOST && left < 2 * Self::MOST { left.div_ceil(2) } else { left };
+            macro_rules! block {
+                ($($mb:literal)*) => {$(
+                    if const { fits::<S, T>($mb, NP) } && take >= $mb {
+                        // SAFETY: `row + $mb <= rows`, and the promise made to `new`.
+                        unsafe { tile.run::<$mb, NP>(s, row, panel) };
+                        row += $mb;
+                        continue;
+                    }
+                )*};
+            }
+            block!(6 4 3 2 1);
+        }
+    }
+}
+
+/// One vector of weights: how a tile reads them, whatever their type and layout.
+pub(crate) trait Weight<S: Simd>: Copy {
+    /// The weights of output panel `panel` for gate `g` of row `k`.
+    /// # Safety
+    /// They exist in the buffer.
+    unsafe fn get(self, s: S, panel: usize, k: usize, g: usize) -> S::V;
+}
+
+/// `acc[m][p][map[g]] += a[m][i] * weight(p, i, g)` for i ascending from 0 to `k`.
+/// # Safety
+/// Each `a[m]` is valid for reading elements `i * a_step`, and the weights exist, for all `i < k`.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+pub(crate) unsafe fn accumulate<S: Simd, W: Weight<S>, const MB: usize, const NP: usize>(
+    s: S,
+    acc: &mut Acc<S::V, MB, NP>,
+    gates: usize,
+    map: [usize; 4],
+    weight: W,
+    panel: usize,
+    a: [*const f32; MB],
+    a_step: usize,
+    k: usize,
+) {
+    for i in 0..k {
+        // SAFETY: the caller's promise for `i < k`.
+        let b: [S::V; MB] = core::array::from_fn(|m| s.splat(unsafe { *a[m].add(i * a_step) }));
+        for p in 0..NP {
+            for g in 0..4 {
+                if g < gates {
+                    // SAFETY: the caller's promise for `i < k`.
+                    let w = unsafe { weight.get(s, panel + p, i, g) };
+                    for m in 0..MB {
+                        acc[m][p][map[g]] = s.fma(b[m], w, acc[m][p][map[g]]);
+                    }
+                }
+            }
+        }
+    }
+}

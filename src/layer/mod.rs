@@ -1,0 +1,15 @@
+//! Layers: a cell with its dimensions, and what stands around recurrent layers. Safe, and the floor that checks lengths.
+//!
+//! A layer owns nothing. It is a constant that knows its dimensions, tells the length of every buffer,
+//! and runs passes over buffers of the caller. It may import every floor below: `seq`, `cell`, `kernel`, `simd`.
+
+mod passes;
+mod recurrent;
+mod weights;
+
+pub use passes::{Backward, Forward, ForwardTrain, Gradients};
+pub use recurrent::{Gru, Lstm, Recurrent, Rnn};
+pub use weights::{
+    GruWeights, GruWeightsMut, LstmWeights, LstmWeightsMut, Packed, RnnWeights, RnnWeightsMut, WeightSource,
+    Weights, WeightsMut,
+};

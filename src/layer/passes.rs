@@ -1,0 +1,327 @@
+//! The passes of a recurrent layer: arguments, checks, and the way down to the time loops.
+
+use super::recurrent::Recurrent;
+use super::weights::{LayerId, Packed, WeightSource};
+use crate::cell::Cell;
+use crate::error::{Error, Result, check_len, check_room};
+use crate::kernel::Walk;
+use crate::kernel::pack::Canonical;
+use crate::seq::Passes;
+use crate::seq::backward::BackwardPass;
+use crate::seq::forward::{self, ForwardPass};
+use crate::simd::{HAS_VECTORS, Isa};
+
+/// Arguments of [`Recurrent::forward`].
+#[derive(Debug)]
+pub struct Forward<'a> {
+    /// Steps, `T`.
+    pub steps: usize,
+    /// Batch rows, `B`.
+    pub batch: usize,
+    /// The input, `[T, B, I]`.
+    pub x: &'a [f32],
+    /// Takes every hidden state, `[T, B, H]`; empty if only the last state is wanted.
+    pub y: &'a mut [f32],
+    /// The initial state, and then the last: `h [B, H]`, and for an LSTM `c [B, H]`.
+    pub state: &'a mut [f32],
+    /// At least [`scratch_len`](Recurrent::scratch_len) elements.
+    pub scratch: &'a mut [f32],
+}
+
+/// Arguments of [`Recurrent::forward_train`].
+#[derive(Debug)]
+pub struct ForwardTrain<'a> {
+    /// Steps, `T`.
+    pub steps: usize,
+    /// Batch rows, `B`.
+    pub batch: usize,
+    /// The input, `[T, B, I]`.
+    pub x: &'a [f32],
+    /// Takes every hidden state, `[T, B, H]`; the backward pass reads it.
+    pub y: &'a mut [f32],
+    /// The initial state, and then the last: `h [B, H]`, and for an LSTM `c [B, H]`.
+    pub state: &'a mut [f32],
+    /// Takes what the backward pass needs, [`tape_len`](Recurrent::tape_len) elements.
+    pub tape: &'a mut [f32],
+    /// At least [`train_scratch_len`](Recurrent::train_scratch_len) elements.
+    pub scratch: &'a mut [f32],
+}
+
+/// Whether gradients of weights replace what is in their buffer or are added to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gradients {
+    /// The buffer is written and never read.
+    #[default]
+    Overwrite,
+    /// The buffer holds a sum, to which is added.
+    Accumulate,
+}
+
+/// Arguments of [`Recurrent::backward`].
+#[derive(Debug)]
+pub struct Backward<'a> {
+    /// Steps, `T`.
+    pub steps: usize,
+    /// Batch rows, `B`.
+    pub batch: usize,
+    /// The input of the forward pass, `[T, B, I]`.
+    pub x: &'a [f32],
+    /// The output of the forward pass, `[T, B, H]`.
+    pub y: &'a [f32],
+    /// Gradient of the output, `[T, B, H]`; empty if only the last state has one.
+    pub dy: &'a [f32],
+    /// Gradient of the last state, and then of the initial one: `dh [B, H]`, and for an LSTM `dc [B, H]`.
+    pub dstate: &'a mut [f32],
+    /// Takes the gradient of the input, `[T, B, I]`, if wanted.
+    pub dx: Option<&'a mut [f32]>,
+    /// Takes the gradients of the weights in their layout, if wanted.
+    pub grads: Option<&'a mut [f32]>,
+    /// Whether `grads` is overwritten or added to.
+    pub mode: Gradients,
+    /// The tape of the forward pass. It is used up: another backward pass needs another forward pass.
+    pub tape: &'a mut [f32],
+    /// At least [`train_scratch_len`](Recurrent::train_scratch_len) elements.
+    pub scratch: &'a mut [f32],
+}
+
+#[allow(private_bounds, reason = "`Cell` is closed: its passes are private")]
+impl<C: Cell + Passes> Recurrent<C> {
+    fn id(&self) -> LayerId {
+        LayerId { input: self.input(), hidden: self.hidden(), gates: C::GATES, stage: self.stage }
+    }
+
+    fn canonical<'a>(&self, flat: &'a [f32]) -> Result<Canonical<'a>> {
+        check_len("weights", self.weights_len(), flat.len())?;
+        Canonical::split(C::GATES, self.input(), self.hidden(), flat)
+            .ok_or(Error::Overflow { buffer: "weights" })
+    }
+
+    /// Arranges canonical weights for this layer's instruction set, in a buffer of [`packed_len`](Self::packed_len) elements.
+    ///
+    /// Pack once after loading or changing weights, then run any number of passes.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Overflow`] for `weights` or `packed`.
+    ///
+    /// ```
+    /// use recurrent::Lstm;
+    /// let layer = Lstm::new(8, 16);
+    /// let weights = vec![0.1; layer.weights_len()];
+    /// let packed = layer.pack(&weights, vec![0.0; layer.packed_len()])?;
+    /// let mut state = vec![0.0; layer.state_len(1)];
+    /// let mut scratch = vec![0.0; layer.scratch_len(1, 1)];
+    /// layer.step(&packed, &[1.0; 8], &mut state, &mut scratch)?;
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], mut packed: B) -> Result<Packed<B>> {
+        let w = self.canonical(weights)?;
+        check_room("packed", self.packed_len(), packed.as_mut().len())?;
+        let isa = self.isa();
+        self.cell().pack(isa.lanes(), w, packed.as_mut());
+        Ok(Packed { isa, layer: self.id(), data: packed })
+    }
+
+    /// The source of the weights for a pass, and the instruction set to run it on.
+    fn source<'a>(&self, weights: WeightSource<'a>) -> Result<(Isa, forward::Weights<'a>)> {
+        match weights {
+            WeightSource::Canonical(flat) => {
+                Ok((self.isa(), forward::Weights::InPlace(self.canonical(flat)?)))
+            }
+            WeightSource::Packed(packed) => {
+                if packed.layer != self.id() {
+                    return Err(Error::Packing { what: "layer" });
+                }
+                if self.isa.is_some_and(|isa| isa != packed.isa) {
+                    return Err(Error::Packing { what: "instruction set" });
+                }
+                Ok((packed.isa, forward::Weights::Packed(packed.data)))
+            }
+        }
+    }
+
+    /// One step: the next state of each row from its input. The hidden state that it leaves is the output.
+    ///
+    /// `x` is `[B, I]` and `state` `[B, H]` (for an LSTM `h` then `c`); the batch is what `state` has room for.
+    /// `scratch` has at least [`scratch_len(1, B)`](Self::scratch_len) elements. Any number of steps gives the
+    /// same bits as one [`forward`](Self::forward) over all of them.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Packing`] if the weights were packed for another layer.
+    #[inline]
+    pub fn step<'w>(
+        &self,
+        weights: impl Into<WeightSource<'w>>,
+        x: &[f32],
+        state: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<()> {
+        let batch = state.len().checked_div(self.state_len(1)).unwrap_or(1);
+        self.forward(weights, Forward { steps: 1, batch, x, y: &mut [], state, scratch })
+    }
+
+    /// A batch of sequences from a given state: every hidden state, and the last state.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Packing`] if the weights were packed for another layer.
+    ///
+    /// ```
+    /// use recurrent::{Forward, Gru};
+    /// const LAYER: Gru = Gru::new(3, 5);
+    /// let (steps, batch) = (4, 2);
+    /// let weights = [0.1; LAYER.weights_len()];
+    /// let x = [1.0; 4 * 2 * 3];
+    /// let mut y = [0.0; 4 * 2 * 5];
+    /// let mut state = [0.0; LAYER.state_len(2)];
+    /// let mut scratch = [0.0; LAYER.scratch_len(4, 2)];
+    /// LAYER.forward(&weights, Forward { steps, batch, x: &x, y: &mut y, state: &mut state, scratch: &mut scratch })?;
+    /// assert_eq!(state, y[3 * 2 * 5..]);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    #[inline]
+    pub fn forward<'w>(&self, weights: impl Into<WeightSource<'w>>, args: Forward<'_>) -> Result<()> {
+        let (isa, weights) = self.source(weights.into())?;
+        let Forward { steps, batch, x, y, state, scratch } = args;
+        let walk = Walk { steps, batch };
+        self.check_sequence(walk, x.len(), state.len())?;
+        if !y.is_empty() {
+            check_len("y", walk.rows().saturating_mul(self.hidden()), y.len())?;
+        }
+        check_room("scratch", self.scratch_len(steps, batch), scratch.len())?;
+        let units = batch * self.hidden();
+        let (h, c) = state.split_at_mut(units);
+        let (h_next, rest) = scratch.split_at_mut(units);
+        let (stage, block) = rest.split_at_mut(self.stage * units);
+        let block = &mut block[..self.block_len(steps, batch)];
+        self.cell().forward(ForwardPass {
+            isa,
+            weights,
+            walk,
+            input: self.input(),
+            hidden: self.hidden(),
+            x,
+            y,
+            h,
+            c,
+            tape: &mut [],
+            h_next,
+            stage,
+            block,
+        });
+        Ok(())
+    }
+
+    /// As [`forward`](Self::forward), from canonical weights, and keeps on the tape what [`backward`](Self::backward) needs.
+    /// The outputs have the same bits.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer.
+    pub fn forward_train(&self, weights: &[f32], args: ForwardTrain<'_>) -> Result<()> {
+        let w = self.canonical(weights)?;
+        let ForwardTrain { steps, batch, x, y, state, tape, scratch } = args;
+        let walk = Walk { steps, batch };
+        self.check_train(walk, x.len(), y.len(), ("state", state.len()), tape.len(), scratch.len())?;
+        let units = batch * self.hidden();
+        let (h, c) = state.split_at_mut(units);
+        let (h0, tape) = tape.split_at_mut(units);
+        h0.copy_from_slice(h);
+        let (h_next, rest) = scratch.split_at_mut(units);
+        let (stage, packed) = rest.split_at_mut(self.stage * units);
+        let isa = self.isa();
+        let weights = if HAS_VECTORS {
+            let packed = &mut packed[..self.packed_len()];
+            self.cell().pack(isa.lanes(), w, packed);
+            forward::Weights::Packed(packed)
+        } else {
+            forward::Weights::InPlace(w)
+        };
+        self.cell().forward(ForwardPass {
+            isa,
+            weights,
+            walk,
+            input: self.input(),
+            hidden: self.hidden(),
+            x,
+            y,
+            h,
+            c,
+            tape,
+            h_next,
+            stage,
+            block: &mut [],
+        });
+        Ok(())
+    }
+
+    /// Backpropagation through time: from the gradients of the outputs and of the last state to those of the weights,
+    /// the input and the initial state.
+    ///
+    /// `weights`, `x`, `y` and `tape` are those of the forward pass. For truncated backpropagation, run `forward_train` and
+    /// `backward` on one chunk after the other: carry the state, and start every chunk's `dstate` at zero.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer.
+    pub fn backward(&self, weights: &[f32], args: Backward<'_>) -> Result<()> {
+        let weights = self.canonical(weights)?;
+        let Backward { steps, batch, x, y, dy, dstate, dx, grads, mode, tape, scratch } = args;
+        let walk = Walk { steps, batch };
+        self.check_train(walk, x.len(), y.len(), ("dstate", dstate.len()), tape.len(), scratch.len())?;
+        if !dy.is_empty() {
+            check_len("dy", y.len(), dy.len())?;
+        }
+        if let Some(dx) = &dx {
+            check_len("dx", x.len(), dx.len())?;
+        }
+        let grads = match grads {
+            Some(flat) => {
+                check_len("grads", self.weights_len(), flat.len())?;
+                let parts = self.weights_mut(flat)?;
+                Some([parts.w_ih, parts.w_hh, parts.b_ih, parts.b_hh])
+            }
+            None => None,
+        };
+        let units = batch * self.hidden();
+        let (dh, dc) = dstate.split_at_mut(units);
+        let (h0, tape) = tape.split_at_mut(units);
+        let (_, rest) = scratch.split_at_mut(units);
+        let (stage, panels) = rest.split_at_mut(self.stage * units);
+        self.cell().backward(BackwardPass {
+            isa: self.isa(),
+            weights,
+            walk,
+            x,
+            y,
+            dy,
+            h0,
+            dh,
+            dc,
+            dx,
+            grads,
+            accumulate: mode == Gradients::Accumulate,
+            tape,
+            stage,
+            panels,
+        });
+        Ok(())
+    }
+
+    fn check_sequence(&self, walk: Walk, x: usize, state: usize) -> Result<()> {
+        check_len("x", walk.rows().saturating_mul(self.input()), x)?;
+        check_len("state", self.state_len(walk.batch), state)
+    }
+
+    fn check_train(
+        &self,
+        walk: Walk,
+        x: usize,
+        y: usize,
+        (name, state): (&'static str, usize),
+        tape: usize,
+        scratch: usize,
+    ) -> Result<()> {
+        check_len("x", walk.rows().saturating_mul(self.input()), x)?;
+        check_len("y", walk.rows().saturating_mul(self.hidden()), y)?;
+        check_len(name, self.state_len(walk.batch), state)?;
+        check_len("tape", self.tape_len(walk.steps, walk.batch), tape)?;
+        check_room("scratch", self.train_scratch_len(walk.batch), scratch)
+    }
+}

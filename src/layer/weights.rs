@@ -1,0 +1,175 @@
+//! Views over flat weights, and packed weights.
+
+use core::marker::PhantomData;
+
+use crate::cell::Gate;
+use crate::simd::Isa;
+
+/// The named parts of a flat buffer of weights or gradients. Made by [`Recurrent::weights`](crate::Recurrent::weights).
+#[derive(Clone, Copy, Debug)]
+pub struct Weights<'a, G> {
+    /// `[G*H, I]`
+    pub w_ih: &'a [f32],
+    /// `[G*H, H]`
+    pub w_hh: &'a [f32],
+    /// `[G*H]`
+    pub b_ih: &'a [f32],
+    /// `[G*H]`
+    pub b_hh: &'a [f32],
+    pub(super) hidden: usize,
+    pub(super) gate: PhantomData<G>,
+}
+
+/// The named parts of a flat buffer, for writing. Made by [`Recurrent::weights_mut`](crate::Recurrent::weights_mut).
+#[derive(Debug)]
+pub struct WeightsMut<'a, G> {
+    /// `[G*H, I]`
+    pub w_ih: &'a mut [f32],
+    /// `[G*H, H]`
+    pub w_hh: &'a mut [f32],
+    /// `[G*H]`
+    pub b_ih: &'a mut [f32],
+    /// `[G*H]`
+    pub b_hh: &'a mut [f32],
+    pub(super) hidden: usize,
+    pub(super) gate: PhantomData<G>,
+}
+
+/// [`Weights`] of a simple recurrent layer.
+pub type RnnWeights<'a> = Weights<'a, crate::cell::RnnGate>;
+/// [`WeightsMut`] of a simple recurrent layer.
+pub type RnnWeightsMut<'a> = WeightsMut<'a, crate::cell::RnnGate>;
+/// [`Weights`] of an LSTM layer.
+pub type LstmWeights<'a> = Weights<'a, crate::cell::LstmGate>;
+/// [`WeightsMut`] of an LSTM layer.
+pub type LstmWeightsMut<'a> = WeightsMut<'a, crate::cell::LstmGate>;
+/// [`Weights`] of a GRU layer.
+pub type GruWeights<'a> = Weights<'a, crate::cell::GruGate>;
+/// [`WeightsMut`] of a GRU layer.
+pub type GruWeightsMut<'a> = WeightsMut<'a, crate::cell::GruGate>;
+
+fn block(of: &[f32], gates: usize, gate: usize) -> &[f32] {
+    let len = of.len() / gates;
+    &of[gate * len..(gate + 1) * len]
+}
+
+fn block_mut(of: &mut [f32], gates: usize, gate: usize) -> &mut [f32] {
+    let len = of.len() / gates;
+    &mut of[gate * len..(gate + 1) * len]
+}
+
+impl<'a, G: Gate> Weights<'a, G> {
+    fn gates(&self) -> usize {
+        self.b_ih.len().checked_div(self.hidden).unwrap_or(1)
+    }
+
+    /// One gate's blocks of the four parts: `[H, I]`, `[H, H]`, `[H]`, `[H]`.
+    pub fn gate(&self, gate: G) -> Weights<'a, G> {
+        let (gates, gate) = (self.gates(), gate.index());
+        Weights {
+            w_ih: block(self.w_ih, gates, gate),
+            w_hh: block(self.w_hh, gates, gate),
+            b_ih: block(self.b_ih, gates, gate),
+            b_hh: block(self.b_hh, gates, gate),
+            ..*self
+        }
+    }
+}
+
+impl<G: Gate> WeightsMut<'_, G> {
+    fn gates(&self) -> usize {
+        self.b_ih.len().checked_div(self.hidden).unwrap_or(1)
+    }
+
+    /// One gate's blocks of the four parts: `[H, I]`, `[H, H]`, `[H]`, `[H]`.
+    pub fn gate(&mut self, gate: G) -> WeightsMut<'_, G> {
+        let (gates, gate) = (self.gates(), gate.index());
+        WeightsMut {
+            w_ih: block_mut(self.w_ih, gates, gate),
+            w_hh: block_mut(self.w_hh, gates, gate),
+            b_ih: block_mut(self.b_ih, gates, gate),
+            b_hh: block_mut(self.b_hh, gates, gate),
+            hidden: self.hidden,
+            gate: PhantomData,
+        }
+    }
+}
+
+/// Weights in panels for one instruction set: what a pass wants to run on. Made by [`Recurrent::pack`](crate::Recurrent::pack).
+///
+/// The storage is the caller's: a `Vec`, an array, a mutable slice. The layout is the instruction set's
+/// and not documented further; keep the canonical weights to save or to change them.
+#[derive(Clone, Copy, Debug)]
+pub struct Packed<B> {
+    pub(super) isa: Isa,
+    pub(super) layer: LayerId,
+    pub(super) data: B,
+}
+
+/// What packed weights belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LayerId {
+    pub(super) input: usize,
+    pub(super) hidden: usize,
+    pub(super) gates: usize,
+    pub(super) stage: usize,
+}
+
+impl<B> Packed<B> {
+    /// The instruction set that they were packed for, and that passes over them run on.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Gives the storage back.
+    pub fn into_inner(self) -> B {
+        self.data
+    }
+}
+
+impl<B: AsRef<[f32]>> Packed<B> {
+    /// The same weights, borrowed.
+    pub fn as_ref(&self) -> Packed<&[f32]> {
+        Packed { isa: self.isa, layer: self.layer, data: self.data.as_ref() }
+    }
+}
+
+/// The weights of a pass: packed, or canonical ones in place.
+///
+/// Packed weights are what a vector instruction set is fast on. Canonical weights are used where they are, say in
+/// flash, without a copy, one unit at a time: this is meant for microcontrollers, and slow elsewhere.
+/// Both give the same bits.
+///
+/// Passes take `impl Into<WeightSource>`, so a `&[f32]`, a `&[f32; N]` and a `&Packed<_>` can be given as they are.
+#[derive(Clone, Copy, Debug)]
+pub enum WeightSource<'a> {
+    /// Canonical, `w_ih w_hh b_ih b_hh`.
+    Canonical(&'a [f32]),
+    /// Packed for an instruction set.
+    Packed(Packed<&'a [f32]>),
+}
+
+impl<'a> From<&'a [f32]> for WeightSource<'a> {
+    fn from(flat: &'a [f32]) -> Self {
+        WeightSource::Canonical(flat)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [f32; N]> for WeightSource<'a> {
+    fn from(flat: &'a [f32; N]) -> Self {
+        WeightSource::Canonical(flat)
+    }
+}
+
+#[cfg(feature = "std")]
+impl<'a> From<&'a std::vec::Vec<f32>> for WeightSource<'a> {
+    fn from(flat: &'a std::vec::Vec<f32>) -> Self {
+        WeightSource::Canonical(flat)
+    }
+}
+
+impl<'a, B: AsRef<[f32]>> From<&'a Packed<B>> for WeightSource<'a> {
+    fn from(packed: &'a Packed<B>) -> Self {
+        WeightSource::Packed(packed.as_ref())
+    }
+}

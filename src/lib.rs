@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![deny(missing_docs, unreachable_pub)]
+#![deny(clippy::std_instead_of_core, clippy::alloc_instead_of_core)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[cfg(feature = "std")]
+extern crate std;
+
+// The floors, from the top down. Imports go down only.
+#[forbid(unsafe_code)]
+mod cell;
+mod kernel;
+#[forbid(unsafe_code)]
+mod layer;
+#[forbid(unsafe_code)]
+mod seq;
+mod simd;
+
+#[forbid(unsafe_code)]
+mod error;
+
+pub use cell::{Activation, Cell, Gate, GruCell, GruGate, LstmCell, LstmGate, Reset, RnnCell, RnnGate};
+pub use error::{Error, Result};
+pub use layer::{
+    Backward, Forward, ForwardTrain, Gradients, Gru, GruWeights, GruWeightsMut, Lstm, LstmWeights,
+    LstmWeightsMut, Packed, Recurrent, Rnn, RnnWeights, RnnWeightsMut, WeightSource, Weights, WeightsMut,
+};
+pub use simd::Isa;

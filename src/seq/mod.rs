@@ -1,0 +1,63 @@
+//! Time loops: a cell over the steps of a batch of sequences, forward and backward.
+//!
+//! A pass gets slices whose lengths the layer above has checked, splits its scratch, and runs the whole
+//! loop inside one dispatch to an instruction set. It may import `cell`, `kernel` and `simd`.
+
+pub(crate) mod backward;
+pub(crate) mod forward;
+
+use crate::cell::{Choose, GruCell, LstmCell, Pass, RnnCell, Steps};
+use crate::kernel::pack::Canonical;
+use backward::BackwardPass;
+use forward::ForwardPass;
+
+/// The passes over each cell, as plain functions: the kernels are compiled here, once, and not again in every crate that uses them.
+pub(crate) trait Passes: Copy {
+    fn forward(self, pass: ForwardPass<'_>);
+    fn backward(self, pass: BackwardPass<'_>);
+    /// Packs canonical weights into panels of `lanes` units.
+    fn pack(self, lanes: usize, w: Canonical<'_>, out: &mut [f32]);
+}
+
+struct Pack<'a> {
+    lanes: usize,
+    w: Canonical<'a>,
+    out: &'a mut [f32],
+}
+
+impl Pass for Pack<'_> {
+    type Output = ();
+    fn run<K: Steps>(self, _: K) {
+        K::pack(self.lanes, self.w, self.out);
+    }
+}
+
+macro_rules! passes {
+    ($($cell:ty)*) => {$(
+        impl Passes for $cell {
+            fn forward(self, pass: ForwardPass<'_>) {
+                self.run(pass)
+            }
+            fn backward(self, pass: BackwardPass<'_>) {
+                self.run(pass)
+            }
+            fn pack(self, lanes: usize, w: Canonical<'_>, out: &mut [f32]) {
+                self.run(Pack { lanes, w, out })
+            }
+        }
+    )*};
+}
+passes!(RnnCell LstmCell GruCell);
+
+/// Rows of input that are projected at once: enough for whole tiles, few enough that the block stays in the cache.
+/// A batch of as many rows or more needs no projection ahead, because its steps fill the tiles by themselves.
+const BLOCK_ROWS: usize = 32;
+
+/// Steps that are projected at once.
+pub(crate) const fn block_steps(steps: usize, batch: usize) -> usize {
+    if !crate::simd::HAS_VECTORS || batch == 0 || batch >= BLOCK_ROWS {
+        return 1;
+    }
+    let block = BLOCK_ROWS.div_ceil(batch);
+    if block < steps { block } else { steps }
+}

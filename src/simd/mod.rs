@@ -1,0 +1,228 @@
+//! Instruction sets: one file each, and the choice between them.
+//!
+//! This is the only folder that names `core::arch`. An instruction set is a token type that
+//! implements [`Simd`]; whoever holds a token has proof that the CPU can run it, because tokens are
+//! made only by [`dispatch`], from an [`Isa`] that was detected. Algorithms are written once, generic
+//! over the token, as an [`Op`]; [`Simd::call`] compiles the whole operation for the instruction
+//! set, so everything below it is `#[inline(always)]` and carries no attribute of its own.
+//!
+//! To add an instruction set: write its file, then add it to `Kind`, `Isa::available`, `Isa::name`
+//! and the two dispatch functions here. Nothing else changes: the tests run over `Isa::available()`.
+//! It may import nothing from the rest of the crate.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod scalar;
+
+pub(crate) use scalar::Scalar;
+
+/// The widest vector of any instruction set of this target, in `f32` lanes. Lengths of packed buffers
+/// are rounded to it, so that they do not depend on what is detected.
+pub(crate) const MAX_LANES: usize = if cfg!(target_arch = "x86_64") { 16 } else { 4 };
+
+/// Whether this target has a vector unit worth a packed copy of the weights in scratch
+/// (a microcontroller would rather keep the memory).
+pub(crate) const HAS_VECTORS: bool =
+    cfg!(any(target_arch = "x86_64", target_arch = "aarch64", target_feature = "simd128"));
+
+/// The operations of one instruction set on vectors of `LANES` `f32`.
+///
+/// Every operation is the IEEE 754 one, lane by lane, so that the same sequence of them gives the same
+/// bits everywhere; `fma` rounds once, except on the unfused scalar set.
+pub(crate) trait Simd: Copy {
+    /// One vector.
+    type V: Copy;
+    /// Elements in a vector.
+    const LANES: usize;
+    /// How many accumulators a tile may hold besides the vectors that it loads.
+    const ACCUMULATORS: usize;
+
+    /// A function compiled for this instruction set, with `region` inlined into it.
+    ///
+    /// The whole of a pass is one, and so is each group of tiles inside of it: that keeps the functions small enough
+    /// for the compiler's register allocation, and its time.
+    fn call<R: Region>(self, region: R) -> R::Output;
+
+    fn splat(self, x: f32) -> Self::V;
+    /// # Safety
+    /// `p` is valid for reading `LANES` elements.
+    unsafe fn load(self, p: *const f32) -> Self::V;
+    /// Loads `n <= LANES` elements; the other lanes are zero.
+    /// # Safety
+    /// `p` is valid for reading `n` elements.
+    unsafe fn load_n(self, p: *const f32, n: usize) -> Self::V;
+    /// # Safety
+    /// `p` is valid for writing `LANES` elements.
+    unsafe fn store(self, p: *mut f32, v: Self::V);
+    /// Stores the first `n <= LANES` lanes.
+    /// # Safety
+    /// `p` is valid for writing `n` elements.
+    unsafe fn store_n(self, p: *mut f32, v: Self::V, n: usize);
+
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sqrt(self, a: Self::V) -> Self::V;
+    /// `a * b + c`
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `c - a * b`
+    fn fnma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `if a < b { a } else { b }`, so `b` where one is NaN.
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `if a > b { a } else { b }`, so `b` where one is NaN.
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Clears the sign.
+    fn abs(self, a: Self::V) -> Self::V;
+    /// The magnitude of the first (which has no sign) with the sign of the second.
+    fn with_sign(self, magnitude: Self::V, sign: Self::V) -> Self::V;
+    /// `if a < b { x } else { y }`; `y` where one is NaN.
+    fn lt_select(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
+    /// As `lt_select`, of two computations: vectors do both, a single lane only the one that it needs.
+    #[inline(always)]
+    fn lt_either(
+        self,
+        a: Self::V,
+        b: Self::V,
+        x: impl FnOnce() -> Self::V,
+        y: impl FnOnce() -> Self::V,
+    ) -> Self::V {
+        self.lt_select(a, b, x(), y())
+    }
+    /// The bits shifted left by 23: from a biased exponent in the lowest bits to the power of two.
+    fn exponent(self, a: Self::V) -> Self::V;
+    /// The bits shifted right by one, and the bits less those: two integers whose sum is that in the lowest bits.
+    fn halves(self, a: Self::V) -> (Self::V, Self::V);
+}
+
+/// Code to be compiled for an instruction set. Implementations of `run` are `#[inline(always)]`.
+pub(crate) trait Region {
+    type Output;
+    fn run(self) -> Self::Output;
+}
+
+/// An algorithm that can be run on any instruction set. Implementations of `run` are `#[inline(always)]`.
+pub(crate) trait Op {
+    type Output;
+    fn run<S: Simd>(self, s: S) -> Self::Output;
+}
+
+/// An algorithm on one instruction set.
+struct On<O, S>(O, S);
+
+impl<O: Op, S: Simd> Region for On<O, S> {
+    type Output = O::Output;
+    #[inline(always)]
+    fn run(self) -> O::Output {
+        self.0.run(self.1)
+    }
+}
+
+/// Runs `op` on vectors of `S`.
+#[inline]
+fn run_on<S: Simd, O: Op>(s: S, op: O) -> O::Output {
+    s.call(On(op, s))
+}
+
+/// An instruction set that this CPU has.
+///
+/// The choice is made once per pass: [`Isa::detect`] takes the best one. A layer can be pinned to another with
+/// `on`, to test or to measure it.
+///
+/// ```
+/// use recurrent::Isa;
+/// println!("best: {}", Isa::detect().name());
+/// for isa in Isa::available() {
+///     println!("can run {}", isa.name());
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Isa(Kind);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Scalar,
+    Fused,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+}
+
+impl Isa {
+    /// Portable code with separate multiplications and additions: the choice where the CPU has no fused multiply-add.
+    pub const SCALAR: Isa = Isa(Kind::Scalar);
+    /// Portable code with fused multiply-adds. Gives the bits of every vector instruction set, and is slow
+    /// (a function call per operation) where the CPU has none.
+    pub const FUSED: Isa = Isa(Kind::Fused);
+
+    /// The best instruction set of this CPU.
+    ///
+    /// At run time with the feature `std`; otherwise what the target was compiled for.
+    #[inline]
+    pub fn detect() -> Isa {
+        #[cfg(target_arch = "x86_64")]
+        if avx2::Avx2::available() {
+            return Isa(Kind::Avx2);
+        }
+        Isa::SCALAR
+    }
+
+    /// Every instruction set that this CPU can run, the slowest first.
+    pub fn available() -> impl Iterator<Item = Isa> {
+        [
+            Some(Isa::SCALAR),
+            Some(Isa::FUSED),
+            #[cfg(target_arch = "x86_64")]
+            avx2::Avx2::available().then_some(Isa(Kind::Avx2)),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// A lower-case name, as the benchmarks print it.
+    pub const fn name(self) -> &'static str {
+        match self.0 {
+            Kind::Scalar => "scalar",
+            Kind::Fused => "fused",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => "avx2",
+        }
+    }
+
+    /// Whether multiplications and additions round once. All instruction sets for which this is true give the same bits.
+    pub const fn is_fused(self) -> bool {
+        !matches!(self.0, Kind::Scalar)
+    }
+
+    /// `f32` lanes of a vector, which is the width of a panel of packed weights.
+    pub const fn lanes(self) -> usize {
+        match self.0 {
+            Kind::Scalar | Kind::Fused => scalar::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => 8,
+        }
+    }
+}
+
+/// Runs `op` on vectors of the instruction set.
+#[inline]
+pub(crate) fn dispatch<O: Op>(isa: Isa, op: O) -> O::Output {
+    match isa.0 {
+        Kind::Scalar => run_on(Scalar::<false, { scalar::LANES }>, op),
+        Kind::Fused => run_on(Scalar::<true, { scalar::LANES }>, op),
+        // SAFETY: the only `Isa` with this kind was made after `Avx2::available`.
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx2 => run_on(unsafe { avx2::Avx2::new() }, op),
+    }
+}
+
+/// Runs `op` one element at a time, with the instruction set's rounding: for weights that are not packed.
+#[inline]
+pub(crate) fn dispatch_single<O: Op>(isa: Isa, op: O) -> O::Output {
+    match isa.0 {
+        Kind::Scalar => run_on(Scalar::<false, 1>, op),
+        Kind::Fused => run_on(Scalar::<true, 1>, op),
+        // SAFETY: the only `Isa` with this kind was made after `Avx2::available`.
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx2 => unsafe { avx2::Avx2::new() }.call(On(op, Scalar::<true, 1>)),
+    }
+}

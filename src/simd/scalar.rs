@@ -1,0 +1,145 @@
+//! Portable vectors of `N` elements in plain arrays.
+//!
+//! `FUSED` chooses between one and two roundings for a multiply-add. The fused form gives the bits of
+//! every vector instruction set; the unfused one is for CPUs that have no such instruction. Compilers
+//! turn the arrays into whatever the target has: registers of a Cortex-M4F's FPU, SSE2 on an old x86.
+
+use super::{Region, Simd};
+
+/// Lanes of the portable instruction sets: four gates of four units are 16 of a Cortex-M4F's 32 registers.
+pub(super) const LANES: usize = 4;
+
+#[derive(Clone, Copy)]
+pub(crate) struct Scalar<const FUSED: bool, const N: usize>;
+
+#[inline(always)]
+fn fma1<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
+    if !FUSED {
+        return a * b + c;
+    }
+    #[cfg(feature = "std")]
+    {
+        a.mul_add(b, c)
+    }
+    #[cfg(not(feature = "std"))]
+    {
+        libm::fmaf(a, b, c)
+    }
+}
+
+/// An array made lane by lane. A plain loop: `array::from_fn` gives the same code, and takes the compiler far longer.
+#[inline(always)]
+fn lanes<const N: usize>(f: impl Fn(usize) -> f32) -> [f32; N] {
+    let mut out = [0.0; N];
+    for i in 0..N {
+        out[i] = f(i);
+    }
+    out
+}
+
+impl<const FUSED: bool, const N: usize> Simd for Scalar<FUSED, N> {
+    type V = [f32; N];
+    const LANES: usize = N;
+    const ACCUMULATORS: usize = 4;
+
+    #[inline]
+    fn call<R: Region>(self, region: R) -> R::Output {
+        region.run()
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::V {
+        [x; N]
+    }
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> Self::V {
+        // SAFETY: the caller's; a pointer to `N` elements is one to an array of them.
+        unsafe { *p.cast() }
+    }
+    #[inline(always)]
+    unsafe fn load_n(self, p: *const f32, n: usize) -> Self::V {
+        // SAFETY: the caller's; only the first `n` are read.
+        lanes(|i| if i < n { unsafe { *p.add(i) } } else { 0.0 })
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, v: Self::V) {
+        // SAFETY: the caller's; a pointer to `N` elements is one to an array of them.
+        unsafe { *p.cast() = v }
+    }
+    #[inline(always)]
+    unsafe fn store_n(self, p: *mut f32, v: Self::V, n: usize) {
+        for (i, x) in v.into_iter().enumerate() {
+            if i < n {
+                // SAFETY: the caller's; only the first `n` are written.
+                unsafe { *p.add(i) = x }
+            }
+        }
+    }
+    #[inline(always)]
+    fn add(self, a: Self::V, b: Self::V) -> Self::V {
+        lanes(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+        lanes(|i| a[i] - b[i])
+    }
+    #[inline(always)]
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+        lanes(|i| a[i] * b[i])
+    }
+    #[inline(always)]
+    fn div(self, a: Self::V, b: Self::V) -> Self::V {
+        lanes(|i| a[i] / b[i])
+    }
+    #[inline(always)]
+    fn sqrt(self, a: Self::V) -> Self::V {
+        lanes(|i| libm::sqrtf(a[i]))
+    }
+    #[inline(always)]
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        lanes(|i| fma1::<FUSED>(a[i], b[i], c[i]))
+    }
+    #[inline(always)]
+    fn fnma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        lanes(|i| fma1::<FUSED>(-a[i], b[i], c[i]))
+    }
+    #[inline(always)]
+    fn min(self, a: Self::V, b: Self::V) -> Self::V {
+        lanes(|i| if a[i] < b[i] { a[i] } else { b[i] })
+    }
+    #[inline(always)]
+    fn max(self, a: Self::V, b: Self::V) -> Self::V {
+        lanes(|i| if a[i] > b[i] { a[i] } else { b[i] })
+    }
+    #[inline(always)]
+    fn abs(self, a: Self::V) -> Self::V {
+        lanes(|i| f32::from_bits(a[i].to_bits() & 0x7fff_ffff))
+    }
+    #[inline(always)]
+    fn with_sign(self, magnitude: Self::V, sign: Self::V) -> Self::V {
+        lanes(|i| f32::from_bits(magnitude[i].to_bits() | (sign[i].to_bits() & 0x8000_0000)))
+    }
+    #[inline(always)]
+    fn lt_select(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
+        lanes(|i| if a[i] < b[i] { x[i] } else { y[i] })
+    }
+    #[inline(always)]
+    fn lt_either(
+        self,
+        a: Self::V,
+        b: Self::V,
+        x: impl FnOnce() -> Self::V,
+        y: impl FnOnce() -> Self::V,
+    ) -> Self::V {
+        if N == 1 { if a[0] < b[0] { x() } else { y() } } else { self.lt_select(a, b, x(), y()) }
+    }
+    #[inline(always)]
+    fn exponent(self, a: Self::V) -> Self::V {
+        lanes(|i| f32::from_bits(a[i].to_bits() << 23))
+    }
+    #[inline(always)]
+    fn halves(self, a: Self::V) -> (Self::V, Self::V) {
+        let half = lanes(|i| f32::from_bits(a[i].to_bits() >> 1));
+        (half, lanes(|i| f32::from_bits(a[i].to_bits().wrapping_sub(half[i].to_bits()))))
+    }
+}

@@ -1,0 +1,165 @@
+//! What the tests share: the table of cells, and one way to run any of them.
+#![allow(dead_code, reason = "every test binary uses a part of it")]
+
+use recurrent::{
+    Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Isa, Lstm, Reset, Result, Rnn, WeightSource,
+};
+
+/// Every cell with every choice of its equations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    RnnTanh,
+    RnnRelu,
+    Lstm,
+    Gru,
+    GruResetBefore,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 5] = [Kind::RnnTanh, Kind::RnnRelu, Kind::Lstm, Kind::Gru, Kind::GruResetBefore];
+
+    pub fn gates(self) -> usize {
+        match self {
+            Kind::RnnTanh | Kind::RnnRelu => 1,
+            Kind::Lstm => 4,
+            Kind::Gru | Kind::GruResetBefore => 3,
+        }
+    }
+
+    pub fn layer(self, input: usize, hidden: usize, isa: Isa) -> Layer {
+        match self {
+            Kind::RnnTanh => Layer::Rnn(Rnn::new(input, hidden).on(isa)),
+            Kind::RnnRelu => Layer::Rnn(Rnn::new(input, hidden).activation(Activation::Relu).on(isa)),
+            Kind::Lstm => Layer::Lstm(Lstm::new(input, hidden).on(isa)),
+            Kind::Gru => Layer::Gru(Gru::new(input, hidden).on(isa)),
+            Kind::GruResetBefore => Layer::Gru(Gru::new(input, hidden).reset(Reset::Before).on(isa)),
+        }
+    }
+}
+
+/// A layer of any cell.
+#[derive(Clone, Copy, Debug)]
+pub enum Layer {
+    Rnn(Rnn),
+    Lstm(Lstm),
+    Gru(Gru),
+}
+
+macro_rules! each {
+    ($self:ident, $layer:ident => $e:expr) => {
+        match $self {
+            Layer::Rnn($layer) => $e,
+            Layer::Lstm($layer) => $e,
+            Layer::Gru($layer) => $e,
+        }
+    };
+}
+
+impl Layer {
+    pub fn input(&self) -> usize {
+        each!(self, l => l.input())
+    }
+    pub fn hidden(&self) -> usize {
+        each!(self, l => l.hidden())
+    }
+    pub fn weights_len(&self) -> usize {
+        each!(self, l => l.weights_len())
+    }
+    pub fn packed_len(&self) -> usize {
+        each!(self, l => l.packed_len())
+    }
+    pub fn state_len(&self, batch: usize) -> usize {
+        each!(self, l => l.state_len(batch))
+    }
+    pub fn tape_len(&self, steps: usize, batch: usize) -> usize {
+        each!(self, l => l.tape_len(steps, batch))
+    }
+    pub fn scratch_len(&self, steps: usize, batch: usize) -> usize {
+        each!(self, l => l.scratch_len(steps, batch))
+    }
+    pub fn train_scratch_len(&self, batch: usize) -> usize {
+        each!(self, l => l.train_scratch_len(batch))
+    }
+    pub fn pack(&self, weights: &[f32]) -> Result<recurrent::Packed<Vec<f32>>> {
+        each!(self, l => l.pack(weights, vec![f32::NAN; l.packed_len()]))
+    }
+    pub fn step<'w>(
+        &self,
+        w: impl Into<WeightSource<'w>>,
+        x: &[f32],
+        state: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<()> {
+        each!(self, l => l.step(w, x, state, scratch))
+    }
+    pub fn forward<'w>(&self, w: impl Into<WeightSource<'w>>, args: Forward<'_>) -> Result<()> {
+        each!(self, l => l.forward(w, args))
+    }
+    pub fn forward_train(&self, w: &[f32], args: ForwardTrain<'_>) -> Result<()> {
+        each!(self, l => l.forward_train(w, args))
+    }
+    pub fn backward(&self, w: &[f32], args: Backward<'_>) -> Result<()> {
+        each!(self, l => l.backward(w, args))
+    }
+}
+
+/// Outputs and gradients of a training pass; buffers that are only written are filled with NaN before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trained {
+    pub y: Vec<f32>,
+    pub state: Vec<f32>,
+    pub grads: Vec<f32>,
+    pub dx: Vec<f32>,
+    pub dstate: Vec<f32>,
+}
+
+/// Forward for training and backward.
+pub fn train(
+    layer: Layer,
+    (steps, batch): (usize, usize),
+    weights: &[f32],
+    x: &[f32],
+    state: &[f32],
+    dy: &[f32],
+    dstate: &[f32],
+) -> Result<Trained> {
+    let mut out = Trained {
+        y: vec![f32::NAN; steps * batch * layer.hidden()],
+        state: state.to_vec(),
+        grads: vec![f32::NAN; weights.len()],
+        dx: vec![f32::NAN; x.len()],
+        dstate: dstate.to_vec(),
+    };
+    let mut tape = vec![f32::NAN; layer.tape_len(steps, batch)];
+    let mut scratch = vec![f32::NAN; layer.train_scratch_len(batch)];
+    layer.forward_train(
+        weights,
+        ForwardTrain {
+            steps,
+            batch,
+            x,
+            y: &mut out.y,
+            state: &mut out.state,
+            tape: &mut tape,
+            scratch: &mut scratch,
+        },
+    )?;
+    scratch.fill(f32::NAN);
+    layer.backward(
+        weights,
+        Backward {
+            steps,
+            batch,
+            x,
+            y: &out.y,
+            dy,
+            dstate: &mut out.dstate,
+            dx: Some(&mut out.dx),
+            grads: Some(&mut out.grads),
+            mode: Gradients::Overwrite,
+            tape: &mut tape,
+            scratch: &mut scratch,
+        },
+    )?;
+    Ok(out)
+}
