@@ -23,8 +23,12 @@ pub(crate) fn column_sums<S: Simd>(s: S, a: &[f32], ld: usize, column: usize, ou
             let to = out.as_mut_ptr().add(j);
             let from = a.as_ptr().add(column + j);
             if m - j >= WIDE * S::LANES {
-                let mut sum: [S::V; WIDE] =
-                    core::array::from_fn(|v| if add { s.load(to.add(v * S::LANES)) } else { s.splat(0.0) });
+                let mut sum = [s.splat(0.0); WIDE];
+                if add {
+                    for v in 0..WIDE {
+                        sum[v] = s.load(to.add(v * S::LANES));
+                    }
+                }
                 for row in 0..rows {
                     for v in 0..WIDE {
                         sum[v] = s.add(sum[v], s.load(from.add(row * ld + v * S::LANES)));

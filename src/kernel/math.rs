@@ -95,25 +95,35 @@ pub(crate) fn sigmoid<S: Simd>(s: S, x: S::V) -> S::V {
 /// The hyperbolic tangent.
 #[inline(always)]
 pub(crate) fn tanh<S: Simd>(s: S, x: S::V) -> S::V {
-    let a = s.abs(x);
-    let small = || {
-        let u = s.mul(a, a);
-        let mut p = s.splat(P[4]);
-        for i in (0..4).rev() {
-            p = s.fma(p, u, s.splat(P[i]));
-        }
-        s.fma(a, s.mul(u, p), a)
+    let (a, middle) = (s.abs(x), s.splat(MIDDLE));
+    let t = match s.lt_known(a, middle) {
+        Some(true) => tanh_small(s, a),
+        Some(false) => tanh_large(s, a),
+        None => s.lt_select(a, middle, tanh_small(s, a), tanh_large(s, a)),
     };
-    // 1 - 2 / (1 + e^2a), with e^2a = 2^n (1 + 2 h)
-    let large = || {
-        let a = s.min(s.splat(10.0), a);
-        let z = s.fma(a, s.splat(2.0 * LOG2_E), s.splat(ROUND));
-        let n = s.sub(z, s.splat(ROUND));
-        let r = s.fnma(n, s.splat(0.5 * LN_2), a);
-        const C: [f32; 5] = scaled(2.0);
-        let (power, half) = (s.exponent(z), s.splat(0.5));
-        let denominator = s.fma(power, series(s, r, C), s.fma(power, half, half));
-        s.sub(s.splat(1.0), s.div(s.splat(1.0), denominator))
-    };
-    s.with_sign(s.lt_either(a, s.splat(MIDDLE), small, large), x)
+    s.with_sign(t, x)
+}
+
+/// `a + a u P(u)` with `u = a^2`, for 0 <= a < 0.7.
+#[inline(always)]
+fn tanh_small<S: Simd>(s: S, a: S::V) -> S::V {
+    let u = s.mul(a, a);
+    let mut p = s.splat(P[4]);
+    for i in [3, 2, 1, 0] {
+        p = s.fma(p, u, s.splat(P[i]));
+    }
+    s.fma(a, s.mul(u, p), a)
+}
+
+/// `1 - 2 / (1 + e^2a)` with `e^2a = 2^n (1 + 2 h)`, for a >= 0.7.
+#[inline(always)]
+fn tanh_large<S: Simd>(s: S, a: S::V) -> S::V {
+    let a = s.min(s.splat(10.0), a);
+    let z = s.fma(a, s.splat(2.0 * LOG2_E), s.splat(ROUND));
+    let n = s.sub(z, s.splat(ROUND));
+    let r = s.fnma(n, s.splat(0.5 * LN_2), a);
+    const C: [f32; 5] = scaled(2.0);
+    let (power, half) = (s.exponent(z), s.splat(0.5));
+    let denominator = s.fma(power, series(s, r, C), s.fma(power, half, half));
+    s.sub(s.splat(1.0), s.div(s.splat(1.0), denominator))
 }

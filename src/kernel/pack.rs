@@ -179,14 +179,12 @@ impl<S: Simd> Source<S> for Panels {
     type H = Stream;
     #[inline(always)]
     unsafe fn bias<E: Layout>(self, s: S, panel: usize) -> [S::V; 4] {
-        core::array::from_fn(|a| {
-            if a < E::ACC {
-                // SAFETY: a panel starts with `ACC` vectors.
-                unsafe { s.load(self.start.add(panel * self.panel + a * S::LANES)) }
-            } else {
-                s.splat(0.0)
-            }
-        })
+        let mut bias = [s.splat(0.0); 4];
+        for a in 0..E::ACC {
+            // SAFETY: a panel starts with `ACC` vectors.
+            bias[a] = unsafe { s.load(self.start.add(panel * self.panel + a * S::LANES)) };
+        }
+        bias
     }
     #[inline(always)]
     fn x<E: Layout>(self) -> Stream {
@@ -223,7 +221,11 @@ impl<S: Simd> Source<S> for InPlace<'_> {
     type H = Rows;
     #[inline(always)]
     unsafe fn bias<E: Layout>(self, s: S, panel: usize) -> [S::V; 4] {
-        core::array::from_fn(|a| s.splat(if a < E::ACC { self.0.bias::<E>(a, panel) } else { 0.0 }))
+        let mut bias = [s.splat(0.0); 4];
+        for a in 0..E::ACC {
+            bias[a] = s.splat(self.0.bias::<E>(a, panel));
+        }
+        bias
     }
     #[inline(always)]
     fn x<E: Layout>(self) -> Rows {

@@ -234,6 +234,25 @@ pub(crate) unsafe fn store<S: Simd>(s: S, p: *mut f32, v: S::V, left: usize) {
     unsafe { if left >= S::LANES { s.store(p, v) } else { s.store_n(p, v, left) } }
 }
 
+/// The same `left` units of the first `count` planes of a row of the tape.
+/// # Safety
+/// `p` and what is `plane`, `2 * plane`, ... elements after it are valid for reading `left` elements.
+#[inline(always)]
+pub(crate) unsafe fn load_planes<S: Simd>(
+    s: S,
+    p: *const f32,
+    plane: usize,
+    count: usize,
+    left: usize,
+) -> [S::V; 4] {
+    let mut v = [s.splat(0.0); 4];
+    for a in 0..count {
+        // SAFETY: the caller's.
+        v[a] = unsafe { load(s, p.add(a * plane), left) };
+    }
+    v
+}
+
 /// Null for an empty slice, which here means that there is no such buffer.
 fn start(of: &mut [f32]) -> *mut f32 {
     if of.is_empty() { core::ptr::null_mut() } else { of.as_mut_ptr() }
@@ -428,9 +447,7 @@ pub(crate) fn backward_step<S: Simd, E: Equations>(s: S, e: E, t: usize, io: Bac
             // SAFETY: `b` and `row` are rows of the buffers just checked, and `left` elements of each row follow `unit`.
             unsafe {
                 let saved_at = tape.as_mut_ptr().add(row * ld + unit);
-                let saved = core::array::from_fn(|a| {
-                    if a < E::ACC { load(s, saved_at.add(a * hidden), left) } else { s.splat(0.0) }
-                });
+                let saved = load_planes(s, saved_at, hidden, E::ACC, left);
                 let mut grad = load(s, dh.as_ptr().add(at), left);
                 if !dy.is_empty() {
                     grad = s.add(grad, load(s, dy.as_ptr().add(row * hidden + unit), left));

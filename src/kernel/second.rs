@@ -5,7 +5,7 @@
 
 use super::Layout;
 use super::pack::Source;
-use super::recur::{Tape, load, store};
+use super::recur::{Tape, load, load_planes, store};
 use super::tile::{Acc, Tile, accumulate, drive};
 use super::walk::Walk;
 use crate::simd::Simd;
@@ -86,7 +86,7 @@ impl<S: Simd, E: SecondStage, W: Source<S>> Tile<S> for SecondTile<E, W> {
                 for p in 0..NP {
                     let unit = (panel + p) * S::LANES;
                     let left = hidden - unit;
-                    let saved = core::array::from_fn(|a| load(s, tape[m].add(a * hidden + unit), left));
+                    let saved = load_planes(s, tape[m].add(unit), hidden, PLANES, left);
                     let at = (row + m) * hidden + unit;
                     let (next, sum) = self.e.forward(s, acc[m][p][0], saved, load(s, self.h.add(at), left));
                     store(s, self.h_next.add(at), next, left);
@@ -178,7 +178,7 @@ pub(crate) fn backward_step<S: Simd, E: SecondStage>(s: S, e: E, t: usize, io: B
             // SAFETY: `b` and `row` are rows of the buffers just checked, and `left` elements of each row follow `unit`.
             unsafe {
                 let saved_at = tape.as_mut_ptr().add(row * PLANES * hidden + unit);
-                let saved = core::array::from_fn(|a| load(s, saved_at.add(a * hidden), left));
+                let saved = load_planes(s, saved_at, hidden, PLANES, left);
                 let (prev, dacc) = e.backward(
                     s,
                     saved,

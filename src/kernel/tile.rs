@@ -24,7 +24,7 @@ pub(crate) trait Tile<S: Simd> {
 
 #[inline(always)]
 const fn fits<S: Simd, T: Tile<S>>(mb: usize, np: usize) -> bool {
-    mb * np * T::ACC <= S::ACCUMULATORS || (mb == 1 && np == 1)
+    (mb * np * T::ACC <= S::ACCUMULATORS && mb <= S::ACCUMULATORS / 3) || (mb == 1 && np == 1)
 }
 
 /// Covers `rows` times `panels` with the largest tiles that the registers hold.
@@ -39,7 +39,7 @@ pub(crate) unsafe fn drive<S: Simd, T: Tile<S>>(s: S, tile: &T, rows: usize, pan
         return;
     }
     // With few rows, several panels at once make up for the missing chains.
-    let wide = rows.min(if S::ACCUMULATORS >= 24 { 6 } else { 4 });
+    let wide = rows.min(if S::ACCUMULATORS >= 24 { 6 } else { 3 });
     let mut panel = 0;
     while panel < panels {
         macro_rules! group {
@@ -52,7 +52,7 @@ pub(crate) unsafe fn drive<S: Simd, T: Tile<S>>(s: S, tile: &T, rows: usize, pan
                 }
             )*};
         }
-        group!(8 6 4 3 2);
+        group!(8 4 2);
         // SAFETY: `panel < panels`, and the caller's promise for all rows.
         s.call(unsafe { Column::<S, T, 1>::new(s, tile, rows, panel) });
         panel += 1;
@@ -134,8 +134,11 @@ pub(crate) unsafe fn accumulate<S: Simd, W: Weight<S>, const MB: usize, const NP
     k: usize,
 ) {
     for i in 0..k {
-        // SAFETY: the caller's promise for `i < k`.
-        let b: [S::V; MB] = core::array::from_fn(|m| s.splat(unsafe { *a[m].add(i * a_step) }));
+        let mut b = [s.splat(0.0); MB];
+        for m in 0..MB {
+            // SAFETY: the caller's promise for `i < k`.
+            b[m] = s.splat(unsafe { *a[m].add(i * a_step) });
+        }
         for p in 0..NP {
             for g in 0..4 {
                 if g < gates {

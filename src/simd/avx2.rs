@@ -56,6 +56,7 @@ impl Simd for Avx2 {
 
     #[inline]
     fn call<R: Region>(self, region: R) -> R::Output {
+        #[inline(never)]
         #[target_feature(enable = "avx2,fma")]
         fn inner<R: Region>(region: R) -> R::Output {
             region.run()

@@ -78,16 +78,10 @@ pub(crate) trait Simd: Copy {
     fn with_sign(self, magnitude: Self::V, sign: Self::V) -> Self::V;
     /// `if a < b { x } else { y }`; `y` where one is NaN.
     fn lt_select(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
-    /// As `lt_select`, of two computations: vectors do both, a single lane only the one that it needs.
+    /// Whether `a < b`, where there is only one lane; nothing is known of vectors. It saves computing both sides of a choice.
     #[inline(always)]
-    fn lt_either(
-        self,
-        a: Self::V,
-        b: Self::V,
-        x: impl FnOnce() -> Self::V,
-        y: impl FnOnce() -> Self::V,
-    ) -> Self::V {
-        self.lt_select(a, b, x(), y())
+    fn lt_known(self, _a: Self::V, _b: Self::V) -> Option<bool> {
+        None
     }
     /// The bits shifted left by 23: from a biased exponent in the lowest bits to the power of two.
     fn exponent(self, a: Self::V) -> Self::V;

@@ -27,14 +27,15 @@ fn fma1<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
     }
 }
 
-/// An array made lane by lane. A plain loop: `array::from_fn` gives the same code, and takes the compiler far longer.
-#[inline(always)]
-fn lanes<const N: usize>(f: impl Fn(usize) -> f32) -> [f32; N] {
-    let mut out = [0.0; N];
-    for i in 0..N {
-        out[i] = f(i);
-    }
-    out
+/// An array made lane by lane. A loop and not `array::from_fn`: the compiler is much faster with it, and no closure can stay a call.
+macro_rules! lanes {
+    (|$i:ident| $e:expr) => {{
+        let mut out = [0.0; N];
+        for $i in 0..N {
+            out[$i] = $e;
+        }
+        out
+    }};
 }
 
 impl<const FUSED: bool, const N: usize> Simd for Scalar<FUSED, N> {
@@ -42,7 +43,7 @@ impl<const FUSED: bool, const N: usize> Simd for Scalar<FUSED, N> {
     const LANES: usize = N;
     const ACCUMULATORS: usize = 4;
 
-    #[inline]
+    #[inline(never)]
     fn call<R: Region>(self, region: R) -> R::Output {
         region.run()
     }
@@ -59,7 +60,7 @@ impl<const FUSED: bool, const N: usize> Simd for Scalar<FUSED, N> {
     #[inline(always)]
     unsafe fn load_n(self, p: *const f32, n: usize) -> Self::V {
         // SAFETY: the caller's; only the first `n` are read.
-        lanes(|i| if i < n { unsafe { *p.add(i) } } else { 0.0 })
+        lanes!(|i| if i < n { unsafe { *p.add(i) } } else { 0.0 })
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: Self::V) {
@@ -77,69 +78,63 @@ impl<const FUSED: bool, const N: usize> Simd for Scalar<FUSED, N> {
     }
     #[inline(always)]
     fn add(self, a: Self::V, b: Self::V) -> Self::V {
-        lanes(|i| a[i] + b[i])
+        lanes!(|i| a[i] + b[i])
     }
     #[inline(always)]
     fn sub(self, a: Self::V, b: Self::V) -> Self::V {
-        lanes(|i| a[i] - b[i])
+        lanes!(|i| a[i] - b[i])
     }
     #[inline(always)]
     fn mul(self, a: Self::V, b: Self::V) -> Self::V {
-        lanes(|i| a[i] * b[i])
+        lanes!(|i| a[i] * b[i])
     }
     #[inline(always)]
     fn div(self, a: Self::V, b: Self::V) -> Self::V {
-        lanes(|i| a[i] / b[i])
+        lanes!(|i| a[i] / b[i])
     }
     #[inline(always)]
     fn sqrt(self, a: Self::V) -> Self::V {
-        lanes(|i| libm::sqrtf(a[i]))
+        lanes!(|i| libm::sqrtf(a[i]))
     }
     #[inline(always)]
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-        lanes(|i| fma1::<FUSED>(a[i], b[i], c[i]))
+        lanes!(|i| fma1::<FUSED>(a[i], b[i], c[i]))
     }
     #[inline(always)]
     fn fnma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-        lanes(|i| fma1::<FUSED>(-a[i], b[i], c[i]))
+        lanes!(|i| fma1::<FUSED>(-a[i], b[i], c[i]))
     }
     #[inline(always)]
     fn min(self, a: Self::V, b: Self::V) -> Self::V {
-        lanes(|i| if a[i] < b[i] { a[i] } else { b[i] })
+        lanes!(|i| if a[i] < b[i] { a[i] } else { b[i] })
     }
     #[inline(always)]
     fn max(self, a: Self::V, b: Self::V) -> Self::V {
-        lanes(|i| if a[i] > b[i] { a[i] } else { b[i] })
+        lanes!(|i| if a[i] > b[i] { a[i] } else { b[i] })
     }
     #[inline(always)]
     fn abs(self, a: Self::V) -> Self::V {
-        lanes(|i| f32::from_bits(a[i].to_bits() & 0x7fff_ffff))
+        lanes!(|i| f32::from_bits(a[i].to_bits() & 0x7fff_ffff))
     }
     #[inline(always)]
     fn with_sign(self, magnitude: Self::V, sign: Self::V) -> Self::V {
-        lanes(|i| f32::from_bits(magnitude[i].to_bits() | (sign[i].to_bits() & 0x8000_0000)))
+        lanes!(|i| f32::from_bits(magnitude[i].to_bits() | (sign[i].to_bits() & 0x8000_0000)))
     }
     #[inline(always)]
     fn lt_select(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
-        lanes(|i| if a[i] < b[i] { x[i] } else { y[i] })
+        lanes!(|i| if a[i] < b[i] { x[i] } else { y[i] })
     }
     #[inline(always)]
-    fn lt_either(
-        self,
-        a: Self::V,
-        b: Self::V,
-        x: impl FnOnce() -> Self::V,
-        y: impl FnOnce() -> Self::V,
-    ) -> Self::V {
-        if N == 1 { if a[0] < b[0] { x() } else { y() } } else { self.lt_select(a, b, x(), y()) }
+    fn lt_known(self, a: Self::V, b: Self::V) -> Option<bool> {
+        if N == 1 { Some(a[0] < b[0]) } else { None }
     }
     #[inline(always)]
     fn exponent(self, a: Self::V) -> Self::V {
-        lanes(|i| f32::from_bits(a[i].to_bits() << 23))
+        lanes!(|i| f32::from_bits(a[i].to_bits() << 23))
     }
     #[inline(always)]
     fn halves(self, a: Self::V) -> (Self::V, Self::V) {
-        let half = lanes(|i| f32::from_bits(a[i].to_bits() >> 1));
-        (half, lanes(|i| f32::from_bits(a[i].to_bits().wrapping_sub(half[i].to_bits()))))
+        let half = lanes!(|i| f32::from_bits(a[i].to_bits() >> 1));
+        (half, lanes!(|i| f32::from_bits(a[i].to_bits().wrapping_sub(half[i].to_bits()))))
     }
 }

@@ -75,15 +75,14 @@ impl Equations for LstmCell {
         let one = s.splat(1.0);
         let tanh_c = tanh(s, s.fma(f, c_prev, s.mul(i, g)));
         let dc = s.fma(s.mul(dh, o), s.fnma(tanh_c, tanh_c, one), dc);
-        let slope = |a| s.fnma(a, a, a);
         Prev {
             dh: s.splat(0.0),
             dc: s.mul(dc, f),
             dacc: [
-                s.mul(s.mul(dc, g), slope(i)),
-                s.mul(s.mul(dc, c_prev), slope(f)),
+                s.mul(s.mul(dc, g), s.fnma(i, i, i)),
+                s.mul(s.mul(dc, c_prev), s.fnma(f, f, f)),
                 s.mul(s.mul(dc, i), s.fnma(g, g, one)),
-                s.mul(s.mul(dh, tanh_c), slope(o)),
+                s.mul(s.mul(dh, tanh_c), s.fnma(o, o, o)),
             ],
         }
     }
