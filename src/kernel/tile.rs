@@ -5,6 +5,9 @@
 //! depend on the batch, on the chunking or on the width of the vector. Splitting k into several chains
 //! would break this; it gained nothing where it was measured, because a few panels at once
 //! give as many independent chains.
+//!
+//! Cutting k into blocks that stay in the first-level cache while all rows go over them, with the unfinished sums kept
+//! on the stack, changed an LSTM of 32 rows by +3 % (H = 128) and -3 % (H = 512) on Zen 3: the second level keeps up.
 
 use crate::simd::{Region, Simd};
 
