@@ -173,6 +173,50 @@ pub(crate) fn product<S: Simd>(s: S, left: Left<'_>, right: Right<'_>, c: &mut [
     }
 }
 
+/// `c [B, n] (+)= left [B, k] * w^T` with `w [n, k]` row-major and in place: for instruction sets of one lane, and the
+/// same bits as [`product`] over packed rows.
+///
+/// Buffers of a wrong length are a mistake of the floor above: nothing is done with them.
+#[inline(always)]
+pub(crate) fn product_transposed<S: Simd>(s: S, left: Left<'_>, w: &[f32], c: &mut [f32], init: Init<'_>) {
+    let (k, rows) = (left.count * left.len, left.walk.batch);
+    let n = c.len().checked_div(rows).unwrap_or(0);
+    let fits = S::LANES == 1
+        && left.fits()
+        && c.len() == rows * n
+        && w.len() == n * k
+        && !matches!(init, Init::Bias(bias) if bias.len() != n);
+    debug_assert!(fits || rows == 0);
+    if !fits {
+        return;
+    }
+    let right = Transposed { start: w.as_ptr(), k };
+    // SAFETY: all rows of the batch and all `n` rows of `w`, which are the panels, exist in the buffers just checked.
+    unsafe { drive(s, &ProductTile { left, right, n, c: c.as_mut_ptr(), init, first: 0 }, rows, n) }
+}
+
+/// A row-major matrix `[n, k]`, one of whose rows is a panel.
+#[derive(Clone, Copy)]
+struct Transposed {
+    start: *const f32,
+    k: usize,
+}
+
+impl<S: Simd> Weight<S> for Transposed {
+    #[inline(always)]
+    unsafe fn get(self, s: S, panel: usize, k: usize, _: usize) -> S::V {
+        // SAFETY: the caller names an element of the matrix; a vector has one lane here.
+        s.splat(unsafe { *self.start.add(panel * self.k + k) })
+    }
+}
+
+impl<S: Simd> Columnwise<S> for Transposed {
+    #[inline(always)]
+    fn skip_rows(self, rows: usize) -> Self {
+        Transposed { start: self.start.wrapping_add(rows), ..self }
+    }
+}
+
 /// The right operand of [`product`]: rows `first..` of a `[k, n]` matrix.
 #[derive(Clone, Copy)]
 pub(crate) struct Right<'a> {
@@ -318,4 +362,58 @@ pub(crate) fn outer<S: Simd>(s: S, a: Columns<'_>, b: Columns<'_>, c: &mut [f32]
 #[cfg(feature = "matrixmultiply")]
 fn large(m: usize, k: usize, n: usize) -> bool {
     m.saturating_mul(k).saturating_mul(n) >= 1 << 18
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::pack::pack_rows;
+    use crate::simd::{Isa, Op, dispatch, dispatch_single};
+
+    const MOST: usize = 9;
+
+    struct Product<'a> {
+        left: Left<'a>,
+        w: &'a [f32],
+        bias: &'a [f32],
+        c: &'a mut [f32],
+        packed: bool,
+    }
+
+    impl Op for Product<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) {
+            let Product { left, w, bias, c, packed } = self;
+            let mut room = [f32::NAN; 2 * MOST * MOST];
+            if packed {
+                pack_rows(S::LANES, left.len, w, &mut room);
+                let right = Right { data: &room, k: left.len, first: 0, n: bias.len(), packed };
+                product(s, left, right, c, Init::Bias(bias));
+            } else {
+                product_transposed(s, left, w, c, Init::Bias(bias));
+            }
+        }
+    }
+
+    #[test]
+    fn weights_in_place_and_packed_give_the_same_bits() {
+        let values: [f32; MOST * MOST] = core::array::from_fn(|i| (i * 37 % 101) as f32 * 0.13 - 6.0);
+        for isa in Isa::available() {
+            for rows in 1..=MOST {
+                for k in 0..=MOST {
+                    for n in 0..=MOST {
+                        let left = Left::plain(&values[..rows * k], rows, k);
+                        let (w, bias) = (&values[..n * k], &values[..n]);
+                        let mut c = [[f32::NAN; MOST * MOST]; 2];
+                        let [first, second] = &mut c;
+                        dispatch(isa, Product { left, w, bias, c: &mut first[..rows * n], packed: true });
+                        let c = &mut second[..rows * n];
+                        dispatch_single(isa, Product { left, w, bias, c, packed: false });
+                        assert_eq!(first[..rows * n], second[..rows * n], "{} {rows} {k} {n}", isa.name());
+                    }
+                }
+            }
+        }
+    }
 }

@@ -3,10 +3,12 @@
 //! A layer owns nothing. It is a constant that knows its dimensions, tells the length of every buffer,
 //! and runs passes over buffers of the caller. It may import every floor below: `seq`, `cell`, `kernel`, `simd`.
 
+mod dense;
 mod passes;
 mod recurrent;
 mod weights;
 
+pub use dense::{Dense, DenseBackward};
 pub use passes::{Backward, Forward, ForwardTrain, Gradients};
 pub use recurrent::{Gru, Lstm, Recurrent, Rnn};
 pub use weights::{
