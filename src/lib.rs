@@ -23,8 +23,8 @@ mod error;
 pub use cell::{Activation, Cell, Gate, GruCell, GruGate, LstmCell, LstmGate, Reset, RnnCell, RnnGate};
 pub use error::{Error, Result};
 pub use layer::{
-    Backward, Dense, DenseBackward, Forward, ForwardTrain, Gradients, Gru, GruWeights, GruWeightsMut, Lstm,
-    LstmWeights, LstmWeightsMut, Packed, Recurrent, Rnn, RnnWeights, RnnWeightsMut, WeightSource, Weights,
-    WeightsMut,
+    Backward, Dense, DenseBackward, Embedding, Forward, ForwardTrain, Gradients, Gru, GruWeights,
+    GruWeightsMut, Lstm, LstmWeights, LstmWeightsMut, Packed, Recurrent, Rnn, RnnWeights, RnnWeightsMut,
+    WeightSource, Weights, WeightsMut, argmax, cross_entropy, sample,
 };
 pub use simd::Isa;

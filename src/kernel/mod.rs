@@ -14,6 +14,7 @@
 //! | `second` | the second stage of a cell that has two |
 //! | `gemm` | plain products; the only file that names `matrixmultiply` |
 //! | `walk` | which row of a sequence buffer is next |
+//! | `softmax` | the parts of a softmax |
 //! | `elementwise` | sums, scales, optimiser updates |
 
 pub(crate) mod elementwise;
@@ -22,6 +23,7 @@ pub(crate) mod math;
 pub(crate) mod pack;
 pub(crate) mod recur;
 pub(crate) mod second;
+pub(crate) mod softmax;
 pub(crate) mod tile;
 pub(crate) mod walk;
 

@@ -4,13 +4,19 @@
 //! and runs passes over buffers of the caller. It may import every floor below: `seq`, `cell`, `kernel`, `simd`.
 
 mod dense;
+mod embedding;
+mod loss;
 mod passes;
 mod recurrent;
+mod sample;
 mod weights;
 
 pub use dense::{Dense, DenseBackward};
+pub use embedding::Embedding;
+pub use loss::cross_entropy;
 pub use passes::{Backward, Forward, ForwardTrain, Gradients};
 pub use recurrent::{Gru, Lstm, Recurrent, Rnn};
+pub use sample::{argmax, sample};
 pub use weights::{
     GruWeights, GruWeightsMut, LstmWeights, LstmWeightsMut, Packed, RnnWeights, RnnWeightsMut, WeightSource,
     Weights, WeightsMut,

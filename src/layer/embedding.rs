@@ -1,0 +1,110 @@
+//! The embedding layer: a row of a table for each id.
+
+use super::Gradients;
+use crate::error::{Error, Result, check_len};
+
+/// A table of `V` classes with a vector of `D` features each, as PyTorch's `nn.Embedding`.
+///
+/// Weights and gradients are `[V, D]`. It needs no scratch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Embedding {
+    classes: usize,
+    width: usize,
+}
+
+/// Refuses ids that are not below `limit`.
+pub(super) fn check_ids(buffer: &'static str, ids: &[u32], limit: usize) -> Result<()> {
+    // A `usize` of 16 bits does not hold every id, so the comparison is made in the wider of the two.
+    match ids.iter().position(|&id| u64::from(id) >= limit as u64) {
+        Some(position) => {
+            let id = usize::try_from(ids[position]).unwrap_or(usize::MAX);
+            Err(Error::Index { buffer, position, id, limit })
+        }
+        None => Ok(()),
+    }
+}
+
+impl Embedding {
+    /// A table of `classes` rows of `width` features.
+    pub const fn new(classes: usize, width: usize) -> Self {
+        Embedding { classes, width }
+    }
+
+    /// Rows of the table, `V`.
+    pub const fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Features of a row, `D`.
+    pub const fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Length of the weights, and of their gradients: `V*D`.
+    pub const fn weights_len(&self) -> usize {
+        self.classes.saturating_mul(self.width)
+    }
+
+    /// The row of each id: `ids [rows]`, `y [rows, D]`.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Index`] for an id that is not below `V`.
+    ///
+    /// ```
+    /// use recurrent::Embedding;
+    /// let layer = Embedding::new(3, 2);
+    /// let weights = [0.0, 0.1, /**/ 1.0, 1.1, /**/ 2.0, 2.1];
+    /// let mut y = [0.0; 4];
+    /// layer.forward(&weights, &[2, 0], &mut y)?;
+    /// assert_eq!(y, [2.0, 2.1, 0.0, 0.1]);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn forward(&self, weights: &[f32], ids: &[u32], y: &mut [f32]) -> Result<()> {
+        check_len("weights", self.weights_len(), weights.len())?;
+        check_len("y", ids.len().saturating_mul(self.width), y.len())?;
+        check_ids("ids", ids, self.classes)?;
+        if self.width == 0 {
+            return Ok(());
+        }
+        for (&id, y) in ids.iter().zip(y.chunks_exact_mut(self.width)) {
+            let start = id as usize * self.width;
+            y.copy_from_slice(&weights[start..start + self.width]);
+        }
+        Ok(())
+    }
+
+    /// Adds the gradient of each output to that of its row of the table: `ids [rows]`, `dy [rows, D]`, `grads [V, D]`.
+    ///
+    /// The rows are added in ascending order, so that ids that occur more than once give the same bits each time.
+    /// Ids have no gradient. [`Gradients::Overwrite`] clears the whole table first.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Index`] for an id that is not below `V`.
+    ///
+    /// ```
+    /// use recurrent::{Embedding, Gradients};
+    /// let layer = Embedding::new(3, 2);
+    /// let mut grads = [f32::NAN; 6];
+    /// layer.backward(&[2, 2], &[1.0, 2.0, 0.5, 0.5], &mut grads, Gradients::Overwrite)?;
+    /// assert_eq!(grads, [0.0, 0.0, /**/ 0.0, 0.0, /**/ 1.5, 2.5]);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn backward(&self, ids: &[u32], dy: &[f32], grads: &mut [f32], mode: Gradients) -> Result<()> {
+        check_len("dy", ids.len().saturating_mul(self.width), dy.len())?;
+        check_len("grads", self.weights_len(), grads.len())?;
+        check_ids("ids", ids, self.classes)?;
+        if mode == Gradients::Overwrite {
+            grads.fill(0.0);
+        }
+        if self.width == 0 {
+            return Ok(());
+        }
+        for (&id, dy) in ids.iter().zip(dy.chunks_exact(self.width)) {
+            let start = id as usize * self.width;
+            for (sum, dy) in grads[start..start + self.width].iter_mut().zip(dy) {
+                *sum += dy;
+            }
+        }
+        Ok(())
+    }
+}
