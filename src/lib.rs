@@ -18,6 +18,9 @@ mod seq;
 mod simd;
 
 #[forbid(unsafe_code)]
+pub mod train;
+
+#[forbid(unsafe_code)]
 mod error;
 
 pub use cell::{Activation, Cell, Gate, GruCell, GruGate, LstmCell, LstmGate, Reset, RnnCell, RnnGate};

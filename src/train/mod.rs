@@ -1,0 +1,29 @@
+//! What training needs besides gradients: initial weights, an optimiser, clipping.
+//!
+//! All of it works on the flat buffers of weights and gradients, of one layer or of a whole model, and allocates nothing.
+//! Random numbers come from any generator with the traits of [`rand_core`]; a seed gives the same weights
+//! on every machine. It may import `layer` and every floor below.
+//!
+//! ```
+//! use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
+//! use recurrent::{Lstm, train::{Adam, clip_norm}};
+//! let layer = Lstm::new(8, 16);
+//! let mut weights = vec![0.0; layer.weights_len()];
+//! layer.init(&mut weights, &mut Xoshiro256PlusPlus::seed_from_u64(1))?;
+//!
+//! let mut adam = Adam::new(1e-3);
+//! let mut moments = vec![0.0; Adam::moments_len(weights.len())];
+//! let mut grads = vec![0.5; weights.len()]; // of a backward pass
+//! let norm = clip_norm(&mut grads, 5.0);
+//! adam.update(&mut weights, &grads, &mut moments)?;
+//! # assert!(norm > 5.0);
+//! # Ok::<(), recurrent::Error>(())
+//! ```
+
+mod clip;
+mod init;
+mod optim;
+
+pub use clip::{clip_norm, clip_value};
+pub use init::{normal, orthogonal, uniform};
+pub use optim::Adam;
