@@ -28,7 +28,7 @@ pub use rnn::{Activation, RnnCell, RnnGate};
 
 /// A recurrent cell: what [`Recurrent`](crate::Recurrent) needs to know of it.
 ///
-/// Implemented by [`RnnCell`], [`LstmCell`] and [`GruCell`], and closed, because [`Choose`] is private.
+/// Implemented by [`RnnCell`], [`LstmCell`] and [`GruCell`], and closed, because it builds on a private trait.
 #[allow(private_bounds)]
 pub trait Cell: Choose {
     /// Blocks of H rows in the weight matrices.

@@ -12,7 +12,7 @@
 //! Units past the last one are zero.
 
 use super::NONE;
-use super::recur::Layout;
+use super::recur::{Layout, load};
 use super::tile::Weight;
 use crate::simd::Simd;
 
@@ -107,19 +107,19 @@ fn interleave(
     }
 }
 
-/// Packs `w [k, n]`, row-major, into panels of `lanes` columns: `[panel][k][lane]`, zero past the last column.
+/// Packs `w [k, n]`, row-major, into panels of a vector's columns: `[panel][k][lane]`, zero past the last column.
 /// This is the operand of the products with dW's transpose: dh and dx of the backward pass.
-pub(crate) fn pack_columns(lanes: usize, n: usize, w: &[f32], out: &mut [f32]) {
+#[inline(always)]
+pub(crate) fn pack_columns<S: Simd>(s: S, n: usize, w: &[f32], out: &mut [f32]) {
     if n == 0 || w.is_empty() {
         return;
     }
     let k = w.len() / n;
-    for (index, panel) in out.chunks_exact_mut(k * lanes).take(n.div_ceil(lanes)).enumerate() {
-        let first = index * lanes;
-        let valid = lanes.min(n - first);
-        for (row, w) in panel.chunks_exact_mut(lanes).zip(w.chunks_exact(n)) {
-            row[..valid].copy_from_slice(&w[first..first + valid]);
-            row[valid..].fill(0.0);
+    for (index, panel) in out.chunks_exact_mut(k * S::LANES).take(n.div_ceil(S::LANES)).enumerate() {
+        let first = index * S::LANES;
+        for (to, from) in panel.chunks_exact_mut(S::LANES).zip(w.chunks_exact(n)) {
+            // SAFETY: `to` is one vector, and `n - first` elements of the row follow column `first < n`.
+            unsafe { s.store(to.as_mut_ptr(), load(s, from.as_ptr().add(first), n - first)) };
         }
     }
 }

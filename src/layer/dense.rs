@@ -247,7 +247,7 @@ impl Op for BackwardPass<'_> {
         if let Some(dx) = dx {
             let packed = HAS_VECTORS && rows >= PACK_ROWS;
             let data = if packed {
-                pack_columns(S::LANES, input, w, scratch);
+                pack_columns(s, input, w, scratch);
                 scratch
             } else {
                 w

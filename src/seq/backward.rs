@@ -52,10 +52,10 @@ struct Bptt<'a, K>(K, BackwardPass<'a>);
 
 /// A `[k, n]` matrix as a right operand, packed where that pays.
 #[inline(always)]
-fn right_operand<'a, S: Simd>(_: S, w: &'a [f32], n: usize, room: &'a mut [f32]) -> Right<'a> {
+fn right_operand<'a, S: Simd>(s: S, w: &'a [f32], n: usize, room: &'a mut [f32]) -> Right<'a> {
     let k = w.len().checked_div(n).unwrap_or(0);
     if HAS_VECTORS {
-        pack_columns(S::LANES, n, w, room);
+        pack_columns(s, n, w, room);
         Right { data: room, k, first: 0, n, packed: true }
     } else {
         Right { data: w, k, first: 0, n, packed: false }
