@@ -127,3 +127,7 @@ fn tanh_large<S: Simd>(s: S, a: S::V) -> S::V {
     let denominator = s.fma(power, series(s, r, C), s.fma(power, half, half));
     s.sub(s.splat(1.0), s.div(s.splat(1.0), denominator))
 }
+
+#[cfg(test)]
+#[path = "math_tests.rs"]
+mod tests;

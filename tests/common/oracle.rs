@@ -1,0 +1,46 @@
+//! The cells' oracles behind one entry.
+
+use super::Kind;
+
+#[path = "../../src/cell/gru/oracle.rs"]
+mod gru;
+#[path = "../../src/cell/lstm/oracle.rs"]
+mod lstm;
+#[path = "../../src/cell/rnn/oracle.rs"]
+mod rnn;
+
+/// What a sequence leaves: every hidden state, and the last state as the layers lay it out (`h`, then for an LSTM `c`).
+pub struct Output {
+    pub y: Vec<f64>,
+    pub state: Vec<f64>,
+    /// How far the sequence stays away from a point where a derivative jumps.
+    pub margin: f64,
+}
+
+/// `dims` is steps, batch, input, hidden.
+pub fn forward(
+    kind: Kind,
+    dims: (usize, usize, usize, usize),
+    weights: &[f64],
+    x: &[f64],
+    state: &[f64],
+) -> Output {
+    let smooth = f64::INFINITY;
+    match kind {
+        Kind::RnnTanh | Kind::RnnRelu => {
+            let relu = kind == Kind::RnnRelu;
+            let rnn::Output { y, h, margin } = rnn::forward(relu, dims, weights, x, state);
+            Output { y, state: h, margin: if relu { margin } else { smooth } }
+        }
+        Kind::Lstm => {
+            let (h, c) = state.split_at(dims.1 * dims.3);
+            let lstm::Output { y, mut h, c } = lstm::forward(dims, weights, x, h, c);
+            h.extend(c);
+            Output { y, state: h, margin: smooth }
+        }
+        Kind::Gru | Kind::GruResetBefore => {
+            let gru::Output { y, h } = gru::forward(kind == Kind::GruResetBefore, dims, weights, x, state);
+            Output { y, state: h, margin: smooth }
+        }
+    }
+}
