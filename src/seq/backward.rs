@@ -109,7 +109,8 @@ impl<K: Steps> Op for Bptt<'_, K> {
                 }
             }
         }
-        if let Some(dx) = dx {
+        // Without inputs `w_ih` has no columns from which its rows could be counted.
+        if let Some(dx) = dx.filter(|dx| !dx.is_empty()) {
             let w_ih = right_operand(s, weights.w_ih, input, pass.panels);
             let left = Left {
                 data: tape,
