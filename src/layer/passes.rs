@@ -155,7 +155,13 @@ impl<C: Cell + Passes> Recurrent<C> {
         state: &mut [f32],
         scratch: &mut [f32],
     ) -> Result<()> {
-        let batch = state.len().checked_div(self.state_len(1)).unwrap_or(1);
+        let row = self.state_len(1);
+        if !state.len().is_multiple_of(row.max(1)) {
+            // `x` says how many rows were meant.
+            let rows = x.len().checked_div(self.input()).unwrap_or(1).max(1);
+            return check_len("state", self.state_len(rows), state.len());
+        }
+        let batch = state.len().checked_div(row).unwrap_or(1);
         self.forward(weights, Forward { steps: 1, batch, x, y: &mut [], state, scratch })
     }
 
