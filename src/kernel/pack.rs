@@ -50,9 +50,9 @@ impl<'a> Canonical<'a> {
     }
 }
 
-/// Elements of one panel.
+/// Elements of one panel. Without units there is none, and no weights say that the number of inputs is a sane one.
 const fn panel_len<E: Layout>(lanes: usize, input: usize, hidden: usize) -> usize {
-    lanes * (E::ACC + E::XG * input + E::HG * hidden)
+    if hidden == 0 { 0 } else { lanes * (E::ACC + E::XG * input + E::HG * hidden) }
 }
 
 /// Elements of all panels.
@@ -168,9 +168,9 @@ impl Panels {
         data: &[f32],
     ) -> Option<(Self, &[f32])> {
         let (own, rest) = data.split_at_checked(panels_len::<E>(lanes, input, hidden))?;
-        let x = E::ACC * lanes;
-        let h = x + E::XG * input * lanes;
-        Some((Panels { start: own.as_ptr(), x, h, panel: panel_len::<E>(lanes, input, hidden) }, rest))
+        let panel = panel_len::<E>(lanes, input, hidden);
+        let h = panel - E::HG * hidden * lanes;
+        Some((Panels { start: own.as_ptr(), x: E::ACC * lanes, h, panel }, rest))
     }
 }
 
