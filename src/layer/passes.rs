@@ -84,6 +84,14 @@ pub struct Backward<'a> {
     pub scratch: &'a mut [f32],
 }
 
+/// Length of `[T, B, n]`. Too many rows are too many of any length, also of none.
+fn sequence_len(walk: Walk, n: usize) -> usize {
+    match walk.rows() {
+        usize::MAX => usize::MAX,
+        rows => rows.saturating_mul(n),
+    }
+}
+
 #[allow(private_bounds, reason = "`Cell` is closed: its passes are private")]
 impl<C: Cell + Passes> Recurrent<C> {
     fn id(&self) -> LayerId {
@@ -190,7 +198,7 @@ impl<C: Cell + Passes> Recurrent<C> {
         let walk = Walk { steps, batch };
         self.check_sequence(walk, x.len(), state.len())?;
         if !y.is_empty() {
-            check_len("y", walk.rows().saturating_mul(self.hidden()), y.len())?;
+            check_len("y", sequence_len(walk, self.hidden()), y.len())?;
         }
         check_room("scratch", self.scratch_len(steps, batch), scratch.len())?;
         let units = batch * self.hidden();
@@ -311,7 +319,7 @@ impl<C: Cell + Passes> Recurrent<C> {
     }
 
     fn check_sequence(&self, walk: Walk, x: usize, state: usize) -> Result<()> {
-        check_len("x", walk.rows().saturating_mul(self.input()), x)?;
+        check_len("x", sequence_len(walk, self.input()), x)?;
         check_len("state", self.state_len(walk.batch), state)
     }
 
@@ -324,8 +332,8 @@ impl<C: Cell + Passes> Recurrent<C> {
         tape: usize,
         scratch: usize,
     ) -> Result<()> {
-        check_len("x", walk.rows().saturating_mul(self.input()), x)?;
-        check_len("y", walk.rows().saturating_mul(self.hidden()), y)?;
+        check_len("x", sequence_len(walk, self.input()), x)?;
+        check_len("y", sequence_len(walk, self.hidden()), y)?;
         check_len(name, self.state_len(walk.batch), state)?;
         check_len("tape", self.tape_len(walk.steps, walk.batch), tape)?;
         check_room("scratch", self.train_scratch_len(walk.batch), scratch)
