@@ -1,8 +1,13 @@
 //! What the tests share: the table of cells, and one way to run any of them.
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
+pub mod oracle;
+
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use recurrent::{
-    Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Isa, Lstm, Reset, Result, Rnn, WeightSource,
+    Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Isa, Lstm, Packed, Reset, Result, Rnn,
+    WeightSource,
 };
 
 /// Every cell with every choice of its equations.
@@ -80,8 +85,11 @@ impl Layer {
     pub fn train_scratch_len(&self, batch: usize) -> usize {
         each!(self, l => l.train_scratch_len(batch))
     }
-    pub fn pack(&self, weights: &[f32]) -> Result<recurrent::Packed<Vec<f32>>> {
-        each!(self, l => l.pack(weights, vec![f32::NAN; l.packed_len()]))
+    pub fn pack(&self, weights: &[f32]) -> Result<Packed<Vec<f32>>> {
+        self.pack_into(weights, vec![f32::NAN; self.packed_len()])
+    }
+    pub fn pack_into<B: AsMut<[f32]>>(&self, weights: &[f32], room: B) -> Result<Packed<B>> {
+        each!(self, l => l.pack(weights, room))
     }
     pub fn step<'w>(
         &self,
@@ -162,4 +170,33 @@ pub fn train(
         },
     )?;
     Ok(out)
+}
+
+/// Random numbers that are the same in every run.
+pub struct Random(Xoshiro256PlusPlus);
+
+impl Random {
+    pub fn new(seed: u64) -> Random {
+        Random(Xoshiro256PlusPlus::seed_from_u64(seed))
+    }
+
+    /// `n` numbers between `-scale` and `scale`.
+    pub fn uniform(&mut self, n: usize, scale: f32) -> Vec<f32> {
+        (0..n).map(|_| ((self.0.next_u32() >> 8) as f32 / (1 << 23) as f32 - 1.0) * scale).collect()
+    }
+}
+
+/// Weights that keep the states of `hidden` units lively: neither saturated nor dying away.
+pub fn random_weights(layer: Layer, random: &mut Random) -> Vec<f32> {
+    let scale = 1.4 / ((layer.input() + layer.hidden()) as f32).sqrt().max(1.0);
+    random.uniform(layer.weights_len(), scale)
+}
+
+/// Fails unless both have the same bits.
+#[track_caller]
+pub fn assert_bits(a: &[f32], b: &[f32], what: &str) {
+    assert_eq!(a.len(), b.len(), "{what}");
+    for (i, (a, b)) in a.iter().zip(b).enumerate() {
+        assert_eq!(a.to_bits(), b.to_bits(), "{what}[{i}]: {a:e} and {b:e}");
+    }
 }

@@ -1,0 +1,442 @@
+//! Outputs against the f64 oracles, every gradient against their central differences, and what the options of the
+//! backward pass mean.
+
+mod common;
+
+use common::{Kind, Layer, Random, Trained, assert_bits, oracle, random_weights, train};
+use recurrent::{Backward, Forward, ForwardTrain, Gradients, Isa};
+
+/// Largest deviation of an output, relative to the largest one: a few roundings of 6e-8 each; measured 7.1e-7 for ReLU over
+/// 11 steps, 2.3e-7 for the others.
+const OUTPUT_TOLERANCE: f64 = 1e-6;
+/// Largest deviation of a gradient, relative to the largest entry of its tensor. Derivatives are made of the activations, so
+/// the outputs' errors come in several times; measured 1.5e-6 for the GRUs, 9.6e-7 for the others.
+const GRADIENT_TOLERANCE: f64 = 3e-6;
+/// Of the differences in f64: the error of the formula is its square, that of rounding 1e-16 of the loss divided by it.
+const STEP: f64 = 1e-5;
+/// How far a ReLU's arguments have to stay away from the kink: ten times what `STEP` moves them.
+const MARGIN: f64 = 1e-4;
+
+/// Sizes around the panels (of 4, 8, 16 units) and the tiles, different in every dimension: input, hidden, batch, steps.
+const SIZES: [(usize, usize, usize, usize); 13] = [
+    (0, 3, 2, 5),
+    (1, 4, 3, 2),
+    (2, 5, 1, 3),
+    (5, 7, 2, 4),
+    (3, 8, 5, 2),
+    (4, 9, 3, 6),
+    (1, 16, 2, 3),
+    (6, 17, 4, 2),
+    (3, 19, 2, 5),
+    (7, 1, 3, 4),
+    // More steps than are projected at once, and more rows than any step projects ahead for.
+    (2, 3, 1, 41),
+    (2, 5, 33, 3),
+    (9, 2, 7, 11),
+];
+
+/// The arguments of a training pass.
+struct Case {
+    dims: (usize, usize, usize, usize),
+    weights: Vec<f32>,
+    x: Vec<f32>,
+    state: Vec<f32>,
+    dy: Vec<f32>,
+    dstate: Vec<f32>,
+}
+
+fn wide(of: &[f32]) -> Vec<f64> {
+    of.iter().map(|v| f64::from(*v)).collect()
+}
+
+impl Case {
+    fn new(kind: Kind, (input, hidden, batch, steps): (usize, usize, usize, usize)) -> Case {
+        let layer = kind.layer(input, hidden, Isa::SCALAR);
+        for seed in 0.. {
+            let mut random = Random::new(seed);
+            let case = Case {
+                dims: (steps, batch, input, hidden),
+                weights: random_weights(layer, &mut random),
+                x: random.uniform(steps * batch * input, 1.0),
+                state: random.uniform(layer.state_len(batch), 0.9),
+                dy: random.uniform(steps * batch * hidden, 1.0),
+                dstate: random.uniform(layer.state_len(batch), 1.0),
+            };
+            if case.oracle(kind).margin > MARGIN {
+                return case;
+            }
+        }
+        unreachable!("some seed stays away from the kink")
+    }
+
+    fn oracle(&self, kind: Kind) -> oracle::Output {
+        oracle::forward(kind, self.dims, &wide(&self.weights), &wide(&self.x), &wide(&self.state))
+    }
+
+    fn train(&self, layer: Layer) -> Trained {
+        let (steps, batch, ..) = self.dims;
+        train(layer, (steps, batch), &self.weights, &self.x, &self.state, &self.dy, &self.dstate).unwrap()
+    }
+
+    /// Gradients of `sum(y * dy) + sum(hT * dhT) + sum(cT * dcT)`: of the weights, the input and the initial state.
+    fn differences(&self, kind: Kind) -> [Vec<f64>; 3] {
+        let dy = wide(&self.dy);
+        let dstate = wide(&self.dstate);
+        let arguments = [wide(&self.weights), wide(&self.x), wide(&self.state)];
+        let loss = |[weights, x, state]: &[Vec<f64>; 3]| {
+            let out = oracle::forward(kind, self.dims, weights, x, state);
+            let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+            dot(&out.y, &dy) + dot(&out.state, &dstate)
+        };
+        [0, 1, 2].map(|which| {
+            let mut moved = arguments.clone();
+            (0..arguments[which].len())
+                .map(|i| {
+                    let at = arguments[which][i];
+                    moved[which][i] = at + STEP;
+                    let above = loss(&moved);
+                    moved[which][i] = at - STEP;
+                    let below = loss(&moved);
+                    moved[which][i] = at;
+                    (above - below) / (2.0 * STEP)
+                })
+                .collect()
+        })
+    }
+}
+
+/// The largest deviation relative to the largest entry; fails above `tolerance`.
+#[track_caller]
+fn compare(got: &[f32], want: &[f64], tolerance: f64, what: &str) -> f64 {
+    assert_eq!(got.len(), want.len(), "{what}");
+    let largest = want.iter().fold(f64::MIN_POSITIVE, |m, w| m.max(w.abs()));
+    let mut most = 0.0;
+    for (i, (g, w)) in got.iter().zip(want).enumerate() {
+        let off = (f64::from(*g) - w).abs() / largest;
+        assert!(off <= tolerance, "{what}[{i}] is {g}, should be {w}: off by {off:e} of {largest}");
+        most = f64::max(most, off);
+    }
+    most
+}
+
+fn check(kind: Kind) {
+    let (mut outputs, mut gradients) = (0.0_f64, 0.0_f64);
+    for size in SIZES {
+        let case = Case::new(kind, size);
+        let (input, hidden, batch, _) = size;
+        let oracle = case.oracle(kind);
+        let [dweights, dx, dstate] = case.differences(kind);
+        let units = batch * hidden;
+        let matrices = kind.gates() * hidden * (input + hidden);
+        let w_ih = kind.gates() * hidden * input;
+        for isa in Isa::available() {
+            let out = case.train(kind.layer(input, hidden, isa));
+            let name = |part| format!("{kind:?} {size:?} on {}: {part}", isa.name());
+            outputs = outputs.max(compare(&out.y, &oracle.y, OUTPUT_TOLERANCE, &name("y")));
+            outputs = outputs.max(compare(&out.state, &oracle.state, OUTPUT_TOLERANCE, &name("state")));
+            let mut check = |part, got, want| {
+                gradients = gradients.max(compare(got, want, GRADIENT_TOLERANCE, &name(part)));
+            };
+            check("dw_ih", &out.grads[..w_ih], &dweights[..w_ih]);
+            check("dw_hh", &out.grads[w_ih..matrices], &dweights[w_ih..matrices]);
+            let biases = kind.gates() * hidden;
+            check("db_ih", &out.grads[matrices..][..biases], &dweights[matrices..][..biases]);
+            check("db_hh", &out.grads[matrices + biases..], &dweights[matrices + biases..]);
+            check("dx", &out.dx, &dx);
+            check("dh0", &out.dstate[..units], &dstate[..units]);
+            check("dc0", &out.dstate[units..], &dstate[units..]);
+        }
+    }
+    println!("{kind:?}: outputs within {outputs:.1e}, gradients within {gradients:.1e}");
+}
+
+#[test]
+fn rnn_tanh() {
+    check(Kind::RnnTanh);
+}
+
+#[test]
+fn rnn_relu() {
+    check(Kind::RnnRelu);
+}
+
+#[test]
+fn lstm() {
+    check(Kind::Lstm);
+}
+
+#[test]
+fn gru() {
+    check(Kind::Gru);
+}
+
+#[test]
+fn gru_reset_before() {
+    check(Kind::GruResetBefore);
+}
+
+/// Everything that a backward pass leaves, with `grads` as they are given.
+fn backward(
+    layer: Layer,
+    case: &Case,
+    dy: &[f32],
+    with_dx: bool,
+    grads: Option<(&mut [f32], Gradients)>,
+) -> (Vec<f32>, Vec<f32>) {
+    let (steps, batch, ..) = case.dims;
+    let mut y = vec![f32::NAN; steps * batch * layer.hidden()];
+    let mut tape = vec![f32::NAN; layer.tape_len(steps, batch)];
+    let mut scratch = vec![f32::NAN; layer.train_scratch_len(batch)];
+    let mut state = case.state.clone();
+    layer
+        .forward_train(
+            &case.weights,
+            ForwardTrain {
+                steps,
+                batch,
+                x: &case.x,
+                y: &mut y,
+                state: &mut state,
+                tape: &mut tape,
+                scratch: &mut scratch,
+            },
+        )
+        .unwrap();
+    let mut dstate = case.dstate.clone();
+    let mut dx = vec![f32::NAN; case.x.len()];
+    let (grads, mode) = match grads {
+        Some((grads, mode)) => (Some(grads), mode),
+        None => (None, Gradients::Overwrite),
+    };
+    layer
+        .backward(
+            &case.weights,
+            Backward {
+                steps,
+                batch,
+                x: &case.x,
+                y: &y,
+                dy,
+                dstate: &mut dstate,
+                dx: with_dx.then_some(&mut dx[..]),
+                grads,
+                mode,
+                tape: &mut tape,
+                scratch: &mut scratch,
+            },
+        )
+        .unwrap();
+    (dx, dstate)
+}
+
+/// Sizes with a rest in every loop, and one whose products are large.
+const OPTION_SIZES: [(usize, usize, usize, usize); 3] = [(3, 9, 2, 5), (5, 17, 7, 3), (40, 70, 8, 9)];
+
+fn for_all_options(check: impl Fn(Layer, &Case, &str)) {
+    for kind in Kind::ALL {
+        for size in OPTION_SIZES {
+            let mut case = Case::new(Kind::RnnTanh, size);
+            let mut random = Random::new(7);
+            let scalar = kind.layer(size.0, size.1, Isa::SCALAR);
+            case.weights = random_weights(scalar, &mut random);
+            case.state = random.uniform(scalar.state_len(size.2), 0.9);
+            case.dstate = random.uniform(scalar.state_len(size.2), 1.0);
+            for isa in Isa::available() {
+                let name = format!("{kind:?} {size:?} on {}", isa.name());
+                check(kind.layer(size.0, size.1, isa), &case, &name);
+            }
+        }
+    }
+}
+
+#[test]
+fn accumulated_gradients_are_sums() {
+    for_all_options(|layer, case, name| {
+        let mut once = vec![f32::NAN; case.weights.len()];
+        backward(layer, case, &case.dy, true, Some((&mut once, Gradients::Overwrite)));
+        let mut onto_zero = vec![0.0; case.weights.len()];
+        backward(layer, case, &case.dy, true, Some((&mut onto_zero, Gradients::Accumulate)));
+        assert_eq!(once, onto_zero, "{name}");
+        let before = Random::new(1).uniform(case.weights.len(), 3.0);
+        let mut sums = before.clone();
+        backward(layer, case, &case.dy, true, Some((&mut sums, Gradients::Accumulate)));
+        let want: Vec<f64> = before.iter().zip(&once).map(|(a, b)| f64::from(*a) + f64::from(*b)).collect();
+        compare(&sums, &want, 1e-6, name);
+    });
+}
+
+/// With numbers that have few bits nothing is rounded anywhere, so what is added cannot hide in a tolerance.
+#[test]
+fn accumulated_gradients_are_exact_sums_where_sums_are_exact() {
+    let few = |random: &mut Random, n: usize, one_in: usize| -> Vec<f32> {
+        let draw = random.uniform(n, one_in as f32);
+        draw.iter().map(|v| if v.abs() < 1.0 { v.signum() * 0.5 } else { 0.0 }).collect()
+    };
+    for (input, hidden, batch, steps) in [(3, 5, 2, 3), (2, 17, 3, 4), (24, 80, 24, 3)] {
+        let (random, kind) = (&mut Random::new(3), Kind::RnnRelu);
+        let len = kind.layer(input, hidden, Isa::SCALAR).weights_len();
+        let case = Case {
+            dims: (steps, batch, input, hidden),
+            weights: few(random, len, hidden / 2),
+            x: few(random, steps * batch * input, 2),
+            state: few(random, batch * hidden, 2),
+            dy: few(random, steps * batch * hidden, 2),
+            dstate: few(random, batch * hidden, 2),
+        };
+        let before = few(random, len, 2);
+        for isa in Isa::available() {
+            let layer = kind.layer(input, hidden, isa);
+            let mut once = vec![f32::NAN; len];
+            backward(layer, &case, &case.dy, true, Some((&mut once, Gradients::Overwrite)));
+            assert!(once.iter().filter(|g| **g != 0.0).count() > len / 8, "most gradients are zero");
+            let mut sums = before.clone();
+            backward(layer, &case, &case.dy, true, Some((&mut sums, Gradients::Accumulate)));
+            let want: Vec<f32> = before.iter().zip(&once).map(|(a, b)| a + b).collect();
+            assert_eq!(sums, want, "{hidden} units on {}", isa.name());
+        }
+    }
+}
+
+#[test]
+fn what_is_not_wanted_changes_nothing_else() {
+    for_all_options(|layer, case, name| {
+        let mut all = vec![f32::NAN; case.weights.len()];
+        let (dx, dstate) = backward(layer, case, &case.dy, true, Some((&mut all, Gradients::Overwrite)));
+
+        let mut grads = vec![f32::NAN; case.weights.len()];
+        let (none, d) = backward(layer, case, &case.dy, false, Some((&mut grads, Gradients::Overwrite)));
+        assert!(none.iter().all(|v| v.is_nan()));
+        assert_bits(&grads, &all, name);
+        assert_bits(&d, &dstate, name);
+
+        let (x, d) = backward(layer, case, &case.dy, true, None);
+        assert_bits(&x, &dx, name);
+        assert_bits(&d, &dstate, name);
+
+        let (_, d) = backward(layer, case, &case.dy, false, None);
+        assert_bits(&d, &dstate, name);
+    });
+}
+
+#[test]
+fn an_empty_output_gradient_is_zero() {
+    for_all_options(|layer, case, name| {
+        let (mut zero, mut empty) = (vec![f32::NAN; case.weights.len()], vec![f32::NAN; case.weights.len()]);
+        let zeros = vec![0.0; case.dy.len()];
+        let (dx, dstate) = backward(layer, case, &zeros, true, Some((&mut zero, Gradients::Overwrite)));
+        let (x, d) = backward(layer, case, &[], true, Some((&mut empty, Gradients::Overwrite)));
+        assert_eq!(zero, empty, "{name}");
+        assert_eq!(dx, x, "{name}");
+        assert_eq!(dstate, d, "{name}");
+    });
+}
+
+/// A sequence in chunks, later ones first, each handing its `dstate` to the one before it: nothing is truncated.
+#[test]
+fn chunks_that_hand_back_their_state_gradient_are_the_whole() {
+    for_all_options(|layer, case, name| {
+        let (steps, batch, input, hidden) = case.dims;
+        let whole = case.train(layer);
+        for cuts in [vec![0, 1, steps], vec![0, steps - 1, steps], vec![0, 1, 2, steps]] {
+            let (mut y, mut state) = (vec![f32::NAN; whole.y.len()], case.state.clone());
+            let mut scratch = vec![f32::NAN; layer.train_scratch_len(batch)];
+            let mut tapes = Vec::new();
+            let (xs, ys) = (
+                |c: &[usize]| c[0] * batch * input..c[1] * batch * input,
+                |c: &[usize]| c[0] * batch * hidden..c[1] * batch * hidden,
+            );
+            for cut in cuts.windows(2) {
+                let steps = cut[1] - cut[0];
+                let mut tape = vec![f32::NAN; layer.tape_len(steps, batch)];
+                let args = ForwardTrain {
+                    steps,
+                    batch,
+                    x: &case.x[xs(cut)],
+                    y: &mut y[ys(cut)],
+                    state: &mut state,
+                    tape: &mut tape,
+                    scratch: &mut scratch,
+                };
+                layer.forward_train(&case.weights, args).unwrap();
+                tapes.push(tape);
+            }
+            assert_bits(&y, &whole.y, name);
+            assert_bits(&state, &whole.state, name);
+            let (mut dx, mut dstate) = (vec![f32::NAN; whole.dx.len()], case.dstate.clone());
+            let mut grads = vec![0.0; whole.grads.len()];
+            for (cut, tape) in cuts.windows(2).zip(&mut tapes).rev() {
+                let args = Backward {
+                    steps: cut[1] - cut[0],
+                    batch,
+                    x: &case.x[xs(cut)],
+                    y: &y[ys(cut)],
+                    dy: &case.dy[ys(cut)],
+                    dstate: &mut dstate,
+                    dx: Some(&mut dx[xs(cut)]),
+                    grads: Some(&mut grads),
+                    mode: Gradients::Accumulate,
+                    tape,
+                    scratch: &mut scratch,
+                };
+                layer.backward(&case.weights, args).unwrap();
+            }
+            // The sums over the steps are in another order; what belongs to one step is not.
+            assert_bits(&dx, &whole.dx, name);
+            assert_bits(&dstate, &whole.dstate, name);
+            let want = wide(&whole.grads);
+            compare(&grads, &want, 2e-6, name);
+        }
+    });
+}
+
+/// No steps, no rows, no units: nothing to do, which is not an error, and gradients are zeros or stay.
+#[test]
+fn nothing_to_do() {
+    for kind in Kind::ALL {
+        for isa in Isa::available() {
+            for (input, hidden, batch, steps) in [
+                (3, 5, 2, 0),
+                (3, 5, 0, 4),
+                (0, 5, 2, 0),
+                (3, 0, 2, 4),
+                (3, 5, 0, 0),
+                (0, 0, 0, 0),
+                (0, 0, 2, 3),
+            ] {
+                let name = format!("{kind:?} {:?} on {}", (input, hidden, batch, steps), isa.name());
+                let layer = kind.layer(input, hidden, isa);
+                let random = &mut Random::new(5);
+                let case = Case {
+                    dims: (steps, batch, input, hidden),
+                    weights: random_weights(layer, random),
+                    x: random.uniform(steps * batch * input, 1.0),
+                    state: random.uniform(layer.state_len(batch), 1.0),
+                    dy: random.uniform(steps * batch * hidden, 1.0),
+                    dstate: random.uniform(layer.state_len(batch), 1.0),
+                };
+                let out = case.train(layer);
+                assert_eq!(out.state, case.state, "{name}");
+                assert_eq!(out.dstate, case.dstate, "{name}");
+                assert!(out.grads.iter().all(|g| *g == 0.0), "{name}");
+                assert!(out.dx.iter().all(|d| *d == 0.0), "{name}");
+                let mut grads = case.weights.clone();
+                backward(layer, &case, &case.dy, true, Some((&mut grads, Gradients::Accumulate)));
+                assert_eq!(grads, case.weights, "{name}");
+
+                let packed = layer.pack(&case.weights).unwrap();
+                let mut state = case.state.clone();
+                let mut scratch = vec![f32::NAN; layer.scratch_len(steps, batch)];
+                let args = Forward {
+                    steps,
+                    batch,
+                    x: &case.x,
+                    y: &mut [],
+                    state: &mut state,
+                    scratch: &mut scratch,
+                };
+                layer.forward(&packed, args).unwrap();
+                assert_eq!(state, case.state, "{name}");
+            }
+        }
+    }
+}
