@@ -1,0 +1,430 @@
+//! Wrong arguments are refused by name, before anything is written.
+
+mod common;
+
+use common::{Kind, Layer, Random, random_weights};
+use recurrent::{
+    Activation, Backward, Error, Forward, ForwardTrain, Gradients, Gru, Isa, Lstm, LstmGate, Reset, Result,
+    Rnn, WeightSource,
+};
+
+const STEPS: usize = 3;
+const BATCH: usize = 2;
+
+/// What a buffer's length has to be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Rule {
+    Exactly,
+    AtLeast,
+}
+use Rule::{AtLeast, Exactly};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Pass {
+    Pack,
+    Views,
+    ViewsMut,
+    Step,
+    Forward,
+    ForwardPacked,
+    ForwardTrain,
+    Backward,
+}
+
+impl Pass {
+    const ALL: [Pass; 8] = [
+        Pass::Pack,
+        Pass::Views,
+        Pass::ViewsMut,
+        Pass::Step,
+        Pass::Forward,
+        Pass::ForwardPacked,
+        Pass::ForwardTrain,
+        Pass::Backward,
+    ];
+
+    /// Name, length and rule of every buffer, in the order in which `run` takes them.
+    fn buffers(self, layer: Layer) -> Vec<(&'static str, usize, Rule)> {
+        let (rows, input, hidden) = (STEPS * BATCH, layer.input(), layer.hidden());
+        let weights = ("weights", layer.weights_len(), Exactly);
+        let (x, y) = (("x", rows * input, Exactly), ("y", rows * hidden, Exactly));
+        let state = ("state", layer.state_len(BATCH), Exactly);
+        let scratch = ("scratch", layer.scratch_len(STEPS, BATCH), AtLeast);
+        let tape = ("tape", layer.tape_len(STEPS, BATCH), Exactly);
+        let train_scratch = ("scratch", layer.train_scratch_len(BATCH), AtLeast);
+        match self {
+            Pass::Pack => vec![weights, ("packed", layer.packed_len(), AtLeast)],
+            Pass::Views | Pass::ViewsMut => vec![weights],
+            Pass::Step => {
+                vec![
+                    weights,
+                    ("x", BATCH * input, Exactly),
+                    state,
+                    ("scratch", layer.scratch_len(1, BATCH), AtLeast),
+                ]
+            }
+            Pass::Forward => vec![weights, x, y, state, scratch],
+            Pass::ForwardPacked => vec![x, y, state, scratch],
+            Pass::ForwardTrain => vec![weights, x, y, state, tape, train_scratch],
+            Pass::Backward => vec![
+                weights,
+                x,
+                y,
+                ("dy", rows * hidden, Exactly),
+                ("dstate", layer.state_len(BATCH), Exactly),
+                ("dx", rows * input, Exactly),
+                ("grads", layer.weights_len(), Exactly),
+                tape,
+                train_scratch,
+            ],
+        }
+    }
+
+    fn run(self, layer: Layer, buffers: &mut [Vec<f32>]) -> Result<()> {
+        let (steps, batch) = (STEPS, BATCH);
+        match (self, buffers) {
+            (Pass::Pack, [weights, packed]) => layer.pack_into(weights, &mut packed[..]).map(drop),
+            (Pass::Views, [weights]) => match layer {
+                Layer::Rnn(l) => l.weights(weights).map(drop),
+                Layer::Lstm(l) => l.weights(weights).map(drop),
+                Layer::Gru(l) => l.weights(weights).map(drop),
+            },
+            (Pass::ViewsMut, [weights]) => match layer {
+                Layer::Rnn(l) => l.weights_mut(weights).map(drop),
+                Layer::Lstm(l) => l.weights_mut(weights).map(drop),
+                Layer::Gru(l) => l.weights_mut(weights).map(drop),
+            },
+            (Pass::Step, [weights, x, state, scratch]) => layer.step(&weights[..], x, state, scratch),
+            (Pass::Forward, [weights, x, y, state, scratch]) => {
+                layer.forward(&weights[..], Forward { steps, batch, x, y, state, scratch })
+            }
+            (Pass::ForwardPacked, [x, y, state, scratch]) => {
+                let packed = layer.pack(&vec![0.1; layer.weights_len()]).unwrap();
+                layer.forward(&packed, Forward { steps, batch, x, y, state, scratch })
+            }
+            (Pass::ForwardTrain, [weights, x, y, state, tape, scratch]) => {
+                layer.forward_train(weights, ForwardTrain { steps, batch, x, y, state, tape, scratch })
+            }
+            (Pass::Backward, [weights, x, y, dy, dstate, dx, grads, tape, scratch]) => {
+                let (dx, grads, mode) = (Some(&mut dx[..]), Some(&mut grads[..]), Gradients::Overwrite);
+                layer.backward(
+                    weights,
+                    Backward { steps, batch, x, y, dy, dstate, dx, grads, mode, tape, scratch },
+                )
+            }
+            (pass, buffers) => unreachable!("{pass:?} with {} buffers", buffers.len()),
+        }
+    }
+}
+
+/// A buffer in which every change shows.
+fn pattern(len: usize) -> Vec<f32> {
+    (0..len).map(|i| 0.01 * (i % 91) as f32 + 0.001).collect()
+}
+
+#[test]
+fn a_wrong_length_is_refused_and_nothing_is_written() {
+    for kind in Kind::ALL {
+        for (input, hidden) in [(3, 5), (2, 8), (4, 17)] {
+            for isa in Isa::available() {
+                let layer = kind.layer(input, hidden, isa);
+                for pass in Pass::ALL {
+                    let buffers = pass.buffers(layer);
+                    for (which, &(name, len, rule)) in buffers.iter().enumerate() {
+                        for actual in [len - 1, len + 1] {
+                            let mut data: Vec<Vec<f32>> = buffers.iter().map(|b| pattern(b.1)).collect();
+                            data[which] = pattern(actual);
+                            let before = data.clone();
+                            let result = pass.run(layer, &mut data);
+                            let what = format!("{pass:?} of {kind:?} with {actual} of {len} for {name}");
+                            if rule == AtLeast && actual > len {
+                                assert_eq!(result, Ok(()), "{what}");
+                                continue;
+                            }
+                            assert_eq!(data, before, "{what}: something was written");
+                            if pass == Pass::Step && name == "state" {
+                                // The batch is what the state has room for, so only the kind of error is fixed here.
+                                let Err(Error::Length { buffer, .. }) = result else {
+                                    panic!("{what}: {result:?}")
+                                };
+                                assert_eq!(buffer, "state", "{what}");
+                                continue;
+                            }
+                            let want = Error::Length { buffer: name, expected: len, actual };
+                            assert_eq!(result, Err(want), "{what}");
+                        }
+                    }
+                    let mut data: Vec<Vec<f32>> = buffers.iter().map(|b| pattern(b.1)).collect();
+                    assert_eq!(pass.run(layer, &mut data), Ok(()), "{pass:?} of {kind:?} with exact lengths");
+                }
+            }
+        }
+    }
+}
+
+/// All buffers are checked before the first is written, whatever else is wrong: several wrong lengths are one error.
+#[test]
+fn several_wrong_lengths_are_refused() {
+    for kind in Kind::ALL {
+        let layer = kind.layer(3, 5, Isa::detect());
+        for pass in Pass::ALL {
+            let buffers = pass.buffers(layer);
+            for lens in [|n: usize| n / 2, |n: usize| n - 1, |_| 0, |n| 2 * n + 1] {
+                let mut data: Vec<Vec<f32>> = buffers.iter().map(|b| pattern(lens(b.1))).collect();
+                let before = data.clone();
+                assert!(
+                    matches!(pass.run(layer, &mut data), Err(Error::Length { .. })),
+                    "{pass:?} of {kind:?}"
+                );
+                assert_eq!(data, before, "{pass:?} of {kind:?}: something was written");
+            }
+        }
+    }
+}
+
+/// Dimensions whose lengths overflow: the lengths saturate, the passes refuse them, and nothing panics.
+#[test]
+fn overflowing_dimensions() {
+    const MAX: usize = usize::MAX;
+    let large = [MAX, MAX - 1, MAX / 2, MAX / 2 + 1, MAX / 3, MAX / 4 + 1, 1 << (usize::BITS / 2), MAX - 15];
+    for kind in Kind::ALL {
+        for huge in large {
+            for (input, hidden) in [(huge, 4), (4, huge), (huge, huge), (0, huge), (huge, 1)] {
+                let layer = kind.layer(input, hidden, Isa::detect());
+                let name = format!("{kind:?} {input} x {hidden}");
+                // Exact arithmetic, which all lengths are compared with.
+                let (i, h, g) = (input as u128, hidden as u128, kind.gates() as u128);
+                let exact = (g * h).checked_mul(i + h + 2).map_or(MAX, |n| n.min(MAX as u128) as usize);
+                assert_eq!(layer.weights_len(), exact, "{name}");
+                for len in [
+                    layer.packed_len(),
+                    layer.state_len(2),
+                    layer.tape_len(2, 2),
+                    layer.scratch_len(40, 2),
+                    layer.train_scratch_len(2),
+                ] {
+                    assert!(len == MAX || len >= hidden, "{name}: {len}");
+                }
+                if exact == MAX {
+                    let overflow = |buffer| Err(Error::Overflow { buffer });
+                    assert_eq!(layer.pack_into(&[], &mut [][..]).map(drop), overflow("weights"), "{name}");
+                    assert_eq!(layer.step(&[][..], &[], &mut [], &mut []), overflow("weights"), "{name}");
+                    assert_eq!(train(layer, &[], 1, 1), overflow("weights"), "{name}");
+                    assert_eq!(backward(layer, &[], 1, 1), overflow("weights"), "{name}");
+                }
+            }
+        }
+        let layer = kind.layer(3, 5, Isa::detect());
+        let weights = vec![0.1; layer.weights_len()];
+        let packed = layer.pack(&weights).unwrap();
+        for huge in large {
+            for (steps, batch) in [(huge, 1), (1, huge), (huge, huge), (huge, 2), (2, huge)] {
+                let name = format!("{kind:?}, {steps} steps of {batch}");
+                let (t, b) = (steps as u128, batch as u128);
+                let exact = |n: Option<u128>| n.map_or(MAX, |n| n.min(MAX as u128) as usize);
+                let rows = t.checked_mul(b);
+                let planes = match kind {
+                    Kind::RnnTanh | Kind::RnnRelu => 1,
+                    Kind::Lstm => 5,
+                    Kind::Gru | Kind::GruResetBefore => 4,
+                };
+                let tape = rows.and_then(|r| r.checked_mul(5 * planes)).and_then(|n| n.checked_add(5 * b));
+                assert_eq!(layer.tape_len(steps, batch), exact(tape), "{name}");
+                let states = if kind == Kind::Lstm { 2 } else { 1 };
+                assert_eq!(layer.state_len(batch), exact(b.checked_mul(5 * states)), "{name}");
+
+                let refused = |result: Result<()>| {
+                    let fits = exact(rows.and_then(|r| r.checked_mul(3)));
+                    let want = match fits {
+                        MAX => Error::Overflow { buffer: "x" },
+                        expected => Error::Length { buffer: "x", expected, actual: 0 },
+                    };
+                    assert_eq!(result, Err(want), "{name}");
+                };
+                for weights in [WeightSource::from(&weights[..]), (&packed).into()] {
+                    let (y, state, scratch) = (&mut [][..], &mut [][..], &mut [][..]);
+                    refused(layer.forward(weights, Forward { steps, batch, x: &[], y, state, scratch }));
+                }
+                refused(train(layer, &weights, steps, batch));
+                refused(backward(layer, &weights, steps, batch));
+            }
+        }
+    }
+}
+
+/// Rows of nothing are counted too.
+#[test]
+fn overflowing_rows_without_inputs() {
+    for kind in Kind::ALL {
+        let layer = kind.layer(0, 5, Isa::detect());
+        let weights = pattern(layer.weights_len());
+        for (steps, batch) in [(usize::MAX, 2), (usize::MAX / 2, 3)] {
+            let (y, state) = (&mut [][..], &mut pattern(layer.state_len(batch))[..]);
+            let scratch = &mut vec![0.0; 10_000];
+            let args = Forward { steps, batch, x: &[], y, state, scratch };
+            assert_eq!(layer.forward(&weights[..], args), Err(Error::Overflow { buffer: "x" }));
+        }
+    }
+}
+
+fn train(layer: Layer, weights: &[f32], steps: usize, batch: usize) -> Result<()> {
+    let (y, state, tape, scratch) = (&mut [][..], &mut [][..], &mut [][..], &mut [][..]);
+    layer.forward_train(weights, ForwardTrain { steps, batch, x: &[], y, state, tape, scratch })
+}
+
+fn backward(layer: Layer, weights: &[f32], steps: usize, batch: usize) -> Result<()> {
+    let args = Backward {
+        steps,
+        batch,
+        x: &[],
+        y: &[],
+        dy: &[],
+        dstate: &mut [],
+        dx: None,
+        grads: None,
+        mode: Gradients::Overwrite,
+        tape: &mut [],
+        scratch: &mut [],
+    };
+    layer.backward(weights, args)
+}
+
+/// A dimension of zero makes every length zero, however large the other is.
+#[test]
+fn a_huge_dimension_beside_a_dimension_of_zero() {
+    const MAX: usize = usize::MAX;
+    for kind in Kind::ALL {
+        for isa in Isa::available() {
+            for input in [MAX, MAX / 2, MAX / 64] {
+                let layer = kind.layer(input, 0, isa);
+                assert_eq!((layer.weights_len(), layer.packed_len(), layer.state_len(7)), (0, 0, 0));
+                let packed = layer.pack(&[]).unwrap();
+                for weights in [WeightSource::from(&[][..]), (&packed).into()] {
+                    let (y, state, scratch) = (&mut [][..], &mut [][..], &mut [][..]);
+                    let args = Forward { steps: 0, batch: 2, x: &[], y, state, scratch };
+                    assert_eq!(layer.forward(weights, args), Ok(()), "{kind:?} with {input} inputs");
+                }
+            }
+        }
+        // Without rows, any number of units is no work.
+        let layer = kind.layer(2, 3, Isa::detect());
+        let weights = pattern(layer.weights_len());
+        assert_eq!(layer.state_len(0), 0);
+        let (y, state) = (&mut [][..], &mut [][..]);
+        let scratch = &mut vec![0.0; layer.scratch_len(9, 0)];
+        assert_eq!(
+            layer.forward(&weights[..], Forward { steps: 9, batch: 0, x: &[], y, state, scratch }),
+            Ok(())
+        );
+    }
+}
+
+#[test]
+fn packed_weights_of_another_layer_are_refused() {
+    let isa = Isa::detect();
+    let step = |packer: Layer, layer: Layer| {
+        let weights = random_weights(packer, &mut Random::new(1));
+        let packed = packer.pack(&weights).unwrap();
+        let mut state = pattern(layer.state_len(1));
+        let mut scratch = pattern(layer.scratch_len(1, 1));
+        let before = (state.clone(), scratch.clone());
+        let result = layer.step(&packed, &pattern(layer.input()), &mut state, &mut scratch);
+        if result.is_err() {
+            assert_eq!((state, scratch), before, "something was written");
+        }
+        result
+    };
+    for one in Kind::ALL {
+        for other in Kind::ALL {
+            let result = step(one.layer(5, 5, isa), other.layer(5, 5, isa));
+            // The nonlinearity of an RNN is no part of its weights.
+            let same = one == other || (one.gates() == 1 && other.gates() == 1);
+            let want = if same { Ok(()) } else { Err(Error::Packing { what: "layer" }) };
+            assert_eq!(result, want, "{one:?} for {other:?}");
+        }
+        for (input, hidden) in [(5, 6), (6, 5), (4, 5), (5, 4), (6, 4)] {
+            let result = step(one.layer(input, hidden, isa), one.layer(5, 5, isa));
+            assert_eq!(result, Err(Error::Packing { what: "layer" }), "{one:?} {input} x {hidden}");
+        }
+        for packed_on in Isa::available() {
+            for isa in Isa::available() {
+                let result = step(one.layer(5, 5, packed_on), one.layer(5, 5, isa));
+                let want =
+                    if packed_on == isa { Ok(()) } else { Err(Error::Packing { what: "instruction set" }) };
+                assert_eq!(result, want, "{one:?} from {} to {}", packed_on.name(), isa.name());
+            }
+        }
+    }
+}
+
+/// A layer that is not pinned runs on what its weights were packed for.
+#[test]
+fn packed_weights_bring_their_instruction_set() {
+    for isa in Isa::available() {
+        let weights = pattern(Lstm::new(3, 5).weights_len());
+        let pinned = Lstm::new(3, 5).on(isa);
+        let packed = pinned.pack(&weights, vec![0.0; pinned.packed_len()]).unwrap();
+        assert_eq!(packed.isa(), isa);
+        let mut states = [pattern(10), pattern(10)];
+        let mut scratch = vec![0.0; pinned.scratch_len(1, 1)];
+        pinned.step(&packed, &[0.3; 3], &mut states[0], &mut scratch).unwrap();
+        Lstm::new(3, 5).step(&packed, &[0.3; 3], &mut states[1], &mut scratch).unwrap();
+        assert_eq!(states[0], states[1]);
+        assert_eq!(packed.into_inner().len(), pinned.packed_len());
+    }
+}
+
+/// The lengths are constants, and the views cut where the layout says.
+#[test]
+fn views_over_the_weights() {
+    const LAYER: Lstm = Lstm::new(2, 3);
+    const LEN: usize = LAYER.weights_len();
+    let mut flat: [f32; LEN] = core::array::from_fn(|i| i as f32);
+    assert_eq!(LEN, 4 * 3 * (2 + 3 + 2));
+    let view = LAYER.weights(&flat).unwrap();
+    assert_eq!((view.w_ih.len(), view.w_hh.len(), view.b_ih.len(), view.b_hh.len()), (24, 36, 12, 12));
+    assert_eq!((view.w_ih[0], view.w_hh[0], view.b_ih[0], view.b_hh[0]), (0.0, 24.0, 60.0, 72.0));
+    let gate = view.gate(LstmGate::Cell);
+    assert_eq!(gate.w_ih, &flat[12..18]);
+    assert_eq!(gate.w_hh, &flat[24 + 18..24 + 27]);
+    assert_eq!((gate.b_ih, gate.b_hh), (&flat[66..69], &flat[78..81]));
+    LAYER.weights_mut(&mut flat).unwrap().gate(LstmGate::Forget).b_ih.fill(-1.0);
+    assert!(flat.iter().enumerate().all(|(i, v)| (*v == -1.0) == (63..66).contains(&i)));
+
+    const _: [f32; Rnn::new(2, 3).activation(Activation::Relu).tape_len(4, 5)] = [0.0; 15 + 4 * 15];
+    const _: [f32; Gru::new(2, 3).reset(Reset::Before).state_len(5)] = [0.0; 15];
+}
+
+#[test]
+fn errors_say_what_was_wrong() {
+    let table = [
+        (
+            Error::Length { buffer: "x", expected: 12, actual: 11 },
+            "`x` has 11 elements where the dimensions ask for 12",
+        ),
+        (
+            Error::Overflow { buffer: "tape" },
+            "the length of `tape` for these dimensions does not fit into usize",
+        ),
+        (
+            Error::Index { buffer: "ids", position: 3, id: 96, limit: 96 },
+            "`ids[3]` is 96, but must be below 96",
+        ),
+        (
+            Error::Value { argument: "temperature", expected: "above zero" },
+            "`temperature` must be above zero",
+        ),
+        (Error::Packing { what: "layer" }, "the packed weights belong to another layer than the layer's"),
+        (
+            Error::Packing { what: "instruction set" },
+            "the packed weights belong to another instruction set than the layer's",
+        ),
+    ];
+    for (error, text) in table {
+        assert_eq!(error.to_string(), text);
+        // `Copy`, comparable, and an error like any other.
+        let copy = error;
+        let boxed: Box<dyn std::error::Error + Send + Sync> = Box::new(copy);
+        assert_eq!(boxed.downcast_ref::<Error>(), Some(&error));
+    }
+}

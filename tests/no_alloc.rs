@@ -1,0 +1,127 @@
+//! No pass allocates. The one exception is `matrixmultiply`, in the weight gradients of large layers.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use common::{Kind, Layer, Random, random_weights};
+use recurrent::{Backward, Forward, ForwardTrain, Gradients, Isa};
+
+thread_local! {
+    /// Allocations of this thread; counted per thread, so that those of the test harness are not.
+    static COUNT: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+fn count() {
+    // A thread that ends may allocate after its counter is gone.
+    let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: every call goes to the system's allocator unchanged; counting does not allocate, because the counter's
+// initial value is a constant and it has nothing to drop.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: the caller's.
+        unsafe { System.dealloc(at, layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's.
+        unsafe { System.realloc(at, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations made by `run`.
+fn allocations<T>(run: impl FnOnce() -> T) -> (usize, T) {
+    let before = COUNT.get();
+    let out = run();
+    (COUNT.get() - before, out)
+}
+
+/// Allocations of every pass: pack, step, forward packed and in place, forward for training, backward.
+fn count_all(layer: Layer, steps: usize, batch: usize) -> [usize; 6] {
+    let random = &mut Random::new(1);
+    let weights = random_weights(layer, random);
+    let x = random.uniform(steps * batch * layer.input(), 1.0);
+    let one = random.uniform(batch * layer.input(), 1.0);
+    let dy = random.uniform(steps * batch * layer.hidden(), 1.0);
+    let mut y = vec![0.0; dy.len()];
+    let mut state = random.uniform(layer.state_len(batch), 0.9);
+    let mut dstate = random.uniform(state.len(), 1.0);
+    let mut dx = vec![0.0; x.len()];
+    let mut grads = vec![0.0; weights.len()];
+    let mut tape = vec![0.0; layer.tape_len(steps, batch)];
+    let mut scratch = vec![0.0; layer.scratch_len(steps, batch).max(layer.train_scratch_len(batch))];
+    let mut room = vec![0.0; layer.packed_len()];
+
+    let (pack, packed) = allocations(|| layer.pack_into(&weights, &mut room[..]).unwrap());
+    let (step, ()) = allocations(|| layer.step(&packed, &one, &mut state, &mut scratch).unwrap());
+    let (forward, ()) = allocations(|| {
+        let (y, state, scratch) = (&mut y[..], &mut state[..], &mut scratch[..]);
+        layer.forward(&packed, Forward { steps, batch, x: &x, y, state, scratch }).unwrap();
+    });
+    let (in_place, ()) = allocations(|| {
+        let (y, state, scratch) = (&mut y[..], &mut state[..], &mut scratch[..]);
+        layer.forward(&weights[..], Forward { steps, batch, x: &x, y, state, scratch }).unwrap();
+    });
+    let (train, ()) = allocations(|| {
+        let (y, state, tape, scratch) = (&mut y[..], &mut state[..], &mut tape[..], &mut scratch[..]);
+        layer.forward_train(&weights, ForwardTrain { steps, batch, x: &x, y, state, tape, scratch }).unwrap();
+    });
+    let (backward, ()) = allocations(|| {
+        let args = Backward {
+            steps,
+            batch,
+            x: &x,
+            y: &y,
+            dy: &dy,
+            dstate: &mut dstate,
+            dx: Some(&mut dx),
+            grads: Some(&mut grads),
+            mode: Gradients::Accumulate,
+            tape: &mut tape,
+            scratch: &mut scratch,
+        };
+        layer.backward(&weights, args).unwrap();
+    });
+    [pack, step, forward, in_place, train, backward]
+}
+
+#[test]
+fn passes_do_not_allocate() {
+    // The counter counts.
+    assert_eq!(allocations(|| Vec::<f32>::with_capacity(9)).0, 1);
+    for kind in Kind::ALL {
+        for isa in Isa::available() {
+            // The choice of an instruction set is remembered from its first use on, and does not allocate either.
+            for (input, hidden, steps, batch) in
+                [(1, 1, 1, 1), (3, 9, 5, 2), (7, 17, 40, 1), (0, 5, 2, 33), (5, 24, 9, 4), (3, 5, 0, 2)]
+            {
+                let counts = count_all(kind.layer(input, hidden, isa), steps, batch);
+                assert_eq!(counts, [0; 6], "{kind:?} {input} x {hidden} on {}", isa.name());
+            }
+            let [rest @ .., backward] = count_all(kind.layer(64, 64, isa), 16, 8);
+            assert_eq!(rest, [0; 5], "{kind:?} on {}", isa.name());
+            assert_eq!(backward > 0, cfg!(feature = "matrixmultiply"), "{kind:?} on {}", isa.name());
+        }
+        // Not pinned to an instruction set: detection.
+        let (detect, _) = allocations(Isa::detect);
+        assert_eq!(detect, 0);
+    }
+}
