@@ -8,7 +8,7 @@
 //! To add a cell:
 //! 1. a folder with `mod.rs`: the equations with their source, the gate order, `impl Equations`;
 //! 2. `impl Steps` on the same type, and on the type that users see `impl Cell` with its counts and `impl Choose`;
-//! 3. `oracle.rs`: the same in f64, from the equations, sharing nothing;
+//! 3. `oracle.rs`: the same in f64, from the equations, sharing nothing; `tests/common/oracle.rs` includes it;
 //! 4. a type alias and a constructor in `layer/recurrent.rs`, and a line in the table of `tests/common`,
 //!    after which every test runs over it.
 
