@@ -32,10 +32,9 @@ const EXP_ULP: f64 = 1.04;
 const SIGMOID_ZERO: f32 = -88.4;
 const EXP_INFINITE: f32 = 88.73;
 
-/// The same without fused multiply-adds, where an exponential's argument is reduced with two roundings.
-/// Measured over all floats: see `exhaustive`.
-const UNFUSED_ULP: f64 = 64.0;
-const UNFUSED_ABSOLUTE: f64 = 3.0e-7;
+/// Without fused multiply-adds the same bounds hold but for this one: there the argument of a sigmoid's exponential is
+/// reduced with two roundings. Measured over all floats (10.12, by `exhaustive`).
+const SIGMOID_ULP_UNFUSED: f64 = 10.2;
 
 struct Apply<'a>(Function, &'a [f32], &'a mut [f32]);
 
@@ -118,14 +117,13 @@ impl Errors {
     }
 
     fn check(&self, function: Function, isa: Isa) {
-        let most = match function {
-            _ if !isa.is_fused() => (UNFUSED_ULP, UNFUSED_ABSOLUTE),
+        let (ulp, absolute) = match function {
             Tanh => (TANH_ULP, TANH_ABSOLUTE),
-            Sigmoid => (SIGMOID_ULP, SIGMOID_ABSOLUTE),
+            Sigmoid if isa.is_fused() => (SIGMOID_ULP, SIGMOID_ABSOLUTE),
+            Sigmoid => (SIGMOID_ULP_UNFUSED, SIGMOID_ABSOLUTE),
             Exp => (EXP_ULP, f64::INFINITY),
         };
-        let absolute = if function == Exp { f64::INFINITY } else { most.1 };
-        assert!(self.ulp <= most.0, "{function:?} on {}: {self:?}", isa.name());
+        assert!(self.ulp <= ulp, "{function:?} on {}: {self:?}", isa.name());
         assert!(self.absolute <= absolute, "{function:?} on {}: {self:?}", isa.name());
     }
 }
