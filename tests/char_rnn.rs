@@ -210,6 +210,17 @@ fn texts_that_cannot_be_used_are_refused() {
 }
 
 #[test]
+fn a_training_that_diverges_is_not_saved() {
+    let place = Place::new();
+    fs::write(place.path("target"), "as it was").unwrap();
+    for iters in [2, 5] {
+        let told = place.refused(&format!("{SMALL} --corpus text --lr 3e38 --iters {iters} --save target"));
+        assert!(told.contains("diverged"), "{told}");
+    }
+    assert_eq!(place.bytes("target"), b"as it was");
+}
+
+#[test]
 fn options_that_make_no_sense_are_refused() {
     let place = Place::new();
     let mistakes = "--cell tanh|--hidden 0|--hidden x|--layers 65|--batch -1|--steps 0|--lr 0|--lr -1|--lr nan|--clip inf|\

@@ -66,7 +66,9 @@ struct Fields<'a>(&'a [u8]);
 
 impl Fields<'_> {
     fn bytes<const N: usize>(&mut self) -> [u8; N] {
-        *self.0.split_off(..N).and_then(|b| b.as_array()).expect("the length has been checked")
+        let (first, rest) = self.0.split_first_chunk().expect("the length has been checked");
+        self.0 = rest;
+        *first
     }
 
     fn u32(&mut self) -> u32 {
@@ -112,6 +114,11 @@ impl Checkpoint {
     /// Writes the file beside `path` first, so that a failure leaves what was there.
     pub fn save(&self, path: &Path) -> Result<(), Failure> {
         let refuse = |e: io::Error| Failure::new(format!("cannot save to {}: {e}", path.display()));
+        if !self.is_finite() {
+            return Err(Failure::new(
+                "the training diverged, so the model is not saved: a smaller --lr may help",
+            ));
+        }
         // A link is followed, so that what it points to is replaced.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.into());
         let mut file = beside(&path).map_err(refuse)?;

@@ -36,10 +36,10 @@ pub struct Options {
     /// Characters of each stream in an update [default: 64]
     #[arg(long, value_name = "N", value_parser = size())]
     pub steps: Option<u32>,
-    /// Updates to make; with 0 and --load, the model only writes, and needs no corpus
+    /// Updates to make; with 0 and --load the model only writes and needs no corpus (with --quiet it is only validated)
     #[arg(long, value_name = "N", default_value_t = DEFAULT_ITERS)]
     pub iters: u64,
-    /// Learning rate of Adam [default: 0.002]
+    /// Learning rate of Adam [default: 0.005]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = positive)]
     pub lr: Option<f32>,
     /// Largest norm of the gradients, larger ones are scaled down to it [default: 5]
@@ -70,7 +70,7 @@ pub struct Options {
 
 pub const MAX_SIZE: i64 = 65536;
 pub const MAX_LAYERS: i64 = 64;
-const DEFAULT_ITERS: u64 = 1600;
+const DEFAULT_ITERS: u64 = 800;
 
 fn size() -> impl clap::builder::TypedValueParser<Value = u32> {
     clap::value_parser!(u32).range(1..=MAX_SIZE)

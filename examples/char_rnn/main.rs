@@ -178,7 +178,7 @@ fn start(options: &Options, text: &Text) -> Result<Checkpoint, Failure> {
         shape,
         batch,
         steps: size(options.steps, 64),
-        lr: options.lr.unwrap_or(2e-3),
+        lr: options.lr.unwrap_or(5e-3),
         clip: options.clip.unwrap_or(5.0),
         seed,
         updates: 0,
@@ -242,8 +242,8 @@ fn update_all(
         let now = &trainer.now;
         let loss = recent(&now.losses);
         if drawn.elapsed() >= REDRAW {
-            bar.set_message(format!("loss {loss:.3}  {:.0} characters/s", trainer.rate()));
             bar.set_position(done);
+            bar.set_message(format!("loss {loss:.3}  {:.0} characters/s", trainer.rate()));
             drawn = Instant::now();
         }
         // The last sample is written after the training.

@@ -55,7 +55,7 @@ impl<'a> Trainer<'a> {
     pub fn update(&mut self) -> Result<(), Failure> {
         let start = Instant::now();
         let now = &mut self.now;
-        if now.position as usize + now.steps > self.streams.len {
+        if (now.position as usize).saturating_add(now.steps) > self.streams.len {
             now.position = 0;
             now.state.fill(0.0);
         }
