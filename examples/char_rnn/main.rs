@@ -1,0 +1,287 @@
+//! Trains a character model on a text and lets it write.
+//!
+//! ```sh
+//! cargo run --release --example char_rnn                                  # on the source code of this crate
+//! cargo run --release --example char_rnn -- --corpus FILE --save MODEL    # on a text of yours
+//! cargo run --release --example char_rnn -- --load MODEL --iters 0 --prompt "Once" --temperature 0.5
+//! ```
+//!
+//! An embedding, a stack of recurrent layers and a dense layer, trained by truncated backpropagation through time with Adam.
+//! The parts: `cli` options, `corpus` text and streams, `model` the layers over flat buffers, `train` updates,
+//! `generate` writing, `checkpoint` the file format.
+
+mod checkpoint;
+mod cli;
+mod corpus;
+mod generate;
+mod model;
+mod train;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use recurrent::train::Adam;
+
+use checkpoint::Checkpoint;
+use cli::Options;
+use corpus::Text;
+use generate::{Writing, generate};
+use model::{Cell, Model, Shape};
+use train::{Trainer, recent, rng, validate};
+
+/// What went wrong, in one line.
+#[derive(Debug)]
+pub struct Failure {
+    message: String,
+    code: u8,
+}
+
+impl Failure {
+    pub fn new(message: impl fmt::Display) -> Self {
+        Failure { message: message.to_string(), code: 1 }
+    }
+
+    /// A mistake on the command line.
+    pub fn usage(message: impl fmt::Display) -> Self {
+        Failure { message: message.to_string(), code: 2 }
+    }
+}
+
+impl From<recurrent::Error> for Failure {
+    fn from(e: recurrent::Error) -> Self {
+        Failure::new(e)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(e: io::Error) -> Self {
+        Failure::new(format!("cannot write to standard output: {e}"))
+    }
+}
+
+fn main() -> ExitCode {
+    match Options::from_command_line().and_then(|options| run(&options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {}", failure.message);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), Failure> {
+    if let Some(path) = &options.save {
+        Checkpoint::can_save(path)?;
+    }
+    let loaded = match &options.load {
+        Some(path) => Some(load(options, path)?),
+        None => None,
+    };
+    // Only writing needs no text.
+    if let (Some(now), 0, false) = (&loaded, options.iters, options.quiet) {
+        let model = Model::new(now.shape);
+        let prompt = now.vocabulary.encode(&options.prompt)?;
+        if let Some(path) = &options.save {
+            now.save(path)?;
+        }
+        return write(&model, now, options, &prompt, &*stop_flag()?);
+    }
+
+    let text = Text::read(options.corpus.as_deref())?;
+    let now = match loaded {
+        Some(now) if now.corpus != text.identity() => {
+            return Err(Failure::new("the corpus is not the one that the saved model was trained on"));
+        }
+        Some(now) => now,
+        None => start(options, &text)?,
+    };
+    let prompt = now.vocabulary.encode(&options.prompt)?;
+    let [train, val] = text.split(&now.vocabulary, now.batch, now.steps)?;
+    drop(text);
+    let model = Model::new(now.shape);
+    let stop = stop_flag()?;
+    if !options.quiet {
+        let Shape { cell, vocabulary, hidden, layers, .. } = now.shape;
+        say(&format!(
+            "{} of {layers} x {hidden} units, {} parameters; {} characters to train on and {} for validation, {vocabulary} different",
+            cell.name(),
+            now.weights.len(),
+            train.chars(),
+            val.chars(),
+        ));
+    }
+
+    let mut trainer = Trainer::new(&model, &train, now);
+    update_all(&mut trainer, options, &model, &prompt, &stop)?;
+    if let Some(path) = &options.save {
+        trainer.now.save(path)?;
+    }
+    let (now, rate) = (&trainer.now, trainer.rate());
+    let val = validate(&model, now, &val)?;
+    if !options.quiet {
+        say(&format!("\nafter {} updates, it writes:", now.updates));
+        write(&model, now, options, &prompt, &AtomicBool::new(false))?;
+        say("");
+    }
+    writeln!(io::stdout(), "train {:.4} val {val:.4} chars_per_s {rate:.0}", recent(&now.losses))?;
+    Ok(())
+}
+
+/// The saved model. Its shape is its own; an option that asks for another one is a mistake, and other options replace what was saved.
+fn load(options: &Options, path: &std::path::Path) -> Result<Checkpoint, Failure> {
+    let mut now = Checkpoint::load(path)?;
+    let Shape { cell, embedding, hidden, layers, .. } = now.shape;
+    let refuse = |name, asked: &dyn fmt::Display, saved: &dyn fmt::Display| {
+        Err(Failure::new(format!("the model in {} has {name} {saved}, not {asked}", path.display())))
+    };
+    if let Some(asked) = options.cell.filter(|&c| c != cell) {
+        return refuse("--cell", &asked.name(), &cell.name());
+    }
+    for (name, asked, saved) in [
+        ("--embedding", options.embedding, embedding),
+        ("--hidden", options.hidden, hidden),
+        ("--layers", options.layers, layers),
+        ("--batch", options.batch, now.batch),
+    ] {
+        if let Some(asked) = asked.filter(|&n| n as usize != saved) {
+            return refuse(name, &asked, &saved);
+        }
+    }
+    now.steps = options.steps.map_or(now.steps, |n| n as usize);
+    now.lr = options.lr.unwrap_or(now.lr);
+    now.clip = options.clip.unwrap_or(now.clip);
+    now.seed = options.seed.unwrap_or(now.seed);
+    Ok(now)
+}
+
+/// A model before its first update.
+fn start(options: &Options, text: &Text) -> Result<Checkpoint, Failure> {
+    let size = |given: Option<u32>, default| given.unwrap_or(default) as usize;
+    let vocabulary = text.vocabulary();
+    let shape = Shape {
+        cell: options.cell.unwrap_or(Cell::Lstm),
+        vocabulary: vocabulary.len(),
+        embedding: size(options.embedding, 64),
+        hidden: size(options.hidden, 128),
+        layers: size(options.layers, 2),
+    };
+    let (batch, seed) = (size(options.batch, 32), options.seed.unwrap_or(1));
+    let model = Model::new(shape);
+    let mut weights = zeros(model.weights_len())?;
+    model.init(&mut weights, &mut rng(seed, 0))?;
+    Ok(Checkpoint {
+        shape,
+        batch,
+        steps: size(options.steps, 64),
+        lr: options.lr.unwrap_or(5e-3),
+        clip: options.clip.unwrap_or(5.0),
+        seed,
+        updates: 0,
+        position: 0,
+        corpus: text.identity(),
+        vocabulary,
+        losses: Vec::new(),
+        moments: zeros(Adam::moments_len(weights.len()))?,
+        state: zeros(model.state_len(batch))?,
+        weights,
+    })
+}
+
+/// Sizes come from the command line, so too little memory is an ordinary failure.
+fn zeros(len: usize) -> Result<Vec<f32>, Failure> {
+    let mut vec = Vec::new();
+    vec.try_reserve_exact(len).map_err(|_| Failure::new("not enough memory for a model of this size"))?;
+    vec.resize(len, 0.0);
+    Ok(vec)
+}
+
+/// Set by Ctrl-C; the second Ctrl-C ends the process at once.
+fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if set.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })
+    .map_err(|e| Failure::new(format!("cannot listen for Ctrl-C: {e}")))?;
+    Ok(stop)
+}
+
+/// All updates that are asked for, with a progress bar, and samples as the loss goes down.
+fn update_all(
+    trainer: &mut Trainer<'_>,
+    options: &Options,
+    model: &Model,
+    prompt: &[u32],
+    stop: &AtomicBool,
+) -> Result<(), Failure> {
+    /// The next sample comes when the loss is lower by so much.
+    const IMPROVEMENT: f64 = 0.25;
+    const REDRAW: Duration = Duration::from_millis(100);
+    let sample = Writing { prompt, temperature: options.temperature, length: options.length.min(160) };
+    // It is drawn on standard error, and only if that is a terminal.
+    let bar = if options.quiet { ProgressBar::hidden() } else { ProgressBar::new(options.iters) };
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg}  {eta} left");
+    bar.set_style(style.map_err(Failure::new)?);
+    let mut shown = f64::INFINITY;
+    let mut drawn = Instant::now();
+    for done in 1..=options.iters {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        trainer.update()?;
+        if options.quiet {
+            continue;
+        }
+        let now = &trainer.now;
+        let loss = recent(&now.losses);
+        if drawn.elapsed() >= REDRAW {
+            bar.set_position(done);
+            bar.set_message(format!("loss {loss:.3}  {:.0} characters/s", trainer.rate()));
+            drawn = Instant::now();
+        }
+        // The last sample is written after the training.
+        if done % 50 == 0 && loss < shown - IMPROVEMENT && done < options.iters {
+            shown = loss;
+            let mut text = String::new();
+            generate(model, now, sample, |c| {
+                text.push(c);
+                true
+            })?;
+            bar.suspend(|| {
+                say(&format!("\nafter {} updates, loss {loss:.3}:\n{}{text}", now.updates, options.prompt))
+            });
+        }
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// A line on standard output that is not the result; whether it arrives is no reason to stop.
+fn say(text: &str) {
+    let _ = writeln!(io::stdout(), "{text}");
+}
+
+/// Writes the prompt and what the model makes of it, character by character.
+fn write(
+    model: &Model,
+    now: &Checkpoint,
+    options: &Options,
+    prompt: &[u32],
+    stop: &AtomicBool,
+) -> Result<(), Failure> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut state = write!(out, "{}", options.prompt);
+    let how = Writing { prompt, temperature: options.temperature, length: options.length };
+    generate(model, now, how, |c| {
+        state = write!(out, "{c}");
+        state.is_ok() && !stop.load(Ordering::Relaxed)
+    })?;
+    Ok(state.and_then(|()| writeln!(out)).and_then(|()| out.flush())?)
+}
