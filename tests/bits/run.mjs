@@ -1,18 +1,7 @@
-// Prints what the native program prints, from a module: node run.mjs MODULE CELL... -- SIZE...
+// Prints the report of a module: node run.mjs MODULE
 import { readFileSync } from "node:fs";
 
-const [path, ...rest] = process.argv.slice(2);
-const cut = rest.indexOf("--");
-const [cells, sizes] = [rest.slice(0, cut), rest.slice(cut + 1)];
-const { exports } = (await WebAssembly.instantiate(readFileSync(path))).instance;
-const name = (set) => {
-  let text = "";
-  for (let at = 0, byte; (byte = exports.name(set, at)) !== 0; at++) text += String.fromCharCode(byte);
-  return text;
-};
-for (const [cell, cellName] of cells.entries())
-  for (const [size, sizeName] of sizes.entries())
-    for (let set = 0; set < exports.sets(); set++) {
-      const sum = BigInt.asUintN(64, exports.sum(set, cell, size)).toString(16).padStart(16, "0");
-      console.log(`${cellName} ${sizeName} ${exports.fused(set) ? "fused" : "separate"} ${sum} ${name(set)}`);
-    }
+const { exports } = (await WebAssembly.instantiate(readFileSync(process.argv[2]))).instance;
+const length = exports.run();
+if (length === 0) throw new Error("a pass was refused");
+process.stdout.write(new TextDecoder().decode(new Uint8Array(exports.memory.buffer, exports.text(), length)));

@@ -1,17 +1,19 @@
 //! Training and inference of every cell on fixed pseudo-random data, reduced to a checksum of all bits of the results.
 //!
-//! Natively the program prints the checksums; a WebAssembly module exports them.
+//! The program prints them; a WebAssembly module, which has no way to print, exports the text.
 #![cfg_attr(target_arch = "wasm32", no_std)]
+
+use core::fmt::{self, Write};
 
 use recurrent::{
     Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Isa, Lstm, Reset, Result, Rnn,
 };
 
 /// Cells, in the order of their numbers.
-pub const CELLS: [&str; 5] = ["rnn_tanh", "rnn_relu", "lstm", "gru", "gru_reset_before"];
+const CELLS: [&str; 5] = ["rnn_tanh", "rnn_relu", "lstm", "gru", "gru_reset_before"];
 
 /// Sizes around the lanes and panels of every instruction set: input, hidden, steps, batch.
-pub const SIZES: [[usize; 4]; 6] =
+const SIZES: [[usize; 4]; 6] =
     [[1, 1, 3, 1], [3, 7, 5, 2], [5, 17, 4, 3], [16, 33, 9, 5], [7, 48, 3, 13], [2, 100, 2, 34]];
 
 /// Elements of all buffers of the largest size.
@@ -32,9 +34,21 @@ impl Sum {
     }
 }
 
-/// Checksum of cell `cell` at size `size` on the instruction set. `room` has `ROOM` elements.
-pub fn checksum(cell: usize, size: usize, isa: Isa, room: &mut [f32]) -> Result<u64> {
-    let [input, hidden, steps, batch] = SIZES[size];
+/// One line for each cell, size and instruction set: these, the rounding, the checksum. `room` has `ROOM` elements.
+pub fn report(out: &mut impl Write, room: &mut [f32]) -> fmt::Result {
+    for (cell, name) in CELLS.iter().enumerate() {
+        for [i, h, t, b] in SIZES {
+            for isa in Isa::available() {
+                let rounding = if isa.is_fused() { "fused" } else { "separate" };
+                let sum = checksum(cell, [i, h, t, b], isa, room).map_err(|_| fmt::Error)?;
+                writeln!(out, "{name} {i}x{h}x{t}x{b} {rounding} {sum:016x} {}", isa.name())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn checksum(cell: usize, [input, hidden, steps, batch]: [usize; 4], isa: Isa, room: &mut [f32]) -> Result<u64> {
     let sizes = (steps, batch);
     match cell {
         0 => rnn(Rnn::new(input, hidden).on(isa), sizes, room),
@@ -149,36 +163,40 @@ mod wasm {
     use super::*;
 
     static mut BUFFERS: [f32; ROOM] = [0.0; ROOM];
+    static mut TEXT: Text = Text { bytes: [0; 1 << 15], len: 0 };
 
     #[panic_handler]
     fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
         core::arch::wasm32::unreachable()
     }
 
-    /// How many instruction sets there are.
-    #[unsafe(no_mangle)]
-    extern "C" fn sets() -> usize {
-        Isa::available().count()
+    struct Text {
+        bytes: [u8; 1 << 15],
+        len: usize,
     }
 
-    /// Whether a set rounds once.
-    #[unsafe(no_mangle)]
-    extern "C" fn fused(set: usize) -> bool {
-        Isa::available().nth(set).is_some_and(Isa::is_fused)
+    impl Write for Text {
+        fn write_str(&mut self, s: &str) -> fmt::Result {
+            let to = self.bytes.get_mut(self.len..self.len + s.len()).ok_or(fmt::Error)?;
+            to.copy_from_slice(s.as_bytes());
+            self.len += s.len();
+            Ok(())
+        }
     }
 
-    /// Byte `at` of a set's name, 0 past its end.
+    /// Writes the report and returns its length; 0 for an error.
     #[unsafe(no_mangle)]
-    extern "C" fn name(set: usize, at: usize) -> u8 {
-        Isa::available().nth(set).and_then(|isa| isa.name().bytes().nth(at)).unwrap_or(0)
+    extern "C" fn run() -> usize {
+        // SAFETY: a module has one thread, and these are the only references.
+        let (room, text) = unsafe { (&mut *(&raw mut BUFFERS), &mut *(&raw mut TEXT)) };
+        text.len = 0;
+        report(text, room).map_or(0, |()| text.len)
     }
 
-    /// The checksum, or 0 for an error.
+    /// Where the report is.
     #[unsafe(no_mangle)]
-    extern "C" fn sum(set: usize, cell: usize, size: usize) -> u64 {
-        let Some(isa) = Isa::available().nth(set) else { return 0 };
-        // SAFETY: a module has one thread, and this is the only reference.
-        let room = unsafe { &mut *(&raw mut BUFFERS) };
-        checksum(cell, size, isa, room).unwrap_or(0)
+    extern "C" fn text() -> *const u8 {
+        // SAFETY: only the address is taken.
+        unsafe { (&raw const TEXT.bytes).cast() }
     }
 }
