@@ -4,7 +4,8 @@
 
 use core::arch::x86_64::*;
 
-use super::{Region, Simd};
+use super::scalar::MulAdd;
+use super::{Region, Simd, Vectors};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(());
@@ -12,25 +13,24 @@ pub(crate) struct Avx2(());
 /// Eight ones before eight zeros: the window that starts at `8 - n` is the mask of the first `n` lanes.
 static MASK: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 
-impl Avx2 {
-    /// Whether this CPU has AVX2 and FMA.
+impl Vectors for Avx2 {
+    const NAME: &str = "avx2";
+    const FUSED: bool = true;
+    type Single = Self;
+
     #[inline]
-    pub(super) fn available() -> bool {
-        #[cfg(feature = "std")]
-        {
-            std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
-        }
-        #[cfg(not(feature = "std"))]
-        {
-            cfg!(all(target_feature = "avx2", target_feature = "fma"))
-        }
+    fn available() -> bool {
+        super::cpu_has!("avx2") && super::cpu_has!("fma")
     }
 
-    /// # Safety
-    /// `available()` returned true.
     #[inline(always)]
-    pub(super) unsafe fn new() -> Self {
+    unsafe fn new() -> Self {
         Avx2(())
+    }
+
+    #[inline(always)]
+    fn single(self) -> Self {
+        self
     }
 }
 
@@ -49,6 +49,25 @@ fn mask(n: usize) -> __m256i {
     unsafe { _mm256_loadu_si256(MASK.as_ptr().add(8 - n).cast()) }
 }
 
+#[inline(never)]
+#[target_feature(enable = "avx2,fma")]
+fn compile<R: Region>(region: R) -> R::Output {
+    region.run()
+}
+
+impl MulAdd for Avx2 {
+    #[inline(always)]
+    fn mul_add(self, a: f32, b: f32, c: f32) -> f32 {
+        intrinsic!(_mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(a), _mm_set_ss(b), _mm_set_ss(c))))
+    }
+
+    #[inline]
+    fn call<R: Region>(self, region: R) -> R::Output {
+        // SAFETY: the token proves that the CPU has both features.
+        unsafe { compile(region) }
+    }
+}
+
 impl Simd for Avx2 {
     type V = __m256;
     const LANES: usize = 8;
@@ -56,13 +75,7 @@ impl Simd for Avx2 {
 
     #[inline]
     fn call<R: Region>(self, region: R) -> R::Output {
-        #[inline(never)]
-        #[target_feature(enable = "avx2,fma")]
-        fn inner<R: Region>(region: R) -> R::Output {
-            region.run()
-        }
-        // SAFETY: the token proves that the CPU has both features.
-        unsafe { inner(region) }
+        MulAdd::call(self, region)
     }
 
     #[inline(always)]

@@ -6,29 +6,46 @@
 //! over the token, as an [`Op`]; [`Simd::call`] compiles the whole operation for the instruction
 //! set, so everything below it is `#[inline(always)]` and carries no attribute of its own.
 //!
-//! To add an instruction set: write its file, then add it to `Kind`, `Isa::available`, `Isa::name`
-//! and the two dispatch functions here. Nothing else changes: the tests run over `Isa::available()`.
+//! To add an instruction set: write its file, which implements [`Simd`] and [`Vectors`], then add its module
+//! and its line in `vector_sets!` here. Nothing else changes: the tests run over `Isa::available()`.
 //! It may import nothing from the rest of the crate.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+mod neon;
 mod scalar;
+#[cfg(test)]
+mod tests;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
 
-pub(crate) use scalar::Scalar;
+use scalar::{Fused, MulAdd, Scalar, Separate};
 
-/// The widest vector of any instruction set of this target, in `f32` lanes. Lengths of packed buffers
-/// are rounded to it, so that they do not depend on what is detected.
-pub(crate) const MAX_LANES: usize = if cfg!(target_arch = "x86_64") { 16 } else { 4 };
-
-/// Whether this target has a vector unit worth a packed copy of the weights in scratch
-/// (a microcontroller would rather keep the memory).
-pub(crate) const HAS_VECTORS: bool =
-    cfg!(any(target_arch = "x86_64", target_arch = "aarch64", target_feature = "simd128"));
+/// Whether this CPU has a feature, and the system keeps its registers. Asked at run time, with or without the standard library.
+#[cfg(target_arch = "x86_64")]
+macro_rules! cpu_has {
+    ($feature:tt) => {{
+        #[cfg(feature = "std")]
+        {
+            std::arch::is_x86_feature_detected!($feature)
+        }
+        #[cfg(not(feature = "std"))]
+        {
+            cpufeatures::new!(feature, $feature);
+            feature::get()
+        }
+    }};
+}
+#[cfg(target_arch = "x86_64")]
+use cpu_has;
 
 /// The operations of one instruction set on vectors of `LANES` `f32`.
 ///
 /// Every operation is the IEEE 754 one, lane by lane, so that the same sequence of them gives the same
-/// bits everywhere; `fma` rounds once, except on the unfused scalar set.
+/// bits everywhere; `fma` rounds once, except on sets that are not [fused](Isa::is_fused).
 pub(crate) trait Simd: Copy {
     /// One vector.
     type V: Copy;
@@ -89,6 +106,22 @@ pub(crate) trait Simd: Copy {
     fn halves(self, a: Self::V) -> (Self::V, Self::V);
 }
 
+/// The token of a vector instruction set.
+trait Vectors: Simd {
+    const NAME: &str;
+    /// Whether `fma` rounds once.
+    const FUSED: bool;
+    /// The set's multiply-add for single elements.
+    type Single: MulAdd;
+
+    /// Whether this CPU has the set.
+    fn available() -> bool;
+    /// # Safety
+    /// `available()` returned true.
+    unsafe fn new() -> Self;
+    fn single(self) -> Self::Single;
+}
+
 /// Code to be compiled for an instruction set. Implementations of `run` are `#[inline(always)]`.
 pub(crate) trait Region {
     type Output;
@@ -133,90 +166,126 @@ fn run_on<S: Simd, O: Op>(s: S, op: O) -> O::Output {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Isa(Kind);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Scalar,
-    Fused,
+macro_rules! vector_sets {
+    ($($(#[$cfg:meta])* $kind:ident: $token:ty,)*) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        enum Kind {
+            Scalar,
+            Fused,
+            $($(#[$cfg])* $kind,)*
+        }
+
+        /// Lanes of the sets of this target.
+        const TARGET_LANES: &[usize] = &[scalar::LANES, $($(#[$cfg])* <$token>::LANES,)*];
+
+        impl Isa {
+            /// The best instruction set of this CPU, asked at run time where the target leaves a choice.
+            #[inline]
+            pub fn detect() -> Isa {
+                $($(#[$cfg])* if <$token>::available() {
+                    return Isa(Kind::$kind);
+                })*
+                Isa::SCALAR
+            }
+
+            /// Every instruction set that this CPU can run, the slowest first.
+            pub fn available() -> impl Iterator<Item = Isa> {
+                [
+                    $($(#[$cfg])* <$token>::available().then_some(Isa(Kind::$kind)),)*
+                    Some(Isa::FUSED),
+                    Some(Isa::SCALAR),
+                ]
+                .into_iter()
+                .rev()
+                .flatten()
+            }
+
+            /// A lower-case name, as the benchmarks print it.
+            pub const fn name(self) -> &'static str {
+                match self.0 {
+                    Kind::Scalar => "scalar",
+                    Kind::Fused => "fused",
+                    $($(#[$cfg])* Kind::$kind => <$token>::NAME,)*
+                }
+            }
+
+            /// Whether multiplications and additions round once.
+            ///
+            /// All instruction sets for which this is true give the same bits, and so do all others.
+            pub const fn is_fused(self) -> bool {
+                match self.0 {
+                    Kind::Scalar => false,
+                    Kind::Fused => true,
+                    $($(#[$cfg])* Kind::$kind => <$token>::FUSED,)*
+                }
+            }
+
+            /// `f32` lanes of a vector, which is the width of a panel of packed weights.
+            pub const fn lanes(self) -> usize {
+                match self.0 {
+                    Kind::Scalar | Kind::Fused => scalar::LANES,
+                    $($(#[$cfg])* Kind::$kind => <$token>::LANES,)*
+                }
+            }
+        }
+
+        /// Runs `op` on vectors of the instruction set.
+        #[inline]
+        pub(crate) fn dispatch<O: Op>(isa: Isa, op: O) -> O::Output {
+            match isa.0 {
+                Kind::Scalar => run_on(Scalar::<_, { scalar::LANES }>(Separate), op),
+                Kind::Fused => run_on(Scalar::<_, { scalar::LANES }>(Fused), op),
+                // SAFETY: an `Isa` of this kind is made only after the set was found to be available.
+                $($(#[$cfg])* Kind::$kind => run_on(unsafe { <$token>::new() }, op),)*
+            }
+        }
+
+        /// Runs `op` one element at a time, with the instruction set's rounding: for weights that are not packed.
+        #[inline]
+        pub(crate) fn dispatch_single<O: Op>(isa: Isa, op: O) -> O::Output {
+            match isa.0 {
+                Kind::Scalar => run_on(Scalar::<_, 1>(Separate), op),
+                Kind::Fused => run_on(Scalar::<_, 1>(Fused), op),
+                // SAFETY: an `Isa` of this kind is made only after the set was found to be available.
+                $($(#[$cfg])* Kind::$kind => run_on(Scalar::<_, 1>(unsafe { <$token>::new() }.single()), op),)*
+            }
+        }
+    };
+}
+
+// The best first.
+vector_sets! {
     #[cfg(target_arch = "x86_64")]
-    Avx2,
+    Avx512: avx512::Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2: avx2::Avx2,
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    Neon: neon::Neon,
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Simd128: wasm::Simd128,
 }
 
 impl Isa {
     /// Portable code with separate multiplications and additions: the choice where the CPU has no fused multiply-add.
     pub const SCALAR: Isa = Isa(Kind::Scalar);
-    /// Portable code with fused multiply-adds. Gives the bits of every vector instruction set, and is slow
-    /// (a function call per operation) where the CPU has none.
+    /// Portable code with fused multiply-adds. Gives the bits of every instruction set that has them, and is slow
+    /// (a function call per operation) where the target does not.
     pub const FUSED: Isa = Isa(Kind::Fused);
-
-    /// The best instruction set of this CPU.
-    ///
-    /// At run time with the feature `std`; otherwise what the target was compiled for.
-    #[inline]
-    pub fn detect() -> Isa {
-        #[cfg(target_arch = "x86_64")]
-        if avx2::Avx2::available() {
-            return Isa(Kind::Avx2);
-        }
-        Isa::SCALAR
-    }
-
-    /// Every instruction set that this CPU can run, the slowest first.
-    pub fn available() -> impl Iterator<Item = Isa> {
-        [
-            Some(Isa::SCALAR),
-            Some(Isa::FUSED),
-            #[cfg(target_arch = "x86_64")]
-            avx2::Avx2::available().then_some(Isa(Kind::Avx2)),
-        ]
-        .into_iter()
-        .flatten()
-    }
-
-    /// A lower-case name, as the benchmarks print it.
-    pub const fn name(self) -> &'static str {
-        match self.0 {
-            Kind::Scalar => "scalar",
-            Kind::Fused => "fused",
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => "avx2",
-        }
-    }
-
-    /// Whether multiplications and additions round once. All instruction sets for which this is true give the same bits.
-    pub const fn is_fused(self) -> bool {
-        !matches!(self.0, Kind::Scalar)
-    }
-
-    /// `f32` lanes of a vector, which is the width of a panel of packed weights.
-    pub const fn lanes(self) -> usize {
-        match self.0 {
-            Kind::Scalar | Kind::Fused => scalar::LANES,
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => 8,
-        }
-    }
 }
 
-/// Runs `op` on vectors of the instruction set.
-#[inline]
-pub(crate) fn dispatch<O: Op>(isa: Isa, op: O) -> O::Output {
-    match isa.0 {
-        Kind::Scalar => run_on(Scalar::<false, { scalar::LANES }>, op),
-        Kind::Fused => run_on(Scalar::<true, { scalar::LANES }>, op),
-        // SAFETY: the only `Isa` with this kind was made after `Avx2::available`.
-        #[cfg(target_arch = "x86_64")]
-        Kind::Avx2 => run_on(unsafe { avx2::Avx2::new() }, op),
+/// The widest vector of any instruction set of this target, in `f32` lanes. Lengths of packed buffers
+/// are rounded to it, so that they do not depend on what is detected.
+pub(crate) const MAX_LANES: usize = {
+    let (mut most, mut i) = (0, 0);
+    while i < TARGET_LANES.len() {
+        if TARGET_LANES[i] > most {
+            most = TARGET_LANES[i];
+        }
+        i += 1;
     }
-}
+    most
+};
 
-/// Runs `op` one element at a time, with the instruction set's rounding: for weights that are not packed.
-#[inline]
-pub(crate) fn dispatch_single<O: Op>(isa: Isa, op: O) -> O::Output {
-    match isa.0 {
-        Kind::Scalar => run_on(Scalar::<false, 1>, op),
-        Kind::Fused => run_on(Scalar::<true, 1>, op),
-        // SAFETY: the only `Isa` with this kind was made after `Avx2::available`.
-        #[cfg(target_arch = "x86_64")]
-        Kind::Avx2 => unsafe { avx2::Avx2::new() }.call(On(op, Scalar::<true, 1>)),
-    }
-}
+/// Whether this target has a vector unit worth a packed copy of the weights in scratch
+/// (a microcontroller would rather keep the memory).
+pub(crate) const HAS_VECTORS: bool = TARGET_LANES.len() > 1;

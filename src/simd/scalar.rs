@@ -1,31 +1,65 @@
 //! Portable vectors of `N` elements in plain arrays.
 //!
-//! `FUSED` chooses between one and two roundings for a multiply-add. The fused form gives the bits of
-//! every vector instruction set; the unfused one is for CPUs that have no such instruction. Compilers
+//! [`MulAdd`] says how a product and a sum are rounded, and what the code is compiled for. `Fused` gives the
+//! bits of every vector instruction set; `Separate` is for CPUs that have no such instruction. Compilers
 //! turn the arrays into whatever the target has: registers of a Cortex-M4F's FPU, SSE2 on an old x86.
+//! The tokens of other sets are `MulAdd` too: for single elements, with their instruction.
 
 use super::{Region, Simd};
 
 /// Lanes of the portable instruction sets: four gates of four units are 16 of a Cortex-M4F's 32 registers.
 pub(super) const LANES: usize = 4;
 
-#[derive(Clone, Copy)]
-pub(crate) struct Scalar<const FUSED: bool, const N: usize>;
+/// How a portable set multiplies and adds.
+pub(crate) trait MulAdd: Copy {
+    /// `a * b + c`
+    fn mul_add(self, a: f32, b: f32, c: f32) -> f32;
 
-#[inline(always)]
-fn fma1<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
-    if !FUSED {
-        return a * b + c;
+    /// As [`Simd::call`].
+    fn call<R: Region>(self, region: R) -> R::Output;
+}
+
+/// Two roundings.
+#[derive(Clone, Copy)]
+pub(crate) struct Separate;
+
+/// One rounding: by an instruction if the target always has it, otherwise by a function of the mathematical library.
+#[derive(Clone, Copy)]
+pub(crate) struct Fused;
+
+impl MulAdd for Separate {
+    #[inline(always)]
+    fn mul_add(self, a: f32, b: f32, c: f32) -> f32 {
+        a * b + c
     }
-    #[cfg(feature = "std")]
-    {
-        a.mul_add(b, c)
-    }
-    #[cfg(not(feature = "std"))]
-    {
-        libm::fmaf(a, b, c)
+
+    #[inline(never)]
+    fn call<R: Region>(self, region: R) -> R::Output {
+        region.run()
     }
 }
+
+impl MulAdd for Fused {
+    #[inline(always)]
+    fn mul_add(self, a: f32, b: f32, c: f32) -> f32 {
+        #[cfg(feature = "std")]
+        {
+            a.mul_add(b, c)
+        }
+        #[cfg(not(feature = "std"))]
+        {
+            libm::fmaf(a, b, c)
+        }
+    }
+
+    #[inline(never)]
+    fn call<R: Region>(self, region: R) -> R::Output {
+        region.run()
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Scalar<M, const N: usize>(pub(super) M);
 
 /// An array made lane by lane. A loop and not `array::from_fn`: the compiler is much faster with it, and no closure can stay a call.
 macro_rules! lanes {
@@ -38,14 +72,14 @@ macro_rules! lanes {
     }};
 }
 
-impl<const FUSED: bool, const N: usize> Simd for Scalar<FUSED, N> {
+impl<M: MulAdd, const N: usize> Simd for Scalar<M, N> {
     type V = [f32; N];
     const LANES: usize = N;
     const ACCUMULATORS: usize = 4;
 
-    #[inline(never)]
+    #[inline(always)]
     fn call<R: Region>(self, region: R) -> R::Output {
-        region.run()
+        self.0.call(region)
     }
 
     #[inline(always)]
@@ -98,11 +132,11 @@ impl<const FUSED: bool, const N: usize> Simd for Scalar<FUSED, N> {
     }
     #[inline(always)]
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-        lanes!(|i| fma1::<FUSED>(a[i], b[i], c[i]))
+        lanes!(|i| self.0.mul_add(a[i], b[i], c[i]))
     }
     #[inline(always)]
     fn fnma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-        lanes!(|i| fma1::<FUSED>(-a[i], b[i], c[i]))
+        lanes!(|i| self.0.mul_add(-a[i], b[i], c[i]))
     }
     #[inline(always)]
     fn min(self, a: Self::V, b: Self::V) -> Self::V {

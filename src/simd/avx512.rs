@@ -1,0 +1,150 @@
+//! AVX-512: 16 lanes, 32 registers (Skylake-X, Zen 4 and later).
+//!
+//! The foundation (F) alone is enough for every operation: what it lacks, logic on floats, is there on integers.
+//! Partial loads and stores are masked moves, which do not touch the elements whose bit is clear.
+
+use core::arch::x86_64::*;
+
+use super::avx2::Avx2;
+use super::{Region, Simd, Vectors};
+
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512(Avx2);
+
+impl Vectors for Avx512 {
+    const NAME: &str = "avx512";
+    const FUSED: bool = true;
+    type Single = Avx2;
+
+    #[inline]
+    fn available() -> bool {
+        Avx2::available() && super::cpu_has!("avx512f")
+    }
+
+    #[inline(always)]
+    unsafe fn new() -> Self {
+        // SAFETY: `available()` asked for AVX2 too.
+        Avx512(unsafe { Avx2::new() })
+    }
+
+    #[inline(always)]
+    fn single(self) -> Avx2 {
+        self.0
+    }
+}
+
+/// The intrinsics below need AVX-512F, which holding an `Avx512` proves; the pointers are the caller's.
+macro_rules! intrinsic {
+    ($e:expr) => {
+        // SAFETY: `self` proves the feature; a pointer argument is valid by the method's own contract.
+        unsafe { $e }
+    };
+}
+
+/// The mask of the first `n` lanes.
+#[inline(always)]
+fn mask(n: usize) -> __mmask16 {
+    debug_assert!(n <= 16);
+    ((1u32 << n) - 1) as __mmask16
+}
+
+impl Simd for Avx512 {
+    type V = __m512;
+    const LANES: usize = 16;
+    const ACCUMULATORS: usize = 24;
+
+    #[inline]
+    fn call<R: Region>(self, region: R) -> R::Output {
+        #[inline(never)]
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        fn inner<R: Region>(region: R) -> R::Output {
+            region.run()
+        }
+        // SAFETY: the token proves that the CPU has the features.
+        unsafe { inner(region) }
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m512 {
+        intrinsic!(_mm512_set1_ps(x))
+    }
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> __m512 {
+        intrinsic!(_mm512_loadu_ps(p))
+    }
+    #[inline(always)]
+    unsafe fn load_n(self, p: *const f32, n: usize) -> __m512 {
+        intrinsic!(_mm512_maskz_loadu_ps(mask(n), p))
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, v: __m512) {
+        intrinsic!(_mm512_storeu_ps(p, v))
+    }
+    #[inline(always)]
+    unsafe fn store_n(self, p: *mut f32, v: __m512, n: usize) {
+        intrinsic!(_mm512_mask_storeu_ps(p, mask(n), v))
+    }
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        intrinsic!(_mm512_add_ps(a, b))
+    }
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        intrinsic!(_mm512_sub_ps(a, b))
+    }
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        intrinsic!(_mm512_mul_ps(a, b))
+    }
+    #[inline(always)]
+    fn div(self, a: __m512, b: __m512) -> __m512 {
+        intrinsic!(_mm512_div_ps(a, b))
+    }
+    #[inline(always)]
+    fn sqrt(self, a: __m512) -> __m512 {
+        intrinsic!(_mm512_sqrt_ps(a))
+    }
+    #[inline(always)]
+    fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        intrinsic!(_mm512_fmadd_ps(a, b, c))
+    }
+    #[inline(always)]
+    fn fnma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        intrinsic!(_mm512_fnmadd_ps(a, b, c))
+    }
+    #[inline(always)]
+    fn min(self, a: __m512, b: __m512) -> __m512 {
+        intrinsic!(_mm512_min_ps(a, b))
+    }
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        intrinsic!(_mm512_max_ps(a, b))
+    }
+    #[inline(always)]
+    fn abs(self, a: __m512) -> __m512 {
+        intrinsic!(_mm512_abs_ps(a))
+    }
+    #[inline(always)]
+    fn with_sign(self, magnitude: __m512, sign: __m512) -> __m512 {
+        intrinsic!({
+            let sign = _mm512_and_si512(_mm512_set1_epi32(i32::MIN), _mm512_castps_si512(sign));
+            _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(magnitude), sign))
+        })
+    }
+    #[inline(always)]
+    fn lt_select(self, a: __m512, b: __m512, x: __m512, y: __m512) -> __m512 {
+        intrinsic!(_mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b), y, x))
+    }
+    #[inline(always)]
+    fn exponent(self, a: __m512) -> __m512 {
+        intrinsic!(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(a))))
+    }
+    #[inline(always)]
+    fn halves(self, a: __m512) -> (__m512, __m512) {
+        intrinsic!({
+            let bits = _mm512_castps_si512(a);
+            let half = _mm512_srli_epi32::<1>(bits);
+            (_mm512_castsi512_ps(half), _mm512_castsi512_ps(_mm512_sub_epi32(bits, half)))
+        })
+    }
+}

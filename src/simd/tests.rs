@@ -1,0 +1,161 @@
+//! Every operation of every instruction set against its definition, bit by bit.
+
+use std::vec::Vec;
+
+use super::{Isa, Op, Simd, dispatch, dispatch_single};
+
+/// The corners of the format, and some numbers between them.
+fn samples() -> Vec<f32> {
+    let mut all = std::vec![0.0, 1.0, 0.5, 3.0, 1e-3, 1e9, f32::MIN_POSITIVE, f32::MAX, f32::INFINITY];
+    all.extend([1, 2, 0x7f_ffff, 0x7fc0_0000, 0x7fc1_2345].map(f32::from_bits));
+    let mut state = 1u32;
+    for _ in 0..18 {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        all.push(f32::from_bits(state & 0x7fff_ffff));
+    }
+    let negative: Vec<f32> = all.iter().map(|x| -x).collect();
+    all.extend(negative);
+    all
+}
+
+/// A NaN's payload and sign are not specified for arithmetic.
+fn canonical(x: f32) -> u32 {
+    if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() }
+}
+
+struct Operations {
+    fused: bool,
+    name: &'static str,
+}
+
+impl Operations {
+    fn check(&self, what: &str, args: &[f32], got: f32, want: f32, exact: bool) {
+        let same = if exact { got.to_bits() == want.to_bits() } else { canonical(got) == canonical(want) };
+        assert!(same, "{}: {what}{args:?} is {got:?}, should be {want:?}", self.name);
+    }
+}
+
+/// The lane of a vector that holds nothing but one number.
+fn only<S: Simd>(s: S, v: S::V) -> f32 {
+    let mut out = [f32::NAN; 16];
+    // SAFETY: no set has more than 16 lanes.
+    unsafe { s.store(out.as_mut_ptr(), v) };
+    assert!(out[..S::LANES].iter().all(|x| x.to_bits() == out[0].to_bits()));
+    assert!(out[S::LANES..].iter().all(|x| x.is_nan()));
+    out[0]
+}
+
+impl Op for Operations {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let samples = samples();
+        for &a in &samples {
+            let x = s.splat(a);
+            let bits = a.to_bits();
+            macro_rules! one {
+                ($name:literal, $got:expr, $want:expr, $exact:literal) => {
+                    self.check($name, &[a], only(s, $got), $want, $exact)
+                };
+            }
+            one!("splat", x, a, true);
+            one!("abs", s.abs(x), f32::from_bits(bits & 0x7fff_ffff), true);
+            one!("sqrt", s.sqrt(x), a.sqrt(), false);
+            one!("exponent", s.exponent(x), f32::from_bits(bits << 23), true);
+            let (low, high) = s.halves(x);
+            one!("halves.0", low, f32::from_bits(bits >> 1), true);
+            one!("halves.1", high, f32::from_bits(bits - (bits >> 1)), true);
+            for &b in &samples {
+                let y = s.splat(b);
+                macro_rules! two {
+                    ($name:literal, $got:expr, $want:expr, $exact:literal) => {
+                        self.check($name, &[a, b], only(s, $got), $want, $exact)
+                    };
+                }
+                two!("add", s.add(x, y), a + b, false);
+                two!("sub", s.sub(x, y), a - b, false);
+                two!("mul", s.mul(x, y), a * b, false);
+                two!("div", s.div(x, y), a / b, false);
+                two!("min", s.min(x, y), if a < b { a } else { b }, true);
+                two!("max", s.max(x, y), if a > b { a } else { b }, true);
+                two!("with_sign", s.with_sign(s.abs(x), y), a.abs().copysign(b), true);
+                let chosen = s.lt_select(x, y, s.splat(1.0), s.splat(-2.0));
+                two!("lt_select", chosen, if a < b { 1.0 } else { -2.0 }, true);
+                if let Some(known) = s.lt_known(x, y) {
+                    assert_eq!(known, a < b);
+                }
+                for &c in samples.iter().step_by(3) {
+                    let z = s.splat(c);
+                    let (sum, difference) = if self.fused {
+                        (a.mul_add(b, c), (-a).mul_add(b, c))
+                    } else {
+                        (a * b + c, c - a * b)
+                    };
+                    self.check("fma", &[a, b, c], only(s, s.fma(x, y, z)), sum, false);
+                    self.check("fnma", &[a, b, c], only(s, s.fnma(x, y, z)), difference, false);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn operations_are_their_definitions() {
+    for isa in Isa::available() {
+        let operations = || Operations { fused: isa.is_fused(), name: isa.name() };
+        dispatch(isa, operations());
+        dispatch_single(isa, operations());
+    }
+}
+
+struct Memory;
+
+impl Op for Memory {
+    type Output = usize;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> usize {
+        let from: [f32; 19] = core::array::from_fn(|i| i as f32 + 1.0);
+        for at in 0..3 {
+            let mut whole = [-1.0; 19];
+            // SAFETY: no set has more than 16 lanes, and 19 - 2 are more.
+            unsafe { s.store(whole.as_mut_ptr().add(at), s.load(from.as_ptr().add(at))) };
+            for (i, x) in whole.into_iter().enumerate() {
+                assert_eq!(x, if (at..at + S::LANES).contains(&i) { from[i] } else { -1.0 });
+            }
+            for n in 0..=S::LANES {
+                // As long as what is read, so that an interpreter or a sanitiser sees a read too far.
+                let exact = from[at..at + n].to_vec();
+                let (mut loaded, mut stored) = ([-1.0; 19], [-1.0; 19]);
+                // SAFETY: `exact` has `n` elements, and 19 - 2 are more than the lanes of any set.
+                unsafe {
+                    s.store(loaded.as_mut_ptr(), s.load_n(exact.as_ptr(), n));
+                    s.store_n(stored.as_mut_ptr().add(at), s.load(from.as_ptr().add(at)), n);
+                }
+                for i in 0..S::LANES {
+                    assert_eq!(loaded[i], if i < n { exact[i] } else { 0.0 });
+                }
+                for (i, x) in stored.into_iter().enumerate() {
+                    assert_eq!(x, if (at..at + n).contains(&i) { from[i] } else { -1.0 });
+                }
+            }
+        }
+        S::LANES
+    }
+}
+
+#[test]
+fn partial_loads_and_stores_touch_what_they_name() {
+    for isa in Isa::available() {
+        assert_eq!(dispatch(isa, Memory), isa.lanes());
+        assert_eq!(dispatch_single(isa, Memory), 1);
+    }
+}
+
+#[test]
+fn the_best_set_is_the_last_available() {
+    let best = Isa::detect();
+    if best != Isa::SCALAR {
+        assert_eq!(Isa::available().last(), Some(best));
+    }
+    assert!(Isa::available().all(|isa| isa.lanes() <= super::MAX_LANES));
+}

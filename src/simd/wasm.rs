@@ -1,0 +1,149 @@
+//! WebAssembly's 128-bit vectors: 4 lanes, in modules compiled with `simd128`.
+//!
+//! There is no fused multiply-add whose result is the same on every engine, so products and sums round separately,
+//! which gives the bits of the unfused scalar set. Engines keep the accumulators in the 16 registers of an x86, or better.
+
+use core::arch::wasm32::*;
+
+use super::scalar::Separate;
+use super::{Region, Simd, Vectors};
+
+#[derive(Clone, Copy)]
+pub(crate) struct Simd128(());
+
+impl Vectors for Simd128 {
+    const NAME: &str = "simd128";
+    const FUSED: bool = false;
+    type Single = Separate;
+
+    #[inline]
+    fn available() -> bool {
+        true
+    }
+
+    #[inline(always)]
+    unsafe fn new() -> Self {
+        Simd128(())
+    }
+
+    #[inline(always)]
+    fn single(self) -> Separate {
+        Separate
+    }
+}
+
+impl Simd for Simd128 {
+    type V = v128;
+    const LANES: usize = 4;
+    const ACCUMULATORS: usize = 12;
+
+    #[inline(never)]
+    fn call<R: Region>(self, region: R) -> R::Output {
+        region.run()
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> v128 {
+        f32x4_splat(x)
+    }
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> v128 {
+        // SAFETY: the caller's; no alignment is asked for.
+        unsafe { v128_load(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn load_n(self, p: *const f32, n: usize) -> v128 {
+        debug_assert!(n <= 4);
+        // SAFETY: the caller's; only the first `n` are read, and no alignment is asked for.
+        unsafe {
+            match n {
+                0 => f32x4_splat(0.0),
+                1 => v128_load32_zero(p.cast()),
+                2 => v128_load64_zero(p.cast()),
+                3 => v128_load32_lane::<2>(v128_load64_zero(p.cast()), p.add(2).cast()),
+                _ => v128_load(p.cast()),
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, v: v128) {
+        // SAFETY: the caller's; no alignment is asked for.
+        unsafe { v128_store(p.cast(), v) }
+    }
+    #[inline(always)]
+    unsafe fn store_n(self, p: *mut f32, v: v128, n: usize) {
+        debug_assert!(n <= 4);
+        // SAFETY: the caller's; only the first `n` are written, and no alignment is asked for.
+        unsafe {
+            match n {
+                0 => {}
+                1 => v128_store32_lane::<0>(v, p.cast()),
+                2 => v128_store64_lane::<0>(v, p.cast()),
+                3 => {
+                    v128_store64_lane::<0>(v, p.cast());
+                    v128_store32_lane::<2>(v, p.add(2).cast());
+                }
+                _ => v128_store(p.cast(), v),
+            }
+        }
+    }
+    #[inline(always)]
+    fn add(self, a: v128, b: v128) -> v128 {
+        f32x4_add(a, b)
+    }
+    #[inline(always)]
+    fn sub(self, a: v128, b: v128) -> v128 {
+        f32x4_sub(a, b)
+    }
+    #[inline(always)]
+    fn mul(self, a: v128, b: v128) -> v128 {
+        f32x4_mul(a, b)
+    }
+    #[inline(always)]
+    fn div(self, a: v128, b: v128) -> v128 {
+        f32x4_div(a, b)
+    }
+    #[inline(always)]
+    fn sqrt(self, a: v128) -> v128 {
+        f32x4_sqrt(a)
+    }
+    #[inline(always)]
+    fn fma(self, a: v128, b: v128, c: v128) -> v128 {
+        f32x4_add(f32x4_mul(a, b), c)
+    }
+    #[inline(always)]
+    fn fnma(self, a: v128, b: v128, c: v128) -> v128 {
+        f32x4_sub(c, f32x4_mul(a, b))
+    }
+    /// The instruction is `if second < first { second } else { first }`.
+    #[inline(always)]
+    fn min(self, a: v128, b: v128) -> v128 {
+        f32x4_pmin(b, a)
+    }
+    /// The instruction is `if first < second { second } else { first }`.
+    #[inline(always)]
+    fn max(self, a: v128, b: v128) -> v128 {
+        f32x4_pmax(b, a)
+    }
+    #[inline(always)]
+    fn abs(self, a: v128) -> v128 {
+        f32x4_abs(a)
+    }
+    #[inline(always)]
+    fn with_sign(self, magnitude: v128, sign: v128) -> v128 {
+        v128_or(magnitude, v128_and(f32x4_splat(-0.0), sign))
+    }
+    #[inline(always)]
+    fn lt_select(self, a: v128, b: v128, x: v128, y: v128) -> v128 {
+        v128_bitselect(x, y, f32x4_lt(a, b))
+    }
+    #[inline(always)]
+    fn exponent(self, a: v128) -> v128 {
+        i32x4_shl(a, 23)
+    }
+    #[inline(always)]
+    fn halves(self, a: v128) -> (v128, v128) {
+        let half = u32x4_shr(a, 1);
+        (half, i32x4_sub(a, half))
+    }
+}
