@@ -28,7 +28,11 @@ impl Place {
         let executable = std::env::current_exe().unwrap();
         let profile = executable.parent().and_then(Path::parent).unwrap();
         let example = profile.join("examples").join(format!("char_rnn{}", std::env::consts::EXE_SUFFIX));
-        assert!(example.exists(), "the example is not built: cargo build --example char_rnn");
+        // `cargo test` builds examples, `cargo test --test char_rnn` does not.
+        let time = |path: PathBuf| fs::metadata(path).and_then(|m| m.modified()).ok();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/char_rnn");
+        let changed = fs::read_dir(source).unwrap().map(|file| time(file.unwrap().path())).max().unwrap();
+        assert!(time(example.clone()) >= changed, "the example is not built: cargo build --example char_rnn");
         let mut command = Command::new(example);
         command.current_dir(self.0.path()).args(options.split_whitespace());
         command
