@@ -1,0 +1,98 @@
+//! The f64 reference of tests/common/reference against what the frameworks compute: what it says where no framework
+//! says anything is as good as this.
+
+#[path = "common/golden.rs"]
+mod golden;
+#[path = "common/reference/mod.rs"]
+mod reference;
+
+use golden::{Golden, files};
+use reference::{Cell, Function, Masked, Merge, Options, Output, Stack, Walk};
+
+/// Of the tensor's largest entry, where the framework computes in f64.
+const WIDE: f64 = 1e-12;
+/// The same where it has only f32.
+const SINGLE: f64 = 1e-5;
+/// So far arguments stay away from where a derivative jumps that f32 does not end up on the other side.
+const MARGIN: f64 = 1e-4;
+
+fn function(name: &str, parameters: &[f32]) -> Function {
+    let of = |i: usize| f64::from(parameters[i]);
+    match name {
+        "Tanh" => Function::Tanh,
+        "Sigmoid" => Function::Sigmoid,
+        "Relu" => Function::Relu,
+        "Affine" => Function::Affine { alpha: of(0), beta: of(1) },
+        "LeakyRelu" => Function::LeakyRelu { alpha: of(0) },
+        "ThresholdedRelu" => Function::ThresholdedRelu { alpha: of(0) },
+        "ScaledTanh" => Function::ScaledTanh { alpha: of(0), beta: of(1) },
+        "HardSigmoid" => Function::HardSigmoid { alpha: of(0), beta: of(1) },
+        "Elu" => Function::Elu { alpha: of(0) },
+        "Softsign" => Function::Softsign,
+        "Softplus" => Function::Softplus,
+        _ => panic!("unknown activation {name}"),
+    }
+}
+
+fn options(golden: &Golden) -> Options {
+    let cell = match golden.word("cell").unwrap() {
+        "rnn" => Cell::Rnn,
+        "lstm" => Cell::Lstm,
+        "gru_reset_after" => Cell::GruResetAfter,
+        "gru_reset_before" => Cell::GruResetBefore,
+        other => panic!("unknown cell {other}"),
+    };
+    let (_, _, input) = golden.dims();
+    let mut options = Options::new(cell, input, golden.number("hidden").unwrap());
+    for (slot, (name, parameters)) in golden.activations().iter().enumerate() {
+        options.functions[slot] = function(name, parameters);
+    }
+    options.bias = golden.word("bias") != Some("no");
+    options.clip = golden.number::<f32>("clip").map(f64::from);
+    options.peepholes = golden.flag("peepholes");
+    options.coupled = golden.flag("coupled");
+    options.projection = golden.number("projection");
+    options
+}
+
+fn run(golden: &Golden) -> Output {
+    let direction = golden.word("direction").unwrap_or("forward");
+    let both = match direction {
+        "forward" | "reverse" => None,
+        "concat" => Some(Merge::Concat),
+        "sum" => Some(Merge::Sum),
+        other => panic!("unknown direction {other}"),
+    };
+    let stack =
+        Stack { options: options(golden), layers: golden.number("layers").unwrap_or(1), both, dropout: None };
+    let (steps, batch, _) = golden.dims();
+    let (lengths, mask, resets) = (golden.lengths(), golden.bools("mask"), golden.bools("resets"));
+    let dropout = golden.wide("dropout");
+    let walk = Walk {
+        lengths: lengths.as_deref(),
+        mask: mask.as_deref(),
+        masked: if golden.word("masked") == Some("zero") { Masked::Zero } else { Masked::Carry },
+        resets: resets.as_deref(),
+        reverse: direction == "reverse",
+        batch_major: golden.flag("batch_major"),
+        dropout: (!dropout.is_empty()).then_some(&dropout),
+        ..Walk::new(steps, batch)
+    };
+    stack.forward(&walk, &golden.wide("weights"), &golden.wide("x"), &golden.wide("state"))
+}
+
+fn check(prefix: &str) {
+    for golden in files(prefix) {
+        let out = run(&golden);
+        let (_, wide) = golden.expected("y").unwrap();
+        let tolerance = if wide { WIDE } else { SINGLE };
+        golden.compare("y", out.y, tolerance, "the reference");
+        golden.compare("last_state", out.state, tolerance, "the reference");
+        assert!(out.margin > MARGIN, "{}: {} from a kink", golden.name, out.margin);
+    }
+}
+
+#[test]
+fn agrees_with_pytorch() {
+    check("torch_");
+}
