@@ -81,6 +81,7 @@ fn run(golden: &Golden) -> Output {
     stack.forward(&walk, &golden.wide("weights"), &golden.wide("x"), &golden.wide("state"))
 }
 
+#[track_caller]
 fn check(prefix: &str) {
     for golden in files(prefix) {
         let out = run(&golden);
@@ -95,4 +96,9 @@ fn check(prefix: &str) {
 #[test]
 fn agrees_with_pytorch() {
     check("torch_");
+}
+
+#[test]
+fn agrees_with_keras() {
+    check("keras_");
 }
