@@ -102,3 +102,13 @@ fn agrees_with_pytorch() {
 fn agrees_with_keras() {
     check("keras_");
 }
+
+#[test]
+fn agrees_with_the_onnx_reference_evaluator() {
+    check("onnx_");
+}
+
+#[test]
+fn agrees_with_onnx_runtime() {
+    check("onnxruntime_");
+}

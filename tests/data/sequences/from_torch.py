@@ -8,9 +8,9 @@ from case import Random, flat, save
 
 # input, hidden, batch, steps
 CASES = {
-    "rnn_lengths": ("rnn", (5, 9, 4, 6), dict(lengths="ragged")),
+    "rnn_lengths": ("rnn", (3, 17, 2, 4), dict(lengths="ragged")),
     "rnn_relu_lengths": ("rnn", (3, 7, 5, 4), dict(lengths="ragged", relu=True)),
-    "lstm_lengths": ("lstm", (2, 17, 3, 4), dict(lengths="ragged")),
+    "lstm_lengths": ("lstm", (2, 9, 3, 4), dict(lengths="ragged")),
     "gru_lengths": ("gru_reset_after", (2, 9, 3, 5), dict(lengths="ragged")),
     "rnn_lengths_sorted": ("rnn", (2, 5, 6, 4), dict(lengths="sorted")),
     "lstm_lengths_sorted": ("lstm", (4, 3, 5, 6), dict(lengths="sorted")),
@@ -21,7 +21,7 @@ CASES = {
     "rnn_bidirectional_lengths": ("rnn", (4, 6, 3, 5), dict(lengths="ragged", both=True)),
     "lstm_bidirectional_lengths": ("lstm", (2, 5, 3, 4), dict(lengths="ragged", both=True)),
     "gru_bidirectional_lengths": ("gru_reset_after", (5, 4, 3, 6), dict(lengths="ragged", both=True)),
-    "gru_bidirectional": ("gru_reset_after", (2, 5, 3, 4), dict(both=True)),
+    "gru_bidirectional": ("gru_reset_after", (2, 3, 5, 4), dict(both=True)),
     "rnn_3_layers": ("rnn", (5, 4, 3, 6), dict(layers=3)),
     "lstm_2_layers_lengths": ("lstm", (2, 4, 3, 5), dict(layers=2, lengths="ragged")),
     "gru_3_layers_lengths": ("gru_reset_after", (5, 3, 2, 4), dict(layers=3, lengths="ragged")),
@@ -32,7 +32,7 @@ CASES = {
         (4, 2, 3, 5),
         dict(layers=3, both=True, batch_major=True),
     ),
-    "lstm_projection": ("lstm", (4, 7, 3, 5), dict(projection=5)),
+    "lstm_projection": ("lstm", (2, 5, 4, 6), dict(projection=3)),
     "lstm_projection_lengths_batch_major": (
         "lstm",
         (5, 4, 3, 6),
@@ -40,8 +40,8 @@ CASES = {
     ),
     "lstm_projection_bidirectional_2_layers_lengths": (
         "lstm",
-        (2, 4, 5, 3),
-        dict(projection=3, layers=2, both=True, lengths="ragged"),
+        (5, 3, 2, 4),
+        dict(projection=2, layers=2, both=True, lengths="ragged"),
     ),
     "lstm_projection_no_bias": ("lstm", (2, 5, 3, 4), dict(projection=4, bias=False)),
     "rnn_no_bias_lengths": ("rnn", (4, 7, 3, 5), dict(bias=False, lengths="ragged")),
