@@ -112,3 +112,24 @@ fn agrees_with_the_onnx_reference_evaluator() {
 fn agrees_with_onnx_runtime() {
     check("onnxruntime_");
 }
+
+/// What no framework has: a reset is a sequence that ends there and another that starts from zero.
+#[test]
+fn a_reset_starts_from_zero() {
+    for golden in files("torch_").iter().filter(|g| g.lengths().is_none() && !g.flag("batch_major")) {
+        let (steps, batch, input) = golden.dims();
+        let options = Options { input, ..options(golden) };
+        let weights = &golden.wide("weights")[..options.weights_len()];
+        let (x, state) = (golden.wide("x"), &golden.wide("state")[..options.state_len(batch)]);
+        let cut = steps / 2;
+        let resets: Vec<bool> = (0..steps * batch).map(|row| row / batch == cut).collect();
+        let walk = Walk { resets: Some(&resets), ..Walk::new(steps, batch) };
+        let whole = reference::forward(&options, &walk, weights, &x, state);
+        let (before, after) = x.split_at(cut * batch * input);
+        let first = reference::forward(&options, &Walk::new(cut, batch), weights, before, state);
+        let zero = vec![0.0; state.len()];
+        let second = reference::forward(&options, &Walk::new(steps - cut, batch), weights, after, &zero);
+        assert_eq!(whole.y, [first.y, second.y].concat(), "{}", golden.name);
+        assert_eq!(whole.state, second.state, "{}", golden.name);
+    }
+}

@@ -83,7 +83,7 @@ impl Golden {
     /// A tensor of inputs; panics if it is there in another type.
     pub fn f32(&self, tensor: &str) -> Option<Vec<f32>> {
         let numbers = self.numbers(tensor, Dtype::F32, |b| f32::from_le_bytes(b.try_into().unwrap()));
-        assert!(numbers.is_some() || self.absent(tensor), "{}: {tensor} is no F32", self.name);
+        assert!(numbers.is_some() || !self.has(tensor), "{}: {tensor} is no F32", self.name);
         numbers
     }
 
@@ -109,8 +109,8 @@ impl Golden {
         self.numbers(tensor, Dtype::BOOL, |b| b[0] != 0)
     }
 
-    fn absent(&self, tensor: &str) -> bool {
-        SafeTensors::deserialize(&self.bytes).unwrap().tensor(tensor).is_err()
+    pub fn has(&self, tensor: &str) -> bool {
+        SafeTensors::deserialize(&self.bytes).unwrap().tensor(tensor).is_ok()
     }
 
     /// Fails unless `got` is the tensor to within `tolerance` of its largest entry.
