@@ -4,7 +4,7 @@
 //! gates) and from PyTorch's documentation of `nn.LSTM` (projection), one number at a time. It shares no code with
 //! the library, and nothing here knows the library's types: a test fills in [`Options`] and [`Walk`] beside them.
 //! `tests/reference.rs` compares it with what the frameworks compute.
-#![allow(dead_code, reason = "every test binary uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "every test binary uses a part of it")]
 
 mod cell;
 mod function;
