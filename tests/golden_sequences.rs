@@ -19,8 +19,8 @@ fn layer_of(golden: &Golden, input: usize, reverse: bool, isa: Isa) -> Result<La
             return Err(option);
         }
     }
-    if golden.has("dropout") {
-        return Err("dropout");
+    if let Some(tensor) = ["dropout", "layer_dropout"].into_iter().find(|tensor| golden.has(tensor)) {
+        return Err(tensor);
     }
     let kind = match (golden.word("cell").unwrap(), golden.word("activations")) {
         ("rnn", None | Some("Tanh")) => Kind::RnnTanh,

@@ -63,8 +63,13 @@ fn run(golden: &Golden) -> Output {
         "sum" => Some(Merge::Sum),
         other => panic!("unknown direction {other}"),
     };
-    let stack =
-        Stack { options: options(golden), layers: golden.number("layers").unwrap_or(1), both, dropout: None };
+    let layer_dropout = golden.wide("layer_dropout");
+    let stack = Stack {
+        options: options(golden),
+        layers: golden.number("layers").unwrap_or(1),
+        both,
+        dropout: (!layer_dropout.is_empty()).then_some(&layer_dropout),
+    };
     let (steps, batch, _) = golden.dims();
     let (lengths, mask, resets) = (golden.lengths(), golden.bools("mask"), golden.bools("resets"));
     let dropout = golden.wide("dropout");

@@ -13,7 +13,7 @@ from case import GATES, Random, flat, parts, reorder, save
 # input, hidden, batch, steps
 CASES = {}
 for cell, size in {
-    "rnn": (3, 5, 4, 6),
+    "rnn": (2, 4, 3, 5),
     "lstm": (2, 3, 4, 6),
     "gru_reset_after": (2, 4, 3, 8),
     "gru_reset_before": (5, 3, 4, 6),

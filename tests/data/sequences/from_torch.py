@@ -19,7 +19,7 @@ CASES = {
     "lstm_lengths_short": ("lstm", (2, 3, 4, 7), dict(lengths="short")),
     "gru_lengths_batch_major": ("gru_reset_after", (4, 3, 5, 7), dict(lengths="ragged", batch_major=True)),
     "rnn_bidirectional_lengths": ("rnn", (4, 6, 3, 5), dict(lengths="ragged", both=True)),
-    "lstm_bidirectional_lengths": ("lstm", (2, 5, 3, 4), dict(lengths="ragged", both=True)),
+    "lstm_bidirectional_lengths": ("lstm", (2, 3, 5, 4), dict(lengths="ragged", both=True)),
     "gru_bidirectional_lengths": ("gru_reset_after", (5, 4, 3, 6), dict(lengths="ragged", both=True)),
     "gru_bidirectional": ("gru_reset_after", (2, 3, 5, 4), dict(both=True)),
     "rnn_3_layers": ("rnn", (5, 4, 3, 6), dict(layers=3)),
@@ -46,8 +46,13 @@ CASES = {
     "lstm_projection_no_bias": ("lstm", (2, 5, 3, 4), dict(projection=4, bias=False)),
     "rnn_no_bias_lengths": ("rnn", (4, 7, 3, 5), dict(bias=False, lengths="ragged")),
     "lstm_no_bias": ("lstm", (3, 4, 5, 2), dict(bias=False)),
+    "lstm_3_layers_dropout": ("lstm", (4, 2, 3, 5), dict(layers=3, dropout=True)),
+    "gru_bidirectional_2_layers_dropout": ("gru_reset_after", (2, 3, 4, 5), dict(layers=2, both=True, dropout=True)),
     "gru_no_bias_bidirectional_2_layers": ("gru_reset_after", (2, 3, 4, 5), dict(bias=False, layers=2, both=True)),
 }
+
+# The factor of what is kept is then a number that f32 has.
+DROPOUT = 0.5
 
 
 def names(layers, both, bias, projection):
@@ -80,12 +85,14 @@ def one(folder, name, cell, size, options):
     raise RuntimeError(f"no inputs for {name}")
 
 
-def module_of(cell, size, layers=1, both=False, bias=True, projection=0, relu=False, batch_major=False, lengths=None):
+def module_of(cell, size, layers=1, both=False, bias=True, projection=0, relu=False, batch_major=False, **others):
     i, h, _, _ = size
     kind = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru_reset_after": torch.nn.GRU}[cell]
     own = {"nonlinearity": "relu" if relu else "tanh"} if cell == "rnn" else {}
     if projection:
         own["proj_size"] = projection
+    if others.get("dropout"):
+        own["dropout"] = DROPOUT
     module = kind(i, h, layers, bias=bias, bidirectional=both, batch_first=batch_major, dtype=torch.float64, **own)
     assert [n for n, _ in module.named_parameters()] == names(layers, both, bias, projection)
     return module
@@ -138,6 +145,13 @@ def run(folder, name, cell, size, case, **options):
     if lengths is not None:
         in_order = options["lengths"] == "sorted"
         x = pack_padded_sequence(x, torch.tensor(lengths), batch_first=batch_major, enforce_sorted=in_order)
+    layer_dropout = None
+    if options.get("dropout"):
+        # The same draws as those between the layers, which come in the order of the layers.
+        torch.manual_seed(1)
+        ones = torch.ones(options["layers"] - 1, *case["dy"].shape, dtype=torch.float64)
+        layer_dropout = torch.stack([torch.nn.functional.dropout(one, DROPOUT) for one in ones]).numpy().astype(np.float32)
+        torch.manual_seed(1)
     if cell == "lstm":
         y, (last, last_cell) = module(x, (given["state"], given["cell_state"]))
     else:
@@ -168,6 +182,7 @@ def run(folder, name, cell, size, case, **options):
         weights=case["weights"],
         x=case["x"],
         lengths=lengths,
+        layer_dropout=layer_dropout,
         state=states(case["state"], case["cell_state"]),
         dy=case["dy"],
         dlast_state=states(case["dlast"], case["dlast_cell"]),
