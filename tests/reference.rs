@@ -138,3 +138,46 @@ fn a_reset_starts_from_zero() {
         assert_eq!(whole.state, second.state, "{}", golden.name);
     }
 }
+
+/// Output and last state of a cell whose weights are the same numbers wherever two of its variants both have them.
+fn sample(options: &Options) -> Vec<f64> {
+    let (steps, batch) = (4, 2);
+    // Numbers between -1 and 1 without a pattern that a matrix could have.
+    let numbers = |n: usize, seed: usize| -> Vec<f64> {
+        (0..n).map(|i| ((i * 7 + seed * 5 + 3) as f64 * 12.9898).sin() * 43758.5453 % 1.0).collect()
+    };
+    let rows = options.gates() * options.hidden;
+    let lengths = [
+        rows * options.input,
+        rows * options.width(),
+        if options.bias { rows } else { 0 },
+        if options.bias { rows } else { 0 },
+        options.projection.map_or(0, |p| p * options.hidden),
+        if options.peepholes { 3 * options.hidden } else { 0 },
+    ];
+    let weights: Vec<f64> =
+        lengths.iter().enumerate().flat_map(|(part, len)| numbers(*len, 1000 * (part + 1))).collect();
+    let (x, state) = (numbers(steps * batch * options.input, 1), numbers(options.state_len(batch), 2));
+    let out = reference::forward(options, &Walk::new(steps, batch), &weights, &x, &state);
+    [out.y, out.state].concat()
+}
+
+/// No option is without effect, whatever the others are.
+#[test]
+fn each_option_changes_the_result() {
+    for cell in [Cell::Rnn, Cell::Lstm, Cell::GruResetAfter, Cell::GruResetBefore] {
+        let mut all = Options::combinations(cell, (3, 5, 4));
+        // Without the default again.
+        let plain = Options::new(cell, 3, 5);
+        all.extend(
+            Options::with_each_function(cell, 3, 5).into_iter().filter(|o| o.functions != plain.functions),
+        );
+        let results: Vec<Vec<f64>> = all.iter().map(sample).collect();
+        for (n, a) in results.iter().enumerate() {
+            for (m, b) in results[..n].iter().enumerate() {
+                let apart = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                assert!(a.len() != b.len() || apart > 1e-3, "{:?} and {:?}", all[n], all[m]);
+            }
+        }
+    }
+}

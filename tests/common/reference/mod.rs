@@ -7,10 +7,12 @@
 #![allow(dead_code, unused_imports, reason = "every test binary uses a part of it")]
 
 mod cell;
+mod combinations;
 mod function;
 mod stack;
 
 pub use cell::{Cell, Options};
+pub use combinations::FUNCTIONS;
 pub use function::Function;
 pub use stack::{Merge, Stack};
 
