@@ -88,7 +88,8 @@ impl Lstm {
     }
 
     /// The same layer, with the argument of every activation kept between `-clip` and `clip`, as ONNX' `clip`.
-    /// Where it is clipped the gradient is 0.
+    /// Where it is clipped the gradient is 0. That is the operator's text; ONNX Runtime 1.31 leaves the cell state on its way to the
+    /// hidden state unclipped.
     pub const fn clip(mut self, clip: f32) -> Self {
         self.cell.clip = clip;
         self.options = true;
@@ -217,7 +218,8 @@ impl<C: Cell> Recurrent<C> {
     }
 
     /// The same layer, able to train with recurrent dropout (Gal and Ghahramani 2016, arXiv:1512.05287): the hidden state is
-    /// multiplied by one mask in all steps where it meets its weights. The mask is an argument of the training passes.
+    /// multiplied by one mask in all steps where it meets its weights. The mask is an argument of the training passes, and the same for
+    /// all gates. (Keras draws one for each gate of an LSTM or GRU: that cannot be expressed.)
     pub const fn recurrent_dropout(mut self) -> Self {
         self.recurrent_dropout = true;
         self.options = true;
