@@ -1,0 +1,137 @@
+"""Makes a Markdown table and a bar chart from results.csv, beside it: results.md and results.svg.
+
+    python report.py results.csv
+"""
+
+import collections
+import csv
+import math
+import pathlib
+import sys
+
+OURS = "recurrent"
+COLOURS = {
+    "onnxruntime": "#4477aa",
+    "torch": "#ee6677",
+    "tract": "#228833",
+    "nexus": "#aa3377",
+    "candle": "#ccbb44",
+    "burn": "#66ccee",
+    "burn-ndarray": "#bbbbbb",
+}
+TITLES = {
+    "infer": "Inference, from zero state to all outputs",
+    "step": "Streaming, one step at a time",
+    "train": "Training, forward and backward with all gradients",
+}
+CELLS = ["lstm", "gru", "rnn"]
+
+
+def read(path):
+    """(what, cell) -> shape -> contestant -> median in microseconds, and the first row."""
+    table = collections.defaultdict(lambda: collections.defaultdict(dict))
+    first = None
+    for row in csv.DictReader(open(path, encoding="utf-8")):
+        first = first or row
+        if row["what"] == "step":
+            shape = f"I{row['input']} H{row['hidden']}"
+        else:
+            shape = f"B{row['batch']} T{row['steps']} H{row['hidden']}"
+        table[row["what"], row["cell"]][shape][row["contestant"]] = float(row["median_us"])
+    return table, first
+
+
+def number(us):
+    if us is None:
+        return "-"
+    return f"{us:,.0f}" if us >= 100 else f"{us:.3g}"
+
+
+def fastest(times):
+    """(name, time) of the fastest peer, or None."""
+    peers = [(us, name) for name, us in times.items() if name != OURS]
+    return min(peers)[::-1] if peers else None
+
+
+def markdown(table, about):
+    lines = [
+        f"One thread of {about['cpu']} ({about['isa']}), commit {about['commit']}. Median microseconds per call; "
+        "the ratio is the fastest peer's time over this crate's: above 1, this crate is faster.",
+    ]
+    for what, title in TITLES.items():
+        cells = [cell for cell in CELLS if (what, cell) in table]
+        if not cells:
+            continue
+        present = {name for cell in cells for times in table[what, cell].values() for name in times}
+        names = [OURS, *(name for name in COLOURS if name in present)]
+        lines += ["", f"### {title}", "", "| | " + " | ".join(names) + " | ratio |", "|---" * (len(names) + 2) + "|"]
+        for cell in cells:
+            for shape, times in table[what, cell].items():
+                best = fastest(times)
+                ratio = f"**{best[1] / times[OURS]:.2f}** {best[0]}" if best and OURS in times else "-"
+                values = " | ".join(number(times.get(name)) for name in names)
+                lines.append(f"| {cell} {shape} | {values} | {ratio} |")
+    return "\n".join(lines) + "\n"
+
+
+def svg(table, about):
+    low, high = 0.5, 128.0
+    width, left, bar, gap, top = 250, 120, 6, 8, 70
+    names = list(COLOURS)
+
+    def x(ratio):
+        ratio = min(max(ratio, low), high)
+        return width * math.log(ratio / low) / math.log(high / low)
+
+    out, height = [], 0
+    for column, cell in enumerate(CELLS):
+        x0, y = left + column * (width + left), top
+        out.append(f'<text x="{x0 + width / 2}" y="{top - 12}" text-anchor="middle" class="t">{cell.upper()}</text>')
+        for what in TITLES:
+            for shape, times in table.get((what, cell), {}).items():
+                peers = [name for name in names if name in times]
+                if OURS not in times or not peers:
+                    continue
+                middle = y + len(peers) * bar / 2 + 4
+                out.append(f'<text x="{x0 - 6}" y="{middle}" text-anchor="end">{what} {shape}</text>')
+                for name in peers:
+                    ratio = times[name] / times[OURS]
+                    start, end = sorted((x(1.0), x(ratio)))
+                    out.append(
+                        f'<rect x="{x0 + start:.1f}" y="{y}" width="{max(end - start, 0.5):.1f}" height="{bar - 1}" '
+                        f'fill="{COLOURS[name]}"><title>{name}: {ratio:.2f}</title></rect>'
+                    )
+                    y += bar
+                y += gap
+        for ratio in (0.5, 1, 2, 4, 8, 16, 32, 64, 128):
+            style = "one" if ratio == 1 else "grid"
+            at = f"{x0 + x(ratio):.1f}"
+            out.append(f'<line x1="{at}" x2="{at}" y1="{top - 4}" y2="{y}" class="{style}"/>')
+            out.append(f'<text x="{at}" y="{y + 12}" text-anchor="middle">{ratio:g}</text>')
+        height = max(height, y + 24)
+    legend = "".join(
+        f'<rect x="{left + i * 110}" y="30" width="10" height="10" fill="{colour}"/>'
+        f'<text x="{left + 14 + i * 110}" y="39">{name}</text>'
+        for i, (name, colour) in enumerate(COLOURS.items())
+    )
+    total = len(CELLS) * (width + left) + 20
+    title = f"Time per call relative to this crate (right of 1: slower than it), one thread of {about['cpu']}"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total} {height}" width="{total}" height="{height}">'
+        "<style>text{font:10px sans-serif;fill:#222}.t{font:bold 13px sans-serif}.grid{stroke:#ddd}.one{stroke:#222}</style>"
+        f'<rect width="100%" height="100%" fill="#fff"/><text x="10" y="18" class="t">{title}</text>{legend}'
+        + "\n".join(out)
+        + "</svg>\n"
+    )
+
+
+def main():
+    path = pathlib.Path(sys.argv[1])
+    table, about = read(path)
+    text = markdown(table, about)
+    path.with_suffix(".md").write_text(text, encoding="utf-8")
+    path.with_suffix(".svg").write_text(svg(table, about), encoding="utf-8")
+    print(text)
+
+
+main()
