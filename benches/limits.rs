@@ -29,6 +29,9 @@ trait Probe {
 /// Slices to read are whole numbers of so many elements.
 const STRIDE: usize = 256;
 
+/// Elements in a cache line.
+const LINE: usize = 16;
+
 /// `f32::mul_add` and whatever the compiler makes of it.
 struct Portable;
 
@@ -216,11 +219,13 @@ impl Core {
         if let Some(&(_, bandwidth)) = self.known.iter().find(|(known, _)| *known == len) {
             return bandwidth;
         }
-        if self.data.len() < len {
-            self.data = random(len, 1.0);
+        if self.data.len() < len + LINE {
+            self.data = random(len + LINE, 1.0);
         }
+        // Vectors that cross a line are read at half the speed.
+        let start = self.data.as_ptr().align_offset(4 * LINE);
         let seconds = self.effort.time(|| {
-            black_box(self.probe.read(black_box(&self.data[..len])));
+            black_box(self.probe.read(black_box(&self.data[start..start + len])));
         });
         let bandwidth = (len * 4) as f64 / seconds;
         self.known.push((len, bandwidth));
