@@ -17,7 +17,6 @@ COLOURS = {
     "nexus": "#aa3377",
     "candle": "#ccbb44",
     "burn": "#66ccee",
-    "burn-ndarray": "#bbbbbb",
 }
 TITLES = {
     "infer": "Inference, from zero state to all outputs",

@@ -34,8 +34,7 @@ pub fn all() -> Result<Vec<Box<dyn Contestant>>> {
         Box::new(tract::Tract::default()),
         Box::new(nexus::Nexus::default()),
         Box::new(candle::Candle::default()),
-        Box::new(burn::Burn::flex()),
-        Box::new(burn::Burn::ndarray()),
+        Box::new(burn::Burn::default()),
     ])
 }
 
