@@ -4,7 +4,7 @@
 #![deny(clippy::std_instead_of_core, clippy::alloc_instead_of_core)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[cfg(feature = "std")]
+#[cfg(any(feature = "std", test))]
 extern crate std;
 
 // The floors, from the top down. Imports go down only.

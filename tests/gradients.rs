@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{Kind, Layer, Random, Trained, assert_bits, oracle, random_weights, train};
+use common::case::{Case, wide};
+use common::{Kind, Layer, Random, assert_bits, random_weights};
 use recurrent::{Backward, Forward, ForwardTrain, Gradients, Isa};
 
 /// Largest deviation of an output, relative to the largest one: a few roundings of 6e-8 each; measured 7.1e-7 for ReLU over
@@ -12,10 +13,6 @@ const OUTPUT_TOLERANCE: f64 = 1e-6;
 /// Largest deviation of a gradient, relative to the largest entry of its tensor. Derivatives are made of the activations, so
 /// the outputs' errors come in several times; measured 1.5e-6 for the GRUs, 9.6e-7 for the others.
 const GRADIENT_TOLERANCE: f64 = 3e-6;
-/// Of the differences in f64: the error of the formula is its square, that of rounding 1e-16 of the loss divided by it.
-const STEP: f64 = 1e-5;
-/// How far a ReLU's arguments have to stay away from the kink: ten times what `STEP` moves them.
-const MARGIN: f64 = 1e-4;
 
 /// Sizes around the panels (of 4, 8, 16 units) and the tiles, different in every dimension: input, hidden, batch, steps.
 const SIZES: [(usize, usize, usize, usize); 13] = [
@@ -34,76 +31,6 @@ const SIZES: [(usize, usize, usize, usize); 13] = [
     (2, 5, 33, 3),
     (9, 2, 7, 11),
 ];
-
-/// The arguments of a training pass.
-struct Case {
-    dims: (usize, usize, usize, usize),
-    weights: Vec<f32>,
-    x: Vec<f32>,
-    state: Vec<f32>,
-    dy: Vec<f32>,
-    dstate: Vec<f32>,
-}
-
-fn wide(of: &[f32]) -> Vec<f64> {
-    of.iter().map(|v| f64::from(*v)).collect()
-}
-
-impl Case {
-    fn new(kind: Kind, (input, hidden, batch, steps): (usize, usize, usize, usize)) -> Case {
-        let layer = kind.layer(input, hidden, Isa::SCALAR);
-        for seed in 0.. {
-            let mut random = Random::new(seed);
-            let case = Case {
-                dims: (steps, batch, input, hidden),
-                weights: random_weights(layer, &mut random),
-                x: random.uniform(steps * batch * input, 1.0),
-                state: random.uniform(layer.state_len(batch), 0.9),
-                dy: random.uniform(steps * batch * hidden, 1.0),
-                dstate: random.uniform(layer.state_len(batch), 1.0),
-            };
-            if case.oracle(kind).margin > MARGIN {
-                return case;
-            }
-        }
-        unreachable!("some seed stays away from the kink")
-    }
-
-    fn oracle(&self, kind: Kind) -> oracle::Output {
-        oracle::forward(kind, self.dims, &wide(&self.weights), &wide(&self.x), &wide(&self.state))
-    }
-
-    fn train(&self, layer: Layer) -> Trained {
-        let (steps, batch, ..) = self.dims;
-        train(layer, (steps, batch), &self.weights, &self.x, &self.state, &self.dy, &self.dstate).unwrap()
-    }
-
-    /// Gradients of `sum(y * dy) + sum(hT * dhT) + sum(cT * dcT)`: of the weights, the input and the initial state.
-    fn differences(&self, kind: Kind) -> [Vec<f64>; 3] {
-        let dy = wide(&self.dy);
-        let dstate = wide(&self.dstate);
-        let arguments = [wide(&self.weights), wide(&self.x), wide(&self.state)];
-        let loss = |[weights, x, state]: &[Vec<f64>; 3]| {
-            let out = oracle::forward(kind, self.dims, weights, x, state);
-            let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-            dot(&out.y, &dy) + dot(&out.state, &dstate)
-        };
-        [0, 1, 2].map(|which| {
-            let mut moved = arguments.clone();
-            (0..arguments[which].len())
-                .map(|i| {
-                    let at = arguments[which][i];
-                    moved[which][i] = at + STEP;
-                    let above = loss(&moved);
-                    moved[which][i] = at - STEP;
-                    let below = loss(&moved);
-                    moved[which][i] = at;
-                    (above - below) / (2.0 * STEP)
-                })
-                .collect()
-        })
-    }
-}
 
 /// The largest deviation relative to the largest entry; fails above `tolerance`.
 #[track_caller]

@@ -6,7 +6,13 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use common::{Kind, Layer, Random, random_weights};
-use recurrent::{Backward, Forward, ForwardTrain, Gradients, Isa};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::SeedableRng;
+use recurrent::train::{Adam, clip_norm, clip_value, orthogonal};
+use recurrent::{
+    Backward, Dense, DenseBackward, Embedding, Forward, ForwardTrain, Gradients, Isa, Lstm, argmax,
+    cross_entropy, sample,
+};
 
 thread_local! {
     /// Allocations of this thread; counted per thread, so that those of the test harness are not.
@@ -124,4 +130,57 @@ fn passes_do_not_allocate() {
         let (detect, _) = allocations(Isa::detect);
         assert_eq!(detect, 0);
     }
+}
+
+#[test]
+fn what_stands_around_the_recurrent_layers_does_not_allocate() {
+    let random = &mut Random::new(2);
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(3);
+    let (rows, width, classes) = (6, 9, 17);
+    let (embedding, dense, layer) =
+        (Embedding::new(classes, width), Dense::new(width, classes), Lstm::new(width, width));
+    let ids: Vec<u32> = (0..rows as u32).collect();
+    let mut table = vec![0.0; embedding.weights_len()];
+    let mut weights = vec![0.0; dense.weights_len()];
+    let mut recurrent = vec![0.0; layer.weights_len()];
+    let (mut d_table, mut grads) = (table.clone(), weights.clone());
+    let (mut x, mut dx) = (vec![0.0; rows * width], vec![0.0; rows * width]);
+    let mut scratch = vec![0.0; dense.scratch_len()];
+    let (mut logits, mut dlogits) = (vec![0.0; rows * classes], vec![0.0; rows * classes]);
+    let mut moments = vec![0.0; Adam::moments_len(weights.len())];
+    let mut matrix = random.uniform(width * width, 1.0);
+    let mut adam = Adam::new(1e-3);
+
+    let (count, result) = allocations(|| -> recurrent::Result<f32> {
+        embedding.init(&mut table, &mut rng)?;
+        dense.init(&mut weights, &mut rng)?;
+        layer.init(&mut recurrent, &mut rng)?;
+        layer.init_orthogonal(&mut recurrent, &mut rng)?;
+        layer.forget_bias(&mut recurrent, 1.0)?;
+        orthogonal(&mut matrix, width, width, &mut rng)?;
+        embedding.forward(&table, &ids, &mut x)?;
+        dense.forward(&weights, rows, &x, &mut logits, &mut scratch)?;
+        let loss = cross_entropy(classes, &logits, &ids, Some(&mut dlogits))?;
+        dense.backward(
+            &weights,
+            DenseBackward {
+                rows,
+                x: &x,
+                dy: &dlogits,
+                dx: Some(&mut dx),
+                grads: Some(&mut grads),
+                mode: Gradients::Overwrite,
+                scratch: &mut scratch,
+            },
+        )?;
+        embedding.backward(&ids, &dx, &mut d_table, Gradients::Overwrite)?;
+        clip_value(&mut grads, 1.0);
+        clip_norm(&mut grads, 0.1);
+        adam.update(&mut weights, &grads, &mut moments)?;
+        sample(&logits[..classes], 0.8, &mut rng)?;
+        argmax(&logits[..classes])?;
+        Ok(loss)
+    });
+    assert!(result.unwrap().is_finite());
+    assert_eq!(count, 0);
 }

@@ -2,7 +2,7 @@
 
 use crate::simd::Simd;
 
-use super::recur::{load, store};
+use super::tile::{load, store};
 
 /// `out[j] (+)= sum over rows of a[row][column + j]`: a bias gradient.
 ///

@@ -5,7 +5,7 @@ extern crate std;
 use std::vec;
 use std::vec::Vec;
 
-use super::super::recur::{load, store};
+use super::super::tile::{load, store};
 use super::{exp, sigmoid, tanh};
 use crate::simd::{Isa, Op, Simd, dispatch};
 

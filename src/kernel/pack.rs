@@ -12,8 +12,8 @@
 //! Units past the last one are zero.
 
 use super::NONE;
-use super::recur::{Layout, load};
-use super::tile::Weight;
+use super::recur::Layout;
+use super::tile::{Weight, load};
 use crate::simd::Simd;
 
 /// The four canonical parts of a recurrent layer's weights, as PyTorch lays them out.

@@ -5,8 +5,8 @@
 
 use super::Layout;
 use super::pack::Source;
-use super::recur::{Tape, load, load_planes, store};
-use super::tile::{Acc, Tile, accumulate, drive};
+use super::recur::Tape;
+use super::tile::{Acc, Tile, accumulate, drive, load, load_planes, store};
 use super::walk::Walk;
 use crate::simd::Simd;
 

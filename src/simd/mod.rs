@@ -107,6 +107,7 @@ pub(crate) trait Simd: Copy {
 }
 
 /// The token of a vector instruction set.
+#[allow(dead_code, reason = "not every target has one")]
 trait Vectors: Simd {
     const NAME: &str;
     /// Whether `fma` rounds once.

@@ -1,6 +1,7 @@
 //! What the tests share: the table of cells, and one way to run any of them.
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
+pub mod case;
 pub mod oracle;
 
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -199,4 +200,9 @@ pub fn assert_bits(a: &[f32], b: &[f32], what: &str) {
     for (i, (a, b)) in a.iter().zip(b).enumerate() {
         assert_eq!(a.to_bits(), b.to_bits(), "{what}[{i}]: {a:e} and {b:e}");
     }
+}
+
+/// A buffer in which every change shows.
+pub fn pattern(len: usize) -> Vec<f32> {
+    (0..len).map(|i| 0.01 * (i % 91) as f32 + 0.001).collect()
 }

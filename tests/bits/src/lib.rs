@@ -5,9 +5,7 @@
 
 use core::fmt::{self, Write};
 
-use recurrent::{
-    Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Isa, Lstm, Reset, Result, Rnn,
-};
+use recurrent::{Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Isa, Lstm, Reset, Result, Rnn};
 
 /// Cells, in the order of their numbers.
 const CELLS: [&str; 5] = ["rnn_tanh", "rnn_relu", "lstm", "gru", "gru_reset_before"];
@@ -48,7 +46,12 @@ pub fn report(out: &mut impl Write, room: &mut [f32]) -> fmt::Result {
     Ok(())
 }
 
-fn checksum(cell: usize, [input, hidden, steps, batch]: [usize; 4], isa: Isa, room: &mut [f32]) -> Result<u64> {
+fn checksum(
+    cell: usize,
+    [input, hidden, steps, batch]: [usize; 4],
+    isa: Isa,
+    room: &mut [f32],
+) -> Result<u64> {
     let sizes = (steps, batch);
     match cell {
         0 => rnn(Rnn::new(input, hidden).on(isa), sizes, room),

@@ -1,0 +1,104 @@
+//! One step of a cell over a batch, forward and backward, and the input projection of many steps at once.
+//!
+//! The tile's chain of multiply-adds starts at the bias, goes over the input and then over the hidden
+//! state. Doing the input part ahead for many steps (the projection) and storing the unfinished sums
+//! between does not change the chain, so it does not change the bits.
+
+use super::walk::Walk;
+use crate::simd::Simd;
+
+mod backward;
+mod forward;
+mod project;
+
+pub(crate) use backward::{BackwardStep, backward_step};
+pub(crate) use forward::{ForwardStep, Input, forward_step};
+pub(crate) use project::project;
+
+/// How the weights of a cell (or of one stage of it) feed its accumulators.
+///
+/// A panel of units has `ACC` accumulators. Each is a pre-activation: a bias, plus the products with the
+/// input for the gates that feed it, plus those with the hidden state.
+pub(crate) trait Layout: Copy {
+    /// Accumulators, at most 4.
+    const ACC: usize;
+    /// Gates of the input weights; gate g is rows `g*H..` of `w_ih` and feeds accumulator g.
+    const XG: usize;
+    /// Gates of the hidden weights.
+    const HG: usize;
+    /// The accumulator that each hidden gate feeds.
+    const HMAP: [usize; 4];
+    /// The gate of `w_hh` that each hidden gate is, in canonical order.
+    const HROWS: [usize; 4];
+    /// The gate of `b_ih` in each accumulator, or `NONE`.
+    const BIAS_X: [usize; 4];
+    /// The gate of `b_hh` in each accumulator, or `NONE`.
+    const BIAS_H: [usize; 4];
+    /// Whether there is a cell state besides the hidden state.
+    const HAS_C: bool;
+}
+
+/// The equations of a cell (or of its first stage) on vectors of units. No memory is touched here.
+///
+/// What the training forward saves has the accumulators' order, because the backward pass replaces each
+/// saved value by the gradient of the accumulator of the same number.
+pub(crate) trait Equations: Layout {
+    /// Activations and the new state from the finished accumulators.
+    fn forward<S: Simd>(self, s: S, acc: [S::V; 4], h: S::V, c: S::V) -> Next<S::V>;
+
+    /// Gradients of the accumulators and of the previous state, except for what comes through the hidden weights.
+    fn backward<S: Simd>(self, s: S, saved: [S::V; 4], h: S::V, c: S::V, dh: S::V, dc: S::V) -> Prev<S::V>;
+}
+
+/// What a forward step makes.
+pub(crate) struct Next<V> {
+    pub(crate) h: V,
+    pub(crate) c: V,
+    /// For the backward pass, one value for each accumulator.
+    pub(crate) saved: [V; 4],
+}
+
+/// What a backward step makes.
+pub(crate) struct Prev<V> {
+    /// The part of the gradient of the previous hidden state that does not go through the weights.
+    pub(crate) dh: V,
+    pub(crate) dc: V,
+    /// Gradients of the accumulators.
+    pub(crate) dacc: [V; 4],
+}
+
+/// Vectors of H in one row of the tape: the accumulators' values, and the previous cell state.
+pub(crate) const fn tape_planes<E: Layout>() -> usize {
+    E::ACC + E::HAS_C as usize
+}
+
+/// Where a step saves what the backward pass needs.
+pub(crate) enum Tape<'a> {
+    /// Nowhere.
+    None,
+    /// `[rows, tape_planes * H]`, rows as the walk counts them.
+    Sequence(&'a mut [f32]),
+    /// `[B, tape_planes * H]`, for this step only.
+    Step(&'a mut [f32]),
+}
+
+impl Tape<'_> {
+    pub(crate) fn reborrow(&mut self) -> Tape<'_> {
+        match self {
+            Tape::None => Tape::None,
+            Tape::Sequence(tape) => Tape::Sequence(tape),
+            Tape::Step(tape) => Tape::Step(tape),
+        }
+    }
+}
+
+impl<'a> Tape<'a> {
+    /// The buffer, how many rows it has, and whether they are counted by the walk.
+    pub(crate) fn parts(self, walk: Walk) -> (&'a mut [f32], usize, bool) {
+        match self {
+            Tape::None => (&mut [], 0, false),
+            Tape::Sequence(tape) => (tape, walk.rows(), true),
+            Tape::Step(tape) => (tape, walk.batch, false),
+        }
+    }
+}

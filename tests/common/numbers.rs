@@ -1,0 +1,37 @@
+//! Random numbers, and comparison with f64.
+#![allow(dead_code, reason = "every test binary uses a part of it")]
+
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::SeedableRng;
+use recurrent::Error;
+use recurrent::train::uniform;
+
+/// Around one vector, two, and a panel of the widest.
+pub const SIZES: [usize; 7] = [1, 7, 8, 9, 16, 17, 33];
+
+pub fn length(buffer: &'static str, expected: usize, actual: usize) -> Error {
+    Error::Length { buffer, expected, actual }
+}
+
+pub fn rng(seed: u64) -> Xoshiro256PlusPlus {
+    Xoshiro256PlusPlus::seed_from_u64(seed)
+}
+
+pub fn random(n: usize, seed: u64) -> Vec<f32> {
+    let mut out = vec![0.0; n];
+    uniform(&mut out, 1.0, &mut rng(seed));
+    out
+}
+
+pub fn wide(x: &[f32]) -> Vec<f64> {
+    x.iter().map(|&x| f64::from(x)).collect()
+}
+
+#[track_caller]
+pub fn assert_close(what: &str, actual: &[f32], expected: &[f64], tolerance: f64) {
+    assert_eq!(actual.len(), expected.len(), "{what}");
+    for (i, (&a, &e)) in actual.iter().zip(expected).enumerate() {
+        let error = (f64::from(a) - e).abs();
+        assert!(error <= tolerance * e.abs().max(1.0), "{what}[{i}] is {a}, expected {e}");
+    }
+}

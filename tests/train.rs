@@ -1,0 +1,253 @@
+//! What training needs: initial weights, optimisers, clipping.
+
+#[path = "common/numbers.rs"]
+mod numbers;
+
+use std::convert::Infallible;
+
+use numbers::{SIZES, assert_close, length, random, rng, wide};
+use rand_xoshiro::rand_core::TryRng;
+use recurrent::train::{Adam, clip_norm, clip_value, normal, orthogonal, uniform};
+use recurrent::{Dense, Embedding, Error, Gru, Lstm, LstmGate, Rnn, sample};
+
+#[test]
+fn random_numbers_have_their_distribution() {
+    let n = 200_000;
+    let mut w = vec![0.0; n];
+    uniform(&mut w, 0.5, &mut rng(17));
+    let moments = |w: &[f32]| {
+        let mean = wide(w).iter().sum::<f64>() / n as f64;
+        let moment = |p| wide(w).iter().map(|w| (w - mean).powi(p)).sum::<f64>() / n as f64;
+        (mean, moment(2), moment(4))
+    };
+    let (mean, variance, _) = moments(&w);
+    assert!(mean.abs() < 2e-3 && (variance - 1.0 / 12.0).abs() < 1e-3);
+    assert!(w.iter().all(|w| (-0.5..0.5).contains(w)));
+
+    normal(&mut w, 2.0, &mut rng(18));
+    let (mean, variance, fourth) = moments(&w);
+    assert!(mean.abs() < 0.02 && (variance - 4.0).abs() < 0.06, "{mean} {variance}");
+    assert!((fourth / (variance * variance) - 3.0).abs() < 0.1);
+    // Neighbours come from one pair, and are independent.
+    let pairs = w.chunks(2).map(|p| f64::from(p[0]) * f64::from(p[1])).sum::<f64>() / (n / 2) as f64;
+    assert!(pairs.abs() < 0.05);
+    let mut odd = [f32::NAN; 3];
+    normal(&mut odd, 1.0, &mut rng(19));
+    assert!(odd.iter().all(|w| w.is_finite()));
+}
+
+/// A generator that always gives the same number.
+struct Constant(u64);
+
+impl TryRng for Constant {
+    type Error = Infallible;
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.0 as u32)
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.0)
+    }
+    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Infallible> {
+        to.fill(self.0 as u8);
+        Ok(())
+    }
+}
+
+#[test]
+fn the_smallest_and_the_greatest_random_numbers() {
+    for (bits, bound) in [(0, -0.5), (u64::MAX, 0.5 - f32::EPSILON / 4.0)] {
+        let mut w = [f32::NAN; 9];
+        uniform(&mut w, 0.5, &mut Constant(bits));
+        assert!(w.iter().all(|w| (w - bound).abs() < 1e-7 && (-0.5..0.5).contains(w)));
+        normal(&mut w, 1.0, &mut Constant(bits));
+        assert!(w.iter().all(|w| w.abs() < 6.7));
+        orthogonal(&mut w, 3, 3, &mut Constant(bits)).unwrap();
+        assert!(w.iter().all(|w| w.is_finite()));
+    }
+    // The first and the last class that can be drawn.
+    let mut logits = random(300, 29);
+    logits[0] = f32::NEG_INFINITY;
+    logits[297..].fill(f32::NEG_INFINITY);
+    assert_eq!(sample(&logits, 1.0, &mut Constant(0)), Ok(1));
+    assert_eq!(sample(&logits, 1.0, &mut Constant(u64::MAX)), Ok(296));
+}
+
+/// The greatest distance of `m m^T` from the unit matrix, `m` having `count` vectors, element `(i, k)` at `at(i, k)`.
+fn distance_from_orthonormal(count: usize, len: usize, at: impl Fn(usize, usize) -> f32) -> f64 {
+    let mut worst = 0.0f64;
+    for i in 0..count {
+        for j in 0..=i {
+            let dot: f64 = (0..len).map(|k| f64::from(at(i, k)) * f64::from(at(j, k))).sum();
+            worst = worst.max((dot - f64::from(u8::from(i == j))).abs());
+        }
+    }
+    worst
+}
+
+#[test]
+fn orthogonal_matrices() {
+    for (rows, cols) in
+        [(1, 1), (1, 9), (9, 1), (8, 8), (7, 17), (17, 7), (33, 33), (64, 200), (200, 64), (256, 256)]
+    {
+        let mut w = vec![f32::NAN; rows * cols];
+        orthogonal(&mut w, rows, cols, &mut rng(20)).unwrap();
+        let worst = match rows <= cols {
+            true => distance_from_orthonormal(rows, cols, |i, k| w[i * cols + k]),
+            false => distance_from_orthonormal(cols, rows, |i, k| w[k * cols + i]),
+        };
+        assert!(worst < 1e-6, "{worst} at {rows} x {cols}");
+        // All directions are as likely: no sign is preferred.
+        if rows * cols > 1000 {
+            let positive = w.iter().filter(|&&w| w > 0.0).count() as f64 / w.len() as f64;
+            assert!((positive - 0.5).abs() < 0.05, "{positive}");
+        }
+    }
+    orthogonal(&mut [], 0, 3, &mut rng(0)).unwrap();
+    orthogonal(&mut [], 3, 0, &mut rng(0)).unwrap();
+    let mut w = [7.0; 5];
+    assert_eq!(orthogonal(&mut w, 2, 3, &mut rng(0)), Err(length("w", 6, 5)));
+    assert_eq!(w, [7.0; 5]);
+}
+
+#[test]
+fn initial_weights() {
+    let lstm = Lstm::new(5, 16);
+    let mut w = vec![f32::NAN; lstm.weights_len()];
+    lstm.init(&mut w, &mut rng(21)).unwrap();
+    assert!(w.iter().all(|w| w.abs() <= 0.25) && w.iter().any(|w| w.abs() > 0.24));
+    let before = w.clone();
+    lstm.init_orthogonal(&mut w, &mut rng(22)).unwrap();
+    let (parts, old) = (lstm.weights(&w).unwrap(), lstm.weights(&before).unwrap());
+    assert_eq!((parts.w_ih, parts.b_ih, parts.b_hh), (old.w_ih, old.b_ih, old.b_hh));
+    for block in parts.w_hh.chunks(16 * 16) {
+        assert!(distance_from_orthonormal(16, 16, |i, k| block[i * 16 + k]) < 1e-6);
+    }
+    assert_ne!(parts.w_hh[..256], parts.w_hh[256..512]);
+
+    let before = w.clone();
+    lstm.forget_bias(&mut w, 1.5).unwrap();
+    let (parts, old) = (lstm.weights(&w).unwrap(), lstm.weights(&before).unwrap());
+    for gate in [LstmGate::Input, LstmGate::Forget, LstmGate::Cell, LstmGate::Output] {
+        let (new, old) = (parts.gate(gate), old.gate(gate));
+        assert_eq!((new.w_ih, new.w_hh), (old.w_ih, old.w_hh));
+        if gate == LstmGate::Forget {
+            assert_eq!((new.b_ih, new.b_hh), (&[1.5; 16][..], &[0.0; 16][..]));
+        } else {
+            assert_eq!((new.b_ih, new.b_hh), (old.b_ih, old.b_hh));
+        }
+    }
+
+    Gru::new(2, 0).init_orthogonal(&mut [], &mut rng(0)).unwrap();
+    Lstm::new(2, 0).forget_bias(&mut [], 1.0).unwrap();
+    let short = length("weights", 3, 2);
+    let mut two = [7.0; 2];
+    assert_eq!(Dense::new(2, 1).init(&mut two, &mut rng(0)), Err(short));
+    assert_eq!(Embedding::new(3, 1).init(&mut two, &mut rng(0)), Err(short));
+    assert_eq!(Rnn::new(1, 1).init(&mut two, &mut rng(0)), Err(length("weights", 4, 2)));
+    assert_eq!(Rnn::new(1, 1).init_orthogonal(&mut two, &mut rng(0)), Err(length("weights", 4, 2)));
+    assert_eq!(Lstm::new(1, 1).forget_bias(&mut two, 1.0), Err(length("weights", 16, 2)));
+    assert_eq!(two, [7.0; 2]);
+    let mut dense = vec![0.0; Dense::new(100, 20).weights_len()];
+    Dense::new(100, 20).init(&mut dense, &mut rng(23)).unwrap();
+    assert!(dense.iter().all(|w| w.abs() <= 0.1) && dense.iter().any(|w| w.abs() > 0.099));
+}
+
+#[test]
+fn adam_follows_its_equations() {
+    for n in SIZES {
+        let mut adam = Adam::new(0.01);
+        let mut w = random(n, 24);
+        let mut moments = vec![0.0; Adam::moments_len(n)];
+        let (mut w64, mut m, mut v) = (wide(&w), vec![0.0; n], vec![0.0; n]);
+        let (beta1, beta2, eps) = (0.9f64, 0.999f64, 1e-8);
+        for t in 1..=100 {
+            adam.lr = if t <= 50 { 0.01 } else { 0.002 };
+            let lr = if t <= 50 { 0.01 } else { 0.002 };
+            let g = random(n, 100 + t as u64);
+            for i in 0..n {
+                let g = f64::from(g[i]);
+                m[i] = beta1 * m[i] + (1.0 - beta1) * g;
+                v[i] = beta2 * v[i] + (1.0 - beta2) * g * g;
+                let m_hat = m[i] / (1.0 - beta1.powi(t));
+                let v_hat = v[i] / (1.0 - beta2.powi(t));
+                w64[i] -= lr * m_hat / (v_hat.sqrt() + eps);
+            }
+            adam.update(&mut w, &g, &mut moments).unwrap();
+            assert_close("weights", &w, &w64, 1e-6);
+        }
+        assert_eq!(adam.step, 100);
+        assert_close("m", &moments[..n], &m, 1e-6);
+        assert_close("v", &moments[n..], &v, 1e-4);
+    }
+}
+
+#[test]
+fn adam_can_be_saved_and_refuses_nonsense() {
+    let mut adam = Adam::new(0.1);
+    let (mut w, mut moments) = (random(9, 25), vec![0.0; 18]);
+    adam.update(&mut w, &random(9, 26), &mut moments).unwrap();
+    let (mut again, mut w2, mut moments2) = (Adam { step: 1, ..Adam::new(0.1) }, w.clone(), moments.clone());
+    adam.update(&mut w, &random(9, 27), &mut moments).unwrap();
+    again.update(&mut w2, &random(9, 27), &mut moments2).unwrap();
+    assert_eq!((adam, &w, &moments), (again, &w2, &moments2));
+
+    let mut refused = |mut adam: Adam, grads: usize, room: usize| {
+        let (step, old) = (adam.step, (w.clone(), moments.clone()));
+        let error = adam.update(&mut w, &[1.0; 10][..grads], &mut moments[..room]).unwrap_err();
+        assert_eq!((adam.step, (w.clone(), moments.clone())), (step, old));
+        error
+    };
+    assert_eq!(refused(adam, 8, 18), length("grads", 9, 8));
+    assert_eq!(refused(adam, 10, 18), length("grads", 9, 10));
+    assert_eq!(refused(adam, 9, 17), length("moments", 18, 17));
+    for (name, adam) in [
+        ("lr", Adam { lr: f32::NAN, ..adam }),
+        ("lr", Adam { lr: -1.0, ..adam }),
+        ("beta1", Adam { beta1: 1.0, ..adam }),
+        ("beta2", Adam { beta2: -0.1, ..adam }),
+        ("beta2", Adam { beta2: f32::NAN, ..adam }),
+        ("eps", Adam { eps: -1.0, ..adam }),
+    ] {
+        assert!(matches!(refused(adam, 9, 18), Error::Value { argument, .. } if argument == name));
+    }
+}
+
+#[test]
+fn clipping() {
+    for n in SIZES {
+        let grads = random(n, 28);
+        let norm = wide(&grads).iter().map(|g| g * g).sum::<f64>().sqrt();
+        let mut clipped = grads.clone();
+        assert_eq!(clip_norm(&mut clipped, 2.0 * norm as f32), norm as f32);
+        assert_eq!(clipped, grads);
+        assert_eq!(clip_norm(&mut clipped, 0.5), norm as f32);
+        let scale = (0.5 / (norm + 1e-6)).min(1.0);
+        let expected: Vec<f64> = wide(&grads).iter().map(|g| g * scale).collect();
+        assert_close("clipped", &clipped, &expected, 1e-7);
+        clip_norm(&mut clipped, 0.0);
+        assert!(clipped.iter().all(|&g| g == 0.0));
+    }
+    assert_eq!(clip_norm(&mut [], 1.0), 0.0);
+    // In f32 the square of 1e30 is infinite, and a sum of ten million 1e-3 squares is off in the first digits.
+    let mut large = [3e30, -4e30];
+    assert_eq!(clip_norm(&mut large, 5.0), 5e30);
+    assert_close("large", &large, &[3.0, -4.0], 1e-6);
+    let many = 10_000_000;
+    let norm = clip_norm(&mut vec![1e-3; many], 1.0);
+    assert_eq!(norm, (f64::from(1e-3f32) * (many as f64).sqrt()) as f32);
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut grads = [1.0, bad, 2.0];
+        assert!(!clip_norm(&mut grads, 0.1).is_finite());
+        assert_eq!(grads.map(f32::to_bits), [1.0, bad, 2.0].map(f32::to_bits));
+    }
+    for max in [f32::NAN, -1.0] {
+        let mut grads = [1.0, -2.0, 2.0];
+        assert_eq!(clip_norm(&mut grads, max), 3.0);
+        clip_value(&mut grads, max);
+        assert_eq!(grads, [1.0, -2.0, 2.0]);
+    }
+    let mut grads = [f32::NAN, f32::INFINITY, -9.0, 0.25];
+    clip_value(&mut grads, 0.5);
+    assert!(grads[0].is_nan());
+    assert_eq!(grads[1..], [0.5, -0.5, 0.25]);
+}
