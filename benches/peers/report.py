@@ -27,8 +27,8 @@ CELLS = ["lstm", "gru", "rnn"]
 
 
 def read(path):
-    """(what, cell) -> shape -> contestant -> median in microseconds, and the first row."""
-    table = collections.defaultdict(lambda: collections.defaultdict(dict))
+    """threads -> (what, cell) -> shape -> contestant -> its row, and the first row."""
+    tables = collections.defaultdict(lambda: collections.defaultdict(lambda: collections.defaultdict(dict)))
     first = None
     for row in csv.DictReader(open(path, encoding="utf-8")):
         first = first or row
@@ -36,40 +36,50 @@ def read(path):
             shape = f"I{row['input']} H{row['hidden']}"
         else:
             shape = f"B{row['batch']} T{row['steps']} H{row['hidden']}"
-        table[row["what"], row["cell"]][shape][row["contestant"]] = float(row["median_us"])
-    return table, first
+        tables[int(row["threads"])][row["what"], row["cell"]][shape][row["contestant"]] = row
+    return tables, first
+
+
+def median(row):
+    return float(row["median_us"])
 
 
 def number(us):
-    if us is None:
-        return "-"
-    return f"{us:,.0f}" if us >= 100 else f"{us:.3g}"
+    if us >= 100:
+        return f"{us:,.0f}"
+    return f"{us:.1f}" if us >= 10 else f"{us:.3f}" if us < 1 else f"{us:.2f}"
 
 
-def fastest(times):
+def fastest(rows):
     """(name, time) of the fastest peer, or None."""
-    peers = [(us, name) for name, us in times.items() if name != OURS]
+    peers = [(median(row), name) for name, row in rows.items() if name != OURS]
     return min(peers)[::-1] if peers else None
 
 
-def markdown(table, about):
+def markdown(tables, about):
     lines = [
-        f"One thread of {about['cpu']} ({about['isa']}), commit {about['commit']}. Median microseconds per call; "
-        "the ratio is the fastest peer's time over this crate's: above 1, this crate is faster.",
+        f"{about['cpu']} ({about['isa']}), commit {about['commit']}. Median microseconds per call. "
+        "**Ratio**: the fastest peer's time over this crate's; above 1, this crate is faster. "
+        "**Limit**: how much of what the core allows this crate reaches in its best turn, the floor being the larger of "
+        "multiply-adds over the core's peak and bytes of weights over the bandwidth of the cache that holds them.",
     ]
-    for what, title in TITLES.items():
-        cells = [cell for cell in CELLS if (what, cell) in table]
-        if not cells:
-            continue
-        present = {name for cell in cells for times in table[what, cell].values() for name in times}
-        names = [OURS, *(name for name in COLOURS if name in present)]
-        lines += ["", f"### {title}", "", "| | " + " | ".join(names) + " | ratio |", "|---" * (len(names) + 2) + "|"]
-        for cell in cells:
-            for shape, times in table[what, cell].items():
-                best = fastest(times)
-                ratio = f"**{best[1] / times[OURS]:.2f}** {best[0]}" if best and OURS in times else "-"
-                values = " | ".join(number(times.get(name)) for name in names)
-                lines.append(f"| {cell} {shape} | {values} | {ratio} |")
+    for threads, table in tables.items():
+        for what, title in TITLES.items():
+            cells = [cell for cell in CELLS if (what, cell) in table]
+            if not cells:
+                continue
+            present = {name for cell in cells for rows in table[what, cell].values() for name in rows}
+            names = [OURS, *(name for name in COLOURS if name in present)]
+            count = "one thread" if threads == 1 else f"{threads} threads for the others, this crate on one"
+            lines += ["", f"### {title}: {count}", ""]
+            lines += ["| | " + " | ".join(names) + " | ratio | limit |", "|---" + "|--:" * (len(names) + 2) + "|"]
+            for cell in cells:
+                for shape, rows in table[what, cell].items():
+                    best, ours = fastest(rows), rows.get(OURS)
+                    ratio = f"**{best[1] / median(ours):.2f}**" if best and ours else "-"
+                    limit = f"{float(ours['floor_us']) / float(ours['min_us']):.0%}" if ours else "-"
+                    values = " | ".join(number(median(rows[name])) if name in rows else "-" for name in names)
+                    lines.append(f"| {cell} {shape} | {values} | {ratio} | {limit} |")
     return "\n".join(lines) + "\n"
 
 
@@ -87,7 +97,8 @@ def svg(table, about):
         x0, y = left + column * (width + left), top
         out.append(f'<text x="{x0 + width / 2}" y="{top - 12}" text-anchor="middle" class="t">{cell.upper()}</text>')
         for what in TITLES:
-            for shape, times in table.get((what, cell), {}).items():
+            for shape, rows in table.get((what, cell), {}).items():
+                times = {name: median(row) for name, row in rows.items()}
                 peers = [name for name in names if name in times]
                 if OURS not in times or not peers:
                     continue
@@ -126,10 +137,10 @@ def svg(table, about):
 
 def main():
     path = pathlib.Path(sys.argv[1])
-    table, about = read(path)
-    text = markdown(table, about)
+    tables, about = read(path)
+    text = markdown(tables, about)
     path.with_suffix(".md").write_text(text, encoding="utf-8")
-    path.with_suffix(".svg").write_text(svg(table, about), encoding="utf-8")
+    path.with_suffix(".svg").write_text(svg(tables[1], about), encoding="utf-8")
     print(text)
 
 

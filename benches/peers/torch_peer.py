@@ -1,7 +1,7 @@
-"""PyTorch's part of the comparison: reads requests from stdin, answers each with a line.
+"""PyTorch's part of the comparison, `torch_peer.py FOLDER THREADS`: reads requests from stdin, answers each with a line.
 
     infer|train CELL BATCH STEPS INPUT HIDDEN    builds the layer from the files `weights` and `x` (and `dy`) in
-                                                 the folder of the first argument, and leaves its output in `out`
+                                                 the folder, and leaves its output in `out`
     run N                                        nanoseconds of N calls
 
 Files are raw f32. The output is `y [T, B, H]`, and for training after it `dx` and the gradients of the weights.
@@ -14,7 +14,7 @@ import time
 import numpy as np
 import torch
 
-torch.set_num_threads(1)
+torch.set_num_threads(int(sys.argv[2]))
 torch.set_num_interop_threads(1)
 folder = pathlib.Path(sys.argv[1])
 

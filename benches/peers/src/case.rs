@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::machine::Work;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// A batch of sequences from zero state to all outputs.
@@ -74,6 +76,12 @@ impl Case {
         let (w_hh, rest) = rest.split_at(units * self.hidden);
         let (b_ih, b_hh) = rest.split_at(units);
         Parts { w_ih, w_hh, b_ih, b_hh }
+    }
+
+    /// What none of the contestants can do without.
+    pub fn work(&self) -> Work {
+        let of = if self.what == What::Train { Work::train } else { Work::forward };
+        of(self.cell.gates(), self.batch, self.steps, self.input, self.hidden)
     }
 
     /// From `[T, B, W]` to `[B, T, W]` if `to` is true, and back if not.

@@ -2,7 +2,7 @@
 //!
 //! For each shape, every contestant gets the same weights and input, its output is compared with that of this crate,
 //! and then all take turns for a number of rounds, so that what disturbs the machine disturbs all of them.
-//! Started by `run`, which pins it to one core and sets one thread everywhere.
+//! Started by `run`, which pins it to one core with one thread everywhere, and then again to two with two threads.
 
 use std::error::Error;
 use std::io::Write;
@@ -10,10 +10,13 @@ use std::time::Duration;
 
 mod case;
 mod contestants;
+#[path = "../../common/machine.rs"]
+mod machine;
 mod onnx;
 
 use case::{Case, Cell, What};
 use contestants::Contestant;
+use machine::{Core, Effort, Work};
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -22,37 +25,57 @@ const TOLERANCE: f32 = 1e-4;
 const ROUNDS: usize = 11;
 /// A turn lasts at least so long, in as many calls as fit.
 const TURN: Duration = Duration::from_millis(15);
+/// Between the turns of contestants that have several threads.
+const SETTLE: Duration = Duration::from_millis(20);
 
 /// Batch, steps, hidden; as many inputs as hidden units.
-const INFERENCE: [(usize, usize, usize); 7] =
-    [(1, 1, 32), (1, 1, 128), (1, 1, 512), (1, 100, 32), (1, 100, 128), (32, 100, 128), (32, 100, 512)];
+const INFERENCE: [(usize, usize, usize); 8] = [
+    (1, 1, 32),
+    (1, 1, 128),
+    (1, 1, 512),
+    (1, 100, 32),
+    (1, 100, 128),
+    (1, 100, 512),
+    (32, 100, 128),
+    (32, 100, 512),
+];
 const TRAINING: [(usize, usize, usize); 3] = [(32, 100, 128), (64, 50, 256), (32, 100, 512)];
 /// Input, hidden.
 const STREAMING: [(usize, usize); 5] = [(1, 8), (1, 16), (1, 32), (1, 64), (32, 32)];
 
+/// Arguments: the number of threads for those that have them, and a text that names of cases have to contain.
+/// The results are appended to the file that `PEERS_RESULTS` names.
 fn main() -> Result<()> {
-    let filter = std::env::args().nth(1).unwrap_or_default();
+    let mut args = std::env::args().skip(1);
+    let threads: usize = args.next().ok_or("the number of threads")?.parse()?;
+    let filter = args.next().unwrap_or_default();
     let env = |name: &str| std::env::var(name).unwrap_or_default();
-    let columns = [env("PEERS_MACHINE"), env("PEERS_CPU"), recurrent::Isa::detect().name().to_owned()];
+    let (machine, cpu, isa) = (env("PEERS_MACHINE"), env("PEERS_CPU"), recurrent::Isa::detect().name());
     let (rustc, commit) = (env("PEERS_RUSTC"), env("PEERS_COMMIT"));
 
-    let mut results = std::fs::File::create(env("PEERS_RESULTS"))?;
-    writeln!(
-        results,
-        "machine,cpu,isa,versions,commit,what,cell,batch,steps,input,hidden,threads,contestant,median_us,min_us,rounds"
-    )?;
-    let mut contestants = contestants::all()?;
-    for case in cases().filter(|case| case.to_string().contains(&filter)) {
-        for (contestant, version, times) in measure(&case, &mut contestants)? {
-            let median = times[times.len() / 2];
-            let [machine, cpu, isa] = &columns;
+    let mut results = std::fs::OpenOptions::new().append(true).create(true).open(env("PEERS_RESULTS"))?;
+    if results.metadata()?.len() == 0 {
+        writeln!(
+            results,
+            "machine,cpu,isa,versions,commit,what,cell,batch,steps,input,hidden,threads,contestant,median_us,min_us,rounds,\
+             floor_us"
+        )?;
+    }
+    let mut core = Core::new(Effort { sample: Duration::from_millis(5), samples: 15 });
+    let mut contestants = contestants::all(threads)?;
+    // No peer has threads for a single step.
+    let wanted =
+        |case: &Case| case.to_string().contains(&filter) && (threads == 1 || case.what != What::Step);
+    for case in cases().filter(wanted) {
+        let (compute, stream) = core.floors(case.work());
+        for (contestant, version, times) in measure(&case, threads, &mut contestants)? {
+            let (median, floor) = (times[times.len() / 2] * 1e6, compute.max(stream) * 1e6);
             let Case { what, cell, batch, steps, input, hidden, .. } = &case;
-            println!("{case:<32} {contestant:<12} {:>14.3} us", median * 1e6);
+            println!("{case:<32} {threads} {contestant:<12} {median:>14.3} us");
             writeln!(
                 results,
-                "{machine},{cpu},{isa},{version} / {rustc},{commit},{what},{cell},{batch},{steps},{input},{hidden},1,\
-                 {contestant},{:.4},{:.4},{}",
-                median * 1e6,
+                "{machine},{cpu},{isa},{version} / {rustc},{commit},{what},{cell},{batch},{steps},{input},{hidden},{threads},\
+                 {contestant},{median:.4},{:.4},{},{floor:.4}",
                 times[0] * 1e6,
                 times.len()
             )?;
@@ -79,9 +102,15 @@ fn cases() -> impl Iterator<Item = Case> {
 /// A contestant's name, its version, and the sorted seconds per call of its rounds.
 type Row = (&'static str, String, Vec<f64>);
 
-fn measure(case: &Case, contestants: &mut [Box<dyn Contestant>]) -> Result<Vec<Row>> {
+fn measure(case: &Case, threads: usize, contestants: &mut [Box<dyn Contestant>]) -> Result<Vec<Row>> {
     let mut taking_part = Vec::new();
     let mut expected: Option<Vec<f32>> = None;
+    // Threads that wait for more work keep a core busy for some time.
+    let settle = || {
+        if threads > 1 {
+            std::thread::sleep(SETTLE);
+        }
+    };
     for contestant in contestants {
         if !contestant.set_up(case)? {
             continue;
@@ -102,6 +131,7 @@ fn measure(case: &Case, contestants: &mut [Box<dyn Contestant>]) -> Result<Vec<R
     }
     for _ in 0..ROUNDS {
         for (contestant, calls, times) in &mut taking_part {
+            settle();
             times.push(contestant.run(*calls)?.as_secs_f64() / *calls as f64);
         }
     }

@@ -25,17 +25,20 @@ pub trait Contestant {
     fn run(&mut self, calls: usize) -> Result<Duration>;
 }
 
-/// The first is the one with which the others are compared.
-pub fn all() -> Result<Vec<Box<dyn Contestant>>> {
-    Ok(vec![
+/// The first is the one with which the others are compared. With several threads, those that have them, and this crate on one.
+pub fn all(threads: usize) -> Result<Vec<Box<dyn Contestant>>> {
+    let mut all: Vec<Box<dyn Contestant>> = vec![
         Box::new(ours::Ours::default()),
-        Box::new(onnxruntime::OnnxRuntime::new()?),
-        Box::new(torch::Torch::new()?),
-        Box::new(tract::Tract::default()),
-        Box::new(nexus::Nexus::default()),
-        Box::new(candle::Candle::default()),
-        Box::new(burn::Burn::default()),
-    ])
+        Box::new(onnxruntime::OnnxRuntime::new(threads)?),
+        Box::new(torch::Torch::new(threads)?),
+    ];
+    if threads == 1 {
+        all.push(Box::new(tract::Tract::default()));
+        all.push(Box::new(nexus::Nexus::default()));
+        all.push(Box::new(candle::Candle::default()));
+        all.push(Box::new(burn::Burn::default()));
+    }
+    Ok(all)
 }
 
 /// Times `calls` calls of `f`, each with dropping its result.

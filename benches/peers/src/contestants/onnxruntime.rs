@@ -10,15 +10,16 @@ use crate::Result;
 use crate::case::{Case, What};
 
 pub struct OnnxRuntime {
+    threads: usize,
     ready: Option<(Session, Tensor<f32>)>,
 }
 
 impl OnnxRuntime {
-    pub fn new() -> Result<OnnxRuntime> {
+    pub fn new(threads: usize) -> Result<OnnxRuntime> {
         let library =
             std::env::var("PEERS_ONNXRUNTIME").map_err(|_| "PEERS_ONNXRUNTIME: path of the library")?;
         ort::init_from(library)?.with_telemetry(false).commit();
-        Ok(OnnxRuntime { ready: None })
+        Ok(OnnxRuntime { threads, ready: None })
     }
 }
 
@@ -37,7 +38,7 @@ impl Contestant for OnnxRuntime {
         }
         let session = Session::builder()?
             .with_optimization_level(GraphOptimizationLevel::All)
-            .and_then(|b| b.with_intra_threads(1))
+            .and_then(|b| b.with_intra_threads(self.threads))
             .and_then(|b| b.with_inter_threads(1))
             .map_err(|e| e.to_string())?
             .commit_from_memory(&crate::onnx::model(case))?;

@@ -20,12 +20,13 @@ pub struct Torch {
 }
 
 impl Torch {
-    pub fn new() -> Result<Torch> {
+    pub fn new(threads: usize) -> Result<Torch> {
         let python = std::env::var("PEERS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
         let folder = PathBuf::from(std::env::var("PEERS_EXCHANGE").map_err(|_| "PEERS_EXCHANGE: a folder")?);
         let mut child = Command::new(python)
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/torch_peer.py"))
             .arg(&folder)
+            .arg(threads.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
