@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use recurrent::{Backward, Forward, ForwardTrain, Gradients, Isa};
+use recurrent::{Backward, Forward, ForwardTrain, Gradients, Isa, Sequences};
 
 mod common;
 #[path = "common/machine.rs"]
@@ -86,7 +86,7 @@ fn main() {
             let mut scratch = vec![0.0; layer.scratch_len(steps, batch)];
             let seconds = effort.time(|| {
                 let (x, y, state, scratch) = (&x[..], &mut y[..], &mut state[..], &mut scratch[..]);
-                layer.forward(&packed, Forward { steps, batch, x, y, state, scratch }).unwrap();
+                layer.forward(&packed, Forward { sequences: Sequences::new(steps, batch), x, y, state, scratch }).unwrap();
             });
             let work = Work::forward(gates, batch, steps, hidden, hidden);
             row(&mut core, &format!("{cell}_forward"), &format!("b{batch}t{steps}h{hidden}"), seconds, work);
@@ -104,12 +104,11 @@ fn main() {
             let mut scratch = vec![0.0; layer.train_scratch_len(batch)];
             let seconds = effort.time(|| {
                 let (x, state, tape, scratch) = (&x[..], &mut state[..], &mut tape[..], &mut scratch[..]);
-                let forward = ForwardTrain { steps, batch, x, y: &mut y, state, tape, scratch };
+                let forward = ForwardTrain { sequences: Sequences::new(steps, batch), x, y: &mut y, state, tape, scratch };
                 layer.forward_train(&weights, forward).unwrap();
                 dstate.fill(0.0);
                 let backward = Backward {
-                    steps,
-                    batch,
+                    sequences: Sequences::new(steps, batch),
                     x,
                     y: &y,
                     dy: &dy,
