@@ -10,13 +10,14 @@ use std::time::Duration;
 
 mod case;
 mod contestants;
+#[allow(dead_code, reason = "the limits bench uses the rest of it")]
 #[path = "../../common/machine.rs"]
 mod machine;
 mod onnx;
 
 use case::{Case, Cell, What};
 use contestants::Contestant;
-use machine::{Core, Effort, Work};
+use machine::{Core, Effort};
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use recurrent::{Backward, Forward, ForwardTrain, Gradients, Gru, Lstm, Packed, Rnn};
+use recurrent::{Backward, Forward, ForwardTrain, Gradients, Gru, Lstm, Packed, Rnn, Sequences};
 
 use super::{Contestant, time};
 use crate::Result;
@@ -29,8 +29,7 @@ macro_rules! each {
 struct Ready {
     what: What,
     layer: Layer,
-    batch: usize,
-    steps: usize,
+    sequences: Sequences<'static>,
     weights: Vec<f32>,
     packed: Packed<Vec<f32>>,
     x: Vec<f32>,
@@ -68,8 +67,7 @@ impl Contestant for Ours {
         self.0 = Some(each!(layer, l => Ready {
             what,
             layer,
-            batch,
-            steps,
+            sequences: Sequences::new(steps, batch),
             packed: l.pack(&case.weights, vec![0.0; l.packed_len()])?,
             y: vec![0.0; steps * batch * hidden],
             state: vec![0.0; l.state_len(batch)],
@@ -97,13 +95,13 @@ impl Contestant for Ours {
 
     fn run(&mut self, calls: usize) -> Result<Duration> {
         let r = self.0.as_mut().ok_or("not set up")?;
-        let (batch, steps, x) = (r.batch, r.steps, &r.x[..]);
+        let (sequences, x) = (r.sequences, &r.x[..]);
         each!(r.layer, l => match r.what {
             What::Step => time(calls, || Ok(l.step(&r.packed, x, &mut r.state, &mut r.scratch)?)),
             What::Infer => time(calls, || {
                 r.state.fill(0.0);
                 let (y, state, scratch) = (&mut r.y[..], &mut r.state[..], &mut r.scratch[..]);
-                Ok(l.forward(&r.packed, Forward { steps, batch, x, y, state, scratch })?)
+                Ok(l.forward(&r.packed, Forward { sequences, x, y, state, scratch })?)
             }),
             What::Train => time(calls, || {
                 r.state.fill(0.0);
@@ -111,11 +109,10 @@ impl Contestant for Ours {
                 let (tape, scratch) = (&mut r.tape[..], &mut r.scratch[..]);
                 l.forward_train(
                     &r.weights,
-                    ForwardTrain { steps, batch, x, y: &mut r.y, state: &mut r.state, tape, scratch },
+                    ForwardTrain { sequences, x, y: &mut r.y, state: &mut r.state, tape, scratch },
                 )?;
                 let backward = Backward {
-                    steps,
-                    batch,
+                    sequences,
                     x,
                     y: &r.y,
                     dy: &r.dy,
