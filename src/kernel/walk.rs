@@ -72,11 +72,21 @@ impl<'a> Walk<'a> {
         fits.then_some(Walk { steps, longest, batch, stride, reverse, lengths, mask, resets })
     }
 
+    /// One step of so many rows.
+    #[inline(always)]
+    pub(crate) const fn step(batch: usize) -> Self {
+        let steps = if batch == 0 { 0 } else { 1 };
+        let (stride, reverse, lengths, mask, resets) = ((batch, 1), false, None, None, None);
+        Walk { steps, longest: steps, batch, stride, reverse, lengths, mask, resets }
+    }
+
+    #[inline(always)]
     pub(crate) fn batch(&self) -> usize {
         self.batch
     }
 
     /// Steps until all rows have ended.
+    #[inline(always)]
     pub(crate) fn steps(&self) -> usize {
         self.longest
     }
@@ -124,6 +134,7 @@ impl<'a> Walk<'a> {
     }
 
     /// What the output of a masked step is.
+    #[inline(always)]
     pub(crate) fn masked(&self) -> Option<Masked> {
         self.mask.map(|(_, masked)| masked)
     }
@@ -134,6 +145,7 @@ impl<'a> Walk<'a> {
         t < self.len(b) && self.resets.is_some_and(|resets| is_set(resets, self.row(t, b)))
     }
 
+    #[inline(always)]
     pub(crate) fn has_resets(&self) -> bool {
         self.resets.is_some()
     }

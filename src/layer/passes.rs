@@ -123,6 +123,7 @@ impl<C: Cell + Passes> Recurrent<C> {
     }
 
     /// The source of the weights for a pass, and the instruction set to run it on.
+    #[inline(always)]
     fn source<'a>(&self, weights: WeightSource<'a>) -> Result<(Isa, forward::Weights<'a>)> {
         match weights {
             WeightSource::Canonical(flat) => {
@@ -157,14 +158,20 @@ impl<C: Cell + Passes> Recurrent<C> {
         scratch: &mut [f32],
     ) -> Result<()> {
         let row = self.state_len(1);
-        if !state.len().is_multiple_of(row.max(1)) {
+        // Most often there is one row, and a division takes as long as a small layer's activations.
+        let whole = state.len() == row || state.len().is_multiple_of(row.max(1));
+        if !whole {
             // `x` says how many rows were meant.
             let rows = x.len().checked_div(self.input()).unwrap_or(1).max(1);
             return check_len("state", self.state_len(rows), state.len());
         }
-        let batch = state.len().checked_div(row).unwrap_or(1);
-        let sequences = Sequences::new(1, batch);
-        self.forward(weights, Forward { sequences, x, y: &mut [], state, scratch })
+        let batch = if state.len() == row { 1 } else { state.len().checked_div(row).unwrap_or(1) };
+        let (isa, weights) = self.source(weights.into())?;
+        let walk = Walk::step(batch);
+        self.check_sequence(&walk, x.len(), state.len())?;
+        check_room("scratch", self.step_scratch(batch), scratch.len())?;
+        self.run_forward(isa, weights, &walk, x, None, state, scratch);
+        Ok(())
     }
 
     /// A batch of sequences from a given state: every hidden state, and the last state.
@@ -201,6 +208,7 @@ impl<C: Cell + Passes> Recurrent<C> {
     }
 
     /// A forward pass over buffers that have been checked.
+    #[inline(always)]
     #[allow(clippy::too_many_arguments)]
     pub(super) fn run_forward(
         &self,
@@ -216,7 +224,7 @@ impl<C: Cell + Passes> Recurrent<C> {
         let (h, c) = state.split_at_mut(units);
         let (h_next, rest) = scratch.split_at_mut(units);
         let (stage, block) = rest.split_at_mut(self.stage * units);
-        self.cell().forward(ForwardPass {
+        self.cell().forward(&mut ForwardPass {
             isa,
             weights,
             walk,
@@ -282,7 +290,7 @@ impl<C: Cell + Passes> Recurrent<C> {
         } else {
             forward::Weights::InPlace(w)
         };
-        self.cell().forward(ForwardPass {
+        self.cell().forward(&mut ForwardPass {
             isa,
             weights,
             walk,
@@ -393,6 +401,7 @@ impl<C: Cell + Passes> Recurrent<C> {
         self.cell().input_gradient(InputPass { isa, walk, hidden, w_ih, dx, add, tape, panels: scratch });
     }
 
+    #[inline(always)]
     fn check_sequence(&self, walk: &Walk<'_>, x: usize, state: usize) -> Result<()> {
         check_len("x", sequence_len(walk, self.input()), x)?;
         check_len("state", self.state_len(walk.batch()), state)

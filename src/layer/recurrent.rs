@@ -174,7 +174,7 @@ impl<C: Cell> Recurrent<C> {
         add(self.step_scratch(batch), max(self.train_packed_len(), self.columns_len()))
     }
 
-    const fn step_scratch(&self, batch: usize) -> usize {
+    pub(super) const fn step_scratch(&self, batch: usize) -> usize {
         mul(mul(batch, self.hidden), 1 + self.stage)
     }
 

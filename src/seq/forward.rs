@@ -40,7 +40,7 @@ pub(crate) struct ForwardPass<'a> {
     pub(crate) block: &'a mut [f32],
 }
 
-impl Pass for ForwardPass<'_> {
+impl Pass for &mut ForwardPass<'_> {
     type Output = ();
     fn run<K: Steps>(self, cell: K) {
         let train = self.tape.is_some();
@@ -55,9 +55,10 @@ impl Pass for ForwardPass<'_> {
     }
 }
 
-struct Packed<'a, K, const TRAIN: bool>(K, ForwardPass<'a>);
+// The pass is large, and moving it costs as much as a small step does.
+struct Packed<'p, 'a, K, const TRAIN: bool>(K, &'p mut ForwardPass<'a>);
 
-impl<K: Steps, const TRAIN: bool> Op for Packed<'_, K, TRAIN> {
+impl<K: Steps, const TRAIN: bool> Op for Packed<'_, '_, K, TRAIN> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -71,9 +72,9 @@ impl<K: Steps, const TRAIN: bool> Op for Packed<'_, K, TRAIN> {
     }
 }
 
-struct Single<'a, K, const TRAIN: bool>(K, Canonical<'a>, ForwardPass<'a>);
+struct Single<'p, 'a, K, const TRAIN: bool>(K, Canonical<'a>, &'p mut ForwardPass<'a>);
 
-impl<K: Steps, const TRAIN: bool> Op for Single<'_, K, TRAIN> {
+impl<K: Steps, const TRAIN: bool> Op for Single<'_, '_, K, TRAIN> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -87,22 +88,23 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
     s: S,
     cell: K,
     w: Stages<W>,
-    pass: ForwardPass<'_>,
+    pass: &mut ForwardPass<'_>,
 ) {
-    let ForwardPass { walk, input, hidden, x, mut y, h, c, tape, h_next, stage, block, .. } = pass;
-    let tape = tape.unwrap_or_default();
+    let &mut ForwardPass { walk, input, hidden, x, .. } = pass;
+    let ForwardPass { y, h, c, tape, h_next, stage, block, .. } = pass;
+    let tape = tape.as_deref_mut().unwrap_or_default();
     if hidden == 0 {
         return;
     }
     let ahead = if TRAIN || !block.is_empty() { block_steps(walk.steps(), walk.batch()) } else { 1 };
-    let (mut now, mut next) = (&mut *h, &mut *h_next);
+    let (mut now, mut next) = (&mut **h, &mut **h_next);
     let mut t = 0;
     while t < walk.steps() {
         let (first, count) = (t, ahead.min(walk.steps() - t));
         if ahead > 1 {
             let (out, ld) = match TRAIN {
                 true => (&mut *tape, tape_planes::<K::First>() * hidden),
-                false => (&mut *block, K::First::XG * hidden),
+                false => (&mut **block, K::First::XG * hidden),
             };
             let to = (ld, TRAIN);
             project::<S, K::First, W>(s, w[0], walk, (input, hidden), (first, count), x, out, to);
@@ -135,7 +137,7 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
         }
         t += count;
     }
-    finish(walk, h, h_next, y);
+    finish(walk, h, h_next, y.as_mut());
 }
 
 /// Sets the states to zero that step `t` starts anew.
@@ -173,13 +175,13 @@ fn carry(
 }
 
 /// Brings the last states of rows with an odd number of steps home from scratch, and clears the outputs of padding.
-fn finish(walk: &Walk<'_>, h: &mut [f32], scratch: &[f32], y: Option<ColumnsMut<'_>>) {
+fn finish(walk: &Walk<'_>, h: &mut [f32], scratch: &[f32], y: Option<&mut ColumnsMut<'_>>) {
     for (b, h) in state_rows(h, walk.batch()) {
         if !walk.len(b).is_multiple_of(2) {
             h.copy_from_slice(&scratch[b * h.len()..][..h.len()]);
         }
     }
-    if let Some(mut y) = y {
+    if let Some(y) = y {
         walk.padding().for_each(|row| y.row(row).fill(0.0));
     }
 }
