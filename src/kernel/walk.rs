@@ -106,6 +106,12 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Whether rows may end before the last step.
+    #[inline(always)]
+    pub(crate) fn is_ragged(&self) -> bool {
+        self.lengths.is_some()
+    }
+
     /// Whether every row takes part in every step.
     #[inline(always)]
     pub(crate) fn is_dense(&self) -> bool {
@@ -180,7 +186,7 @@ impl<'a> Walk<'a> {
 
     /// The rows past the ends of their sequences.
     pub(crate) fn padding(&self) -> impl Iterator<Item = usize> + '_ {
-        let (walk, ragged) = (*self, self.lengths.is_some());
+        let (walk, ragged) = (*self, self.is_ragged());
         (0..if ragged { self.batch } else { 0 }).flat_map(move |b| {
             (walk.len(b)..walk.steps).map(move |time| time * walk.stride.0 + b * walk.stride.1)
         })

@@ -175,7 +175,14 @@ fn carry(
 }
 
 /// Brings the last states of rows with an odd number of steps home from scratch, and clears the outputs of padding.
+#[inline(always)]
 fn finish(walk: &Walk<'_>, h: &mut [f32], scratch: &[f32], y: Option<&mut ColumnsMut<'_>>) {
+    if !walk.is_ragged() {
+        if !walk.steps().is_multiple_of(2) {
+            h.copy_from_slice(scratch);
+        }
+        return;
+    }
     for (b, h) in state_rows(h, walk.batch()) {
         if !walk.len(b).is_multiple_of(2) {
             h.copy_from_slice(&scratch[b * h.len()..][..h.len()]);
