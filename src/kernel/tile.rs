@@ -127,6 +127,9 @@ pub(crate) trait Weight<S: Simd>: Copy {
     /// # Safety
     /// They exist in the buffer.
     unsafe fn get(self, s: S, panel: usize, k: usize, g: usize) -> S::V;
+
+    /// The weights from row `rows` on.
+    fn skip(self, rows: usize) -> Self;
 }
 
 /// `acc[m][p][map[g]] += a[m][i] * weight(p, i, g)` for i ascending from 0 to `k`.

@@ -39,6 +39,9 @@ pub struct ForwardTrain<'a> {
     pub y: &'a mut [f32],
     /// The initial state, and then the last: `h [B, H]`, and for an LSTM `c [B, H]`.
     pub state: &'a mut [f32],
+    /// Factors of the hidden state, `[B, R]`, for a layer with [`recurrent_dropout`](Recurrent::recurrent_dropout):
+    /// 0 for what is dropped, `1 / (1 - p)` for the rest.
+    pub recurrent_dropout: Option<&'a [f32]>,
     /// Takes what the backward pass needs, [`tape_len`](Recurrent::tape_len) elements.
     pub tape: &'a mut [f32],
     /// At least [`train_scratch_len`](Recurrent::train_scratch_len) elements.
@@ -74,6 +77,8 @@ pub struct Backward<'a> {
     pub grads: Option<&'a mut [f32]>,
     /// Whether `grads` is overwritten or added to.
     pub mode: Gradients,
+    /// The factors of the forward pass.
+    pub recurrent_dropout: Option<&'a [f32]>,
     /// The tape of the forward pass. It is used up: another backward pass needs another forward pass.
     pub tape: &'a mut [f32],
     /// At least [`train_scratch_len`](Recurrent::train_scratch_len) elements.
@@ -88,13 +93,12 @@ fn sequence_len(walk: &Walk<'_>, n: usize) -> usize {
 #[allow(private_bounds, reason = "`Cell` is closed: its passes are private")]
 impl<C: Cell + Passes> Recurrent<C> {
     fn id(&self) -> LayerId {
-        LayerId { input: self.input(), hidden: self.hidden(), gates: C::GATES, stage: self.stage }
+        LayerId { shape: self.shape, stage: self.stage }
     }
 
     fn canonical<'a>(&self, flat: &'a [f32]) -> Result<Canonical<'a>> {
         check_len("weights", self.weights_len(), flat.len())?;
-        Canonical::split(C::GATES, self.input(), self.hidden(), flat)
-            .ok_or(Error::Overflow { buffer: "weights" })
+        Canonical::new(self.shape, flat).ok_or(Error::Overflow { buffer: "weights" })
     }
 
     /// Arranges canonical weights for this layer's instruction set, in a buffer of [`packed_len`](Self::packed_len) elements.
@@ -118,7 +122,7 @@ impl<C: Cell + Passes> Recurrent<C> {
         let w = self.canonical(weights)?;
         check_room("packed", self.packed_len(), packed.as_mut().len())?;
         let isa = self.isa();
-        self.cell().pack(isa.lanes(), w, packed.as_mut());
+        self.cell().pack(self.options, isa.lanes(), w, packed.as_mut());
         Ok(Packed { isa, layer: self.id(), data: packed })
     }
 
@@ -199,10 +203,10 @@ impl<C: Cell + Passes> Recurrent<C> {
         let walk = sequences.walk(self.reverse)?;
         self.check_sequence(&walk, x.len(), state.len())?;
         if !y.is_empty() {
-            check_len("y", sequence_len(&walk, self.hidden()), y.len())?;
+            check_len("y", sequence_len(&walk, self.width()), y.len())?;
         }
         check_room("scratch", self.scratch_len(sequences.steps, sequences.batch), scratch.len())?;
-        let y = (!y.is_empty()).then(|| ColumnsMut::new(y, walk.rows(), self.hidden()));
+        let y = (!y.is_empty()).then(|| ColumnsMut::new(y, walk.rows(), self.width()));
         self.run_forward(isa, weights, &walk, x, y, state, scratch);
         Ok(())
     }
@@ -220,16 +224,18 @@ impl<C: Cell + Passes> Recurrent<C> {
         state: &mut [f32],
         scratch: &mut [f32],
     ) {
-        let units = walk.batch() * self.hidden();
+        let units = walk.batch() * self.width();
         let (h, c) = state.split_at_mut(units);
         let (h_next, rest) = scratch.split_at_mut(units);
-        let (stage, block) = rest.split_at_mut(self.stage * units);
+        let (stage, block) = rest.split_at_mut(walk.batch() * self.stage_row());
         self.cell().forward(&mut ForwardPass {
             isa,
             weights,
             walk,
-            input: self.input(),
-            hidden: self.hidden(),
+            dims: self.shape.dims(),
+            options: self.options,
+            factors: None,
+            peepholes: if self.shape.peepholes { 3 * self.hidden() } else { 0 },
             x,
             y,
             h,
@@ -248,7 +254,7 @@ impl<C: Cell + Passes> Recurrent<C> {
     /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer.
     pub fn forward_train(&self, weights: &[f32], args: ForwardTrain<'_>) -> Result<()> {
         let w = self.canonical(weights)?;
-        let ForwardTrain { sequences, x, y, state, tape, scratch } = args;
+        let ForwardTrain { sequences, x, y, state, recurrent_dropout: factors, tape, scratch } = args;
         let walk = sequences.walk(self.reverse)?;
         self.check_train(
             &walk,
@@ -259,8 +265,9 @@ impl<C: Cell + Passes> Recurrent<C> {
             tape.len(),
             scratch.len(),
         )?;
-        let y = ColumnsMut::new(y, walk.rows(), self.hidden());
-        self.run_forward_train(w, &walk, x, y, state, tape, scratch);
+        self.check_factors(factors, sequences.batch)?;
+        let y = ColumnsMut::new(y, walk.rows(), self.width());
+        self.run_forward_train(w, &walk, x, y, state, factors, tape, scratch);
         Ok(())
     }
 
@@ -273,19 +280,20 @@ impl<C: Cell + Passes> Recurrent<C> {
         x: &[f32],
         y: ColumnsMut<'_>,
         state: &mut [f32],
+        factors: Option<&[f32]>,
         tape: &mut [f32],
         scratch: &mut [f32],
     ) {
-        let units = walk.batch() * self.hidden();
+        let units = walk.batch() * self.width();
         let (h, c) = state.split_at_mut(units);
         let (h0, tape) = tape.split_at_mut(units);
         h0.copy_from_slice(h);
         let (h_next, rest) = scratch.split_at_mut(units);
-        let (stage, packed) = rest.split_at_mut(self.stage * units);
+        let (stage, packed) = rest.split_at_mut(walk.batch() * self.stage_row());
         let isa = self.isa();
         let weights = if HAS_VECTORS {
             let packed = &mut packed[..self.packed_len()];
-            self.cell().pack(isa.lanes(), w, packed);
+            self.cell().pack(self.options, isa.lanes(), w, packed);
             forward::Weights::Packed(packed)
         } else {
             forward::Weights::InPlace(w)
@@ -294,8 +302,10 @@ impl<C: Cell + Passes> Recurrent<C> {
             isa,
             weights,
             walk,
-            input: self.input(),
-            hidden: self.hidden(),
+            dims: self.shape.dims(),
+            options: self.options,
+            factors,
+            peepholes: if self.shape.peepholes { 3 * self.hidden() } else { 0 },
             x,
             y: Some(y),
             h,
@@ -317,7 +327,19 @@ impl<C: Cell + Passes> Recurrent<C> {
     /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer.
     pub fn backward(&self, weights: &[f32], args: Backward<'_>) -> Result<()> {
         let weights = self.canonical(weights)?;
-        let Backward { sequences, x, y, dy, dstate, dx, grads, mode, tape, scratch } = args;
+        let Backward {
+            sequences,
+            x,
+            y,
+            dy,
+            dstate,
+            dx,
+            grads,
+            mode,
+            recurrent_dropout: factors,
+            tape,
+            scratch,
+        } = args;
         let walk = sequences.walk(self.reverse)?;
         self.check_train(
             &walk,
@@ -337,10 +359,11 @@ impl<C: Cell + Passes> Recurrent<C> {
         if let Some(grads) = &grads {
             check_len("grads", self.weights_len(), grads.len())?;
         }
+        self.check_factors(factors, sequences.batch)?;
         let accumulate = mode == Gradients::Accumulate;
-        let (y, dy) = (Columns::all(y, self.hidden()), Columns::all(dy, self.hidden()));
+        let (y, dy) = (Columns::all(y, self.width()), Columns::all(dy, self.width()));
         let dy = (!dy.data.is_empty()).then_some(dy);
-        self.run_backward(weights, &walk, x, (y, dy), dstate, (grads, accumulate), tape, scratch);
+        self.run_backward(weights, &walk, x, (y, dy), dstate, (grads, accumulate), factors, tape, scratch);
         if let Some(dx) = dx {
             self.run_input_gradient(weights, &walk, (dx, false), tape, scratch);
         }
@@ -357,21 +380,21 @@ impl<C: Cell + Passes> Recurrent<C> {
         (y, dy): (Columns<'_>, Option<Columns<'_>>),
         dstate: &mut [f32],
         (grads, accumulate): (Option<&mut [f32]>, bool),
+        factors: Option<&[f32]>,
         tape: &mut [f32],
         scratch: &mut [f32],
     ) {
-        let grads = grads.and_then(|flat| {
-            let parts = self.weights_mut(flat).ok()?;
-            Some([parts.w_ih, parts.w_hh, parts.b_ih, parts.b_hh])
-        });
-        let units = walk.batch() * self.hidden();
+        let grads = grads.and_then(|flat| self.shape.split_mut(flat));
+        let units = walk.batch() * self.width();
         let (dh, dc) = dstate.split_at_mut(units);
         let (h0, tape) = tape.split_at_mut(units);
         let (_, rest) = scratch.split_at_mut(units);
-        let (stage, panels) = rest.split_at_mut(self.stage * units);
+        let (stage, panels) = rest.split_at_mut(walk.batch() * self.stage_row());
         self.cell().backward(BackwardPass {
             isa: self.isa(),
             weights,
+            options: self.options,
+            factors,
             walk,
             x,
             y,
@@ -396,9 +419,31 @@ impl<C: Cell + Passes> Recurrent<C> {
         tape: &[f32],
         scratch: &mut [f32],
     ) {
-        let tape = &tape[walk.batch() * self.hidden()..];
-        let (isa, hidden, w_ih) = (self.isa(), self.hidden(), weights.w_ih);
-        self.cell().input_gradient(InputPass { isa, walk, hidden, w_ih, dx, add, tape, panels: scratch });
+        let tape = &tape[walk.batch() * self.width()..];
+        self.cell().input_gradient(InputPass {
+            isa: self.isa(),
+            options: self.options,
+            walk,
+            dims: self.shape.dims(),
+            w_ih: weights.parts.w_ih,
+            dx,
+            add,
+            tape,
+            panels: scratch,
+        });
+    }
+
+    fn check_factors(&self, factors: Option<&[f32]>, batch: usize) -> Result<()> {
+        match factors {
+            None => Ok(()),
+            Some(_) if !self.recurrent_dropout => Err(Error::Value {
+                argument: "recurrent_dropout",
+                expected: "none, for a layer that was not made with it",
+            }),
+            Some(factors) => {
+                check_len("recurrent_dropout", batch.saturating_mul(self.width()), factors.len())
+            }
+        }
     }
 
     #[inline(always)]
@@ -419,7 +464,7 @@ impl<C: Cell + Passes> Recurrent<C> {
         scratch: usize,
     ) -> Result<()> {
         check_len("x", sequence_len(walk, self.input()), x)?;
-        check_len("y", sequence_len(walk, self.hidden()), y)?;
+        check_len("y", sequence_len(walk, self.width()), y)?;
         check_len(name, self.state_len(walk.batch()), state)?;
         check_len("tape", self.tape_len(sequences.steps, sequences.batch), tape)?;
         check_room("scratch", self.train_scratch_len(sequences.batch), scratch)

@@ -2,8 +2,8 @@
 
 use super::{block_steps, state_rows};
 use crate::cell::{Pass, Stages, Steps};
-use crate::kernel::pack::{Canonical, InPlace, Source};
-use crate::kernel::recur::{ForwardStep, Input, Tape, project, tape_planes};
+use crate::kernel::pack::{Canonical, Dims, Source};
+use crate::kernel::recur::{Extra, ForwardStep, Input, Tape, project};
 use crate::kernel::view::ColumnsMut;
 use crate::kernel::{Layout, Masked, Walk};
 use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch, dispatch_single};
@@ -20,19 +20,23 @@ pub(crate) struct ForwardPass<'a> {
     pub(crate) isa: Isa,
     pub(crate) weights: Weights<'a>,
     pub(crate) walk: &'a Walk<'a>,
-    pub(crate) input: usize,
-    pub(crate) hidden: usize,
+    pub(crate) dims: Dims,
+    /// Whether the cell has options, and what they need.
+    pub(crate) options: bool,
+    pub(crate) factors: Option<&'a [f32]>,
+    /// Length of the peepholes, which stand behind packed weights.
+    pub(crate) peepholes: usize,
     /// `[rows, I]`
     pub(crate) x: &'a [f32],
-    /// `[rows, H]`, unless only the state is wanted.
+    /// `[rows, R]`, unless only the state is wanted.
     pub(crate) y: Option<ColumnsMut<'a>>,
-    /// `[B, H]`: the initial state, then the last.
+    /// `[B, R]`: the initial state, then the last.
     pub(crate) h: &'a mut [f32],
     /// `[B, H]`, or empty.
     pub(crate) c: &'a mut [f32],
-    /// `[rows, TAPE * H]`, for training.
+    /// `[rows, row of the tape]`, for training.
     pub(crate) tape: Option<&'a mut [f32]>,
-    /// `[B, H]`
+    /// `[B, R]`
     pub(crate) h_next: &'a mut [f32],
     /// What the cell asks for.
     pub(crate) stage: &'a mut [f32],
@@ -64,10 +68,12 @@ impl<K: Steps, const TRAIN: bool> Op for Packed<'_, '_, K, TRAIN> {
     fn run<S: Simd>(self, s: S) {
         let Packed(cell, pass) = self;
         let Weights::Packed(data) = pass.weights else { return };
-        let panels = K::panels(S::LANES, pass.input, pass.hidden, data);
+        let panels = cell.panels(S::LANES, pass.dims, data);
         debug_assert!(panels.is_some());
-        if let Some(w) = panels {
-            time_loop::<S, K, _, TRAIN>(s, cell, w, pass);
+        if let Some((w, rest)) = panels {
+            let peepholes = rest.get(..pass.peepholes).unwrap_or_default();
+            let extra = Extra { peepholes, factors: pass.factors };
+            time_loop::<S, K, _, TRAIN>(s, cell, w, extra, pass);
         }
     }
 }
@@ -79,7 +85,8 @@ impl<K: Steps, const TRAIN: bool> Op for Single<'_, '_, K, TRAIN> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Single(cell, w, pass) = self;
-        time_loop::<S, K, _, TRAIN>(s, cell, [InPlace(w); 2], pass);
+        let extra = Extra { peepholes: w.parts.peepholes, factors: pass.factors };
+        time_loop::<S, K, _, TRAIN>(s, cell, K::in_place(w), extra, pass);
     }
 }
 
@@ -88,12 +95,13 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
     s: S,
     cell: K,
     w: Stages<W>,
+    extra: Extra<'_>,
     pass: &mut ForwardPass<'_>,
 ) {
-    let &mut ForwardPass { walk, input, hidden, x, .. } = pass;
+    let &mut ForwardPass { walk, dims, x, .. } = pass;
     let ForwardPass { y, h, c, tape, h_next, stage, block, .. } = pass;
     let tape = tape.as_deref_mut().unwrap_or_default();
-    if hidden == 0 {
+    if dims.hidden == 0 {
         return;
     }
     let ahead = if TRAIN || !block.is_empty() { block_steps(walk.steps(), walk.batch()) } else { 1 };
@@ -103,11 +111,11 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
         let (first, count) = (t, ahead.min(walk.steps() - t));
         if ahead > 1 {
             let (out, ld) = match TRAIN {
-                true => (&mut *tape, tape_planes::<K::First>() * hidden),
-                false => (&mut **block, K::First::XG * hidden),
+                true => (&mut *tape, cell.tape_row(dims)),
+                false => (&mut **block, K::Sums::XG * dims.hidden),
             };
             let to = (ld, TRAIN);
-            project::<S, K::First, W>(s, w[0], walk, (input, hidden), (first, count), x, out, to);
+            project::<S, K::Sums, W>(s, w[0], walk, dims, (first, count), x, out, to);
         }
         for t in first..first + count {
             if walk.has_resets() {
@@ -120,8 +128,8 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
             };
             let io = ForwardStep {
                 walk,
-                input,
-                hidden,
+                dims,
+                extra,
                 x,
                 h: &*now,
                 h_next: &mut *next,

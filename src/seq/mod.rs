@@ -18,7 +18,7 @@ pub(crate) trait Passes: Copy {
     fn backward(self, pass: BackwardPass<'_>);
     fn input_gradient(self, pass: InputPass<'_>);
     /// Packs canonical weights into panels of `lanes` units.
-    fn pack(self, lanes: usize, w: Canonical<'_>, out: &mut [f32]);
+    fn pack(self, options: bool, lanes: usize, w: Canonical<'_>, out: &mut [f32]);
 }
 
 struct Pack<'a> {
@@ -29,8 +29,11 @@ struct Pack<'a> {
 
 impl Pass for Pack<'_> {
     type Output = ();
-    fn run<K: Steps>(self, _: K) {
-        K::pack(self.lanes, self.w, self.out);
+    fn run<K: Steps>(self, cell: K) {
+        let rest = cell.pack(self.lanes, self.w, self.out);
+        // Peepholes are used as they are.
+        let peepholes = self.w.parts.peepholes;
+        rest[..peepholes.len()].copy_from_slice(peepholes);
     }
 }
 
@@ -38,16 +41,16 @@ macro_rules! passes {
     ($($cell:ty)*) => {$(
         impl Passes for $cell {
             fn forward(self, pass: &mut ForwardPass<'_>) {
-                self.run(pass)
+                self.run(pass.options, pass)
             }
             fn backward(self, pass: BackwardPass<'_>) {
-                self.run(pass)
+                self.run(pass.options, pass)
             }
             fn input_gradient(self, pass: InputPass<'_>) {
-                self.run(pass)
+                self.run(pass.options, pass)
             }
-            fn pack(self, lanes: usize, w: Canonical<'_>, out: &mut [f32]) {
-                self.run(Pack { lanes, w, out })
+            fn pack(self, options: bool, lanes: usize, w: Canonical<'_>, out: &mut [f32]) {
+                self.run(options, Pack { lanes, w, out })
             }
         }
     )*};
