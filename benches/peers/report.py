@@ -85,24 +85,25 @@ def markdown(tables, about):
 
 def svg(table, about):
     low, high = 0.5, 128.0
-    width, left, bar, gap, top = 250, 120, 6, 8, 70
+    width, left, bar, gap, top = 240, 150, 6, 8, 70
     names = list(COLOURS)
 
     def x(ratio):
         ratio = min(max(ratio, low), high)
         return width * math.log(ratio / low) / math.log(high / low)
 
+    bold = 'font-size="13" font-weight="bold"'
     out, height = [], 0
     for column, cell in enumerate(CELLS):
         x0, y = left + column * (width + left), top
-        out.append(f'<text x="{x0 + width / 2}" y="{top - 12}" text-anchor="middle" class="t">{cell.upper()}</text>')
+        out.append(f'<text x="{x0 + width / 2}" y="{top - 12}" text-anchor="middle" {bold}>{cell.upper()}</text>')
         for what in TITLES:
             for shape, rows in table.get((what, cell), {}).items():
                 times = {name: median(row) for name, row in rows.items()}
                 peers = [name for name in names if name in times]
                 if OURS not in times or not peers:
                     continue
-                middle = y + len(peers) * bar / 2 + 4
+                start_of_row, middle = y, y + len(peers) * bar / 2 + 3
                 out.append(f'<text x="{x0 - 6}" y="{middle}" text-anchor="end">{what} {shape}</text>')
                 for name in peers:
                     ratio = times[name] / times[OURS]
@@ -112,11 +113,11 @@ def svg(table, about):
                         f'fill="{COLOURS[name]}"><title>{name}: {ratio:.2f}</title></rect>'
                     )
                     y += bar
-                y += gap
+                y = max(y, start_of_row + 10) + gap
         for ratio in (0.5, 1, 2, 4, 8, 16, 32, 64, 128):
-            style = "one" if ratio == 1 else "grid"
+            colour = "#222" if ratio == 1 else "#ddd"
             at = f"{x0 + x(ratio):.1f}"
-            out.append(f'<line x1="{at}" x2="{at}" y1="{top - 4}" y2="{y}" class="{style}"/>')
+            out.append(f'<line x1="{at}" x2="{at}" y1="{top - 4}" y2="{y}" stroke="{colour}"/>')
             out.append(f'<text x="{at}" y="{y + 12}" text-anchor="middle">{ratio:g}</text>')
         height = max(height, y + 24)
     legend = "".join(
@@ -128,10 +129,11 @@ def svg(table, about):
     title = f"Time per call relative to this crate (right of 1: slower than it), one thread of {about['cpu']}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total} {height}" width="{total}" height="{height}">'
-        "<style>text{font:10px sans-serif;fill:#222}.t{font:bold 13px sans-serif}.grid{stroke:#ddd}.one{stroke:#222}</style>"
-        f'<rect width="100%" height="100%" fill="#fff"/><text x="10" y="18" class="t">{title}</text>{legend}'
+        f'<rect width="{total}" height="{height}" fill="#fff"/>'
+        '<g font-family="sans-serif" font-size="10" fill="#222">'
+        f'<text x="10" y="18" {bold}>{title}</text>{legend}'
         + "\n".join(out)
-        + "</svg>\n"
+        + "</g></svg>\n"
     )
 
 
