@@ -6,7 +6,7 @@ use super::weights::{LayerId, Packed, WeightSource};
 use crate::cell::Cell;
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::Walk;
-use crate::kernel::pack::Canonical;
+use crate::kernel::pack::{Canonical, aligned_start};
 use crate::kernel::view::{Columns, ColumnsMut};
 use crate::seq::Passes;
 use crate::seq::backward::{BackwardPass, InputPass};
@@ -120,10 +120,11 @@ impl<C: Cell + Passes> Recurrent<C> {
     /// ```
     pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], mut packed: B) -> Result<Packed<B>> {
         let w = self.canonical(weights)?;
-        check_room("packed", self.packed_len(), packed.as_mut().len())?;
-        let isa = self.isa();
-        self.cell().pack(self.options, isa.lanes(), w, packed.as_mut());
-        Ok(Packed { isa, layer: self.id(), data: packed })
+        let (isa, buffer) = (self.isa(), packed.as_mut());
+        check_room("packed", self.packed_len(), buffer.len())?;
+        let start = aligned_start(buffer);
+        self.cell().pack(self.options, isa.lanes(), w, &mut buffer[start..]);
+        Ok(Packed { isa, layer: self.id(), start, data: packed })
     }
 
     /// The source of the weights for a pass, and the instruction set to run it on.
@@ -140,7 +141,8 @@ impl<C: Cell + Passes> Recurrent<C> {
                 if self.isa.is_some_and(|isa| isa != packed.isa) {
                     return Err(Error::Packing { what: "instruction set" });
                 }
-                Ok((packed.isa, forward::Weights::Packed(packed.data)))
+                let panels = packed.data.get(packed.start..).unwrap_or_default();
+                Ok((packed.isa, forward::Weights::Packed(panels)))
             }
         }
     }
@@ -293,6 +295,8 @@ impl<C: Cell + Passes> Recurrent<C> {
         let isa = self.isa();
         let weights = if HAS_VECTORS {
             let packed = &mut packed[..self.packed_len()];
+            let start = aligned_start(packed);
+            let packed = &mut packed[start..];
             self.cell().pack(self.options, isa.lanes(), w, packed);
             forward::Weights::Packed(packed)
         } else {
