@@ -65,8 +65,7 @@ fn main() -> Result<()> {
     let mut core = Core::new(Effort { sample: Duration::from_millis(5), samples: 15 });
     let mut contestants = contestants::all(threads)?;
     // One row is not enough work for two threads.
-    let wanted =
-        |case: &Case| case.to_string().contains(&filter) && (threads == 1 || case.batch > 1);
+    let wanted = |case: &Case| case.to_string().contains(&filter) && (threads == 1 || case.batch > 1);
     for case in cases().filter(wanted) {
         let (compute, stream) = core.floors(case.work());
         for (contestant, version, times) in measure(&case, threads, &mut contestants)? {
