@@ -73,11 +73,21 @@ impl<'a> Walk<'a> {
         fits.then_some(Walk { padded: steps, steps: longest, batch, stride, reverse, lengths, mask, resets })
     }
 
+    /// One step of so many rows.
+    #[inline(always)]
+    pub(crate) const fn step(batch: usize) -> Self {
+        let steps = if batch == 0 { 0 } else { 1 };
+        let (stride, reverse, lengths, mask, resets) = ((batch, 1), false, None, None, None);
+        Walk { steps, longest: steps, batch, stride, reverse, lengths, mask, resets }
+    }
+
+    #[inline(always)]
     pub(crate) fn batch(&self) -> usize {
         self.batch
     }
 
     /// Steps until all rows have ended.
+    #[inline(always)]
     pub(crate) fn steps(&self) -> usize {
         self.steps
     }
@@ -95,6 +105,12 @@ impl<'a> Walk<'a> {
             Some(lengths) => lengths.get(b).copied().unwrap_or(0),
             None => self.padded,
         }
+    }
+
+    /// Whether rows may end before the last step.
+    #[inline(always)]
+    pub(crate) fn is_ragged(&self) -> bool {
+        self.lengths.is_some()
     }
 
     /// Whether every row takes part in every step.
@@ -125,6 +141,7 @@ impl<'a> Walk<'a> {
     }
 
     /// What the output of a masked step is.
+    #[inline(always)]
     pub(crate) fn masked(&self) -> Option<Masked> {
         self.mask.map(|(_, masked)| masked)
     }
@@ -135,6 +152,7 @@ impl<'a> Walk<'a> {
         t < self.len(b) && self.resets.is_some_and(|resets| is_set(resets, self.row(t, b)))
     }
 
+    #[inline(always)]
     pub(crate) fn has_resets(&self) -> bool {
         self.resets.is_some()
     }
@@ -169,7 +187,7 @@ impl<'a> Walk<'a> {
 
     /// The rows past the ends of their sequences.
     pub(crate) fn padding(&self) -> impl Iterator<Item = usize> + '_ {
-        let (walk, ragged) = (*self, self.lengths.is_some());
+        let (walk, ragged) = (*self, self.is_ragged());
         (0..if ragged { self.batch } else { 0 }).flat_map(move |b| {
             (walk.len(b)..walk.padded).map(move |time| time * walk.stride.0 + b * walk.stride.1)
         })

@@ -6,7 +6,7 @@ use super::weights::{Packed, WeightSource};
 use crate::cell::Cell;
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::Walk;
-use crate::kernel::pack::Canonical;
+use crate::kernel::pack::{Canonical, aligned_start};
 use crate::kernel::view::{Columns, ColumnsMut};
 use crate::seq::Passes;
 use crate::seq::backward::{BackwardPass, InputPass};
@@ -121,13 +121,15 @@ impl<C: Cell + Passes> Recurrent<C> {
     /// ```
     pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], mut packed: B) -> Result<Packed<B>> {
         let w = self.canonical(weights)?;
-        check_room("packed", self.packed_len(), packed.as_mut().len())?;
-        let isa = self.isa();
-        self.cell().pack(self.options, isa.lanes(), w, packed.as_mut());
-        Ok(Packed { isa, layer: self.id(), data: packed })
+        let (isa, buffer) = (self.isa(), packed.as_mut());
+        check_room("packed", self.packed_len(), buffer.len())?;
+        let start = aligned_start(buffer);
+        self.cell().pack(self.options, isa.lanes(), w, &mut buffer[start..]);
+        Ok(Packed { isa, layer: self.id(), start, data: packed })
     }
 
     /// The source of the weights for a pass, and the instruction set to run it on.
+    #[inline(always)]
     fn source<'a>(&self, weights: WeightSource<'a>) -> Result<(Isa, forward::Weights<'a>)> {
         match weights {
             WeightSource::Canonical(flat) => {
@@ -140,7 +142,8 @@ impl<C: Cell + Passes> Recurrent<C> {
                 if self.isa.is_some_and(|isa| isa != packed.isa) {
                     return Err(Error::Packing { what: "instruction set" });
                 }
-                Ok((packed.isa, forward::Weights::Packed(packed.data)))
+                let panels = packed.data.get(packed.start..).unwrap_or_default();
+                Ok((packed.isa, forward::Weights::Packed(panels)))
             }
         }
     }
@@ -162,14 +165,20 @@ impl<C: Cell + Passes> Recurrent<C> {
         scratch: &mut [f32],
     ) -> Result<()> {
         let row = self.state_len(1);
-        if !state.len().is_multiple_of(row.max(1)) {
+        // Most often there is one row, and a division takes as long as a small layer's activations.
+        let whole = state.len() == row || state.len().is_multiple_of(row.max(1));
+        if !whole {
             // `x` says how many rows were meant.
             let rows = x.len().checked_div(self.input()).unwrap_or(1).max(1);
             return check_len("state", self.state_len(rows), state.len());
         }
-        let batch = state.len().checked_div(row).unwrap_or(1);
-        let sequences = Sequences::new(1, batch);
-        self.forward(weights, Forward { sequences, x, y: &mut [], state, scratch })
+        let batch = if state.len() == row { 1 } else { state.len().checked_div(row).unwrap_or(1) };
+        let (isa, weights) = self.source(weights.into())?;
+        let walk = Walk::step(batch);
+        self.check_sequence(&walk, x.len(), state.len())?;
+        check_room("scratch", self.step_scratch(batch), scratch.len())?;
+        self.run_forward(isa, weights, &walk, x, None, state, scratch);
+        Ok(())
     }
 
     /// A batch of sequences from a given state: every hidden state, and the last state.
@@ -206,6 +215,7 @@ impl<C: Cell + Passes> Recurrent<C> {
     }
 
     /// A forward pass over buffers that have been checked.
+    #[inline(always)]
     #[allow(clippy::too_many_arguments)]
     pub(super) fn run_forward(
         &self,
@@ -221,7 +231,7 @@ impl<C: Cell + Passes> Recurrent<C> {
         let (h, c) = state.split_at_mut(units);
         let (h_next, rest) = scratch.split_at_mut(units);
         let (stage, block) = rest.split_at_mut(walk.batch() * self.stage_row());
-        self.cell().forward(ForwardPass {
+        self.cell().forward(&mut ForwardPass {
             isa,
             weights,
             walk,
@@ -287,12 +297,14 @@ impl<C: Cell + Passes> Recurrent<C> {
         let isa = self.isa();
         let weights = if HAS_VECTORS {
             let packed = &mut packed[..self.packed_len()];
+            let start = aligned_start(packed);
+            let packed = &mut packed[start..];
             self.cell().pack(self.options, isa.lanes(), w, packed);
             forward::Weights::Packed(packed)
         } else {
             forward::Weights::InPlace(w)
         };
-        self.cell().forward(ForwardPass {
+        self.cell().forward(&mut ForwardPass {
             isa,
             weights,
             walk,
@@ -449,6 +461,7 @@ impl<C: Cell + Passes> Recurrent<C> {
         }
     }
 
+    #[inline(always)]
     fn check_sequence(&self, walk: &Walk<'_>, x: usize, state: usize) -> Result<()> {
         check_len("x", sequence_len(walk, self.input()), x)?;
         check_len("state", self.state_len(walk.batch()), state)

@@ -5,6 +5,7 @@ use crate::cell::{Cell, GruCell, LstmCell, Reset, RnnCell, stage_len};
 use crate::error::{Error, Result, check_len};
 use crate::kernel::Activation;
 use crate::kernel::canonical::Shape;
+use crate::kernel::pack::SLACK;
 use crate::kernel::product::columns_len;
 use crate::seq::block_steps;
 use crate::simd::{HAS_VECTORS, Isa, MAX_LANES};
@@ -253,7 +254,10 @@ impl<C: Cell> Recurrent<C> {
             Some(width) => columns_len(MAX_LANES, hidden, width),
             None => 0,
         };
-        add(panels, add(peepholes, projection))
+        match add(panels, add(peepholes, projection)) {
+            0 => 0,
+            len => add(len, SLACK),
+        }
     }
 
     /// Length of the state of `batch` rows: `B*R`, and for an LSTM `B*H` more.
@@ -286,7 +290,7 @@ impl<C: Cell> Recurrent<C> {
     }
 
     /// The next hidden state and the stage.
-    const fn step_scratch(&self, batch: usize) -> usize {
+    pub(super) const fn step_scratch(&self, batch: usize) -> usize {
         mul(batch, add(self.width(), self.stage_row()))
     }
 

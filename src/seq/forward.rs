@@ -44,7 +44,7 @@ pub(crate) struct ForwardPass<'a> {
     pub(crate) block: &'a mut [f32],
 }
 
-impl Pass for ForwardPass<'_> {
+impl Pass for &mut ForwardPass<'_> {
     type Output = ();
     fn run<K: Steps>(self, cell: K) {
         let train = self.tape.is_some();
@@ -60,9 +60,10 @@ impl Pass for ForwardPass<'_> {
     }
 }
 
-struct Packed<'a, K, const TRAIN: bool>(K, ForwardPass<'a>);
+// The pass is large, and moving it costs as much as a small step does.
+struct Packed<'p, 'a, K, const TRAIN: bool>(K, &'p mut ForwardPass<'a>);
 
-impl<K: Steps, const TRAIN: bool> Op for Packed<'_, K, TRAIN> {
+impl<K: Steps, const TRAIN: bool> Op for Packed<'_, '_, K, TRAIN> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -78,9 +79,9 @@ impl<K: Steps, const TRAIN: bool> Op for Packed<'_, K, TRAIN> {
     }
 }
 
-struct Single<'a, K, const TRAIN: bool>(K, Canonical<'a>, ForwardPass<'a>);
+struct Single<'p, 'a, K, const TRAIN: bool>(K, Canonical<'a>, &'p mut ForwardPass<'a>);
 
-impl<K: Steps, const TRAIN: bool> Op for Single<'_, K, TRAIN> {
+impl<K: Steps, const TRAIN: bool> Op for Single<'_, '_, K, TRAIN> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -96,22 +97,23 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
     cell: K,
     w: Stages<W>,
     extra: Extra<'_>,
-    pass: ForwardPass<'_>,
+    pass: &mut ForwardPass<'_>,
 ) {
-    let ForwardPass { walk, dims, x, mut y, h, c, tape, h_next, stage, block, .. } = pass;
-    let tape = tape.unwrap_or_default();
+    let &mut ForwardPass { walk, dims, x, .. } = pass;
+    let ForwardPass { y, h, c, tape, h_next, stage, block, .. } = pass;
+    let tape = tape.as_deref_mut().unwrap_or_default();
     if dims.hidden == 0 {
         return;
     }
     let ahead = if TRAIN || !block.is_empty() { block_steps(walk.steps(), walk.batch()) } else { 1 };
-    let (mut now, mut next) = (&mut *h, &mut *h_next);
+    let (mut now, mut next) = (&mut **h, &mut **h_next);
     let mut t = 0;
     while t < walk.steps() {
         let (first, count) = (t, ahead.min(walk.steps() - t));
         if ahead > 1 {
             let (out, ld) = match TRAIN {
                 true => (&mut *tape, cell.tape_row(dims)),
-                false => (&mut *block, K::Sums::XG * dims.hidden),
+                false => (&mut **block, K::Sums::XG * dims.hidden),
             };
             let to = (ld, TRAIN);
             project::<S, K::Sums, W>(s, w[0], walk, dims, (first, count), x, out, to);
@@ -144,7 +146,7 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
         }
         t += count;
     }
-    finish(walk, h, h_next, y);
+    finish(walk, h, h_next, y.as_mut());
 }
 
 /// Sets the states to zero that step `t` starts anew.
@@ -182,13 +184,20 @@ fn carry(
 }
 
 /// Brings the last states of rows with an odd number of steps home from scratch, and clears the outputs of padding.
-fn finish(walk: &Walk<'_>, h: &mut [f32], scratch: &[f32], y: Option<ColumnsMut<'_>>) {
+#[inline(always)]
+fn finish(walk: &Walk<'_>, h: &mut [f32], scratch: &[f32], y: Option<&mut ColumnsMut<'_>>) {
+    if !walk.is_ragged() {
+        if !walk.steps().is_multiple_of(2) {
+            h.copy_from_slice(scratch);
+        }
+        return;
+    }
     for (b, h) in state_rows(h, walk.batch()) {
         if !walk.len(b).is_multiple_of(2) {
             h.copy_from_slice(&scratch[b * h.len()..][..h.len()]);
         }
     }
-    if let Some(mut y) = y {
+    if let Some(y) = y {
         walk.padding().for_each(|row| y.row(row).fill(0.0));
     }
 }

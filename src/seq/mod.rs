@@ -14,7 +14,7 @@ use forward::ForwardPass;
 
 /// The passes over each cell, as plain functions: the kernels are compiled here, once, and not again in every crate that uses them.
 pub(crate) trait Passes: Copy {
-    fn forward(self, pass: ForwardPass<'_>);
+    fn forward(self, pass: &mut ForwardPass<'_>);
     fn backward(self, pass: BackwardPass<'_>);
     fn input_gradient(self, pass: InputPass<'_>);
     /// Packs canonical weights into panels of `lanes` units.
@@ -40,7 +40,7 @@ impl Pass for Pack<'_> {
 macro_rules! passes {
     ($($cell:ty)*) => {$(
         impl Passes for $cell {
-            fn forward(self, pass: ForwardPass<'_>) {
+            fn forward(self, pass: &mut ForwardPass<'_>) {
                 self.run(pass.options, pass)
             }
             fn backward(self, pass: BackwardPass<'_>) {
