@@ -78,7 +78,7 @@ impl<'a> Walk<'a> {
     pub(crate) const fn step(batch: usize) -> Self {
         let steps = if batch == 0 { 0 } else { 1 };
         let (stride, reverse, lengths, mask, resets) = ((batch, 1), false, None, None, None);
-        Walk { steps, longest: steps, batch, stride, reverse, lengths, mask, resets }
+        Walk { padded: steps, steps, batch, stride, reverse, lengths, mask, resets }
     }
 
     #[inline(always)]

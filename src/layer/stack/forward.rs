@@ -92,8 +92,8 @@ impl<C: Cell + Passes> Stack<C> {
                         .map(Weights::InPlace)
                 }
                 WeightSource::Packed(packed) => {
-                    let len = layers[0].packed_len();
-                    Ok(Weights::Packed(&packed.data[first_weight + direction * len..][..len]))
+                    let at = packed.start + first_weight + direction * layers[0].packed_len();
+                    Ok(Weights::Packed(packed.data.get(at..).unwrap_or_default()))
                 }
             };
             let x = if index == 0 { x } else { &*below };

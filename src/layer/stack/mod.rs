@@ -8,6 +8,7 @@ use super::weights::{LayerId, Packed};
 use crate::cell::Cell;
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::canonical::Canonical;
+use crate::kernel::pack::aligned_start;
 use crate::seq::Passes;
 use crate::simd::Isa;
 
@@ -228,12 +229,16 @@ impl<C: Cell + Passes> Stack<C> {
     pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], mut packed: B) -> Result<Packed<B>> {
         check_len("weights", self.weights_len(), weights.len())?;
         check_room("packed", self.packed_len(), packed.as_mut().len())?;
-        let (isa, mut from, mut to) = (self.first.isa(), weights, packed.as_mut());
+        let buffer = packed.as_mut();
+        let start = aligned_start(buffer);
+        let (isa, mut from, mut to) = (self.first.isa(), weights, &mut buffer[start..]);
         for (layer, _) in self.each() {
             let w = self.canonical(&layer, take(&mut from, layer.weights_len()))?;
-            layer.cell().pack(layer.options, isa.lanes(), w, take_mut(&mut to, layer.packed_len()));
+            // The last one may lack what was left out to align the first.
+            let len = layer.packed_len().min(to.len());
+            layer.cell().pack(layer.options, isa.lanes(), w, take_mut(&mut to, len));
         }
-        Ok(Packed { isa, layer: self.id(), data: packed })
+        Ok(Packed { isa, layer: self.id(), start, data: packed })
     }
 
     fn canonical<'a>(&self, layer: &Recurrent<C>, weights: &'a [f32]) -> Result<Canonical<'a>> {
