@@ -138,11 +138,13 @@ pub(crate) struct Matrices<'a> {
 
 /// A cell whose step is one pass over its panels, with the equations in the tiles' registers.
 pub(crate) trait Fused: Equations {
+    /// The same layout under one name for all cells that have it.
+    type Sums: Layout;
     const HIDDEN_GRADIENTS: &'static [HiddenGradient];
 }
 
 impl<E: Fused> Steps for E {
-    type Sums = Self;
+    type Sums = E::Sums;
     const HIDDEN_GRADIENTS: &'static [HiddenGradient] = E::HIDDEN_GRADIENTS;
 
     #[inline(always)]

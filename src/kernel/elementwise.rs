@@ -1,6 +1,6 @@
 //! Passes that touch every element once.
 
-use crate::simd::Simd;
+use crate::simd::{Region, Simd};
 
 use super::tile::{load, store};
 use super::walk::Rows;
@@ -18,6 +18,31 @@ pub(crate) fn column_sums<S: Simd>(
     out: &mut [f32],
     add: bool,
 ) {
+    s.call(ColumnSums { s, a, ld, rows, column, out, add });
+}
+
+/// A function of its own, which all cells share.
+struct ColumnSums<'a, S> {
+    s: S,
+    a: &'a [f32],
+    ld: usize,
+    rows: Rows<'a>,
+    column: usize,
+    out: &'a mut [f32],
+    add: bool,
+}
+
+impl<S: Simd> Region for ColumnSums<'_, S> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let ColumnSums { s, a, ld, rows, column, out, add } = self;
+        sum(s, a, ld, rows, column, out, add);
+    }
+}
+
+#[inline(always)]
+fn sum<S: Simd>(s: S, a: &[f32], ld: usize, rows: Rows<'_>, column: usize, out: &mut [f32], add: bool) {
     let m = out.len();
     if m == 0 || column + m > ld || a.len() != rows.sources() * ld {
         return;

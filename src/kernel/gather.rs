@@ -7,7 +7,7 @@ use super::recur::Before;
 use super::tile::{Acc, Tile, drive, load, store};
 use super::view::Columns;
 use super::walk::{Rows, Walk};
-use crate::simd::{HAS_VECTORS, Simd};
+use crate::simd::{HAS_VECTORS, Region, Simd};
 
 /// Pairs that are found at once. They stand on the stack, of which microcontrollers have little; with many, the
 /// unfinished sums are moved less often.
@@ -98,6 +98,31 @@ pub(crate) fn gather<S: Simd>(
     c: &mut [f32],
     add: bool,
 ) {
+    s.call(Gather { s, walk, a, b, n, c, add });
+}
+
+/// A function of its own, which all cells share.
+struct Gather<'a, S> {
+    s: S,
+    walk: &'a Walk<'a>,
+    a: Columns<'a>,
+    b: Operand<'a>,
+    n: usize,
+    c: &'a mut [f32],
+    add: bool,
+}
+
+impl<S: Simd> Region for Gather<'_, S> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Gather { s, walk, a, b, n, c, add } = self;
+        run(s, walk, a, b, n, c, add);
+    }
+}
+
+#[inline(always)]
+fn run<S: Simd>(s: S, walk: &Walk<'_>, a: Columns<'_>, b: Operand<'_>, n: usize, c: &mut [f32], add: bool) {
     let m = a.width;
     let fits = a.has(walk.rows(), m)
         && c.len() == m * n

@@ -8,7 +8,7 @@ use super::product::{Init, Matrix, initial};
 use super::tile::{Acc, Tile, accumulate, drive, each_row, store};
 use super::view::Columns;
 use super::walk::Rows;
-use crate::simd::Simd;
+use crate::simd::{Region, Simd};
 
 struct OuterTile<const TAIL: bool> {
     a: *const f32,
@@ -54,6 +54,28 @@ impl<S: Simd, const TAIL: bool> Tile<S> for OuterTile<TAIL> {
 /// Buffers of a wrong length are a mistake of the floor above: nothing is done with them.
 #[inline(always)]
 pub(crate) fn outer<S: Simd>(s: S, a: Columns<'_>, b: Columns<'_>, c: &mut [f32], add: bool) {
+    s.call(Outer { s, a, b, c, add });
+}
+
+/// A function of its own, which all cells share.
+struct Outer<'a, S> {
+    s: S,
+    a: Columns<'a>,
+    b: Columns<'a>,
+    c: &'a mut [f32],
+    add: bool,
+}
+
+impl<S: Simd> Region for Outer<'_, S> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        run(self.s, self.a, self.b, self.c, self.add);
+    }
+}
+
+#[inline(always)]
+fn run<S: Simd>(s: S, a: Columns<'_>, b: Columns<'_>, c: &mut [f32], add: bool) {
     let (m, n) = (a.width, b.width);
     if m == 0 || n == 0 {
         return;

@@ -14,7 +14,7 @@
 pub(crate) use super::canonical::{Canonical, Dims};
 use super::recur::Layout;
 use super::tile::{Weight, load};
-use crate::simd::{HAS_VECTORS, MAX_LANES, Simd};
+use crate::simd::{HAS_VECTORS, MAX_LANES, Region, Simd};
 
 /// Elements of one panel. Without units there is none, and no weights say that the number of inputs is a sane one.
 const fn panel_len<E: Layout>(lanes: usize, Dims { input, hidden, width }: Dims) -> usize {
@@ -87,6 +87,27 @@ fn interleave(
 /// This is the operand of the products with dW's transpose: dh and dx of the backward pass.
 #[inline(always)]
 pub(crate) fn pack_columns<S: Simd>(s: S, n: usize, w: &[f32], out: &mut [f32]) {
+    s.call(PackColumns { s, n, w, out });
+}
+
+/// A function of its own, which all cells share.
+struct PackColumns<'a, S> {
+    s: S,
+    n: usize,
+    w: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl<S: Simd> Region for PackColumns<'_, S> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        columns(self.s, self.n, self.w, self.out);
+    }
+}
+
+#[inline(always)]
+fn columns<S: Simd>(s: S, n: usize, w: &[f32], out: &mut [f32]) {
     if n == 0 || w.is_empty() {
         return;
     }

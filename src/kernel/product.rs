@@ -4,7 +4,7 @@ use super::pack::{Source, Stream, pack_columns};
 use super::recur::Layout;
 use super::tile::{Acc, Tile, Weight, accumulate, drive, each_row, load, store};
 use super::walk::Rows;
-use crate::simd::{HAS_VECTORS, Simd};
+use crate::simd::{HAS_VECTORS, Region, Simd};
 
 /// What the output holds before the product is added.
 #[derive(Clone, Copy)]
@@ -121,6 +121,28 @@ pub(crate) const fn columns_len(lanes: usize, k: usize, n: usize) -> usize {
 /// Buffers of a wrong length are a mistake of the floor above: nothing is done with them.
 #[inline(always)]
 pub(crate) fn product<S: Simd>(s: S, left: Left<'_>, right: Right<'_>, c: &mut [f32], init: Init<'_>) {
+    s.call(Product { s, left, right, c, init });
+}
+
+/// A function of its own, which all cells share.
+struct Product<'a, S> {
+    s: S,
+    left: Left<'a>,
+    right: Right<'a>,
+    c: &'a mut [f32],
+    init: Init<'a>,
+}
+
+impl<S: Simd> Region for Product<'_, S> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        run(self.s, self.left, self.right, self.c, self.init);
+    }
+}
+
+#[inline(always)]
+fn run<S: Simd>(s: S, left: Left<'_>, right: Right<'_>, c: &mut [f32], init: Init<'_>) {
     let Right { data, k, first, n, packed } = right;
     let used = left.count * left.len;
     let fits = left.fits()

@@ -129,6 +129,7 @@ impl Equations for ResetAfter {
 }
 
 impl Fused for ResetAfter {
+    type Sums = Self;
     const HIDDEN_GRADIENTS: &'static [HiddenGradient] = &[
         HiddenGradient { gate: 0, count: 2, plane: 0, operand: None },
         HiddenGradient { gate: 2, count: 1, plane: 3, operand: None },

@@ -128,6 +128,7 @@ impl Equations for Standard {
 }
 
 impl Fused for Standard {
+    type Sums = Self;
     const HIDDEN_GRADIENTS: &'static [HiddenGradient] =
         &[HiddenGradient { gate: 0, count: 4, plane: 0, operand: None }];
 }

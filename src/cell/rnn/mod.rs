@@ -75,6 +75,7 @@ impl<const RELU: bool> Equations for Elman<RELU> {
 }
 
 impl<const RELU: bool> Fused for Elman<RELU> {
+    type Sums = Elman<false>;
     const HIDDEN_GRADIENTS: &'static [HiddenGradient] =
         &[HiddenGradient { gate: 0, count: 1, plane: 0, operand: None }];
 }

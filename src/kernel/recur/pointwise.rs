@@ -227,6 +227,26 @@ pub(crate) struct PointsBackward<'a> {
 /// Buffers of a wrong length are a mistake of the floor above: nothing is done with them.
 #[inline(always)]
 pub(crate) fn points_backward<S: Simd, E: Pointwise>(s: S, e: E, t: usize, io: PointsBackward<'_>) {
+    s.call(Backward { s, e, t, io });
+}
+
+struct Backward<'a, S, E> {
+    s: S,
+    e: E,
+    t: usize,
+    io: PointsBackward<'a>,
+}
+
+impl<S: Simd, E: Pointwise> Region for Backward<'_, S, E> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        backward(self.s, self.e, self.t, self.io);
+    }
+}
+
+#[inline(always)]
+fn backward<S: Simd, E: Pointwise>(s: S, e: E, t: usize, io: PointsBackward<'_>) {
     let PointsBackward { walk, hidden, tape, ld, before, parameters: p, dparameters, dout, dc, keep_out } =
         io;
     let state = walk.batch() * hidden;
