@@ -59,7 +59,7 @@ impl Pass {
         let mut scratch = vec![f32::NAN; layer.train_scratch_len(batch)];
         let Pass { layer, weights, x, y, state, dropout, tape } = &mut pass;
         let (recurrent_dropout, scratch) = (dropout.as_deref(), &mut scratch[..]);
-        let args = ForwardTrain { sequences, x, y, state, recurrent_dropout, tape, scratch };
+        let args = ForwardTrain { sequences, x, y, state, recurrent_dropout, tape, scratch, ..Default::default() };
         layer.forward_train(weights, args).unwrap();
         pass
     }
@@ -86,6 +86,7 @@ impl Pass {
             grads: Some(&mut grads),
             mode: Gradients::Overwrite,
             recurrent_dropout: self.dropout.as_deref(),
+            layer_dropout: None,
             tape: &mut self.tape,
             scratch: &mut scratch,
         };

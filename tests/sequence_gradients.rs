@@ -180,6 +180,7 @@ impl Case {
             y: &mut y,
             state: &mut state,
             recurrent_dropout: self.factors(),
+            layer_dropout: None,
             tape: &mut tape,
             scratch: &mut scratch,
         };
@@ -197,6 +198,7 @@ impl Case {
             grads: Some(&mut grads),
             mode: Gradients::Overwrite,
             recurrent_dropout: self.factors(),
+            layer_dropout: None,
             tape: &mut tape,
             scratch: &mut scratch,
         };

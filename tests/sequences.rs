@@ -120,6 +120,7 @@ impl Batch {
             y,
             state,
             recurrent_dropout: self.dropout.as_deref(),
+            layer_dropout: None,
             tape: &mut tape,
             scratch: &mut scratch,
         };
@@ -135,6 +136,7 @@ impl Batch {
             grads: Some(&mut out.grads),
             mode: Gradients::Overwrite,
             recurrent_dropout: self.dropout.as_deref(),
+            layer_dropout: None,
             tape: &mut tape,
             scratch: &mut scratch,
         };
@@ -186,6 +188,7 @@ impl Batch {
                 y: &mut y,
                 state: &mut state,
                 recurrent_dropout: dropout,
+                layer_dropout: None,
                 tape: &mut tape,
                 scratch: &mut scratch,
             };
@@ -222,6 +225,7 @@ impl Batch {
                 grads: Some(&mut own),
                 mode: Gradients::Overwrite,
                 recurrent_dropout: dropout,
+                layer_dropout: None,
                 tape: &mut tape,
                 scratch: &mut scratch,
             };

@@ -118,6 +118,22 @@ impl<S: Simd, T: Tile<S>, const NP: usize> Region for Column<'_, S, T, NP> {
     }
 }
 
+/// An array with an element for each row of a tile. A loop and not `array::from_fn`, whose closures are left as calls and
+/// take the compiler long.
+macro_rules! each_row {
+    (|$m:ident| $e:expr) => {{
+        let mut out = [{
+            let $m = 0;
+            $e
+        }; MB];
+        for $m in 1..MB {
+            out[$m] = $e;
+        }
+        out
+    }};
+}
+pub(super) use each_row;
+
 /// One vector of weights: how a tile reads them, whatever their type and layout.
 pub(crate) trait Weight<S: Simd>: Copy {
     /// The weights of output panel `panel` for gate `g` of row `k`.

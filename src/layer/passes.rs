@@ -2,7 +2,7 @@
 
 use super::recurrent::Recurrent;
 use super::sequences::Sequences;
-use super::weights::{LayerId, Packed, WeightSource};
+use super::weights::{Packed, WeightSource};
 use crate::cell::Cell;
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::Walk;
@@ -40,8 +40,11 @@ pub struct ForwardTrain<'a> {
     /// The initial state, and then the last: `h [B, H]`, and for an LSTM `c [B, H]`.
     pub state: &'a mut [f32],
     /// Factors of the hidden state, `[B, R]`, for a layer with [`recurrent_dropout`](Recurrent::recurrent_dropout):
-    /// 0 for what is dropped, `1 / (1 - p)` for the rest.
+    /// 0 for what is dropped, `1 / (1 - p)` for the rest, as [`dropout`](crate::train::dropout) makes them. For a
+    /// [`Stack`](crate::Stack) those of all layers and directions.
     pub recurrent_dropout: Option<&'a [f32]>,
+    /// Factors of the outputs of all layers of a [`Stack`](crate::Stack) but the last, `[T, B, output]` for each.
+    pub layer_dropout: Option<&'a [f32]>,
     /// Takes what the backward pass needs, [`tape_len`](Recurrent::tape_len) elements.
     pub tape: &'a mut [f32],
     /// At least [`train_scratch_len`](Recurrent::train_scratch_len) elements.
@@ -79,6 +82,8 @@ pub struct Backward<'a> {
     pub mode: Gradients,
     /// The factors of the forward pass.
     pub recurrent_dropout: Option<&'a [f32]>,
+    /// The factors of the forward pass.
+    pub layer_dropout: Option<&'a [f32]>,
     /// The tape of the forward pass. It is used up: another backward pass needs another forward pass.
     pub tape: &'a mut [f32],
     /// At least [`train_scratch_len`](Recurrent::train_scratch_len) elements.
@@ -92,10 +97,6 @@ fn sequence_len(walk: &Walk<'_>, n: usize) -> usize {
 
 #[allow(private_bounds, reason = "`Cell` is closed: its passes are private")]
 impl<C: Cell + Passes> Recurrent<C> {
-    fn id(&self) -> LayerId {
-        LayerId { shape: self.shape, stage: self.stage }
-    }
-
     fn canonical<'a>(&self, flat: &'a [f32]) -> Result<Canonical<'a>> {
         check_len("weights", self.weights_len(), flat.len())?;
         Canonical::new(self.shape, flat).ok_or(Error::Overflow { buffer: "weights" })
@@ -246,7 +247,8 @@ impl<C: Cell + Passes> Recurrent<C> {
     /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer.
     pub fn forward_train(&self, weights: &[f32], args: ForwardTrain<'_>) -> Result<()> {
         let w = self.canonical(weights)?;
-        let ForwardTrain { sequences, x, y, state, recurrent_dropout: factors, tape, scratch } = args;
+        let ForwardTrain { sequences, x, y, state, recurrent_dropout: factors, layer_dropout, tape, scratch } =
+            args;
         let walk = sequences.walk(self.reverse)?;
         self.check_train(
             &walk,
@@ -257,7 +259,7 @@ impl<C: Cell + Passes> Recurrent<C> {
             tape.len(),
             scratch.len(),
         )?;
-        self.check_factors(factors, sequences.batch)?;
+        self.check_factors(factors, layer_dropout, sequences.batch)?;
         let y = ColumnsMut::new(y, walk.rows(), self.width());
         self.run_forward_train(w, &walk, x, y, state, factors, tape, scratch);
         Ok(())
@@ -329,6 +331,7 @@ impl<C: Cell + Passes> Recurrent<C> {
             grads,
             mode,
             recurrent_dropout: factors,
+            layer_dropout,
             tape,
             scratch,
         } = args;
@@ -351,7 +354,7 @@ impl<C: Cell + Passes> Recurrent<C> {
         if let Some(grads) = &grads {
             check_len("grads", self.weights_len(), grads.len())?;
         }
-        self.check_factors(factors, sequences.batch)?;
+        self.check_factors(factors, layer_dropout, sequences.batch)?;
         let accumulate = mode == Gradients::Accumulate;
         let (y, dy) = (Columns::all(y, self.width()), Columns::all(dy, self.width()));
         let dy = (!dy.data.is_empty()).then_some(dy);
@@ -425,7 +428,15 @@ impl<C: Cell + Passes> Recurrent<C> {
         });
     }
 
-    fn check_factors(&self, factors: Option<&[f32]>, batch: usize) -> Result<()> {
+    fn check_factors(
+        &self,
+        factors: Option<&[f32]>,
+        layer_dropout: Option<&[f32]>,
+        batch: usize,
+    ) -> Result<()> {
+        if layer_dropout.is_some() {
+            return Err(Error::Value { argument: "layer_dropout", expected: "none, for a single layer" });
+        }
         match factors {
             None => Ok(()),
             Some(_) if !self.recurrent_dropout => Err(Error::Value {

@@ -1,6 +1,6 @@
 //! The recurrent layer: lengths, views over its weights, and its passes.
 
-use super::weights::{Weights, WeightsMut};
+use super::weights::{LayerId, Weights, WeightsMut};
 use crate::cell::{Cell, GruCell, LstmCell, Reset, RnnCell, stage_len};
 use crate::error::{Error, Result, check_len};
 use crate::kernel::Activation;
@@ -318,6 +318,10 @@ impl<C: Cell> Recurrent<C> {
             None => 0,
         };
         max(add(columns_len(MAX_LANES, rows, width), w_hr), columns_len(MAX_LANES, rows, self.input()))
+    }
+
+    pub(super) const fn id(&self) -> LayerId {
+        LayerId { shape: self.shape, stage: self.stage, layers: 1, directions: 1 }
     }
 
     /// Named parts of a flat buffer of weights or gradients.

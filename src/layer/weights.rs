@@ -128,6 +128,8 @@ pub struct Packed<B> {
 pub(super) struct LayerId {
     pub(super) shape: Shape,
     pub(super) stage: usize,
+    pub(super) layers: usize,
+    pub(super) directions: usize,
 }
 
 impl<B> Packed<B> {

@@ -6,7 +6,7 @@ use crate::kernel::pack::{Canonical, Dims, Source};
 use crate::kernel::recur::{Extra, ForwardStep, Input, Tape, project};
 use crate::kernel::view::ColumnsMut;
 use crate::kernel::{Layout, Masked, Walk};
-use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch, dispatch_single};
+use crate::simd::{Isa, Op, Simd, dispatch, dispatch_single, dispatch_without_vectors};
 
 /// Where the weights are.
 #[derive(Clone, Copy)]
@@ -53,8 +53,9 @@ impl Pass for ForwardPass<'_> {
             (Weights::Packed(_), true) => dispatch(self.isa, Packed::<_, true>(cell, self)),
             (Weights::InPlace(w), false) => dispatch_single(self.isa, Single::<_, false>(cell, w, self)),
             // Where there are vectors, training packs.
-            (Weights::InPlace(_), true) if HAS_VECTORS => {}
-            (Weights::InPlace(w), true) => dispatch_single(self.isa, Single::<_, true>(cell, w, self)),
+            (Weights::InPlace(w), true) => {
+                dispatch_without_vectors(self.isa, Single::<_, true>(cell, w, self))
+            }
         }
     }
 }
