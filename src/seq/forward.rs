@@ -100,7 +100,7 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
 ) {
     let ForwardPass { walk, dims, x, mut y, h, c, tape, h_next, stage, block, .. } = pass;
     let tape = tape.unwrap_or_default();
-    if dims.hidden == 0 {
+    if dims.hidden == 0 && dims.width == 0 {
         return;
     }
     let ahead = if TRAIN || !block.is_empty() { block_steps(walk.steps(), walk.batch()) } else { 1 };
