@@ -1,5 +1,5 @@
 //! Real sequences against PyTorch, Keras and the ONNX operators (see tests/data/sequences/README.md): lengths, masks,
-//! directions, layers, options. Layers on top of each other and next to each other are put together here.
+//! directions, layers, dropout, options.
 
 mod common;
 #[path = "common/golden.rs"]
@@ -12,167 +12,84 @@ mod reference;
 use common::{Layer, Trained};
 use golden::{Golden, files};
 use options::layer;
-use recurrent::{Backward, ForwardTrain, Gradients, Isa, Masked, Sequences};
-use reference::Options;
+use recurrent::{Backward, ForwardTrain, Gradients, Isa, Masked, Merge, Sequences, Stack};
 
 /// Largest deviation, relative to the largest entry of the tensor.
 const TOLERANCE: f64 = 1e-5;
 
 /// Why a file is not run, if it is not.
 fn skipped(golden: &Golden) -> Option<&'static str> {
-    if golden.has("layer_dropout") {
-        return Some("there is no stack of layers yet");
-    }
     let by_gate = golden.has("dropout") && golden.shape("dropout")[0] > 1;
     by_gate.then_some("the library takes one mask for all gates, as documented")
 }
 
-/// The layer of a case over `input` features.
-fn layer_of(golden: &Golden, input: usize, reverse: bool, isa: Isa) -> Layer {
-    let layer = layer(&Options { input, ..golden.options() }, golden.has("dropout"), isa);
-    if reverse { layer.reverse() } else { layer }
-}
-
-/// One layer in one direction, between forward and backward.
-struct Pass {
-    layer: Layer,
-    weights: Vec<f32>,
-    x: Vec<f32>,
-    y: Vec<f32>,
-    state: Vec<f32>,
-    dropout: Option<Vec<f32>>,
-    tape: Vec<f32>,
-}
-
-impl Pass {
-    fn forward(
-        layer: Layer,
-        sequences: Sequences<'_>,
-        (steps, batch): (usize, usize),
-        io: [&[f32]; 3],
-        dropout: Option<Vec<f32>>,
-    ) -> Pass {
-        let [weights, x, state] = io.map(<[f32]>::to_vec);
-        let y = vec![f32::NAN; steps * batch * layer.width()];
-        let tape = vec![f32::NAN; layer.tape_len(steps, batch)];
-        let mut pass = Pass { layer, weights, x, y, state, dropout, tape };
-        let mut scratch = vec![f32::NAN; layer.train_scratch_len(batch)];
-        let Pass { layer, weights, x, y, state, dropout, tape } = &mut pass;
-        let (recurrent_dropout, scratch) = (dropout.as_deref(), &mut scratch[..]);
-        let args = ForwardTrain { sequences, x, y, state, recurrent_dropout, tape, scratch, ..Default::default() };
-        layer.forward_train(weights, args).unwrap();
-        pass
-    }
-
-    /// Gradients of the weights, of the input and of the initial state.
-    fn backward(
-        &mut self,
-        sequences: Sequences<'_>,
-        batch: usize,
-        dy: &[f32],
-        dstate: &[f32],
-    ) -> [Vec<f32>; 3] {
-        let mut grads = vec![f32::NAN; self.weights.len()];
-        let mut dx = vec![f32::NAN; self.x.len()];
-        let mut dstate = dstate.to_vec();
-        let mut scratch = vec![f32::NAN; self.layer.train_scratch_len(batch)];
-        let args = Backward {
-            sequences,
-            x: &self.x,
-            y: &self.y,
-            dy,
-            dstate: &mut dstate,
-            dx: Some(&mut dx),
-            grads: Some(&mut grads),
-            mode: Gradients::Overwrite,
-            recurrent_dropout: self.dropout.as_deref(),
-            layer_dropout: None,
-            tape: &mut self.tape,
-            scratch: &mut scratch,
-        };
-        self.layer.backward(&self.weights, args).unwrap();
-        [grads, dx, dstate]
-    }
-}
-
-/// The first `n` of `rest`, which loses them.
-fn take<'a>(rest: &mut &'a [f32], n: usize) -> &'a [f32] {
-    let (first, others) = rest.split_at(n);
-    *rest = others;
-    first
-}
-
-/// The layers of a case over `sequences`; gradients only if there is a `dy`.
-fn stack(
+/// Forward and, if there is a `dy`, backward.
+fn call(
     golden: &Golden,
     isa: Isa,
     sequences: Sequences<'_>,
-    dims: (usize, usize),
+    (steps, batch): (usize, usize),
     [weights, x, state, dy, dstate]: [&[f32]; 5],
 ) -> Trained {
-    let direction = golden.word("direction").unwrap_or("forward");
-    let directions: &[bool] = match direction {
-        "forward" => &[false],
-        "reverse" => &[true],
-        "concat" | "sum" => &[false, true],
-        other => panic!("unknown direction {other}"),
-    };
-    let concat = direction == "concat";
-    let batch = dims.1;
-    let (mut weights, mut state) = (weights, state);
-    let (mut width, mut input) = (golden.dims().2, x.to_vec());
-    let mut layers: Vec<Vec<Pass>> = Vec::new();
-    for _ in 0..golden.number("layers").unwrap_or(1) {
-        let mut passes = Vec::new();
-        for &reverse in directions {
-            let layer = layer_of(golden, width, reverse, isa);
-            let (w, s) = (take(&mut weights, layer.weights_len()), take(&mut state, layer.state_len(batch)));
-            // No file has more than one layer with dropout.
-            let dropout = golden.f32("dropout");
-            passes.push(Pass::forward(layer, sequences, dims, [w, &input, s], dropout));
-        }
-        let own = passes[0].layer.width();
-        input = passes[0].y.clone();
-        if concat {
-            let rows = passes[0].y.chunks(own).zip(passes[1].y.chunks(own));
-            input = rows.flat_map(|(a, b)| [a, b].concat()).collect();
-        } else if let [_, reverse] = &passes[..] {
-            input.iter_mut().zip(&reverse.y).for_each(|(y, r)| *y += r);
-        }
-        width = if concat { 2 * own } else { own };
-        layers.push(passes);
-    }
-    assert!(weights.is_empty() && state.is_empty(), "{}: weights or state too long", golden.name);
-
-    let state = layers.iter().flatten().flat_map(|pass| pass.state.clone()).collect();
-    let mut out = Trained { y: input, state, grads: Vec::new(), dx: dy.to_vec(), dstate: Vec::new() };
-    if dy.is_empty() {
-        return out;
-    }
-    let mut above = dstate;
-    for passes in layers.iter_mut().rev() {
-        let own = passes[0].layer.width();
-        let (mut grads, mut dx, mut dstate) = (Vec::new(), Vec::<f32>::new(), Vec::new());
-        let (rest, mut here) = above.split_at(above.len() - passes.len() * passes[0].state.len());
-        above = rest;
-        for (n, pass) in passes.iter_mut().enumerate() {
-            let dy: Vec<f32> = match concat {
-                true => out.dx.chunks(2 * own).flat_map(|row| row[n * own..][..own].to_vec()).collect(),
-                false => out.dx.clone(),
+    let (recurrent_dropout, layer_dropout) = (golden.f32("dropout"), golden.f32("layer_dropout"));
+    let (recurrent_dropout, layer_dropout) = (recurrent_dropout.as_deref(), layer_dropout.as_deref());
+    // The passes of a stack are not those of a public trait.
+    macro_rules! run {
+        ($layer:expr) => {{
+            let stack = |layer| Stack::new(layer).layers(golden.number("layers").unwrap_or(1));
+            let stack = match golden.word("direction").unwrap_or("forward") {
+                "forward" => stack($layer),
+                "reverse" => stack($layer.reverse()),
+                "concat" => stack($layer).bidirectional(Merge::Concat),
+                "sum" => stack($layer).bidirectional(Merge::Sum),
+                other => panic!("unknown direction {other}"),
             };
-            let [g, d, s] = pass.backward(sequences, batch, &dy, take(&mut here, pass.state.len()));
-            grads.extend(g);
-            dstate.extend(s);
-            match n {
-                0 => dx = d,
-                _ => dx.iter_mut().zip(d).for_each(|(a, b)| *a += b),
+            let mut y = vec![f32::NAN; steps * batch * stack.output()];
+            let mut tape = vec![f32::NAN; stack.tape_len(steps, batch)];
+            let mut scratch = vec![f32::NAN; stack.train_scratch_len(steps, batch)];
+            let mut out = Trained {
+                y: vec![],
+                state: state.to_vec(),
+                grads: vec![f32::NAN; weights.len()],
+                dx: vec![f32::NAN; x.len()],
+                dstate: dstate.to_vec(),
+            };
+            let args = ForwardTrain {
+                sequences,
+                x,
+                y: &mut y,
+                state: &mut out.state,
+                recurrent_dropout,
+                layer_dropout,
+                tape: &mut tape,
+                scratch: &mut scratch,
+            };
+            stack.forward_train(weights, args).unwrap();
+            if !dy.is_empty() {
+                let args = Backward {
+                    sequences,
+                    x,
+                    y: &y,
+                    dy,
+                    dstate: &mut out.dstate,
+                    dx: Some(&mut out.dx),
+                    grads: Some(&mut out.grads),
+                    mode: Gradients::Overwrite,
+                    recurrent_dropout,
+                    layer_dropout,
+                    tape: &mut tape,
+                    scratch: &mut scratch,
+                };
+                stack.backward(weights, args).unwrap();
             }
-        }
-        out.dx = dx;
-        out.grads.splice(0..0, grads);
-        out.dstate.splice(0..0, dstate);
+            Trained { y, ..out }
+        }};
     }
-    out
+    match layer(&golden.options(), recurrent_dropout.is_some(), isa) {
+        Layer::Rnn(layer) => run!(layer),
+        Layer::Lstm(layer) => run!(layer),
+        Layer::Gru(layer) => run!(layer),
+    }
 }
 
 /// All of a case, which may be two calls; no gradient goes from the second to the first.
@@ -206,7 +123,7 @@ fn run(golden: &Golden, isa: Isa) -> Trained {
         }
         let dlast = if to == steps { dlast.clone() } else { vec![0.0; dlast.len()] };
         let io = [&weights, &x[at(x.len())], &out.state, &dy[at(dy.len())], &dlast];
-        let call = stack(golden, isa, sequences, (to - from, batch), io);
+        let call = call(golden, isa, sequences, (to - from, batch), io);
         out.y.extend(call.y);
         out.dx.extend(call.dx);
         out.state = call.state;
@@ -252,7 +169,7 @@ fn check(prefix: &str, count: usize) {
 
 #[test]
 fn pytorch() {
-    check("torch_", 26);
+    check("torch_", 28);
 }
 
 #[test]
