@@ -43,21 +43,21 @@ impl Case {
             weights: random_weights(layer, random),
             x: random.uniform(steps * batch * layer.input(), 1.0),
             state: random.uniform(layer.state_len(batch), 0.9),
-            dy: random.uniform(steps * batch * layer.hidden(), 1.0),
+            dy: random.uniform(steps * batch * layer.width(), 1.0),
             dstate: random.uniform(layer.state_len(batch), 1.0),
         }
     }
 
     /// The batch that consists of row `b`.
-    fn row(&self, b: usize) -> Case {
+    fn row(&self, layer: Layer, b: usize) -> Case {
         Case {
             steps: self.steps,
             batch: 1,
             weights: self.weights.clone(),
             x: row(&self.x, self.steps, self.batch, b),
-            state: state_row(&self.state, self.batch, b, self.dy.len() / self.steps),
+            state: layer.state_row(&self.state, self.batch, b),
             dy: row(&self.dy, self.steps, self.batch, b),
-            dstate: state_row(&self.dstate, self.batch, b, self.dy.len() / self.steps),
+            dstate: layer.state_row(&self.dstate, self.batch, b),
         }
     }
 
@@ -80,7 +80,7 @@ impl Case {
         garbage: f32,
     ) -> (Vec<f32>, Vec<f32>) {
         let weights = weights.into();
-        let (ni, nh) = (self.batch * layer.input(), self.batch * layer.hidden());
+        let (ni, nh) = (self.batch * layer.input(), self.batch * layer.width());
         let (mut y, mut state) = (vec![garbage; self.steps * nh], self.state.clone());
         let mut first = 0;
         for &steps in chunks {
@@ -103,7 +103,7 @@ impl Case {
     /// The same by `step`.
     fn steps<'w>(&self, layer: Layer, weights: impl Into<WeightSource<'w>>) -> (Vec<f32>, Vec<f32>) {
         let weights = weights.into();
-        let (ni, nh) = (self.batch * layer.input(), self.batch * layer.hidden());
+        let (ni, nh) = (self.batch * layer.input(), self.batch * layer.width());
         let (mut y, mut state) = (Vec::new(), self.state.clone());
         let mut scratch = vec![f32::NAN; layer.scratch_len(1, self.batch)];
         for t in 0..self.steps {
@@ -124,11 +124,6 @@ impl Case {
 fn row(of: &[f32], steps: usize, batch: usize, b: usize) -> Vec<f32> {
     let n = of.len() / (steps * batch);
     (0..steps).flat_map(|t| of[(t * batch + b) * n..(t * batch + b + 1) * n].to_vec()).collect()
-}
-
-/// Row `b` of each of the `[B, H]` in a state; `units` is B*H.
-fn state_row(of: &[f32], batch: usize, b: usize, units: usize) -> Vec<f32> {
-    of.chunks(units).flat_map(|vectors| row(vectors, 1, batch, b)).collect()
 }
 
 #[track_caller]
@@ -197,20 +192,16 @@ fn a_row_alone_is_the_row_in_a_batch() {
         for batch in BATCHES {
             let case = Case::new(layer, STEPS, batch);
             let packed = layer.pack(&case.weights).unwrap();
-            let units = batch * layer.hidden();
             let (y, state) = case.forward(layer, &packed, f32::NAN);
             let trained = case.train(layer);
             for b in 0..batch {
                 let name = format!("{name}, row {b} of {batch}");
-                let case = case.row(b);
-                let of_batch = (row(&y, STEPS, batch, b), state_row(&state, batch, b, units));
+                let case = case.row(layer, b);
+                let of_batch = (row(&y, STEPS, batch, b), layer.state_row(&state, batch, b));
                 assert_same(&case.forward(layer, &packed, f32::NAN), &of_batch, &name);
                 let alone = case.train(layer);
-                assert_bits(
-                    &alone.dstate,
-                    &state_row(&trained.dstate, batch, b, units),
-                    &format!("{name}: dstate"),
-                );
+                let dstate = layer.state_row(&trained.dstate, batch, b);
+                assert_bits(&alone.dstate, &dstate, &format!("{name}: dstate"));
                 if layer.input() > 0 {
                     assert_bits(&alone.dx, &row(&trained.dx, STEPS, batch, b), &format!("{name}: dx"));
                 }
@@ -229,9 +220,8 @@ fn a_long_row_alone_is_the_row_in_a_batch() {
             let packed = layer.pack(&case.weights).unwrap();
             let (y, state) = case.forward(layer, &packed, f32::NAN);
             for b in [0, batch - 1] {
-                let of_batch =
-                    (row(&y, STEPS, batch, b), state_row(&state, batch, b, batch * layer.hidden()));
-                assert_same(&case.row(b).forward(layer, &packed, f32::NAN), &of_batch, name);
+                let of_batch = (row(&y, STEPS, batch, b), layer.state_row(&state, batch, b));
+                assert_same(&case.row(layer, b).forward(layer, &packed, f32::NAN), &of_batch, name);
             }
         }
     });

@@ -42,9 +42,9 @@ impl Pass {
 
     /// Name, length and rule of every buffer, in the order in which `run` takes them.
     fn buffers(self, layer: Layer) -> Vec<(&'static str, usize, Rule)> {
-        let (rows, input, hidden) = (STEPS * BATCH, layer.input(), layer.hidden());
+        let (rows, input, width) = (STEPS * BATCH, layer.input(), layer.width());
         let weights = ("weights", layer.weights_len(), Exactly);
-        let (x, y) = (("x", rows * input, Exactly), ("y", rows * hidden, Exactly));
+        let (x, y) = (("x", rows * input, Exactly), ("y", rows * width, Exactly));
         let state = ("state", layer.state_len(BATCH), Exactly);
         let scratch = ("scratch", layer.scratch_len(STEPS, BATCH), AtLeast);
         let tape = ("tape", layer.tape_len(STEPS, BATCH), Exactly);
@@ -67,7 +67,7 @@ impl Pass {
                 weights,
                 x,
                 y,
-                ("dy", rows * hidden, Exactly),
+                ("dy", rows * width, Exactly),
                 ("dstate", layer.state_len(BATCH), Exactly),
                 ("dx", rows * input, Exactly),
                 ("grads", layer.weights_len(), Exactly),
@@ -213,7 +213,11 @@ fn overflowing_dimensions() {
                 let name = format!("{kind:?} {input} x {hidden}");
                 // Exact arithmetic, which all lengths are compared with.
                 let (i, h, g) = (input as u128, hidden as u128, kind.gates() as u128);
-                let exact = (g * h).checked_mul(i + h + 2).map_or(MAX, |n| n.min(MAX as u128) as usize);
+                let r = kind.projection(hidden).map_or(h, |width| width as u128);
+                let biases = if kind.bias() { 2 } else { 0 };
+                let rest = if kind.peepholes() { 3 * h + r * h } else { 0 };
+                let exact = (g * h).checked_mul(i + r + biases).and_then(|n| n.checked_add(rest));
+                let exact = exact.map_or(MAX, |n| n.min(MAX as u128) as usize);
                 assert_eq!(layer.weights_len(), exact, "{name}");
                 for len in [
                     layer.packed_len(),
@@ -242,15 +246,15 @@ fn overflowing_dimensions() {
                 let (t, b) = (steps as u128, batch as u128);
                 let exact = |n: Option<u128>| n.map_or(MAX, |n| n.min(MAX as u128) as usize);
                 let rows = t.checked_mul(b);
-                let planes = match kind {
-                    Kind::RnnTanh | Kind::RnnRelu => 1,
-                    Kind::Lstm => 5,
-                    Kind::Gru | Kind::GruResetBefore => 4,
+                let (projected, width) = match kind.projection(5) {
+                    Some(width) => (width as u128, width as u128),
+                    None => (0, 5),
                 };
-                let tape = rows.and_then(|r| r.checked_mul(5 * planes)).and_then(|n| n.checked_add(5 * b));
+                let row = 5 * kind.planes() as u128 + projected;
+                let tape = rows.and_then(|r| r.checked_mul(row)).and_then(|n| n.checked_add(width * b));
                 assert_eq!(layer.tape_len(steps, batch), exact(tape), "{name}");
-                let states = if kind == Kind::Lstm { 2 } else { 1 };
-                assert_eq!(layer.state_len(batch), exact(b.checked_mul(5 * states)), "{name}");
+                let state = width + if kind.gates() == 4 { 5 } else { 0 };
+                assert_eq!(layer.state_len(batch), exact(b.checked_mul(state)), "{name}");
 
                 let refused = |result: Result<()>| {
                     let fits = exact(rows.and_then(|r| r.checked_mul(3)));

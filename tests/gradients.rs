@@ -111,7 +111,7 @@ fn backward(
     grads: Option<(&mut [f32], Gradients)>,
 ) -> (Vec<f32>, Vec<f32>) {
     let (steps, batch, ..) = case.dims;
-    let mut y = vec![f32::NAN; steps * batch * layer.hidden()];
+    let mut y = vec![f32::NAN; steps * batch * layer.width()];
     let mut tape = vec![f32::NAN; layer.tape_len(steps, batch)];
     let mut scratch = vec![f32::NAN; layer.train_scratch_len(batch)];
     let mut state = case.state.clone();
@@ -168,6 +168,7 @@ fn for_all_options(check: impl Fn(Layer, &Case, &str)) {
             let mut random = Random::new(7);
             let scalar = kind.layer(size.0, size.1, Isa::SCALAR);
             case.weights = random_weights(scalar, &mut random);
+            case.dy.truncate(size.2 * size.3 * scalar.width());
             case.state = random.uniform(scalar.state_len(size.2), 0.9);
             case.dstate = random.uniform(scalar.state_len(size.2), 1.0);
             for isa in Isa::available() {
@@ -264,15 +265,15 @@ fn an_empty_output_gradient_is_zero() {
 #[test]
 fn chunks_that_hand_back_their_state_gradient_are_the_whole() {
     for_all_options(|layer, case, name| {
-        let (steps, batch, input, hidden) = case.dims;
-        let whole = case.train(layer);
+        let (steps, batch, input, _) = case.dims;
+        let (width, whole) = (layer.width(), case.train(layer));
         for cuts in [vec![0, 1, steps], vec![0, steps - 1, steps], vec![0, 1, 2, steps]] {
             let (mut y, mut state) = (vec![f32::NAN; whole.y.len()], case.state.clone());
             let mut scratch = vec![f32::NAN; layer.train_scratch_len(batch)];
             let mut tapes = Vec::new();
             let (xs, ys) = (
                 |c: &[usize]| c[0] * batch * input..c[1] * batch * input,
-                |c: &[usize]| c[0] * batch * hidden..c[1] * batch * hidden,
+                |c: &[usize]| c[0] * batch * width..c[1] * batch * width,
             );
             for cut in cuts.windows(2) {
                 let steps = cut[1] - cut[0];
@@ -342,7 +343,7 @@ fn nothing_to_do() {
                     weights: random_weights(layer, random),
                     x: random.uniform(steps * batch * input, 1.0),
                     state: random.uniform(layer.state_len(batch), 1.0),
-                    dy: random.uniform(steps * batch * hidden, 1.0),
+                    dy: random.uniform(steps * batch * layer.width(), 1.0),
                     dstate: random.uniform(layer.state_len(batch), 1.0),
                 };
                 let out = case.train(layer);

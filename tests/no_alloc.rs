@@ -66,7 +66,7 @@ fn count_all(layer: Layer, steps: usize, batch: usize) -> [usize; 6] {
     let weights = random_weights(layer, random);
     let x = random.uniform(steps * batch * layer.input(), 1.0);
     let one = random.uniform(batch * layer.input(), 1.0);
-    let dy = random.uniform(steps * batch * layer.hidden(), 1.0);
+    let dy = random.uniform(steps * batch * layer.width(), 1.0);
     let mut y = vec![0.0; dy.len()];
     let mut state = random.uniform(layer.state_len(batch), 0.9);
     let mut dstate = random.uniform(state.len(), 1.0);

@@ -7,7 +7,7 @@ mod golden;
 mod reference;
 
 use golden::{Golden, files};
-use reference::{Cell, Function, Masked, Merge, Options, Output, Stack, Walk};
+use reference::{Cell, Masked, Merge, Options, Output, Stack, Walk};
 
 /// Of the tensor's largest entry, where the framework computes in f64.
 const WIDE: f64 = 1e-12;
@@ -15,45 +15,6 @@ const WIDE: f64 = 1e-12;
 const SINGLE: f64 = 1e-5;
 /// So far arguments stay away from where a derivative jumps that f32 does not end up on the other side.
 const MARGIN: f64 = 1e-4;
-
-fn function(name: &str, parameters: &[f32]) -> Function {
-    let of = |i: usize| f64::from(parameters[i]);
-    match name {
-        "Tanh" => Function::Tanh,
-        "Sigmoid" => Function::Sigmoid,
-        "Relu" => Function::Relu,
-        "Affine" => Function::Affine { alpha: of(0), beta: of(1) },
-        "LeakyRelu" => Function::LeakyRelu { alpha: of(0) },
-        "ThresholdedRelu" => Function::ThresholdedRelu { alpha: of(0) },
-        "ScaledTanh" => Function::ScaledTanh { alpha: of(0), beta: of(1) },
-        "HardSigmoid" => Function::HardSigmoid { alpha: of(0), beta: of(1) },
-        "Elu" => Function::Elu { alpha: of(0) },
-        "Softsign" => Function::Softsign,
-        "Softplus" => Function::Softplus,
-        _ => panic!("unknown activation {name}"),
-    }
-}
-
-fn options(golden: &Golden) -> Options {
-    let cell = match golden.word("cell").unwrap() {
-        "rnn" => Cell::Rnn,
-        "lstm" => Cell::Lstm,
-        "gru_reset_after" => Cell::GruResetAfter,
-        "gru_reset_before" => Cell::GruResetBefore,
-        other => panic!("unknown cell {other}"),
-    };
-    let (_, _, input) = golden.dims();
-    let mut options = Options::new(cell, input, golden.number("hidden").unwrap());
-    for (slot, (name, parameters)) in golden.activations().iter().enumerate() {
-        options.functions[slot] = function(name, parameters);
-    }
-    options.bias = golden.word("bias") != Some("no");
-    options.clip = golden.number::<f32>("clip").map(f64::from);
-    options.peepholes = golden.flag("peepholes");
-    options.coupled = golden.flag("coupled");
-    options.projection = golden.number("projection");
-    options
-}
 
 fn run(golden: &Golden) -> Output {
     let direction = golden.word("direction").unwrap_or("forward");
@@ -65,7 +26,7 @@ fn run(golden: &Golden) -> Output {
     };
     let layer_dropout = golden.wide("layer_dropout");
     let stack = Stack {
-        options: options(golden),
+        options: golden.options(),
         layers: golden.number("layers").unwrap_or(1),
         both,
         dropout: (!layer_dropout.is_empty()).then_some(&layer_dropout),
@@ -123,7 +84,7 @@ fn agrees_with_onnx_runtime() {
 fn a_reset_starts_from_zero() {
     for golden in files("torch_").iter().filter(|g| g.lengths().is_none() && !g.flag("batch_major")) {
         let (steps, batch, input) = golden.dims();
-        let options = Options { input, ..options(golden) };
+        let options = Options { input, ..golden.options() };
         let weights = &golden.wide("weights")[..options.weights_len()];
         let (x, state) = (golden.wide("x"), &golden.wide("state")[..options.state_len(batch)]);
         let cut = steps / 2;

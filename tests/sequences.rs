@@ -15,6 +15,7 @@ struct Batch {
     lengths: Option<Vec<usize>>,
     mask: Option<(Vec<bool>, Masked)>,
     resets: Option<Vec<bool>>,
+    dropout: Option<Vec<f32>>,
     weights: Vec<f32>,
     x: Vec<f32>,
     dy: Vec<f32>,
@@ -45,9 +46,10 @@ impl Batch {
             lengths: on(2).then_some(lengths),
             mask: on(3).then_some((mask, masked)),
             resets: on(4).then_some(resets),
+            dropout: None,
             weights: random_weights(layer, &mut random),
             x: random.uniform(steps * batch * layer.input(), 1.0),
-            dy: random.uniform(steps * batch * layer.hidden(), 1.0),
+            dy: random.uniform(steps * batch * layer.width(), 1.0),
             state: random.uniform(layer.state_len(batch), 0.9),
             dstate: random.uniform(layer.state_len(batch), 1.0),
         };
@@ -58,9 +60,9 @@ impl Batch {
                 if !out.active(time, b) {
                     let carried = out.mask.is_some() && time < out.len(b) && masked == Masked::Carry;
                     let row = out.row(time, b);
-                    let (input, hidden) = (layer.input(), layer.hidden());
+                    let (input, width) = (layer.input(), layer.width());
                     out.x[row * input..][..input].fill(f32::NAN);
-                    out.dy[row * hidden..][..hidden].fill(if carried { 0.0 } else { f32::NAN });
+                    out.dy[row * width..][..width].fill(if carried { 0.0 } else { f32::NAN });
                 }
             }
         }
@@ -117,7 +119,7 @@ impl Batch {
             x,
             y,
             state,
-            recurrent_dropout: None,
+            recurrent_dropout: self.dropout.as_deref(),
             layer_dropout: None,
             tape: &mut tape,
             scratch: &mut scratch,
@@ -133,7 +135,7 @@ impl Batch {
             dx: Some(&mut out.dx),
             grads: Some(&mut out.grads),
             mode: Gradients::Overwrite,
-            recurrent_dropout: None,
+            recurrent_dropout: self.dropout.as_deref(),
             layer_dropout: None,
             tape: &mut tape,
             scratch: &mut scratch,
@@ -145,10 +147,7 @@ impl Batch {
     /// Batch row `b` alone: its steps in their order, cut at the resets, without padding or masks.
     /// Gradients of the weights are added to `grads`.
     fn alone(&self, layer: Layer, b: usize, want: &mut Trained, grads: &mut [f64]) {
-        let (input, hidden) = (layer.input(), layer.hidden());
-        let rows = |state: &[f32]| -> Vec<f32> {
-            state.chunks(self.batch * hidden).flat_map(|part| part[b * hidden..][..hidden].to_vec()).collect()
-        };
+        let (input, width) = (layer.input(), layer.width());
         let mut times: Vec<usize> = (0..self.len(b)).collect();
         if self.reverse {
             times.reverse();
@@ -167,10 +166,11 @@ impl Batch {
                 outputs.push((row, runs.len() - 1));
             }
         }
-        let mut state = rows(&self.state);
+        let dropout = self.dropout.as_ref().map(|d| &d[b * width..][..width]);
+        let mut state = layer.state_row(&self.state, self.batch, b);
         let mut tapes = vec![];
-        let gather = |of: &[f32], steps: &[usize], width: usize| -> Vec<f32> {
-            steps.iter().flat_map(|row| of[row * width..][..width].to_vec()).collect()
+        let gather = |of: &[f32], steps: &[usize], n: usize| -> Vec<f32> {
+            steps.iter().flat_map(|row| of[row * n..][..n].to_vec()).collect()
         };
         let mut scratch = vec![f32::NAN; layer.train_scratch_len(1)];
         for (index, (reset, steps)) in runs.iter().enumerate() {
@@ -178,8 +178,8 @@ impl Batch {
                 state.fill(0.0);
             }
             // What a masked step carries.
-            let before = state[..hidden].to_vec();
-            let (x, mut y) = (gather(&self.x, steps, input), vec![f32::NAN; steps.len() * hidden]);
+            let before = state[..width].to_vec();
+            let (x, mut y) = (gather(&self.x, steps, input), vec![f32::NAN; steps.len() * width]);
             let mut tape = vec![f32::NAN; layer.tape_len(steps.len(), 1)];
             let sequences = Sequences::new(steps.len(), 1);
             let args = ForwardTrain {
@@ -187,14 +187,14 @@ impl Batch {
                 x: &x,
                 y: &mut y,
                 state: &mut state,
-                recurrent_dropout: None,
+                recurrent_dropout: dropout,
                 layer_dropout: None,
                 tape: &mut tape,
                 scratch: &mut scratch,
             };
             layer.forward_train(&self.weights, args).unwrap();
             for (step, row) in steps.iter().enumerate() {
-                want.y[row * hidden..][..hidden].copy_from_slice(&y[step * hidden..][..hidden]);
+                want.y[row * width..][..width].copy_from_slice(&y[step * width..][..width]);
             }
             for (row, _) in outputs.iter().filter(|(_, run)| *run == index) {
                 let order = |row: usize| {
@@ -202,20 +202,18 @@ impl Batch {
                     if self.reverse { self.steps - time } else { time }
                 };
                 let last = steps.iter().rposition(|step| order(*step) < order(*row));
-                let carried = last.map_or(&before[..], |step| &y[step * hidden..][..hidden]);
+                let carried = last.map_or(&before[..], |step| &y[step * width..][..width]);
                 let carry = self.mask.as_ref().is_some_and(|(_, m)| *m == Masked::Carry);
                 if carry {
-                    want.y[row * hidden..][..hidden].copy_from_slice(carried);
+                    want.y[row * width..][..width].copy_from_slice(carried);
                 }
             }
             tapes.push((x, y, tape));
         }
-        for (part, row) in want.state.chunks_mut(self.batch * hidden).zip(state.chunks(hidden)) {
-            part[b * hidden..][..hidden].copy_from_slice(row);
-        }
-        let mut dstate = rows(&self.dstate);
+        layer.set_state_row(&mut want.state, self.batch, b, &state);
+        let mut dstate = layer.state_row(&self.dstate, self.batch, b);
         for ((reset, steps), (x, y, mut tape)) in runs.iter().zip(tapes).rev() {
-            let (dy, mut dx) = (gather(&self.dy, steps, hidden), vec![f32::NAN; x.len()]);
+            let (dy, mut dx) = (gather(&self.dy, steps, width), vec![f32::NAN; x.len()]);
             let mut own = vec![f32::NAN; self.weights.len()];
             let args = Backward {
                 sequences: Sequences::new(steps.len(), 1),
@@ -226,7 +224,7 @@ impl Batch {
                 dx: Some(&mut dx),
                 grads: Some(&mut own),
                 mode: Gradients::Overwrite,
-                recurrent_dropout: None,
+                recurrent_dropout: dropout,
                 layer_dropout: None,
                 tape: &mut tape,
                 scratch: &mut scratch,
@@ -240,23 +238,30 @@ impl Batch {
                 dstate.fill(0.0);
             }
         }
-        for (part, row) in want.dstate.chunks_mut(self.batch * hidden).zip(dstate.chunks(hidden)) {
-            part[b * hidden..][..hidden].copy_from_slice(row);
-        }
+        layer.set_state_row(&mut want.dstate, self.batch, b, &dstate);
     }
 }
 
 /// Around the panels and tiles; the last one projects several steps ahead, and has more steps than it projects.
 const SIZES: [(usize, usize, usize, usize); 4] = [(3, 5, 7, 4), (2, 17, 5, 9), (0, 8, 6, 3), (2, 3, 3, 29)];
 
-fn for_all(check: impl Fn(Layer, &Batch, &str)) {
+fn for_all(check: impl Fn(Layer, &mut Batch, &str)) {
     for kind in Kind::ALL {
         for (input, hidden, batch, steps) in SIZES {
             for isa in Isa::available() {
                 for options in 0..64 {
                     let layer = kind.layer(input, hidden, isa);
-                    let batch = Batch::new(layer, (steps, batch), options, options as u64);
-                    check(layer, &batch, &format!("{kind:?} {input} {hidden} {options:06b} {}", isa.name()));
+                    let mut batch = Batch::new(layer, (steps, batch), options, options as u64);
+                    if kind.recurrent_dropout() && options % 3 != 0 {
+                        let keep = Random::new(options as u64).uniform(batch.batch * layer.width(), 1.0);
+                        batch.dropout =
+                            Some(keep.iter().map(|v| if *v < -0.4 { 0.0 } else { 1.0 / 0.7 }).collect());
+                    }
+                    check(
+                        layer,
+                        &mut batch,
+                        &format!("{kind:?} {input} {hidden} {options:06b} {}", isa.name()),
+                    );
                 }
             }
         }
@@ -294,6 +299,8 @@ fn rows_of_a_padded_batch_are_what_they_are_alone() {
 fn inference_gives_the_same_bits() {
     for_all(|layer, batch, name| {
         let layer = batch.directed(layer);
+        // It is a matter of training only.
+        batch.dropout = None;
         let want = batch.train(layer);
         let packed = layer.pack(&batch.weights).unwrap();
         let mut scratch = vec![f32::NAN; layer.scratch_len(batch.steps, batch.batch)];
@@ -333,8 +340,9 @@ fn a_carried_output_passes_its_gradient_on() {
             let mut moved = Batch::new(layer, (3, 2), 0, 5);
             moved.mask = batch.mask.clone();
             // Row 0, from the masked step to the one before it.
-            for unit in 0..9 {
-                let dy = std::mem::take(&mut moved.dy[2 * 9 + unit]);
+            let width = layer.width();
+            for unit in 0..width {
+                let dy = std::mem::take(&mut moved.dy[2 * width + unit]);
                 moved.dy[unit] += dy;
             }
             let (got, want) = (batch.train(layer), moved.train(layer));
@@ -368,17 +376,18 @@ fn each_option_changes_the_result() {
 fn layouts_agree() {
     for kind in Kind::ALL {
         for isa in Isa::available() {
-            let (steps, rows, input, hidden) = (7, 3, 4, 9);
-            let layer = kind.layer(input, hidden, isa);
+            let (steps, rows, input) = (7, 3, 4);
+            let layer = kind.layer(input, 9, isa);
+            let width = layer.width();
             let time = Batch::new(layer, (steps, rows), 0, 9);
             let mut batch = Batch::new(layer, (steps, rows), 1, 9);
             let swap = |of: &[f32], width: usize| -> Vec<f32> {
                 let at = |b: usize, t: usize| of[(t * rows + b) * width..][..width].to_vec();
                 (0..rows).flat_map(|b| (0..steps).flat_map(move |t| at(b, t))).collect()
             };
-            (batch.x, batch.dy) = (swap(&time.x, input), swap(&time.dy, hidden));
+            (batch.x, batch.dy) = (swap(&time.x, input), swap(&time.dy, width));
             let (time, batch) = (time.train(layer), batch.train(layer));
-            assert_bits(&batch.y, &swap(&time.y, hidden), "y");
+            assert_bits(&batch.y, &swap(&time.y, width), "y");
             assert_bits(&batch.dx, &swap(&time.dx, input), "dx");
             assert_bits(&batch.state, &time.state, "state");
             assert_bits(&batch.dstate, &time.dstate, "dstate");

@@ -1,4 +1,18 @@
 //! The activation functions of the ONNX operators, with their derivatives.
+//!
+//! Greatest errors in units of 2^-23, on every instruction set: of the value relative to itself (of the sigmoids and of
+//! the line to their terms), of the derivative relative to its largest.
+//!
+//! | | value | derivative |
+//! |---|---|---|
+//! | `Tanh`, `Sigmoid` | 1.0, 0.8 | 1.0 |
+//! | `Relu`, `ThresholdedRelu` | 0 | 0 |
+//! | `LeakyRelu`, `HardSigmoid` | 0.5 | 0 |
+//! | `Affine` | 1.0 | 0 |
+//! | `ScaledTanh` | 1.4 | 1.4 |
+//! | `Elu` | 1.7 | 0.8 |
+//! | `Softsign` | 1.0 | 1.7 |
+//! | `Softplus` | 1.1 | 0.8 |
 
 use super::math::{exp, sigmoid, tanh};
 use crate::simd::{MAX_LANES, Region, Simd};
@@ -50,7 +64,7 @@ pub enum Activation {
         /// Limit below 0; ONNX' default is 1.
         alpha: f32,
     },
-    /// `x / (1 + |x|)`
+    /// `x / (1 + |x|)`, and +-1 for infinity.
     Softsign,
     /// `log(1 + e^x)`
     Softplus,
@@ -131,7 +145,10 @@ fn value<S: Simd>(s: S, f: Activation, x: S::V) -> S::V {
             let below = s.div(s.mul(s.splat(2.0 * alpha), t), s.sub(one, t));
             s.lt_select(x, zero, below, x)
         }
-        Activation::Softsign => s.div(x, s.add(one, s.abs(x))),
+        Activation::Softsign => {
+            let x = s.max(s.splat(-f32::MAX), s.min(s.splat(f32::MAX), x));
+            s.div(x, s.add(one, s.abs(x)))
+        }
         Activation::Softplus => {
             let tail = exp(s, s.sub(zero, s.abs(x)));
             s.add(s.lt_select(x, zero, zero, x), ln_1p(s, tail))
@@ -139,7 +156,8 @@ fn value<S: Simd>(s: S, f: Activation, x: S::V) -> S::V {
     }
 }
 
-/// From the argument and the value. At a kink it is the derivative from the right, and for ReLU, as everywhere, 0.
+/// From the argument and the value. At a kink it is the derivative from the right, and for ReLU and the hard sigmoid, as
+/// everywhere, 0.
 #[inline(always)]
 fn derivative<S: Simd>(s: S, f: Activation, x: S::V, y: S::V) -> S::V {
     let (zero, one) = (s.splat(0.0), s.splat(1.0));
@@ -181,3 +199,7 @@ fn ln_1p<S: Simd>(s: S, x: S::V) -> S::V {
     // SAFETY: as above.
     unsafe { s.load(lanes.as_ptr()) }
 }
+
+#[cfg(test)]
+#[path = "activation_tests.rs"]
+mod tests;

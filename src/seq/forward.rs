@@ -102,7 +102,7 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
     let &mut ForwardPass { walk, dims, x, .. } = pass;
     let ForwardPass { y, h, c, tape, h_next, stage, block, .. } = pass;
     let tape = tape.as_deref_mut().unwrap_or_default();
-    if dims.hidden == 0 {
+    if dims.hidden == 0 && dims.width == 0 {
         return;
     }
     let ahead = if TRAIN || !block.is_empty() { block_steps(walk.steps(), walk.batch()) } else { 1 };

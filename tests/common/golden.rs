@@ -6,11 +6,34 @@ use std::path::PathBuf;
 
 use safetensors::{Dtype, SafeTensors};
 
+use crate::reference::{Cell, Function, Options};
+
 /// One file: what its metadata says of the case, and its tensors.
 pub struct Golden {
     pub name: String,
     words: HashMap<String, String>,
     bytes: Vec<u8>,
+}
+
+/// A function from its name, alpha and beta.
+fn function(word: &str) -> Function {
+    let (name, parameters) = word.split_once(':').unwrap_or((word, ""));
+    // In f32, as the framework and the library have them.
+    let of = |i: usize| f64::from(parameters.split(':').nth(i).unwrap().parse::<f32>().unwrap());
+    match name {
+        "Tanh" => Function::Tanh,
+        "Sigmoid" => Function::Sigmoid,
+        "Relu" => Function::Relu,
+        "Affine" => Function::Affine { alpha: of(0), beta: of(1) },
+        "LeakyRelu" => Function::LeakyRelu { alpha: of(0) },
+        "ThresholdedRelu" => Function::ThresholdedRelu { alpha: of(0) },
+        "ScaledTanh" => Function::ScaledTanh { alpha: of(0), beta: of(1) },
+        "HardSigmoid" => Function::HardSigmoid { alpha: of(0), beta: of(1) },
+        "Elu" => Function::Elu { alpha: of(0) },
+        "Softsign" => Function::Softsign,
+        "Softplus" => Function::Softplus,
+        _ => panic!("unknown activation {name}"),
+    }
 }
 
 /// The files whose names start with `prefix`.
@@ -56,12 +79,27 @@ impl Golden {
         self.word(key).map(|value| value.parse().unwrap())
     }
 
-    /// The activation functions with their alpha and beta, in the order of the slots.
-    pub fn activations(&self) -> Vec<(&str, Vec<f32>)> {
-        let of =
-            |word: &'_ str| -> Vec<f32> { word.split(':').skip(1).map(|v| v.parse().unwrap()).collect() };
+    /// The first layer's cell.
+    pub fn options(&self) -> Options {
+        let cell = match self.word("cell").unwrap() {
+            "rnn" => Cell::Rnn,
+            "lstm" => Cell::Lstm,
+            "gru_reset_after" => Cell::GruResetAfter,
+            "gru_reset_before" => Cell::GruResetBefore,
+            other => panic!("unknown cell {other}"),
+        };
+        let (_, _, input) = self.dims();
+        let mut options = Options::new(cell, input, self.number("hidden").unwrap());
         let list = self.word("activations").into_iter().flat_map(|list| list.split(','));
-        list.map(|word| (word.split(':').next().unwrap(), of(word))).collect()
+        for (slot, word) in list.enumerate() {
+            options.functions[slot] = function(word);
+        }
+        options.bias = self.word("bias") != Some("no");
+        options.clip = self.number::<f32>("clip").map(f64::from);
+        options.peepholes = self.flag("peepholes");
+        options.coupled = self.flag("coupled");
+        options.projection = self.number("projection");
+        options
     }
 
     /// Steps, batch and input.

@@ -11,7 +11,7 @@ use recurrent::{
     Sequences, WeightSource,
 };
 
-/// Every cell with every choice of its equations.
+/// Every cell with every choice of its fused equations, and some with options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     RnnTanh,
@@ -19,26 +19,94 @@ pub enum Kind {
     Lstm,
     Gru,
     GruResetBefore,
+    /// Another activation, and no biases.
+    RnnOptions,
+    /// All there is but coupled gates.
+    LstmOptions,
+    /// Coupled gates, and no biases.
+    LstmCoupled,
+    GruOptions,
+    GruResetBeforeOptions,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 5] = [Kind::RnnTanh, Kind::RnnRelu, Kind::Lstm, Kind::Gru, Kind::GruResetBefore];
+    /// Without options: what the oracles of the cells compute.
+    pub const FUSED: [Kind; 5] = [Kind::RnnTanh, Kind::RnnRelu, Kind::Lstm, Kind::Gru, Kind::GruResetBefore];
+    pub const ALL: [Kind; 10] = [
+        Kind::RnnTanh,
+        Kind::RnnRelu,
+        Kind::Lstm,
+        Kind::Gru,
+        Kind::GruResetBefore,
+        Kind::RnnOptions,
+        Kind::LstmOptions,
+        Kind::LstmCoupled,
+        Kind::GruOptions,
+        Kind::GruResetBeforeOptions,
+    ];
 
     pub fn gates(self) -> usize {
         match self {
-            Kind::RnnTanh | Kind::RnnRelu => 1,
-            Kind::Lstm => 4,
-            Kind::Gru | Kind::GruResetBefore => 3,
+            Kind::RnnTanh | Kind::RnnRelu | Kind::RnnOptions => 1,
+            Kind::Lstm | Kind::LstmOptions | Kind::LstmCoupled => 4,
+            Kind::Gru | Kind::GruResetBefore | Kind::GruOptions | Kind::GruResetBeforeOptions => 3,
         }
     }
 
+    /// Planes of H in a row of the tape.
+    pub fn planes(self) -> usize {
+        if self.gates() == 4 { 5 } else { self.gates().next_power_of_two() }
+    }
+
+    pub fn bias(self) -> bool {
+        !matches!(self, Kind::RnnOptions | Kind::LstmCoupled)
+    }
+
+    pub fn peepholes(self) -> bool {
+        self == Kind::LstmOptions
+    }
+
+    pub fn projection(self, hidden: usize) -> Option<usize> {
+        (self == Kind::LstmOptions).then_some(hidden.div_ceil(2))
+    }
+
+    /// Whether training takes factors of the hidden state.
+    pub fn recurrent_dropout(self) -> bool {
+        !Kind::FUSED.contains(&self)
+    }
+
     pub fn layer(self, input: usize, hidden: usize, isa: Isa) -> Layer {
+        let (rnn, lstm, gru) = (
+            Rnn::new(input, hidden).on(isa),
+            Lstm::new(input, hidden).on(isa),
+            Gru::new(input, hidden).on(isa),
+        );
+        let gates = Activation::HardSigmoid { alpha: 0.35, beta: 0.45 };
         match self {
-            Kind::RnnTanh => Layer::Rnn(Rnn::new(input, hidden).on(isa)),
-            Kind::RnnRelu => Layer::Rnn(Rnn::new(input, hidden).activation(Activation::Relu).on(isa)),
-            Kind::Lstm => Layer::Lstm(Lstm::new(input, hidden).on(isa)),
-            Kind::Gru => Layer::Gru(Gru::new(input, hidden).on(isa)),
-            Kind::GruResetBefore => Layer::Gru(Gru::new(input, hidden).reset(Reset::Before).on(isa)),
+            Kind::RnnTanh => Layer::Rnn(rnn),
+            Kind::RnnRelu => Layer::Rnn(rnn.activation(Activation::Relu)),
+            Kind::Lstm => Layer::Lstm(lstm),
+            Kind::Gru => Layer::Gru(gru),
+            Kind::GruResetBefore => Layer::Gru(gru.reset(Reset::Before)),
+            Kind::RnnOptions => {
+                Layer::Rnn(rnn.activation(Activation::Softsign).bias(false).recurrent_dropout())
+            }
+            Kind::LstmOptions => Layer::Lstm(
+                lstm.activations(gates, Activation::Softsign, Activation::Elu { alpha: 0.8 })
+                    .clip(0.8)
+                    .peepholes()
+                    .projection(hidden.div_ceil(2))
+                    .recurrent_dropout(),
+            ),
+            Kind::LstmCoupled => Layer::Lstm(lstm.coupled().bias(false).recurrent_dropout()),
+            Kind::GruOptions => {
+                let new = Activation::ScaledTanh { alpha: 1.2, beta: 0.7 };
+                Layer::Gru(gru.activations(gates, new).clip(0.9).recurrent_dropout())
+            }
+            Kind::GruResetBeforeOptions => {
+                let gru = gru.reset(Reset::Before).activations(Activation::Sigmoid, Activation::Softplus);
+                Layer::Gru(gru.clip(0.9).recurrent_dropout())
+            }
         }
     }
 }
@@ -75,6 +143,10 @@ impl Layer {
     pub fn hidden(&self) -> usize {
         each!(self, l => l.hidden())
     }
+    /// Elements of a row of the hidden state.
+    pub fn width(&self) -> usize {
+        each!(self, l => l.width())
+    }
     pub fn weights_len(&self) -> usize {
         each!(self, l => l.weights_len())
     }
@@ -83,6 +155,24 @@ impl Layer {
     }
     pub fn state_len(&self, batch: usize) -> usize {
         each!(self, l => l.state_len(batch))
+    }
+    /// The vectors of a state, `h` and what else there is: where each begins and the elements of its rows.
+    pub fn state_parts(&self, batch: usize) -> Vec<(usize, usize)> {
+        let (h, rest) = (self.width(), self.state_len(1) - self.width());
+        if rest == 0 { vec![(0, h)] } else { vec![(0, h), (batch * h, rest)] }
+    }
+    /// Row `b` of a state.
+    pub fn state_row(&self, of: &[f32], batch: usize, b: usize) -> Vec<f32> {
+        let parts = self.state_parts(batch).into_iter();
+        parts.flat_map(|(first, len)| of[first + b * len..][..len].to_vec()).collect()
+    }
+    /// Puts a state of one row to row `b` of another.
+    pub fn set_state_row(&self, to: &mut [f32], batch: usize, b: usize, row: &[f32]) {
+        let mut rest = row;
+        for (first, len) in self.state_parts(batch) {
+            to[first + b * len..][..len].copy_from_slice(&rest[..len]);
+            rest = &rest[len..];
+        }
     }
     pub fn tape_len(&self, steps: usize, batch: usize) -> usize {
         each!(self, l => l.tape_len(steps, batch))
@@ -140,7 +230,7 @@ pub fn train(
     dstate: &[f32],
 ) -> Result<Trained> {
     let mut out = Trained {
-        y: vec![f32::NAN; steps * batch * layer.hidden()],
+        y: vec![f32::NAN; steps * batch * layer.width()],
         state: state.to_vec(),
         grads: vec![f32::NAN; weights.len()],
         dx: vec![f32::NAN; x.len()],

@@ -42,5 +42,6 @@ pub fn forward(
             let gru::Output { y, h } = gru::forward(kind == Kind::GruResetBefore, dims, weights, x, state);
             Output { y, state: h, margin: smooth }
         }
+        _ => unreachable!("{kind:?} has options, which are the reference's"),
     }
 }

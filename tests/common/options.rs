@@ -1,0 +1,78 @@
+//! From the reference's options to a layer of the library.
+
+use recurrent::{Activation, Gru, Isa, Lstm, Reset, Rnn};
+
+use crate::common::Layer;
+use crate::reference::{Cell, Function, Options};
+
+fn activation(function: Function) -> Activation {
+    // The parameters are f32 numbers in both.
+    let [a, b] = match function {
+        Function::Affine { alpha, beta }
+        | Function::ScaledTanh { alpha, beta }
+        | Function::HardSigmoid { alpha, beta } => [alpha as f32, beta as f32],
+        Function::LeakyRelu { alpha } | Function::ThresholdedRelu { alpha } | Function::Elu { alpha } => {
+            [alpha as f32, 0.0]
+        }
+        _ => [0.0; 2],
+    };
+    match function {
+        Function::Tanh => Activation::Tanh,
+        Function::Sigmoid => Activation::Sigmoid,
+        Function::Relu => Activation::Relu,
+        Function::Affine { .. } => Activation::Affine { alpha: a, beta: b },
+        Function::LeakyRelu { .. } => Activation::LeakyRelu { alpha: a },
+        Function::ThresholdedRelu { .. } => Activation::ThresholdedRelu { alpha: a },
+        Function::ScaledTanh { .. } => Activation::ScaledTanh { alpha: a, beta: b },
+        Function::HardSigmoid { .. } => Activation::HardSigmoid { alpha: a, beta: b },
+        Function::Elu { .. } => Activation::Elu { alpha: a },
+        Function::Softsign => Activation::Softsign,
+        Function::Softplus => Activation::Softplus,
+    }
+}
+
+/// The layer, with nothing switched on that `options` has in its default.
+pub fn layer(options: &Options, dropout: bool, isa: Isa) -> Layer {
+    let &Options { cell, input, hidden, bias, functions, clip, peepholes, coupled, projection } = options;
+    let others = functions != Options::new(cell, input, hidden).functions;
+    let [f, g, h] = functions.map(activation);
+    let clip = clip.map(|clip| clip as f32);
+    macro_rules! with {
+        ($layer:ident, $($on:expr => $option:ident($($value:expr),*);)*) => {{
+            $(if $on { $layer = $layer.$option($($value),*); })*
+            if let Some(clip) = clip {
+                $layer = $layer.clip(clip);
+            }
+            if dropout {
+                $layer = $layer.recurrent_dropout();
+            }
+            $layer.bias(bias).on(isa)
+        }};
+    }
+    match cell {
+        Cell::Rnn => {
+            let mut layer = Rnn::new(input, hidden);
+            Layer::Rnn(with!(layer, others => activation(f);))
+        }
+        Cell::Lstm => {
+            let mut layer = Lstm::new(input, hidden);
+            if let Some(width) = projection {
+                layer = layer.projection(width);
+            }
+            Layer::Lstm(with!(
+                layer,
+                others => activations(f, g, h);
+                coupled => coupled();
+                peepholes => peepholes();
+            ))
+        }
+        Cell::GruResetAfter | Cell::GruResetBefore => {
+            let mut layer = Gru::new(input, hidden);
+            Layer::Gru(with!(
+                layer,
+                others => activations(f, g);
+                cell == Cell::GruResetBefore => reset(Reset::Before);
+            ))
+        }
+    }
+}
