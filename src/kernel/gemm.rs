@@ -207,6 +207,11 @@ impl<S: Simd> Weight<S> for Transposed {
         // SAFETY: the caller names an element of the matrix; a vector has one lane here.
         s.splat(unsafe { *self.start.add(panel * self.k + k) })
     }
+
+    #[inline(always)]
+    fn chain(self, panel: usize, _: usize) -> Option<*const f32> {
+        Some(self.start.wrapping_add(panel * self.k))
+    }
 }
 
 impl<S: Simd> Columnwise<S> for Transposed {
@@ -244,6 +249,11 @@ impl<S: Simd, const TAIL: bool> Weight<S> for Matrix<TAIL> {
             let p = self.start.add(k * self.ld + column);
             if TAIL { s.load_n(p, self.n - column) } else { s.load(p) }
         }
+    }
+
+    #[inline(always)]
+    fn side_by_side(self, panel: usize) -> Option<(*const f32, usize)> {
+        if TAIL { None } else { Some((self.start.wrapping_add(panel * S::LANES), self.ld)) }
     }
 }
 

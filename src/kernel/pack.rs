@@ -252,4 +252,9 @@ impl<S: Simd> Weight<S> for Rows {
         // SAFETY: the caller names a weight of the matrix; a vector has one lane here.
         s.splat(unsafe { *self.start.add((self.gate[g] * self.hidden + unit) * self.width + k) })
     }
+
+    #[inline(always)]
+    fn chain(self, unit: usize, g: usize) -> Option<*const f32> {
+        Some(self.start.wrapping_add((self.gate[g] * self.hidden + unit) * self.width))
+    }
 }

@@ -118,6 +118,19 @@ pub(crate) trait Weight<S: Simd>: Copy {
     /// # Safety
     /// They exist in the buffer.
     unsafe fn get(self, s: S, panel: usize, k: usize, g: usize) -> S::V;
+
+    /// Where the same weights stand for `k` = 0, if a vector has one lane and those of the other rows follow it.
+    #[inline(always)]
+    fn chain(self, _panel: usize, _g: usize) -> Option<*const f32> {
+        None
+    }
+
+    /// Where the weights of a panel stand for `k` = 0, and how far it is to those for the next `k`, if there is one gate and
+    /// the panels stand side by side.
+    #[inline(always)]
+    fn side_by_side(self, _panel: usize) -> Option<(*const f32, usize)> {
+        None
+    }
 }
 
 /// `acc[m][p][map[g]] += a[m][i] * weight(p, i, g)` for i ascending from 0 to `k`.
@@ -136,6 +149,39 @@ pub(crate) unsafe fn accumulate<S: Simd, W: Weight<S>, const MB: usize, const NP
     a_step: usize,
     k: usize,
 ) {
+    let n = NP * gates;
+    if MB == 1 && a_step == 1 && (1..=S::CHAINS).contains(&n) && weight.chain(panel, 0).is_some() {
+        let (mut chains, mut rows) = ([s.splat(0.0); 4], [core::ptr::null(); 4]);
+        for j in 0..n {
+            chains[j] = acc[0][j / gates][map[j % gates]];
+            if let Some(row) = weight.chain(panel + j / gates, j % gates) {
+                rows[j] = row;
+            }
+        }
+        // SAFETY: the caller's promise, for elements that follow one another.
+        unsafe { s.chains(&mut chains, n, a[0], rows, k) };
+        for j in 0..n {
+            acc[0][j / gates][map[j % gates]] = chains[j];
+        }
+        return;
+    }
+    if MB == 1
+        && S::SUMS
+        && gates == 1
+        && matches!(NP, 1 | 2 | 4)
+        && let Some(w) = weight.side_by_side(panel)
+    {
+        let mut sums = [s.splat(0.0); 4];
+        for p in 0..NP {
+            sums[p] = acc[0][p][map[0]];
+        }
+        // SAFETY: the caller's promise.
+        unsafe { s.sums(&mut sums, NP, (a[0], a_step), w, k) };
+        for p in 0..NP {
+            acc[0][p][map[0]] = sums[p];
+        }
+        return;
+    }
     for i in 0..k {
         let mut b = [s.splat(0.0); MB];
         for m in 0..MB {
