@@ -13,7 +13,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use recurrent::{Backward, Forward, ForwardTrain, Gradients, Isa};
+use recurrent::{Backward, Forward, ForwardTrain, Gradients, Isa, Sequences};
 
 mod common;
 use common::{SEQUENCES, STEPS, TRAINING, for_each_cell, random, step_madds, weights};
@@ -329,7 +329,7 @@ fn main() {
             let mut scratch = vec![0.0; layer.scratch_len(steps, batch)];
             let seconds = effort.time(|| {
                 let (x, y, state, scratch) = (&x[..], &mut y[..], &mut state[..], &mut scratch[..]);
-                layer.forward(&packed, Forward { steps, batch, x, y, state, scratch }).unwrap();
+                layer.forward(&packed, Forward { sequences: Sequences::new(steps, batch), x, y, state, scratch }).unwrap();
             });
             let madds = (batch * steps) as u64 * step_madds(gates, hidden, hidden);
             let bytes = 4 * gates * hidden * hidden;
@@ -348,12 +348,11 @@ fn main() {
             let mut scratch = vec![0.0; layer.train_scratch_len(batch)];
             let seconds = effort.time(|| {
                 let (x, state, tape, scratch) = (&x[..], &mut state[..], &mut tape[..], &mut scratch[..]);
-                let forward = ForwardTrain { steps, batch, x, y: &mut y, state, tape, scratch };
+                let forward = ForwardTrain { sequences: Sequences::new(steps, batch), x, y: &mut y, state, tape, scratch };
                 layer.forward_train(&weights, forward).unwrap();
                 dstate.fill(0.0);
                 let backward = Backward {
-                    steps,
-                    batch,
+                    sequences: Sequences::new(steps, batch),
                     x,
                     y: &y,
                     dy: &dy,

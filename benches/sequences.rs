@@ -1,7 +1,7 @@
 //! Whole sequences from packed weights: `cargo bench --bench sequences -- gru_forward/avx2`.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use recurrent::{Forward, Isa};
+use recurrent::{Forward, Isa, Sequences};
 
 mod common;
 use common::{SEQUENCES, affordable, for_each_cell, random, step_madds, weights};
@@ -27,7 +27,7 @@ fn sequences(c: &mut Criterion) {
                 group.bench_function(BenchmarkId::new(isa.name(), format!("b{batch}t{steps}h{hidden}")), |b| {
                     b.iter(|| {
                         let (x, y, state, scratch) = (&x[..], &mut y[..], &mut state[..], &mut scratch[..]);
-                        layer.forward(&packed, Forward { steps, batch, x, y, state, scratch }).unwrap();
+                        layer.forward(&packed, Forward { sequences: Sequences::new(steps, batch), x, y, state, scratch }).unwrap();
                     });
                 });
             }

@@ -1,7 +1,7 @@
 //! Forward and backward through time, with all gradients: `cargo bench --bench training -- lstm_train/avx2`.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use recurrent::{Backward, ForwardTrain, Gradients, Isa};
+use recurrent::{Backward, ForwardTrain, Gradients, Isa, Sequences};
 
 mod common;
 use common::{TRAINING, affordable, for_each_cell, random, step_madds, weights};
@@ -32,8 +32,7 @@ fn training(c: &mut Criterion) {
                 group.bench_function(BenchmarkId::new(isa.name(), format!("b{batch}t{steps}h{hidden}")), |b| {
                     b.iter(|| {
                         let forward = ForwardTrain {
-                            steps,
-                            batch,
+                            sequences: Sequences::new(steps, batch),
                             x: &x,
                             y: &mut y,
                             state: &mut state,
@@ -43,8 +42,7 @@ fn training(c: &mut Criterion) {
                         layer.forward_train(&weights, forward).unwrap();
                         dstate.fill(0.0);
                         let backward = Backward {
-                            steps,
-                            batch,
+                            sequences: Sequences::new(steps, batch),
                             x: &x,
                             y: &y,
                             dy: &dy,

@@ -27,7 +27,7 @@ pub use cell::{Activation, Cell, Gate, GruCell, GruGate, LstmCell, LstmGate, Res
 pub use error::{Error, Result};
 pub use layer::{
     Backward, Dense, DenseBackward, Embedding, Forward, ForwardTrain, Gradients, Gru, GruWeights,
-    GruWeightsMut, Lstm, LstmWeights, LstmWeightsMut, Packed, Recurrent, Rnn, RnnWeights, RnnWeightsMut,
-    WeightSource, Weights, WeightsMut, argmax, cross_entropy, sample,
+    GruWeightsMut, Lstm, LstmWeights, LstmWeightsMut, Masked, Packed, Recurrent, Rnn, RnnWeights,
+    RnnWeightsMut, Sequences, WeightSource, Weights, WeightsMut, argmax, cross_entropy, sample,
 };
 pub use simd::Isa;

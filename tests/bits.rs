@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Kind, Layer, Random, Trained, assert_bits, random_weights, train};
-use recurrent::{Backward, Forward, ForwardTrain, Gradients, Isa, WeightSource};
+use recurrent::{Backward, Forward, ForwardTrain, Gradients, Isa, Sequences, WeightSource};
 
 /// Input and hidden units around the panels of 4, 8 and 16.
 const SIZES: [(usize, usize); 12] =
@@ -87,8 +87,7 @@ impl Case {
             let mut scratch = vec![garbage; layer.scratch_len(steps, self.batch)];
             let end = first + steps;
             let args = Forward {
-                steps,
-                batch: self.batch,
+                sequences: Sequences::new(steps, self.batch),
                 x: &self.x[first * ni..end * ni],
                 y: &mut y[first * nh..end * nh],
                 state: &mut state,
@@ -177,8 +176,13 @@ fn without_outputs_the_state_is_the_same() {
             let (_, want) = case.forward(layer, &packed, f32::NAN);
             let mut state = case.state.clone();
             let mut scratch = vec![f32::NAN; layer.scratch_len(steps, batch)];
-            let args =
-                Forward { steps, batch, x: &case.x, y: &mut [], state: &mut state, scratch: &mut scratch };
+            let args = Forward {
+                sequences: Sequences::new(steps, batch),
+                x: &case.x,
+                y: &mut [],
+                state: &mut state,
+                scratch: &mut scratch,
+            };
             layer.forward(&packed, args).unwrap();
             assert_bits(&state, &want, name);
         }
@@ -281,8 +285,7 @@ fn garbage_does_not_matter() {
                 let mut tape = vec![garbage; layer.tape_len(steps, batch)];
                 let mut scratch = vec![garbage; layer.train_scratch_len(batch) + extra];
                 let args = ForwardTrain {
-                    steps,
-                    batch,
+                    sequences: Sequences::new(steps, batch),
                     x: &case.x,
                     y: &mut out.y,
                     state: &mut out.state,
@@ -292,8 +295,7 @@ fn garbage_does_not_matter() {
                 layer.forward_train(&case.weights, args).unwrap();
                 scratch.fill(garbage);
                 let args = Backward {
-                    steps,
-                    batch,
+                    sequences: Sequences::new(steps, batch),
                     x: &case.x,
                     y: &out.y,
                     dy: &case.dy,

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Kind, Layer, pattern};
-use recurrent::{Backward, Error, Forward, ForwardTrain, Gradients, Isa, Result, WeightSource};
+use recurrent::{Backward, Error, Forward, ForwardTrain, Gradients, Isa, Result, Sequences, WeightSource};
 
 const STEPS: usize = 3;
 const BATCH: usize = 2;
@@ -92,21 +92,37 @@ impl Pass {
                 Layer::Gru(l) => l.weights_mut(weights).map(drop),
             },
             (Pass::Step, [weights, x, state, scratch]) => layer.step(&weights[..], x, state, scratch),
-            (Pass::Forward, [weights, x, y, state, scratch]) => {
-                layer.forward(&weights[..], Forward { steps, batch, x, y, state, scratch })
-            }
+            (Pass::Forward, [weights, x, y, state, scratch]) => layer.forward(
+                &weights[..],
+                Forward { sequences: Sequences::new(steps, batch), x, y, state, scratch },
+            ),
             (Pass::ForwardPacked, [x, y, state, scratch]) => {
                 let packed = layer.pack(&vec![0.1; layer.weights_len()]).unwrap();
-                layer.forward(&packed, Forward { steps, batch, x, y, state, scratch })
+                layer.forward(
+                    &packed,
+                    Forward { sequences: Sequences::new(steps, batch), x, y, state, scratch },
+                )
             }
-            (Pass::ForwardTrain, [weights, x, y, state, tape, scratch]) => {
-                layer.forward_train(weights, ForwardTrain { steps, batch, x, y, state, tape, scratch })
-            }
+            (Pass::ForwardTrain, [weights, x, y, state, tape, scratch]) => layer.forward_train(
+                weights,
+                ForwardTrain { sequences: Sequences::new(steps, batch), x, y, state, tape, scratch },
+            ),
             (Pass::Backward, [weights, x, y, dy, dstate, dx, grads, tape, scratch]) => {
                 let (dx, grads, mode) = (Some(&mut dx[..]), Some(&mut grads[..]), Gradients::Overwrite);
                 layer.backward(
                     weights,
-                    Backward { steps, batch, x, y, dy, dstate, dx, grads, mode, tape, scratch },
+                    Backward {
+                        sequences: Sequences::new(steps, batch),
+                        x,
+                        y,
+                        dy,
+                        dstate,
+                        dx,
+                        grads,
+                        mode,
+                        tape,
+                        scratch,
+                    },
                 )
             }
             (pass, buffers) => unreachable!("{pass:?} with {} buffers", buffers.len()),
@@ -235,7 +251,10 @@ fn overflowing_dimensions() {
                 };
                 for weights in [WeightSource::from(&weights[..]), (&packed).into()] {
                     let (y, state, scratch) = (&mut [][..], &mut [][..], &mut [][..]);
-                    refused(layer.forward(weights, Forward { steps, batch, x: &[], y, state, scratch }));
+                    refused(layer.forward(
+                        weights,
+                        Forward { sequences: Sequences::new(steps, batch), x: &[], y, state, scratch },
+                    ));
                 }
                 refused(train(layer, &weights, steps, batch));
                 refused(backward(layer, &weights, steps, batch));
@@ -253,7 +272,7 @@ fn overflowing_rows_without_inputs() {
         for (steps, batch) in [(usize::MAX, 2), (usize::MAX / 2, 3)] {
             let (y, state) = (&mut [][..], &mut pattern(layer.state_len(batch))[..]);
             let scratch = &mut vec![0.0; 10_000];
-            let args = Forward { steps, batch, x: &[], y, state, scratch };
+            let args = Forward { sequences: Sequences::new(steps, batch), x: &[], y, state, scratch };
             assert_eq!(layer.forward(&weights[..], args), Err(Error::Overflow { buffer: "x" }));
         }
     }
@@ -261,13 +280,15 @@ fn overflowing_rows_without_inputs() {
 
 fn train(layer: Layer, weights: &[f32], steps: usize, batch: usize) -> Result<()> {
     let (y, state, tape, scratch) = (&mut [][..], &mut [][..], &mut [][..], &mut [][..]);
-    layer.forward_train(weights, ForwardTrain { steps, batch, x: &[], y, state, tape, scratch })
+    layer.forward_train(
+        weights,
+        ForwardTrain { sequences: Sequences::new(steps, batch), x: &[], y, state, tape, scratch },
+    )
 }
 
 fn backward(layer: Layer, weights: &[f32], steps: usize, batch: usize) -> Result<()> {
     let args = Backward {
-        steps,
-        batch,
+        sequences: Sequences::new(steps, batch),
         x: &[],
         y: &[],
         dy: &[],
@@ -293,7 +314,7 @@ fn a_huge_dimension_beside_a_dimension_of_zero() {
                 let packed = layer.pack(&[]).unwrap();
                 for weights in [WeightSource::from(&[][..]), (&packed).into()] {
                     let (y, state, scratch) = (&mut [][..], &mut [][..], &mut [][..]);
-                    let args = Forward { steps: 0, batch: 2, x: &[], y, state, scratch };
+                    let args = Forward { sequences: Sequences::new(0, 2), x: &[], y, state, scratch };
                     assert_eq!(layer.forward(weights, args), Ok(()), "{kind:?} with {input} inputs");
                 }
             }
@@ -305,7 +326,10 @@ fn a_huge_dimension_beside_a_dimension_of_zero() {
         let (y, state) = (&mut [][..], &mut [][..]);
         let scratch = &mut vec![0.0; layer.scratch_len(9, 0)];
         assert_eq!(
-            layer.forward(&weights[..], Forward { steps: 9, batch: 0, x: &[], y, state, scratch }),
+            layer.forward(
+                &weights[..],
+                Forward { sequences: Sequences::new(9, 0), x: &[], y, state, scratch }
+            ),
             Ok(())
         );
     }

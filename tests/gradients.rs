@@ -5,7 +5,7 @@ mod common;
 
 use common::case::{Case, wide};
 use common::{Kind, Layer, Random, assert_bits, random_weights};
-use recurrent::{Backward, Forward, ForwardTrain, Gradients, Isa};
+use recurrent::{Backward, Forward, ForwardTrain, Gradients, Isa, Sequences};
 
 /// Largest deviation of an output, relative to the largest one: a few roundings of 6e-8 each; measured 7.1e-7 for ReLU over
 /// 11 steps, 2.3e-7 for the others.
@@ -119,8 +119,7 @@ fn backward(
         .forward_train(
             &case.weights,
             ForwardTrain {
-                steps,
-                batch,
+                sequences: Sequences::new(steps, batch),
                 x: &case.x,
                 y: &mut y,
                 state: &mut state,
@@ -139,8 +138,7 @@ fn backward(
         .backward(
             &case.weights,
             Backward {
-                steps,
-                batch,
+                sequences: Sequences::new(steps, batch),
                 x: &case.x,
                 y: &y,
                 dy,
@@ -276,8 +274,7 @@ fn chunks_that_hand_back_their_state_gradient_are_the_whole() {
                 let steps = cut[1] - cut[0];
                 let mut tape = vec![f32::NAN; layer.tape_len(steps, batch)];
                 let args = ForwardTrain {
-                    steps,
-                    batch,
+                    sequences: Sequences::new(steps, batch),
                     x: &case.x[xs(cut)],
                     y: &mut y[ys(cut)],
                     state: &mut state,
@@ -293,8 +290,7 @@ fn chunks_that_hand_back_their_state_gradient_are_the_whole() {
             let mut grads = vec![0.0; whole.grads.len()];
             for (cut, tape) in cuts.windows(2).zip(&mut tapes).rev() {
                 let args = Backward {
-                    steps: cut[1] - cut[0],
-                    batch,
+                    sequences: Sequences::new(cut[1] - cut[0], batch),
                     x: &case.x[xs(cut)],
                     y: &y[ys(cut)],
                     dy: &case.dy[ys(cut)],
@@ -354,8 +350,7 @@ fn nothing_to_do() {
                 let mut state = case.state.clone();
                 let mut scratch = vec![f32::NAN; layer.scratch_len(steps, batch)];
                 let args = Forward {
-                    steps,
-                    batch,
+                    sequences: Sequences::new(steps, batch),
                     x: &case.x,
                     y: &mut [],
                     state: &mut state,

@@ -10,8 +10,8 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use recurrent::train::{Adam, clip_norm, clip_value, orthogonal};
 use recurrent::{
-    Backward, Dense, DenseBackward, Embedding, Forward, ForwardTrain, Gradients, Isa, Lstm, argmax,
-    cross_entropy, sample,
+    Backward, Dense, DenseBackward, Embedding, Forward, ForwardTrain, Gradients, Isa, Lstm, Sequences,
+    argmax, cross_entropy, sample,
 };
 
 thread_local! {
@@ -80,20 +80,31 @@ fn count_all(layer: Layer, steps: usize, batch: usize) -> [usize; 6] {
     let (step, ()) = allocations(|| layer.step(&packed, &one, &mut state, &mut scratch).unwrap());
     let (forward, ()) = allocations(|| {
         let (y, state, scratch) = (&mut y[..], &mut state[..], &mut scratch[..]);
-        layer.forward(&packed, Forward { steps, batch, x: &x, y, state, scratch }).unwrap();
+        layer
+            .forward(&packed, Forward { sequences: Sequences::new(steps, batch), x: &x, y, state, scratch })
+            .unwrap();
     });
     let (in_place, ()) = allocations(|| {
         let (y, state, scratch) = (&mut y[..], &mut state[..], &mut scratch[..]);
-        layer.forward(&weights[..], Forward { steps, batch, x: &x, y, state, scratch }).unwrap();
+        layer
+            .forward(
+                &weights[..],
+                Forward { sequences: Sequences::new(steps, batch), x: &x, y, state, scratch },
+            )
+            .unwrap();
     });
     let (train, ()) = allocations(|| {
         let (y, state, tape, scratch) = (&mut y[..], &mut state[..], &mut tape[..], &mut scratch[..]);
-        layer.forward_train(&weights, ForwardTrain { steps, batch, x: &x, y, state, tape, scratch }).unwrap();
+        layer
+            .forward_train(
+                &weights,
+                ForwardTrain { sequences: Sequences::new(steps, batch), x: &x, y, state, tape, scratch },
+            )
+            .unwrap();
     });
     let (backward, ()) = allocations(|| {
         let args = Backward {
-            steps,
-            batch,
+            sequences: Sequences::new(steps, batch),
             x: &x,
             y: &y,
             dy: &dy,

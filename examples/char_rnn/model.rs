@@ -6,7 +6,7 @@
 use rand_xoshiro::Xoshiro256PlusPlus;
 use recurrent::{
     Backward, Dense, DenseBackward, Embedding, Forward, ForwardTrain, Gradients, Gru, Lstm, Packed, Result,
-    Rnn, cross_entropy,
+    Rnn, Sequences, cross_entropy,
 };
 
 /// Which recurrent cell the layers have.
@@ -151,8 +151,7 @@ impl Model {
         let mut input: &[f32] = embedded;
         for ((layer, y), tape) in self.layers.iter().zip(&mut *outputs).zip(&mut *tapes) {
             let args = ForwardTrain {
-                steps,
-                batch,
+                sequences: Sequences::new(steps, batch),
                 x: input,
                 y,
                 state: take_mut(&mut state, layer.state_len(batch)),
@@ -184,8 +183,7 @@ impl Model {
             let start = end - layer.weights_len();
             dstate.fill(0.0);
             let args = Backward {
-                steps,
-                batch,
+                sequences: Sequences::new(steps, batch),
                 x,
                 y: &outputs[i],
                 dy: &dy[..outputs[i].len()],
@@ -292,8 +290,7 @@ impl<'a> Inference<'a> {
         embedding.forward(self.embedding, x, &mut input[..rows * width])?;
         for (layer, packed) in layers.iter().zip(&self.layers) {
             let args = Forward {
-                steps: rows / batch,
-                batch,
+                sequences: Sequences::new(rows / batch, batch),
                 x: &input[..rows * width],
                 y: &mut output[..rows * hidden],
                 state: take_mut(&mut state, layer.state_len(batch)),

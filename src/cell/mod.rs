@@ -12,9 +12,10 @@
 //! 4. a type alias and a constructor in `layer/recurrent.rs`, and a line in the table of `tests/common`,
 //!    after which every test runs over it.
 
-use crate::kernel::gemm::{Init, Left, Right, product};
 use crate::kernel::pack::{self, Canonical, Panels, Source};
+use crate::kernel::product::{Init, Left, Right, product};
 use crate::kernel::recur::{self, BackwardStep, ForwardStep, tape_planes};
+use crate::kernel::walk::Rows;
 use crate::kernel::{Equations, Layout};
 use crate::simd::Simd;
 
@@ -117,17 +118,15 @@ pub(crate) trait Steps: Copy {
         s: S,
         w_hh: Right<'_>,
         t: usize,
-        io: BackwardStep<'_>,
+        mut io: BackwardStep<'_>,
         _stage: &mut [f32],
     ) {
-        let BackwardStep { walk, hidden, h, dy, dh, dc, tape } = io;
-        let io = BackwardStep { walk, hidden, h, dy, dh: &mut *dh, dc, tape: &mut *tape };
-        recur::backward_step(s, self.first(), t, io);
+        recur::backward_step(s, self.first(), t, io.reborrow());
+        let BackwardStep { walk, hidden, dh, tape, .. } = io;
         let left = Left {
             data: tape,
             ld: tape_planes::<Self::First>() * hidden,
-            walk,
-            t,
+            rows: Rows::step(walk, t),
             count: Self::First::HG,
             len: hidden,
             at: Self::First::HMAP,

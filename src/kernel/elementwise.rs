@@ -3,17 +3,25 @@
 use crate::simd::Simd;
 
 use super::tile::{load, store};
+use super::walk::Rows;
 
-/// `out[j] (+)= sum over rows of a[row][column + j]`: a bias gradient.
+/// `out[j] (+)= sum over the rows that take part of a[row][column + j]`: a bias gradient.
 ///
 /// The rows are added in ascending order. A column range that does not exist gives nothing.
 #[inline(always)]
-pub(crate) fn column_sums<S: Simd>(s: S, a: &[f32], ld: usize, column: usize, out: &mut [f32], add: bool) {
+pub(crate) fn column_sums<S: Simd>(
+    s: S,
+    a: &[f32],
+    ld: usize,
+    rows: Rows<'_>,
+    column: usize,
+    out: &mut [f32],
+    add: bool,
+) {
     let m = out.len();
-    if m == 0 || ld == 0 || column + m > ld {
+    if m == 0 || column + m > ld || a.len() != rows.sources() * ld {
         return;
     }
-    let rows = a.len() / ld;
     // Eight vectors at once: as many chains of additions as hide their latency.
     const WIDE: usize = 8;
     let mut j = 0;
@@ -29,7 +37,7 @@ pub(crate) fn column_sums<S: Simd>(s: S, a: &[f32], ld: usize, column: usize, ou
                         sum[v] = s.load(to.add(v * S::LANES));
                     }
                 }
-                for row in 0..rows {
+                for row in rows.iter() {
                     for v in 0..WIDE {
                         sum[v] = s.add(sum[v], s.load(from.add(row * ld + v * S::LANES)));
                     }
@@ -41,7 +49,7 @@ pub(crate) fn column_sums<S: Simd>(s: S, a: &[f32], ld: usize, column: usize, ou
             } else {
                 let left = m - j;
                 let mut sum = if add { load(s, to, left) } else { s.splat(0.0) };
-                for row in 0..rows {
+                for row in rows.iter() {
                     sum = s.add(sum, load(s, from.add(row * ld), left));
                 }
                 store(s, to, sum, left);

@@ -1,261 +1,14 @@
-//! Plain products of row-major matrices. The only file that names `matrixmultiply`.
+//! Sums over rows, `C = A^T B`: every weight gradient. The only file that names `matrixmultiply`.
 //!
-//! [`product`] multiplies rows by packed panels: the backward pass's `dh` and `dx`, and dense layers.
-//! [`outer`] sums over rows, `C = A^T B`: every weight gradient. Its operands are not packed and it is as
-//! large as all steps of all sequences, which is what `matrixmultiply` is good at; that crate allocates a
-//! packing buffer on every call, so without the feature, and for small products, a tile of ours does it.
+//! The operands are not packed and as large as all steps of all sequences, which is what `matrixmultiply` is good
+//! at; that crate allocates a packing buffer on every call, so without the feature, and for small products,
+//! a tile of ours does it. Operands whose rows do not lie at one distance go through `gather`.
 
-use super::pack::Stream;
-use super::tile::{Acc, Tile, Weight, accumulate, drive, load, store};
-use super::walk::Walk;
+use super::product::{Init, Matrix, initial};
+use super::tile::{Acc, Tile, accumulate, drive, store};
+use super::view::Columns;
+use super::walk::Rows;
 use crate::simd::Simd;
-
-/// What the output holds before the product is added.
-#[derive(Clone, Copy)]
-pub(crate) enum Init<'a> {
-    /// Nothing: it is overwritten and never read.
-    Zero,
-    /// The sum so far.
-    Accumulate,
-    /// A bias for each column.
-    Bias(&'a [f32]),
-}
-
-/// Rows of the left operand.
-#[derive(Clone, Copy)]
-pub(crate) struct Left<'a> {
-    pub(crate) data: &'a [f32],
-    /// Distance of two rows.
-    pub(crate) ld: usize,
-    /// How a row of the output finds its row here: in step `t` of the walk.
-    pub(crate) walk: Walk,
-    pub(crate) t: usize,
-    /// The columns that take part: `count` runs of `len`, run i starting at column `at[i] * len`.
-    pub(crate) count: usize,
-    pub(crate) len: usize,
-    pub(crate) at: [usize; 4],
-}
-
-impl<'a> Left<'a> {
-    /// All `k` columns of a plain matrix of `rows` rows.
-    pub(crate) fn plain(data: &'a [f32], rows: usize, k: usize) -> Self {
-        Left { data, ld: k, walk: Walk { steps: 1, batch: rows }, t: 0, count: 1, len: k, at: [0; 4] }
-    }
-
-    fn fits(&self) -> bool {
-        self.t < self.walk.steps
-            && self.count <= 4
-            && self.at[..self.count].iter().all(|at| (at + 1) * self.len <= self.ld)
-            && self.data.len() == self.walk.rows() * self.ld
-    }
-}
-
-struct ProductTile<'a, W> {
-    left: Left<'a>,
-    right: W,
-    n: usize,
-    c: *mut f32,
-    init: Init<'a>,
-    /// The panel that the tiles count from.
-    first: usize,
-}
-
-/// Starting values of a tile of C.
-/// # Safety
-/// `c` is valid for reading `left` elements where the output is accumulated.
-#[inline(always)]
-unsafe fn initial<S: Simd>(s: S, init: Init<'_>, c: *const f32, column: usize, left: usize) -> S::V {
-    // SAFETY: the caller's; a bias has an element for each column.
-    unsafe {
-        match init {
-            Init::Zero => s.splat(0.0),
-            Init::Accumulate => load(s, c, left),
-            Init::Bias(bias) => load(s, bias.as_ptr().add(column), left),
-        }
-    }
-}
-
-impl<S: Simd, W: Columnwise<S>> Tile<S> for ProductTile<'_, W> {
-    const ACC: usize = 1;
-
-    #[inline(always)]
-    unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, row: usize, panel: usize) {
-        let Left { data, ld, walk, t, count, len, at } = self.left;
-        let panel = self.first + panel;
-        let mut acc: Acc<S::V, MB, NP> = [[[s.splat(0.0); 4]; NP]; MB];
-        // SAFETY: the rows and panels exist, by the caller's promise, in buffers that `product` has checked.
-        unsafe {
-            for m in 0..MB {
-                for p in 0..NP {
-                    let column = (panel + p) * S::LANES;
-                    let c = self.c.add((row + m) * self.n + column);
-                    acc[m][p][0] = initial(s, self.init, c, column, self.n - column);
-                }
-            }
-            for run in 0..count {
-                let a =
-                    core::array::from_fn(|m| data.as_ptr().add(walk.row(t, row + m) * ld + at[run] * len));
-                let right = self.right.skip_rows(run * len);
-                accumulate(s, &mut acc, 1, [0; 4], right, panel, a, 1, len);
-            }
-            for m in 0..MB {
-                for p in 0..NP {
-                    let column = (panel + p) * S::LANES;
-                    let c = self.c.add((row + m) * self.n + column);
-                    store(s, c, acc[m][p][0], self.n - column);
-                }
-            }
-        }
-    }
-}
-
-/// A right operand whose rows can be counted from another one.
-trait Columnwise<S: Simd>: Weight<S> {
-    fn skip_rows(self, rows: usize) -> Self;
-}
-
-impl<S: Simd> Columnwise<S> for Stream {
-    #[inline(always)]
-    fn skip_rows(self, rows: usize) -> Self {
-        Stream { start: self.start.wrapping_add(rows * S::LANES), ..self }
-    }
-}
-
-impl<S: Simd, const TAIL: bool> Columnwise<S> for Matrix<TAIL> {
-    #[inline(always)]
-    fn skip_rows(self, rows: usize) -> Self {
-        Matrix { start: self.start.wrapping_add(rows * self.ld), ..self }
-    }
-}
-
-/// Elements of `n` columns of `k` rows in panels of `lanes` columns.
-pub(crate) const fn columns_len(lanes: usize, k: usize, n: usize) -> usize {
-    n.next_multiple_of(lanes).saturating_mul(k)
-}
-
-/// `c [B, n] (+)= left [B, k] * right [k, n]`, the right operand in panels of columns.
-///
-/// Buffers of a wrong length are a mistake of the floor above: nothing is done with them.
-#[inline(always)]
-pub(crate) fn product<S: Simd>(s: S, left: Left<'_>, right: Right<'_>, c: &mut [f32], init: Init<'_>) {
-    let Right { data, k, first, n, packed } = right;
-    let used = left.count * left.len;
-    let fits = left.fits()
-        && first + used <= k
-        && data.len() >= if packed { columns_len(S::LANES, k, n) } else { k * n }
-        && c.len() == left.walk.batch * n
-        && !matches!(init, Init::Bias(bias) if bias.len() != n);
-    debug_assert!(fits);
-    if !fits {
-        return;
-    }
-    let (rows, whole, rest) = (left.walk.batch, n / S::LANES, !n.is_multiple_of(S::LANES));
-    let c = c.as_mut_ptr();
-    // SAFETY: all rows of the batch and all panels of the columns exist in the buffers just checked; row
-    // `first` lies within the right operand, or is its end and then is not read. The last panel of
-    // unpacked columns, if it is not whole, goes through partial loads.
-    unsafe {
-        if packed {
-            let start = data.as_ptr().add(first * S::LANES);
-            let right = Stream { start, panel: k * S::LANES, gates: 1 };
-            let tile = ProductTile { left, right, n, c, init, first: 0 };
-            drive(s, &tile, rows, whole + usize::from(rest));
-        } else {
-            let start = data.as_ptr().add(first * n);
-            let right = Matrix::<false> { start, ld: n, n };
-            drive(s, &ProductTile { left, right, n, c, init, first: 0 }, rows, whole);
-            if rest {
-                let right = Matrix::<true> { start, ld: n, n };
-                drive(s, &ProductTile { left, right, n, c, init, first: whole }, rows, 1);
-            }
-        }
-    }
-}
-
-/// `c [B, n] (+)= left [B, k] * w^T` with `w [n, k]` row-major and in place: for instruction sets of one lane, and the
-/// same bits as [`product`] over packed rows.
-///
-/// Buffers of a wrong length are a mistake of the floor above: nothing is done with them.
-#[inline(always)]
-pub(crate) fn product_transposed<S: Simd>(s: S, left: Left<'_>, w: &[f32], c: &mut [f32], init: Init<'_>) {
-    let (k, rows) = (left.count * left.len, left.walk.batch);
-    let n = c.len().checked_div(rows).unwrap_or(0);
-    let fits = S::LANES == 1
-        && left.fits()
-        && c.len() == rows * n
-        && w.len() == n * k
-        && !matches!(init, Init::Bias(bias) if bias.len() != n);
-    debug_assert!(fits || rows == 0);
-    if !fits {
-        return;
-    }
-    let right = Transposed { start: w.as_ptr(), k };
-    // SAFETY: all rows of the batch and all `n` rows of `w`, which are the panels, exist in the buffers just checked.
-    unsafe { drive(s, &ProductTile { left, right, n, c: c.as_mut_ptr(), init, first: 0 }, rows, n) }
-}
-
-/// A row-major matrix `[n, k]`, one of whose rows is a panel.
-#[derive(Clone, Copy)]
-struct Transposed {
-    start: *const f32,
-    k: usize,
-}
-
-impl<S: Simd> Weight<S> for Transposed {
-    #[inline(always)]
-    unsafe fn get(self, s: S, panel: usize, k: usize, _: usize) -> S::V {
-        // SAFETY: the caller names an element of the matrix; a vector has one lane here.
-        s.splat(unsafe { *self.start.add(panel * self.k + k) })
-    }
-
-    #[inline(always)]
-    fn chain(self, panel: usize, _: usize) -> Option<*const f32> {
-        Some(self.start.wrapping_add(panel * self.k))
-    }
-}
-
-impl<S: Simd> Columnwise<S> for Transposed {
-    #[inline(always)]
-    fn skip_rows(self, rows: usize) -> Self {
-        Transposed { start: self.start.wrapping_add(rows), ..self }
-    }
-}
-
-/// The right operand of [`product`]: rows `first..` of a `[k, n]` matrix.
-#[derive(Clone, Copy)]
-pub(crate) struct Right<'a> {
-    pub(crate) data: &'a [f32],
-    pub(crate) k: usize,
-    pub(crate) first: usize,
-    pub(crate) n: usize,
-    /// In panels of columns; otherwise row-major, which is slower when the rows are long.
-    pub(crate) packed: bool,
-}
-
-/// A row-major matrix read in place. `TAIL` says that its last panel is not a whole vector.
-#[derive(Clone, Copy)]
-struct Matrix<const TAIL: bool> {
-    start: *const f32,
-    ld: usize,
-    n: usize,
-}
-
-impl<S: Simd, const TAIL: bool> Weight<S> for Matrix<TAIL> {
-    #[inline(always)]
-    unsafe fn get(self, s: S, panel: usize, k: usize, _: usize) -> S::V {
-        let column = panel * S::LANES;
-        // SAFETY: the caller names a row and a panel of the matrix.
-        unsafe {
-            let p = self.start.add(k * self.ld + column);
-            if TAIL { s.load_n(p, self.n - column) } else { s.load(p) }
-        }
-    }
-
-    #[inline(always)]
-    fn side_by_side(self, panel: usize) -> Option<(*const f32, usize)> {
-        if TAIL { None } else { Some((self.start.wrapping_add(panel * S::LANES), self.ld)) }
-    }
-}
 
 struct OuterTile<const TAIL: bool> {
     a: *const f32,
@@ -271,7 +24,7 @@ impl<S: Simd, const TAIL: bool> Tile<S> for OuterTile<TAIL> {
     const ACC: usize = 1;
 
     #[inline(always)]
-    unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, row: usize, panel: usize) {
+    unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, rows: [usize; MB], panel: usize) {
         let n = self.right.n;
         let first = self.first + panel;
         let mut acc: Acc<S::V, MB, NP> = [[[s.splat(0.0); 4]; NP]; MB];
@@ -280,41 +33,19 @@ impl<S: Simd, const TAIL: bool> Tile<S> for OuterTile<TAIL> {
             for m in 0..MB {
                 for p in 0..NP {
                     let column = (first + p) * S::LANES;
-                    let c = self.c.add((row + m) * n + column);
+                    let c = self.c.add(rows[m] * n + column);
                     acc[m][p][0] = initial(s, self.init, c, column, n - column);
                 }
             }
-            let a = core::array::from_fn(|m| self.a.add(row + m));
+            let a = core::array::from_fn(|m| self.a.add(rows[m]));
             accumulate(s, &mut acc, 1, [0; 4], self.right, first, a, self.lda, self.k);
             for m in 0..MB {
                 for p in 0..NP {
                     let column = (first + p) * S::LANES;
-                    store(s, self.c.add((row + m) * n + column), acc[m][p][0], n - column);
+                    store(s, self.c.add(rows[m] * n + column), acc[m][p][0], n - column);
                 }
             }
         }
-    }
-}
-
-/// Columns `column..column + width` of all rows of a matrix, `ld` apart.
-#[derive(Clone, Copy)]
-pub(crate) struct Columns<'a> {
-    pub(crate) data: &'a [f32],
-    pub(crate) ld: usize,
-    pub(crate) column: usize,
-    pub(crate) width: usize,
-}
-
-impl<'a> Columns<'a> {
-    /// All columns of a plain matrix.
-    pub(crate) fn all(data: &'a [f32], width: usize) -> Self {
-        Columns { data, ld: width, column: 0, width }
-    }
-
-    /// Rows, or `None` if the buffer does not consist of whole ones, or they have no such columns.
-    fn rows(&self) -> Option<usize> {
-        let rows = self.data.len().checked_div(self.ld)?;
-        (rows * self.ld == self.data.len() && self.column + self.width <= self.ld).then_some(rows)
     }
 }
 
@@ -359,10 +90,10 @@ pub(crate) fn outer<S: Simd>(s: S, a: Columns<'_>, b: Columns<'_>, c: &mut [f32]
     // if it is not whole, goes through partial loads and stores.
     unsafe {
         let right = Matrix::<false> { start, ld, n };
-        drive(s, &OuterTile { a: left, lda, right, k, first: 0, c, init }, m, whole);
+        drive(s, &OuterTile { a: left, lda, right, k, first: 0, c, init }, Rows::all(m), whole);
         if whole * S::LANES < n {
             let right = Matrix::<true> { start, ld, n };
-            drive(s, &OuterTile { a: left, lda, right, k, first: whole, c, init }, m, 1);
+            drive(s, &OuterTile { a: left, lda, right, k, first: whole, c, init }, Rows::all(m), 1);
         }
     }
 }
@@ -372,7 +103,3 @@ pub(crate) fn outer<S: Simd>(s: S, a: Columns<'_>, b: Columns<'_>, c: &mut [f32]
 fn large(m: usize, k: usize, n: usize) -> bool {
     m.saturating_mul(k).saturating_mul(n) >= 1 << 18
 }
-
-#[cfg(test)]
-#[path = "gemm_tests.rs"]
-mod tests;

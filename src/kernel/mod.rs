@@ -12,23 +12,29 @@
 //! | `pack` | canonical weights to gate-interleaved panels |
 //! | `recur` | one step of a cell over a batch, forward and backward, and the input projection |
 //! | `second` | the second stage of a cell that has two |
-//! | `gemm` | plain products; the only file that names `matrixmultiply` |
-//! | `walk` | which row of a sequence buffer is next |
+//! | `product` | rows times packed panels |
+//! | `gemm`, `gather` | sums over rows; `gemm` is the only file that names `matrixmultiply` |
+//! | `view` | some columns of a matrix |
+//! | `walk` | which rows take part in a step, and where they stand |
 //! | `softmax` | the parts of a softmax |
 //! | `elementwise` | sums, scales, optimiser updates |
 
 pub(crate) mod elementwise;
+pub(crate) mod gather;
 pub(crate) mod gemm;
 pub(crate) mod math;
 pub(crate) mod pack;
+pub(crate) mod product;
 pub(crate) mod recur;
 pub(crate) mod second;
 pub(crate) mod softmax;
 pub(crate) mod tile;
+pub(crate) mod view;
 pub(crate) mod walk;
 
 pub(crate) use recur::{Equations, Layout, Next, Prev};
-pub(crate) use walk::Walk;
+pub use walk::Masked;
+pub(crate) use walk::{Plan, Walk};
 
 /// Marks an accumulator that takes no bias of one side.
 pub(crate) const NONE: usize = usize::MAX;

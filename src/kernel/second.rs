@@ -5,9 +5,10 @@
 
 use super::Layout;
 use super::pack::Source;
-use super::recur::Tape;
+use super::recur::{Before, Tape};
 use super::tile::{Acc, Tile, accumulate, drive, load, load_planes, store};
-use super::walk::Walk;
+use super::view::{Columns, ColumnsMut};
+use super::walk::{Rows, Walk};
 use crate::simd::Simd;
 
 /// Planes of the tape that the stages share.
@@ -36,41 +37,42 @@ pub(crate) trait SecondStage: Layout {
 
 /// The buffers of a forward step.
 pub(crate) struct Forward<'a> {
-    pub(crate) walk: Walk,
+    pub(crate) walk: &'a Walk<'a>,
     pub(crate) hidden: usize,
     /// `[B, H]`
     pub(crate) h: &'a [f32],
     /// `[B, H]`
     pub(crate) h_next: &'a mut [f32],
-    /// `[rows, H]`, or empty.
-    pub(crate) y: &'a mut [f32],
+    /// `[rows, H]`, unless only the state is wanted.
+    pub(crate) y: Option<ColumnsMut<'a>>,
     pub(crate) tape: Tape<'a>,
 }
 
-struct SecondTile<E, W> {
+struct SecondTile<'a, E, W> {
     e: E,
     w: W,
-    walk: Walk,
+    walk: &'a Walk<'a>,
     t: usize,
     hidden: usize,
     h: *const f32,
     h_next: *mut f32,
     y: *mut f32,
+    y_ld: usize,
     tape: *mut f32,
     tape_by_walk: bool,
 }
 
-impl<S: Simd, E: SecondStage, W: Source<S>> Tile<S> for SecondTile<E, W> {
+impl<S: Simd, E: SecondStage, W: Source<S>> Tile<S> for SecondTile<'_, E, W> {
     const ACC: usize = 1;
 
     #[inline(always)]
-    unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, row: usize, panel: usize) {
+    unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, rows: [usize; MB], panel: usize) {
         let hidden = self.hidden;
-        let seq: [usize; MB] = core::array::from_fn(|m| self.walk.row(self.t, row + m));
+        let seq: [usize; MB] = core::array::from_fn(|m| self.walk.row(self.t, rows[m]));
         // SAFETY: the rows and panels exist, by the caller's promise, in buffers that `forward_step` has checked.
         unsafe {
             let tape: [*mut f32; MB] = core::array::from_fn(|m| {
-                let row = if self.tape_by_walk { seq[m] } else { row + m };
+                let row = if self.tape_by_walk { seq[m] } else { rows[m] };
                 self.tape.add(row * PLANES * hidden)
             });
             let mut acc: Acc<S::V, MB, NP> = [[[s.splat(0.0); 4]; NP]; MB];
@@ -87,12 +89,12 @@ impl<S: Simd, E: SecondStage, W: Source<S>> Tile<S> for SecondTile<E, W> {
                     let unit = (panel + p) * S::LANES;
                     let left = hidden - unit;
                     let saved = load_planes(s, tape[m].add(unit), hidden, PLANES, left);
-                    let at = (row + m) * hidden + unit;
+                    let at = rows[m] * hidden + unit;
                     let (next, sum) = self.e.forward(s, acc[m][p][0], saved, load(s, self.h.add(at), left));
                     store(s, self.h_next.add(at), next, left);
                     store(s, tape[m].add(E::SUM * hidden + unit), sum, left);
                     if !self.y.is_null() {
-                        store(s, self.y.add(seq[m] * hidden + unit), next, left);
+                        store(s, self.y.add(seq[m] * self.y_ld + unit), next, left);
                     }
                 }
             }
@@ -111,18 +113,19 @@ pub(crate) fn forward_step<S: Simd, E: SecondStage, W: Source<S>>(
     t: usize,
     io: Forward<'_>,
 ) {
-    let Forward { walk, hidden, h, h_next, y, tape } = io;
-    let state = walk.batch * hidden;
+    let Forward { walk, hidden, h, h_next, mut y, tape } = io;
+    let state = walk.batch() * hidden;
     let (tape, tape_rows, tape_by_walk) = tape.parts(walk);
-    let fits = t < walk.steps
+    let fits = t < walk.steps()
         && h.len() == state
         && h_next.len() == state
-        && (y.is_empty() || y.len() == walk.rows() * hidden)
+        && y.as_ref().is_none_or(|y| y.has(walk.rows(), hidden))
         && tape.len() >= tape_rows * PLANES * hidden;
     debug_assert!(fits);
     if !fits {
         return;
     }
+    let (y, y_ld) = y.as_mut().map_or((core::ptr::null_mut(), 0), |y| (y.start(0), y.ld()));
     let tile = SecondTile {
         e,
         w,
@@ -131,21 +134,24 @@ pub(crate) fn forward_step<S: Simd, E: SecondStage, W: Source<S>>(
         hidden,
         h: h.as_ptr(),
         h_next: h_next.as_mut_ptr(),
-        y: if y.is_empty() { core::ptr::null_mut() } else { y.as_mut_ptr() },
+        y,
+        y_ld,
         tape: tape.as_mut_ptr(),
         tape_by_walk,
     };
     // SAFETY: every row below `batch` and every panel below the ceiling of `hidden / LANES` exist in the
     // buffers whose lengths were just checked; `w` was made for the same sizes.
-    unsafe { drive(s, &tile, walk.batch, hidden.div_ceil(S::LANES)) }
+    unsafe { drive(s, &tile, Rows::step(walk, t), hidden.div_ceil(S::LANES)) }
 }
 
 /// The buffers of what lies between the two products of a backward step.
 pub(crate) struct Backward<'a> {
-    pub(crate) walk: Walk,
+    pub(crate) walk: &'a Walk<'a>,
     pub(crate) hidden: usize,
-    /// `[B, H]`, the state before the step.
-    pub(crate) h: &'a [f32],
+    /// `[B, H]`, the initial state.
+    pub(crate) h0: &'a [f32],
+    /// `[rows, H]`, the outputs.
+    pub(crate) y: Columns<'a>,
     /// `[B, H]`, gradient of what the second stage's weights multiply.
     pub(crate) d_operand: &'a [f32],
     /// `[B, H]`, in place.
@@ -159,19 +165,17 @@ pub(crate) struct Backward<'a> {
 /// Buffers of a wrong length are a mistake of the floor above: nothing is done with them.
 #[inline(always)]
 pub(crate) fn backward_step<S: Simd, E: SecondStage>(s: S, e: E, t: usize, io: Backward<'_>) {
-    let Backward { walk, hidden, h, d_operand, dh, tape } = io;
-    let state = walk.batch * hidden;
-    let fits = t < walk.steps
-        && h.len() == state
+    let Backward { walk, hidden, h0, y, d_operand, dh, tape } = io;
+    let state = walk.batch() * hidden;
+    let fits = t < walk.steps()
         && d_operand.len() == state
         && dh.len() == state
         && tape.len() == walk.rows() * PLANES * hidden;
     debug_assert!(fits);
-    if !fits {
-        return;
-    }
-    for b in 0..walk.batch {
+    let (Some(before), true) = (Before::new(walk, h0, y, hidden), fits) else { return };
+    for b in Rows::step(walk, t).iter() {
         let row = walk.row(t, b);
+        let h = before.get(t, b);
         for unit in (0..hidden).step_by(S::LANES) {
             let left = hidden - unit;
             let at = b * hidden + unit;
@@ -182,7 +186,7 @@ pub(crate) fn backward_step<S: Simd, E: SecondStage>(s: S, e: E, t: usize, io: B
                 let (prev, dacc) = e.backward(
                     s,
                     saved,
-                    load(s, h.as_ptr().add(at), left),
+                    if h.is_null() { s.splat(0.0) } else { load(s, h.add(unit), left) },
                     load(s, d_operand.as_ptr().add(at), left),
                     load(s, dh.as_ptr().add(at), left),
                 );

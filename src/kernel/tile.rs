@@ -9,6 +9,7 @@
 //! Cutting k into blocks that stay in the first-level cache while all rows go over them, with the unfinished sums kept
 //! on the stack, changed an LSTM of 32 rows by +3 % (H = 128) and -3 % (H = 512) on Zen 3: the second level keeps up.
 
+use super::walk::Rows;
 use crate::simd::{Region, Simd};
 
 /// Accumulators of a tile: `[row][panel][accumulator]`. Those that a cell does not use cost nothing.
@@ -19,10 +20,10 @@ pub(crate) trait Tile<S: Simd> {
     /// Accumulators of one row of one panel.
     const ACC: usize;
 
-    /// Computes rows `row..row + MB` of panels `panel..panel + NP`. Implementations are `#[inline(always)]`.
+    /// Computes these rows of panels `panel..panel + NP`. Implementations are `#[inline(always)]`.
     /// # Safety
     /// Those rows and panels exist in the tile's buffers.
-    unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, row: usize, panel: usize);
+    unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, rows: [usize; MB], panel: usize);
 }
 
 #[inline(always)]
@@ -30,19 +31,20 @@ const fn fits<S: Simd, T: Tile<S>>(mb: usize, np: usize) -> bool {
     (mb * np * T::ACC <= S::ACCUMULATORS && mb <= S::ACCUMULATORS / 3) || (mb == 1 && np == 1)
 }
 
-/// Covers `rows` times `panels` with the largest tiles that the registers hold.
+/// Covers `rows` times `panels` with the largest tiles that the registers hold. Rows that take no part cost nothing but the
+/// looking for the next one that does.
 ///
 /// Panels are the outer loop: the weights of a group of panels are read for one block of rows after
 /// the other while they are in the cache.
 /// # Safety
 /// All rows and panels exist in the tile's buffers.
 #[inline(always)]
-pub(crate) unsafe fn drive<S: Simd, T: Tile<S>>(s: S, tile: &T, rows: usize, panels: usize) {
-    if rows == 0 {
+pub(crate) unsafe fn drive<S: Simd, T: Tile<S>>(s: S, tile: &T, rows: Rows<'_>, panels: usize) {
+    if rows.count() == 0 {
         return;
     }
     // With few rows, several panels at once make up for the missing chains.
-    let wide = rows.min(if S::ACCUMULATORS >= 24 { 6 } else { 3 });
+    let wide = rows.count().min(if S::ACCUMULATORS >= 24 { 6 } else { 3 });
     let mut panel = 0;
     while panel < panels {
         macro_rules! group {
@@ -66,7 +68,7 @@ pub(crate) unsafe fn drive<S: Simd, T: Tile<S>>(s: S, tile: &T, rows: usize, pan
 struct Column<'a, S, T, const NP: usize> {
     s: S,
     tile: &'a T,
-    rows: usize,
+    rows: Rows<'a>,
     panel: usize,
 }
 
@@ -82,7 +84,7 @@ impl<'a, S: Simd, T: Tile<S>, const NP: usize> Column<'a, S, T, NP> {
     /// # Safety
     /// As for [`drive`].
     #[inline(always)]
-    unsafe fn new(s: S, tile: &'a T, rows: usize, panel: usize) -> Self {
+    unsafe fn new(s: S, tile: &'a T, rows: Rows<'a>, panel: usize) -> Self {
         Column { s, tile, rows, panel }
     }
 }
@@ -93,16 +95,20 @@ impl<S: Simd, T: Tile<S>, const NP: usize> Region for Column<'_, S, T, NP> {
     #[inline(always)]
     fn run(self) {
         let Column { s, tile, rows, panel } = self;
-        let mut row = 0;
-        while row < rows {
-            let left = rows - row;
+        let (mut left, mut row) = (rows.count(), 0);
+        while left > 0 {
             let take = if left > Self::MOST && left < 2 * Self::MOST { left.div_ceil(2) } else { left };
             macro_rules! block {
                 ($($mb:literal)*) => {$(
                     if const { fits::<S, T>($mb, NP) } && take >= $mb {
-                        // SAFETY: `row + $mb <= rows`, and the promise made to `new`.
-                        unsafe { tile.run::<$mb, NP>(s, row, panel) };
-                        row += $mb;
+                        let mut block = [0; $mb];
+                        for m in 0..$mb {
+                            block[m] = rows.next(row);
+                            row = block[m] + 1;
+                        }
+                        // SAFETY: of `rows` at least `$mb` were left, and the promise made to `new`.
+                        unsafe { tile.run::<$mb, NP>(s, block, panel) };
+                        left -= $mb;
                         continue;
                     }
                 )*};

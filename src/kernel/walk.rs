@@ -1,24 +1,322 @@
-//! Which row of a sequence buffer a batch row is at in a step.
+//! The order in which the steps of a padded batch are taken, and which rows take part in one.
 
-/// The order in which the steps of a batch of sequences are taken.
-///
-/// Sequence buffers have one row for each step of each batch row; `row` is the index of that row.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Walk {
-    pub(crate) steps: usize,
-    pub(crate) batch: usize,
+/// What becomes of the output of a masked step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Masked {
+    /// It repeats the hidden state, which the step carries over: Keras' default.
+    #[default]
+    Carry,
+    /// It is zero: Keras' `zero_output_for_mask`.
+    Zero,
 }
 
-impl Walk {
+/// A batch of sequences, padded to the same number of steps, and the direction in which it is run.
+///
+/// Sequence buffers have one row for each step of each batch row. A pass counts steps in the order in which
+/// it takes them: `t = 0` is the first step of a row that runs forward and the last one of a row that runs in
+/// reverse, from its own end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Walk<'a> {
+    /// The padded number, and that of the longest sequence.
+    steps: usize,
+    longest: usize,
+    batch: usize,
+    /// Distance of the rows of two steps, and of two batch rows.
+    stride: (usize, usize),
+    reverse: bool,
+    lengths: Option<&'a [usize]>,
+    mask: Option<(&'a [bool], Masked)>,
+    resets: Option<&'a [bool]>,
+}
+
+/// What a walk is made of. Lengths are those of batch rows; masks and resets have an entry for each row.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Plan<'a> {
+    pub(crate) steps: usize,
+    pub(crate) batch: usize,
+    pub(crate) batch_major: bool,
+    pub(crate) reverse: bool,
+    pub(crate) lengths: Option<&'a [usize]>,
+    pub(crate) mask: Option<(&'a [bool], Masked)>,
+    pub(crate) resets: Option<&'a [bool]>,
+}
+
+/// The hidden state that a step starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Previous {
+    /// The initial one.
+    Initial,
+    /// The output in this row.
+    Row(usize),
+    /// Zero, because of a reset.
+    Zero,
+}
+
+/// An entry of a list that has one for every row.
+#[inline(always)]
+fn is_set(list: &[bool], row: usize) -> bool {
+    list.get(row).copied().unwrap_or(false)
+}
+
+impl<'a> Walk<'a> {
+    /// `None` if a list has the wrong length, a sequence is longer than the batch, or the rows cannot be counted.
+    pub(crate) fn new(plan: Plan<'a>) -> Option<Self> {
+        let Plan { steps, batch, batch_major, reverse, lengths, mask, resets } = plan;
+        let rows = steps.checked_mul(batch)?;
+        let fits = lengths.is_none_or(|l| l.len() == batch && l.iter().all(|l| *l <= steps))
+            && mask.is_none_or(|(m, _)| m.len() == rows)
+            && resets.is_none_or(|r| r.len() == rows);
+        let stride = if batch_major { (1, steps) } else { (batch, 1) };
+        let steps = if batch == 0 { 0 } else { steps };
+        let longest = lengths.map_or(steps, |l| l.iter().copied().max().unwrap_or(0));
+        fits.then_some(Walk { steps, longest, batch, stride, reverse, lengths, mask, resets })
+    }
+
+    pub(crate) fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Steps until all rows have ended.
+    pub(crate) fn steps(&self) -> usize {
+        self.longest
+    }
+
     /// Rows of a sequence buffer.
+    #[inline(always)]
     pub(crate) fn rows(&self) -> usize {
-        self.steps.saturating_mul(self.batch)
+        self.steps * self.batch
+    }
+
+    /// Steps of a batch row.
+    #[inline(always)]
+    pub(crate) fn len(&self, b: usize) -> usize {
+        match self.lengths {
+            Some(lengths) => lengths.get(b).copied().unwrap_or(0),
+            None => self.steps,
+        }
+    }
+
+    /// Whether every row takes part in every step.
+    #[inline(always)]
+    pub(crate) fn is_dense(&self) -> bool {
+        self.lengths.is_none() && self.mask.is_none()
+    }
+
+    /// Whether all rows take all steps together, one step's rows after the other's: then the previous hidden state of a row
+    /// stands `batch` rows before it, or after it if `Some(true)` says that the walk is in reverse.
+    pub(crate) fn regular(&self) -> Option<bool> {
+        let regular = self.is_dense() && self.resets.is_none() && (self.stride.1 == 1 || self.batch == 1);
+        regular.then_some(self.reverse)
     }
 
     /// The row of batch row `b < batch` in step `t < steps`; always below `rows()`.
     #[inline(always)]
     pub(crate) fn row(&self, t: usize, b: usize) -> usize {
         debug_assert!(t < self.steps && b < self.batch);
-        t * self.batch + b
+        let time = if self.reverse { self.len(b).saturating_sub(t + 1) } else { t };
+        time * self.stride.0 + b * self.stride.1
+    }
+
+    /// Whether batch row `b` does something in step `t`: it has not ended and is not masked.
+    #[inline(always)]
+    pub(crate) fn active(&self, t: usize, b: usize) -> bool {
+        t < self.len(b) && self.mask.is_none_or(|(mask, _)| is_set(mask, self.row(t, b)))
+    }
+
+    /// What the output of a masked step is.
+    pub(crate) fn masked(&self) -> Option<Masked> {
+        self.mask.map(|(_, masked)| masked)
+    }
+
+    /// Whether the state of batch row `b` is set to zero before step `t`.
+    #[inline(always)]
+    pub(crate) fn resets(&self, t: usize, b: usize) -> bool {
+        t < self.len(b) && self.resets.is_some_and(|resets| is_set(resets, self.row(t, b)))
+    }
+
+    pub(crate) fn has_resets(&self) -> bool {
+        self.resets.is_some()
+    }
+
+    /// The hidden state that step `t` of batch row `b` starts from.
+    #[inline(always)]
+    pub(crate) fn previous(&self, t: usize, b: usize) -> Previous {
+        let mut t = t;
+        loop {
+            if self.resets(t, b) {
+                return Previous::Zero;
+            }
+            if t == 0 {
+                return Previous::Initial;
+            }
+            t -= 1;
+            if self.active(t, b) {
+                return Previous::Row(self.row(t, b));
+            }
+        }
+    }
+
+    /// The batch row and whether the step of a row of a sequence buffer takes part, whatever the direction.
+    #[inline(always)]
+    fn present(&self, row: usize) -> bool {
+        let (time, b) = match self.stride {
+            (1, steps) if self.batch != 1 => (row % steps, row / steps),
+            _ => (row / self.batch, row % self.batch),
+        };
+        time < self.len(b) && self.mask.is_none_or(|(mask, _)| is_set(mask, row))
+    }
+
+    /// The rows past the ends of their sequences.
+    pub(crate) fn padding(&self) -> impl Iterator<Item = usize> + '_ {
+        let (walk, ragged) = (*self, self.lengths.is_some());
+        (0..if ragged { self.batch } else { 0 }).flat_map(move |b| {
+            (walk.len(b)..walk.steps).map(move |time| time * walk.stride.0 + b * walk.stride.1)
+        })
     }
 }
+
+/// The rows that a kernel goes over.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    kind: Kind<'a>,
+    count: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Kind<'a> {
+    All,
+    Step { walk: &'a Walk<'a>, t: usize },
+    Block { walk: &'a Walk<'a>, first: usize },
+    Present(&'a Walk<'a>),
+}
+
+impl<'a> Rows<'a> {
+    /// All rows of a plain matrix.
+    #[inline(always)]
+    pub(crate) fn all(count: usize) -> Self {
+        Rows { kind: Kind::All, count }
+    }
+
+    /// The batch rows that take part in step `t`.
+    #[inline(always)]
+    pub(crate) fn step(walk: &'a Walk<'a>, t: usize) -> Self {
+        let count = match walk.is_dense() {
+            true => walk.batch,
+            false => (0..walk.batch).filter(|b| walk.active(t, *b)).count(),
+        };
+        Rows { kind: Kind::Step { walk, t }, count }
+    }
+
+    /// The same for `count` steps from `first` on, as one row after the other.
+    #[inline(always)]
+    pub(crate) fn block(walk: &'a Walk<'a>, first: usize, count: usize) -> Self {
+        let rows = count * walk.batch;
+        let kind = Kind::Block { walk, first };
+        let count = match walk.is_dense() {
+            true => rows,
+            false => (0..rows).filter(|row| kind.takes(*row)).count(),
+        };
+        Rows { kind, count }
+    }
+
+    /// The rows of a sequence buffer that take part in some step.
+    #[inline(always)]
+    pub(crate) fn present(walk: &'a Walk<'a>) -> Self {
+        let count = match walk.is_dense() {
+            true => walk.rows(),
+            false => (0..walk.rows()).filter(|row| walk.present(*row)).count(),
+        };
+        Rows { kind: Kind::Present(walk), count }
+    }
+
+    #[inline(always)]
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The rows, in ascending order.
+    #[inline(always)]
+    pub(crate) fn iter(&self) -> Taken<'a> {
+        Taken { rows: *self, left: self.count, at: 0 }
+    }
+
+    /// Rows of the buffer that `source` counts.
+    pub(crate) fn sources(&self) -> usize {
+        match self.kind {
+            Kind::All => self.count,
+            Kind::Step { walk, .. } | Kind::Block { walk, .. } | Kind::Present(walk) => walk.rows(),
+        }
+    }
+
+    /// One more than the largest row that there may be.
+    pub(crate) fn end(&self) -> usize {
+        match self.kind {
+            Kind::All => self.count,
+            Kind::Step { walk, .. } => walk.batch,
+            Kind::Block { walk, first } => (walk.steps - first) * walk.batch,
+            Kind::Present(walk) => walk.rows(),
+        }
+    }
+
+    /// The first row from `row` on that takes part. There is one until `count` of them were taken.
+    #[inline(always)]
+    pub(crate) fn next(&self, row: usize) -> usize {
+        let dense = match self.kind {
+            Kind::All => true,
+            Kind::Step { walk, .. } | Kind::Block { walk, .. } | Kind::Present(walk) => walk.is_dense(),
+        };
+        if dense { row } else { self.kind.search(row) }
+    }
+
+    /// The row of the sequence buffer that belongs to a row.
+    #[inline(always)]
+    pub(crate) fn source(&self, row: usize) -> usize {
+        match self.kind {
+            Kind::All | Kind::Present(_) => row,
+            Kind::Step { walk, t } => walk.row(t, row),
+            Kind::Block { walk, first } => walk.row(first + row / walk.batch, row % walk.batch),
+        }
+    }
+}
+
+/// The rows that take part.
+pub(crate) struct Taken<'a> {
+    rows: Rows<'a>,
+    left: usize,
+    at: usize,
+}
+
+impl Iterator for Taken<'_> {
+    type Item = usize;
+    #[inline(always)]
+    fn next(&mut self) -> Option<usize> {
+        self.left = self.left.checked_sub(1)?;
+        let row = self.rows.next(self.at);
+        self.at = row + 1;
+        Some(row)
+    }
+}
+
+impl Kind<'_> {
+    #[inline(always)]
+    fn takes(&self, row: usize) -> bool {
+        match self {
+            Kind::All => true,
+            Kind::Step { walk, t } => walk.active(*t, row),
+            Kind::Block { walk, first } => walk.active(first + row / walk.batch, row % walk.batch),
+            Kind::Present(walk) => walk.present(row),
+        }
+    }
+
+    #[cold]
+    fn search(&self, mut row: usize) -> usize {
+        while !self.takes(row) {
+            row += 1;
+        }
+        row
+    }
+}
+
+#[cfg(test)]
+#[path = "walk_tests.rs"]
+mod tests;

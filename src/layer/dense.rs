@@ -3,8 +3,11 @@
 use super::Gradients;
 use crate::error::{Result, check_len, check_room};
 use crate::kernel::elementwise::column_sums;
-use crate::kernel::gemm::{Columns, Init, Left, Right, columns_len, outer, product, product_transposed};
+use crate::kernel::gemm::outer;
 use crate::kernel::pack::{pack_columns, pack_rows};
+use crate::kernel::product::{Init, Left, Right, columns_len, product, product_transposed};
+use crate::kernel::view::Columns;
+use crate::kernel::walk::Rows;
 use crate::simd::{HAS_VECTORS, Isa, MAX_LANES, Op, Simd, dispatch, dispatch_single};
 
 /// A dense (fully connected) layer, `y = x W^T + b`, as PyTorch's `nn.Linear`.
@@ -242,7 +245,7 @@ impl Op for BackwardPass<'_> {
         if let Some(grads) = grads {
             let (dw, db) = grads.split_at_mut(output * input);
             outer(s, Columns::all(dy, output), Columns::all(x, input), dw, add);
-            column_sums(s, dy, output, 0, db, add);
+            column_sums(s, dy, output, Rows::all(rows), 0, db, add);
         }
         if let Some(dx) = dx {
             let packed = HAS_VECTORS && rows >= PACK_ROWS;

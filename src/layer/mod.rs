@@ -9,14 +9,17 @@ mod loss;
 mod passes;
 mod recurrent;
 mod sample;
+mod sequences;
 mod weights;
 
+pub use crate::kernel::Masked;
 pub use dense::{Dense, DenseBackward};
 pub use embedding::Embedding;
 pub use loss::cross_entropy;
 pub use passes::{Backward, Forward, ForwardTrain, Gradients};
 pub use recurrent::{Gru, Lstm, Recurrent, Rnn};
 pub use sample::{argmax, sample};
+pub use sequences::Sequences;
 pub use weights::{
     GruWeights, GruWeightsMut, LstmWeights, LstmWeightsMut, Packed, RnnWeights, RnnWeightsMut, WeightSource,
     Weights, WeightsMut,

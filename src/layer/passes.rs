@@ -1,23 +1,23 @@
 //! The passes of a recurrent layer: arguments, checks, and the way down to the time loops.
 
 use super::recurrent::Recurrent;
+use super::sequences::Sequences;
 use super::weights::{LayerId, Packed, WeightSource};
 use crate::cell::Cell;
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::kernel::pack::Canonical;
+use crate::kernel::view::{Columns, ColumnsMut};
 use crate::seq::Passes;
-use crate::seq::backward::BackwardPass;
+use crate::seq::backward::{BackwardPass, InputPass};
 use crate::seq::forward::{self, ForwardPass};
 use crate::simd::{HAS_VECTORS, Isa};
 
 /// Arguments of [`Recurrent::forward`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Forward<'a> {
-    /// Steps, `T`.
-    pub steps: usize,
-    /// Batch rows, `B`.
-    pub batch: usize,
+    /// Steps `T`, batch rows `B`, and what else there is to say of the sequences.
+    pub sequences: Sequences<'a>,
     /// The input, `[T, B, I]`.
     pub x: &'a [f32],
     /// Takes every hidden state, `[T, B, H]`; empty if only the last state is wanted.
@@ -29,12 +29,10 @@ pub struct Forward<'a> {
 }
 
 /// Arguments of [`Recurrent::forward_train`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ForwardTrain<'a> {
-    /// Steps, `T`.
-    pub steps: usize,
-    /// Batch rows, `B`.
-    pub batch: usize,
+    /// Steps `T`, batch rows `B`, and what else there is to say of the sequences.
+    pub sequences: Sequences<'a>,
     /// The input, `[T, B, I]`.
     pub x: &'a [f32],
     /// Takes every hidden state, `[T, B, H]`; the backward pass reads it.
@@ -58,12 +56,10 @@ pub enum Gradients {
 }
 
 /// Arguments of [`Recurrent::backward`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Backward<'a> {
-    /// Steps, `T`.
-    pub steps: usize,
-    /// Batch rows, `B`.
-    pub batch: usize,
+    /// Steps `T`, batch rows `B`, and what else there is to say of the sequences.
+    pub sequences: Sequences<'a>,
     /// The input of the forward pass, `[T, B, I]`.
     pub x: &'a [f32],
     /// The output of the forward pass, `[T, B, H]`.
@@ -84,12 +80,9 @@ pub struct Backward<'a> {
     pub scratch: &'a mut [f32],
 }
 
-/// Length of `[T, B, n]`. Too many rows are too many of any length, also of none.
-fn sequence_len(walk: Walk, n: usize) -> usize {
-    match walk.rows() {
-        usize::MAX => usize::MAX,
-        rows => rows.saturating_mul(n),
-    }
+/// Length of `[T, B, n]`.
+fn sequence_len(walk: &Walk<'_>, n: usize) -> usize {
+    walk.rows().saturating_mul(n)
 }
 
 #[allow(private_bounds, reason = "`Cell` is closed: its passes are private")]
@@ -170,7 +163,8 @@ impl<C: Cell + Passes> Recurrent<C> {
             return check_len("state", self.state_len(rows), state.len());
         }
         let batch = state.len().checked_div(row).unwrap_or(1);
-        self.forward(weights, Forward { steps: 1, batch, x, y: &mut [], state, scratch })
+        let sequences = Sequences::new(1, batch);
+        self.forward(weights, Forward { sequences, x, y: &mut [], state, scratch })
     }
 
     /// A batch of sequences from a given state: every hidden state, and the last state.
@@ -179,33 +173,49 @@ impl<C: Cell + Passes> Recurrent<C> {
     /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Packing`] if the weights were packed for another layer.
     ///
     /// ```
-    /// use recurrent::{Forward, Gru};
+    /// use recurrent::{Forward, Gru, Sequences};
     /// const LAYER: Gru = Gru::new(3, 5);
-    /// let (steps, batch) = (4, 2);
     /// let weights = [0.1; LAYER.weights_len()];
     /// let x = [1.0; 4 * 2 * 3];
     /// let mut y = [0.0; 4 * 2 * 5];
     /// let mut state = [0.0; LAYER.state_len(2)];
     /// let mut scratch = [0.0; LAYER.scratch_len(4, 2)];
-    /// LAYER.forward(&weights, Forward { steps, batch, x: &x, y: &mut y, state: &mut state, scratch: &mut scratch })?;
+    /// let sequences = Sequences::new(4, 2);
+    /// LAYER.forward(&weights, Forward { sequences, x: &x, y: &mut y, state: &mut state, scratch: &mut scratch })?;
     /// assert_eq!(state, y[3 * 2 * 5..]);
     /// # Ok::<(), recurrent::Error>(())
     /// ```
     #[inline]
     pub fn forward<'w>(&self, weights: impl Into<WeightSource<'w>>, args: Forward<'_>) -> Result<()> {
         let (isa, weights) = self.source(weights.into())?;
-        let Forward { steps, batch, x, y, state, scratch } = args;
-        let walk = Walk { steps, batch };
-        self.check_sequence(walk, x.len(), state.len())?;
+        let Forward { sequences, x, y, state, scratch } = args;
+        let walk = sequences.walk(self.reverse)?;
+        self.check_sequence(&walk, x.len(), state.len())?;
         if !y.is_empty() {
-            check_len("y", sequence_len(walk, self.hidden()), y.len())?;
+            check_len("y", sequence_len(&walk, self.hidden()), y.len())?;
         }
-        check_room("scratch", self.scratch_len(steps, batch), scratch.len())?;
-        let units = batch * self.hidden();
+        check_room("scratch", self.scratch_len(sequences.steps, sequences.batch), scratch.len())?;
+        let y = (!y.is_empty()).then(|| ColumnsMut::new(y, walk.rows(), self.hidden()));
+        self.run_forward(isa, weights, &walk, x, y, state, scratch);
+        Ok(())
+    }
+
+    /// A forward pass over buffers that have been checked.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn run_forward(
+        &self,
+        isa: Isa,
+        weights: forward::Weights<'_>,
+        walk: &Walk<'_>,
+        x: &[f32],
+        y: Option<ColumnsMut<'_>>,
+        state: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        let units = walk.batch() * self.hidden();
         let (h, c) = state.split_at_mut(units);
         let (h_next, rest) = scratch.split_at_mut(units);
         let (stage, block) = rest.split_at_mut(self.stage * units);
-        let block = &mut block[..self.block_len(steps, batch)];
         self.cell().forward(ForwardPass {
             isa,
             weights,
@@ -216,12 +226,11 @@ impl<C: Cell + Passes> Recurrent<C> {
             y,
             h,
             c,
-            tape: &mut [],
+            tape: None,
             h_next,
             stage,
             block,
         });
-        Ok(())
     }
 
     /// As [`forward`](Self::forward), from canonical weights, and keeps on the tape what [`backward`](Self::backward) needs.
@@ -231,10 +240,35 @@ impl<C: Cell + Passes> Recurrent<C> {
     /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer.
     pub fn forward_train(&self, weights: &[f32], args: ForwardTrain<'_>) -> Result<()> {
         let w = self.canonical(weights)?;
-        let ForwardTrain { steps, batch, x, y, state, tape, scratch } = args;
-        let walk = Walk { steps, batch };
-        self.check_train(walk, x.len(), y.len(), ("state", state.len()), tape.len(), scratch.len())?;
-        let units = batch * self.hidden();
+        let ForwardTrain { sequences, x, y, state, tape, scratch } = args;
+        let walk = sequences.walk(self.reverse)?;
+        self.check_train(
+            &walk,
+            sequences,
+            x.len(),
+            y.len(),
+            ("state", state.len()),
+            tape.len(),
+            scratch.len(),
+        )?;
+        let y = ColumnsMut::new(y, walk.rows(), self.hidden());
+        self.run_forward_train(w, &walk, x, y, state, tape, scratch);
+        Ok(())
+    }
+
+    /// A training forward pass over buffers that have been checked.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn run_forward_train(
+        &self,
+        w: Canonical<'_>,
+        walk: &Walk<'_>,
+        x: &[f32],
+        y: ColumnsMut<'_>,
+        state: &mut [f32],
+        tape: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        let units = walk.batch() * self.hidden();
         let (h, c) = state.split_at_mut(units);
         let (h0, tape) = tape.split_at_mut(units);
         h0.copy_from_slice(h);
@@ -255,15 +289,14 @@ impl<C: Cell + Passes> Recurrent<C> {
             input: self.input(),
             hidden: self.hidden(),
             x,
-            y,
+            y: Some(y),
             h,
             c,
-            tape,
+            tape: Some(tape),
             h_next,
             stage,
             block: &mut [],
         });
-        Ok(())
     }
 
     /// Backpropagation through time: from the gradients of the outputs and of the last state to those of the weights,
@@ -276,24 +309,54 @@ impl<C: Cell + Passes> Recurrent<C> {
     /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer.
     pub fn backward(&self, weights: &[f32], args: Backward<'_>) -> Result<()> {
         let weights = self.canonical(weights)?;
-        let Backward { steps, batch, x, y, dy, dstate, dx, grads, mode, tape, scratch } = args;
-        let walk = Walk { steps, batch };
-        self.check_train(walk, x.len(), y.len(), ("dstate", dstate.len()), tape.len(), scratch.len())?;
+        let Backward { sequences, x, y, dy, dstate, dx, grads, mode, tape, scratch } = args;
+        let walk = sequences.walk(self.reverse)?;
+        self.check_train(
+            &walk,
+            sequences,
+            x.len(),
+            y.len(),
+            ("dstate", dstate.len()),
+            tape.len(),
+            scratch.len(),
+        )?;
         if !dy.is_empty() {
             check_len("dy", y.len(), dy.len())?;
         }
         if let Some(dx) = &dx {
             check_len("dx", x.len(), dx.len())?;
         }
-        let grads = match grads {
-            Some(flat) => {
-                check_len("grads", self.weights_len(), flat.len())?;
-                let parts = self.weights_mut(flat)?;
-                Some([parts.w_ih, parts.w_hh, parts.b_ih, parts.b_hh])
-            }
-            None => None,
-        };
-        let units = batch * self.hidden();
+        if let Some(grads) = &grads {
+            check_len("grads", self.weights_len(), grads.len())?;
+        }
+        let accumulate = mode == Gradients::Accumulate;
+        let (y, dy) = (Columns::all(y, self.hidden()), Columns::all(dy, self.hidden()));
+        let dy = (!dy.data.is_empty()).then_some(dy);
+        self.run_backward(weights, &walk, x, (y, dy), dstate, (grads, accumulate), tape, scratch);
+        if let Some(dx) = dx {
+            self.run_input_gradient(weights, &walk, (dx, false), tape, scratch);
+        }
+        Ok(())
+    }
+
+    /// A backward pass over buffers that have been checked, but for the gradient of the input.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn run_backward(
+        &self,
+        weights: Canonical<'_>,
+        walk: &Walk<'_>,
+        x: &[f32],
+        (y, dy): (Columns<'_>, Option<Columns<'_>>),
+        dstate: &mut [f32],
+        (grads, accumulate): (Option<&mut [f32]>, bool),
+        tape: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        let grads = grads.and_then(|flat| {
+            let parts = self.weights_mut(flat).ok()?;
+            Some([parts.w_ih, parts.w_hh, parts.b_ih, parts.b_hh])
+        });
+        let units = walk.batch() * self.hidden();
         let (dh, dc) = dstate.split_at_mut(units);
         let (h0, tape) = tape.split_at_mut(units);
         let (_, rest) = scratch.split_at_mut(units);
@@ -308,24 +371,38 @@ impl<C: Cell + Passes> Recurrent<C> {
             h0,
             dh,
             dc,
-            dx,
             grads,
-            accumulate: mode == Gradients::Accumulate,
+            accumulate,
             tape,
             stage,
             panels,
         });
-        Ok(())
     }
 
-    fn check_sequence(&self, walk: Walk, x: usize, state: usize) -> Result<()> {
+    /// The gradient of the input from the tape that `run_backward` left, written to `dx` or added to it.
+    pub(super) fn run_input_gradient(
+        &self,
+        weights: Canonical<'_>,
+        walk: &Walk<'_>,
+        (dx, add): (&mut [f32], bool),
+        tape: &[f32],
+        scratch: &mut [f32],
+    ) {
+        let tape = &tape[walk.batch() * self.hidden()..];
+        let (isa, hidden, w_ih) = (self.isa(), self.hidden(), weights.w_ih);
+        self.cell().input_gradient(InputPass { isa, walk, hidden, w_ih, dx, add, tape, panels: scratch });
+    }
+
+    fn check_sequence(&self, walk: &Walk<'_>, x: usize, state: usize) -> Result<()> {
         check_len("x", sequence_len(walk, self.input()), x)?;
-        check_len("state", self.state_len(walk.batch), state)
+        check_len("state", self.state_len(walk.batch()), state)
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn check_train(
         &self,
-        walk: Walk,
+        walk: &Walk<'_>,
+        sequences: Sequences<'_>,
         x: usize,
         y: usize,
         (name, state): (&'static str, usize),
@@ -334,8 +411,8 @@ impl<C: Cell + Passes> Recurrent<C> {
     ) -> Result<()> {
         check_len("x", sequence_len(walk, self.input()), x)?;
         check_len("y", sequence_len(walk, self.hidden()), y)?;
-        check_len(name, self.state_len(walk.batch), state)?;
-        check_len("tape", self.tape_len(walk.steps, walk.batch), tape)?;
-        check_room("scratch", self.train_scratch_len(walk.batch), scratch)
+        check_len(name, self.state_len(walk.batch()), state)?;
+        check_len("tape", self.tape_len(sequences.steps, sequences.batch), tape)?;
+        check_room("scratch", self.train_scratch_len(sequences.batch), scratch)
     }
 }

@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use super::weights::{Weights, WeightsMut};
 use crate::cell::{Activation, Cell, GruCell, LstmCell, Reset, RnnCell};
 use crate::error::{Result, check_len};
-use crate::kernel::gemm::columns_len;
+use crate::kernel::product::columns_len;
 use crate::seq::block_steps;
 use crate::simd::{HAS_VECTORS, Isa, MAX_LANES};
 
@@ -38,13 +38,21 @@ pub struct Recurrent<C> {
     hidden: usize,
     /// Vectors of H of scratch for each batch row that a step of this cell needs besides the next hidden state.
     pub(super) stage: usize,
+    pub(super) reverse: bool,
     pub(super) isa: Option<Isa>,
 }
 
 impl Rnn {
     /// A layer of `hidden` tanh units over `input` features.
     pub const fn new(input: usize, hidden: usize) -> Self {
-        Recurrent { cell: RnnCell { activation: Activation::Tanh }, input, hidden, stage: 0, isa: None }
+        Recurrent {
+            cell: RnnCell { activation: Activation::Tanh },
+            input,
+            hidden,
+            stage: 0,
+            reverse: false,
+            isa: None,
+        }
     }
 
     /// The same layer with another nonlinearity.
@@ -57,14 +65,21 @@ impl Rnn {
 impl Lstm {
     /// A layer of `hidden` units over `input` features.
     pub const fn new(input: usize, hidden: usize) -> Self {
-        Recurrent { cell: LstmCell, input, hidden, stage: 0, isa: None }
+        Recurrent { cell: LstmCell, input, hidden, stage: 0, reverse: false, isa: None }
     }
 }
 
 impl Gru {
     /// A layer of `hidden` units over `input` features, in PyTorch's form (reset after).
     pub const fn new(input: usize, hidden: usize) -> Self {
-        Recurrent { cell: GruCell { reset: Reset::After }, input, hidden, stage: 0, isa: None }
+        Recurrent {
+            cell: GruCell { reset: Reset::After },
+            input,
+            hidden,
+            stage: 0,
+            reverse: false,
+            isa: None,
+        }
     }
 
     /// The same layer in the given form. The two forms have different results for the same weights.
@@ -106,6 +121,13 @@ impl<C: Cell> Recurrent<C> {
     /// The cell and its options.
     pub const fn cell(&self) -> C {
         self.cell
+    }
+
+    /// The same layer over sequences in reverse: each row from its last step to its first. Outputs stay at the step of their
+    /// input, so the last state is the output of the first step.
+    pub const fn reverse(mut self) -> Self {
+        self.reverse = true;
+        self
     }
 
     /// The same layer pinned to an instruction set, instead of the best one of the CPU.

@@ -3,33 +3,33 @@
 //! The loop leaves the gradient of every pre-activation in the tape, in place of what the forward pass saved.
 //! The gradients of the weights are then a few products over all rows of the tape, outside of the loop.
 
+use super::gradient::{Inputs, Sums};
+use super::state_rows;
 use crate::cell::{HiddenGradient, Pass, Steps};
-use crate::kernel::elementwise::column_sums;
-use crate::kernel::gemm::{Columns, Init, Left, Right, outer, product};
-use crate::kernel::pack::{Canonical, pack_columns};
+use crate::kernel::pack::Canonical;
+use crate::kernel::product::Right;
 use crate::kernel::recur::{BackwardStep, tape_planes};
-use crate::kernel::{Layout, Walk};
-use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch};
+use crate::kernel::view::Columns;
+use crate::kernel::{Layout, Masked, Walk};
+use crate::simd::{Isa, Op, Simd, dispatch};
 
 /// A backward pass. All lengths have been checked.
 pub(crate) struct BackwardPass<'a> {
     pub(crate) isa: Isa,
     pub(crate) weights: Canonical<'a>,
-    pub(crate) walk: Walk,
+    pub(crate) walk: &'a Walk<'a>,
     /// `[rows, I]`
     pub(crate) x: &'a [f32],
     /// `[rows, H]`
-    pub(crate) y: &'a [f32],
-    /// `[rows, H]`, or empty.
-    pub(crate) dy: &'a [f32],
+    pub(crate) y: Columns<'a>,
+    /// `[rows, H]`, unless only the last state has a gradient.
+    pub(crate) dy: Option<Columns<'a>>,
     /// `[B, H]`, the initial state of the forward pass.
     pub(crate) h0: &'a [f32],
     /// `[B, H]`: of the last state, then of the initial one.
     pub(crate) dh: &'a mut [f32],
     /// `[B, H]`, or empty.
     pub(crate) dc: &'a mut [f32],
-    /// `[rows, I]`, if wanted.
-    pub(crate) dx: Option<&'a mut [f32]>,
     /// The four parts of the weights, if wanted, and whether they are added to.
     pub(crate) grads: Option<[&'a mut [f32]; 4]>,
     pub(crate) accumulate: bool,
@@ -37,7 +37,7 @@ pub(crate) struct BackwardPass<'a> {
     pub(crate) tape: &'a mut [f32],
     /// What the cell asks for.
     pub(crate) stage: &'a mut [f32],
-    /// Room for `w_hh`, then for `w_ih`, in panels of columns, where there are vectors.
+    /// Room for `w_hh` in panels of columns, where there are vectors.
     pub(crate) panels: &'a mut [f32],
 }
 
@@ -50,78 +50,86 @@ impl Pass for BackwardPass<'_> {
 
 struct Bptt<'a, K>(K, BackwardPass<'a>);
 
-/// A `[k, n]` matrix as a right operand, packed where that pays.
-#[inline(always)]
-fn right_operand<'a, S: Simd>(s: S, w: &'a [f32], n: usize, room: &'a mut [f32]) -> Right<'a> {
-    let k = w.len().checked_div(n).unwrap_or(0);
-    if HAS_VECTORS {
-        pack_columns(s, n, w, room);
-        Right { data: room, k, first: 0, n, packed: true }
-    } else {
-        Right { data: w, k, first: 0, n, packed: false }
-    }
-}
-
 impl<K: Steps> Op for Bptt<'_, K> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Bptt(cell, pass) = self;
-        let BackwardPass { weights, walk, x, y, dy, h0, dh, dc, dx, grads, accumulate: add, tape, .. } = pass;
-        let (input, hidden, state) = (weights.input, weights.hidden, dh.len());
-        let w_hh = right_operand(s, weights.w_hh, hidden, &mut *pass.panels);
-        for t in (0..walk.steps).rev() {
-            let h = if t == 0 { h0 } else { &y[(t - 1) * state..t * state] };
-            let io = BackwardStep { walk, hidden, h, dy, dh: &mut *dh, dc: &mut *dc, tape: &mut *tape };
+        let BackwardPass { weights, walk, x, y, dy, h0, dh, dc, grads, accumulate: add, tape, .. } = pass;
+        let hidden = weights.hidden;
+        let w_hh = Right::of(s, weights.w_hh, hidden, pass.panels);
+        for t in (0..walk.steps()).rev() {
+            if walk.masked() == Some(Masked::Carry) {
+                collect(walk, t, dy, dh);
+            }
+            let (dh_t, dc_t, tape) = (&mut *dh, &mut *dc, &mut *tape);
+            let io = BackwardStep { walk, hidden, h0, y, dy, dh: dh_t, dc: dc_t, tape };
             cell.backward_step(s, w_hh, t, io, pass.stage);
+            if walk.has_resets() {
+                cut(walk, t, [&mut *dh, &mut *dc]);
+            }
         }
 
         let ld = tape_planes::<K::First>() * hidden;
-        let gates = K::First::XG;
-        if let Some([dw_ih, dw_hh, db_ih, db_hh]) = grads {
-            let da = Columns { data: &*tape, ld, column: 0, width: gates * hidden };
-            outer(s, da, Columns::all(x, input), dw_ih, add);
-            column_sums(s, tape, ld, 0, db_ih, add);
-            for &HiddenGradient { gate, count, plane, operand } in K::HIDDEN_GRADIENTS {
-                let rows = gate * hidden..(gate + count) * hidden;
-                let dw = &mut dw_hh[rows.start * hidden..rows.end * hidden];
-                let (column, width) = (plane * hidden, count * hidden);
-                column_sums(s, tape, ld, column, &mut db_hh[rows], add);
-                let columns = |data| Columns { data, ld, column, width };
-                match operand {
-                    Some(plane) => {
-                        let operand = Columns { data: &*tape, ld, column: plane * hidden, width: hidden };
-                        outer(s, columns(&*tape), operand, dw, add);
-                    }
-                    None => {
-                        // Step 0 saw the initial state, every other one the output before it.
-                        let (first, later) = tape.split_at(if walk.steps == 0 { 0 } else { walk.batch * ld });
-                        let y = &y[..y.len() - if walk.steps == 0 { 0 } else { state }];
-                        outer(
-                            s,
-                            columns(first),
-                            Columns::all(&h0[..first.len() / ld.max(1) * hidden], hidden),
-                            dw,
-                            add,
-                        );
-                        outer(s, columns(later), Columns::all(y, hidden), dw, true);
-                    }
-                }
+        let Some([dw_ih, dw_hh, db_ih, db_hh]) = grads else { return };
+        let sums = Sums { walk, tape: &*tape, ld, add };
+        let inputs = (0, K::First::XG * hidden);
+        sums.same(s, inputs, Columns::all(x, weights.input), dw_ih);
+        sums.bias(s, 0, db_ih);
+        for &HiddenGradient { gate, count, plane, operand } in K::HIDDEN_GRADIENTS {
+            let rows = gate * hidden..(gate + count) * hidden;
+            let dw = &mut dw_hh[rows.start * hidden..rows.end * hidden];
+            let columns = (plane * hidden, count * hidden);
+            sums.bias(s, columns.0, &mut db_hh[rows]);
+            match operand {
+                Some(plane) => sums.planes(s, columns, (plane * hidden, hidden), dw),
+                None => sums.before(s, columns, (h0, y), None, dw),
             }
         }
-        // Without inputs `w_ih` has no columns from which its rows could be counted.
-        if let Some(dx) = dx.filter(|dx| !dx.is_empty()) {
-            let w_ih = right_operand(s, weights.w_ih, input, pass.panels);
-            let left = Left {
-                data: tape,
-                ld,
-                walk: Walk { steps: 1, batch: walk.rows() },
-                t: 0,
-                count: 1,
-                len: gates * hidden,
-                at: [0; 4],
-            };
-            product(s, left, w_ih, dx, Init::Zero);
+    }
+}
+
+/// The gradient of the input, from the tape that a backward pass leaves. All lengths have been checked.
+pub(crate) struct InputPass<'a> {
+    pub(crate) isa: Isa,
+    pub(crate) walk: &'a Walk<'a>,
+    pub(crate) hidden: usize,
+    pub(crate) w_ih: &'a [f32],
+    /// `[rows, I]`
+    pub(crate) dx: &'a mut [f32],
+    /// Whether it is added to.
+    pub(crate) add: bool,
+    /// `[rows, TAPE * H]`
+    pub(crate) tape: &'a [f32],
+    /// Room for `w_ih` in panels of columns, where there are vectors.
+    pub(crate) panels: &'a mut [f32],
+}
+
+impl Pass for InputPass<'_> {
+    type Output = ();
+    fn run<K: Steps>(self, _: K) {
+        let InputPass { isa, walk, hidden, w_ih, dx, add, tape, panels } = self;
+        let (ld, len) = (tape_planes::<K::First>() * hidden, K::First::XG * hidden);
+        dispatch(isa, Inputs { walk, tape, ld, len, w_ih, dx, add, panels });
+    }
+}
+
+/// Adds the gradients of the outputs that only repeat a carried state.
+#[cold]
+fn collect(walk: &Walk<'_>, t: usize, dy: Option<Columns<'_>>, dh: &mut [f32]) {
+    let Some(dy) = dy else { return };
+    for (b, dh) in state_rows(dh, walk.batch()) {
+        if t < walk.len(b) && !walk.active(t, b) {
+            dh.iter_mut().zip(dy.row(walk.row(t, b))).for_each(|(dh, dy)| *dh += dy);
         }
+    }
+}
+
+/// No gradient goes back over a reset.
+#[cold]
+fn cut(walk: &Walk<'_>, t: usize, gradients: [&mut [f32]; 2]) {
+    for gradient in gradients {
+        let rows = state_rows(gradient, walk.batch());
+        rows.filter(|(b, _)| walk.resets(t, *b)).for_each(|(_, row)| row.fill(0.0));
     }
 }

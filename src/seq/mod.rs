@@ -5,16 +5,18 @@
 
 pub(crate) mod backward;
 pub(crate) mod forward;
+mod gradient;
 
 use crate::cell::{Choose, GruCell, LstmCell, Pass, RnnCell, Steps};
 use crate::kernel::pack::Canonical;
-use backward::BackwardPass;
+use backward::{BackwardPass, InputPass};
 use forward::ForwardPass;
 
 /// The passes over each cell, as plain functions: the kernels are compiled here, once, and not again in every crate that uses them.
 pub(crate) trait Passes: Copy {
     fn forward(self, pass: ForwardPass<'_>);
     fn backward(self, pass: BackwardPass<'_>);
+    fn input_gradient(self, pass: InputPass<'_>);
     /// Packs canonical weights into panels of `lanes` units.
     fn pack(self, lanes: usize, w: Canonical<'_>, out: &mut [f32]);
 }
@@ -41,6 +43,9 @@ macro_rules! passes {
             fn backward(self, pass: BackwardPass<'_>) {
                 self.run(pass)
             }
+            fn input_gradient(self, pass: InputPass<'_>) {
+                self.run(pass)
+            }
             fn pack(self, lanes: usize, w: Canonical<'_>, out: &mut [f32]) {
                 self.run(Pack { lanes, w, out })
             }
@@ -60,4 +65,10 @@ pub(crate) const fn block_steps(steps: usize, batch: usize) -> usize {
     }
     let block = BLOCK_ROWS.div_ceil(batch);
     if block < steps { block } else { steps }
+}
+
+/// Rows of a state `[B, width]`.
+fn state_rows(state: &mut [f32], batch: usize) -> impl Iterator<Item = (usize, &mut [f32])> {
+    let width = state.len().checked_div(batch).unwrap_or(0).max(1);
+    state.chunks_exact_mut(width).enumerate()
 }

@@ -8,7 +8,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use recurrent::{
     Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Isa, Lstm, Packed, Reset, Result, Rnn,
-    WeightSource,
+    Sequences, WeightSource,
 };
 
 /// Every cell with every choice of its equations.
@@ -62,6 +62,13 @@ macro_rules! each {
 }
 
 impl Layer {
+    pub fn reverse(self) -> Layer {
+        match self {
+            Layer::Rnn(l) => Layer::Rnn(l.reverse()),
+            Layer::Lstm(l) => Layer::Lstm(l.reverse()),
+            Layer::Gru(l) => Layer::Gru(l.reverse()),
+        }
+    }
     pub fn input(&self) -> usize {
         each!(self, l => l.input())
     }
@@ -144,8 +151,7 @@ pub fn train(
     layer.forward_train(
         weights,
         ForwardTrain {
-            steps,
-            batch,
+            sequences: Sequences::new(steps, batch),
             x,
             y: &mut out.y,
             state: &mut out.state,
@@ -157,8 +163,7 @@ pub fn train(
     layer.backward(
         weights,
         Backward {
-            steps,
-            batch,
+            sequences: Sequences::new(steps, batch),
             x,
             y: &out.y,
             dy,

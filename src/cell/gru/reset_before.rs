@@ -6,11 +6,12 @@
 
 use super::{HiddenGradient, Steps, blend, blend_back};
 use crate::cell::Stages;
-use crate::kernel::gemm::{Init, Left, Right, product};
 use crate::kernel::math::{sigmoid, tanh};
 use crate::kernel::pack::{self, Canonical, Panels, Source};
+use crate::kernel::product::{Init, Left, Right, product};
 use crate::kernel::recur::{self, BackwardStep, ForwardStep, Tape};
 use crate::kernel::second::{self, SecondStage};
+use crate::kernel::walk::Rows;
 use crate::kernel::{Equations, Layout, NONE, Next, Prev};
 use crate::simd::Simd;
 
@@ -139,7 +140,7 @@ impl Steps for ResetBefore {
             h,
             h_next: &mut *h_next,
             c,
-            y: &mut [],
+            y: None,
             tape: tape.reborrow(),
         };
         recur::forward_step::<S, _, W, true>(s, self, one, t, first);
@@ -152,20 +153,19 @@ impl Steps for ResetBefore {
         s: S,
         w_hh: Right<'_>,
         t: usize,
-        io: BackwardStep<'_>,
+        mut io: BackwardStep<'_>,
         stage: &mut [f32],
     ) {
-        let BackwardStep { walk, hidden, h, dy, dh, dc, tape } = io;
-        let d_operand = &mut stage[..walk.batch * hidden];
-        let first = BackwardStep { walk, hidden, h, dy, dh: &mut *dh, dc, tape: &mut *tape };
-        recur::backward_step(s, self, t, first);
-        let ld = recur::tape_planes::<Self>() * hidden;
+        recur::backward_step(s, self, t, io.reborrow());
+        let BackwardStep { walk, hidden, h0, y, dh, tape, .. } = io;
+        let d_operand = &mut stage[..walk.batch() * hidden];
+        let (ld, rows) = (recur::tape_planes::<Self>() * hidden, Rows::step(walk, t));
         let new_gate = Right { first: 2 * hidden, ..w_hh };
-        let n = Left { data: &*tape, ld, walk, t, count: 1, len: hidden, at: [N, 0, 0, 0] };
+        let n = Left { data: &*tape, ld, rows, count: 1, len: hidden, at: [N, 0, 0, 0] };
         product(s, n, new_gate, d_operand, Init::Zero);
-        let second = second::Backward { walk, hidden, h, d_operand, dh: &mut *dh, tape: &mut *tape };
+        let second = second::Backward { walk, hidden, h0, y, d_operand, dh: &mut *dh, tape: &mut *tape };
         second::backward_step(s, NewGate, t, second);
-        let rz = Left { data: tape, ld, walk, t, count: 2, len: hidden, at: [DR, DZ, 0, 0] };
+        let rz = Left { data: tape, ld, rows, count: 2, len: hidden, at: [DR, DZ, 0, 0] };
         product(s, rz, w_hh, dh, Init::Accumulate);
     }
 }

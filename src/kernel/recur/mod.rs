@@ -10,10 +10,12 @@ use crate::simd::Simd;
 mod backward;
 mod forward;
 mod project;
+mod sums;
 
-pub(crate) use backward::{BackwardStep, backward_step};
-pub(crate) use forward::{ForwardStep, Input, forward_step};
+pub(crate) use backward::{BackwardStep, Before, backward_step};
+pub(crate) use forward::{ForwardStep, forward_step};
 pub(crate) use project::project;
+pub(crate) use sums::Input;
 
 /// How the weights of a cell (or of one stage of it) feed its accumulators.
 ///
@@ -94,11 +96,11 @@ impl Tape<'_> {
 
 impl<'a> Tape<'a> {
     /// The buffer, how many rows it has, and whether they are counted by the walk.
-    pub(crate) fn parts(self, walk: Walk) -> (&'a mut [f32], usize, bool) {
+    pub(crate) fn parts(self, walk: &Walk<'_>) -> (&'a mut [f32], usize, bool) {
         match self {
             Tape::None => (&mut [], 0, false),
             Tape::Sequence(tape) => (tape, walk.rows(), true),
-            Tape::Step(tape) => (tape, walk.batch, false),
+            Tape::Step(tape) => (tape, walk.batch(), false),
         }
     }
 }

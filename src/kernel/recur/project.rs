@@ -1,16 +1,15 @@
 //! The input part of many steps at once.
 
-use super::{Layout, tape_planes};
+use super::Layout;
 use crate::kernel::pack::Source;
 use crate::kernel::tile::{Acc, Tile, accumulate, drive, store};
-use crate::kernel::walk::Walk;
+use crate::kernel::walk::{Rows, Walk};
 use crate::simd::Simd;
 
-struct ProjectTile<E, W> {
+struct ProjectTile<'a, E, W> {
     w: W,
     equations: core::marker::PhantomData<E>,
-    walk: Walk,
-    first: usize,
+    rows: Rows<'a>,
     input: usize,
     hidden: usize,
     x: *const f32,
@@ -20,16 +19,12 @@ struct ProjectTile<E, W> {
     by_walk: bool,
 }
 
-impl<S: Simd, E: Layout, W: Source<S>> Tile<S> for ProjectTile<E, W> {
+impl<S: Simd, E: Layout, W: Source<S>> Tile<S> for ProjectTile<'_, E, W> {
     const ACC: usize = E::XG;
 
     #[inline(always)]
-    unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, row: usize, panel: usize) {
-        let batch = self.walk.batch;
-        let seq: [usize; MB] = core::array::from_fn(|m| {
-            let r = row + m;
-            self.walk.row(self.first + r / batch, r % batch)
-        });
+    unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, rows: [usize; MB], panel: usize) {
+        let seq: [usize; MB] = core::array::from_fn(|m| self.rows.source(rows[m]));
         let mut acc: Acc<S::V, MB, NP> = [[[s.splat(0.0); 4]; NP]; MB];
         // SAFETY: the panels and rows exist, by the caller's promise, in buffers that `project` has checked.
         unsafe {
@@ -42,7 +37,7 @@ impl<S: Simd, E: Layout, W: Source<S>> Tile<S> for ProjectTile<E, W> {
             let x = core::array::from_fn(|m| self.x.add(seq[m] * self.input));
             accumulate(s, &mut acc, E::XG, [0, 1, 2, 3], self.w.x::<E>(), panel, x, 1, self.input);
             for m in 0..MB {
-                let to = self.out.add(self.ld * if self.by_walk { seq[m] } else { row + m });
+                let to = self.out.add(self.ld * if self.by_walk { seq[m] } else { rows[m] });
                 for p in 0..NP {
                     let unit = (panel + p) * S::LANES;
                     for g in 0..E::XG {
@@ -56,40 +51,40 @@ impl<S: Simd, E: Layout, W: Source<S>> Tile<S> for ProjectTile<E, W> {
 
 /// The input part of steps `first..first + count`: `bias + W_ih x`, one row for each step of each batch row.
 ///
-/// `out` is a block `[count * B, XG*H]`, or the tape, whose first planes take it.
+/// `out` is a block `[count * B, XG*H]`, or the tape, whose first planes take it; its rows have `ld` elements.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn project<S: Simd, E: Layout, W: Source<S>>(
     s: S,
     w: W,
-    walk: Walk,
+    walk: &Walk<'_>,
     (input, hidden): (usize, usize),
     (first, count): (usize, usize),
     x: &[f32],
     out: &mut [f32],
-    into_tape: bool,
+    (ld, by_walk): (usize, bool),
 ) {
     let rows = walk.rows();
-    let ld = hidden * if into_tape { tape_planes::<E>() } else { E::XG };
-    let fits = first + count <= walk.steps
+    let fits = first + count <= walk.steps()
         && x.len() == rows * input
-        && out.len() >= ld * if into_tape { rows } else { count * walk.batch };
+        && E::XG * hidden <= ld
+        && out.len() >= ld * if by_walk { rows } else { count * walk.batch() };
     debug_assert!(fits);
-    if !fits || walk.batch == 0 {
+    if !fits {
         return;
     }
+    let rows = Rows::block(walk, first, count);
     let tile = ProjectTile::<E, W> {
         w,
         equations: core::marker::PhantomData,
-        walk,
-        first,
+        rows,
         input,
         hidden,
         x: x.as_ptr(),
         out: out.as_mut_ptr(),
         ld,
-        by_walk: into_tape,
+        by_walk,
     };
     // SAFETY: the rows of `count` steps and the panels of `hidden` units exist in the buffers just checked.
-    unsafe { drive(s, &tile, count * walk.batch, hidden.div_ceil(S::LANES)) }
+    unsafe { drive(s, &tile, rows, hidden.div_ceil(S::LANES)) }
 }

@@ -5,7 +5,7 @@
 
 use core::fmt::{self, Write};
 
-use recurrent::{Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Isa, Lstm, Reset, Result, Rnn};
+use recurrent::{Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Isa, Lstm, Reset, Result, Rnn, Sequences};
 
 /// Cells, in the order of their numbers.
 const CELLS: [&str; 5] = ["rnn_tanh", "rnn_relu", "lstm", "gru", "gru_reset_before"];
@@ -108,15 +108,14 @@ macro_rules! passes {
             let scratch = buffers.blank(layer.train_scratch_len(batch).max(layer.scratch_len(steps, batch)));
             let packed = buffers.blank(layer.packed_len());
 
-            layer.forward_train(weights, ForwardTrain { steps, batch, x, y, state, tape, scratch })?;
+            layer.forward_train(weights, ForwardTrain { sequences: Sequences::new(steps, batch), x, y, state, tape, scratch })?;
             sum.add(y);
             sum.add(state);
             scratch.fill(f32::NAN);
             layer.backward(
                 weights,
                 Backward {
-                    steps,
-                    batch,
+                    sequences: Sequences::new(steps, batch),
                     x,
                     y,
                     dy,
@@ -140,7 +139,7 @@ macro_rules! passes {
                 state.fill(0.25);
                 y.fill(f32::NAN);
                 scratch.fill(f32::NAN);
-                let args = Forward { steps, batch, x, y, state, scratch };
+                let args = Forward { sequences: Sequences::new(steps, batch), x, y, state, scratch };
                 if forms == 0 {
                     layer.forward(weights, args)?;
                 } else {

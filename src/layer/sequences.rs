@@ -1,0 +1,95 @@
+//! A padded batch of sequences, as the passes take it.
+
+use crate::error::{Error, Result, check_len};
+use crate::kernel::{Masked, Plan, Walk};
+
+/// A batch of sequences: how many steps and rows, how they lie in memory, and which of them take part.
+///
+/// The same value describes a batch to the forward pass and to the backward pass. Rows are independent: each
+/// gives the bits that it gives alone, without padding.
+///
+/// ```
+/// use recurrent::{Forward, Gru, Sequences};
+/// const LAYER: Gru = Gru::new(1, 4);
+/// let weights = [0.3; LAYER.weights_len()];
+/// // Two sequences of three steps and of one, padded; what stands in the padding does not matter.
+/// let x = [1.0, 4.0, /**/ 2.0, f32::NAN, /**/ 3.0, f32::NAN]; // [T, B, I]
+/// let (mut y, mut state) = ([0.0; 3 * 2 * 4], [0.0; LAYER.state_len(2)]);
+/// let mut scratch = [0.0; LAYER.scratch_len(3, 2)];
+/// let sequences = Sequences::new(3, 2).lengths(&[3, 1]);
+/// LAYER.forward(&weights, Forward { sequences, x: &x, y: &mut y, state: &mut state, scratch: &mut scratch })?;
+/// assert_eq!(state[..4], y[4 * 4..5 * 4]); // the first row's last step is the third
+/// assert_eq!(state[4..], y[4..2 * 4]); // the second row's is the first
+/// assert_eq!(y[5 * 4..], [0.0; 4]);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sequences<'a> {
+    pub(super) steps: usize,
+    pub(super) batch: usize,
+    batch_major: bool,
+    lengths: Option<&'a [usize]>,
+    mask: Option<(&'a [bool], Masked)>,
+    resets: Option<&'a [bool]>,
+}
+
+impl<'a> Sequences<'a> {
+    /// `batch` rows of `steps` steps, time-major: `x` is `[T, B, I]`, `y` is `[T, B, H]`.
+    pub const fn new(steps: usize, batch: usize) -> Self {
+        Sequences { steps, batch, batch_major: false, lengths: None, mask: None, resets: None }
+    }
+
+    /// Batch-major buffers: `x` is `[B, T, I]`, `y` is `[B, T, H]`. Nothing is copied.
+    pub const fn batch_major(mut self) -> Self {
+        self.batch_major = true;
+        self
+    }
+
+    /// The steps of each row, `[B]`, in any order, from none to all.
+    ///
+    /// A row does nothing after its end: its output there is zero, its last state is that of its last step,
+    /// and gradients there are exactly zero. A layer in reverse starts each row at its own end.
+    pub const fn lengths(mut self, lengths: &'a [usize]) -> Self {
+        self.lengths = Some(lengths);
+        self
+    }
+
+    /// Which steps take part, one entry for each row of `x`, in its order. A step with `false` leaves the state as it is, and
+    /// gradients go past it.
+    pub const fn mask(mut self, mask: &'a [bool], output: Masked) -> Self {
+        self.mask = Some((mask, output));
+        self
+    }
+
+    /// The steps before which the state is set to zero, one entry for each row of `x`, in its order: a new document in a
+    /// stream, a new episode. No gradient goes back over a reset. Steps of a layer in reverse come from the end.
+    pub const fn resets(mut self, resets: &'a [bool]) -> Self {
+        self.resets = Some(resets);
+        self
+    }
+
+    /// The way of a layer over these sequences.
+    pub(super) fn walk(&self, reverse: bool) -> Result<Walk<'a>> {
+        let Sequences { steps, batch, batch_major, lengths, mask, resets } = *self;
+        let rows = steps.checked_mul(batch).unwrap_or(usize::MAX);
+        // Too many rows are too many of any length, also of none.
+        if rows == usize::MAX {
+            return Err(Error::Overflow { buffer: "x" });
+        }
+        if let Some(lengths) = lengths {
+            check_len("lengths", batch, lengths.len())?;
+            if let Some(position) = lengths.iter().position(|length| *length > steps) {
+                let id = lengths[position];
+                return Err(Error::Index { buffer: "lengths", position, id, limit: steps + 1 });
+            }
+        }
+        if let Some((mask, _)) = mask {
+            check_len("mask", rows, mask.len())?;
+        }
+        if let Some(resets) = resets {
+            check_len("resets", rows, resets.len())?;
+        }
+        let plan = Plan { steps, batch, batch_major, reverse, lengths, mask, resets };
+        Walk::new(plan).ok_or(Error::Overflow { buffer: "x" })
+    }
+}
