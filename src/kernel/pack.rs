@@ -48,6 +48,18 @@ impl<'a> Canonical<'a> {
         };
         part(self.b_ih, E::BIAS_X[acc]) + part(self.b_hh, E::BIAS_H[acc])
     }
+
+    /// # Safety
+    /// The unit and the gates exist.
+    #[inline(always)]
+    unsafe fn bias_unchecked<E: Layout>(&self, acc: usize, unit: usize) -> f32 {
+        let part = |from: &[f32], gate: usize| match gate {
+            NONE => 0.0,
+            // SAFETY: the caller's.
+            gate => unsafe { *from.as_ptr().add(gate * self.hidden + unit) },
+        };
+        part(self.b_ih, E::BIAS_X[acc]) + part(self.b_hh, E::BIAS_H[acc])
+    }
 }
 
 /// Elements of one panel. Without units there is none, and no weights say that the number of inputs is a sane one.
@@ -223,7 +235,8 @@ impl<S: Simd> Source<S> for InPlace<'_> {
     unsafe fn bias<E: Layout>(self, s: S, panel: usize) -> [S::V; 4] {
         let mut bias = [s.splat(0.0); 4];
         for a in 0..E::ACC {
-            bias[a] = s.splat(self.0.bias::<E>(a, panel));
+            // SAFETY: the unit exists, and `split` has made both biases as long as all units of all gates.
+            bias[a] = s.splat(unsafe { self.0.bias_unchecked::<E>(a, panel) });
         }
         bias
     }

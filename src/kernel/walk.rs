@@ -72,11 +72,21 @@ impl<'a> Walk<'a> {
         fits.then_some(Walk { steps, longest, batch, stride, reverse, lengths, mask, resets })
     }
 
+    /// One step of a plain batch.
+    #[inline(always)]
+    pub(crate) fn one_step(batch: usize) -> Self {
+        let steps = usize::from(batch != 0);
+        let (stride, reverse, lengths, mask, resets) = ((batch, 1), false, None, None, None);
+        Walk { steps, longest: steps, batch, stride, reverse, lengths, mask, resets }
+    }
+
+    #[inline(always)]
     pub(crate) fn batch(&self) -> usize {
         self.batch
     }
 
     /// Steps until all rows have ended.
+    #[inline(always)]
     pub(crate) fn steps(&self) -> usize {
         self.longest
     }

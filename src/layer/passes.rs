@@ -10,7 +10,7 @@ use crate::kernel::pack::Canonical;
 use crate::kernel::view::{Columns, ColumnsMut};
 use crate::seq::Passes;
 use crate::seq::backward::{BackwardPass, InputPass};
-use crate::seq::forward::{self, ForwardPass};
+use crate::seq::forward::{ForwardPass, StepPass};
 use crate::simd::{HAS_VECTORS, Isa};
 
 /// Arguments of [`Recurrent::forward`].
@@ -80,6 +80,13 @@ pub struct Backward<'a> {
     pub scratch: &'a mut [f32],
 }
 
+/// Where a pass finds its weights.
+#[derive(Clone, Copy)]
+pub(super) enum Origin<'a> {
+    Packed(&'a [f32]),
+    InPlace(Canonical<'a>),
+}
+
 /// Length of `[T, B, n]`.
 fn sequence_len(walk: &Walk<'_>, n: usize) -> usize {
     walk.rows().saturating_mul(n)
@@ -123,11 +130,10 @@ impl<C: Cell + Passes> Recurrent<C> {
     }
 
     /// The source of the weights for a pass, and the instruction set to run it on.
-    fn source<'a>(&self, weights: WeightSource<'a>) -> Result<(Isa, forward::Weights<'a>)> {
+    #[inline]
+    fn source<'a>(&self, weights: WeightSource<'a>) -> Result<(Isa, Origin<'a>)> {
         match weights {
-            WeightSource::Canonical(flat) => {
-                Ok((self.isa(), forward::Weights::InPlace(self.canonical(flat)?)))
-            }
+            WeightSource::Canonical(flat) => Ok((self.isa(), Origin::InPlace(self.canonical(flat)?))),
             WeightSource::Packed(packed) => {
                 if packed.layer != self.id() {
                     return Err(Error::Packing { what: "layer" });
@@ -135,7 +141,7 @@ impl<C: Cell + Passes> Recurrent<C> {
                 if self.isa.is_some_and(|isa| isa != packed.isa) {
                     return Err(Error::Packing { what: "instruction set" });
                 }
-                Ok((packed.isa, forward::Weights::Packed(packed.data)))
+                Ok((packed.isa, Origin::Packed(packed.data)))
             }
         }
     }
@@ -163,8 +169,39 @@ impl<C: Cell + Passes> Recurrent<C> {
             return check_len("state", self.state_len(rows), state.len());
         }
         let batch = state.len().checked_div(row).unwrap_or(1);
-        let sequences = Sequences::new(1, batch);
-        self.forward(weights, Forward { sequences, x, y: &mut [], state, scratch })
+        match weights.into() {
+            WeightSource::Canonical(flat) => {
+                self.step_in_place(self.canonical(flat)?, batch, x, state, scratch)
+            }
+            packed => {
+                let sequences = Sequences::new(1, batch);
+                self.forward(packed, Forward { sequences, x, y: &mut [], state, scratch })
+            }
+        }
+    }
+
+    /// A step from canonical weights. Nothing in it can panic, and it links nothing of longer passes.
+    #[inline]
+    fn step_in_place(
+        &self,
+        w: Canonical<'_>,
+        batch: usize,
+        x: &[f32],
+        state: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<()> {
+        check_len("x", batch.saturating_mul(self.input()), x.len())?;
+        check_len("state", self.state_len(batch), state.len())?;
+        let room = self.scratch_len(1, batch);
+        check_room("scratch", room, scratch.len())?;
+        let (input, hidden, units) = (self.input(), self.hidden(), batch.saturating_mul(self.hidden()));
+        let parts = state.split_at_mut_checked(units).zip(scratch.split_at_mut_checked(units));
+        let Some(((h, c), (h_next, stage))) = parts else {
+            return Err(Error::Overflow { buffer: "scratch" });
+        };
+        let stage = stage.get_mut(..self.stage.saturating_mul(units)).unwrap_or_default();
+        self.cell().step(self.isa(), w, StepPass { batch, input, hidden, x, h, c, h_next, stage });
+        Ok(())
     }
 
     /// A batch of sequences from a given state: every hidden state, and the last state.
@@ -201,11 +238,12 @@ impl<C: Cell + Passes> Recurrent<C> {
     }
 
     /// A forward pass over buffers that have been checked.
+    #[inline(always)]
     #[allow(clippy::too_many_arguments)]
     pub(super) fn run_forward(
         &self,
         isa: Isa,
-        weights: forward::Weights<'_>,
+        weights: Origin<'_>,
         walk: &Walk<'_>,
         x: &[f32],
         y: Option<ColumnsMut<'_>>,
@@ -216,21 +254,12 @@ impl<C: Cell + Passes> Recurrent<C> {
         let (h, c) = state.split_at_mut(units);
         let (h_next, rest) = scratch.split_at_mut(units);
         let (stage, block) = rest.split_at_mut(self.stage * units);
-        self.cell().forward(ForwardPass {
-            isa,
-            weights,
-            walk,
-            input: self.input(),
-            hidden: self.hidden(),
-            x,
-            y,
-            h,
-            c,
-            tape: None,
-            h_next,
-            stage,
-            block,
-        });
+        let (input, hidden) = (self.input(), self.hidden());
+        let pass = ForwardPass { walk, input, hidden, x, y, h, c, tape: None, h_next, stage, block };
+        match weights {
+            Origin::Packed(data) => self.cell().packed(isa, data, pass),
+            Origin::InPlace(w) => self.cell().in_place(isa, w, pass),
+        }
     }
 
     /// As [`forward`](Self::forward), from canonical weights, and keeps on the tape what [`backward`](Self::backward) needs.
@@ -274,29 +303,16 @@ impl<C: Cell + Passes> Recurrent<C> {
         h0.copy_from_slice(h);
         let (h_next, rest) = scratch.split_at_mut(units);
         let (stage, packed) = rest.split_at_mut(self.stage * units);
-        let isa = self.isa();
-        let weights = if HAS_VECTORS {
+        let (isa, input, hidden) = (self.isa(), self.input(), self.hidden());
+        let (y, tape, block) = (Some(y), Some(tape), &mut [][..]);
+        let pass = ForwardPass { walk, input, hidden, x, y, h, c, tape, h_next, stage, block };
+        if HAS_VECTORS {
             let packed = &mut packed[..self.packed_len()];
             self.cell().pack(isa.lanes(), w, packed);
-            forward::Weights::Packed(packed)
+            self.cell().train_packed(isa, packed, pass);
         } else {
-            forward::Weights::InPlace(w)
-        };
-        self.cell().forward(ForwardPass {
-            isa,
-            weights,
-            walk,
-            input: self.input(),
-            hidden: self.hidden(),
-            x,
-            y: Some(y),
-            h,
-            c,
-            tape: Some(tape),
-            h_next,
-            stage,
-            block: &mut [],
-        });
+            self.cell().train_in_place(isa, w, pass);
+        }
     }
 
     /// Backpropagation through time: from the gradients of the outputs and of the last state to those of the weights,
@@ -361,22 +377,9 @@ impl<C: Cell + Passes> Recurrent<C> {
         let (h0, tape) = tape.split_at_mut(units);
         let (_, rest) = scratch.split_at_mut(units);
         let (stage, panels) = rest.split_at_mut(self.stage * units);
-        self.cell().backward(BackwardPass {
-            isa: self.isa(),
-            weights,
-            walk,
-            x,
-            y,
-            dy,
-            h0,
-            dh,
-            dc,
-            grads,
-            accumulate,
-            tape,
-            stage,
-            panels,
-        });
+        let pass =
+            BackwardPass { weights, walk, x, y, dy, h0, dh, dc, grads, accumulate, tape, stage, panels };
+        self.cell().backward(self.isa(), pass);
     }
 
     /// The gradient of the input from the tape that `run_backward` left, written to `dx` or added to it.
@@ -389,8 +392,9 @@ impl<C: Cell + Passes> Recurrent<C> {
         scratch: &mut [f32],
     ) {
         let tape = &tape[walk.batch() * self.hidden()..];
-        let (isa, hidden, w_ih) = (self.isa(), self.hidden(), weights.w_ih);
-        self.cell().input_gradient(InputPass { isa, walk, hidden, w_ih, dx, add, tape, panels: scratch });
+        let (hidden, w_ih) = (self.hidden(), weights.w_ih);
+        let pass = InputPass { walk, hidden, w_ih, dx, add, tape, panels: scratch };
+        self.cell().input_gradient(self.isa(), pass);
     }
 
     fn check_sequence(&self, walk: &Walk<'_>, x: usize, state: usize) -> Result<()> {

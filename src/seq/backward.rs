@@ -4,18 +4,17 @@
 //! The gradients of the weights are then a few products over all rows of the tape, outside of the loop.
 
 use super::gradient::{Inputs, Sums};
-use super::state_rows;
+use super::{On, state_rows};
 use crate::cell::{HiddenGradient, Pass, Steps};
 use crate::kernel::pack::Canonical;
 use crate::kernel::product::Right;
 use crate::kernel::recur::{BackwardStep, tape_planes};
 use crate::kernel::view::Columns;
 use crate::kernel::{Layout, Masked, Walk};
-use crate::simd::{Isa, Op, Simd, dispatch};
+use crate::simd::{Op, Simd, dispatch};
 
 /// A backward pass. All lengths have been checked.
 pub(crate) struct BackwardPass<'a> {
-    pub(crate) isa: Isa,
     pub(crate) weights: Canonical<'a>,
     pub(crate) walk: &'a Walk<'a>,
     /// `[rows, I]`
@@ -41,10 +40,10 @@ pub(crate) struct BackwardPass<'a> {
     pub(crate) panels: &'a mut [f32],
 }
 
-impl Pass for BackwardPass<'_> {
+impl Pass for On<BackwardPass<'_>> {
     type Output = ();
     fn run<K: Steps>(self, cell: K) {
-        dispatch(self.isa, Bptt(cell, self));
+        dispatch(self.0, Bptt(cell, self.1));
     }
 }
 
@@ -91,7 +90,6 @@ impl<K: Steps> Op for Bptt<'_, K> {
 
 /// The gradient of the input, from the tape that a backward pass leaves. All lengths have been checked.
 pub(crate) struct InputPass<'a> {
-    pub(crate) isa: Isa,
     pub(crate) walk: &'a Walk<'a>,
     pub(crate) hidden: usize,
     pub(crate) w_ih: &'a [f32],
@@ -105,10 +103,10 @@ pub(crate) struct InputPass<'a> {
     pub(crate) panels: &'a mut [f32],
 }
 
-impl Pass for InputPass<'_> {
+impl Pass for On<InputPass<'_>> {
     type Output = ();
     fn run<K: Steps>(self, _: K) {
-        let InputPass { isa, walk, hidden, w_ih, dx, add, tape, panels } = self;
+        let On(isa, InputPass { walk, hidden, w_ih, dx, add, tape, panels }) = self;
         let (ld, len) = (tape_planes::<K::First>() * hidden, K::First::XG * hidden);
         dispatch(isa, Inputs { walk, tape, ld, len, w_ih, dx, add, panels });
     }

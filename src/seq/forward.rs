@@ -2,23 +2,14 @@
 
 use super::{block_steps, state_rows};
 use crate::cell::{Pass, Stages, Steps};
-use crate::kernel::pack::{Canonical, InPlace, Source};
+use crate::kernel::pack::{self, Canonical, Source};
 use crate::kernel::recur::{ForwardStep, Input, Tape, project, tape_planes};
 use crate::kernel::view::ColumnsMut;
 use crate::kernel::{Layout, Masked, Walk};
-use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch, dispatch_single};
-
-/// Where the weights are.
-#[derive(Clone, Copy)]
-pub(crate) enum Weights<'a> {
-    Packed(&'a [f32]),
-    InPlace(Canonical<'a>),
-}
+use crate::simd::{Isa, Op, Simd, dispatch, dispatch_single};
 
 /// A forward pass. All lengths have been checked.
 pub(crate) struct ForwardPass<'a> {
-    pub(crate) isa: Isa,
-    pub(crate) weights: Weights<'a>,
     pub(crate) walk: &'a Walk<'a>,
     pub(crate) input: usize,
     pub(crate) hidden: usize,
@@ -40,29 +31,61 @@ pub(crate) struct ForwardPass<'a> {
     pub(crate) block: &'a mut [f32],
 }
 
-impl Pass for ForwardPass<'_> {
+/// One step of a batch of rows that all take part. All lengths have been checked.
+///
+/// It is a pass of its own so that what streams one sample after the other links nothing of what longer sequences may ask for.
+pub(crate) struct StepPass<'a> {
+    pub(crate) batch: usize,
+    pub(crate) input: usize,
+    pub(crate) hidden: usize,
+    /// `[B, I]`
+    pub(crate) x: &'a [f32],
+    /// `[B, H]`: the state before the step, then the one after it.
+    pub(crate) h: &'a mut [f32],
+    /// `[B, H]`, or empty.
+    pub(crate) c: &'a mut [f32],
+    /// `[B, H]`
+    pub(crate) h_next: &'a mut [f32],
+    /// What the cell asks for.
+    pub(crate) stage: &'a mut [f32],
+}
+
+/// A pass on an instruction set over weights in panels, with or without a tape.
+pub(crate) struct Packed<'a, P, const TRAIN: bool>(pub(crate) Isa, pub(crate) &'a [f32], pub(crate) P);
+
+/// The same over canonical weights. Where there are vectors, training packs.
+pub(crate) struct InPlace<'a, P, const TRAIN: bool>(pub(crate) Isa, pub(crate) Canonical<'a>, pub(crate) P);
+
+/// A pass with the cell's equations.
+struct With<K, P>(K, P);
+
+impl<const TRAIN: bool> Pass for Packed<'_, ForwardPass<'_>, TRAIN> {
     type Output = ();
     fn run<K: Steps>(self, cell: K) {
-        let train = self.tape.is_some();
-        match (self.weights, train) {
-            (Weights::Packed(_), false) => dispatch(self.isa, Packed::<_, false>(cell, self)),
-            (Weights::Packed(_), true) => dispatch(self.isa, Packed::<_, true>(cell, self)),
-            (Weights::InPlace(w), false) => dispatch_single(self.isa, Single::<_, false>(cell, w, self)),
-            // Where there are vectors, training packs.
-            (Weights::InPlace(_), true) if HAS_VECTORS => {}
-            (Weights::InPlace(w), true) => dispatch_single(self.isa, Single::<_, true>(cell, w, self)),
-        }
+        dispatch(self.0, With(cell, self));
     }
 }
 
-struct Packed<'a, K, const TRAIN: bool>(K, ForwardPass<'a>);
+impl<const TRAIN: bool> Pass for InPlace<'_, ForwardPass<'_>, TRAIN> {
+    type Output = ();
+    fn run<K: Steps>(self, cell: K) {
+        dispatch_single(self.0, With(cell, self));
+    }
+}
 
-impl<K: Steps, const TRAIN: bool> Op for Packed<'_, K, TRAIN> {
+impl Pass for InPlace<'_, StepPass<'_>, false> {
+    type Output = ();
+    #[inline(always)]
+    fn run<K: Steps>(self, cell: K) {
+        dispatch_single(self.0, With(cell, self));
+    }
+}
+
+impl<K: Steps, const TRAIN: bool> Op for With<K, Packed<'_, ForwardPass<'_>, TRAIN>> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Packed(cell, pass) = self;
-        let Weights::Packed(data) = pass.weights else { return };
+        let With(cell, Packed(_, data, pass)) = self;
         let panels = K::panels(S::LANES, pass.input, pass.hidden, data);
         debug_assert!(panels.is_some());
         if let Some(w) = panels {
@@ -71,14 +94,25 @@ impl<K: Steps, const TRAIN: bool> Op for Packed<'_, K, TRAIN> {
     }
 }
 
-struct Single<'a, K, const TRAIN: bool>(K, Canonical<'a>, ForwardPass<'a>);
-
-impl<K: Steps, const TRAIN: bool> Op for Single<'_, K, TRAIN> {
+impl<K: Steps, const TRAIN: bool> Op for With<K, InPlace<'_, ForwardPass<'_>, TRAIN>> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Single(cell, w, pass) = self;
-        time_loop::<S, K, _, TRAIN>(s, cell, [InPlace(w); 2], pass);
+        let With(cell, InPlace(_, w, pass)) = self;
+        time_loop::<S, K, _, TRAIN>(s, cell, [pack::InPlace(w); 2], pass);
+    }
+}
+
+impl<K: Steps> Op for With<K, InPlace<'_, StepPass<'_>, false>> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let With(cell, InPlace(_, w, pass)) = self;
+        let StepPass { batch, input, hidden, x, h, c, h_next, stage } = pass;
+        let (walk, x, y, tape) = (&Walk::one_step(batch), Input::Raw(x), None, Tape::None);
+        let io = ForwardStep { walk, input, hidden, x, h: &*h, h_next: &mut *h_next, c, y, tape };
+        cell.forward_step::<S, _, false>(s, [pack::InPlace(w); 2], 0, io, stage);
+        h.iter_mut().zip(&*h_next).for_each(|(h, next)| *h = *next);
     }
 }
 

@@ -9,17 +9,29 @@ mod gradient;
 
 use crate::cell::{Choose, GruCell, LstmCell, Pass, RnnCell, Steps};
 use crate::kernel::pack::Canonical;
+use crate::simd::{HAS_VECTORS, Isa};
 use backward::{BackwardPass, InputPass};
-use forward::ForwardPass;
+use forward::{ForwardPass, InPlace, Packed, StepPass};
 
 /// The passes over each cell, as plain functions: the kernels are compiled here, once, and not again in every crate that uses them.
+///
+/// There is one for each form of the weights, with and without training, and the instruction set is an argument of its own:
+/// a linker leaves out the functions that a program does not call, and the optimiser the instruction sets and
+/// options that no caller asks for.
 pub(crate) trait Passes: Copy {
-    fn forward(self, pass: ForwardPass<'_>);
-    fn backward(self, pass: BackwardPass<'_>);
-    fn input_gradient(self, pass: InputPass<'_>);
+    fn step(self, isa: Isa, w: Canonical<'_>, pass: StepPass<'_>);
+    fn in_place(self, isa: Isa, w: Canonical<'_>, pass: ForwardPass<'_>);
+    fn packed(self, isa: Isa, data: &[f32], pass: ForwardPass<'_>);
+    fn train_in_place(self, isa: Isa, w: Canonical<'_>, pass: ForwardPass<'_>);
+    fn train_packed(self, isa: Isa, data: &[f32], pass: ForwardPass<'_>);
+    fn backward(self, isa: Isa, pass: BackwardPass<'_>);
+    fn input_gradient(self, isa: Isa, pass: InputPass<'_>);
     /// Packs canonical weights into panels of `lanes` units.
     fn pack(self, lanes: usize, w: Canonical<'_>, out: &mut [f32]);
 }
+
+/// A pass on an instruction set.
+struct On<P>(Isa, P);
 
 struct Pack<'a> {
     lanes: usize,
@@ -37,14 +49,29 @@ impl Pass for Pack<'_> {
 macro_rules! passes {
     ($($cell:ty)*) => {$(
         impl Passes for $cell {
-            fn forward(self, pass: ForwardPass<'_>) {
-                self.run(pass)
+            fn step(self, isa: Isa, w: Canonical<'_>, pass: StepPass<'_>) {
+                self.run(InPlace::<_, false>(isa, w, pass))
             }
-            fn backward(self, pass: BackwardPass<'_>) {
-                self.run(pass)
+            fn in_place(self, isa: Isa, w: Canonical<'_>, pass: ForwardPass<'_>) {
+                self.run(InPlace::<_, false>(isa, w, pass))
             }
-            fn input_gradient(self, pass: InputPass<'_>) {
-                self.run(pass)
+            fn packed(self, isa: Isa, data: &[f32], pass: ForwardPass<'_>) {
+                self.run(Packed::<_, false>(isa, data, pass))
+            }
+            fn train_in_place(self, isa: Isa, w: Canonical<'_>, pass: ForwardPass<'_>) {
+                // Where there are vectors, training packs.
+                if !HAS_VECTORS {
+                    self.run(InPlace::<_, true>(isa, w, pass))
+                }
+            }
+            fn train_packed(self, isa: Isa, data: &[f32], pass: ForwardPass<'_>) {
+                self.run(Packed::<_, true>(isa, data, pass))
+            }
+            fn backward(self, isa: Isa, pass: BackwardPass<'_>) {
+                self.run(On(isa, pass))
+            }
+            fn input_gradient(self, isa: Isa, pass: InputPass<'_>) {
+                self.run(On(isa, pass))
             }
             fn pack(self, lanes: usize, w: Canonical<'_>, out: &mut [f32]) {
                 self.run(Pack { lanes, w, out })

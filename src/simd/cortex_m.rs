@@ -224,7 +224,7 @@ impl MulAdd for Fused {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn call<R: Region>(self, region: R) -> R::Output {
         region.run()
     }
@@ -232,16 +232,21 @@ impl MulAdd for Fused {
 
 /// Defines a function for the chains over the first rows of `w`, each given with its accumulator and the registers
 /// of its weights. The elements of x have `s4` to `s7`.
+///
+/// The accumulators come in integer registers and not in memory, so that the compiler knows that no memory changes.
 macro_rules! chains {
-    ($name:ident, $last:literal: $($i:literal $row:ident $acc:tt [$a:tt $b:tt $c:tt $d:tt])*) => {
+    (
+        $name:ident, [$($into:literal)*], [$($out_of:literal)*]:
+        $($i:literal $row:ident $sum:ident $acc:tt [$a:tt $b:tt $c:tt $d:tt])*
+    ) => {
         /// # Safety
         /// `x` and the rows are valid for reading `k` elements.
         #[inline]
         unsafe fn $name(acc: &mut [f32; 4], x: *const f32, w: [*const f32; 4], k: usize) {
-            // SAFETY: reads and writes the accumulators, and reads `k` elements of each row.
+            // SAFETY: reads `k` elements of each row.
             unsafe {
                 asm!(
-                    concat!("vldmia {acc}, {{s0-", $last, "}}"),
+                    $($into,)*
                     "subs {k}, #4",
                     "blo 3f",
                     "2:",
@@ -263,31 +268,35 @@ macro_rules! chains {
                     "subs {k}, #1",
                     "bne 4b",
                     "5:",
-                    concat!("vstmia {acc}, {{s0-", $last, "}}"),
-                    acc = in(reg) acc, x = inout(reg) x => _, k = inout(reg) k => _,
-                    $($row = inout(reg) w[$i] => _, out($acc) _, out($a) _, out($b) _, out($c) _, out($d) _,)*
+                    $($out_of,)*
+                    x = inout(reg) x => _, k = inout(reg) k => _,
+                    $(
+                        $row = inout(reg) w[$i] => _, $sum = inout(reg) acc[$i],
+                        out($acc) _, out($a) _, out($b) _, out($c) _, out($d) _,
+                    )*
                     out("s4") _, out("s5") _, out("s6") _, out("s7") _,
-                    options(nostack)
+                    options(pure, readonly, nostack)
                 );
             }
         }
     };
 }
 
-chains!(chains_1, "s0":
-    0 w0 "s0" ["s8" "s9" "s10" "s11"]);
-chains!(chains_2, "s1":
-    0 w0 "s0" ["s8" "s9" "s10" "s11"]
-    1 w1 "s1" ["s12" "s13" "s14" "s15"]);
-chains!(chains_3, "s2":
-    0 w0 "s0" ["s8" "s9" "s10" "s11"]
-    1 w1 "s1" ["s12" "s13" "s14" "s15"]
-    2 w2 "s2" ["s16" "s17" "s18" "s19"]);
-chains!(chains_4, "s3":
-    0 w0 "s0" ["s8" "s9" "s10" "s11"]
-    1 w1 "s1" ["s12" "s13" "s14" "s15"]
-    2 w2 "s2" ["s16" "s17" "s18" "s19"]
-    3 w3 "s3" ["s20" "s21" "s22" "s23"]);
+chains!(chains_1, ["vmov s0, {a0}"], ["vmov {a0}, s0"]:
+    0 w0 a0 "s0" ["s8" "s9" "s10" "s11"]);
+chains!(chains_2, ["vmov s0, s1, {a0}, {a1}"], ["vmov {a0}, {a1}, s0, s1"]:
+    0 w0 a0 "s0" ["s8" "s9" "s10" "s11"]
+    1 w1 a1 "s1" ["s12" "s13" "s14" "s15"]);
+chains!(chains_3, ["vmov s0, s1, {a0}, {a1}" "vmov s2, {a2}"], ["vmov {a0}, {a1}, s0, s1" "vmov {a2}, s2"]:
+    0 w0 a0 "s0" ["s8" "s9" "s10" "s11"]
+    1 w1 a1 "s1" ["s12" "s13" "s14" "s15"]
+    2 w2 a2 "s2" ["s16" "s17" "s18" "s19"]);
+chains!(chains_4, ["vmov s0, s1, {a0}, {a1}" "vmov s2, s3, {a2}, {a3}"],
+    ["vmov {a0}, {a1}, s0, s1" "vmov {a2}, {a3}, s2, s3"]:
+    0 w0 a0 "s0" ["s8" "s9" "s10" "s11"]
+    1 w1 a1 "s1" ["s12" "s13" "s14" "s15"]
+    2 w2 a2 "s2" ["s16" "s17" "s18" "s19"]
+    3 w3 a3 "s3" ["s20" "s21" "s22" "s23"]);
 
 /// Defines a function that adds `k` multiples of rows to accumulators. These stand in the last registers, the row's
 /// elements in the first, four or eight at a time, and the factor in `s8`.
