@@ -154,7 +154,7 @@ impl<C: Cell + Passes> Recurrent<C> {
     ///
     /// # Errors
     /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Packing`] if the weights were packed for another layer.
-    #[inline]
+    #[inline(always)]
     pub fn step<'w>(
         &self,
         weights: impl Into<WeightSource<'w>>,
@@ -162,45 +162,54 @@ impl<C: Cell + Passes> Recurrent<C> {
         state: &mut [f32],
         scratch: &mut [f32],
     ) -> Result<()> {
-        let row = self.state_len(1);
-        if !state.len().is_multiple_of(row.max(1)) {
-            // `x` says how many rows were meant.
-            let rows = x.len().checked_div(self.input()).unwrap_or(1).max(1);
-            return check_len("state", self.state_len(rows), state.len());
-        }
-        let batch = state.len().checked_div(row).unwrap_or(1);
         match weights.into() {
             WeightSource::Canonical(flat) => {
-                self.step_in_place(self.canonical(flat)?, batch, x, state, scratch)
+                let layer = Self { isa: None, ..*self };
+                layer.step_in_place(self.isa(), flat, x, state, scratch)
             }
             packed => {
-                let sequences = Sequences::new(1, batch);
+                let sequences = Sequences::new(1, self.step_batch(x.len(), state.len())?);
                 self.forward(packed, Forward { sequences, x, y: &mut [], state, scratch })
             }
         }
     }
 
-    /// A step from canonical weights. Nothing in it can panic, and it links nothing of longer passes.
-    #[inline]
+    /// The batch that a state has room for.
+    fn step_batch(&self, x: usize, state: usize) -> Result<usize> {
+        let row = self.state_len(1);
+        let (Some(batch), Some(0)) = (state.checked_div(row), state.checked_rem(row)) else {
+            if row == 0 && state == 0 {
+                return Ok(1);
+            }
+            // `x` says how many rows were meant.
+            let rows = x.checked_div(self.input()).unwrap_or(1).max(1);
+            return check_len("state", self.state_len(rows), state).map(|()| rows);
+        };
+        Ok(batch)
+    }
+
+    /// A step from canonical weights. Nothing in it can panic, and it links nothing of longer passes; the instruction set is
+    /// an argument because that is how the optimiser finds that it is the same in all calls.
     fn step_in_place(
-        &self,
-        w: Canonical<'_>,
-        batch: usize,
+        self,
+        isa: Isa,
+        weights: &[f32],
         x: &[f32],
         state: &mut [f32],
         scratch: &mut [f32],
     ) -> Result<()> {
+        let batch = self.step_batch(x.len(), state.len())?;
+        let w = self.canonical(weights)?;
         check_len("x", batch.saturating_mul(self.input()), x.len())?;
         check_len("state", self.state_len(batch), state.len())?;
-        let room = self.scratch_len(1, batch);
-        check_room("scratch", room, scratch.len())?;
+        check_room("scratch", self.scratch_len(1, batch), scratch.len())?;
         let (input, hidden, units) = (self.input(), self.hidden(), batch.saturating_mul(self.hidden()));
         let parts = state.split_at_mut_checked(units).zip(scratch.split_at_mut_checked(units));
         let Some(((h, c), (h_next, stage))) = parts else {
             return Err(Error::Overflow { buffer: "scratch" });
         };
         let stage = stage.get_mut(..self.stage.saturating_mul(units)).unwrap_or_default();
-        self.cell().step(self.isa(), w, StepPass { batch, input, hidden, x, h, c, h_next, stage });
+        self.cell().step(isa, w, StepPass { batch, input, hidden, x, h, c, h_next, stage });
         Ok(())
     }
 
