@@ -348,7 +348,7 @@ fn main() {
             let mut scratch = vec![0.0; layer.train_scratch_len(batch)];
             let seconds = effort.time(|| {
                 let (x, state, tape, scratch) = (&x[..], &mut state[..], &mut tape[..], &mut scratch[..]);
-                let forward = ForwardTrain { sequences: Sequences::new(steps, batch), x, y: &mut y, state, tape, scratch };
+                let forward = ForwardTrain { sequences: Sequences::new(steps, batch), x, y: &mut y, state, recurrent_dropout: None, tape, scratch };
                 layer.forward_train(&weights, forward).unwrap();
                 dstate.fill(0.0);
                 let backward = Backward {
@@ -360,6 +360,7 @@ fn main() {
                     dx: Some(&mut dx),
                     grads: Some(&mut grads),
                     mode: Gradients::Overwrite,
+                    recurrent_dropout: None,
                     tape,
                     scratch,
                 };

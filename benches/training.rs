@@ -36,6 +36,7 @@ fn training(c: &mut Criterion) {
                             x: &x,
                             y: &mut y,
                             state: &mut state,
+                            recurrent_dropout: None,
                             tape: &mut tape,
                             scratch: &mut scratch,
                         };
@@ -50,6 +51,7 @@ fn training(c: &mut Criterion) {
                             dx: Some(&mut dx),
                             grads: Some(&mut grads),
                             mode: Gradients::Overwrite,
+                            recurrent_dropout: None,
                             tape: &mut tape,
                             scratch: &mut scratch,
                         };

@@ -23,8 +23,9 @@ pub mod train;
 #[forbid(unsafe_code)]
 mod error;
 
-pub use cell::{Activation, Cell, Gate, GruCell, GruGate, LstmCell, LstmGate, Reset, RnnCell, RnnGate};
+pub use cell::{Cell, Gate, GruCell, GruGate, LstmCell, LstmGate, Reset, RnnCell, RnnGate};
 pub use error::{Error, Result};
+pub use kernel::Activation;
 pub use layer::{
     Backward, Dense, DenseBackward, Embedding, Forward, ForwardTrain, Gradients, Gru, GruWeights,
     GruWeightsMut, Lstm, LstmWeights, LstmWeightsMut, Masked, Packed, Recurrent, Rnn, RnnWeights,

@@ -289,6 +289,7 @@ fn garbage_does_not_matter() {
                     x: &case.x,
                     y: &mut out.y,
                     state: &mut out.state,
+                    recurrent_dropout: None,
                     tape: &mut tape,
                     scratch: &mut scratch,
                 };
@@ -303,6 +304,7 @@ fn garbage_does_not_matter() {
                     dx: Some(&mut out.dx),
                     grads: Some(&mut out.grads),
                     mode: Gradients::Overwrite,
+                    recurrent_dropout: None,
                     tape: &mut tape,
                     scratch: &mut scratch,
                 };

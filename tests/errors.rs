@@ -105,7 +105,15 @@ impl Pass {
             }
             (Pass::ForwardTrain, [weights, x, y, state, tape, scratch]) => layer.forward_train(
                 weights,
-                ForwardTrain { sequences: Sequences::new(steps, batch), x, y, state, tape, scratch },
+                ForwardTrain {
+                    sequences: Sequences::new(steps, batch),
+                    x,
+                    y,
+                    state,
+                    recurrent_dropout: None,
+                    tape,
+                    scratch,
+                },
             ),
             (Pass::Backward, [weights, x, y, dy, dstate, dx, grads, tape, scratch]) => {
                 let (dx, grads, mode) = (Some(&mut dx[..]), Some(&mut grads[..]), Gradients::Overwrite);
@@ -120,6 +128,7 @@ impl Pass {
                         dx,
                         grads,
                         mode,
+                        recurrent_dropout: None,
                         tape,
                         scratch,
                     },
@@ -282,7 +291,15 @@ fn train(layer: Layer, weights: &[f32], steps: usize, batch: usize) -> Result<()
     let (y, state, tape, scratch) = (&mut [][..], &mut [][..], &mut [][..], &mut [][..]);
     layer.forward_train(
         weights,
-        ForwardTrain { sequences: Sequences::new(steps, batch), x: &[], y, state, tape, scratch },
+        ForwardTrain {
+            sequences: Sequences::new(steps, batch),
+            x: &[],
+            y,
+            state,
+            recurrent_dropout: None,
+            tape,
+            scratch,
+        },
     )
 }
 
@@ -296,6 +313,7 @@ fn backward(layer: Layer, weights: &[f32], steps: usize, batch: usize) -> Result
         dx: None,
         grads: None,
         mode: Gradients::Overwrite,
+        recurrent_dropout: None,
         tape: &mut [],
         scratch: &mut [],
     };

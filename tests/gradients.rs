@@ -123,6 +123,7 @@ fn backward(
                 x: &case.x,
                 y: &mut y,
                 state: &mut state,
+                recurrent_dropout: None,
                 tape: &mut tape,
                 scratch: &mut scratch,
             },
@@ -146,6 +147,7 @@ fn backward(
                 dx: with_dx.then_some(&mut dx[..]),
                 grads,
                 mode,
+                recurrent_dropout: None,
                 tape: &mut tape,
                 scratch: &mut scratch,
             },
@@ -278,6 +280,7 @@ fn chunks_that_hand_back_their_state_gradient_are_the_whole() {
                     x: &case.x[xs(cut)],
                     y: &mut y[ys(cut)],
                     state: &mut state,
+                    recurrent_dropout: None,
                     tape: &mut tape,
                     scratch: &mut scratch,
                 };
@@ -298,6 +301,7 @@ fn chunks_that_hand_back_their_state_gradient_are_the_whole() {
                     dx: Some(&mut dx[xs(cut)]),
                     grads: Some(&mut grads),
                     mode: Gradients::Accumulate,
+                    recurrent_dropout: None,
                     tape,
                     scratch: &mut scratch,
                 };

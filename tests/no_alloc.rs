@@ -98,7 +98,15 @@ fn count_all(layer: Layer, steps: usize, batch: usize) -> [usize; 6] {
         layer
             .forward_train(
                 &weights,
-                ForwardTrain { sequences: Sequences::new(steps, batch), x: &x, y, state, tape, scratch },
+                ForwardTrain {
+                    sequences: Sequences::new(steps, batch),
+                    x: &x,
+                    y,
+                    state,
+                    recurrent_dropout: None,
+                    tape,
+                    scratch,
+                },
             )
             .unwrap();
     });
@@ -112,6 +120,7 @@ fn count_all(layer: Layer, steps: usize, batch: usize) -> [usize; 6] {
             dx: Some(&mut dx),
             grads: Some(&mut grads),
             mode: Gradients::Accumulate,
+            recurrent_dropout: None,
             tape: &mut tape,
             scratch: &mut scratch,
         };

@@ -112,7 +112,15 @@ impl Batch {
         let mut scratch = vec![f32::NAN; layer.train_scratch_len(self.batch)];
         let sequences = self.sequences();
         let (x, y, state) = (&self.x, &mut out.y, &mut out.state);
-        let args = ForwardTrain { sequences, x, y, state, tape: &mut tape, scratch: &mut scratch };
+        let args = ForwardTrain {
+            sequences,
+            x,
+            y,
+            state,
+            recurrent_dropout: None,
+            tape: &mut tape,
+            scratch: &mut scratch,
+        };
         layer.forward_train(&self.weights, args).unwrap();
         scratch.fill(f32::NAN);
         let args = Backward {
@@ -124,6 +132,7 @@ impl Batch {
             dx: Some(&mut out.dx),
             grads: Some(&mut out.grads),
             mode: Gradients::Overwrite,
+            recurrent_dropout: None,
             tape: &mut tape,
             scratch: &mut scratch,
         };
@@ -176,6 +185,7 @@ impl Batch {
                 x: &x,
                 y: &mut y,
                 state: &mut state,
+                recurrent_dropout: None,
                 tape: &mut tape,
                 scratch: &mut scratch,
             };
@@ -213,6 +223,7 @@ impl Batch {
                 dx: Some(&mut dx),
                 grads: Some(&mut own),
                 mode: Gradients::Overwrite,
+                recurrent_dropout: None,
                 tape: &mut tape,
                 scratch: &mut scratch,
             };

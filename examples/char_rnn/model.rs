@@ -155,6 +155,7 @@ impl Model {
                 x: input,
                 y,
                 state: take_mut(&mut state, layer.state_len(batch)),
+                recurrent_dropout: None,
                 tape,
                 scratch,
             };
@@ -191,6 +192,7 @@ impl Model {
                 dx: Some(&mut dx[..x.len()]),
                 grads: Some(take_last(&mut rest_of_grads, layer.weights_len())),
                 mode: Gradients::Overwrite,
+                recurrent_dropout: None,
                 tape,
                 scratch,
             };

@@ -1,18 +1,20 @@
 //! The equations of one step of each cell.
 //!
 //! A cell is a small value with its options ([`RnnCell`], [`LstmCell`], [`GruCell`]). Its file states the
-//! equations, writes them down on vectors of units ([`Equations`]), and says which kernels one step
-//! consists of ([`Steps`]; the defaults are those of a cell whose step is one pass over its panels). Memory and
-//! time are the business of the floors below and above. This folder may import `kernel` and `simd`.
+//! equations and writes them down on vectors of units ([`Equations`]). Most cells are [`Fused`]: a step is one pass over their
+//! panels; others say themselves which kernels a step consists of ([`Steps`]). What only some users ask of a cell
+//! (other activations, clipping, peepholes, a projection, recurrent dropout) stands in its `options.rs`, over the slower kernels of
+//! [`options`], and costs nobody else anything. Memory and time are the business of the floors below and above.
+//! This folder may import `kernel` and `simd`.
 //!
 //! To add a cell:
 //! 1. a folder with `mod.rs`: the equations with their source, the gate order, `impl Equations`;
-//! 2. `impl Steps` on the same type, and on the type that users see `impl Cell` with its counts and `impl Choose`;
+//! 2. `impl Fused` on the same type, and on the type that users see `impl Cell` with its counts and `impl Choose`;
 //! 3. `oracle.rs`: the same in f64, from the equations, sharing nothing; `tests/common/oracle.rs` includes it;
 //! 4. a type alias and a constructor in `layer/recurrent.rs`, and a line in the table of `tests/common`,
 //!    after which every test runs over it.
 
-use crate::kernel::pack::{self, Canonical, Panels, Source};
+use crate::kernel::pack::{self, Canonical, Dims, InPlace, Panels, Source};
 use crate::kernel::product::{Init, Left, Right, product};
 use crate::kernel::recur::{self, BackwardStep, ForwardStep, tape_planes};
 use crate::kernel::walk::Rows;
@@ -21,11 +23,14 @@ use crate::simd::Simd;
 
 mod gru;
 mod lstm;
+mod options;
 mod rnn;
+
+pub(crate) use options::stage_len;
 
 pub use gru::{GruCell, GruGate, Reset};
 pub use lstm::{LstmCell, LstmGate};
-pub use rnn::{Activation, RnnCell, RnnGate};
+pub use rnn::{RnnCell, RnnGate};
 
 /// A recurrent cell: what [`Recurrent`](crate::Recurrent) needs to know of it.
 ///
@@ -46,7 +51,8 @@ pub trait Cell: Choose {
 
 /// From a cell's options, which are values, to its equations, which are a type.
 pub(crate) trait Choose: Copy {
-    fn run<P: Pass>(self, pass: P) -> P::Output;
+    /// `options` says whether anything is asked of the cell that the fused equations do not have.
+    fn run<P: Pass>(self, options: bool, pass: P) -> P::Output;
 }
 
 /// What is done with the equations.
@@ -78,26 +84,67 @@ pub(crate) struct HiddenGradient {
 
 /// The kernels that a step of a cell consists of.
 pub(crate) trait Steps: Copy {
-    /// The equations of the first stage.
-    type First: Equations;
-    fn first(self) -> Self::First;
+    /// How the weights feed the sums of the first stage.
+    type Sums: Layout;
 
     /// How `w_hh` and `b_hh` get their gradients.
     const HIDDEN_GRADIENTS: &'static [HiddenGradient];
 
-    /// Packs the weights of all stages.
-    fn pack(lanes: usize, w: Canonical<'_>, out: &mut [f32]) {
-        pack::pack::<Self::First>(lanes, w, out);
-    }
-
-    /// Where the stages' panels are; `None` if `data` is too short.
+    /// Elements of a row of the tape. It starts with the planes of the sums.
     #[inline(always)]
-    fn panels(lanes: usize, input: usize, hidden: usize, data: &[f32]) -> Option<Stages<Panels>> {
-        let (panels, _) = Panels::new::<Self::First>(lanes, input, hidden, data)?;
-        Some([panels, panels])
+    fn tape_row(self, dims: Dims) -> usize {
+        tape_planes::<Self::Sums>() * dims.hidden
     }
 
-    /// One step. `stage` has `STAGE` vectors of H for each batch row.
+    /// Packs the weights of all stages, and returns the room that is left.
+    fn pack<'o>(self, lanes: usize, w: Canonical<'_>, out: &'o mut [f32]) -> &'o mut [f32] {
+        pack::pack::<Self::Sums>(lanes, w, out)
+    }
+
+    /// Where the stages' panels are, and what follows them; `None` if `data` is too short.
+    #[inline(always)]
+    fn panels(self, lanes: usize, dims: Dims, data: &[f32]) -> Option<(Stages<Panels>, &[f32])> {
+        let (panels, rest) = Panels::new::<Self::Sums>(lanes, dims, data)?;
+        Some(([panels, panels], rest))
+    }
+
+    /// The weights of the stages where they are.
+    #[inline(always)]
+    fn in_place(w: Canonical<'_>) -> Stages<InPlace<'_>> {
+        [InPlace(w); 2]
+    }
+
+    /// One step.
+    fn forward_step<S: Simd, W: Source<S>, const TRAIN: bool>(
+        self,
+        s: S,
+        w: Stages<W>,
+        t: usize,
+        io: ForwardStep<'_>,
+        stage: &mut [f32],
+    );
+
+    /// One step back: leaves the gradients of the sums in the tape, and those of the previous
+    /// state in `dh` and `dc`. `w_hh` is the whole matrix `[G*H, R]`, `w_hr` the projection `[R, H]`.
+    fn backward_step<S: Simd>(self, s: S, w: Matrices<'_>, t: usize, io: BackwardStep<'_>, stage: &mut [f32]);
+}
+
+/// The weights of a backward step.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrices<'a> {
+    pub(crate) w_hh: Right<'a>,
+    pub(crate) w_hr: Option<Right<'a>>,
+}
+
+/// A cell whose step is one pass over its panels, with the equations in the tiles' registers.
+pub(crate) trait Fused: Equations {
+    const HIDDEN_GRADIENTS: &'static [HiddenGradient];
+}
+
+impl<E: Fused> Steps for E {
+    type Sums = Self;
+    const HIDDEN_GRADIENTS: &'static [HiddenGradient] = E::HIDDEN_GRADIENTS;
+
     #[inline(always)]
     fn forward_step<S: Simd, W: Source<S>, const TRAIN: bool>(
         self,
@@ -107,30 +154,23 @@ pub(crate) trait Steps: Copy {
         io: ForwardStep<'_>,
         _stage: &mut [f32],
     ) {
-        recur::forward_step::<S, _, W, TRAIN>(s, self.first(), w, t, io);
+        recur::forward_step::<S, _, W, TRAIN>(s, self, w, t, io);
     }
 
-    /// One step back: leaves the gradients of the pre-activations in the tape, and those of the previous
-    /// state in `dh` and `dc`. `w_hh` is the whole matrix `[G*H, H]`.
     #[inline(always)]
     fn backward_step<S: Simd>(
         self,
         s: S,
-        w_hh: Right<'_>,
+        w: Matrices<'_>,
         t: usize,
         mut io: BackwardStep<'_>,
         _stage: &mut [f32],
     ) {
-        recur::backward_step(s, self.first(), t, io.reborrow());
-        let BackwardStep { walk, hidden, dh, tape, .. } = io;
-        let left = Left {
-            data: tape,
-            ld: tape_planes::<Self::First>() * hidden,
-            rows: Rows::step(walk, t),
-            count: Self::First::HG,
-            len: hidden,
-            at: Self::First::HMAP,
-        };
-        product(s, left, w_hh, dh, Init::Accumulate);
+        recur::backward_step(s, self, t, io.reborrow());
+        let BackwardStep { walk, dims, dh, tape, .. } = io;
+        let rows = Rows::step(walk, t);
+        let (ld, len) = (self.tape_row(dims), dims.hidden);
+        let left = Left { data: tape, ld, rows, count: E::HG, len, at: E::HMAP };
+        product(s, left, w.w_hh, dh, Init::Accumulate);
     }
 }

@@ -7,10 +7,11 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `math` | exp, sigmoid, tanh as polynomials |
+//! | `math`, `activation` | exp, sigmoid, tanh as polynomials; the other activation functions |
+//! | `canonical` | the parts of a layer's weights |
 //! | `tile` | the loop over tiles, and the chain of multiply-adds inside of one |
 //! | `pack` | canonical weights to gate-interleaved panels |
-//! | `recur` | one step of a cell over a batch, forward and backward, and the input projection |
+//! | `recur` | one step of a cell over a batch, forward and backward, fused or with options, and the input projection |
 //! | `second` | the second stage of a cell that has two |
 //! | `product` | rows times packed panels |
 //! | `gemm`, `gather` | sums over rows; `gemm` is the only file that names `matrixmultiply` |
@@ -19,6 +20,8 @@
 //! | `softmax` | the parts of a softmax |
 //! | `elementwise` | sums, scales, optimiser updates |
 
+mod activation;
+pub(crate) mod canonical;
 pub(crate) mod elementwise;
 pub(crate) mod gather;
 pub(crate) mod gemm;
@@ -32,6 +35,8 @@ pub(crate) mod tile;
 pub(crate) mod view;
 pub(crate) mod walk;
 
+pub use activation::Activation;
+pub(crate) use activation::Slot;
 pub(crate) use recur::{Equations, Layout, Next, Prev};
 pub use walk::Masked;
 pub(crate) use walk::{Plan, Walk};

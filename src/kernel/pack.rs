@@ -11,72 +11,27 @@
 //!
 //! Units past the last one are zero.
 
-use super::NONE;
+pub(crate) use super::canonical::{Canonical, Dims};
 use super::recur::Layout;
 use super::tile::{Weight, load};
 use crate::simd::Simd;
 
-/// The four canonical parts of a recurrent layer's weights, as PyTorch lays them out.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Canonical<'a> {
-    pub(crate) input: usize,
-    pub(crate) hidden: usize,
-    /// `[G*H, I]`
-    pub(crate) w_ih: &'a [f32],
-    /// `[G*H, H]`
-    pub(crate) w_hh: &'a [f32],
-    /// `[G*H]`
-    pub(crate) b_ih: &'a [f32],
-    /// `[G*H]`
-    pub(crate) b_hh: &'a [f32],
-}
-
-impl<'a> Canonical<'a> {
-    /// Splits a flat buffer of `gates` gates; `None` if its length is not the layer's.
-    pub(crate) fn split(gates: usize, input: usize, hidden: usize, flat: &'a [f32]) -> Option<Self> {
-        let rows = gates.checked_mul(hidden)?;
-        let (w_ih, rest) = flat.split_at_checked(rows.checked_mul(input)?)?;
-        let (w_hh, rest) = rest.split_at_checked(rows.checked_mul(hidden)?)?;
-        let (b_ih, b_hh) = rest.split_at_checked(rows)?;
-        (b_hh.len() == rows).then_some(Canonical { input, hidden, w_ih, w_hh, b_ih, b_hh })
-    }
-
-    fn bias<E: Layout>(&self, acc: usize, unit: usize) -> f32 {
-        let part = |from: &[f32], gate: usize| match gate {
-            NONE => 0.0,
-            gate => from.get(gate * self.hidden + unit).copied().unwrap_or(0.0),
-        };
-        part(self.b_ih, E::BIAS_X[acc]) + part(self.b_hh, E::BIAS_H[acc])
-    }
-
-    /// # Safety
-    /// The unit and the gates exist.
-    #[inline(always)]
-    unsafe fn bias_unchecked<E: Layout>(&self, acc: usize, unit: usize) -> f32 {
-        let part = |from: &[f32], gate: usize| match gate {
-            NONE => 0.0,
-            // SAFETY: the caller's.
-            gate => unsafe { *from.as_ptr().add(gate * self.hidden + unit) },
-        };
-        part(self.b_ih, E::BIAS_X[acc]) + part(self.b_hh, E::BIAS_H[acc])
-    }
-}
-
 /// Elements of one panel. Without units there is none, and no weights say that the number of inputs is a sane one.
-const fn panel_len<E: Layout>(lanes: usize, input: usize, hidden: usize) -> usize {
-    if hidden == 0 { 0 } else { lanes * (E::ACC + E::XG * input + E::HG * hidden) }
+const fn panel_len<E: Layout>(lanes: usize, Dims { input, hidden, width }: Dims) -> usize {
+    if hidden == 0 { 0 } else { lanes * (E::ACC + E::XG * input + E::HG * width) }
 }
 
 /// Elements of all panels.
-pub(crate) const fn panels_len<E: Layout>(lanes: usize, input: usize, hidden: usize) -> usize {
-    hidden.div_ceil(lanes) * panel_len::<E>(lanes, input, hidden)
+pub(crate) const fn panels_len<E: Layout>(lanes: usize, dims: Dims) -> usize {
+    dims.hidden.div_ceil(lanes) * panel_len::<E>(lanes, dims)
 }
 
 /// Packs into the first `panels_len` elements of `out` and returns what is left of it.
 pub(crate) fn pack<'o, E: Layout>(lanes: usize, w: Canonical<'_>, out: &'o mut [f32]) -> &'o mut [f32] {
-    let (input, hidden) = (w.input, w.hidden);
-    let (out, rest) = out.split_at_mut(panels_len::<E>(lanes, input, hidden));
-    let Some(panel) = core::num::NonZero::new(panel_len::<E>(lanes, input, hidden)) else { return rest };
+    let dims = w.shape.dims();
+    let Dims { input, hidden, width } = dims;
+    let (out, rest) = out.split_at_mut(panels_len::<E>(lanes, dims));
+    let Some(panel) = core::num::NonZero::new(panel_len::<E>(lanes, dims)) else { return rest };
     for (index, panel) in out.chunks_exact_mut(panel.get()).enumerate() {
         let first = index * lanes;
         let (bias, panel) = panel.split_at_mut(E::ACC * lanes);
@@ -87,8 +42,8 @@ pub(crate) fn pack<'o, E: Layout>(lanes: usize, w: Canonical<'_>, out: &'o mut [
                 *bias = if unit < hidden { w.bias::<E>(acc, unit) } else { 0.0 };
             }
         }
-        interleave(x, w.w_ih, E::XG, |g| g, lanes, first, hidden, input);
-        interleave(h, w.w_hh, E::HG, |g| E::HROWS[g], lanes, first, hidden, hidden);
+        interleave(x, w.parts.w_ih, E::XG, |g| g, lanes, first, hidden, input);
+        interleave(h, w.parts.w_hh, E::HG, |g| E::HROWS[g], lanes, first, hidden, width);
     }
     rest
 }
@@ -173,15 +128,10 @@ pub(crate) struct Panels {
 
 impl Panels {
     /// The panels at the start of `data`, and the rest of it; `None` if they do not fit.
-    pub(crate) fn new<E: Layout>(
-        lanes: usize,
-        input: usize,
-        hidden: usize,
-        data: &[f32],
-    ) -> Option<(Self, &[f32])> {
-        let (own, rest) = data.split_at_checked(panels_len::<E>(lanes, input, hidden))?;
-        let panel = panel_len::<E>(lanes, input, hidden);
-        let h = panel - E::HG * hidden * lanes;
+    pub(crate) fn new<E: Layout>(lanes: usize, dims: Dims, data: &[f32]) -> Option<(Self, &[f32])> {
+        let (own, rest) = data.split_at_checked(panels_len::<E>(lanes, dims))?;
+        let panel = panel_len::<E>(lanes, dims);
+        let h = panel.saturating_sub(E::HG * dims.width * lanes);
         Some((Panels { start: own.as_ptr(), x: E::ACC * lanes, h, panel }, rest))
     }
 }
@@ -222,6 +172,10 @@ impl<S: Simd> Weight<S> for Stream {
         // SAFETY: the caller names a vector of the panels.
         unsafe { s.load(self.start.add(panel * self.panel + (k * self.gates + g) * S::LANES)) }
     }
+    #[inline(always)]
+    fn skip(self, rows: usize) -> Self {
+        Stream { start: self.start.wrapping_add(rows * self.gates * S::LANES), ..self }
+    }
 }
 
 /// Canonical weights, read in place, one unit to a panel (for instruction sets of one lane).
@@ -235,18 +189,19 @@ impl<S: Simd> Source<S> for InPlace<'_> {
     unsafe fn bias<E: Layout>(self, s: S, panel: usize) -> [S::V; 4] {
         let mut bias = [s.splat(0.0); 4];
         for a in 0..E::ACC {
-            // SAFETY: the unit exists, and `split` has made both biases as long as all units of all gates.
-            bias[a] = s.splat(unsafe { self.0.bias_unchecked::<E>(a, panel) });
+            bias[a] = s.splat(self.0.bias::<E>(a, panel));
         }
         bias
     }
     #[inline(always)]
     fn x<E: Layout>(self) -> Rows {
-        Rows { start: self.0.w_ih.as_ptr(), hidden: self.0.hidden, width: self.0.input, gate: [0, 1, 2, 3] }
+        let Canonical { shape, parts } = self.0;
+        Rows { start: parts.w_ih.as_ptr(), hidden: shape.hidden, width: shape.input, gate: [0, 1, 2, 3] }
     }
     #[inline(always)]
     fn h<E: Layout>(self) -> Rows {
-        Rows { start: self.0.w_hh.as_ptr(), hidden: self.0.hidden, width: self.0.hidden, gate: E::HROWS }
+        let Canonical { shape, parts } = self.0;
+        Rows { start: parts.w_hh.as_ptr(), hidden: shape.hidden, width: shape.width(), gate: E::HROWS }
     }
 }
 
@@ -265,7 +220,10 @@ impl<S: Simd> Weight<S> for Rows {
         // SAFETY: the caller names a weight of the matrix; a vector has one lane here.
         s.splat(unsafe { *self.start.add((self.gate[g] * self.hidden + unit) * self.width + k) })
     }
-
+    #[inline(always)]
+    fn skip(self, rows: usize) -> Self {
+        Rows { start: self.start.wrapping_add(rows), ..self }
+    }
     #[inline(always)]
     fn chain(self, unit: usize, g: usize) -> Option<*const f32> {
         Some(self.start.wrapping_add((self.gate[g] * self.hidden + unit) * self.width))

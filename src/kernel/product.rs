@@ -1,6 +1,7 @@
 //! Rows times packed panels: the backward pass's `dh` and `dx`, projections, and dense layers.
 
-use super::pack::{Stream, pack_columns};
+use super::pack::{Source, Stream, pack_columns};
+use super::recur::Layout;
 use super::tile::{Acc, Tile, Weight, accumulate, drive, load, store};
 use super::walk::Rows;
 use crate::simd::{HAS_VECTORS, Simd};
@@ -74,7 +75,7 @@ pub(super) unsafe fn initial<S: Simd>(
     }
 }
 
-impl<S: Simd, W: Columnwise<S>> Tile<S> for ProductTile<'_, W> {
+impl<S: Simd, W: Weight<S>> Tile<S> for ProductTile<'_, W> {
     const ACC: usize = 1;
 
     #[inline(always)]
@@ -93,7 +94,7 @@ impl<S: Simd, W: Columnwise<S>> Tile<S> for ProductTile<'_, W> {
             }
             for run in 0..count {
                 let a = core::array::from_fn(|m| data.as_ptr().add(all.source(rows[m]) * ld + at[run] * len));
-                let right = self.right.skip_rows(run * len);
+                let right = self.right.skip(run * len);
                 accumulate(s, &mut acc, 1, [0; 4], right, panel, a, 1, len);
             }
             for m in 0..MB {
@@ -107,28 +108,12 @@ impl<S: Simd, W: Columnwise<S>> Tile<S> for ProductTile<'_, W> {
     }
 }
 
-/// A right operand whose rows can be counted from another one.
-trait Columnwise<S: Simd>: Weight<S> {
-    fn skip_rows(self, rows: usize) -> Self;
-}
-
-impl<S: Simd> Columnwise<S> for Stream {
-    #[inline(always)]
-    fn skip_rows(self, rows: usize) -> Self {
-        Stream { start: self.start.wrapping_add(rows * S::LANES), ..self }
-    }
-}
-
-impl<S: Simd, const TAIL: bool> Columnwise<S> for Matrix<TAIL> {
-    #[inline(always)]
-    fn skip_rows(self, rows: usize) -> Self {
-        Matrix { start: self.start.wrapping_add(rows * self.ld), ..self }
-    }
-}
-
 /// Elements of `n` columns of `k` rows in panels of `lanes` columns.
 pub(crate) const fn columns_len(lanes: usize, k: usize, n: usize) -> usize {
-    n.next_multiple_of(lanes).saturating_mul(k)
+    match n.checked_next_multiple_of(lanes) {
+        Some(n) => n.saturating_mul(k),
+        None => usize::MAX,
+    }
 }
 
 /// `c [B, n] (+)= left [B, k] * right [k, n]`, the right operand in panels of columns. Rows that take no part are left as they are.
@@ -170,6 +155,20 @@ pub(crate) fn product<S: Simd>(s: S, left: Left<'_>, right: Right<'_>, c: &mut [
     }
 }
 
+/// `c [B, n] = left [B, k] * w^T`, where `w` holds the hidden weights of one gate of `n` units.
+///
+/// Buffers of a wrong length are a mistake of the floor above: nothing is done with them.
+#[inline(always)]
+pub(crate) fn project<S: Simd, E: Layout, W: Source<S>>(s: S, left: Left<'_>, w: W, n: usize, c: &mut [f32]) {
+    let fits = left.fits() && c.len() == left.rows.end() * n;
+    debug_assert!(fits);
+    if fits {
+        let tile = ProductTile { left, right: w.h::<E>(), n, c: c.as_mut_ptr(), init: Init::Zero, first: 0 };
+        // SAFETY: all rows and panels exist in the buffers just checked; `w` was made for the same sizes.
+        unsafe { drive(s, &tile, left.rows, n.div_ceil(S::LANES)) }
+    }
+}
+
 /// `c [B, n] (+)= left [B, k] * w^T` with `w [n, k]` row-major and in place: for instruction sets of one lane, and the
 /// same bits as [`product`] over packed rows.
 ///
@@ -205,17 +204,13 @@ impl<S: Simd> Weight<S> for Transposed {
         // SAFETY: the caller names an element of the matrix; a vector has one lane here.
         s.splat(unsafe { *self.start.add(panel * self.k + k) })
     }
-
+    #[inline(always)]
+    fn skip(self, rows: usize) -> Self {
+        Transposed { start: self.start.wrapping_add(rows), ..self }
+    }
     #[inline(always)]
     fn chain(self, panel: usize, _: usize) -> Option<*const f32> {
         Some(self.start.wrapping_add(panel * self.k))
-    }
-}
-
-impl<S: Simd> Columnwise<S> for Transposed {
-    #[inline(always)]
-    fn skip_rows(self, rows: usize) -> Self {
-        Transposed { start: self.start.wrapping_add(rows), ..self }
     }
 }
 
@@ -262,7 +257,10 @@ impl<S: Simd, const TAIL: bool> Weight<S> for Matrix<TAIL> {
             if TAIL { s.load_n(p, self.n - column) } else { s.load(p) }
         }
     }
-
+    #[inline(always)]
+    fn skip(self, rows: usize) -> Self {
+        Matrix { start: self.start.wrapping_add(rows * self.ld), ..self }
+    }
     #[inline(always)]
     fn side_by_side(self, panel: usize) -> Option<(*const f32, usize)> {
         if TAIL { None } else { Some((self.start.wrapping_add(panel * S::LANES), self.ld)) }

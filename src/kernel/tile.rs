@@ -125,6 +125,9 @@ pub(crate) trait Weight<S: Simd>: Copy {
     /// They exist in the buffer.
     unsafe fn get(self, s: S, panel: usize, k: usize, g: usize) -> S::V;
 
+    /// The weights from row `rows` on.
+    fn skip(self, rows: usize) -> Self;
+
     /// Where the same weights stand for `k` = 0, if a vector has one lane and those of the other rows follow it.
     #[inline(always)]
     fn chain(self, _panel: usize, _g: usize) -> Option<*const f32> {
@@ -136,6 +139,20 @@ pub(crate) trait Weight<S: Simd>: Copy {
     #[inline(always)]
     fn side_by_side(self, _panel: usize) -> Option<(*const f32, usize)> {
         None
+    }
+}
+
+/// Calls `f` with the number of each of at most four chains, its panel and its gate. Without a division, and with bounds
+/// that the compiler sees, so that nothing in it can panic.
+#[inline(always)]
+fn each_chain<const NP: usize>(gates: usize, mut f: impl FnMut(usize, usize, usize)) {
+    for p in 0..NP {
+        for g in 0..4 {
+            let j = p * gates + g;
+            if g < gates && j < 4 {
+                f(j, p, g);
+            }
+        }
     }
 }
 
@@ -155,20 +172,15 @@ pub(crate) unsafe fn accumulate<S: Simd, W: Weight<S>, const MB: usize, const NP
     a_step: usize,
     k: usize,
 ) {
-    let n = NP * gates;
-    if MB == 1 && a_step == 1 && (1..=S::CHAINS).contains(&n) && weight.chain(panel, 0).is_some() {
+    if MB == 1 && a_step == 1 && (1..=S::CHAINS).contains(&(NP * gates)) && weight.chain(panel, 0).is_some() {
         let (mut chains, mut rows) = ([s.splat(0.0); 4], [core::ptr::null(); 4]);
-        for j in 0..n {
-            chains[j] = acc[0][j / gates][map[j % gates]];
-            if let Some(row) = weight.chain(panel + j / gates, j % gates) {
-                rows[j] = row;
-            }
-        }
+        each_chain::<NP>(gates, |j, p, g| {
+            chains[j] = acc[0][p][map[g]];
+            rows[j] = weight.chain(panel + p, g).unwrap_or_default();
+        });
         // SAFETY: the caller's promise, for elements that follow one another.
-        unsafe { s.chains(&mut chains, n, a[0], rows, k) };
-        for j in 0..n {
-            acc[0][j / gates][map[j % gates]] = chains[j];
-        }
+        unsafe { s.chains(&mut chains, NP * gates, a[0], rows, k) };
+        each_chain::<NP>(gates, |j, p, g| acc[0][p][map[g]] = chains[j]);
         return;
     }
     if MB == 1

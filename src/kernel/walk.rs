@@ -196,6 +196,7 @@ pub(crate) struct Rows<'a> {
 enum Kind<'a> {
     All,
     Step { walk: &'a Walk<'a>, t: usize },
+    Batch { walk: &'a Walk<'a>, t: usize },
     Block { walk: &'a Walk<'a>, first: usize },
     Present(&'a Walk<'a>),
 }
@@ -215,6 +216,12 @@ impl<'a> Rows<'a> {
             false => (0..walk.batch).filter(|b| walk.active(t, *b)).count(),
         };
         Rows { kind: Kind::Step { walk, t }, count }
+    }
+
+    /// The same, of a buffer that has one row for each batch row.
+    #[inline(always)]
+    pub(crate) fn batch(walk: &'a Walk<'a>, t: usize) -> Self {
+        Rows { kind: Kind::Batch { walk, t }, ..Rows::step(walk, t) }
     }
 
     /// The same for `count` steps from `first` on, as one row after the other.
@@ -254,6 +261,7 @@ impl<'a> Rows<'a> {
     pub(crate) fn sources(&self) -> usize {
         match self.kind {
             Kind::All => self.count,
+            Kind::Batch { walk, .. } => walk.batch,
             Kind::Step { walk, .. } | Kind::Block { walk, .. } | Kind::Present(walk) => walk.rows(),
         }
     }
@@ -262,7 +270,7 @@ impl<'a> Rows<'a> {
     pub(crate) fn end(&self) -> usize {
         match self.kind {
             Kind::All => self.count,
-            Kind::Step { walk, .. } => walk.batch,
+            Kind::Step { walk, .. } | Kind::Batch { walk, .. } => walk.batch,
             Kind::Block { walk, first } => (walk.steps - first) * walk.batch,
             Kind::Present(walk) => walk.rows(),
         }
@@ -273,7 +281,10 @@ impl<'a> Rows<'a> {
     pub(crate) fn next(&self, row: usize) -> usize {
         let dense = match self.kind {
             Kind::All => true,
-            Kind::Step { walk, .. } | Kind::Block { walk, .. } | Kind::Present(walk) => walk.is_dense(),
+            Kind::Step { walk, .. }
+            | Kind::Batch { walk, .. }
+            | Kind::Block { walk, .. }
+            | Kind::Present(walk) => walk.is_dense(),
         };
         if dense { row } else { self.kind.search(row) }
     }
@@ -282,7 +293,7 @@ impl<'a> Rows<'a> {
     #[inline(always)]
     pub(crate) fn source(&self, row: usize) -> usize {
         match self.kind {
-            Kind::All | Kind::Present(_) => row,
+            Kind::All | Kind::Batch { .. } | Kind::Present(_) => row,
             Kind::Step { walk, t } => walk.row(t, row),
             Kind::Block { walk, first } => walk.row(first + row / walk.batch, row % walk.batch),
         }
@@ -312,7 +323,7 @@ impl Kind<'_> {
     fn takes(&self, row: usize) -> bool {
         match self {
             Kind::All => true,
-            Kind::Step { walk, t } => walk.active(*t, row),
+            Kind::Step { walk, t } | Kind::Batch { walk, t } => walk.active(*t, row),
             Kind::Block { walk, first } => walk.active(first + row / walk.batch, row % walk.batch),
             Kind::Present(walk) => walk.present(row),
         }

@@ -52,7 +52,7 @@ const PACK_ROWS: usize = 32;
 
 /// Length of `n` vectors of `k` in panels, for any instruction set of this target.
 const fn panels_len(k: usize, n: usize) -> usize {
-    if n > usize::MAX - MAX_LANES { usize::MAX } else { columns_len(MAX_LANES, k, n) }
+    columns_len(MAX_LANES, k, n)
 }
 
 impl Dense {

@@ -8,9 +8,9 @@ use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::kernel::pack::Canonical;
 use crate::kernel::view::{Columns, ColumnsMut};
-use crate::seq::Passes;
 use crate::seq::backward::{BackwardPass, InputPass};
-use crate::seq::forward::{ForwardPass, StepPass};
+use crate::seq::forward::{ForwardPass, InPlace, Panelled, StepPass};
+use crate::seq::{On, Pack, Passes, run};
 use crate::simd::{HAS_VECTORS, Isa};
 
 /// Arguments of [`Recurrent::forward`].
@@ -39,6 +39,9 @@ pub struct ForwardTrain<'a> {
     pub y: &'a mut [f32],
     /// The initial state, and then the last: `h [B, H]`, and for an LSTM `c [B, H]`.
     pub state: &'a mut [f32],
+    /// Factors of the hidden state, `[B, R]`, for a layer with [`recurrent_dropout`](Recurrent::recurrent_dropout):
+    /// 0 for what is dropped, `1 / (1 - p)` for the rest.
+    pub recurrent_dropout: Option<&'a [f32]>,
     /// Takes what the backward pass needs, [`tape_len`](Recurrent::tape_len) elements.
     pub tape: &'a mut [f32],
     /// At least [`train_scratch_len`](Recurrent::train_scratch_len) elements.
@@ -74,6 +77,8 @@ pub struct Backward<'a> {
     pub grads: Option<&'a mut [f32]>,
     /// Whether `grads` is overwritten or added to.
     pub mode: Gradients,
+    /// The factors of the forward pass.
+    pub recurrent_dropout: Option<&'a [f32]>,
     /// The tape of the forward pass. It is used up: another backward pass needs another forward pass.
     pub tape: &'a mut [f32],
     /// At least [`train_scratch_len`](Recurrent::train_scratch_len) elements.
@@ -95,13 +100,12 @@ fn sequence_len(walk: &Walk<'_>, n: usize) -> usize {
 #[allow(private_bounds, reason = "`Cell` is closed: its passes are private")]
 impl<C: Cell + Passes> Recurrent<C> {
     fn id(&self) -> LayerId {
-        LayerId { input: self.input(), hidden: self.hidden(), gates: C::GATES, stage: self.stage }
+        LayerId { shape: self.shape, stage: self.stage }
     }
 
     fn canonical<'a>(&self, flat: &'a [f32]) -> Result<Canonical<'a>> {
         check_len("weights", self.weights_len(), flat.len())?;
-        Canonical::split(C::GATES, self.input(), self.hidden(), flat)
-            .ok_or(Error::Overflow { buffer: "weights" })
+        Canonical::new(self.shape, flat).ok_or(Error::Overflow { buffer: "weights" })
     }
 
     /// Arranges canonical weights for this layer's instruction set, in a buffer of [`packed_len`](Self::packed_len) elements.
@@ -125,12 +129,12 @@ impl<C: Cell + Passes> Recurrent<C> {
         let w = self.canonical(weights)?;
         check_room("packed", self.packed_len(), packed.as_mut().len())?;
         let isa = self.isa();
-        self.cell().pack(isa.lanes(), w, packed.as_mut());
+        run(self.cell(), self.options, Pack(isa.lanes(), w, packed.as_mut()));
         Ok(Packed { isa, layer: self.id(), data: packed })
     }
 
     /// The source of the weights for a pass, and the instruction set to run it on.
-    #[inline]
+    #[inline(always)]
     fn source<'a>(&self, weights: WeightSource<'a>) -> Result<(Isa, Origin<'a>)> {
         match weights {
             WeightSource::Canonical(flat) => Ok((self.isa(), Origin::InPlace(self.canonical(flat)?))),
@@ -164,8 +168,9 @@ impl<C: Cell + Passes> Recurrent<C> {
     ) -> Result<()> {
         match weights.into() {
             WeightSource::Canonical(flat) => {
-                let layer = Self { isa: None, ..*self };
-                layer.step_in_place(self.isa(), flat, x, state, scratch)
+                let (w, pass) = self.step_pass(flat, x, state, scratch)?;
+                run(self.cell(), self.options, InPlace::<_, false>(self.isa(), w, pass));
+                Ok(())
             }
             packed => {
                 let sequences = Sequences::new(1, self.step_batch(x.len(), state.len())?);
@@ -177,40 +182,37 @@ impl<C: Cell + Passes> Recurrent<C> {
     /// The batch that a state has room for.
     fn step_batch(&self, x: usize, state: usize) -> Result<usize> {
         let row = self.state_len(1);
-        let (Some(batch), Some(0)) = (state.checked_div(row), state.checked_rem(row)) else {
-            if row == 0 && state == 0 {
-                return Ok(1);
+        match (state.checked_div(row), state.checked_rem(row)) {
+            (Some(batch), Some(0)) => Ok(batch),
+            (None, None) if state == 0 => Ok(1),
+            _ => {
+                // `x` says how many rows were meant.
+                let rows = x.checked_div(self.input()).unwrap_or(1).max(1);
+                check_len("state", self.state_len(rows), state).map(|()| rows)
             }
-            // `x` says how many rows were meant.
-            let rows = x.checked_div(self.input()).unwrap_or(1).max(1);
-            return check_len("state", self.state_len(rows), state).map(|()| rows);
-        };
-        Ok(batch)
+        }
     }
 
-    /// A step from canonical weights. Nothing in it can panic, and it links nothing of longer passes; the instruction set is
-    /// an argument because that is how the optimiser finds that it is the same in all calls.
-    fn step_in_place(
-        self,
-        isa: Isa,
-        weights: &[f32],
-        x: &[f32],
-        state: &mut [f32],
-        scratch: &mut [f32],
-    ) -> Result<()> {
+    /// A step from canonical weights. Nothing in it can panic.
+    fn step_pass<'a>(
+        &self,
+        weights: &'a [f32],
+        x: &'a [f32],
+        state: &'a mut [f32],
+        scratch: &'a mut [f32],
+    ) -> Result<(Canonical<'a>, StepPass<'a>)> {
         let batch = self.step_batch(x.len(), state.len())?;
         let w = self.canonical(weights)?;
         check_len("x", batch.saturating_mul(self.input()), x.len())?;
         check_len("state", self.state_len(batch), state.len())?;
         check_room("scratch", self.scratch_len(1, batch), scratch.len())?;
-        let (input, hidden, units) = (self.input(), self.hidden(), batch.saturating_mul(self.hidden()));
+        let (dims, units) = (self.shape.dims(), batch.saturating_mul(self.width()));
         let parts = state.split_at_mut_checked(units).zip(scratch.split_at_mut_checked(units));
         let Some(((h, c), (h_next, stage))) = parts else {
             return Err(Error::Overflow { buffer: "scratch" });
         };
-        let stage = stage.get_mut(..self.stage.saturating_mul(units)).unwrap_or_default();
-        self.cell().step(isa, w, StepPass { batch, input, hidden, x, h, c, h_next, stage });
-        Ok(())
+        let stage = stage.get_mut(..batch.saturating_mul(self.stage_row())).unwrap_or_default();
+        Ok((w, StepPass { batch, dims, x, h, c, h_next, stage }))
     }
 
     /// A batch of sequences from a given state: every hidden state, and the last state.
@@ -231,17 +233,17 @@ impl<C: Cell + Passes> Recurrent<C> {
     /// assert_eq!(state, y[3 * 2 * 5..]);
     /// # Ok::<(), recurrent::Error>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn forward<'w>(&self, weights: impl Into<WeightSource<'w>>, args: Forward<'_>) -> Result<()> {
         let (isa, weights) = self.source(weights.into())?;
         let Forward { sequences, x, y, state, scratch } = args;
         let walk = sequences.walk(self.reverse)?;
         self.check_sequence(&walk, x.len(), state.len())?;
         if !y.is_empty() {
-            check_len("y", sequence_len(&walk, self.hidden()), y.len())?;
+            check_len("y", sequence_len(&walk, self.width()), y.len())?;
         }
         check_room("scratch", self.scratch_len(sequences.steps, sequences.batch), scratch.len())?;
-        let y = (!y.is_empty()).then(|| ColumnsMut::new(y, walk.rows(), self.hidden()));
+        let y = (!y.is_empty()).then(|| ColumnsMut::new(y, walk.rows(), self.width()));
         self.run_forward(isa, weights, &walk, x, y, state, scratch);
         Ok(())
     }
@@ -259,15 +261,27 @@ impl<C: Cell + Passes> Recurrent<C> {
         state: &mut [f32],
         scratch: &mut [f32],
     ) {
-        let units = walk.batch() * self.hidden();
+        let units = walk.batch() * self.width();
         let (h, c) = state.split_at_mut(units);
         let (h_next, rest) = scratch.split_at_mut(units);
-        let (stage, block) = rest.split_at_mut(self.stage * units);
-        let (input, hidden) = (self.input(), self.hidden());
-        let pass = ForwardPass { walk, input, hidden, x, y, h, c, tape: None, h_next, stage, block };
+        let (stage, block) = rest.split_at_mut(walk.batch() * self.stage_row());
+        let pass = ForwardPass {
+            walk,
+            dims: self.shape.dims(),
+            factors: None,
+            peepholes: if self.shape.peepholes { 3 * self.hidden() } else { 0 },
+            x,
+            y,
+            h,
+            c,
+            tape: None,
+            h_next,
+            stage,
+            block,
+        };
         match weights {
-            Origin::Packed(data) => self.cell().packed(isa, data, pass),
-            Origin::InPlace(w) => self.cell().in_place(isa, w, pass),
+            Origin::Packed(data) => run(self.cell(), self.options, Panelled::<false>(isa, data, pass)),
+            Origin::InPlace(w) => run(self.cell(), self.options, InPlace::<_, false>(isa, w, pass)),
         }
     }
 
@@ -278,7 +292,7 @@ impl<C: Cell + Passes> Recurrent<C> {
     /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer.
     pub fn forward_train(&self, weights: &[f32], args: ForwardTrain<'_>) -> Result<()> {
         let w = self.canonical(weights)?;
-        let ForwardTrain { sequences, x, y, state, tape, scratch } = args;
+        let ForwardTrain { sequences, x, y, state, recurrent_dropout: factors, tape, scratch } = args;
         let walk = sequences.walk(self.reverse)?;
         self.check_train(
             &walk,
@@ -289,8 +303,9 @@ impl<C: Cell + Passes> Recurrent<C> {
             tape.len(),
             scratch.len(),
         )?;
-        let y = ColumnsMut::new(y, walk.rows(), self.hidden());
-        self.run_forward_train(w, &walk, x, y, state, tape, scratch);
+        self.check_factors(factors, sequences.batch)?;
+        let y = ColumnsMut::new(y, walk.rows(), self.width());
+        self.run_forward_train(w, &walk, x, y, state, factors, tape, scratch);
         Ok(())
     }
 
@@ -303,24 +318,37 @@ impl<C: Cell + Passes> Recurrent<C> {
         x: &[f32],
         y: ColumnsMut<'_>,
         state: &mut [f32],
+        factors: Option<&[f32]>,
         tape: &mut [f32],
         scratch: &mut [f32],
     ) {
-        let units = walk.batch() * self.hidden();
+        let units = walk.batch() * self.width();
         let (h, c) = state.split_at_mut(units);
         let (h0, tape) = tape.split_at_mut(units);
         h0.copy_from_slice(h);
         let (h_next, rest) = scratch.split_at_mut(units);
-        let (stage, packed) = rest.split_at_mut(self.stage * units);
-        let (isa, input, hidden) = (self.isa(), self.input(), self.hidden());
-        let (y, tape, block) = (Some(y), Some(tape), &mut [][..]);
-        let pass = ForwardPass { walk, input, hidden, x, y, h, c, tape, h_next, stage, block };
+        let (stage, packed) = rest.split_at_mut(walk.batch() * self.stage_row());
+        let isa = self.isa();
+        let pass = ForwardPass {
+            walk,
+            dims: self.shape.dims(),
+            factors,
+            peepholes: if self.shape.peepholes { 3 * self.hidden() } else { 0 },
+            x,
+            y: Some(y),
+            h,
+            c,
+            tape: Some(tape),
+            h_next,
+            stage,
+            block: &mut [],
+        };
         if HAS_VECTORS {
             let packed = &mut packed[..self.packed_len()];
-            self.cell().pack(isa.lanes(), w, packed);
-            self.cell().train_packed(isa, packed, pass);
+            run(self.cell(), self.options, Pack(isa.lanes(), w, packed));
+            run(self.cell(), self.options, Panelled::<true>(isa, packed, pass));
         } else {
-            self.cell().train_in_place(isa, w, pass);
+            run(self.cell(), self.options, InPlace::<_, true>(isa, w, pass));
         }
     }
 
@@ -334,7 +362,19 @@ impl<C: Cell + Passes> Recurrent<C> {
     /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer.
     pub fn backward(&self, weights: &[f32], args: Backward<'_>) -> Result<()> {
         let weights = self.canonical(weights)?;
-        let Backward { sequences, x, y, dy, dstate, dx, grads, mode, tape, scratch } = args;
+        let Backward {
+            sequences,
+            x,
+            y,
+            dy,
+            dstate,
+            dx,
+            grads,
+            mode,
+            recurrent_dropout: factors,
+            tape,
+            scratch,
+        } = args;
         let walk = sequences.walk(self.reverse)?;
         self.check_train(
             &walk,
@@ -354,10 +394,11 @@ impl<C: Cell + Passes> Recurrent<C> {
         if let Some(grads) = &grads {
             check_len("grads", self.weights_len(), grads.len())?;
         }
+        self.check_factors(factors, sequences.batch)?;
         let accumulate = mode == Gradients::Accumulate;
-        let (y, dy) = (Columns::all(y, self.hidden()), Columns::all(dy, self.hidden()));
+        let (y, dy) = (Columns::all(y, self.width()), Columns::all(dy, self.width()));
         let dy = (!dy.data.is_empty()).then_some(dy);
-        self.run_backward(weights, &walk, x, (y, dy), dstate, (grads, accumulate), tape, scratch);
+        self.run_backward(weights, &walk, x, (y, dy), dstate, (grads, accumulate), factors, tape, scratch);
         if let Some(dx) = dx {
             self.run_input_gradient(weights, &walk, (dx, false), tape, scratch);
         }
@@ -374,21 +415,33 @@ impl<C: Cell + Passes> Recurrent<C> {
         (y, dy): (Columns<'_>, Option<Columns<'_>>),
         dstate: &mut [f32],
         (grads, accumulate): (Option<&mut [f32]>, bool),
+        factors: Option<&[f32]>,
         tape: &mut [f32],
         scratch: &mut [f32],
     ) {
-        let grads = grads.and_then(|flat| {
-            let parts = self.weights_mut(flat).ok()?;
-            Some([parts.w_ih, parts.w_hh, parts.b_ih, parts.b_hh])
-        });
-        let units = walk.batch() * self.hidden();
+        let grads = grads.and_then(|flat| self.shape.split_mut(flat));
+        let units = walk.batch() * self.width();
         let (dh, dc) = dstate.split_at_mut(units);
         let (h0, tape) = tape.split_at_mut(units);
         let (_, rest) = scratch.split_at_mut(units);
-        let (stage, panels) = rest.split_at_mut(self.stage * units);
-        let pass =
-            BackwardPass { weights, walk, x, y, dy, h0, dh, dc, grads, accumulate, tape, stage, panels };
-        self.cell().backward(self.isa(), pass);
+        let (stage, panels) = rest.split_at_mut(walk.batch() * self.stage_row());
+        let pass = BackwardPass {
+            weights,
+            factors,
+            walk,
+            x,
+            y,
+            dy,
+            h0,
+            dh,
+            dc,
+            grads,
+            accumulate,
+            tape,
+            stage,
+            panels,
+        };
+        run(self.cell(), self.options, On(self.isa(), pass));
     }
 
     /// The gradient of the input from the tape that `run_backward` left, written to `dx` or added to it.
@@ -400,10 +453,23 @@ impl<C: Cell + Passes> Recurrent<C> {
         tape: &[f32],
         scratch: &mut [f32],
     ) {
-        let tape = &tape[walk.batch() * self.hidden()..];
-        let (hidden, w_ih) = (self.hidden(), weights.w_ih);
-        let pass = InputPass { walk, hidden, w_ih, dx, add, tape, panels: scratch };
-        self.cell().input_gradient(self.isa(), pass);
+        let tape = &tape[walk.batch() * self.width()..];
+        let (dims, w_ih) = (self.shape.dims(), weights.parts.w_ih);
+        let pass = InputPass { walk, dims, w_ih, dx, add, tape, panels: scratch };
+        run(self.cell(), self.options, On(self.isa(), pass));
+    }
+
+    fn check_factors(&self, factors: Option<&[f32]>, batch: usize) -> Result<()> {
+        match factors {
+            None => Ok(()),
+            Some(_) if !self.recurrent_dropout => Err(Error::Value {
+                argument: "recurrent_dropout",
+                expected: "none, for a layer that was not made with it",
+            }),
+            Some(factors) => {
+                check_len("recurrent_dropout", batch.saturating_mul(self.width()), factors.len())
+            }
+        }
     }
 
     fn check_sequence(&self, walk: &Walk<'_>, x: usize, state: usize) -> Result<()> {
@@ -423,7 +489,7 @@ impl<C: Cell + Passes> Recurrent<C> {
         scratch: usize,
     ) -> Result<()> {
         check_len("x", sequence_len(walk, self.input()), x)?;
-        check_len("y", sequence_len(walk, self.hidden()), y)?;
+        check_len("y", sequence_len(walk, self.width()), y)?;
         check_len(name, self.state_len(walk.batch()), state)?;
         check_len("tape", self.tape_len(sequences.steps, sequences.batch), tape)?;
         check_room("scratch", self.train_scratch_len(sequences.batch), scratch)

@@ -1,10 +1,10 @@
 //! The recurrent layer: lengths, views over its weights, and its passes.
 
-use core::marker::PhantomData;
-
 use super::weights::{Weights, WeightsMut};
-use crate::cell::{Activation, Cell, GruCell, LstmCell, Reset, RnnCell};
-use crate::error::{Result, check_len};
+use crate::cell::{Cell, GruCell, LstmCell, Reset, RnnCell, stage_len};
+use crate::error::{Error, Result, check_len};
+use crate::kernel::Activation;
+use crate::kernel::canonical::Shape;
 use crate::kernel::product::columns_len;
 use crate::seq::block_steps;
 use crate::simd::{HAS_VECTORS, Isa, MAX_LANES};
@@ -26,38 +26,49 @@ pub type Gru = Recurrent<GruCell>;
 ///
 /// | buffer | shape | what it is |
 /// |---|---|---|
-/// | weights, gradients | `w_ih [G*H, I]`, `w_hh [G*H, H]`, `b_ih [G*H]`, `b_hh [G*H]` | one flat slice, PyTorch's order |
-/// | state | `h [B, H]`, then for an LSTM `c [B, H]` | the caller's, read and written by every pass |
-/// | x, y | `[T, B, I]`, `[T, B, H]` | time-major |
+/// | weights, gradients | `w_ih [G*H, I]`, `w_hh [G*H, R]`, `b_ih [G*H]`, `b_hh [G*H]` | one flat slice, PyTorch's order |
+/// | state | `h [B, R]`, then for an LSTM `c [B, H]` | the caller's, read and written by every pass |
+/// | x, y | `[T, B, I]`, `[T, B, R]` | time-major, or [batch-major](crate::Sequences::batch_major) |
 /// | tape | opaque | what a training forward keeps for the backward |
 /// | scratch | opaque | garbage before and after |
+///
+/// `R` is the width of the hidden state: `H`, unless an LSTM has a [`projection`](Lstm::projection).
+///
+/// # Options
+/// Other activations, clipping, coupled gates, peepholes, a projection and recurrent dropout are computed by equations that decide
+/// at run time, over sums that go through memory. They give up some speed, and cost layers without them nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recurrent<C> {
     cell: C,
-    input: usize,
-    hidden: usize,
-    /// Vectors of H of scratch for each batch row that a step of this cell needs besides the next hidden state.
+    pub(super) shape: Shape,
+    /// Whether anything is asked of the cell that the fused equations do not have.
+    pub(super) options: bool,
+    /// Vectors of H of scratch for each batch row that a step without options needs besides the next hidden state.
     pub(super) stage: usize,
     pub(super) reverse: bool,
+    pub(super) recurrent_dropout: bool,
     pub(super) isa: Option<Isa>,
 }
 
 impl Rnn {
     /// A layer of `hidden` tanh units over `input` features.
     pub const fn new(input: usize, hidden: usize) -> Self {
-        Recurrent {
-            cell: RnnCell { activation: Activation::Tanh },
-            input,
-            hidden,
-            stage: 0,
-            reverse: false,
-            isa: None,
-        }
+        Recurrent::with(RnnCell { activation: Activation::Tanh, clip: f32::INFINITY }, 1, input, hidden)
     }
 
-    /// The same layer with another nonlinearity.
+    /// The same layer with another activation. Tanh and ReLU are fast, the others go the way of the
+    /// [options](Recurrent#options).
     pub const fn activation(mut self, activation: Activation) -> Self {
         self.cell.activation = activation;
+        self.options |= !matches!(activation, Activation::Tanh | Activation::Relu);
+        self
+    }
+
+    /// The same layer, with the argument of the activation kept between `-clip` and `clip`, as ONNX' `clip`.
+    /// Where it is clipped the gradient is 0.
+    pub const fn clip(mut self, clip: f32) -> Self {
+        self.cell.clip = clip;
+        self.options = true;
         self
     }
 }
@@ -65,21 +76,56 @@ impl Rnn {
 impl Lstm {
     /// A layer of `hidden` units over `input` features.
     pub const fn new(input: usize, hidden: usize) -> Self {
-        Recurrent { cell: LstmCell, input, hidden, stage: 0, reverse: false, isa: None }
+        Recurrent::with(LstmCell::STANDARD, 4, input, hidden)
+    }
+
+    /// The same layer with other activations: of the gates `i f o`, of the cell gate `g`, and of the cell state on its way to
+    /// the hidden state (ONNX' f, g and h).
+    pub const fn activations(mut self, gates: Activation, cell: Activation, hidden: Activation) -> Self {
+        (self.cell.gates, self.cell.cell, self.cell.hidden) = (gates, cell, hidden);
+        self.options = true;
+        self
+    }
+
+    /// The same layer, with the argument of every activation kept between `-clip` and `clip`, as ONNX' `clip`.
+    /// Where it is clipped the gradient is 0.
+    pub const fn clip(mut self, clip: f32) -> Self {
+        self.cell.clip = clip;
+        self.options = true;
+        self
+    }
+
+    /// The same layer with the forget gate `f = 1 - i`, as ONNX' `input_forget`. The rows of the forget gate stay in the
+    /// layout of the weights and are not used.
+    pub const fn coupled(mut self) -> Self {
+        self.cell.coupled = true;
+        self.options = true;
+        self
+    }
+
+    /// The same layer with peepholes: the gates see the cell state (Gers and Schmidhuber 2000). Three more vectors of H
+    /// follow in the weights, in the order `i f o`.
+    pub const fn peepholes(mut self) -> Self {
+        self.cell.peepholes = true;
+        self.shape.peepholes = true;
+        self.options = true;
+        self
+    }
+
+    /// The same layer with its output projected to `width` elements (Sak et al. 2014, arXiv:1402.1128; PyTorch's
+    /// `proj_size`). The hidden state has that width, and `w_hr [R, H]` follows the biases in the weights.
+    pub const fn projection(mut self, width: usize) -> Self {
+        self.cell.projection = true;
+        self.shape.projection = Some(width);
+        self.options = true;
+        self
     }
 }
 
 impl Gru {
     /// A layer of `hidden` units over `input` features, in PyTorch's form (reset after).
     pub const fn new(input: usize, hidden: usize) -> Self {
-        Recurrent {
-            cell: GruCell { reset: Reset::After },
-            input,
-            hidden,
-            stage: 0,
-            reverse: false,
-            isa: None,
-        }
+        Recurrent::with(GruCell::STANDARD, 3, input, hidden)
     }
 
     /// The same layer in the given form. The two forms have different results for the same weights.
@@ -90,6 +136,35 @@ impl Gru {
             Reset::Before => 4,
         };
         self
+    }
+
+    /// The same layer with other activations: of the gates `r z`, and of the new gate (ONNX' f and g).
+    pub const fn activations(mut self, gates: Activation, new: Activation) -> Self {
+        (self.cell.gates, self.cell.new) = (gates, new);
+        self.options = true;
+        self
+    }
+
+    /// The same layer, with the argument of every activation kept between `-clip` and `clip`, as ONNX' `clip`.
+    /// Where it is clipped the gradient is 0.
+    pub const fn clip(mut self, clip: f32) -> Self {
+        self.cell.clip = clip;
+        self.options = true;
+        self
+    }
+}
+
+impl<C: Copy> Recurrent<C> {
+    const fn with(cell: C, gates: usize, input: usize, hidden: usize) -> Self {
+        Recurrent {
+            cell,
+            shape: Shape::new(gates, input, hidden),
+            options: false,
+            stage: 0,
+            reverse: false,
+            recurrent_dropout: false,
+            isa: None,
+        }
     }
 }
 
@@ -110,12 +185,17 @@ const fn max(a: usize, b: usize) -> usize {
 impl<C: Cell> Recurrent<C> {
     /// Features of the input, `I`.
     pub const fn input(&self) -> usize {
-        self.input
+        self.shape.input
     }
 
-    /// Hidden units, `H`.
+    /// Units, `H`.
     pub const fn hidden(&self) -> usize {
-        self.hidden
+        self.shape.hidden
+    }
+
+    /// Width of the hidden state and of the output, `R`: `H`, unless there is a projection.
+    pub const fn width(&self) -> usize {
+        self.shape.width()
     }
 
     /// The cell and its options.
@@ -123,10 +203,24 @@ impl<C: Cell> Recurrent<C> {
         self.cell
     }
 
+    /// The same layer without biases, if `bias` is false: the weights have none then.
+    pub const fn bias(mut self, bias: bool) -> Self {
+        self.shape.bias = bias;
+        self
+    }
+
     /// The same layer over sequences in reverse: each row from its last step to its first. Outputs stay at the step of their
     /// input, so the last state is the output of the first step.
     pub const fn reverse(mut self) -> Self {
         self.reverse = true;
+        self
+    }
+
+    /// The same layer, able to train with recurrent dropout (Gal and Ghahramani 2016, arXiv:1512.05287): the hidden state is
+    /// multiplied by one mask in all steps where it meets its weights. The mask is an argument of the training passes.
+    pub const fn recurrent_dropout(mut self) -> Self {
+        self.recurrent_dropout = true;
+        self.options = true;
         self
     }
 
@@ -142,26 +236,41 @@ impl<C: Cell> Recurrent<C> {
         self.isa.unwrap_or_else(Isa::detect)
     }
 
-    /// Length of the weights, and of their gradients: `G*H*(I + H + 2)`.
+    /// Length of the weights, and of their gradients: `G*H*(I + R + 2)`, and `R*H` for a projection, `3*H` for peepholes.
     pub const fn weights_len(&self) -> usize {
-        mul(mul(C::GATES, self.hidden), add(add(self.input, self.hidden), 2))
+        self.shape.len()
     }
 
     /// Length of packed weights, for any instruction set of this target.
     pub const fn packed_len(&self) -> usize {
-        let Some(units) = self.hidden.checked_next_multiple_of(MAX_LANES) else { return usize::MAX };
-        mul(units, add(C::BIASES, mul(C::GATES, add(self.input, self.hidden))))
+        let (hidden, width) = (self.hidden(), self.width());
+        let Some(units) = hidden.checked_next_multiple_of(MAX_LANES) else { return usize::MAX };
+        let panels = mul(units, add(C::BIASES, mul(C::GATES, add(self.input(), width))));
+        let peepholes = if self.shape.peepholes { mul(hidden, 3) } else { 0 };
+        let projection = match self.shape.projection {
+            Some(width) => columns_len(MAX_LANES, hidden, width),
+            None => 0,
+        };
+        add(panels, add(peepholes, projection))
     }
 
-    /// Length of the state of `batch` rows: `B*H`, twice for an LSTM.
+    /// Length of the state of `batch` rows: `B*R`, and for an LSTM `B*H` more.
     pub const fn state_len(&self, batch: usize) -> usize {
-        mul(mul(C::STATES, batch), self.hidden)
+        mul(batch, add(self.width(), mul(C::STATES - 1, self.hidden())))
     }
 
-    /// Length of the tape of a training pass: `B*H + T*B*P*H`, with `P` 1 for an RNN, 5 for an LSTM, 4 for a GRU.
+    /// Length of the tape of a training pass: `B*R + T*B*P*H`, with `P` 1 for an RNN, 5 for an LSTM, 4 for a GRU; with a
+    /// projection `T*B*R` more.
     pub const fn tape_len(&self, steps: usize, batch: usize) -> usize {
-        let state = mul(batch, self.hidden);
-        add(state, mul(mul(steps, state), C::TAPE))
+        add(mul(batch, self.width()), mul(mul(steps, batch), self.tape_row()))
+    }
+
+    const fn tape_row(&self) -> usize {
+        let projection = match self.shape.projection {
+            Some(width) => width,
+            None => 0,
+        };
+        add(mul(self.hidden(), C::TAPE), projection)
     }
 
     /// Length of the scratch of [`forward`](Self::forward), and with `steps` 1 of [`step`](Self::step).
@@ -174,14 +283,23 @@ impl<C: Cell> Recurrent<C> {
         add(self.step_scratch(batch), max(self.train_packed_len(), self.columns_len()))
     }
 
+    /// The next hidden state and the stage.
     const fn step_scratch(&self, batch: usize) -> usize {
-        mul(mul(batch, self.hidden), 1 + self.stage)
+        mul(batch, add(self.width(), self.stage_row()))
     }
 
-    pub(super) const fn block_len(&self, steps: usize, batch: usize) -> usize {
+    /// Scratch of one batch row for what a step of the cell needs.
+    pub(super) const fn stage_row(&self) -> usize {
+        match self.options {
+            true => stage_len(self.tape_row(), self.shape.dims()),
+            false => mul(self.stage, self.hidden()),
+        }
+    }
+
+    const fn block_len(&self, steps: usize, batch: usize) -> usize {
         match block_steps(steps, batch) {
             0 | 1 => 0,
-            ahead => mul(mul(ahead, batch), mul(C::GATES, self.hidden)),
+            ahead => mul(mul(ahead, batch), mul(C::GATES, self.hidden())),
         }
     }
 
@@ -191,12 +309,15 @@ impl<C: Cell> Recurrent<C> {
     }
 
     const fn columns_len(&self) -> usize {
-        let rows = mul(C::GATES, self.hidden);
-        let (w_hh, w_ih) = (self.hidden, self.input);
-        if w_hh > usize::MAX - MAX_LANES || w_ih > usize::MAX - MAX_LANES {
-            return usize::MAX;
+        if !HAS_VECTORS {
+            return 0;
         }
-        if HAS_VECTORS { columns_len(MAX_LANES, rows, max(w_hh, w_ih)) } else { 0 }
+        let (rows, hidden, width) = (mul(C::GATES, self.hidden()), self.hidden(), self.width());
+        let w_hr = match self.shape.projection {
+            Some(_) => columns_len(MAX_LANES, width, hidden),
+            None => 0,
+        };
+        max(add(columns_len(MAX_LANES, rows, width), w_hr), columns_len(MAX_LANES, rows, self.input()))
     }
 
     /// Named parts of a flat buffer of weights or gradients.
@@ -205,10 +326,8 @@ impl<C: Cell> Recurrent<C> {
     /// [`Error::Length`](crate::Error::Length) if it does not have [`weights_len`](Self::weights_len) elements.
     pub fn weights<'a>(&self, flat: &'a [f32]) -> Result<Weights<'a, C::Gate>> {
         check_len("weights", self.weights_len(), flat.len())?;
-        let (w_ih, rest) = flat.split_at(C::GATES * self.hidden * self.input);
-        let (w_hh, rest) = rest.split_at(C::GATES * self.hidden * self.hidden);
-        let (b_ih, b_hh) = rest.split_at(C::GATES * self.hidden);
-        Ok(Weights { w_ih, w_hh, b_ih, b_hh, hidden: self.hidden, gate: PhantomData })
+        let parts = self.shape.split(flat).ok_or(Error::Overflow { buffer: "weights" })?;
+        Ok(Weights::new(parts, C::GATES))
     }
 
     /// Named parts of a flat buffer of weights or gradients, for writing.
@@ -217,9 +336,7 @@ impl<C: Cell> Recurrent<C> {
     /// [`Error::Length`](crate::Error::Length) if it does not have [`weights_len`](Self::weights_len) elements.
     pub fn weights_mut<'a>(&self, flat: &'a mut [f32]) -> Result<WeightsMut<'a, C::Gate>> {
         check_len("weights", self.weights_len(), flat.len())?;
-        let (w_ih, rest) = flat.split_at_mut(C::GATES * self.hidden * self.input);
-        let (w_hh, rest) = rest.split_at_mut(C::GATES * self.hidden * self.hidden);
-        let (b_ih, b_hh) = rest.split_at_mut(C::GATES * self.hidden);
-        Ok(WeightsMut { w_ih, w_hh, b_ih, b_hh, hidden: self.hidden, gate: PhantomData })
+        let parts = self.shape.split_mut(flat).ok_or(Error::Overflow { buffer: "weights" })?;
+        Ok(WeightsMut::new(parts, C::GATES))
     }
 }

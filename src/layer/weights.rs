@@ -3,36 +3,49 @@
 use core::marker::PhantomData;
 
 use crate::cell::Gate;
+use crate::kernel::canonical::{Parts, Shape};
 use crate::simd::Isa;
 
 /// The named parts of a flat buffer of weights or gradients. Made by [`Recurrent::weights`](crate::Recurrent::weights).
+///
+/// Parts that the layer does not have are empty. `R` is the width of the hidden state: `H`, unless there is a projection.
 #[derive(Clone, Copy, Debug)]
 pub struct Weights<'a, G> {
     /// `[G*H, I]`
     pub w_ih: &'a [f32],
-    /// `[G*H, H]`
+    /// `[G*H, R]`
     pub w_hh: &'a [f32],
     /// `[G*H]`
     pub b_ih: &'a [f32],
     /// `[G*H]`
     pub b_hh: &'a [f32],
-    pub(super) hidden: usize,
-    pub(super) gate: PhantomData<G>,
+    /// The projection of an LSTM, `[R, H]`.
+    pub w_hr: &'a [f32],
+    /// The peepholes of an LSTM, `[3, H]`, in the order `i f o`.
+    pub peepholes: &'a [f32],
+    gates: usize,
+    gate: PhantomData<G>,
 }
 
 /// The named parts of a flat buffer, for writing. Made by [`Recurrent::weights_mut`](crate::Recurrent::weights_mut).
+///
+/// Parts that the layer does not have are empty. `R` is the width of the hidden state: `H`, unless there is a projection.
 #[derive(Debug)]
 pub struct WeightsMut<'a, G> {
     /// `[G*H, I]`
     pub w_ih: &'a mut [f32],
-    /// `[G*H, H]`
+    /// `[G*H, R]`
     pub w_hh: &'a mut [f32],
     /// `[G*H]`
     pub b_ih: &'a mut [f32],
     /// `[G*H]`
     pub b_hh: &'a mut [f32],
-    pub(super) hidden: usize,
-    pub(super) gate: PhantomData<G>,
+    /// The projection of an LSTM, `[R, H]`.
+    pub w_hr: &'a mut [f32],
+    /// The peepholes of an LSTM, `[3, H]`, in the order `i f o`.
+    pub peepholes: &'a mut [f32],
+    gates: usize,
+    gate: PhantomData<G>,
 }
 
 /// [`Weights`] of a simple recurrent layer.
@@ -59,13 +72,14 @@ fn block_mut(of: &mut [f32], gates: usize, gate: usize) -> &mut [f32] {
 }
 
 impl<'a, G: Gate> Weights<'a, G> {
-    fn gates(&self) -> usize {
-        self.b_ih.len().checked_div(self.hidden).unwrap_or(1)
+    pub(super) fn new(parts: Parts<&'a [f32]>, gates: usize) -> Self {
+        let Parts { w_ih, w_hh, b_ih, b_hh, w_hr, peepholes } = parts;
+        Weights { w_ih, w_hh, b_ih, b_hh, w_hr, peepholes, gates, gate: PhantomData }
     }
 
-    /// One gate's blocks of the four parts: `[H, I]`, `[H, H]`, `[H]`, `[H]`.
+    /// One gate's blocks of the first four parts: `[H, I]`, `[H, R]`, `[H]`, `[H]`. The others stay whole.
     pub fn gate(&self, gate: G) -> Weights<'a, G> {
-        let (gates, gate) = (self.gates(), gate.index());
+        let (gates, gate) = (self.gates, gate.index());
         Weights {
             w_ih: block(self.w_ih, gates, gate),
             w_hh: block(self.w_hh, gates, gate),
@@ -76,20 +90,23 @@ impl<'a, G: Gate> Weights<'a, G> {
     }
 }
 
-impl<G: Gate> WeightsMut<'_, G> {
-    fn gates(&self) -> usize {
-        self.b_ih.len().checked_div(self.hidden).unwrap_or(1)
+impl<'a, G: Gate> WeightsMut<'a, G> {
+    pub(super) fn new(parts: Parts<&'a mut [f32]>, gates: usize) -> Self {
+        let Parts { w_ih, w_hh, b_ih, b_hh, w_hr, peepholes } = parts;
+        WeightsMut { w_ih, w_hh, b_ih, b_hh, w_hr, peepholes, gates, gate: PhantomData }
     }
 
-    /// One gate's blocks of the four parts: `[H, I]`, `[H, H]`, `[H]`, `[H]`.
+    /// One gate's blocks of the first four parts: `[H, I]`, `[H, R]`, `[H]`, `[H]`. The others stay whole.
     pub fn gate(&mut self, gate: G) -> WeightsMut<'_, G> {
-        let (gates, gate) = (self.gates(), gate.index());
+        let (gates, gate) = (self.gates, gate.index());
         WeightsMut {
             w_ih: block_mut(self.w_ih, gates, gate),
             w_hh: block_mut(self.w_hh, gates, gate),
             b_ih: block_mut(self.b_ih, gates, gate),
             b_hh: block_mut(self.b_hh, gates, gate),
-            hidden: self.hidden,
+            w_hr: &mut *self.w_hr,
+            peepholes: &mut *self.peepholes,
+            gates: self.gates,
             gate: PhantomData,
         }
     }
@@ -109,9 +126,7 @@ pub struct Packed<B> {
 /// What packed weights belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LayerId {
-    pub(super) input: usize,
-    pub(super) hidden: usize,
-    pub(super) gates: usize,
+    pub(super) shape: Shape,
     pub(super) stage: usize,
 }
 

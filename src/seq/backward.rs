@@ -5,43 +5,46 @@
 
 use super::gradient::{Inputs, Sums};
 use super::{On, state_rows};
-use crate::cell::{HiddenGradient, Pass, Steps};
-use crate::kernel::pack::Canonical;
-use crate::kernel::product::Right;
-use crate::kernel::recur::{BackwardStep, tape_planes};
+use crate::cell::{HiddenGradient, Matrices, Pass, Steps};
+use crate::kernel::canonical::{Canonical, Dims, Parts};
+use crate::kernel::product::{Right, columns_len};
+use crate::kernel::recur::{BackwardStep, Extra};
 use crate::kernel::view::Columns;
 use crate::kernel::{Layout, Masked, Walk};
-use crate::simd::{Op, Simd, dispatch};
+use crate::simd::{HAS_VECTORS, Op, Simd, dispatch};
 
 /// A backward pass. All lengths have been checked.
 pub(crate) struct BackwardPass<'a> {
     pub(crate) weights: Canonical<'a>,
+    /// Factors of the hidden state, an option of the cell.
+    pub(crate) factors: Option<&'a [f32]>,
     pub(crate) walk: &'a Walk<'a>,
     /// `[rows, I]`
     pub(crate) x: &'a [f32],
-    /// `[rows, H]`
+    /// `[rows, R]`
     pub(crate) y: Columns<'a>,
-    /// `[rows, H]`, unless only the last state has a gradient.
+    /// `[rows, R]`, unless only the last state has a gradient.
     pub(crate) dy: Option<Columns<'a>>,
-    /// `[B, H]`, the initial state of the forward pass.
+    /// `[B, R]`, the initial state of the forward pass.
     pub(crate) h0: &'a [f32],
-    /// `[B, H]`: of the last state, then of the initial one.
+    /// `[B, R]`: of the last state, then of the initial one.
     pub(crate) dh: &'a mut [f32],
     /// `[B, H]`, or empty.
     pub(crate) dc: &'a mut [f32],
-    /// The four parts of the weights, if wanted, and whether they are added to.
-    pub(crate) grads: Option<[&'a mut [f32]; 4]>,
+    /// The parts of the weights, if wanted, and whether they are added to.
+    pub(crate) grads: Option<Parts<&'a mut [f32]>>,
     pub(crate) accumulate: bool,
-    /// `[rows, TAPE * H]`
+    /// `[rows, row of the tape]`
     pub(crate) tape: &'a mut [f32],
     /// What the cell asks for.
     pub(crate) stage: &'a mut [f32],
-    /// Room for `w_hh` in panels of columns, where there are vectors.
+    /// Room for `w_hh` and `w_hr` in panels of columns, where there are vectors.
     pub(crate) panels: &'a mut [f32],
 }
 
 impl Pass for On<BackwardPass<'_>> {
     type Output = ();
+    #[inline(always)]
     fn run<K: Steps>(self, cell: K) {
         dispatch(self.0, Bptt(cell, self.1));
     }
@@ -54,36 +57,54 @@ impl<K: Steps> Op for Bptt<'_, K> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Bptt(cell, pass) = self;
-        let BackwardPass { weights, walk, x, y, dy, h0, dh, dc, grads, accumulate: add, tape, .. } = pass;
-        let hidden = weights.hidden;
-        let w_hh = Right::of(s, weights.w_hh, hidden, pass.panels);
+        let BackwardPass { weights, factors, walk, x, y, dy, h0, dh, dc, mut grads, tape, .. } = pass;
+        let (dims, parts, add) = (weights.shape.dims(), weights.parts, pass.accumulate);
+        let hidden = dims.hidden;
+        let rows = weights.shape.gates * hidden;
+        let room = if HAS_VECTORS { columns_len(S::LANES, rows, dims.width) } else { 0 };
+        let (w_hh, w_hr) = pass.panels.split_at_mut(room);
+        let w_hh = Right::of(s, parts.w_hh, dims.width, w_hh);
+        let projects = weights.shape.projection.is_some();
+        let w_hr = if projects { Some(Right::of(s, parts.w_hr, hidden, w_hr)) } else { None };
+        let w = Matrices { w_hh, w_hr };
+        let extra = Extra { peepholes: parts.peepholes, factors };
+        if let (Some(grads), false) = (&mut grads, add) {
+            grads.peepholes.fill(0.0);
+        }
         for t in (0..walk.steps()).rev() {
             if walk.masked() == Some(Masked::Carry) {
                 collect(walk, t, dy, dh);
             }
+            let dpeepholes = grads.as_mut().map_or(&mut [][..], |grads| &mut *grads.peepholes);
             let (dh_t, dc_t, tape) = (&mut *dh, &mut *dc, &mut *tape);
-            let io = BackwardStep { walk, hidden, h0, y, dy, dh: dh_t, dc: dc_t, tape };
-            cell.backward_step(s, w_hh, t, io, pass.stage);
+            let io = BackwardStep { walk, dims, extra, dpeepholes, h0, y, dy, dh: dh_t, dc: dc_t, tape };
+            cell.backward_step(s, w, t, io, pass.stage);
             if walk.has_resets() {
                 cut(walk, t, [&mut *dh, &mut *dc]);
             }
         }
 
-        let ld = tape_planes::<K::First>() * hidden;
-        let Some([dw_ih, dw_hh, db_ih, db_hh]) = grads else { return };
+        let Some(grads) = grads else { return };
+        let ld = cell.tape_row(dims);
         let sums = Sums { walk, tape: &*tape, ld, add };
-        let inputs = (0, K::First::XG * hidden);
-        sums.same(s, inputs, Columns::all(x, weights.input), dw_ih);
-        sums.bias(s, 0, db_ih);
+        sums.same(s, (0, K::Sums::XG * hidden), Columns::all(x, dims.input), grads.w_ih);
+        sums.bias(s, 0, grads.b_ih);
         for &HiddenGradient { gate, count, plane, operand } in K::HIDDEN_GRADIENTS {
             let rows = gate * hidden..(gate + count) * hidden;
-            let dw = &mut dw_hh[rows.start * hidden..rows.end * hidden];
+            let dw = &mut grads.w_hh[rows.start * dims.width..rows.end * dims.width];
             let columns = (plane * hidden, count * hidden);
-            sums.bias(s, columns.0, &mut db_hh[rows]);
+            if let Some(db) = grads.b_hh.get_mut(rows) {
+                sums.bias(s, columns.0, db);
+            }
             match operand {
                 Some(plane) => sums.planes(s, columns, (plane * hidden, hidden), dw),
-                None => sums.before(s, columns, (h0, y), None, dw),
+                None => sums.before(s, columns, (h0, y), factors, dw),
             }
+        }
+        if projects {
+            // The step left the gradient of the projection's output at the end of the row, and its input behind the sums.
+            let (output, input) = ((ld - dims.width, dims.width), (K::Sums::ACC * hidden, hidden));
+            sums.planes(s, output, input, grads.w_hr);
         }
     }
 }
@@ -91,7 +112,7 @@ impl<K: Steps> Op for Bptt<'_, K> {
 /// The gradient of the input, from the tape that a backward pass leaves. All lengths have been checked.
 pub(crate) struct InputPass<'a> {
     pub(crate) walk: &'a Walk<'a>,
-    pub(crate) hidden: usize,
+    pub(crate) dims: Dims,
     pub(crate) w_ih: &'a [f32],
     /// `[rows, I]`
     pub(crate) dx: &'a mut [f32],
@@ -105,9 +126,10 @@ pub(crate) struct InputPass<'a> {
 
 impl Pass for On<InputPass<'_>> {
     type Output = ();
-    fn run<K: Steps>(self, _: K) {
-        let On(isa, InputPass { walk, hidden, w_ih, dx, add, tape, panels }) = self;
-        let (ld, len) = (tape_planes::<K::First>() * hidden, K::First::XG * hidden);
+    #[inline(always)]
+    fn run<K: Steps>(self, cell: K) {
+        let On(isa, InputPass { walk, dims, w_ih, dx, add, tape, panels }) = self;
+        let (ld, len) = (cell.tape_row(dims), K::Sums::XG * dims.hidden);
         dispatch(isa, Inputs { walk, tape, ld, len, w_ih, dx, add, panels });
     }
 }

@@ -2,28 +2,31 @@
 
 use super::{block_steps, state_rows};
 use crate::cell::{Pass, Stages, Steps};
-use crate::kernel::pack::{self, Canonical, Source};
-use crate::kernel::recur::{ForwardStep, Input, Tape, project, tape_planes};
+use crate::kernel::pack::{Canonical, Dims, Source};
+use crate::kernel::recur::{Extra, ForwardStep, Input, Tape, project};
 use crate::kernel::view::ColumnsMut;
 use crate::kernel::{Layout, Masked, Walk};
-use crate::simd::{Isa, Op, Simd, dispatch, dispatch_single};
+use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch, dispatch_single};
 
 /// A forward pass. All lengths have been checked.
 pub(crate) struct ForwardPass<'a> {
     pub(crate) walk: &'a Walk<'a>,
-    pub(crate) input: usize,
-    pub(crate) hidden: usize,
+    pub(crate) dims: Dims,
+    /// Factors of the hidden state, an option of the cell.
+    pub(crate) factors: Option<&'a [f32]>,
+    /// Length of the peepholes, which stand behind packed weights.
+    pub(crate) peepholes: usize,
     /// `[rows, I]`
     pub(crate) x: &'a [f32],
-    /// `[rows, H]`, unless only the state is wanted.
+    /// `[rows, R]`, unless only the state is wanted.
     pub(crate) y: Option<ColumnsMut<'a>>,
-    /// `[B, H]`: the initial state, then the last.
+    /// `[B, R]`: the initial state, then the last.
     pub(crate) h: &'a mut [f32],
     /// `[B, H]`, or empty.
     pub(crate) c: &'a mut [f32],
-    /// `[rows, TAPE * H]`, for training.
+    /// `[rows, row of the tape]`, for training.
     pub(crate) tape: Option<&'a mut [f32]>,
-    /// `[B, H]`
+    /// `[B, R]`
     pub(crate) h_next: &'a mut [f32],
     /// What the cell asks for.
     pub(crate) stage: &'a mut [f32],
@@ -36,22 +39,25 @@ pub(crate) struct ForwardPass<'a> {
 /// It is a pass of its own so that what streams one sample after the other links nothing of what longer sequences may ask for.
 pub(crate) struct StepPass<'a> {
     pub(crate) batch: usize,
-    pub(crate) input: usize,
-    pub(crate) hidden: usize,
+    pub(crate) dims: Dims,
     /// `[B, I]`
     pub(crate) x: &'a [f32],
-    /// `[B, H]`: the state before the step, then the one after it.
+    /// `[B, R]`: the state before the step, then the one after it.
     pub(crate) h: &'a mut [f32],
     /// `[B, H]`, or empty.
     pub(crate) c: &'a mut [f32],
-    /// `[B, H]`
+    /// `[B, R]`
     pub(crate) h_next: &'a mut [f32],
     /// What the cell asks for.
     pub(crate) stage: &'a mut [f32],
 }
 
 /// A pass on an instruction set over weights in panels, with or without a tape.
-pub(crate) struct Packed<'a, P, const TRAIN: bool>(pub(crate) Isa, pub(crate) &'a [f32], pub(crate) P);
+pub(crate) struct Panelled<'a, const TRAIN: bool>(
+    pub(crate) Isa,
+    pub(crate) &'a [f32],
+    pub(crate) ForwardPass<'a>,
+);
 
 /// The same over canonical weights. Where there are vectors, training packs.
 pub(crate) struct InPlace<'a, P, const TRAIN: bool>(pub(crate) Isa, pub(crate) Canonical<'a>, pub(crate) P);
@@ -59,8 +65,9 @@ pub(crate) struct InPlace<'a, P, const TRAIN: bool>(pub(crate) Isa, pub(crate) C
 /// A pass with the cell's equations.
 struct With<K, P>(K, P);
 
-impl<const TRAIN: bool> Pass for Packed<'_, ForwardPass<'_>, TRAIN> {
+impl<const TRAIN: bool> Pass for Panelled<'_, TRAIN> {
     type Output = ();
+    #[inline(always)]
     fn run<K: Steps>(self, cell: K) {
         dispatch(self.0, With(cell, self));
     }
@@ -68,8 +75,11 @@ impl<const TRAIN: bool> Pass for Packed<'_, ForwardPass<'_>, TRAIN> {
 
 impl<const TRAIN: bool> Pass for InPlace<'_, ForwardPass<'_>, TRAIN> {
     type Output = ();
+    #[inline(always)]
     fn run<K: Steps>(self, cell: K) {
-        dispatch_single(self.0, With(cell, self));
+        if !(TRAIN && HAS_VECTORS) {
+            dispatch_single(self.0, With(cell, self));
+        }
     }
 }
 
@@ -81,15 +91,17 @@ impl Pass for InPlace<'_, StepPass<'_>, false> {
     }
 }
 
-impl<K: Steps, const TRAIN: bool> Op for With<K, Packed<'_, ForwardPass<'_>, TRAIN>> {
+impl<K: Steps, const TRAIN: bool> Op for With<K, Panelled<'_, TRAIN>> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let With(cell, Packed(_, data, pass)) = self;
-        let panels = K::panels(S::LANES, pass.input, pass.hidden, data);
+        let With(cell, Panelled(_, data, pass)) = self;
+        let panels = cell.panels(S::LANES, pass.dims, data);
         debug_assert!(panels.is_some());
-        if let Some(w) = panels {
-            time_loop::<S, K, _, TRAIN>(s, cell, w, pass);
+        if let Some((w, rest)) = panels {
+            let peepholes = rest.get(..pass.peepholes).unwrap_or_default();
+            let extra = Extra { peepholes, factors: pass.factors };
+            time_loop::<S, K, _, TRAIN>(s, cell, w, extra, pass);
         }
     }
 }
@@ -99,7 +111,8 @@ impl<K: Steps, const TRAIN: bool> Op for With<K, InPlace<'_, ForwardPass<'_>, TR
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let With(cell, InPlace(_, w, pass)) = self;
-        time_loop::<S, K, _, TRAIN>(s, cell, [pack::InPlace(w); 2], pass);
+        let extra = Extra { peepholes: w.parts.peepholes, factors: pass.factors };
+        time_loop::<S, K, _, TRAIN>(s, cell, K::in_place(w), extra, pass);
     }
 }
 
@@ -108,10 +121,11 @@ impl<K: Steps> Op for With<K, InPlace<'_, StepPass<'_>, false>> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let With(cell, InPlace(_, w, pass)) = self;
-        let StepPass { batch, input, hidden, x, h, c, h_next, stage } = pass;
+        let StepPass { batch, dims, x, h, c, h_next, stage } = pass;
+        let extra = Extra { peepholes: w.parts.peepholes, factors: None };
         let (walk, x, y, tape) = (&Walk::one_step(batch), Input::Raw(x), None, Tape::None);
-        let io = ForwardStep { walk, input, hidden, x, h: &*h, h_next: &mut *h_next, c, y, tape };
-        cell.forward_step::<S, _, false>(s, [pack::InPlace(w); 2], 0, io, stage);
+        let io = ForwardStep { walk, dims, extra, x, h: &*h, h_next: &mut *h_next, c, y, tape };
+        cell.forward_step::<S, _, false>(s, K::in_place(w), 0, io, stage);
         h.iter_mut().zip(&*h_next).for_each(|(h, next)| *h = *next);
     }
 }
@@ -121,11 +135,12 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
     s: S,
     cell: K,
     w: Stages<W>,
+    extra: Extra<'_>,
     pass: ForwardPass<'_>,
 ) {
-    let ForwardPass { walk, input, hidden, x, mut y, h, c, tape, h_next, stage, block, .. } = pass;
+    let ForwardPass { walk, dims, x, mut y, h, c, tape, h_next, stage, block, .. } = pass;
     let tape = tape.unwrap_or_default();
-    if hidden == 0 {
+    if dims.hidden == 0 {
         return;
     }
     let ahead = if TRAIN || !block.is_empty() { block_steps(walk.steps(), walk.batch()) } else { 1 };
@@ -135,11 +150,11 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
         let (first, count) = (t, ahead.min(walk.steps() - t));
         if ahead > 1 {
             let (out, ld) = match TRAIN {
-                true => (&mut *tape, tape_planes::<K::First>() * hidden),
-                false => (&mut *block, K::First::XG * hidden),
+                true => (&mut *tape, cell.tape_row(dims)),
+                false => (&mut *block, K::Sums::XG * dims.hidden),
             };
             let to = (ld, TRAIN);
-            project::<S, K::First, W>(s, w[0], walk, (input, hidden), (first, count), x, out, to);
+            project::<S, K::Sums, W>(s, w[0], walk, dims, (first, count), x, out, to);
         }
         for t in first..first + count {
             if walk.has_resets() {
@@ -152,8 +167,8 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
             };
             let io = ForwardStep {
                 walk,
-                input,
-                hidden,
+                dims,
+                extra,
                 x,
                 h: &*now,
                 h_next: &mut *next,

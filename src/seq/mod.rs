@@ -11,75 +11,68 @@ use crate::cell::{Choose, GruCell, LstmCell, Pass, RnnCell, Steps};
 use crate::kernel::pack::Canonical;
 use crate::simd::{HAS_VECTORS, Isa};
 use backward::{BackwardPass, InputPass};
-use forward::{ForwardPass, InPlace, Packed, StepPass};
+use forward::{ForwardPass, InPlace, Panelled, StepPass};
 
-/// The passes over each cell, as plain functions: the kernels are compiled here, once, and not again in every crate that uses them.
+/// A pass over a cell, compiled here, once, and not again in every crate that uses it.
+pub(crate) trait Compiled<P>: Choose {
+    fn compiled(self, options: bool, pass: P);
+}
+
+/// Runs a pass. `options` says whether anything is asked of the cell that the fused equations do not have.
 ///
-/// There is one for each form of the weights, with and without training, and the instruction set is an argument of its own:
-/// a linker leaves out the functions that a program does not call, and the optimiser the instruction sets and
-/// options that no caller asks for.
-pub(crate) trait Passes: Copy {
-    fn step(self, isa: Isa, w: Canonical<'_>, pass: StepPass<'_>);
-    fn in_place(self, isa: Isa, w: Canonical<'_>, pass: ForwardPass<'_>);
-    fn packed(self, isa: Isa, data: &[f32], pass: ForwardPass<'_>);
-    fn train_in_place(self, isa: Isa, w: Canonical<'_>, pass: ForwardPass<'_>);
-    fn train_packed(self, isa: Isa, data: &[f32], pass: ForwardPass<'_>);
-    fn backward(self, isa: Isa, pass: BackwardPass<'_>);
-    fn input_gradient(self, isa: Isa, pass: InputPass<'_>);
-    /// Packs canonical weights into panels of `lanes` units.
-    fn pack(self, lanes: usize, w: Canonical<'_>, out: &mut [f32]);
+/// On a microcontroller the choice of the equations and of the instruction set is made where the layer is a constant, in the
+/// caller, and so made by the compiler: an image has only what its layers ask for.
+#[inline(always)]
+pub(crate) fn run<C: Compiled<P>, P: Pass<Output = ()>>(cell: C, options: bool, pass: P) {
+    if HAS_VECTORS { cell.compiled(options, pass) } else { cell.run(options, pass) }
 }
 
-/// A pass on an instruction set.
-struct On<P>(Isa, P);
-
-struct Pack<'a> {
-    lanes: usize,
-    w: Canonical<'a>,
-    out: &'a mut [f32],
-}
+/// Packing into panels of so many units.
+pub(crate) struct Pack<'a>(pub(crate) usize, pub(crate) Canonical<'a>, pub(crate) &'a mut [f32]);
 
 impl Pass for Pack<'_> {
     type Output = ();
-    fn run<K: Steps>(self, _: K) {
-        K::pack(self.lanes, self.w, self.out);
+    fn run<K: Steps>(self, cell: K) {
+        let Pack(lanes, w, out) = self;
+        let rest = cell.pack(lanes, w, out);
+        // Peepholes are used as they are.
+        let peepholes = w.parts.peepholes;
+        rest[..peepholes.len()].copy_from_slice(peepholes);
     }
+}
+
+/// All passes over a cell.
+pub(crate) trait Passes:
+    for<'a> Compiled<InPlace<'a, StepPass<'a>, false>>
+    + for<'a> Compiled<InPlace<'a, ForwardPass<'a>, false>>
+    + for<'a> Compiled<InPlace<'a, ForwardPass<'a>, true>>
+    + for<'a> Compiled<Panelled<'a, false>>
+    + for<'a> Compiled<Panelled<'a, true>>
+    + for<'a> Compiled<On<BackwardPass<'a>>>
+    + for<'a> Compiled<On<InputPass<'a>>>
+    + for<'a> Compiled<Pack<'a>>
+{
 }
 
 macro_rules! passes {
     ($($cell:ty)*) => {$(
-        impl Passes for $cell {
-            fn step(self, isa: Isa, w: Canonical<'_>, pass: StepPass<'_>) {
-                self.run(InPlace::<_, false>(isa, w, pass))
-            }
-            fn in_place(self, isa: Isa, w: Canonical<'_>, pass: ForwardPass<'_>) {
-                self.run(InPlace::<_, false>(isa, w, pass))
-            }
-            fn packed(self, isa: Isa, data: &[f32], pass: ForwardPass<'_>) {
-                self.run(Packed::<_, false>(isa, data, pass))
-            }
-            fn train_in_place(self, isa: Isa, w: Canonical<'_>, pass: ForwardPass<'_>) {
-                // Where there are vectors, training packs.
-                if !HAS_VECTORS {
-                    self.run(InPlace::<_, true>(isa, w, pass))
-                }
-            }
-            fn train_packed(self, isa: Isa, data: &[f32], pass: ForwardPass<'_>) {
-                self.run(Packed::<_, true>(isa, data, pass))
-            }
-            fn backward(self, isa: Isa, pass: BackwardPass<'_>) {
-                self.run(On(isa, pass))
-            }
-            fn input_gradient(self, isa: Isa, pass: InputPass<'_>) {
-                self.run(On(isa, pass))
-            }
-            fn pack(self, lanes: usize, w: Canonical<'_>, out: &mut [f32]) {
-                self.run(Pack { lanes, w, out })
+        impl Passes for $cell {}
+        passes!($cell:
+            InPlace<'a, StepPass<'a>, false>, InPlace<'a, ForwardPass<'a>, false>, InPlace<'a, ForwardPass<'a>, true>,
+            Panelled<'a, false>, Panelled<'a, true>, On<BackwardPass<'a>>, On<InputPass<'a>>, Pack<'a>);
+    )*};
+    ($cell:ty: $($pass:ty),*) => {$(
+        impl<'a> Compiled<$pass> for $cell {
+            fn compiled(self, options: bool, pass: $pass) {
+                self.run(options, pass)
             }
         }
     )*};
 }
 passes!(RnnCell LstmCell GruCell);
+
+/// A pass on an instruction set.
+pub(crate) struct On<P>(pub(crate) Isa, pub(crate) P);
 
 /// Rows of input that are projected at once: enough for whole tiles, few enough that the block stays in the cache.
 /// A batch of as many rows or more needs no projection ahead, because its steps fill the tiles by themselves.

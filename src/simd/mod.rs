@@ -208,6 +208,12 @@ fn run_on<S: Simd, O: Op>(s: S, op: O) -> O::Output {
     s.call(On(op, s))
 }
 
+/// The same for sets without target features: there this is the function that the whole operation is compiled into.
+#[inline(never)]
+fn run_portable<S: Simd, O: Op>(s: S, op: O) -> O::Output {
+    s.call(On(op, s))
+}
+
 /// An instruction set that this CPU has.
 ///
 /// The choice is made once per pass: [`Isa::detect`] takes the best one. A layer can be pinned to another with
@@ -287,22 +293,22 @@ macro_rules! vector_sets {
         }
 
         /// Runs `op` on vectors of the instruction set.
-        #[inline]
+        #[inline(always)]
         pub(crate) fn dispatch<O: Op>(isa: Isa, op: O) -> O::Output {
             match isa.0 {
-                Kind::Scalar => run_on(Scalar::<_, { scalar::LANES }>(Separate), op),
-                Kind::Fused => run_on(Scalar::<_, { scalar::LANES }>(Fused), op),
+                Kind::Scalar => run_portable(Scalar::<_, { scalar::LANES }>(Separate), op),
+                Kind::Fused => run_portable(Scalar::<_, { scalar::LANES }>(Fused), op),
                 // SAFETY: an `Isa` of this kind is made only after the set was found to be available.
                 $($(#[$cfg])* Kind::$kind => run_on(unsafe { <$token>::new() }, op),)*
             }
         }
 
         /// Runs `op` one element at a time, with the instruction set's rounding: for weights that are not packed.
-        #[inline]
+        #[inline(always)]
         pub(crate) fn dispatch_single<O: Op>(isa: Isa, op: O) -> O::Output {
             match isa.0 {
-                Kind::Scalar => run_on(Scalar::<_, 1>(Separate), op),
-                Kind::Fused => run_on(Scalar::<_, 1>(Fused), op),
+                Kind::Scalar => run_portable(Scalar::<_, 1>(Separate), op),
+                Kind::Fused => run_portable(Scalar::<_, 1>(Fused), op),
                 // SAFETY: an `Isa` of this kind is made only after the set was found to be available.
                 $($(#[$cfg])* Kind::$kind => run_on(Scalar::<_, 1>(unsafe { <$token>::new() }.single()), op),)*
             }

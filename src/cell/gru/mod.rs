@@ -11,20 +11,39 @@
 //! Gates stand in the order `r z n`. The tape holds `r z n` and, for the form reset after, `W_hn h + b_hn`,
 //! for the form reset before, `r * h`.
 
-use super::{Cell, Choose, Gate, HiddenGradient, Pass, Steps};
+use super::options::General;
+use super::{Cell, Choose, Fused, Gate, HiddenGradient, Pass};
 use crate::kernel::math::{sigmoid, tanh};
-use crate::kernel::{Equations, Layout, NONE, Next, Prev};
+use crate::kernel::{Activation, Equations, Layout, NONE, Next, Prev};
 use crate::simd::Simd;
 
+mod options;
 mod reset_before;
 
+use options::OptionalResetBefore;
 use reset_before::ResetBefore;
 
 /// The GRU cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GruCell {
     /// Where the reset gate acts.
     pub reset: Reset,
+    /// Of the gates `r z`: ONNX' f.
+    pub gates: Activation,
+    /// Of the new gate: ONNX' g.
+    pub new: Activation,
+    /// The argument of every activation is kept between `-clip` and `clip`.
+    pub clip: f32,
+}
+
+impl GruCell {
+    /// PyTorch's cell: reset after, sigmoid and tanh.
+    pub const STANDARD: GruCell = GruCell {
+        reset: Reset::After,
+        gates: Activation::Sigmoid,
+        new: Activation::Tanh,
+        clip: f32::INFINITY,
+    };
 }
 
 /// Where the reset gate of a GRU acts: the two forms have different results for the same weights.
@@ -71,7 +90,7 @@ fn blend_back<S: Simd>(s: S, z: S::V, n: S::V, h: S::V, dh: S::V) -> (S::V, S::V
 
 /// The form reset after. The new gate has two accumulators, because its two products meet only after the reset gate.
 #[derive(Clone, Copy)]
-struct ResetAfter;
+pub(crate) struct ResetAfter;
 
 impl Layout for ResetAfter {
     const ACC: usize = 4;
@@ -109,11 +128,7 @@ impl Equations for ResetAfter {
     }
 }
 
-impl Steps for ResetAfter {
-    type First = Self;
-    fn first(self) -> Self {
-        self
-    }
+impl Fused for ResetAfter {
     const HIDDEN_GRADIENTS: &'static [HiddenGradient] = &[
         HiddenGradient { gate: 0, count: 2, plane: 0, operand: None },
         HiddenGradient { gate: 2, count: 1, plane: 3, operand: None },
@@ -129,10 +144,13 @@ impl Cell for GruCell {
 }
 
 impl Choose for GruCell {
-    fn run<P: Pass>(self, pass: P) -> P::Output {
-        match self.reset {
-            Reset::After => pass.run(ResetAfter),
-            Reset::Before => pass.run(ResetBefore),
+    #[inline(always)]
+    fn run<P: Pass>(self, options: bool, pass: P) -> P::Output {
+        match (self.reset, options) {
+            (Reset::After, false) => pass.run(ResetAfter),
+            (Reset::Before, false) => pass.run(ResetBefore),
+            (Reset::After, true) => pass.run(General(self)),
+            (Reset::Before, true) => pass.run(OptionalResetBefore(self)),
         }
     }
 }

@@ -4,12 +4,12 @@
 //! goes on with that sum over `W_hn (r * h)`. Between them the values stand in the tape, or in
 //! a step's worth of it in scratch when there is no training.
 
-use super::{HiddenGradient, Steps, blend, blend_back};
-use crate::cell::Stages;
+use super::{HiddenGradient, blend, blend_back};
+use crate::cell::{Matrices, Stages, Steps};
 use crate::kernel::math::{sigmoid, tanh};
-use crate::kernel::pack::{self, Canonical, Panels, Source};
+use crate::kernel::pack::{self, Canonical, Dims, Panels, Source};
 use crate::kernel::product::{Init, Left, Right, product};
-use crate::kernel::recur::{self, BackwardStep, ForwardStep, Tape};
+use crate::kernel::recur::{self, BackwardStep, ForwardStep};
 use crate::kernel::second::{self, SecondStage};
 use crate::kernel::walk::Rows;
 use crate::kernel::{Equations, Layout, NONE, Next, Prev};
@@ -59,7 +59,7 @@ impl Equations for ResetBefore {
 }
 
 #[derive(Clone, Copy)]
-struct NewGate;
+pub(super) struct NewGate;
 
 impl Layout for NewGate {
     const ACC: usize = 0;
@@ -97,25 +97,22 @@ impl SecondStage for NewGate {
 }
 
 impl Steps for ResetBefore {
-    type First = Self;
-    fn first(self) -> Self {
-        self
-    }
+    type Sums = Self;
     const HIDDEN_GRADIENTS: &'static [HiddenGradient] = &[
         HiddenGradient { gate: 0, count: 2, plane: DR, operand: None },
         HiddenGradient { gate: 2, count: 1, plane: N, operand: Some(RH) },
     ];
 
-    fn pack(lanes: usize, w: Canonical<'_>, out: &mut [f32]) {
+    fn pack<'o>(self, lanes: usize, w: Canonical<'_>, out: &'o mut [f32]) -> &'o mut [f32] {
         let rest = pack::pack::<Self>(lanes, w, out);
-        pack::pack::<NewGate>(lanes, w, rest);
+        pack::pack::<NewGate>(lanes, w, rest)
     }
 
     #[inline(always)]
-    fn panels(lanes: usize, input: usize, hidden: usize, data: &[f32]) -> Option<Stages<Panels>> {
-        let (one, rest) = Panels::new::<Self>(lanes, input, hidden, data)?;
-        let (two, _) = Panels::new::<NewGate>(lanes, 0, hidden, rest)?;
-        Some([one, two])
+    fn panels(self, lanes: usize, dims: Dims, data: &[f32]) -> Option<(Stages<Panels>, &[f32])> {
+        let (one, rest) = Panels::new::<Self>(lanes, dims, data)?;
+        let (two, rest) = Panels::new::<NewGate>(lanes, dims, rest)?;
+        Some(([one, two], rest))
     }
 
     #[inline(always)]
@@ -127,22 +124,11 @@ impl Steps for ResetBefore {
         io: ForwardStep<'_>,
         stage: &mut [f32],
     ) {
-        let ForwardStep { walk, input, hidden, x, h, h_next, c, y, tape } = io;
-        let mut tape = match tape {
-            Tape::None => Tape::Step(stage),
-            tape => tape,
-        };
-        let first = ForwardStep {
-            walk,
-            input,
-            hidden,
-            x,
-            h,
-            h_next: &mut *h_next,
-            c,
-            y: None,
-            tape: tape.reborrow(),
-        };
+        let ForwardStep { walk, dims, extra, x, h, h_next, c, y, tape } = io;
+        let hidden = dims.hidden;
+        let mut tape = tape.or(stage);
+        let first =
+            ForwardStep { walk, dims, extra, x, h, h_next: &mut *h_next, c, y: None, tape: tape.reborrow() };
         recur::forward_step::<S, _, W, true>(s, self, one, t, first);
         second::forward_step(s, NewGate, two, t, second::Forward { walk, hidden, h, h_next, y, tape });
     }
@@ -151,13 +137,14 @@ impl Steps for ResetBefore {
     fn backward_step<S: Simd>(
         self,
         s: S,
-        w_hh: Right<'_>,
+        w: Matrices<'_>,
         t: usize,
         mut io: BackwardStep<'_>,
         stage: &mut [f32],
     ) {
         recur::backward_step(s, self, t, io.reborrow());
-        let BackwardStep { walk, hidden, h0, y, dh, tape, .. } = io;
+        let BackwardStep { walk, dims, h0, y, dh, tape, .. } = io;
+        let (w_hh, hidden) = (w.w_hh, dims.hidden);
         let d_operand = &mut stage[..walk.batch() * hidden];
         let (ld, rows) = (recur::tape_planes::<Self>() * hidden, Rows::step(walk, t));
         let new_gate = Right { first: 2 * hidden, ..w_hh };

@@ -9,17 +9,56 @@
 //! h' = o * tanh(c')
 //! ```
 //!
+//! With peepholes (Gers and Schmidhuber 2000) the arguments of `i` and `f` have `p_i * c` and `p_f * c` added, that of `o`
+//! `p_o * c'`. Coupled, `f = 1 - i`. With a projection (Sak et al. 2014, arXiv:1402.1128) `h' = W_hr (o * tanh(c'))`. Every
+//! activation can be another one, and its argument clipped, as the ONNX operator says.
+//!
 //! Gates stand in the order `i f g o`. The tape holds `i f g o` and the previous `c` of each step; `c'` is
 //! computed again in the backward pass, with the same operations and so the same bits.
 
-use super::{Cell, Choose, Gate, HiddenGradient, Pass, Steps};
+use super::options::General;
+use super::{Cell, Choose, Fused, Gate, HiddenGradient, Pass};
 use crate::kernel::math::{sigmoid, tanh};
-use crate::kernel::{Equations, Layout, Next, Prev};
+use crate::kernel::{Activation, Equations, Layout, Next, Prev};
 use crate::simd::Simd;
 
+mod options;
+
 /// The LSTM cell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LstmCell;
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LstmCell {
+    /// Of the gates `i f o`: ONNX' f.
+    pub gates: Activation,
+    /// Of the cell gate `g`: ONNX' g.
+    pub cell: Activation,
+    /// Of the cell state on its way to the hidden state: ONNX' h.
+    pub hidden: Activation,
+    /// The argument of every activation is kept between `-clip` and `clip`.
+    pub clip: f32,
+    /// Whether the forget gate is `1 - i`.
+    pub coupled: bool,
+    /// Whether the gates see the cell state.
+    pub peepholes: bool,
+    /// Whether the output is projected to another width.
+    pub projection: bool,
+}
+
+impl LstmCell {
+    /// The cell of the equations above, which is the fast one.
+    pub const STANDARD: LstmCell = LstmCell {
+        gates: Activation::Sigmoid,
+        cell: Activation::Tanh,
+        hidden: Activation::Tanh,
+        clip: f32::INFINITY,
+        coupled: false,
+        peepholes: false,
+        projection: false,
+    };
+}
+
+/// The equations in registers.
+#[derive(Clone, Copy)]
+pub(crate) struct Standard;
 
 /// The gates of an LSTM, in canonical order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +79,7 @@ impl Gate for LstmGate {
     }
 }
 
-impl Layout for LstmCell {
+impl Layout for Standard {
     const ACC: usize = 4;
     const XG: usize = 4;
     const HG: usize = 4;
@@ -51,7 +90,7 @@ impl Layout for LstmCell {
     const HAS_C: bool = true;
 }
 
-impl Equations for LstmCell {
+impl Equations for Standard {
     #[inline(always)]
     fn forward<S: Simd>(self, s: S, acc: [S::V; 4], _h: S::V, c: S::V) -> Next<S::V> {
         let i = sigmoid(s, acc[0]);
@@ -88,11 +127,7 @@ impl Equations for LstmCell {
     }
 }
 
-impl Steps for LstmCell {
-    type First = Self;
-    fn first(self) -> Self {
-        self
-    }
+impl Fused for Standard {
     const HIDDEN_GRADIENTS: &'static [HiddenGradient] =
         &[HiddenGradient { gate: 0, count: 4, plane: 0, operand: None }];
 }
@@ -106,7 +141,8 @@ impl Cell for LstmCell {
 }
 
 impl Choose for LstmCell {
-    fn run<P: Pass>(self, pass: P) -> P::Output {
-        pass.run(self)
+    #[inline(always)]
+    fn run<P: Pass>(self, options: bool, pass: P) -> P::Output {
+        if options { pass.run(General(self)) } else { pass.run(Standard) }
     }
 }

@@ -6,26 +6,20 @@
 //!
 //! There is one gate. The tape holds `h'` of each step, which is all that the derivative needs.
 
-use super::{Cell, Choose, Gate, HiddenGradient, Pass, Steps};
+use super::options::{General, Optional};
+use super::{Cell, Choose, Fused, Gate, HiddenGradient, Pass};
 use crate::kernel::math::tanh;
-use crate::kernel::{Equations, Layout, Next, Prev};
+use crate::kernel::recur::{At, Back, Pointwise};
+use crate::kernel::{Activation, Equations, Layout, Next, Prev, Slot};
 use crate::simd::Simd;
 
 /// The cell of a simple recurrent network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RnnCell {
-    /// The nonlinearity.
+    /// The nonlinearity. Tanh and ReLU are fast.
     pub activation: Activation,
-}
-
-/// The nonlinearity of a simple recurrent network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Activation {
-    /// Hyperbolic tangent.
-    #[default]
-    Tanh,
-    /// `max(0, x)`
-    Relu,
+    /// Its argument is kept between `-clip` and `clip`.
+    pub clip: f32,
 }
 
 /// The one gate of a simple recurrent network.
@@ -43,7 +37,7 @@ impl Gate for RnnGate {
 
 /// The equations with the choice of the nonlinearity made at compile time.
 #[derive(Clone, Copy)]
-struct Elman<const RELU: bool>;
+pub(crate) struct Elman<const RELU: bool>;
 
 impl<const RELU: bool> Layout for Elman<RELU> {
     const ACC: usize = 1;
@@ -80,11 +74,7 @@ impl<const RELU: bool> Equations for Elman<RELU> {
     }
 }
 
-impl<const RELU: bool> Steps for Elman<RELU> {
-    type First = Self;
-    fn first(self) -> Self {
-        self
-    }
+impl<const RELU: bool> Fused for Elman<RELU> {
     const HIDDEN_GRADIENTS: &'static [HiddenGradient] =
         &[HiddenGradient { gate: 0, count: 1, plane: 0, operand: None }];
 }
@@ -98,10 +88,36 @@ impl Cell for RnnCell {
 }
 
 impl Choose for RnnCell {
-    fn run<P: Pass>(self, pass: P) -> P::Output {
+    #[inline(always)]
+    fn run<P: Pass>(self, options: bool, pass: P) -> P::Output {
         match self.activation {
-            Activation::Tanh => pass.run(Elman::<false>),
-            Activation::Relu => pass.run(Elman::<true>),
+            Activation::Tanh if !options => pass.run(Elman::<false>),
+            Activation::Relu if !options => pass.run(Elman::<true>),
+            _ => pass.run(General(self)),
         }
     }
+}
+
+impl Pointwise for RnnCell {
+    const SUMS: usize = 1;
+    const HAS_C: bool = false;
+    const HAS_H: bool = false;
+
+    #[inline(always)]
+    fn forward<S: Simd>(self, s: S, at: At<S::V>) -> (S::V, S::V) {
+        let slot = Slot { f: self.activation, clip: self.clip };
+        (slot.value(s, at.sums[0]), at.c)
+    }
+
+    #[inline(always)]
+    fn backward<S: Simd>(self, s: S, at: At<S::V>, dout: S::V, dc: S::V) -> Back<S::V> {
+        let (out, slope) = Slot { f: self.activation, clip: self.clip }.both(s, at.sums[0]);
+        let zero = s.splat(0.0);
+        Back { dsums: [s.mul(dout, slope), zero, zero, zero], dh: zero, dc, dp: [zero; 3], out }
+    }
+}
+
+impl Optional for RnnCell {
+    type Sums = Elman<false>;
+    const HIDDEN_GRADIENTS: &'static [HiddenGradient] = <Elman<false> as Fused>::HIDDEN_GRADIENTS;
 }

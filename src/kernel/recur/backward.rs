@@ -1,6 +1,7 @@
 //! The elementwise part of one step backward.
 
-use super::{Equations, tape_planes};
+use super::{Equations, Extra, tape_planes};
+use crate::kernel::canonical::Dims;
 use crate::kernel::tile::{load, load_planes, store};
 use crate::kernel::view::Columns;
 use crate::kernel::walk::{Previous, Rows, Walk};
@@ -9,14 +10,17 @@ use crate::simd::Simd;
 /// The buffers of the elementwise part of one backward step.
 pub(crate) struct BackwardStep<'a> {
     pub(crate) walk: &'a Walk<'a>,
-    pub(crate) hidden: usize,
-    /// `[B, H]`, the initial state.
+    pub(crate) dims: Dims,
+    pub(crate) extra: Extra<'a>,
+    /// Added to: gradient of the peepholes, or empty.
+    pub(crate) dpeepholes: &'a mut [f32],
+    /// `[B, width]`, the initial state.
     pub(crate) h0: &'a [f32],
-    /// `[rows, H]`, the outputs.
+    /// `[rows, width]`, the outputs.
     pub(crate) y: Columns<'a>,
-    /// `[rows, H]`, unless only the last state has a gradient.
+    /// `[rows, width]`, unless only the last state has a gradient.
     pub(crate) dy: Option<Columns<'a>>,
-    /// `[B, H]`: of the state after the step, then what reaches the state before it past the weights.
+    /// `[B, width]`: of the state after the step, then what reaches the state before it past the weights.
     pub(crate) dh: &'a mut [f32],
     /// `[B, H]`, in place, or empty for a cell without one.
     pub(crate) dc: &'a mut [f32],
@@ -27,7 +31,8 @@ pub(crate) struct BackwardStep<'a> {
 impl BackwardStep<'_> {
     /// The same with shorter borrows.
     pub(crate) fn reborrow(&mut self) -> BackwardStep<'_> {
-        BackwardStep { dh: &mut *self.dh, dc: &mut *self.dc, tape: &mut *self.tape, ..*self }
+        let BackwardStep { dpeepholes, dh, dc, tape, .. } = self;
+        BackwardStep { dpeepholes, dh, dc, tape, ..*self }
     }
 }
 
@@ -68,7 +73,8 @@ impl<'a> Before<'a> {
 /// Buffers of a wrong length are a mistake of the floor above: nothing is done with them.
 #[inline(always)]
 pub(crate) fn backward_step<S: Simd, E: Equations>(s: S, e: E, t: usize, io: BackwardStep<'_>) {
-    let BackwardStep { walk, hidden, h0, y, dy, dh, dc, tape } = io;
+    let BackwardStep { walk, dims, h0, y, dy, dh, dc, tape, .. } = io;
+    let hidden = dims.hidden;
     let (rows, state, ld) = (walk.rows(), walk.batch() * hidden, tape_planes::<E>() * hidden);
     let fits = t < walk.steps()
         && dh.len() == state

@@ -1,7 +1,8 @@
 //! One step forward, with the equations in the tile's registers.
 
 use super::sums::{Input, Sums};
-use super::{Equations, Tape, tape_planes};
+use super::{Equations, Extra, Tape, tape_planes};
+use crate::kernel::canonical::Dims;
 use crate::kernel::pack::Source;
 use crate::kernel::tile::{Tile, drive, load, store};
 use crate::kernel::view::ColumnsMut;
@@ -11,16 +12,16 @@ use crate::simd::Simd;
 /// The buffers of one forward step.
 pub(crate) struct ForwardStep<'a> {
     pub(crate) walk: &'a Walk<'a>,
-    pub(crate) input: usize,
-    pub(crate) hidden: usize,
+    pub(crate) dims: Dims,
+    pub(crate) extra: Extra<'a>,
     pub(crate) x: Input<'a>,
-    /// `[B, H]`
+    /// `[B, width]`
     pub(crate) h: &'a [f32],
-    /// `[B, H]`
+    /// `[B, width]`
     pub(crate) h_next: &'a mut [f32],
     /// `[B, H]`, or empty for a cell without one.
     pub(crate) c: &'a mut [f32],
-    /// `[rows, H]`, unless only the state is wanted.
+    /// `[rows, width]`, unless only the state is wanted.
     pub(crate) y: Option<ColumnsMut<'a>>,
     pub(crate) tape: Tape<'a>,
 }
@@ -87,7 +88,8 @@ pub(crate) fn forward_step<S: Simd, E: Equations, W: Source<S>, const TRAIN: boo
     t: usize,
     io: ForwardStep<'_>,
 ) {
-    let ForwardStep { walk, input, hidden, x, h, h_next, c, mut y, tape } = io;
+    let ForwardStep { walk, dims, extra: _, x, h, h_next, c, mut y, tape } = io;
+    let hidden = dims.hidden;
     let state = walk.batch() * hidden;
     let ld = tape_planes::<E>() * hidden;
     let fits = h_next.len() == state
@@ -95,7 +97,7 @@ pub(crate) fn forward_step<S: Simd, E: Equations, W: Source<S>, const TRAIN: boo
         && y.as_ref().is_none_or(|y| y.has(walk.rows(), hidden))
         && TRAIN != matches!(tape, Tape::None);
     debug_assert!(fits);
-    let sums = Sums::new::<E>(w, walk, t, (input, hidden, hidden), x, h, tape, ld);
+    let sums = Sums::new::<E>(w, walk, t, Dims { width: hidden, ..dims }, x, h, tape, ld);
     let (Some(sums), true) = (sums, fits) else { return };
     let (y, y_ld) = y.as_mut().map_or((core::ptr::null_mut(), 0), |y| (y.start(0), y.ld()));
     let (h, h_next, c) = (h.as_ptr(), h_next.as_mut_ptr(), c.as_mut_ptr());

@@ -9,11 +9,15 @@ use crate::simd::Simd;
 
 mod backward;
 mod forward;
+mod pointwise;
 mod project;
 mod sums;
 
 pub(crate) use backward::{BackwardStep, Before, backward_step};
 pub(crate) use forward::{ForwardStep, forward_step};
+pub(crate) use pointwise::{
+    At, Back, PointsBackward, PointsForward, Pointwise, SumsStep, points_backward, points_forward, sums_step,
+};
 pub(crate) use project::project;
 pub(crate) use sums::Input;
 
@@ -95,6 +99,14 @@ impl Tape<'_> {
 }
 
 impl<'a> Tape<'a> {
+    /// This one, or room for a step.
+    pub(crate) fn or(self, room: &'a mut [f32]) -> Self {
+        match self {
+            Tape::None => Tape::Step(room),
+            tape => tape,
+        }
+    }
+
     /// The buffer, how many rows it has, and whether they are counted by the walk.
     pub(crate) fn parts(self, walk: &Walk<'_>) -> (&'a mut [f32], usize, bool) {
         match self {
@@ -103,4 +115,13 @@ impl<'a> Tape<'a> {
             Tape::Step(tape) => (tape, walk.batch(), false),
         }
     }
+}
+
+/// What only cells with options have.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Extra<'a> {
+    /// `[3, H]` peepholes, or empty.
+    pub(crate) peepholes: &'a [f32],
+    /// `[B, width]`: factors of the hidden state where it is multiplied by its weights, in all steps.
+    pub(crate) factors: Option<&'a [f32]>,
 }

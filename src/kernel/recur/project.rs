@@ -1,6 +1,7 @@
 //! The input part of many steps at once.
 
 use super::Layout;
+use crate::kernel::canonical::Dims;
 use crate::kernel::pack::Source;
 use crate::kernel::tile::{Acc, Tile, accumulate, drive, store};
 use crate::kernel::walk::{Rows, Walk};
@@ -58,7 +59,7 @@ pub(crate) fn project<S: Simd, E: Layout, W: Source<S>>(
     s: S,
     w: W,
     walk: &Walk<'_>,
-    (input, hidden): (usize, usize),
+    Dims { input, hidden, .. }: Dims,
     (first, count): (usize, usize),
     x: &[f32],
     out: &mut [f32],

@@ -1,6 +1,7 @@
 //! The sums of a step: what both kinds of forward step start with.
 
 use super::{Layout, Tape};
+use crate::kernel::canonical::Dims;
 use crate::kernel::pack::Source;
 use crate::kernel::tile::{Acc, accumulate, load};
 use crate::kernel::walk::Walk;
@@ -44,7 +45,7 @@ impl<'a, W> Sums<'a, W> {
         w: W,
         walk: &'a Walk<'a>,
         t: usize,
-        (input, hidden, width): (usize, usize, usize),
+        Dims { input, hidden, width }: Dims,
         x: Input<'_>,
         h: &[f32],
         tape: Tape<'_>,

@@ -1,0 +1,160 @@
+//! The activation functions of the ONNX operators, with their derivatives.
+
+use super::math::{exp, sigmoid, tanh};
+use crate::simd::{MAX_LANES, Simd};
+
+/// An activation function, as the ONNX operators RNN, LSTM and GRU name and define them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum Activation {
+    /// Hyperbolic tangent.
+    #[default]
+    Tanh,
+    /// `1 / (1 + e^-x)`
+    Sigmoid,
+    /// `max(0, x)`
+    Relu,
+    /// `alpha * x + beta`
+    Affine {
+        /// Slope.
+        alpha: f32,
+        /// Value at 0.
+        beta: f32,
+    },
+    /// `x`, and `alpha * x` below 0.
+    LeakyRelu {
+        /// Slope below 0; ONNX' default is 0.01.
+        alpha: f32,
+    },
+    /// `x` from `alpha` on, and 0 below.
+    ThresholdedRelu {
+        /// Threshold; ONNX' default is 1.
+        alpha: f32,
+    },
+    /// `alpha * tanh(beta * x)`
+    ScaledTanh {
+        /// Largest value.
+        alpha: f32,
+        /// Scale of the argument.
+        beta: f32,
+    },
+    /// `alpha * x + beta`, kept between 0 and 1.
+    HardSigmoid {
+        /// Slope; ONNX' default is 0.2.
+        alpha: f32,
+        /// Value at 0; ONNX' default is 0.5.
+        beta: f32,
+    },
+    /// `x`, and `alpha * (e^x - 1)` below 0.
+    Elu {
+        /// Limit below 0; ONNX' default is 1.
+        alpha: f32,
+    },
+    /// `x / (1 + |x|)`
+    Softsign,
+    /// `log(1 + e^x)`
+    Softplus,
+}
+
+/// A place in a cell where an activation stands: the function, and how far its argument is clipped.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Slot {
+    pub(crate) f: Activation,
+    /// Arguments are kept between `-clip` and `clip`.
+    pub(crate) clip: f32,
+}
+
+impl Slot {
+    /// The function's value.
+    #[inline(always)]
+    pub(crate) fn value<S: Simd>(self, s: S, x: S::V) -> S::V {
+        value(s, self.f, self.clamp(s, x))
+    }
+
+    /// The function's value and its derivative, which is 0 where the argument is clipped.
+    #[inline(always)]
+    pub(crate) fn both<S: Simd>(self, s: S, x: S::V) -> (S::V, S::V) {
+        let clamped = self.clamp(s, x);
+        let y = value(s, self.f, clamped);
+        let d = derivative(s, self.f, clamped, y);
+        (y, s.lt_select(s.splat(self.clip), s.abs(x), s.splat(0.0), d))
+    }
+
+    /// NaN stays NaN.
+    #[inline(always)]
+    fn clamp<S: Simd>(self, s: S, x: S::V) -> S::V {
+        s.max(s.splat(-self.clip), s.min(s.splat(self.clip), x))
+    }
+}
+
+#[inline(always)]
+fn value<S: Simd>(s: S, f: Activation, x: S::V) -> S::V {
+    let (zero, one) = (s.splat(0.0), s.splat(1.0));
+    match f {
+        Activation::Tanh => tanh(s, x),
+        Activation::Sigmoid => sigmoid(s, x),
+        Activation::Relu => s.lt_select(x, zero, zero, x),
+        Activation::Affine { alpha, beta } => s.fma(s.splat(alpha), x, s.splat(beta)),
+        Activation::LeakyRelu { alpha } => s.lt_select(x, zero, s.mul(s.splat(alpha), x), x),
+        Activation::ThresholdedRelu { alpha } => s.lt_select(x, s.splat(alpha), zero, x),
+        Activation::ScaledTanh { alpha, beta } => s.mul(s.splat(alpha), tanh(s, s.mul(s.splat(beta), x))),
+        Activation::HardSigmoid { alpha, beta } => {
+            let line = s.fma(s.splat(alpha), x, s.splat(beta));
+            s.max(zero, s.min(one, line))
+        }
+        Activation::Elu { alpha } => {
+            // e^x - 1 = 2t / (1 - t) with t = tanh(x / 2), without cancellation near 0.
+            let t = tanh(s, s.mul(s.splat(0.5), x));
+            let below = s.div(s.mul(s.splat(2.0 * alpha), t), s.sub(one, t));
+            s.lt_select(x, zero, below, x)
+        }
+        Activation::Softsign => s.div(x, s.add(one, s.abs(x))),
+        Activation::Softplus => {
+            let tail = exp(s, s.sub(zero, s.abs(x)));
+            s.add(s.lt_select(x, zero, zero, x), ln_1p(s, tail))
+        }
+    }
+}
+
+/// From the argument and the value. At a kink it is the derivative from the right, and for ReLU, as everywhere, 0.
+#[inline(always)]
+fn derivative<S: Simd>(s: S, f: Activation, x: S::V, y: S::V) -> S::V {
+    let (zero, one) = (s.splat(0.0), s.splat(1.0));
+    match f {
+        Activation::Tanh => s.fnma(y, y, one),
+        Activation::Sigmoid => s.fnma(y, y, y),
+        Activation::Relu => s.lt_select(zero, x, one, zero),
+        Activation::Affine { alpha, .. } => s.splat(alpha),
+        Activation::LeakyRelu { alpha } => s.lt_select(x, zero, s.splat(alpha), one),
+        Activation::ThresholdedRelu { alpha } => s.lt_select(x, s.splat(alpha), zero, one),
+        Activation::ScaledTanh { alpha, beta } => {
+            let t = tanh(s, s.mul(s.splat(beta), x));
+            s.mul(s.splat(alpha * beta), s.fnma(t, t, one))
+        }
+        Activation::HardSigmoid { alpha, beta } => {
+            let line = s.fma(s.splat(alpha), x, s.splat(beta));
+            let slope = s.lt_select(line, one, s.splat(alpha), zero);
+            s.lt_select(zero, line, slope, zero)
+        }
+        Activation::Elu { alpha } => s.lt_select(x, zero, s.add(y, s.splat(alpha)), one),
+        Activation::Softsign => {
+            let d = s.add(one, s.abs(x));
+            s.div(one, s.mul(d, d))
+        }
+        Activation::Softplus => sigmoid(s, x),
+    }
+}
+
+/// `log(1 + x)` by the mathematical library, one lane after the other: the same bits everywhere.
+#[inline(always)]
+fn ln_1p<S: Simd>(s: S, x: S::V) -> S::V {
+    let mut lanes = [0.0; MAX_LANES];
+    debug_assert!(S::LANES <= MAX_LANES);
+    // SAFETY: `lanes` holds the widest vector of this target.
+    unsafe { s.store(lanes.as_mut_ptr(), x) };
+    for lane in &mut lanes[..S::LANES] {
+        *lane = libm::log1pf(*lane);
+    }
+    // SAFETY: as above.
+    unsafe { s.load(lanes.as_ptr()) }
+}

@@ -1,0 +1,150 @@
+//! The canonical layout of a recurrent layer's weights: PyTorch's, one part after the other.
+
+use super::NONE;
+use super::recur::Layout;
+
+/// What decides how a layer's weights lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) gates: usize,
+    pub(crate) input: usize,
+    pub(crate) hidden: usize,
+    /// Outputs of the projection.
+    pub(crate) projection: Option<usize>,
+    pub(crate) bias: bool,
+    pub(crate) peepholes: bool,
+}
+
+/// The parts of the weights; those that a layer does not have are empty.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parts<T> {
+    /// `[G*H, I]`
+    pub(crate) w_ih: T,
+    /// `[G*H, R]`, `R` being the width of the hidden state
+    pub(crate) w_hh: T,
+    /// `[G*H]`
+    pub(crate) b_ih: T,
+    /// `[G*H]`
+    pub(crate) b_hh: T,
+    /// `[R, H]`, the projection
+    pub(crate) w_hr: T,
+    /// `[3, H]`, in the order `i f o`
+    pub(crate) peepholes: T,
+}
+
+impl Shape {
+    /// A layer without options.
+    pub(crate) const fn new(gates: usize, input: usize, hidden: usize) -> Self {
+        Shape { gates, input, hidden, projection: None, bias: true, peepholes: false }
+    }
+
+    /// Elements of a row of the hidden state, `R`.
+    pub(crate) const fn width(&self) -> usize {
+        match self.projection {
+            Some(width) => width,
+            None => self.hidden,
+        }
+    }
+
+    /// Elements of each part, in order; `usize::MAX` for one that does not fit.
+    const fn lens(&self) -> [usize; 6] {
+        let rows = self.gates.saturating_mul(self.hidden);
+        let bias = if self.bias { rows } else { 0 };
+        let projection = match self.projection {
+            Some(width) => width.saturating_mul(self.hidden),
+            None => 0,
+        };
+        let peepholes = if self.peepholes { self.hidden.saturating_mul(3) } else { 0 };
+        [
+            rows.saturating_mul(self.input),
+            rows.saturating_mul(self.width()),
+            bias,
+            bias,
+            projection,
+            peepholes,
+        ]
+    }
+
+    /// Elements of all parts; `usize::MAX` if they do not fit.
+    pub(crate) const fn len(&self) -> usize {
+        let lens = self.lens();
+        let (mut sum, mut i) = (0usize, 0);
+        while i < lens.len() {
+            sum = sum.saturating_add(lens[i]);
+            i += 1;
+        }
+        sum
+    }
+
+    /// The parts of a flat buffer; `None` if its length is not the layer's.
+    pub(crate) fn split<'a>(&self, flat: &'a [f32]) -> Option<Parts<&'a [f32]>> {
+        let mut parts: [&[f32]; 6] = [&[]; 6];
+        let mut rest = flat;
+        for (part, len) in parts.iter_mut().zip(self.lens()) {
+            (*part, rest) = rest.split_at_checked(len)?;
+        }
+        let [w_ih, w_hh, b_ih, b_hh, w_hr, peepholes] = parts;
+        rest.is_empty().then_some(Parts { w_ih, w_hh, b_ih, b_hh, w_hr, peepholes })
+    }
+
+    /// The parts of a flat buffer; `None` if its length is not the layer's.
+    pub(crate) fn split_mut<'a>(&self, flat: &'a mut [f32]) -> Option<Parts<&'a mut [f32]>> {
+        let mut parts: [&mut [f32]; 6] = [&mut [], &mut [], &mut [], &mut [], &mut [], &mut []];
+        let mut rest = flat;
+        for (part, len) in parts.iter_mut().zip(self.lens()) {
+            (*part, rest) = rest.split_at_mut_checked(len)?;
+        }
+        let [w_ih, w_hh, b_ih, b_hh, w_hr, peepholes] = parts;
+        rest.is_empty().then_some(Parts { w_ih, w_hh, b_ih, b_hh, w_hr, peepholes })
+    }
+}
+
+/// The weights of a layer, where they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Canonical<'a> {
+    pub(crate) shape: Shape,
+    pub(crate) parts: Parts<&'a [f32]>,
+}
+
+impl<'a> Canonical<'a> {
+    /// `None` if the length is not the layer's.
+    pub(crate) fn new(shape: Shape, flat: &'a [f32]) -> Option<Self> {
+        Some(Canonical { shape, parts: shape.split(flat)? })
+    }
+
+    /// The projection, as if its rows were the hidden weights of a layer: a stage of its own.
+    pub(crate) fn projection(&self) -> Self {
+        let (hidden, width) = (self.shape.width(), self.shape.hidden);
+        let shape = Shape { projection: Some(width), bias: false, ..Shape::new(1, 0, hidden) };
+        let none: &[f32] = &[];
+        let parts =
+            Parts { w_ih: none, w_hh: self.parts.w_hr, b_ih: none, b_hh: none, w_hr: none, peepholes: none };
+        Canonical { shape, parts }
+    }
+
+    /// What a unit's accumulator starts from.
+    #[inline(always)]
+    pub(super) fn bias<E: Layout>(&self, acc: usize, unit: usize) -> f32 {
+        let part = |from: &[f32], gate: usize| match gate {
+            NONE => 0.0,
+            gate => from.get(gate * self.shape.hidden + unit).copied().unwrap_or(0.0),
+        };
+        part(self.parts.b_ih, E::BIAS_X[acc]) + part(self.parts.b_hh, E::BIAS_H[acc])
+    }
+}
+
+/// Sizes of a layer, as the kernels need them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dims {
+    pub(crate) input: usize,
+    /// Units.
+    pub(crate) hidden: usize,
+    /// Elements of a row of the hidden state: as many as units, unless there is a projection.
+    pub(crate) width: usize,
+}
+
+impl Shape {
+    pub(crate) const fn dims(&self) -> Dims {
+        Dims { input: self.input, hidden: self.hidden, width: self.width() }
+    }
+}

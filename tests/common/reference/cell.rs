@@ -1,0 +1,170 @@
+//! One step of one row, with every option.
+
+use super::Function;
+
+/// The equations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cell {
+    Rnn,
+    Lstm,
+    /// The reset gate multiplies what comes out of the matrix (ONNX: `linear_before_reset`).
+    GruResetAfter,
+    /// The reset gate multiplies what goes into it.
+    GruResetBefore,
+}
+
+/// A cell with its sizes and options.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub cell: Cell,
+    pub input: usize,
+    pub hidden: usize,
+    pub bias: bool,
+    /// RNN: the one. LSTM: of the gates, of the cell's candidate, of the cell on its way out. GRU: of the gates, of
+    /// the candidate. What is left over is not used.
+    pub functions: [Function; 3],
+    /// Bound of the magnitude of every activation's argument.
+    pub clip: Option<f64>,
+    /// LSTM: the gates see the cell.
+    pub peepholes: bool,
+    /// LSTM: the forget gate is one minus the input gate; its weights are there and do nothing.
+    pub coupled: bool,
+    /// LSTM: the hidden state is a matrix, of so many rows, times what the equations give.
+    pub projection: Option<usize>,
+}
+
+pub(super) struct Step {
+    pub h: Vec<f64>,
+    pub c: Vec<f64>,
+    pub margin: f64,
+}
+
+impl Options {
+    /// The cell as the frameworks have it by default.
+    pub fn new(cell: Cell, input: usize, hidden: usize) -> Options {
+        let functions = match cell {
+            Cell::Rnn => [Function::Tanh; 3],
+            _ => [Function::Sigmoid, Function::Tanh, Function::Tanh],
+        };
+        Options {
+            cell,
+            input,
+            hidden,
+            bias: true,
+            functions,
+            clip: None,
+            peepholes: false,
+            coupled: false,
+            projection: None,
+        }
+    }
+
+    pub fn gates(&self) -> usize {
+        match self.cell {
+            Cell::Rnn => 1,
+            Cell::Lstm => 4,
+            Cell::GruResetAfter | Cell::GruResetBefore => 3,
+        }
+    }
+
+    /// Numbers in one row of `h` and `y`: R.
+    pub fn width(&self) -> usize {
+        self.projection.unwrap_or(self.hidden)
+    }
+
+    pub fn weights_len(&self) -> usize {
+        let rows = self.gates() * self.hidden;
+        rows * (self.input + self.width())
+            + if self.bias { 2 * rows } else { 0 }
+            + self.projection.map_or(0, |p| p * self.hidden)
+            + if self.peepholes { 3 * self.hidden } else { 0 }
+    }
+
+    pub fn state_len(&self, batch: usize) -> usize {
+        batch * (self.width() + if self.cell == Cell::Lstm { self.hidden } else { 0 })
+    }
+
+    /// `h` is the previous hidden state, `dropped(gate)` what a gate's rows of `w_hh` are multiplied with.
+    pub(super) fn step(
+        &self,
+        weights: &[f64],
+        x: &[f64],
+        h: &[f64],
+        dropped: &dyn Fn(usize) -> Vec<f64>,
+        c: &[f64],
+    ) -> Step {
+        let (hidden, width) = (self.hidden, self.width());
+        let rows = self.gates() * hidden;
+        let (w_ih, rest) = weights.split_at(rows * self.input);
+        let (w_hh, rest) = rest.split_at(rows * width);
+        let (b_ih, rest) = rest.split_at(if self.bias { rows } else { 0 });
+        let (b_hh, rest) = rest.split_at(if self.bias { rows } else { 0 });
+        let (w_hr, p) = rest.split_at(self.projection.map_or(0, |p| p * hidden));
+        let bias = |b: &[f64], row: usize| if self.bias { b[row] } else { 0.0 };
+        let from_x = |row: usize| dot(&w_ih[row * self.input..(row + 1) * self.input], x) + bias(b_ih, row);
+        let from_h = |row: usize, h: &[f64]| dot(&w_hh[row * width..(row + 1) * width], h) + bias(b_hh, row);
+        // The sums of one gate's units before anything but x and h has a say.
+        let gate = |gate: usize| -> Vec<f64> {
+            let h = dropped(gate);
+            (gate * hidden..(gate + 1) * hidden).map(|row| from_x(row) + from_h(row, &h)).collect()
+        };
+        let mut margin = f64::INFINITY;
+        let mut activate = |which: usize, a: f64| {
+            let (value, distance) = self.functions[which].clipped(self.clip, a);
+            margin = margin.min(distance);
+            value
+        };
+
+        let (mut new_h, mut new_c) = (Vec::new(), Vec::new());
+        match self.cell {
+            Cell::Rnn => {
+                for a in gate(0) {
+                    new_h.push(activate(0, a));
+                }
+            }
+            Cell::Lstm => {
+                let [a_i, a_f, a_g, a_o] = [gate(0), gate(1), gate(2), gate(3)];
+                let peep = |which: usize, u: usize, c: f64| {
+                    if self.peepholes { p[which * hidden + u] * c } else { 0.0 }
+                };
+                let mut m = Vec::new();
+                for u in 0..hidden {
+                    let i = activate(0, a_i[u] + peep(0, u, c[u]));
+                    let f = if self.coupled { 1.0 - i } else { activate(0, a_f[u] + peep(1, u, c[u])) };
+                    let g = activate(1, a_g[u]);
+                    let c = f * c[u] + i * g;
+                    // This one sees the cell as it is now.
+                    let o = activate(0, a_o[u] + peep(2, u, c));
+                    m.push(o * activate(2, c));
+                    new_c.push(c);
+                }
+                new_h = match self.projection {
+                    None => m,
+                    Some(p) => (0..p).map(|k| dot(&w_hr[k * hidden..(k + 1) * hidden], &m)).collect(),
+                };
+            }
+            Cell::GruResetAfter | Cell::GruResetBefore => {
+                let r: Vec<f64> = gate(0).into_iter().map(|a| activate(0, a)).collect();
+                let z: Vec<f64> = gate(1).into_iter().map(|a| activate(0, a)).collect();
+                let to_n = dropped(2);
+                let reset: Vec<f64> = (0..hidden).map(|k| r[k] * to_n[k]).collect();
+                for u in 0..hidden {
+                    let row = 2 * hidden + u;
+                    let a = if self.cell == Cell::GruResetAfter {
+                        from_x(row) + r[u] * from_h(row, &to_n)
+                    } else {
+                        from_x(row) + from_h(row, &reset)
+                    };
+                    let n = activate(1, a);
+                    new_h.push((1.0 - z[u]) * n + z[u] * h[u]);
+                }
+            }
+        }
+        Step { h: new_h, c: new_c, margin }
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}

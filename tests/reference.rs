@@ -1,0 +1,183 @@
+//! The f64 reference of tests/common/reference against what the frameworks compute: what it says where no framework
+//! says anything is as good as this.
+
+#[path = "common/golden.rs"]
+mod golden;
+#[path = "common/reference/mod.rs"]
+mod reference;
+
+use golden::{Golden, files};
+use reference::{Cell, Function, Masked, Merge, Options, Output, Stack, Walk};
+
+/// Of the tensor's largest entry, where the framework computes in f64.
+const WIDE: f64 = 1e-12;
+/// The same where it has only f32.
+const SINGLE: f64 = 1e-5;
+/// So far arguments stay away from where a derivative jumps that f32 does not end up on the other side.
+const MARGIN: f64 = 1e-4;
+
+fn function(name: &str, parameters: &[f32]) -> Function {
+    let of = |i: usize| f64::from(parameters[i]);
+    match name {
+        "Tanh" => Function::Tanh,
+        "Sigmoid" => Function::Sigmoid,
+        "Relu" => Function::Relu,
+        "Affine" => Function::Affine { alpha: of(0), beta: of(1) },
+        "LeakyRelu" => Function::LeakyRelu { alpha: of(0) },
+        "ThresholdedRelu" => Function::ThresholdedRelu { alpha: of(0) },
+        "ScaledTanh" => Function::ScaledTanh { alpha: of(0), beta: of(1) },
+        "HardSigmoid" => Function::HardSigmoid { alpha: of(0), beta: of(1) },
+        "Elu" => Function::Elu { alpha: of(0) },
+        "Softsign" => Function::Softsign,
+        "Softplus" => Function::Softplus,
+        _ => panic!("unknown activation {name}"),
+    }
+}
+
+fn options(golden: &Golden) -> Options {
+    let cell = match golden.word("cell").unwrap() {
+        "rnn" => Cell::Rnn,
+        "lstm" => Cell::Lstm,
+        "gru_reset_after" => Cell::GruResetAfter,
+        "gru_reset_before" => Cell::GruResetBefore,
+        other => panic!("unknown cell {other}"),
+    };
+    let (_, _, input) = golden.dims();
+    let mut options = Options::new(cell, input, golden.number("hidden").unwrap());
+    for (slot, (name, parameters)) in golden.activations().iter().enumerate() {
+        options.functions[slot] = function(name, parameters);
+    }
+    options.bias = golden.word("bias") != Some("no");
+    options.clip = golden.number::<f32>("clip").map(f64::from);
+    options.peepholes = golden.flag("peepholes");
+    options.coupled = golden.flag("coupled");
+    options.projection = golden.number("projection");
+    options
+}
+
+fn run(golden: &Golden) -> Output {
+    let direction = golden.word("direction").unwrap_or("forward");
+    let both = match direction {
+        "forward" | "reverse" => None,
+        "concat" => Some(Merge::Concat),
+        "sum" => Some(Merge::Sum),
+        other => panic!("unknown direction {other}"),
+    };
+    let layer_dropout = golden.wide("layer_dropout");
+    let stack = Stack {
+        options: options(golden),
+        layers: golden.number("layers").unwrap_or(1),
+        both,
+        dropout: (!layer_dropout.is_empty()).then_some(&layer_dropout),
+    };
+    let (steps, batch, _) = golden.dims();
+    let (lengths, mask, resets) = (golden.lengths(), golden.bools("mask"), golden.bools("resets"));
+    let dropout = golden.wide("dropout");
+    let walk = Walk {
+        lengths: lengths.as_deref(),
+        mask: mask.as_deref(),
+        masked: if golden.word("masked") == Some("zero") { Masked::Zero } else { Masked::Carry },
+        resets: resets.as_deref(),
+        reverse: direction == "reverse",
+        batch_major: golden.flag("batch_major"),
+        dropout: (!dropout.is_empty()).then_some(&dropout),
+        ..Walk::new(steps, batch)
+    };
+    stack.forward(&walk, &golden.wide("weights"), &golden.wide("x"), &golden.wide("state"))
+}
+
+#[track_caller]
+fn check(prefix: &str) {
+    for golden in files(prefix) {
+        let out = run(&golden);
+        let (_, wide) = golden.expected("y").unwrap();
+        let tolerance = if wide { WIDE } else { SINGLE };
+        golden.compare("y", out.y, tolerance, "the reference");
+        golden.compare("last_state", out.state, tolerance, "the reference");
+        assert!(out.margin > MARGIN, "{}: {} from a kink", golden.name, out.margin);
+    }
+}
+
+#[test]
+fn agrees_with_pytorch() {
+    check("torch_");
+}
+
+#[test]
+fn agrees_with_keras() {
+    check("keras_");
+}
+
+#[test]
+fn agrees_with_the_onnx_reference_evaluator() {
+    check("onnx_");
+}
+
+#[test]
+fn agrees_with_onnx_runtime() {
+    check("onnxruntime_");
+}
+
+/// What no framework has: a reset is a sequence that ends there and another that starts from zero.
+#[test]
+fn a_reset_starts_from_zero() {
+    for golden in files("torch_").iter().filter(|g| g.lengths().is_none() && !g.flag("batch_major")) {
+        let (steps, batch, input) = golden.dims();
+        let options = Options { input, ..options(golden) };
+        let weights = &golden.wide("weights")[..options.weights_len()];
+        let (x, state) = (golden.wide("x"), &golden.wide("state")[..options.state_len(batch)]);
+        let cut = steps / 2;
+        let resets: Vec<bool> = (0..steps * batch).map(|row| row / batch == cut).collect();
+        let walk = Walk { resets: Some(&resets), ..Walk::new(steps, batch) };
+        let whole = reference::forward(&options, &walk, weights, &x, state);
+        let (before, after) = x.split_at(cut * batch * input);
+        let first = reference::forward(&options, &Walk::new(cut, batch), weights, before, state);
+        let zero = vec![0.0; state.len()];
+        let second = reference::forward(&options, &Walk::new(steps - cut, batch), weights, after, &zero);
+        assert_eq!(whole.y, [first.y, second.y].concat(), "{}", golden.name);
+        assert_eq!(whole.state, second.state, "{}", golden.name);
+    }
+}
+
+/// Output and last state of a cell whose weights are the same numbers wherever two of its variants both have them.
+fn sample(options: &Options) -> Vec<f64> {
+    let (steps, batch) = (4, 2);
+    // Numbers between -1 and 1 without a pattern that a matrix could have.
+    let numbers = |n: usize, seed: usize| -> Vec<f64> {
+        (0..n).map(|i| ((i * 7 + seed * 5 + 3) as f64 * 12.9898).sin() * 43758.5453 % 1.0).collect()
+    };
+    let rows = options.gates() * options.hidden;
+    let lengths = [
+        rows * options.input,
+        rows * options.width(),
+        if options.bias { rows } else { 0 },
+        if options.bias { rows } else { 0 },
+        options.projection.map_or(0, |p| p * options.hidden),
+        if options.peepholes { 3 * options.hidden } else { 0 },
+    ];
+    let weights: Vec<f64> =
+        lengths.iter().enumerate().flat_map(|(part, len)| numbers(*len, 1000 * (part + 1))).collect();
+    let (x, state) = (numbers(steps * batch * options.input, 1), numbers(options.state_len(batch), 2));
+    let out = reference::forward(options, &Walk::new(steps, batch), &weights, &x, &state);
+    [out.y, out.state].concat()
+}
+
+/// No option is without effect, whatever the others are.
+#[test]
+fn each_option_changes_the_result() {
+    for cell in [Cell::Rnn, Cell::Lstm, Cell::GruResetAfter, Cell::GruResetBefore] {
+        let mut all = Options::combinations(cell, (3, 5, 4));
+        // Without the default again.
+        let plain = Options::new(cell, 3, 5);
+        all.extend(
+            Options::with_each_function(cell, 3, 5).into_iter().filter(|o| o.functions != plain.functions),
+        );
+        let results: Vec<Vec<f64>> = all.iter().map(sample).collect();
+        for (n, a) in results.iter().enumerate() {
+            for (m, b) in results[..n].iter().enumerate() {
+                let apart = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                assert!(a.len() != b.len() || apart > 1e-3, "{:?} and {:?}", all[n], all[m]);
+            }
+        }
+    }
+}
