@@ -6,8 +6,12 @@ fn main() {
     println!("cargo:rerun-if-env-changed=BOARD");
     let target = env::var("TARGET").expect("cargo sets it");
     let board = env::var("BOARD").unwrap_or_else(|_| {
-        let boards =
-            [("thumbv7em", "stm32f405"), ("thumbv7m", "mps2"), ("thumbv6m", "nrf51"), ("riscv32", "riscv-virt")];
+        let boards = [
+            ("thumbv7em", "stm32f405"),
+            ("thumbv7m", "mps2"),
+            ("thumbv6m", "nrf51"),
+            ("riscv32", "riscv-virt"),
+        ];
         let board = boards.iter().find(|(start, _)| target.starts_with(start));
         board.expect("a target for which there is a board in .cargo/config.toml").1.into()
     });

@@ -142,8 +142,8 @@ pub(crate) trait Weight<S: Simd>: Copy {
     }
 }
 
-/// Calls `f` with the number of each of at most four chains, its panel and its gate. Without a division, and with bounds
-/// that the compiler sees, so that nothing in it can panic.
+/// Calls `f` with the number of each of at most four chains, its panel and its gate: without a division, and within bounds
+/// that the compiler sees, so that there is no path that panics even where loops are not unrolled.
 #[inline(always)]
 fn each_chain<const NP: usize>(gates: usize, mut f: impl FnMut(usize, usize, usize)) {
     for p in 0..NP {
@@ -175,12 +175,12 @@ pub(crate) unsafe fn accumulate<S: Simd, W: Weight<S>, const MB: usize, const NP
     if MB == 1 && a_step == 1 && (1..=S::CHAINS).contains(&(NP * gates)) && weight.chain(panel, 0).is_some() {
         let (mut chains, mut rows) = ([s.splat(0.0); 4], [core::ptr::null(); 4]);
         each_chain::<NP>(gates, |j, p, g| {
-            chains[j] = acc[0][p][map[g]];
+            chains[j] = acc[0][p][map[g] % 4];
             rows[j] = weight.chain(panel + p, g).unwrap_or_default();
         });
         // SAFETY: the caller's promise, for elements that follow one another.
         unsafe { s.chains(&mut chains, NP * gates, a[0], rows, k) };
-        each_chain::<NP>(gates, |j, p, g| acc[0][p][map[g]] = chains[j]);
+        each_chain::<NP>(gates, |j, p, g| acc[0][p][map[g] % 4] = chains[j]);
         return;
     }
     if MB == 1

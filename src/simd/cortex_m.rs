@@ -224,7 +224,7 @@ impl MulAdd for Fused {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn call<R: Region>(self, region: R) -> R::Output {
         region.run()
     }

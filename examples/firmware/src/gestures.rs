@@ -6,7 +6,9 @@ pub const NAMES: [&str; 5] = ["rest", "shake", "circle", "lift", "tap"];
 /// Three axes, in units of gravity.
 pub const CELL: Gru = Gru::new(3, 16);
 pub const HEAD: Dense = Dense::new(16, NAMES.len());
-pub const WEIGHTS_LEN: usize = CELL.weights_len() + HEAD.weights_len();
+/// Those of the cell come first.
+const SPLIT: usize = CELL.weights_len();
+pub const WEIGHTS_LEN: usize = SPLIT + HEAD.weights_len();
 /// Samples of the recording that the device is tested with.
 pub const RECORDED: usize = 400;
 
@@ -35,7 +37,7 @@ impl Recogniser {
         weights: &[f32; WEIGHTS_LEN],
         x: &[f32; 3],
     ) -> Result<usize> {
-        let (w_cell, w_head) = weights.split_at(CELL.weights_len());
+        let (w_cell, w_head) = weights.split_at(SPLIT);
         cell.step(w_cell, x, &mut self.state, &mut self.scratch)?;
         head.forward(w_head, 1, &self.state, &mut self.scores, &mut self.scratch)?;
         argmax(&self.scores)

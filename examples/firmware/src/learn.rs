@@ -93,9 +93,12 @@ impl Learner {
         let (w_cell, w_head) = self.weights.split_at(CELL.weights_len());
         let (g_cell, g_head) = self.grads.split_at_mut(CELL.weights_len());
         let (x, targets) = (&self.x[..STEPS], &self.x[1..]);
-        let (sequences, mode) = (Sequences::new(STEPS, 1), Gradients::Overwrite);
+        let (sequences, mode, recurrent_dropout) = (Sequences::new(STEPS, 1), Gradients::Overwrite, None);
         let Learner { state, dstate, y, dy, out, dout, tape, scratch, .. } = self;
-        CELL.forward_train(w_cell, ForwardTrain { sequences, x, y, state, tape, scratch })?;
+        CELL.forward_train(
+            w_cell,
+            ForwardTrain { sequences, x, y, state, recurrent_dropout, tape, scratch },
+        )?;
         HEAD.forward(w_head, STEPS, y, out, scratch)?;
         let mut loss = 0.0;
         for ((dout, out), target) in dout.iter_mut().zip(&*out).zip(targets) {
@@ -107,7 +110,10 @@ impl Learner {
         HEAD.backward(w_head, DenseBackward { rows: STEPS, x: y, dy: dout, dx, grads, mode, scratch })?;
         dstate.fill(0.0);
         let (dx, grads) = (None, Some(g_cell));
-        CELL.backward(w_cell, Backward { sequences, x, y, dy, dstate, dx, grads, mode, tape, scratch })?;
+        CELL.backward(
+            w_cell,
+            Backward { sequences, x, y, dy, dstate, dx, grads, mode, recurrent_dropout, tape, scratch },
+        )?;
         clip_norm(&mut self.grads, 1.0);
         adam.update(&mut self.weights, &self.grads, &mut self.moments)?;
         Ok(loss / STEPS as f32)

@@ -35,7 +35,10 @@ fn main() -> ! {
     numbers.floats(state);
     // Rounding may choose another character where two are about as likely; the text is the same all the same.
     let same = text == Sum(TEXT) && (numbers == Sum(TEXT_NUMBERS) || !recurrent::Isa::detect().is_fused());
-    println!("{}", if same { "the same text as on the host" } else { "FAILED: another text than on the host" });
+    println!(
+        "{}",
+        if same { "the same text as on the host" } else { "FAILED: another text than on the host" }
+    );
     println!("stack {stack}");
     exit(if same { 0 } else { 1 })
 }

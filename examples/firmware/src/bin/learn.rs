@@ -43,7 +43,10 @@ fn main() -> ! {
         println!("error {last:e}, on the host, which rounds once, {LEARNED_LOSS:e}");
         (last / LEARNED_LOSS - 1.0).abs() < 1e-2
     };
-    println!("{}", if falls && same { "learned as on the host" } else { "FAILED: learned otherwise than on the host" });
+    println!(
+        "{}",
+        if falls && same { "learned as on the host" } else { "FAILED: learned otherwise than on the host" }
+    );
     println!("stack {stack}");
     exit(if falls && same { 0 } else { 1 })
 }

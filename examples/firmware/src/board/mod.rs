@@ -29,6 +29,7 @@ pub fn with_stack<T>(f: impl FnOnce() -> T) -> (T, usize) {
     }
     let result = f();
     // SAFETY: as above.
-    let free = (0..words).take_while(|&i| unsafe { (&raw mut _stack_end).add(i).read_volatile() } == PAINT).count();
+    let free =
+        (0..words).take_while(|&i| unsafe { (&raw mut _stack_end).add(i).read_volatile() } == PAINT).count();
     (result, (&raw const here).addr() - bottom - 4 * free)
 }
