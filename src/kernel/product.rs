@@ -92,8 +92,8 @@ impl<S: Simd, W: Weight<S>> Tile<S> for ProductTile<'_, W> {
                     acc[m][p][0] = initial(s, self.init, c, column, self.n - column);
                 }
             }
-            for run in 0..count {
-                let a = core::array::from_fn(|m| data.as_ptr().add(all.source(rows[m]) * ld + at[run] * len));
+            for (run, at) in at.into_iter().enumerate().take(count) {
+                let a = core::array::from_fn(|m| data.as_ptr().add(all.source(rows[m]) * ld + at * len));
                 let right = self.right.skip(run * len);
                 accumulate(s, &mut acc, 1, [0; 4], right, panel, a, 1, len);
             }

@@ -144,7 +144,7 @@ impl MulAdd for Fused {
                 "vfma.f32 s0, s0, s1",
                 "b 5f",
                 "2:",
-                "adds {table}, #20",
+                "add {table}, {table}, #20",
                 "vldmia {table}, {{s1-s10}}",
                 // The bits of 8.
                 "cmp {a}, #0x41000000",
@@ -310,7 +310,8 @@ macro_rules! sums {
             // SAFETY: reads and writes just those elements.
             unsafe {
                 asm!(
-                    "cbz {k}, 3f",
+                    "cmp {k}, #0",
+                    "beq 3f",
                     concat!("vldmia {acc}, {{", $first, "}}"),
                     "2:",
                     "vldr s8, [{x}]",

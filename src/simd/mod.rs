@@ -204,6 +204,7 @@ impl<O: Op, S: Simd> Region for On<O, S> {
 
 /// Runs `op` on vectors of `S`.
 #[inline]
+#[allow(dead_code, reason = "not every target has vectors")]
 fn run_on<S: Simd, O: Op>(s: S, op: O) -> O::Output {
     s.call(On(op, s))
 }
