@@ -37,6 +37,7 @@ fn training(c: &mut Criterion) {
                             y: &mut y,
                             state: &mut state,
                             recurrent_dropout: None,
+                            layer_dropout: None,
                             tape: &mut tape,
                             scratch: &mut scratch,
                         };
@@ -52,6 +53,7 @@ fn training(c: &mut Criterion) {
                             grads: Some(&mut grads),
                             mode: Gradients::Overwrite,
                             recurrent_dropout: None,
+                            layer_dropout: None,
                             tape: &mut tape,
                             scratch: &mut scratch,
                         };

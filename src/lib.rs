@@ -26,9 +26,12 @@ mod error;
 pub use cell::{Cell, Gate, GruCell, GruGate, LstmCell, LstmGate, Reset, RnnCell, RnnGate};
 pub use error::{Error, Result};
 pub use kernel::Activation;
+#[cfg(feature = "std")]
+pub use layer::Threads;
 pub use layer::{
     Backward, Dense, DenseBackward, Embedding, Forward, ForwardTrain, Gradients, Gru, GruWeights,
-    GruWeightsMut, Lstm, LstmWeights, LstmWeightsMut, Masked, Packed, Recurrent, Rnn, RnnWeights,
-    RnnWeightsMut, Sequences, WeightSource, Weights, WeightsMut, argmax, cross_entropy, sample,
+    GruWeightsMut, Join, Lstm, LstmWeights, LstmWeightsMut, Masked, Merge, Packed, Recurrent, Rnn,
+    RnnWeights, RnnWeightsMut, Sequences, Sequential, Stack, WeightSource, Weights, WeightsMut, argmax,
+    cross_entropy, sample,
 };
 pub use simd::Isa;

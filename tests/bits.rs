@@ -290,6 +290,7 @@ fn garbage_does_not_matter() {
                     y: &mut out.y,
                     state: &mut out.state,
                     recurrent_dropout: None,
+                    layer_dropout: None,
                     tape: &mut tape,
                     scratch: &mut scratch,
                 };
@@ -305,6 +306,7 @@ fn garbage_does_not_matter() {
                     grads: Some(&mut out.grads),
                     mode: Gradients::Overwrite,
                     recurrent_dropout: None,
+                    layer_dropout: None,
                     tape: &mut tape,
                     scratch: &mut scratch,
                 };

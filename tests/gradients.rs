@@ -124,6 +124,7 @@ fn backward(
                 y: &mut y,
                 state: &mut state,
                 recurrent_dropout: None,
+                layer_dropout: None,
                 tape: &mut tape,
                 scratch: &mut scratch,
             },
@@ -148,6 +149,7 @@ fn backward(
                 grads,
                 mode,
                 recurrent_dropout: None,
+                layer_dropout: None,
                 tape: &mut tape,
                 scratch: &mut scratch,
             },
@@ -281,6 +283,7 @@ fn chunks_that_hand_back_their_state_gradient_are_the_whole() {
                     y: &mut y[ys(cut)],
                     state: &mut state,
                     recurrent_dropout: None,
+                    layer_dropout: None,
                     tape: &mut tape,
                     scratch: &mut scratch,
                 };
@@ -302,6 +305,7 @@ fn chunks_that_hand_back_their_state_gradient_are_the_whole() {
                     grads: Some(&mut grads),
                     mode: Gradients::Accumulate,
                     recurrent_dropout: None,
+                    layer_dropout: None,
                     tape,
                     scratch: &mut scratch,
                 };

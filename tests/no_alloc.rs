@@ -104,6 +104,7 @@ fn count_all(layer: Layer, steps: usize, batch: usize) -> [usize; 6] {
                     y,
                     state,
                     recurrent_dropout: None,
+                    layer_dropout: None,
                     tape,
                     scratch,
                 },
@@ -121,6 +122,7 @@ fn count_all(layer: Layer, steps: usize, batch: usize) -> [usize; 6] {
             grads: Some(&mut grads),
             mode: Gradients::Accumulate,
             recurrent_dropout: None,
+            layer_dropout: None,
             tape: &mut tape,
             scratch: &mut scratch,
         };

@@ -118,6 +118,7 @@ impl Batch {
             y,
             state,
             recurrent_dropout: None,
+            layer_dropout: None,
             tape: &mut tape,
             scratch: &mut scratch,
         };
@@ -133,6 +134,7 @@ impl Batch {
             grads: Some(&mut out.grads),
             mode: Gradients::Overwrite,
             recurrent_dropout: None,
+            layer_dropout: None,
             tape: &mut tape,
             scratch: &mut scratch,
         };
@@ -186,6 +188,7 @@ impl Batch {
                 y: &mut y,
                 state: &mut state,
                 recurrent_dropout: None,
+                layer_dropout: None,
                 tape: &mut tape,
                 scratch: &mut scratch,
             };
@@ -224,6 +227,7 @@ impl Batch {
                 grads: Some(&mut own),
                 mode: Gradients::Overwrite,
                 recurrent_dropout: None,
+                layer_dropout: None,
                 tape: &mut tape,
                 scratch: &mut scratch,
             };

@@ -156,6 +156,7 @@ impl Model {
                 y,
                 state: take_mut(&mut state, layer.state_len(batch)),
                 recurrent_dropout: None,
+                layer_dropout: None,
                 tape,
                 scratch,
             };
@@ -193,6 +194,7 @@ impl Model {
                 grads: Some(take_last(&mut rest_of_grads, layer.weights_len())),
                 mode: Gradients::Overwrite,
                 recurrent_dropout: None,
+                layer_dropout: None,
                 tape,
                 scratch,
             };

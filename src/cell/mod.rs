@@ -36,7 +36,7 @@ pub use rnn::{RnnCell, RnnGate};
 ///
 /// Implemented by [`RnnCell`], [`LstmCell`] and [`GruCell`], and closed, because it builds on a private trait.
 #[allow(private_bounds)]
-pub trait Cell: Choose {
+pub trait Cell: Choose + Send + Sync {
     /// Blocks of H rows in the weight matrices.
     const GATES: usize;
     /// Vectors of H in the state: 1 for `h`, 2 for `h` and `c`.

@@ -1,7 +1,7 @@
 //! The activation functions of the ONNX operators, with their derivatives.
 
 use super::math::{exp, sigmoid, tanh};
-use crate::simd::{MAX_LANES, Simd};
+use crate::simd::{MAX_LANES, Region, Simd};
 
 /// An activation function, as the ONNX operators RNN, LSTM and GRU name and define them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -64,19 +64,42 @@ pub(crate) struct Slot {
     pub(crate) clip: f32,
 }
 
+/// A function of a vector, compiled once for an instruction set: eleven functions are too many to stand in every place
+/// that may use one of them.
+struct Value<S: Simd>(S, Activation, S::V);
+
+impl<S: Simd> Region for Value<S> {
+    type Output = S::V;
+    #[inline(always)]
+    fn run(self) -> S::V {
+        value(self.0, self.1, self.2)
+    }
+}
+
+/// The derivative, from the argument and the value.
+struct Derivative<S: Simd>(S, Activation, S::V, S::V);
+
+impl<S: Simd> Region for Derivative<S> {
+    type Output = S::V;
+    #[inline(always)]
+    fn run(self) -> S::V {
+        derivative(self.0, self.1, self.2, self.3)
+    }
+}
+
 impl Slot {
     /// The function's value.
     #[inline(always)]
     pub(crate) fn value<S: Simd>(self, s: S, x: S::V) -> S::V {
-        value(s, self.f, self.clamp(s, x))
+        s.call(Value(s, self.f, self.clamp(s, x)))
     }
 
     /// The function's value and its derivative, which is 0 where the argument is clipped.
     #[inline(always)]
     pub(crate) fn both<S: Simd>(self, s: S, x: S::V) -> (S::V, S::V) {
         let clamped = self.clamp(s, x);
-        let y = value(s, self.f, clamped);
-        let d = derivative(s, self.f, clamped, y);
+        let y = s.call(Value(s, self.f, clamped));
+        let d = s.call(Derivative(s, self.f, clamped, y));
         (y, s.lt_select(s.splat(self.clip), s.abs(x), s.splat(0.0), d))
     }
 

@@ -5,7 +5,7 @@
 //! a tile of ours does it. Operands whose rows do not lie at one distance go through `gather`.
 
 use super::product::{Init, Matrix, initial};
-use super::tile::{Acc, Tile, accumulate, drive, store};
+use super::tile::{Acc, Tile, accumulate, drive, each_row, store};
 use super::view::Columns;
 use super::walk::Rows;
 use crate::simd::Simd;
@@ -37,7 +37,7 @@ impl<S: Simd, const TAIL: bool> Tile<S> for OuterTile<TAIL> {
                     acc[m][p][0] = initial(s, self.init, c, column, n - column);
                 }
             }
-            let a = core::array::from_fn(|m| self.a.add(rows[m]));
+            let a = each_row!(|m| self.a.add(rows[m]));
             accumulate(s, &mut acc, 1, [0; 4], self.right, first, a, self.lda, self.k);
             for m in 0..MB {
                 for p in 0..NP {

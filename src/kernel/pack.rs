@@ -14,7 +14,7 @@
 pub(crate) use super::canonical::{Canonical, Dims};
 use super::recur::Layout;
 use super::tile::{Weight, load};
-use crate::simd::Simd;
+use crate::simd::{HAS_VECTORS, MAX_LANES, Simd};
 
 /// Elements of one panel. Without units there is none, and no weights say that the number of inputs is a sane one.
 const fn panel_len<E: Layout>(lanes: usize, Dims { input, hidden, width }: Dims) -> usize {
@@ -46,6 +46,15 @@ pub(crate) fn pack<'o, E: Layout>(lanes: usize, w: Canonical<'_>, out: &'o mut [
         interleave(h, w.parts.w_hh, E::HG, |g| E::HROWS[g], lanes, first, hidden, width);
     }
     rest
+}
+
+/// Elements to spare for `aligned_start`.
+pub(crate) const SLACK: usize = if HAS_VECTORS { MAX_LANES - 1 } else { 0 };
+
+/// Where in a buffer with `SLACK` elements to spare panels start: at a whole vector of the widest set, which on x86 is a cache
+/// line. Where every second load crosses a line, a step of 32 units takes 20 % longer (Zen 3).
+pub(crate) fn aligned_start(buffer: &[f32]) -> usize {
+    buffer.as_ptr().align_offset(size_of::<[f32; MAX_LANES]>()).min(SLACK).min(buffer.len())
 }
 
 /// `out[k][g][lane] = w[gate(g) * hidden + first + lane][k]`, with `width` columns in `w`.

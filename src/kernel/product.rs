@@ -2,7 +2,7 @@
 
 use super::pack::{Source, Stream, pack_columns};
 use super::recur::Layout;
-use super::tile::{Acc, Tile, Weight, accumulate, drive, load, store};
+use super::tile::{Acc, Tile, Weight, accumulate, drive, each_row, load, store};
 use super::walk::Rows;
 use crate::simd::{HAS_VECTORS, Simd};
 
@@ -93,7 +93,7 @@ impl<S: Simd, W: Weight<S>> Tile<S> for ProductTile<'_, W> {
                 }
             }
             for (run, at) in at.into_iter().enumerate().take(count) {
-                let a = core::array::from_fn(|m| data.as_ptr().add(all.source(rows[m]) * ld + at * len));
+                let a = each_row!(|m| data.as_ptr().add(all.source(rows[m]) * ld + at * len));
                 let right = self.right.skip(run * len);
                 accumulate(s, &mut acc, 1, [0; 4], right, panel, a, 1, len);
             }

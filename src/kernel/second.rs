@@ -6,7 +6,7 @@
 use super::Layout;
 use super::pack::Source;
 use super::recur::{Before, Tape};
-use super::tile::{Acc, Tile, accumulate, drive, load, load_planes, store};
+use super::tile::{Acc, Tile, accumulate, drive, each_row, load, load_planes, store};
 use super::view::{Columns, ColumnsMut};
 use super::walk::{Rows, Walk};
 use crate::simd::Simd;
@@ -68,10 +68,10 @@ impl<S: Simd, E: SecondStage, W: Source<S>> Tile<S> for SecondTile<'_, E, W> {
     #[inline(always)]
     unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, rows: [usize; MB], panel: usize) {
         let hidden = self.hidden;
-        let seq: [usize; MB] = core::array::from_fn(|m| self.walk.row(self.t, rows[m]));
+        let seq: [usize; MB] = each_row!(|m| self.walk.row(self.t, rows[m]));
         // SAFETY: the rows and panels exist, by the caller's promise, in buffers that `forward_step` has checked.
         unsafe {
-            let tape: [*mut f32; MB] = core::array::from_fn(|m| {
+            let tape: [*mut f32; MB] = each_row!(|m| {
                 let row = if self.tape_by_walk { seq[m] } else { rows[m] };
                 self.tape.add(row * PLANES * hidden)
             });
@@ -82,7 +82,7 @@ impl<S: Simd, E: SecondStage, W: Source<S>> Tile<S> for SecondTile<'_, E, W> {
                     acc[m][p][0] = load(s, tape[m].add(E::SUM * hidden + unit), hidden - unit);
                 }
             }
-            let operand = core::array::from_fn(|m| tape[m].add(E::OPERAND * hidden).cast_const());
+            let operand = each_row!(|m| tape[m].add(E::OPERAND * hidden).cast_const());
             accumulate(s, &mut acc, 1, [0; 4], self.w.h::<E>(), panel, operand, 1, hidden);
             for m in 0..MB {
                 for p in 0..NP {

@@ -26,9 +26,11 @@ pub(crate) trait Tile<S: Simd> {
     unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, rows: [usize; MB], panel: usize);
 }
 
+/// Each row holds one more register, its element: four rows of three accumulators do not fit into 16, and
+/// LLVM keeps one of the sums in memory (a GRU's projection took twice as long).
 #[inline(always)]
 const fn fits<S: Simd, T: Tile<S>>(mb: usize, np: usize) -> bool {
-    (mb * np * T::ACC <= S::ACCUMULATORS && mb <= S::ACCUMULATORS / 3) || (mb == 1 && np == 1)
+    (mb * np * T::ACC <= S::ACCUMULATORS && mb <= S::ACCUMULATORS / 4) || (mb == 1 && np == 1)
 }
 
 /// Covers `rows` times `panels` with the largest tiles that the registers hold. Rows that take no part cost nothing but the
@@ -51,7 +53,7 @@ pub(crate) unsafe fn drive<S: Simd, T: Tile<S>>(s: S, tile: &T, rows: Rows<'_>, 
             ($($np:literal)*) => {$(
                 if const { fits::<S, T>(1, $np) } && fits::<S, T>(wide, $np) && panels - panel >= $np {
                     // SAFETY: `panel + $np <= panels`, and the caller's promise for all rows.
-                    s.call(unsafe { Column::<S, T, $np>::new(s, tile, rows, panel) });
+                    s.call(unsafe { Column::<S, T, $np>::new(s, tile, &rows, panel) });
                     panel += $np;
                     continue;
                 }
@@ -59,7 +61,7 @@ pub(crate) unsafe fn drive<S: Simd, T: Tile<S>>(s: S, tile: &T, rows: Rows<'_>, 
         }
         group!(8 4 2);
         // SAFETY: `panel < panels`, and the caller's promise for all rows.
-        s.call(unsafe { Column::<S, T, 1>::new(s, tile, rows, panel) });
+        s.call(unsafe { Column::<S, T, 1>::new(s, tile, &rows, panel) });
         panel += 1;
     }
 }
@@ -68,7 +70,8 @@ pub(crate) unsafe fn drive<S: Simd, T: Tile<S>>(s: S, tile: &T, rows: Rows<'_>, 
 struct Column<'a, S, T, const NP: usize> {
     s: S,
     tile: &'a T,
-    rows: Rows<'a>,
+    // By reference: as a whole it would be copied right after its fields were stored, for which the copy has to wait.
+    rows: &'a Rows<'a>,
     panel: usize,
 }
 
@@ -84,7 +87,7 @@ impl<'a, S: Simd, T: Tile<S>, const NP: usize> Column<'a, S, T, NP> {
     /// # Safety
     /// As for [`drive`].
     #[inline(always)]
-    unsafe fn new(s: S, tile: &'a T, rows: Rows<'a>, panel: usize) -> Self {
+    unsafe fn new(s: S, tile: &'a T, rows: &'a Rows<'a>, panel: usize) -> Self {
         Column { s, tile, rows, panel }
     }
 }
@@ -117,6 +120,22 @@ impl<S: Simd, T: Tile<S>, const NP: usize> Region for Column<'_, S, T, NP> {
         }
     }
 }
+
+/// An array with an element for each row of a tile. A loop and not `array::from_fn`, whose closures are left as calls and
+/// take the compiler long.
+macro_rules! each_row {
+    (|$m:ident| $e:expr) => {{
+        let mut out = [{
+            let $m = 0;
+            $e
+        }; MB];
+        for $m in 1..MB {
+            out[$m] = $e;
+        }
+        out
+    }};
+}
+pub(super) use each_row;
 
 /// One vector of weights: how a tile reads them, whatever their type and layout.
 pub(crate) trait Weight<S: Simd>: Copy {

@@ -18,7 +18,7 @@ impl<'a> Columns<'a> {
     }
 
     /// No more than the rows `first..`.
-    pub(crate) fn from_row(self, first: usize) -> Self {
+    pub(crate) fn skip(self, first: usize) -> Self {
         Columns { data: self.data.get(first * self.ld..).unwrap_or_default(), ..self }
     }
 

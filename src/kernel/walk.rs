@@ -3,7 +3,8 @@
 /// What becomes of the output of a masked step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Masked {
-    /// It repeats the hidden state, which the step carries over: Keras' default.
+    /// It repeats the hidden state, which the step carries over: Keras' default. (Before the first step of a call that
+    /// takes part, Keras' output is zero instead, whatever the initial state.)
     #[default]
     Carry,
     /// It is zero: Keras' `zero_output_for_mask`.
@@ -17,9 +18,9 @@ pub enum Masked {
 /// reverse, from its own end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Walk<'a> {
-    /// The padded number, and that of the longest sequence.
+    /// The number of steps with padding, and that of the longest sequence.
+    padded: usize,
     steps: usize,
-    longest: usize,
     batch: usize,
     /// Distance of the rows of two steps, and of two batch rows.
     stride: (usize, usize),
@@ -75,15 +76,15 @@ impl<'a> Walk<'a> {
         let stride = if batch_major { (1, steps) } else { (batch, 1) };
         let steps = if batch == 0 { 0 } else { steps };
         let longest = lengths.map_or(steps, |l| l.iter().copied().max().unwrap_or(0));
-        fits.then_some(Walk { steps, longest, batch, stride, reverse, lengths, mask, resets })
+        fits.then_some(Walk { padded: steps, steps: longest, batch, stride, reverse, lengths, mask, resets })
     }
 
-    /// One step of a plain batch.
+    /// One step of so many rows.
     #[inline(always)]
-    pub(crate) fn one_step(batch: usize) -> Self {
-        let steps = usize::from(batch != 0);
+    pub(crate) const fn step(batch: usize) -> Self {
+        let steps = if batch == 0 { 0 } else { 1 };
         let (stride, reverse, lengths, mask, resets) = ((batch, 1), false, None, None, None);
-        Walk { steps, longest: steps, batch, stride, reverse, lengths, mask, resets }
+        Walk { padded: steps, steps, batch, stride, reverse, lengths, mask, resets }
     }
 
     #[inline(always)]
@@ -94,13 +95,13 @@ impl<'a> Walk<'a> {
     /// Steps until all rows have ended.
     #[inline(always)]
     pub(crate) fn steps(&self) -> usize {
-        self.longest
+        self.steps
     }
 
     /// Rows of a sequence buffer.
     #[inline(always)]
     pub(crate) fn rows(&self) -> usize {
-        self.steps * self.batch
+        self.padded * self.batch
     }
 
     /// Steps of a batch row.
@@ -108,8 +109,14 @@ impl<'a> Walk<'a> {
     pub(crate) fn len(&self, b: usize) -> usize {
         match self.lengths {
             Some(lengths) => lengths.get(b).copied().unwrap_or(0),
-            None => self.steps,
+            None => self.padded,
         }
+    }
+
+    /// Whether rows may end before the last step.
+    #[inline(always)]
+    pub(crate) fn is_ragged(&self) -> bool {
+        self.lengths.is_some()
     }
 
     /// Whether every row takes part in every step.
@@ -128,7 +135,7 @@ impl<'a> Walk<'a> {
     /// The row of batch row `b < batch` in step `t < steps`; always below `rows()`.
     #[inline(always)]
     pub(crate) fn row(&self, t: usize, b: usize) -> usize {
-        debug_assert!(t < self.steps && b < self.batch);
+        debug_assert!(t < self.padded && b < self.batch);
         let time = if self.reverse { self.len(b).saturating_sub(t + 1) } else { t };
         time * self.stride.0 + b * self.stride.1
     }
@@ -140,6 +147,7 @@ impl<'a> Walk<'a> {
     }
 
     /// What the output of a masked step is.
+    #[inline(always)]
     pub(crate) fn masked(&self) -> Option<Masked> {
         self.mask.map(|(_, masked)| masked)
     }
@@ -150,6 +158,7 @@ impl<'a> Walk<'a> {
         t < self.len(b) && self.resets.is_some_and(|resets| is_set(resets, self.row(t, b)))
     }
 
+    #[inline(always)]
     pub(crate) fn has_resets(&self) -> bool {
         self.resets.is_some()
     }
@@ -187,9 +196,9 @@ impl<'a> Walk<'a> {
 
     /// The rows past the ends of their sequences.
     pub(crate) fn padding(&self) -> impl Iterator<Item = usize> + '_ {
-        let (walk, ragged) = (*self, self.lengths.is_some());
+        let (walk, ragged) = (*self, self.is_ragged());
         (0..if ragged { self.batch } else { 0 }).flat_map(move |b| {
-            (walk.len(b)..walk.steps).map(move |time| time * walk.stride.0 + b * walk.stride.1)
+            (walk.len(b)..walk.padded).map(move |time| time * walk.stride.0 + b * walk.stride.1)
         })
     }
 }
@@ -280,7 +289,7 @@ impl<'a> Rows<'a> {
         match self.kind {
             Kind::All => self.count,
             Kind::Step { walk, .. } | Kind::Batch { walk, .. } => walk.batch,
-            Kind::Block { walk, first } => (walk.steps - first) * walk.batch,
+            Kind::Block { walk, first } => (walk.padded - first) * walk.batch,
             Kind::Present(walk) => walk.rows(),
         }
     }

@@ -10,6 +10,7 @@ mod passes;
 mod recurrent;
 mod sample;
 mod sequences;
+mod stack;
 mod weights;
 
 pub use crate::kernel::Masked;
@@ -20,6 +21,9 @@ pub use passes::{Backward, Forward, ForwardTrain, Gradients};
 pub use recurrent::{Gru, Lstm, Recurrent, Rnn};
 pub use sample::{argmax, sample};
 pub use sequences::Sequences;
+#[cfg(feature = "std")]
+pub use stack::Threads;
+pub use stack::{Join, Merge, Sequential, Stack};
 pub use weights::{
     GruWeights, GruWeightsMut, LstmWeights, LstmWeightsMut, Packed, RnnWeights, RnnWeightsMut, WeightSource,
     Weights, WeightsMut,

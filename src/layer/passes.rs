@@ -2,15 +2,15 @@
 
 use super::recurrent::Recurrent;
 use super::sequences::Sequences;
-use super::weights::{LayerId, Packed, WeightSource};
+use super::weights::{Packed, WeightSource};
 use crate::cell::Cell;
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::Walk;
-use crate::kernel::pack::Canonical;
+use crate::kernel::pack::{Canonical, aligned_start};
 use crate::kernel::view::{Columns, ColumnsMut};
 use crate::seq::backward::{BackwardPass, InputPass};
-use crate::seq::forward::{ForwardPass, InPlace, Panelled, StepPass};
-use crate::seq::{On, Pack, Passes, run};
+use crate::seq::forward::{self, ForwardPass, InPlace, Panelled, StepPass};
+use crate::seq::{On, Passes, run};
 use crate::simd::{HAS_VECTORS, Isa};
 
 /// Arguments of [`Recurrent::forward`].
@@ -40,8 +40,11 @@ pub struct ForwardTrain<'a> {
     /// The initial state, and then the last: `h [B, H]`, and for an LSTM `c [B, H]`.
     pub state: &'a mut [f32],
     /// Factors of the hidden state, `[B, R]`, for a layer with [`recurrent_dropout`](Recurrent::recurrent_dropout):
-    /// 0 for what is dropped, `1 / (1 - p)` for the rest.
+    /// 0 for what is dropped, `1 / (1 - p)` for the rest, as [`dropout`](crate::train::dropout) makes them. For a
+    /// [`Stack`](crate::Stack) those of all layers and directions.
     pub recurrent_dropout: Option<&'a [f32]>,
+    /// Factors of the outputs of all layers of a [`Stack`](crate::Stack) but the last, `[T, B, output]` for each.
+    pub layer_dropout: Option<&'a [f32]>,
     /// Takes what the backward pass needs, [`tape_len`](Recurrent::tape_len) elements.
     pub tape: &'a mut [f32],
     /// At least [`train_scratch_len`](Recurrent::train_scratch_len) elements.
@@ -79,17 +82,12 @@ pub struct Backward<'a> {
     pub mode: Gradients,
     /// The factors of the forward pass.
     pub recurrent_dropout: Option<&'a [f32]>,
+    /// The factors of the forward pass.
+    pub layer_dropout: Option<&'a [f32]>,
     /// The tape of the forward pass. It is used up: another backward pass needs another forward pass.
     pub tape: &'a mut [f32],
     /// At least [`train_scratch_len`](Recurrent::train_scratch_len) elements.
     pub scratch: &'a mut [f32],
-}
-
-/// Where a pass finds its weights.
-#[derive(Clone, Copy)]
-pub(super) enum Origin<'a> {
-    Packed(&'a [f32]),
-    InPlace(Canonical<'a>),
 }
 
 /// Length of `[T, B, n]`.
@@ -99,10 +97,6 @@ fn sequence_len(walk: &Walk<'_>, n: usize) -> usize {
 
 #[allow(private_bounds, reason = "`Cell` is closed: its passes are private")]
 impl<C: Cell + Passes> Recurrent<C> {
-    fn id(&self) -> LayerId {
-        LayerId { shape: self.shape, stage: self.stage }
-    }
-
     fn canonical<'a>(&self, flat: &'a [f32]) -> Result<Canonical<'a>> {
         check_len("weights", self.weights_len(), flat.len())?;
         Canonical::new(self.shape, flat).ok_or(Error::Overflow { buffer: "weights" })
@@ -127,17 +121,20 @@ impl<C: Cell + Passes> Recurrent<C> {
     /// ```
     pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], mut packed: B) -> Result<Packed<B>> {
         let w = self.canonical(weights)?;
-        check_room("packed", self.packed_len(), packed.as_mut().len())?;
-        let isa = self.isa();
-        run(self.cell(), self.options, Pack(isa.lanes(), w, packed.as_mut()));
-        Ok(Packed { isa, layer: self.id(), data: packed })
+        let (isa, buffer) = (self.isa(), packed.as_mut());
+        check_room("packed", self.packed_len(), buffer.len())?;
+        let start = aligned_start(buffer);
+        self.cell().pack(self.options, isa.lanes(), w, &mut buffer[start..]);
+        Ok(Packed { isa, layer: self.id(), start, data: packed })
     }
 
     /// The source of the weights for a pass, and the instruction set to run it on.
     #[inline(always)]
-    fn source<'a>(&self, weights: WeightSource<'a>) -> Result<(Isa, Origin<'a>)> {
+    fn source<'a>(&self, weights: WeightSource<'a>) -> Result<(Isa, forward::Weights<'a>)> {
         match weights {
-            WeightSource::Canonical(flat) => Ok((self.isa(), Origin::InPlace(self.canonical(flat)?))),
+            WeightSource::Canonical(flat) => {
+                Ok((self.isa(), forward::Weights::InPlace(self.canonical(flat)?)))
+            }
             WeightSource::Packed(packed) => {
                 if packed.layer != self.id() {
                     return Err(Error::Packing { what: "layer" });
@@ -145,7 +142,8 @@ impl<C: Cell + Passes> Recurrent<C> {
                 if self.isa.is_some_and(|isa| isa != packed.isa) {
                     return Err(Error::Packing { what: "instruction set" });
                 }
-                Ok((packed.isa, Origin::Packed(packed.data)))
+                let panels = packed.data.get(packed.start..).unwrap_or_default();
+                Ok((packed.isa, forward::Weights::Packed(panels)))
             }
         }
     }
@@ -173,8 +171,13 @@ impl<C: Cell + Passes> Recurrent<C> {
                 Ok(())
             }
             packed => {
-                let sequences = Sequences::new(1, self.step_batch(x.len(), state.len())?);
-                self.forward(packed, Forward { sequences, x, y: &mut [], state, scratch })
+                let batch = self.step_batch(x.len(), state.len())?;
+                let (isa, weights) = self.source(packed)?;
+                let walk = Walk::step(batch);
+                self.check_sequence(&walk, x.len(), state.len())?;
+                check_room("scratch", self.step_scratch(batch), scratch.len())?;
+                self.run_forward(isa, weights, &walk, x, None, state, scratch);
+                Ok(())
             }
         }
     }
@@ -182,9 +185,12 @@ impl<C: Cell + Passes> Recurrent<C> {
     /// The batch that a state has room for.
     fn step_batch(&self, x: usize, state: usize) -> Result<usize> {
         let row = self.state_len(1);
+        // Most often there is one row, and a division takes as long as a small layer's activations.
+        if state == row {
+            return Ok(1);
+        }
         match (state.checked_div(row), state.checked_rem(row)) {
             (Some(batch), Some(0)) => Ok(batch),
-            (None, None) if state == 0 => Ok(1),
             _ => {
                 // `x` says how many rows were meant.
                 let rows = x.checked_div(self.input()).unwrap_or(1).max(1);
@@ -205,7 +211,7 @@ impl<C: Cell + Passes> Recurrent<C> {
         let w = self.canonical(weights)?;
         check_len("x", batch.saturating_mul(self.input()), x.len())?;
         check_len("state", self.state_len(batch), state.len())?;
-        check_room("scratch", self.scratch_len(1, batch), scratch.len())?;
+        check_room("scratch", self.step_scratch(batch), scratch.len())?;
         let (dims, units) = (self.shape.dims(), batch.saturating_mul(self.width()));
         let parts = state.split_at_mut_checked(units).zip(scratch.split_at_mut_checked(units));
         let Some(((h, c), (h_next, stage))) = parts else {
@@ -254,7 +260,7 @@ impl<C: Cell + Passes> Recurrent<C> {
     pub(super) fn run_forward(
         &self,
         isa: Isa,
-        weights: Origin<'_>,
+        weights: forward::Weights<'_>,
         walk: &Walk<'_>,
         x: &[f32],
         y: Option<ColumnsMut<'_>>,
@@ -265,7 +271,7 @@ impl<C: Cell + Passes> Recurrent<C> {
         let (h, c) = state.split_at_mut(units);
         let (h_next, rest) = scratch.split_at_mut(units);
         let (stage, block) = rest.split_at_mut(walk.batch() * self.stage_row());
-        let pass = ForwardPass {
+        let mut pass = ForwardPass {
             walk,
             dims: self.shape.dims(),
             factors: None,
@@ -280,8 +286,12 @@ impl<C: Cell + Passes> Recurrent<C> {
             block,
         };
         match weights {
-            Origin::Packed(data) => run(self.cell(), self.options, Panelled::<false>(isa, data, pass)),
-            Origin::InPlace(w) => run(self.cell(), self.options, InPlace::<_, false>(isa, w, pass)),
+            forward::Weights::Packed(data) => {
+                run(self.cell(), self.options, Panelled::<false>(isa, data, &mut pass))
+            }
+            forward::Weights::InPlace(w) => {
+                run(self.cell(), self.options, InPlace::<_, false>(isa, w, &mut pass))
+            }
         }
     }
 
@@ -292,7 +302,8 @@ impl<C: Cell + Passes> Recurrent<C> {
     /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer.
     pub fn forward_train(&self, weights: &[f32], args: ForwardTrain<'_>) -> Result<()> {
         let w = self.canonical(weights)?;
-        let ForwardTrain { sequences, x, y, state, recurrent_dropout: factors, tape, scratch } = args;
+        let ForwardTrain { sequences, x, y, state, recurrent_dropout: factors, layer_dropout, tape, scratch } =
+            args;
         let walk = sequences.walk(self.reverse)?;
         self.check_train(
             &walk,
@@ -303,7 +314,7 @@ impl<C: Cell + Passes> Recurrent<C> {
             tape.len(),
             scratch.len(),
         )?;
-        self.check_factors(factors, sequences.batch)?;
+        self.check_factors(factors, layer_dropout, sequences.batch)?;
         let y = ColumnsMut::new(y, walk.rows(), self.width());
         self.run_forward_train(w, &walk, x, y, state, factors, tape, scratch);
         Ok(())
@@ -329,7 +340,7 @@ impl<C: Cell + Passes> Recurrent<C> {
         let (h_next, rest) = scratch.split_at_mut(units);
         let (stage, packed) = rest.split_at_mut(walk.batch() * self.stage_row());
         let isa = self.isa();
-        let pass = ForwardPass {
+        let mut pass = ForwardPass {
             walk,
             dims: self.shape.dims(),
             factors,
@@ -345,10 +356,12 @@ impl<C: Cell + Passes> Recurrent<C> {
         };
         if HAS_VECTORS {
             let packed = &mut packed[..self.packed_len()];
-            run(self.cell(), self.options, Pack(isa.lanes(), w, packed));
-            run(self.cell(), self.options, Panelled::<true>(isa, packed, pass));
+            let start = aligned_start(packed);
+            let packed = &mut packed[start..];
+            self.cell().pack(self.options, isa.lanes(), w, packed);
+            run(self.cell(), self.options, Panelled::<true>(isa, packed, &mut pass));
         } else {
-            run(self.cell(), self.options, InPlace::<_, true>(isa, w, pass));
+            run(self.cell(), self.options, InPlace::<_, true>(isa, w, &mut pass));
         }
     }
 
@@ -372,6 +385,7 @@ impl<C: Cell + Passes> Recurrent<C> {
             grads,
             mode,
             recurrent_dropout: factors,
+            layer_dropout,
             tape,
             scratch,
         } = args;
@@ -394,7 +408,7 @@ impl<C: Cell + Passes> Recurrent<C> {
         if let Some(grads) = &grads {
             check_len("grads", self.weights_len(), grads.len())?;
         }
-        self.check_factors(factors, sequences.batch)?;
+        self.check_factors(factors, layer_dropout, sequences.batch)?;
         let accumulate = mode == Gradients::Accumulate;
         let (y, dy) = (Columns::all(y, self.width()), Columns::all(dy, self.width()));
         let dy = (!dy.data.is_empty()).then_some(dy);
@@ -459,7 +473,15 @@ impl<C: Cell + Passes> Recurrent<C> {
         run(self.cell(), self.options, On(self.isa(), pass));
     }
 
-    fn check_factors(&self, factors: Option<&[f32]>, batch: usize) -> Result<()> {
+    fn check_factors(
+        &self,
+        factors: Option<&[f32]>,
+        layer_dropout: Option<&[f32]>,
+        batch: usize,
+    ) -> Result<()> {
+        if layer_dropout.is_some() {
+            return Err(Error::Value { argument: "layer_dropout", expected: "none, for a single layer" });
+        }
         match factors {
             None => Ok(()),
             Some(_) if !self.recurrent_dropout => Err(Error::Value {
@@ -472,6 +494,7 @@ impl<C: Cell + Passes> Recurrent<C> {
         }
     }
 
+    #[inline(always)]
     fn check_sequence(&self, walk: &Walk<'_>, x: usize, state: usize) -> Result<()> {
         check_len("x", sequence_len(walk, self.input()), x)?;
         check_len("state", self.state_len(walk.batch()), state)

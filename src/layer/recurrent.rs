@@ -1,10 +1,11 @@
 //! The recurrent layer: lengths, views over its weights, and its passes.
 
-use super::weights::{Weights, WeightsMut};
+use super::weights::{LayerId, Weights, WeightsMut};
 use crate::cell::{Cell, GruCell, LstmCell, Reset, RnnCell, stage_len};
 use crate::error::{Error, Result, check_len};
 use crate::kernel::Activation;
 use crate::kernel::canonical::Shape;
+use crate::kernel::pack::SLACK;
 use crate::kernel::product::columns_len;
 use crate::seq::block_steps;
 use crate::simd::{HAS_VECTORS, Isa, MAX_LANES};
@@ -88,7 +89,8 @@ impl Lstm {
     }
 
     /// The same layer, with the argument of every activation kept between `-clip` and `clip`, as ONNX' `clip`.
-    /// Where it is clipped the gradient is 0.
+    /// Where it is clipped the gradient is 0. That is the operator's text; ONNX Runtime 1.31 leaves the cell state on its way to the
+    /// hidden state unclipped.
     pub const fn clip(mut self, clip: f32) -> Self {
         self.cell.clip = clip;
         self.options = true;
@@ -217,7 +219,8 @@ impl<C: Cell> Recurrent<C> {
     }
 
     /// The same layer, able to train with recurrent dropout (Gal and Ghahramani 2016, arXiv:1512.05287): the hidden state is
-    /// multiplied by one mask in all steps where it meets its weights. The mask is an argument of the training passes.
+    /// multiplied by one mask in all steps where it meets its weights. The mask is an argument of the training passes, and the same for
+    /// all gates. (Keras draws one for each gate of an LSTM or GRU: that cannot be expressed.)
     pub const fn recurrent_dropout(mut self) -> Self {
         self.recurrent_dropout = true;
         self.options = true;
@@ -251,7 +254,10 @@ impl<C: Cell> Recurrent<C> {
             Some(width) => columns_len(MAX_LANES, hidden, width),
             None => 0,
         };
-        add(panels, add(peepholes, projection))
+        match add(panels, add(peepholes, projection)) {
+            0 => 0,
+            len => add(len, SLACK),
+        }
     }
 
     /// Length of the state of `batch` rows: `B*R`, and for an LSTM `B*H` more.
@@ -284,7 +290,7 @@ impl<C: Cell> Recurrent<C> {
     }
 
     /// The next hidden state and the stage.
-    const fn step_scratch(&self, batch: usize) -> usize {
+    pub(super) const fn step_scratch(&self, batch: usize) -> usize {
         mul(batch, add(self.width(), self.stage_row()))
     }
 
@@ -318,6 +324,10 @@ impl<C: Cell> Recurrent<C> {
             None => 0,
         };
         max(add(columns_len(MAX_LANES, rows, width), w_hr), columns_len(MAX_LANES, rows, self.input()))
+    }
+
+    pub(super) const fn id(&self) -> LayerId {
+        LayerId { shape: self.shape, stage: self.stage, layers: 1, directions: 1 }
     }
 
     /// Named parts of a flat buffer of weights or gradients.

@@ -71,7 +71,7 @@ impl<'a> Sequences<'a> {
     /// The way of a layer over these sequences.
     pub(super) fn walk(&self, reverse: bool) -> Result<Walk<'a>> {
         let Sequences { steps, batch, batch_major, lengths, mask, resets } = *self;
-        let rows = steps.checked_mul(batch).unwrap_or(usize::MAX);
+        let rows = steps.saturating_mul(batch);
         // Too many rows are too many of any length, also of none.
         if rows == usize::MAX {
             return Err(Error::Overflow { buffer: "x" });

@@ -120,6 +120,8 @@ impl<'a, G: Gate> WeightsMut<'a, G> {
 pub struct Packed<B> {
     pub(super) isa: Isa,
     pub(super) layer: LayerId,
+    /// Where the panels start.
+    pub(super) start: usize,
     pub(super) data: B,
 }
 
@@ -128,6 +130,8 @@ pub struct Packed<B> {
 pub(super) struct LayerId {
     pub(super) shape: Shape,
     pub(super) stage: usize,
+    pub(super) layers: usize,
+    pub(super) directions: usize,
 }
 
 impl<B> Packed<B> {
@@ -145,7 +149,7 @@ impl<B> Packed<B> {
 impl<B: AsRef<[f32]>> Packed<B> {
     /// The same weights, borrowed.
     pub fn as_ref(&self) -> Packed<&[f32]> {
-        Packed { isa: self.isa, layer: self.layer, data: self.data.as_ref() }
+        Packed { isa: self.isa, layer: self.layer, start: self.start, data: self.data.as_ref() }
     }
 }
 

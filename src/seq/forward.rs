@@ -6,7 +6,14 @@ use crate::kernel::pack::{Canonical, Dims, Source};
 use crate::kernel::recur::{Extra, ForwardStep, Input, Tape, project};
 use crate::kernel::view::ColumnsMut;
 use crate::kernel::{Layout, Masked, Walk};
-use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch, dispatch_single};
+use crate::simd::{Isa, Op, Simd, dispatch, dispatch_single, dispatch_without_vectors};
+
+/// Where the weights are.
+#[derive(Clone, Copy)]
+pub(crate) enum Weights<'a> {
+    Packed(&'a [f32]),
+    InPlace(Canonical<'a>),
+}
 
 /// A forward pass. All lengths have been checked.
 pub(crate) struct ForwardPass<'a> {
@@ -52,11 +59,12 @@ pub(crate) struct StepPass<'a> {
     pub(crate) stage: &'a mut [f32],
 }
 
-/// A pass on an instruction set over weights in panels, with or without a tape.
-pub(crate) struct Panelled<'a, const TRAIN: bool>(
+/// A pass on an instruction set over weights in panels, with or without a tape. The pass is large, and moving it costs as
+/// much as a small step does.
+pub(crate) struct Panelled<'p, 'a, const TRAIN: bool>(
     pub(crate) Isa,
-    pub(crate) &'a [f32],
-    pub(crate) ForwardPass<'a>,
+    pub(crate) &'p [f32],
+    pub(crate) &'p mut ForwardPass<'a>,
 );
 
 /// The same over canonical weights. Where there are vectors, training packs.
@@ -65,7 +73,7 @@ pub(crate) struct InPlace<'a, P, const TRAIN: bool>(pub(crate) Isa, pub(crate) C
 /// A pass with the cell's equations.
 struct With<K, P>(K, P);
 
-impl<const TRAIN: bool> Pass for Panelled<'_, TRAIN> {
+impl<const TRAIN: bool> Pass for Panelled<'_, '_, TRAIN> {
     type Output = ();
     #[inline(always)]
     fn run<K: Steps>(self, cell: K) {
@@ -73,13 +81,19 @@ impl<const TRAIN: bool> Pass for Panelled<'_, TRAIN> {
     }
 }
 
-impl<const TRAIN: bool> Pass for InPlace<'_, ForwardPass<'_>, TRAIN> {
+impl Pass for InPlace<'_, &mut ForwardPass<'_>, false> {
     type Output = ();
     #[inline(always)]
     fn run<K: Steps>(self, cell: K) {
-        if !(TRAIN && HAS_VECTORS) {
-            dispatch_single(self.0, With(cell, self));
-        }
+        dispatch_single(self.0, With(cell, self));
+    }
+}
+
+impl Pass for InPlace<'_, &mut ForwardPass<'_>, true> {
+    type Output = ();
+    #[inline(always)]
+    fn run<K: Steps>(self, cell: K) {
+        dispatch_without_vectors(self.0, With(cell, self));
     }
 }
 
@@ -91,7 +105,7 @@ impl Pass for InPlace<'_, StepPass<'_>, false> {
     }
 }
 
-impl<K: Steps, const TRAIN: bool> Op for With<K, Panelled<'_, TRAIN>> {
+impl<K: Steps, const TRAIN: bool> Op for With<K, Panelled<'_, '_, TRAIN>> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -106,7 +120,7 @@ impl<K: Steps, const TRAIN: bool> Op for With<K, Panelled<'_, TRAIN>> {
     }
 }
 
-impl<K: Steps, const TRAIN: bool> Op for With<K, InPlace<'_, ForwardPass<'_>, TRAIN>> {
+impl<K: Steps, const TRAIN: bool> Op for With<K, InPlace<'_, &mut ForwardPass<'_>, TRAIN>> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -123,7 +137,7 @@ impl<K: Steps> Op for With<K, InPlace<'_, StepPass<'_>, false>> {
         let With(cell, InPlace(_, w, pass)) = self;
         let StepPass { batch, dims, x, h, c, h_next, stage } = pass;
         let extra = Extra { peepholes: w.parts.peepholes, factors: None };
-        let (walk, x, y, tape) = (&Walk::one_step(batch), Input::Raw(x), None, Tape::None);
+        let (walk, x, y, tape) = (&Walk::step(batch), Input::Raw(x), None, Tape::None);
         let io = ForwardStep { walk, dims, extra, x, h: &*h, h_next: &mut *h_next, c, y, tape };
         cell.forward_step::<S, _, false>(s, K::in_place(w), 0, io, stage);
         h.iter_mut().zip(&*h_next).for_each(|(h, next)| *h = *next);
@@ -136,22 +150,23 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
     cell: K,
     w: Stages<W>,
     extra: Extra<'_>,
-    pass: ForwardPass<'_>,
+    pass: &mut ForwardPass<'_>,
 ) {
-    let ForwardPass { walk, dims, x, mut y, h, c, tape, h_next, stage, block, .. } = pass;
-    let tape = tape.unwrap_or_default();
+    let &mut ForwardPass { walk, dims, x, .. } = pass;
+    let ForwardPass { y, h, c, tape, h_next, stage, block, .. } = pass;
+    let tape = tape.as_deref_mut().unwrap_or_default();
     if dims.hidden == 0 {
         return;
     }
     let ahead = if TRAIN || !block.is_empty() { block_steps(walk.steps(), walk.batch()) } else { 1 };
-    let (mut now, mut next) = (&mut *h, &mut *h_next);
+    let (mut now, mut next) = (&mut **h, &mut **h_next);
     let mut t = 0;
     while t < walk.steps() {
         let (first, count) = (t, ahead.min(walk.steps() - t));
         if ahead > 1 {
             let (out, ld) = match TRAIN {
                 true => (&mut *tape, cell.tape_row(dims)),
-                false => (&mut *block, K::Sums::XG * dims.hidden),
+                false => (&mut **block, K::Sums::XG * dims.hidden),
             };
             let to = (ld, TRAIN);
             project::<S, K::Sums, W>(s, w[0], walk, dims, (first, count), x, out, to);
@@ -184,7 +199,7 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
         }
         t += count;
     }
-    finish(walk, h, h_next, y);
+    finish(walk, h, h_next, y.as_mut());
 }
 
 /// Sets the states to zero that step `t` starts anew.
@@ -222,13 +237,20 @@ fn carry(
 }
 
 /// Brings the last states of rows with an odd number of steps home from scratch, and clears the outputs of padding.
-fn finish(walk: &Walk<'_>, h: &mut [f32], scratch: &[f32], y: Option<ColumnsMut<'_>>) {
+#[inline(always)]
+fn finish(walk: &Walk<'_>, h: &mut [f32], scratch: &[f32], y: Option<&mut ColumnsMut<'_>>) {
+    if !walk.is_ragged() {
+        if !walk.steps().is_multiple_of(2) {
+            h.copy_from_slice(scratch);
+        }
+        return;
+    }
     for (b, h) in state_rows(h, walk.batch()) {
         if !walk.len(b).is_multiple_of(2) {
             h.copy_from_slice(&scratch[b * h.len()..][..h.len()]);
         }
     }
-    if let Some(mut y) = y {
+    if let Some(y) = y {
         walk.padding().for_each(|row| y.row(row).fill(0.0));
     }
 }

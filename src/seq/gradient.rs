@@ -69,8 +69,8 @@ impl Sums<'_> {
         // The first step saw the initial state, every other one the output of the one before it.
         let (step, rest) = if rows == 0 { (0, 0) } else { (batch, rows - batch) };
         let (first, later, y) = match reverse {
-            false => (a.take(step), a.from_row(step), y.take(rest)),
-            true => (a.from_row(rest), a.take(rest), y.from_row(step)),
+            false => (a.take(step), a.skip(step), y.take(rest)),
+            true => (a.skip(rest), a.take(rest), y.skip(step)),
         };
         outer(s, first, Columns::all(&h0[..step * width], width), dw, self.add);
         outer(s, later, y, dw, true);

@@ -28,7 +28,7 @@ pub(crate) fn run<C: Compiled<P>, P: Pass<Output = ()>>(cell: C, options: bool, 
 }
 
 /// Packing into panels of so many units.
-pub(crate) struct Pack<'a>(pub(crate) usize, pub(crate) Canonical<'a>, pub(crate) &'a mut [f32]);
+pub(crate) struct Pack<'a>(usize, Canonical<'a>, &'a mut [f32]);
 
 impl Pass for Pack<'_> {
     type Output = ();
@@ -44,25 +44,31 @@ impl Pass for Pack<'_> {
 /// All passes over a cell.
 pub(crate) trait Passes:
     for<'a> Compiled<InPlace<'a, StepPass<'a>, false>>
-    + for<'a> Compiled<InPlace<'a, ForwardPass<'a>, false>>
-    + for<'a> Compiled<InPlace<'a, ForwardPass<'a>, true>>
-    + for<'a> Compiled<Panelled<'a, false>>
-    + for<'a> Compiled<Panelled<'a, true>>
+    + for<'p, 'a> Compiled<InPlace<'p, &'p mut ForwardPass<'a>, false>>
+    + for<'p, 'a> Compiled<InPlace<'p, &'p mut ForwardPass<'a>, true>>
+    + for<'p, 'a> Compiled<Panelled<'p, 'a, false>>
+    + for<'p, 'a> Compiled<Panelled<'p, 'a, true>>
     + for<'a> Compiled<On<BackwardPass<'a>>>
     + for<'a> Compiled<On<InputPass<'a>>>
     + for<'a> Compiled<Pack<'a>>
 {
+    /// Packs canonical weights into panels of `lanes` units.
+    #[inline(always)]
+    fn pack(self, options: bool, lanes: usize, w: Canonical<'_>, out: &mut [f32]) {
+        run(self, options, Pack(lanes, w, out));
+    }
 }
 
 macro_rules! passes {
     ($($cell:ty)*) => {$(
         impl Passes for $cell {}
         passes!($cell:
-            InPlace<'a, StepPass<'a>, false>, InPlace<'a, ForwardPass<'a>, false>, InPlace<'a, ForwardPass<'a>, true>,
-            Panelled<'a, false>, Panelled<'a, true>, On<BackwardPass<'a>>, On<InputPass<'a>>, Pack<'a>);
+            InPlace<'p, StepPass<'p>, false>, InPlace<'p, &'p mut ForwardPass<'a>, false>,
+            InPlace<'p, &'p mut ForwardPass<'a>, true>, Panelled<'p, 'a, false>, Panelled<'p, 'a, true>,
+            On<BackwardPass<'p>>, On<InputPass<'p>>, Pack<'p>);
     )*};
     ($cell:ty: $($pass:ty),*) => {$(
-        impl<'a> Compiled<$pass> for $cell {
+        impl<'p, 'a> Compiled<$pass> for $cell {
             fn compiled(self, options: bool, pass: $pass) {
                 // Elsewhere nobody calls this.
                 if HAS_VECTORS {

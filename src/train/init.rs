@@ -4,7 +4,7 @@ use rand_core::Rng;
 
 use crate::cell::{Cell, LstmGate};
 use crate::error::{Result, check_len};
-use crate::layer::{Dense, Embedding, Lstm, Recurrent};
+use crate::layer::{Dense, Embedding, Lstm, Recurrent, Stack};
 use crate::simd::{Isa, Op, Simd, dispatch};
 
 /// Fills `weights` with numbers that are evenly distributed over `-bound..bound`: the 24 high bits of one 32-bit number for each.
@@ -202,7 +202,7 @@ impl<C: Cell> Recurrent<C> {
         Ok(())
     }
 
-    /// Makes each gate's block `[H, H]` of `w_hh` a random orthogonal matrix ([`orthogonal`]) and leaves the other parts as
+    /// Makes each gate's block `[H, R]` of `w_hh` a random orthogonal matrix ([`orthogonal`]) and leaves the other parts as
     /// they are: call it after [`init`](Self::init).
     ///
     /// # Errors
@@ -218,11 +218,23 @@ impl<C: Cell> Recurrent<C> {
     /// # Ok::<(), recurrent::Error>(())
     /// ```
     pub fn init_orthogonal(&self, weights: &mut [f32], rng: &mut impl Rng) -> Result<()> {
-        let hidden = self.hidden();
+        let (hidden, width) = (self.hidden(), self.width());
         let w_hh = self.weights_mut(weights)?.w_hh;
-        for block in w_hh.chunks_exact_mut((hidden * hidden).max(1)) {
-            orthogonal(block, hidden, hidden, rng)?;
+        for block in w_hh.chunks_exact_mut((hidden * width).max(1)) {
+            orthogonal(block, hidden, width, rng)?;
         }
+        Ok(())
+    }
+}
+
+impl<C: Cell> Stack<C> {
+    /// PyTorch's initial weights, as [`Recurrent::init`] for each layer and direction.
+    ///
+    /// # Errors
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `weights`.
+    pub fn init(&self, weights: &mut [f32], rng: &mut impl Rng) -> Result<()> {
+        check_len("weights", self.weights_len(), weights.len())?;
+        uniform(weights, inverse_root(self.layer(0, 0).hidden()), rng);
         Ok(())
     }
 }

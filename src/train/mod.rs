@@ -1,4 +1,4 @@
-//! What training needs besides gradients: initial weights, an optimiser, clipping.
+//! What training needs besides gradients: initial weights, an optimiser, clipping, dropout.
 //!
 //! All of it works on the flat buffers of weights and gradients, of one layer or of a whole model, and allocates nothing.
 //! Random numbers come from any generator with the traits of [`rand_core`]; a seed gives the same weights
@@ -21,9 +21,11 @@
 //! ```
 
 mod clip;
+mod dropout;
 mod init;
 mod optim;
 
 pub use clip::{clip_norm, clip_value};
+pub use dropout::dropout;
 pub use init::{normal, orthogonal, uniform};
 pub use optim::Adam;

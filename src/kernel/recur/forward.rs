@@ -4,7 +4,7 @@ use super::sums::{Input, Sums};
 use super::{Equations, Extra, Tape, tape_planes};
 use crate::kernel::canonical::Dims;
 use crate::kernel::pack::Source;
-use crate::kernel::tile::{Tile, drive, load, store};
+use crate::kernel::tile::{Tile, drive, each_row, load, store};
 use crate::kernel::view::ColumnsMut;
 use crate::kernel::walk::{Rows, Walk};
 use crate::simd::Simd;
@@ -42,7 +42,7 @@ impl<S: Simd, E: Equations, W: Source<S>, const TRAIN: bool> Tile<S> for Forward
     #[inline(always)]
     unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, rows: [usize; MB], panel: usize) {
         let hidden = self.sums.hidden;
-        let seq: [usize; MB] = core::array::from_fn(|m| self.sums.walk.row(self.sums.t, rows[m]));
+        let seq: [usize; MB] = each_row!(|m| self.sums.walk.row(self.sums.t, rows[m]));
         // SAFETY: the panels exist, by the caller's promise; all row offsets below are those of rows that
         // the walk and the batch have, in buffers whose lengths `forward_step` has checked.
         unsafe {

@@ -8,9 +8,9 @@ use super::sums::{Input, Sums};
 use super::{Before, Layout, Tape};
 use crate::kernel::canonical::Dims;
 use crate::kernel::pack::Source;
-use crate::kernel::tile::{Tile, drive, load, load_planes, store};
+use crate::kernel::tile::{Tile, drive, each_row, load, load_planes, store};
 use crate::kernel::walk::{Rows, Walk};
-use crate::simd::Simd;
+use crate::simd::{Region, Simd};
 
 /// Equations over stored sums.
 pub(crate) trait Pointwise: Copy {
@@ -54,12 +54,13 @@ pub(crate) struct Back<V> {
 struct SumsTile<'a, E, W>(Sums<'a, W>, core::marker::PhantomData<E>);
 
 impl<S: Simd, E: Layout, W: Source<S>> Tile<S> for SumsTile<'_, E, W> {
-    const ACC: usize = E::ACC;
+    // Fewer shapes of tiles than a step without options has, because there would be as many of them again.
+    const ACC: usize = 4;
 
     #[inline(always)]
     unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, rows: [usize; MB], panel: usize) {
         let (sums, hidden) = (&self.0, self.0.hidden);
-        let seq: [usize; MB] = core::array::from_fn(|m| sums.walk.row(sums.t, rows[m]));
+        let seq: [usize; MB] = each_row!(|m| sums.walk.row(sums.t, rows[m]));
         // SAFETY: the rows and panels exist, by the caller's promise, in buffers that `Sums::new` has checked.
         unsafe {
             let acc = sums.run::<S, E, MB, NP>(s, rows, seq, panel);
@@ -139,6 +140,27 @@ unsafe fn parameters<S: Simd>(s: S, of: &[f32], hidden: usize, unit: usize) -> [
 /// Buffers of a wrong length are a mistake of the floor above: nothing is done with them.
 #[inline(always)]
 pub(crate) fn points_forward<S: Simd, E: Pointwise>(s: S, e: E, t: usize, io: PointsForward<'_>) {
+    s.call(Forward { s, e, t, io });
+}
+
+/// A function of its own, because several passes share it.
+struct Forward<'a, S, E> {
+    s: S,
+    e: E,
+    t: usize,
+    io: PointsForward<'a>,
+}
+
+impl<S: Simd, E: Pointwise> Region for Forward<'_, S, E> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        forward(self.s, self.e, self.t, self.io);
+    }
+}
+
+#[inline(always)]
+fn forward<S: Simd, E: Pointwise>(s: S, e: E, t: usize, io: PointsForward<'_>) {
     let PointsForward { walk, hidden, tape, ld, h, c, parameters: p, out } = io;
     let state = walk.batch() * hidden;
     let (tape, tape_rows, by_walk) = tape.parts(walk);

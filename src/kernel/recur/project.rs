@@ -3,7 +3,7 @@
 use super::Layout;
 use crate::kernel::canonical::Dims;
 use crate::kernel::pack::Source;
-use crate::kernel::tile::{Acc, Tile, accumulate, drive, store};
+use crate::kernel::tile::{Acc, Tile, accumulate, drive, each_row, store};
 use crate::kernel::walk::{Rows, Walk};
 use crate::simd::Simd;
 
@@ -25,7 +25,7 @@ impl<S: Simd, E: Layout, W: Source<S>> Tile<S> for ProjectTile<'_, E, W> {
 
     #[inline(always)]
     unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, rows: [usize; MB], panel: usize) {
-        let seq: [usize; MB] = core::array::from_fn(|m| self.rows.source(rows[m]));
+        let seq: [usize; MB] = each_row!(|m| self.rows.source(rows[m]));
         let mut acc: Acc<S::V, MB, NP> = [[[s.splat(0.0); 4]; NP]; MB];
         // SAFETY: the panels and rows exist, by the caller's promise, in buffers that `project` has checked.
         unsafe {
@@ -35,7 +35,7 @@ impl<S: Simd, E: Layout, W: Source<S>> Tile<S> for ProjectTile<'_, E, W> {
                     acc[m][p] = bias;
                 }
             }
-            let x = core::array::from_fn(|m| self.x.add(seq[m] * self.input));
+            let x = each_row!(|m| self.x.add(seq[m] * self.input));
             accumulate(s, &mut acc, E::XG, [0, 1, 2, 3], self.w.x::<E>(), panel, x, 1, self.input);
             for m in 0..MB {
                 let to = self.out.add(self.ld * if self.by_walk { seq[m] } else { rows[m] });

@@ -3,7 +3,7 @@
 use super::{Layout, Tape};
 use crate::kernel::canonical::Dims;
 use crate::kernel::pack::Source;
-use crate::kernel::tile::{Acc, accumulate, load};
+use crate::kernel::tile::{Acc, accumulate, each_row, load};
 use crate::kernel::walk::Walk;
 use crate::simd::Simd;
 
@@ -112,7 +112,7 @@ impl<'a, W> Sums<'a, W> {
                 }
             }
             if !self.x.is_null() {
-                let x = core::array::from_fn(|m| self.x.add(seq[m] * self.input));
+                let x = each_row!(|m| self.x.add(seq[m] * self.input));
                 accumulate(s, &mut acc, E::XG, [0, 1, 2, 3], self.w.x::<E>(), panel, x, 1, self.input);
             } else {
                 for m in 0..MB {
@@ -130,7 +130,7 @@ impl<'a, W> Sums<'a, W> {
                     }
                 }
             }
-            let h = core::array::from_fn(|m| self.h.add(rows[m] * self.width));
+            let h = each_row!(|m| self.h.add(rows[m] * self.width));
             accumulate(s, &mut acc, E::HG, E::HMAP, self.w.h::<E>(), panel, h, 1, self.width);
         }
         acc

@@ -108,7 +108,7 @@ macro_rules! passes {
             let scratch = buffers.blank(layer.train_scratch_len(batch).max(layer.scratch_len(steps, batch)));
             let packed = buffers.blank(layer.packed_len());
 
-            layer.forward_train(weights, ForwardTrain { sequences: Sequences::new(steps, batch), x, y, state, recurrent_dropout: None, tape, scratch })?;
+            layer.forward_train(weights, ForwardTrain { sequences: Sequences::new(steps, batch), x, y, state, recurrent_dropout: None, layer_dropout: None, tape, scratch })?;
             sum.add(y);
             sum.add(state);
             scratch.fill(f32::NAN);
@@ -124,6 +124,7 @@ macro_rules! passes {
                     grads: Some(grads),
                     mode: Gradients::Accumulate,
                     recurrent_dropout: None,
+                    layer_dropout: None,
                     tape,
                     scratch,
                 },

@@ -1,0 +1,149 @@
+"""Makes a Markdown table and a bar chart from results.csv, beside it: results.md and results.svg.
+
+    python report.py results.csv
+"""
+
+import collections
+import csv
+import math
+import pathlib
+import sys
+
+OURS = "recurrent"
+COLOURS = {
+    "onnxruntime": "#4477aa",
+    "torch": "#ee6677",
+    "tract": "#228833",
+    "nexus": "#aa3377",
+    "candle": "#ccbb44",
+    "burn": "#66ccee",
+}
+TITLES = {
+    "infer": "Inference, from zero state to all outputs",
+    "step": "Streaming, one step at a time",
+    "train": "Training, forward and backward with all gradients",
+}
+CELLS = ["lstm", "gru", "rnn"]
+
+
+def read(path):
+    """threads -> (what, cell) -> shape -> contestant -> its row, and the first row."""
+    tables = collections.defaultdict(lambda: collections.defaultdict(lambda: collections.defaultdict(dict)))
+    first = None
+    for row in csv.DictReader(open(path, encoding="utf-8")):
+        first = first or row
+        if row["what"] == "step":
+            shape = f"I{row['input']} H{row['hidden']}"
+        else:
+            shape = f"B{row['batch']} T{row['steps']} H{row['hidden']}"
+        tables[int(row["threads"])][row["what"], row["cell"]][shape][row["contestant"]] = row
+    return tables, first
+
+
+def median(row):
+    return float(row["median_us"])
+
+
+def number(us):
+    if us >= 100:
+        return f"{us:,.0f}"
+    return f"{us:.1f}" if us >= 10 else f"{us:.3f}" if us < 1 else f"{us:.2f}"
+
+
+def fastest(rows):
+    """(name, time) of the fastest peer, or None."""
+    peers = [(median(row), name) for name, row in rows.items() if name != OURS]
+    return min(peers)[::-1] if peers else None
+
+
+def markdown(tables, about):
+    lines = [
+        f"{about['cpu']} ({about['isa']}), commit {about['commit']}. Median microseconds per call. "
+        "**Ratio**: the fastest peer's time over this crate's; above 1, this crate is faster. "
+        "**Limit**: how much of what the core allows this crate reaches in its best turn, the floor being the larger of "
+        "multiply-adds over the core's peak and bytes of weights over the bandwidth of the cache that holds them.",
+    ]
+    for threads, table in tables.items():
+        for what, title in TITLES.items():
+            cells = [cell for cell in CELLS if (what, cell) in table]
+            if not cells:
+                continue
+            present = {name for cell in cells for rows in table[what, cell].values() for name in rows}
+            names = [OURS, *(name for name in COLOURS if name in present)]
+            count = "one thread" if threads == 1 else f"{threads} threads for the others, this crate on one"
+            lines += ["", f"### {title}: {count}", ""]
+            lines += ["| | " + " | ".join(names) + " | ratio | limit |", "|---" + "|--:" * (len(names) + 2) + "|"]
+            for cell in cells:
+                for shape, rows in table[what, cell].items():
+                    best, ours = fastest(rows), rows.get(OURS)
+                    ratio = f"**{best[1] / median(ours):.2f}**" if best and ours else "-"
+                    limit = f"{float(ours['floor_us']) / float(ours['min_us']):.0%}" if ours else "-"
+                    values = " | ".join(number(median(rows[name])) if name in rows else "-" for name in names)
+                    lines.append(f"| {cell} {shape} | {values} | {ratio} | {limit} |")
+    return "\n".join(lines) + "\n"
+
+
+def svg(table, about):
+    low, high = 0.5, 128.0
+    width, left, bar, gap, top = 240, 150, 6, 8, 70
+    names = list(COLOURS)
+
+    def x(ratio):
+        ratio = min(max(ratio, low), high)
+        return width * math.log(ratio / low) / math.log(high / low)
+
+    bold = 'font-size="13" font-weight="bold"'
+    out, height = [], 0
+    for column, cell in enumerate(CELLS):
+        x0, y = left + column * (width + left), top
+        out.append(f'<text x="{x0 + width / 2}" y="{top - 12}" text-anchor="middle" {bold}>{cell.upper()}</text>')
+        for what in TITLES:
+            for shape, rows in table.get((what, cell), {}).items():
+                times = {name: median(row) for name, row in rows.items()}
+                peers = [name for name in names if name in times]
+                if OURS not in times or not peers:
+                    continue
+                start_of_row, middle = y, y + len(peers) * bar / 2 + 3
+                out.append(f'<text x="{x0 - 6}" y="{middle}" text-anchor="end">{what} {shape}</text>')
+                for name in peers:
+                    ratio = times[name] / times[OURS]
+                    start, end = sorted((x(1.0), x(ratio)))
+                    out.append(
+                        f'<rect x="{x0 + start:.1f}" y="{y}" width="{max(end - start, 0.5):.1f}" height="{bar - 1}" '
+                        f'fill="{COLOURS[name]}"><title>{name}: {ratio:.2f}</title></rect>'
+                    )
+                    y += bar
+                y = max(y, start_of_row + 10) + gap
+        for ratio in (0.5, 1, 2, 4, 8, 16, 32, 64, 128):
+            colour = "#222" if ratio == 1 else "#ddd"
+            at = f"{x0 + x(ratio):.1f}"
+            out.append(f'<line x1="{at}" x2="{at}" y1="{top - 4}" y2="{y}" stroke="{colour}"/>')
+            out.append(f'<text x="{at}" y="{y + 12}" text-anchor="middle">{ratio:g}</text>')
+        height = max(height, y + 24)
+    legend = "".join(
+        f'<rect x="{left + i * 110}" y="30" width="10" height="10" fill="{colour}"/>'
+        f'<text x="{left + 14 + i * 110}" y="39">{name}</text>'
+        for i, (name, colour) in enumerate(COLOURS.items())
+    )
+    total = len(CELLS) * (width + left) + 20
+    title = f"Time per call relative to this crate (right of 1: slower than it), one thread of {about['cpu']}"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total} {height}" width="{total}" height="{height}">'
+        f'<rect width="{total}" height="{height}" fill="#fff"/>'
+        '<g font-family="sans-serif" font-size="10" fill="#222">'
+        f'<text x="10" y="18" {bold}>{title}</text>{legend}'
+        + "\n".join(out)
+        + "</g></svg>\n"
+    )
+
+
+def main():
+    path = pathlib.Path(sys.argv[1])
+    tables, about = read(path)
+    text = markdown(tables, about)
+    path.with_suffix(".md").write_text(text, encoding="utf-8")
+    path.with_suffix(".svg").write_text(svg(tables[1], about), encoding="utf-8")
+    print(text)
+
+
+main()

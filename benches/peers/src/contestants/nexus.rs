@@ -1,0 +1,66 @@
+//! nexus-inference: one sample at a time. Its layers end in a dense layer, which is given one output with zero weights.
+
+use std::time::Duration;
+
+use nexus_inference::{TinyGru, TinyLstm};
+
+use super::{Contestant, time};
+use crate::Result;
+use crate::case::{Case, Cell, What};
+
+enum Model {
+    Lstm(TinyLstm),
+    Gru(TinyGru),
+}
+
+#[derive(Default)]
+pub struct Nexus {
+    ready: Option<(Model, Vec<f32>)>,
+}
+
+impl Contestant for Nexus {
+    fn name(&self) -> &'static str {
+        "nexus"
+    }
+
+    fn version(&self) -> String {
+        "nexus-inference 0.9.0".to_owned()
+    }
+
+    fn set_up(&mut self, case: &Case) -> Result<bool> {
+        if case.what != What::Step {
+            return Ok(false);
+        }
+        let (i, h, p) = (case.input, case.hidden, case.parts());
+        let dense = vec![0.0; h];
+        let model = match case.cell {
+            Cell::Rnn => return Ok(false),
+            Cell::Lstm => Model::Lstm(
+                TinyLstm::from_parts(i, h, 1, p.w_ih, p.w_hh, p.b_ih, p.b_hh, &dense, &[0.0])
+                    .map_err(|e| format!("{e:?}"))?,
+            ),
+            Cell::Gru => Model::Gru(
+                TinyGru::from_parts(i, h, 1, p.w_ih, p.w_hh, p.b_ih, p.b_hh, &dense, &[0.0])
+                    .map_err(|e| format!("{e:?}"))?,
+            ),
+        };
+        self.ready = Some((model, case.x.clone()));
+        Ok(true)
+    }
+
+    fn output(&mut self, _case: &Case) -> Result<Vec<f32>> {
+        self.run(1)?;
+        Ok(match &self.ready.as_ref().ok_or("not set up")?.0 {
+            Model::Lstm(model) => model.hidden_state().to_vec(),
+            Model::Gru(model) => model.hidden_state().to_vec(),
+        })
+    }
+
+    fn run(&mut self, calls: usize) -> Result<Duration> {
+        let (model, x) = self.ready.as_mut().ok_or("not set up")?;
+        match model {
+            Model::Lstm(model) => time(calls, || Ok(model.predict(x))),
+            Model::Gru(model) => time(calls, || Ok(model.predict(x))),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Measures recurrent layers of several libraries against each other, in one process and one run.
+//!
+//! For each shape, every contestant gets the same weights and input, its output is compared with that of this crate,
+//! and then all take turns for a number of rounds, so that what disturbs the machine disturbs all of them.
+//! Started by `run`, which pins it to one core with one thread everywhere, and then again to two with two threads.
+
+use std::error::Error;
+use std::io::Write;
+use std::time::Duration;
+
+mod case;
+mod contestants;
+#[allow(dead_code, reason = "the limits bench uses the rest of it")]
+#[path = "../../common/machine.rs"]
+mod machine;
+mod onnx;
+
+use case::{Case, Cell, What};
+use contestants::Contestant;
+use machine::{Core, Effort};
+
+pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Largest difference to this crate's output, relative to the largest entry (or to 1).
+const TOLERANCE: f32 = 1e-4;
+const ROUNDS: usize = 11;
+/// A turn lasts at least so long, in as many calls as fit.
+const TURN: Duration = Duration::from_millis(15);
+/// Between the turns of contestants that have several threads.
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// Batch, steps, hidden; as many inputs as hidden units.
+const INFERENCE: [(usize, usize, usize); 8] = [
+    (1, 1, 32),
+    (1, 1, 128),
+    (1, 1, 512),
+    (1, 100, 32),
+    (1, 100, 128),
+    (1, 100, 512),
+    (32, 100, 128),
+    (32, 100, 512),
+];
+const TRAINING: [(usize, usize, usize); 3] = [(32, 100, 128), (64, 50, 256), (32, 100, 512)];
+/// Input, hidden.
+const STREAMING: [(usize, usize); 5] = [(1, 8), (1, 16), (1, 32), (1, 64), (32, 32)];
+
+/// Arguments: the number of threads for those that have them, and a text that names of cases have to contain.
+/// The results are appended to the file that `PEERS_RESULTS` names.
+fn main() -> Result<()> {
+    let mut args = std::env::args().skip(1);
+    let threads: usize = args.next().ok_or("the number of threads")?.parse()?;
+    let filter = args.next().unwrap_or_default();
+    let env = |name: &str| std::env::var(name).unwrap_or_default();
+    let (machine, cpu, isa) = (env("PEERS_MACHINE"), env("PEERS_CPU"), recurrent::Isa::detect().name());
+    let (rustc, commit) = (env("PEERS_RUSTC"), env("PEERS_COMMIT"));
+
+    let mut results = std::fs::OpenOptions::new().append(true).create(true).open(env("PEERS_RESULTS"))?;
+    if results.metadata()?.len() == 0 {
+        writeln!(
+            results,
+            "machine,cpu,isa,versions,commit,what,cell,batch,steps,input,hidden,threads,contestant,median_us,min_us,rounds,\
+             floor_us"
+        )?;
+    }
+    let mut core = Core::new(Effort { sample: Duration::from_millis(5), samples: 15 });
+    let mut contestants = contestants::all(threads)?;
+    // One row is not enough work for two threads.
+    let wanted = |case: &Case| case.to_string().contains(&filter) && (threads == 1 || case.batch > 1);
+    for case in cases().filter(wanted) {
+        let (compute, stream) = core.floors(case.work());
+        for (contestant, version, times) in measure(&case, threads, &mut contestants)? {
+            let (median, floor) = (times[times.len() / 2] * 1e6, compute.max(stream) * 1e6);
+            let Case { what, cell, batch, steps, input, hidden, .. } = &case;
+            println!("{case:<32} {threads} {contestant:<12} {median:>14.3} us");
+            writeln!(
+                results,
+                "{machine},{cpu},{isa},{version} / {rustc},{commit},{what},{cell},{batch},{steps},{input},{hidden},{threads},\
+                 {contestant},{median:.4},{:.4},{},{floor:.4}",
+                times[0] * 1e6,
+                times.len()
+            )?;
+        }
+        results.flush()?;
+    }
+    Ok(())
+}
+
+fn cases() -> impl Iterator<Item = Case> {
+    let cells = [Cell::Lstm, Cell::Gru, Cell::Rnn];
+    let inference = cells.into_iter().flat_map(|cell| {
+        INFERENCE.map(|(batch, steps, hidden)| Case::new(What::Infer, cell, batch, steps, hidden, hidden))
+    });
+    let training = cells.into_iter().flat_map(|cell| {
+        TRAINING.map(|(batch, steps, hidden)| Case::new(What::Train, cell, batch, steps, hidden, hidden))
+    });
+    let streaming = [Cell::Lstm, Cell::Gru]
+        .into_iter()
+        .flat_map(|cell| STREAMING.map(|(input, hidden)| Case::new(What::Step, cell, 1, 1, input, hidden)));
+    inference.chain(streaming).chain(training)
+}
+
+/// A contestant's name, its version, and the sorted seconds per call of its rounds.
+type Row = (&'static str, String, Vec<f64>);
+
+fn measure(case: &Case, threads: usize, contestants: &mut [Box<dyn Contestant>]) -> Result<Vec<Row>> {
+    let mut taking_part = Vec::new();
+    let mut expected: Option<Vec<f32>> = None;
+    // Threads that wait for more work keep a core busy for some time.
+    let settle = || {
+        if threads > 1 {
+            std::thread::sleep(SETTLE);
+        }
+    };
+    for contestant in contestants {
+        if !contestant.set_up(case)? {
+            continue;
+        }
+        let output = contestant.output(case)?;
+        let expected = expected.get_or_insert_with(|| output.clone());
+        let difference = difference(expected, &output);
+        if difference > TOLERANCE {
+            eprintln!("{case}: {} is left out, its output is off by {difference:e}", contestant.name());
+            continue;
+        }
+        // As many calls as a turn takes; this is the warm-up, too.
+        let mut calls = 1;
+        while contestant.run(calls)? < TURN {
+            calls *= 2;
+        }
+        taking_part.push((contestant, calls, Vec::new()));
+    }
+    for _ in 0..ROUNDS {
+        for (contestant, calls, times) in &mut taking_part {
+            settle();
+            times.push(contestant.run(*calls)?.as_secs_f64() / *calls as f64);
+        }
+    }
+    let rows = taking_part.into_iter().map(|(contestant, _, mut times)| {
+        times.sort_by(f64::total_cmp);
+        (contestant.name(), contestant.version(), times)
+    });
+    Ok(rows.collect())
+}
+
+/// Infinite where the lengths differ or one is not a number.
+fn difference(expected: &[f32], actual: &[f32]) -> f32 {
+    if expected.len() != actual.len() || actual.iter().any(|x| !x.is_finite()) {
+        return f32::INFINITY;
+    }
+    let largest = expected.iter().fold(1.0_f32, |m, x| m.max(x.abs()));
+    expected.iter().zip(actual).map(|(a, b)| (a - b).abs() / largest).fold(0.0, f32::max)
+}

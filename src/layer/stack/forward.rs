@@ -1,0 +1,151 @@
+//! Inference: one layer after the other, with the outputs in between in scratch.
+
+use super::{Join, Merge, Sequential, Stack, take_mut};
+use crate::cell::Cell;
+use crate::error::{Error, Result, check_len, check_room};
+use crate::kernel::Walk;
+use crate::kernel::view::ColumnsMut;
+use crate::layer::passes::Forward;
+use crate::layer::sequences::Sequences;
+use crate::layer::weights::WeightSource;
+use crate::seq::Passes;
+use crate::seq::forward::Weights;
+
+/// The ways of the two directions; a layer with one direction goes the first.
+pub(super) fn walks<'a, C: Cell>(stack: &Stack<C>, sequences: Sequences<'a>) -> Result<[Walk<'a>; 2]> {
+    Ok([sequences.walk(stack.layer(0, 0).reverse)?, sequences.walk(true)?])
+}
+
+/// `a += b`
+pub(super) fn add_to(a: &mut [f32], b: &[f32]) {
+    a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+}
+
+#[allow(private_bounds, reason = "`Cell` is closed: its passes are private")]
+impl<C: Cell + Passes> Stack<C> {
+    /// A batch of sequences from given states: the last layer's outputs, and the last states of all layers.
+    ///
+    /// The arguments are those of [`Recurrent::forward`](crate::Recurrent::forward), with this stack's lengths. `y` is
+    /// `[T, B, output]`, or empty if only the states are wanted.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Packing`] if the weights were packed for
+    /// something else.
+    pub fn forward<'w>(&self, weights: impl Into<WeightSource<'w>>, args: Forward<'_>) -> Result<()> {
+        self.forward_with(&Sequential, weights, args)
+    }
+
+    /// The same, with the two directions of each layer run by `join`: say [`Threads`](crate::Threads). The results have the same bits.
+    ///
+    /// # Errors
+    /// As for [`forward`](Self::forward).
+    pub fn forward_with<'w>(
+        &self,
+        join: &impl Join,
+        weights: impl Into<WeightSource<'w>>,
+        args: Forward<'_>,
+    ) -> Result<()> {
+        let weights = weights.into();
+        let isa = match weights {
+            WeightSource::Canonical(flat) => {
+                check_len("weights", self.weights_len(), flat.len())?;
+                self.first.isa()
+            }
+            WeightSource::Packed(packed) => {
+                if packed.layer != self.id() {
+                    return Err(Error::Packing { what: "layer" });
+                }
+                if self.first.isa.is_some_and(|isa| isa != packed.isa) {
+                    return Err(Error::Packing { what: "instruction set" });
+                }
+                packed.isa
+            }
+        };
+        let Forward { sequences, x, y, state, scratch } = args;
+        let walks = walks(self, sequences)?;
+        let (steps, batch, rows) = (sequences.steps, sequences.batch, walks[0].rows());
+        check_len("x", rows.saturating_mul(self.input()), x.len())?;
+        let output = rows.saturating_mul(self.output());
+        if !y.is_empty() {
+            check_len("y", output, y.len())?;
+        }
+        check_len("state", self.state_len(batch), state.len())?;
+        check_room("scratch", self.scratch_len(steps, batch), scratch.len())?;
+
+        let mut rest = scratch;
+        let own = self.first.scratch_len(steps, batch);
+        let [own_forward, own_reverse] =
+            [take_mut(&mut rest, own), take_mut(&mut rest, if self.both.is_some() { own } else { 0 })];
+        let part = take_mut(&mut rest, if self.both == Some(Merge::Sum) { output } else { 0 });
+        let (mut below, mut above): (&mut [f32], &mut [f32]) = (&mut [], &mut []);
+        if self.layers > 1 {
+            (below, above) = (take_mut(&mut rest, output), take_mut(&mut rest, output));
+        }
+        let (mut state, mut y) = (state, Some(y));
+        let (mut first_weight, directions) = (0, self.directions());
+        for index in 0..self.layers {
+            let layers = [self.layer(index, 0), self.layer(index, 1)];
+            let source = |direction: usize| match weights {
+                WeightSource::Canonical(flat) => {
+                    let len = layers[0].weights_len();
+                    self.canonical(&layers[0], &flat[first_weight + direction * len..][..len])
+                        .map(Weights::InPlace)
+                }
+                WeightSource::Packed(packed) => {
+                    let at = packed.start + first_weight + direction * layers[0].packed_len();
+                    Ok(Weights::Packed(packed.data.get(at..).unwrap_or_default()))
+                }
+            };
+            let x = if index == 0 { x } else { &*below };
+            let to = match index + 1 == self.layers {
+                true => y.take().unwrap_or_default(),
+                false => &mut *above,
+            };
+            let states = layers[0].state_len(batch);
+            let state_forward = take_mut(&mut state, states);
+            let width = self.first.width();
+            let view = |to| Some(ColumnsMut::new(to, rows, self.output()));
+            match self.both {
+                None => {
+                    let y = if to.is_empty() { None } else { view(to) };
+                    layers[0].run_forward(isa, source(0)?, &walks[0], x, y, state_forward, &mut *own_forward);
+                }
+                Some(merge) => {
+                    let state_reverse = take_mut(&mut state, states);
+                    let sources = [source(0)?, source(1)?];
+                    let wanted = !to.is_empty();
+                    let (forward_y, reverse_y) = match merge {
+                        _ if !wanted => (None, None),
+                        Merge::Sum => (view(&mut *to), view(&mut *part)),
+                        Merge::Concat => {
+                            let (left, right) = ColumnsMut::new(&mut *to, rows, 2 * width).split(width);
+                            (Some(left), Some(right))
+                        }
+                    };
+                    let (own_f, own_r) = (&mut *own_forward, &mut *own_reverse);
+                    let (layers, walks) = (&layers, &walks);
+                    join.join(
+                        move || {
+                            let y = forward_y;
+                            layers[0].run_forward(isa, sources[0], &walks[0], x, y, state_forward, own_f)
+                        },
+                        move || {
+                            let y = reverse_y;
+                            layers[1].run_forward(isa, sources[1], &walks[1], x, y, state_reverse, own_r)
+                        },
+                    );
+                    if wanted && merge == Merge::Sum {
+                        add_to(to, part);
+                    }
+                }
+            }
+            first_weight += directions
+                * match weights {
+                    WeightSource::Canonical(_) => layers[0].weights_len(),
+                    WeightSource::Packed(_) => layers[0].packed_len(),
+                };
+            core::mem::swap(&mut below, &mut above);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,267 @@
+//! Layers on top of each other, each in one direction or in both.
+
+mod forward;
+mod train;
+
+use super::recurrent::Recurrent;
+use super::weights::{LayerId, Packed};
+use crate::cell::Cell;
+use crate::error::{Error, Result, check_len, check_room};
+use crate::kernel::canonical::Canonical;
+use crate::kernel::pack::aligned_start;
+use crate::seq::Passes;
+use crate::simd::Isa;
+
+/// How the outputs of the two directions of a layer become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merge {
+    /// Side by side: the output is `[T, B, 2*R]`, the forward direction first. PyTorch's way, and Keras' default.
+    Concat,
+    /// Added: the output is `[T, B, R]`.
+    Sum,
+}
+
+/// Recurrent layers on top of each other, each in one direction or in both: PyTorch's `num_layers` and `bidirectional`.
+///
+/// Like a [`Recurrent`] layer it is a constant that owns nothing. Its weights are those of its layers, one
+/// after the other, with the reverse direction of a layer behind the forward one; and so are its gradients and its states.
+///
+/// ```
+/// use recurrent::{Forward, Lstm, Merge, Sequences, Stack};
+/// const STACK: Stack<recurrent::LstmCell> = Stack::new(Lstm::new(4, 8)).layers(2).bidirectional(Merge::Concat);
+/// let weights = vec![0.1; STACK.weights_len()];
+/// let packed = STACK.pack(&weights, vec![0.0; STACK.packed_len()])?;
+/// let (steps, batch) = (5, 2);
+/// let (x, mut y) = (vec![1.0; steps * batch * 4], vec![0.0; steps * batch * STACK.output()]);
+/// let (mut state, mut scratch) = (vec![0.0; STACK.state_len(batch)], vec![0.0; STACK.scratch_len(steps, batch)]);
+/// let sequences = Sequences::new(steps, batch).lengths(&[5, 3]);
+/// STACK.forward(&packed, Forward { sequences, x: &x, y: &mut y, state: &mut state, scratch: &mut scratch })?;
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stack<C> {
+    first: Recurrent<C>,
+    layers: usize,
+    both: Option<Merge>,
+}
+
+/// Runs the two directions of a layer. Each writes to buffers of its own, so the results have the same bits in any order.
+pub trait Join {
+    /// Runs both.
+    fn join(&self, forward: impl FnOnce() + Send, reverse: impl FnOnce() + Send);
+}
+
+/// One direction after the other, on the thread of the caller.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sequential;
+
+impl Join for Sequential {
+    fn join(&self, forward: impl FnOnce() + Send, reverse: impl FnOnce() + Send) {
+        forward();
+        reverse();
+    }
+}
+
+/// Both directions at the same time: the reverse one on a thread that is started for it, which allocates.
+#[cfg(feature = "std")]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Threads;
+
+#[cfg(feature = "std")]
+impl Join for Threads {
+    fn join(&self, forward: impl FnOnce() + Send, reverse: impl FnOnce() + Send) {
+        std::thread::scope(|scope| {
+            scope.spawn(reverse);
+            forward();
+        });
+    }
+}
+
+/// Product of lengths; `usize::MAX` if it does not fit.
+const fn mul(a: usize, b: usize) -> usize {
+    a.saturating_mul(b)
+}
+
+/// Sum of lengths; `usize::MAX` if it does not fit.
+const fn add(a: usize, b: usize) -> usize {
+    a.saturating_add(b)
+}
+
+impl<C: Cell> Stack<C> {
+    /// One layer in its own direction. Its options are those of all layers.
+    pub const fn new(first: Recurrent<C>) -> Self {
+        Stack { first, layers: 1, both: None }
+    }
+
+    /// The same with `layers` layers, each over the output of the one below it. There is at least one.
+    pub const fn layers(mut self, layers: usize) -> Self {
+        self.layers = if layers == 0 { 1 } else { layers };
+        self
+    }
+
+    /// The same with both directions in each layer.
+    pub const fn bidirectional(mut self, merge: Merge) -> Self {
+        self.both = Some(merge);
+        self
+    }
+
+    /// The same stack pinned to an instruction set, instead of the best one of the CPU.
+    pub const fn on(mut self, isa: Isa) -> Self {
+        self.first.isa = Some(isa);
+        self
+    }
+
+    /// Features of the input, `I`.
+    pub const fn input(&self) -> usize {
+        self.first.input()
+    }
+
+    /// Features of the output: `R`, or `2*R` if two directions are concatenated.
+    pub const fn output(&self) -> usize {
+        match self.both {
+            Some(Merge::Concat) => mul(self.first.width(), 2),
+            _ => self.first.width(),
+        }
+    }
+
+    /// 1 or 2.
+    pub const fn directions(&self) -> usize {
+        if self.both.is_some() { 2 } else { 1 }
+    }
+
+    /// The number of layers.
+    pub const fn depth(&self) -> usize {
+        self.layers
+    }
+
+    /// One of the layers, in one of its directions.
+    pub const fn layer(&self, index: usize, direction: usize) -> Recurrent<C> {
+        let mut layer = self.first;
+        if index > 0 {
+            layer.shape.input = self.output();
+        }
+        if self.both.is_some() {
+            layer.reverse = direction == 1;
+        }
+        layer
+    }
+
+    /// The sum over all layers and directions of a length, of which the first layer's and that of any other are given.
+    const fn total(&self, first: usize, other: usize) -> usize {
+        mul(self.directions(), add(first, mul(self.layers - 1, other)))
+    }
+
+    /// Length of the weights, and of their gradients.
+    pub const fn weights_len(&self) -> usize {
+        self.total(self.layer(0, 0).weights_len(), self.layer(1, 0).weights_len())
+    }
+
+    /// Length of packed weights, for any instruction set of this target.
+    pub const fn packed_len(&self) -> usize {
+        self.total(self.layer(0, 0).packed_len(), self.layer(1, 0).packed_len())
+    }
+
+    /// Length of the states of `batch` rows: for each layer and direction `h [B, R]`, then for an LSTM `c [B, H]`.
+    pub const fn state_len(&self, batch: usize) -> usize {
+        let state = self.first.state_len(batch);
+        self.total(state, state)
+    }
+
+    /// Length of the factors of recurrent dropout, `[B, R]` for each layer and direction.
+    pub const fn recurrent_dropout_len(&self, batch: usize) -> usize {
+        let factors = mul(batch, self.first.width());
+        self.total(factors, factors)
+    }
+
+    /// Length of the factors of dropout between layers: one for each output of each layer but the last.
+    pub const fn layer_dropout_len(&self, steps: usize, batch: usize) -> usize {
+        mul(self.layers - 1, self.sequence_len(steps, batch))
+    }
+
+    /// Length of the tape of a training pass: those of all layers and directions, and the outputs of the layers in between.
+    pub const fn tape_len(&self, steps: usize, batch: usize) -> usize {
+        let tape = self.first.tape_len(steps, batch);
+        add(self.total(tape, tape), self.outputs_len(steps, batch))
+    }
+
+    /// What the backward pass needs of outputs besides the last layer's. When directions are added, the parts are needed.
+    const fn outputs_len(&self, steps: usize, batch: usize) -> usize {
+        let output = self.sequence_len(steps, batch);
+        match self.both {
+            Some(Merge::Sum) => mul(mul(output, 2), self.layers),
+            _ => mul(output, self.layers - 1),
+        }
+    }
+
+    /// Length of a layer's output.
+    const fn sequence_len(&self, steps: usize, batch: usize) -> usize {
+        mul(mul(steps, batch), self.output())
+    }
+
+    /// Length of the scratch of [`forward`](Self::forward).
+    pub const fn scratch_len(&self, steps: usize, batch: usize) -> usize {
+        let layer = mul(self.directions(), self.first.scratch_len(steps, batch));
+        let between = if self.layers > 1 { 2 } else { 0 };
+        let parts = if let Some(Merge::Sum) = self.both { 1 } else { 0 };
+        add(layer, mul(self.sequence_len(steps, batch), between + parts))
+    }
+
+    /// Length of the scratch of [`forward_train`](Self::forward_train) and [`backward`](Self::backward).
+    pub const fn train_scratch_len(&self, steps: usize, batch: usize) -> usize {
+        let (first, other) =
+            (self.layer(0, 0).train_scratch_len(batch), self.layer(1, 0).train_scratch_len(batch));
+        let layer = mul(self.directions(), if first > other { first } else { other });
+        let between = if self.layers > 1 { 3 } else { 0 };
+        add(layer, mul(self.sequence_len(steps, batch), between))
+    }
+
+    fn id(&self) -> LayerId {
+        LayerId { layers: self.layers, directions: self.directions(), ..self.first.id() }
+    }
+}
+
+#[allow(private_bounds, reason = "`Cell` is closed: its passes are private")]
+impl<C: Cell + Passes> Stack<C> {
+    /// Arranges canonical weights for this stack's instruction set, in a buffer of [`packed_len`](Self::packed_len) elements.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Overflow`] for `weights` or `packed`.
+    pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], mut packed: B) -> Result<Packed<B>> {
+        check_len("weights", self.weights_len(), weights.len())?;
+        check_room("packed", self.packed_len(), packed.as_mut().len())?;
+        let buffer = packed.as_mut();
+        let start = aligned_start(buffer);
+        let (isa, mut from, mut to) = (self.first.isa(), weights, &mut buffer[start..]);
+        for (layer, _) in self.each() {
+            let w = self.canonical(&layer, take(&mut from, layer.weights_len()))?;
+            // The last one may lack what was left out to align the first.
+            let len = layer.packed_len().min(to.len());
+            layer.cell().pack(layer.options, isa.lanes(), w, take_mut(&mut to, len));
+        }
+        Ok(Packed { isa, layer: self.id(), start, data: packed })
+    }
+
+    fn canonical<'a>(&self, layer: &Recurrent<C>, weights: &'a [f32]) -> Result<Canonical<'a>> {
+        Canonical::new(layer.shape, weights).ok_or(Error::Overflow { buffer: "weights" })
+    }
+
+    /// All layers and directions, in the order of their weights, with their index among them.
+    fn each(self) -> impl Iterator<Item = (Recurrent<C>, usize)> {
+        let directions = self.directions();
+        (0..self.layers * directions).map(move |n| (self.layer(n / directions, n % directions), n))
+    }
+}
+
+/// The first `n` elements of `rest`, which loses them.
+fn take<'a>(rest: &mut &'a [f32], n: usize) -> &'a [f32] {
+    let (first, others) = rest.split_at(n);
+    *rest = others;
+    first
+}
+
+/// The first `n` elements of `rest`, which loses them.
+fn take_mut<'a>(rest: &mut &'a mut [f32], n: usize) -> &'a mut [f32] {
+    let (first, others) = core::mem::take(rest).split_at_mut(n);
+    *rest = others;
+    first
+}
