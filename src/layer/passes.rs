@@ -10,7 +10,7 @@ use crate::kernel::pack::{Canonical, aligned_start};
 use crate::kernel::view::{Columns, ColumnsMut};
 use crate::seq::backward::{BackwardPass, InputPass};
 use crate::seq::forward::{self, ForwardPass, InPlace, Panelled, StepPass};
-use crate::seq::{On, Passes, run};
+use crate::seq::{Passes, run};
 use crate::simd::{HAS_VECTORS, Isa};
 
 /// Arguments of [`Recurrent::forward`].
@@ -167,7 +167,7 @@ impl<C: Cell + Passes> Recurrent<C> {
         match weights.into() {
             WeightSource::Canonical(flat) => {
                 let (w, pass) = self.step_pass(flat, x, state, scratch)?;
-                run(self.cell(), self.options, InPlace::<_, false>(self.isa(), w, pass));
+                run(self.cell(), self.options, self.isa(), InPlace::<_, false>(w, pass));
                 Ok(())
             }
             packed => {
@@ -287,10 +287,10 @@ impl<C: Cell + Passes> Recurrent<C> {
         };
         match weights {
             forward::Weights::Packed(data) => {
-                run(self.cell(), self.options, Panelled::<false>(isa, data, &mut pass))
+                run(self.cell(), self.options, isa, Panelled::<false>(data, &mut pass))
             }
             forward::Weights::InPlace(w) => {
-                run(self.cell(), self.options, InPlace::<_, false>(isa, w, &mut pass))
+                run(self.cell(), self.options, isa, InPlace::<_, false>(w, &mut pass))
             }
         }
     }
@@ -359,9 +359,9 @@ impl<C: Cell + Passes> Recurrent<C> {
             let start = aligned_start(packed);
             let packed = &mut packed[start..];
             self.cell().pack(self.options, isa.lanes(), w, packed);
-            run(self.cell(), self.options, Panelled::<true>(isa, packed, &mut pass));
+            run(self.cell(), self.options, isa, Panelled::<true>(packed, &mut pass));
         } else {
-            run(self.cell(), self.options, InPlace::<_, true>(isa, w, &mut pass));
+            run(self.cell(), self.options, isa, InPlace::<_, true>(w, &mut pass));
         }
     }
 
@@ -455,7 +455,7 @@ impl<C: Cell + Passes> Recurrent<C> {
             stage,
             panels,
         };
-        run(self.cell(), self.options, On(self.isa(), pass));
+        run(self.cell(), self.options, self.isa(), pass);
     }
 
     /// The gradient of the input from the tape that `run_backward` left, written to `dx` or added to it.
@@ -470,7 +470,7 @@ impl<C: Cell + Passes> Recurrent<C> {
         let tape = &tape[walk.batch() * self.width()..];
         let (dims, w_ih) = (self.shape.dims(), weights.parts.w_ih);
         let pass = InputPass { walk, dims, w_ih, dx, add, tape, panels: scratch };
-        run(self.cell(), self.options, On(self.isa(), pass));
+        run(self.cell(), self.options, self.isa(), pass);
     }
 
     fn check_factors(

@@ -4,14 +4,14 @@
 //! The gradients of the weights are then a few products over all rows of the tape, outside of the loop.
 
 use super::gradient::{Inputs, Sums};
-use super::{On, state_rows};
+use super::state_rows;
 use crate::cell::{HiddenGradient, Matrices, Pass, Steps};
 use crate::kernel::canonical::{Canonical, Dims, Parts};
 use crate::kernel::product::{Right, columns_len};
 use crate::kernel::recur::{BackwardStep, Extra};
 use crate::kernel::view::Columns;
 use crate::kernel::{Layout, Masked, Walk};
-use crate::simd::{HAS_VECTORS, Op, Simd, dispatch};
+use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch};
 
 /// A backward pass. All lengths have been checked.
 pub(crate) struct BackwardPass<'a> {
@@ -42,11 +42,9 @@ pub(crate) struct BackwardPass<'a> {
     pub(crate) panels: &'a mut [f32],
 }
 
-impl Pass for On<BackwardPass<'_>> {
-    type Output = ();
-    #[inline(always)]
-    fn run<K: Steps>(self, cell: K) {
-        dispatch(self.0, Bptt(cell, self.1));
+impl Pass for BackwardPass<'_> {
+    fn run<K: Steps>(self, isa: Isa, cell: K) {
+        dispatch(isa, Bptt(cell, self));
     }
 }
 
@@ -124,11 +122,9 @@ pub(crate) struct InputPass<'a> {
     pub(crate) panels: &'a mut [f32],
 }
 
-impl Pass for On<InputPass<'_>> {
-    type Output = ();
-    #[inline(always)]
-    fn run<K: Steps>(self, cell: K) {
-        let On(isa, InputPass { walk, dims, w_ih, dx, add, tape, panels }) = self;
+impl Pass for InputPass<'_> {
+    fn run<K: Steps>(self, isa: Isa, cell: K) {
+        let InputPass { walk, dims, w_ih, dx, add, tape, panels } = self;
         let (ld, len) = (cell.tape_row(dims), K::Sums::XG * dims.hidden);
         dispatch(isa, Inputs { walk, tape, ld, len, w_ih, dx, add, panels });
     }

@@ -59,49 +59,40 @@ pub(crate) struct StepPass<'a> {
     pub(crate) stage: &'a mut [f32],
 }
 
-/// A pass on an instruction set over weights in panels, with or without a tape. The pass is large, and moving it costs as
+/// A pass over weights in panels, with or without a tape. The pass is large, and moving it costs as
 /// much as a small step does.
 pub(crate) struct Panelled<'p, 'a, const TRAIN: bool>(
-    pub(crate) Isa,
     pub(crate) &'p [f32],
     pub(crate) &'p mut ForwardPass<'a>,
 );
 
 /// The same over canonical weights. Where there are vectors, training packs.
-pub(crate) struct InPlace<'a, P, const TRAIN: bool>(pub(crate) Isa, pub(crate) Canonical<'a>, pub(crate) P);
+pub(crate) struct InPlace<'a, P, const TRAIN: bool>(pub(crate) Canonical<'a>, pub(crate) P);
 
 /// A pass with the cell's equations.
 struct With<K, P>(K, P);
 
 impl<const TRAIN: bool> Pass for Panelled<'_, '_, TRAIN> {
-    type Output = ();
-    #[inline(always)]
-    fn run<K: Steps>(self, cell: K) {
-        dispatch(self.0, With(cell, self));
+    fn run<K: Steps>(self, isa: Isa, cell: K) {
+        dispatch(isa, With(cell, self));
     }
 }
 
 impl Pass for InPlace<'_, &mut ForwardPass<'_>, false> {
-    type Output = ();
-    #[inline(always)]
-    fn run<K: Steps>(self, cell: K) {
-        dispatch_single(self.0, With(cell, self));
+    fn run<K: Steps>(self, isa: Isa, cell: K) {
+        dispatch_single(isa, With(cell, self));
     }
 }
 
 impl Pass for InPlace<'_, &mut ForwardPass<'_>, true> {
-    type Output = ();
-    #[inline(always)]
-    fn run<K: Steps>(self, cell: K) {
-        dispatch_without_vectors(self.0, With(cell, self));
+    fn run<K: Steps>(self, isa: Isa, cell: K) {
+        dispatch_without_vectors(isa, With(cell, self));
     }
 }
 
 impl Pass for InPlace<'_, StepPass<'_>, false> {
-    type Output = ();
-    #[inline(always)]
-    fn run<K: Steps>(self, cell: K) {
-        dispatch_single(self.0, With(cell, self));
+    fn run<K: Steps>(self, isa: Isa, cell: K) {
+        dispatch_single(isa, With(cell, self));
     }
 }
 
@@ -109,7 +100,7 @@ impl<K: Steps, const TRAIN: bool> Op for With<K, Panelled<'_, '_, TRAIN>> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let With(cell, Panelled(_, data, pass)) = self;
+        let With(cell, Panelled(data, pass)) = self;
         let panels = cell.panels(S::LANES, pass.dims, data);
         debug_assert!(panels.is_some());
         if let Some((w, rest)) = panels {
@@ -124,7 +115,7 @@ impl<K: Steps, const TRAIN: bool> Op for With<K, InPlace<'_, &mut ForwardPass<'_
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let With(cell, InPlace(_, w, pass)) = self;
+        let With(cell, InPlace(w, pass)) = self;
         let extra = Extra { peepholes: w.parts.peepholes, factors: pass.factors };
         time_loop::<S, K, _, TRAIN>(s, cell, K::in_place(w), extra, pass);
     }
@@ -134,7 +125,7 @@ impl<K: Steps> Op for With<K, InPlace<'_, StepPass<'_>, false>> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let With(cell, InPlace(_, w, pass)) = self;
+        let With(cell, InPlace(w, pass)) = self;
         let StepPass { batch, dims, x, h, c, h_next, stage } = pass;
         let extra = Extra { peepholes: w.parts.peepholes, factors: None };
         let (walk, x, y, tape) = (&Walk::step(batch), Input::Raw(x), None, Tape::None);

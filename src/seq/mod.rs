@@ -7,32 +7,28 @@ pub(crate) mod backward;
 pub(crate) mod forward;
 mod gradient;
 
-use crate::cell::{Choose, GruCell, LstmCell, Pass, RnnCell, Steps};
+use crate::cell::{Choose, Form, GruCell, LstmCell, Pass, RnnCell, Steps};
 use crate::kernel::pack::Canonical;
-use crate::simd::{HAS_VECTORS, Isa};
+use crate::simd::Isa;
 use backward::{BackwardPass, InputPass};
 use forward::{ForwardPass, InPlace, Panelled, StepPass};
 
 /// A pass over a cell, compiled here, once, and not again in every crate that uses it.
 pub(crate) trait Compiled<P>: Choose {
-    fn compiled(self, options: bool, pass: P);
+    fn compiled(self, form: Form, isa: Isa, pass: P);
 }
 
 /// Runs a pass. `options` says whether anything is asked of the cell that the fused equations do not have.
-///
-/// On a microcontroller the choice of the equations and of the instruction set is made where the layer is a constant, in the
-/// caller, and so made by the compiler: an image has only what its layers ask for.
 #[inline(always)]
-pub(crate) fn run<C: Compiled<P>, P: Pass<Output = ()>>(cell: C, options: bool, pass: P) {
-    if HAS_VECTORS { cell.compiled(options, pass) } else { cell.run(options, pass) }
+pub(crate) fn run<C: Compiled<P>, P: Pass>(cell: C, options: bool, isa: Isa, pass: P) {
+    cell.compiled(cell.form(options), isa, pass);
 }
 
 /// Packing into panels of so many units.
 pub(crate) struct Pack<'a>(usize, Canonical<'a>, &'a mut [f32]);
 
 impl Pass for Pack<'_> {
-    type Output = ();
-    fn run<K: Steps>(self, cell: K) {
+    fn run<K: Steps>(self, _: Isa, cell: K) {
         let Pack(lanes, w, out) = self;
         let rest = cell.pack(lanes, w, out);
         // Peepholes are used as they are.
@@ -48,14 +44,14 @@ pub(crate) trait Passes:
     + for<'p, 'a> Compiled<InPlace<'p, &'p mut ForwardPass<'a>, true>>
     + for<'p, 'a> Compiled<Panelled<'p, 'a, false>>
     + for<'p, 'a> Compiled<Panelled<'p, 'a, true>>
-    + for<'a> Compiled<On<BackwardPass<'a>>>
-    + for<'a> Compiled<On<InputPass<'a>>>
+    + for<'a> Compiled<BackwardPass<'a>>
+    + for<'a> Compiled<InputPass<'a>>
     + for<'a> Compiled<Pack<'a>>
 {
     /// Packs canonical weights into panels of `lanes` units.
     #[inline(always)]
     fn pack(self, options: bool, lanes: usize, w: Canonical<'_>, out: &mut [f32]) {
-        run(self, options, Pack(lanes, w, out));
+        run(self, options, Isa::detect(), Pack(lanes, w, out));
     }
 }
 
@@ -65,23 +61,17 @@ macro_rules! passes {
         passes!($cell:
             InPlace<'p, StepPass<'p>, false>, InPlace<'p, &'p mut ForwardPass<'a>, false>,
             InPlace<'p, &'p mut ForwardPass<'a>, true>, Panelled<'p, 'a, false>, Panelled<'p, 'a, true>,
-            On<BackwardPass<'p>>, On<InputPass<'p>>, Pack<'p>);
+            BackwardPass<'p>, InputPass<'p>, Pack<'p>);
     )*};
     ($cell:ty: $($pass:ty),*) => {$(
         impl<'p, 'a> Compiled<$pass> for $cell {
-            fn compiled(self, options: bool, pass: $pass) {
-                // Elsewhere nobody calls this.
-                if HAS_VECTORS {
-                    self.run(options, pass)
-                }
+            fn compiled(self, form: Form, isa: Isa, pass: $pass) {
+                self.run(form, isa, pass)
             }
         }
     )*};
 }
 passes!(RnnCell LstmCell GruCell);
-
-/// A pass on an instruction set.
-pub(crate) struct On<P>(pub(crate) Isa, pub(crate) P);
 
 /// Rows of input that are projected at once: enough for whole tiles, few enough that the block stays in the cache.
 /// A batch of as many rows or more needs no projection ahead, because its steps fill the tiles by themselves.
