@@ -93,11 +93,12 @@ impl Learner {
         let (w_cell, w_head) = self.weights.split_at(CELL.weights_len());
         let (g_cell, g_head) = self.grads.split_at_mut(CELL.weights_len());
         let (x, targets) = (&self.x[..STEPS], &self.x[1..]);
-        let (sequences, mode, recurrent_dropout) = (Sequences::new(STEPS, 1), Gradients::Overwrite, None);
+        let (sequences, mode) = (Sequences::new(STEPS, 1), Gradients::Overwrite);
+        let (recurrent_dropout, layer_dropout) = (None, None);
         let Learner { state, dstate, y, dy, out, dout, tape, scratch, .. } = self;
         CELL.forward_train(
             w_cell,
-            ForwardTrain { sequences, x, y, state, recurrent_dropout, tape, scratch },
+            ForwardTrain { sequences, x, y, state, recurrent_dropout, layer_dropout, tape, scratch },
         )?;
         HEAD.forward(w_head, STEPS, y, out, scratch)?;
         let mut loss = 0.0;
@@ -112,7 +113,20 @@ impl Learner {
         let (dx, grads) = (None, Some(g_cell));
         CELL.backward(
             w_cell,
-            Backward { sequences, x, y, dy, dstate, dx, grads, mode, recurrent_dropout, tape, scratch },
+            Backward {
+                sequences,
+                x,
+                y,
+                dy,
+                dstate,
+                dx,
+                grads,
+                mode,
+                recurrent_dropout,
+                layer_dropout,
+                tape,
+                scratch,
+            },
         )?;
         clip_norm(&mut self.grads, 1.0);
         adam.update(&mut self.weights, &self.grads, &mut self.moments)?;

@@ -63,7 +63,7 @@ macro_rules! measure {
             let (tape, y) = (&mut b.tape[..layer.tape_len(STEPS, 1)], &mut b.y[..STEPS * hidden]);
             let (state, scratch) = (&mut b.state[..layer.state_len(1)], &mut b.scratch);
             let grads = Some(&mut b.grads[..layer.weights_len()]);
-            let (recurrent_dropout, mode) = (None, Gradients::Overwrite);
+            let (recurrent_dropout, layer_dropout, mode) = (None, None, Gradients::Overwrite);
             let mut run = Ok(());
             let step = counter.count(|| {
                 for x in x.chunks_exact(input) {
@@ -76,13 +76,13 @@ macro_rules! measure {
             outcome?;
             state.fill(0.0);
             let mut result = Ok(());
-            let args = ForwardTrain { sequences, x, y, state, recurrent_dropout, tape, scratch };
+            let args = ForwardTrain { sequences, x, y, state, recurrent_dropout, layer_dropout, tape, scratch };
             let forward = counter.count(|| result = layer.forward_train(weights, args));
             result?;
             let dstate = state;
             dstate.fill(0.0);
             let args =
-                Backward { sequences, x, y, dy, dstate, dx: None, grads, mode, recurrent_dropout, tape, scratch };
+                Backward { sequences, x, y, dy, dstate, dx: None, grads, mode, recurrent_dropout, layer_dropout, tape, scratch };
             let backward = counter.count(|| result = layer.backward(weights, args));
             result?;
             let [step, forward, backward] = [step, forward, backward].map(|count| count / STEPS as u32);
