@@ -169,7 +169,7 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
             let x = match ahead {
                 0 | 1 => Input::Raw(x),
                 _ if TRAIN => Input::Tape,
-                _ => Input::Block { data: &*block, first },
+                _ => Input::Block { data: block, first },
             };
             let io = ForwardStep {
                 walk,
@@ -178,7 +178,7 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
                 x,
                 h: &*now,
                 h_next: &mut *next,
-                c: &mut *c,
+                c,
                 y: y.as_mut().map(ColumnsMut::reborrow),
                 tape: if TRAIN { Tape::Sequence(&mut *tape) } else { Tape::None },
             };

@@ -106,7 +106,8 @@ impl<M: MulAdd, const N: usize> Simd for Scalar<M, N> {
 
     #[inline(always)]
     fn call<R: Region>(self, region: R) -> R::Output {
-        self.0.call(region)
+        // Where a tile is one block of assembly, a call for each costs more than the registers do.
+        if Self::CHAINS > 0 { region.run() } else { self.0.call(region) }
     }
 
     #[inline(always)]
