@@ -14,22 +14,43 @@ unsafe extern "C" {
 }
 
 const PAINT: u32 = 0xcccc_cccc;
-/// Below the frame of the function that paints; calls that it makes must not paint over themselves.
+/// More than the frame of `paint`, which must not paint over itself.
 const OWN: usize = 128;
 
-/// Calls `f` and measures how many bytes of stack it takes: the memory below is painted, and then searched for the paint.
+/// Paints the memory below its own frame, and returns where that is: all of the caller's frame is above.
 #[inline(never)]
-pub fn with_stack<T>(f: impl FnOnce() -> T) -> (T, usize) {
+fn paint() -> usize {
     let here = 0u32;
-    let (bottom, top) = ((&raw mut _stack_end).addr(), (&raw const here).addr() - OWN);
-    let words = (top - bottom) / 4;
-    for i in 0..words {
+    let (bottom, top) = ((&raw mut _stack_end).addr(), (&raw const here).addr());
+    for i in 0..(top - OWN - bottom) / 4 {
         // SAFETY: nobody else uses the memory between static memory and the stack.
         unsafe { (&raw mut _stack_end).add(i).write_volatile(PAINT) };
     }
-    let result = f();
+    top
+}
+
+/// How much of the memory below `top` has been used.
+#[inline(never)]
+fn used(top: usize) -> usize {
+    let bottom = (&raw mut _stack_end).addr();
+    let words = (top - bottom) / 4;
     // SAFETY: as above.
     let free =
         (0..words).take_while(|&i| unsafe { (&raw mut _stack_end).add(i).read_volatile() } == PAINT).count();
-    (result, (&raw const here).addr() - bottom - 4 * free)
+    top - bottom - 4 * free
+}
+
+/// Calls a function that the compiler would otherwise make a part of its caller.
+#[inline(never)]
+fn call<T>(f: impl FnOnce() -> T) -> T {
+    f()
+}
+
+/// Calls `f` and measures how many bytes of stack it takes, to some words: the memory below is painted, and then searched for
+/// the paint. What `f` calls may measure, too.
+#[inline(never)]
+pub fn with_stack<T>(f: impl FnOnce() -> T) -> (T, usize) {
+    let top = paint();
+    let result = call(f);
+    (result, used(top))
 }
