@@ -19,7 +19,7 @@ use crate::kernel::product::{Init, Left, Right, product};
 use crate::kernel::recur::{self, BackwardStep, ForwardStep, tape_planes};
 use crate::kernel::walk::Rows;
 use crate::kernel::{Equations, Layout};
-use crate::simd::Simd;
+use crate::simd::{Isa, Simd};
 
 mod gru;
 mod lstm;
@@ -52,13 +52,26 @@ pub trait Cell: Choose + Send + Sync {
 /// From a cell's options, which are values, to its equations, which are a type.
 pub(crate) trait Choose: Copy {
     /// `options` says whether anything is asked of the cell that the fused equations do not have.
-    fn run<P: Pass>(self, options: bool, pass: P) -> P::Output;
+    fn form(self, options: bool) -> Form;
+    /// Runs a pass with the equations of the form.
+    fn run<P: Pass>(self, form: Form, isa: Isa, pass: P);
+}
+
+/// Which equations are asked of a cell. A layer is a constant most often, so its form and its instruction set are, and as
+/// arguments of their own they are so for the linker, too: an image has the code that its layers ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A cell's first fused equations.
+    First,
+    /// Its second ones.
+    Second,
+    /// With options.
+    General,
 }
 
 /// What is done with the equations.
 pub(crate) trait Pass {
-    type Output;
-    fn run<K: Steps>(self, cell: K) -> Self::Output;
+    fn run<K: Steps>(self, isa: Isa, cell: K);
 }
 
 /// A gate of a cell, in canonical order.

@@ -19,7 +19,7 @@
 //! put results out of order; writing `e^r` as `1 + (r + r^2 Q(r))` keeps that noise below the step. Plain Horner
 //! evaluation has 807 inversions in sigmoid; `expm1(2x) / (expm1(2x) + 2)` for tanh has 2 million, and 2.8 ulp.
 
-use crate::simd::Simd;
+use crate::simd::{SIGMOID_LEN, Simd, TANH_LEN};
 
 const LOG2_E: f32 = core::f32::consts::LOG2_E;
 const LN_2: f32 = core::f32::consts::LN_2;
@@ -36,6 +36,17 @@ const Q: [f32; 5] = bits([0x3eff_fffe, 0x3e2a_aa46, 0x3d2a_ac2c, 0x3c09_1ef0, 0x
 const P: [f32; 5] = bits([0xbeaa_aa7b, 0x3e08_7d85, 0xbd5b_61b1, 0x3ca4_9ce0, 0xbba8_7155]);
 /// Where tanh changes from the polynomial to the exponential.
 const MIDDLE: f32 = 0.7;
+
+/// The constants of [`sigmoid`] in the order in which it meets them, for instruction sets with code of their own for it.
+static SIGMOID: [f32; SIGMOID_LEN] = {
+    let [c0, c1, c2, c3, c4] = scaled(-1.0);
+    [ROUND, -LOG2_E, ROUND, LN_2, c0, c1, c2, c3, c4, -89.0, 30.0]
+};
+/// The same for [`tanh`].
+static TANH: [f32; TANH_LEN] = {
+    let ([p0, p1, p2, p3, p4], [c0, c1, c2, c3, c4]) = (P, scaled(2.0));
+    [MIDDLE, p0, p1, p2, p3, p4, ROUND, 2.0 * LOG2_E, ROUND, 0.5 * LN_2, c0, c1, c2, c3, c4, 10.0]
+};
 
 const fn bits<const N: usize>(of: [u32; N]) -> [f32; N] {
     let mut out = [0.0; N];
@@ -85,6 +96,9 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
 /// The logistic sigmoid, `1 / (1 + e^-x)`.
 #[inline(always)]
 pub(crate) fn sigmoid<S: Simd>(s: S, x: S::V) -> S::V {
+    if let Some(result) = s.sigmoid(x, &SIGMOID) {
+        return result;
+    }
     let x = s.min(s.splat(30.0), s.max(s.splat(-89.0), x));
     let z = s.fma(x, s.splat(-LOG2_E), s.splat(ROUND));
     let n = s.sub(z, s.splat(ROUND));
@@ -98,6 +112,9 @@ pub(crate) fn sigmoid<S: Simd>(s: S, x: S::V) -> S::V {
 /// The hyperbolic tangent.
 #[inline(always)]
 pub(crate) fn tanh<S: Simd>(s: S, x: S::V) -> S::V {
+    if let Some(result) = s.tanh(x, &TANH) {
+        return result;
+    }
     let (a, middle) = (s.abs(x), s.splat(MIDDLE));
     let t = match s.lt_known(a, middle) {
         Some(true) => tanh_small(s, a),

@@ -254,4 +254,8 @@ impl<S: Simd> Weight<S> for Rows {
     fn skip(self, rows: usize) -> Self {
         Rows { start: self.start.wrapping_add(rows), ..self }
     }
+    #[inline(always)]
+    fn chain(self, unit: usize, g: usize) -> Option<*const f32> {
+        Some(self.start.wrapping_add((self.gate[g] * self.hidden + unit) * self.width))
+    }
 }

@@ -92,8 +92,8 @@ impl<S: Simd, W: Weight<S>> Tile<S> for ProductTile<'_, W> {
                     acc[m][p][0] = initial(s, self.init, c, column, self.n - column);
                 }
             }
-            for run in 0..count {
-                let a = each_row!(|m| data.as_ptr().add(all.source(rows[m]) * ld + at[run] * len));
+            for (run, at) in at.into_iter().enumerate().take(count) {
+                let a = each_row!(|m| data.as_ptr().add(all.source(rows[m]) * ld + at * len));
                 let right = self.right.skip(run * len);
                 accumulate(s, &mut acc, 1, [0; 4], right, panel, a, 1, len);
             }
@@ -231,6 +231,10 @@ impl<S: Simd> Weight<S> for Transposed {
     fn skip(self, rows: usize) -> Self {
         Transposed { start: self.start.wrapping_add(rows), ..self }
     }
+    #[inline(always)]
+    fn chain(self, panel: usize, _: usize) -> Option<*const f32> {
+        Some(self.start.wrapping_add(panel * self.k))
+    }
 }
 
 /// The right operand of [`product`]: rows `first..` of a `[k, n]` matrix.
@@ -279,6 +283,10 @@ impl<S: Simd, const TAIL: bool> Weight<S> for Matrix<TAIL> {
     #[inline(always)]
     fn skip(self, rows: usize) -> Self {
         Matrix { start: self.start.wrapping_add(rows * self.ld), ..self }
+    }
+    #[inline(always)]
+    fn side_by_side(self, panel: usize) -> Option<(*const f32, usize)> {
+        if TAIL { None } else { Some((self.start.wrapping_add(panel * S::LANES), self.ld)) }
     }
 }
 

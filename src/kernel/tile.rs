@@ -146,6 +146,33 @@ pub(crate) trait Weight<S: Simd>: Copy {
 
     /// The weights from row `rows` on.
     fn skip(self, rows: usize) -> Self;
+
+    /// Where the same weights stand for `k` = 0, if a vector has one lane and those of the other rows follow it.
+    #[inline(always)]
+    fn chain(self, _panel: usize, _g: usize) -> Option<*const f32> {
+        None
+    }
+
+    /// Where the weights of a panel stand for `k` = 0, and how far it is to those for the next `k`, if there is one gate and
+    /// the panels stand side by side.
+    #[inline(always)]
+    fn side_by_side(self, _panel: usize) -> Option<(*const f32, usize)> {
+        None
+    }
+}
+
+/// Calls `f` with the number of each of at most four chains, its panel and its gate: without a division, and within bounds
+/// that the compiler sees, so that there is no path that panics even where loops are not unrolled.
+#[inline(always)]
+fn each_chain<const NP: usize>(gates: usize, mut f: impl FnMut(usize, usize, usize)) {
+    for p in 0..NP {
+        for g in 0..4 {
+            let j = p * gates + g;
+            if g < gates && j < 4 {
+                f(j, p, g);
+            }
+        }
+    }
 }
 
 /// `acc[m][p][map[g]] += a[m][i] * weight(p, i, g)` for i ascending from 0 to `k`.
@@ -164,6 +191,34 @@ pub(crate) unsafe fn accumulate<S: Simd, W: Weight<S>, const MB: usize, const NP
     a_step: usize,
     k: usize,
 ) {
+    if MB == 1 && a_step == 1 && (1..=S::CHAINS).contains(&(NP * gates)) && weight.chain(panel, 0).is_some() {
+        let (mut chains, mut rows) = ([s.splat(0.0); 4], [core::ptr::null(); 4]);
+        each_chain::<NP>(gates, |j, p, g| {
+            chains[j] = acc[0][p][map[g] % 4];
+            rows[j] = weight.chain(panel + p, g).unwrap_or_default();
+        });
+        // SAFETY: the caller's promise, for elements that follow one another.
+        unsafe { s.chains(&mut chains, NP * gates, a[0], rows, k) };
+        each_chain::<NP>(gates, |j, p, g| acc[0][p][map[g] % 4] = chains[j]);
+        return;
+    }
+    if MB == 1
+        && S::SUMS
+        && gates == 1
+        && matches!(NP, 1 | 2 | 4)
+        && let Some(w) = weight.side_by_side(panel)
+    {
+        let mut sums = [s.splat(0.0); 4];
+        for p in 0..NP {
+            sums[p] = acc[0][p][map[0]];
+        }
+        // SAFETY: the caller's promise.
+        unsafe { s.sums(&mut sums, NP, (a[0], a_step), w, k) };
+        for p in 0..NP {
+            acc[0][p][map[0]] = sums[p];
+        }
+        return;
+    }
     for i in 0..k {
         let mut b = [s.splat(0.0); MB];
         for m in 0..MB {

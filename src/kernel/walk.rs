@@ -53,6 +53,12 @@ pub(crate) enum Previous {
     Zero,
 }
 
+/// Quotient and remainder. There are no rows of nothing, but the compiler does not know, and would leave a panic.
+#[inline(always)]
+fn parts(row: usize, by: usize) -> (usize, usize) {
+    (row.checked_div(by).unwrap_or(0), row.checked_rem(by).unwrap_or(0))
+}
+
 /// An entry of a list that has one for every row.
 #[inline(always)]
 fn is_set(list: &[bool], row: usize) -> bool {
@@ -179,8 +185,11 @@ impl<'a> Walk<'a> {
     #[inline(always)]
     fn present(&self, row: usize) -> bool {
         let (time, b) = match self.stride {
-            (1, steps) if self.batch != 1 => (row % steps, row / steps),
-            _ => (row / self.batch, row % self.batch),
+            (1, steps) if self.batch != 1 => {
+                let (b, time) = parts(row, steps);
+                (time, b)
+            }
+            _ => parts(row, self.batch),
         };
         time < self.len(b) && self.mask.is_none_or(|(mask, _)| is_set(mask, row))
     }
@@ -304,7 +313,10 @@ impl<'a> Rows<'a> {
         match self.kind {
             Kind::All | Kind::Batch { .. } | Kind::Present(_) => row,
             Kind::Step { walk, t } => walk.row(t, row),
-            Kind::Block { walk, first } => walk.row(first + row / walk.batch, row % walk.batch),
+            Kind::Block { walk, first } => {
+                let (step, b) = parts(row, walk.batch);
+                walk.row(first + step, b)
+            }
         }
     }
 }
@@ -333,7 +345,10 @@ impl Kind<'_> {
         match self {
             Kind::All => true,
             Kind::Step { walk, t } | Kind::Batch { walk, t } => walk.active(*t, row),
-            Kind::Block { walk, first } => walk.active(first + row / walk.batch, row % walk.batch),
+            Kind::Block { walk, first } => {
+                let (step, b) = parts(row, walk.batch);
+                walk.active(first + step, b)
+            }
             Kind::Present(walk) => walk.present(row),
         }
     }

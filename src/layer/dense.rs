@@ -1,7 +1,7 @@
 //! The dense layer: `y = x W^T + b`, and its gradients.
 
 use super::Gradients;
-use crate::error::{Result, check_len, check_room};
+use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::elementwise::column_sums;
 use crate::kernel::gemm::outer;
 use crate::kernel::pack::{pack_columns, pack_rows};
@@ -129,6 +129,7 @@ impl Dense {
     /// assert_eq!(y, [-1.5, -2.5]);
     /// # Ok::<(), recurrent::Error>(())
     /// ```
+    #[inline(always)]
     pub fn forward(
         &self,
         weights: &[f32],
@@ -137,13 +138,28 @@ impl Dense {
         y: &mut [f32],
         scratch: &mut [f32],
     ) -> Result<()> {
+        self.forward_on(self.isa(), weights, rows, x, y, scratch)
+    }
+
+    /// The instruction set is an argument, because that is how the optimiser finds that it is the same in all calls.
+    fn forward_on(
+        &self,
+        isa: Isa,
+        weights: &[f32],
+        rows: usize,
+        x: &[f32],
+        y: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<()> {
         self.check(weights.len(), rows, x.len(), ("y", y.len()), scratch.len())?;
-        let (w, b) = weights.split_at(self.output * self.input);
+        let Some((w, b)) = weights.split_at_checked(self.output.saturating_mul(self.input)) else {
+            return Err(Error::Overflow { buffer: "weights" });
+        };
         let pass = ForwardPass { left: Left::plain(x, rows, self.input), w, b, y, scratch };
         if HAS_VECTORS {
-            dispatch(self.isa(), Packed(pass));
+            dispatch(isa, Packed(pass));
         } else {
-            dispatch_single(self.isa(), InPlace(pass));
+            dispatch_single(isa, InPlace(pass));
         }
         Ok(())
     }

@@ -8,9 +8,9 @@ use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::kernel::pack::{Canonical, aligned_start};
 use crate::kernel::view::{Columns, ColumnsMut};
-use crate::seq::Passes;
 use crate::seq::backward::{BackwardPass, InputPass};
-use crate::seq::forward::{self, ForwardPass};
+use crate::seq::forward::{self, ForwardPass, InPlace, Panelled, StepPass};
+use crate::seq::{Passes, run};
 use crate::simd::{HAS_VECTORS, Isa};
 
 /// Arguments of [`Recurrent::forward`].
@@ -156,7 +156,7 @@ impl<C: Cell + Passes> Recurrent<C> {
     ///
     /// # Errors
     /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Packing`] if the weights were packed for another layer.
-    #[inline]
+    #[inline(always)]
     pub fn step<'w>(
         &self,
         weights: impl Into<WeightSource<'w>>,
@@ -164,21 +164,61 @@ impl<C: Cell + Passes> Recurrent<C> {
         state: &mut [f32],
         scratch: &mut [f32],
     ) -> Result<()> {
+        match weights.into() {
+            WeightSource::Canonical(flat) => {
+                let (w, pass) = self.step_pass(flat, x, state, scratch)?;
+                run(self.cell(), self.options, self.isa(), InPlace::<_, false>(w, pass));
+                Ok(())
+            }
+            packed => {
+                let batch = self.step_batch(x.len(), state.len())?;
+                let (isa, weights) = self.source(packed)?;
+                let walk = Walk::step(batch);
+                self.check_sequence(&walk, x.len(), state.len())?;
+                check_room("scratch", self.step_scratch(batch), scratch.len())?;
+                self.run_forward(isa, weights, &walk, x, None, state, scratch);
+                Ok(())
+            }
+        }
+    }
+
+    /// The batch that a state has room for.
+    fn step_batch(&self, x: usize, state: usize) -> Result<usize> {
         let row = self.state_len(1);
         // Most often there is one row, and a division takes as long as a small layer's activations.
-        let whole = state.len() == row || state.len().is_multiple_of(row.max(1));
-        if !whole {
-            // `x` says how many rows were meant.
-            let rows = x.len().checked_div(self.input()).unwrap_or(1).max(1);
-            return check_len("state", self.state_len(rows), state.len());
+        if state == row {
+            return Ok(1);
         }
-        let batch = if state.len() == row { 1 } else { state.len().checked_div(row).unwrap_or(1) };
-        let (isa, weights) = self.source(weights.into())?;
-        let walk = Walk::step(batch);
-        self.check_sequence(&walk, x.len(), state.len())?;
+        match (state.checked_div(row), state.checked_rem(row)) {
+            (Some(batch), Some(0)) => Ok(batch),
+            _ => {
+                // `x` says how many rows were meant.
+                let rows = x.checked_div(self.input()).unwrap_or(1).max(1);
+                check_len("state", self.state_len(rows), state).map(|()| rows)
+            }
+        }
+    }
+
+    /// A step from canonical weights. Nothing in it can panic.
+    fn step_pass<'a>(
+        &self,
+        weights: &'a [f32],
+        x: &'a [f32],
+        state: &'a mut [f32],
+        scratch: &'a mut [f32],
+    ) -> Result<(Canonical<'a>, StepPass<'a>)> {
+        let batch = self.step_batch(x.len(), state.len())?;
+        let w = self.canonical(weights)?;
+        check_len("x", batch.saturating_mul(self.input()), x.len())?;
+        check_len("state", self.state_len(batch), state.len())?;
         check_room("scratch", self.step_scratch(batch), scratch.len())?;
-        self.run_forward(isa, weights, &walk, x, None, state, scratch);
-        Ok(())
+        let (dims, units) = (self.shape.dims(), batch.saturating_mul(self.width()));
+        let parts = state.split_at_mut_checked(units).zip(scratch.split_at_mut_checked(units));
+        let Some(((h, c), (h_next, stage))) = parts else {
+            return Err(Error::Overflow { buffer: "scratch" });
+        };
+        let stage = stage.get_mut(..batch.saturating_mul(self.stage_row())).unwrap_or_default();
+        Ok((w, StepPass { batch, dims, x, h, c, h_next, stage }))
     }
 
     /// A batch of sequences from a given state: every hidden state, and the last state.
@@ -199,7 +239,7 @@ impl<C: Cell + Passes> Recurrent<C> {
     /// assert_eq!(state, y[3 * 2 * 5..]);
     /// # Ok::<(), recurrent::Error>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn forward<'w>(&self, weights: impl Into<WeightSource<'w>>, args: Forward<'_>) -> Result<()> {
         let (isa, weights) = self.source(weights.into())?;
         let Forward { sequences, x, y, state, scratch } = args;
@@ -231,12 +271,9 @@ impl<C: Cell + Passes> Recurrent<C> {
         let (h, c) = state.split_at_mut(units);
         let (h_next, rest) = scratch.split_at_mut(units);
         let (stage, block) = rest.split_at_mut(walk.batch() * self.stage_row());
-        self.cell().forward(&mut ForwardPass {
-            isa,
-            weights,
+        let mut pass = ForwardPass {
             walk,
             dims: self.shape.dims(),
-            options: self.options,
             factors: None,
             peepholes: if self.shape.peepholes { 3 * self.hidden() } else { 0 },
             x,
@@ -247,7 +284,15 @@ impl<C: Cell + Passes> Recurrent<C> {
             h_next,
             stage,
             block,
-        });
+        };
+        match weights {
+            forward::Weights::Packed(data) => {
+                run(self.cell(), self.options, isa, Panelled::<false>(data, &mut pass))
+            }
+            forward::Weights::InPlace(w) => {
+                run(self.cell(), self.options, isa, InPlace::<_, false>(w, &mut pass))
+            }
+        }
     }
 
     /// As [`forward`](Self::forward), from canonical weights, and keeps on the tape what [`backward`](Self::backward) needs.
@@ -295,21 +340,9 @@ impl<C: Cell + Passes> Recurrent<C> {
         let (h_next, rest) = scratch.split_at_mut(units);
         let (stage, packed) = rest.split_at_mut(walk.batch() * self.stage_row());
         let isa = self.isa();
-        let weights = if HAS_VECTORS {
-            let packed = &mut packed[..self.packed_len()];
-            let start = aligned_start(packed);
-            let packed = &mut packed[start..];
-            self.cell().pack(self.options, isa.lanes(), w, packed);
-            forward::Weights::Packed(packed)
-        } else {
-            forward::Weights::InPlace(w)
-        };
-        self.cell().forward(&mut ForwardPass {
-            isa,
-            weights,
+        let mut pass = ForwardPass {
             walk,
             dims: self.shape.dims(),
-            options: self.options,
             factors,
             peepholes: if self.shape.peepholes { 3 * self.hidden() } else { 0 },
             x,
@@ -320,7 +353,16 @@ impl<C: Cell + Passes> Recurrent<C> {
             h_next,
             stage,
             block: &mut [],
-        });
+        };
+        if HAS_VECTORS {
+            let packed = &mut packed[..self.packed_len()];
+            let start = aligned_start(packed);
+            let packed = &mut packed[start..];
+            self.cell().pack(self.options, isa.lanes(), w, packed);
+            run(self.cell(), self.options, isa, Panelled::<true>(packed, &mut pass));
+        } else {
+            run(self.cell(), self.options, isa, InPlace::<_, true>(w, &mut pass));
+        }
     }
 
     /// Backpropagation through time: from the gradients of the outputs and of the last state to those of the weights,
@@ -397,10 +439,8 @@ impl<C: Cell + Passes> Recurrent<C> {
         let (h0, tape) = tape.split_at_mut(units);
         let (_, rest) = scratch.split_at_mut(units);
         let (stage, panels) = rest.split_at_mut(walk.batch() * self.stage_row());
-        self.cell().backward(BackwardPass {
-            isa: self.isa(),
+        let pass = BackwardPass {
             weights,
-            options: self.options,
             factors,
             walk,
             x,
@@ -414,7 +454,8 @@ impl<C: Cell + Passes> Recurrent<C> {
             tape,
             stage,
             panels,
-        });
+        };
+        run(self.cell(), self.options, self.isa(), pass);
     }
 
     /// The gradient of the input from the tape that `run_backward` left, written to `dx` or added to it.
@@ -427,17 +468,9 @@ impl<C: Cell + Passes> Recurrent<C> {
         scratch: &mut [f32],
     ) {
         let tape = &tape[walk.batch() * self.width()..];
-        self.cell().input_gradient(InputPass {
-            isa: self.isa(),
-            options: self.options,
-            walk,
-            dims: self.shape.dims(),
-            w_ih: weights.parts.w_ih,
-            dx,
-            add,
-            tape,
-            panels: scratch,
-        });
+        let (dims, w_ih) = (self.shape.dims(), weights.parts.w_ih);
+        let pass = InputPass { walk, dims, w_ih, dx, add, tape, panels: scratch };
+        run(self.cell(), self.options, self.isa(), pass);
     }
 
     fn check_factors(

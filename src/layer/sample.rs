@@ -20,13 +20,13 @@ const LOGITS: Error =
 /// ```
 pub fn argmax(logits: &[f32]) -> Result<usize> {
     check_room("logits", 1, logits.len())?;
-    let mut best = 0;
+    let (mut best, mut most) = (0, f32::NEG_INFINITY);
     for (i, &logit) in logits.iter().enumerate() {
         if logit.is_nan() {
             return Err(Error::Value { argument: "logits", expected: "numbers, and not NaN" });
         }
-        if logit > logits[best] {
-            best = i;
+        if logit > most {
+            (best, most) = (i, logit);
         }
     }
     Ok(best)

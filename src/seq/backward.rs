@@ -15,10 +15,8 @@ use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch};
 
 /// A backward pass. All lengths have been checked.
 pub(crate) struct BackwardPass<'a> {
-    pub(crate) isa: Isa,
     pub(crate) weights: Canonical<'a>,
-    /// Whether the cell has options, and the factors of the hidden state.
-    pub(crate) options: bool,
+    /// Factors of the hidden state, an option of the cell.
     pub(crate) factors: Option<&'a [f32]>,
     pub(crate) walk: &'a Walk<'a>,
     /// `[rows, I]`
@@ -45,9 +43,8 @@ pub(crate) struct BackwardPass<'a> {
 }
 
 impl Pass for BackwardPass<'_> {
-    type Output = ();
-    fn run<K: Steps>(self, cell: K) {
-        dispatch(self.isa, Bptt(cell, self));
+    fn run<K: Steps>(self, isa: Isa, cell: K) {
+        dispatch(isa, Bptt(cell, self));
     }
 }
 
@@ -112,8 +109,6 @@ impl<K: Steps> Op for Bptt<'_, K> {
 
 /// The gradient of the input, from the tape that a backward pass leaves. All lengths have been checked.
 pub(crate) struct InputPass<'a> {
-    pub(crate) isa: Isa,
-    pub(crate) options: bool,
     pub(crate) walk: &'a Walk<'a>,
     pub(crate) dims: Dims,
     pub(crate) w_ih: &'a [f32],
@@ -128,9 +123,8 @@ pub(crate) struct InputPass<'a> {
 }
 
 impl Pass for InputPass<'_> {
-    type Output = ();
-    fn run<K: Steps>(self, cell: K) {
-        let InputPass { isa, walk, dims, w_ih, dx, add, tape, panels, .. } = self;
+    fn run<K: Steps>(self, isa: Isa, cell: K) {
+        let InputPass { walk, dims, w_ih, dx, add, tape, panels } = self;
         let (ld, len) = (cell.tape_row(dims), K::Sums::XG * dims.hidden);
         dispatch(isa, Inputs { walk, tape, ld, len, w_ih, dx, add, panels });
     }

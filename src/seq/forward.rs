@@ -17,12 +17,9 @@ pub(crate) enum Weights<'a> {
 
 /// A forward pass. All lengths have been checked.
 pub(crate) struct ForwardPass<'a> {
-    pub(crate) isa: Isa,
-    pub(crate) weights: Weights<'a>,
     pub(crate) walk: &'a Walk<'a>,
     pub(crate) dims: Dims,
-    /// Whether the cell has options, and what they need.
-    pub(crate) options: bool,
+    /// Factors of the hidden state, an option of the cell.
     pub(crate) factors: Option<&'a [f32]>,
     /// Length of the peepholes, which stand behind packed weights.
     pub(crate) peepholes: usize,
@@ -44,31 +41,66 @@ pub(crate) struct ForwardPass<'a> {
     pub(crate) block: &'a mut [f32],
 }
 
-impl Pass for &mut ForwardPass<'_> {
-    type Output = ();
-    fn run<K: Steps>(self, cell: K) {
-        let train = self.tape.is_some();
-        match (self.weights, train) {
-            (Weights::Packed(_), false) => dispatch(self.isa, Packed::<_, false>(cell, self)),
-            (Weights::Packed(_), true) => dispatch(self.isa, Packed::<_, true>(cell, self)),
-            (Weights::InPlace(w), false) => dispatch_single(self.isa, Single::<_, false>(cell, w, self)),
-            // Where there are vectors, training packs.
-            (Weights::InPlace(w), true) => {
-                dispatch_without_vectors(self.isa, Single::<_, true>(cell, w, self))
-            }
-        }
+/// One step of a batch of rows that all take part. All lengths have been checked.
+///
+/// It is a pass of its own so that what streams one sample after the other links nothing of what longer sequences may ask for.
+pub(crate) struct StepPass<'a> {
+    pub(crate) batch: usize,
+    pub(crate) dims: Dims,
+    /// `[B, I]`
+    pub(crate) x: &'a [f32],
+    /// `[B, R]`: the state before the step, then the one after it.
+    pub(crate) h: &'a mut [f32],
+    /// `[B, H]`, or empty.
+    pub(crate) c: &'a mut [f32],
+    /// `[B, R]`
+    pub(crate) h_next: &'a mut [f32],
+    /// What the cell asks for.
+    pub(crate) stage: &'a mut [f32],
+}
+
+/// A pass over weights in panels, with or without a tape. The pass is large, and moving it costs as
+/// much as a small step does.
+pub(crate) struct Panelled<'p, 'a, const TRAIN: bool>(
+    pub(crate) &'p [f32],
+    pub(crate) &'p mut ForwardPass<'a>,
+);
+
+/// The same over canonical weights. Where there are vectors, training packs.
+pub(crate) struct InPlace<'a, P, const TRAIN: bool>(pub(crate) Canonical<'a>, pub(crate) P);
+
+/// A pass with the cell's equations.
+struct With<K, P>(K, P);
+
+impl<const TRAIN: bool> Pass for Panelled<'_, '_, TRAIN> {
+    fn run<K: Steps>(self, isa: Isa, cell: K) {
+        dispatch(isa, With(cell, self));
     }
 }
 
-// The pass is large, and moving it costs as much as a small step does.
-struct Packed<'p, 'a, K, const TRAIN: bool>(K, &'p mut ForwardPass<'a>);
+impl Pass for InPlace<'_, &mut ForwardPass<'_>, false> {
+    fn run<K: Steps>(self, isa: Isa, cell: K) {
+        dispatch_single(isa, With(cell, self));
+    }
+}
 
-impl<K: Steps, const TRAIN: bool> Op for Packed<'_, '_, K, TRAIN> {
+impl Pass for InPlace<'_, &mut ForwardPass<'_>, true> {
+    fn run<K: Steps>(self, isa: Isa, cell: K) {
+        dispatch_without_vectors(isa, With(cell, self));
+    }
+}
+
+impl Pass for InPlace<'_, StepPass<'_>, false> {
+    fn run<K: Steps>(self, isa: Isa, cell: K) {
+        dispatch_single(isa, With(cell, self));
+    }
+}
+
+impl<K: Steps, const TRAIN: bool> Op for With<K, Panelled<'_, '_, TRAIN>> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Packed(cell, pass) = self;
-        let Weights::Packed(data) = pass.weights else { return };
+        let With(cell, Panelled(data, pass)) = self;
         let panels = cell.panels(S::LANES, pass.dims, data);
         debug_assert!(panels.is_some());
         if let Some((w, rest)) = panels {
@@ -79,15 +111,27 @@ impl<K: Steps, const TRAIN: bool> Op for Packed<'_, '_, K, TRAIN> {
     }
 }
 
-struct Single<'p, 'a, K, const TRAIN: bool>(K, Canonical<'a>, &'p mut ForwardPass<'a>);
-
-impl<K: Steps, const TRAIN: bool> Op for Single<'_, '_, K, TRAIN> {
+impl<K: Steps, const TRAIN: bool> Op for With<K, InPlace<'_, &mut ForwardPass<'_>, TRAIN>> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Single(cell, w, pass) = self;
+        let With(cell, InPlace(w, pass)) = self;
         let extra = Extra { peepholes: w.parts.peepholes, factors: pass.factors };
         time_loop::<S, K, _, TRAIN>(s, cell, K::in_place(w), extra, pass);
+    }
+}
+
+impl<K: Steps> Op for With<K, InPlace<'_, StepPass<'_>, false>> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let With(cell, InPlace(w, pass)) = self;
+        let StepPass { batch, dims, x, h, c, h_next, stage } = pass;
+        let extra = Extra { peepholes: w.parts.peepholes, factors: None };
+        let (walk, x, y, tape) = (&Walk::step(batch), Input::Raw(x), None, Tape::None);
+        let io = ForwardStep { walk, dims, extra, x, h: &*h, h_next: &mut *h_next, c, y, tape };
+        cell.forward_step::<S, _, false>(s, K::in_place(w), 0, io, stage);
+        h.iter_mut().zip(&*h_next).for_each(|(h, next)| *h = *next);
     }
 }
 

@@ -7,50 +7,66 @@ pub(crate) mod backward;
 pub(crate) mod forward;
 mod gradient;
 
-use crate::cell::{Choose, GruCell, LstmCell, Pass, RnnCell, Steps};
+use crate::cell::{Choose, Form, GruCell, LstmCell, Pass, RnnCell, Steps};
 use crate::kernel::pack::Canonical;
+use crate::simd::Isa;
 use backward::{BackwardPass, InputPass};
-use forward::ForwardPass;
+use forward::{ForwardPass, InPlace, Panelled, StepPass};
 
-/// The passes over each cell, as plain functions: the kernels are compiled here, once, and not again in every crate that uses them.
-pub(crate) trait Passes: Copy {
-    fn forward(self, pass: &mut ForwardPass<'_>);
-    fn backward(self, pass: BackwardPass<'_>);
-    fn input_gradient(self, pass: InputPass<'_>);
-    /// Packs canonical weights into panels of `lanes` units.
-    fn pack(self, options: bool, lanes: usize, w: Canonical<'_>, out: &mut [f32]);
+/// A pass over a cell, compiled here, once, and not again in every crate that uses it.
+pub(crate) trait Compiled<P>: Choose {
+    fn compiled(self, form: Form, isa: Isa, pass: P);
 }
 
-struct Pack<'a> {
-    lanes: usize,
-    w: Canonical<'a>,
-    out: &'a mut [f32],
+/// Runs a pass. `options` says whether anything is asked of the cell that the fused equations do not have.
+#[inline(always)]
+pub(crate) fn run<C: Compiled<P>, P: Pass>(cell: C, options: bool, isa: Isa, pass: P) {
+    cell.compiled(cell.form(options), isa, pass);
 }
+
+/// Packing into panels of so many units.
+pub(crate) struct Pack<'a>(usize, Canonical<'a>, &'a mut [f32]);
 
 impl Pass for Pack<'_> {
-    type Output = ();
-    fn run<K: Steps>(self, cell: K) {
-        let rest = cell.pack(self.lanes, self.w, self.out);
+    fn run<K: Steps>(self, _: Isa, cell: K) {
+        let Pack(lanes, w, out) = self;
+        let rest = cell.pack(lanes, w, out);
         // Peepholes are used as they are.
-        let peepholes = self.w.parts.peepholes;
+        let peepholes = w.parts.peepholes;
         rest[..peepholes.len()].copy_from_slice(peepholes);
+    }
+}
+
+/// All passes over a cell.
+pub(crate) trait Passes:
+    for<'a> Compiled<InPlace<'a, StepPass<'a>, false>>
+    + for<'p, 'a> Compiled<InPlace<'p, &'p mut ForwardPass<'a>, false>>
+    + for<'p, 'a> Compiled<InPlace<'p, &'p mut ForwardPass<'a>, true>>
+    + for<'p, 'a> Compiled<Panelled<'p, 'a, false>>
+    + for<'p, 'a> Compiled<Panelled<'p, 'a, true>>
+    + for<'a> Compiled<BackwardPass<'a>>
+    + for<'a> Compiled<InputPass<'a>>
+    + for<'a> Compiled<Pack<'a>>
+{
+    /// Packs canonical weights into panels of `lanes` units.
+    #[inline(always)]
+    fn pack(self, options: bool, lanes: usize, w: Canonical<'_>, out: &mut [f32]) {
+        run(self, options, Isa::detect(), Pack(lanes, w, out));
     }
 }
 
 macro_rules! passes {
     ($($cell:ty)*) => {$(
-        impl Passes for $cell {
-            fn forward(self, pass: &mut ForwardPass<'_>) {
-                self.run(pass.options, pass)
-            }
-            fn backward(self, pass: BackwardPass<'_>) {
-                self.run(pass.options, pass)
-            }
-            fn input_gradient(self, pass: InputPass<'_>) {
-                self.run(pass.options, pass)
-            }
-            fn pack(self, options: bool, lanes: usize, w: Canonical<'_>, out: &mut [f32]) {
-                self.run(options, Pack { lanes, w, out })
+        impl Passes for $cell {}
+        passes!($cell:
+            InPlace<'p, StepPass<'p>, false>, InPlace<'p, &'p mut ForwardPass<'a>, false>,
+            InPlace<'p, &'p mut ForwardPass<'a>, true>, Panelled<'p, 'a, false>, Panelled<'p, 'a, true>,
+            BackwardPass<'p>, InputPass<'p>, Pack<'p>);
+    )*};
+    ($cell:ty: $($pass:ty),*) => {$(
+        impl<'p, 'a> Compiled<$pass> for $cell {
+            fn compiled(self, form: Form, isa: Isa, pass: $pass) {
+                self.run(form, isa, pass)
             }
         }
     )*};

@@ -14,6 +14,12 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+// The M profile with an FPU: the other profiles have atomics of 64 bits.
+#[cfg_attr(
+    all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")),
+    path = "cortex_m.rs"
+)]
+mod fused;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod neon;
 mod scalar;
@@ -22,7 +28,8 @@ mod tests;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm;
 
-use scalar::{Fused, MulAdd, Scalar, Separate};
+use fused::Fused;
+use scalar::{MulAdd, Scalar, Separate};
 
 /// Whether this CPU has a feature, and the system keeps its registers. Asked at run time, with or without the standard library.
 #[cfg(target_arch = "x86_64")]
@@ -104,7 +111,56 @@ pub(crate) trait Simd: Copy {
     fn exponent(self, a: Self::V) -> Self::V;
     /// The bits shifted right by one, and the bits less those: two integers whose sum is that in the lowest bits.
     fn halves(self, a: Self::V) -> (Self::V, Self::V);
+
+    // What follows does nothing that the operations above do not; a set has it where it is faster as a whole.
+
+    /// How many chains [`chains`](Self::chains) takes at once, if a vector has one lane.
+    const CHAINS: usize = 0;
+    /// `acc[j] = x[i] * w[j][i] + acc[j]` for i ascending from 0 to `k`, for each of the first `n` chains.
+    /// # Safety
+    /// `n <= CHAINS`; `x` and the first `n` rows are valid for reading `k` elements.
+    #[inline(always)]
+    unsafe fn chains(
+        self,
+        _acc: &mut [Self::V; 4],
+        _n: usize,
+        _x: *const f32,
+        _w: [*const f32; 4],
+        _k: usize,
+    ) {
+    }
+    /// Whether there is [`sums`](Self::sums).
+    const SUMS: bool = false;
+    /// `acc[j] = x[i * x_step] * w[i * w_step + j * LANES ..] + acc[j]` for i ascending from 0 to `k`, for each of the first
+    /// `n` vectors, which is 1, 2 or 4. Each pointer comes with its step.
+    /// # Safety
+    /// `SUMS`; all these elements are valid for reading.
+    #[inline(always)]
+    unsafe fn sums(
+        self,
+        _acc: &mut [Self::V; 4],
+        _n: usize,
+        _x: (*const f32, usize),
+        _w: (*const f32, usize),
+        _k: usize,
+    ) {
+    }
+    /// The sigmoid, by the operations and from the table of `kernel::math`.
+    #[inline(always)]
+    fn sigmoid(self, _x: Self::V, _table: &[f32; SIGMOID_LEN]) -> Option<Self::V> {
+        None
+    }
+    /// The hyperbolic tangent, by the operations and from the table of `kernel::math`.
+    #[inline(always)]
+    fn tanh(self, _x: Self::V, _table: &[f32; TANH_LEN]) -> Option<Self::V> {
+        None
+    }
 }
+
+/// Length of the table of constants of a sigmoid.
+pub(crate) const SIGMOID_LEN: usize = 11;
+/// Length of the table of constants of a hyperbolic tangent.
+pub(crate) const TANH_LEN: usize = 16;
 
 /// The token of a vector instruction set.
 #[allow(dead_code, reason = "not every target has one")]
@@ -148,7 +204,14 @@ impl<O: Op, S: Simd> Region for On<O, S> {
 
 /// Runs `op` on vectors of `S`.
 #[inline]
+#[allow(dead_code, reason = "not every target has vectors")]
 fn run_on<S: Simd, O: Op>(s: S, op: O) -> O::Output {
+    s.call(On(op, s))
+}
+
+/// The same for sets without target features: there this is the function that the whole operation is compiled into.
+#[inline(never)]
+fn run_portable<S: Simd, O: Op>(s: S, op: O) -> O::Output {
     s.call(On(op, s))
 }
 
@@ -186,7 +249,7 @@ macro_rules! vector_sets {
                 $($(#[$cfg])* if <$token>::available() {
                     return Isa(Kind::$kind);
                 })*
-                Isa::SCALAR
+                if fused::HARDWARE { Isa::FUSED } else { Isa::SCALAR }
             }
 
             /// Every instruction set that this CPU can run, the slowest first.
@@ -231,22 +294,22 @@ macro_rules! vector_sets {
         }
 
         /// Runs `op` on vectors of the instruction set.
-        #[inline]
+        #[inline(always)]
         pub(crate) fn dispatch<O: Op>(isa: Isa, op: O) -> O::Output {
             match isa.0 {
-                Kind::Scalar => run_on(Scalar::<_, { scalar::LANES }>(Separate), op),
-                Kind::Fused => run_on(Scalar::<_, { scalar::LANES }>(Fused), op),
+                Kind::Scalar => run_portable(Scalar::<_, { scalar::LANES }>(Separate), op),
+                Kind::Fused => run_portable(Scalar::<_, { scalar::LANES }>(Fused), op),
                 // SAFETY: an `Isa` of this kind is made only after the set was found to be available.
                 $($(#[$cfg])* Kind::$kind => run_on(unsafe { <$token>::new() }, op),)*
             }
         }
 
         /// Runs `op` one element at a time, with the instruction set's rounding: for weights that are not packed.
-        #[inline]
+        #[inline(always)]
         pub(crate) fn dispatch_single<O: Op>(isa: Isa, op: O) -> O::Output {
             match isa.0 {
-                Kind::Scalar => run_on(Scalar::<_, 1>(Separate), op),
-                Kind::Fused => run_on(Scalar::<_, 1>(Fused), op),
+                Kind::Scalar => run_portable(Scalar::<_, 1>(Separate), op),
+                Kind::Fused => run_portable(Scalar::<_, 1>(Fused), op),
                 // SAFETY: an `Isa` of this kind is made only after the set was found to be available.
                 $($(#[$cfg])* Kind::$kind => run_on(Scalar::<_, 1>(unsafe { <$token>::new() }.single()), op),)*
             }
@@ -269,8 +332,8 @@ vector_sets! {
 impl Isa {
     /// Portable code with separate multiplications and additions: the choice where the CPU has no fused multiply-add.
     pub const SCALAR: Isa = Isa(Kind::Scalar);
-    /// Portable code with fused multiply-adds. Gives the bits of every instruction set that has them, and is slow
-    /// (a function call per operation) where the target does not.
+    /// Portable code with fused multiply-adds: the choice on a Cortex-M with an FPU. Gives the bits of every instruction
+    /// set that has them, and is slow (a function call per operation) where the target does not.
     pub const FUSED: Isa = Isa(Kind::Fused);
 }
 

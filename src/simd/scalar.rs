@@ -5,15 +5,63 @@
 //! turn the arrays into whatever the target has: registers of a Cortex-M4F's FPU, SSE2 on an old x86.
 //! The tokens of other sets are `MulAdd` too: for single elements, with their instruction.
 
-use super::{Region, Simd};
+use super::{Region, SIGMOID_LEN, Simd, TANH_LEN};
 
 /// Lanes of the portable instruction sets: four gates of four units are 16 of a Cortex-M4F's 32 registers.
 pub(super) const LANES: usize = 4;
 
 /// How a portable set multiplies and adds.
 pub(crate) trait MulAdd: Copy {
+    /// As [`Simd::CHAINS`].
+    const CHAINS: usize = 0;
+    /// As [`Simd::SUMS`], for four lanes.
+    const SUMS: bool = false;
+
     /// `a * b + c`
     fn mul_add(self, a: f32, b: f32, c: f32) -> f32;
+
+    /// `c - a * b`
+    #[inline(always)]
+    fn neg_mul_add(self, a: f32, b: f32, c: f32) -> f32 {
+        self.mul_add(-a, b, c)
+    }
+
+    #[inline(always)]
+    fn sqrt(self, a: f32) -> f32 {
+        libm::sqrtf(a)
+    }
+
+    /// As [`Simd::sigmoid`].
+    #[inline(always)]
+    fn sigmoid(self, _x: f32, _table: &[f32; SIGMOID_LEN]) -> Option<f32> {
+        None
+    }
+
+    /// As [`Simd::tanh`].
+    #[inline(always)]
+    fn tanh(self, _x: f32, _table: &[f32; TANH_LEN]) -> Option<f32> {
+        None
+    }
+
+    /// As [`Simd::chains`].
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    unsafe fn chains(self, _acc: &mut [f32; 4], _n: usize, _x: *const f32, _w: [*const f32; 4], _k: usize) {}
+
+    /// As [`Simd::sums`], with vectors of `N` lanes.
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    unsafe fn sums<const N: usize>(
+        self,
+        _acc: &mut [[f32; N]; 4],
+        _n: usize,
+        _x: (*const f32, usize),
+        _w: (*const f32, usize),
+        _k: usize,
+    ) {
+    }
 
     /// As [`Simd::call`].
     fn call<R: Region>(self, region: R) -> R::Output;
@@ -23,33 +71,10 @@ pub(crate) trait MulAdd: Copy {
 #[derive(Clone, Copy)]
 pub(crate) struct Separate;
 
-/// One rounding: by an instruction if the target always has it, otherwise by a function of the mathematical library.
-#[derive(Clone, Copy)]
-pub(crate) struct Fused;
-
 impl MulAdd for Separate {
     #[inline(always)]
     fn mul_add(self, a: f32, b: f32, c: f32) -> f32 {
         a * b + c
-    }
-
-    #[inline(never)]
-    fn call<R: Region>(self, region: R) -> R::Output {
-        region.run()
-    }
-}
-
-impl MulAdd for Fused {
-    #[inline(always)]
-    fn mul_add(self, a: f32, b: f32, c: f32) -> f32 {
-        #[cfg(feature = "std")]
-        {
-            a.mul_add(b, c)
-        }
-        #[cfg(not(feature = "std"))]
-        {
-            libm::fmaf(a, b, c)
-        }
     }
 
     #[inline(never)]
@@ -76,10 +101,13 @@ impl<M: MulAdd, const N: usize> Simd for Scalar<M, N> {
     type V = [f32; N];
     const LANES: usize = N;
     const ACCUMULATORS: usize = 4;
+    const CHAINS: usize = if N == 1 { M::CHAINS } else { 0 };
+    const SUMS: bool = N == 4 && M::SUMS;
 
     #[inline(always)]
     fn call<R: Region>(self, region: R) -> R::Output {
-        self.0.call(region)
+        // Where a tile is one block of assembly, a call for each costs more than the registers do.
+        if Self::CHAINS > 0 { region.run() } else { self.0.call(region) }
     }
 
     #[inline(always)]
@@ -128,7 +156,7 @@ impl<M: MulAdd, const N: usize> Simd for Scalar<M, N> {
     }
     #[inline(always)]
     fn sqrt(self, a: Self::V) -> Self::V {
-        lanes!(|i| libm::sqrtf(a[i]))
+        lanes!(|i| self.0.sqrt(a[i]))
     }
     #[inline(always)]
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
@@ -136,7 +164,34 @@ impl<M: MulAdd, const N: usize> Simd for Scalar<M, N> {
     }
     #[inline(always)]
     fn fnma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-        lanes!(|i| self.0.mul_add(-a[i], b[i], c[i]))
+        lanes!(|i| self.0.neg_mul_add(a[i], b[i], c[i]))
+    }
+    #[inline(always)]
+    unsafe fn chains(self, acc: &mut [Self::V; 4], n: usize, x: *const f32, w: [*const f32; 4], k: usize) {
+        let mut single = acc.map(|a| a[0]);
+        // SAFETY: the caller's.
+        unsafe { self.0.chains(&mut single, n, x, w, k) };
+        *acc = single.map(|a| [a; N]);
+    }
+    #[inline(always)]
+    unsafe fn sums(
+        self,
+        acc: &mut [Self::V; 4],
+        n: usize,
+        x: (*const f32, usize),
+        w: (*const f32, usize),
+        k: usize,
+    ) {
+        // SAFETY: the caller's.
+        unsafe { self.0.sums(acc, n, x, w, k) }
+    }
+    #[inline(always)]
+    fn sigmoid(self, x: Self::V, table: &[f32; SIGMOID_LEN]) -> Option<Self::V> {
+        Some(lanes!(|i| self.0.sigmoid(x[i], table)?))
+    }
+    #[inline(always)]
+    fn tanh(self, x: Self::V, table: &[f32; TANH_LEN]) -> Option<Self::V> {
+        Some(lanes!(|i| self.0.tanh(x[i], table)?))
     }
     #[inline(always)]
     fn min(self, a: Self::V, b: Self::V) -> Self::V {

@@ -12,10 +12,10 @@
 //! for the form reset before, `r * h`.
 
 use super::options::General;
-use super::{Cell, Choose, Fused, Gate, HiddenGradient, Pass};
+use super::{Cell, Choose, Form, Fused, Gate, HiddenGradient, Pass};
 use crate::kernel::math::{sigmoid, tanh};
 use crate::kernel::{Activation, Equations, Layout, NONE, Next, Prev};
-use crate::simd::Simd;
+use crate::simd::{Isa, Simd};
 
 mod options;
 mod reset_before;
@@ -145,12 +145,21 @@ impl Cell for GruCell {
 }
 
 impl Choose for GruCell {
-    fn run<P: Pass>(self, options: bool, pass: P) -> P::Output {
+    #[inline(always)]
+    fn form(self, options: bool) -> Form {
         match (self.reset, options) {
-            (Reset::After, false) => pass.run(ResetAfter),
-            (Reset::Before, false) => pass.run(ResetBefore),
-            (Reset::After, true) => pass.run(General(self)),
-            (Reset::Before, true) => pass.run(OptionalResetBefore(self)),
+            (_, true) => Form::General,
+            (Reset::After, false) => Form::First,
+            (Reset::Before, false) => Form::Second,
+        }
+    }
+
+    fn run<P: Pass>(self, form: Form, isa: Isa, pass: P) {
+        match (form, self.reset) {
+            (Form::First, _) => pass.run(isa, ResetAfter),
+            (Form::Second, _) => pass.run(isa, ResetBefore),
+            (Form::General, Reset::After) => pass.run(isa, General(self)),
+            (Form::General, Reset::Before) => pass.run(isa, OptionalResetBefore(self)),
         }
     }
 }

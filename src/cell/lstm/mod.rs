@@ -17,10 +17,10 @@
 //! computed again in the backward pass, with the same operations and so the same bits.
 
 use super::options::General;
-use super::{Cell, Choose, Fused, Gate, HiddenGradient, Pass};
+use super::{Cell, Choose, Form, Fused, Gate, HiddenGradient, Pass};
 use crate::kernel::math::{sigmoid, tanh};
 use crate::kernel::{Activation, Equations, Layout, Next, Prev};
-use crate::simd::Simd;
+use crate::simd::{Isa, Simd};
 
 mod options;
 
@@ -142,7 +142,15 @@ impl Cell for LstmCell {
 }
 
 impl Choose for LstmCell {
-    fn run<P: Pass>(self, options: bool, pass: P) -> P::Output {
-        if options { pass.run(General(self)) } else { pass.run(Standard) }
+    #[inline(always)]
+    fn form(self, options: bool) -> Form {
+        if options { Form::General } else { Form::First }
+    }
+
+    fn run<P: Pass>(self, form: Form, isa: Isa, pass: P) {
+        match form {
+            Form::First => pass.run(isa, Standard),
+            Form::Second | Form::General => pass.run(isa, General(self)),
+        }
     }
 }

@@ -7,11 +7,11 @@
 //! There is one gate. The tape holds `h'` of each step, which is all that the derivative needs.
 
 use super::options::{General, Optional};
-use super::{Cell, Choose, Fused, Gate, HiddenGradient, Pass};
+use super::{Cell, Choose, Form, Fused, Gate, HiddenGradient, Pass};
 use crate::kernel::math::tanh;
 use crate::kernel::recur::{At, Back, Pointwise};
 use crate::kernel::{Activation, Equations, Layout, Next, Prev, Slot};
-use crate::simd::Simd;
+use crate::simd::{Isa, Simd};
 
 /// The cell of a simple recurrent network.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,11 +89,20 @@ impl Cell for RnnCell {
 }
 
 impl Choose for RnnCell {
-    fn run<P: Pass>(self, options: bool, pass: P) -> P::Output {
+    #[inline(always)]
+    fn form(self, options: bool) -> Form {
         match self.activation {
-            Activation::Tanh if !options => pass.run(Elman::<false>),
-            Activation::Relu if !options => pass.run(Elman::<true>),
-            _ => pass.run(General(self)),
+            Activation::Tanh if !options => Form::First,
+            Activation::Relu if !options => Form::Second,
+            _ => Form::General,
+        }
+    }
+
+    fn run<P: Pass>(self, form: Form, isa: Isa, pass: P) {
+        match form {
+            Form::First => pass.run(isa, Elman::<false>),
+            Form::Second => pass.run(isa, Elman::<true>),
+            Form::General => pass.run(isa, General(self)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Training and inference of every cell on fixed pseudo-random data, reduced to a checksum of all bits of the results.
 //!
 //! The program prints them; a WebAssembly module, which has no way to print, exports the text.
-#![cfg_attr(target_arch = "wasm32", no_std)]
+#![cfg_attr(any(target_arch = "wasm32", target_os = "none"), no_std)]
 
 use core::fmt::{self, Write};
 

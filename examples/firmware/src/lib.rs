@@ -1,0 +1,25 @@
+//! What the programs share. The modules besides `board` and `text` are those of the host's program, too, which trains the models and
+//! computes what the device has to come to (examples/firmware_models).
+//!
+//! No allocator is linked, and no large buffer is on the stack.
+#![no_std]
+
+pub mod board;
+pub mod characters;
+#[path = "../models/expected.rs"]
+pub mod expected;
+pub mod gestures;
+pub mod learn;
+pub mod sum;
+pub mod text;
+
+/// The floats of a file, for a `static` in flash.
+pub const fn floats<const N: usize>(bytes: &[u8]) -> [f32; N] {
+    assert!(bytes.len() == 4 * N, "the file has another length than the model");
+    let (mut out, mut i) = ([0.0; N], 0);
+    while i < N {
+        out[i] = f32::from_le_bytes([bytes[4 * i], bytes[4 * i + 1], bytes[4 * i + 2], bytes[4 * i + 3]]);
+        i += 1;
+    }
+    out
+}

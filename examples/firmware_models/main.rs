@@ -1,0 +1,142 @@
+//! Trains the models of examples/firmware, and computes on this machine what the device has to come to.
+//!
+//! ```sh
+//! cargo run --release --example char_rnn -- --corpus LICENSE-APACHE --cell gru --embedding 16 --hidden 48 --layers 1 \
+//!     --batch 16 --steps 48 --lr 0.005 --iters 3000 --save characters.model
+//! cargo run --release --example firmware_models -- characters.model
+//! ```
+//!
+//! Without a saved character model, the one that is there stays. Everything else is made anew, with the same bits
+//! on every machine with fused multiply-adds.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::{env, fs, path::Path};
+
+use recurrent::Isa;
+
+#[path = "../firmware/src/characters.rs"]
+mod characters;
+#[path = "../firmware/models/expected.rs"]
+mod expected;
+#[path = "../firmware/src/gestures.rs"]
+mod gestures;
+#[path = "../firmware/src/learn.rs"]
+mod learn;
+mod sensor;
+#[path = "../firmware/src/sum.rs"]
+mod sum;
+mod training;
+
+use sum::Sum;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// The vocabulary and the weights of a model that the example `char_rnn` has saved. Its format is described there.
+fn character_model(path: &str) -> Result<(Vec<u8>, Vec<u8>)> {
+    let bytes = fs::read(path)?;
+    let number = |at: usize| -> Result<usize> {
+        let field = bytes.get(at..at + 4).ok_or("truncated")?;
+        Ok(u32::from_le_bytes(field.try_into()?) as usize)
+    };
+    let [cell, width, hidden, layers] = [12, 16, 20, 24].map(number);
+    if !bytes.starts_with(b"charrnn\0")
+        || [cell?, width?, hidden?, layers?] != [2, characters::WIDTH, characters::HIDDEN, 1]
+    {
+        return Err("not a character model of one GRU of the sizes that the firmware has".into());
+    }
+    let (vocabulary, losses) = (number(84)?, number(88)?);
+    let (start, weights) = (92 + 4 * vocabulary, 92 + 4 * (vocabulary + losses));
+    let characters = bytes[92..start].chunks_exact(4).map(|c| match c {
+        [c @ 0..0x80, 0, 0, 0] => Ok(*c),
+        _ => Err("a character that is not ASCII"),
+    });
+    let end = weights + 4 * characters::weights_len(vocabulary);
+    Ok((
+        characters.collect::<std::result::Result<_, _>>()?,
+        bytes.get(weights..end).ok_or("truncated")?.into(),
+    ))
+}
+
+fn from_bytes(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+}
+
+fn to_bytes(floats: &[f32]) -> Vec<u8> {
+    floats.iter().flat_map(|x| x.to_le_bytes()).collect()
+}
+
+/// The checksum of all scores over the recording.
+fn recognise(isa: Isa, weights: &[f32], recording: &[f32]) -> Result<Sum> {
+    let layers = (gestures::CELL.on(isa), gestures::HEAD.on(isa));
+    let (mut recogniser, mut sum) = (gestures::Recogniser::new(), Sum::new());
+    for sample in recording.as_chunks().0 {
+        recogniser.sample(layers, weights.try_into()?, sample)?;
+        sum.floats(&recogniser.scores);
+    }
+    Ok(sum)
+}
+
+fn main() -> Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/firmware/models");
+    let mut out = String::from("// Written by examples/firmware_models.\n");
+
+    let (weights, accuracy) = training::train()?;
+    println!("gestures: {:.1} % of unseen samples are recognised", 100.0 * accuracy);
+    let recording = sensor::Hand::new(3).record(gestures::RECORDED).0;
+    fs::write(folder.join("gestures.f32"), to_bytes(&weights))?;
+    fs::write(folder.join("recording.f32"), to_bytes(&recording))?;
+    for (isa, name, what) in [
+        (Isa::FUSED, "FUSED", "The checksum of all scores over the recording."),
+        (Isa::SCALAR, "SEPARATE", "The same where products and sums are rounded one after the other."),
+    ] {
+        let sum = recognise(isa, &weights, &recording)?;
+        write!(out, "\n/// {what}\npub const GESTURES_{name}: u64 = {:#x};\n", sum.0)?;
+    }
+
+    let (vocabulary, model) = match env::args().nth(1) {
+        Some(path) => character_model(&path)?,
+        None => (expected::VOCABULARY.to_vec(), fs::read(folder.join("characters.f32"))?),
+    };
+    fs::write(folder.join("characters.f32"), &model)?;
+    let (mut writer, mut text) = (Box::new(characters::Writer::new()), String::new());
+    writer.write(&vocabulary, &from_bytes(&model), |c| text.push(char::from(c)))?;
+    println!("characters:\n{text}\n");
+    let (mut sum, mut numbers) = (Sum::new(), Sum::new());
+    sum.bytes(text.as_bytes());
+    let (logits, state) = writer.numbers(vocabulary.len());
+    numbers.floats(logits);
+    numbers.floats(state);
+    let escaped: String = vocabulary.iter().flat_map(|c| char::from(*c).escape_default()).collect();
+    write!(
+        out,
+        "\n/// The characters of the character model.\npub const VOCABULARY: &[u8] = b\"{escaped}\";\n"
+    )?;
+    write!(out, "\n/// The checksum of the text that it writes.\npub const TEXT: u64 = {:#x};\n", sum.0)?;
+    write!(
+        out,
+        "\n/// The same of its last logits and state.\npub const TEXT_NUMBERS: u64 = {:#x};\n",
+        numbers.0
+    )?;
+
+    let (mut learner, mut last) = (Box::new(learn::Learner::new()), 0.0);
+    learner.run(|update, error| {
+        if update > learn::UPDATES - 50 {
+            last += error / 50.0;
+        }
+    })?;
+    println!("learning: mean squared error of the last 50 updates {last:.5}");
+    let mut sum = Sum::new();
+    sum.floats(&learner.weights);
+    write!(
+        out,
+        "\n/// The checksum of the weights after training.\npub const LEARNED: u64 = {:#x};\n",
+        sum.0
+    )?;
+    write!(
+        out,
+        "\n/// The mean squared error of the last 50 updates.\npub const LEARNED_LOSS: f32 = {last:e};\n"
+    )?;
+    fs::write(folder.join("expected.rs"), out)?;
+    Ok(())
+}

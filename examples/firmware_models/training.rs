@@ -1,0 +1,109 @@
+//! Training of the gesture model: truncated backpropagation over endless streams, a score for every sample.
+
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::SeedableRng;
+use recurrent::train::{Adam, clip_norm};
+use recurrent::{Backward, DenseBackward, ForwardTrain, Gradients, Result, Sequences, cross_entropy};
+
+use crate::gestures::{CELL, HEAD, NAMES, Recogniser, WEIGHTS_LEN};
+use crate::sensor::Hand;
+
+const STEPS: usize = 50;
+const BATCH: usize = 16;
+const ROWS: usize = STEPS * BATCH;
+const UPDATES: usize = 1200;
+
+/// Windows of all streams, time-major.
+fn window(hands: &[(Vec<f32>, Vec<u32>)], number: usize) -> (Vec<f32>, Vec<u32>) {
+    let rows = (0..STEPS).flat_map(|t| hands.iter().map(move |hand| (hand, number * STEPS + t)));
+    let (x, labels): (Vec<&[f32]>, Vec<u32>) =
+        rows.map(|((x, labels), t)| (&x[3 * t..3 * t + 3], labels[t])).unzip();
+    (x.concat(), labels)
+}
+
+/// The weights, and the part of the samples of another hand that they recognise.
+pub fn train() -> Result<(Vec<f32>, f64)> {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    let mut weights = vec![0.0; WEIGHTS_LEN];
+    let split = CELL.weights_len();
+    CELL.init(&mut weights[..split], &mut rng)?;
+    HEAD.init(&mut weights[split..], &mut rng)?;
+
+    const WINDOWS: usize = 100;
+    let hands: Vec<_> = (0..BATCH).map(|row| Hand::new(100 + row as u64).record(WINDOWS * STEPS)).collect();
+    let zeros = |len| vec![0.0; len];
+    let (mut grads, mut moments) = (zeros(WEIGHTS_LEN), zeros(Adam::moments_len(WEIGHTS_LEN)));
+    let (mut state, mut dstate) = (zeros(CELL.state_len(BATCH)), zeros(CELL.state_len(BATCH)));
+    let (mut y, mut dy) = (zeros(ROWS * CELL.hidden()), zeros(ROWS * CELL.hidden()));
+    let (mut scores, mut dscores) = (zeros(ROWS * NAMES.len()), zeros(ROWS * NAMES.len()));
+    let mut tape = zeros(CELL.tape_len(STEPS, BATCH));
+    let mut scratch = zeros(CELL.train_scratch_len(BATCH).max(HEAD.scratch_len()));
+    let mut adam = Adam::new(0.01);
+    let (sequences, mode) = (Sequences::new(STEPS, BATCH), Gradients::Overwrite);
+    for update in 0..UPDATES {
+        if update % WINDOWS == 0 {
+            state.fill(0.0);
+        }
+        adam.lr = 0.01 * (1.0 - update as f32 / UPDATES as f32);
+        let (x, labels) = window(&hands, update % WINDOWS);
+        let (w_cell, w_head) = weights.split_at(split);
+        let (g_cell, g_head) = grads.split_at_mut(split);
+        CELL.forward_train(
+            w_cell,
+            ForwardTrain {
+                sequences,
+                x: &x,
+                y: &mut y,
+                state: &mut state,
+                recurrent_dropout: None,
+                layer_dropout: None,
+                tape: &mut tape,
+                scratch: &mut scratch,
+            },
+        )?;
+        HEAD.forward(w_head, ROWS, &y, &mut scores, &mut scratch)?;
+        cross_entropy(NAMES.len(), &scores, &labels, Some(&mut dscores))?;
+        HEAD.backward(
+            w_head,
+            DenseBackward {
+                rows: ROWS,
+                x: &y,
+                dy: &dscores,
+                dx: Some(&mut dy),
+                grads: Some(g_head),
+                mode,
+                scratch: &mut scratch,
+            },
+        )?;
+        dstate.fill(0.0);
+        CELL.backward(
+            w_cell,
+            Backward {
+                sequences,
+                x: &x,
+                y: &y,
+                dy: &dy,
+                dstate: &mut dstate,
+                dx: None,
+                grads: Some(g_cell),
+                mode,
+                recurrent_dropout: None,
+                layer_dropout: None,
+                tape: &mut tape,
+                scratch: &mut scratch,
+            },
+        )?;
+        clip_norm(&mut grads, 1.0);
+        adam.update(&mut weights, &grads, &mut moments)?;
+    }
+
+    let (samples, labels) = Hand::new(2).record(10_000);
+    let mut recogniser = Recogniser::new();
+    let mut right = 0;
+    for (sample, label) in samples.as_chunks().0.iter().zip(&labels) {
+        let layers = (CELL, HEAD);
+        let weights = weights.first_chunk().unwrap_or(&[0.0; WEIGHTS_LEN]);
+        right += usize::from(recogniser.sample(layers, weights, sample)? == *label as usize);
+    }
+    Ok((weights, right as f64 / labels.len() as f64))
+}
