@@ -5,10 +5,26 @@ mod common;
 use common::{Random, assert_bits};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
+#[cfg(feature = "std")]
+use recurrent::Threads;
 use recurrent::{
     Activation, Backward, Error, Forward, ForwardTrain, Gradients, Gru, Isa, Join, Lstm, Merge, Recurrent,
-    Reset, Rnn, Sequences, Sequential, Stack, Threads,
+    Reset, Rnn, Sequences, Sequential, Stack,
 };
+
+/// What the library has with the standard library.
+#[cfg(not(feature = "std"))]
+struct Threads;
+
+#[cfg(not(feature = "std"))]
+impl Join for Threads {
+    fn join(&self, forward: impl FnOnce() + Send, reverse: impl FnOnce() + Send) {
+        std::thread::scope(|scope| {
+            scope.spawn(reverse);
+            forward();
+        });
+    }
+}
 
 const STEPS: usize = 6;
 const BATCH: usize = 4;
