@@ -287,7 +287,11 @@ impl<C: Cell + Passes> Recurrent<C> {
         };
         match weights {
             forward::Weights::Packed(data) => {
-                run(self.cell(), self.options, isa, Panelled::<false>(data, &mut pass))
+                if HAS_VECTORS {
+                    run(self.cell(), self.options, isa, Panelled::<true>(data, &mut pass))
+                } else {
+                    run(self.cell(), self.options, isa, Panelled::<false>(data, &mut pass))
+                }
             }
             forward::Weights::InPlace(w) => {
                 run(self.cell(), self.options, isa, InPlace::<_, false>(w, &mut pass))

@@ -59,8 +59,10 @@ pub(crate) struct StepPass<'a> {
     pub(crate) stage: &'a mut [f32],
 }
 
-/// A pass over weights in panels, with or without a tape. The pass is large, and moving it costs as
-/// much as a small step does.
+/// A pass over weights in panels. The pass is large, and moving it costs as much as a small step does.
+///
+/// `TRAIN` says whether there may be a tape. Where there are vectors there always may, which saves half of the kernels;
+/// elsewhere an image without training has no code for it.
 pub(crate) struct Panelled<'p, 'a, const TRAIN: bool>(
     pub(crate) &'p [f32],
     pub(crate) &'p mut ForwardPass<'a>,
@@ -74,7 +76,10 @@ struct With<K, P>(K, P);
 
 impl<const TRAIN: bool> Pass for Panelled<'_, '_, TRAIN> {
     fn run<K: Steps>(self, isa: Isa, cell: K) {
-        dispatch(isa, With(cell, self));
+        match TRAIN {
+            true => dispatch(isa, With(cell, Panelled::<true>(self.0, self.1))),
+            false => dispatch_without_vectors::<_, false>(isa, With(cell, Panelled::<false>(self.0, self.1))),
+        }
     }
 }
 
@@ -86,7 +91,7 @@ impl Pass for InPlace<'_, &mut ForwardPass<'_>, false> {
 
 impl Pass for InPlace<'_, &mut ForwardPass<'_>, true> {
     fn run<K: Steps>(self, isa: Isa, cell: K) {
-        dispatch_without_vectors(isa, With(cell, self));
+        dispatch_without_vectors::<_, true>(isa, With(cell, self));
     }
 }
 
@@ -145,21 +150,22 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
 ) {
     let &mut ForwardPass { walk, dims, x, .. } = pass;
     let ForwardPass { y, h, c, tape, h_next, stage, block, .. } = pass;
+    let train = TRAIN && tape.is_some();
     let tape = tape.as_deref_mut().unwrap_or_default();
     if dims.hidden == 0 && dims.width == 0 {
         return;
     }
-    let ahead = if TRAIN || !block.is_empty() { block_steps(walk.steps(), walk.batch()) } else { 1 };
+    let ahead = if train || !block.is_empty() { block_steps(walk.steps(), walk.batch()) } else { 1 };
     let (mut now, mut next) = (&mut **h, &mut **h_next);
     let mut t = 0;
     while t < walk.steps() {
         let (first, count) = (t, ahead.min(walk.steps() - t));
         if ahead > 1 {
-            let (out, ld) = match TRAIN {
+            let (out, ld) = match train {
                 true => (&mut *tape, cell.tape_row(dims)),
                 false => (&mut **block, K::Sums::XG * dims.hidden),
             };
-            let to = (ld, TRAIN);
+            let to = (ld, train);
             project::<S, K::Sums, W>(s, w[0], walk, dims, (first, count), x, out, to);
         }
         for t in first..first + count {
@@ -168,7 +174,7 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
             }
             let x = match ahead {
                 0 | 1 => Input::Raw(x),
-                _ if TRAIN => Input::Tape,
+                _ if train => Input::Tape,
                 _ => Input::Block { data: block, first },
             };
             let io = ForwardStep {
@@ -180,7 +186,7 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
                 h_next: &mut *next,
                 c,
                 y: y.as_mut().map(ColumnsMut::reborrow),
-                tape: if TRAIN { Tape::Sequence(&mut *tape) } else { Tape::None },
+                tape: if train { Tape::Sequence(&mut *tape) } else { Tape::None },
             };
             cell.forward_step::<S, W, TRAIN>(s, w, t, io, stage);
             if let Some(masked) = walk.masked() {

@@ -62,7 +62,7 @@ impl<S: Simd, E: Equations, W: Source<S>, const TRAIN: bool> Tile<S> for Forward
                     if !self.y.is_null() {
                         store(s, self.y.add(seq[m] * self.y_ld + unit), next.h, left);
                     }
-                    if TRAIN {
+                    if TRAIN && !self.sums.tape.is_null() {
                         let tape = self.sums.tape_row(rows[m], seq[m]).add(unit);
                         for a in 0..E::ACC {
                             store(s, tape.add(a * hidden), next.saved[a], left);
@@ -77,7 +77,7 @@ impl<S: Simd, E: Equations, W: Source<S>, const TRAIN: bool> Tile<S> for Forward
     }
 }
 
-/// One step of the whole batch. `TRAIN` says whether there is a tape.
+/// One step of the whole batch. `TRAIN` says whether there may be a tape.
 ///
 /// Buffers of a wrong length are a mistake of the floor above: nothing is done with them.
 #[inline(always)]
@@ -95,7 +95,7 @@ pub(crate) fn forward_step<S: Simd, E: Equations, W: Source<S>, const TRAIN: boo
     let fits = h_next.len() == state
         && c.len() == if E::HAS_C { state } else { 0 }
         && y.as_ref().is_none_or(|y| y.has(walk.rows(), hidden))
-        && TRAIN != matches!(tape, Tape::None);
+        && (TRAIN || matches!(tape, Tape::None));
     debug_assert!(fits);
     let sums = Sums::new::<E>(w, walk, t, Dims { width: hidden, ..dims }, x, h, tape, ld);
     let (Some(sums), true) = (sums, fits) else { return };

@@ -32,6 +32,7 @@ pub(super) struct Sums<'a, W> {
     block: *const f32,
     block_first: usize,
     h: *const f32,
+    /// Null for none.
     pub(super) tape: *mut f32,
     pub(super) tape_by_walk: bool,
     pub(super) ld: usize,
@@ -52,6 +53,7 @@ impl<'a, W> Sums<'a, W> {
         ld: usize,
     ) -> Option<Self> {
         let batch = walk.batch();
+        let kept = !matches!(tape, Tape::None);
         let (tape, tape_rows, tape_by_walk) = tape.parts(walk);
         let fits = t < walk.steps()
             && h.len() == batch * width
@@ -73,7 +75,7 @@ impl<'a, W> Sums<'a, W> {
             Input::Block { data, first } => (block, block_first) = (data.as_ptr(), first),
             Input::Tape => {}
         }
-        let (h, tape) = (h.as_ptr(), tape.as_mut_ptr());
+        let (h, tape) = (h.as_ptr(), if kept { tape.as_mut_ptr() } else { core::ptr::null_mut() });
         Some(Sums { w, walk, t, input, hidden, width, x: raw, block, block_first, h, tape, tape_by_walk, ld })
     }
 
