@@ -166,8 +166,8 @@ impl<C: Cell + Passes> Recurrent<C> {
     ) -> Result<()> {
         match weights.into() {
             WeightSource::Canonical(flat) => {
-                let (w, pass) = self.step_pass(flat, x, state, scratch)?;
-                run(self.cell(), self.options, self.isa(), InPlace::<_, false>(w, pass));
+                let (w, mut pass) = self.step_pass(flat, x, state, scratch)?;
+                run(self.cell(), self.options, self.isa(), InPlace::<_, false>(&w, &mut pass));
                 Ok(())
             }
             packed => {
@@ -290,7 +290,7 @@ impl<C: Cell + Passes> Recurrent<C> {
                 run(self.cell(), self.options, isa, Panelled::<false>(data, &mut pass))
             }
             forward::Weights::InPlace(w) => {
-                run(self.cell(), self.options, isa, InPlace::<_, false>(w, &mut pass))
+                run(self.cell(), self.options, isa, InPlace::<_, false>(&w, &mut pass))
             }
         }
     }
@@ -361,7 +361,7 @@ impl<C: Cell + Passes> Recurrent<C> {
             self.cell().pack(self.options, isa.lanes(), w, packed);
             run(self.cell(), self.options, isa, Panelled::<true>(packed, &mut pass));
         } else {
-            run(self.cell(), self.options, isa, InPlace::<_, true>(w, &mut pass));
+            run(self.cell(), self.options, isa, InPlace::<_, true>(&w, &mut pass));
         }
     }
 
