@@ -166,8 +166,12 @@ impl<C: Cell + Passes> Recurrent<C> {
     ) -> Result<()> {
         match weights.into() {
             WeightSource::Canonical(flat) => {
-                let (w, pass) = self.step_pass(flat, x, state, scratch)?;
-                run(self.cell(), self.options, self.isa(), InPlace::<_, false>(w, pass));
+                // Returned by value, this large thing would be on the stack twice.
+                let mut parts = None;
+                self.step_pass(flat, x, state, scratch, &mut parts)?;
+                if let Some((w, pass)) = &mut parts {
+                    run(self.cell(), self.options, self.isa(), InPlace::<_, false>(w, pass));
+                }
                 Ok(())
             }
             packed => {
@@ -206,7 +210,8 @@ impl<C: Cell + Passes> Recurrent<C> {
         x: &'a [f32],
         state: &'a mut [f32],
         scratch: &'a mut [f32],
-    ) -> Result<(Canonical<'a>, StepPass<'a>)> {
+        out: &mut Option<(Canonical<'a>, StepPass<'a>)>,
+    ) -> Result<()> {
         let batch = self.step_batch(x.len(), state.len())?;
         let w = self.canonical(weights)?;
         check_len("x", batch.saturating_mul(self.input()), x.len())?;
@@ -218,7 +223,8 @@ impl<C: Cell + Passes> Recurrent<C> {
             return Err(Error::Overflow { buffer: "scratch" });
         };
         let stage = stage.get_mut(..batch.saturating_mul(self.stage_row())).unwrap_or_default();
-        Ok((w, StepPass { batch, dims, x, h, c, h_next, stage }))
+        *out = Some((w, StepPass { batch, dims, x, h, c, h_next, stage }));
+        Ok(())
     }
 
     /// A batch of sequences from a given state: every hidden state, and the last state.
@@ -294,7 +300,7 @@ impl<C: Cell + Passes> Recurrent<C> {
                 }
             }
             forward::Weights::InPlace(w) => {
-                run(self.cell(), self.options, isa, InPlace::<_, false>(w, &mut pass))
+                run(self.cell(), self.options, isa, InPlace::<_, false>(&w, &mut pass))
             }
         }
     }
@@ -365,7 +371,7 @@ impl<C: Cell + Passes> Recurrent<C> {
             self.cell().pack(self.options, isa.lanes(), w, packed);
             run(self.cell(), self.options, isa, Panelled::<true>(packed, &mut pass));
         } else {
-            run(self.cell(), self.options, isa, InPlace::<_, true>(w, &mut pass));
+            run(self.cell(), self.options, isa, InPlace::<_, true>(&w, &mut pass));
         }
     }
 

@@ -69,7 +69,7 @@ pub(crate) struct Panelled<'p, 'a, const TRAIN: bool>(
 );
 
 /// The same over canonical weights. Where there are vectors, training packs.
-pub(crate) struct InPlace<'a, P, const TRAIN: bool>(pub(crate) Canonical<'a>, pub(crate) P);
+pub(crate) struct InPlace<'p, 'a, P, const TRAIN: bool>(pub(crate) &'p Canonical<'a>, pub(crate) P);
 
 /// A pass with the cell's equations.
 struct With<K, P>(K, P);
@@ -83,19 +83,19 @@ impl<const TRAIN: bool> Pass for Panelled<'_, '_, TRAIN> {
     }
 }
 
-impl Pass for InPlace<'_, &mut ForwardPass<'_>, false> {
+impl Pass for InPlace<'_, '_, &mut ForwardPass<'_>, false> {
     fn run<K: Steps>(self, isa: Isa, cell: K) {
         dispatch_single(isa, With(cell, self));
     }
 }
 
-impl Pass for InPlace<'_, &mut ForwardPass<'_>, true> {
+impl Pass for InPlace<'_, '_, &mut ForwardPass<'_>, true> {
     fn run<K: Steps>(self, isa: Isa, cell: K) {
         dispatch_without_vectors::<_, true>(isa, With(cell, self));
     }
 }
 
-impl Pass for InPlace<'_, StepPass<'_>, false> {
+impl Pass for InPlace<'_, '_, &mut StepPass<'_>, false> {
     fn run<K: Steps>(self, isa: Isa, cell: K) {
         dispatch_single(isa, With(cell, self));
     }
@@ -116,27 +116,28 @@ impl<K: Steps, const TRAIN: bool> Op for With<K, Panelled<'_, '_, TRAIN>> {
     }
 }
 
-impl<K: Steps, const TRAIN: bool> Op for With<K, InPlace<'_, &mut ForwardPass<'_>, TRAIN>> {
+impl<K: Steps, const TRAIN: bool> Op for With<K, InPlace<'_, '_, &mut ForwardPass<'_>, TRAIN>> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let With(cell, InPlace(w, pass)) = self;
         let extra = Extra { peepholes: w.parts.peepholes, factors: pass.factors };
-        time_loop::<S, K, _, TRAIN>(s, cell, K::in_place(w), extra, pass);
+        time_loop::<S, K, _, TRAIN>(s, cell, K::in_place(*w), extra, pass);
     }
 }
 
-impl<K: Steps> Op for With<K, InPlace<'_, StepPass<'_>, false>> {
+impl<K: Steps> Op for With<K, InPlace<'_, '_, &mut StepPass<'_>, false>> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let With(cell, InPlace(w, pass)) = self;
-        let StepPass { batch, dims, x, h, c, h_next, stage } = pass;
+        let &mut StepPass { batch, dims, x, .. } = pass;
+        let StepPass { h, c, h_next, stage, .. } = pass;
         let extra = Extra { peepholes: w.parts.peepholes, factors: None };
         let (walk, x, y, tape) = (&Walk::step(batch), Input::Raw(x), None, Tape::None);
-        let io = ForwardStep { walk, dims, extra, x, h: &*h, h_next: &mut *h_next, c, y, tape };
-        cell.forward_step::<S, _, false>(s, K::in_place(w), 0, io, stage);
-        h.iter_mut().zip(&*h_next).for_each(|(h, next)| *h = *next);
+        let io = ForwardStep { walk, dims, extra, x, h: &**h, h_next: &mut **h_next, c, y, tape };
+        cell.forward_step::<S, _, false>(s, K::in_place(*w), 0, io, stage);
+        h.iter_mut().zip(&**h_next).for_each(|(h, next)| *h = *next);
     }
 }
 

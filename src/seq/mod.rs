@@ -39,9 +39,9 @@ impl Pass for Pack<'_> {
 
 /// All passes over a cell.
 pub(crate) trait Passes:
-    for<'a> Compiled<InPlace<'a, StepPass<'a>, false>>
-    + for<'p, 'a> Compiled<InPlace<'p, &'p mut ForwardPass<'a>, false>>
-    + for<'p, 'a> Compiled<InPlace<'p, &'p mut ForwardPass<'a>, true>>
+    for<'p, 'a> Compiled<InPlace<'p, 'a, &'p mut StepPass<'a>, false>>
+    + for<'p, 'a> Compiled<InPlace<'p, 'a, &'p mut ForwardPass<'a>, false>>
+    + for<'p, 'a> Compiled<InPlace<'p, 'a, &'p mut ForwardPass<'a>, true>>
     + for<'p, 'a> Compiled<Panelled<'p, 'a, false>>
     + for<'p, 'a> Compiled<Panelled<'p, 'a, true>>
     + for<'a> Compiled<BackwardPass<'a>>
@@ -59,8 +59,8 @@ macro_rules! passes {
     ($($cell:ty)*) => {$(
         impl Passes for $cell {}
         passes!($cell:
-            InPlace<'p, StepPass<'p>, false>, InPlace<'p, &'p mut ForwardPass<'a>, false>,
-            InPlace<'p, &'p mut ForwardPass<'a>, true>, Panelled<'p, 'a, false>, Panelled<'p, 'a, true>,
+            InPlace<'p, 'a, &'p mut StepPass<'a>, false>, InPlace<'p, 'a, &'p mut ForwardPass<'a>, false>,
+            InPlace<'p, 'a, &'p mut ForwardPass<'a>, true>, Panelled<'p, 'a, false>, Panelled<'p, 'a, true>,
             BackwardPass<'p>, InputPass<'p>, Pack<'p>);
     )*};
     ($cell:ty: $($pass:ty),*) => {$(
