@@ -87,13 +87,15 @@ impl<C: Cell + Passes> Recurrent<C> {
         state: &mut [f32],
         scratch: &mut [f32],
     ) -> Result<()> {
+        // Before anything else sees the layer: that it is a constant is known to the compiler for as long.
+        let (cell, options, isa) = (self.cell(), self.options, self.isa());
         match weights.into() {
             WeightSource::Canonical(flat) => {
                 // Returned by value, this large thing would be on the stack twice.
                 let mut parts = None;
                 self.step_pass(flat, x, state, scratch, &mut parts)?;
                 if let Some((w, pass)) = &mut parts {
-                    run(self.cell(), self.options, self.isa(), InPlace::<_, false>(w, pass));
+                    run(cell, options, isa, InPlace::<_, false>(w, pass));
                 }
                 Ok(())
             }
