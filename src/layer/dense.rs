@@ -117,7 +117,7 @@ impl Dense {
     /// A row's result does not depend on the other rows.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer.
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer.
     ///
     /// ```
     /// use recurrent::Dense;
@@ -170,7 +170,7 @@ impl Dense {
     /// `weights` and `x` are those of the forward pass.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer.
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer.
     ///
     /// ```
     /// use recurrent::{Dense, DenseBackward, Gradients};
