@@ -366,15 +366,27 @@ fn wrong_buffers_are_refused() {
         assert_eq!(result, Err(Error::Length { buffer: name, expected: len, actual: len - 1 }));
         assert!(buffers.iter().flatten().all(|v| *v == 0.25), "{name}: something was written");
     }
-    let other = Stack::new(Gru::new(2, 3)).layers(2);
-    let packed = other.pack(&filled(other.weights_len()), filled(other.packed_len())).unwrap();
-    let mut state = filled(stack.state_len(1));
-    let args = Forward {
-        sequences: Sequences::new(1, 1),
-        x: &[1.0, 2.0],
-        y: &mut [],
-        state: &mut state,
-        scratch: &mut filled(stack.scratch_len(1, 1)),
-    };
-    assert_eq!(stack.forward(&packed, args), Err(Error::Packing { what: "layer" }));
+    let layers = Stack::new(Gru::new(2, 3)).layers(2);
+    for other in [layers, layers.bidirectional(Merge::Sum), stack.layers(3)] {
+        let packed = other.pack(&filled(other.weights_len()), filled(other.packed_len())).unwrap();
+        let mut state = filled(stack.state_len(1));
+        let args = Forward {
+            sequences: Sequences::new(1, 1),
+            x: &[1.0, 2.0],
+            y: &mut [],
+            state: &mut state,
+            scratch: &mut filled(stack.scratch_len(1, 1)),
+        };
+        assert_eq!(stack.forward(&packed, args), Err(Error::Packing { what: "layer" }));
+    }
+}
+
+/// A stack of one layer needs what the layer needs, however much wider than its input its output is.
+#[test]
+fn one_layer_takes_no_more_than_itself() {
+    let layer = Lstm::new(2, 40);
+    assert_eq!(Stack::new(layer).train_scratch_len(3, 2), layer.train_scratch_len(2));
+    let both = Stack::new(layer).bidirectional(Merge::Concat);
+    assert_eq!(both.train_scratch_len(3, 2), 2 * layer.train_scratch_len(2));
+    assert_eq!(both.scratch_len(3, 2), 2 * layer.scratch_len(3, 2));
 }

@@ -327,7 +327,7 @@ impl<C: Cell> Recurrent<C> {
     }
 
     pub(super) const fn id(&self) -> LayerId {
-        LayerId { shape: self.shape, stage: self.stage, layers: 1, directions: 1 }
+        LayerId { shape: self.shape, stage: self.stage, layers: 1, both: None }
     }
 
     /// Named parts of a flat buffer of weights or gradients.

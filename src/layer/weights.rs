@@ -2,6 +2,7 @@
 
 use core::marker::PhantomData;
 
+use super::stack::Merge;
 use crate::cell::Gate;
 use crate::kernel::canonical::{Parts, Shape};
 use crate::simd::Isa;
@@ -131,7 +132,7 @@ pub(super) struct LayerId {
     pub(super) shape: Shape,
     pub(super) stage: usize,
     pub(super) layers: usize,
-    pub(super) directions: usize,
+    pub(super) both: Option<Merge>,
 }
 
 impl<B> Packed<B> {

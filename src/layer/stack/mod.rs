@@ -208,15 +208,20 @@ impl<C: Cell> Stack<C> {
 
     /// Length of the scratch of [`forward_train`](Self::forward_train) and [`backward`](Self::backward).
     pub const fn train_scratch_len(&self, steps: usize, batch: usize) -> usize {
-        let (first, other) =
-            (self.layer(0, 0).train_scratch_len(batch), self.layer(1, 0).train_scratch_len(batch));
-        let layer = mul(self.directions(), if first > other { first } else { other });
+        let layer = mul(self.directions(), self.own(batch));
         let between = if self.layers > 1 { 3 } else { 0 };
         add(layer, mul(self.sequence_len(steps, batch), between))
     }
 
+    /// Scratch of one direction of any layer in training.
+    const fn own(&self, batch: usize) -> usize {
+        let (first, last) = (self.layer(0, 0), self.layer(self.layers - 1, 0));
+        let (first, last) = (first.train_scratch_len(batch), last.train_scratch_len(batch));
+        if first > last { first } else { last }
+    }
+
     fn id(&self) -> LayerId {
-        LayerId { layers: self.layers, directions: self.directions(), ..self.first.id() }
+        LayerId { layers: self.layers, both: self.both, ..self.first.id() }
     }
 }
 

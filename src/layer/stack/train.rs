@@ -260,12 +260,6 @@ impl<C: Cell + Passes> Stack<C> {
         room
     }
 
-    /// Scratch of one direction of a layer.
-    fn own(&self, batch: usize) -> usize {
-        let (first, other) = (self.layer(0, 0), self.layer(1, 0));
-        first.train_scratch_len(batch).max(other.train_scratch_len(batch))
-    }
-
     /// The tapes of all layers and directions, and the outputs.
     fn split_tape<'a>(
         &self,
