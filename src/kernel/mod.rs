@@ -18,7 +18,8 @@
 //! | `view` | some columns of a matrix |
 //! | `walk` | which rows take part in a step, and where they stand |
 //! | `softmax` | the parts of a softmax |
-//! | `elementwise` | sums, scales, optimiser updates |
+//! | `elementwise` | sums over rows |
+//! | `update` | weights by an optimiser |
 
 mod activation;
 pub(crate) mod canonical;
@@ -32,6 +33,7 @@ pub(crate) mod recur;
 pub(crate) mod second;
 pub(crate) mod softmax;
 pub(crate) mod tile;
+pub(crate) mod update;
 pub(crate) mod view;
 pub(crate) mod walk;
 
