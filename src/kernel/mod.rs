@@ -18,12 +18,14 @@
 //! | `view` | some columns of a matrix |
 //! | `walk` | which rows take part in a step, and where they stand |
 //! | `softmax` | the parts of a softmax |
+//! | `finish` | functions of single elements over slices |
 //! | `elementwise` | sums over rows |
 //! | `update` | weights by an optimiser |
 
 mod activation;
 pub(crate) mod canonical;
 pub(crate) mod elementwise;
+pub(crate) mod finish;
 pub(crate) mod gather;
 pub(crate) mod gemm;
 pub(crate) mod math;

@@ -7,20 +7,26 @@ mod dense;
 mod embedding;
 mod loss;
 mod passes;
+mod pool;
 mod recurrent;
+mod regression;
 mod sample;
 mod sequences;
+mod softmax;
 mod stack;
 mod weights;
 
 pub use crate::kernel::Masked;
 pub use dense::{Dense, DenseBackward};
 pub use embedding::Embedding;
-pub use loss::cross_entropy;
+pub use loss::{CrossEntropy, cross_entropy};
 pub use passes::{Backward, Forward, ForwardTrain, Gradients};
+pub use pool::Pool;
 pub use recurrent::{Gru, Lstm, Recurrent, Rnn};
+pub use regression::{binary_cross_entropy, mean_squared_error};
 pub use sample::{argmax, sample};
 pub use sequences::Sequences;
+pub use softmax::{log_softmax, log_softmax_backward, softmax, softmax_backward};
 #[cfg(feature = "std")]
 pub use stack::Threads;
 pub use stack::{Join, Merge, Sequential, Stack};
