@@ -11,6 +11,7 @@ mod pool;
 mod recurrent;
 mod regression;
 mod sample;
+mod sampling;
 mod sequences;
 mod softmax;
 mod stack;
@@ -25,6 +26,7 @@ pub use pool::Pool;
 pub use recurrent::{Gru, Lstm, Recurrent, Rnn};
 pub use regression::{binary_cross_entropy, mean_squared_error};
 pub use sample::{argmax, sample};
+pub use sampling::Sampling;
 pub use sequences::Sequences;
 pub use softmax::{log_softmax, log_softmax_backward, softmax, softmax_backward};
 #[cfg(feature = "std")]
