@@ -49,7 +49,7 @@ impl Cosine {
     /// assert_eq!(RATE.at(100), 0.0);
     /// let mut adam = Adam::new(0.0);
     /// adam.lr = RATE.at(adam.step); // before each update
-    /// assert_eq!(adam.lr, 1e-4);
+    /// assert!((adam.lr - 1e-4).abs() < 1e-9);
     /// ```
     pub fn at(&self, step: u64) -> f32 {
         let (peak, floor) = (f64::from(self.peak), f64::from(self.floor));
