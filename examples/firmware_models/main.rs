@@ -17,6 +17,7 @@ use recurrent::Isa;
 
 #[path = "../firmware/src/characters.rs"]
 mod characters;
+#[allow(dead_code, reason = "the programs on the device use the rest")]
 #[path = "../firmware/models/expected.rs"]
 mod expected;
 #[path = "../firmware/src/gestures.rs"]

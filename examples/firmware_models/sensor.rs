@@ -40,6 +40,7 @@ impl Hand {
         let speed = match gesture {
             1 => self.uniform(0.9, 1.4),
             2 => self.uniform(0.25, 0.45),
+            #[allow(clippy::approx_constant, reason = "the models were trained on it")]
             _ => self.uniform(0.9, 1.1) * 6.28 / steps as f64,
         };
         for t in 0..steps {

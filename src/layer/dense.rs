@@ -140,7 +140,7 @@ impl Dense {
     /// A row's result does not depend on the other rows.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer.
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer.
     ///
     /// ```
     /// use recurrent::Dense;
@@ -194,7 +194,7 @@ impl Dense {
     /// `weights`, `x` and `y` are those of the forward pass. With an activation `dy` becomes `ds`.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer.
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer.
     ///
     /// ```
     /// use recurrent::{Dense, DenseBackward, Gradients};

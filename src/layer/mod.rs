@@ -3,6 +3,7 @@
 //! A layer owns nothing. It is a constant that knows its dimensions, tells the length of every buffer,
 //! and runs passes over buffers of the caller. It may import every floor below: `seq`, `cell`, `kernel`, `simd`.
 
+mod args;
 mod dense;
 mod embedding;
 mod loss;
@@ -10,6 +11,7 @@ mod passes;
 mod pool;
 mod recurrent;
 mod regression;
+mod run;
 mod sample;
 mod sampling;
 mod sequences;
@@ -18,10 +20,10 @@ mod stack;
 mod weights;
 
 pub use crate::kernel::Masked;
+pub use args::{Backward, Forward, ForwardTrain, Gradients};
 pub use dense::{Dense, DenseBackward};
 pub use embedding::Embedding;
 pub use loss::{CrossEntropy, cross_entropy};
-pub use passes::{Backward, Forward, ForwardTrain, Gradients};
 pub use pool::Pool;
 pub use recurrent::{Gru, Lstm, Recurrent, Rnn};
 pub use regression::{binary_cross_entropy, mean_squared_error};

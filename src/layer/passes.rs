@@ -1,5 +1,6 @@
-//! The passes of a recurrent layer: arguments, checks, and the way down to the time loops.
+//! The passes of a recurrent layer, and the checks of their arguments.
 
+use super::args::{Backward, Forward, ForwardTrain, Gradients};
 use super::recurrent::Recurrent;
 use super::sequences::Sequences;
 use super::weights::{Packed, WeightSource};
@@ -8,87 +9,9 @@ use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::kernel::pack::{Canonical, aligned_start};
 use crate::kernel::view::{Columns, ColumnsMut};
-use crate::seq::backward::{BackwardPass, InputPass};
-use crate::seq::forward::{self, ForwardPass, InPlace, Panelled, StepPass};
+use crate::seq::forward::{self, InPlace, StepPass};
 use crate::seq::{Passes, run};
-use crate::simd::{HAS_VECTORS, Isa};
-
-/// Arguments of [`Recurrent::forward`].
-#[derive(Debug, Default)]
-pub struct Forward<'a> {
-    /// Steps `T`, batch rows `B`, and what else there is to say of the sequences.
-    pub sequences: Sequences<'a>,
-    /// The input, `[T, B, I]`.
-    pub x: &'a [f32],
-    /// Takes every hidden state, `[T, B, H]`; empty if only the last state is wanted.
-    pub y: &'a mut [f32],
-    /// The initial state, and then the last: `h [B, H]`, and for an LSTM `c [B, H]`.
-    pub state: &'a mut [f32],
-    /// At least [`scratch_len`](Recurrent::scratch_len) elements.
-    pub scratch: &'a mut [f32],
-}
-
-/// Arguments of [`Recurrent::forward_train`].
-#[derive(Debug, Default)]
-pub struct ForwardTrain<'a> {
-    /// Steps `T`, batch rows `B`, and what else there is to say of the sequences.
-    pub sequences: Sequences<'a>,
-    /// The input, `[T, B, I]`.
-    pub x: &'a [f32],
-    /// Takes every hidden state, `[T, B, H]`; the backward pass reads it.
-    pub y: &'a mut [f32],
-    /// The initial state, and then the last: `h [B, H]`, and for an LSTM `c [B, H]`.
-    pub state: &'a mut [f32],
-    /// Factors of the hidden state, `[B, R]`, for a layer with [`recurrent_dropout`](Recurrent::recurrent_dropout):
-    /// 0 for what is dropped, `1 / (1 - p)` for the rest, as [`dropout`](crate::train::dropout) makes them. For a
-    /// [`Stack`](crate::Stack) those of all layers and directions.
-    pub recurrent_dropout: Option<&'a [f32]>,
-    /// Factors of the outputs of all layers of a [`Stack`](crate::Stack) but the last, `[T, B, output]` for each.
-    pub layer_dropout: Option<&'a [f32]>,
-    /// Takes what the backward pass needs, [`tape_len`](Recurrent::tape_len) elements.
-    pub tape: &'a mut [f32],
-    /// At least [`train_scratch_len`](Recurrent::train_scratch_len) elements.
-    pub scratch: &'a mut [f32],
-}
-
-/// Whether gradients of weights replace what is in their buffer or are added to it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Gradients {
-    /// The buffer is written and never read.
-    #[default]
-    Overwrite,
-    /// The buffer holds a sum, to which is added.
-    Accumulate,
-}
-
-/// Arguments of [`Recurrent::backward`].
-#[derive(Debug, Default)]
-pub struct Backward<'a> {
-    /// Steps `T`, batch rows `B`, and what else there is to say of the sequences.
-    pub sequences: Sequences<'a>,
-    /// The input of the forward pass, `[T, B, I]`.
-    pub x: &'a [f32],
-    /// The output of the forward pass, `[T, B, H]`.
-    pub y: &'a [f32],
-    /// Gradient of the output, `[T, B, H]`; empty if only the last state has one.
-    pub dy: &'a [f32],
-    /// Gradient of the last state, and then of the initial one: `dh [B, H]`, and for an LSTM `dc [B, H]`.
-    pub dstate: &'a mut [f32],
-    /// Takes the gradient of the input, `[T, B, I]`, if wanted.
-    pub dx: Option<&'a mut [f32]>,
-    /// Takes the gradients of the weights in their layout, if wanted.
-    pub grads: Option<&'a mut [f32]>,
-    /// Whether `grads` is overwritten or added to.
-    pub mode: Gradients,
-    /// The factors of the forward pass.
-    pub recurrent_dropout: Option<&'a [f32]>,
-    /// The factors of the forward pass.
-    pub layer_dropout: Option<&'a [f32]>,
-    /// The tape of the forward pass. It is used up: another backward pass needs another forward pass.
-    pub tape: &'a mut [f32],
-    /// At least [`train_scratch_len`](Recurrent::train_scratch_len) elements.
-    pub scratch: &'a mut [f32],
-}
+use crate::simd::Isa;
 
 /// Length of `[T, B, n]`.
 fn sequence_len(walk: &Walk<'_>, n: usize) -> usize {
@@ -164,13 +87,15 @@ impl<C: Cell + Passes> Recurrent<C> {
         state: &mut [f32],
         scratch: &mut [f32],
     ) -> Result<()> {
+        // Before anything else sees the layer: that it is a constant is known to the compiler for as long.
+        let (cell, options, isa) = (self.cell(), self.options, self.isa());
         match weights.into() {
             WeightSource::Canonical(flat) => {
                 // Returned by value, this large thing would be on the stack twice.
                 let mut parts = None;
                 self.step_pass(flat, x, state, scratch, &mut parts)?;
                 if let Some((w, pass)) = &mut parts {
-                    run(self.cell(), self.options, self.isa(), InPlace::<_, false>(w, pass));
+                    run(cell, options, isa, InPlace::<_, false>(w, pass));
                 }
                 Ok(())
             }
@@ -260,51 +185,6 @@ impl<C: Cell + Passes> Recurrent<C> {
         Ok(())
     }
 
-    /// A forward pass over buffers that have been checked.
-    #[inline(always)]
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn run_forward(
-        &self,
-        isa: Isa,
-        weights: forward::Weights<'_>,
-        walk: &Walk<'_>,
-        x: &[f32],
-        y: Option<ColumnsMut<'_>>,
-        state: &mut [f32],
-        scratch: &mut [f32],
-    ) {
-        let units = walk.batch() * self.width();
-        let (h, c) = state.split_at_mut(units);
-        let (h_next, rest) = scratch.split_at_mut(units);
-        let (stage, block) = rest.split_at_mut(walk.batch() * self.stage_row());
-        let mut pass = ForwardPass {
-            walk,
-            dims: self.shape.dims(),
-            factors: None,
-            peepholes: if self.shape.peepholes { 3 * self.hidden() } else { 0 },
-            x,
-            y,
-            h,
-            c,
-            tape: None,
-            h_next,
-            stage,
-            block,
-        };
-        match weights {
-            forward::Weights::Packed(data) => {
-                if HAS_VECTORS {
-                    run(self.cell(), self.options, isa, Panelled::<true>(data, &mut pass))
-                } else {
-                    run(self.cell(), self.options, isa, Panelled::<false>(data, &mut pass))
-                }
-            }
-            forward::Weights::InPlace(w) => {
-                run(self.cell(), self.options, isa, InPlace::<_, false>(&w, &mut pass))
-            }
-        }
-    }
-
     /// As [`forward`](Self::forward), from canonical weights, and keeps on the tape what [`backward`](Self::backward) needs.
     /// The outputs have the same bits.
     ///
@@ -328,51 +208,6 @@ impl<C: Cell + Passes> Recurrent<C> {
         let y = ColumnsMut::new(y, walk.rows(), self.width());
         self.run_forward_train(w, &walk, x, y, state, factors, tape, scratch);
         Ok(())
-    }
-
-    /// A training forward pass over buffers that have been checked.
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn run_forward_train(
-        &self,
-        w: Canonical<'_>,
-        walk: &Walk<'_>,
-        x: &[f32],
-        y: ColumnsMut<'_>,
-        state: &mut [f32],
-        factors: Option<&[f32]>,
-        tape: &mut [f32],
-        scratch: &mut [f32],
-    ) {
-        let units = walk.batch() * self.width();
-        let (h, c) = state.split_at_mut(units);
-        let (h0, tape) = tape.split_at_mut(units);
-        h0.copy_from_slice(h);
-        let (h_next, rest) = scratch.split_at_mut(units);
-        let (stage, packed) = rest.split_at_mut(walk.batch() * self.stage_row());
-        let isa = self.isa();
-        let mut pass = ForwardPass {
-            walk,
-            dims: self.shape.dims(),
-            factors,
-            peepholes: if self.shape.peepholes { 3 * self.hidden() } else { 0 },
-            x,
-            y: Some(y),
-            h,
-            c,
-            tape: Some(tape),
-            h_next,
-            stage,
-            block: &mut [],
-        };
-        if HAS_VECTORS {
-            let packed = &mut packed[..self.packed_len()];
-            let start = aligned_start(packed);
-            let packed = &mut packed[start..];
-            self.cell().pack(self.options, isa.lanes(), w, packed);
-            run(self.cell(), self.options, isa, Panelled::<true>(packed, &mut pass));
-        } else {
-            run(self.cell(), self.options, isa, InPlace::<_, true>(&w, &mut pass));
-        }
     }
 
     /// Backpropagation through time: from the gradients of the outputs and of the last state to those of the weights,
@@ -427,60 +262,6 @@ impl<C: Cell + Passes> Recurrent<C> {
             self.run_input_gradient(weights, &walk, (dx, false), tape, scratch);
         }
         Ok(())
-    }
-
-    /// A backward pass over buffers that have been checked, but for the gradient of the input.
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn run_backward(
-        &self,
-        weights: Canonical<'_>,
-        walk: &Walk<'_>,
-        x: &[f32],
-        (y, dy): (Columns<'_>, Option<Columns<'_>>),
-        dstate: &mut [f32],
-        (grads, accumulate): (Option<&mut [f32]>, bool),
-        factors: Option<&[f32]>,
-        tape: &mut [f32],
-        scratch: &mut [f32],
-    ) {
-        let grads = grads.and_then(|flat| self.shape.split_mut(flat));
-        let units = walk.batch() * self.width();
-        let (dh, dc) = dstate.split_at_mut(units);
-        let (h0, tape) = tape.split_at_mut(units);
-        let (_, rest) = scratch.split_at_mut(units);
-        let (stage, panels) = rest.split_at_mut(walk.batch() * self.stage_row());
-        let pass = BackwardPass {
-            weights,
-            factors,
-            walk,
-            x,
-            y,
-            dy,
-            h0,
-            dh,
-            dc,
-            grads,
-            accumulate,
-            tape,
-            stage,
-            panels,
-        };
-        run(self.cell(), self.options, self.isa(), pass);
-    }
-
-    /// The gradient of the input from the tape that `run_backward` left, written to `dx` or added to it.
-    pub(super) fn run_input_gradient(
-        &self,
-        weights: Canonical<'_>,
-        walk: &Walk<'_>,
-        (dx, add): (&mut [f32], bool),
-        tape: &[f32],
-        scratch: &mut [f32],
-    ) {
-        let tape = &tape[walk.batch() * self.width()..];
-        let (dims, w_ih) = (self.shape.dims(), weights.parts.w_ih);
-        let pass = InputPass { walk, dims, w_ih, dx, add, tape, panels: scratch };
-        run(self.cell(), self.options, self.isa(), pass);
     }
 
     fn check_factors(

@@ -21,7 +21,7 @@ pub type Gru = Recurrent<GruCell>;
 ///
 /// It is a constant that owns nothing: it tells the length of every buffer, in `f32` elements, and runs passes over
 /// buffers of the caller. A length that does not fit into `usize` is `usize::MAX`, and the passes
-/// refuse it with [`Error::Overflow`](crate::Error::Overflow).
+/// refuse it with [`Error::Overflow`].
 ///
 /// Shapes are row-major; `T` steps, `B` batch rows, `I` inputs, `H` hidden units, `G` gates.
 ///
@@ -333,7 +333,7 @@ impl<C: Cell> Recurrent<C> {
     /// Named parts of a flat buffer of weights or gradients.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) if it does not have [`weights_len`](Self::weights_len) elements.
+    /// [`Error::Length`] if it does not have [`weights_len`](Self::weights_len) elements.
     pub fn weights<'a>(&self, flat: &'a [f32]) -> Result<Weights<'a, C::Gate>> {
         check_len("weights", self.weights_len(), flat.len())?;
         let parts = self.shape.split(flat).ok_or(Error::Overflow { buffer: "weights" })?;
@@ -343,7 +343,7 @@ impl<C: Cell> Recurrent<C> {
     /// Named parts of a flat buffer of weights or gradients, for writing.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) if it does not have [`weights_len`](Self::weights_len) elements.
+    /// [`Error::Length`] if it does not have [`weights_len`](Self::weights_len) elements.
     pub fn weights_mut<'a>(&self, flat: &'a mut [f32]) -> Result<WeightsMut<'a, C::Gate>> {
         check_len("weights", self.weights_len(), flat.len())?;
         let parts = self.shape.split_mut(flat).ok_or(Error::Overflow { buffer: "weights" })?;

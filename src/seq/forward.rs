@@ -135,7 +135,7 @@ impl<K: Steps> Op for With<K, InPlace<'_, '_, &mut StepPass<'_>, false>> {
         let StepPass { h, c, h_next, stage, .. } = pass;
         let extra = Extra { peepholes: w.parts.peepholes, factors: None };
         let (walk, x, y, tape) = (&Walk::step(batch), Input::Raw(x), None, Tape::None);
-        let io = ForwardStep { walk, dims, extra, x, h: &**h, h_next: &mut **h_next, c, y, tape };
+        let io = ForwardStep { walk, dims, extra, x, h, h_next, c, y, tape };
         cell.forward_step::<S, _, false>(s, K::in_place(*w), 0, io, stage);
         h.iter_mut().zip(&**h_next).for_each(|(h, next)| *h = *next);
     }

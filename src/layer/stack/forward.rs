@@ -5,7 +5,7 @@ use crate::cell::Cell;
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::kernel::view::ColumnsMut;
-use crate::layer::passes::Forward;
+use crate::layer::args::Forward;
 use crate::layer::sequences::Sequences;
 use crate::layer::weights::WeightSource;
 use crate::seq::Passes;

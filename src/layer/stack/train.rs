@@ -7,7 +7,7 @@ use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::kernel::canonical::Canonical;
 use crate::kernel::view::{Columns, ColumnsMut};
-use crate::layer::passes::{Backward, ForwardTrain, Gradients};
+use crate::layer::args::{Backward, ForwardTrain, Gradients};
 use crate::seq::Passes;
 
 /// What a training pass of one layer in both of its directions is given.

@@ -11,7 +11,7 @@ use semihosting::println;
 /// Input and hidden, and the most instructions that a step of an LSTM may take. A GRU may take four fifths of that.
 const SIZES: [(usize, usize, u32); 4] = [(8, 16, 7_500), (22, 11, 6_500), (32, 32, 26_000), (64, 64, 90_000)];
 /// Bytes of stack that a step may take.
-const STACK: usize = 512;
+const STACK: usize = 576;
 /// Steps of a chunk.
 const STEPS: usize = 10;
 /// The layer that the buffers have room for.

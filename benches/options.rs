@@ -1,0 +1,65 @@
+//! What the options of a layer and of its sequences cost, beside the same layer without: `cargo bench --bench options`.
+//!
+//! The layer is an LSTM of 64 units over 64 inputs, 16 rows of 50 steps; `plain` is it without options.
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use recurrent::{Activation, Forward, Isa, Lstm, LstmCell, Masked, Merge, Sequences, Stack};
+
+mod common;
+use common::{random, weights};
+
+const STEPS: usize = 50;
+const BATCH: usize = 16;
+const HIDDEN: usize = 64;
+
+fn options(c: &mut Criterion) {
+    let plain = Lstm::new(HIDDEN, HIDDEN);
+    let lengths: Vec<usize> = (0..BATCH).map(|b| STEPS * (b + 1) / BATCH).collect();
+    let mask: Vec<bool> = (0..STEPS * BATCH).map(|row| row * 7 % 10 != 0).collect();
+    let whole = Sequences::new(STEPS, BATCH);
+    let sigmoid = Activation::Sigmoid;
+    let layers = [
+        ("plain", plain, whole),
+        ("reverse", plain.reverse(), whole),
+        ("batch_major", plain, whole.batch_major()),
+        ("lengths_half", plain, whole.lengths(&lengths)),
+        ("mask_tenth", plain, whole.mask(&mask, Masked::Carry)),
+        ("no_bias", plain.bias(false), whole),
+        ("clip", plain.clip(3.0), whole),
+        ("peepholes", plain.peepholes(), whole),
+        ("coupled", plain.coupled(), whole),
+        ("softsign", plain.activations(sigmoid, Activation::Softsign, Activation::Softsign), whole),
+        ("projection_32", plain.projection(32), whole),
+    ];
+    let mut group = c.benchmark_group("lstm_options");
+    group.sample_size(20).throughput(Throughput::Elements((STEPS * BATCH) as u64));
+    for isa in Isa::available().filter(|isa| isa.lanes() > Isa::SCALAR.lanes()) {
+        for (name, layer, sequences) in layers {
+            let stack = Stack::new(layer).on(isa);
+            run(&mut group, BenchmarkId::new(isa.name(), name), stack, sequences);
+        }
+        let both = Stack::new(plain).bidirectional(Merge::Concat).on(isa);
+        run(&mut group, BenchmarkId::new(isa.name(), "bidirectional"), both, whole);
+    }
+    group.finish();
+}
+
+type Group<'a> = criterion::BenchmarkGroup<'a, criterion::measurement::WallTime>;
+
+fn run(group: &mut Group<'_>, id: BenchmarkId, stack: Stack<LstmCell>, sequences: Sequences<'_>) {
+    let w = weights(stack.weights_len(), HIDDEN);
+    let packed = stack.pack(&w, vec![0.0; stack.packed_len()]).unwrap();
+    let x = random(STEPS * BATCH * HIDDEN, 1.0);
+    let mut y = vec![0.0; STEPS * BATCH * stack.output()];
+    let mut state = vec![0.0; stack.state_len(BATCH)];
+    let mut scratch = vec![0.0; stack.scratch_len(STEPS, BATCH)];
+    group.bench_function(id, |b| {
+        b.iter(|| {
+            let (x, y, state, scratch) = (&x[..], &mut y[..], &mut state[..], &mut scratch[..]);
+            stack.forward(&packed, Forward { sequences, x, y, state, scratch }).unwrap();
+        });
+    });
+}
+
+criterion_group!(benches, options);
+criterion_main!(benches);

@@ -1,0 +1,80 @@
+//! The arguments of the passes over sequences, of layers and of stacks.
+
+use super::sequences::Sequences;
+
+/// Arguments of [`Recurrent::forward`](crate::Recurrent::forward).
+#[derive(Debug, Default)]
+pub struct Forward<'a> {
+    /// Steps `T`, batch rows `B`, and what else there is to say of the sequences.
+    pub sequences: Sequences<'a>,
+    /// The input, `[T, B, I]`.
+    pub x: &'a [f32],
+    /// Takes every hidden state, `[T, B, H]`; empty if only the last state is wanted.
+    pub y: &'a mut [f32],
+    /// The initial state, and then the last: `h [B, H]`, and for an LSTM `c [B, H]`.
+    pub state: &'a mut [f32],
+    /// At least [`scratch_len`](crate::Recurrent::scratch_len) elements.
+    pub scratch: &'a mut [f32],
+}
+
+/// Arguments of [`Recurrent::forward_train`](crate::Recurrent::forward_train).
+#[derive(Debug, Default)]
+pub struct ForwardTrain<'a> {
+    /// Steps `T`, batch rows `B`, and what else there is to say of the sequences.
+    pub sequences: Sequences<'a>,
+    /// The input, `[T, B, I]`.
+    pub x: &'a [f32],
+    /// Takes every hidden state, `[T, B, H]`; the backward pass reads it.
+    pub y: &'a mut [f32],
+    /// The initial state, and then the last: `h [B, H]`, and for an LSTM `c [B, H]`.
+    pub state: &'a mut [f32],
+    /// Factors of the hidden state, `[B, R]`, for a layer with [`recurrent_dropout`](crate::Recurrent::recurrent_dropout):
+    /// 0 for what is dropped, `1 / (1 - p)` for the rest, as [`dropout`](crate::train::dropout) makes them. For a
+    /// [`Stack`](crate::Stack) those of all layers and directions.
+    pub recurrent_dropout: Option<&'a [f32]>,
+    /// Factors of the outputs of all layers of a [`Stack`](crate::Stack) but the last, `[T, B, output]` for each.
+    pub layer_dropout: Option<&'a [f32]>,
+    /// Takes what the backward pass needs, [`tape_len`](crate::Recurrent::tape_len) elements.
+    pub tape: &'a mut [f32],
+    /// At least [`train_scratch_len`](crate::Recurrent::train_scratch_len) elements.
+    pub scratch: &'a mut [f32],
+}
+
+/// Whether gradients of weights replace what is in their buffer or are added to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gradients {
+    /// The buffer is written and never read.
+    #[default]
+    Overwrite,
+    /// The buffer holds a sum, to which is added.
+    Accumulate,
+}
+
+/// Arguments of [`Recurrent::backward`](crate::Recurrent::backward).
+#[derive(Debug, Default)]
+pub struct Backward<'a> {
+    /// Steps `T`, batch rows `B`, and what else there is to say of the sequences.
+    pub sequences: Sequences<'a>,
+    /// The input of the forward pass, `[T, B, I]`.
+    pub x: &'a [f32],
+    /// The output of the forward pass, `[T, B, H]`.
+    pub y: &'a [f32],
+    /// Gradient of the output, `[T, B, H]`; empty if only the last state has one.
+    pub dy: &'a [f32],
+    /// Gradient of the last state, and then of the initial one: `dh [B, H]`, and for an LSTM `dc [B, H]`.
+    pub dstate: &'a mut [f32],
+    /// Takes the gradient of the input, `[T, B, I]`, if wanted.
+    pub dx: Option<&'a mut [f32]>,
+    /// Takes the gradients of the weights in their layout, if wanted.
+    pub grads: Option<&'a mut [f32]>,
+    /// Whether `grads` is overwritten or added to.
+    pub mode: Gradients,
+    /// The factors of the forward pass.
+    pub recurrent_dropout: Option<&'a [f32]>,
+    /// The factors of the forward pass.
+    pub layer_dropout: Option<&'a [f32]>,
+    /// The tape of the forward pass. It is used up: another backward pass needs another forward pass.
+    pub tape: &'a mut [f32],
+    /// At least [`train_scratch_len`](crate::Recurrent::train_scratch_len) elements.
+    pub scratch: &'a mut [f32],
+}
