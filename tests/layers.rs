@@ -125,17 +125,27 @@ fn dense_backward_on(layer: Dense, weights: &[f32], x: &[f32], dy: &[f32], grads
     ] {
         let (mut g, mut d) = (start.clone(), vec![f32::NAN; dx.len()]);
         let mut scratch = vec![f32::NAN; layer.scratch_len()];
-        let args =
-            DenseBackward { rows, x, dy, dx: Some(&mut d), grads: Some(&mut g), mode, scratch: &mut scratch };
+        // Without an activation the output is not needed, and the gradient is left as it is.
+        let (y, dy) = (&[][..], &mut dy.to_vec()[..]);
+        let args = DenseBackward {
+            rows,
+            x,
+            y,
+            dy,
+            dx: Some(&mut d),
+            grads: Some(&mut g),
+            mode,
+            scratch: &mut scratch,
+        };
         layer.backward(weights, args).unwrap();
         assert_close("grads", &g, &expected, 3e-6);
         assert_close("dx", &d, dx, 3e-6);
         // One without the other.
         let (mut g2, mut d2) = (start, vec![f32::NAN; dx.len()]);
         let scratch = &mut scratch;
-        let args = DenseBackward { rows, x, dy, dx: None, grads: Some(&mut g2), mode, scratch };
+        let args = DenseBackward { rows, x, y, dy, dx: None, grads: Some(&mut g2), mode, scratch };
         layer.backward(weights, args).unwrap();
-        let args = DenseBackward { rows, x, dy, dx: Some(&mut d2), grads: None, mode, scratch };
+        let args = DenseBackward { rows, x, y, dy, dx: Some(&mut d2), grads: None, mode, scratch };
         layer.backward(weights, args).unwrap();
         assert_eq!((g, d), (g2, d2));
     }
@@ -153,7 +163,8 @@ fn dense_without_inputs_or_outputs() {
     let args = DenseBackward {
         rows: 2,
         x: &[0.0; 6],
-        dy: &[],
+        y: &[],
+        dy: &mut [],
         dx: Some(&mut dx),
         grads: Some(&mut []),
         mode: Gradients::Overwrite,
@@ -198,7 +209,8 @@ fn dense_checks_every_length_before_it_writes() {
         let args = DenseBackward {
             rows,
             x: &buffer[..len[1]],
-            dy: &buffer[..len[2]],
+            y: &[],
+            dy: &mut buffer[..len[2]].to_vec(),
             dx: Some(&mut dx),
             grads: Some(&mut grads),
             mode: Gradients::Overwrite,

@@ -8,10 +8,11 @@ use std::cell::Cell;
 use common::{Kind, Layer, Random, random_weights};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
-use recurrent::train::{Adam, clip_norm, clip_value, orthogonal};
+use recurrent::train::{Adam, AdamW, Cosine, RmsProp, Sgd, clip_norm, clip_scale, clip_value, orthogonal};
 use recurrent::{
-    Backward, Dense, DenseBackward, Embedding, Forward, ForwardTrain, Gradients, Isa, Lstm, Sequences,
-    argmax, cross_entropy, sample,
+    Backward, CrossEntropy, Dense, DenseBackward, Embedding, Forward, ForwardTrain, Gradients, Isa, Lstm,
+    Pool, Sampling, Sequences, argmax, binary_cross_entropy, cross_entropy, log_softmax, mean_squared_error,
+    sample, softmax,
 };
 
 thread_local! {
@@ -188,7 +189,8 @@ fn what_stands_around_the_recurrent_layers_does_not_allocate() {
             DenseBackward {
                 rows,
                 x: &x,
-                dy: &dlogits,
+                y: &[],
+                dy: &mut dlogits,
                 dx: Some(&mut dx),
                 grads: Some(&mut grads),
                 mode: Gradients::Overwrite,
@@ -196,10 +198,23 @@ fn what_stands_around_the_recurrent_layers_does_not_allocate() {
             },
         )?;
         embedding.backward(&ids, &dx, &mut d_table, Gradients::Overwrite)?;
-        clip_value(&mut grads, 1.0);
-        clip_norm(&mut grads, 0.1);
+        clip_value(&mut grads, 1.0)?;
+        clip_norm(&mut grads, 0.1)?;
+        let scale = clip_scale(&grads, 0.1)?.map_or(0.0, |clip| clip.scale);
+        adam.lr = Cosine::new(1e-3, 100).at(adam.step);
         adam.update(&mut weights, &grads, &mut moments)?;
+        AdamW::new(1e-3).update_scaled(&mut weights, &grads, &mut moments, scale)?;
+        RmsProp::new(1e-3).centered().update_scaled(&mut weights, &grads, &mut moments, scale)?;
+        let len = weights.len();
+        Sgd::new(1e-3).nesterov(0.9).update_scaled(&mut weights, &grads, &mut moments[..len], scale)?;
         sample(&logits[..classes], 0.8, &mut rng)?;
+        Sampling::new(0.8).top_k(5).top_p(0.9).draw(&logits[..classes], &mut dlogits, &mut rng)?;
+        softmax(classes, &logits, &mut dlogits)?;
+        log_softmax(classes, &logits, &mut dlogits)?;
+        Pool::Max.forward(width, Sequences::new(rows, 1), &x, &mut dx[..width])?;
+        binary_cross_entropy(&logits, &logits, Some(&mut dlogits))?;
+        mean_squared_error(&logits, &logits, Some(&mut dlogits))?;
+        CrossEntropy::new(classes).ignore(1).loss(&logits, &ids, Some(&mut dlogits))?;
         argmax(&logits[..classes])?;
         Ok(loss)
     });

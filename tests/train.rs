@@ -7,7 +7,7 @@ use std::convert::Infallible;
 
 use numbers::{SIZES, assert_close, length, random, rng, wide};
 use rand_xoshiro::rand_core::TryRng;
-use recurrent::train::{Adam, clip_norm, clip_value, normal, orthogonal, uniform};
+use recurrent::train::{Clip, clip_norm, clip_scale, clip_value, normal, orthogonal, uniform};
 use recurrent::{Dense, Embedding, Error, Gru, Lstm, LstmGate, Rnn, sample};
 
 #[test]
@@ -153,101 +153,67 @@ fn initial_weights() {
 }
 
 #[test]
-fn adam_follows_its_equations() {
-    for n in SIZES {
-        let mut adam = Adam::new(0.01);
-        let mut w = random(n, 24);
-        let mut moments = vec![0.0; Adam::moments_len(n)];
-        let (mut w64, mut m, mut v) = (wide(&w), vec![0.0; n], vec![0.0; n]);
-        let (beta1, beta2, eps) = (0.9f64, 0.999f64, 1e-8);
-        for t in 1..=100 {
-            adam.lr = if t <= 50 { 0.01 } else { 0.002 };
-            let lr = if t <= 50 { 0.01 } else { 0.002 };
-            let g = random(n, 100 + t as u64);
-            for i in 0..n {
-                let g = f64::from(g[i]);
-                m[i] = beta1 * m[i] + (1.0 - beta1) * g;
-                v[i] = beta2 * v[i] + (1.0 - beta2) * g * g;
-                let m_hat = m[i] / (1.0 - beta1.powi(t));
-                let v_hat = v[i] / (1.0 - beta2.powi(t));
-                w64[i] -= lr * m_hat / (v_hat.sqrt() + eps);
-            }
-            adam.update(&mut w, &g, &mut moments).unwrap();
-            assert_close("weights", &w, &w64, 1e-6);
-        }
-        assert_eq!(adam.step, 100);
-        assert_close("m", &moments[..n], &m, 1e-6);
-        assert_close("v", &moments[n..], &v, 1e-4);
-    }
-}
-
-#[test]
-fn adam_can_be_saved_and_refuses_nonsense() {
-    let mut adam = Adam::new(0.1);
-    let (mut w, mut moments) = (random(9, 25), vec![0.0; 18]);
-    adam.update(&mut w, &random(9, 26), &mut moments).unwrap();
-    let (mut again, mut w2, mut moments2) = (Adam { step: 1, ..Adam::new(0.1) }, w.clone(), moments.clone());
-    adam.update(&mut w, &random(9, 27), &mut moments).unwrap();
-    again.update(&mut w2, &random(9, 27), &mut moments2).unwrap();
-    assert_eq!((adam, &w, &moments), (again, &w2, &moments2));
-
-    let mut refused = |mut adam: Adam, grads: usize, room: usize| {
-        let (step, old) = (adam.step, (w.clone(), moments.clone()));
-        let error = adam.update(&mut w, &[1.0; 10][..grads], &mut moments[..room]).unwrap_err();
-        assert_eq!((adam.step, (w.clone(), moments.clone())), (step, old));
-        error
-    };
-    assert_eq!(refused(adam, 8, 18), length("grads", 9, 8));
-    assert_eq!(refused(adam, 10, 18), length("grads", 9, 10));
-    assert_eq!(refused(adam, 9, 17), length("moments", 18, 17));
-    for (name, adam) in [
-        ("lr", Adam { lr: f32::NAN, ..adam }),
-        ("lr", Adam { lr: -1.0, ..adam }),
-        ("beta1", Adam { beta1: 1.0, ..adam }),
-        ("beta2", Adam { beta2: -0.1, ..adam }),
-        ("beta2", Adam { beta2: f32::NAN, ..adam }),
-        ("eps", Adam { eps: -1.0, ..adam }),
-    ] {
-        assert!(matches!(refused(adam, 9, 18), Error::Value { argument, .. } if argument == name));
-    }
-}
-
-#[test]
-fn clipping() {
+fn clipping_by_the_norm() {
     for n in SIZES {
         let grads = random(n, 28);
         let norm = wide(&grads).iter().map(|g| g * g).sum::<f64>().sqrt();
         let mut clipped = grads.clone();
-        assert_eq!(clip_norm(&mut clipped, 2.0 * norm as f32), norm as f32);
+        assert_eq!(clip_norm(&mut clipped, 2.0 * norm as f32), Ok(Some(norm as f32)));
         assert_eq!(clipped, grads);
-        assert_eq!(clip_norm(&mut clipped, 0.5), norm as f32);
+        assert_eq!(clip_norm(&mut clipped, 0.5), Ok(Some(norm as f32)));
         let scale = (0.5 / (norm + 1e-6)).min(1.0);
+        assert_eq!(clip_scale(&grads, 0.5), Ok(Some(Clip { norm: norm as f32, scale: scale as f32 })));
         let expected: Vec<f64> = wide(&grads).iter().map(|g| g * scale).collect();
         assert_close("clipped", &clipped, &expected, 1e-7);
-        clip_norm(&mut clipped, 0.0);
+        clip_norm(&mut clipped, 0.0).unwrap();
         assert!(clipped.iter().all(|&g| g == 0.0));
+        assert_eq!(clip_scale(&grads, f32::INFINITY), Ok(Some(Clip { norm: norm as f32, scale: 1.0 })));
     }
-    assert_eq!(clip_norm(&mut [], 1.0), 0.0);
+    assert_eq!(clip_norm(&mut [], 1.0), Ok(Some(0.0)));
     // In f32 the square of 1e30 is infinite, and a sum of ten million 1e-3 squares is off in the first digits.
     let mut large = [3e30, -4e30];
-    assert_eq!(clip_norm(&mut large, 5.0), 5e30);
+    assert_eq!(clip_norm(&mut large, 5.0), Ok(Some(5e30)));
     assert_close("large", &large, &[3.0, -4.0], 1e-6);
     let many = 10_000_000;
     let norm = clip_norm(&mut vec![1e-3; many], 1.0);
-    assert_eq!(norm, (f64::from(1e-3f32) * (many as f64).sqrt()) as f32);
-    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-        let mut grads = [1.0, bad, 2.0];
-        assert!(!clip_norm(&mut grads, 0.1).is_finite());
-        assert_eq!(grads.map(f32::to_bits), [1.0, bad, 2.0].map(f32::to_bits));
+    assert_eq!(norm, Ok(Some((f64::from(1e-3f32) * (many as f64).sqrt()) as f32)));
+}
+
+#[test]
+fn gradients_that_are_not_finite_are_reported_and_left() {
+    for bad in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for at in 0..40 {
+            let mut grads = random(40, 30);
+            grads[at] = bad;
+            let before: Vec<u32> = grads.iter().map(|g| g.to_bits()).collect();
+            for max in [0.1, f32::INFINITY] {
+                assert_eq!(clip_scale(&grads, max), Ok(None));
+                assert_eq!(clip_norm(&mut grads, max), Ok(None));
+                assert_eq!(clip_value(&mut grads, max), Ok(None));
+            }
+            assert!(grads.iter().zip(&before).all(|(g, b)| g.to_bits() == *b));
+        }
     }
+    // A norm that no f32 holds.
+    assert_eq!(clip_norm(&mut [3e38, 3e38], 1.0), Ok(None));
     for max in [f32::NAN, -1.0] {
         let mut grads = [1.0, -2.0, 2.0];
-        assert_eq!(clip_norm(&mut grads, max), 3.0);
-        clip_value(&mut grads, max);
+        let error = Error::Value { argument: "max", expected: "a number that is not negative" };
+        assert_eq!(clip_scale(&grads, max), Err(error));
+        assert_eq!(clip_norm(&mut grads, max), Err(error));
+        assert_eq!(clip_value(&mut grads, max), Err(error));
         assert_eq!(grads, [1.0, -2.0, 2.0]);
     }
-    let mut grads = [f32::NAN, f32::INFINITY, -9.0, 0.25];
-    clip_value(&mut grads, 0.5);
-    assert!(grads[0].is_nan());
-    assert_eq!(grads[1..], [0.5, -0.5, 0.25]);
+}
+
+#[test]
+fn clipping_by_value() {
+    let mut grads = [3.0, -9.0, 0.25, -0.5];
+    assert_eq!(clip_value(&mut grads, 9.5), Ok(Some(9.0)));
+    assert_eq!(grads, [3.0, -9.0, 0.25, -0.5]);
+    assert_eq!(clip_value(&mut grads, 0.5), Ok(Some(9.0)));
+    assert_eq!(grads, [0.5, -0.5, 0.25, -0.5]);
+    assert_eq!(clip_value(&mut grads, 0.0), Ok(Some(0.5)));
+    assert_eq!(grads, [0.0; 4]);
+    assert_eq!(clip_value(&mut [], 1.0), Ok(Some(0.0)));
 }

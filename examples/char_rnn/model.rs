@@ -172,6 +172,7 @@ impl Model {
             DenseBackward {
                 rows,
                 x: input,
+                y: &[],
                 dy: dlogits,
                 dx: Some(&mut dy[..input.len()]),
                 grads: Some(take_last(&mut rest_of_grads, self.dense.weights_len())),

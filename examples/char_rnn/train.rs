@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
-use recurrent::train::{Adam, clip_norm};
+use recurrent::train::{Adam, clip_scale};
 
 use crate::Failure;
 use crate::checkpoint::{Checkpoint, RECENT};
@@ -68,14 +68,15 @@ impl<'a> Trainer<'a> {
             &self.targets,
             &mut self.buffers,
         )?;
-        let norm = clip_norm(&mut self.grads, now.clip);
-        if !(loss.is_finite() && norm.is_finite()) {
+        let clip = clip_scale(&self.grads, now.clip)?;
+        let (true, Some(clip)) = (loss.is_finite(), clip) else {
             return Err(Failure::new(format!(
-                "the training diverged at update {} (loss {loss}, norm of the gradients {norm}): a smaller --lr or --clip may help",
-                now.updates + 1
+                "the training diverged at update {} (loss {loss}, gradients {}): a smaller --lr or --clip may help",
+                now.updates + 1,
+                if clip.is_some() { "finite" } else { "not finite" },
             )));
-        }
-        self.adam.update(&mut now.weights, &self.grads, &mut now.moments)?;
+        };
+        self.adam.update_scaled(&mut now.weights, &self.grads, &mut now.moments, clip.scale)?;
         now.position += now.steps as u64;
         now.updates += 1;
         if now.losses.len() == RECENT {

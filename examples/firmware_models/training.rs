@@ -68,7 +68,8 @@ pub fn train() -> Result<(Vec<f32>, f64)> {
             DenseBackward {
                 rows: ROWS,
                 x: &y,
-                dy: &dscores,
+                y: &scores,
+                dy: &mut dscores,
                 dx: Some(&mut dy),
                 grads: Some(g_head),
                 mode,
@@ -93,7 +94,7 @@ pub fn train() -> Result<(Vec<f32>, f64)> {
                 scratch: &mut scratch,
             },
         )?;
-        clip_norm(&mut grads, 1.0);
+        clip_norm(&mut grads, 1.0)?;
         adam.update(&mut weights, &grads, &mut moments)?;
     }
 

@@ -18,11 +18,14 @@
 //! | `view` | some columns of a matrix |
 //! | `walk` | which rows take part in a step, and where they stand |
 //! | `softmax` | the parts of a softmax |
-//! | `elementwise` | sums, scales, optimiser updates |
+//! | `finish` | functions of single elements over slices |
+//! | `elementwise` | sums over rows |
+//! | `update` | weights by an optimiser |
 
 mod activation;
 pub(crate) mod canonical;
 pub(crate) mod elementwise;
+pub(crate) mod finish;
 pub(crate) mod gather;
 pub(crate) mod gemm;
 pub(crate) mod math;
@@ -32,6 +35,7 @@ pub(crate) mod recur;
 pub(crate) mod second;
 pub(crate) mod softmax;
 pub(crate) mod tile;
+pub(crate) mod update;
 pub(crate) mod view;
 pub(crate) mod walk;
 

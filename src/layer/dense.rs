@@ -1,8 +1,9 @@
-//! The dense layer: `y = x W^T + b`, and its gradients.
+//! The dense layer: `y = f(x W^T + b)`, and its gradients.
 
 use super::Gradients;
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::elementwise::column_sums;
+use crate::kernel::finish::{Finish, finish, unfinish};
 use crate::kernel::gemm::outer;
 use crate::kernel::pack::{pack_columns, pack_rows};
 use crate::kernel::product::{Init, Left, Right, columns_len, product, product_transposed};
@@ -10,7 +11,8 @@ use crate::kernel::view::Columns;
 use crate::kernel::walk::Rows;
 use crate::simd::{HAS_VECTORS, Isa, MAX_LANES, Op, Simd, dispatch, dispatch_single};
 
-/// A dense (fully connected) layer, `y = x W^T + b`, as PyTorch's `nn.Linear`.
+/// A dense (fully connected) layer, `y = f(x W^T + b)`, as PyTorch's `nn.Linear` and an activation function `f`:
+/// [`tanh`](Self::tanh), [`relu`](Self::relu), [`sigmoid`](Self::sigmoid), or none.
 ///
 /// Like a [`Recurrent`](crate::Recurrent) layer it is a constant that owns nothing. `I` inputs, `O` outputs:
 ///
@@ -23,6 +25,7 @@ use crate::simd::{HAS_VECTORS, Isa, MAX_LANES, Op, Simd, dispatch, dispatch_sing
 pub struct Dense {
     input: usize,
     output: usize,
+    finish: Option<Finish>,
     isa: Option<Isa>,
 }
 
@@ -33,8 +36,10 @@ pub struct DenseBackward<'a> {
     pub rows: usize,
     /// The input of the forward pass, `[rows, I]`.
     pub x: &'a [f32],
-    /// Gradient of the output, `[rows, O]`.
-    pub dy: &'a [f32],
+    /// The output of the forward pass, `[rows, O]`; may be empty for a layer without an activation, which does not read it.
+    pub y: &'a [f32],
+    /// Gradient of the output, `[rows, O]`. A layer with an activation leaves the gradient of the sums in it.
+    pub dy: &'a mut [f32],
     /// Takes the gradient of the input, `[rows, I]`, if wanted.
     pub dx: Option<&'a mut [f32]>,
     /// Takes the gradients of the weights in their layout, if wanted.
@@ -58,7 +63,7 @@ const fn panels_len(k: usize, n: usize) -> usize {
 impl Dense {
     /// A layer of `output` units over `input` features.
     pub const fn new(input: usize, output: usize) -> Self {
-        Dense { input, output, isa: None }
+        Dense { input, output, finish: None, isa: None }
     }
 
     /// Features of the input, `I`.
@@ -69,6 +74,24 @@ impl Dense {
     /// Features of the output, `O`.
     pub const fn output(&self) -> usize {
         self.output
+    }
+
+    /// The same layer with the hyperbolic tangent of its sums.
+    pub const fn tanh(mut self) -> Self {
+        self.finish = Some(Finish::Tanh);
+        self
+    }
+
+    /// The same layer with `max(0, .)` of its sums.
+    pub const fn relu(mut self) -> Self {
+        self.finish = Some(Finish::Relu);
+        self
+    }
+
+    /// The same layer with the logistic sigmoid of its sums.
+    pub const fn sigmoid(mut self) -> Self {
+        self.finish = Some(Finish::Sigmoid);
+        self
     }
 
     /// The same layer pinned to an instruction set, instead of the best one of the CPU.
@@ -111,7 +134,7 @@ impl Dense {
         check_room("scratch", self.scratch_len(), scratch)
     }
 
-    /// `y = x W^T + b` for each row: `x [rows, I]`, `y [rows, O]`.
+    /// `y = f(x W^T + b)` for each row: `x [rows, I]`, `y [rows, O]`.
     ///
     /// `weights` has [`weights_len`](Self::weights_len) elements, `scratch` at least [`scratch_len`](Self::scratch_len).
     /// A row's result does not depend on the other rows.
@@ -155,7 +178,8 @@ impl Dense {
         let Some((w, b)) = weights.split_at_checked(self.output.saturating_mul(self.input)) else {
             return Err(Error::Overflow { buffer: "weights" });
         };
-        let pass = ForwardPass { left: Left::plain(x, rows, self.input), w, b, y, scratch };
+        let finish = self.finish;
+        let pass = ForwardPass { left: Left::plain(x, rows, self.input), w, b, y, finish, scratch };
         if HAS_VECTORS {
             dispatch(isa, Packed(pass));
         } else {
@@ -165,9 +189,9 @@ impl Dense {
     }
 
     /// From the gradient of the output to those of the weights and of the input:
-    /// `dW = dy^T x`, `db = ` the sum of the rows of `dy`, `dx = dy W`.
+    /// `ds = dy f'`, `dW = ds^T x`, `db = ` the sum of the rows of `ds`, `dx = ds W`.
     ///
-    /// `weights` and `x` are those of the forward pass.
+    /// `weights`, `x` and `y` are those of the forward pass. With an activation `dy` becomes `ds`.
     ///
     /// # Errors
     /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer.
@@ -180,7 +204,8 @@ impl Dense {
     /// LAYER.backward(&weights, DenseBackward {
     ///     rows: 1,
     ///     x: &[1.0, 0.0, -1.0],
-    ///     dy: &[1.0, 2.0],
+    ///     y: &[],
+    ///     dy: &mut [1.0, 2.0],
     ///     dx: Some(&mut dx),
     ///     grads: Some(&mut grads),
     ///     mode: Gradients::Overwrite,
@@ -191,8 +216,11 @@ impl Dense {
     /// # Ok::<(), recurrent::Error>(())
     /// ```
     pub fn backward(&self, weights: &[f32], args: DenseBackward<'_>) -> Result<()> {
-        let DenseBackward { rows, x, dy, dx, grads, mode, scratch } = args;
+        let DenseBackward { rows, x, y, dy, dx, grads, mode, scratch } = args;
         self.check(weights.len(), rows, x.len(), ("dy", dy.len()), scratch.len())?;
+        if self.finish.is_some() || !y.is_empty() {
+            check_len("y", dy.len(), y.len())?;
+        }
         if let Some(dx) = &dx {
             check_len("dx", x.len(), dx.len())?;
         }
@@ -201,7 +229,7 @@ impl Dense {
         }
         let w = &weights[..self.output * self.input];
         let add = mode == Gradients::Accumulate;
-        dispatch(self.isa(), BackwardPass { layer: *self, w, rows, x, dy, dx, grads, add, scratch });
+        dispatch(self.isa(), BackwardPass { layer: *self, w, rows, x, y, dy, dx, grads, add, scratch });
         Ok(())
     }
 }
@@ -212,7 +240,16 @@ struct ForwardPass<'a> {
     w: &'a [f32],
     b: &'a [f32],
     y: &'a mut [f32],
+    finish: Option<Finish>,
     scratch: &'a mut [f32],
+}
+
+/// What follows the product.
+#[inline(always)]
+fn end<S: Simd>(s: S, f: Option<Finish>, y: &mut [f32]) {
+    if let Some(f) = f {
+        finish(s, f, y);
+    }
 }
 
 struct Packed<'a>(ForwardPass<'a>);
@@ -221,10 +258,11 @@ impl Op for Packed<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let ForwardPass { left, w, b, y, scratch } = self.0;
+        let ForwardPass { left, w, b, y, finish, scratch } = self.0;
         pack_rows(S::LANES, left.len, w, scratch);
         let right = Right { data: scratch, k: left.len, first: 0, n: b.len(), packed: true };
-        product(s, left, right, y, Init::Bias(b));
+        product(s, left, right, &mut *y, Init::Bias(b));
+        end(s, finish, y);
     }
 }
 
@@ -234,8 +272,9 @@ impl Op for InPlace<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let ForwardPass { left, w, b, y, .. } = self.0;
-        product_transposed(s, left, w, y, Init::Bias(b));
+        let ForwardPass { left, w, b, y, finish, .. } = self.0;
+        product_transposed(s, left, w, &mut *y, Init::Bias(b));
+        end(s, finish, y);
     }
 }
 
@@ -245,7 +284,8 @@ struct BackwardPass<'a> {
     w: &'a [f32],
     rows: usize,
     x: &'a [f32],
-    dy: &'a [f32],
+    y: &'a [f32],
+    dy: &'a mut [f32],
     dx: Option<&'a mut [f32]>,
     grads: Option<&'a mut [f32]>,
     add: bool,
@@ -256,8 +296,12 @@ impl Op for BackwardPass<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let BackwardPass { layer: Dense { input, output, .. }, w, rows, x, dy, dx, grads, add, scratch } =
-            self;
+        let BackwardPass { layer, w, rows, x, y, dy, dx, grads, add, scratch } = self;
+        let Dense { input, output, .. } = layer;
+        if let Some(f) = layer.finish {
+            unfinish(s, f, y, dy);
+        }
+        let dy = &*dy;
         if let Some(grads) = grads {
             let (dw, db) = grads.split_at_mut(output * input);
             outer(s, Columns::all(dy, output), Columns::all(x, input), dw, add);

@@ -1,25 +1,20 @@
 //! The loss of classification: softmax and negative log-likelihood in one.
 
+use super::Sequences;
 use super::embedding::check_ids;
-use crate::error::{Result, check_len};
+use crate::error::{Error, Result, check_len};
+use crate::kernel::Walk;
 use crate::kernel::softmax::{BLOCK, exp_sum, max};
+use crate::kernel::walk::Rows;
 use crate::simd::{Isa, Op, Simd, dispatch};
 
-/// The mean negative log-likelihood of the targets, in nats, and the gradient of the mean if asked for.
+/// The mean negative log-likelihood of the targets, in nats, and the gradient of the mean if asked for:
+/// [`CrossEntropy`] over all rows.
 ///
-/// ```text
-/// loss = mean over rows of (log(sum over j of exp(l_j)) - l_target)
-/// dlogits_j = (softmax(l)_j - [j = target]) / rows
-/// ```
-///
-/// `logits` and `dlogits` are `[rows, classes]`, `targets` `[rows]`. This is PyTorch's `cross_entropy` with the reduction
-/// `mean`, computed relative to each row's greatest logit, so that no logit is too large; losses are summed
-/// in f64, so that many rows stay exact. A logit may be minus infinity (a class that is ruled out);
-/// NaN or infinity gives a loss of NaN. Without rows the loss is 0, where PyTorch gives NaN.
+/// `logits` and `dlogits` are `[rows, classes]`, `targets` `[rows]`.
 ///
 /// # Errors
-/// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer;
-/// [`Error::Index`](crate::Error::Index) for a target that is not below `classes`.
+/// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Index`] for a target that is not below `classes`.
 ///
 /// ```
 /// use recurrent::cross_entropy;
@@ -35,38 +30,135 @@ pub fn cross_entropy(
     targets: &[u32],
     dlogits: Option<&mut [f32]>,
 ) -> Result<f32> {
-    check_len("logits", targets.len().saturating_mul(classes), logits.len())?;
-    if let Some(dlogits) = &dlogits {
-        check_len("dlogits", logits.len(), dlogits.len())?;
-    }
-    check_ids("targets", targets, classes)?;
-    if targets.is_empty() {
-        return Ok(0.0);
-    }
-    let sum = dispatch(Isa::detect(), CrossEntropy { classes, logits, targets, dlogits });
-    Ok((sum / targets.len() as f64) as f32)
+    CrossEntropy::new(classes).loss(logits, targets, dlogits)
 }
 
-/// All arguments have been checked: there are rows, and so there are classes.
-struct CrossEntropy<'a> {
+/// The mean negative log-likelihood of targets, in nats, over the rows that count.
+///
+/// ```text
+/// loss = mean over rows of (log(sum over j of exp(l_j)) - l_target)
+/// dlogits_j = (softmax(l)_j - [j = target]) / rows
+/// ```
+///
+/// This is PyTorch's `cross_entropy` with the reduction `mean`, computed relative to each row's greatest logit, so that no
+/// logit is too large; losses are summed in f64, so that many rows stay exact. A logit may be minus infinity (a class that
+/// is ruled out); NaN or infinity gives a loss of NaN. Rows that do not count are not read, and their gradient is zero.
+/// If no row counts the loss is 0, where PyTorch gives NaN.
+#[derive(Clone, Copy, Debug)]
+pub struct CrossEntropy<'a> {
+    classes: usize,
+    ignored: Option<u32>,
+    sequences: Option<Sequences<'a>>,
+}
+
+impl<'a> CrossEntropy<'a> {
+    /// Over so many classes. All rows count.
+    pub const fn new(classes: usize) -> Self {
+        CrossEntropy { classes, ignored: None, sequences: None }
+    }
+
+    /// Rows with this target do not count, as PyTorch's `ignore_index`. It may be a class or not.
+    pub const fn ignore(mut self, target: u32) -> Self {
+        self.ignored = Some(target);
+        self
+    }
+
+    /// The rows are those of a padded batch, in its order: those past the end of a sequence and those that are masked do
+    /// not count, whatever their targets. Resets make no difference.
+    pub const fn over(mut self, sequences: Sequences<'a>) -> Self {
+        self.sequences = Some(sequences);
+        self
+    }
+
+    /// The loss, and its gradient if asked for: `logits` and `dlogits` are `[rows, classes]`, `targets` `[rows]`.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists); [`Error::Index`] for
+    /// a target of a row that counts and is not below `classes`, or a length above the steps.
+    ///
+    /// ```
+    /// use recurrent::{CrossEntropy, Sequences};
+    /// // Two sequences of two steps and of one: logits [T, B, classes], targets [T, B].
+    /// let logits = [0.0, 0.0, /**/ 9.0, 9.0, /**/ 5.0, 5.0, /**/ f32::NAN, f32::NAN];
+    /// let sequences = Sequences::new(2, 2).lengths(&[2, 1]);
+    /// let mut dlogits = [0.0; 8];
+    /// let loss = CrossEntropy::new(2).over(sequences).loss(&logits, &[0, 1, 1, 77], Some(&mut dlogits))?;
+    /// assert!((loss - 2f32.ln()).abs() < 1e-6);
+    /// assert_eq!(dlogits[6..], [0.0; 2]);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn loss(&self, logits: &[f32], targets: &[u32], dlogits: Option<&mut [f32]>) -> Result<f32> {
+        let CrossEntropy { classes, ignored, sequences } = *self;
+        let walk = match sequences {
+            Some(sequences) => {
+                let walk = sequences.walk(false)?;
+                check_len("targets", walk.rows(), targets.len())?;
+                Some(walk)
+            }
+            None => None,
+        };
+        check_len("logits", targets.len().saturating_mul(classes), logits.len())?;
+        if let Some(dlogits) = &dlogits {
+            check_len("dlogits", logits.len(), dlogits.len())?;
+        }
+        let rows = match &walk {
+            Some(walk) => Rows::present(walk),
+            None => Rows::all(targets.len()),
+        };
+        let mut count = rows.count();
+        if ignored.is_none() && walk.as_ref().is_none_or(Walk::is_dense) {
+            check_ids("targets", targets, classes)?;
+        } else {
+            for row in rows.iter() {
+                if Some(targets[row]) == ignored {
+                    count -= 1;
+                } else if let Err(Error::Index { buffer, id, limit, .. }) =
+                    check_ids("targets", &targets[row..=row], classes)
+                {
+                    return Err(Error::Index { buffer, position: row, id, limit });
+                }
+            }
+        }
+        let mut dlogits = dlogits;
+        if count < targets.len()
+            && let Some(dlogits) = dlogits.as_deref_mut()
+        {
+            dlogits.fill(0.0);
+        }
+        if count == 0 {
+            return Ok(0.0);
+        }
+        let sum = dispatch(Isa::detect(), Pass { classes, logits, targets, rows, ignored, count, dlogits });
+        Ok((sum / count as f64) as f32)
+    }
+}
+
+/// All arguments have been checked: there are rows that count, and so there are classes.
+struct Pass<'a> {
     classes: usize,
     logits: &'a [f32],
     targets: &'a [u32],
+    rows: Rows<'a>,
+    ignored: Option<u32>,
+    count: usize,
     dlogits: Option<&'a mut [f32]>,
 }
 
-impl Op for CrossEntropy<'_> {
+impl Op for Pass<'_> {
     /// The sum of the rows' losses.
     type Output = f64;
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> f64 {
-        let CrossEntropy { classes, logits, targets, mut dlogits } = self;
-        let rows = targets.len() as f64;
+        let Pass { classes, logits, targets, rows, ignored, count, mut dlogits } = self;
+        let count = count as f64;
         let mut loss = 0.0;
-        for (row, (logits, &target)) in logits.chunks_exact(classes).zip(targets).enumerate() {
-            let target = target as usize;
-            let mut d = dlogits.as_deref_mut().map(|d| &mut d[row * classes..(row + 1) * classes]);
+        for row in rows.iter() {
+            if Some(targets[row]) == ignored {
+                continue;
+            }
+            let (logits, target) = (&logits[row * classes..][..classes], targets[row] as usize);
+            let mut d = dlogits.as_deref_mut().map(|d| &mut d[row * classes..][..classes]);
             let most = max(s, logits);
             let mut sum = 0.0;
             for (i, block) in logits.chunks(BLOCK).enumerate() {
@@ -75,8 +167,8 @@ impl Op for CrossEntropy<'_> {
             }
             loss += libm::log(sum) + (f64::from(most) - f64::from(logits[target]));
             if let Some(d) = d {
-                let scale = 1.0 / (sum * rows);
-                let of_target = f64::from(d[target]) * scale - 1.0 / rows;
+                let scale = 1.0 / (sum * count);
+                let of_target = f64::from(d[target]) * scale - 1.0 / count;
                 for d in d.iter_mut() {
                     *d *= scale as f32;
                 }

@@ -1,44 +1,105 @@
 //! Clipping of gradients.
 
+use crate::error::{Error, Result};
 use crate::simd::{Isa, Op, Simd, dispatch};
 
-/// Scales gradients so that their Euclidean norm is at most `max`, and returns the norm that they had.
+/// What clipping by the norm asks for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Clip {
+    /// Euclidean norm of the gradients, before they are clipped.
+    pub norm: f32,
+    /// Factor that clips them, in `0..=1`.
+    pub scale: f32,
+}
+
+fn check(max: f32) -> Result<()> {
+    if max >= 0.0 {
+        Ok(())
+    } else {
+        Err(Error::Value { argument: "max", expected: "a number that is not negative" })
+    }
+}
+
+/// The factor that makes the Euclidean norm of gradients at most `max`, for an optimiser to apply in its one pass over memory;
+/// `None` if the norm is NaN or infinite, and the update is better skipped.
 ///
 /// ```text
-/// grads *= min(1, max / (norm + 1e-6))
+/// scale = min(1, max / (norm + 1e-6))
 /// ```
 ///
 /// as PyTorch's `clip_grad_norm_`. The norm is summed in f64: ten million elements are exact to the rounding of the result,
-/// and squares of large ones do not overflow. If the norm is NaN or infinite, the gradients are left as they are, so
-/// that the caller can skip the update; so they are if `max` is NaN or negative.
+/// and squares of large ones do not overflow. A `max` of infinity only looks whether the gradients are finite.
+///
+/// # Errors
+/// [`Error::Value`] if `max` is negative or NaN.
+///
+/// ```
+/// use recurrent::train::clip_scale;
+/// let clip = clip_scale(&[3.0, 4.0], 1.0)?.unwrap();
+/// assert_eq!(clip.norm, 5.0);
+/// assert!((clip.scale - 0.2).abs() < 1e-6);
+/// assert_eq!(clip_scale(&[1.0, f32::NAN], 1.0)?, None);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+pub fn clip_scale(grads: &[f32], max: f32) -> Result<Option<Clip>> {
+    check(max)?;
+    let norm = libm::sqrt(dispatch(Isa::detect(), SumOfSquares(grads)));
+    let scale = (f64::from(max) / (norm + 1e-6)).min(1.0) as f32;
+    let norm = norm as f32;
+    Ok(norm.is_finite().then_some(Clip { norm, scale }))
+}
+
+/// Scales gradients so that their Euclidean norm is at most `max`, and returns the norm that they had; `None` if that is NaN or
+/// infinite, and then they are left as they are, so that the update can be skipped.
+///
+/// It is [`clip_scale`], and a second pass if there is something to clip.
+///
+/// # Errors
+/// [`Error::Value`] if `max` is negative or NaN.
 ///
 /// ```
 /// use recurrent::train::clip_norm;
 /// let mut grads = [3.0, 4.0];
-/// assert_eq!(clip_norm(&mut grads, 1.0), 5.0);
+/// assert_eq!(clip_norm(&mut grads, 1.0)?, Some(5.0));
 /// assert!((grads[0] - 0.6).abs() < 1e-6);
-/// assert!(clip_norm(&mut [f32::NAN], 1.0).is_nan());
+/// assert_eq!(clip_norm(&mut [f32::NAN], 1.0)?, None);
+/// # Ok::<(), recurrent::Error>(())
 /// ```
-pub fn clip_norm(grads: &mut [f32], max: f32) -> f32 {
-    let norm = libm::sqrt(dispatch(Isa::detect(), SumOfSquares(grads)));
-    let scale = (f64::from(max) / (norm + 1e-6)) as f32;
-    if (norm as f32).is_finite() && (0.0..1.0).contains(&scale) {
+pub fn clip_norm(grads: &mut [f32], max: f32) -> Result<Option<f32>> {
+    let clip = clip_scale(grads, max)?;
+    if let Some(Clip { scale, .. }) = clip
+        && scale < 1.0
+    {
         grads.iter_mut().for_each(|g| *g *= scale);
     }
-    norm as f32
+    Ok(clip.map(|clip| clip.norm))
 }
 
-/// Limits each gradient to `-max..=max`. NaN stays NaN. With a `max` that is NaN or negative nothing is done.
+/// Limits each gradient to `-max..=max`, and returns the greatest magnitude that one had; `None` if one is NaN or
+/// infinite, and then they are left as they are, so that the update can be skipped.
+///
+/// # Errors
+/// [`Error::Value`] if `max` is negative or NaN.
 ///
 /// ```
-/// let mut grads = [0.5, -3.0, 4.0];
-/// recurrent::train::clip_value(&mut grads, 1.0);
+/// use recurrent::train::clip_value;
+/// let mut grads = [0.5, -3.0, 2.0];
+/// assert_eq!(clip_value(&mut grads, 1.0)?, Some(3.0));
 /// assert_eq!(grads, [0.5, -1.0, 1.0]);
+/// assert_eq!(clip_value(&mut [f32::INFINITY], 1.0)?, None);
+/// # Ok::<(), recurrent::Error>(())
 /// ```
-pub fn clip_value(grads: &mut [f32], max: f32) {
-    if max >= 0.0 {
+pub fn clip_value(grads: &mut [f32], max: f32) -> Result<Option<f32>> {
+    check(max)?;
+    // Without its sign a number is ordered as its bits are; infinity and NaN are the greatest.
+    let most = f32::from_bits(grads.iter().fold(0, |most, g| most.max(g.to_bits() & 0x7fff_ffff)));
+    if !most.is_finite() {
+        return Ok(None);
+    }
+    if most > max {
         grads.iter_mut().for_each(|g| *g = g.clamp(-max, max));
     }
+    Ok(Some(most))
 }
 
 struct SumOfSquares<'a>(&'a [f32]);

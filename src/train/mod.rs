@@ -1,4 +1,4 @@
-//! What training needs besides gradients: initial weights, an optimiser, clipping, dropout.
+//! What training needs besides gradients: initial weights, optimisers and their learning rates, clipping, dropout.
 //!
 //! All of it works on the flat buffers of weights and gradients, of one layer or of a whole model, and allocates nothing.
 //! Random numbers come from any generator with the traits of [`rand_core`]; a seed gives the same weights
@@ -6,17 +6,20 @@
 //!
 //! ```
 //! use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
-//! use recurrent::{Lstm, train::{Adam, clip_norm}};
+//! use recurrent::{Lstm, train::{Adam, Cosine, clip_scale}};
 //! let layer = Lstm::new(8, 16);
 //! let mut weights = vec![0.0; layer.weights_len()];
 //! layer.init(&mut weights, &mut Xoshiro256PlusPlus::seed_from_u64(1))?;
 //!
+//! const RATE: Cosine = Cosine::new(1e-3, 10_000).warmup(100);
 //! let mut adam = Adam::new(1e-3);
 //! let mut moments = vec![0.0; Adam::moments_len(weights.len())];
-//! let mut grads = vec![0.5; weights.len()]; // of a backward pass
-//! let norm = clip_norm(&mut grads, 5.0);
-//! adam.update(&mut weights, &grads, &mut moments)?;
-//! # assert!(norm > 5.0);
+//! let grads = vec![0.5; weights.len()]; // of a backward pass
+//! adam.lr = RATE.at(adam.step);
+//! if let Some(clip) = clip_scale(&grads, 5.0)? {
+//!     adam.update_scaled(&mut weights, &grads, &mut moments, clip.scale)?;
+//! }
+//! # assert_eq!(adam.step, 1);
 //! # Ok::<(), recurrent::Error>(())
 //! ```
 
@@ -24,8 +27,10 @@ mod clip;
 mod dropout;
 mod init;
 mod optim;
+mod schedule;
 
-pub use clip::{clip_norm, clip_value};
+pub use clip::{Clip, clip_norm, clip_scale, clip_value};
 pub use dropout::dropout;
 pub use init::{normal, orthogonal, uniform};
-pub use optim::Adam;
+pub use optim::{Adam, AdamW, RmsProp, Sgd};
+pub use schedule::{Cosine, Steps};

@@ -108,7 +108,10 @@ impl Learner {
             *dout = error * (2.0 / STEPS as f32);
         }
         let (dx, grads) = (Some(&mut dy[..]), Some(g_head));
-        HEAD.backward(w_head, DenseBackward { rows: STEPS, x: y, dy: dout, dx, grads, mode, scratch })?;
+        HEAD.backward(
+            w_head,
+            DenseBackward { rows: STEPS, x: y, y: out, dy: dout, dx, grads, mode, scratch },
+        )?;
         dstate.fill(0.0);
         let (dx, grads) = (None, Some(g_cell));
         CELL.backward(
@@ -128,8 +131,9 @@ impl Learner {
                 scratch,
             },
         )?;
-        clip_norm(&mut self.grads, 1.0);
-        adam.update(&mut self.weights, &self.grads, &mut self.moments)?;
+        if clip_norm(&mut self.grads, 1.0)?.is_some() {
+            adam.update(&mut self.weights, &self.grads, &mut self.moments)?;
+        }
         Ok(loss / STEPS as f32)
     }
 }

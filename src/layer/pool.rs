@@ -1,0 +1,169 @@
+//! Pooling over time: one row out of the steps of each sequence.
+
+use super::Sequences;
+use crate::error::{Error, Result, check_len};
+use crate::kernel::Walk;
+
+/// What becomes of the steps of a sequence. Only steps that take part count: not those past the end of a sequence, nor
+/// those that are masked. A sequence without any gives zeros. Resets make no difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pool {
+    /// The last step.
+    Last,
+    /// The mean of the steps.
+    Mean,
+    /// The greatest of each feature; NaN if one is. Its gradient goes to the first step that has it.
+    Max,
+}
+
+/// Features that the maximum's backward pass takes at once: a cache line.
+const WIDE: usize = 16;
+
+/// The steps of batch row `b` that take part, as rows of a sequence buffer.
+fn rows<'a>(walk: &'a Walk<'_>, b: usize) -> impl DoubleEndedIterator<Item = usize> + 'a {
+    (0..walk.len(b)).filter(move |&t| walk.active(t, b)).map(move |t| walk.row(t, b))
+}
+
+/// NaN is greater than any number.
+fn exceeds(x: f32, most: f32) -> bool {
+    x > most || (x.is_nan() && !most.is_nan())
+}
+
+impl Pool {
+    /// One row for each sequence: `x [T, B, D]` (or batch-major, as `sequences` says), `y [B, D]` with `D` being `width`.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists); [`Error::Index`] for
+    /// a length above the steps.
+    ///
+    /// ```
+    /// use recurrent::{Pool, Sequences};
+    /// let x = [1.0, 5.0, /**/ 2.0, f32::NAN, /**/ 6.0, f32::NAN]; // [T, B, 1]
+    /// let sequences = Sequences::new(3, 2).lengths(&[3, 1]);
+    /// let mut y = [0.0; 2];
+    /// Pool::Mean.forward(1, sequences, &x, &mut y)?;
+    /// assert_eq!(y, [3.0, 5.0]);
+    /// Pool::Last.forward(1, sequences, &x, &mut y)?;
+    /// assert_eq!(y, [6.0, 5.0]);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn forward(self, width: usize, sequences: Sequences<'_>, x: &[f32], y: &mut [f32]) -> Result<()> {
+        let walk = check(width, sequences, ("x", x.len()), ("y", y.len()))?;
+        if width == 0 {
+            return Ok(());
+        }
+        let step = |row: usize| &x[row * width..(row + 1) * width];
+        for (b, y) in y.chunks_exact_mut(width).enumerate() {
+            y.fill(0.0);
+            match self {
+                Pool::Last => {
+                    if let Some(row) = rows(&walk, b).next_back() {
+                        y.copy_from_slice(step(row));
+                    }
+                }
+                Pool::Mean => {
+                    let mut count = 0usize;
+                    for row in rows(&walk, b) {
+                        y.iter_mut().zip(step(row)).for_each(|(y, x)| *y += x);
+                        count += 1;
+                    }
+                    if count > 0 {
+                        y.iter_mut().for_each(|y| *y /= count as f32);
+                    }
+                }
+                Pool::Max => {
+                    let mut rows = rows(&walk, b);
+                    if let Some(row) = rows.next() {
+                        y.copy_from_slice(step(row));
+                    }
+                    for row in rows {
+                        for (y, &x) in y.iter_mut().zip(step(row)) {
+                            *y = if exceeds(x, *y) { x } else { *y };
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// From the gradient of the output to that of the input: `x` of the forward pass and `dx` are `[T, B, D]` (or
+    /// batch-major), `dy` is `[B, D]`. Steps that do not take part have a gradient of zero. `x` is read for the maximum only.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    ///
+    /// ```
+    /// use recurrent::{Pool, Sequences};
+    /// let mut dx = [f32::NAN; 3];
+    /// Pool::Max.backward(1, Sequences::new(3, 1), &[1.0, 4.0, 4.0], &[0.5], &mut dx)?;
+    /// assert_eq!(dx, [0.0, 0.5, 0.0]);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn backward(
+        self,
+        width: usize,
+        sequences: Sequences<'_>,
+        x: &[f32],
+        dy: &[f32],
+        dx: &mut [f32],
+    ) -> Result<()> {
+        let walk = check(width, sequences, ("x", x.len()), ("dy", dy.len()))?;
+        check_len("dx", x.len(), dx.len())?;
+        dx.fill(0.0);
+        if width == 0 {
+            return Ok(());
+        }
+        for (b, dy) in dy.chunks_exact(width).enumerate() {
+            match self {
+                Pool::Last => {
+                    if let Some(row) = rows(&walk, b).next_back() {
+                        dx[row * width..(row + 1) * width].copy_from_slice(dy);
+                    }
+                }
+                Pool::Mean => {
+                    let count = rows(&walk, b).count() as f32;
+                    for row in rows(&walk, b) {
+                        let dx = &mut dx[row * width..(row + 1) * width];
+                        dx.iter_mut().zip(dy).for_each(|(dx, dy)| *dx = dy / count);
+                    }
+                }
+                Pool::Max => {
+                    for (i, dy) in dy.chunks(WIDE).enumerate() {
+                        let mut most = [(0.0, None); WIDE];
+                        for row in rows(&walk, b) {
+                            let at = row * width + i * WIDE;
+                            for (most, &x) in most.iter_mut().zip(&x[at..at + dy.len()]) {
+                                if most.1.is_none() || exceeds(x, most.0) {
+                                    *most = (x, Some(at));
+                                }
+                            }
+                        }
+                        for (j, (most, dy)) in most.iter().zip(dy).enumerate() {
+                            if let Some(at) = most.1 {
+                                dx[at + j] = *dy;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Lengths of a buffer of steps and of one of rows.
+fn check<'a>(
+    width: usize,
+    sequences: Sequences<'a>,
+    x: (&'static str, usize),
+    y: (&'static str, usize),
+) -> Result<Walk<'a>> {
+    let walk = sequences.walk(false)?;
+    check_len(x.0, walk.rows().saturating_mul(width), x.1)?;
+    match sequences.batch.checked_mul(width) {
+        Some(len) => check_len(y.0, len, y.1)?,
+        None => return Err(Error::Overflow { buffer: y.0 }),
+    }
+    Ok(walk)
+}

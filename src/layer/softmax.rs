@@ -1,0 +1,205 @@
+//! Softmax and its logarithm, forward and backward.
+
+use crate::error::{Error, Result, check_len};
+use crate::kernel::softmax::{BLOCK, exp_sum, max};
+use crate::simd::{Isa, Op, Simd, dispatch};
+
+/// Rows of a matrix, and the other buffers that have its shape.
+fn check(classes: usize, x: (&'static str, usize), others: &[(&'static str, usize)]) -> Result<()> {
+    if x.1.checked_rem(classes).unwrap_or(x.1) != 0 {
+        let expected = x.1.checked_div(classes).unwrap_or(0) * classes;
+        return Err(Error::Length { buffer: x.0, expected, actual: x.1 });
+    }
+    others.iter().try_for_each(|&(buffer, len)| check_len(buffer, x.1, len))
+}
+
+/// The softmax of each row: `x [rows, classes]`, `y [rows, classes]`.
+///
+/// ```text
+/// y_j = exp(x_j - max x) / sum over k of exp(x_k - max x)
+/// ```
+///
+/// Relative to the row's greatest element no exponential is too large. An element of minus infinity gives 0; a row with NaN or infinity, or of
+/// minus infinity only, gives NaN.
+///
+/// # Errors
+/// [`Error::Length`] if `x` does not hold whole rows, or `y` is not as long.
+///
+/// ```
+/// let mut y = [0.0; 4];
+/// recurrent::softmax(2, &[1000.0, 1000.0, /**/ 0.0, f32::NEG_INFINITY], &mut y)?;
+/// assert_eq!(y, [0.5, 0.5, /**/ 1.0, 0.0]);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+pub fn softmax(classes: usize, x: &[f32], y: &mut [f32]) -> Result<()> {
+    check(classes, ("x", x.len()), &[("y", y.len())])?;
+    if classes > 0 {
+        dispatch(Isa::detect(), Forward { classes, x, y, log: false });
+    }
+    Ok(())
+}
+
+/// The logarithm of the [`softmax`] of each row: `x [rows, classes]`, `y [rows, classes]`.
+///
+/// ```text
+/// y_j = x_j - max x - log(sum over k of exp(x_k - max x))
+/// ```
+///
+/// It is exact where the softmax itself is too small for an f32.
+///
+/// # Errors
+/// [`Error::Length`] if `x` does not hold whole rows, or `y` is not as long.
+///
+/// ```
+/// let mut y = [0.0; 2];
+/// recurrent::log_softmax(2, &[0.0, -500.0], &mut y)?;
+/// assert_eq!(y, [0.0, -500.0]);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+pub fn log_softmax(classes: usize, x: &[f32], y: &mut [f32]) -> Result<()> {
+    check(classes, ("x", x.len()), &[("y", y.len())])?;
+    if classes > 0 {
+        dispatch(Isa::detect(), Forward { classes, x, y, log: true });
+    }
+    Ok(())
+}
+
+/// From the gradient of a [`softmax`] to that of its input: `y`, `dy` and `dx` are `[rows, classes]`.
+///
+/// ```text
+/// dx_j = y_j (dy_j - sum over k of y_k dy_k)
+/// ```
+///
+/// # Errors
+/// [`Error::Length`] if `y` does not hold whole rows, or another buffer is not as long.
+///
+/// ```
+/// let mut dx = [0.0; 2];
+/// recurrent::softmax_backward(2, &[0.5, 0.5], &[1.0, 0.0], &mut dx)?;
+/// assert_eq!(dx, [0.25, -0.25]);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+pub fn softmax_backward(classes: usize, y: &[f32], dy: &[f32], dx: &mut [f32]) -> Result<()> {
+    check(classes, ("y", y.len()), &[("dy", dy.len()), ("dx", dx.len())])?;
+    if classes > 0 {
+        dispatch(Isa::detect(), Backward { classes, y, dy, dx, log: false });
+    }
+    Ok(())
+}
+
+/// From the gradient of a [`log_softmax`] to that of its input: `y`, `dy` and `dx` are `[rows, classes]`.
+///
+/// ```text
+/// dx_j = dy_j - exp(y_j) sum over k of dy_k
+/// ```
+///
+/// # Errors
+/// [`Error::Length`] if `y` does not hold whole rows, or another buffer is not as long.
+///
+/// ```
+/// let (mut y, mut dx) = ([0.0; 2], [0.0; 2]);
+/// recurrent::log_softmax(2, &[3.0, 3.0], &mut y)?;
+/// recurrent::log_softmax_backward(2, &y, &[1.0, 0.0], &mut dx)?;
+/// assert!((dx[0] - 0.5).abs() < 1e-6 && (dx[1] + 0.5).abs() < 1e-6);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+pub fn log_softmax_backward(classes: usize, y: &[f32], dy: &[f32], dx: &mut [f32]) -> Result<()> {
+    check(classes, ("y", y.len()), &[("dy", dy.len()), ("dx", dx.len())])?;
+    if classes > 0 {
+        dispatch(Isa::detect(), Backward { classes, y, dy, dx, log: true });
+    }
+    Ok(())
+}
+
+/// All lengths have been checked: there are classes.
+struct Forward<'a> {
+    classes: usize,
+    x: &'a [f32],
+    y: &'a mut [f32],
+    log: bool,
+}
+
+impl Op for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Forward { classes, x, y, log } = self;
+        for (x, y) in x.chunks_exact(classes).zip(y.chunks_exact_mut(classes)) {
+            let most = max(s, x);
+            let mut sum = 0.0;
+            for (i, block) in x.chunks(BLOCK).enumerate() {
+                let terms = if log { None } else { Some(&mut y[i * BLOCK..]) };
+                sum += exp_sum(s, block, most, None, terms);
+            }
+            if log {
+                let less = f64::from(most) + libm::log(sum);
+                for (x, y) in x.iter().zip(y) {
+                    *y = (f64::from(*x) - less) as f32;
+                }
+            } else {
+                let scale = (1.0 / sum) as f32;
+                for y in y {
+                    *y *= scale;
+                }
+            }
+        }
+    }
+}
+
+/// All lengths have been checked: there are classes.
+struct Backward<'a> {
+    classes: usize,
+    y: &'a [f32],
+    dy: &'a [f32],
+    dx: &'a mut [f32],
+    log: bool,
+}
+
+/// The sum of `a b`, or of `a`, in sixteen chains, so that the bits do not depend on the vector; a product of two f32 is exact.
+#[inline(always)]
+fn sum(a: &[f32], b: Option<&[f32]>) -> f64 {
+    let mut sums = [0.0; 16];
+    for i in (0..a.len()).step_by(16) {
+        let a = &a[i..a.len().min(i + 16)];
+        match b {
+            Some(b) => {
+                for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(&b[i..]) {
+                    *sum += f64::from(a) * f64::from(b);
+                }
+            }
+            None => {
+                for (sum, &a) in sums.iter_mut().zip(a) {
+                    *sum += f64::from(a);
+                }
+            }
+        }
+    }
+    sums.iter().sum()
+}
+
+impl Op for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Backward { classes, y, dy, dx, log } = self;
+        let rows = y.chunks_exact(classes).zip(dy.chunks_exact(classes));
+        for ((y, dy), dx) in rows.zip(dx.chunks_exact_mut(classes)) {
+            if log {
+                let total = sum(dy, None) as f32;
+                for (i, block) in y.chunks(BLOCK).enumerate() {
+                    exp_sum(s, block, 0.0, None, Some(&mut dx[i * BLOCK..]));
+                }
+                for (dx, dy) in dx.iter_mut().zip(dy) {
+                    *dx = *dy - *dx * total;
+                }
+            } else {
+                let mean = sum(y, Some(dy)) as f32;
+                for ((dx, y), dy) in dx.iter_mut().zip(y).zip(dy) {
+                    *dx = *y * (*dy - mean);
+                }
+            }
+        }
+    }
+}

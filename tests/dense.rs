@@ -1,0 +1,94 @@
+//! Dense layers with an activation, forward and backward.
+
+#[path = "common/numbers.rs"]
+mod numbers;
+
+use numbers::{assert_close, length, random, wide};
+use recurrent::{Dense, DenseBackward, Gradients, Isa};
+
+/// The layer with an activation, and its function.
+type Kind = (fn(Dense) -> Dense, fn(f64) -> f64);
+
+/// The derivative of `f` in every variable.
+fn differences(x: &[f64], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
+    let step = 1e-5;
+    let at = |i: usize, by: f64| {
+        let mut x = x.to_vec();
+        x[i] += by;
+        f(&x)
+    };
+    (0..x.len()).map(|i| (at(i, step) - at(i, -step)) / (2.0 * step)).collect()
+}
+
+fn dot(a: &[f64], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, &b)| a * f64::from(b)).sum()
+}
+
+#[test]
+fn dense_layers_with_an_activation() {
+    let kinds: [Kind; 3] = [
+        (Dense::tanh, f64::tanh),
+        (Dense::relu, |x| x.max(0.0)),
+        (Dense::sigmoid, |x| 1.0 / (1.0 + (-x).exp())),
+    ];
+    for (kind, f) in kinds {
+        for (input, output, rows) in [(1, 1, 1), (3, 7, 2), (8, 9, 5), (5, 33, 40), (2, 3, 0)] {
+            let plain = Dense::new(input, output);
+            let weights = random(plain.weights_len(), 70);
+            let (x, dy) = (random(rows * input, 71), random(rows * output, 72));
+            let oracle = |weights: &[f64], x: &[f64]| {
+                let (w, b) = weights.split_at(output * input);
+                let sum = |row: usize, o: usize| -> f64 {
+                    b[o] + (0..input).map(|i| w[o * input + i] * x[row * input + i]).sum::<f64>()
+                };
+                (0..rows * output).map(|i| f(sum(i / output, i % output))).collect::<Vec<_>>()
+            };
+            let (w64, x64) = (wide(&weights), wide(&x));
+            let expected_grads = differences(&w64, |w| dot(&oracle(w, &x64), &dy));
+            let expected_dx = differences(&x64, |x| dot(&oracle(&w64, x), &dy));
+            let mut fused: Option<[Vec<f32>; 3]> = None;
+            for isa in Isa::available() {
+                let layer = kind(plain).on(isa);
+                let (mut y, mut dx) = (vec![f32::NAN; rows * output], vec![f32::NAN; rows * input]);
+                let (mut grads, mut scratch) =
+                    (vec![f32::NAN; weights.len()], vec![f32::NAN; layer.scratch_len()]);
+                layer.forward(&weights, rows, &x, &mut y, &mut scratch).unwrap();
+                assert_close("y", &y, &oracle(&w64, &x64), 5e-7);
+                let mut ds = dy.clone();
+                let args = DenseBackward {
+                    rows,
+                    x: &x,
+                    y: &y,
+                    dy: &mut ds,
+                    dx: Some(&mut dx),
+                    grads: Some(&mut grads),
+                    mode: Gradients::Overwrite,
+                    scratch: &mut scratch,
+                };
+                layer.backward(&weights, args).unwrap();
+                assert_close("grads", &grads, &expected_grads, 3e-6);
+                assert_close("dx", &dx, &expected_dx, 3e-6);
+                if isa.is_fused() && !cfg!(feature = "matrixmultiply") {
+                    let result = [y, dx, grads];
+                    assert_eq!(*fused.get_or_insert(result.clone()), result, "{}", isa.name());
+                }
+            }
+        }
+    }
+    // The output is needed, and an output of another length is refused where it is not.
+    for (layer, y) in [(Dense::new(1, 2).tanh(), 0), (Dense::new(1, 2).tanh(), 1), (Dense::new(1, 2), 1)] {
+        let (mut dy, mut scratch) = ([7.0; 2], vec![0.0; layer.scratch_len()]);
+        let args = DenseBackward {
+            rows: 1,
+            x: &[1.0],
+            y: &[0.5; 2][..y],
+            dy: &mut dy,
+            dx: None,
+            grads: None,
+            mode: Gradients::Overwrite,
+            scratch: &mut scratch,
+        };
+        assert_eq!(layer.backward(&[0.0; 4], args), Err(length("y", 2, y)));
+        assert_eq!(dy, [7.0; 2]);
+    }
+}
