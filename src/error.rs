@@ -41,7 +41,7 @@ pub enum Error {
         /// What it has to be.
         expected: &'static str,
     },
-    /// Packed weights were made for another layer, or for another instruction set.
+    /// Packed weights, or keys, were made for another layer, or for another instruction set.
     Packing {
         /// What differs.
         what: &'static str,
@@ -62,7 +62,7 @@ impl fmt::Display for Error {
             }
             Error::Value { argument, expected } => write!(f, "`{argument}` must be {expected}"),
             Error::Packing { what } => {
-                write!(f, "the packed weights belong to another {what} than the layer's")
+                write!(f, "what was packed belongs to another {what} than the layer's")
             }
         }
     }

@@ -5,27 +5,12 @@ mod numbers;
 #[path = "common/tensors.rs"]
 mod tensors;
 
-use numbers::{SIZES, assert_close, length, random, wide};
+use numbers::{SIZES, assert_close, differences, dot, length, random, wide};
 use recurrent::{
     CrossEntropy, Error, Masked, Pool, Sequences, binary_cross_entropy, cross_entropy, log_softmax,
     log_softmax_backward, mean_squared_error, softmax, softmax_backward,
 };
 use tensors::Tensors;
-
-/// The derivative of `f` in every variable.
-fn differences(x: &[f64], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
-    let step = 1e-5;
-    let at = |i: usize, by: f64| {
-        let mut x = x.to_vec();
-        x[i] += by;
-        f(&x)
-    };
-    (0..x.len()).map(|i| (at(i, step) - at(i, -step)) / (2.0 * step)).collect()
-}
-
-fn dot(a: &[f64], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(a, &b)| a * f64::from(b)).sum()
-}
 
 fn softmax_oracle(classes: usize, x: &[f64]) -> Vec<f64> {
     let row = |x: &[f64]| {

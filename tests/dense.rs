@@ -3,26 +3,11 @@
 #[path = "common/numbers.rs"]
 mod numbers;
 
-use numbers::{assert_close, length, random, wide};
+use numbers::{assert_close, differences, dot, length, random, wide};
 use recurrent::{Dense, DenseBackward, Gradients, Isa};
 
 /// The layer with an activation, and its function.
 type Kind = (fn(Dense) -> Dense, fn(f64) -> f64);
-
-/// The derivative of `f` in every variable.
-fn differences(x: &[f64], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
-    let step = 1e-5;
-    let at = |i: usize, by: f64| {
-        let mut x = x.to_vec();
-        x[i] += by;
-        f(&x)
-    };
-    (0..x.len()).map(|i| (at(i, step) - at(i, -step)) / (2.0 * step)).collect()
-}
-
-fn dot(a: &[f64], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(a, &b)| a * f64::from(b)).sum()
-}
 
 #[test]
 fn dense_layers_with_an_activation() {

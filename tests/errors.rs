@@ -380,10 +380,10 @@ fn errors_say_what_was_wrong() {
             Error::Value { argument: "temperature", expected: "above zero" },
             "`temperature` must be above zero",
         ),
-        (Error::Packing { what: "layer" }, "the packed weights belong to another layer than the layer's"),
+        (Error::Packing { what: "layer" }, "what was packed belongs to another layer than the layer's"),
         (
             Error::Packing { what: "instruction set" },
-            "the packed weights belong to another instruction set than the layer's",
+            "what was packed belongs to another instruction set than the layer's",
         ),
     ];
     for (error, text) in table {

@@ -20,9 +20,11 @@
 //! | `softmax` | the parts of a softmax |
 //! | `finish` | functions of single elements over slices |
 //! | `elementwise` | sums over rows |
+//! | `additive` | the scores of additive attention |
 //! | `update` | weights by an optimiser |
 
 mod activation;
+pub(crate) mod additive;
 pub(crate) mod canonical;
 pub(crate) mod elementwise;
 pub(crate) mod finish;

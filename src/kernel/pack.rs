@@ -133,6 +133,22 @@ pub(crate) fn pack_rows(lanes: usize, k: usize, w: &[f32], out: &mut [f32]) {
     }
 }
 
+/// From panels of the columns of a `[k, n]` matrix to panels of its rows, which are the columns of its transpose.
+/// Zero past the last row.
+pub(crate) fn transpose(lanes: usize, k: usize, n: usize, panels: &[f32], out: &mut [f32]) {
+    if k == 0 || n == 0 {
+        return;
+    }
+    for (index, panel) in out.chunks_exact_mut(n * lanes).take(k.div_ceil(lanes)).enumerate() {
+        let first = index * lanes;
+        for (column, to) in panel.chunks_exact_mut(lanes).enumerate() {
+            let from = &panels[column / lanes * k * lanes..][first * lanes..];
+            let rows = from.chunks_exact(lanes).take(k - first).map(|row| row[column % lanes]);
+            to.iter_mut().zip(rows.chain(core::iter::repeat(0.0))).for_each(|(to, w)| *to = w);
+        }
+    }
+}
+
 /// Where a step reads its weights.
 pub(crate) trait Source<S: Simd>: Copy {
     type X: Weight<S>;

@@ -22,7 +22,7 @@ impl Op for Product<'_> {
         let mut room = [f32::NAN; 2 * MOST * MOST];
         if packed {
             pack_rows(S::LANES, left.len, w, &mut room);
-            let right = Right { data: &room, k: left.len, first: 0, n: bias.len(), packed };
+            let right = Right::panels(&room, left.len, bias.len());
             product(s, left, right, c, Init::Bias(bias));
         } else {
             product_transposed(s, left, w, c, Init::Bias(bias));

@@ -194,6 +194,11 @@ impl<'a> Walk<'a> {
         time < self.len(b) && self.mask.is_none_or(|(mask, _)| is_set(mask, row))
     }
 
+    /// The rows of a sequence buffer that belong to batch row `b` and take part, in the order of the walk.
+    pub(crate) fn sequence(&self, b: usize) -> impl DoubleEndedIterator<Item = usize> + '_ {
+        (0..self.len(b)).filter(move |&t| self.active(t, b)).map(move |t| self.row(t, b))
+    }
+
     /// The rows past the ends of their sequences.
     pub(crate) fn padding(&self) -> impl Iterator<Item = usize> + '_ {
         let (walk, ragged) = (*self, self.is_ragged());

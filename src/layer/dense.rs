@@ -5,7 +5,7 @@ use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::elementwise::column_sums;
 use crate::kernel::finish::{Finish, finish, unfinish};
 use crate::kernel::gemm::outer;
-use crate::kernel::pack::{pack_columns, pack_rows};
+use crate::kernel::pack::pack_rows;
 use crate::kernel::product::{Init, Left, Right, columns_len, product, product_transposed};
 use crate::kernel::view::Columns;
 use crate::kernel::walk::Rows;
@@ -49,11 +49,6 @@ pub struct DenseBackward<'a> {
     /// At least [`scratch_len`](Dense::scratch_len) elements.
     pub scratch: &'a mut [f32],
 }
-
-/// From this many rows on, packing the weights for `dx` costs less than it saves. Measured with AVX2 on Zen: the two are
-/// even between 32 rows (of 512 x 10000 weights) and 100 (of 256 x 96). In `forward` packing always pays, because
-/// the weights lie across the vectors.
-const PACK_ROWS: usize = 32;
 
 /// Length of `n` vectors of `k` in panels, for any instruction set of this target.
 const fn panels_len(k: usize, n: usize) -> usize {
@@ -260,7 +255,7 @@ impl Op for Packed<'_> {
     fn run<S: Simd>(self, s: S) {
         let ForwardPass { left, w, b, y, finish, scratch } = self.0;
         pack_rows(S::LANES, left.len, w, scratch);
-        let right = Right { data: scratch, k: left.len, first: 0, n: b.len(), packed: true };
+        let right = Right::panels(scratch, left.len, b.len());
         product(s, left, right, &mut *y, Init::Bias(b));
         end(s, finish, y);
     }
@@ -308,14 +303,7 @@ impl Op for BackwardPass<'_> {
             column_sums(s, dy, output, Rows::all(rows), 0, db, add);
         }
         if let Some(dx) = dx {
-            let packed = HAS_VECTORS && rows >= PACK_ROWS;
-            let data = if packed {
-                pack_columns(s, input, w, scratch);
-                scratch
-            } else {
-                w
-            };
-            let right = Right { data, k: output, first: 0, n: input, packed };
+            let right = Right::for_rows(s, rows, w, input, scratch);
             product(s, Left::plain(dy, rows, output), right, dx, Init::Zero);
         }
     }

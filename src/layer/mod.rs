@@ -4,6 +4,7 @@
 //! and runs passes over buffers of the caller. It may import every floor below: `seq`, `cell`, `kernel`, `simd`.
 
 mod args;
+mod attention;
 mod dense;
 mod embedding;
 mod loss;
@@ -21,6 +22,7 @@ mod weights;
 
 pub use crate::kernel::Masked;
 pub use args::{Backward, Forward, ForwardTrain, Gradients};
+pub use attention::{Attention, AttentionBackward, AttentionForward, Keys, KeysBackward};
 pub use dense::{Dense, DenseBackward};
 pub use embedding::Embedding;
 pub use loss::{CrossEntropy, cross_entropy};

@@ -19,11 +19,6 @@ pub enum Pool {
 /// Features that the maximum's backward pass takes at once: a cache line.
 const WIDE: usize = 16;
 
-/// The steps of batch row `b` that take part, as rows of a sequence buffer.
-fn rows<'a>(walk: &'a Walk<'_>, b: usize) -> impl DoubleEndedIterator<Item = usize> + 'a {
-    (0..walk.len(b)).filter(move |&t| walk.active(t, b)).map(move |t| walk.row(t, b))
-}
-
 /// NaN is greater than any number.
 fn exceeds(x: f32, most: f32) -> bool {
     x > most || (x.is_nan() && !most.is_nan())
@@ -57,13 +52,13 @@ impl Pool {
             y.fill(0.0);
             match self {
                 Pool::Last => {
-                    if let Some(row) = rows(&walk, b).next_back() {
+                    if let Some(row) = walk.sequence(b).next_back() {
                         y.copy_from_slice(step(row));
                     }
                 }
                 Pool::Mean => {
                     let mut count = 0usize;
-                    for row in rows(&walk, b) {
+                    for row in walk.sequence(b) {
                         y.iter_mut().zip(step(row)).for_each(|(y, x)| *y += x);
                         count += 1;
                     }
@@ -72,7 +67,7 @@ impl Pool {
                     }
                 }
                 Pool::Max => {
-                    let mut rows = rows(&walk, b);
+                    let mut rows = walk.sequence(b);
                     if let Some(row) = rows.next() {
                         y.copy_from_slice(step(row));
                     }
@@ -117,13 +112,13 @@ impl Pool {
         for (b, dy) in dy.chunks_exact(width).enumerate() {
             match self {
                 Pool::Last => {
-                    if let Some(row) = rows(&walk, b).next_back() {
+                    if let Some(row) = walk.sequence(b).next_back() {
                         dx[row * width..(row + 1) * width].copy_from_slice(dy);
                     }
                 }
                 Pool::Mean => {
-                    let count = rows(&walk, b).count() as f32;
-                    for row in rows(&walk, b) {
+                    let count = walk.sequence(b).count() as f32;
+                    for row in walk.sequence(b) {
                         let dx = &mut dx[row * width..(row + 1) * width];
                         dx.iter_mut().zip(dy).for_each(|(dx, dy)| *dx = dy / count);
                     }
@@ -131,7 +126,7 @@ impl Pool {
                 Pool::Max => {
                     for (i, dy) in dy.chunks(WIDE).enumerate() {
                         let mut most = [(0.0, None); WIDE];
-                        for row in rows(&walk, b) {
+                        for row in walk.sequence(b) {
                             let at = row * width + i * WIDE;
                             for (most, &x) in most.iter_mut().zip(&x[at..at + dy.len()]) {
                                 if most.1.is_none() || exceeds(x, most.0) {

@@ -126,24 +126,40 @@ impl Op for Forward<'_> {
     fn run<S: Simd>(self, s: S) {
         let Forward { classes, x, y, log } = self;
         for (x, y) in x.chunks_exact(classes).zip(y.chunks_exact_mut(classes)) {
-            let most = max(s, x);
-            let mut sum = 0.0;
-            for (i, block) in x.chunks(BLOCK).enumerate() {
-                let terms = if log { None } else { Some(&mut y[i * BLOCK..]) };
-                sum += exp_sum(s, block, most, None, terms);
-            }
             if log {
+                let most = max(s, x);
+                let sum: f64 = x.chunks(BLOCK).map(|block| exp_sum(s, block, most, None, None)).sum();
                 let less = f64::from(most) + libm::log(sum);
                 for (x, y) in x.iter().zip(y) {
                     *y = (f64::from(*x) - less) as f32;
                 }
             } else {
-                let scale = (1.0 / sum) as f32;
-                for y in y {
-                    *y *= scale;
-                }
+                softmax_row(s, x, y);
             }
         }
+    }
+}
+
+/// The softmax of one row. There are as many elements in both.
+#[inline(always)]
+pub(super) fn softmax_row<S: Simd>(s: S, x: &[f32], y: &mut [f32]) {
+    let most = max(s, x);
+    let mut sum = 0.0;
+    for (i, block) in x.chunks(BLOCK).enumerate() {
+        sum += exp_sum(s, block, most, None, Some(&mut y[i * BLOCK..]));
+    }
+    let scale = (1.0 / sum) as f32;
+    for y in y {
+        *y *= scale;
+    }
+}
+
+/// From the gradient `d` of one row's softmax to that of its input.
+#[inline(always)]
+pub(super) fn softmax_row_backward(y: &[f32], d: &mut [f32]) {
+    let mean = sum(y, Some(d)) as f32;
+    for (d, y) in d.iter_mut().zip(y) {
+        *d = *y * (*d - mean);
     }
 }
 
@@ -195,10 +211,8 @@ impl Op for Backward<'_> {
                     *dx = *dy - *dx * total;
                 }
             } else {
-                let mean = sum(y, Some(dy)) as f32;
-                for ((dx, y), dy) in dx.iter_mut().zip(y).zip(dy) {
-                    *dx = *y * (*dy - mean);
-                }
+                dx.copy_from_slice(dy);
+                softmax_row_backward(y, dx);
             }
         }
     }

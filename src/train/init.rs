@@ -4,7 +4,7 @@ use rand_core::Rng;
 
 use crate::cell::{Cell, LstmGate};
 use crate::error::{Result, check_len};
-use crate::layer::{Dense, Embedding, Lstm, Recurrent, Stack};
+use crate::layer::{Attention, Dense, Embedding, Lstm, Recurrent, Stack};
 use crate::simd::{Isa, Op, Simd, dispatch};
 
 /// Fills `weights` with numbers that are evenly distributed over `-bound..bound`: the 24 high bits of one 32-bit number for each.
@@ -283,6 +283,24 @@ impl Embedding {
     pub fn init(&self, weights: &mut [f32], rng: &mut impl Rng) -> Result<()> {
         check_len("weights", self.weights_len(), weights.len())?;
         normal(weights, 1.0, rng);
+        Ok(())
+    }
+}
+
+impl Attention {
+    /// PyTorch's initial weights of dense layers: evenly distributed over `-1/sqrt(n)..1/sqrt(n)`, with `n` the inputs of each matrix, and
+    /// `A` for `b` and `v`.
+    ///
+    /// # Errors
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `weights`.
+    pub fn init(&self, weights: &mut [f32], rng: &mut impl Rng) -> Result<()> {
+        check_len("weights", self.weights_len(), weights.len())?;
+        if let Some(parts) = self.split_mut(weights) {
+            let units = parts.v.len();
+            let inputs =
+                [(parts.w_q, self.query()), (parts.w_k, self.input()), (parts.b, units), (parts.v, units)];
+            inputs.into_iter().for_each(|(part, inputs)| uniform(part, inverse_root(inputs), rng));
+        }
         Ok(())
     }
 }

@@ -35,3 +35,18 @@ pub fn assert_close(what: &str, actual: &[f32], expected: &[f64], tolerance: f64
         assert!(error <= tolerance * e.abs().max(1.0), "{what}[{i}] is {a}, expected {e}");
     }
 }
+
+/// The derivative of `f` in every variable.
+pub fn differences(x: &[f64], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
+    let step = 1e-5;
+    let at = |i: usize, by: f64| {
+        let mut x = x.to_vec();
+        x[i] += by;
+        f(&x)
+    };
+    (0..x.len()).map(|i| (at(i, step) - at(i, -step)) / (2.0 * step)).collect()
+}
+
+pub fn dot(a: &[f64], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, &b)| a * f64::from(b)).sum()
+}

@@ -265,7 +265,7 @@ fn take<'a>(rest: &mut &'a [f32], n: usize) -> &'a [f32] {
 }
 
 /// The first `n` elements of `rest`, which loses them.
-fn take_mut<'a>(rest: &mut &'a mut [f32], n: usize) -> &'a mut [f32] {
+pub(super) fn take_mut<'a>(rest: &mut &'a mut [f32], n: usize) -> &'a mut [f32] {
     let (first, others) = core::mem::take(rest).split_at_mut(n);
     *rest = others;
     first

@@ -1,0 +1,133 @@
+//! Additive attention (Bahdanau et al. 2015, arXiv:1409.0473): a hyperbolic tangent for each unit of each pair of a query and a key.
+//!
+//! It is nearly all of the work, so there is nothing to gain from tiles. A score is one chain in ascending order of the units,
+//! with a key in each lane; gradients have a unit in each lane.
+
+use super::math::tanh;
+use super::product::columns_len;
+use super::tile::{load, store};
+use crate::simd::{Region, Simd};
+
+/// `scores[t][j] = sum over a of v[a] tanh(q[t][a] + k[a][j])`: `q [T, A]`, `k [A, n]` in panels of columns, `scores [T, n]`.
+///
+/// Buffers of a wrong length are a mistake of the floor above: nothing is done with them.
+#[inline(always)]
+pub(crate) fn scores<S: Simd>(s: S, q: &[f32], k: &[f32], v: &[f32], n: usize, scores: &mut [f32]) {
+    s.call(Scores { s, q, k, v, n, scores });
+}
+
+struct Scores<'a, S> {
+    s: S,
+    q: &'a [f32],
+    k: &'a [f32],
+    v: &'a [f32],
+    n: usize,
+    scores: &'a mut [f32],
+}
+
+impl<S: Simd> Region for Scores<'_, S> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Scores { s, q, k, v, n, scores } = self;
+        let (units, queries) = (v.len(), scores.len().checked_div(n).unwrap_or(0));
+        let fits = q.len() == queries * units
+            && scores.len() == queries * n
+            && k.len() >= columns_len(S::LANES, units, n);
+        debug_assert!(fits || n == 0);
+        if !fits {
+            return;
+        }
+        for panel in 0..n.div_ceil(S::LANES) {
+            let column = panel * S::LANES;
+            for t in 0..queries {
+                let mut sum = s.splat(0.0);
+                // SAFETY: `t`, `a` and `panel` are below the numbers of rows, units and panels in the buffers just checked.
+                unsafe {
+                    let (q, k) = (q.as_ptr().add(t * units), k.as_ptr().add(column * units));
+                    for a in 0..units {
+                        let x = s.add(s.splat(*q.add(a)), s.load(k.add(a * S::LANES)));
+                        sum = s.fma(s.splat(*v.as_ptr().add(a)), tanh(s, x), sum);
+                    }
+                    store(s, scores.as_mut_ptr().add(t * n + column), sum, n - column);
+                }
+            }
+        }
+    }
+}
+
+/// What the gradients of [`scores`] come from and go to.
+pub(crate) struct Gradients<'a> {
+    /// `[T, A]`
+    pub(crate) q: &'a [f32],
+    /// `[n, A]`, in panels of columns.
+    pub(crate) k: &'a [f32],
+    /// `[A]`
+    pub(crate) v: &'a [f32],
+    /// Of the scores, `[T, n]`.
+    pub(crate) d: &'a [f32],
+    /// Overwritten, `[T, A]`.
+    pub(crate) dq: &'a mut [f32],
+    /// Added to, `[n, A]`.
+    pub(crate) dk: &'a mut [f32],
+    /// Added to, `[A]`.
+    pub(crate) dv: &'a mut [f32],
+}
+
+/// From the gradient of the scores to those of what they were made of.
+///
+/// Buffers of a wrong length are a mistake of the floor above: nothing is done with them.
+#[inline(always)]
+pub(crate) fn backward<S: Simd>(s: S, gradients: Gradients<'_>) {
+    s.call(Backward(s, gradients));
+}
+
+struct Backward<'a, S>(S, Gradients<'a>);
+
+impl<S: Simd> Region for Backward<'_, S> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Backward(s, Gradients { q, k, v, d, dq, dk, dv }) = self;
+        let units = v.len();
+        let (queries, n) =
+            (q.len().checked_div(units).unwrap_or(0), dk.len().checked_div(units).unwrap_or(0));
+        let fits = dv.len() == units
+            && q.len() == queries * units
+            && dq.len() == q.len()
+            && dk.len() == n * units
+            && d.len() == queries * n
+            && k.len() >= columns_len(S::LANES, n, units);
+        debug_assert!(fits || units == 0);
+        if !fits {
+            return;
+        }
+        let one = s.splat(1.0);
+        for panel in 0..units.div_ceil(S::LANES) {
+            let column = panel * S::LANES;
+            let left = units - column;
+            // SAFETY: `left` elements follow column `column` in each row of `A`; `t`, `j` and `panel` are below the numbers of
+            // rows and panels in the buffers just checked.
+            unsafe {
+                let k = k.as_ptr().add(column * n);
+                let (factor, to) = (load(s, v.as_ptr().add(column), left), dv.as_mut_ptr().add(column));
+                let mut sum_v = load(s, to, left);
+                for t in 0..queries {
+                    let query = load(s, q.as_ptr().add(t * units + column), left);
+                    let mut sum_q = s.splat(0.0);
+                    for j in 0..n {
+                        let d = s.splat(*d.as_ptr().add(t * n + j));
+                        let y = tanh(s, s.add(query, s.load(k.add(j * S::LANES))));
+                        sum_v = s.fma(d, y, sum_v);
+                        let dx = s.mul(s.mul(d, factor), s.fnma(y, y, one));
+                        sum_q = s.add(sum_q, dx);
+                        let dk = dk.as_mut_ptr().add(j * units + column);
+                        store(s, dk, s.add(load(s, dk, left), dx), left);
+                    }
+                    store(s, dq.as_mut_ptr().add(t * units + column), sum_q, left);
+                }
+                store(s, to, sum_v, left);
+            }
+        }
+    }
+}

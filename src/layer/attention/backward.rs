@@ -1,0 +1,207 @@
+//! From the gradients of contexts to those of queries and keys.
+
+use super::{Attention, Keys, Parts, gather, scatter};
+use crate::error::{Result, check_len, check_room};
+use crate::kernel::Walk;
+use crate::kernel::additive;
+use crate::kernel::gather::{self as ragged, Operand};
+use crate::kernel::gemm::outer;
+use crate::kernel::pack::transpose;
+use crate::kernel::product::{Init, Left, Right, product};
+use crate::kernel::view::Columns;
+use crate::kernel::walk::Rows;
+use crate::layer::softmax::softmax_row_backward;
+use crate::layer::stack::take_mut;
+use crate::layer::{Gradients, Sequences};
+use crate::simd::{Op, Simd, dispatch};
+
+/// Arguments of [`Attention::backward`].
+#[derive(Debug, Default)]
+pub struct AttentionBackward<'a> {
+    /// As for the forward pass.
+    pub sequences: Sequences<'a>,
+    /// The queries of the forward pass, `[T, B, Q]`.
+    pub queries: &'a [f32],
+    /// The weights that the forward pass returned, `[T, B, S]`.
+    pub alignments: &'a [f32],
+    /// Gradient of the context, `[T, B, M]`.
+    pub dcontext: &'a [f32],
+    /// Takes the gradient of the queries, `[T, B, Q]`.
+    pub dqueries: &'a mut [f32],
+    /// The gradient of the keys, [`dkeys_len`](Attention::dkeys_len) elements, to which is added: zeros before the first pass.
+    pub dkeys: &'a mut [f32],
+    /// Takes the gradients of the weights that queries meet, in the layout of all weights, if wanted. Others are left as they are.
+    pub grads: Option<&'a mut [f32]>,
+    /// Whether `grads` is overwritten or added to.
+    pub mode: Gradients,
+    /// At least [`train_scratch_len`](Attention::train_scratch_len) elements.
+    pub scratch: &'a mut [f32],
+}
+
+impl Attention {
+    /// From the gradient of the context to those of the queries and of the keys, and of the weights `w_q` and `v`.
+    ///
+    /// One pass for each forward pass, in any order; then [`keys_backward`](Self::keys_backward) once. A pass arranges the keys of
+    /// the general and the additive form anew, so that one pass over many queries is faster than many.
+    ///
+    /// # Errors
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer (also of the
+    /// sequences' lists, and `batch` if keys and queries are of different ones); [`Error::Index`](crate::Error::Index) for
+    /// a length above the steps; [`Error::Packing`](crate::Error::Packing) for another layer's keys.
+    pub fn backward(
+        &self,
+        weights: &[f32],
+        keys: &Keys<'_, impl AsRef<[f32]>>,
+        args: AttentionBackward<'_>,
+    ) -> Result<()> {
+        let keys = keys.as_ref();
+        let AttentionBackward {
+            sequences,
+            queries,
+            alignments,
+            dcontext,
+            dqueries,
+            dkeys,
+            grads,
+            mode,
+            scratch,
+        } = args;
+        let walk = self.check(weights, &keys, sequences, queries.len())?;
+        check_len("alignments", walk.rows().saturating_mul(keys.steps), alignments.len())?;
+        check_len("dcontext", walk.rows().saturating_mul(self.input), dcontext.len())?;
+        check_len("dqueries", queries.len(), dqueries.len())?;
+        check_len("dkeys", self.dkeys_len(keys.steps, sequences.batch), dkeys.len())?;
+        if let Some(grads) = &grads {
+            check_len("grads", self.weights_len(), grads.len())?;
+        }
+        let room = self.train_scratch_len(sequences.steps, keys.steps, sequences.batch);
+        check_room("scratch", room, scratch.len())?;
+        let parts = self.split(weights)?;
+        let pass = Backward {
+            keys,
+            walk: &walk,
+            sequences,
+            parts,
+            queries,
+            alignments,
+            dcontext,
+            dqueries,
+            dkeys,
+            grads: grads.and_then(|flat| self.split_mut(flat)),
+            add: mode == Gradients::Accumulate,
+            scratch,
+        };
+        dispatch(keys.isa, pass);
+        Ok(())
+    }
+}
+
+/// All arguments have been checked.
+struct Backward<'a> {
+    keys: Keys<'a, &'a [f32]>,
+    walk: &'a Walk<'a>,
+    sequences: Sequences<'a>,
+    parts: Parts<&'a [f32]>,
+    queries: &'a [f32],
+    alignments: &'a [f32],
+    dcontext: &'a [f32],
+    dqueries: &'a mut [f32],
+    dkeys: &'a mut [f32],
+    grads: Option<Parts<&'a mut [f32]>>,
+    add: bool,
+    scratch: &'a mut [f32],
+}
+
+impl Op for Backward<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Backward {
+            keys, walk, sequences, parts, dqueries, mut dkeys, mut grads, add, mut scratch, ..
+        } = self;
+        let (layer, count, steps) = (keys.layer, sequences.steps, keys.steps);
+        let Attention { query, input, width, .. } = layer;
+        let (additive, projects) = (layer.is_additive(), layer.projects());
+        let projected_len = layer.projected_len(count, walk.batch());
+        let room = take_mut(&mut scratch, projected_len);
+        let queries = keys.project(s, walk, self.queries, room);
+        let dprojected = take_mut(&mut scratch, projected_len);
+        let compact = take_mut(&mut scratch, count * width);
+        let dcompact = take_mut(&mut scratch, count * width);
+        let dmean = take_mut(&mut scratch, count * input);
+        let weights = take_mut(&mut scratch, count * steps);
+        let dscores = take_mut(&mut scratch, count * steps);
+        let dv = take_mut(&mut scratch, if additive { width } else { 0 });
+        dv.fill(0.0);
+        let [outputs_len, keys_len] = layer.transposed_len(steps);
+        let transposed_outputs = take_mut(&mut scratch, outputs_len);
+        let transposed_keys = take_mut(&mut scratch, keys_len);
+        let dfrom = if additive { &mut *dprojected } else { &mut *dqueries };
+        if !walk.is_dense() {
+            dfrom.fill(0.0);
+        }
+        for b in 0..walk.batch() {
+            let n = keys.walk.sequence(b).count();
+            let (mut of_keys, mut of_outputs) = keys.panels(b);
+            let rows = gather(walk, b, width, queries, compact);
+            gather(walk, b, input, self.dcontext, dmean);
+            let (q, dq) = (&compact[..rows * width], &mut dcompact[..rows * width]);
+            let (dmean, weights) = (&dmean[..rows * input], &mut weights[..rows * n]);
+            let d = &mut dscores[..rows * n];
+            for (i, row) in walk.sequence(b).enumerate() {
+                let from = &self.alignments[row * steps..][..steps];
+                let active = (0..steps).filter(|step| keys.walk.active(*step, b));
+                weights[i * n..][..n].iter_mut().zip(active).for_each(|(to, step)| *to = from[step]);
+            }
+            // Of dot products the keys are the outputs, and each of the two has the panels of the other's transpose.
+            if projects {
+                transpose(S::LANES, n, input, of_outputs, transposed_outputs);
+                transpose(S::LANES, width, n, of_keys, transposed_keys);
+                (of_keys, of_outputs) = (&*transposed_outputs, &*transposed_keys);
+            }
+            product(s, Left::plain(dmean, rows, input), Right::panels(of_keys, input, n), d, Init::Zero);
+            if n > 0 {
+                for (y, d) in weights.chunks_exact(n).zip(d.chunks_exact_mut(n)) {
+                    softmax_row_backward(y, d);
+                }
+            }
+            if let Some(scale) = layer.scale() {
+                d.iter_mut().for_each(|d| *d *= scale);
+            }
+            let row = take_mut(&mut dkeys, layer.dkeys_row(steps));
+            let (dx, dk) = row.split_at_mut(steps * input);
+            outer(s, Columns::all(weights, n), Columns::all(dmean, input), &mut dx[..n * input], true);
+            let dk = if projects { &mut dk[..n * width] } else { &mut dx[..n * width] };
+            if additive {
+                additive::backward(s, additive::Gradients { q, k: of_outputs, v: parts.v, d, dq, dk, dv });
+            } else {
+                product(s, Left::plain(d, rows, n), Right::panels(of_outputs, n, width), dq, Init::Zero);
+                outer(s, Columns::all(d, n), Columns::all(q, width), dk, true);
+            }
+            scatter(walk, b, width, dq, dfrom);
+        }
+        if !additive {
+            return;
+        }
+        let dprojected = &*dprojected;
+        let rows = Rows::present(walk);
+        if rows.count() < walk.rows() {
+            dqueries.fill(0.0);
+        }
+        let right = Right::for_rows(s, rows.count(), parts.w_q, query, scratch);
+        let left = Left { data: dprojected, ld: width, rows, count: 1, len: width, at: [0; 4] };
+        product(s, left, right, dqueries, Init::Zero);
+        if let Some(grads) = &mut grads {
+            let (a, b) = (Columns::all(dprojected, width), Columns::all(self.queries, query));
+            if walk.is_dense() {
+                outer(s, a, b, grads.w_q, add);
+            } else {
+                ragged::gather(s, walk, a, Operand::Same(b), query, grads.w_q, add);
+            }
+            if !add {
+                grads.v.fill(0.0);
+            }
+            grads.v.iter_mut().zip(dv).for_each(|(to, d)| *to += *d);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! From queries and keys to contexts.
+
+use super::{Attention, Keys, Parts, gather, scatter};
+use crate::error::{Result, check_len, check_room};
+use crate::kernel::Walk;
+use crate::kernel::additive;
+use crate::kernel::product::{Init, Left, Right, product};
+use crate::kernel::walk::Rows;
+use crate::layer::Sequences;
+use crate::layer::softmax::softmax_row;
+use crate::layer::stack::take_mut;
+use crate::simd::{Op, Simd, dispatch};
+
+/// Arguments of [`Attention::forward`].
+#[derive(Debug, Default)]
+pub struct AttentionForward<'a> {
+    /// Steps `T` of the decoder, batch rows `B`, and which of them take part. Resets make no difference.
+    pub sequences: Sequences<'a>,
+    /// `[T, B, Q]`
+    pub queries: &'a [f32],
+    /// Takes the weighted mean for each query, `[T, B, M]`.
+    pub context: &'a mut [f32],
+    /// Takes the weights, `[T, B, S]`; the backward pass reads them.
+    pub alignments: &'a mut [f32],
+    /// At least [`scratch_len`](Attention::scratch_len) elements.
+    pub scratch: &'a mut [f32],
+}
+
+impl Attention {
+    /// The context of each query, and the weights that it is a mean with.
+    ///
+    /// # Errors
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer (also of the
+    /// sequences' lists, and `batch` if keys and queries are of different ones); [`Error::Index`](crate::Error::Index) for
+    /// a length above the steps; [`Error::Packing`](crate::Error::Packing) for another layer's keys.
+    pub fn forward(
+        &self,
+        weights: &[f32],
+        keys: &Keys<'_, impl AsRef<[f32]>>,
+        args: AttentionForward<'_>,
+    ) -> Result<()> {
+        let keys = keys.as_ref();
+        let AttentionForward { sequences, queries, context, alignments, scratch } = args;
+        let walk = self.check(weights, &keys, sequences, queries.len())?;
+        check_len("context", walk.rows().saturating_mul(self.input), context.len())?;
+        check_len("alignments", walk.rows().saturating_mul(keys.steps), alignments.len())?;
+        let room = self.scratch_len(sequences.steps, keys.steps, sequences.batch);
+        check_room("scratch", room, scratch.len())?;
+        let parts = self.split(weights)?;
+        dispatch(
+            keys.isa,
+            Forward { keys, walk: &walk, sequences, parts, queries, context, alignments, scratch },
+        );
+        Ok(())
+    }
+
+    /// What both directions are given.
+    pub(super) fn check<'a>(
+        &self,
+        weights: &[f32],
+        keys: &Keys<'_, &[f32]>,
+        sequences: Sequences<'a>,
+        queries: usize,
+    ) -> Result<Walk<'a>> {
+        keys.check(self)?;
+        let walk = sequences.walk(false)?;
+        check_len("weights", self.weights_len(), weights.len())?;
+        check_len("batch", keys.walk.batch(), sequences.batch)?;
+        check_len("queries", walk.rows().saturating_mul(self.query), queries)?;
+        Ok(walk)
+    }
+}
+
+impl<'k> Keys<'_, &'k [f32]> {
+    /// What the scores are made with: the queries, projected for the additive form.
+    #[inline(always)]
+    pub(super) fn project<'q, S: Simd>(
+        &self,
+        s: S,
+        walk: &Walk<'_>,
+        queries: &'q [f32],
+        room: &'q mut [f32],
+    ) -> &'q [f32] {
+        let Attention { query, width, .. } = self.layer;
+        if !self.layer.is_additive() {
+            return queries;
+        }
+        let panels = &self.data[self.walk.batch() * self.layer.keys_row(self.steps)..];
+        let rows = Rows::present(walk);
+        let left = Left { data: queries, ld: query, rows, count: 1, len: query, at: [0; 4] };
+        product(s, left, Right::panels(panels, query, width), room, Init::Zero);
+        room
+    }
+
+    /// The panels of one batch row: of the keys, and of the encoder's outputs.
+    pub(super) fn panels(&self, b: usize) -> (&'k [f32], &'k [f32]) {
+        let row = self.layer.keys_row(self.steps);
+        self.data[b * row..][..row].split_at(self.layer.key_panels(self.steps))
+    }
+}
+
+/// All arguments have been checked.
+struct Forward<'a> {
+    keys: Keys<'a, &'a [f32]>,
+    walk: &'a Walk<'a>,
+    sequences: Sequences<'a>,
+    parts: Parts<&'a [f32]>,
+    queries: &'a [f32],
+    context: &'a mut [f32],
+    alignments: &'a mut [f32],
+    scratch: &'a mut [f32],
+}
+
+impl Op for Forward<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Forward { keys, walk, sequences, parts, queries, context, alignments, mut scratch } = self;
+        let (layer, queries_len) = (keys.layer, sequences.steps);
+        let Attention { input, width, .. } = layer;
+        let room = take_mut(&mut scratch, layer.projected_len(queries_len, walk.batch()));
+        let queries = keys.project(s, walk, queries, room);
+        let compact = take_mut(&mut scratch, queries_len * width);
+        let scores = take_mut(&mut scratch, queries_len * keys.steps);
+        let mean = take_mut(&mut scratch, queries_len * input);
+        if !walk.is_dense() {
+            context.fill(0.0);
+            alignments.fill(0.0);
+        }
+        for b in 0..walk.batch() {
+            let (of_keys, of_outputs) = keys.panels(b);
+            let rows = gather(walk, b, width, queries, compact);
+            let n = keys.walk.sequence(b).count();
+            let (q, scores) = (&compact[..rows * width], &mut scores[..rows * n]);
+            if layer.is_additive() {
+                additive::scores(s, q, of_keys, parts.v, n, scores);
+            } else {
+                let right = Right::panels(of_keys, width, n);
+                product(s, Left::plain(q, rows, width), right, scores, Init::Zero);
+            }
+            if let Some(scale) = layer.scale() {
+                scores.iter_mut().for_each(|score| *score *= scale);
+            }
+            for (i, row) in walk.sequence(b).enumerate() {
+                let (scores, to) =
+                    (&mut scores[i * n..][..n], &mut alignments[row * keys.steps..][..keys.steps]);
+                softmax_row(s, scores, &mut to[..n]);
+                scores.copy_from_slice(&to[..n]);
+                expand(&keys.walk, b, to);
+            }
+            let mean = &mut mean[..rows * input];
+            product(s, Left::plain(scores, rows, n), Right::panels(of_outputs, n, input), mean, Init::Zero);
+            scatter(walk, b, input, mean, context);
+        }
+    }
+}
+
+/// From the elements of the steps that take part, one after the other, to one for each step.
+fn expand(walk: &Walk<'_>, b: usize, of: &mut [f32]) {
+    let mut left = walk.sequence(b).count();
+    for step in (0..of.len()).rev() {
+        of[step] = if walk.active(step, b) {
+            left -= 1;
+            of[left]
+        } else {
+            0.0
+        };
+    }
+}

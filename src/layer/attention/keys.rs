@@ -1,0 +1,221 @@
+//! What attention needs of the encoder's outputs: made once, for any number of queries.
+
+use super::{Attention, Parts, gather, scatter};
+use crate::error::{Error, Result, check_len, check_room};
+use crate::kernel::Walk;
+use crate::kernel::elementwise::column_sums;
+use crate::kernel::gemm::outer;
+use crate::kernel::pack::{pack_columns, pack_rows};
+use crate::kernel::product::{Init, Left, Right, product};
+use crate::kernel::view::Columns;
+use crate::kernel::walk::Rows;
+use crate::layer::stack::take_mut;
+use crate::layer::{Gradients, Sequences};
+use crate::simd::{Isa, Op, Simd, dispatch};
+
+/// An encoder's outputs as [`Attention`] wants them. Made by [`Attention::keys`].
+///
+/// The storage is the caller's: a `Vec`, an array, a mutable slice. The layout is the instruction set's
+/// and not documented further. It remembers which steps take part.
+#[derive(Clone, Copy, Debug)]
+pub struct Keys<'a, B> {
+    pub(super) isa: Isa,
+    pub(super) layer: Attention,
+    pub(super) walk: Walk<'a>,
+    pub(super) steps: usize,
+    pub(super) data: B,
+}
+
+impl<'a, B> Keys<'a, B> {
+    /// Gives the storage back.
+    pub fn into_inner(self) -> B {
+        self.data
+    }
+
+    /// Refuses keys of another layer.
+    pub(super) fn check(&self, layer: &Attention) -> Result<()> {
+        if (Attention { isa: None, ..*layer }) != self.layer {
+            return Err(Error::Packing { what: "layer" });
+        }
+        if layer.isa.is_some_and(|isa| isa != self.isa) {
+            return Err(Error::Packing { what: "instruction set" });
+        }
+        Ok(())
+    }
+}
+
+impl<'a, B: AsRef<[f32]>> Keys<'a, B> {
+    /// The same keys, borrowed.
+    pub fn as_ref(&self) -> Keys<'a, &[f32]> {
+        let Keys { isa, layer, walk, steps, .. } = *self;
+        Keys { isa, layer, walk, steps, data: self.data.as_ref() }
+    }
+}
+
+/// Arguments of [`Attention::keys_backward`].
+#[derive(Debug)]
+pub struct KeysBackward<'a> {
+    /// The encoder's outputs, `[S, B, M]`.
+    pub x: &'a [f32],
+    /// The sum of what the backward passes have added. It is used up.
+    pub dkeys: &'a mut [f32],
+    /// Takes the gradient of the encoder's outputs, `[S, B, M]`.
+    pub dx: &'a mut [f32],
+    /// Takes the gradients of the weights that keys are made with, in the layout of all weights, if wanted. Others are left as they are.
+    pub grads: Option<&'a mut [f32]>,
+    /// Whether `grads` is overwritten or added to.
+    pub mode: Gradients,
+    /// At least [`train_scratch_len`](Attention::train_scratch_len) elements, for any number of queries.
+    pub scratch: &'a mut [f32],
+}
+
+impl Attention {
+    /// Arranges an encoder's outputs `x [S, B, M]` (or batch-major, as `sequences` says) for any number of queries, in a buffer of
+    /// [`keys_len`](Self::keys_len) elements.
+    ///
+    /// `scratch` has at least [`scratch_len(0, S, B)`](Self::scratch_len) elements. Resets make no difference.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists); [`Error::Index`] for
+    /// a length above the steps.
+    pub fn keys<'a, B: AsMut<[f32]>>(
+        &self,
+        weights: &[f32],
+        sequences: Sequences<'a>,
+        x: &[f32],
+        mut keys: B,
+        scratch: &mut [f32],
+    ) -> Result<Keys<'a, B>> {
+        let (walk, steps, batch) = (sequences.walk(false)?, sequences.steps, sequences.batch);
+        check_len("weights", self.weights_len(), weights.len())?;
+        check_len("x", walk.rows().saturating_mul(self.input), x.len())?;
+        check_room("keys", self.keys_len(steps, batch), keys.as_mut().len())?;
+        check_room("scratch", self.scratch_len(0, steps, batch), scratch.len())?;
+        let layer = Attention { isa: None, ..*self };
+        let (isa, parts, room) = (self.isa(), self.split(weights)?, keys.as_mut());
+        dispatch(isa, Forward { layer, walk: &walk, steps, parts, x, keys: room, scratch });
+        Ok(Keys { isa, layer, walk, steps, data: keys })
+    }
+
+    /// From the gradient of the keys, which [`backward`](Self::backward) has summed up, to that of the encoder's outputs, and to those
+    /// of the weights `w`, or `w_k` and `b`.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Packing`] for another layer's keys.
+    pub fn keys_backward(
+        &self,
+        weights: &[f32],
+        keys: &Keys<'_, impl AsRef<[f32]>>,
+        args: KeysBackward<'_>,
+    ) -> Result<()> {
+        let Keys { isa, walk, steps, .. } = keys.as_ref();
+        let KeysBackward { x, dkeys, dx, grads, mode, scratch } = args;
+        keys.check(self)?;
+        check_len("weights", self.weights_len(), weights.len())?;
+        check_len("x", walk.rows().saturating_mul(self.input), x.len())?;
+        check_len("dkeys", self.dkeys_len(steps, walk.batch()), dkeys.len())?;
+        check_len("dx", x.len(), dx.len())?;
+        if let Some(grads) = &grads {
+            check_len("grads", self.weights_len(), grads.len())?;
+        }
+        check_room("scratch", self.train_scratch_len(0, steps, walk.batch()), scratch.len())?;
+        let (layer, parts) = (Attention { isa: None, ..*self }, self.split(weights)?);
+        let grads = grads.and_then(|flat| self.split_mut(flat));
+        let add = mode == Gradients::Accumulate;
+        dispatch(isa, Backward { layer, walk: &walk, steps, parts, x, dkeys, dx, grads, add, scratch });
+        Ok(())
+    }
+}
+
+/// All arguments have been checked.
+struct Forward<'a> {
+    layer: Attention,
+    walk: &'a Walk<'a>,
+    steps: usize,
+    parts: Parts<&'a [f32]>,
+    x: &'a [f32],
+    keys: &'a mut [f32],
+    scratch: &'a mut [f32],
+}
+
+impl Op for Forward<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Forward { layer, walk, steps, parts, x, mut keys, mut scratch } = self;
+        let Attention { query, input, width, .. } = layer;
+        let compact = take_mut(&mut scratch, steps * input);
+        let projected = take_mut(&mut scratch, steps * width);
+        if layer.projects() {
+            pack_rows(S::LANES, input, parts.w_k, scratch);
+        }
+        let init = if layer.is_additive() { Init::Bias(parts.b) } else { Init::Zero };
+        for b in 0..walk.batch() {
+            let count = gather(walk, b, input, x, compact);
+            let x = &compact[..count * input];
+            let mut k = x;
+            if layer.projects() {
+                let projected = &mut projected[..count * width];
+                let right = Right::panels(scratch, input, width);
+                product(s, Left::plain(x, count, input), right, projected, init);
+                k = projected;
+            }
+            pack_rows(S::LANES, width, k, take_mut(&mut keys, layer.key_panels(steps)));
+            pack_columns(s, input, x, take_mut(&mut keys, layer.keys_row(steps) - layer.key_panels(steps)));
+        }
+        if layer.is_additive() {
+            pack_rows(S::LANES, query, parts.w_q, keys);
+        }
+    }
+}
+
+/// All arguments have been checked.
+struct Backward<'a> {
+    layer: Attention,
+    walk: &'a Walk<'a>,
+    steps: usize,
+    parts: Parts<&'a [f32]>,
+    x: &'a [f32],
+    dkeys: &'a mut [f32],
+    dx: &'a mut [f32],
+    grads: Option<Parts<&'a mut [f32]>>,
+    add: bool,
+    scratch: &'a mut [f32],
+}
+
+impl Op for Backward<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Backward { layer, walk, steps, parts, x, mut dkeys, dx, mut grads, add, mut scratch } = self;
+        let Attention { input, width, .. } = layer;
+        if let Some(grads) = &mut grads
+            && !add
+        {
+            grads.w_k.fill(0.0);
+            grads.b.fill(0.0);
+        }
+        if !walk.is_dense() {
+            dx.fill(0.0);
+        }
+        let compact = take_mut(&mut scratch, steps * input);
+        let right = if layer.projects() { Some(Right::of(s, parts.w_k, input, scratch)) } else { None };
+        for b in 0..walk.batch() {
+            let count = walk.sequence(b).count();
+            let row = take_mut(&mut dkeys, layer.dkeys_row(steps));
+            let (sum, dk) = row.split_at_mut(steps * input);
+            let sum = &mut sum[..count * input];
+            if let Some(right) = right {
+                let dk = &dk[..count * width];
+                product(s, Left::plain(dk, count, width), right, sum, Init::Accumulate);
+                if let Some(grads) = &mut grads {
+                    gather(walk, b, input, x, compact);
+                    let x = &compact[..count * input];
+                    outer(s, Columns::all(dk, width), Columns::all(x, input), grads.w_k, true);
+                    column_sums(s, dk, width, Rows::all(count), 0, grads.b, true);
+                }
+            }
+            scatter(walk, b, input, sum, dx);
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Attention over an encoder's outputs.
+
+mod backward;
+mod forward;
+mod keys;
+
+pub use backward::AttentionBackward;
+pub use forward::AttentionForward;
+pub use keys::{Keys, KeysBackward};
+
+use crate::error::{Error, Result};
+use crate::kernel::product::columns_len;
+use crate::kernel::walk::Walk;
+use crate::simd::{Isa, MAX_LANES};
+
+/// How well a key answers a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Score {
+    Dot,
+    Scaled,
+    General,
+    Additive,
+}
+
+/// Attention of a decoder's states, the queries, over an encoder's outputs: for each query the outputs' mean, weighted by how
+/// well each of them answers it.
+///
+/// ```text
+/// alignment_s = softmax over the steps s of score(q, x_s),   context = sum over s of alignment_s x_s
+///
+/// dot         q . x                              Luong et al. 2015, arXiv:1508.04025
+/// scaled dot  q . x / sqrt(M)                    Vaswani et al. 2017, arXiv:1706.03762
+/// general     q . (w x)                          Luong et al. 2015
+/// additive    v . tanh(w_q q + w_k x + b)        Bahdanau et al. 2015, arXiv:1409.0473
+/// ```
+///
+/// Like a [`Recurrent`](crate::Recurrent) layer it is a constant that owns nothing. What depends on the encoder's outputs only is
+/// computed once, by [`keys`](Self::keys); any number of [`forward`](Self::forward) passes follow, over the queries of one step of
+/// a decoder or of all of them, with the same bits. For training, [`backward`](Self::backward) goes with each forward pass, and
+/// [`keys_backward`](Self::keys_backward) in the end with `keys`.
+///
+/// `B` batch rows, `S` steps of the encoder, `T` of the decoder, `Q` features of a query, `M` of an output, `A` units:
+///
+/// | buffer | shape | what it is |
+/// |---|---|---|
+/// | weights, gradients | none; `w [Q, M]`; `w_q [A, Q]`, `w_k [A, M]`, `b [A]`, `v [A]` | one flat slice: none for both dot products, of the general form, of the additive |
+/// | x | `[S, B, M]` | the encoder's outputs, or batch-major |
+/// | queries, context | `[T, B, Q]`, `[T, B, M]` | or batch-major |
+/// | alignments | `[T, B, S]` | the attention weights, or `[B, T, S]` |
+/// | keys, dkeys | opaque | made of x, and their gradient |
+/// | scratch | opaque | garbage before and after |
+///
+/// Rows are independent of each other, to the bit. Steps of the encoder that do not take part, past the end of a
+/// sequence or masked, are never read and have an alignment and a gradient of zero, and so has everything of a query that does not
+/// take part. A query without anything to attend to has a context of zero.
+///
+/// ```
+/// use recurrent::{Attention, AttentionForward, Sequences};
+/// const ATTENTION: Attention = Attention::dot(2);
+/// let x = [1.0, 0.0, /**/ 0.0, 1.0, /**/ 0.5, 0.5]; // three steps of one row
+/// let mut scratch = [0.0; ATTENTION.scratch_len(1, 3, 1)];
+/// let keys = ATTENTION.keys(&[], Sequences::new(3, 1), &x, [0.0; ATTENTION.keys_len(3, 1)], &mut scratch)?;
+/// let (mut context, mut alignments) = ([0.0; 2], [0.0; 3]);
+/// ATTENTION.forward(&[], &keys, AttentionForward {
+///     sequences: Sequences::new(1, 1),
+///     queries: &[9.0, 0.0],
+///     context: &mut context,
+///     alignments: &mut alignments,
+///     scratch: &mut scratch,
+/// })?;
+/// assert!(alignments[0] > 0.98 && context[0] > 0.99);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attention {
+    score: Score,
+    query: usize,
+    input: usize,
+    /// Features of a key: the units of the additive form, and otherwise those of a query.
+    width: usize,
+    isa: Option<Isa>,
+}
+
+impl Attention {
+    /// The dot product of queries and outputs of `width` features.
+    pub const fn dot(width: usize) -> Self {
+        Attention { score: Score::Dot, query: width, input: width, width, isa: None }
+    }
+
+    /// The same divided by the root of `width`.
+    pub const fn scaled_dot(width: usize) -> Self {
+        Attention { score: Score::Scaled, ..Attention::dot(width) }
+    }
+
+    /// Luong's general form for queries of `query` features and outputs of `input` features.
+    pub const fn general(query: usize, input: usize) -> Self {
+        Attention { score: Score::General, query, input, width: query, isa: None }
+    }
+
+    /// Bahdanau's additive form with `units` units for queries of `query` features and outputs of `input` features.
+    pub const fn additive(query: usize, input: usize, units: usize) -> Self {
+        Attention { score: Score::Additive, query, input, width: units, isa: None }
+    }
+
+    /// The same layer pinned to an instruction set, instead of the best one of the CPU.
+    pub const fn on(mut self, isa: Isa) -> Self {
+        self.isa = Some(isa);
+        self
+    }
+
+    /// The instruction set that keys are made for, and that passes over them run on.
+    #[inline]
+    pub fn isa(&self) -> Isa {
+        self.isa.unwrap_or_else(Isa::detect)
+    }
+
+    /// Features of a query, `Q`.
+    pub const fn query(&self) -> usize {
+        self.query
+    }
+
+    /// Features of the encoder's outputs and of the context, `M`.
+    pub const fn input(&self) -> usize {
+        self.input
+    }
+
+    /// Whether keys are something else than the outputs.
+    const fn projects(&self) -> bool {
+        matches!(self.score, Score::General | Score::Additive)
+    }
+
+    const fn is_additive(&self) -> bool {
+        matches!(self.score, Score::Additive)
+    }
+
+    /// What scores are multiplied with.
+    fn scale(&self) -> Option<f32> {
+        matches!(self.score, Score::Scaled).then(|| (1.0 / libm::sqrt(self.width as f64)) as f32)
+    }
+
+    /// Length of the weights, and of their gradients: 0, `Q*M`, or `A*(Q + M + 2)`.
+    pub const fn weights_len(&self) -> usize {
+        match self.score {
+            Score::Dot | Score::Scaled => 0,
+            Score::General => self.query.saturating_mul(self.input),
+            Score::Additive => {
+                self.width.saturating_mul(self.query.saturating_add(self.input).saturating_add(2))
+            }
+        }
+    }
+
+    /// Length of the keys of `batch` sequences of `steps` steps: about `S*B*(2*M)` for dot products, otherwise
+    /// `S*B*(Q + M)`, or `S*B*(A + M) + A*Q`.
+    pub const fn keys_len(&self, steps: usize, batch: usize) -> usize {
+        batch.saturating_mul(self.keys_row(steps)).saturating_add(self.query_panels())
+    }
+
+    /// Length of the gradient of the keys: `S*B*M`, and `S*B*Q` or `S*B*A` more where they are projected.
+    pub const fn dkeys_len(&self, steps: usize, batch: usize) -> usize {
+        batch.saturating_mul(self.dkeys_row(steps))
+    }
+
+    /// The keys of one batch row: panels of the keys, one key to a lane, and panels of the outputs, one feature to a lane.
+    const fn keys_row(&self, steps: usize) -> usize {
+        self.key_panels(steps).saturating_add(columns_len(MAX_LANES, steps, self.input))
+    }
+
+    const fn key_panels(&self, steps: usize) -> usize {
+        columns_len(MAX_LANES, self.width, steps)
+    }
+
+    const fn dkeys_row(&self, steps: usize) -> usize {
+        let width = if self.projects() { self.width } else { 0 };
+        steps.saturating_mul(self.input.saturating_add(width))
+    }
+
+    /// The weights of the queries in panels, which are kept with the keys, so that a step does not have to pack them.
+    const fn query_panels(&self) -> usize {
+        if self.is_additive() { columns_len(MAX_LANES, self.query, self.width) } else { 0 }
+    }
+
+    /// The weights of the keys in panels, for a product with them or with their transpose.
+    const fn weight_panels(&self) -> usize {
+        if !self.projects() {
+            return 0;
+        }
+        let (forward, backward) =
+            (columns_len(MAX_LANES, self.input, self.width), columns_len(MAX_LANES, self.width, self.input));
+        if forward > backward { forward } else { backward }
+    }
+
+    /// Length of the scratch of [`keys`](Self::keys), and of [`forward`](Self::forward) over `queries` steps of a decoder.
+    pub const fn scratch_len(&self, queries: usize, steps: usize, batch: usize) -> usize {
+        let keys = steps.saturating_mul(self.input.saturating_add(self.width));
+        let keys = keys.saturating_add(self.weight_panels());
+        let row = self.width.saturating_add(steps).saturating_add(self.input);
+        let forward = queries.saturating_mul(row).saturating_add(self.projected_len(queries, batch));
+        if keys > forward { keys } else { forward }
+    }
+
+    /// Length of the scratch of all passes, the backward ones too.
+    pub const fn train_scratch_len(&self, queries: usize, steps: usize, batch: usize) -> usize {
+        let row = self.width.saturating_add(steps).saturating_mul(2).saturating_add(self.input);
+        let mut len = queries.saturating_mul(row);
+        let [outputs, keys] = self.transposed_len(steps);
+        len = len.saturating_add(outputs).saturating_add(keys);
+        len = len.saturating_add(self.projected_len(queries, batch).saturating_mul(2));
+        if self.is_additive() {
+            len =
+                len.saturating_add(columns_len(MAX_LANES, self.width, self.query)).saturating_add(self.width);
+        }
+        let forward = self.scratch_len(queries, steps, batch);
+        if forward > len { forward } else { len }
+    }
+
+    /// Panels of the outputs, one output to a lane, and of the keys, one feature to a lane. Of dot products they are among the keys.
+    const fn transposed_len(&self, steps: usize) -> [usize; 2] {
+        match self.projects() {
+            true => [columns_len(MAX_LANES, self.input, steps), columns_len(MAX_LANES, steps, self.width)],
+            false => [0; 2],
+        }
+    }
+
+    /// Projected queries, `[T, B, A]`.
+    const fn projected_len(&self, queries: usize, batch: usize) -> usize {
+        if self.is_additive() { queries.saturating_mul(batch).saturating_mul(self.width) } else { 0 }
+    }
+
+    /// The parts of a flat buffer; those that the form does not have are empty.
+    fn split<'a>(&self, flat: &'a [f32]) -> Result<Parts<&'a [f32]>> {
+        let [w_q, w_k, b] = self.parts();
+        let parts = flat.split_at_checked(w_q).and_then(|(w_q, rest)| {
+            let (w_k, rest) = rest.split_at_checked(w_k)?;
+            let (b, v) = rest.split_at_checked(b)?;
+            Some(Parts { w_q, w_k, b, v })
+        });
+        parts.ok_or(Error::Overflow { buffer: "weights" })
+    }
+
+    pub(crate) fn split_mut<'a>(&self, flat: &'a mut [f32]) -> Option<Parts<&'a mut [f32]>> {
+        let [w_q, w_k, b] = self.parts();
+        let (w_q, rest) = flat.split_at_mut_checked(w_q)?;
+        let (w_k, rest) = rest.split_at_mut_checked(w_k)?;
+        let (b, v) = rest.split_at_mut_checked(b)?;
+        Some(Parts { w_q, w_k, b, v })
+    }
+
+    fn parts(&self) -> [usize; 3] {
+        let w_k = self.width.saturating_mul(self.input);
+        match self.score {
+            Score::Dot | Score::Scaled => [0; 3],
+            Score::General => [0, w_k, 0],
+            Score::Additive => [self.width.saturating_mul(self.query), w_k, self.width],
+        }
+    }
+}
+
+/// The weights, or their gradients.
+pub(crate) struct Parts<T> {
+    pub(crate) w_q: T,
+    /// Of the general form too.
+    pub(crate) w_k: T,
+    pub(crate) b: T,
+    pub(crate) v: T,
+}
+
+/// The rows of batch row `b` that take part, one after the other. Returns how many there are.
+fn gather(walk: &Walk<'_>, b: usize, width: usize, from: &[f32], to: &mut [f32]) -> usize {
+    let mut count = 0;
+    for row in walk.sequence(b) {
+        to[count * width..][..width].copy_from_slice(&from[row * width..][..width]);
+        count += 1;
+    }
+    count
+}
+
+/// And back.
+fn scatter(walk: &Walk<'_>, b: usize, width: usize, from: &[f32], to: &mut [f32]) {
+    for (i, row) in walk.sequence(b).enumerate() {
+        to[row * width..][..width].copy_from_slice(&from[i * width..][..width]);
+    }
+}

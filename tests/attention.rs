@@ -1,0 +1,469 @@
+//! Attention, forward and backward.
+
+#[path = "common/numbers.rs"]
+mod numbers;
+#[path = "common/tensors.rs"]
+mod tensors;
+
+use numbers::{assert_close, differences, dot, length, random, wide};
+use recurrent::{
+    Attention, AttentionBackward, AttentionForward, Error, Gradients, Isa, KeysBackward, Masked, Sequences,
+};
+use tensors::Tensors;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Dot,
+    Scaled,
+    General,
+    Additive,
+}
+
+const KINDS: [Kind; 4] = [Kind::Dot, Kind::Scaled, Kind::General, Kind::Additive];
+
+/// Features of queries, of the encoder's outputs, and units; dot products take the second for all.
+type Sizes = (usize, usize, usize);
+
+fn layer(kind: Kind, (query, input, units): Sizes) -> Attention {
+    match kind {
+        Kind::Dot => Attention::dot(input),
+        Kind::Scaled => Attention::scaled_dot(input),
+        Kind::General => Attention::general(query, input),
+        Kind::Additive => Attention::additive(query, input, units),
+    }
+}
+
+/// Everything that the passes return.
+#[derive(Clone, Debug, PartialEq)]
+struct Results {
+    context: Vec<f32>,
+    alignments: Vec<f32>,
+    dqueries: Vec<f32>,
+    dx: Vec<f32>,
+    grads: Vec<f32>,
+}
+
+/// Queries, encoder's outputs, weights, the gradient of the context.
+#[derive(Clone)]
+struct Inputs {
+    weights: Vec<f32>,
+    queries: Vec<f32>,
+    x: Vec<f32>,
+    dcontext: Vec<f32>,
+}
+
+/// Steps of the decoder and of the encoder, and batch rows.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    queries: usize,
+    steps: usize,
+    batch: usize,
+}
+
+impl Inputs {
+    fn new(layer: Attention, Shape { queries, steps, batch }: Shape) -> Self {
+        Inputs {
+            weights: random(layer.weights_len(), 80),
+            queries: random(queries * batch * layer.query(), 81),
+            x: random(steps * batch * layer.input(), 82),
+            dcontext: random(queries * batch * layer.input(), 83),
+        }
+    }
+}
+
+/// All passes, over all queries at once.
+fn run(
+    layer: Attention,
+    inputs: &Inputs,
+    shape: Shape,
+    encoder: Sequences<'_>,
+    decoder: Sequences<'_>,
+) -> Results {
+    run_in_parts(layer, inputs, shape, encoder, &[(shape.queries, decoder)])
+}
+
+/// The same, over so many steps of the decoder at once.
+fn run_in_parts(
+    layer: Attention,
+    inputs: &Inputs,
+    Shape { queries, steps, batch }: Shape,
+    encoder: Sequences<'_>,
+    parts: &[(usize, Sequences<'_>)],
+) -> Results {
+    let Inputs { weights, queries: q, x, dcontext } = inputs;
+    let nan = |len| vec![f32::NAN; len];
+    let mut keys_scratch = nan(layer.scratch_len(0, steps, batch));
+    let room = nan(layer.keys_len(steps, batch));
+    let keys = layer.keys(weights, encoder, x, room, &mut keys_scratch).unwrap();
+    let mut out = Results {
+        context: nan(queries * batch * layer.input()),
+        alignments: nan(queries * batch * steps),
+        dqueries: nan(q.len()),
+        dx: nan(x.len()),
+        grads: nan(weights.len()),
+    };
+    let mut dkeys = vec![0.0; layer.dkeys_len(steps, batch)];
+    let (mut mode, mut done) = (Gradients::Overwrite, 0);
+    for &(count, sequences) in parts {
+        let rows = done * batch..(done + count) * batch;
+        let at = |width: usize| rows.start * width..rows.end * width;
+        let forward = AttentionForward {
+            sequences,
+            queries: &q[at(layer.query())],
+            context: &mut out.context[at(layer.input())],
+            alignments: &mut out.alignments[at(steps)],
+            scratch: &mut nan(layer.scratch_len(count, steps, batch)),
+        };
+        layer.forward(weights, &keys, forward).unwrap();
+        let backward = AttentionBackward {
+            sequences,
+            queries: &q[at(layer.query())],
+            alignments: &out.alignments[at(steps)],
+            dcontext: &dcontext[at(layer.input())],
+            dqueries: &mut out.dqueries[at(layer.query())],
+            dkeys: &mut dkeys,
+            grads: Some(&mut out.grads),
+            mode,
+            scratch: &mut nan(layer.train_scratch_len(count, steps, batch)),
+        };
+        layer.backward(weights, &keys, backward).unwrap();
+        (mode, done) = (Gradients::Accumulate, done + count);
+    }
+    let args = KeysBackward {
+        x,
+        dkeys: &mut dkeys,
+        dx: &mut out.dx,
+        grads: Some(&mut out.grads),
+        mode: Gradients::Overwrite,
+        scratch: &mut nan(layer.train_scratch_len(0, steps, batch)),
+    };
+    layer.keys_backward(weights, &keys, args).unwrap();
+    out
+}
+
+/// The context and the alignments of one query, from the equations: `x` are the outputs that take part.
+fn attend(kind: Kind, weights: &[f64], q: &[f64], x: &[&[f64]]) -> (Vec<f64>, Vec<f64>) {
+    let width = x.first().map_or(0, |x| x.len());
+    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let score = |x: &&[f64]| match kind {
+        Kind::Dot => product(q, x),
+        Kind::Scaled => product(q, x) / (width as f64).sqrt(),
+        Kind::General => weights.chunks(width).zip(q).map(|(w, q)| q * product(w, x)).sum(),
+        Kind::Additive => {
+            let units = weights.len() / (q.len() + width + 2);
+            let (w_q, rest) = weights.split_at(units * q.len());
+            let (w_k, rest) = rest.split_at(units * width);
+            let (b, v) = rest.split_at(units);
+            let sum = |a: usize| {
+                product(&w_q[a * q.len()..][..q.len()], q) + product(&w_k[a * width..][..width], x) + b[a]
+            };
+            (0..units).map(|a| v[a] * sum(a).tanh()).sum()
+        }
+    };
+    let terms: Vec<f64> = x.iter().map(|x| score(x).exp()).collect();
+    let total: f64 = terms.iter().sum();
+    let alignments: Vec<f64> = terms.iter().map(|term| term / total).collect();
+    let context = (0..width).map(|i| alignments.iter().zip(x).map(|(a, x)| a * x[i]).sum()).collect();
+    (context, alignments)
+}
+
+/// Which rows of the buffers of outputs belong to a batch row and take part, and the same of queries.
+struct Taken {
+    outputs: Vec<Vec<usize>>,
+    queries: Vec<Vec<usize>>,
+}
+
+/// Contexts and alignments of all queries; `steps` are those of the encoder, with padding.
+fn oracle(
+    kind: Kind,
+    (query, input): (usize, usize),
+    weights: &[f64],
+    queries: &[f64],
+    x: &[f64],
+    taken: &Taken,
+    (steps, stride): (usize, usize),
+) -> (Vec<f64>, Vec<f64>) {
+    let rows = queries.len() / query;
+    let (mut context, mut alignments) = (vec![0.0; rows * input], vec![0.0; rows * steps]);
+    for (outputs, queries_of) in taken.outputs.iter().zip(&taken.queries) {
+        let of: Vec<&[f64]> = outputs.iter().map(|row| &x[row * input..][..input]).collect();
+        for &row in queries_of.iter().filter(|_| !of.is_empty()) {
+            let (mean, weighed) = attend(kind, weights, &queries[row * query..][..query], &of);
+            context[row * input..][..input].copy_from_slice(&mean);
+            for (at, weight) in outputs.iter().zip(weighed) {
+                // Steps are `stride` rows apart.
+                alignments[row * steps + at / stride % steps] = weight;
+            }
+        }
+    }
+    (context, alignments)
+}
+
+const SHAPES: [(Shape, Sizes); 6] = [
+    (Shape { queries: 1, steps: 1, batch: 1 }, (1, 1, 1)),
+    (Shape { queries: 3, steps: 5, batch: 2 }, (4, 3, 7)),
+    (Shape { queries: 1, steps: 9, batch: 3 }, (8, 9, 8)),
+    (Shape { queries: 4, steps: 17, batch: 2 }, (9, 16, 17)),
+    (Shape { queries: 2, steps: 8, batch: 1 }, (3, 33, 2)),
+    (Shape { queries: 2, steps: 33, batch: 1 }, (17, 5, 9)),
+];
+
+/// The steps of each batch row that take part, by length and mask.
+fn taken(shape: (usize, usize), batch_major: bool, length: &[usize], mask: &[bool]) -> Vec<Vec<usize>> {
+    let (steps, batch) = shape;
+    let row = |t: usize, b: usize| if batch_major { b * steps + t } else { t * batch + b };
+    (0..batch).map(|b| (0..length[b]).map(|t| row(t, b)).filter(|row| mask[*row]).collect()).collect()
+}
+
+#[test]
+fn passes_are_their_equations_and_derivatives() {
+    for kind in KINDS {
+        for (index, (shape, mut sizes)) in SHAPES.into_iter().enumerate() {
+            if matches!(kind, Kind::Dot | Kind::Scaled) {
+                sizes.0 = sizes.1;
+            }
+            let Shape { queries, steps, batch } = shape;
+            let plain = layer(kind, sizes);
+            let mut inputs = Inputs::new(plain, shape);
+            // Even shapes have everything, odd ones lengths and masks on both sides; every third is batch-major.
+            let (ragged, batch_major) = (index % 2 == 1, index % 3 == 2);
+            let cut = |count: usize, b: usize| if ragged { (count * (b + 2) / 3).min(count) } else { count };
+            let lengths: Vec<usize> = (0..batch).map(|b| cut(steps, b)).collect();
+            let query_lengths: Vec<usize> = (0..batch).map(|b| cut(queries, b)).collect();
+            let mask: Vec<bool> = (0..steps * batch).map(|row| !ragged || row % 4 != 1).collect();
+            let query_mask: Vec<bool> = (0..queries * batch).map(|row| !ragged || row % 5 != 2).collect();
+            let order = |s: Sequences<'static>| if batch_major { s.batch_major() } else { s };
+            let mut encoder: Sequences<'_> = order(Sequences::new(steps, batch));
+            let mut decoder: Sequences<'_> = order(Sequences::new(queries, batch));
+            if ragged {
+                encoder = encoder.lengths(&lengths).mask(&mask, Masked::Zero);
+                decoder = decoder.lengths(&query_lengths).mask(&query_mask, Masked::Carry);
+            }
+            let rows = Taken {
+                outputs: taken((steps, batch), batch_major, &lengths, &mask),
+                queries: taken((queries, batch), batch_major, &query_lengths, &query_mask),
+            };
+            let dims = (plain.query(), plain.input());
+            let of = (steps, if batch_major { 1 } else { batch });
+            let (w, q, x) = (wide(&inputs.weights), wide(&inputs.queries), wide(&inputs.x));
+            let (context, alignments) = oracle(kind, dims, &w, &q, &x, &rows, of);
+            let mut dcontext = inputs.dcontext.clone();
+            let absent = |rows: &[Vec<usize>], row: usize| !rows.iter().any(|r| r.contains(&row));
+            for row in (0..queries * batch).filter(|row| absent(&rows.queries, *row)) {
+                dcontext[row * dims.1..][..dims.1].fill(0.0);
+                inputs.queries[row * dims.0..][..dims.0].fill(f32::NAN);
+                inputs.dcontext[row * dims.1..][..dims.1].fill(f32::NAN);
+            }
+            for row in (0..steps * batch).filter(|row| absent(&rows.outputs, *row)) {
+                inputs.x[row * dims.1..][..dims.1].fill(f32::NAN);
+            }
+            let of_context =
+                |w: &[f64], q: &[f64], x: &[f64]| dot(&oracle(kind, dims, w, q, x, &rows, of).0, &dcontext);
+            let d_w = differences(&w, |w| of_context(w, &q, &x));
+            let d_q = differences(&q, |q| of_context(&w, q, &x));
+            let d_x = differences(&x, |x| of_context(&w, &q, x));
+            let mut fused: Option<Results> = None;
+            for isa in Isa::available() {
+                let results = run(plain.on(isa), &inputs, shape, encoder, decoder);
+                let what = |name: &str| format!("{kind:?} {shape:?} {name} on {}", isa.name());
+                assert_close(&what("context"), &results.context, &context, 1e-6);
+                assert_close(&what("alignments"), &results.alignments, &alignments, 1e-6);
+                assert_close(&what("dqueries"), &results.dqueries, &d_q, 4e-6);
+                assert_close(&what("dx"), &results.dx, &d_x, 4e-6);
+                assert_close(&what("grads"), &results.grads, &d_w, 8e-6);
+                if isa.is_fused() {
+                    assert_eq!(*fused.get_or_insert(results.clone()), results, "{}", what("bits"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn passes_are_pytorchs() {
+    let golden = Tensors::read("attention/attention");
+    let (shape, lengths) = (Shape { queries: 4, steps: 7, batch: 3 }, [7, 3, 5]);
+    for (kind, name) in KINDS.into_iter().zip(["dot", "scaled_dot", "general", "additive"]) {
+        let get = |part: &str| golden.f32(&format!("{name}.{part}"));
+        let expected = |part: &str| golden.f64(&format!("{name}.{part}"));
+        let inputs = Inputs { weights: get("w"), queries: get("q"), x: get("x"), dcontext: get("dy") };
+        let layer = layer(kind, (5, 9, 6));
+        let encoder = Sequences::new(7, 3).lengths(&lengths);
+        let results = run(layer, &inputs, shape, encoder, Sequences::new(4, 3));
+        assert_close("context", &results.context, &expected("context"), 5e-7);
+        assert_close("alignments", &results.alignments, &expected("alignments"), 5e-7);
+        assert_close("dqueries", &results.dqueries, &expected("d_q"), 2e-6);
+        assert_close("dx", &results.dx, &expected("d_x"), 2e-6);
+        assert_close("grads", &results.grads, &expected("d_w"), 4e-6);
+    }
+}
+
+#[test]
+fn steps_of_the_decoder_have_the_bits_of_all_of_them() {
+    let shape = Shape { queries: 5, steps: 19, batch: 3 };
+    for kind in KINDS {
+        for isa in Isa::available() {
+            let layer = layer(kind, (12, 12, 9)).on(isa);
+            let (inputs, encoder) = (Inputs::new(layer, shape), Sequences::new(19, 3).lengths(&[19, 1, 7]));
+            let whole = run(layer, &inputs, shape, encoder, Sequences::new(5, 3));
+            let parts = [1, 2, 1, 1].map(|count| (count, Sequences::new(count, 3)));
+            let parts = run_in_parts(layer, &inputs, shape, encoder, &parts);
+            assert_eq!(parts.context, whole.context, "{kind:?} on {}", isa.name());
+            assert_eq!(parts.alignments, whole.alignments);
+            assert_eq!(parts.dqueries, whole.dqueries);
+            assert_close("dx", &parts.dx, &wide(&whole.dx), 2e-6);
+            assert_close("grads", &parts.grads, &wide(&whole.grads), 4e-6);
+        }
+    }
+}
+
+/// The rows of batch row `b` of a time-major buffer.
+fn of_row(buffer: &[f32], b: usize, batch: usize, width: usize) -> Vec<f32> {
+    buffer.chunks(width).skip(b).step_by(batch).flatten().copied().collect()
+}
+
+#[test]
+fn a_row_alone_and_without_what_is_left_out_has_the_same_bits() {
+    let shape = Shape { queries: 3, steps: 18, batch: 4 };
+    let lengths = [18, 0, 1, 10];
+    let mask: Vec<bool> = (0..18 * 4).map(|row| row % 7 != 3).collect();
+    for kind in KINDS {
+        let layer = layer(kind, (10, 10, 7));
+        let inputs = Inputs::new(layer, shape);
+        let encoder = Sequences::new(18, 4).lengths(&lengths).mask(&mask, Masked::Carry);
+        let all = run(layer, &inputs, shape, encoder, Sequences::new(3, 4));
+        for (b, rows) in taken((18, 4), false, &lengths, &mask).iter().enumerate() {
+            let alone = Inputs {
+                weights: inputs.weights.clone(),
+                queries: of_row(&inputs.queries, b, 4, 10),
+                x: rows.iter().flat_map(|row| &inputs.x[row * 10..][..10]).copied().collect(),
+                dcontext: of_row(&inputs.dcontext, b, 4, 10),
+            };
+            let steps = rows.len();
+            let shape = Shape { queries: 3, steps, batch: 1 };
+            let alone = run(layer, &alone, shape, Sequences::new(steps, 1), Sequences::new(3, 1));
+            assert_eq!(of_row(&all.context, b, 4, 10), alone.context, "{kind:?}");
+            assert_eq!(of_row(&all.dqueries, b, 4, 10), alone.dqueries, "{kind:?}");
+            let (mut alignments, mut dx) = (vec![0.0; 3 * 4 * 18], vec![0.0; 18 * 10]);
+            for (i, row) in rows.iter().enumerate() {
+                for t in 0..3 {
+                    alignments[(t * 4 + b) * 18 + row / 4] = alone.alignments[t * steps + i];
+                }
+                dx[row / 4 * 10..][..10].copy_from_slice(&alone.dx[i * 10..][..10]);
+            }
+            assert_eq!(of_row(&all.alignments, b, 4, 18), of_row(&alignments, b, 4, 18), "{kind:?}");
+            assert_eq!(of_row(&all.dx, b, 4, 10), dx, "{kind:?}");
+        }
+        assert_eq!(of_row(&all.context, 1, 4, 10), [0.0; 30], "nothing to attend to");
+    }
+}
+
+#[test]
+fn wrong_arguments_are_refused_before_anything_is_written() {
+    let layer = Attention::additive(3, 2, 5);
+    let (weights, x) = (vec![0.1; layer.weights_len()], [0.5; 4 * 2 * 2]);
+    let mut scratch = vec![7.0; layer.train_scratch_len(3, 4, 2)];
+    let mut room = vec![7.0; layer.keys_len(4, 2)];
+    let less = |of: &[f32]| of.len() - 1;
+    let sequences = Sequences::new(4, 2);
+    let error = layer.keys(&weights[1..], sequences, &x, &mut room[..], &mut scratch).unwrap_err();
+    assert_eq!(error, length("weights", weights.len(), less(&weights)));
+    let error = layer.keys(&weights, sequences, &x[1..], &mut room[..], &mut scratch).unwrap_err();
+    assert_eq!(error, length("x", 16, 15));
+    let error = layer.keys(&weights, sequences, &x, &mut room[1..], &mut scratch).unwrap_err();
+    assert_eq!(error, length("keys", layer.keys_len(4, 2), layer.keys_len(4, 2) - 1));
+    let need = layer.scratch_len(0, 4, 2);
+    let error = layer.keys(&weights, sequences, &x, &mut room[..], &mut scratch[..need - 1]).unwrap_err();
+    assert_eq!(error, length("scratch", need, need - 1));
+    let error =
+        layer.keys(&weights, sequences.lengths(&[5, 0]), &x, &mut room[..], &mut scratch).unwrap_err();
+    assert_eq!(error, Error::Index { buffer: "lengths", position: 0, id: 5, limit: 5 });
+    assert!(room.iter().chain(&scratch).all(|x| *x == 7.0));
+
+    let keys = layer.keys(&weights, sequences, &x, room, &mut scratch).unwrap();
+    scratch.fill(7.0);
+    let forward = |layer: Attention, cut: &str, batch: usize| {
+        let (mut context, mut alignments) = (vec![7.0; 3 * batch * 2], vec![7.0; 3 * batch * 4]);
+        let (queries, mut scratch) = (vec![0.5; 3 * batch * 3], vec![7.0; layer.scratch_len(3, 4, batch)]);
+        let from = |name: &str| usize::from(name == cut);
+        let args = AttentionForward {
+            sequences: Sequences::new(3, batch),
+            queries: &queries[from("queries")..],
+            context: &mut context[from("context")..],
+            alignments: &mut alignments[from("alignments")..],
+            scratch: &mut scratch[from("scratch")..],
+        };
+        let error = layer.forward(&weights[from("weights")..], &keys, args).unwrap_err();
+        assert!(context.iter().chain(&alignments).chain(&scratch).all(|x| *x == 7.0), "{cut}");
+        error
+    };
+    let room = layer.scratch_len(3, 4, 2);
+    let lens =
+        [("weights", weights.len()), ("queries", 18), ("context", 12), ("alignments", 24), ("scratch", room)];
+    for (name, len) in lens {
+        assert_eq!(forward(layer, name, 2), length(name, len, len - 1));
+    }
+    assert_eq!(forward(layer, "", 1), length("batch", 2, 1));
+    assert_eq!(forward(Attention::additive(3, 2, 4), "", 2), Error::Packing { what: "layer" });
+    assert_eq!(forward(Attention::general(3, 2), "", 2), Error::Packing { what: "layer" });
+    let other = Isa::available().find(|isa| *isa != layer.isa()).unwrap();
+    assert_eq!(forward(layer.on(other), "", 2), Error::Packing { what: "instruction set" });
+
+    let backward = |cut: &str| {
+        let from = |name: &str| usize::from(name == cut);
+        let (queries, alignments, dcontext) = ([0.5; 18], [0.25; 24], [0.5; 12]);
+        let mut dqueries = [7.0; 18];
+        let (mut dkeys, mut grads) = (vec![7.0; layer.dkeys_len(4, 2)], vec![7.0; weights.len()]);
+        let mut scratch = vec![7.0; layer.train_scratch_len(3, 4, 2)];
+        let args = AttentionBackward {
+            sequences: Sequences::new(3, 2),
+            queries: &queries[from("queries")..],
+            alignments: &alignments[from("alignments")..],
+            dcontext: &dcontext[from("dcontext")..],
+            dqueries: &mut dqueries[from("dqueries")..],
+            dkeys: &mut dkeys[from("dkeys")..],
+            grads: Some(&mut grads[from("grads")..]),
+            mode: Gradients::Overwrite,
+            scratch: &mut scratch[from("scratch")..],
+        };
+        let error = layer.backward(&weights[from("weights")..], &keys, args).unwrap_err();
+        let written = dqueries.iter().chain(&dkeys).chain(&grads).chain(&scratch);
+        assert!(written.copied().all(|x| x == 7.0), "{cut}");
+        error
+    };
+    let (dkeys, room) = (layer.dkeys_len(4, 2), layer.train_scratch_len(3, 4, 2));
+    let lens =
+        [("weights", weights.len()), ("queries", 18), ("alignments", 24), ("dcontext", 12), ("dqueries", 18)];
+    for (name, len) in lens.into_iter().chain([("dkeys", dkeys), ("grads", weights.len()), ("scratch", room)])
+    {
+        assert_eq!(backward(name), length(name, len, len - 1));
+    }
+
+    let keys_backward = |cut: &str| {
+        let from = |name: &str| usize::from(name == cut);
+        let (mut dx, mut dkeys) = ([7.0; 16], vec![7.0; layer.dkeys_len(4, 2)]);
+        let (mut grads, mut scratch) =
+            (vec![7.0; weights.len()], vec![7.0; layer.train_scratch_len(0, 4, 2)]);
+        let args = KeysBackward {
+            x: &x[from("x")..],
+            dkeys: &mut dkeys[from("dkeys")..],
+            dx: &mut dx[from("dx")..],
+            grads: Some(&mut grads[from("grads")..]),
+            mode: Gradients::Overwrite,
+            scratch: &mut scratch[from("scratch")..],
+        };
+        let error = layer.keys_backward(&weights[from("weights")..], &keys, args).unwrap_err();
+        assert!(dx.iter().chain(&dkeys).chain(&grads).chain(&scratch).all(|x| *x == 7.0), "{cut}");
+        error
+    };
+    let room = layer.train_scratch_len(0, 4, 2);
+    let lens =
+        [("weights", weights.len()), ("x", 16), ("dkeys", dkeys), ("dx", 16), ("grads", weights.len())];
+    for (name, len) in lens.into_iter().chain([("scratch", room)]) {
+        assert_eq!(keys_backward(name), length(name, len, len - 1));
+    }
+    let huge = Attention::general(usize::MAX / 2, 3);
+    assert_eq!(huge.weights_len(), usize::MAX);
+    let result = huge.keys(&[], Sequences::new(1, 1), &[0.0; 3], [], &mut []);
+    assert_eq!(result.unwrap_err(), Error::Overflow { buffer: "weights" });
+}
