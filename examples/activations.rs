@@ -185,9 +185,9 @@ fn main() -> Result<(), Failure> {
     let positive: Vec<f32> = (0..=16f32.to_bits()).step_by(every as usize).map(f32::from_bits).collect();
     let x: Vec<f32> = positive.iter().rev().map(|x| -x).chain(positive.iter().copied()).collect();
     common.say(format_args!(
-        "greatest errors at {} floats between -16 and 16, on {:?}:\n",
+        "greatest errors at {} floats between -16 and 16, on {}:\n",
         x.len(),
-        Rnn::new(1, 1).isa()
+        Rnn::new(1, 1).isa().name()
     ));
     common.say("                     value    derivative");
     common.say("                     (ulp)       (2^-24)");
