@@ -6,6 +6,7 @@
 mod args;
 mod dense;
 mod embedding;
+mod len;
 mod loss;
 mod passes;
 mod pool;
