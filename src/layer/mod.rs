@@ -7,6 +7,7 @@ mod args;
 mod attention;
 mod dense;
 mod embedding;
+mod len;
 mod loss;
 mod passes;
 mod pool;

@@ -2,7 +2,7 @@
 
 use super::{Join, Merge, Sequential, Stack, take_mut};
 use crate::cell::Cell;
-use crate::error::{Error, Result, check_len, check_room};
+use crate::error::{Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::kernel::view::ColumnsMut;
 use crate::layer::args::Forward;
@@ -52,12 +52,7 @@ impl<C: Cell + Passes> Stack<C> {
                 self.first.isa()
             }
             WeightSource::Packed(packed) => {
-                if packed.layer != self.id() {
-                    return Err(Error::Packing { what: "layer" });
-                }
-                if self.first.isa.is_some_and(|isa| isa != packed.isa) {
-                    return Err(Error::Packing { what: "instruction set" });
-                }
+                packed.check(self.id(), self.first.isa)?;
                 packed.isa
             }
         };

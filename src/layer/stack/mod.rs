@@ -3,6 +3,7 @@
 mod forward;
 mod train;
 
+use super::len::{add, max, mul};
 use super::recurrent::Recurrent;
 use super::weights::{LayerId, Packed};
 use crate::cell::Cell;
@@ -75,16 +76,6 @@ impl Join for Threads {
             forward();
         });
     }
-}
-
-/// Product of lengths; `usize::MAX` if it does not fit.
-const fn mul(a: usize, b: usize) -> usize {
-    a.saturating_mul(b)
-}
-
-/// Sum of lengths; `usize::MAX` if it does not fit.
-const fn add(a: usize, b: usize) -> usize {
-    a.saturating_add(b)
 }
 
 impl<C: Cell> Stack<C> {
@@ -216,8 +207,7 @@ impl<C: Cell> Stack<C> {
     /// Scratch of one direction of any layer in training.
     const fn own(&self, batch: usize) -> usize {
         let (first, last) = (self.layer(0, 0), self.layer(self.layers - 1, 0));
-        let (first, last) = (first.train_scratch_len(batch), last.train_scratch_len(batch));
-        if first > last { first } else { last }
+        max(first.train_scratch_len(batch), last.train_scratch_len(batch))
     }
 
     fn id(&self) -> LayerId {
@@ -237,11 +227,11 @@ impl<C: Cell + Passes> Stack<C> {
         let buffer = packed.as_mut();
         let start = aligned_start(buffer);
         let (isa, mut from, mut to) = (self.first.isa(), weights, &mut buffer[start..]);
-        for (layer, _) in self.each() {
+        for layer in self.each() {
             let w = self.canonical(&layer, take(&mut from, layer.weights_len()))?;
             // The last one may lack what was left out to align the first.
             let len = layer.packed_len().min(to.len());
-            layer.cell().pack(layer.options, isa.lanes(), w, take_mut(&mut to, len));
+            layer.cell().pack(layer.options, isa, w, take_mut(&mut to, len));
         }
         Ok(Packed { isa, layer: self.id(), start, data: packed })
     }
@@ -250,10 +240,10 @@ impl<C: Cell + Passes> Stack<C> {
         Canonical::new(layer.shape, weights).ok_or(Error::Overflow { buffer: "weights" })
     }
 
-    /// All layers and directions, in the order of their weights, with their index among them.
-    fn each(self) -> impl Iterator<Item = (Recurrent<C>, usize)> {
+    /// All layers and directions, in the order of their weights.
+    fn each(self) -> impl Iterator<Item = Recurrent<C>> {
         let directions = self.directions();
-        (0..self.layers * directions).map(move |n| (self.layer(n / directions, n % directions), n))
+        (0..self.layers * directions).map(move |n| self.layer(n / directions, n % directions))
     }
 }
 
