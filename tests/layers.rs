@@ -51,13 +51,13 @@ fn dense_forward_is_the_equation_and_rows_are_independent() {
                     let layer = Dense::new(input, output).on(isa);
                     let mut scratch = vec![f32::NAN; layer.scratch_len()];
                     let mut y = vec![f32::NAN; rows * output];
-                    layer.forward(&weights, rows, &x, &mut y, &mut scratch).unwrap();
+                    layer.forward(&weights[..], rows, &x, &mut y, &mut scratch).unwrap();
                     assert_close("y", &y, &expected, 2e-6);
                     for row in 0..rows {
                         let mut one = vec![f32::NAN; output];
                         scratch.fill(f32::NAN);
                         let x = &x[row * input..(row + 1) * input];
-                        layer.forward(&weights, 1, x, &mut one, &mut scratch).unwrap();
+                        layer.forward(&weights[..], 1, x, &mut one, &mut scratch).unwrap();
                         assert_eq!(one, y[row * output..(row + 1) * output], "{} row {row}", isa.name());
                     }
                     if isa.is_fused() {

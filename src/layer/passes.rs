@@ -48,7 +48,7 @@ impl<C: Cell + Passes> Recurrent<C> {
         check_room("packed", self.packed_len(), buffer.len())?;
         let start = aligned_start(buffer);
         self.cell().pack(self.options, isa, w, &mut buffer[start..]);
-        Ok(Packed { isa, layer: self.id(), start, data: packed })
+        Ok(Packed { isa, owner: self.owner(), start, data: packed })
     }
 
     /// The source of the weights for a pass, and the instruction set to run it on.
@@ -59,7 +59,7 @@ impl<C: Cell + Passes> Recurrent<C> {
                 Ok((self.isa(), forward::Weights::InPlace(self.canonical(flat)?)))
             }
             WeightSource::Packed(packed) => {
-                packed.check(self.id(), self.isa)?;
+                packed.check(self.owner(), self.isa)?;
                 let panels = packed.data.get(packed.start..).unwrap_or_default();
                 Ok((packed.isa, forward::Weights::Packed(panels)))
             }

@@ -1,7 +1,7 @@
 //! The recurrent layer: lengths, views over its weights, and its passes.
 
 use super::len::{add, max, mul};
-use super::weights::{LayerId, Weights, WeightsMut};
+use super::weights::{LayerId, Owner, Weights, WeightsMut};
 use crate::cell::{Cell, GruCell, LstmCell, Reset, RnnCell, stage_len};
 use crate::error::{Error, Result, check_len};
 use crate::kernel::Activation;
@@ -314,6 +314,10 @@ impl<C: Cell> Recurrent<C> {
 
     pub(super) const fn id(&self) -> LayerId {
         LayerId { shape: self.shape, stage: self.stage, layers: 1, both: None }
+    }
+
+    pub(super) const fn owner(&self) -> Owner {
+        Owner::Recurrent(self.id())
     }
 
     /// Named parts of a flat buffer of weights or gradients.

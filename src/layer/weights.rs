@@ -114,20 +114,28 @@ impl<'a, G: Gate> WeightsMut<'a, G> {
     }
 }
 
-/// Weights in panels for one instruction set: what a pass wants to run on. Made by [`Recurrent::pack`](crate::Recurrent::pack).
+/// Weights in panels for one instruction set: what a pass wants to run on. Made by [`Recurrent::pack`](crate::Recurrent::pack),
+/// [`Stack::pack`](crate::Stack::pack) and [`Dense::pack`](crate::Dense::pack).
 ///
 /// The storage is the caller's: a `Vec`, an array, a mutable slice. The layout is the instruction set's
 /// and not documented further; keep the canonical weights to save or to change them.
 #[derive(Clone, Copy, Debug)]
 pub struct Packed<B> {
     pub(super) isa: Isa,
-    pub(super) layer: LayerId,
+    pub(super) owner: Owner,
     /// Where the panels start.
     pub(super) start: usize,
     pub(super) data: B,
 }
 
 /// What packed weights belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    Recurrent(LayerId),
+    Dense { input: usize, output: usize },
+}
+
+/// A recurrent layer, or a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LayerId {
     pub(super) shape: Shape,
@@ -151,8 +159,8 @@ impl<B> Packed<B> {
 impl Packed<&[f32]> {
     /// Refuses weights that were packed for another layer, or for another instruction set than the layer is pinned to.
     #[inline(always)]
-    pub(super) fn check(&self, layer: LayerId, isa: Option<Isa>) -> Result<()> {
-        if self.layer != layer {
+    pub(super) fn check(&self, owner: Owner, isa: Option<Isa>) -> Result<()> {
+        if self.owner != owner {
             return Err(Error::Packing { what: "layer" });
         }
         match isa {
@@ -165,7 +173,7 @@ impl Packed<&[f32]> {
 impl<B: AsRef<[f32]>> Packed<B> {
     /// The same weights, borrowed.
     pub fn as_ref(&self) -> Packed<&[f32]> {
-        Packed { isa: self.isa, layer: self.layer, start: self.start, data: self.data.as_ref() }
+        Packed { isa: self.isa, owner: self.owner, start: self.start, data: self.data.as_ref() }
     }
 }
 

@@ -52,7 +52,7 @@ impl<C: Cell + Passes> Stack<C> {
                 self.first.isa()
             }
             WeightSource::Packed(packed) => {
-                packed.check(self.id(), self.first.isa)?;
+                packed.check(self.owner(), self.first.isa)?;
                 packed.isa
             }
         };

@@ -5,7 +5,7 @@ mod train;
 
 use super::len::{add, max, mul};
 use super::recurrent::Recurrent;
-use super::weights::{LayerId, Packed};
+use super::weights::{LayerId, Owner, Packed};
 use crate::cell::Cell;
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::canonical::Canonical;
@@ -210,8 +210,8 @@ impl<C: Cell> Stack<C> {
         max(first.train_scratch_len(batch), last.train_scratch_len(batch))
     }
 
-    fn id(&self) -> LayerId {
-        LayerId { layers: self.layers, both: self.both, ..self.first.id() }
+    fn owner(&self) -> Owner {
+        Owner::Recurrent(LayerId { layers: self.layers, both: self.both, ..self.first.id() })
     }
 }
 
@@ -233,7 +233,7 @@ impl<C: Cell + Passes> Stack<C> {
             let len = layer.packed_len().min(to.len());
             layer.cell().pack(layer.options, isa, w, take_mut(&mut to, len));
         }
-        Ok(Packed { isa, layer: self.id(), start, data: packed })
+        Ok(Packed { isa, owner: self.owner(), start, data: packed })
     }
 
     fn canonical<'a>(&self, layer: &Recurrent<C>, weights: &'a [f32]) -> Result<Canonical<'a>> {
