@@ -5,6 +5,7 @@
 
 mod args;
 mod attention;
+mod beam;
 mod dense;
 mod embedding;
 mod len;
@@ -24,6 +25,7 @@ mod weights;
 pub use crate::kernel::Masked;
 pub use args::{Backward, Forward, ForwardTrain, Gradients};
 pub use attention::{Attention, AttentionBackward, AttentionForward, Keys, KeysBackward};
+pub use beam::{Beam, BeamBuffers, BeamStep, Hypotheses};
 pub use dense::{Dense, DenseBackward};
 pub use embedding::Embedding;
 pub use loss::{CrossEntropy, cross_entropy};

@@ -6,7 +6,7 @@ use crate::error::{Error, Result, check_room};
 use crate::kernel::softmax::{BLOCK, exp_sum, max};
 use crate::simd::{Isa, Op, Simd, dispatch};
 
-const LOGITS: Error =
+pub(super) const LOGITS: Error =
     Error::Value { argument: "logits", expected: "numbers below infinity that are not all minus infinity" };
 
 /// The position of the greatest logit, the first of them if there are several.
