@@ -10,8 +10,9 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use recurrent::train::{Adam, AdamW, Cosine, RmsProp, Sgd, clip_norm, clip_scale, clip_value, orthogonal};
 use recurrent::{
-    Backward, CrossEntropy, Dense, DenseBackward, Embedding, Forward, ForwardTrain, Gradients, Isa, Lstm,
-    Pool, Sampling, Sequences, argmax, binary_cross_entropy, cross_entropy, log_softmax, mean_squared_error,
+    Attention, AttentionBackward, AttentionForward, Backward, Beam, BeamBuffers, CrossEntropy, Dense,
+    DenseBackward, Embedding, Error, Forward, ForwardTrain, Gradients, Isa, KeysBackward, Lstm, Pool,
+    Sampling, Sequences, argmax, binary_cross_entropy, cross_entropy, log_softmax, mean_squared_error,
     sample, softmax,
 };
 
@@ -168,7 +169,7 @@ fn what_stands_around_the_recurrent_layers_does_not_allocate() {
     let mut recurrent = vec![0.0; layer.weights_len()];
     let (mut d_table, mut grads) = (table.clone(), weights.clone());
     let (mut x, mut dx) = (vec![0.0; rows * width], vec![0.0; rows * width]);
-    let mut scratch = vec![0.0; dense.scratch_len()];
+    let (mut scratch, mut dense_room) = (vec![0.0; dense.scratch_len()], vec![0.0; dense.packed_len()]);
     let (mut logits, mut dlogits) = (vec![0.0; rows * classes], vec![0.0; rows * classes]);
     let mut moments = vec![0.0; Adam::moments_len(weights.len())];
     let mut matrix = random.uniform(width * width, 1.0);
@@ -182,7 +183,9 @@ fn what_stands_around_the_recurrent_layers_does_not_allocate() {
         layer.forget_bias(&mut recurrent, 1.0)?;
         orthogonal(&mut matrix, width, width, &mut rng)?;
         embedding.forward(&table, &ids, &mut x)?;
-        dense.forward(&weights, rows, &x, &mut logits, &mut scratch)?;
+        dense.forward(&weights[..], rows, &x, &mut logits, &mut scratch)?;
+        let packed = dense.pack(&weights, &mut dense_room[..])?;
+        dense.forward(&packed, rows, &x, &mut logits, &mut [])?;
         let loss = cross_entropy(classes, &logits, &ids, Some(&mut dlogits))?;
         dense.backward(
             &weights,
@@ -220,4 +223,66 @@ fn what_stands_around_the_recurrent_layers_does_not_allocate() {
     });
     assert!(result.unwrap().is_finite());
     assert_eq!(count, 0);
+}
+
+#[test]
+fn attention_and_beam_search_do_not_allocate() {
+    let (queries, steps, batch, width) = (3, 11, 2, 9);
+    let random = &mut Random::new(4);
+    let x = random.uniform(steps * batch * width, 1.0);
+    let q = random.uniform(queries * batch * width, 1.0);
+    let lengths = [11, 4];
+    let kinds =
+        [Attention::dot(width), Attention::general(width, width), Attention::additive(width, width, 7)];
+    for layer in kinds {
+        let weights = random.uniform(layer.weights_len(), 1.0);
+        let mut scratch = vec![0.0; layer.train_scratch_len(queries, steps, batch)];
+        let mut room = vec![0.0; layer.keys_len(steps, batch)];
+        let mut dkeys = vec![0.0; layer.dkeys_len(steps, batch)];
+        let (mut context, mut dqueries, mut dx) =
+            (vec![0.0; q.len()], vec![0.0; q.len()], vec![0.0; x.len()]);
+        let (mut alignments, mut grads) = (vec![0.0; queries * batch * steps], vec![0.0; weights.len()]);
+        let (count, result) = allocations(|| -> recurrent::Result<()> {
+            let encoder = Sequences::new(steps, batch).lengths(&lengths);
+            let sequences = Sequences::new(queries, batch);
+            let keys = layer.keys(&weights, encoder, &x, &mut room[..], &mut scratch)?;
+            let forward = AttentionForward {
+                sequences,
+                queries: &q,
+                context: &mut context,
+                alignments: &mut alignments,
+                scratch: &mut scratch,
+            };
+            layer.forward(&weights, &keys, forward)?;
+            let backward = AttentionBackward {
+                sequences,
+                queries: &q,
+                alignments: &alignments,
+                dcontext: &q,
+                dqueries: &mut dqueries,
+                dkeys: &mut dkeys,
+                grads: Some(&mut grads),
+                mode: Gradients::Overwrite,
+                scratch: &mut scratch,
+            };
+            layer.backward(&weights, &keys, backward)?;
+            let (dkeys, dx, grads) = (&mut dkeys[..], &mut dx[..], Some(&mut grads[..]));
+            let mode = Gradients::Overwrite;
+            let args = KeysBackward { x: &x, dkeys, dx, grads, mode, scratch: &mut scratch };
+            layer.keys_backward(&weights, &keys, args)
+        });
+        assert_eq!((count, result), (0, Ok(())), "{layer:?}");
+    }
+
+    let beam = Beam::new(3, 5, 4).end(0).alpha(0.7);
+    let (mut ids, mut scratch) = (vec![0; beam.ids_len()], vec![0.0; beam.scratch_len()]);
+    let (count, found) = allocations(|| {
+        beam.search(BeamBuffers { ids: &mut ids, scratch: &mut scratch }, |step| {
+            step.logits.iter_mut().enumerate().for_each(|(i, logit)| *logit = (i * 7 % 5) as f32);
+            Ok::<(), Error>(())
+        })
+        .unwrap()
+        .len()
+    });
+    assert_eq!((count, found), (0, 3));
 }

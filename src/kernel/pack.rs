@@ -131,16 +131,21 @@ pub(crate) fn pack_rows(lanes: usize, k: usize, w: &[f32], out: &mut [f32]) {
 
 /// From panels of the columns of a `[k, n]` matrix to panels of its rows, which are the columns of its transpose.
 /// Zero past the last row.
-pub(crate) fn transpose(lanes: usize, k: usize, n: usize, panels: &[f32], out: &mut [f32]) {
+#[inline(always)]
+pub(crate) fn transpose<S: Simd>(_: S, k: usize, n: usize, panels: &[f32], out: &mut [f32]) {
     if k == 0 || n == 0 {
         return;
     }
-    for (index, panel) in out.chunks_exact_mut(n * lanes).take(k.div_ceil(lanes)).enumerate() {
-        let first = index * lanes;
-        for (column, to) in panel.chunks_exact_mut(lanes).enumerate() {
-            let from = &panels[column / lanes * k * lanes..][first * lanes..];
-            let rows = from.chunks_exact(lanes).take(k - first).map(|row| row[column % lanes]);
-            to.iter_mut().zip(rows.chain(core::iter::repeat(0.0))).for_each(|(to, w)| *to = w);
+    for (index, out) in out.chunks_exact_mut(n * S::LANES).take(k.div_ceil(S::LANES)).enumerate() {
+        let first = index * S::LANES;
+        // A square of the matrix at a time.
+        for (to, panel) in out.chunks_mut(S::LANES * S::LANES).zip(panels.chunks_exact(k * S::LANES)) {
+            let from = &panel[first * S::LANES..];
+            for (column, to) in to.chunks_exact_mut(S::LANES).enumerate() {
+                for (lane, to) in to.iter_mut().enumerate() {
+                    *to = from.get(lane * S::LANES + column).copied().unwrap_or(0.0);
+                }
+            }
         }
     }
 }

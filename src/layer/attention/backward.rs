@@ -155,8 +155,8 @@ impl Op for Backward<'_> {
             }
             // Of dot products the keys are the outputs, and each of the two has the panels of the other's transpose.
             if projects {
-                transpose(S::LANES, n, input, of_outputs, transposed_outputs);
-                transpose(S::LANES, width, n, of_keys, transposed_keys);
+                transpose(s, n, input, of_outputs, transposed_outputs);
+                transpose(s, width, n, of_keys, transposed_keys);
                 (of_keys, of_outputs) = (&*transposed_outputs, &*transposed_keys);
             }
             product(s, Left::plain(dmean, rows, input), Right::panels(of_keys, input, n), d, Init::Zero);

@@ -158,6 +158,10 @@ impl Op for Forward<'_> {
 /// From the elements of the steps that take part, one after the other, to one for each step.
 fn expand(walk: &Walk<'_>, b: usize, of: &mut [f32]) {
     let mut left = walk.sequence(b).count();
+    if walk.masked().is_none() {
+        of[left..].fill(0.0);
+        return;
+    }
     for step in (0..of.len()).rev() {
         of[step] = if walk.active(step, b) {
             left -= 1;

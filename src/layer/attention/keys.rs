@@ -27,6 +27,11 @@ pub struct Keys<'a, B> {
 }
 
 impl<'a, B> Keys<'a, B> {
+    /// The instruction set that they were made for, and that passes over them run on.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
     /// Gives the storage back.
     pub fn into_inner(self) -> B {
         self.data

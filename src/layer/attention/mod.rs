@@ -8,6 +8,7 @@ pub use backward::AttentionBackward;
 pub use forward::AttentionForward;
 pub use keys::{Keys, KeysBackward};
 
+use super::len::{add, max, mul};
 use crate::error::{Error, Result};
 use crate::kernel::product::columns_len;
 use crate::kernel::walk::Walk;
@@ -142,27 +143,25 @@ impl Attention {
     pub const fn weights_len(&self) -> usize {
         match self.score {
             Score::Dot | Score::Scaled => 0,
-            Score::General => self.query.saturating_mul(self.input),
-            Score::Additive => {
-                self.width.saturating_mul(self.query.saturating_add(self.input).saturating_add(2))
-            }
+            Score::General => mul(self.query, self.input),
+            Score::Additive => mul(self.width, add(add(self.query, self.input), 2)),
         }
     }
 
     /// Length of the keys of `batch` sequences of `steps` steps: about `S*B*(2*M)` for dot products, otherwise
     /// `S*B*(Q + M)`, or `S*B*(A + M) + A*Q`.
     pub const fn keys_len(&self, steps: usize, batch: usize) -> usize {
-        batch.saturating_mul(self.keys_row(steps)).saturating_add(self.query_panels())
+        add(mul(batch, self.keys_row(steps)), self.query_panels())
     }
 
     /// Length of the gradient of the keys: `S*B*M`, and `S*B*Q` or `S*B*A` more where they are projected.
     pub const fn dkeys_len(&self, steps: usize, batch: usize) -> usize {
-        batch.saturating_mul(self.dkeys_row(steps))
+        mul(batch, self.dkeys_row(steps))
     }
 
     /// The keys of one batch row: panels of the keys, one key to a lane, and panels of the outputs, one feature to a lane.
     const fn keys_row(&self, steps: usize) -> usize {
-        self.key_panels(steps).saturating_add(columns_len(MAX_LANES, steps, self.input))
+        add(self.key_panels(steps), columns_len(MAX_LANES, steps, self.input))
     }
 
     const fn key_panels(&self, steps: usize) -> usize {
@@ -170,8 +169,7 @@ impl Attention {
     }
 
     const fn dkeys_row(&self, steps: usize) -> usize {
-        let width = if self.projects() { self.width } else { 0 };
-        steps.saturating_mul(self.input.saturating_add(width))
+        mul(steps, add(self.input, if self.projects() { self.width } else { 0 }))
     }
 
     /// The weights of the queries in panels, which are kept with the keys, so that a step does not have to pack them.
@@ -181,36 +179,31 @@ impl Attention {
 
     /// The weights of the keys in panels, for a product with them or with their transpose.
     const fn weight_panels(&self) -> usize {
-        if !self.projects() {
-            return 0;
+        match self.projects() {
+            true => max(
+                columns_len(MAX_LANES, self.input, self.width),
+                columns_len(MAX_LANES, self.width, self.input),
+            ),
+            false => 0,
         }
-        let (forward, backward) =
-            (columns_len(MAX_LANES, self.input, self.width), columns_len(MAX_LANES, self.width, self.input));
-        if forward > backward { forward } else { backward }
     }
 
     /// Length of the scratch of [`keys`](Self::keys), and of [`forward`](Self::forward) over `queries` steps of a decoder.
     pub const fn scratch_len(&self, queries: usize, steps: usize, batch: usize) -> usize {
-        let keys = steps.saturating_mul(self.input.saturating_add(self.width));
-        let keys = keys.saturating_add(self.weight_panels());
-        let row = self.width.saturating_add(steps).saturating_add(self.input);
-        let forward = queries.saturating_mul(row).saturating_add(self.projected_len(queries, batch));
-        if keys > forward { keys } else { forward }
+        let keys = add(mul(steps, add(self.input, self.width)), self.weight_panels());
+        let row = add(add(self.width, steps), self.input);
+        max(keys, add(mul(queries, row), self.projected_len(queries, batch)))
     }
 
     /// Length of the scratch of all passes, the backward ones too.
     pub const fn train_scratch_len(&self, queries: usize, steps: usize, batch: usize) -> usize {
-        let row = self.width.saturating_add(steps).saturating_mul(2).saturating_add(self.input);
-        let mut len = queries.saturating_mul(row);
+        let rows = mul(queries, add(mul(add(self.width, steps), 2), self.input));
         let [outputs, keys] = self.transposed_len(steps);
-        len = len.saturating_add(outputs).saturating_add(keys);
-        len = len.saturating_add(self.projected_len(queries, batch).saturating_mul(2));
+        let mut len = add(add(rows, add(outputs, keys)), mul(self.projected_len(queries, batch), 2));
         if self.is_additive() {
-            len =
-                len.saturating_add(columns_len(MAX_LANES, self.width, self.query)).saturating_add(self.width);
+            len = add(len, add(columns_len(MAX_LANES, self.width, self.query), self.width));
         }
-        let forward = self.scratch_len(queries, steps, batch);
-        if forward > len { forward } else { len }
+        max(len, self.scratch_len(queries, steps, batch))
     }
 
     /// Panels of the outputs, one output to a lane, and of the keys, one feature to a lane. Of dot products they are among the keys.
@@ -223,7 +216,7 @@ impl Attention {
 
     /// Projected queries, `[T, B, A]`.
     const fn projected_len(&self, queries: usize, batch: usize) -> usize {
-        if self.is_additive() { queries.saturating_mul(batch).saturating_mul(self.width) } else { 0 }
+        if self.is_additive() { mul(mul(queries, batch), self.width) } else { 0 }
     }
 
     /// The parts of a flat buffer; those that the form does not have are empty.
@@ -246,11 +239,11 @@ impl Attention {
     }
 
     fn parts(&self) -> [usize; 3] {
-        let w_k = self.width.saturating_mul(self.input);
+        let w_k = mul(self.width, self.input);
         match self.score {
             Score::Dot | Score::Scaled => [0; 3],
             Score::General => [0, w_k, 0],
-            Score::Additive => [self.width.saturating_mul(self.query), w_k, self.width],
+            Score::Additive => [mul(self.width, self.query), w_k, self.width],
         }
     }
 }
