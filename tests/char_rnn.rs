@@ -1,7 +1,10 @@
 //! The example `char_rnn` as a user meets it: its output, its files, its errors.
 
+#[path = "common/example.rs"]
+mod example;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
@@ -25,15 +28,7 @@ impl Place {
     }
 
     fn command(&self, options: &str) -> Command {
-        let executable = std::env::current_exe().unwrap();
-        let profile = executable.parent().and_then(Path::parent).unwrap();
-        let example = profile.join("examples").join(format!("char_rnn{}", std::env::consts::EXE_SUFFIX));
-        // `cargo test` builds examples, `cargo test --test char_rnn` does not.
-        let time = |path: PathBuf| fs::metadata(path).and_then(|m| m.modified()).ok();
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/char_rnn");
-        let changed = fs::read_dir(source).unwrap().map(|file| time(file.unwrap().path())).max().unwrap();
-        assert!(time(example.clone()) >= changed, "the example is not built: cargo build --example char_rnn");
-        let mut command = Command::new(example);
+        let mut command = example::command("char_rnn");
         command.current_dir(self.0.path()).args(options.split_whitespace());
         command
     }
