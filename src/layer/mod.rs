@@ -4,6 +4,7 @@
 //! and runs passes over buffers of the caller. It may import every floor below: `seq`, `cell`, `kernel`, `simd`.
 
 mod args;
+pub(crate) mod buffer;
 mod dense;
 mod embedding;
 mod loss;

@@ -1,11 +1,12 @@
 //! Inference: one layer after the other, with the outputs in between in scratch.
 
-use super::{Join, Merge, Sequential, Stack, take_mut};
+use super::{Join, Merge, Sequential, Stack};
 use crate::cell::Cell;
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::kernel::view::ColumnsMut;
 use crate::layer::args::Forward;
+use crate::layer::buffer::take_mut;
 use crate::layer::sequences::Sequences;
 use crate::layer::weights::WeightSource;
 use crate::seq::Passes;

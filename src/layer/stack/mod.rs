@@ -3,6 +3,7 @@
 mod forward;
 mod train;
 
+use super::buffer::{add, max, mul, take, take_mut};
 use super::recurrent::Recurrent;
 use super::weights::{LayerId, Packed};
 use crate::cell::Cell;
@@ -75,16 +76,6 @@ impl Join for Threads {
             forward();
         });
     }
-}
-
-/// Product of lengths; `usize::MAX` if it does not fit.
-const fn mul(a: usize, b: usize) -> usize {
-    a.saturating_mul(b)
-}
-
-/// Sum of lengths; `usize::MAX` if it does not fit.
-const fn add(a: usize, b: usize) -> usize {
-    a.saturating_add(b)
 }
 
 impl<C: Cell> Stack<C> {
@@ -173,6 +164,11 @@ impl<C: Cell> Stack<C> {
         self.total(factors, factors)
     }
 
+    /// The same, or none for layers that were not made with it.
+    pub(crate) const fn drawn_len(&self, batch: usize) -> usize {
+        if self.first.recurrent_dropout { self.recurrent_dropout_len(batch) } else { 0 }
+    }
+
     /// Length of the factors of dropout between layers: one for each output of each layer but the last.
     pub const fn layer_dropout_len(&self, steps: usize, batch: usize) -> usize {
         mul(self.layers - 1, self.sequence_len(steps, batch))
@@ -216,8 +212,7 @@ impl<C: Cell> Stack<C> {
     /// Scratch of one direction of any layer in training.
     const fn own(&self, batch: usize) -> usize {
         let (first, last) = (self.layer(0, 0), self.layer(self.layers - 1, 0));
-        let (first, last) = (first.train_scratch_len(batch), last.train_scratch_len(batch));
-        if first > last { first } else { last }
+        max(first.train_scratch_len(batch), last.train_scratch_len(batch))
     }
 
     fn id(&self) -> LayerId {
@@ -255,18 +250,4 @@ impl<C: Cell + Passes> Stack<C> {
         let directions = self.directions();
         (0..self.layers * directions).map(move |n| (self.layer(n / directions, n % directions), n))
     }
-}
-
-/// The first `n` elements of `rest`, which loses them.
-fn take<'a>(rest: &mut &'a [f32], n: usize) -> &'a [f32] {
-    let (first, others) = rest.split_at(n);
-    *rest = others;
-    first
-}
-
-/// The first `n` elements of `rest`, which loses them.
-fn take_mut<'a>(rest: &mut &'a mut [f32], n: usize) -> &'a mut [f32] {
-    let (first, others) = core::mem::take(rest).split_at_mut(n);
-    *rest = others;
-    first
 }
