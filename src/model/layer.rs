@@ -37,12 +37,12 @@ pub enum Layer {
 
 /// The same expression for the stack of each cell; `$other` for the other layers.
 macro_rules! each {
-    ($layer:expr, $s:ident => $e:expr, $($other:pat => $value:expr),+ $(,)?) => {
+    ($layer:expr, $s:ident => $e:expr, $($other:pat $(if $guard:expr)? => $value:expr),+ $(,)?) => {
         match $layer {
             $crate::model::Layer::Rnn($s) => $e,
             $crate::model::Layer::Lstm($s) => $e,
             $crate::model::Layer::Gru($s) => $e,
-            $($other => $value),+
+            $($other $(if $guard)? => $value),+
         }
     };
 }

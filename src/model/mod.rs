@@ -1,6 +1,10 @@
 //! Models: layers on top of each other, over flat buffers of the caller.
 
+mod args;
+mod forward;
+mod generate;
 mod layer;
+mod train;
 
 use rand_core::Rng;
 
@@ -8,6 +12,8 @@ use crate::error::{Error, Result, check_len};
 use crate::layer::buffer::{add, max, mul, take_mut};
 use crate::train::dropout;
 
+pub use args::{Forward, Generate, Input, Loss, Training};
+pub use forward::{Packed, Weights};
 pub use layer::Layer;
 use layer::{Dims, Part, each};
 
@@ -182,14 +188,12 @@ impl<const N: usize> Model<N> {
         self.lengths(Part::Dropout, N, steps, batch).0
     }
 
-    /// Length of the scratch of the forward pass, and with `steps` 1 of a single step.
+    /// Length of the scratch of [`forward`](Self::forward), and with `steps` 1 of [`step`](Self::step).
     pub const fn scratch_len(&self, steps: usize, batch: usize) -> usize {
-        let between = if N > 2 { 2 } else { N - 1 };
-        let rows = mul(between, self.lengths(Part::Output, N - 1, steps, batch).1);
-        add(rows, self.lengths(Part::Scratch, N, steps, batch).1)
+        add(self.between_len(steps, batch), self.lengths(Part::Scratch, N, steps, batch).1)
     }
 
-    /// Length of the scratch of a training pass.
+    /// Length of the scratch of [`forward_backward`](Self::forward_backward).
     pub const fn train_scratch_len(&self, steps: usize, batch: usize) -> usize {
         let gradients = mul(2, self.lengths(Part::Output, N, steps, batch).1);
         add(gradients, self.lengths(Part::TrainScratch, N, steps, batch).1)

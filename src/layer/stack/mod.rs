@@ -174,6 +174,11 @@ impl<C: Cell> Stack<C> {
         if self.first.recurrent_dropout { self.recurrent_dropout_len(batch) } else { 0 }
     }
 
+    /// Whether an output depends on its past only, so that steps can be taken one by one.
+    pub(crate) const fn is_causal(&self) -> bool {
+        self.both.is_none() && !self.first.reverse
+    }
+
     /// Length of the factors of dropout between layers: one for each output of each layer but the last.
     pub const fn layer_dropout_len(&self, steps: usize, batch: usize) -> usize {
         mul(self.layers - 1, self.sequence_len(steps, batch))
@@ -237,7 +242,7 @@ impl<C: Cell + Passes> Stack<C> {
         let buffer = packed.as_mut();
         let start = aligned_start(buffer);
         let (isa, mut from, mut to) = (self.first.isa(), weights, &mut buffer[start..]);
-        for (layer, _) in self.each() {
+        for layer in self.each() {
             let w = self.canonical(&layer, take(&mut from, layer.weights_len()))?;
             // The last one may lack what was left out to align the first.
             let len = layer.packed_len().min(to.len());
@@ -250,9 +255,9 @@ impl<C: Cell + Passes> Stack<C> {
         Canonical::new(layer.shape, weights).ok_or(Error::Overflow { buffer: "weights" })
     }
 
-    /// All layers and directions, in the order of their weights, with their index among them.
-    fn each(self) -> impl Iterator<Item = (Recurrent<C>, usize)> {
+    /// All layers and directions, in the order of their weights.
+    fn each(self) -> impl Iterator<Item = Recurrent<C>> {
         let directions = self.directions();
-        (0..self.layers * directions).map(move |n| (self.layer(n / directions, n % directions), n))
+        (0..self.layers * directions).map(move |n| self.layer(n / directions, n % directions))
     }
 }
