@@ -48,6 +48,13 @@ pub enum Error {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// The bytes of an image are not those of one, or not those of the asked model.
+    Image {
+        /// The byte at which it shows.
+        offset: usize,
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// Packed weights were made for another layer, or for another instruction set.
     Packing {
         /// What differs.
@@ -69,6 +76,7 @@ impl fmt::Display for Error {
             }
             Error::Value { argument, expected } => write!(f, "`{argument}` must be {expected}"),
             Error::Layers { layer, what } => write!(f, "layer {layer} of the model {what}"),
+            Error::Image { offset, what } => write!(f, "byte {offset} of the image: {what}"),
             Error::Packing { what } => {
                 write!(f, "the packed weights belong to another {what} than the layer's")
             }

@@ -192,6 +192,21 @@ impl<C: Cell> Recurrent<C> {
         self.cell
     }
 
+    /// Whether the weights have biases.
+    pub const fn has_bias(&self) -> bool {
+        self.shape.bias
+    }
+
+    /// Whether sequences are run in reverse.
+    pub const fn is_reverse(&self) -> bool {
+        self.reverse
+    }
+
+    /// Whether it is able to train with recurrent dropout.
+    pub const fn has_recurrent_dropout(&self) -> bool {
+        self.recurrent_dropout
+    }
+
     /// The same layer without biases, if `bias` is false: the weights have none then.
     pub const fn bias(mut self, bias: bool) -> Self {
         self.shape.bias = bias;

@@ -120,6 +120,11 @@ impl<C: Cell> Stack<C> {
         if self.both.is_some() { 2 } else { 1 }
     }
 
+    /// How the two directions of each layer become one; `None` if there is one direction.
+    pub const fn merge(&self) -> Option<Merge> {
+        self.both
+    }
+
     /// The number of layers.
     pub const fn depth(&self) -> usize {
         self.layers
