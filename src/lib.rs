@@ -23,6 +23,9 @@ pub mod image;
 pub mod model;
 #[forbid(unsafe_code)]
 pub mod train;
+#[cfg(feature = "std")]
+#[forbid(unsafe_code)]
+pub mod trainer;
 
 #[forbid(unsafe_code)]
 mod error;
