@@ -118,7 +118,7 @@ pub struct Trainer<const N: usize> {
 /// Zeros; sizes may come from a user, so that too little memory is an ordinary error.
 fn zeros(buffer: &'static str, len: usize) -> Result<Vec<f32>> {
     let mut zeros = Vec::new();
-    zeros.try_reserve_exact(len).map_err(|_| Error::Overflow { buffer })?;
+    zeros.try_reserve_exact(len).map_err(|_| Error::Memory { buffer })?;
     zeros.resize(len, 0.0);
     Ok(zeros)
 }
@@ -127,7 +127,7 @@ impl<const N: usize> Trainer<N> {
     /// A model with [PyTorch's initial weights](Model::init) before its first update.
     ///
     /// # Errors
-    /// [`Error::Overflow`] if there is not enough memory.
+    /// [`Error::Memory`] if there is not enough memory.
     pub fn new(model: Model<N>, optimiser: impl Into<Optimiser>, rng: &mut impl Rng) -> Result<Self> {
         let (len, optimiser) = (model.weights_len(), optimiser.into());
         let mut weights = zeros("weights", len)?;
@@ -209,7 +209,7 @@ impl<const N: usize> Trainer<N> {
     /// a model without dropout takes nothing from it.
     ///
     /// # Errors
-    /// As [`Model::forward_backward`] and the optimiser; [`Error::Overflow`] if there is not enough memory.
+    /// As [`Model::forward_backward`] and the optimiser; [`Error::Memory`] if there is not enough memory.
     pub fn update(&mut self, batch: Batch<'_>, rng: &mut impl Rng) -> Result<Update> {
         let loss = self.gradients(batch, rng)?;
         let rate = match &self.rate {
@@ -253,7 +253,7 @@ impl<const N: usize> Trainer<N> {
     /// The model as it is now, to run it.
     ///
     /// # Errors
-    /// [`Error::Overflow`] if there is not enough memory.
+    /// [`Error::Memory`] if there is not enough memory.
     pub fn predictor(&self) -> Result<Predictor<N>> {
         Predictor::new(self.model, &self.weights)
     }

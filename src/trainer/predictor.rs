@@ -34,7 +34,7 @@ impl<const N: usize> Predictor<N> {
     /// A model with these weights.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) for `weights`; [`Error::Overflow`](crate::Error::Overflow) if there is not enough memory.
+    /// [`Error::Length`](crate::Error::Length) for `weights`; [`Error::Memory`](crate::Error::Memory) if there is not enough memory.
     pub fn new(model: Model<N>, weights: &[f32]) -> Result<Self> {
         let packed = model.pack(weights, zeros("packed", model.packed_len())?)?;
         let (state, y, scratch) = (Vec::new(), Vec::new(), Vec::new());
