@@ -46,7 +46,6 @@ pub(crate) struct ForwardPass<'a> {
 /// It is a pass of its own so that what streams one sample after the other links nothing of what longer sequences may ask for.
 pub(crate) struct StepPass<'a> {
     pub(crate) batch: usize,
-    pub(crate) dims: Dims,
     /// `[B, I]`
     pub(crate) x: &'a [f32],
     /// `[B, R]`: the state before the step, then the one after it.
@@ -131,10 +130,10 @@ impl<K: Steps> Op for With<K, InPlace<'_, '_, &mut StepPass<'_>, false>> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let With(cell, InPlace(w, pass)) = self;
-        let &mut StepPass { batch, dims, x, .. } = pass;
+        let &mut StepPass { batch, x, .. } = pass;
         let StepPass { h, c, h_next, stage, .. } = pass;
         let extra = Extra { peepholes: w.parts.peepholes, factors: None };
-        let (walk, x, y, tape) = (&Walk::step(batch), Input::Raw(x), None, Tape::None);
+        let (walk, dims, x, y, tape) = (&Walk::step(batch), w.shape.dims(), Input::Raw(x), None, Tape::None);
         let io = ForwardStep { walk, dims, extra, x, h, h_next, c, y, tape };
         cell.forward_step::<S, _, false>(s, K::in_place(*w), 0, io, stage);
         h.iter_mut().zip(&**h_next).for_each(|(h, next)| *h = *next);

@@ -44,7 +44,7 @@ impl<const RELU: bool> Layout for Elman<RELU> {
     const XG: usize = 1;
     const HG: usize = 1;
     const HMAP: [usize; 4] = [0; 4];
-    const HROWS: [usize; 4] = [0; 4];
+    const HFIRST: usize = 0;
     const BIAS_X: [usize; 4] = [0; 4];
     const BIAS_H: [usize; 4] = [0; 4];
     const HAS_C: bool = false;
