@@ -232,7 +232,8 @@ pub(crate) unsafe fn accumulate<S: Simd, W: Weight<S>, const MB: usize, const NP
                     // SAFETY: the caller's promise for `i < k`.
                     let w = unsafe { weight.get(s, panel + p, i, g) };
                     for m in 0..MB {
-                        acc[m][p][map[g]] = s.fma(b[m], w, acc[m][p][map[g]]);
+                        let sum = &mut acc[m][p][map[g] % 4];
+                        *sum = s.fma(b[m], w, *sum);
                     }
                 }
             }

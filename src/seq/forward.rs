@@ -74,6 +74,7 @@ pub(crate) struct InPlace<'p, 'a, P, const TRAIN: bool>(pub(crate) &'p Canonical
 struct With<K, P>(K, P);
 
 impl<const TRAIN: bool> Pass for Panelled<'_, '_, TRAIN> {
+    #[inline(always)]
     fn run<K: Steps>(self, isa: Isa, cell: K) {
         match TRAIN {
             true => dispatch(isa, With(cell, Panelled::<true>(self.0, self.1))),
@@ -83,18 +84,21 @@ impl<const TRAIN: bool> Pass for Panelled<'_, '_, TRAIN> {
 }
 
 impl Pass for InPlace<'_, '_, &mut ForwardPass<'_>, false> {
+    #[inline(always)]
     fn run<K: Steps>(self, isa: Isa, cell: K) {
         dispatch_single(isa, With(cell, self));
     }
 }
 
 impl Pass for InPlace<'_, '_, &mut ForwardPass<'_>, true> {
+    #[inline(always)]
     fn run<K: Steps>(self, isa: Isa, cell: K) {
         dispatch_without_vectors::<_, true>(isa, With(cell, self));
     }
 }
 
 impl Pass for InPlace<'_, '_, &mut StepPass<'_>, false> {
+    #[inline(always)]
     fn run<K: Steps>(self, isa: Isa, cell: K) {
         dispatch_single(isa, With(cell, self));
     }

@@ -154,6 +154,7 @@ impl Choose for GruCell {
         }
     }
 
+    #[inline(always)]
     fn run<P: Pass>(self, form: Form, isa: Isa, pass: P) {
         match (form, self.reset) {
             (Form::First, _) => pass.run(isa, ResetAfter),

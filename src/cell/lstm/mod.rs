@@ -147,6 +147,7 @@ impl Choose for LstmCell {
         if options { Form::General } else { Form::First }
     }
 
+    #[inline(always)]
     fn run<P: Pass>(self, form: Form, isa: Isa, pass: P) {
         match form {
             Form::First => pass.run(isa, Standard),

@@ -98,6 +98,7 @@ impl Choose for RnnCell {
         }
     }
 
+    #[inline(always)]
     fn run<P: Pass>(self, form: Form, isa: Isa, pass: P) {
         match form {
             Form::First => pass.run(isa, Elman::<false>),
