@@ -128,7 +128,8 @@ impl<C: Cell + Passes> Recurrent<C> {
         }
     }
 
-    /// A step from canonical weights. Nothing in it can panic.
+    /// A step from canonical weights. Nothing in it can panic. A constant layer's lengths are constants in it.
+    #[inline(always)]
     fn step_pass<'a>(
         &self,
         weights: &'a [f32],

@@ -6,9 +6,9 @@
 //! assembly each: the loops over weights, and the activations.
 //!
 //! VLDM takes several weights at once; the compiler would load one register at a time. The rows are the canonical ones,
-//! wherever they are: panels of interleaved gates would save three of the five loads of sixteen multiply-adds, one
-//! instruction in seven, and need a second copy of the weights. Chains take turns, so that no VFMA waits for
-//! the one before it: a Cortex-M7 can start one in every cycle.
+//! wherever they are. Panels of interleaved gates would have three loads less for sixteen multiply-adds, one instruction in seven,
+//! and need a second copy of the weights: that is a count of instructions, which QEMU can do, and not of cycles, which no board has
+//! been asked for. Chains take turns, so that a core that can start a VFMA before the last one ends need not wait.
 
 use core::arch::asm;
 
