@@ -21,10 +21,12 @@
 //! | `finish` | functions of single elements over slices |
 //! | `elementwise` | sums over rows |
 //! | `additive` | the scores of additive attention |
+//! | `bytes` | floats where they stand in bytes |
 //! | `update` | weights by an optimiser |
 
 mod activation;
 pub(crate) mod additive;
+pub(crate) mod bytes;
 pub(crate) mod canonical;
 pub(crate) mod elementwise;
 pub(crate) mod finish;

@@ -1,6 +1,6 @@
 //! Beam search: the likeliest sequence of a model that says what follows, approximately.
 
-use super::len::{add, mul};
+use super::buffer::{add, mul};
 use super::softmax::log_softmax;
 use crate::error::{Error, Result, check_len, check_room};
 

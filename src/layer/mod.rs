@@ -6,9 +6,9 @@
 mod args;
 mod attention;
 mod beam;
+pub(crate) mod buffer;
 mod dense;
 mod embedding;
-mod len;
 mod loss;
 mod passes;
 mod pool;
@@ -32,6 +32,7 @@ pub use loss::{CrossEntropy, cross_entropy};
 pub use pool::Pool;
 pub use recurrent::{Gru, Lstm, Recurrent, Rnn};
 pub use regression::{binary_cross_entropy, mean_squared_error};
+pub(crate) use regression::{binary_cross_entropy_over, mean_squared_error_over};
 pub use sample::{argmax, sample};
 pub use sampling::Sampling;
 pub use sequences::Sequences;

@@ -1,6 +1,6 @@
 //! The recurrent layer: lengths, views over its weights, and its passes.
 
-use super::len::{add, max, mul};
+use super::buffer::{add, max, mul};
 use super::weights::{LayerId, Owner, Weights, WeightsMut};
 use crate::cell::{Cell, GruCell, LstmCell, Reset, RnnCell, stage_len};
 use crate::error::{Error, Result, check_len};
@@ -190,6 +190,21 @@ impl<C: Cell> Recurrent<C> {
     /// The cell and its options.
     pub const fn cell(&self) -> C {
         self.cell
+    }
+
+    /// Whether the weights have biases.
+    pub const fn has_bias(&self) -> bool {
+        self.shape.bias
+    }
+
+    /// Whether sequences are run in reverse.
+    pub const fn is_reverse(&self) -> bool {
+        self.reverse
+    }
+
+    /// Whether it is able to train with recurrent dropout.
+    pub const fn has_recurrent_dropout(&self) -> bool {
+        self.recurrent_dropout
     }
 
     /// The same layer without biases, if `bias` is false: the weights have none then.

@@ -10,8 +10,8 @@ use crate::kernel::pack::transpose;
 use crate::kernel::product::{Init, Left, Right, product};
 use crate::kernel::view::Columns;
 use crate::kernel::walk::Rows;
+use crate::layer::buffer::take_mut;
 use crate::layer::softmax::softmax_row_backward;
-use crate::layer::stack::take_mut;
 use crate::layer::{Gradients, Sequences};
 use crate::simd::{Op, Simd, dispatch};
 

@@ -7,8 +7,8 @@ use crate::kernel::additive;
 use crate::kernel::product::{Init, Left, Right, product};
 use crate::kernel::walk::Rows;
 use crate::layer::Sequences;
+use crate::layer::buffer::take_mut;
 use crate::layer::softmax::softmax_row;
-use crate::layer::stack::take_mut;
 use crate::simd::{Op, Simd, dispatch};
 
 /// Arguments of [`Attention::forward`].

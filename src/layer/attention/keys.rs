@@ -9,7 +9,7 @@ use crate::kernel::pack::{pack_columns, pack_rows};
 use crate::kernel::product::{Init, Left, Right, product};
 use crate::kernel::view::Columns;
 use crate::kernel::walk::Rows;
-use crate::layer::stack::take_mut;
+use crate::layer::buffer::take_mut;
 use crate::layer::{Gradients, Sequences};
 use crate::simd::{Isa, Op, Simd, dispatch};
 

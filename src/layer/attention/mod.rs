@@ -8,7 +8,7 @@ pub use backward::AttentionBackward;
 pub use forward::AttentionForward;
 pub use keys::{Keys, KeysBackward};
 
-use super::len::{add, max, mul};
+use super::buffer::{add, max, mul};
 use crate::error::{Error, Result};
 use crate::kernel::product::columns_len;
 use crate::kernel::walk::Walk;

@@ -3,7 +3,7 @@
 mod forward;
 mod train;
 
-use super::len::{add, max, mul};
+use super::buffer::{add, max, mul, take, take_mut};
 use super::recurrent::Recurrent;
 use super::weights::{LayerId, Owner, Packed};
 use crate::cell::Cell;
@@ -120,6 +120,11 @@ impl<C: Cell> Stack<C> {
         if self.both.is_some() { 2 } else { 1 }
     }
 
+    /// How the two directions of each layer become one; `None` if there is one direction.
+    pub const fn merge(&self) -> Option<Merge> {
+        self.both
+    }
+
     /// The number of layers.
     pub const fn depth(&self) -> usize {
         self.layers
@@ -162,6 +167,16 @@ impl<C: Cell> Stack<C> {
     pub const fn recurrent_dropout_len(&self, batch: usize) -> usize {
         let factors = mul(batch, self.first.width());
         self.total(factors, factors)
+    }
+
+    /// The same, or none for layers that were not made with it.
+    pub(crate) const fn drawn_len(&self, batch: usize) -> usize {
+        if self.first.recurrent_dropout { self.recurrent_dropout_len(batch) } else { 0 }
+    }
+
+    /// Whether an output depends on its past only, so that steps can be taken one by one.
+    pub(crate) const fn is_causal(&self) -> bool {
+        self.both.is_none() && !self.first.reverse
     }
 
     /// Length of the factors of dropout between layers: one for each output of each layer but the last.
@@ -245,18 +260,4 @@ impl<C: Cell + Passes> Stack<C> {
         let directions = self.directions();
         (0..self.layers * directions).map(move |n| self.layer(n / directions, n % directions))
     }
-}
-
-/// The first `n` elements of `rest`, which loses them.
-fn take<'a>(rest: &mut &'a [f32], n: usize) -> &'a [f32] {
-    let (first, others) = rest.split_at(n);
-    *rest = others;
-    first
-}
-
-/// The first `n` elements of `rest`, which loses them.
-pub(super) fn take_mut<'a>(rest: &mut &'a mut [f32], n: usize) -> &'a mut [f32] {
-    let (first, others) = core::mem::take(rest).split_at_mut(n);
-    *rest = others;
-    first
 }
