@@ -23,13 +23,13 @@ pub mod train;
 #[forbid(unsafe_code)]
 mod error;
 
-pub use cell::{Cell, Gate, GruCell, GruGate, LstmCell, LstmGate, Reset, RnnCell, RnnGate};
+pub use cell::{Gate, GruCell, GruGate, LstmCell, LstmGate, Reset, RnnCell, RnnGate};
 pub use error::{Error, Result};
 pub use kernel::Activation;
 #[cfg(feature = "std")]
 pub use layer::Threads;
 pub use layer::{
-    Backward, CrossEntropy, Dense, DenseBackward, Embedding, Forward, ForwardTrain, Gradients, Gru,
+    Backward, Cell, CrossEntropy, Dense, DenseBackward, Embedding, Forward, ForwardTrain, Gradients, Gru,
     GruWeights, GruWeightsMut, Join, Lstm, LstmWeights, LstmWeightsMut, Masked, Merge, Packed, Pool,
     Recurrent, Rnn, RnnWeights, RnnWeightsMut, Sampling, Sequences, Sequential, Stack, WeightSource, Weights,
     WeightsMut, argmax, binary_cross_entropy, cross_entropy, log_softmax, log_softmax_backward,
