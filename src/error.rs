@@ -41,6 +41,13 @@ pub enum Error {
         /// What it has to be.
         expected: &'static str,
     },
+    /// Layers of a model do not fit together.
+    Layers {
+        /// The position of the layer that does not fit.
+        layer: usize,
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// Packed weights were made for another layer, or for another instruction set.
     Packing {
         /// What differs.
@@ -61,6 +68,7 @@ impl fmt::Display for Error {
                 write!(f, "`{buffer}[{position}]` is {id}, but must be below {limit}")
             }
             Error::Value { argument, expected } => write!(f, "`{argument}` must be {expected}"),
+            Error::Layers { layer, what } => write!(f, "layer {layer} of the model {what}"),
             Error::Packing { what } => {
                 write!(f, "the packed weights belong to another {what} than the layer's")
             }

@@ -18,6 +18,8 @@ mod seq;
 mod simd;
 
 #[forbid(unsafe_code)]
+pub mod model;
+#[forbid(unsafe_code)]
 pub mod train;
 
 #[forbid(unsafe_code)]

@@ -1,5 +1,6 @@
 //! The recurrent layer: lengths, views over its weights, and its passes.
 
+use super::buffer::{add, max, mul};
 use super::weights::{LayerId, Weights, WeightsMut};
 use crate::cell::{Cell, GruCell, LstmCell, Reset, RnnCell, stage_len};
 use crate::error::{Error, Result, check_len};
@@ -168,20 +169,6 @@ impl<C: Copy> Recurrent<C> {
             isa: None,
         }
     }
-}
-
-/// Product of lengths; `usize::MAX` if it does not fit.
-const fn mul(a: usize, b: usize) -> usize {
-    a.saturating_mul(b)
-}
-
-/// Sum of lengths; `usize::MAX` if it does not fit.
-const fn add(a: usize, b: usize) -> usize {
-    a.saturating_add(b)
-}
-
-const fn max(a: usize, b: usize) -> usize {
-    if a > b { a } else { b }
 }
 
 impl<C: Cell> Recurrent<C> {

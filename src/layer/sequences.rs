@@ -1,6 +1,7 @@
 //! A padded batch of sequences, as the passes take it.
 
 use crate::error::{Error, Result, check_len};
+use crate::kernel::walk::Rows;
 use crate::kernel::{Masked, Plan, Walk};
 
 /// A batch of sequences: how many steps and rows, how they lie in memory, and which of them take part.
@@ -66,6 +67,26 @@ impl<'a> Sequences<'a> {
     pub const fn resets(mut self, resets: &'a [bool]) -> Self {
         self.resets = Some(resets);
         self
+    }
+
+    /// Steps with padding, `T`.
+    pub const fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// Batch rows, `B`.
+    pub const fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Refuses lists that do not fit, as every pass does.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.walk(false).map(drop)
+    }
+
+    /// How many steps of rows take part.
+    pub(crate) fn present(&self) -> Result<usize> {
+        Ok(Rows::present(&self.walk(false)?).count())
     }
 
     /// The way of a layer over these sequences.

@@ -141,6 +141,11 @@ impl<B> Packed<B> {
         self.isa
     }
 
+    /// The same with the weights in another place.
+    pub(crate) fn with<C>(&self, data: C) -> Packed<C> {
+        Packed { isa: self.isa, layer: self.layer, start: self.start, data }
+    }
+
     /// Gives the storage back.
     pub fn into_inner(self) -> B {
         self.data
@@ -150,7 +155,7 @@ impl<B> Packed<B> {
 impl<B: AsRef<[f32]>> Packed<B> {
     /// The same weights, borrowed.
     pub fn as_ref(&self) -> Packed<&[f32]> {
-        Packed { isa: self.isa, layer: self.layer, start: self.start, data: self.data.as_ref() }
+        self.with(self.data.as_ref())
     }
 }
 

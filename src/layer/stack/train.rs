@@ -1,13 +1,14 @@
 //! Training: the forward pass with a tape, and backpropagation from the last layer to the first.
 
 use super::forward::{add_to, walks};
-use super::{Join, Merge, Sequential, Stack, take_mut};
+use super::{Join, Merge, Sequential, Stack};
 use crate::cell::Cell;
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::kernel::canonical::Canonical;
 use crate::kernel::view::{Columns, ColumnsMut};
 use crate::layer::args::{Backward, ForwardTrain, Gradients};
+use crate::layer::buffer::take_mut;
 use crate::seq::Passes;
 
 /// What a training pass of one layer in both of its directions is given.
