@@ -162,10 +162,11 @@ enum Look {
 struct Series {
     name: String,
     look: Look,
+    colour: RGBColor,
     points: Vec<(f64, f64)>,
 }
 
-/// A chart of lines over one axis. Each series has the next colour; one without a name is not in the legend.
+/// A chart of lines. Each series has the next colour; one without a name is not in the legend, and has the colour of the one before.
 pub struct Chart {
     title: String,
     x: String,
@@ -209,19 +210,19 @@ impl Chart {
     fn add(mut self, name: &str, look: Look, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
         let fits = |p: &(f64, f64)| p.0.is_finite() && p.1.is_finite() && (!self.log || p.1 > 0.0);
         let points = points.into_iter().filter(fits).collect();
-        self.series.push(Series { name: name.into(), look, points });
+        let named = self.series.iter().filter(|s| !s.name.is_empty()).count();
+        let colour = if name.is_empty() { named.saturating_sub(1) } else { named };
+        let colour = COLOURS[colour % COLOURS.len()];
+        self.series.push(Series { name: name.into(), look, colour, points });
         self
     }
 
     fn legend(&self, area: &Area<'_>) -> Result<(), Failure> {
         let sample = 34;
         let mut x = 0;
-        for (series, colour) in self.series.iter().zip(COLOURS.iter().cycle()) {
-            if series.name.is_empty() {
-                continue;
-            }
+        for series in self.series.iter().filter(|s| !s.name.is_empty()) {
             let y = TEXT as i32 / 2;
-            let style = colour.stroke_width(3);
+            let style = series.colour.stroke_width(3);
             match series.look {
                 Look::Line => area.draw(&PathElement::new([(x, y), (x + sample, y)], style))?,
                 Look::Dashes => {
@@ -229,7 +230,7 @@ impl Chart {
                         area.draw(&PathElement::new([(from, y), (from + 8, y)], style))?;
                     }
                 }
-                Look::Dots => area.draw(&Circle::new((x + sample / 2, y), 4, colour.filled()))?,
+                Look::Dots => area.draw(&Circle::new((x + sample / 2, y), 4, series.colour.filled()))?,
             }
             let pos = Pos::new(HPos::Left, VPos::Center);
             area.draw(&Text::new(series.name.clone(), (x + sample + 8, y), text(TEXT).pos(pos)))?;
@@ -286,7 +287,8 @@ impl Panel for Chart {
         let (legend, body) = titled(area, &self.title)?;
         self.legend(&legend)?;
         let mut plane = axes(&body, (&self.x, x), (&self.y, y))?;
-        for (series, colour) in self.series.iter().zip(COLOURS.iter().cycle()) {
+        for series in &self.series {
+            let colour = series.colour;
             let style = colour.stroke_width(3);
             let points = series.points.iter().copied();
             match series.look {

@@ -32,7 +32,7 @@ pub use gru::{GruCell, GruGate, Reset};
 pub use lstm::{LstmCell, LstmGate};
 pub use rnn::{RnnCell, RnnGate};
 
-/// A recurrent cell: what [`Recurrent`](crate::Recurrent) needs to know of it.
+/// What a layer needs to know of a cell, for its lengths.
 ///
 /// Implemented by [`RnnCell`], [`LstmCell`] and [`GruCell`], and closed, because it builds on a private trait.
 #[allow(private_bounds)]

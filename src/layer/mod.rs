@@ -29,6 +29,7 @@ pub use beam::{Beam, BeamBuffers, BeamStep, Hypotheses};
 pub use dense::{Dense, DenseBackward};
 pub use embedding::Embedding;
 pub use loss::{CrossEntropy, cross_entropy};
+pub use passes::Cell;
 pub use pool::Pool;
 pub use recurrent::{Gru, Lstm, Recurrent, Rnn};
 pub use regression::{binary_cross_entropy, mean_squared_error};

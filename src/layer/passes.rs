@@ -4,7 +4,7 @@ use super::args::{Backward, Forward, ForwardTrain, Gradients};
 use super::recurrent::Recurrent;
 use super::sequences::Sequences;
 use super::weights::{Packed, WeightSource};
-use crate::cell::Cell;
+use crate::cell;
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::kernel::pack::{Canonical, aligned_start};
@@ -18,8 +18,30 @@ fn sequence_len(walk: &Walk<'_>, n: usize) -> usize {
     walk.rows().saturating_mul(n)
 }
 
-#[allow(private_bounds, reason = "`Cell` is closed: its passes are private")]
-impl<C: Cell + Passes> Recurrent<C> {
+/// A recurrent cell with the passes over it: the bound of code that takes a layer of any cell.
+///
+/// Implemented by [`RnnCell`](crate::RnnCell), [`LstmCell`](crate::LstmCell) and [`GruCell`](crate::GruCell), and closed, because
+/// it builds on private traits.
+///
+/// ```
+/// use recurrent::{Cell, Gru, Lstm, Recurrent, Result};
+/// /// The state after one step from zero.
+/// fn first<C: Cell>(layer: Recurrent<C>, weights: &[f32], x: &[f32]) -> Result<Vec<f32>> {
+///     let (mut state, mut scratch) = (vec![0.0; layer.state_len(1)], vec![0.0; layer.scratch_len(1, 1)]);
+///     layer.step(weights, x, &mut state, &mut scratch)?;
+///     Ok(state)
+/// }
+/// let (gru, lstm) = (Gru::new(1, 2), Lstm::new(1, 2));
+/// assert_eq!(first(gru, &vec![0.0; gru.weights_len()], &[1.0])?, [0.0; 2]);
+/// assert_eq!(first(lstm, &vec![0.0; lstm.weights_len()], &[1.0])?, [0.0; 4]);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+#[allow(private_bounds, reason = "it is closed: the passes are private")]
+pub trait Cell: cell::Cell + Passes {}
+
+impl<C: cell::Cell + Passes> Cell for C {}
+
+impl<C: Cell> Recurrent<C> {
     fn canonical<'a>(&self, flat: &'a [f32]) -> Result<Canonical<'a>> {
         check_len("weights", self.weights_len(), flat.len())?;
         Canonical::new(self.shape, flat).ok_or(Error::Overflow { buffer: "weights" })

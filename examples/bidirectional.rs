@@ -1,0 +1,181 @@
+//! A tagging task where the future matters: one direction against two.
+//!
+//! ```sh
+//! cargo run --release --example bidirectional
+//! ```
+//!
+//! In a text with brackets each bracket is to be tagged: has it a partner, or has it none? For a closing bracket the answer stands to its
+//! left, for an opening one to its right. A layer that reads in one direction knows half of what it needs; a layer of two
+//! directions, with as many weights in all, knows all of it.
+
+mod common;
+
+use clap::Parser;
+use common::plot::Chart;
+use common::{Common, Failure, conclude};
+use indicatif::ProgressBar;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::Rng;
+use recurrent::model::{Layer, Loss, Model};
+use recurrent::train::{Adam, Cosine};
+use recurrent::trainer::{Batch, Trainer};
+use recurrent::{Gru, Merge, Sequences, Stack, argmax};
+
+/// Tags brackets that have no partner, with a GRU that reads forwards, one that reads backwards, and one that does both.
+///
+/// The last line on standard output is `forwards PART backwards PART both PART`: how many brackets of new texts have the right tag.
+#[derive(Parser)]
+struct Options {
+    /// Characters of a text
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    length: u16,
+    /// Updates for each model
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+    iters: u32,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Characters by their ids, and the marks of their tags.
+const CHARACTERS: [char; 3] = ['a', '(', ')'];
+const TAGS: [char; 3] = [' ', '+', '!'];
+const PLAIN: u32 = 0;
+const OPEN: u32 = 1;
+const CLOSE: u32 = 2;
+const NONE: u32 = 0;
+const PARTNER: u32 = 1;
+const LONELY: u32 = 2;
+
+const WIDTH: usize = 8;
+const BATCH: usize = 32;
+/// Texts that are not trained on.
+const TEST: usize = 400;
+/// Updates from one point of the plot to the next.
+const POINT: u32 = 20;
+
+/// Texts and their tags, `[T, B]`.
+struct Texts {
+    batch: usize,
+    ids: Vec<u32>,
+    tags: Vec<u32>,
+}
+
+impl Texts {
+    fn draw(length: usize, batch: usize, rng: &mut Xoshiro256PlusPlus) -> Self {
+        let ids: Vec<u32> = (0..length * batch)
+            .map(|_| match rng.next_u32() % 10 {
+                0..4 => PLAIN,
+                4..7 => OPEN,
+                _ => CLOSE,
+            })
+            .collect();
+        let mut tags = vec![NONE; ids.len()];
+        for b in 0..batch {
+            let mut open = Vec::new();
+            for i in (b..ids.len()).step_by(batch) {
+                match ids[i] {
+                    OPEN => {
+                        tags[i] = LONELY;
+                        open.push(i);
+                    }
+                    CLOSE => match open.pop() {
+                        Some(partner) => (tags[i], tags[partner]) = (PARTNER, PARTNER),
+                        None => tags[i] = LONELY,
+                    },
+                    _ => {}
+                }
+            }
+        }
+        Texts { batch, ids, tags }
+    }
+
+    fn sequences(&self) -> Sequences<'static> {
+        Sequences::new(self.ids.len() / self.batch, self.batch)
+    }
+
+    /// The part of these characters that has the right tag.
+    fn right(&self, tags: &[u32], characters: &[u32]) -> f64 {
+        let all = self.ids.iter().zip(self.tags.iter().zip(tags)).filter(|(id, _)| characters.contains(id));
+        let (right, count) = all.fold((0, 0), |(r, n), (_, (a, b))| (r + u32::from(a == b), n + 1));
+        f64::from(right) / f64::from(count.max(1))
+    }
+
+    /// The first text, or what stands at its places.
+    fn first(&self, of: &[u32], as_characters: [char; 3]) -> String {
+        of.iter().step_by(self.batch).map(|&i| as_characters[i as usize]).collect()
+    }
+}
+
+fn tag(trainer: &Trainer<3>, texts: &Texts) -> Result<Vec<u32>, Failure> {
+    let mut predictor = trainer.predictor()?;
+    let logits = predictor.forward(texts.sequences(), &texts.ids)?;
+    logits.chunks(TAGS.len()).map(|logits| Ok(argmax(logits)? as u32)).collect()
+}
+
+/// Trains a model. Returns it, and how many brackets had the right tag on the way.
+fn train(
+    options: &Options,
+    recurrent: Stack<recurrent::GruCell>,
+    test: &Texts,
+    bar: &ProgressBar,
+) -> Result<(Trainer<3>, Vec<(f64, f64)>), Failure> {
+    let model = Model::new([
+        Layer::embedding(CHARACTERS.len(), WIDTH),
+        Layer::Gru(recurrent),
+        Layer::dense(recurrent.output(), TAGS.len()),
+    ]);
+    let schedule = Cosine::new(1e-2, u64::from(options.iters));
+    let mut rng = options.common.rng(1);
+    let mut trainer = Trainer::new(model, Adam::new(0.0), &mut rng)?.rate(schedule).clip(1.0);
+    let mut points = Vec::new();
+    for i in 0..options.iters {
+        if i % POINT == 0 {
+            points.push((f64::from(i), 100.0 * test.right(&tag(&trainer, test)?, &[OPEN, CLOSE])));
+        }
+        let texts = Texts::draw(options.length.into(), BATCH, &mut rng);
+        let loss = Loss::classes(&texts.tags);
+        trainer.update(Batch { sequences: texts.sequences(), x: (&texts.ids).into(), loss }, &mut rng)?;
+        bar.inc(1);
+    }
+    Ok((trainer, points))
+}
+
+fn main() -> Result<(), Failure> {
+    let options = Options::parse();
+    let common = &options.common;
+    let test = Texts::draw(options.length.into(), TEST, &mut common.rng(2));
+    let models = [
+        ("forwards", Stack::new(Gru::new(WIDTH, 48))),
+        ("backwards", Stack::new(Gru::new(WIDTH, 48).reverse())),
+        ("both", Stack::new(Gru::new(WIDTH, 32)).bidirectional(Merge::Concat)),
+    ];
+    let bar = common.progress(models.len() * options.iters as usize)?;
+    let mut chart = Chart::new("Brackets with the right tag", "update", "percent").limits(40.0, 102.0);
+    common.say("                       right tags of");
+    common.say("            weights      (      )   both");
+    let (mut tagged, mut last) = (Vec::new(), Vec::new());
+    for (name, recurrent) in models {
+        bar.set_message(name);
+        let (trainer, points) = train(&options, recurrent, &test, &bar)?;
+        chart = chart.line(name, points);
+        let tags = tag(&trainer, &test)?;
+        let right = [&[OPEN][..], &[CLOSE], &[OPEN, CLOSE]].map(|of| test.right(&tags, of));
+        let [open, close, all] = right.map(|part| format!("{:5.1}%", 100.0 * part));
+        let weights = trainer.weights().len();
+        bar.suspend(|| common.say(format_args!("{name:10} {weights:8} {open} {close} {all}")));
+        tagged.push((name, tags));
+        last.push(format!("{name} {:.3}", right[2]));
+    }
+    bar.finish_and_clear();
+
+    common.say("\na text that was not trained on: + has a partner, ! has none\n");
+    common.say(format_args!("{:12}{}", "", test.first(&test.ids, CHARACTERS)));
+    common.say(format_args!("{:12}{}", "truth", test.first(&test.tags, TAGS)));
+    for (name, tags) in &tagged {
+        common.say(format_args!("{name:12}{}", test.first(tags, TAGS)));
+    }
+    common.say("");
+    common.plot(1, &[&chart])?;
+    conclude(last.join(" "));
+    Ok(())
+}

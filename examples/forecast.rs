@@ -1,0 +1,161 @@
+//! Forecasts of a noisy series of several rhythms, against forecasts that need no network.
+//!
+//! ```sh
+//! cargo run --release --example forecast
+//! ```
+//!
+//! The series is the load of an imagined power grid by the hour: a day's rhythm whose strength changes over the week, a drifting level, an oscillation
+//! of another period, and noise. A GRU reads a window of the past and says the next hours all at once. The rivals are to say the last
+//! value again (naive), and to say what was at the same hour one day and one week ago (seasonal naive). All are judged on
+//! the last fifth of the time, which the network has not seen, in mean absolute error. What no forecast can know is the noise.
+
+mod common;
+
+use std::f64::consts::TAU;
+
+use clap::Parser;
+use common::plot::Chart;
+use common::{Common, Failure, conclude};
+use rand_xoshiro::rand_core::Rng;
+use recurrent::model::{Layer, Loss, Model};
+use recurrent::train::{Adam, Cosine, normal};
+use recurrent::trainer::{Batch, Trainer};
+use recurrent::{Pool, Sequences};
+
+/// Trains a GRU to forecast a series several steps ahead, and compares it with naive forecasts on a time that it has not seen.
+///
+/// The last line on standard output is `gru ERROR naive ERROR day ERROR week ERROR noise ERROR`: mean absolute errors, the last of
+/// which is the least that is possible.
+#[derive(Parser)]
+struct Options {
+    /// Updates
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    iters: u32,
+    #[command(flatten)]
+    common: Common,
+}
+
+const DAY: usize = 24;
+const WEEK: usize = 7 * DAY;
+const HOURS: usize = 60 * WEEK;
+/// What the network reads, and what it says.
+const WINDOW: usize = WEEK;
+const AHEAD: usize = 24;
+const HIDDEN: usize = 48;
+const BATCH: usize = 32;
+const NOISE: f64 = 0.1;
+
+const MODEL: Model<3> =
+    Model::new([Layer::gru(1, HIDDEN), Layer::Pool(Pool::Last), Layer::dense(HIDDEN, AHEAD)]);
+
+/// The series with noise, as it is measured, and without.
+fn series(common: &Common) -> (Vec<f32>, Vec<f32>) {
+    let mut rng = common.rng(0);
+    let phase = f64::from(rng.next_u32()) / f64::from(u32::MAX) * TAU;
+    let wave = |hour: f64, period: f64| (TAU * hour / period).sin();
+    let clean: Vec<f32> = (0..HOURS)
+        .map(|hour| {
+            let hour = hour as f64;
+            let strength = 1.0 + 0.5 * wave(hour, WEEK as f64);
+            let day = strength * (wave(hour, 24.0) + 0.4 * wave(hour + 3.0, 12.0));
+            let tide = 0.6 * (TAU * hour / 31.7 + phase).sin();
+            (day + tide + 0.5 * wave(hour, 1000.0)) as f32
+        })
+        .collect();
+    let mut noisy = vec![0.0; HOURS];
+    normal(&mut noisy, NOISE as f32, &mut rng);
+    noisy.iter_mut().zip(&clean).for_each(|(noisy, clean)| *noisy += clean);
+    (noisy, clean)
+}
+
+/// Windows `[T, B, 1]` that end before the given hours.
+fn windows(series: &[f32], ends: &[usize]) -> Vec<f32> {
+    (0..WINDOW).flat_map(|t| ends.iter().map(move |end| series[end - WINDOW + t])).collect()
+}
+
+/// What came then, `[B, AHEAD]`.
+fn futures(series: &[f32], ends: &[usize]) -> Vec<f32> {
+    ends.iter().flat_map(|&end| &series[end..end + AHEAD]).copied().collect()
+}
+
+/// The mean absolute error for each of the hours ahead.
+fn errors(forecasts: &[f32], truth: &[f32]) -> Vec<f64> {
+    let rows = (truth.len() / AHEAD) as f64;
+    let off = |i: usize| f64::from((forecasts[i] - truth[i]).abs());
+    (0..AHEAD).map(|ahead| (ahead..truth.len()).step_by(AHEAD).map(off).sum::<f64>() / rows).collect()
+}
+
+fn mean(of: &[f64]) -> f64 {
+    of.iter().sum::<f64>() / of.len() as f64
+}
+
+fn main() -> Result<(), Failure> {
+    let Options { iters, common } = Options::parse();
+    let (series, clean) = series(&common);
+    let unseen = HOURS / 5 * 4;
+
+    let mut rng = common.rng(1);
+    let schedule = Cosine::new(1e-2, iters.into()).warmup(u64::from(iters) / 20);
+    let mut trainer = Trainer::new(MODEL, Adam::new(0.0), &mut rng)?.rate(schedule).clip(1.0);
+    let sequences = Sequences::new(WINDOW, BATCH);
+    let bar = common.progress(iters as usize)?;
+    for _ in 0..iters {
+        let last = (unseen - AHEAD - WINDOW) as u64;
+        let ends: Vec<usize> = (0..BATCH).map(|_| WINDOW + (rng.next_u64() % last) as usize).collect();
+        let (x, targets) = (windows(&series, &ends), futures(&series, &ends));
+        let loss = Loss::MeanSquaredError { targets: &targets };
+        let loss = trainer.update(Batch { sequences, x: (&x).into(), loss }, &mut rng)?.loss;
+        bar.set_message(format!("loss {loss:.3}"));
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+
+    // A forecast every few hours of the last fifth.
+    let ends: Vec<usize> = (unseen..HOURS - AHEAD).step_by(5).collect();
+    let truth = futures(&series, &ends);
+    let mut predictor = trainer.predictor()?;
+    let ours = predictor.forward(Sequences::new(WINDOW, ends.len()), &windows(&series, &ends))?.to_vec();
+    let naive = |value: &dyn Fn(usize, usize) -> f32| -> Vec<f32> {
+        ends.iter().flat_map(|&end| (0..AHEAD).map(move |ahead| value(end, ahead))).collect()
+    };
+    let forecasts = [
+        ("GRU", ours),
+        ("naive", naive(&|end, _| series[end - 1])),
+        ("as one day ago", naive(&|end, ahead| series[end - DAY + ahead])),
+        ("as one week ago", naive(&|end, ahead| series[end - WEEK + ahead])),
+        ("noise alone", futures(&clean, &ends)),
+    ];
+    common.say(format_args!(
+        "{AHEAD} hours ahead, {} forecasts of unseen time: mean absolute error\n",
+        ends.len()
+    ));
+    common.say("                      all   1 hour  24 hours");
+    let mut by_hour = Chart::new("Error of forecasts of unseen time", "hours ahead", "mean absolute error");
+    let mut means = Vec::new();
+    for (name, forecast) in &forecasts {
+        let errors = errors(forecast, &truth);
+        by_hour = by_hour.line(name, errors.iter().enumerate().map(|(i, e)| (i as f64 + 1.0, *e)));
+        common.say(format_args!(
+            "{name:18} {:7.3} {:8.3} {:9.3}",
+            mean(&errors),
+            errors[0],
+            errors[AHEAD - 1]
+        ));
+        means.push(mean(&errors));
+    }
+
+    // One forecast after the other, each a day long.
+    let days: Vec<usize> = (unseen..).step_by(AHEAD).take(10).collect();
+    let said = predictor.forward(Sequences::new(WINDOW, days.len()), &windows(&series, &days))?;
+    let hours = (0..days.len() * AHEAD).map(|i| i as f64 / DAY as f64);
+    let points = |of: &[f32]| hours.clone().zip(of.iter().map(|&v| f64::from(v))).collect::<Vec<_>>();
+    let chart = Chart::new("Forecasts of a day each, made at midnight", "days of unseen time", "value")
+        .line("GRU", points(said))
+        .dashes("as one day ago", points(&series[unseen - DAY..]))
+        .dots("measured", points(&series[unseen..]));
+    common.say("");
+    common.plot(1, &[&chart, &by_hour])?;
+    let [gru, naive, day, week, noise] = means[..] else { return Ok(()) };
+    conclude(format_args!("gru {gru:.3} naive {naive:.3} day {day:.3} week {week:.3} noise {noise:.3}"));
+    Ok(())
+}

@@ -1,0 +1,271 @@
+//! A padded batch of sequences of different lengths against its rows, each alone.
+//!
+//! ```sh
+//! cargo run --release --example masking
+//! ```
+//!
+//! Sequences of a batch are padded to the longest. A layer that is told their `lengths` gives each row the outputs, states and gradients that
+//! it has alone, to the bit, whatever stands in the padding (here: NaN), and does no work there. A layer that is not
+//! told reads the padding as if it were input.
+
+mod common;
+
+use std::time::Instant;
+
+use clap::Parser;
+use common::plot::Chart;
+use common::{Common, Failure, conclude};
+use rand_xoshiro::rand_core::Rng;
+use recurrent::train::normal;
+use recurrent::{Backward, Cell, ForwardTrain, Gru, Lstm, Recurrent, Rnn, Sequences};
+
+/// Compares a padded batch with its rows alone: bits of outputs, states and gradients, and the time.
+///
+/// The last line on standard output is `different BITS unmasked ERROR faster TIMES`: how many numbers differ between the masked batch
+/// and the rows alone; how far the last states of an unmasked one are off, as part of their norm (LSTM); how much faster the masked
+/// one is.
+#[derive(Parser)]
+struct Options {
+    /// Rows of the batch
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    batch: u16,
+    /// Steps of the longest row
+    #[arg(long, value_name = "N", default_value_t = 80, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    steps: u16,
+    /// Hidden units
+    #[arg(long, value_name = "N", default_value_t = 96, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    hidden: u16,
+    #[command(flatten)]
+    common: Common,
+}
+
+const INPUT: usize = 16;
+
+/// What a training pass gives. Time-major: `[T, B, ..]`.
+struct Passed {
+    y: Vec<f32>,
+    state: Vec<f32>,
+    dx: Vec<f32>,
+    dstate: Vec<f32>,
+    grads: Vec<f32>,
+}
+
+/// A pass forward and one back, where the gradients `dy` of the outputs are given.
+fn pass<C: Cell>(
+    layer: Recurrent<C>,
+    weights: &[f32],
+    (steps, batch, sequences): (usize, usize, Sequences<'_>),
+    x: &[f32],
+    dy: &[f32],
+) -> Result<Passed, Failure> {
+    let mut y = vec![0.0; steps * batch * layer.hidden()];
+    let mut state = vec![0.0; layer.state_len(batch)];
+    let mut tape = vec![0.0; layer.tape_len(steps, batch)];
+    let mut scratch = vec![0.0; layer.train_scratch_len(batch)];
+    layer.forward_train(
+        weights,
+        ForwardTrain {
+            sequences,
+            x,
+            y: &mut y,
+            state: &mut state,
+            tape: &mut tape,
+            scratch: &mut scratch,
+            ..Default::default()
+        },
+    )?;
+    let (mut dx, mut dstate) = (vec![0.0; x.len()], vec![0.0; state.len()]);
+    let mut grads = vec![0.0; weights.len()];
+    layer.backward(
+        weights,
+        Backward {
+            sequences,
+            x,
+            y: &y,
+            dy,
+            dstate: &mut dstate,
+            dx: Some(&mut dx),
+            grads: Some(&mut grads),
+            tape: &mut tape,
+            scratch: &mut scratch,
+            ..Default::default()
+        },
+    )?;
+    Ok(Passed { y, state, dx, dstate, grads })
+}
+
+/// Row `b` of each step, or of each part of a state: `[.., B, width]` to `[.., width]`.
+fn row(of: &[f32], batch: usize, width: usize, b: usize) -> Vec<f32> {
+    of.chunks(batch * width).flat_map(|step| &step[b * width..(b + 1) * width]).copied().collect()
+}
+
+fn different(a: &[f32], b: &[f32]) -> usize {
+    a.iter().zip(b).filter(|(a, b)| a.to_bits() != b.to_bits()).count() + a.len().abs_diff(b.len())
+}
+
+/// The norm of `a - b` as part of that of `b`.
+fn apart(a: &[f32], b: &[f32]) -> f64 {
+    let square = |v: f64| v * v;
+    let off: f64 = a.iter().zip(b).map(|(&a, &b)| square(f64::from(a) - f64::from(b))).sum();
+    (off / b.iter().map(|&b| square(f64::from(b))).sum::<f64>().max(f64::MIN_POSITIVE)).sqrt()
+}
+
+/// A batch: what stands in the padding of `x` is to make no difference.
+struct Batch {
+    steps: usize,
+    lengths: Vec<usize>,
+    x: Vec<f32>,
+    dy: Vec<f32>,
+}
+
+impl Batch {
+    fn new(options: &Options) -> Self {
+        let (steps, batch) = (usize::from(options.steps), usize::from(options.batch));
+        let mut rng = options.common.rng(0);
+        // Most sequences are short, as sentences are; the first has full length.
+        let part = |random: u32| (f64::from(random) / f64::from(u32::MAX)).powi(2);
+        let mut lengths: Vec<usize> =
+            (0..batch).map(|_| 1 + (part(rng.next_u32()) * (steps - 1) as f64) as usize).collect();
+        lengths[0] = steps;
+        let mut x = vec![0.0; steps * batch * INPUT];
+        let mut dy = vec![0.0; steps * batch * usize::from(options.hidden)];
+        normal(&mut x, 1.0, &mut rng);
+        normal(&mut dy, 1.0, &mut rng);
+        Batch { steps, lengths, x, dy }
+    }
+
+    fn rows(&self) -> usize {
+        self.lengths.len()
+    }
+
+    /// The input with every step past the end of its row replaced.
+    fn padded(&self, with: f32) -> Vec<f32> {
+        let mut x = self.x.clone();
+        for (t, step) in x.chunks_mut(self.rows() * INPUT).enumerate() {
+            for (row, &length) in step.chunks_mut(INPUT).zip(&self.lengths) {
+                if t >= length {
+                    row.fill(with);
+                }
+            }
+        }
+        x
+    }
+}
+
+/// What a cell shows.
+struct Shown {
+    different: usize,
+    /// How far the states of the unmasked run are off, by steps past the end of a row.
+    drift: Vec<(f64, f64)>,
+    /// The same for the last states.
+    off: f64,
+    faster: f64,
+}
+
+fn show<C: Cell>(
+    name: &str,
+    layer: Recurrent<C>,
+    batch: &Batch,
+    options: &Options,
+) -> Result<Shown, Failure> {
+    let common = &options.common;
+    let (steps, rows, hidden) = (batch.steps, batch.rows(), layer.hidden());
+    let mut weights = vec![0.0; layer.weights_len()];
+    layer.init(&mut weights, &mut common.rng(1))?;
+    let all = Sequences::new(steps, rows);
+    let masked = all.lengths(&batch.lengths);
+    let [nan, zero] = [f32::NAN, 0.0].map(|with| batch.padded(with));
+
+    let together = pass(layer, &weights, (steps, rows, masked), &nan, &batch.dy)?;
+    let unmasked = pass(layer, &weights, (steps, rows, all), &zero, &batch.dy)?;
+
+    // Each row alone, without padding.
+    let mut count = [0; 5];
+    let mut sum = vec![0.0; weights.len()];
+    let mut drift = vec![Vec::new(); steps];
+    for (b, &length) in batch.lengths.iter().enumerate() {
+        let own = |of: &[f32], width| row(of, rows, width, b)[..length * width].to_vec();
+        let (x, dy) = (own(&batch.x, INPUT), own(&batch.dy, hidden));
+        let alone = pass(layer, &weights, (length, 1, Sequences::new(length, 1)), &x, &dy)?;
+        let padding = |of: &[f32], width| {
+            row(of, rows, width, b)[length * width..].iter().filter(|v| **v != 0.0).count()
+        };
+        count[0] += different(&own(&together.y, hidden), &alone.y) + padding(&together.y, hidden);
+        count[1] += different(&row(&together.state, rows, hidden, b), &alone.state);
+        count[2] += different(&own(&together.dx, INPUT), &alone.dx) + padding(&together.dx, INPUT);
+        count[3] += different(&row(&together.dstate, rows, hidden, b), &alone.dstate);
+        sum.iter_mut().zip(&alone.grads).for_each(|(sum, g)| *sum += g);
+        let last = &alone.y[(length - 1) * hidden..];
+        for (past, h) in row(&unmasked.y, rows, hidden, b).chunks(hidden).skip(length - 1).enumerate() {
+            drift[past].push(apart(h, last));
+        }
+    }
+    // The sum over rows has another order in a batch than over rows one by one, so weights are compared with
+    // the same batch with other padding.
+    let other = pass(layer, &weights, (steps, rows, masked), &zero, &batch.dy)?;
+    count[4] = different(&together.grads, &other.grads);
+
+    // In turns, and the best of each, because other programs run, too.
+    let (mut with, mut without) = (f64::INFINITY, f64::INFINITY);
+    for _ in 0..15 {
+        for (best, sequences) in [(&mut with, masked), (&mut without, all)] {
+            let start = Instant::now();
+            pass(layer, &weights, (steps, rows, sequences), &zero, &batch.dy)?;
+            *best = best.min(start.elapsed().as_secs_f64());
+        }
+    }
+    let off = apart(&unmasked.state, &together.state);
+    let [y, state, dx, dstate, grads] = count;
+    common.say(format_args!(
+        "\n{name}\n  masked, padded with NaN: numbers that are not those of the rows alone, to the bit\n    \
+        outputs {y}, last states {state}, gradients of inputs {dx}, of initial states {dstate}; with other padding, of weights {grads}\n    \
+        gradients of weights against the sum over the rows: {:.1e} off\n  \
+        unmasked, padded with 0: last states {off:.2} off, gradients of weights {:.2} off\n  \
+        forward and backward: {:.2} ms masked, {:.2} ms unmasked",
+        apart(&together.grads, &sum),
+        apart(&unmasked.grads, &together.grads),
+        with * 1e3,
+        without * 1e3,
+    ));
+    let mean = |v: &Vec<f64>| v.iter().sum::<f64>() / v.len() as f64;
+    // A mean of less than three rows shows these rows only.
+    let drift = drift
+        .iter()
+        .enumerate()
+        .take(21)
+        .filter(|(_, v)| v.len() > 2)
+        .map(|(past, v)| (past as f64, mean(v)))
+        .collect();
+    Ok(Shown { different: count.iter().sum(), drift, off, faster: without / with })
+}
+
+fn main() -> Result<(), Failure> {
+    let options = Options::parse();
+    let common = &options.common;
+    let batch = Batch::new(&options);
+    let (hidden, taken) = (usize::from(options.hidden), batch.lengths.iter().sum::<usize>());
+    common.say(format_args!(
+        "{} sequences of up to {} steps: {taken} steps and {} of padding",
+        batch.rows(),
+        batch.steps,
+        batch.rows() * batch.steps - taken,
+    ));
+    let of = [
+        ("RNN", show("RNN", Rnn::new(INPUT, hidden), &batch, &options)?),
+        ("LSTM", show("LSTM", Lstm::new(INPUT, hidden), &batch, &options)?),
+        ("GRU", show("GRU", Gru::new(INPUT, hidden), &batch, &options)?),
+    ];
+    let mut chart = Chart::new(
+        "What an unmasked layer makes of its last state",
+        "steps of padding that it has read",
+        "distance from the right one",
+    );
+    for (name, shown) in &of {
+        chart = chart.line(name, shown.drift.iter().copied());
+    }
+    common.say("");
+    common.plot(1, &[&chart])?;
+    let different: usize = of.iter().map(|(_, shown)| shown.different).sum();
+    conclude(format_args!("different {different} unmasked {:.2} faster {:.2}", of[1].1.off, of[1].1.faster));
+    Ok(())
+}
