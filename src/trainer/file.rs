@@ -105,7 +105,7 @@ impl<const N: usize> Trainer<N> {
             return Err(damaged("a training of another model"));
         }
 
-        self.shards.clear();
+        (self.shards, self.batch) = (Vec::new(), 0);
         if !fresh {
             self.cut(batch).map_err(Error::other)?;
         }
