@@ -45,6 +45,11 @@ impl Embedding {
         self.classes.saturating_mul(self.width)
     }
 
+    /// Refuses ids that are not in the table.
+    pub(crate) fn check(&self, ids: &[u32]) -> Result<()> {
+        check_ids("ids", ids, self.classes)
+    }
+
     /// The row of each id: `ids [rows]`, `y [rows, D]`.
     ///
     /// # Errors
@@ -62,7 +67,7 @@ impl Embedding {
     pub fn forward(&self, weights: &[f32], ids: &[u32], y: &mut [f32]) -> Result<()> {
         check_len("weights", self.weights_len(), weights.len())?;
         check_len("y", ids.len().saturating_mul(self.width), y.len())?;
-        check_ids("ids", ids, self.classes)?;
+        self.check(ids)?;
         if self.width == 0 {
             return Ok(());
         }
@@ -92,7 +97,7 @@ impl Embedding {
     pub fn backward(&self, ids: &[u32], dy: &[f32], grads: &mut [f32], mode: Gradients) -> Result<()> {
         check_len("dy", ids.len().saturating_mul(self.width), dy.len())?;
         check_len("grads", self.weights_len(), grads.len())?;
-        check_ids("ids", ids, self.classes)?;
+        self.check(ids)?;
         if mode == Gradients::Overwrite {
             grads.fill(0.0);
         }

@@ -88,36 +88,12 @@ impl<'a> CrossEntropy<'a> {
     /// # Ok::<(), recurrent::Error>(())
     /// ```
     pub fn loss(&self, logits: &[f32], targets: &[u32], dlogits: Option<&mut [f32]>) -> Result<f32> {
-        let CrossEntropy { classes, ignored, sequences } = *self;
-        let walk = match sequences {
-            Some(sequences) => {
-                let walk = sequences.walk(false)?;
-                check_len("targets", walk.rows(), targets.len())?;
-                Some(walk)
-            }
-            None => None,
-        };
+        let CrossEntropy { classes, ignored, .. } = *self;
+        let walk = self.walk()?;
+        let (rows, count) = self.rows(walk.as_ref(), targets)?;
         check_len("logits", targets.len().saturating_mul(classes), logits.len())?;
         if let Some(dlogits) = &dlogits {
             check_len("dlogits", logits.len(), dlogits.len())?;
-        }
-        let rows = match &walk {
-            Some(walk) => Rows::present(walk),
-            None => Rows::all(targets.len()),
-        };
-        let mut count = rows.count();
-        if ignored.is_none() && walk.as_ref().is_none_or(Walk::is_dense) {
-            check_ids("targets", targets, classes)?;
-        } else {
-            for row in rows.iter() {
-                if Some(targets[row]) == ignored {
-                    count -= 1;
-                } else if let Err(Error::Index { buffer, id, limit, .. }) =
-                    check_ids("targets", &targets[row..=row], classes)
-                {
-                    return Err(Error::Index { buffer, position: row, id, limit });
-                }
-            }
         }
         let mut dlogits = dlogits;
         if count < targets.len()
@@ -130,6 +106,45 @@ impl<'a> CrossEntropy<'a> {
         }
         let sum = dispatch(Isa::detect(), Pass { classes, logits, targets, rows, ignored, count, dlogits });
         Ok((sum / count as f64) as f32)
+    }
+
+    /// How many rows count.
+    ///
+    /// # Errors
+    /// Those of [`loss`](Self::loss) that are about the targets.
+    pub(crate) fn count(&self, targets: &[u32]) -> Result<usize> {
+        Ok(self.rows(self.walk()?.as_ref(), targets)?.1)
+    }
+
+    fn walk(&self) -> Result<Option<Walk<'a>>> {
+        self.sequences.map(|sequences| sequences.walk(false)).transpose()
+    }
+
+    /// The rows that take part, and how many of them count.
+    fn rows<'w>(&self, walk: Option<&'w Walk<'w>>, targets: &[u32]) -> Result<(Rows<'w>, usize)> {
+        let CrossEntropy { classes, ignored, .. } = *self;
+        let rows = match walk {
+            Some(walk) => {
+                check_len("targets", walk.rows(), targets.len())?;
+                Rows::present(walk)
+            }
+            None => Rows::all(targets.len()),
+        };
+        let mut count = rows.count();
+        if ignored.is_none() && walk.is_none_or(Walk::is_dense) {
+            check_ids("targets", targets, classes)?;
+            return Ok((rows, count));
+        }
+        for row in rows.iter() {
+            if Some(targets[row]) == ignored {
+                count -= 1;
+            } else if let Err(Error::Index { buffer, id, limit, .. }) =
+                check_ids("targets", &targets[row..=row], classes)
+            {
+                return Err(Error::Index { buffer, position: row, id, limit });
+            }
+        }
+        Ok((rows, count))
     }
 }
 

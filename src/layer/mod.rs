@@ -4,6 +4,7 @@
 //! and runs passes over buffers of the caller. It may import every floor below: `seq`, `cell`, `kernel`, `simd`.
 
 mod args;
+pub(crate) mod buffer;
 mod dense;
 mod embedding;
 mod loss;
@@ -27,6 +28,7 @@ pub use loss::{CrossEntropy, cross_entropy};
 pub use pool::Pool;
 pub use recurrent::{Gru, Lstm, Recurrent, Rnn};
 pub use regression::{binary_cross_entropy, mean_squared_error};
+pub(crate) use regression::{binary_cross_entropy_over, mean_squared_error_over};
 pub use sample::{argmax, sample};
 pub use sampling::Sampling;
 pub use sequences::Sequences;

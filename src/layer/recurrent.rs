@@ -1,5 +1,6 @@
 //! The recurrent layer: lengths, views over its weights, and its passes.
 
+use super::buffer::{add, max, mul};
 use super::weights::{LayerId, Weights, WeightsMut};
 use crate::cell::{Cell, GruCell, LstmCell, Reset, RnnCell, stage_len};
 use crate::error::{Error, Result, check_len};
@@ -170,20 +171,6 @@ impl<C: Copy> Recurrent<C> {
     }
 }
 
-/// Product of lengths; `usize::MAX` if it does not fit.
-const fn mul(a: usize, b: usize) -> usize {
-    a.saturating_mul(b)
-}
-
-/// Sum of lengths; `usize::MAX` if it does not fit.
-const fn add(a: usize, b: usize) -> usize {
-    a.saturating_add(b)
-}
-
-const fn max(a: usize, b: usize) -> usize {
-    if a > b { a } else { b }
-}
-
 impl<C: Cell> Recurrent<C> {
     /// Features of the input, `I`.
     pub const fn input(&self) -> usize {
@@ -203,6 +190,21 @@ impl<C: Cell> Recurrent<C> {
     /// The cell and its options.
     pub const fn cell(&self) -> C {
         self.cell
+    }
+
+    /// Whether the weights have biases.
+    pub const fn has_bias(&self) -> bool {
+        self.shape.bias
+    }
+
+    /// Whether sequences are run in reverse.
+    pub const fn is_reverse(&self) -> bool {
+        self.reverse
+    }
+
+    /// Whether it is able to train with recurrent dropout.
+    pub const fn has_recurrent_dropout(&self) -> bool {
+        self.recurrent_dropout
     }
 
     /// The same layer without biases, if `bias` is false: the weights have none then.
@@ -249,12 +251,11 @@ impl<C: Cell> Recurrent<C> {
         let (hidden, width) = (self.hidden(), self.width());
         let Some(units) = hidden.checked_next_multiple_of(MAX_LANES) else { return usize::MAX };
         let panels = mul(units, add(C::BIASES, mul(C::GATES, add(self.input(), width))));
-        let peepholes = if self.shape.peepholes { mul(hidden, 3) } else { 0 };
         let projection = match self.shape.projection {
             Some(width) => columns_len(MAX_LANES, hidden, width),
             None => 0,
         };
-        match add(panels, add(peepholes, projection)) {
+        match add(panels, add(self.shape.peepholes_len(), projection)) {
             0 => 0,
             len => add(len, SLACK),
         }

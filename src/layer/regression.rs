@@ -1,12 +1,77 @@
 //! Losses of single elements: binary cross-entropy, mean squared error.
 
+use super::Sequences;
 use crate::error::{Result, check_len};
 use crate::kernel::finish::{PART, logistic};
+use crate::kernel::walk::Rows;
 use crate::simd::{Isa, Op, Simd, dispatch};
 
-fn check(x: (&'static str, usize), targets: usize, dx: (&'static str, Option<usize>)) -> Result<()> {
-    check_len("targets", x.1, targets)?;
-    dx.1.map_or(Ok(()), |len| check_len(dx.0, x.1, len))
+/// Numbers and what they should be, of the same shape.
+struct Pair<'a> {
+    names: [&'static str; 2],
+    x: &'a [f32],
+    targets: &'a [f32],
+    dx: Option<&'a mut [f32]>,
+}
+
+/// The elements that count: all of them, or rows of so many.
+enum Elements<'a> {
+    All(usize),
+    Rows(Rows<'a>, usize),
+}
+
+impl Elements<'_> {
+    fn count(&self) -> usize {
+        match self {
+            Elements::All(len) => *len,
+            Elements::Rows(rows, width) => rows.count() * width,
+        }
+    }
+
+    /// Where they start and how many there are together, in ascending order.
+    #[inline(always)]
+    fn parts(&self) -> impl Iterator<Item = (usize, usize)> {
+        let (all, rows) = match self {
+            Elements::All(len) => (Some((0, *len)), None),
+            Elements::Rows(rows, width) => (None, Some(rows.iter().map(move |row| (row * width, *width)))),
+        };
+        all.into_iter().chain(rows.into_iter().flatten())
+    }
+}
+
+/// Checks lengths, and runs `pass` over the elements that count: all, or those of the rows of `width` elements that take part.
+fn mean(
+    over: Option<(Sequences<'_>, usize)>,
+    mut pair: Pair<'_>,
+    pass: impl FnOnce(Pair<'_>, &Elements<'_>) -> f64,
+) -> Result<f32> {
+    let Pair { names, x, targets, dx } = &mut pair;
+    let walk = match over {
+        Some((sequences, width)) => {
+            let walk = sequences.walk(false)?;
+            check_len(names[0], walk.rows().saturating_mul(width), x.len())?;
+            Some((walk, width))
+        }
+        None => None,
+    };
+    check_len("targets", x.len(), targets.len())?;
+    if let Some(dx) = dx {
+        check_len(names[1], x.len(), dx.len())?;
+    }
+    let elements = match &walk {
+        Some((walk, width)) if !walk.is_dense() => Elements::Rows(Rows::present(walk), *width),
+        _ => Elements::All(x.len()),
+    };
+    let count = elements.count();
+    if count < x.len()
+        && let Some(dx) = dx
+    {
+        dx.fill(0.0);
+    }
+    if count == 0 {
+        return Ok(0.0);
+    }
+    Ok((pass(pair, &elements) / count as f64) as f32)
 }
 
 /// The mean cross-entropy of independent yes-or-no answers, in nats, and the gradient of the mean if asked for.
@@ -30,20 +95,22 @@ fn check(x: (&'static str, usize), targets: usize, dx: (&'static str, Option<usi
 /// # Ok::<(), recurrent::Error>(())
 /// ```
 pub fn binary_cross_entropy(logits: &[f32], targets: &[f32], dlogits: Option<&mut [f32]>) -> Result<f32> {
-    check(("logits", logits.len()), targets.len(), ("dlogits", dlogits.as_ref().map(|d| d.len())))?;
-    if logits.is_empty() {
-        return Ok(0.0);
-    }
-    let sum = dispatch(Isa::detect(), Binary { logits, targets, dlogits });
-    Ok((sum / logits.len() as f64) as f32)
+    binary_cross_entropy_over(None, logits, targets, dlogits)
+}
+
+/// The same over the rows of a padded batch that take part, each of so many elements.
+pub(crate) fn binary_cross_entropy_over(
+    over: Option<(Sequences<'_>, usize)>,
+    logits: &[f32],
+    targets: &[f32],
+    dlogits: Option<&mut [f32]>,
+) -> Result<f32> {
+    let pair = Pair { names: ["logits", "dlogits"], x: logits, targets, dx: dlogits };
+    mean(over, pair, |pair, elements| dispatch(Isa::detect(), Binary(pair, elements)))
 }
 
 /// All lengths have been checked.
-struct Binary<'a> {
-    logits: &'a [f32],
-    targets: &'a [f32],
-    dlogits: Option<&'a mut [f32]>,
-}
+struct Binary<'a>(Pair<'a>, &'a Elements<'a>);
 
 impl Op for Binary<'_> {
     /// The sum of the losses.
@@ -51,21 +118,25 @@ impl Op for Binary<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> f64 {
-        let Binary { logits, targets, mut dlogits } = self;
-        let scale = (1.0 / logits.len() as f64) as f32;
+        let Binary(Pair { x: logits, targets, mut dx, .. }, elements) = self;
+        let scale = (1.0 / elements.count() as f64) as f32;
         let mut loss = 0.0;
-        for (i, (part, targets)) in logits.chunks(PART).zip(targets.chunks(PART)).enumerate() {
-            let mut l = [0.0; PART];
-            l[..part.len()].copy_from_slice(part);
-            let (sigmoids, tails) = logistic(s, &l);
-            for (j, (&l, &t)) in part.iter().zip(targets).enumerate() {
-                // `max` would pass over NaN.
-                let above = if l < 0.0 { 0.0 } else { l };
-                loss += f64::from(above) - f64::from(l) * f64::from(t) + f64::from(libm::log1pf(tails[j]));
-            }
-            if let Some(d) = dlogits.as_deref_mut() {
-                for (j, (d, t)) in d[i * PART..].iter_mut().zip(targets).enumerate() {
-                    *d = (sigmoids[j] - t) * scale;
+        for (first, len) in elements.parts() {
+            let (logits, targets) = (&logits[first..][..len], &targets[first..][..len]);
+            for (i, (part, targets)) in logits.chunks(PART).zip(targets.chunks(PART)).enumerate() {
+                let mut l = [0.0; PART];
+                l[..part.len()].copy_from_slice(part);
+                let (sigmoids, tails) = logistic(s, &l);
+                for (j, (&l, &t)) in part.iter().zip(targets).enumerate() {
+                    // `max` would pass over NaN.
+                    let above = if l < 0.0 { 0.0 } else { l };
+                    loss +=
+                        f64::from(above) - f64::from(l) * f64::from(t) + f64::from(libm::log1pf(tails[j]));
+                }
+                if let Some(d) = dx.as_deref_mut() {
+                    for (j, (d, t)) in d[first + i * PART..].iter_mut().zip(targets).enumerate() {
+                        *d = (sigmoids[j] - t) * scale;
+                    }
                 }
             }
         }
@@ -93,20 +164,22 @@ impl Op for Binary<'_> {
 /// # Ok::<(), recurrent::Error>(())
 /// ```
 pub fn mean_squared_error(x: &[f32], targets: &[f32], dx: Option<&mut [f32]>) -> Result<f32> {
-    check(("x", x.len()), targets.len(), ("dx", dx.as_ref().map(|d| d.len())))?;
-    if x.is_empty() {
-        return Ok(0.0);
-    }
-    let sum = dispatch(Isa::detect(), Squared { x, targets, dx });
-    Ok((sum / x.len() as f64) as f32)
+    mean_squared_error_over(None, x, targets, dx)
+}
+
+/// The same over the rows of a padded batch that take part, each of so many elements.
+pub(crate) fn mean_squared_error_over(
+    over: Option<(Sequences<'_>, usize)>,
+    x: &[f32],
+    targets: &[f32],
+    dx: Option<&mut [f32]>,
+) -> Result<f32> {
+    let pair = Pair { names: ["x", "dx"], x, targets, dx };
+    mean(over, pair, |pair, elements| dispatch(Isa::detect(), Squared(pair, elements)))
 }
 
 /// All lengths have been checked.
-struct Squared<'a> {
-    x: &'a [f32],
-    targets: &'a [f32],
-    dx: Option<&'a mut [f32]>,
-}
+struct Squared<'a>(Pair<'a>, &'a Elements<'a>);
 
 impl Op for Squared<'_> {
     /// The sum of the squares.
@@ -116,18 +189,21 @@ impl Op for Squared<'_> {
     /// not fused with sums: all sets give the same bits.
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> f64 {
-        let Squared { x, targets, dx } = self;
+        let Squared(Pair { x, targets, mut dx, .. }, elements) = self;
+        let scale = (2.0 / elements.count() as f64) as f32;
         let mut sums = [0.0; PART];
-        for (x, targets) in x.chunks(PART).zip(targets.chunks(PART)) {
-            for ((sum, &x), &t) in sums.iter_mut().zip(x).zip(targets) {
-                let apart = f64::from(x) - f64::from(t);
-                *sum += apart * apart;
+        for (first, len) in elements.parts() {
+            let (x, targets) = (&x[first..][..len], &targets[first..][..len]);
+            for (x, targets) in x.chunks(PART).zip(targets.chunks(PART)) {
+                for ((sum, &x), &t) in sums.iter_mut().zip(x).zip(targets) {
+                    let apart = f64::from(x) - f64::from(t);
+                    *sum += apart * apart;
+                }
             }
-        }
-        if let Some(dx) = dx {
-            let scale = (2.0 / x.len() as f64) as f32;
-            for ((d, x), t) in dx.iter_mut().zip(x).zip(targets) {
-                *d = (x - t) * scale;
+            if let Some(dx) = dx.as_deref_mut() {
+                for ((d, x), t) in dx[first..].iter_mut().zip(x).zip(targets) {
+                    *d = (x - t) * scale;
+                }
             }
         }
         sums.iter().sum()

@@ -9,6 +9,15 @@ use crate::simd::{Isa, Op, Simd, dispatch};
 const LOGITS: Error =
     Error::Value { argument: "logits", expected: "numbers below infinity that are not all minus infinity" };
 
+/// Refuses what logits cannot be divided by; 0 stands for the greatest logit.
+pub(super) fn check_temperature(temperature: f32) -> Result<()> {
+    if temperature >= 0.0 && temperature.is_finite() {
+        Ok(())
+    } else {
+        Err(Error::Value { argument: "temperature", expected: "a finite number that is not negative" })
+    }
+}
+
 /// The position of the greatest logit, the first of them if there are several.
 ///
 /// # Errors
@@ -54,12 +63,7 @@ pub fn sample(logits: &[f32], temperature: f32, rng: &mut impl Rng) -> Result<us
         return argmax(logits);
     }
     check_room("logits", 1, logits.len())?;
-    if !(temperature > 0.0 && temperature.is_finite()) {
-        return Err(Error::Value {
-            argument: "temperature",
-            expected: "a finite number that is not negative",
-        });
-    }
+    check_temperature(temperature)?;
     draw(logits, temperature, (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64)
 }
 

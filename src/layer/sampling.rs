@@ -2,7 +2,7 @@
 
 use rand_core::Rng;
 
-use super::sample::{argmax, sample};
+use super::sample::{argmax, check_temperature, sample};
 use crate::error::{Error, Result, check_room};
 use crate::kernel::softmax::{BLOCK, exp_sum};
 use crate::simd::{Isa, Op, Simd, dispatch};
@@ -48,6 +48,18 @@ impl Sampling {
         if self.temperature == 0.0 || (self.top_k >= classes && self.top_p == 1.0) { 0 } else { classes }
     }
 
+    /// Refuses numbers that no class can be drawn with.
+    pub(crate) fn check(&self) -> Result<()> {
+        let Sampling { temperature, top_k, top_p } = *self;
+        if top_k == 0 {
+            return Err(Error::Value { argument: "top_k", expected: "at least 1" });
+        }
+        if !(0.0..=1.0).contains(&top_p) {
+            return Err(Error::Value { argument: "top_p", expected: "between 0 and 1" });
+        }
+        check_temperature(temperature)
+    }
+
     /// A class: `logits [classes]`, `scratch` at least [`scratch_len`](Self::scratch_len).
     ///
     /// A logit may be minus infinity: that class is never drawn. One number of 64 bits is taken from `rng`, and none with
@@ -67,23 +79,12 @@ impl Sampling {
     /// # Ok::<(), recurrent::Error>(())
     /// ```
     pub fn draw(&self, logits: &[f32], scratch: &mut [f32], rng: &mut impl Rng) -> Result<usize> {
+        self.check()?;
         let Sampling { temperature, top_k, top_p } = *self;
         let classes = logits.len();
-        if top_k == 0 {
-            return Err(Error::Value { argument: "top_k", expected: "at least 1" });
-        }
-        if !(0.0..=1.0).contains(&top_p) {
-            return Err(Error::Value { argument: "top_p", expected: "between 0 and 1" });
-        }
         check_room("scratch", self.scratch_len(classes), scratch.len())?;
         if self.scratch_len(classes) == 0 {
             return sample(logits, temperature, rng);
-        }
-        if !(temperature > 0.0 && temperature.is_finite()) {
-            return Err(Error::Value {
-                argument: "temperature",
-                expected: "a finite number that is not negative",
-            });
         }
         // It finds NaN.
         let most = logits[argmax(logits)?];

@@ -1,6 +1,7 @@
 //! A padded batch of sequences, as the passes take it.
 
 use crate::error::{Error, Result, check_len};
+use crate::kernel::walk::Rows;
 use crate::kernel::{Masked, Plan, Walk};
 
 /// A batch of sequences: how many steps and rows, how they lie in memory, and which of them take part.
@@ -25,12 +26,12 @@ use crate::kernel::{Masked, Plan, Walk};
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sequences<'a> {
-    pub(super) steps: usize,
-    pub(super) batch: usize,
-    batch_major: bool,
-    lengths: Option<&'a [usize]>,
-    mask: Option<(&'a [bool], Masked)>,
-    resets: Option<&'a [bool]>,
+    pub(crate) steps: usize,
+    pub(crate) batch: usize,
+    pub(crate) batch_major: bool,
+    pub(crate) lengths: Option<&'a [usize]>,
+    pub(crate) mask: Option<(&'a [bool], Masked)>,
+    pub(crate) resets: Option<&'a [bool]>,
 }
 
 impl<'a> Sequences<'a> {
@@ -66,6 +67,26 @@ impl<'a> Sequences<'a> {
     pub const fn resets(mut self, resets: &'a [bool]) -> Self {
         self.resets = Some(resets);
         self
+    }
+
+    /// Steps with padding, `T`.
+    pub const fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// Batch rows, `B`.
+    pub const fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Refuses lists that do not fit, as every pass does.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.walk(false).map(drop)
+    }
+
+    /// How many steps of rows take part.
+    pub(crate) fn present(&self) -> Result<usize> {
+        Ok(Rows::present(&self.walk(false)?).count())
     }
 
     /// The way of a layer over these sequences.

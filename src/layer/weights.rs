@@ -4,6 +4,7 @@ use core::marker::PhantomData;
 
 use super::stack::Merge;
 use crate::cell::Gate;
+use crate::error::{Error, Result};
 use crate::kernel::canonical::{Parts, Shape};
 use crate::simd::Isa;
 
@@ -141,16 +142,35 @@ impl<B> Packed<B> {
         self.isa
     }
 
+    /// The same with the weights in another place.
+    pub(crate) fn with<C>(&self, data: C) -> Packed<C> {
+        Packed { isa: self.isa, layer: self.layer, start: self.start, data }
+    }
+
     /// Gives the storage back.
     pub fn into_inner(self) -> B {
         self.data
     }
 }
 
+impl Packed<&[f32]> {
+    /// Refuses weights that were packed for another layer, or for another instruction set than the layer is pinned to.
+    #[inline(always)]
+    pub(super) fn check(&self, layer: LayerId, isa: Option<Isa>) -> Result<()> {
+        if self.layer != layer {
+            return Err(Error::Packing { what: "layer" });
+        }
+        match isa {
+            Some(isa) if isa != self.isa => Err(Error::Packing { what: "instruction set" }),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl<B: AsRef<[f32]>> Packed<B> {
     /// The same weights, borrowed.
     pub fn as_ref(&self) -> Packed<&[f32]> {
-        Packed { isa: self.isa, layer: self.layer, start: self.start, data: self.data.as_ref() }
+        self.with(self.data.as_ref())
     }
 }
 

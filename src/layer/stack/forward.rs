@@ -1,15 +1,17 @@
 //! Inference: one layer after the other, with the outputs in between in scratch.
 
-use super::{Join, Merge, Sequential, Stack, take_mut};
+use super::{Join, Merge, Sequential, Stack};
 use crate::cell::Cell;
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::kernel::view::ColumnsMut;
 use crate::layer::args::Forward;
+use crate::layer::buffer::take_mut;
 use crate::layer::sequences::Sequences;
-use crate::layer::weights::WeightSource;
+use crate::layer::weights::{Packed, WeightSource};
 use crate::seq::Passes;
 use crate::seq::forward::Weights;
+use crate::simd::Isa;
 
 /// The ways of the two directions; a layer with one direction goes the first.
 pub(super) fn walks<'a, C: Cell>(stack: &Stack<C>, sequences: Sequences<'a>) -> Result<[Walk<'a>; 2]> {
@@ -46,21 +48,7 @@ impl<C: Cell + Passes> Stack<C> {
         args: Forward<'_>,
     ) -> Result<()> {
         let weights = weights.into();
-        let isa = match weights {
-            WeightSource::Canonical(flat) => {
-                check_len("weights", self.weights_len(), flat.len())?;
-                self.first.isa()
-            }
-            WeightSource::Packed(packed) => {
-                if packed.layer != self.id() {
-                    return Err(Error::Packing { what: "layer" });
-                }
-                if self.first.isa.is_some_and(|isa| isa != packed.isa) {
-                    return Err(Error::Packing { what: "instruction set" });
-                }
-                packed.isa
-            }
-        };
+        let isa = self.source_isa(weights)?;
         let Forward { sequences, x, y, state, scratch } = args;
         let walks = walks(self, sequences)?;
         let (steps, batch, rows) = (sequences.steps, sequences.batch, walks[0].rows());
@@ -147,5 +135,74 @@ impl<C: Cell + Passes> Stack<C> {
             core::mem::swap(&mut below, &mut above);
         }
         Ok(())
+    }
+
+    /// One step of each layer, from the output of the one below it; returns the last one's, `[B, R]`, which is a part of `state`.
+    ///
+    /// `x` is `[B, I]`; `state` and `scratch` are those of [`forward`](Self::forward) with one step, and so are the bits.
+    /// There has to be one direction, and a stack that runs in reverse takes the steps as they come.
+    ///
+    /// # Errors
+    /// As [`Recurrent::step`](crate::Recurrent::step); [`Error::Value`] for a stack with both directions.
+    ///
+    /// ```
+    /// use recurrent::{Gru, GruCell, Stack};
+    /// const STACK: Stack<GruCell> = Stack::new(Gru::new(2, 4)).layers(2);
+    /// let weights = [0.1; STACK.weights_len()];
+    /// let (mut state, mut scratch) = ([0.0; STACK.state_len(1)], [0.0; STACK.scratch_len(1, 1)]);
+    /// let y = STACK.step(&weights, &[1.0, -1.0], &mut state, &mut scratch)?;
+    /// assert_eq!(y.len(), 4);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn step<'w, 's>(
+        &self,
+        weights: impl Into<WeightSource<'w>>,
+        x: &'s [f32],
+        state: &'s mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<&'s [f32]> {
+        let weights = weights.into();
+        if self.both.is_some() {
+            return Err(Error::Value { argument: "stack", expected: "one with a single direction" });
+        }
+        let batch = state.len().checked_div(self.state_len(1)).unwrap_or(0);
+        check_len("state", self.state_len(batch), state.len())?;
+        check_len("x", batch.saturating_mul(self.input()), x.len())?;
+        check_room("scratch", self.scratch_len(1, batch), scratch.len())?;
+        self.source_isa(weights)?;
+        let (mut first_weight, mut x, mut state) = (0, x, state);
+        for layer in self.each() {
+            let (source, len) = match weights {
+                WeightSource::Canonical(flat) => {
+                    let len = layer.weights_len();
+                    (WeightSource::Canonical(&flat[first_weight..][..len]), len)
+                }
+                WeightSource::Packed(packed) => {
+                    let (layer, len, start) = (layer.id(), layer.packed_len(), packed.start + first_weight);
+                    (WeightSource::Packed(Packed { layer, start, ..packed }), len)
+                }
+            };
+            let own = take_mut(&mut state, layer.state_len(batch));
+            layer.step(source, x, own, scratch)?;
+            x = &own[..batch * layer.width()];
+            first_weight += len;
+        }
+        Ok(x)
+    }
+
+    /// The instruction set of a pass over these weights, which have to be this stack's.
+    #[inline(always)]
+    fn source_isa(&self, weights: WeightSource<'_>) -> Result<Isa> {
+        match weights {
+            WeightSource::Canonical(flat) => {
+                check_len("weights", self.weights_len(), flat.len())?;
+                Ok(self.first.isa())
+            }
+            WeightSource::Packed(packed) => {
+                packed.check(self.id(), self.first.isa)?;
+                Ok(packed.isa)
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod forward;
 mod train;
 
+use super::buffer::{add, max, mul, take, take_mut};
 use super::recurrent::Recurrent;
 use super::weights::{LayerId, Packed};
 use crate::cell::Cell;
@@ -77,16 +78,6 @@ impl Join for Threads {
     }
 }
 
-/// Product of lengths; `usize::MAX` if it does not fit.
-const fn mul(a: usize, b: usize) -> usize {
-    a.saturating_mul(b)
-}
-
-/// Sum of lengths; `usize::MAX` if it does not fit.
-const fn add(a: usize, b: usize) -> usize {
-    a.saturating_add(b)
-}
-
 impl<C: Cell> Stack<C> {
     /// One layer in its own direction. Its options are those of all layers.
     pub const fn new(first: Recurrent<C>) -> Self {
@@ -127,6 +118,11 @@ impl<C: Cell> Stack<C> {
     /// 1 or 2.
     pub const fn directions(&self) -> usize {
         if self.both.is_some() { 2 } else { 1 }
+    }
+
+    /// How the two directions of each layer become one; `None` if there is one direction.
+    pub const fn merge(&self) -> Option<Merge> {
+        self.both
     }
 
     /// The number of layers.
@@ -173,6 +169,16 @@ impl<C: Cell> Stack<C> {
         self.total(factors, factors)
     }
 
+    /// The same, or none for layers that were not made with it.
+    pub(crate) const fn drawn_len(&self, batch: usize) -> usize {
+        if self.first.recurrent_dropout { self.recurrent_dropout_len(batch) } else { 0 }
+    }
+
+    /// Whether an output depends on its past only, so that steps can be taken one by one.
+    pub(crate) const fn is_causal(&self) -> bool {
+        self.both.is_none() && !self.first.reverse
+    }
+
     /// Length of the factors of dropout between layers: one for each output of each layer but the last.
     pub const fn layer_dropout_len(&self, steps: usize, batch: usize) -> usize {
         mul(self.layers - 1, self.sequence_len(steps, batch))
@@ -216,8 +222,7 @@ impl<C: Cell> Stack<C> {
     /// Scratch of one direction of any layer in training.
     const fn own(&self, batch: usize) -> usize {
         let (first, last) = (self.layer(0, 0), self.layer(self.layers - 1, 0));
-        let (first, last) = (first.train_scratch_len(batch), last.train_scratch_len(batch));
-        if first > last { first } else { last }
+        max(first.train_scratch_len(batch), last.train_scratch_len(batch))
     }
 
     fn id(&self) -> LayerId {
@@ -237,11 +242,11 @@ impl<C: Cell + Passes> Stack<C> {
         let buffer = packed.as_mut();
         let start = aligned_start(buffer);
         let (isa, mut from, mut to) = (self.first.isa(), weights, &mut buffer[start..]);
-        for (layer, _) in self.each() {
+        for layer in self.each() {
             let w = self.canonical(&layer, take(&mut from, layer.weights_len()))?;
             // The last one may lack what was left out to align the first.
             let len = layer.packed_len().min(to.len());
-            layer.cell().pack(layer.options, isa.lanes(), w, take_mut(&mut to, len));
+            layer.cell().pack(layer.options, isa, w, take_mut(&mut to, len));
         }
         Ok(Packed { isa, layer: self.id(), start, data: packed })
     }
@@ -250,23 +255,9 @@ impl<C: Cell + Passes> Stack<C> {
         Canonical::new(layer.shape, weights).ok_or(Error::Overflow { buffer: "weights" })
     }
 
-    /// All layers and directions, in the order of their weights, with their index among them.
-    fn each(self) -> impl Iterator<Item = (Recurrent<C>, usize)> {
+    /// All layers and directions, in the order of their weights.
+    fn each(self) -> impl Iterator<Item = Recurrent<C>> {
         let directions = self.directions();
-        (0..self.layers * directions).map(move |n| (self.layer(n / directions, n % directions), n))
+        (0..self.layers * directions).map(move |n| self.layer(n / directions, n % directions))
     }
-}
-
-/// The first `n` elements of `rest`, which loses them.
-fn take<'a>(rest: &mut &'a [f32], n: usize) -> &'a [f32] {
-    let (first, others) = rest.split_at(n);
-    *rest = others;
-    first
-}
-
-/// The first `n` elements of `rest`, which loses them.
-fn take_mut<'a>(rest: &mut &'a mut [f32], n: usize) -> &'a mut [f32] {
-    let (first, others) = core::mem::take(rest).split_at_mut(n);
-    *rest = others;
-    first
 }

@@ -1,0 +1,30 @@
+//! Lengths of flat buffers, and how they are cut. A length that does not fit is `usize::MAX`, which the passes refuse.
+
+/// Product of lengths; `usize::MAX` if it does not fit.
+pub(crate) const fn mul(a: usize, b: usize) -> usize {
+    a.saturating_mul(b)
+}
+
+/// Sum of lengths; `usize::MAX` if it does not fit.
+pub(crate) const fn add(a: usize, b: usize) -> usize {
+    a.saturating_add(b)
+}
+
+/// The greater of two lengths.
+pub(crate) const fn max(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
+}
+
+/// The first `n` elements of `rest`, which loses them.
+pub(crate) fn take<'a>(rest: &mut &'a [f32], n: usize) -> &'a [f32] {
+    let (first, others) = rest.split_at(n);
+    *rest = others;
+    first
+}
+
+/// The first `n` elements of `rest`, which loses them.
+pub(crate) fn take_mut<'a>(rest: &mut &'a mut [f32], n: usize) -> &'a mut [f32] {
+    let (first, others) = core::mem::take(rest).split_at_mut(n);
+    *rest = others;
+    first
+}
