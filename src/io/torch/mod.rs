@@ -1,20 +1,23 @@
 //! PyTorch's parameters: `nn.Embedding`, `nn.RNN`, `nn.LSTM`, `nn.GRU` and their cells, `nn.Linear`, under any prefix.
 
+mod order;
+mod write;
+
 use std::collections::BTreeMap;
 use std::format;
 use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
 
+pub(super) use write::write;
+
 use super::error::{Error, Result, unclear, unsupported};
 use super::layout::{Direction, Kind, TORCH};
 use super::network::{Builder, Frame, Network};
 use super::plan::{Function, Item, Plan};
-use super::tensor::{Tensor, Tensors, show};
+use super::tensor::{Tensors, show};
 use crate::model::Layer;
-use crate::{
-    Activation, Cell, Dense, Embedding, Gru, GruCell, Lstm, LstmCell, Merge, Recurrent, Reset, Rnn, Stack,
-};
+use crate::{Activation, Dense, Embedding, Gru, Lstm, Merge, Rnn};
 
 /// What the shapes of a module's parameters say.
 #[derive(Clone, Debug)]
@@ -30,14 +33,6 @@ enum Module {
     },
     /// A matrix, which may be an embedding if it has no bias.
     Matrix { rows: usize, columns: usize, bias: bool },
-}
-
-/// What a module is in a model.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Role {
-    Recurrent,
-    Embedding,
-    Dense,
 }
 
 fn full(prefix: &str, leaf: &str) -> String {
@@ -109,83 +104,6 @@ fn module(tensors: &Tensors, prefix: &str) -> Result<Module> {
     Ok(Module::Recurrent { kind, input, hidden, width, frame, is_cell })
 }
 
-/// What a module is in its place, with the features that go in (none for ids) and come out. A matrix without a bias
-/// is an embedding if it comes first.
-fn role(module: &Module, first: bool) -> (Role, Option<usize>, usize) {
-    match *module {
-        Module::Recurrent { input, width, frame, .. } => {
-            let output = if frame.merge.is_some() { width.saturating_mul(2) } else { width };
-            (Role::Recurrent, Some(input), output)
-        }
-        Module::Matrix { columns, bias: false, .. } if first => (Role::Embedding, None, columns),
-        Module::Matrix { rows, columns, .. } => (Role::Dense, Some(columns), rows),
-    }
-}
-
-/// All orders in which the layers fit together, up to two. Linear layers come last: in a model from one feature to one, every order
-/// would fit.
-fn orders(
-    modules: &BTreeMap<String, Module>,
-    so_far: &mut Vec<(String, Role)>,
-    width: Option<usize>,
-    found: &mut Vec<Vec<(String, Role)>>,
-) {
-    if so_far.len() == modules.len() {
-        found.push(so_far.clone());
-        return;
-    }
-    for (name, module) in modules {
-        if found.len() > 1 || so_far.iter().any(|(used, _)| used == name) {
-            continue;
-        }
-        let (role, input, output) = role(module, so_far.is_empty());
-        let below = so_far.last().map(|(_, role)| *role);
-        let late = role == Role::Recurrent && below == Some(Role::Dense);
-        if below.is_none() || input == width && !late {
-            so_far.push((name.clone(), role));
-            orders(modules, so_far, Some(output), found);
-            so_far.pop();
-        }
-    }
-}
-
-/// With more modules than this an order has to be given.
-const MAX_MODULES: usize = 8;
-
-const SAY: &str = "say the layers in their order with --layers, such as `emb,gru,@last,fc:tanh`";
-
-/// The plan that the shapes leave as the only one.
-fn infer(modules: &BTreeMap<String, Module>) -> Result<Plan> {
-    let mut found = Vec::new();
-    if modules.len() <= MAX_MODULES {
-        orders(modules, &mut Vec::new(), None, &mut found);
-    }
-    let [order] = &found[..] else {
-        let names: Vec<_> = modules.keys().map(|n| format!("`{n}`")).collect();
-        let names = names.join(", ");
-        return unclear(match found.len() {
-            0 => format!("the layers {names} do not fit together with the linear ones last: {SAY}"),
-            _ => format!("the layers {names} fit together in more than one way: {SAY}"),
-        });
-    };
-    for pair in order.windows(2) {
-        if pair[0].1 == Role::Dense {
-            return unclear(format!(
-                "parameters do not say what stands between `{}` and `{}`: {SAY}",
-                pair[0].0, pair[1].0
-            ));
-        }
-    }
-    for (name, _) in order {
-        if let Some(Module::Recurrent { kind: Kind::Rnn, .. }) = modules.get(name) {
-            return unclear(format!(
-                "parameters do not say whether the RNN `{name}` has tanh or ReLU: {SAY}, with `{name}:tanh` or `{name}:relu`"
-            ));
-        }
-    }
-    Ok(Plan(order.iter().map(|(name, _)| Item::Module(name.clone(), None)).collect()))
-}
-
 /// The model of PyTorch's parameters. With a plan, tensors of other modules are left; without one they are refused.
 pub(super) fn read(mut tensors: Tensors, plan: Option<&Plan>) -> Result<Network> {
     let mut modules = BTreeMap::new();
@@ -204,7 +122,7 @@ pub(super) fn read(mut tensors: Tensors, plan: Option<&Plan>) -> Result<Network>
                 let module = module(&tensors, &prefix)?;
                 modules.insert(prefix, module);
             }
-            inferred = infer(&modules)?;
+            inferred = order::infer(&modules)?;
             &inferred
         }
     };
@@ -310,109 +228,6 @@ fn directions(network: &mut Builder, tensors: &mut Tensors, (name, module): (&st
                 peepholes: Vec::new(),
             };
             TORCH.append(kind, hidden, from, &mut network.weights);
-        }
-    }
-    Ok(())
-}
-
-/// The parameters of a network under PyTorch's names, and its plan.
-pub(super) fn write(network: &Network) -> Result<(Tensors, Plan)> {
-    let (mut tensors, mut plan) = (Tensors::default(), Vec::new());
-    for (named, weights) in network.parts() {
-        let name = &named.name;
-        let function = match named.layer {
-            Layer::Embedding(l) => {
-                insert(&mut tensors, full(name, "weight"), &[l.classes(), l.width()], weights);
-                None
-            }
-            Layer::Dense(l) => {
-                let (w, b) = weights.split_at(l.output() * l.input());
-                insert(&mut tensors, full(name, "weight"), &[l.output(), l.input()], w);
-                insert(&mut tensors, full(name, "bias"), &[l.output()], b);
-                function(l.activation())
-            }
-            Layer::Rnn(stack) => {
-                let cell = stack.layer(0, 0).cell();
-                let fits = matches!(cell.activation, Activation::Tanh | Activation::Relu);
-                split(&mut tensors, name, &stack, weights, fits && cell.clip == f32::INFINITY)?;
-                function(Some(cell.activation))
-            }
-            Layer::Lstm(stack) => {
-                let cell = stack.layer(0, 0).cell();
-                let standard = LstmCell { projection: cell.projection, ..LstmCell::STANDARD };
-                split(&mut tensors, name, &stack, weights, cell == standard)?;
-                None
-            }
-            Layer::Gru(stack) => {
-                let cell = stack.layer(0, 0).cell();
-                if cell.reset == Reset::Before {
-                    return unsupported(
-                        format!("layer `{name}`"),
-                        "PyTorch has no GRU of the form reset before",
-                    );
-                }
-                split(&mut tensors, name, &stack, weights, cell == GruCell::STANDARD)?;
-                None
-            }
-            other => {
-                plan.push(Item::Plain(other));
-                continue;
-            }
-        };
-        plan.push(Item::Module(name.clone(), function));
-    }
-    Ok((tensors, Plan(plan)))
-}
-
-fn function(f: Option<Activation>) -> Option<Function> {
-    match f {
-        Some(Activation::Tanh) => Some(Function::Tanh),
-        Some(Activation::Relu) => Some(Function::Relu),
-        Some(Activation::Sigmoid) => Some(Function::Sigmoid),
-        _ => None,
-    }
-}
-
-fn insert(tensors: &mut Tensors, name: String, shape: &[usize], data: &[f32]) {
-    tensors.0.insert(name, Tensor { shape: shape.to_vec(), data: data.to_vec() });
-}
-
-/// The parameters of all layers and directions; `standard` says whether PyTorch has the cell.
-fn split<C: Cell>(
-    tensors: &mut Tensors,
-    name: &str,
-    stack: &Stack<C>,
-    weights: &[f32],
-    standard: bool,
-) -> Result<()> {
-    let refuse = |why| unsupported(format!("layer `{name}`"), why);
-    if !standard {
-        return refuse("PyTorch's layer does not have these activations, clip, coupled gates or peepholes");
-    }
-    if stack.merge() == Some(Merge::Sum) {
-        return refuse("PyTorch has no directions that are added");
-    }
-    if stack.merge().is_none() && stack.layer(0, 0).is_reverse() {
-        return refuse("PyTorch has no layer of the reverse direction alone");
-    }
-    let mut rest = weights;
-    for index in 0..stack.depth() {
-        for direction in 0..stack.directions() {
-            let layer: Recurrent<C> = stack.layer(index, direction);
-            let (own, others) = rest.split_at(layer.weights_len());
-            rest = others;
-            let parts = layer.weights(own)?;
-            let rows = C::GATES * layer.hidden();
-            let shapes: [(&str, &[f32], &[usize]); 5] = [
-                ("weight_ih", parts.w_ih, &[rows, layer.input()]),
-                ("weight_hh", parts.w_hh, &[rows, layer.width()]),
-                ("bias_ih", parts.b_ih, &[rows]),
-                ("bias_hh", parts.b_hh, &[rows]),
-                ("weight_hr", parts.w_hr, &[layer.width(), layer.hidden()]),
-            ];
-            for (part, data, shape) in shapes.into_iter().filter(|(_, data, _)| !data.is_empty()) {
-                insert(tensors, full(name, &leaf(part, index, direction == 1, false)), shape, data);
-            }
         }
     }
     Ok(())
