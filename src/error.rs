@@ -23,6 +23,12 @@ pub enum Error {
         /// The buffer whose length overflows.
         buffer: &'static str,
     },
+    /// There is not enough memory for a buffer of a [`Trainer`](crate::trainer::Trainer).
+    #[cfg(feature = "std")]
+    Memory {
+        /// The buffer.
+        buffer: &'static str,
+    },
     /// An id is not below the number of rows or classes that it indexes.
     Index {
         /// The argument's name.
@@ -71,6 +77,8 @@ impl fmt::Display for Error {
             Error::Overflow { buffer } => {
                 write!(f, "the length of `{buffer}` for these dimensions does not fit into usize")
             }
+            #[cfg(feature = "std")]
+            Error::Memory { buffer } => write!(f, "there is not enough memory for `{buffer}`"),
             Error::Index { buffer, position, id, limit } => {
                 write!(f, "`{buffer}[{position}]` is {id}, but must be below {limit}")
             }

@@ -26,6 +26,9 @@ pub mod io;
 pub mod model;
 #[forbid(unsafe_code)]
 pub mod train;
+#[cfg(feature = "std")]
+#[forbid(unsafe_code)]
+pub mod trainer;
 
 #[forbid(unsafe_code)]
 mod error;

@@ -314,11 +314,17 @@ pub fn write(layers: &[Layer], weights: &[f32], bytes: &mut [u8]) -> Result<()> 
 /// CRC-32 of everything but itself.
 fn checksum(bytes: &[u8]) -> u32 {
     let (before, after) = bytes.split_at(CHECKSUM);
-    !crc(crc(!0, before), &after[4..])
+    !add_crc(add_crc(!0, before), &after[4..])
+}
+
+/// CRC-32 of some bytes.
+#[cfg(feature = "std")]
+pub(crate) fn crc(bytes: &[u8]) -> u32 {
+    !add_crc(!0, bytes)
 }
 
 /// Half a byte at a time: a table of 64 bytes, because this is for small machines.
-fn crc(start: u32, bytes: &[u8]) -> u32 {
+fn add_crc(start: u32, bytes: &[u8]) -> u32 {
     const TABLE: [u32; 16] = {
         let (mut table, mut i) = ([0; 16], 0);
         while i < 16 {
@@ -341,11 +347,11 @@ fn crc(start: u32, bytes: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::crc;
+    use super::add_crc;
 
     /// The check value that catalogues of CRCs give.
     #[test]
     fn crc_is_the_one_of_zlib() {
-        assert_eq!(!crc(!0, b"123456789"), 0xcbf4_3926);
+        assert_eq!(!add_crc(!0, b"123456789"), 0xcbf4_3926);
     }
 }

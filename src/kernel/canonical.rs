@@ -46,6 +46,15 @@ impl Shape {
         }
     }
 
+    /// Elements of the peepholes, `3*H`, or none.
+    pub(crate) const fn peepholes_len(&self) -> usize {
+        if self.peepholes { self.hidden.saturating_mul(3) } else { 0 }
+    }
+
+    pub(crate) const fn dims(&self) -> Dims {
+        Dims { input: self.input, hidden: self.hidden, width: self.width() }
+    }
+
     /// Elements of each part, in order; `usize::MAX` for one that does not fit.
     const fn lens(&self) -> [usize; 6] {
         let rows = self.gates.saturating_mul(self.hidden);
@@ -54,14 +63,13 @@ impl Shape {
             Some(width) => width.saturating_mul(self.hidden),
             None => 0,
         };
-        let peepholes = if self.peepholes { self.hidden.saturating_mul(3) } else { 0 };
         [
             rows.saturating_mul(self.input),
             rows.saturating_mul(self.width()),
             bias,
             bias,
             projection,
-            peepholes,
+            self.peepholes_len(),
         ]
     }
 
@@ -123,12 +131,18 @@ impl<'a> Canonical<'a> {
     }
 
     /// What a unit's accumulator starts from.
+    /// # Safety
+    /// The unit exists.
     #[inline(always)]
-    pub(super) fn bias<E: Layout>(&self, acc: usize, unit: usize) -> f32 {
+    pub(super) unsafe fn bias<E: Layout>(&self, acc: usize, unit: usize) -> f32 {
         let part = |from: &[f32], gate: usize| match gate {
             NONE => 0.0,
-            gate => from.get(gate * self.shape.hidden + unit).copied().unwrap_or(0.0),
+            // SAFETY: a layer with biases has one for each gate of each unit.
+            gate => unsafe { *from.get_unchecked(gate * self.shape.hidden + unit) },
         };
+        if !self.shape.bias {
+            return 0.0;
+        }
         part(self.parts.b_ih, E::BIAS_X[acc]) + part(self.parts.b_hh, E::BIAS_H[acc])
     }
 }
@@ -141,10 +155,4 @@ pub(crate) struct Dims {
     pub(crate) hidden: usize,
     /// Elements of a row of the hidden state: as many as units, unless there is a projection.
     pub(crate) width: usize,
-}
-
-impl Shape {
-    pub(crate) const fn dims(&self) -> Dims {
-        Dims { input: self.input, hidden: self.hidden, width: self.width() }
-    }
 }

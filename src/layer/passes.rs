@@ -47,7 +47,7 @@ impl<C: Cell + Passes> Recurrent<C> {
         let (isa, buffer) = (self.isa(), packed.as_mut());
         check_room("packed", self.packed_len(), buffer.len())?;
         let start = aligned_start(buffer);
-        self.cell().pack(self.options, isa.lanes(), w, &mut buffer[start..]);
+        self.cell().pack(self.options, isa, w, &mut buffer[start..]);
         Ok(Packed { isa, layer: self.id(), start, data: packed })
     }
 
@@ -59,12 +59,7 @@ impl<C: Cell + Passes> Recurrent<C> {
                 Ok((self.isa(), forward::Weights::InPlace(self.canonical(flat)?)))
             }
             WeightSource::Packed(packed) => {
-                if packed.layer != self.id() {
-                    return Err(Error::Packing { what: "layer" });
-                }
-                if self.isa.is_some_and(|isa| isa != packed.isa) {
-                    return Err(Error::Packing { what: "instruction set" });
-                }
+                packed.check(self.id(), self.isa)?;
                 let panels = packed.data.get(packed.start..).unwrap_or_default();
                 Ok((packed.isa, forward::Weights::Packed(panels)))
             }
@@ -128,7 +123,8 @@ impl<C: Cell + Passes> Recurrent<C> {
         }
     }
 
-    /// A step from canonical weights. Nothing in it can panic.
+    /// A step from canonical weights. Nothing in it can panic. A constant layer's lengths are constants in it.
+    #[inline(always)]
     fn step_pass<'a>(
         &self,
         weights: &'a [f32],
@@ -142,13 +138,13 @@ impl<C: Cell + Passes> Recurrent<C> {
         check_len("x", batch.saturating_mul(self.input()), x.len())?;
         check_len("state", self.state_len(batch), state.len())?;
         check_room("scratch", self.step_scratch(batch), scratch.len())?;
-        let (dims, units) = (self.shape.dims(), batch.saturating_mul(self.width()));
+        let units = batch.saturating_mul(self.width());
         let parts = state.split_at_mut_checked(units).zip(scratch.split_at_mut_checked(units));
         let Some(((h, c), (h_next, stage))) = parts else {
             return Err(Error::Overflow { buffer: "scratch" });
         };
         let stage = stage.get_mut(..batch.saturating_mul(self.stage_row())).unwrap_or_default();
-        *out = Some((w, StepPass { batch, dims, x, h, c, h_next, stage }));
+        *out = Some((w, StepPass { batch, x, h, c, h_next, stage }));
         Ok(())
     }
 
@@ -273,15 +269,18 @@ impl<C: Cell + Passes> Recurrent<C> {
         if layer_dropout.is_some() {
             return Err(Error::Value { argument: "layer_dropout", expected: "none, for a single layer" });
         }
+        self.check_recurrent_dropout(factors, batch.saturating_mul(self.width()))
+    }
+
+    /// `len` is that of the factors of all layers that are like this one.
+    pub(super) fn check_recurrent_dropout(&self, factors: Option<&[f32]>, len: usize) -> Result<()> {
         match factors {
             None => Ok(()),
             Some(_) if !self.recurrent_dropout => Err(Error::Value {
                 argument: "recurrent_dropout",
                 expected: "none, for a layer that was not made with it",
             }),
-            Some(factors) => {
-                check_len("recurrent_dropout", batch.saturating_mul(self.width()), factors.len())
-            }
+            Some(factors) => check_len("recurrent_dropout", len, factors.len()),
         }
     }
 

@@ -251,12 +251,11 @@ impl<C: Cell> Recurrent<C> {
         let (hidden, width) = (self.hidden(), self.width());
         let Some(units) = hidden.checked_next_multiple_of(MAX_LANES) else { return usize::MAX };
         let panels = mul(units, add(C::BIASES, mul(C::GATES, add(self.input(), width))));
-        let peepholes = if self.shape.peepholes { mul(hidden, 3) } else { 0 };
         let projection = match self.shape.projection {
             Some(width) => columns_len(MAX_LANES, hidden, width),
             None => 0,
         };
-        match add(panels, add(peepholes, projection)) {
+        match add(panels, add(self.shape.peepholes_len(), projection)) {
             0 => 0,
             len => add(len, SLACK),
         }

@@ -10,6 +10,7 @@ use crate::kernel::canonical::{Canonical, Dims, Parts};
 use crate::kernel::product::{Right, columns_len};
 use crate::kernel::recur::{BackwardStep, Extra};
 use crate::kernel::view::Columns;
+use crate::kernel::walk::Rows;
 use crate::kernel::{Layout, Masked, Walk};
 use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch};
 
@@ -43,6 +44,7 @@ pub(crate) struct BackwardPass<'a> {
 }
 
 impl Pass for BackwardPass<'_> {
+    #[inline(always)]
     fn run<K: Steps>(self, isa: Isa, cell: K) {
         dispatch(isa, Bptt(cell, self));
     }
@@ -84,7 +86,7 @@ impl<K: Steps> Op for Bptt<'_, K> {
 
         let Some(grads) = grads else { return };
         let ld = cell.tape_row(dims);
-        let sums = Sums { walk, tape: &*tape, ld, add };
+        let sums = Sums { walk, present: Rows::present(walk), tape: &*tape, ld, add };
         sums.same(s, (0, K::Sums::XG * hidden), Columns::all(x, dims.input), grads.w_ih);
         sums.bias(s, 0, grads.b_ih);
         for &HiddenGradient { gate, count, plane, operand } in K::HIDDEN_GRADIENTS {
@@ -123,6 +125,7 @@ pub(crate) struct InputPass<'a> {
 }
 
 impl Pass for InputPass<'_> {
+    #[inline(always)]
     fn run<K: Steps>(self, isa: Isa, cell: K) {
         let InputPass { walk, dims, w_ih, dx, add, tape, panels } = self;
         let (ld, len) = (cell.tape_row(dims), K::Sums::XG * dims.hidden);

@@ -13,7 +13,8 @@ use crate::simd::Isa;
 use backward::{BackwardPass, InputPass};
 use forward::{ForwardPass, InPlace, Panelled, StepPass};
 
-/// A pass over a cell, compiled here, once, and not again in every crate that uses it.
+/// A pass over a cell, compiled here, once, and not again in every crate that uses it. Firmware, which is compiled as a whole,
+/// chooses where it calls, so that a constant layer's image has one form on one instruction set, whatever the optimisation.
 pub(crate) trait Compiled<P>: Choose {
     fn compiled(self, form: Form, isa: Isa, pass: P);
 }
@@ -24,13 +25,13 @@ pub(crate) fn run<C: Compiled<P>, P: Pass>(cell: C, options: bool, isa: Isa, pas
     cell.compiled(cell.form(options), isa, pass);
 }
 
-/// Packing into panels of so many units.
-pub(crate) struct Pack<'a>(usize, Canonical<'a>, &'a mut [f32]);
+/// Packing into panels.
+pub(crate) struct Pack<'a>(Canonical<'a>, &'a mut [f32]);
 
 impl Pass for Pack<'_> {
-    fn run<K: Steps>(self, _: Isa, cell: K) {
-        let Pack(lanes, w, out) = self;
-        let rest = cell.pack(lanes, w, out);
+    fn run<K: Steps>(self, isa: Isa, cell: K) {
+        let Pack(w, out) = self;
+        let rest = cell.pack(isa.lanes(), w, out);
         // Peepholes are used as they are.
         let peepholes = w.parts.peepholes;
         rest[..peepholes.len()].copy_from_slice(peepholes);
@@ -48,10 +49,10 @@ pub(crate) trait Passes:
     + for<'a> Compiled<InputPass<'a>>
     + for<'a> Compiled<Pack<'a>>
 {
-    /// Packs canonical weights into panels of `lanes` units.
+    /// Packs canonical weights into panels for an instruction set.
     #[inline(always)]
-    fn pack(self, options: bool, lanes: usize, w: Canonical<'_>, out: &mut [f32]) {
-        run(self, options, Isa::detect(), Pack(lanes, w, out));
+    fn pack(self, options: bool, isa: Isa, w: Canonical<'_>, out: &mut [f32]) {
+        run(self, options, isa, Pack(w, out));
     }
 }
 
@@ -65,6 +66,7 @@ macro_rules! passes {
     )*};
     ($cell:ty: $($pass:ty),*) => {$(
         impl<'p, 'a> Compiled<$pass> for $cell {
+            #[cfg_attr(target_os = "none", inline(always))]
             fn compiled(self, form: Form, isa: Isa, pass: $pass) {
                 self.run(form, isa, pass)
             }
