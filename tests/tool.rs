@@ -64,6 +64,7 @@ fn failures_have_messages_and_statuses() {
         (vec!["convert", &data("torch_rnn_relu.safetensors"), "x.img"], 1, "rnn:relu"),
         (vec!["convert", &data("keras_sequential.keras"), "x.safetensors"], 1, "reset before"),
         (vec!["frobnicate"], 2, "Usage"),
+        (vec!["check", &data("image_gru.img"), "--steps", "9999999999"], 2, "1000000"),
         (vec!["inspect", "x", "--from", "pickle"], 2, "safetensors, keras"),
     ] {
         let out = tool(&args);

@@ -2,26 +2,38 @@
 
 use std::format;
 use std::string::String;
+use std::vec::Vec;
 
 use super::network::Network;
 use crate::model::Layer;
 use crate::{Activation, Cell, GruCell, LstmCell, Reset, Stack};
 
+/// What the expressions of layers may name.
+const NAMES: [&str; 9] = ["Activation", "Dense", "Gru", "Lstm", "Merge", "Pool", "Reset", "Rnn", "Stack"];
+
 /// The source of a module with `MODEL` and `WEIGHTS`. Floats have as many digits as it takes to get the same ones back.
 pub(super) fn write(network: &Network) -> String {
-    let layers = network.named();
-    let mut out = String::from("// Written by `recurrent convert`.\n#![allow(clippy::all)]\n\n");
-    if layers.iter().any(|l| !matches!(l.layer, Layer::Embedding(_) | Layer::Pool(_) | Layer::Dropout(_))) {
-        out.push_str("#[allow(unused_imports)]\nuse recurrent::{Activation, Dense, Gru, Lstm, Merge, Reset, Rnn, Stack};\n");
-    }
-    out.push_str("use recurrent::model::{Layer, Model};\n\n/// The model.\n");
-    out.push_str(&format!("pub const MODEL: Model<{}> = Model::new([\n", layers.len()));
-    for named in layers {
-        let comment = if named.name.is_empty() { String::new() } else { format!(" // {}", named.name) };
-        out.push_str(&format!("    {},{comment}\n", layer(&named.layer)));
-    }
-    let n = network.weights().len();
-    out.push_str(&format!("]);\n\n/// Its weights.\npub static WEIGHTS: [f32; {n}] = [\n"));
+    let layers: Vec<String> = network
+        .named()
+        .iter()
+        .map(|named| {
+            let comment = if named.name.is_empty() { String::new() } else { format!(" // {}", named.name) };
+            format!("    {},{comment}\n", layer(&named.layer))
+        })
+        .collect();
+    let (count, layers, n) = (layers.len(), layers.concat(), network.weights().len());
+    let used: Vec<&str> = NAMES.into_iter().filter(|name| layers.contains(&format!("{name}::"))).collect();
+    let imports = match &used[..] {
+        [] => String::new(),
+        [one] => format!("use recurrent::{one};\n"),
+        more => format!("use recurrent::{{{}}};\n", more.join(", ")),
+    };
+    let mut out = format!(
+        "// Written by `recurrent convert`.\n\nuse recurrent::model::{{Layer, Model}};\n{imports}\n\
+         /// The model.\n#[rustfmt::skip]\npub const MODEL: Model<{count}> = Model::new([\n{layers}]);\n\n\
+         /// Its weights.\n#[rustfmt::skip]\n#[allow(clippy::approx_constant, clippy::excessive_precision)]\n\
+         pub static WEIGHTS: [f32; {n}] = [\n"
+    );
     for row in network.weights().chunks(8) {
         out.push_str("   ");
         for &x in row {
@@ -87,7 +99,7 @@ pub(super) fn layer(layer: &Layer) -> String {
             }
             format!("Layer::Gru({})", stack("Gru", s, options + &clip(cell.clip)))
         }
-        Layer::Pool(pool) => format!("Layer::Pool(recurrent::Pool::{pool:?})"),
+        Layer::Pool(pool) => format!("Layer::Pool(Pool::{pool:?})"),
         other => format!("Layer::{other:?}"),
     }
 }

@@ -1,8 +1,9 @@
 //! What is written is read as the same model, and written again as the same bytes.
 
 use recurrent::io::{Error, Format, read, write};
+use recurrent::model::Model;
 
-use crate::{Golden, bytes, cases, network};
+use crate::{Golden, bytes, cases, network, path};
 
 #[test]
 fn images_hold_every_model() {
@@ -54,6 +55,25 @@ fn safetensors_hold_what_pytorch_has() {
         }
     }
     assert!(written >= 17, "{written}");
+}
+
+/// Source that the tool has written, as a user has it in a program.
+#[path = "../data/formats/keras_sequential.rs"]
+mod keras_sequential;
+#[path = "../data/formats/onnx_lstm_clip.rs"]
+mod onnx_lstm_clip;
+
+#[test]
+fn source_compiles_and_is_the_same_model() {
+    fn same<const N: usize>(file: &str, model: &Model<N>, weights: &[f32]) {
+        let network = network(file);
+        let source = path(file).with_extension("rs");
+        assert_eq!(write(&network, Format::Source).unwrap(), std::fs::read(source).unwrap(), "{file}");
+        assert!(network.layers().eq(*model.layers()), "{file}");
+        assert_eq!(network.weights(), weights, "{file}");
+    }
+    same("keras_sequential.keras", &keras_sequential::MODEL, &keras_sequential::WEIGHTS);
+    same("onnx_lstm_clip.onnx", &onnx_lstm_clip::MODEL, &onnx_lstm_clip::WEIGHTS);
 }
 
 /// Every float of the source is read back as it was.

@@ -47,7 +47,7 @@ fn rows<T: std::fmt::Display>(out: &mut impl Write, values: &[T], width: usize) 
 pub fn print(
     source: &Source,
     input: Option<&Path>,
-    steps: usize,
+    steps: u32,
     seed: u64,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
@@ -63,13 +63,13 @@ pub fn print(
         Some(Layer::Embedding(table)) => {
             ids = match &text {
                 Some(text) => numbers(path, text)?,
-                None => (0..steps).map(|_| rng.next_u32() % (table.classes().max(1) as u32)).collect(),
+                None => (0..steps).map(|_| (rng.next_u64() % table.classes().max(1) as u64) as u32).collect(),
             };
         }
         _ => {
             values = match &text {
                 Some(text) => numbers(path, text)?,
-                None => (0..steps.saturating_mul(width)).map(|_| uniform(&mut rng)).collect(),
+                None => (0..(steps as usize).saturating_mul(width)).map(|_| uniform(&mut rng)).collect(),
             };
         }
     }

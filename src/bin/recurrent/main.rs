@@ -57,8 +57,8 @@ enum Command {
         #[arg(long, conflicts_with_all = ["steps", "seed"])]
         input: Option<PathBuf>,
         /// Steps of random input
-        #[arg(long, default_value_t = 5)]
-        steps: usize,
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        steps: u32,
         /// Seed of the random input, which is printed too
         #[arg(long, default_value_t = 0)]
         seed: u64,
@@ -84,18 +84,18 @@ fn format(name: &str) -> Result<Format, String> {
     known.ok_or_else(|| format!("the formats are {}", Format::ALL.map(|f| f.1).join(", ")))
 }
 
-/// What the user is told when something fails.
-struct Failure(String);
+/// What the user is told when something fails; nothing if whoever reads the output has seen enough.
+struct Failure(Option<String>);
 
 impl Failure {
     fn at(path: &Path, why: impl Display) -> Self {
-        Failure(format!("{}: {why}", path.display()))
+        Failure(Some(format!("{}: {why}", path.display())))
     }
 }
 
 impl From<io::Error> for Failure {
     fn from(e: io::Error) -> Self {
-        Failure(format!("cannot write: {e}"))
+        Failure((e.kind() != io::ErrorKind::BrokenPipe).then(|| format!("cannot write: {e}")))
     }
 }
 
@@ -148,7 +148,8 @@ fn main() -> ExitCode {
     let mut out = io::stdout().lock();
     match run(Cli::parse().command, &mut out).and_then(|()| Ok(out.flush()?)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure(why)) => {
+        Err(Failure(None)) => ExitCode::SUCCESS,
+        Err(Failure(Some(why))) => {
             eprintln!("error: {why}");
             ExitCode::from(1)
         }

@@ -194,7 +194,7 @@ impl Walk {
         let axes = self.current(node, data)?;
         let first = node.input.first() == Some(data);
         match op {
-            "RNN" | "LSTM" | "GRU" if first => return self.recurrent(op, node, &axes),
+            "RNN" | "LSTM" | "GRU" if first => self.recurrent(op, node, &axes),
             "Gather" if node.input.get(1) == Some(data) => self.embedding(node, axes),
             "MatMul" if first => self.matmul(node, axes),
             "Gemm" if first => self.gemm(node, axes),

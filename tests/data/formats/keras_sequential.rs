@@ -1,21 +1,22 @@
 // Written by `recurrent convert`.
-#![allow(clippy::all)]
 
-#[allow(unused_imports)]
-use recurrent::{Activation, Dense, Gru, Lstm, Merge, Reset, Rnn, Stack};
 use recurrent::model::{Layer, Model};
+use recurrent::{Dense, Gru, Lstm, Merge, Pool, Reset, Stack};
 
 /// The model.
+#[rustfmt::skip]
 pub const MODEL: Model<6> = Model::new([
     Layer::embedding(7, 4), // embedding
     Layer::Lstm(Stack::new(Lstm::new(4, 3)).bidirectional(Merge::Concat)), // bidirectional
     Layer::Gru(Stack::new(Gru::new(6, 4).reset(Reset::Before))), // gru
     Layer::Gru(Stack::new(Gru::new(4, 5))), // gru_1
-    Layer::Pool(recurrent::Pool::Last),
+    Layer::Pool(Pool::Last),
     Layer::Dense(Dense::new(5, 2).tanh()), // dense
 ]);
 
 /// Its weights.
+#[rustfmt::skip]
+#[allow(clippy::approx_constant, clippy::excessive_precision)]
 pub static WEIGHTS: [f32; 565] = [
     -0.62007856, 1.1213876, -0.21262443, -0.6139409, -0.9046035, -1.0886343, -1.1005436, -0.24686137,
     -0.97557634, 0.3554956, -0.5017761, 1.175596, 0.9537904, -0.33333972, -0.3703687, 1.1460195,

@@ -1,16 +1,17 @@
 // Written by `recurrent convert`.
-#![allow(clippy::all)]
 
-#[allow(unused_imports)]
-use recurrent::{Activation, Dense, Gru, Lstm, Merge, Reset, Rnn, Stack};
 use recurrent::model::{Layer, Model};
+use recurrent::{Activation, Lstm, Stack};
 
 /// The model.
+#[rustfmt::skip]
 pub const MODEL: Model<1> = Model::new([
     Layer::Lstm(Stack::new(Lstm::new(2, 3).activations(Activation::HardSigmoid { alpha: 0.3, beta: 0.4 }, Activation::Softsign, Activation::Tanh).clip(0.9))), // lstm0
 ]);
 
 /// Its weights.
+#[rustfmt::skip]
+#[allow(clippy::approx_constant, clippy::excessive_precision)]
 pub static WEIGHTS: [f32; 84] = [
     0.893465, 0.51050204, -0.8512679, 0.8535413, 0.31831625, 0.9821069, -0.46327713, -0.07148918,
     0.34809646, 0.42432824, -0.66324216, -0.8528188, 0.66135216, 0.54689515, -0.30380538, -0.14692655,
