@@ -89,6 +89,10 @@ pub(super) fn unsupported<T>(what: impl Into<String>, why: impl Into<String>) ->
     Err(Error::Unsupported { what: what.into(), why: why.into() })
 }
 
+/// Why a softmax at the end of a model is refused.
+pub(super) const SOFTMAX: &str =
+    "a softmax is no part of a model here: let the model give logits, and call `recurrent::softmax` on them";
+
 pub(super) fn unclear<T>(what: impl Into<String>) -> Result<T> {
     Err(Error::Unclear { what: what.into() })
 }

@@ -12,7 +12,7 @@ use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
 
-use super::error::{Result, damaged, unsupported};
+use super::error::{Result, SOFTMAX, damaged, unsupported};
 use super::layout::{Direction, KERAS, Kind, transpose};
 use super::network::{Builder, Frame, Network};
 use crate::model::Layer;
@@ -80,6 +80,7 @@ fn activation(config: &mut Config<'_>, key: &str) -> Result<Option<Activation>> 
         "elu" => Activation::Elu { alpha: 1.0 },
         // Keras 3 divides by 6, where Keras 2 and ONNX have 0.2.
         "hard_sigmoid" => Activation::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 },
+        "softmax" => return unsupported(&config.place, SOFTMAX),
         other => {
             return unsupported(format!("`{key}` of {}", config.place), format!("`{other}` is not known"));
         }

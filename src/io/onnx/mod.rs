@@ -18,7 +18,7 @@ use std::vec::Vec;
 
 use prost::Message;
 
-use super::error::{Error, Result, damaged, unsupported};
+use super::error::{Error, Result, SOFTMAX, damaged, unsupported};
 use super::network::{Builder, Network};
 use super::tensor::Tensor;
 use crate::model::Layer;
@@ -205,6 +205,7 @@ impl Walk {
             "Reshape" if first => self.reshape(node, axes),
             "Gather" if first => self.step(node, axes),
             "ReduceMean" | "ReduceMax" if first => self.reduce(op, node, axes),
+            "Softmax" | "LogSoftmax" => unsupported(show(node), SOFTMAX),
             "Identity" | "Dropout" | "Cast" if first => self.data(node, axes),
             _ => unsupported(show(node), "the data goes through it, and this crate has no such layer"),
         }
