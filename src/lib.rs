@@ -19,6 +19,9 @@ mod simd;
 
 #[forbid(unsafe_code)]
 pub mod image;
+#[cfg(feature = "io")]
+#[forbid(unsafe_code)]
+pub mod io;
 #[forbid(unsafe_code)]
 pub mod model;
 #[forbid(unsafe_code)]

@@ -39,7 +39,7 @@
 //! use recurrent::model::Model;
 //!
 //! // const IMAGE: &[u8] = recurrent::include_image!("model.img");
-//! # const IMAGE: &[u8] = recurrent::include_image!("../../tests/data/formats/gestures.img");
+//! # const IMAGE: &[u8] = recurrent::include_image!("../../tests/data/formats/image_gru.img");
 //! const MODEL: Model<2> = match image::model(IMAGE) {
 //!     Ok(model) => model,
 //!     Err(_) => panic!("not an image of two layers"),

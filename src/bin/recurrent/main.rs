@@ -1,0 +1,157 @@
+//! The command-line tool: what is in a model's file, what it will need, and the same model in another format.
+#![forbid(unsafe_code)]
+
+mod check;
+mod inspect;
+
+use std::fmt::Display;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use recurrent::io::{self as models, Format, Network, Plan};
+
+/// Reads recurrent models of PyTorch, Keras, ONNX and RTNeural, and writes them for this crate and for firmware.
+///
+/// Formats are known by the extensions of files: .safetensors (PyTorch's parameters), .keras, .onnx, .json (RTNeural), .img (the image that
+/// firmware uses in place) and .rs (Rust source, written only).
+///
+/// Exit status: 0 if all went well, 1 if a file could not be read, written or understood, 2 for a wrong command line.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show the layers of a model, and the RAM and flash that it needs
+    Inspect {
+        #[command(flatten)]
+        source: Source,
+        /// Sequences that are run at once
+        #[arg(long, default_value_t = 1)]
+        batch: usize,
+        /// Steps of each sequence, or of each chunk of it
+        #[arg(long, default_value_t = 1)]
+        steps: usize,
+    },
+    /// Write a model in another format
+    Convert {
+        #[command(flatten)]
+        source: Source,
+        /// File to write
+        output: PathBuf,
+        /// Format to write, if the extension does not say it
+        #[arg(long, value_parser = format)]
+        to: Option<Format>,
+    },
+    /// Run a model from a state of zeros, and print its outputs: a line for each step
+    Check {
+        #[command(flatten)]
+        source: Source,
+        /// Input: numbers between spaces, commas or line ends, step after step; `-` is the standard input
+        #[arg(long, conflicts_with_all = ["steps", "seed"])]
+        input: Option<PathBuf>,
+        /// Steps of random input
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        steps: u32,
+        /// Seed of the random input, which is printed too
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
+}
+
+#[derive(Args)]
+struct Source {
+    /// Model to read
+    file: PathBuf,
+    /// Format of the model, if the extension does not say it
+    #[arg(long, value_parser = format)]
+    from: Option<Format>,
+    /// What PyTorch's parameters do not say: the layers in order, as `emb,rnn:relu,@last,fc:tanh`. Names are those of the modules; `:tanh`,
+    /// `:relu` and `:sigmoid` tell an RNN's nonlinearity or what follows a linear layer; `@last`, `@mean` and `@max` make one
+    /// row out of all steps
+    #[arg(long, value_name = "PLAN")]
+    layers: Option<Plan>,
+}
+
+fn format(name: &str) -> Result<Format, String> {
+    let known = Format::ALL.iter().find(|f| f.1 == name).map(|f| f.0);
+    known.ok_or_else(|| format!("the formats are {}", Format::ALL.map(|f| f.1).join(", ")))
+}
+
+/// What the user is told when something fails; nothing if whoever reads the output has seen enough.
+struct Failure(Option<String>);
+
+impl Failure {
+    fn at(path: &Path, why: impl Display) -> Self {
+        Failure(Some(format!("{}: {why}", path.display())))
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(e: io::Error) -> Self {
+        Failure((e.kind() != io::ErrorKind::BrokenPipe).then(|| format!("cannot write: {e}")))
+    }
+}
+
+fn format_of(path: &Path, given: Option<Format>, flag: &str) -> Result<Format, Failure> {
+    given.or_else(|| Format::of(path)).ok_or_else(|| {
+        let names = Format::ALL.map(|f| f.1).join(", ");
+        Failure::at(path, format!("the extension says no format: give one with {flag} ({names})"))
+    })
+}
+
+impl Source {
+    fn read(&self) -> Result<(Network, Format, usize), Failure> {
+        let format = format_of(&self.file, self.from, "--from")?;
+        let bytes = fs::read(&self.file).map_err(|e| Failure::at(&self.file, e))?;
+        let network =
+            models::read(&bytes, format, self.layers.as_ref()).map_err(|e| Failure::at(&self.file, e))?;
+        Ok((network, format, bytes.len()))
+    }
+}
+
+/// Writes beside the file first, so that a failure leaves what was there.
+fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".part");
+    let written = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
+fn run(command: Command, out: &mut impl Write) -> Result<(), Failure> {
+    match command {
+        Command::Inspect { source, batch, steps } => inspect::print(&source, batch, steps, out),
+        Command::Convert { source, output, to } => {
+            let to = format_of(&output, to, "--to")?;
+            let (network, ..) = source.read()?;
+            let bytes = models::write(&network, to).map_err(|e| Failure::at(&output, e))?;
+            save(&output, &bytes).map_err(|e| Failure::at(&output, e))?;
+            let weights = network.weights().len();
+            Ok(writeln!(out, "{}: {weights} weights, {} bytes", output.display(), bytes.len())?)
+        }
+        Command::Check { source, input, steps, seed } => {
+            check::print(&source, input.as_deref(), steps, seed, out)
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let mut out = io::stdout().lock();
+    match run(Cli::parse().command, &mut out).and_then(|()| Ok(out.flush()?)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(None)) => ExitCode::SUCCESS,
+        Err(Failure(Some(why))) => {
+            eprintln!("error: {why}");
+            ExitCode::from(1)
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Why a file was refused.
+
+use core::fmt;
+use std::string::String;
+
+/// Result of reading or writing a model.
+pub type Result<T> = core::result::Result<T, Error>;
+
+/// Why a model could not be read or written.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file could not be read or written.
+    File(std::io::Error),
+    /// The file is not of its format, or damaged.
+    Damaged {
+        /// The format, or the part of the file.
+        format: &'static str,
+        /// What is wrong.
+        what: String,
+    },
+    /// A tensor is not what the layer asks for.
+    Tensor {
+        /// Its name in the file.
+        name: String,
+        /// What the layer asks for.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// A layer, a node or an attribute that would compute something else here, or that the target cannot express.
+    Unsupported {
+        /// The layer, node, tensor or attribute.
+        what: String,
+        /// Why.
+        why: String,
+    },
+    /// The file leaves a choice open.
+    Unclear {
+        /// What it does not say, and how to say it.
+        what: String,
+    },
+    /// The layers are no model, or the weights are not theirs.
+    Model(crate::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::File(e) => e.fmt(f),
+            Error::Damaged { format, what } => write!(f, "not a proper {format}: {what}"),
+            Error::Tensor { name, expected, found } => {
+                write!(f, "tensor `{name}`: expected {expected}, found {found}")
+            }
+            Error::Unsupported { what, why } => write!(f, "{what}: {why}"),
+            Error::Unclear { what } => f.write_str(what),
+            Error::Model(e) => e.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Error::File(e) => Some(e),
+            Error::Model(e) => Some(e),
+            _ => None,
+        }
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(e: std::io::Error) -> Self {
+        Error::File(e)
+    }
+}
+
+impl From<crate::Error> for Error {
+    fn from(e: crate::Error) -> Self {
+        Error::Model(e)
+    }
+}
+
+pub(super) fn damaged<T>(format: &'static str, what: impl Into<String>) -> Result<T> {
+    Err(Error::Damaged { format, what: what.into() })
+}
+
+pub(super) fn unsupported<T>(what: impl Into<String>, why: impl Into<String>) -> Result<T> {
+    Err(Error::Unsupported { what: what.into(), why: why.into() })
+}
+
+/// Why a softmax at the end of a model is refused.
+pub(super) const SOFTMAX: &str =
+    "a softmax is no part of a model here: let the model give logits, and call `recurrent::softmax` on them";
+
+pub(super) fn unclear<T>(what: impl Into<String>) -> Result<T> {
+    Err(Error::Unclear { what: what.into() })
+}

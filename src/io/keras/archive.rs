@@ -1,0 +1,83 @@
+//! The parts of an archive.
+
+use std::format;
+use std::io::{Cursor, Read};
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+use hdf5_pure::{AttrValue, DType, File};
+use serde_json::Value;
+use zip::ZipArchive;
+
+use super::super::error::{Error, Result, damaged};
+use super::super::tensor::{elements, show};
+use super::config::FORMAT;
+
+/// An archive, unpacked.
+pub(super) struct Archive {
+    pub(super) config: Value,
+    pub(super) weights: Weights,
+}
+
+/// The file of the weights.
+pub(super) struct Weights {
+    file: File,
+    len: usize,
+}
+
+/// Nothing that is deflated is smaller than a thousandth of what it was.
+const GREATEST_RATIO: u64 = 1032;
+
+fn refuse(e: impl ToString) -> Error {
+    Error::Damaged { format: FORMAT, what: e.to_string() }
+}
+
+/// Unpacks an archive.
+pub(super) fn open(bytes: &[u8]) -> Result<Archive> {
+    let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(refuse)?;
+    let mut entry = |name: &str| -> Result<Vec<u8>> {
+        let entry = zip.by_name(name).map_err(|e| refuse(format!("{name}: {e}")))?;
+        let mut data = Vec::new();
+        let limit = (bytes.len() as u64).saturating_mul(GREATEST_RATIO);
+        entry.take(limit).read_to_end(&mut data).map_err(|e| refuse(format!("{name}: {e}")))?;
+        Ok(data)
+    };
+    let config =
+        serde_json::from_slice(&entry("config.json")?).map_err(|e| refuse(format!("config.json: {e}")))?;
+    let weights = entry("model.weights.h5")?;
+    let len = weights.len();
+    let file = File::from_bytes(weights).map_err(|e| refuse(format!("model.weights.h5: {e}")))?;
+    Ok(Archive { config, weights: Weights { file, len } })
+}
+
+impl Weights {
+    /// The name of the layer whose weights are in a group, if the file says it.
+    pub(super) fn name(&self, group: &str) -> Result<Option<String>> {
+        let Ok(group) = self.file.group(&format!("{group}/vars")) else { return Ok(None) };
+        let attributes = group.attrs().map_err(refuse)?;
+        Ok(match attributes.get("name") {
+            Some(AttrValue::String(name) | AttrValue::AsciiString(name)) => Some(name.clone()),
+            _ => None,
+        })
+    }
+
+    /// A tensor that has to have this shape.
+    pub(super) fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let wrong = |found: String| Error::Tensor { name: name.to_string(), expected: show(shape), found };
+        let data = self.file.dataset(name).map_err(|e| wrong(e.to_string()))?;
+        let found = data.shape().map_err(refuse)?;
+        if !found.iter().map(|&d| usize::try_from(d)).eq(shape.iter().map(|&d| Ok(d))) {
+            return Err(wrong(format!("shape {found:?}")));
+        }
+        match data.dtype().map_err(refuse)? {
+            DType::F32 => {}
+            other => return Err(wrong(format!("elements of {other:?}"))),
+        }
+        // Keras writes its tensors as they are, so that none is longer than the file.
+        match elements(shape) {
+            Some(n) if n <= self.len / 4 => {}
+            _ => return damaged(FORMAT, format!("tensor `{name}` is longer than the file")),
+        }
+        data.read_f32().map_err(refuse)
+    }
+}

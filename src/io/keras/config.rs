@@ -1,0 +1,156 @@
+//! The configuration of a model, of which every key has to be accounted for.
+
+use std::format;
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+use serde_json::{Map, Value};
+
+use super::super::error::{Result, damaged, unsupported};
+
+pub(super) const FORMAT: &str = "Keras archive";
+
+/// The configuration of a layer. Keys are struck off as they are read.
+#[derive(Debug)]
+pub(super) struct Config<'a> {
+    pub(super) class: &'a str,
+    /// The layer, as messages have it.
+    pub(super) place: String,
+    values: Map<String, Value>,
+    raw: &'a Map<String, Value>,
+}
+
+impl<'a> Config<'a> {
+    fn new(layer: &'a Value) -> Result<Self> {
+        let class = layer.get("class_name").and_then(Value::as_str);
+        let config = layer.get("config").and_then(Value::as_object);
+        let (Some(class), Some(raw)) = (class, config) else {
+            return damaged(FORMAT, "a layer without class or configuration");
+        };
+        let name = raw.get("name").and_then(Value::as_str).unwrap_or("");
+        Ok(Config { class, place: format!("layer `{name}` ({class})"), values: raw.clone(), raw })
+    }
+
+    fn get<T>(&mut self, key: &str, what: &str, read: impl Fn(&'a Value) -> Option<T>) -> Result<T> {
+        self.values.remove(key);
+        match self.raw.get(key).and_then(read) {
+            Some(value) => Ok(value),
+            None => damaged(FORMAT, format!("{}: `{key}` is not {what}", self.place)),
+        }
+    }
+
+    pub(super) fn name(&mut self) -> Result<String> {
+        self.text("name").map(str::to_string)
+    }
+
+    pub(super) fn text(&mut self, key: &str) -> Result<&'a str> {
+        // Activations with parameters are objects.
+        self.get(key, "a text", Value::as_str)
+    }
+
+    pub(super) fn size(&mut self, key: &str) -> Result<usize> {
+        self.get(key, "a size", |v| usize::try_from(v.as_u64()?).ok())
+    }
+
+    pub(super) fn number(&mut self, key: &str) -> Result<f64> {
+        self.get(key, "a number", Value::as_f64)
+    }
+
+    pub(super) fn flag(&mut self, key: &str) -> Result<bool> {
+        self.get(key, "true or false", Value::as_bool)
+    }
+
+    /// A flag that may be missing, but must not have the other value.
+    pub(super) fn has_to_be(&mut self, key: &str, value: bool) -> Result<()> {
+        match self.values.remove(key).map(|v| v.as_bool()) {
+            None => Ok(()),
+            Some(Some(flag)) if flag == value => Ok(()),
+            _ => unsupported(&self.place, format!("has to have `{key}` {value}")),
+        }
+    }
+
+    /// Sizes, or nothing where any size goes.
+    pub(super) fn shape(&mut self, key: &str) -> Result<Vec<Option<usize>>> {
+        let size = |v: &Value| v.as_u64().and_then(|n| usize::try_from(n).ok());
+        self.get(key, "a list", |v| Some(v.as_array()?.iter().map(size).collect()))
+    }
+
+    pub(super) fn inner(&mut self, key: &str) -> Result<Config<'a>> {
+        Config::new(self.get(key, "a layer", Some)?)
+    }
+
+    /// Strikes off keys that have no effect on the output.
+    pub(super) fn skip(&mut self, keys: &[&str]) {
+        for key in keys {
+            self.values.remove(*key);
+        }
+    }
+
+    /// Strikes off what only training asks for.
+    pub(super) fn skip_training(&mut self, of: &[&str]) {
+        for of in of {
+            for what in ["initializer", "regularizer", "constraint"] {
+                self.values.remove(&format!("{of}_{what}"));
+            }
+        }
+    }
+
+    /// Refuses keys that are left.
+    pub(super) fn finish(&self) -> Result<()> {
+        match self.values.keys().next() {
+            Some(key) => unsupported(format!("`{key}` of {}", self.place), "is not known"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The layers of a model, in order.
+pub(super) fn layers(model: &Value) -> Result<Vec<Config<'_>>> {
+    let class = model.get("class_name").and_then(Value::as_str).unwrap_or("");
+    let layers = model.get("config").and_then(|c| c.get("layers")).and_then(Value::as_array);
+    let Some(layers) = layers else { return damaged(FORMAT, "the configuration has no layers") };
+    match class {
+        "Sequential" => {}
+        "Functional" => chain(layers)?,
+        other => {
+            return unsupported(
+                format!("a model of class `{other}`"),
+                "only Sequential and Functional ones can be read",
+            );
+        }
+    }
+    layers.iter().map(Config::new).collect()
+}
+
+/// Refuses a graph in which a layer takes something else than the output of the one before it.
+fn chain(layers: &[Value]) -> Result<()> {
+    let mut before = None;
+    for layer in layers {
+        let name = layer.get("name").and_then(Value::as_str);
+        let mut sources = Vec::new();
+        histories(layer.get("inbound_nodes").unwrap_or(&Value::Null), &mut sources);
+        if sources != before.into_iter().collect::<Vec<_>>() {
+            let name = name.unwrap_or("");
+            return unsupported(
+                format!("layer `{name}`"),
+                "does not take the output of the layer before it and nothing else",
+            );
+        }
+        before = name;
+    }
+    Ok(())
+}
+
+/// The layers whose outputs stand somewhere in the arguments of a call.
+fn histories<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(object) => {
+            if let Some(history) = object.get("keras_history").and_then(|h| h.get(0)) {
+                found.extend(history.as_str());
+            }
+            object.values().for_each(|v| histories(v, found));
+        }
+        Value::Array(items) => items.iter().for_each(|v| histories(v, found)),
+        _ => {}
+    }
+}

@@ -1,0 +1,108 @@
+//! Where each framework keeps what: one table for each, and the way from there to the layout of this crate.
+
+use std::vec::Vec;
+
+/// The cell of a recurrent layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Rnn,
+    Lstm,
+    Gru,
+}
+
+/// The layout of a framework.
+#[derive(Debug)]
+pub(super) struct Layout {
+    /// Where the gates `i f g o` of an LSTM stand.
+    lstm: [usize; 4],
+    /// Where the gates `r z n` of a GRU stand.
+    gru: [usize; 3],
+    /// Where the peepholes `i f o` stand.
+    peepholes: [usize; 3],
+    /// Matrices multiply from the right: `[I, G*H]`.
+    transposed: bool,
+}
+
+/// PyTorch: the layout of this crate.
+pub(super) const TORCH: Layout =
+    Layout { lstm: [0, 1, 2, 3], gru: [0, 1, 2], peepholes: [0, 1, 2], transposed: false };
+
+/// Keras: LSTM `i f c o`, GRU `z r h`. One bias, which is `b_ih`; with `reset_after` two.
+pub(super) const KERAS: Layout =
+    Layout { lstm: [0, 1, 2, 3], gru: [1, 0, 2], peepholes: [0, 1, 2], transposed: true };
+
+/// ONNX: LSTM `i o f c`, GRU `z r h`, peepholes `i o f`.
+pub(super) const ONNX: Layout =
+    Layout { lstm: [0, 2, 3, 1], gru: [1, 0, 2], peepholes: [0, 2, 1], transposed: false };
+
+/// One direction of one layer, as a framework has it.
+#[derive(Debug, Default)]
+pub(super) struct Direction {
+    pub(super) w_ih: Vec<f32>,
+    pub(super) w_hh: Vec<f32>,
+    /// `b_ih` and `b_hh`; the second may be missing, and is zero then.
+    pub(super) bias: Option<(Vec<f32>, Option<Vec<f32>>)>,
+    /// In the layout of this crate.
+    pub(super) w_hr: Vec<f32>,
+    pub(super) peepholes: Vec<f32>,
+}
+
+impl Kind {
+    pub(super) fn gates(self) -> usize {
+        match self {
+            Kind::Rnn => 1,
+            Kind::Lstm => 4,
+            Kind::Gru => 3,
+        }
+    }
+}
+
+impl Layout {
+    fn order(&self, kind: Kind) -> &[usize] {
+        match kind {
+            Kind::Rnn => &[0],
+            Kind::Lstm => &self.lstm,
+            Kind::Gru => &self.gru,
+        }
+    }
+
+    /// Appends a direction in the layout of this crate. The parts have the lengths of `hidden` units.
+    pub(super) fn append(&self, kind: Kind, hidden: usize, from: Direction, to: &mut Vec<f32>) {
+        let order = self.order(kind);
+        for w in [&from.w_ih, &from.w_hh] {
+            blocks(w, order, hidden, self.transposed, to);
+        }
+        if let Some((b_ih, b_hh)) = &from.bias {
+            blocks(b_ih, order, hidden, false, to);
+            match b_hh {
+                Some(b_hh) => blocks(b_hh, order, hidden, false, to),
+                None => to.resize(to.len() + b_ih.len(), 0.0),
+            }
+        }
+        to.extend_from_slice(&from.w_hr);
+        if !from.peepholes.is_empty() {
+            blocks(&from.peepholes, &self.peepholes, hidden, false, to);
+        }
+    }
+}
+
+/// Appends the blocks of `hidden` rows in another order; a bias is a matrix of one column.
+fn blocks(w: &[f32], order: &[usize], hidden: usize, transposed: bool, to: &mut Vec<f32>) {
+    let rows = order.len() * hidden;
+    let columns = w.len().checked_div(rows).unwrap_or(0);
+    for &gate in order {
+        if transposed {
+            to.extend(
+                (gate * hidden..(gate + 1) * hidden)
+                    .flat_map(|row| (0..columns).map(move |column| w[column * rows + row])),
+            );
+        } else {
+            to.extend_from_slice(&w[gate * hidden * columns..][..hidden * columns]);
+        }
+    }
+}
+
+/// The transpose of a matrix of so many columns.
+pub(super) fn transpose(w: &[f32], columns: usize) -> Vec<f32> {
+    (0..columns).flat_map(|c| w.iter().skip(c).step_by(columns).copied()).collect()
+}

@@ -1,0 +1,165 @@
+//! Models of PyTorch, Keras, ONNX and RTNeural: read into the layout of this crate, and written back.
+//!
+//! A file is read into a [`Network`]: layers with their names, and one flat slice of weights. What a file holds that this crate would
+//! compute differently, or not at all, is an [`Error`] that names the tensor, layer, node or attribute; nothing is guessed or left out.
+//! `f16` and `bf16` are widened. Damaged files are errors, too: no panic, and no more memory than a small multiple of the file's size.
+//!
+//! ```
+//! use recurrent::io::{self, Format};
+//! use recurrent::model::Input;
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/formats/onnx_lstm_static.onnx");
+//! let network = io::read(&std::fs::read(path)?, Format::Onnx, None)?;
+//! let y = network.run(Input::Values(&[0.1, 0.2, 0.3]), 1, 1)?; // one step of one sequence
+//! let image = io::write(&network, Format::Image)?; // what firmware uses in place
+//! assert_eq!((y.len(), image.len()), (2, 32 + 3 * 64 + 4 * network.weights().len()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Coming from PyTorch, Keras, ONNX
+//!
+//! | here | PyTorch | Keras | ONNX |
+//! |---|---|---|---|
+//! | [`Rnn`](crate::Rnn), [`Lstm`](crate::Lstm), [`Gru`](crate::Gru) | `nn.RNN`, `nn.LSTM`, `nn.GRU`, and their cells | `SimpleRNN`, `LSTM`, `GRU` | `RNN`, `LSTM`, `GRU` |
+//! | gates of an LSTM: `i f g o` | `i f g o` | `i f c o` | `i o f c` |
+//! | gates of a GRU: `r z n` | `r z n` | `z r h` | `z r h` |
+//! | `w_ih [G*H, I]` | `weight_ih_l0` | `kernel [I, G*H]` | `W [D, G*H, I]` |
+//! | `w_hh [G*H, R]` | `weight_hh_l0` | `recurrent_kernel [H, G*H]` | `R [D, G*H, H]` |
+//! | `b_ih`, `b_hh` | `bias_ih_l0`, `bias_hh_l0` | `bias [G*H]`, which is `b_ih`; of a GRU with `reset_after` `bias [2, 3*H]`, which is both | `B [D, 2*G*H]`, which is both |
+//! | [`bias(false)`](crate::Recurrent::bias) | `bias=False` | `use_bias=False` | no `B` |
+//! | `w_hr [R, H]`, [`projection`](crate::Lstm::projection) | `weight_hr_l0`, `proj_size` | | |
+//! | [`peepholes`](crate::Lstm::peepholes) `i f o` | | | `P`: `i o f` |
+//! | [`Reset::After`](crate::Reset), `Before` | after | `reset_after` | `linear_before_reset` 1, 0 |
+//! | [`Stack::layers`](crate::Stack::layers) | `_l1`, `_l2` | a layer each | a node each |
+//! | [`Merge::Concat`](crate::Merge), `Sum` | `_reverse` | `Bidirectional`, `merge_mode` | `direction`: `bidirectional`, concatenated |
+//! | [`reverse`](crate::Recurrent::reverse) | | | `direction`: `reverse` |
+//! | activations, `clip`, `coupled` | `nonlinearity` of an RNN | `activation`, `recurrent_activation` | `activations`, `clip`, `input_forget` |
+//! | [`Dense`](crate::Dense) `[O, I]` | `nn.Linear` | `Dense [I, O]`, `TimeDistributed` | `MatMul` and `Add`, `Gemm`; `Tanh`, `Relu`, `Sigmoid` |
+//! | [`Embedding`](crate::Embedding) | `nn.Embedding` | `Embedding` | `Gather` |
+//! | [`Pool`](crate::Pool) | | `return_sequences=False`, `GlobalAveragePooling1D`, `GlobalMaxPooling1D` | `Gather` of the last step, `Y_h`, `ReduceMean`, `ReduceMax` |
+//!
+//! - **PyTorch** (`.safetensors`): any prefix. Parameters do not say everything, so that a [`Plan`] may be needed, as
+//!   `emb,rnn:relu,@last,fc:tanh`. Without one there is at most one way to put the layers on top of each other, with linear layers last and without
+//!   activations. What is written is loaded with `strict=True`, and has its plan in the metadata if it needs one. A linear layer without a bias
+//!   gets one of zeros.
+//! - **Keras** (`.keras`, version 3): `Sequential` models, and `Functional` ones that are a chain.
+//! - **ONNX**: the graph is a chain of the nodes in the table, and of what moves axes about between them. Initial states are zero or inputs of the
+//!   graph; in this crate they are the caller's either way. Batch-major graphs become time-major.
+//! - **RTNeural** (`.json`): layers in the form of Keras, or PyTorch's parameters as lists, which may need a plan.
+//! - **Images** (`.img`): [`crate::image`]. They hold no names.
+//!
+//! This folder may import everything below, and no unsafe code is in it. To add a format: a file with `read`, the framework's row in `layout.rs`, and
+//! a line in [`Format`].
+
+mod error;
+mod image;
+mod json;
+mod keras;
+mod layout;
+mod network;
+mod onnx;
+mod plan;
+mod run;
+mod safetensors;
+pub mod size;
+mod source;
+mod tensor;
+mod torch;
+
+use std::format;
+use std::path::Path;
+use std::string::String;
+use std::vec::Vec;
+
+use crate::model::Layer;
+pub use error::{Error, Result};
+pub use network::{Named, Network};
+pub use plan::Plan;
+
+/// A file format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Format {
+    /// PyTorch's parameters in a safetensors file: read and written.
+    Safetensors,
+    /// A Keras v3 archive, `.keras`: read.
+    Keras,
+    /// An ONNX model: read.
+    Onnx,
+    /// RTNeural's JSON, in the form of Keras or that of PyTorch: read.
+    Json,
+    /// An [image](crate::image) for flash, `.img`: read and written.
+    Image,
+    /// Rust source with a model and its weights: written.
+    Source,
+}
+
+impl Format {
+    /// All formats, with their names and the extensions of their files.
+    pub const ALL: [(Format, &'static str, &'static str); 6] = [
+        (Format::Safetensors, "safetensors", "safetensors"),
+        (Format::Keras, "keras", "keras"),
+        (Format::Onnx, "onnx", "onnx"),
+        (Format::Json, "rtneural", "json"),
+        (Format::Image, "image", "img"),
+        (Format::Source, "rust", "rs"),
+    ];
+
+    /// The format of a file by its extension.
+    pub fn of(path: &Path) -> Option<Format> {
+        let extension = path.extension()?.to_str()?;
+        Format::ALL.iter().find(|f| f.2.eq_ignore_ascii_case(extension)).map(|f| f.0)
+    }
+
+    /// The format's name, as the tool has it.
+    pub fn name(self) -> &'static str {
+        Format::ALL.iter().find(|f| f.0 == self).map_or("", |f| f.1)
+    }
+}
+
+/// The model of a file. A `plan` says what PyTorch's parameters leave open; other formats take none.
+///
+/// # Errors
+/// [`Error`] with the tensor, layer, node or attribute at fault. Whatever the bytes are, there is no panic, and no more memory
+/// is asked for than a small multiple of their number.
+pub fn read(bytes: &[u8], format: Format, plan: Option<&Plan>) -> Result<Network> {
+    match (format, plan) {
+        (Format::Safetensors, _) => safetensors::read(bytes, plan),
+        (Format::Json, _) => json::read(bytes, plan),
+        (_, Some(_)) => error::unsupported("a plan of the layers", "the file says its layers itself"),
+        (Format::Image, None) => image::read(bytes),
+        (Format::Keras, None) => keras::read(bytes),
+        (Format::Onnx, None) => onnx::read(bytes),
+        (Format::Source, None) => error::unsupported("Rust source", "it is only written"),
+    }
+}
+
+/// The file of a model.
+///
+/// # Errors
+/// [`Error::Unsupported`] with the layer that the format cannot express.
+pub fn write(network: &Network, format: Format) -> Result<Vec<u8>> {
+    match format {
+        Format::Safetensors => safetensors::write(network),
+        Format::Image => image::write(network),
+        Format::Source => Ok(source::write(network).into_bytes()),
+        other => error::unsupported(format!("format {}", other.name()), "it is only read"),
+    }
+}
+
+/// The kind of a layer, in a word.
+pub fn kind(layer: &Layer) -> &'static str {
+    match layer {
+        Layer::Embedding(_) => "embedding",
+        Layer::Rnn(_) => "rnn",
+        Layer::Lstm(_) => "lstm",
+        Layer::Gru(_) => "gru",
+        Layer::Dense(_) => "dense",
+        Layer::Pool(_) => "pool",
+        _ => "dropout",
+    }
+}
+
+/// A layer as the expression that makes it, for people.
+pub fn describe(layer: &Layer) -> String {
+    source::layer(layer)
+}

@@ -1,0 +1,120 @@
+//! A model as all formats are read into and written from.
+
+use std::collections::BTreeSet;
+use std::format;
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+use super::error::{Result, unsupported};
+use super::size;
+use crate::model::Layer;
+use crate::{Cell, Merge, Recurrent, Stack};
+
+/// A layer and its name in the file: a prefix of PyTorch's parameters, the name of a Keras layer or of an ONNX node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Named {
+    /// The name; an empty one is that of a PyTorch module of its own.
+    pub name: String,
+    /// The layer.
+    pub layer: Layer,
+}
+
+/// A model in memory: layers that fit together, and their weights in the layout of this crate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    layers: Vec<Named>,
+    weights: Vec<f32>,
+}
+
+impl Network {
+    /// Layers from the input to the output, and their weights, layer after layer.
+    ///
+    /// # Errors
+    /// [`Error::Model`](super::Error::Model) if the layers do not fit together, or the weights have another length;
+    /// [`Error::Unsupported`](super::Error::Unsupported) if two layers have the same name.
+    pub fn new(layers: Vec<Named>, weights: Vec<f32>) -> Result<Self> {
+        let network = Network { layers, weights };
+        let expected = size::weights_len(&network.layers().collect::<Vec<_>>())?;
+        crate::error::check_len("weights", expected, network.weights.len())?;
+        let mut names = BTreeSet::new();
+        let with_weights = network.layers.iter().filter(|l| l.layer.weights_len() > 0);
+        match with_weights.map(|l| &l.name).find(|&name| !names.insert(name)) {
+            Some(name) => unsupported(format!("layer `{name}`"), "another layer has the same name"),
+            None => Ok(network),
+        }
+    }
+
+    /// The layers with their names.
+    pub fn named(&self) -> &[Named] {
+        &self.layers
+    }
+
+    /// The layers.
+    pub fn layers(&self) -> impl ExactSizeIterator<Item = Layer> + '_ {
+        self.layers.iter().map(|l| l.layer)
+    }
+
+    /// The weights, layer after layer.
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
+    /// Each layer with its weights.
+    pub fn parts(&self) -> impl Iterator<Item = (&Named, &[f32])> {
+        let mut rest = &self.weights[..];
+        self.layers.iter().map(move |l| {
+            let (own, others) = rest.split_at(l.layer.weights_len());
+            rest = others;
+            (l, own)
+        })
+    }
+}
+
+/// A network in the making.
+#[derive(Debug, Default)]
+pub(super) struct Builder {
+    layers: Vec<Named>,
+    pub(super) weights: Vec<f32>,
+}
+
+impl Builder {
+    /// Adds a layer whose weights have been or will be appended.
+    pub(super) fn push(&mut self, name: impl ToString, layer: impl Into<Layer>) {
+        self.layers.push(Named { name: name.to_string(), layer: layer.into() });
+    }
+
+    pub(super) fn last(&mut self) -> Option<&mut Layer> {
+        self.layers.last_mut().map(|l| &mut l.layer)
+    }
+
+    /// The model. Dropout at either end of it, which does nothing there, is left out.
+    pub(super) fn finish(mut self) -> Result<Network> {
+        let dropout = |l: &Named| matches!(l.layer, Layer::Dropout(_));
+        while self.layers.last().is_some_and(dropout) {
+            self.layers.pop();
+        }
+        let leading = self.layers.iter().take_while(|l| dropout(l)).count();
+        self.layers.drain(..leading);
+        Network::new(self.layers, self.weights)
+    }
+}
+
+/// What stands around a cell in a stack.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame {
+    pub(super) depth: usize,
+    pub(super) merge: Option<Merge>,
+    pub(super) reverse: bool,
+    pub(super) bias: bool,
+}
+
+impl Frame {
+    pub(super) fn stack<C: Cell>(self, first: Recurrent<C>) -> Stack<C> {
+        let first = first.bias(self.bias);
+        let stack = Stack::new(if self.reverse { first.reverse() } else { first }).layers(self.depth);
+        match self.merge {
+            Some(merge) => stack.bidirectional(merge),
+            None => stack,
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! ONNX: a graph that is a chain of layers from its first input to its first output.
+//!
+//! The graph is run on what is known of its values before any input is there: which axes the data has at a node, and
+//! which values are constants or zeros. A node that does something to the data that is not known to be a layer of this crate, or to
+//! leave the data as it is, is refused.
+
+mod constant;
+mod dense;
+mod recurrent;
+mod schema;
+mod shape;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::format;
+use std::string::{String, ToString};
+use std::vec;
+use std::vec::Vec;
+
+use prost::Message;
+
+use super::error::{Error, Result, SOFTMAX, damaged, unsupported};
+use super::network::{Builder, Network};
+use super::tensor::Tensor;
+use crate::model::Layer;
+use crate::{Embedding, Pool};
+use schema::{Attribute, Graph, Model, Node, ValueInfo, element};
+
+const FORMAT: &str = "ONNX file";
+
+/// An axis of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Axis {
+    /// The first two of the graph's input: which of them is time, a recurrent layer says.
+    First,
+    Second,
+    Direction,
+    Feature,
+}
+
+/// What is known of a value.
+#[derive(Clone, Debug)]
+enum Value {
+    /// The data, as of a version.
+    Data {
+        axes: Vec<Axis>,
+        version: usize,
+    },
+    /// The last states of the layer before.
+    Last {
+        axes: Vec<Axis>,
+        version: usize,
+    },
+    Floats(Tensor),
+    Ints(Vec<i64>),
+    /// Floats that are all zero, of a shape that may depend on the input.
+    Zeros,
+    /// Another input of the graph: a state, or lengths.
+    Input,
+    /// Something that has to do with shapes.
+    Other,
+}
+
+/// The graph on its way.
+#[derive(Debug, Default)]
+struct Walk {
+    values: BTreeMap<String, Value>,
+    network: Builder,
+    names: BTreeSet<String>,
+    /// Counts what has been done to the data: an older version is another branch of the graph.
+    version: usize,
+    /// Layers so far.
+    layers: usize,
+    /// Which axis is time, once a recurrent layer has been passed.
+    time: Option<Axis>,
+    /// What is known of the first two axes' sizes.
+    sizes: [Option<i64>; 2],
+    /// The width of the features.
+    width: usize,
+    /// Directions of the layer before.
+    directions: usize,
+    /// Whether the last layer is a matrix whose bias or activation may follow.
+    dense: dense::Open,
+}
+
+/// The model of a file.
+pub(super) fn read(bytes: &[u8]) -> Result<Network> {
+    let model = match Model::decode(bytes) {
+        Ok(model) => model,
+        Err(e) => return damaged(FORMAT, format!("{e}")),
+    };
+    let Some(graph) = model.graph else { return damaged(FORMAT, "it has no graph") };
+    let mut walk = Walk::default();
+    walk.inputs(&graph)?;
+    for node in &graph.node {
+        walk.node(node)?;
+    }
+    walk.outputs(&graph)?;
+    walk.network.finish()
+}
+
+/// A node, as messages have it.
+fn show(node: &Node) -> String {
+    let name = if node.name.is_empty() { node.output.first() } else { Some(&node.name) };
+    format!("{} node `{}`", node.op_type, name.map_or("", |name| name))
+}
+
+/// The attributes of a node. Those that nobody asks for are refused.
+struct Attributes<'a> {
+    node: &'a Node,
+    asked: Vec<&'static str>,
+}
+
+impl<'a> Attributes<'a> {
+    fn new(node: &'a Node) -> Self {
+        Attributes { node, asked: Vec::new() }
+    }
+
+    fn get(&mut self, name: &'static str) -> Option<&'a Attribute> {
+        self.asked.push(name);
+        self.node.attribute.iter().find(|a| a.name == name)
+    }
+
+    fn int(&mut self, name: &'static str, default: i64) -> i64 {
+        self.get(name).map_or(default, |a| a.i)
+    }
+
+    fn float(&mut self, name: &'static str) -> Option<f32> {
+        self.get(name).map(|a| a.f)
+    }
+
+    fn finish(self) -> Result<()> {
+        let known = |a: &&Attribute| self.asked.contains(&&a.name[..]);
+        match self.node.attribute.iter().find(|a| !known(a)) {
+            Some(a) => {
+                unsupported(format!("attribute `{}` of the {}", a.name, show(self.node)), "is not known")
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Walk {
+    fn inputs(&mut self, graph: &Graph) -> Result<()> {
+        for tensor in &graph.initializer {
+            let name = tensor.name.clone();
+            self.values.insert(name.clone(), constant::value(&name, tensor)?);
+        }
+        let mut inputs = graph.input.iter().filter(|i| !self.values.contains_key(&i.name));
+        let Some(first) = inputs.next() else { return damaged(FORMAT, "the graph has no input") };
+        let others: Vec<_> = inputs.map(|i| i.name.clone()).collect();
+        self.values.extend(others.into_iter().map(|name| (name, Value::Input)));
+        self.first_input(first)
+    }
+
+    fn first_input(&mut self, input: &ValueInfo) -> Result<()> {
+        let name = input.name.clone();
+        let tensor = input.r#type.as_ref().and_then(|t| t.tensor.as_ref());
+        let ids = matches!(tensor.map(|t| t.element), Some(element::INT64 | element::INT32));
+        let mut axes = vec![Axis::First, Axis::Second];
+        if !ids {
+            axes.push(Axis::Feature);
+        }
+        if let Some(shape) = tensor.and_then(|t| t.shape.as_ref()) {
+            if shape.dim.len() != axes.len() {
+                return Err(Error::Tensor {
+                    name,
+                    expected: format!("{} axes", axes.len()),
+                    found: format!("{}", shape.dim.len()),
+                });
+            }
+            self.sizes = [shape.dim[0].value, shape.dim[1].value];
+        }
+        self.values.insert(name, Value::Data { axes, version: 0 });
+        Ok(())
+    }
+
+    fn node(&mut self, node: &Node) -> Result<()> {
+        let op = &node.op_type[..];
+        let is_data =
+            |v: &&String| matches!(self.values.get(&v[..]), Some(Value::Data { .. } | Value::Last { .. }));
+        let Some(data) = node.input.iter().find(is_data) else {
+            let made = self.without_data(op, node)?;
+            for output in &node.output {
+                self.values.insert(output.clone(), made.clone());
+            }
+            return Ok(());
+        };
+        if !matches!(&node.domain[..], "" | "ai.onnx") {
+            return unsupported(show(node), "is of another domain than ONNX' own");
+        }
+        if op == "Shape" {
+            return self.made(node, Value::Other);
+        }
+        let axes = self.current(node, data)?;
+        let first = node.input.first() == Some(data);
+        match op {
+            "RNN" | "LSTM" | "GRU" if first => self.recurrent(op, node, &axes),
+            "Gather" if node.input.get(1) == Some(data) => self.embedding(node, axes),
+            "MatMul" if first => self.matmul(node, axes),
+            "Gemm" if first => self.gemm(node, axes),
+            "Add" => self.bias(node, axes),
+            "Tanh" | "Relu" | "Sigmoid" => self.activation(op, node, axes),
+            "Transpose" => shape::transpose(node, axes).and_then(|axes| self.data(node, axes)),
+            "Squeeze" if first => self.squeeze(node, axes),
+            "Reshape" if first => self.reshape(node, axes),
+            "Gather" if first => self.step(node, axes),
+            "ReduceMean" | "ReduceMax" if first => self.reduce(op, node, axes),
+            "Softmax" | "LogSoftmax" => unsupported(show(node), SOFTMAX),
+            "Identity" | "Dropout" | "Cast" if first => self.data(node, axes),
+            _ => unsupported(show(node), "the data goes through it, and this crate has no such layer"),
+        }
+    }
+
+    /// What a node makes of constants and shapes.
+    fn without_data(&self, op: &str, node: &Node) -> Result<Value> {
+        let first = node.input.first().and_then(|name| self.values.get(name));
+        Ok(match (op, first) {
+            ("Constant", _) => constant::node(node)?,
+            ("ConstantOfShape", _) if constant::fills_with_zero(node)? => Value::Zeros,
+            (
+                "Expand" | "Slice" | "Squeeze" | "Unsqueeze" | "Reshape" | "Transpose" | "Tile" | "Identity",
+                Some(value),
+            ) => match value {
+                Value::Zeros => Value::Zeros,
+                Value::Floats(t) if t.data.iter().all(|&x| x == 0.0) => Value::Zeros,
+                other if op == "Identity" => other.clone(),
+                _ => Value::Other,
+            },
+            _ => Value::Other,
+        })
+    }
+
+    /// The axes of the data that goes into a node, which has to be what the layer before made.
+    fn current(&mut self, node: &Node, name: &str) -> Result<Vec<Axis>> {
+        let (axes, version) = match self.values.get(name) {
+            Some(Value::Data { axes, version } | Value::Last { axes, version }) => (axes.clone(), *version),
+            _ => return damaged(FORMAT, format!("`{name}` is not the data")),
+        };
+        if version != self.version {
+            return unsupported(
+                show(node),
+                "takes what a layer before the last made: only chains of layers can be read",
+            );
+        }
+        if let Some(Value::Last { .. }) = self.values.get(name) {
+            // From here on, what counts are the last states.
+            self.push("", Layer::Pool(Pool::Last));
+        }
+        Ok(axes)
+    }
+
+    /// Adds a layer.
+    fn push(&mut self, name: &str, layer: impl Into<Layer>) {
+        let mut unique = name.to_string();
+        let mut n = 1;
+        while !name.is_empty() && !self.names.insert(unique.clone()) {
+            n += 1;
+            unique = format!("{name}_{n}");
+        }
+        self.network.push(unique, layer);
+        self.layers += 1;
+        self.version += 1;
+        self.dense = dense::Open::No;
+    }
+
+    /// The name of a node's layer: what PyTorch's exporter makes of a module's, or the node's own.
+    fn name(&self, node: &Node, kind: &str) -> String {
+        let full = node.name.trim_matches('/');
+        let name = full.rsplit_once('/').map_or(full, |(module, _)| module);
+        let name: String =
+            name.chars().map(|c| if c.is_alphanumeric() || c == '.' { c } else { '_' }).collect();
+        if name.is_empty() { format!("{kind}{}", self.layers) } else { name.trim_matches('.').to_string() }
+    }
+
+    /// A node's first output.
+    fn made(&mut self, node: &Node, value: Value) -> Result<()> {
+        match node.output.first() {
+            Some(name) => {
+                self.values.insert(name.clone(), value);
+                Ok(())
+            }
+            None => damaged(FORMAT, format!("the {} has no output", show(node))),
+        }
+    }
+
+    /// The data goes on with these axes.
+    fn data(&mut self, node: &Node, axes: Vec<Axis>) -> Result<()> {
+        let version = self.version;
+        self.made(node, Value::Data { axes, version })
+    }
+
+    /// The constant matrix or vector that is a node's input.
+    fn floats(&self, node: &Node, input: usize) -> Result<Option<&Tensor>> {
+        let Some(name) = node.input.get(input).filter(|name| !name.is_empty()) else { return Ok(None) };
+        match self.values.get(name) {
+            Some(Value::Floats(tensor)) => Ok(Some(tensor)),
+            _ => Err(Error::Tensor {
+                name: name.clone(),
+                expected: "floats that are constant".to_string(),
+                found: "something that the graph computes, or no floats: constants have to be folded"
+                    .to_string(),
+            }),
+        }
+    }
+
+    fn embedding(&mut self, node: &Node, mut axes: Vec<Axis>) -> Result<()> {
+        let mut attributes = Attributes::new(node);
+        let axis = attributes.int("axis", 0);
+        attributes.finish()?;
+        let table = self.floats(node, 0)?.cloned();
+        let Some(Tensor { shape, data }) = table.filter(|t| t.shape.len() == 2) else {
+            return unsupported(show(node), "an embedding is a constant matrix");
+        };
+        let (classes, width) = (shape[0], shape[1]);
+        if axis != 0 || axes != [Axis::First, Axis::Second] {
+            return unsupported(show(node), "an embedding is a matrix of a row for each id");
+        }
+        self.network.weights.extend(data);
+        let name = self.name(node, "embedding");
+        self.push(&name, Embedding::new(classes, width));
+        self.width = width;
+        axes.push(Axis::Feature);
+        self.data(node, axes)
+    }
+
+    fn outputs(&mut self, graph: &Graph) -> Result<()> {
+        for (index, output) in graph.output.iter().enumerate() {
+            let name = &output.name[..];
+            match self.values.get(name) {
+                Some(Value::Data { version, .. }) if *version == self.version => {}
+                Some(Value::Last { version, .. }) if *version == self.version && index == 0 => {
+                    self.push("", Layer::Pool(Pool::Last));
+                }
+                // States that are given out besides.
+                Some(Value::Last { .. }) if index > 0 => {}
+                _ => return unsupported(format!("output `{name}`"), "is not what the last layer makes"),
+            }
+        }
+        Ok(())
+    }
+}

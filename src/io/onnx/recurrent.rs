@@ -1,0 +1,276 @@
+//! The operators RNN, LSTM and GRU.
+
+use std::format;
+use std::string::{String, ToString};
+use std::vec;
+use std::vec::Vec;
+
+use super::schema::Node;
+
+use super::super::error::{Error, Result, damaged, unsupported};
+use super::super::layout::{Direction, Kind, ONNX};
+use super::super::network::Frame;
+use super::super::tensor::show as show_shape;
+use super::{Attributes, Axis, FORMAT, Value, Walk, show};
+use crate::model::Layer;
+use crate::{Activation, Gru, Lstm, Merge, Reset, Rnn};
+
+/// The attributes of a node.
+struct Options {
+    directions: usize,
+    reverse: bool,
+    batch_major: bool,
+    hidden: Option<i64>,
+    activations: Vec<Activation>,
+    clip: Option<f32>,
+    coupled: bool,
+    reset: Reset,
+}
+
+fn options(kind: Kind, node: &Node) -> Result<Options> {
+    let mut attributes = Attributes::new(node);
+    let direction = attributes.get("direction").map_or("forward", |a| &a.s);
+    let directions = match direction {
+        "forward" | "reverse" => 1,
+        "bidirectional" => 2,
+        other => return unsupported(format!("direction `{other}` of the {}", show(node)), "is not known"),
+    };
+    let names = attributes.get("activations").map(|a| a.strings.clone());
+    let alphas = attributes.get("activation_alpha").map_or(Vec::new(), |a| a.floats.clone());
+    let betas = attributes.get("activation_beta").map_or(Vec::new(), |a| a.floats.clone());
+    let options = Options {
+        directions,
+        reverse: direction == "reverse",
+        batch_major: attributes.int("layout", 0) != 0,
+        hidden: attributes.get("hidden_size").map(|a| a.i),
+        activations: activations(kind, node, directions, names, (alphas, betas))?,
+        clip: attributes.float("clip"),
+        coupled: kind == Kind::Lstm && attributes.int("input_forget", 0) != 0,
+        reset: match kind == Kind::Gru && attributes.int("linear_before_reset", 0) != 0 {
+            true => Reset::After,
+            false => Reset::Before,
+        },
+    };
+    attributes.finish()?;
+    if options.clip.is_some_and(|clip| clip.is_nan() || clip <= 0.0) {
+        return unsupported(format!("attribute `clip` of the {}", show(node)), "is not above 0");
+    }
+    Ok(options)
+}
+
+/// The activations of a direction, which have to be those of the other one.
+fn activations(
+    kind: Kind,
+    node: &Node,
+    directions: usize,
+    names: Option<Vec<String>>,
+    (alphas, betas): (Vec<f32>, Vec<f32>),
+) -> Result<Vec<Activation>> {
+    let standard: &[&str] = match kind {
+        Kind::Rnn => &["Tanh"],
+        Kind::Lstm => &["Sigmoid", "Tanh", "Tanh"],
+        Kind::Gru => &["Sigmoid", "Tanh"],
+    };
+    let names = names.unwrap_or_else(|| {
+        standard.iter().cycle().take(standard.len() * directions).map(|name| name.to_string()).collect()
+    });
+    let refuse = |why: String| unsupported(format!("attribute `activations` of the {}", show(node)), why);
+    if names.len() != standard.len() * directions {
+        return refuse(format!("has {} names instead of {}", names.len(), standard.len() * directions));
+    }
+    let (mut alphas, mut betas) = (alphas.into_iter(), betas.into_iter());
+    let mut all = Vec::new();
+    for name in &names {
+        // Those that have parameters take them in turn.
+        let mut alpha = |default: Option<f32>| alphas.next().or(default);
+        let mut beta = |default: Option<f32>| betas.next().or(default);
+        let activation = match &name.to_ascii_lowercase()[..] {
+            "tanh" => Some(Activation::Tanh),
+            "sigmoid" => Some(Activation::Sigmoid),
+            "relu" => Some(Activation::Relu),
+            "affine" => alpha(None).zip(beta(None)).map(|(alpha, beta)| Activation::Affine { alpha, beta }),
+            "leakyrelu" => alpha(Some(0.01)).map(|alpha| Activation::LeakyRelu { alpha }),
+            "thresholdedrelu" => alpha(Some(1.0)).map(|alpha| Activation::ThresholdedRelu { alpha }),
+            "scaledtanh" => {
+                alpha(None).zip(beta(None)).map(|(alpha, beta)| Activation::ScaledTanh { alpha, beta })
+            }
+            "hardsigmoid" => alpha(Some(0.2))
+                .zip(beta(Some(0.5)))
+                .map(|(alpha, beta)| Activation::HardSigmoid { alpha, beta }),
+            "elu" => alpha(Some(1.0)).map(|alpha| Activation::Elu { alpha }),
+            "softsign" => Some(Activation::Softsign),
+            "softplus" => Some(Activation::Softplus),
+            _ => return refuse(format!("`{name}` is not known")),
+        };
+        match activation {
+            Some(activation) => all.push(activation),
+            None => return refuse(format!("`{name}` has no alpha or beta")),
+        }
+    }
+    if alphas.next().is_some() || betas.next().is_some() {
+        return refuse("there are more alphas or betas than activations take".to_string());
+    }
+    let (first, second) = all.split_at(standard.len());
+    if !second.is_empty() && first != second {
+        return refuse("the directions have different ones".to_string());
+    }
+    all.truncate(standard.len());
+    Ok(all)
+}
+
+impl Walk {
+    pub(super) fn recurrent(&mut self, op: &str, node: &Node, axes: &[Axis]) -> Result<()> {
+        let kind = match op {
+            "RNN" => Kind::Rnn,
+            "LSTM" => Kind::Lstm,
+            _ => Kind::Gru,
+        };
+        let options = options(kind, node)?;
+        let &[first, second, Axis::Feature] = axes else {
+            return unsupported(show(node), "takes data that is not of steps, batch and features");
+        };
+        let time = if options.batch_major { second } else { first };
+        if *self.time.get_or_insert(time) != time {
+            return unsupported(show(node), "takes for time what another layer takes for the batch");
+        }
+        // States come from the caller or are zero, and lengths are the caller's.
+        for (input, what) in [(4, "lengths"), (5, "an initial state"), (6, "an initial state")] {
+            let Some(name) = node.input.get(input).filter(|name| !name.is_empty()) else { continue };
+            match self.values.get(name) {
+                Some(Value::Input) => {}
+                Some(Value::Zeros) if input > 4 => {}
+                Some(Value::Floats(t)) if input > 4 && t.data.iter().all(|&x| x == 0.0) => {}
+                _ => return unsupported(show(node), format!("has {what} that is neither zero nor an input")),
+            }
+        }
+        let (input, hidden, bias) = self.directions_of(kind, node, &options)?;
+        let merge = (options.directions == 2).then_some(Merge::Concat);
+        let frame = Frame { depth: 1, merge, reverse: options.reverse, bias };
+        let name = self.name(node, &op.to_ascii_lowercase());
+        let layer = self.layer(kind, node, &options, (input, hidden), frame);
+        self.push(&name, layer);
+        (self.width, self.directions) = (hidden, options.directions);
+
+        let (batch, mut outputs) = (if time == first { second } else { first }, node.output.iter());
+        let sequence = match options.batch_major {
+            false => [time, Axis::Direction, batch, Axis::Feature],
+            true => [batch, time, Axis::Direction, Axis::Feature],
+        };
+        let last = match options.batch_major {
+            false => [Axis::Direction, batch, Axis::Feature],
+            true => [batch, Axis::Direction, Axis::Feature],
+        };
+        let version = self.version;
+        if let Some(y) = outputs.next() {
+            self.values.insert(y.clone(), Value::Data { axes: sequence.to_vec(), version });
+        }
+        if let Some(y_h) = outputs.next() {
+            // In reverse the last state is the output of the first step.
+            let forward = options.directions == 1 && !options.reverse;
+            let value = if forward { Value::Last { axes: last.to_vec(), version } } else { Value::Other };
+            self.values.insert(y_h.clone(), value);
+        }
+        if let Some(y_c) = outputs.next() {
+            self.values.insert(y_c.clone(), Value::Other);
+        }
+        Ok(())
+    }
+
+    /// Appends the weights, and tells input, hidden size and whether there are biases.
+    fn directions_of(&mut self, kind: Kind, node: &Node, options: &Options) -> Result<(usize, usize, bool)> {
+        let d = options.directions;
+        let tensor = |input: usize, shape: Option<&[usize]>| -> Result<Option<Vec<f32>>> {
+            let (Some(tensor), Some(shape)) = (self.floats(node, input)?, shape) else { return Ok(None) };
+            if tensor.shape != shape {
+                let name = node.input.get(input).cloned().unwrap_or_default();
+                return Err(Error::Tensor {
+                    name,
+                    expected: show_shape(shape),
+                    found: show_shape(&tensor.shape),
+                });
+            }
+            Ok(Some(tensor.data.clone()))
+        };
+        let (Some(w), Some(r)) = (self.floats(node, 1)?, self.floats(node, 2)?) else {
+            return damaged(FORMAT, format!("the {} has no weights", show(node)));
+        };
+        let input = w.shape.last().copied().unwrap_or(0);
+        let hidden = r.shape.last().copied().unwrap_or(0);
+        if options.hidden.is_some_and(|h| usize::try_from(h) != Ok(hidden)) {
+            return unsupported(
+                format!("attribute `hidden_size` of the {}", show(node)),
+                format!("is not {hidden}"),
+            );
+        }
+        let rows = kind.gates().saturating_mul(hidden);
+        let w = tensor(1, Some(&[d, rows, input]))?.unwrap_or_default();
+        let r = tensor(2, Some(&[d, rows, hidden]))?.unwrap_or_default();
+        let b = tensor(3, Some(&[d, rows.saturating_mul(2)]))?;
+        let p = match kind {
+            Kind::Lstm => tensor(7, Some(&[d, hidden.saturating_mul(3)]))?,
+            _ => None,
+        };
+        let part = |of: &[f32], n: usize| of[n * of.len() / d..(n + 1) * of.len() / d].to_vec();
+        for n in 0..d {
+            let from = Direction {
+                w_ih: part(&w, n),
+                w_hh: part(&r, n),
+                bias: b.as_ref().map(|b| {
+                    let mut both = part(b, n);
+                    let second = both.split_off(rows);
+                    (both, Some(second))
+                }),
+                w_hr: Vec::new(),
+                peepholes: p.as_ref().map_or(vec![], |p| part(p, n)),
+            };
+            ONNX.append(kind, hidden, from, &mut self.network.weights);
+        }
+        Ok((input, hidden, b.is_some()))
+    }
+
+    fn layer(
+        &self,
+        kind: Kind,
+        node: &Node,
+        options: &Options,
+        (input, hidden): (usize, usize),
+        frame: Frame,
+    ) -> Layer {
+        let f = &options.activations;
+        match kind {
+            Kind::Rnn => {
+                let layer = Rnn::new(input, hidden).activation(f[0]);
+                Layer::Rnn(frame.stack(match options.clip {
+                    Some(clip) => layer.clip(clip),
+                    None => layer,
+                }))
+            }
+            Kind::Gru => {
+                let mut layer = Gru::new(input, hidden).reset(options.reset);
+                if f[..] != [Activation::Sigmoid, Activation::Tanh] {
+                    layer = layer.activations(f[0], f[1]);
+                }
+                Layer::Gru(frame.stack(match options.clip {
+                    Some(clip) => layer.clip(clip),
+                    None => layer,
+                }))
+            }
+            Kind::Lstm => {
+                let mut layer = Lstm::new(input, hidden);
+                if f[..] != [Activation::Sigmoid, Activation::Tanh, Activation::Tanh] {
+                    layer = layer.activations(f[0], f[1], f[2]);
+                }
+                if let Some(clip) = options.clip {
+                    layer = layer.clip(clip);
+                }
+                if options.coupled {
+                    layer = layer.coupled();
+                }
+                if node.input.get(7).is_some_and(|name| !name.is_empty()) {
+                    layer = layer.peepholes();
+                }
+                Layer::Lstm(frame.stack(layer))
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Rust source: a model as a constant, and its weights as a static array.
+
+use std::format;
+use std::string::String;
+use std::vec::Vec;
+
+use super::network::Network;
+use crate::model::Layer;
+use crate::{Activation, Cell, GruCell, LstmCell, Reset, Stack};
+
+/// What the expressions of layers may name.
+const NAMES: [&str; 9] = ["Activation", "Dense", "Gru", "Lstm", "Merge", "Pool", "Reset", "Rnn", "Stack"];
+
+/// The source of a module with `MODEL` and `WEIGHTS`. Floats have as many digits as it takes to get the same ones back.
+pub(super) fn write(network: &Network) -> String {
+    let layers: Vec<String> = network
+        .named()
+        .iter()
+        .map(|named| {
+            let comment = if named.name.is_empty() { String::new() } else { format!(" // {}", named.name) };
+            format!("    {},{comment}\n", layer(&named.layer))
+        })
+        .collect();
+    let (count, layers, n) = (layers.len(), layers.concat(), network.weights().len());
+    let used: Vec<&str> = NAMES.into_iter().filter(|name| layers.contains(&format!("{name}::"))).collect();
+    let imports = match &used[..] {
+        [] => String::new(),
+        [one] => format!("use recurrent::{one};\n"),
+        more => format!("use recurrent::{{{}}};\n", more.join(", ")),
+    };
+    let mut out = format!(
+        "// Written by `recurrent convert`.\n\nuse recurrent::model::{{Layer, Model}};\n{imports}\n\
+         /// The model.\n#[rustfmt::skip]\npub const MODEL: Model<{count}> = Model::new([\n{layers}]);\n\n\
+         /// Its weights.\n#[rustfmt::skip]\n#[allow(clippy::approx_constant, clippy::excessive_precision)]\n\
+         pub static WEIGHTS: [f32; {n}] = [\n"
+    );
+    for row in network.weights().chunks(8) {
+        out.push_str("   ");
+        for &x in row {
+            out.push(' ');
+            out.push_str(&float(x));
+            out.push(',');
+        }
+        out.push('\n');
+    }
+    out.push_str("];\n");
+    out
+}
+
+/// The shortest text that is read back as the same float.
+fn float(x: f32) -> String {
+    if x.is_finite() { format!("{x:?}") } else { format!("f32::from_bits({:#x})", x.to_bits()) }
+}
+
+/// A layer as an expression.
+pub(super) fn layer(layer: &Layer) -> String {
+    match layer {
+        Layer::Embedding(l) => format!("Layer::embedding({}, {})", l.classes(), l.width()),
+        Layer::Dense(l) => {
+            let function = match l.activation() {
+                Some(Activation::Tanh) => ".tanh()",
+                Some(Activation::Relu) => ".relu()",
+                Some(Activation::Sigmoid) => ".sigmoid()",
+                _ => "",
+            };
+            format!("Layer::Dense(Dense::new({}, {}){function})", l.input(), l.output())
+        }
+        Layer::Rnn(s) => {
+            let cell = s.layer(0, 0).cell();
+            let function = match cell.activation {
+                Activation::Tanh => String::new(),
+                f => format!(".activation({})", activation(f)),
+            };
+            format!("Layer::Rnn({})", stack("Rnn", s, function + &clip(cell.clip)))
+        }
+        Layer::Lstm(s) => {
+            let first = s.layer(0, 0);
+            let cell = first.cell();
+            let mut options = String::new();
+            let LstmCell { gates, cell: g, hidden, .. } = LstmCell::STANDARD;
+            if (cell.gates, cell.cell, cell.hidden) != (gates, g, hidden) {
+                let [a, b, c] = [cell.gates, cell.cell, cell.hidden].map(activation);
+                options += &format!(".activations({a}, {b}, {c})");
+            }
+            options += &clip(cell.clip);
+            options += if cell.coupled { ".coupled()" } else { "" };
+            options += if cell.peepholes { ".peepholes()" } else { "" };
+            if cell.projection {
+                options += &format!(".projection({})", first.width());
+            }
+            format!("Layer::Lstm({})", stack("Lstm", s, options))
+        }
+        Layer::Gru(s) => {
+            let cell = s.layer(0, 0).cell();
+            let mut options =
+                String::from(if cell.reset == Reset::Before { ".reset(Reset::Before)" } else { "" });
+            if (cell.gates, cell.new) != (GruCell::STANDARD.gates, GruCell::STANDARD.new) {
+                options += &format!(".activations({}, {})", activation(cell.gates), activation(cell.new));
+            }
+            format!("Layer::Gru({})", stack("Gru", s, options + &clip(cell.clip)))
+        }
+        Layer::Pool(pool) => format!("Layer::Pool(Pool::{pool:?})"),
+        other => format!("Layer::{other:?}"),
+    }
+}
+
+fn clip(clip: f32) -> String {
+    if clip < f32::INFINITY { format!(".clip({})", float(clip)) } else { String::new() }
+}
+
+/// Activations are written as they are shown.
+fn activation(f: Activation) -> String {
+    format!("Activation::{f:?}")
+}
+
+fn stack<C: Cell>(cell: &str, stack: &Stack<C>, mut options: String) -> String {
+    let first = stack.layer(0, 0);
+    options += if first.has_bias() { "" } else { ".bias(false)" };
+    options += if first.has_recurrent_dropout() { ".recurrent_dropout()" } else { "" };
+    options += if stack.merge().is_none() && first.is_reverse() { ".reverse()" } else { "" };
+    let mut text = format!("Stack::new({cell}::new({}, {}){options})", first.input(), first.hidden());
+    if stack.depth() > 1 {
+        text += &format!(".layers({})", stack.depth());
+    }
+    if let Some(merge) = stack.merge() {
+        text += &format!(".bidirectional(Merge::{merge:?})");
+    }
+    text
+}

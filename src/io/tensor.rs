@@ -1,0 +1,85 @@
+//! Named tensors of 32-bit floats, as files hold them.
+
+use std::collections::BTreeMap;
+use std::format;
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+use half::{bf16, f16};
+
+use super::error::{Error, Result};
+
+/// A tensor, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Tensor {
+    pub(super) shape: Vec<usize>,
+    pub(super) data: Vec<f32>,
+}
+
+/// Element types that become `f32` without loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Element {
+    F16,
+    Bf16,
+    F32,
+}
+
+impl Element {
+    pub(super) fn size(self) -> usize {
+        if self == Element::F32 { 4 } else { 2 }
+    }
+
+    /// Little-endian elements, widened. Bytes after the last whole one are left.
+    pub(super) fn widen(self, bytes: &[u8]) -> Vec<f32> {
+        let pairs = bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
+        match self {
+            Element::F16 => pairs.map(|b| f16::from_le_bytes(b).to_f32()).collect(),
+            Element::Bf16 => pairs.map(|b| bf16::from_le_bytes(b).to_f32()).collect(),
+            Element::F32 => {
+                bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+            }
+        }
+    }
+}
+
+/// The product of a shape; `None` if it does not fit.
+pub(super) fn elements(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))
+}
+
+/// A shape as messages have it.
+pub(super) fn show(shape: &[usize]) -> String {
+    format!("shape {shape:?}")
+}
+
+/// The tensors of a file, which are taken one by one: what is left at the end belongs to no layer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tensors(pub(super) BTreeMap<String, Tensor>);
+
+impl Tensors {
+    pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.0.get(name).map(|t| &t.shape[..])
+    }
+
+    /// The data of a tensor that has to have this shape.
+    pub(super) fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let wrong = |found| Error::Tensor { name: name.to_string(), expected: show(shape), found };
+        match self.0.remove(name) {
+            None => Err(wrong("no such tensor".to_string())),
+            Some(t) if t.shape == shape => Ok(t.data),
+            Some(t) => Err(wrong(show(&t.shape))),
+        }
+    }
+
+    /// Refuses what no layer took.
+    pub(super) fn finish(&self) -> Result<()> {
+        match self.0.first_key_value() {
+            None => Ok(()),
+            Some((name, t)) => Err(Error::Tensor {
+                name: name.clone(),
+                expected: "nothing, for it belongs to no layer of the model".to_string(),
+                found: show(&t.shape),
+            }),
+        }
+    }
+}

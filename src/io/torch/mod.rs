@@ -1,0 +1,234 @@
+//! PyTorch's parameters: `nn.Embedding`, `nn.RNN`, `nn.LSTM`, `nn.GRU` and their cells, `nn.Linear`, under any prefix.
+
+mod order;
+mod write;
+
+use std::collections::BTreeMap;
+use std::format;
+use std::string::{String, ToString};
+use std::vec;
+use std::vec::Vec;
+
+pub(super) use write::write;
+
+use super::error::{Error, Result, unclear, unsupported};
+use super::layout::{Direction, Kind, TORCH};
+use super::network::{Builder, Frame, Network};
+use super::plan::{Function, Item, Plan};
+use super::tensor::{Tensors, show};
+use crate::model::Layer;
+use crate::{Activation, Dense, Embedding, Gru, Lstm, Merge, Rnn};
+
+/// What the shapes of a module's parameters say.
+#[derive(Clone, Debug)]
+enum Module {
+    Recurrent {
+        kind: Kind,
+        input: usize,
+        hidden: usize,
+        width: usize,
+        frame: Frame,
+        /// Parameters of a cell have no suffix for layer and direction.
+        is_cell: bool,
+    },
+    /// A matrix, which may be an embedding if it has no bias.
+    Matrix { rows: usize, columns: usize, bias: bool },
+}
+
+fn full(prefix: &str, leaf: &str) -> String {
+    if prefix.is_empty() { leaf.to_string() } else { format!("{prefix}.{leaf}") }
+}
+
+fn leaf(part: &str, layer: usize, reverse: bool, is_cell: bool) -> String {
+    match (is_cell, reverse) {
+        (true, _) => part.to_string(),
+        (false, false) => format!("{part}_l{layer}"),
+        (false, true) => format!("{part}_l{layer}_reverse"),
+    }
+}
+
+/// The prefixes of all tensors.
+fn prefixes(tensors: &Tensors) -> Vec<String> {
+    let mut found: Vec<String> = tensors
+        .0
+        .keys()
+        .map(|name| name.rsplit_once('.').map_or("", |(prefix, _)| prefix).to_string())
+        .collect();
+    found.dedup();
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn matrix(tensors: &Tensors, name: &str) -> Result<(usize, usize)> {
+    match tensors.shape(name) {
+        Some(&[rows, columns]) => Ok((rows, columns)),
+        other => Err(Error::Tensor {
+            name: name.to_string(),
+            expected: "a matrix".to_string(),
+            found: other.map_or("no such tensor".to_string(), show),
+        }),
+    }
+}
+
+/// What the module under a prefix is.
+fn module(tensors: &Tensors, prefix: &str) -> Result<Module> {
+    let is_cell = tensors.shape(&full(prefix, "weight_ih")).is_some();
+    let name = |part: &str, layer, reverse| full(prefix, &leaf(part, layer, reverse, is_cell));
+    if !is_cell && tensors.shape(&name("weight_ih", 0, false)).is_none() {
+        let (rows, columns) = matrix(tensors, &full(prefix, "weight"))?;
+        return Ok(Module::Matrix { rows, columns, bias: tensors.shape(&full(prefix, "bias")).is_some() });
+    }
+    let (rows, input) = matrix(tensors, &name("weight_ih", 0, false))?;
+    let w_hh = name("weight_hh", 0, false);
+    let (_, width) = matrix(tensors, &w_hh)?;
+    let projection = name("weight_hr", 0, false);
+    let (kind, hidden) = match tensors.shape(&projection) {
+        Some(_) => (Some(Kind::Lstm), rows / 4),
+        None => {
+            let kinds = [Kind::Rnn, Kind::Gru, Kind::Lstm];
+            (kinds.into_iter().find(|k| width.checked_mul(k.gates()) == Some(rows)), width)
+        }
+    };
+    let Some(kind) = kind.filter(|_| hidden > 0) else {
+        return Err(Error::Tensor {
+            name: w_hh,
+            expected: format!("{rows} rows and {rows}, a third or a quarter as many columns"),
+            found: format!("{width} columns"),
+        });
+    };
+    let has = |part: &str, layer, reverse| tensors.shape(&name(part, layer, reverse)).is_some();
+    let depth = if is_cell { 1 } else { (0..).take_while(|&l| has("weight_ih", l, false)).count() };
+    let merge = (!is_cell && has("weight_ih", 0, true)).then_some(Merge::Concat);
+    let frame = Frame { depth, merge, reverse: false, bias: has("bias_ih", 0, false) };
+    Ok(Module::Recurrent { kind, input, hidden, width, frame, is_cell })
+}
+
+/// The model of PyTorch's parameters. With a plan, tensors of other modules are left; without one they are refused.
+pub(super) fn read(mut tensors: Tensors, plan: Option<&Plan>) -> Result<Network> {
+    let mut modules = BTreeMap::new();
+    let inferred;
+    let plan = match plan {
+        Some(plan) => {
+            for item in &plan.0 {
+                if let Item::Module(name, _) = item {
+                    modules.insert(name.clone(), module(&tensors, name)?);
+                }
+            }
+            plan
+        }
+        None => {
+            for prefix in prefixes(&tensors) {
+                let module = module(&tensors, &prefix)?;
+                modules.insert(prefix, module);
+            }
+            inferred = order::infer(&modules)?;
+            &inferred
+        }
+    };
+    let mut network = Builder::default();
+    for (position, item) in plan.0.iter().enumerate() {
+        match item {
+            Item::Plain(layer) => network.push("", *layer),
+            Item::Module(name, function) => {
+                let Some(module) = modules.get(name) else { continue };
+                add(&mut network, &mut tensors, (name, module, *function, position == 0))?;
+            }
+        }
+    }
+    for name in modules.keys() {
+        let own = |tensor: &String| tensor.rsplit_once('.').map_or("", |(prefix, _)| prefix) == name;
+        let left = tensors.0.iter().filter(|(tensor, _)| own(tensor));
+        Tensors(left.map(|(n, t)| (n.clone(), t.clone())).collect()).finish()?;
+    }
+    network.finish()
+}
+
+fn add(
+    network: &mut Builder,
+    tensors: &mut Tensors,
+    (name, module, function, first): (&str, &Module, Option<Function>, bool),
+) -> Result<()> {
+    match *module {
+        Module::Matrix { rows, columns, bias } => {
+            network.weights.extend(tensors.take(&full(name, "weight"), &[rows, columns])?);
+            if first && !bias && function.is_none() {
+                network.push(name, Embedding::new(rows, columns));
+                return Ok(());
+            }
+            let b = if bias { tensors.take(&full(name, "bias"), &[rows])? } else { vec![0.0; rows] };
+            network.weights.extend(b);
+            let dense = Dense::new(columns, rows);
+            network.push(
+                name,
+                match function {
+                    None => dense,
+                    Some(Function::Tanh) => dense.tanh(),
+                    Some(Function::Relu) => dense.relu(),
+                    Some(Function::Sigmoid) => dense.sigmoid(),
+                },
+            );
+        }
+        Module::Recurrent { kind, input, hidden, width, frame, is_cell } => {
+            let layer = match (kind, function) {
+                (Kind::Rnn, Some(Function::Tanh)) => Layer::Rnn(frame.stack(Rnn::new(input, hidden))),
+                (Kind::Rnn, Some(Function::Relu)) => {
+                    Layer::Rnn(frame.stack(Rnn::new(input, hidden).activation(Activation::Relu)))
+                }
+                (Kind::Lstm, None)
+                    if tensors.shape(&full(name, &leaf("weight_hr", 0, false, is_cell))).is_some() =>
+                {
+                    Layer::Lstm(frame.stack(Lstm::new(input, hidden).projection(width)))
+                }
+                (Kind::Lstm, None) => Layer::Lstm(frame.stack(Lstm::new(input, hidden))),
+                (Kind::Gru, None) => Layer::Gru(frame.stack(Gru::new(input, hidden))),
+                (Kind::Rnn, _) => {
+                    return unclear(format!(
+                        "the RNN `{name}` has tanh or ReLU: say `{name}:tanh` or `{name}:relu`"
+                    ));
+                }
+                _ => {
+                    return unsupported(
+                        format!("layer `{name}`"),
+                        "an LSTM or GRU of PyTorch has no such choice",
+                    );
+                }
+            };
+            directions(network, tensors, (name, module))?;
+            network.push(name, layer);
+        }
+    }
+    Ok(())
+}
+
+/// Takes the parameters of all layers and directions of a recurrent module.
+fn directions(network: &mut Builder, tensors: &mut Tensors, (name, module): (&str, &Module)) -> Result<()> {
+    let &Module::Recurrent { kind, input, hidden, width, frame, is_cell } = module else { return Ok(()) };
+    let count = if frame.merge.is_some() { 2 } else { 1 };
+    let rows = kind.gates().saturating_mul(hidden);
+    for layer in 0..frame.depth {
+        let columns = if layer == 0 { input } else { width.saturating_mul(count) };
+        for reverse in [false, true].into_iter().take(count) {
+            let full = |part: &str| full(name, &leaf(part, layer, reverse, is_cell));
+            let projects = tensors.shape(&full("weight_hr")).is_some();
+            let from = Direction {
+                w_ih: tensors.take(&full("weight_ih"), &[rows, columns])?,
+                w_hh: tensors.take(&full("weight_hh"), &[rows, width])?,
+                bias: match frame.bias {
+                    true => Some((
+                        tensors.take(&full("bias_ih"), &[rows])?,
+                        Some(tensors.take(&full("bias_hh"), &[rows])?),
+                    )),
+                    false => None,
+                },
+                w_hr: match projects || width != hidden {
+                    true => tensors.take(&full("weight_hr"), &[width, hidden])?,
+                    false => Vec::new(),
+                },
+                peepholes: Vec::new(),
+            };
+            TORCH.append(kind, hidden, from, &mut network.weights);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! What is refused, and that the message says what it is about.
+
+use recurrent::io::{Format, Network, Plan, read, write};
+use recurrent::model::Layer;
+use recurrent::{Gru, Lstm, Merge, Reset, Stack};
+
+use crate::{bytes, network};
+
+fn message(bytes: &[u8], format: Format, plan: Option<&str>) -> String {
+    let plan: Option<Plan> = plan.map(|words| words.parse().unwrap());
+    read(bytes, format, plan.as_ref()).unwrap_err().to_string()
+}
+
+/// A file with some text replaced by another of the same length.
+fn replaced(file: &str, from: &str, to: &str) -> Vec<u8> {
+    let mut bytes = bytes(file);
+    assert_eq!(from.len(), to.len());
+    let at = bytes.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
+    bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    bytes
+}
+
+fn says(message: &str, words: &[&str]) {
+    for word in words {
+        assert!(message.contains(word), "`{word}` is not in `{message}`");
+    }
+}
+
+#[test]
+fn swapped_shapes_name_the_tensor() {
+    let file = replaced("torch_gru_prefix.safetensors", "\"shape\":[2,3]", "\"shape\":[3,2]");
+    says(&message(&file, Format::Safetensors, Some("model.emb,model.gru,model.fc")), &["bias", "[3]", "[2]"]);
+    let file = replaced("torch_lstm_bidirectional.safetensors", "[16,3]", "[3,16]");
+    says(&message(&file, Format::Safetensors, None), &["weight_", "expected", "found"]);
+    let file =
+        replaced("rtneural_keras_lstm.json", "\"shape\": [null, null, 4]", "\"shape\": [null, null, 5]");
+    says(&message(&file, Format::Json, None), &["layers[0].weights[0]", "[2, 20]", "[2, 16]"]);
+}
+
+#[test]
+fn other_element_types_are_refused() {
+    let file = replaced("torch_gru_f16.safetensors", "\"F16\"", "\"I16\"");
+    says(&message(&file, Format::Safetensors, None), &["F32, F16 or BF16", "I16"]);
+}
+
+#[test]
+fn missing_and_unknown_tensors_are_refused() {
+    let file = replaced("torch_two_lstms.safetensors", "lstm.bias_hh_l0", "lstm.bias_xx_l0");
+    says(&message(&file, Format::Safetensors, None), &["lstm.bias_hh_l0", "no such tensor"]);
+    let file = replaced("torch_two_lstms.safetensors", "dense.bias", "dense.what");
+    says(&message(&file, Format::Safetensors, None), &["dense.what", "no layer"]);
+}
+
+#[test]
+fn what_parameters_do_not_say_has_to_be_said() {
+    let file = bytes("torch_rnn_relu.safetensors");
+    says(&message(&file, Format::Safetensors, None), &["tanh or ReLU", "rnn:tanh", "--layers"]);
+    says(&message(&file, Format::Safetensors, Some("rnn,fc")), &["rnn:tanh"]);
+    says(&message(&file, Format::Safetensors, Some("rnn:relu,other")), &["other.weight"]);
+    assert!("rnn:gelu".parse::<Plan>().is_err());
+    assert!("@first".parse::<Plan>().is_err());
+}
+
+#[test]
+fn unknown_attributes_are_refused() {
+    let file = replaced("onnx_lstm_peepholes.onnx", "input_forget", "input_remind");
+    says(&message(&file, Format::Onnx, None), &["input_remind", "LSTM"]);
+    let file = replaced("onnx_gru_reset_after.onnx", "ScaledTanh", "ScaledSine");
+    says(&message(&file, Format::Onnx, None), &["ScaledSine"]);
+    let file = replaced("onnx_gru_reset_after.onnx", "Transpose", "Transform");
+    says(&message(&file, Format::Onnx, None), &["Transform"]);
+    let file = replaced("rtneural_keras_gru.json", "\"gru\"", "\"gnu\"");
+    says(&message(&file, Format::Json, None), &["layers[1]", "gnu"]);
+}
+
+#[test]
+fn pytorch_is_not_given_what_it_does_not_have() {
+    let refused = |layer: Layer| {
+        let weights = vec![0.1; layer.weights_len()];
+        let named = recurrent::io::Named { name: "it".to_string(), layer };
+        let network = Network::new(vec![named], weights).unwrap();
+        write(&network, Format::Safetensors).unwrap_err().to_string()
+    };
+    says(&refused(Gru::new(2, 3).reset(Reset::Before).into()), &["`it`", "reset before"]);
+    says(&refused(Lstm::new(2, 3).peepholes().into()), &["`it`", "peepholes"]);
+    says(&refused(Gru::new(2, 3).reverse().into()), &["`it`", "reverse"]);
+    says(&refused(Stack::new(Gru::new(2, 3)).bidirectional(Merge::Sum).into()), &["`it`", "added"]);
+}
+
+#[test]
+fn layers_that_do_not_fit_are_refused() {
+    let first = network("image_gru.img");
+    let mut layers = first.named().to_vec();
+    layers.reverse();
+    assert!(Network::new(layers, first.weights().to_vec()).is_err());
+    assert!(Network::new(first.named().to_vec(), first.weights()[1..].to_vec()).is_err());
+}

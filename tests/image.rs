@@ -1,0 +1,164 @@
+//! Images: every layer goes through one, and nothing that is not one is taken for it.
+#![allow(clippy::unwrap_used)]
+
+use recurrent::image::{self, Aligned, Image};
+use recurrent::model::{Layer, Model};
+use recurrent::{Activation, Dense, Error, Gru, Lstm, Merge, Pool, Reset, Rnn, Stack};
+
+fn layers() -> Vec<Layer> {
+    let gates = Activation::HardSigmoid { alpha: 0.3, beta: 0.4 };
+    vec![
+        Layer::embedding(7, 3),
+        Rnn::new(3, 4).activation(Activation::Elu { alpha: 0.8 }).bias(false).into(),
+        Stack::new(Gru::new(4, 5).reset(Reset::Before).clip(0.9)).layers(3).bidirectional(Merge::Sum).into(),
+        Stack::new(
+            Lstm::new(5, 6)
+                .activations(gates, Activation::Softsign, Activation::Affine { alpha: 0.5, beta: 0.1 })
+                .coupled()
+                .peepholes()
+                .projection(2)
+                .recurrent_dropout(),
+        )
+        .layers(2)
+        .bidirectional(Merge::Concat)
+        .into(),
+        Layer::Dropout(0.25),
+        Gru::new(4, 3).reverse().into(),
+        Layer::Pool(Pool::Max),
+        Dense::new(3, 2).sigmoid().into(),
+    ]
+}
+
+/// An image of those layers, at an address that is a multiple of 16.
+fn written() -> (Vec<f32>, Vec<Aligned<[u8; 16]>>, usize) {
+    let layers = layers();
+    let len: usize = layers.iter().map(Layer::weights_len).sum();
+    let weights: Vec<f32> = (0..len).map(|i| (i as f32 * 0.37).sin()).collect();
+    let mut bytes = vec![0; image::len(&layers)];
+    image::write(&layers, &weights, &mut bytes).unwrap();
+    let blocks = bytes.chunks(16).map(|chunk| {
+        let mut block = [0; 16];
+        block[..chunk.len()].copy_from_slice(chunk);
+        Aligned(block)
+    });
+    (weights, blocks.collect(), bytes.len())
+}
+
+fn flat(blocks: &[Aligned<[u8; 16]>], len: usize) -> Vec<u8> {
+    blocks.iter().flat_map(|block| block.0).take(len).collect()
+}
+
+#[test]
+fn every_layer_and_weight_comes_back() {
+    let (weights, blocks, len) = written();
+    let bytes = flat(&blocks, len);
+    let image = Image::from_bytes(&bytes).unwrap();
+    assert!(image.layers().eq(layers()));
+    assert_eq!(image.weights_len(), weights.len());
+    let mut copy = vec![0.0; weights.len()];
+    image.copy_weights(&mut copy).unwrap();
+    assert_eq!(copy, weights);
+    let expected: [Layer; 8] = layers().try_into().unwrap();
+    assert_eq!(image.model(), Model::checked(expected));
+    assert!(matches!(image.model::<7>(), Err(Error::Image { offset: 12, .. })));
+    assert!(image.copy_weights(&mut copy[1..]).is_err());
+}
+
+/// The alignment of a slice is not known, so all four are tried.
+#[test]
+fn weights_are_used_in_place_where_they_are_aligned() {
+    let (weights, blocks, len) = written();
+    let bytes = flat(&blocks, len);
+    let mut room = vec![0; len + 16];
+    let mut aligned = 0;
+    for shift in 0..4 {
+        room[shift..shift + len].copy_from_slice(&bytes);
+        let image = Image::from_bytes(&room[shift..shift + len]).unwrap();
+        match image.weights() {
+            Ok(found) => {
+                assert_eq!(found, weights);
+                aligned += 1;
+            }
+            Err(e) => assert!(matches!(e, Error::Image { what, .. } if what.contains("aligned"))),
+        }
+    }
+    assert_eq!(aligned, 1);
+}
+
+#[test]
+fn every_flipped_bit_is_found() {
+    let (_, blocks, len) = written();
+    let mut bytes = flat(&blocks, len);
+    // All of header and layers, and some of the weights.
+    let inner = (0..len * 8).filter(|bit| *bit < (32 + 8 * 64) * 8 || bit % 31 == 0);
+    for bit in inner {
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        assert!(matches!(Image::from_bytes(&bytes), Err(Error::Image { .. })), "bit {bit}");
+        bytes[bit / 8] ^= 1 << (bit % 8);
+    }
+    assert!(Image::from_bytes(&bytes).is_ok());
+}
+
+#[test]
+fn other_lengths_are_refused() {
+    let (_, blocks, len) = written();
+    let mut bytes = flat(&blocks, len);
+    for n in 0..len {
+        assert!(matches!(Image::from_bytes(&bytes[..n]), Err(Error::Image { .. })), "{n} bytes");
+        assert!(image::model::<8>(&bytes[..n]).is_err());
+    }
+    bytes.push(0);
+    assert!(matches!(Image::from_bytes(&bytes), Err(Error::Image { .. })));
+}
+
+/// A bitwise CRC-32, to make headers whose checksum is right.
+fn sign(bytes: &mut [u8]) {
+    let mut c = !0u32;
+    for (_, byte) in bytes.iter().enumerate().filter(|(i, _)| !(20..24).contains(i)) {
+        c ^= u32::from(*byte);
+        for _ in 0..8 {
+            c = if c & 1 == 1 { (c >> 1) ^ 0xedb8_8320 } else { c >> 1 };
+        }
+    }
+    bytes[20..24].copy_from_slice(&(!c).to_le_bytes());
+}
+
+/// With a checksum that is right every word of header and layers still has to mean something.
+#[test]
+fn signed_nonsense_is_refused_or_another_image() {
+    let (_, blocks, len) = written();
+    let whole = flat(&blocks, len);
+    for at in (0..32 + 8 * 64).step_by(4).filter(|&at| at != 20) {
+        for word in [1u32, 2, 7, 12, 64, 256, 0x7fc0_0000, 0x8000_0000, u32::MAX] {
+            let mut bytes = whole.clone();
+            bytes[at..at + 4].copy_from_slice(&word.to_le_bytes());
+            sign(&mut bytes);
+            if let Ok(image) = Image::from_bytes(&bytes) {
+                let (layers, n): (Vec<Layer>, _) = (image.layers().collect(), image.weights_len());
+                let (mut weights, mut again) = (vec![0.0; n], vec![0; bytes.len()]);
+                image.copy_weights(&mut weights).unwrap();
+                image::write(&layers, &weights, &mut again).unwrap();
+                assert!(again == bytes, "byte {at}: {word}");
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_written_when_an_argument_is_wrong() {
+    let layers = layers();
+    let weights = vec![0.5; layers.iter().map(Layer::weights_len).sum()];
+    let mut bytes = vec![7; image::len(&layers) - 1];
+    assert!(matches!(
+        image::write(&layers, &weights, &mut bytes),
+        Err(Error::Length { buffer: "bytes", .. })
+    ));
+    bytes.push(7);
+    let short = &weights[1..];
+    assert!(matches!(image::write(&layers, short, &mut bytes), Err(Error::Length { buffer: "weights", .. })));
+    let none = [Layer::Lstm(Stack::new(Lstm::new(2, 3).projection(0)))];
+    let mut small = vec![7; image::len(&none)];
+    let weights = vec![0.5; none[0].weights_len()];
+    assert!(matches!(image::write(&none, &weights, &mut small), Err(Error::Layers { layer: 0, .. })));
+    assert!(bytes.iter().chain(&small).all(|&b| b == 7));
+}

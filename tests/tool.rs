@@ -1,0 +1,74 @@
+//! The command-line tool, as a user calls it.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::process::{Command, Output};
+
+fn data(file: &str) -> String {
+    format!("{}/tests/data/formats/{file}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn tool(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_recurrent")).args(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn inspect_tells_layers_and_needs() {
+    let out = tool(&["inspect", &data("torch_gru_prefix.safetensors"), "--batch", "2", "--steps", "10"]);
+    let shown = text(&out.stdout);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    for words in
+        ["model.emb", "Gru::new(4, 3)).layers(2)", "Dense::new(3, 2)", "flash: image", "RAM: training"]
+    {
+        assert!(shown.contains(words), "`{words}` is not in\n{shown}");
+    }
+}
+
+#[test]
+fn convert_and_check_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("model.img");
+    let image = image.to_str().unwrap();
+    let source = data("keras_sequential.keras");
+    assert!(tool(&["convert", &source, image]).status.success());
+    let [first, second] = [&source, image].map(|file| tool(&["check", file, "--steps", "4", "--seed", "3"]));
+    assert!(first.status.success() && first.stdout == second.stdout);
+    assert!(text(&first.stdout).lines().count() == 2 + 4 + 1, "{}", text(&first.stdout));
+
+    let rust = folder.path().join("model.rs");
+    assert!(tool(&["convert", image, rust.to_str().unwrap()]).status.success());
+    assert!(fs::read_to_string(rust).unwrap().contains("pub const MODEL: Model<"));
+}
+
+#[test]
+fn check_takes_input_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("x.txt");
+    fs::write(&input, "0.5, -0.25 1\n0 0 0.125\n").unwrap();
+    let out = tool(&["check", &data("image_gru.img"), "--input", input.to_str().unwrap()]);
+    assert_eq!(text(&out.stdout).lines().count(), 2, "{}", text(&out.stderr));
+    fs::write(&input, "0.5, -0.25").unwrap();
+    let out = tool(&["check", &data("image_gru.img"), "--input", input.to_str().unwrap()]);
+    assert!(out.status.code() == Some(1) && text(&out.stderr).contains("whole steps of 3"));
+}
+
+#[test]
+fn failures_have_messages_and_statuses() {
+    for (args, status, words) in [
+        (vec!["inspect", "no such file.img"], 1, "no such file.img"),
+        (vec!["inspect", "Cargo.toml"], 1, "--from"),
+        (vec!["convert", &data("torch_rnn_relu.safetensors"), "x.img"], 1, "rnn:relu"),
+        (vec!["convert", &data("keras_sequential.keras"), "x.safetensors"], 1, "reset before"),
+        (vec!["frobnicate"], 2, "Usage"),
+        (vec!["check", &data("image_gru.img"), "--steps", "9999999999"], 2, "1000000"),
+        (vec!["inspect", "x", "--from", "pickle"], 2, "safetensors, keras"),
+    ] {
+        let out = tool(&args);
+        assert_eq!(out.status.code(), Some(status), "{args:?}");
+        assert!(text(&out.stderr).contains(words), "{}", text(&out.stderr));
+    }
+}
