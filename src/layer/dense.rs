@@ -221,8 +221,11 @@ impl Dense {
         packed.check(self.owner(), self.isa)?;
         let data = packed.data.get(packed.start..).unwrap_or_default();
         self.check(rows, x.len(), ("y", y.len()))?;
-        let (panels, rest) = data.split_at(panels_len(self.input, self.output));
-        let (left, b) = (Left::plain(x, rows, self.input), &rest[..self.output]);
+        let parts = data.split_at_checked(panels_len(self.input, self.output));
+        let Some((panels, Some(b))) = parts.map(|(panels, rest)| (panels, rest.get(..self.output))) else {
+            return Err(Error::Packing { what: "layer" });
+        };
+        let left = Left::plain(x, rows, self.input);
         dispatch(packed.isa, InPanels(ForwardPass { left, b, y, finish: self.finish }, panels));
         Ok(())
     }

@@ -36,7 +36,9 @@ impl<'a, B> Keys<'a, B> {
     pub fn into_inner(self) -> B {
         self.data
     }
+}
 
+impl Keys<'_, &[f32]> {
     /// Refuses keys of another layer.
     pub(super) fn check(&self, layer: &Attention) -> Result<()> {
         if (Attention { isa: None, ..*layer }) != self.layer {
@@ -45,7 +47,7 @@ impl<'a, B> Keys<'a, B> {
         if layer.isa.is_some_and(|isa| isa != self.isa) {
             return Err(Error::Packing { what: "instruction set" });
         }
-        Ok(())
+        check_room("keys", layer.keys_len(self.steps, self.walk.batch()), self.data.len())
     }
 }
 
@@ -113,7 +115,8 @@ impl Attention {
         keys: &Keys<'_, impl AsRef<[f32]>>,
         args: KeysBackward<'_>,
     ) -> Result<()> {
-        let Keys { isa, walk, steps, .. } = keys.as_ref();
+        let keys = keys.as_ref();
+        let Keys { isa, walk, steps, .. } = keys;
         let KeysBackward { x, dkeys, dx, grads, mode, scratch } = args;
         keys.check(self)?;
         check_len("weights", self.weights_len(), weights.len())?;
