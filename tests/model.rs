@@ -31,7 +31,7 @@ fn tagger_by_hand(
         gru.weights_len(),
         head.weights_len(),
     ];
-    let (mut w, mut rest): (Vec<&[f32]>, &[f32]) = (vec![], &b.weights);
+    let (mut w, mut rest): (Vec<&[f32]>, &[f32]) = (vec![], &b.weights[..]);
     for len in lens {
         let (part, others) = rest.split_at(len);
         w.push(part);
@@ -154,7 +154,7 @@ fn training_has_the_bits_of_the_layers() -> Result<()> {
         let loss_here = b.train(
             &TAGGER,
             sequences,
-            (&x).into(),
+            (&x[..]).into(),
             Loss::CrossEntropy { targets: &targets, ignored: Some(2) },
         )?;
         assert_eq!(loss, loss_here);
@@ -174,10 +174,10 @@ fn inference_has_the_bits_of_training() -> Result<()> {
     ) -> Result<()> {
         let mut b = Buffers::new(model);
         b.dropout.clear();
-        let packed = model.pack(&b.weights, nan(model.packed_len()))?;
+        let packed = model.pack(&b.weights[..], nan(model.packed_len()))?;
         let (y, state) = forward(model, &packed, sequences, x, &b.state);
         assert_eq!((bits(&y), bits(&state)), {
-            let (y, state) = forward(model, &b.weights, sequences, x, &b.state);
+            let (y, state) = forward(model, &b.weights[..], sequences, x, &b.state);
             (bits(&y), bits(&state))
         });
         b.train(model, sequences, x, loss)?;
@@ -188,28 +188,29 @@ fn inference_has_the_bits_of_training() -> Result<()> {
     }
     let targets = ids(STEPS * BATCH, 4);
     let sequences = Sequences::new(STEPS, BATCH).lengths(&LENGTHS);
-    check(&TAGGER, sequences, (&ids(STEPS * BATCH, 7)).into(), Loss::classes(&targets))?;
+    check(&TAGGER, sequences, (&ids(STEPS * BATCH, 7)[..]).into(), Loss::classes(&targets))?;
     let values = random(STEPS * BATCH * 3, 3);
-    check(&CLASSIFIER, sequences, (&values).into(), Loss::classes(&targets[..BATCH]))
+    check(&CLASSIFIER, sequences, (&values[..]).into(), Loss::classes(&targets[..BATCH]))
 }
 
 #[test]
 fn steps_and_chunks_have_the_bits_of_the_whole() -> Result<()> {
     let b = Buffers::new(&WRITER);
     let x = ids(STEPS * BATCH, 7);
-    let (whole, last) = forward(&WRITER, &b.weights, Sequences::new(STEPS, BATCH), (&x).into(), &b.state);
+    let (whole, last) =
+        forward(&WRITER, &b.weights[..], Sequences::new(STEPS, BATCH), (&x[..]).into(), &b.state);
 
     let (first, middle) =
-        forward(&WRITER, &b.weights, Sequences::new(2, BATCH), x[..2 * BATCH].into(), &b.state);
+        forward(&WRITER, &b.weights[..], Sequences::new(2, BATCH), x[..2 * BATCH].into(), &b.state);
     let (second, end) =
-        forward(&WRITER, &b.weights, Sequences::new(3, BATCH), x[2 * BATCH..].into(), &middle);
+        forward(&WRITER, &b.weights[..], Sequences::new(3, BATCH), x[2 * BATCH..].into(), &middle);
     assert_eq!((bits(&[first, second].concat()), bits(&end)), (bits(&whole), bits(&last)));
 
-    let packed = WRITER.pack(&b.weights, nan(WRITER.packed_len()))?;
+    let packed = WRITER.pack(&b.weights[..], nan(WRITER.packed_len()))?;
     let (mut states, mut scratch) = ([b.state.clone(), b.state.clone()], nan(WRITER.scratch_len(1, BATCH)));
     for (x, expected) in x.chunks(BATCH).zip(whole.chunks(BATCH * 7)) {
         let mut y = nan(BATCH * 7);
-        WRITER.step(&b.weights, x, &mut y, &mut states[0], &mut scratch)?;
+        WRITER.step(&b.weights[..], x, &mut y, &mut states[0], &mut scratch)?;
         assert_eq!(bits(&y), bits(expected));
         WRITER.step(&packed, x, &mut y, &mut states[1], &mut scratch)?;
         assert_eq!(bits(&y), bits(expected));
@@ -226,8 +227,9 @@ fn the_last_step_can_be_asked_for_at_any_time() -> Result<()> {
     let (zero, mut y) = (state.clone(), [0.0; 2]);
     let mut scratch = nan(MODEL.scratch_len(1, 1));
     for steps in 1..=STEPS {
-        MODEL.step(&weights, &x[steps * 2 - 2..steps * 2], &mut y, &mut state, &mut scratch)?;
-        let (whole, _) = forward(&MODEL, &weights, Sequences::new(steps, 1), x[..steps * 2].into(), &zero);
+        MODEL.step(&weights[..], &x[steps * 2 - 2..steps * 2], &mut y, &mut state, &mut scratch)?;
+        let (whole, _) =
+            forward(&MODEL, &weights[..], Sequences::new(steps, 1), x[..steps * 2].into(), &zero);
         assert_eq!(bits(&y), bits(&whole));
     }
     Ok(())
@@ -273,7 +275,7 @@ fn gradients_are_those_of_the_loss() {
             Loss::BinaryCrossEntropy { targets: &shares },
             Loss::MeanSquaredError { targets: &shares },
         ] {
-            check_gradient(&TAGGER, sequences, (&x).into(), loss);
+            check_gradient(&TAGGER, sequences, (&x[..]).into(), loss);
         }
         let targets = &shares[..BATCH * 4];
         for loss in [
@@ -281,7 +283,7 @@ fn gradients_are_those_of_the_loss() {
             Loss::BinaryCrossEntropy { targets },
             Loss::MeanSquaredError { targets },
         ] {
-            check_gradient(&CLASSIFIER, sequences, (&values).into(), loss);
+            check_gradient(&CLASSIFIER, sequences, (&values[..]).into(), loss);
         }
     }
 }
@@ -305,10 +307,10 @@ fn padding_does_not_count() -> Result<()> {
             let (mut state, mut grads) = (vec![0.0; MODEL.state_len(1)], nan(b.grads.len()));
             let (x, targets) = (rows(&x, 3, row), rows(&targets, 2, row));
             let mean = MODEL.forward_backward(
-                &b.weights,
+                &b.weights[..],
                 Training {
                     sequences: Sequences::new(LENGTHS[row], 1),
-                    x: (&x).into(),
+                    x: (&x[..]).into(),
                     loss: loss(binary, &targets),
                     grads: &mut grads,
                     state: &mut state,
@@ -325,7 +327,7 @@ fn padding_does_not_count() -> Result<()> {
         let mean = b.train(
             &MODEL,
             Sequences::new(STEPS, BATCH).lengths(&LENGTHS),
-            (&x).into(),
+            (&x[..]).into(),
             loss(binary, &targets),
         )?;
         assert!((mean - sum / count as f32).abs() < 1e-6, "{mean} {sum} {count}");
@@ -339,11 +341,11 @@ fn gradients_add_up() -> Result<()> {
     let mut b = Buffers::new(&WRITER);
     let start = b.state.clone();
     let sequences = Sequences::new(STEPS, BATCH);
-    b.train(&WRITER, sequences, (&x).into(), Loss::classes(&targets))?;
+    b.train(&WRITER, sequences, (&x[..]).into(), Loss::classes(&targets))?;
     let once = b.grads.clone();
     b.state = start;
     let Buffers { weights, grads, state, tape, scratch, .. } = &mut b;
-    let (x, loss, mode) = ((&x).into(), Loss::classes(&targets), Gradients::Accumulate);
+    let (x, loss, mode) = ((&x[..]).into(), Loss::classes(&targets), Gradients::Accumulate);
     WRITER.forward_backward(
         weights,
         Training { sequences, x, loss, grads, mode, state, dropout: None, tape, scratch },
@@ -361,7 +363,7 @@ fn generated_ids_are_the_likeliest() -> Result<()> {
     let mut scratch = nan(WRITER.generate_scratch_len(Sampling::GREEDY));
     let args =
         Generate { prompt: &[3, 1], sampling: Sampling::GREEDY, state: &mut state, scratch: &mut scratch };
-    WRITER.generate(&b.weights, args, &mut rng(1), |id| {
+    WRITER.generate(&b.weights[..], args, &mut rng(1), |id| {
         ids.push(id);
         ids.len() < 6
     })?;
@@ -369,7 +371,7 @@ fn generated_ids_are_the_likeliest() -> Result<()> {
     let text = [&[3, 1], &ids[..]].concat();
     for end in 2..text.len() {
         let zero = vec![0.0; WRITER.state_len(1)];
-        let (y, _) = forward(&WRITER, &b.weights, Sequences::new(end, 1), text[..end].into(), &zero);
+        let (y, _) = forward(&WRITER, &b.weights[..], Sequences::new(end, 1), text[..end].into(), &zero);
         assert_eq!(argmax(&y[(end - 1) * 7..])? as u32, text[end]);
     }
     Ok(())

@@ -55,23 +55,23 @@ fn mistakes_leave_everything_as_it_was() {
     let whole = Sequences::new(STEPS, BATCH);
     let index = |buffer, position| Error::Index { buffer, position, id: 7, limit: 7 };
     for (sequences, x, loss, expected) in [
-        (whole, Input::from(&bad), Loss::classes(&good), index("ids", 7)),
-        (whole, (&good).into(), Loss::classes(&bad), index("targets", 7)),
+        (whole, Input::from(&bad[..]), Loss::classes(&good), index("ids", 7)),
+        (whole, (&good[..]).into(), Loss::classes(&bad), index("targets", 7)),
         (
             whole,
-            (&values).into(),
+            (&values[..]).into(),
             Loss::classes(&good),
             Error::Value { argument: "x", expected: "ids, for a model that begins with an embedding" },
         ),
         (
             whole.lengths(&[1, 6, 1]),
-            (&good).into(),
+            (&good[..]).into(),
             Loss::classes(&good),
             Error::Index { buffer: "lengths", position: 1, id: 6, limit: 6 },
         ),
         (
             whole,
-            (&good).into(),
+            (&good[..]).into(),
             Loss::MeanSquaredError { targets: &values },
             length("targets", STEPS * BATCH * 7, STEPS * BATCH),
         ),
@@ -87,14 +87,15 @@ fn mistakes_leave_everything_as_it_was() {
 fn inference_refuses_what_does_not_fit() -> Result<()> {
     let b = Buffers::new(&WRITER);
     let x = ids(STEPS * BATCH, 7);
-    let packed = WRITER.pack(&b.weights, nan(WRITER.packed_len()))?;
+    let packed = WRITER.pack(&b.weights[..], nan(WRITER.packed_len()))?;
     let sequences = Sequences::new(STEPS, BATCH);
     for name in ["", "y", "state", "scratch"] {
         let short = |at: &str| usize::from(at == name);
         let mut y = nan(WRITER.output_len(STEPS, BATCH) - short("y"));
         let mut state = nan(WRITER.state_len(BATCH) - short("state"));
         let mut scratch = nan(WRITER.scratch_len(STEPS, BATCH) - short("scratch"));
-        let args = Forward { sequences, x: (&x).into(), y: &mut y, state: &mut state, scratch: &mut scratch };
+        let args =
+            Forward { sequences, x: (&x[..]).into(), y: &mut y, state: &mut state, scratch: &mut scratch };
         let result = WRITER.forward(&packed, args);
         assert_eq!(result.is_ok(), name.is_empty(), "{name}");
         if let Err(e) = result {
@@ -113,7 +114,7 @@ fn inference_refuses_what_does_not_fit() -> Result<()> {
     let mut scratch = nan(WRITER.scratch_len(1, 1));
     let result = OTHER.step(&packed, &[1], &mut y, &mut state, &mut scratch);
     assert_eq!(result, Err(Error::Packing { what: "model" }));
-    let result = OTHER.step(&b.weights, &[1], &mut y, &mut state, &mut scratch);
+    let result = OTHER.step(&b.weights[..], &[1], &mut y, &mut state, &mut scratch);
     assert_eq!(result, Err(Error::Layers { layer: 2, what: "does not run forward" }));
     assert!(y.iter().chain(&state).chain(&scratch).all(|x| x.is_nan()));
     Ok(())

@@ -308,13 +308,13 @@ fn models_do_not_allocate() {
     let mut scratch = vec![0.0; scratch.max(MODEL.scratch_len(steps, batch))];
 
     let (count, result) = allocations(|| -> recurrent::Result<f32> {
-        let (sequences, x) = (Sequences::new(steps, batch).lengths(&[5, 2, 4]), (&ids).into());
+        let (sequences, x) = (Sequences::new(steps, batch).lengths(&[5, 2, 4]), (&ids[..]).into());
         MODEL.init(&mut weights, &mut rng)?;
         MODEL.draw_dropout(&mut factors, steps, batch, &mut rng)?;
         let packed = MODEL.pack(&weights, &mut room[..])?;
         let (y, scratch) = (&mut y[..], &mut scratch[..]);
         MODEL.forward(&packed, model::Forward { sequences, x, y, state: &mut state, scratch })?;
-        MODEL.step(&weights, &ids[..batch], &mut y[..batch * 7], &mut state, scratch)?;
+        MODEL.step(&weights[..], &ids[..batch], &mut y[..batch * 7], &mut state, scratch)?;
         let loss = MODEL.forward_backward(
             &weights,
             Training {

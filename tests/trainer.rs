@@ -1,4 +1,5 @@
 //! The trainer makes the updates that its parts make, whatever the number of threads, and goes on where it was saved.
+#![cfg(feature = "std")]
 
 #[path = "common/numbers.rs"]
 mod numbers;

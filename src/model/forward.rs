@@ -18,7 +18,8 @@ pub struct Packed<const N: usize, B> {
 #[derive(Clone, Copy, Debug)]
 struct Heads<const N: usize> {
     layers: [Layer; N],
-    stacks: [Option<layer::Packed<()>>; N],
+    /// Of those that are in panels; an embedding stays as it is.
+    panels: [Option<layer::Packed<()>>; N],
 }
 
 impl<const N: usize, B> Packed<N, B> {
@@ -72,12 +73,12 @@ impl<'a, const N: usize> Weights<'a, N> {
         }
     }
 
-    /// Takes those of the next layer: to be given to a stack, and as they are.
+    /// Takes those of the next layer: to be given to a pass, and as they are.
     #[inline(always)]
     fn next(&mut self, index: usize, layer: &Layer, dims: Dims) -> (WeightSource<'a>, &'a [f32]) {
         let part = if self.heads.is_some() { Part::Packed } else { Part::Weights };
         let flat = take(&mut self.flat, layer.len(part, dims));
-        match self.heads.and_then(|heads| heads.stacks[index]) {
+        match self.heads.and_then(|heads| heads.panels[index]) {
             Some(head) => (WeightSource::Packed(head.with(flat)), flat),
             None => (WeightSource::Canonical(flat), flat),
         }
@@ -104,14 +105,17 @@ impl<const N: usize> Model<N> {
     pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], mut packed: B) -> Result<Packed<N, B>> {
         check_len("weights", self.weights_len(), weights.len())?;
         check_room("packed", self.packed_len(), packed.as_mut().len())?;
-        let (mut from, mut to, mut stacks) = (weights, packed.as_mut(), [None; N]);
+        let (mut from, mut to, mut panels) = (weights, packed.as_mut(), [None; N]);
         let dims = self.dims(0, 1, 1);
-        for (layer, head) in self.layers.iter().zip(&mut stacks) {
+        for (layer, head) in self.layers.iter().zip(&mut panels) {
             let from = take(&mut from, layer.len(Part::Weights, dims));
             let to = take_mut(&mut to, layer.len(Part::Packed, dims));
-            each!(layer, s => *head = Some(s.pack(from, to)?.with(())), _ => to.copy_from_slice(from));
+            each!(layer, s => *head = Some(s.pack(from, to)?.with(())),
+                Layer::Dense(l) => *head = Some(l.pack(from, to)?.with(())),
+                _ => to.copy_from_slice(from),
+            );
         }
-        Ok(Packed { heads: Heads { layers: self.layers, stacks }, data: packed })
+        Ok(Packed { heads: Heads { layers: self.layers, panels }, data: packed })
     }
 
     /// A batch of sequences from given states: the outputs, and the last states.
@@ -161,7 +165,7 @@ impl<const N: usize> Model<N> {
                     s.forward(source, layer::Forward { sequences, x, y: &mut *to, state: own, scratch })?;
                 },
                 Layer::Embedding(l) => l.forward(flat, x.ids(), to)?,
-                Layer::Dense(l) => l.forward(flat, dims.rows(), x.values(), to, scratch)?,
+                Layer::Dense(l) => l.forward(source, dims.rows(), x.values(), to, scratch)?,
                 Layer::Pool(pool) => pool.forward(dims.width, sequences, x.values(), to)?,
                 Layer::Dropout(_) => {}
             );
@@ -246,7 +250,7 @@ impl<const N: usize> Model<N> {
                 let y = if last { core::mem::take(&mut at.y) } else { take_mut(&mut at.rows, after.len()) };
                 match layer {
                     Layer::Embedding(l) => l.forward(flat, x.ids(), y)?,
-                    Layer::Dense(l) => l.forward(flat, dims.batch, x.values(), y, at.scratch)?,
+                    Layer::Dense(l) => l.forward(source, dims.batch, x.values(), y, at.scratch)?,
                     _ => {}
                 }
                 y
