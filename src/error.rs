@@ -23,6 +23,12 @@ pub enum Error {
         /// The buffer whose length overflows.
         buffer: &'static str,
     },
+    /// There is not enough memory for a buffer of a [`Trainer`](crate::trainer::Trainer).
+    #[cfg(feature = "std")]
+    Memory {
+        /// The buffer.
+        buffer: &'static str,
+    },
     /// An id is not below the number of rows or classes that it indexes.
     Index {
         /// The argument's name.
@@ -48,6 +54,13 @@ pub enum Error {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// The bytes of an image are not those of one, or not those of the asked model.
+    Image {
+        /// The byte at which it shows.
+        offset: usize,
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// Packed weights were made for another layer, or for another instruction set.
     Packing {
         /// What differs.
@@ -64,11 +77,14 @@ impl fmt::Display for Error {
             Error::Overflow { buffer } => {
                 write!(f, "the length of `{buffer}` for these dimensions does not fit into usize")
             }
+            #[cfg(feature = "std")]
+            Error::Memory { buffer } => write!(f, "there is not enough memory for `{buffer}`"),
             Error::Index { buffer, position, id, limit } => {
                 write!(f, "`{buffer}[{position}]` is {id}, but must be below {limit}")
             }
             Error::Value { argument, expected } => write!(f, "`{argument}` must be {expected}"),
             Error::Layers { layer, what } => write!(f, "layer {layer} of the model {what}"),
+            Error::Image { offset, what } => write!(f, "byte {offset} of the image: {what}"),
             Error::Packing { what } => {
                 write!(f, "the packed weights belong to another {what} than the layer's")
             }

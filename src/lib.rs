@@ -18,9 +18,14 @@ mod seq;
 mod simd;
 
 #[forbid(unsafe_code)]
+pub mod image;
+#[forbid(unsafe_code)]
 pub mod model;
 #[forbid(unsafe_code)]
 pub mod train;
+#[cfg(feature = "std")]
+#[forbid(unsafe_code)]
+pub mod trainer;
 
 #[forbid(unsafe_code)]
 mod error;

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::case::{Case, wide};
+use common::case::{Case, compare, wide};
 use common::{Kind, Layer, Random, assert_bits, random_weights};
 use recurrent::{Backward, Forward, ForwardTrain, Gradients, Isa, Sequences};
 
@@ -31,20 +31,6 @@ const SIZES: [(usize, usize, usize, usize); 13] = [
     (2, 5, 33, 3),
     (9, 2, 7, 11),
 ];
-
-/// The largest deviation relative to the largest entry; fails above `tolerance`.
-#[track_caller]
-fn compare(got: &[f32], want: &[f64], tolerance: f64, what: &str) -> f64 {
-    assert_eq!(got.len(), want.len(), "{what}");
-    let largest = want.iter().fold(f64::MIN_POSITIVE, |m, w| m.max(w.abs()));
-    let mut most = 0.0;
-    for (i, (g, w)) in got.iter().zip(want).enumerate() {
-        let off = (f64::from(*g) - w).abs() / largest;
-        assert!(off <= tolerance, "{what}[{i}] is {g}, should be {w}: off by {off:e} of {largest}");
-        most = f64::max(most, off);
-    }
-    most
-}
 
 fn check(kind: Kind) {
     let (mut outputs, mut gradients) = (0.0_f64, 0.0_f64);

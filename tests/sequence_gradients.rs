@@ -8,7 +8,7 @@ mod options;
 #[path = "common/reference/mod.rs"]
 mod reference;
 
-use common::case::wide;
+use common::case::{compare, wide};
 use common::{Layer, Random};
 use options::layer;
 use recurrent::{Backward, ForwardTrain, Gradients, Isa, Sequences};
@@ -205,21 +205,6 @@ impl Case {
         layer.backward(&self.weights, args).unwrap();
         [y, state, grads, dx, dstate]
     }
-}
-
-#[track_caller]
-fn compare(got: &[f32], want: &[f64], tolerance: f64, what: &str) -> f64 {
-    assert_eq!(got.len(), want.len(), "{what}");
-    let largest = want.iter().fold(f64::MIN_POSITIVE, |m, w| m.max(w.abs()));
-    let mut most = 0.0;
-    for (i, (g, w)) in got.iter().zip(want).enumerate() {
-        let off = (f64::from(*g) - w).abs() / largest;
-        assert!(off <= tolerance, "{what}[{i}] is {g}, should be {w}: off by {off:e} of {largest}");
-        // What has no part in the loss has no gradient at all, and what is not computed is zero.
-        assert!(*w != 0.0 || *g == 0.0, "{what}[{i}] is {g}, should be zero");
-        most = f64::max(most, off);
-    }
-    most
 }
 
 fn grows(options: &Options) -> bool {

@@ -5,20 +5,9 @@ use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use recurrent::Isa;
 
-/// The shapes (batch, steps, hidden) that the comparison with other libraries has too; as many inputs as hidden units.
-pub const SEQUENCES: [(usize, usize, usize); 8] = [
-    (1, 1, 32),
-    (1, 1, 128),
-    (1, 1, 512),
-    (1, 100, 32),
-    (1, 100, 128),
-    (1, 100, 512),
-    (32, 100, 128),
-    (32, 100, 512),
-];
+mod shapes;
 
-/// Those of training.
-pub const TRAINING: [(usize, usize, usize); 3] = [(32, 100, 128), (64, 50, 256), (32, 100, 512)];
+pub use shapes::{SEQUENCES, TRAINING};
 
 /// Input and hidden units of single steps.
 pub const STEPS: [(usize, usize); 13] = [

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! An embedding, a stack of recurrent layers and a dense layer, trained by truncated backpropagation through time with Adam.
-//! The parts: `cli` options, `corpus` text and streams, `model` the layers over flat buffers, `train` updates,
+//! The parts: `cli` options, `corpus` text and streams, `model` the layers, `train` updates,
 //! `generate` writing, `checkpoint` the file format.
 
 mod checkpoint;
@@ -25,14 +25,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use recurrent::train::Adam;
 
 use checkpoint::Checkpoint;
 use cli::Options;
 use corpus::Text;
 use generate::{Writing, generate};
-use model::{Cell, Model, Shape};
-use train::{Trainer, recent, rng, validate};
+use model::{Cell, Shape};
+use train::{Training, recent, validate};
 
 /// What went wrong, in one line.
 #[derive(Debug)]
@@ -84,12 +83,11 @@ fn run(options: &Options) -> Result<(), Failure> {
     };
     // Only writing needs no text.
     if let (Some(now), 0, false) = (&loaded, options.iters, options.quiet) {
-        let model = Model::new(now.shape);
         let prompt = now.vocabulary.encode(&options.prompt)?;
         if let Some(path) = &options.save {
             now.save(path)?;
         }
-        return write(&model, now, options, &prompt, &*stop_flag()?);
+        return write(now, options, &prompt, &*stop_flag()?);
     }
 
     let text = Text::read(options.corpus.as_deref())?;
@@ -103,29 +101,28 @@ fn run(options: &Options) -> Result<(), Failure> {
     let prompt = now.vocabulary.encode(&options.prompt)?;
     let [train, val] = text.split(&now.vocabulary, now.batch, now.steps)?;
     drop(text);
-    let model = Model::new(now.shape);
     let stop = stop_flag()?;
     if !options.quiet {
         let Shape { cell, vocabulary, hidden, layers, .. } = now.shape;
         say(&format!(
             "{} of {layers} x {hidden} units, {} parameters; {} characters to train on and {} for validation, {vocabulary} different",
             cell.name(),
-            now.weights.len(),
+            now.trainer.weights().len(),
             train.chars(),
             val.chars(),
         ));
     }
 
-    let mut trainer = Trainer::new(&model, &train, now);
-    update_all(&mut trainer, options, &model, &prompt, &stop)?;
+    let mut training = Training::new(&train, now);
+    update_all(&mut training, options, &prompt, &stop)?;
     if let Some(path) = &options.save {
-        trainer.now.save(path)?;
+        training.now.save(path)?;
     }
-    let (now, rate) = (&trainer.now, trainer.rate());
-    let val = validate(&model, now, &val)?;
+    let (now, rate) = (&training.now, training.rate());
+    let val = validate(now, &val)?;
     if !options.quiet {
-        say(&format!("\nafter {} updates, it writes:", now.updates));
-        write(&model, now, options, &prompt, &AtomicBool::new(false))?;
+        say(&format!("\nafter {} updates, it writes:", now.trainer.updates()));
+        write(now, options, &prompt, &AtomicBool::new(false))?;
         say("");
     }
     writeln!(io::stdout(), "train {:.4} val {val:.4} chars_per_s {rate:.0}", recent(&now.losses))?;
@@ -156,48 +153,23 @@ fn load(options: &Options, path: &std::path::Path) -> Result<Checkpoint, Failure
     now.lr = options.lr.unwrap_or(now.lr);
     now.clip = options.clip.unwrap_or(now.clip);
     now.seed = options.seed.unwrap_or(now.seed);
+    now.trainer = now.trainer.rate(now.lr).clip(now.clip);
     Ok(now)
 }
 
 /// A model before its first update.
 fn start(options: &Options, text: &Text) -> Result<Checkpoint, Failure> {
     let size = |given: Option<u32>, default| given.unwrap_or(default) as usize;
-    let vocabulary = text.vocabulary();
     let shape = Shape {
         cell: options.cell.unwrap_or(Cell::Lstm),
-        vocabulary: vocabulary.len(),
+        vocabulary: text.vocabulary().len(),
         embedding: size(options.embedding, 64),
         hidden: size(options.hidden, 128),
         layers: size(options.layers, 2),
     };
-    let (batch, seed) = (size(options.batch, 32), options.seed.unwrap_or(1));
-    let model = Model::new(shape);
-    let mut weights = zeros(model.weights_len())?;
-    model.init(&mut weights, &mut rng(seed, 0))?;
-    Ok(Checkpoint {
-        shape,
-        batch,
-        steps: size(options.steps, 64),
-        lr: options.lr.unwrap_or(5e-3),
-        clip: options.clip.unwrap_or(5.0),
-        seed,
-        updates: 0,
-        position: 0,
-        corpus: text.identity(),
-        vocabulary,
-        losses: Vec::new(),
-        moments: zeros(Adam::moments_len(weights.len()))?,
-        state: zeros(model.state_len(batch))?,
-        weights,
-    })
-}
-
-/// Sizes come from the command line, so too little memory is an ordinary failure.
-fn zeros(len: usize) -> Result<Vec<f32>, Failure> {
-    let mut vec = Vec::new();
-    vec.try_reserve_exact(len).map_err(|_| Failure::new("not enough memory for a model of this size"))?;
-    vec.resize(len, 0.0);
-    Ok(vec)
+    let window = [size(options.batch, 32), size(options.steps, 64)];
+    let (lr, clip) = (options.lr.unwrap_or(5e-3), options.clip.unwrap_or(5.0));
+    Checkpoint::new(shape, window, lr, clip, options.seed.unwrap_or(1), text)
 }
 
 /// Set by Ctrl-C; the second Ctrl-C ends the process at once.
@@ -215,9 +187,8 @@ fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
 
 /// All updates that are asked for, with a progress bar, and samples as the loss goes down.
 fn update_all(
-    trainer: &mut Trainer<'_>,
+    training: &mut Training<'_>,
     options: &Options,
-    model: &Model,
     prompt: &[u32],
     stop: &AtomicBool,
 ) -> Result<(), Failure> {
@@ -235,27 +206,28 @@ fn update_all(
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        trainer.update()?;
+        training.update()?;
         if options.quiet {
             continue;
         }
-        let now = &trainer.now;
+        let now = &training.now;
         let loss = recent(&now.losses);
         if drawn.elapsed() >= REDRAW {
             bar.set_position(done);
-            bar.set_message(format!("loss {loss:.3}  {:.0} characters/s", trainer.rate()));
+            bar.set_message(format!("loss {loss:.3}  {:.0} characters/s", training.rate()));
             drawn = Instant::now();
         }
         // The last sample is written after the training.
         if done % 50 == 0 && loss < shown - IMPROVEMENT && done < options.iters {
             shown = loss;
             let mut text = String::new();
-            generate(model, now, sample, |c| {
+            generate(now, sample, |c| {
                 text.push(c);
                 true
             })?;
             bar.suspend(|| {
-                say(&format!("\nafter {} updates, loss {loss:.3}:\n{}{text}", now.updates, options.prompt))
+                let updates = now.trainer.updates();
+                say(&format!("\nafter {updates} updates, loss {loss:.3}:\n{}{text}", options.prompt))
             });
         }
     }
@@ -269,17 +241,11 @@ fn say(text: &str) {
 }
 
 /// Writes the prompt and what the model makes of it, character by character.
-fn write(
-    model: &Model,
-    now: &Checkpoint,
-    options: &Options,
-    prompt: &[u32],
-    stop: &AtomicBool,
-) -> Result<(), Failure> {
+fn write(now: &Checkpoint, options: &Options, prompt: &[u32], stop: &AtomicBool) -> Result<(), Failure> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut state = write!(out, "{}", options.prompt);
     let how = Writing { prompt, temperature: options.temperature, length: options.length };
-    generate(model, now, how, |c| {
+    generate(now, how, |c| {
         state = write!(out, "{c}");
         state.is_ok() && !stop.load(Ordering::Relaxed)
     })?;

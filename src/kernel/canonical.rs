@@ -46,6 +46,15 @@ impl Shape {
         }
     }
 
+    /// Elements of the peepholes, `3*H`, or none.
+    pub(crate) const fn peepholes_len(&self) -> usize {
+        if self.peepholes { self.hidden.saturating_mul(3) } else { 0 }
+    }
+
+    pub(crate) const fn dims(&self) -> Dims {
+        Dims { input: self.input, hidden: self.hidden, width: self.width() }
+    }
+
     /// Elements of each part, in order; `usize::MAX` for one that does not fit.
     const fn lens(&self) -> [usize; 6] {
         let rows = self.gates.saturating_mul(self.hidden);
@@ -54,14 +63,13 @@ impl Shape {
             Some(width) => width.saturating_mul(self.hidden),
             None => 0,
         };
-        let peepholes = if self.peepholes { self.hidden.saturating_mul(3) } else { 0 };
         [
             rows.saturating_mul(self.input),
             rows.saturating_mul(self.width()),
             bias,
             bias,
             projection,
-            peepholes,
+            self.peepholes_len(),
         ]
     }
 
@@ -141,10 +149,4 @@ pub(crate) struct Dims {
     pub(crate) hidden: usize,
     /// Elements of a row of the hidden state: as many as units, unless there is a projection.
     pub(crate) width: usize,
-}
-
-impl Shape {
-    pub(crate) const fn dims(&self) -> Dims {
-        Dims { input: self.input, hidden: self.hidden, width: self.width() }
-    }
 }

@@ -117,54 +117,49 @@ impl<S: Simd> Region for Gather<'_, S> {
     #[inline(always)]
     fn run(self) {
         let Gather { s, walk, a, b, n, c, add } = self;
-        run(s, walk, a, b, n, c, add);
-    }
-}
-
-#[inline(always)]
-fn run<S: Simd>(s: S, walk: &Walk<'_>, a: Columns<'_>, b: Operand<'_>, n: usize, c: &mut [f32], add: bool) {
-    let m = a.width;
-    let fits = a.has(walk.rows(), m)
-        && c.len() == m * n
-        && match b {
-            Operand::Same(b) => b.has(walk.rows(), n),
-            Operand::Before(before, factors) => {
-                before.width() == n && factors.is_none_or(|f| f.len() == walk.batch() * n)
-            }
-        };
-    debug_assert!(fits);
-    if !fits || m == 0 || n == 0 {
-        return;
-    }
-    if !add {
-        c.fill(0.0);
-    }
-    let null = [core::ptr::null(); PAIRS];
-    let scaled = matches!(b, Operand::Before(_, Some(_)));
-    let mut pairs = Pairs { a: null, b: null, factors: null, count: 0, scaled };
-    for t in 0..walk.steps() {
-        for row in Rows::step(walk, t).iter() {
-            let at = walk.row(t, row);
-            let (operand, factor) = match b {
-                Operand::Same(b) => (b.start(at), core::ptr::null()),
+        let m = a.width;
+        let fits = a.has(walk.rows(), m)
+            && c.len() == m * n
+            && match b {
+                Operand::Same(b) => b.has(walk.rows(), n),
                 Operand::Before(before, factors) => {
-                    let factor = factors.map_or(core::ptr::null(), |f| f.as_ptr().wrapping_add(row * n));
-                    (before.get(t, row), factor)
+                    before.width() == n && factors.is_none_or(|f| f.len() == walk.batch() * n)
                 }
             };
-            if operand.is_null() {
-                continue;
-            }
-            let k = pairs.count;
-            (pairs.a[k], pairs.b[k], pairs.factors[k]) = (a.start(at), operand, factor);
-            pairs.count += 1;
-            if pairs.count == PAIRS {
-                flush(s, &pairs, c, n);
-                pairs.count = 0;
+        debug_assert!(fits);
+        if !fits || m == 0 || n == 0 {
+            return;
+        }
+        if !add {
+            c.fill(0.0);
+        }
+        let null = [core::ptr::null(); PAIRS];
+        let scaled = matches!(b, Operand::Before(_, Some(_)));
+        let mut pairs = Pairs { a: null, b: null, factors: null, count: 0, scaled };
+        for t in 0..walk.steps() {
+            for row in Rows::step(walk, t).iter() {
+                let at = walk.row(t, row);
+                let (operand, factor) = match b {
+                    Operand::Same(b) => (b.start(at), core::ptr::null()),
+                    Operand::Before(before, factors) => {
+                        let factor = factors.map_or(core::ptr::null(), |f| f.as_ptr().wrapping_add(row * n));
+                        (before.get(t, row), factor)
+                    }
+                };
+                if operand.is_null() {
+                    continue;
+                }
+                let k = pairs.count;
+                (pairs.a[k], pairs.b[k], pairs.factors[k]) = (a.start(at), operand, factor);
+                pairs.count += 1;
+                if pairs.count == PAIRS {
+                    flush(s, &pairs, c, n);
+                    pairs.count = 0;
+                }
             }
         }
-    }
-    if pairs.count > 0 {
-        flush(s, &pairs, c, n);
+        if pairs.count > 0 {
+            flush(s, &pairs, c, n);
+        }
     }
 }

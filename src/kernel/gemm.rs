@@ -70,52 +70,48 @@ impl<S: Simd> Region for Outer<'_, S> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        run(self.s, self.a, self.b, self.c, self.add);
-    }
-}
-
-#[inline(always)]
-fn run<S: Simd>(s: S, a: Columns<'_>, b: Columns<'_>, c: &mut [f32], add: bool) {
-    let (m, n) = (a.width, b.width);
-    if m == 0 || n == 0 {
-        return;
-    }
-    let (Some(k), rows) = (a.rows(), b.rows()) else { return };
-    let fits = rows == Some(k) && c.len() == m * n;
-    debug_assert!(fits);
-    if !fits {
-        return;
-    }
-    if k == 0 {
-        if !add {
-            c.fill(0.0);
+        let Outer { s, a, b, c, add } = self;
+        let (m, n) = (a.width, b.width);
+        if m == 0 || n == 0 {
+            return;
         }
-        return;
-    }
-    // SAFETY: both columns lie within the first row, which exists.
-    let (left, start) = unsafe { (a.data.as_ptr().add(a.column), b.data.as_ptr().add(b.column)) };
-    let c = c.as_mut_ptr();
-    #[cfg(feature = "matrixmultiply")]
-    if large(m, k, n) {
-        let beta = if add { 1.0 } else { 0.0 };
-        // SAFETY: the strides name exactly the elements of the slices just checked: `a` is read by column,
-        // `b` and `c` by row, and `c` overlaps neither because it is borrowed mutably.
+        let (Some(k), rows) = (a.rows(), b.rows()) else { return };
+        let fits = rows == Some(k) && c.len() == m * n;
+        debug_assert!(fits);
+        if !fits {
+            return;
+        }
+        if k == 0 {
+            if !add {
+                c.fill(0.0);
+            }
+            return;
+        }
+        // SAFETY: both columns lie within the first row, which exists.
+        let (left, start) = unsafe { (a.data.as_ptr().add(a.column), b.data.as_ptr().add(b.column)) };
+        let c = c.as_mut_ptr();
+        #[cfg(feature = "matrixmultiply")]
+        if large(m, k, n) {
+            let beta = if add { 1.0 } else { 0.0 };
+            // SAFETY: the strides name exactly the elements of the slices just checked: `a` is read by column,
+            // `b` and `c` by row, and `c` overlaps neither because it is borrowed mutably.
+            unsafe {
+                let (lda, ldb) = (a.ld as isize, b.ld as isize);
+                matrixmultiply::sgemm(m, k, n, 1.0, left, 1, lda, start, ldb, 1, beta, c, n as isize, 1);
+            }
+            return;
+        }
+        let init = if add { Init::Accumulate } else { Init::Zero };
+        let (lda, ld, whole) = (a.ld, b.ld, n / S::LANES);
+        // SAFETY: `m` rows and the panels of `n` columns exist in the buffers just checked; the last one,
+        // if it is not whole, goes through partial loads and stores.
         unsafe {
-            let (lda, ldb) = (a.ld as isize, b.ld as isize);
-            matrixmultiply::sgemm(m, k, n, 1.0, left, 1, lda, start, ldb, 1, beta, c, n as isize, 1);
-        }
-        return;
-    }
-    let init = if add { Init::Accumulate } else { Init::Zero };
-    let (lda, ld, whole) = (a.ld, b.ld, n / S::LANES);
-    // SAFETY: `m` rows and the panels of `n` columns exist in the buffers just checked; the last one,
-    // if it is not whole, goes through partial loads and stores.
-    unsafe {
-        let right = Matrix::<false> { start, ld, n };
-        drive(s, &OuterTile { a: left, lda, right, k, first: 0, c, init }, Rows::all(m), whole);
-        if whole * S::LANES < n {
-            let right = Matrix::<true> { start, ld, n };
-            drive(s, &OuterTile { a: left, lda, right, k, first: whole, c, init }, Rows::all(m), 1);
+            let right = Matrix::<false> { start, ld, n };
+            drive(s, &OuterTile { a: left, lda, right, k, first: 0, c, init }, Rows::all(m), whole);
+            if whole * S::LANES < n {
+                let right = Matrix::<true> { start, ld, n };
+                drive(s, &OuterTile { a: left, lda, right, k, first: whole, c, init }, Rows::all(m), 1);
+            }
         }
     }
 }

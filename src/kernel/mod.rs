@@ -20,9 +20,11 @@
 //! | `softmax` | the parts of a softmax |
 //! | `finish` | functions of single elements over slices |
 //! | `elementwise` | sums over rows |
+//! | `bytes` | floats where they stand in bytes |
 //! | `update` | weights by an optimiser |
 
 mod activation;
+pub(crate) mod bytes;
 pub(crate) mod canonical;
 pub(crate) mod elementwise;
 pub(crate) mod finish;

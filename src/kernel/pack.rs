@@ -102,21 +102,17 @@ impl<S: Simd> Region for PackColumns<'_, S> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        columns(self.s, self.n, self.w, self.out);
-    }
-}
-
-#[inline(always)]
-fn columns<S: Simd>(s: S, n: usize, w: &[f32], out: &mut [f32]) {
-    if n == 0 || w.is_empty() {
-        return;
-    }
-    let k = w.len() / n;
-    for (index, panel) in out.chunks_exact_mut(k * S::LANES).take(n.div_ceil(S::LANES)).enumerate() {
-        let first = index * S::LANES;
-        for (to, from) in panel.chunks_exact_mut(S::LANES).zip(w.chunks_exact(n)) {
-            // SAFETY: `to` is one vector, and `n - first` elements of the row follow column `first < n`.
-            unsafe { s.store(to.as_mut_ptr(), load(s, from.as_ptr().add(first), n - first)) };
+        let PackColumns { s, n, w, out } = self;
+        if n == 0 || w.is_empty() {
+            return;
+        }
+        let k = w.len() / n;
+        for (index, panel) in out.chunks_exact_mut(k * S::LANES).take(n.div_ceil(S::LANES)).enumerate() {
+            let first = index * S::LANES;
+            for (to, from) in panel.chunks_exact_mut(S::LANES).zip(w.chunks_exact(n)) {
+                // SAFETY: `to` is one vector, and `n - first` elements of the row follow column `first < n`.
+                unsafe { s.store(to.as_mut_ptr(), load(s, from.as_ptr().add(first), n - first)) };
+            }
         }
     }
 }

@@ -137,42 +137,38 @@ impl<S: Simd> Region for Product<'_, S> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        run(self.s, self.left, self.right, self.c, self.init);
-    }
-}
-
-#[inline(always)]
-fn run<S: Simd>(s: S, left: Left<'_>, right: Right<'_>, c: &mut [f32], init: Init<'_>) {
-    let Right { data, k, first, n, packed } = right;
-    let used = left.count * left.len;
-    let fits = left.fits()
-        && first + used <= k
-        && data.len() >= if packed { columns_len(S::LANES, k, n) } else { k * n }
-        && c.len() == left.rows.end() * n
-        && !matches!(init, Init::Bias(bias) if bias.len() != n);
-    // Without columns the rows of the right operand cannot be counted.
-    debug_assert!(fits || n == 0);
-    if !fits {
-        return;
-    }
-    let (rows, whole, rest) = (left.rows, n / S::LANES, !n.is_multiple_of(S::LANES));
-    let c = c.as_mut_ptr();
-    // SAFETY: all rows of the batch and all panels of the columns exist in the buffers just checked; row
-    // `first` lies within the right operand, or is its end and then is not read. The last panel of
-    // unpacked columns, if it is not whole, goes through partial loads.
-    unsafe {
-        if packed {
-            let start = data.as_ptr().add(first * S::LANES);
-            let right = Stream { start, panel: k * S::LANES, gates: 1 };
-            let tile = ProductTile { left, right, n, c, init, first: 0 };
-            drive(s, &tile, rows, whole + usize::from(rest));
-        } else {
-            let start = data.as_ptr().add(first * n);
-            let right = Matrix::<false> { start, ld: n, n };
-            drive(s, &ProductTile { left, right, n, c, init, first: 0 }, rows, whole);
-            if rest {
-                let right = Matrix::<true> { start, ld: n, n };
-                drive(s, &ProductTile { left, right, n, c, init, first: whole }, rows, 1);
+        let Product { s, left, right, c, init } = self;
+        let Right { data, k, first, n, packed } = right;
+        let used = left.count * left.len;
+        let fits = left.fits()
+            && first + used <= k
+            && data.len() >= if packed { columns_len(S::LANES, k, n) } else { k * n }
+            && c.len() == left.rows.end() * n
+            && !matches!(init, Init::Bias(bias) if bias.len() != n);
+        // Without columns the rows of the right operand cannot be counted.
+        debug_assert!(fits || n == 0);
+        if !fits {
+            return;
+        }
+        let (rows, whole, rest) = (left.rows, n / S::LANES, !n.is_multiple_of(S::LANES));
+        let c = c.as_mut_ptr();
+        // SAFETY: all rows of the batch and all panels of the columns exist in the buffers just checked; row
+        // `first` lies within the right operand, or is its end and then is not read. The last panel of
+        // unpacked columns, if it is not whole, goes through partial loads.
+        unsafe {
+            if packed {
+                let start = data.as_ptr().add(first * S::LANES);
+                let right = Stream { start, panel: k * S::LANES, gates: 1 };
+                let tile = ProductTile { left, right, n, c, init, first: 0 };
+                drive(s, &tile, rows, whole + usize::from(rest));
+            } else {
+                let start = data.as_ptr().add(first * n);
+                let right = Matrix::<false> { start, ld: n, n };
+                drive(s, &ProductTile { left, right, n, c, init, first: 0 }, rows, whole);
+                if rest {
+                    let right = Matrix::<true> { start, ld: n, n };
+                    drive(s, &ProductTile { left, right, n, c, init, first: whole }, rows, 1);
+                }
             }
         }
     }

@@ -181,7 +181,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The batch row and whether the step of a row of a sequence buffer takes part, whatever the direction.
+    /// Whether a row of a sequence buffer takes part in some step, whatever the direction.
     #[inline(always)]
     fn present(&self, row: usize) -> bool {
         let (time, b) = match self.stride {

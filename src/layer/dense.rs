@@ -2,6 +2,7 @@
 
 use super::Gradients;
 use crate::error::{Error, Result, check_len, check_room};
+use crate::kernel::Activation;
 use crate::kernel::elementwise::column_sums;
 use crate::kernel::finish::{Finish, finish, unfinish};
 use crate::kernel::gemm::outer;
@@ -74,6 +75,16 @@ impl Dense {
     /// Features of the output, `O`.
     pub const fn output(&self) -> usize {
         self.output
+    }
+
+    /// The activation function, if there is one: [`Activation::Tanh`], [`Activation::Relu`] or [`Activation::Sigmoid`].
+    pub const fn activation(&self) -> Option<Activation> {
+        match self.finish {
+            None => None,
+            Some(Finish::Tanh) => Some(Activation::Tanh),
+            Some(Finish::Relu) => Some(Activation::Relu),
+            Some(Finish::Sigmoid) => Some(Activation::Sigmoid),
+        }
     }
 
     /// The same layer with the hyperbolic tangent of its sums.

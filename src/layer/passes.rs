@@ -69,7 +69,7 @@ impl<C: Cell> Recurrent<C> {
         let (isa, buffer) = (self.isa(), packed.as_mut());
         check_room("packed", self.packed_len(), buffer.len())?;
         let start = aligned_start(buffer);
-        self.cell().pack(self.options, isa.lanes(), w, &mut buffer[start..]);
+        self.cell().pack(self.options, isa, w, &mut buffer[start..]);
         Ok(Packed { isa, layer: self.id(), start, data: packed })
     }
 
@@ -81,12 +81,7 @@ impl<C: Cell> Recurrent<C> {
                 Ok((self.isa(), forward::Weights::InPlace(self.canonical(flat)?)))
             }
             WeightSource::Packed(packed) => {
-                if packed.layer != self.id() {
-                    return Err(Error::Packing { what: "layer" });
-                }
-                if self.isa.is_some_and(|isa| isa != packed.isa) {
-                    return Err(Error::Packing { what: "instruction set" });
-                }
+                packed.check(self.id(), self.isa)?;
                 let panels = packed.data.get(packed.start..).unwrap_or_default();
                 Ok((packed.isa, forward::Weights::Packed(panels)))
             }
@@ -295,15 +290,18 @@ impl<C: Cell> Recurrent<C> {
         if layer_dropout.is_some() {
             return Err(Error::Value { argument: "layer_dropout", expected: "none, for a single layer" });
         }
+        self.check_recurrent_dropout(factors, batch.saturating_mul(self.width()))
+    }
+
+    /// `len` is that of the factors of all layers that are like this one.
+    pub(super) fn check_recurrent_dropout(&self, factors: Option<&[f32]>, len: usize) -> Result<()> {
         match factors {
             None => Ok(()),
             Some(_) if !self.recurrent_dropout => Err(Error::Value {
                 argument: "recurrent_dropout",
                 expected: "none, for a layer that was not made with it",
             }),
-            Some(factors) => {
-                check_len("recurrent_dropout", batch.saturating_mul(self.width()), factors.len())
-            }
+            Some(factors) => check_len("recurrent_dropout", len, factors.len()),
         }
     }
 

@@ -192,6 +192,21 @@ impl<C: Cell> Recurrent<C> {
         self.cell
     }
 
+    /// Whether the weights have biases.
+    pub const fn has_bias(&self) -> bool {
+        self.shape.bias
+    }
+
+    /// Whether sequences are run in reverse.
+    pub const fn is_reverse(&self) -> bool {
+        self.reverse
+    }
+
+    /// Whether it is able to train with recurrent dropout.
+    pub const fn has_recurrent_dropout(&self) -> bool {
+        self.recurrent_dropout
+    }
+
     /// The same layer without biases, if `bias` is false: the weights have none then.
     pub const fn bias(mut self, bias: bool) -> Self {
         self.shape.bias = bias;
@@ -236,12 +251,11 @@ impl<C: Cell> Recurrent<C> {
         let (hidden, width) = (self.hidden(), self.width());
         let Some(units) = hidden.checked_next_multiple_of(MAX_LANES) else { return usize::MAX };
         let panels = mul(units, add(C::BIASES, mul(C::GATES, add(self.input(), width))));
-        let peepholes = if self.shape.peepholes { mul(hidden, 3) } else { 0 };
         let projection = match self.shape.projection {
             Some(width) => columns_len(MAX_LANES, hidden, width),
             None => 0,
         };
-        match add(panels, add(peepholes, projection)) {
+        match add(panels, add(self.shape.peepholes_len(), projection)) {
             0 => 0,
             len => add(len, SLACK),
         }

@@ -9,6 +9,7 @@ use crate::seq::backward::{BackwardPass, InputPass};
 use crate::seq::forward::{self, ForwardPass, InPlace, Panelled};
 use crate::seq::{Passes, run};
 use crate::simd::{HAS_VECTORS, Isa};
+
 #[allow(private_bounds, reason = "`Cell` is closed: its passes are private")]
 impl<C: Cell + Passes> Recurrent<C> {
     /// A forward pass over buffers that have been checked.
@@ -32,7 +33,7 @@ impl<C: Cell + Passes> Recurrent<C> {
             walk,
             dims: self.shape.dims(),
             factors: None,
-            peepholes: if self.shape.peepholes { 3 * self.hidden() } else { 0 },
+            peepholes: self.shape.peepholes_len(),
             x,
             y,
             h,
@@ -80,7 +81,7 @@ impl<C: Cell + Passes> Recurrent<C> {
             walk,
             dims: self.shape.dims(),
             factors,
-            peepholes: if self.shape.peepholes { 3 * self.hidden() } else { 0 },
+            peepholes: self.shape.peepholes_len(),
             x,
             y: Some(y),
             h,
@@ -94,7 +95,7 @@ impl<C: Cell + Passes> Recurrent<C> {
             let packed = &mut packed[..self.packed_len()];
             let start = aligned_start(packed);
             let packed = &mut packed[start..];
-            self.cell().pack(self.options, isa.lanes(), w, packed);
+            self.cell().pack(self.options, isa, w, packed);
             run(self.cell(), self.options, isa, Panelled::<true>(packed, &mut pass));
         } else {
             run(self.cell(), self.options, isa, InPlace::<_, true>(&w, &mut pass));

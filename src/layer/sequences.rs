@@ -26,12 +26,12 @@ use crate::kernel::{Masked, Plan, Walk};
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sequences<'a> {
-    pub(super) steps: usize,
-    pub(super) batch: usize,
-    batch_major: bool,
-    lengths: Option<&'a [usize]>,
-    mask: Option<(&'a [bool], Masked)>,
-    resets: Option<&'a [bool]>,
+    pub(crate) steps: usize,
+    pub(crate) batch: usize,
+    pub(crate) batch_major: bool,
+    pub(crate) lengths: Option<&'a [usize]>,
+    pub(crate) mask: Option<(&'a [bool], Masked)>,
+    pub(crate) resets: Option<&'a [bool]>,
 }
 
 impl<'a> Sequences<'a> {

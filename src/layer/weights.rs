@@ -4,6 +4,7 @@ use core::marker::PhantomData;
 
 use super::stack::Merge;
 use crate::cell::Gate;
+use crate::error::{Error, Result};
 use crate::kernel::canonical::{Parts, Shape};
 use crate::simd::Isa;
 
@@ -149,6 +150,20 @@ impl<B> Packed<B> {
     /// Gives the storage back.
     pub fn into_inner(self) -> B {
         self.data
+    }
+}
+
+impl Packed<&[f32]> {
+    /// Refuses weights that were packed for another layer, or for another instruction set than the layer is pinned to.
+    #[inline(always)]
+    pub(super) fn check(&self, layer: LayerId, isa: Option<Isa>) -> Result<()> {
+        if self.layer != layer {
+            return Err(Error::Packing { what: "layer" });
+        }
+        match isa {
+            Some(isa) if isa != self.isa => Err(Error::Packing { what: "instruction set" }),
+            _ => Ok(()),
+        }
     }
 }
 

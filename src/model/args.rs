@@ -104,7 +104,7 @@ impl<'a> Loss<'a> {
 
     /// How many targets count, of a model of `width` outputs over these sequences, one for each step or for each row. Refuses
     /// targets that do not fit.
-    pub(super) fn count(&self, width: usize, sequences: Sequences<'_>, pooled: bool) -> Result<usize> {
+    pub(crate) fn count(&self, width: usize, sequences: Sequences<'_>, pooled: bool) -> Result<usize> {
         let rows = sequences.batch().saturating_mul(if pooled { 1 } else { sequences.steps() });
         match *self {
             Loss::CrossEntropy { targets, ignored } => {
@@ -122,7 +122,7 @@ impl<'a> Loss<'a> {
     ///
     /// # Errors
     /// None, if the targets were counted, and the others are as long as they have to be.
-    pub(super) fn mean(
+    pub(crate) fn mean(
         &self,
         width: usize,
         sequences: Sequences<'_>,
@@ -211,7 +211,7 @@ pub struct Generate<'a> {
 
 impl<const N: usize> Model<N> {
     /// Refuses an input that does not fit. A pass goes on only then, so that it stops nowhere halfway.
-    pub(super) fn check_input(&self, sequences: Sequences<'_>, x: Input<'_>) -> Result<()> {
+    pub(crate) fn check_input(&self, sequences: Sequences<'_>, x: Input<'_>) -> Result<()> {
         sequences.check()?;
         let expected = self.dims(0, sequences.steps(), sequences.batch()).len();
         match (&self.layers[0], x) {

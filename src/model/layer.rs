@@ -97,6 +97,13 @@ from! {
     Pool => Pool, pool => pool;
 }
 
+impl Layer {
+    /// Length of the weights, and of their gradients.
+    pub const fn weights_len(&self) -> usize {
+        self.len(Part::Weights, Dims { steps: 1, batch: 1, width: 0 })
+    }
+}
+
 /// What a layer is given: rows of `width` features, `batch` for each step. Past a pool there is one step.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Dims {

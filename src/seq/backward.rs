@@ -10,6 +10,7 @@ use crate::kernel::canonical::{Canonical, Dims, Parts};
 use crate::kernel::product::{Right, columns_len};
 use crate::kernel::recur::{BackwardStep, Extra};
 use crate::kernel::view::Columns;
+use crate::kernel::walk::Rows;
 use crate::kernel::{Layout, Masked, Walk};
 use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch};
 
@@ -84,7 +85,7 @@ impl<K: Steps> Op for Bptt<'_, K> {
 
         let Some(grads) = grads else { return };
         let ld = cell.tape_row(dims);
-        let sums = Sums { walk, tape: &*tape, ld, add };
+        let sums = Sums { walk, present: Rows::present(walk), tape: &*tape, ld, add };
         sums.same(s, (0, K::Sums::XG * hidden), Columns::all(x, dims.input), grads.w_ih);
         sums.bias(s, 0, grads.b_ih);
         for &HiddenGradient { gate, count, plane, operand } in K::HIDDEN_GRADIENTS {

@@ -13,6 +13,8 @@ use crate::simd::{Op, Simd};
 /// Sums over all rows of the tape. Regular sequences go through large products; others row by row, past the padding.
 pub(super) struct Sums<'a> {
     pub(super) walk: &'a Walk<'a>,
+    /// The walk's rows that take part.
+    pub(super) present: Rows<'a>,
     pub(super) tape: &'a [f32],
     pub(super) ld: usize,
     pub(super) add: bool,
@@ -26,7 +28,7 @@ impl Sums<'_> {
     /// Of a bias that feeds the sums from `column` on.
     #[inline(always)]
     pub(super) fn bias<S: Simd>(&self, s: S, column: usize, db: &mut [f32]) {
-        column_sums(s, self.tape, self.ld, Rows::present(self.walk), column, db, self.add);
+        column_sums(s, self.tape, self.ld, self.present, column, db, self.add);
     }
 
     /// Of weights that multiply `b`, row by row.

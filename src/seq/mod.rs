@@ -24,13 +24,13 @@ pub(crate) fn run<C: Compiled<P>, P: Pass>(cell: C, options: bool, isa: Isa, pas
     cell.compiled(cell.form(options), isa, pass);
 }
 
-/// Packing into panels of so many units.
-pub(crate) struct Pack<'a>(usize, Canonical<'a>, &'a mut [f32]);
+/// Packing into panels.
+pub(crate) struct Pack<'a>(Canonical<'a>, &'a mut [f32]);
 
 impl Pass for Pack<'_> {
-    fn run<K: Steps>(self, _: Isa, cell: K) {
-        let Pack(lanes, w, out) = self;
-        let rest = cell.pack(lanes, w, out);
+    fn run<K: Steps>(self, isa: Isa, cell: K) {
+        let Pack(w, out) = self;
+        let rest = cell.pack(isa.lanes(), w, out);
         // Peepholes are used as they are.
         let peepholes = w.parts.peepholes;
         rest[..peepholes.len()].copy_from_slice(peepholes);
@@ -48,10 +48,10 @@ pub(crate) trait Passes:
     + for<'a> Compiled<InputPass<'a>>
     + for<'a> Compiled<Pack<'a>>
 {
-    /// Packs canonical weights into panels of `lanes` units.
+    /// Packs canonical weights into panels for an instruction set.
     #[inline(always)]
-    fn pack(self, options: bool, lanes: usize, w: Canonical<'_>, out: &mut [f32]) {
-        run(self, options, Isa::detect(), Pack(lanes, w, out));
+    fn pack(self, options: bool, isa: Isa, w: Canonical<'_>, out: &mut [f32]) {
+        run(self, options, isa, Pack(w, out));
     }
 }
 

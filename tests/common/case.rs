@@ -78,3 +78,19 @@ impl Case {
         })
     }
 }
+
+/// The largest deviation relative to the largest entry; fails above `tolerance`.
+#[track_caller]
+pub fn compare(got: &[f32], want: &[f64], tolerance: f64, what: &str) -> f64 {
+    assert_eq!(got.len(), want.len(), "{what}");
+    let largest = want.iter().fold(f64::MIN_POSITIVE, |m, w| m.max(w.abs()));
+    let mut most = 0.0;
+    for (i, (g, w)) in got.iter().zip(want).enumerate() {
+        let off = (f64::from(*g) - w).abs() / largest;
+        assert!(off <= tolerance, "{what}[{i}] is {g}, should be {w}: off by {off:e} of {largest}");
+        // What has no part in the loss has no gradient at all, and what is not computed is zero.
+        assert!(*w != 0.0 || *g == 0.0, "{what}[{i}] is {g}, should be zero");
+        most = f64::max(most, off);
+    }
+    most
+}

@@ -14,10 +14,13 @@ mod contestants;
 #[path = "../../common/machine.rs"]
 mod machine;
 mod onnx;
+#[path = "../../common/shapes.rs"]
+mod shapes;
 
 use case::{Case, Cell, What};
 use contestants::Contestant;
 use machine::{Core, Effort};
+use shapes::{SEQUENCES, TRAINING};
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -29,18 +32,6 @@ const TURN: Duration = Duration::from_millis(15);
 /// Between the turns of contestants that have several threads.
 const SETTLE: Duration = Duration::from_millis(20);
 
-/// Batch, steps, hidden; as many inputs as hidden units.
-const INFERENCE: [(usize, usize, usize); 8] = [
-    (1, 1, 32),
-    (1, 1, 128),
-    (1, 1, 512),
-    (1, 100, 32),
-    (1, 100, 128),
-    (1, 100, 512),
-    (32, 100, 128),
-    (32, 100, 512),
-];
-const TRAINING: [(usize, usize, usize); 3] = [(32, 100, 128), (64, 50, 256), (32, 100, 512)];
 /// Input, hidden.
 const STREAMING: [(usize, usize); 5] = [(1, 8), (1, 16), (1, 32), (1, 64), (32, 32)];
 
@@ -88,7 +79,7 @@ fn main() -> Result<()> {
 fn cases() -> impl Iterator<Item = Case> {
     let cells = [Cell::Lstm, Cell::Gru, Cell::Rnn];
     let inference = cells.into_iter().flat_map(|cell| {
-        INFERENCE.map(|(batch, steps, hidden)| Case::new(What::Infer, cell, batch, steps, hidden, hidden))
+        SEQUENCES.map(|(batch, steps, hidden)| Case::new(What::Infer, cell, batch, steps, hidden, hidden))
     });
     let training = cells.into_iter().flat_map(|cell| {
         TRAINING.map(|(batch, steps, hidden)| Case::new(What::Train, cell, batch, steps, hidden, hidden))

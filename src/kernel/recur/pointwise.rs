@@ -155,46 +155,42 @@ impl<S: Simd, E: Pointwise> Region for Forward<'_, S, E> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        forward(self.s, self.e, self.t, self.io);
-    }
-}
-
-#[inline(always)]
-fn forward<S: Simd, E: Pointwise>(s: S, e: E, t: usize, io: PointsForward<'_>) {
-    let PointsForward { walk, hidden, tape, ld, h, c, parameters: p, out } = io;
-    let state = walk.batch() * hidden;
-    let (tape, tape_rows, by_walk) = tape.parts(walk);
-    let fits = t < walk.steps()
-        && tape.len() >= tape_rows * ld
-        && (E::SUMS + E::HAS_C as usize) * hidden <= ld
-        && (!E::HAS_H || h.len() == state)
-        && (!E::HAS_C || c.len() == state)
-        && out.len() == state
-        && (tape_rows == if by_walk { walk.rows() } else { walk.batch() });
-    debug_assert!(fits);
-    if !fits {
-        return;
-    }
-    for b in Rows::step(walk, t).iter() {
-        let row = if by_walk { walk.row(t, b) } else { b };
-        for unit in (0..hidden).step_by(S::LANES) {
-            let (left, at) = (hidden - unit, b * hidden + unit);
-            let zero = s.splat(0.0);
-            // SAFETY: `b` and `row` are rows of the buffers just checked, and `left` elements of each row follow `unit`.
-            unsafe {
-                let sums = tape.as_mut_ptr().add(row * ld + unit);
-                let c_prev = if E::HAS_C { load(s, c.as_ptr().add(at), left) } else { zero };
-                let now = At {
-                    sums: load_planes(s, sums, hidden, E::SUMS, left),
-                    h: if E::HAS_H { load(s, h.as_ptr().add(at), left) } else { zero },
-                    c: c_prev,
-                    p: parameters(s, p, hidden, unit),
-                };
-                let (next, c_next) = e.forward(s, now);
-                store(s, out.as_mut_ptr().add(at), next, left);
-                if E::HAS_C {
-                    store(s, sums.add(E::SUMS * hidden), c_prev, left);
-                    store(s, c.as_mut_ptr().add(at), c_next, left);
+        let Forward { s, e, t, io } = self;
+        let PointsForward { walk, hidden, tape, ld, h, c, parameters: p, out } = io;
+        let state = walk.batch() * hidden;
+        let (tape, tape_rows, by_walk) = tape.parts(walk);
+        let fits = t < walk.steps()
+            && tape.len() >= tape_rows * ld
+            && (E::SUMS + E::HAS_C as usize) * hidden <= ld
+            && (!E::HAS_H || h.len() == state)
+            && (!E::HAS_C || c.len() == state)
+            && out.len() == state
+            && (tape_rows == if by_walk { walk.rows() } else { walk.batch() });
+        debug_assert!(fits);
+        if !fits {
+            return;
+        }
+        for b in Rows::step(walk, t).iter() {
+            let row = if by_walk { walk.row(t, b) } else { b };
+            for unit in (0..hidden).step_by(S::LANES) {
+                let (left, at) = (hidden - unit, b * hidden + unit);
+                let zero = s.splat(0.0);
+                // SAFETY: `b` and `row` are rows of the buffers just checked, and `left` elements of each row follow `unit`.
+                unsafe {
+                    let sums = tape.as_mut_ptr().add(row * ld + unit);
+                    let c_prev = if E::HAS_C { load(s, c.as_ptr().add(at), left) } else { zero };
+                    let now = At {
+                        sums: load_planes(s, sums, hidden, E::SUMS, left),
+                        h: if E::HAS_H { load(s, h.as_ptr().add(at), left) } else { zero },
+                        c: c_prev,
+                        p: parameters(s, p, hidden, unit),
+                    };
+                    let (next, c_next) = e.forward(s, now);
+                    store(s, out.as_mut_ptr().add(at), next, left);
+                    if E::HAS_C {
+                        store(s, sums.add(E::SUMS * hidden), c_prev, left);
+                        store(s, c.as_mut_ptr().add(at), c_next, left);
+                    }
                 }
             }
         }
@@ -241,57 +237,53 @@ impl<S: Simd, E: Pointwise> Region for Backward<'_, S, E> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        backward(self.s, self.e, self.t, self.io);
-    }
-}
-
-#[inline(always)]
-fn backward<S: Simd, E: Pointwise>(s: S, e: E, t: usize, io: PointsBackward<'_>) {
-    let PointsBackward { walk, hidden, tape, ld, before, parameters: p, dparameters, dout, dc, keep_out } =
-        io;
-    let state = walk.batch() * hidden;
-    let fits = t < walk.steps()
-        && tape.len() == walk.rows() * ld
-        && (E::SUMS + E::HAS_C as usize) * hidden <= ld
-        && before.is_none_or(|before| before.width() == hidden)
-        && (!E::HAS_C || dc.len() == state)
-        && dout.len() == state;
-    debug_assert!(fits);
-    if !fits {
-        return;
-    }
-    for b in Rows::step(walk, t).iter() {
-        let row = walk.row(t, b);
-        let h = before.map_or(core::ptr::null(), |before| before.get(t, b));
-        for unit in (0..hidden).step_by(S::LANES) {
-            let (left, at) = (hidden - unit, b * hidden + unit);
-            let zero = s.splat(0.0);
-            // SAFETY: `b` and `row` are rows of the buffers just checked, and `left` elements of each row follow `unit`.
-            unsafe {
-                let sums = tape.as_mut_ptr().add(row * ld + unit);
-                let c_at = sums.add(E::SUMS * hidden);
-                let now = At {
-                    sums: load_planes(s, sums, hidden, E::SUMS, left),
-                    h: if h.is_null() { zero } else { load(s, h.add(unit), left) },
-                    c: if E::HAS_C { load(s, c_at, left) } else { zero },
-                    p: parameters(s, p, hidden, unit),
-                };
-                let grad_c = if E::HAS_C { load(s, dc.as_ptr().add(at), left) } else { zero };
-                let prev = e.backward(s, now, load(s, dout.as_ptr().add(at), left), grad_c);
-                for a in 0..E::SUMS {
-                    store(s, sums.add(a * hidden), prev.dsums[a], left);
-                }
-                store(s, dout.as_mut_ptr().add(at), prev.dh, left);
-                if E::HAS_C {
-                    store(s, dc.as_mut_ptr().add(at), prev.dc, left);
-                    if keep_out {
-                        store(s, c_at, prev.out, left);
+        let Backward { s, e, t, io } = self;
+        let PointsBackward { walk, hidden, tape, ld, before, parameters: p, dparameters, dout, dc, keep_out } =
+            io;
+        let state = walk.batch() * hidden;
+        let fits = t < walk.steps()
+            && tape.len() == walk.rows() * ld
+            && (E::SUMS + E::HAS_C as usize) * hidden <= ld
+            && before.is_none_or(|before| before.width() == hidden)
+            && (!E::HAS_C || dc.len() == state)
+            && dout.len() == state;
+        debug_assert!(fits);
+        if !fits {
+            return;
+        }
+        for b in Rows::step(walk, t).iter() {
+            let row = walk.row(t, b);
+            let h = before.map_or(core::ptr::null(), |before| before.get(t, b));
+            for unit in (0..hidden).step_by(S::LANES) {
+                let (left, at) = (hidden - unit, b * hidden + unit);
+                let zero = s.splat(0.0);
+                // SAFETY: `b` and `row` are rows of the buffers just checked, and `left` elements of each row follow `unit`.
+                unsafe {
+                    let sums = tape.as_mut_ptr().add(row * ld + unit);
+                    let c_at = sums.add(E::SUMS * hidden);
+                    let now = At {
+                        sums: load_planes(s, sums, hidden, E::SUMS, left),
+                        h: if h.is_null() { zero } else { load(s, h.add(unit), left) },
+                        c: if E::HAS_C { load(s, c_at, left) } else { zero },
+                        p: parameters(s, p, hidden, unit),
+                    };
+                    let grad_c = if E::HAS_C { load(s, dc.as_ptr().add(at), left) } else { zero };
+                    let prev = e.backward(s, now, load(s, dout.as_ptr().add(at), left), grad_c);
+                    for a in 0..E::SUMS {
+                        store(s, sums.add(a * hidden), prev.dsums[a], left);
                     }
-                }
-                if dparameters.len() == 3 * hidden {
-                    for i in 0..3 {
-                        let d = dparameters.as_mut_ptr().add(i * hidden + unit);
-                        store(s, d, s.add(load(s, d, left), prev.dp[i]), left);
+                    store(s, dout.as_mut_ptr().add(at), prev.dh, left);
+                    if E::HAS_C {
+                        store(s, dc.as_mut_ptr().add(at), prev.dc, left);
+                        if keep_out {
+                            store(s, c_at, prev.out, left);
+                        }
+                    }
+                    if dparameters.len() == 3 * hidden {
+                        for i in 0..3 {
+                            let d = dparameters.as_mut_ptr().add(i * hidden + unit);
+                            store(s, d, s.add(load(s, d, left), prev.dp[i]), left);
+                        }
                     }
                 }
             }

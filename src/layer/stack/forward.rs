@@ -199,13 +199,10 @@ impl<C: Cell + Passes> Stack<C> {
                 check_len("weights", self.weights_len(), flat.len())?;
                 Ok(self.first.isa())
             }
-            WeightSource::Packed(packed) if packed.layer != self.id() => {
-                Err(Error::Packing { what: "layer" })
+            WeightSource::Packed(packed) => {
+                packed.check(self.id(), self.first.isa)?;
+                Ok(packed.isa)
             }
-            WeightSource::Packed(packed) if self.first.isa.is_some_and(|isa| isa != packed.isa) => {
-                Err(Error::Packing { what: "instruction set" })
-            }
-            WeightSource::Packed(packed) => Ok(packed.isa),
         }
     }
 }

@@ -120,6 +120,11 @@ impl<C: Cell> Stack<C> {
         if self.both.is_some() { 2 } else { 1 }
     }
 
+    /// How the two directions of each layer become one; `None` if there is one direction.
+    pub const fn merge(&self) -> Option<Merge> {
+        self.both
+    }
+
     /// The number of layers.
     pub const fn depth(&self) -> usize {
         self.layers
@@ -241,7 +246,7 @@ impl<C: Cell + Passes> Stack<C> {
             let w = self.canonical(&layer, take(&mut from, layer.weights_len()))?;
             // The last one may lack what was left out to align the first.
             let len = layer.packed_len().min(to.len());
-            layer.cell().pack(layer.options, isa.lanes(), w, take_mut(&mut to, len));
+            layer.cell().pack(layer.options, isa, w, take_mut(&mut to, len));
         }
         Ok(Packed { isa, layer: self.id(), start, data: packed })
     }

@@ -3,7 +3,7 @@
 use super::forward::{add_to, walks};
 use super::{Join, Merge, Sequential, Stack};
 use crate::cell::Cell;
-use crate::error::{Error, Result, check_len, check_room};
+use crate::error::{Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::kernel::canonical::Canonical;
 use crate::kernel::view::{Columns, ColumnsMut};
@@ -27,12 +27,9 @@ fn pair(of: &mut [f32], first: usize, len: usize, directions: usize) -> [&mut [f
     [a, b]
 }
 
-/// `to = a * b`, element by element, or `a`.
-fn scaled(to: &mut [f32], a: &[f32], b: Option<&[f32]>) {
-    match b {
-        Some(b) => to.iter_mut().zip(a).zip(b).for_each(|((to, a), b)| *to = a * b),
-        None => to.copy_from_slice(a),
-    }
+/// `a *= b`
+fn multiply(a: &mut [f32], b: &[f32]) {
+    a.iter_mut().zip(b).for_each(|(a, b)| *a *= b);
 }
 
 #[allow(private_bounds, reason = "`Cell` is closed: its passes are private")]
@@ -196,8 +193,7 @@ impl<C: Cell + Passes> Stack<C> {
                 reverse.run_input_gradient(w_r, &walks[1], (&mut *to, true), tape_r, own_r);
             }
             if let (Some(factors), 1..) = (layer_dropout, index) {
-                let factors = &factors[(index - 1) * output..][..output];
-                to.iter_mut().zip(factors).for_each(|(d, factor)| *d *= factor);
+                multiply(to, &factors[(index - 1) * output..][..output]);
             }
             core::mem::swap(&mut above, &mut below);
         }
@@ -249,14 +245,12 @@ impl<C: Cell + Passes> Stack<C> {
             return &made[..output];
         }
         let room = &mut room[..output];
+        room.copy_from_slice(&made[..output]);
         if sum {
-            scaled(room, &made[..output], None);
             add_to(room, &made[output..][..output]);
-            if let Some(factors) = factors {
-                room.iter_mut().zip(factors).for_each(|(v, factor)| *v *= factor);
-            }
-        } else {
-            scaled(room, &made[..output], factors);
+        }
+        if let Some(factors) = factors {
+            multiply(room, factors);
         }
         room
     }
@@ -324,16 +318,7 @@ impl<C: Cell + Passes> Stack<C> {
         tape: usize,
         scratch: usize,
     ) -> Result<()> {
-        match recurrent {
-            None => {}
-            Some(_) if !self.first.recurrent_dropout => {
-                let expected = "none, for a layer that was not made with it";
-                return Err(Error::Value { argument: "recurrent_dropout", expected });
-            }
-            Some(factors) => {
-                check_len("recurrent_dropout", self.recurrent_dropout_len(batch), factors.len())?;
-            }
-        }
+        self.first.check_recurrent_dropout(recurrent, self.recurrent_dropout_len(batch))?;
         if let Some(factors) = between {
             check_len("layer_dropout", self.layer_dropout_len(steps, batch), factors.len())?;
         }

@@ -1,0 +1,251 @@
+//! A layer as 16 words.
+
+use crate::error::{Error, Result};
+use crate::model::Layer;
+use crate::{Activation, Cell, Dense, Embedding, Gru, Lstm, Merge, Pool, Recurrent, Reset, Rnn, Stack};
+
+pub(super) type Record = [u32; 16];
+
+const NO_BIAS: u32 = 1;
+const REVERSE: u32 = 2;
+const RECURRENT_DROPOUT: u32 = 4;
+const COUPLED: u32 = 8;
+const PEEPHOLES: u32 = 16;
+const RESET_BEFORE: u32 = 32;
+const CONCAT: u32 = 64;
+const SUM: u32 = 128;
+const ALL: u32 = 255;
+
+/// Where the first activation stands; each has three words.
+const FUNCTIONS: usize = 7;
+
+/// The word that is wrong, and how.
+type Wrong = (usize, &'static str);
+
+/// The value, or the error to the caller: `?` in a constant function.
+macro_rules! get {
+    ($e:expr) => {
+        match $e {
+            Ok(value) => value,
+            Err(e) => return Err(e),
+        }
+    };
+}
+
+/// The layer of a record. Words that the layer has no use for are not looked at.
+pub(super) const fn decode(r: &Record) -> core::result::Result<Layer, Wrong> {
+    let (first, second) = (r[1] as usize, r[2] as usize);
+    Ok(match r[0] {
+        0 => Layer::Embedding(Embedding::new(first, second)),
+        1 => {
+            let (f, clip) = (get!(function(r, 0)), get!(clip(r)));
+            let layer = Rnn::new(first, second).activation(f);
+            Layer::Rnn(get!(stack(r, if clip < f32::INFINITY { layer.clip(clip) } else { layer })))
+        }
+        2 => {
+            let (gates, cell, hidden) = (get!(function(r, 0)), get!(function(r, 1)), get!(function(r, 2)));
+            let clip = get!(clip(r));
+            let mut layer = Lstm::new(first, second);
+            if !(is(gates, Activation::Sigmoid) && is(cell, Activation::Tanh) && is(hidden, Activation::Tanh))
+            {
+                layer = layer.activations(gates, cell, hidden);
+            }
+            if clip < f32::INFINITY {
+                layer = layer.clip(clip);
+            }
+            if r[3] & COUPLED != 0 {
+                layer = layer.coupled();
+            }
+            if r[3] & PEEPHOLES != 0 {
+                layer = layer.peepholes();
+            }
+            if r[5] > 0 {
+                layer = layer.projection(r[5] as usize);
+            }
+            Layer::Lstm(get!(stack(r, layer)))
+        }
+        3 => {
+            let (gates, new, clip) = (get!(function(r, 0)), get!(function(r, 1)), get!(clip(r)));
+            let mut layer = Gru::new(first, second);
+            if r[3] & RESET_BEFORE != 0 {
+                layer = layer.reset(Reset::Before);
+            }
+            if !(is(gates, Activation::Sigmoid) && is(new, Activation::Tanh)) {
+                layer = layer.activations(gates, new);
+            }
+            if clip < f32::INFINITY {
+                layer = layer.clip(clip);
+            }
+            Layer::Gru(get!(stack(r, layer)))
+        }
+        4 => {
+            let layer = Dense::new(first, second);
+            Layer::Dense(match r[FUNCTIONS] {
+                0 => layer,
+                1 => layer.tanh(),
+                2 => layer.sigmoid(),
+                3 => layer.relu(),
+                _ => return Err((FUNCTIONS, "dense layers have no such activation")),
+            })
+        }
+        5 => Layer::Pool(match r[1] {
+            0 => Pool::Last,
+            1 => Pool::Mean,
+            2 => Pool::Max,
+            _ => return Err((1, "there is no such pool")),
+        }),
+        6 => Layer::Dropout(f32::from_bits(r[6])),
+        _ => return Err((0, "there is no such layer")),
+    })
+}
+
+const fn is(f: Activation, other: Activation) -> bool {
+    number(f).0 == number(other).0
+}
+
+const fn clip(r: &Record) -> core::result::Result<f32, Wrong> {
+    let clip = f32::from_bits(r[6]);
+    if clip > 0.0 { Ok(clip) } else { Err((6, "the clip is not above 0")) }
+}
+
+/// The activation at a position.
+const fn function(r: &Record, n: usize) -> core::result::Result<Activation, Wrong> {
+    let at = FUNCTIONS + 3 * n;
+    let (alpha, beta) = (f32::from_bits(r[at + 1]), f32::from_bits(r[at + 2]));
+    Ok(match r[at] {
+        1 => Activation::Tanh,
+        2 => Activation::Sigmoid,
+        3 => Activation::Relu,
+        4 => Activation::Affine { alpha, beta },
+        5 => Activation::LeakyRelu { alpha },
+        6 => Activation::ThresholdedRelu { alpha },
+        7 => Activation::ScaledTanh { alpha, beta },
+        8 => Activation::HardSigmoid { alpha, beta },
+        9 => Activation::Elu { alpha },
+        10 => Activation::Softsign,
+        11 => Activation::Softplus,
+        _ => return Err((at, "there is no such activation")),
+    })
+}
+
+/// An activation's number, alpha and beta.
+const fn number(f: Activation) -> (u32, f32, f32) {
+    match f {
+        Activation::Tanh => (1, 0.0, 0.0),
+        Activation::Sigmoid => (2, 0.0, 0.0),
+        Activation::Relu => (3, 0.0, 0.0),
+        Activation::Affine { alpha, beta } => (4, alpha, beta),
+        Activation::LeakyRelu { alpha } => (5, alpha, 0.0),
+        Activation::ThresholdedRelu { alpha } => (6, alpha, 0.0),
+        Activation::ScaledTanh { alpha, beta } => (7, alpha, beta),
+        Activation::HardSigmoid { alpha, beta } => (8, alpha, beta),
+        Activation::Elu { alpha } => (9, alpha, 0.0),
+        Activation::Softsign => (10, 0.0, 0.0),
+        Activation::Softplus => (11, 0.0, 0.0),
+    }
+}
+
+/// What all cells share.
+const fn stack<C: Cell>(r: &Record, first: Recurrent<C>) -> core::result::Result<Stack<C>, Wrong> {
+    let (flags, mut layer) = (r[3], first);
+    if flags & !ALL != 0 || flags & CONCAT != 0 && flags & SUM != 0 {
+        return Err((3, "there are no such flags"));
+    }
+    if r[4] == 0 {
+        return Err((4, "the stack has no layers"));
+    }
+    if flags & NO_BIAS != 0 {
+        layer = layer.bias(false);
+    }
+    if flags & REVERSE != 0 {
+        layer = layer.reverse();
+    }
+    if flags & RECURRENT_DROPOUT != 0 {
+        layer = layer.recurrent_dropout();
+    }
+    let stack = Stack::new(layer).layers(r[4] as usize);
+    Ok(match flags & (CONCAT | SUM) {
+        CONCAT => stack.bidirectional(Merge::Concat),
+        SUM => stack.bidirectional(Merge::Sum),
+        _ => stack,
+    })
+}
+
+/// The record of a layer, whose position is for the error.
+pub(super) fn encode(layer: &Layer, index: usize) -> Result<Record> {
+    let mut r = [0; 16];
+    let size = |n: usize| {
+        u32::try_from(n)
+            .map_err(|_| Error::Layers { layer: index, what: "has a size that does not fit into an image" })
+    };
+    let mut sizes = |kind, first, second| -> Result<()> {
+        (r[0], r[1], r[2]) = (kind, size(first)?, size(second)?);
+        Ok(())
+    };
+    match layer {
+        Layer::Embedding(l) => sizes(0, l.classes(), l.width())?,
+        Layer::Dense(l) => {
+            sizes(4, l.input(), l.output())?;
+            r[FUNCTIONS] = l.activation().map_or(0, |f| number(f).0);
+        }
+        Layer::Pool(pool) => {
+            let pool = match pool {
+                Pool::Last => 0,
+                Pool::Mean => 1,
+                Pool::Max => 2,
+            };
+            sizes(5, pool, 0)?;
+        }
+        Layer::Dropout(p) => (r[0], r[6]) = (6, p.to_bits()),
+        Layer::Rnn(stack) => {
+            let cell = stack.layer(0, 0).cell();
+            recurrent(&mut r, 1, stack, size)?;
+            options(&mut r, cell.clip, &[cell.activation]);
+        }
+        Layer::Lstm(stack) => {
+            let layer = stack.layer(0, 0);
+            let cell = layer.cell();
+            recurrent(&mut r, 2, stack, size)?;
+            options(&mut r, cell.clip, &[cell.gates, cell.cell, cell.hidden]);
+            r[3] |= if cell.coupled { COUPLED } else { 0 } | if cell.peepholes { PEEPHOLES } else { 0 };
+            if cell.projection {
+                if layer.width() == 0 {
+                    return Err(Error::Layers { layer: index, what: "has a projection without width" });
+                }
+                r[5] = size(layer.width())?;
+            }
+        }
+        Layer::Gru(stack) => {
+            let cell = stack.layer(0, 0).cell();
+            recurrent(&mut r, 3, stack, size)?;
+            options(&mut r, cell.clip, &[cell.gates, cell.new]);
+            r[3] |= if cell.reset == Reset::Before { RESET_BEFORE } else { 0 };
+        }
+    }
+    Ok(r)
+}
+
+fn recurrent<C: Cell>(
+    r: &mut Record,
+    kind: u32,
+    stack: &Stack<C>,
+    size: impl Fn(usize) -> Result<u32>,
+) -> Result<()> {
+    let layer = stack.layer(0, 0);
+    (r[0], r[1], r[2], r[4]) = (kind, size(layer.input())?, size(layer.hidden())?, size(stack.depth())?);
+    let flag = |is, flag| if is { flag } else { 0 };
+    r[3] = flag(!layer.has_bias(), NO_BIAS)
+        | flag(stack.merge().is_none() && layer.is_reverse(), REVERSE)
+        | flag(layer.has_recurrent_dropout(), RECURRENT_DROPOUT)
+        | flag(stack.merge() == Some(Merge::Concat), CONCAT)
+        | flag(stack.merge() == Some(Merge::Sum), SUM);
+    Ok(())
+}
+
+fn options(r: &mut Record, clip: f32, functions: &[Activation]) {
+    r[6] = clip.to_bits();
+    for (words, &f) in r[FUNCTIONS..].chunks_exact_mut(3).zip(functions) {
+        let (number, alpha, beta) = number(f);
+        words.copy_from_slice(&[number, alpha.to_bits(), beta.to_bits()]);
+    }
+}

@@ -1,0 +1,140 @@
+//! A training in bytes: to go on with it later, exactly as if it had never stopped.
+//!
+//! All numbers are little-endian.
+//!
+//! | bytes | what it is |
+//! |---|---|
+//! | 8 | `RECTRAIN` |
+//! | 2 * 4 | version: 1; CRC-32, as in zlib, of all that follows |
+//! | 6 * 8 | updates made; rows of a batch, shards; bytes of the image, moments `m`, elements of the states `s` |
+//! | | the model and its weights, as an [image](crate::image) |
+//! | m * 4 | the optimiser's moments: f32 |
+//! | s * 4 | the states of the rows, shard by shard: f32 |
+//!
+//! Settings (the optimiser's, the clip, the schedule) are the program's, and not in it.
+
+use std::io::{Error, ErrorKind, Result};
+use std::path::Path;
+use std::vec::Vec;
+use std::{fs, vec};
+
+use super::Trainer;
+use crate::image::{self, Image};
+
+const MAGIC: [u8; 8] = *b"RECTRAIN";
+const VERSION: u32 = 1;
+/// Where the sizes stand.
+const SIZES: usize = 16;
+const HEADER: usize = SIZES + 6 * 8;
+
+fn damaged(what: impl Into<std::boxed::Box<dyn core::error::Error + Send + Sync>>) -> Error {
+    Error::new(ErrorKind::InvalidData, what)
+}
+
+fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
+    bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes))
+}
+
+impl<const N: usize> Trainer<N> {
+    /// The training as bytes.
+    ///
+    /// # Errors
+    /// If the model does not fit into an [image](crate::image).
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let states = || self.shards.iter().flat_map(|shard| &shard.state);
+        let mut image = vec![0; image::len(self.model.layers())];
+        image::write(self.model.layers(), &self.weights, &mut image).map_err(Error::other)?;
+        let sizes = [self.batch, self.shards.len(), image.len(), self.moments.len(), states().count()];
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend(self.updates.to_le_bytes());
+        bytes.extend(sizes.iter().flat_map(|&n| (n as u64).to_le_bytes()));
+        bytes.extend(image);
+        bytes.extend(self.moments.iter().chain(states()).flat_map(|x| x.to_le_bytes()));
+        let checksum = image::crc(&bytes[SIZES..]);
+        bytes[12..SIZES].copy_from_slice(&checksum.to_le_bytes());
+        Ok(bytes)
+    }
+
+    /// Goes back to a training that [`to_bytes`](Self::to_bytes) has given, of the same model.
+    ///
+    /// # Errors
+    /// If the bytes are damaged, or belong to another model, optimiser, or number of shards. Nothing has changed then.
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<()> {
+        let Some((header, body)) = bytes.split_first_chunk::<HEADER>() else {
+            return Err(damaged("too short for a training"));
+        };
+        if header[..8] != MAGIC {
+            return Err(damaged("not a training"));
+        }
+        if header[8..12] != VERSION.to_le_bytes() {
+            return Err(damaged("a training of another version than 1"));
+        }
+        if header[12..SIZES] != image::crc(&bytes[SIZES..]).to_le_bytes() {
+            return Err(damaged("damaged: the checksum is another one"));
+        }
+        let [updates, batch, shards, image, moments, states] = core::array::from_fn(|i| {
+            header[SIZES..].as_chunks().0.get(i).map_or(0, |n| u64::from_le_bytes(*n))
+        });
+        let (batch, shards) = (batch as usize, shards as usize);
+        let lengths =
+            (image.saturating_add(moments.saturating_mul(4))).saturating_add(states.saturating_mul(4));
+        let state_len = self.model.state_len(1).saturating_mul(batch);
+        if lengths != body.len() as u64 || states != state_len as u64 {
+            return Err(damaged("damaged: its sizes are impossible"));
+        }
+        // Before the first update there are none.
+        let fresh = (batch, shards) == (0, 0);
+        if !fresh && shards != self.shards_of(batch) {
+            return Err(damaged("a training with another number of shards"));
+        }
+        if moments != self.moments.len() as u64 {
+            return Err(damaged("a training with another optimiser"));
+        }
+        let (image, floats_of) = body.split_at(image as usize);
+        let (moments, states) = floats_of.split_at(4 * moments as usize);
+        // It is the image of the same model if the same model with its weights has the same image.
+        let image_here = Image::from_bytes(image).map_err(damaged)?;
+        let (mut weights, mut copy) =
+            (vec![0.0; self.weights.len()], vec![0; image::len(self.model.layers())]);
+        let same = image_here.copy_weights(&mut weights).is_ok()
+            && image::write(self.model.layers(), &weights, &mut copy).is_ok()
+            && copy == image;
+        if !same {
+            return Err(damaged("a training of another model"));
+        }
+
+        self.shards.clear();
+        if !fresh {
+            self.cut(batch).map_err(Error::other)?;
+        }
+        self.weights = weights;
+        self.moments.iter_mut().zip(floats(moments)).for_each(|(to, x)| *to = x);
+        let to = self.shards.iter_mut().flat_map(|shard| &mut shard.state);
+        to.zip(floats(states)).for_each(|(to, x)| *to = x);
+        self.updates = updates;
+        self.optimiser.set_step(updates);
+        Ok(())
+    }
+
+    /// Writes [`to_bytes`](Self::to_bytes) to a file: first beside it, so that a failure leaves what was there.
+    ///
+    /// # Errors
+    /// The file system's, and those of [`to_bytes`](Self::to_bytes).
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let mut beside = std::ffi::OsString::from(path);
+        beside.push(".new");
+        fs::write(&beside, self.to_bytes()?)?;
+        fs::rename(&beside, path)
+    }
+
+    /// Goes back to a training that was [saved](Self::save), of the same model.
+    ///
+    /// # Errors
+    /// The file system's, and those of [`restore`](Self::restore).
+    pub fn load(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        self.restore(&fs::read(path)?)
+    }
+}

@@ -1,0 +1,106 @@
+//! Any optimiser, and any schedule of its learning rate.
+
+use crate::error::Result;
+use crate::train::{Adam, AdamW, Cosine, RmsProp, Sgd, Steps};
+
+/// An optimiser, with its settings.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Optimiser {
+    /// Adam.
+    Adam(Adam),
+    /// Adam with a decay of the weights that goes past the moments.
+    AdamW(AdamW),
+    /// RMSprop.
+    RmsProp(RmsProp),
+    /// Stochastic gradient descent.
+    Sgd(Sgd),
+}
+
+/// A learning rate by the number of updates.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Rate {
+    /// Always the same.
+    Constant(f32),
+    /// Half a cosine, after a warm-up.
+    Cosine(Cosine),
+    /// A factor every so many updates.
+    Steps(Steps),
+}
+
+macro_rules! from {
+    ($($type:ty => $to:ident::$variant:ident),+) => {
+        $(impl From<$type> for $to {
+            fn from(of: $type) -> Self {
+                $to::$variant(of)
+            }
+        })+
+    };
+}
+
+from!(Adam => Optimiser::Adam, AdamW => Optimiser::AdamW, RmsProp => Optimiser::RmsProp, Sgd => Optimiser::Sgd);
+from!(f32 => Rate::Constant, Cosine => Rate::Cosine, Steps => Rate::Steps);
+
+impl Rate {
+    /// The learning rate of an update, after `step` others.
+    pub fn at(&self, step: u64) -> f32 {
+        match self {
+            Rate::Constant(rate) => *rate,
+            Rate::Cosine(rate) => rate.at(step),
+            Rate::Steps(rate) => rate.at(step),
+        }
+    }
+}
+
+/// The same expression for each optimiser.
+macro_rules! each {
+    ($optimiser:expr, $o:ident => $e:expr) => {
+        match $optimiser {
+            Optimiser::Adam($o) => $e,
+            Optimiser::AdamW($o) => $e,
+            Optimiser::RmsProp($o) => $e,
+            Optimiser::Sgd($o) => $e,
+        }
+    };
+}
+
+impl Optimiser {
+    /// Length of the moments of `weights` weights.
+    pub(super) fn moments_len(&self, weights: usize) -> usize {
+        match self {
+            Optimiser::Adam(_) => Adam::moments_len(weights),
+            Optimiser::AdamW(_) => AdamW::moments_len(weights),
+            Optimiser::RmsProp(o) => o.moments_len(weights),
+            Optimiser::Sgd(o) => o.moments_len(weights),
+        }
+    }
+
+    /// Its own learning rate.
+    pub(super) fn rate(&self) -> f32 {
+        each!(self, o => o.lr)
+    }
+
+    /// Sets the number of updates, where it matters.
+    pub(super) fn set_step(&mut self, step: u64) {
+        match self {
+            Optimiser::Adam(o) => o.step = step,
+            Optimiser::AdamW(o) => o.step = step,
+            Optimiser::RmsProp(_) | Optimiser::Sgd(_) => {}
+        }
+    }
+
+    pub(super) fn update(
+        &mut self,
+        rate: f32,
+        weights: &mut [f32],
+        grads: &[f32],
+        moments: &mut [f32],
+        scale: f32,
+    ) -> Result<()> {
+        each!(self, o => {
+            o.lr = rate;
+            o.update_scaled(weights, grads, moments, scale)
+        })
+    }
+}

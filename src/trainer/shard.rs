@@ -1,0 +1,147 @@
+//! Some rows of a batch, and all that their gradients are computed in.
+
+use core::ops::Range;
+use std::vec::Vec;
+
+use rand_core::Rng;
+
+use super::{Batch, zeros};
+use crate::error::Result;
+use crate::layer::{Gradients, Sequences};
+use crate::model::{Input, Loss, Model, Training};
+
+/// A part of a batch that is run as a batch of its own.
+#[derive(Clone)]
+pub(super) struct Shard {
+    rows: Range<usize>,
+    copy: Copied,
+    dropout: Vec<f32>,
+    tape: Vec<f32>,
+    scratch: Vec<f32>,
+    pub(super) grads: Vec<f32>,
+    pub(super) state: Vec<f32>,
+    /// How many targets count.
+    pub(super) targets: usize,
+    pub(super) loss: Result<f32>,
+}
+
+/// A copy of some rows; in each batch some of the lists are used.
+#[derive(Clone, Default)]
+struct Copied {
+    ids: Vec<u32>,
+    values: Vec<f32>,
+    classes: Vec<u32>,
+    numbers: Vec<f32>,
+    mask: Vec<bool>,
+    resets: Vec<bool>,
+}
+
+/// Gives a buffer the length that a pass asks for.
+fn fit(buffer: &mut Vec<f32>, name: &'static str, len: usize) -> Result<()> {
+    if buffer.len() != len {
+        // The old one is given back first.
+        *buffer = Vec::new();
+        *buffer = zeros(name, len)?;
+    }
+    Ok(())
+}
+
+impl Shard {
+    pub(super) fn new<const N: usize>(model: &Model<N>, rows: Range<usize>) -> Result<Self> {
+        Ok(Shard {
+            grads: zeros("grads", model.weights_len())?,
+            state: zeros("state", model.state_len(rows.len()))?,
+            rows,
+            copy: Copied::default(),
+            dropout: Vec::new(),
+            tape: Vec::new(),
+            scratch: Vec::new(),
+            targets: 0,
+            loss: Ok(0.0),
+        })
+    }
+
+    /// Makes room for so many steps, and draws factors of dropout.
+    pub(super) fn prepare<const N: usize>(
+        &mut self,
+        model: &Model<N>,
+        steps: usize,
+        rng: &mut impl Rng,
+    ) -> Result<()> {
+        let rows = self.rows.len();
+        fit(&mut self.dropout, "dropout", model.dropout_len(steps, rows))?;
+        fit(&mut self.tape, "tape", model.tape_len(steps, rows))?;
+        fit(&mut self.scratch, "scratch", model.train_scratch_len(steps, rows))?;
+        model.draw_dropout(&mut self.dropout, steps, rows, rng)
+    }
+
+    /// The gradients of this shard's rows of a batch that has been checked.
+    pub(super) fn run<const N: usize>(&mut self, model: &Model<N>, weights: &[f32], batch: Batch<'_>) {
+        let Shard { rows, copy, dropout, tape, scratch, grads, state, .. } = self;
+        let Batch { sequences, x, loss } = copy.fill(model, batch, rows.clone());
+        self.targets = loss.count(model.output(), sequences, model.is_pooled()).unwrap_or(0);
+        let (mode, dropout) = (Gradients::Overwrite, Some(&dropout[..]));
+        let args = Training { sequences, x, loss, grads, mode, state, dropout, tape, scratch };
+        self.loss = model.forward_backward(weights, args);
+    }
+}
+
+impl Copied {
+    /// The batch that consists of some of a batch's rows.
+    fn fill<'a, const N: usize>(
+        &'a mut self,
+        model: &Model<N>,
+        batch: Batch<'a>,
+        rows: Range<usize>,
+    ) -> Batch<'a> {
+        let all = batch.sequences;
+        let (pooled, output) = (model.is_pooled(), model.output());
+        let Copied { ids, values, classes, numbers, mask, resets } = self;
+        let x = match batch.x {
+            Input::Ids(x) => Input::Ids(copy(ids, x, all, &rows, 1, false)),
+            Input::Values(x) => Input::Values(copy(values, x, all, &rows, model.input(), false)),
+        };
+        let loss = match batch.loss {
+            Loss::CrossEntropy { targets, ignored } => {
+                Loss::CrossEntropy { targets: copy(classes, targets, all, &rows, 1, pooled), ignored }
+            }
+            Loss::BinaryCrossEntropy { targets } => {
+                Loss::BinaryCrossEntropy { targets: copy(numbers, targets, all, &rows, output, pooled) }
+            }
+            Loss::MeanSquaredError { targets } => {
+                Loss::MeanSquaredError { targets: copy(numbers, targets, all, &rows, output, pooled) }
+            }
+        };
+        let sequences = Sequences {
+            batch: rows.len(),
+            lengths: all.lengths.map(|lengths| &lengths[rows.clone()]),
+            mask: all.mask.map(|(of, masked)| (copy(mask, of, all, &rows, 1, false), masked)),
+            resets: all.resets.map(|of| copy(resets, of, all, &rows, 1, false)),
+            ..all
+        };
+        Batch { sequences, x, loss }
+    }
+}
+
+/// Copies what `from` has of some batch rows, `width` elements for each step, or for each sequence if it is `pooled`.
+fn copy<'a, T: Copy>(
+    to: &'a mut Vec<T>,
+    from: &[T],
+    all: Sequences<'_>,
+    rows: &Range<usize>,
+    width: usize,
+    pooled: bool,
+) -> &'a [T] {
+    let steps = if pooled { 1 } else { all.steps() };
+    to.clear();
+    if pooled || all.batch_major {
+        let row = steps * width;
+        to.extend_from_slice(&from[rows.start * row..rows.end * row]);
+    } else {
+        for t in 0..steps {
+            let step = &from[t * all.batch() * width..];
+            to.extend_from_slice(&step[rows.start * width..rows.end * width]);
+        }
+    }
+    to
+}
