@@ -11,14 +11,14 @@
 mod common;
 
 use clap::Parser;
-use common::learner::Learner;
 use common::plot::Chart;
 use common::{Common, Failure, conclude};
 use indicatif::ProgressBar;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::Rng;
 use recurrent::model::{Layer, Loss, Model};
-use recurrent::train::{AdamW, Cosine};
+use recurrent::train::{Adam, Cosine};
+use recurrent::trainer::{Batch, Trainer};
 use recurrent::{Gru, Merge, Sequences, Stack, argmax};
 
 /// Tags brackets that have no partner, with a GRU that reads forwards, one that reads backwards, and one that does both.
@@ -106,8 +106,9 @@ impl Texts {
     }
 }
 
-fn tag<const N: usize>(learner: &Learner<N>, texts: &Texts) -> Result<Vec<u32>, Failure> {
-    let logits = learner.outputs(texts.sequences(), &texts.ids)?;
+fn tag(trainer: &Trainer<3>, texts: &Texts) -> Result<Vec<u32>, Failure> {
+    let mut predictor = trainer.predictor()?;
+    let logits = predictor.forward(texts.sequences(), &texts.ids)?;
     logits.chunks(TAGS.len()).map(|logits| Ok(argmax(logits)? as u32)).collect()
 }
 
@@ -117,26 +118,26 @@ fn train(
     recurrent: Stack<recurrent::GruCell>,
     test: &Texts,
     bar: &ProgressBar,
-) -> Result<(Learner<3>, Vec<(f64, f64)>), Failure> {
+) -> Result<(Trainer<3>, Vec<(f64, f64)>), Failure> {
     let model = Model::new([
         Layer::embedding(CHARACTERS.len(), WIDTH),
         Layer::Gru(recurrent),
         Layer::dense(recurrent.output(), TAGS.len()),
     ]);
     let schedule = Cosine::new(1e-2, u64::from(options.iters));
-    let mut learner = Learner::new(model, AdamW::new(0.0), options.common.rng(0))?;
     let mut rng = options.common.rng(1);
+    let mut trainer = Trainer::new(model, Adam::new(0.0), &mut rng)?.rate(schedule).clip(1.0);
     let mut points = Vec::new();
     for i in 0..options.iters {
         if i % POINT == 0 {
-            points.push((f64::from(i), 100.0 * test.right(&tag(&learner, test)?, &[OPEN, CLOSE])));
+            points.push((f64::from(i), 100.0 * test.right(&tag(&trainer, test)?, &[OPEN, CLOSE])));
         }
         let texts = Texts::draw(options.length.into(), BATCH, &mut rng);
-        learner.adam.lr = schedule.at(u64::from(i));
-        learner.update(texts.sequences(), &texts.ids, Loss::classes(&texts.tags))?;
+        let loss = Loss::classes(&texts.tags);
+        trainer.update(Batch { sequences: texts.sequences(), x: (&texts.ids).into(), loss }, &mut rng)?;
         bar.inc(1);
     }
-    Ok((learner, points))
+    Ok((trainer, points))
 }
 
 fn main() -> Result<(), Failure> {
@@ -155,12 +156,12 @@ fn main() -> Result<(), Failure> {
     let (mut tagged, mut last) = (Vec::new(), Vec::new());
     for (name, recurrent) in models {
         bar.set_message(name);
-        let (learner, points) = train(&options, recurrent, &test, &bar)?;
+        let (trainer, points) = train(&options, recurrent, &test, &bar)?;
         chart = chart.line(name, points);
-        let tags = tag(&learner, &test)?;
+        let tags = tag(&trainer, &test)?;
         let right = [&[OPEN][..], &[CLOSE], &[OPEN, CLOSE]].map(|of| test.right(&tags, of));
         let [open, close, all] = right.map(|part| format!("{:5.1}%", 100.0 * part));
-        let weights = learner.weights.len();
+        let weights = trainer.weights().len();
         bar.suspend(|| common.say(format_args!("{name:10} {weights:8} {open} {close} {all}")));
         tagged.push((name, tags));
         last.push(format!("{name} {:.3}", right[2]));

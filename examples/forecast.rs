@@ -14,12 +14,12 @@ mod common;
 use std::f64::consts::TAU;
 
 use clap::Parser;
-use common::learner::Learner;
 use common::plot::Chart;
 use common::{Common, Failure, conclude};
 use rand_xoshiro::rand_core::Rng;
 use recurrent::model::{Layer, Loss, Model};
-use recurrent::train::{AdamW, Cosine, normal};
+use recurrent::train::{Adam, Cosine, normal};
+use recurrent::trainer::{Batch, Trainer};
 use recurrent::{Pool, Sequences};
 
 /// Trains a GRU to forecast a series several steps ahead, and compares it with naive forecasts on a time that it has not seen.
@@ -94,21 +94,17 @@ fn main() -> Result<(), Failure> {
     let (series, clean) = series(&common);
     let unseen = HOURS / 5 * 4;
 
-    let mut learner = Learner::new(MODEL, AdamW::new(0.0), common.rng(1))?;
+    let mut rng = common.rng(1);
     let schedule = Cosine::new(1e-2, iters.into()).warmup(u64::from(iters) / 20);
+    let mut trainer = Trainer::new(MODEL, Adam::new(0.0), &mut rng)?.rate(schedule).clip(1.0);
     let sequences = Sequences::new(WINDOW, BATCH);
-    let mut rng = common.rng(2);
     let bar = common.progress(iters as usize)?;
-    for i in 0..iters {
+    for _ in 0..iters {
         let last = (unseen - AHEAD - WINDOW) as u64;
         let ends: Vec<usize> = (0..BATCH).map(|_| WINDOW + (rng.next_u64() % last) as usize).collect();
-        learner.adam.lr = schedule.at(i.into());
-        let targets = futures(&series, &ends);
-        let loss = learner.update(
-            sequences,
-            &windows(&series, &ends),
-            Loss::MeanSquaredError { targets: &targets },
-        )?;
+        let (x, targets) = (windows(&series, &ends), futures(&series, &ends));
+        let loss = Loss::MeanSquaredError { targets: &targets };
+        let loss = trainer.update(Batch { sequences, x: (&x).into(), loss }, &mut rng)?.loss;
         bar.set_message(format!("loss {loss:.3}"));
         bar.inc(1);
     }
@@ -117,12 +113,13 @@ fn main() -> Result<(), Failure> {
     // A forecast every few hours of the last fifth.
     let ends: Vec<usize> = (unseen..HOURS - AHEAD).step_by(5).collect();
     let truth = futures(&series, &ends);
-    let ours = learner.outputs(Sequences::new(WINDOW, ends.len()), &windows(&series, &ends))?;
+    let mut predictor = trainer.predictor()?;
+    let ours = predictor.forward(Sequences::new(WINDOW, ends.len()), &windows(&series, &ends))?.to_vec();
     let naive = |value: &dyn Fn(usize, usize) -> f32| -> Vec<f32> {
         ends.iter().flat_map(|&end| (0..AHEAD).map(move |ahead| value(end, ahead))).collect()
     };
     let forecasts = [
-        ("GRU", ours.clone()),
+        ("GRU", ours),
         ("naive", naive(&|end, _| series[end - 1])),
         ("as one day ago", naive(&|end, ahead| series[end - DAY + ahead])),
         ("as one week ago", naive(&|end, ahead| series[end - WEEK + ahead])),
@@ -149,11 +146,11 @@ fn main() -> Result<(), Failure> {
 
     // One forecast after the other, each a day long.
     let days: Vec<usize> = (unseen..).step_by(AHEAD).take(10).collect();
-    let said = learner.outputs(Sequences::new(WINDOW, days.len()), &windows(&series, &days))?;
+    let said = predictor.forward(Sequences::new(WINDOW, days.len()), &windows(&series, &days))?;
     let hours = (0..days.len() * AHEAD).map(|i| i as f64 / DAY as f64);
     let points = |of: &[f32]| hours.clone().zip(of.iter().map(|&v| f64::from(v))).collect::<Vec<_>>();
     let chart = Chart::new("Forecasts of a day each, made at midnight", "days of unseen time", "value")
-        .line("GRU", points(&said))
+        .line("GRU", points(said))
         .dashes("as one day ago", points(&series[unseen - DAY..]))
         .dots("measured", points(&series[unseen..]));
     common.say("");

@@ -11,14 +11,14 @@
 mod common;
 
 use clap::Parser;
-use common::learner::Learner;
 use common::plot::Chart;
 use common::{Common, Failure, conclude};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::Rng;
 use recurrent::model::{Layer, Loss, Model};
-use recurrent::train::{AdamW, Cosine, uniform};
-use recurrent::{Lstm, Pool, Rnn, Sequences, mean_squared_error};
+use recurrent::train::{Adam, Cosine, uniform};
+use recurrent::trainer::{Batch, Trainer};
+use recurrent::{Lstm, Pool, Rnn, Sequences};
 
 /// Trains a simple RNN, an LSTM and a GRU on the adding problem, with the same number of updates.
 ///
@@ -80,28 +80,27 @@ fn train(
     let steps = usize::from(options.steps);
     let sequences = Sequences::new(steps, BATCH);
     let schedule = Cosine::new(rate, u64::from(options.iters)).warmup(u64::from(options.iters) / 20);
-    let mut learner = Learner::new(model(cell), AdamW::new(rate), options.common.rng(0))?;
-    learner.adam.weight_decay = 0.0;
+    let mut rng = options.common.rng(0);
+    let mut trainer = Trainer::new(model(cell), Adam::new(rate), &mut rng)?.rate(schedule).clip(1.0);
     // What is usual for each cell where much is to be remembered: recurrent weights that keep lengths, a forget gate that begins open.
     let (rnn, lstm) = (Rnn::new(2, HIDDEN), Lstm::new(2, HIDDEN));
     match cell {
-        Layer::Rnn(_) => {
-            rnn.init_orthogonal(&mut learner.weights[..rnn.weights_len()], &mut options.common.rng(3))?
-        }
-        Layer::Lstm(_) => lstm.forget_bias(&mut learner.weights[..lstm.weights_len()], 1.0)?,
+        Layer::Rnn(_) => rnn.init_orthogonal(&mut trainer.weights_mut()[..rnn.weights_len()], &mut rng)?,
+        Layer::Lstm(_) => lstm.forget_bias(&mut trainer.weights_mut()[..lstm.weights_len()], 1.0)?,
         _ => {}
     }
     let mut rng = options.common.rng(1);
     let mut losses = Vec::new();
     for _ in 0..options.iters {
         let (x, sums) = draw(steps, BATCH, &mut rng);
-        learner.adam.lr = schedule.at(learner.adam.step);
-        losses.push(f64::from(learner.update(sequences, &x, Loss::MeanSquaredError { targets: &sums })?));
+        let loss = Loss::MeanSquaredError { targets: &sums };
+        losses.push(trainer.update(Batch { sequences, x: (&x).into(), loss }, &mut rng)?.loss.into());
         bar.inc(1);
     }
     let (x, sums) = draw(steps, 1000, &mut options.common.rng(2));
-    let answers = learner.outputs(Sequences::new(steps, 1000), &x)?;
-    Ok(Trained { losses, error: mean_squared_error(&answers, &sums, None)?, rate })
+    let (sequences, loss) = (Sequences::new(steps, 1000), Loss::MeanSquaredError { targets: &sums });
+    let error = trainer.evaluate(Batch { sequences, x: (&x).into(), loss })?;
+    Ok(Trained { losses, error, rate })
 }
 
 fn main() -> Result<(), Failure> {

@@ -3,7 +3,6 @@
 //! An example is `fn main() -> Result<(), Failure>` with its options read by clap, among them [`Common`].
 #![allow(dead_code, reason = "no example uses all of it")]
 
-pub mod learner;
 pub mod plot;
 
 use std::fmt;
