@@ -11,9 +11,10 @@
 mod common;
 
 use clap::Parser;
+use common::pass::pass;
 use common::plot::Chart;
 use common::{Common, Failure, conclude};
-use recurrent::{Activation, Backward, ForwardTrain, Rnn, Sequences};
+use recurrent::{Activation, Rnn, Sequences};
 
 /// Plots the activation functions and their derivatives, and measures the error of this crate's.
 ///
@@ -105,39 +106,8 @@ fn ours(activation: Activation, x: &[f32]) -> Result<(Vec<f32>, Vec<f32>), Failu
     let layer = Rnn::new(1, 1).activation(activation);
     let weights = [1.0, 0.0, 0.0, 0.0]; // w_ih, w_hh, b_ih, b_hh
     let rows = x.len(); // every number is a batch row of its own
-    let sequences = Sequences::new(1, rows);
-    let mut state = vec![0.0; layer.state_len(rows)];
-    let mut y = vec![0.0; rows];
-    let mut tape = vec![0.0; layer.tape_len(1, rows)];
-    let mut scratch = vec![0.0; layer.train_scratch_len(rows)];
-    layer.forward_train(
-        &weights,
-        ForwardTrain {
-            sequences,
-            x,
-            y: &mut y,
-            state: &mut state,
-            tape: &mut tape,
-            scratch: &mut scratch,
-            ..Default::default()
-        },
-    )?;
-    let mut dx = vec![0.0; rows];
-    layer.backward(
-        &weights,
-        Backward {
-            sequences,
-            x,
-            y: &y,
-            dy: &vec![1.0; rows],
-            dstate: &mut vec![0.0; layer.state_len(rows)],
-            dx: Some(&mut dx),
-            tape: &mut tape,
-            scratch: &mut scratch,
-            ..Default::default()
-        },
-    )?;
-    Ok((y, dx))
+    let pass = pass(layer, &weights, Sequences::new(1, rows), x, |_, _| Ok((vec![1.0; rows], Vec::new())))?;
+    Ok((pass.y, pass.dx))
 }
 
 /// The distance from `x` to the next float, which is the unit of its last place.

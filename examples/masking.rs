@@ -13,11 +13,12 @@ mod common;
 use std::time::Instant;
 
 use clap::Parser;
+use common::pass::pass;
 use common::plot::Chart;
 use common::{Common, Failure, conclude};
 use rand_xoshiro::rand_core::Rng;
 use recurrent::train::normal;
-use recurrent::{Backward, Cell, ForwardTrain, Gru, Lstm, Recurrent, Rnn, Sequences};
+use recurrent::{Cell, Gru, Lstm, Recurrent, Rnn, Sequences};
 
 /// Compares a padded batch with its rows alone: bits of outputs, states and gradients, and the time.
 ///
@@ -40,59 +41,6 @@ struct Options {
 }
 
 const INPUT: usize = 16;
-
-/// What a training pass gives. Time-major: `[T, B, ..]`.
-struct Passed {
-    y: Vec<f32>,
-    state: Vec<f32>,
-    dx: Vec<f32>,
-    dstate: Vec<f32>,
-    grads: Vec<f32>,
-}
-
-/// A pass forward and one back, where the gradients `dy` of the outputs are given.
-fn pass<C: Cell>(
-    layer: Recurrent<C>,
-    weights: &[f32],
-    (steps, batch, sequences): (usize, usize, Sequences<'_>),
-    x: &[f32],
-    dy: &[f32],
-) -> Result<Passed, Failure> {
-    let mut y = vec![0.0; steps * batch * layer.hidden()];
-    let mut state = vec![0.0; layer.state_len(batch)];
-    let mut tape = vec![0.0; layer.tape_len(steps, batch)];
-    let mut scratch = vec![0.0; layer.train_scratch_len(batch)];
-    layer.forward_train(
-        weights,
-        ForwardTrain {
-            sequences,
-            x,
-            y: &mut y,
-            state: &mut state,
-            tape: &mut tape,
-            scratch: &mut scratch,
-            ..Default::default()
-        },
-    )?;
-    let (mut dx, mut dstate) = (vec![0.0; x.len()], vec![0.0; state.len()]);
-    let mut grads = vec![0.0; weights.len()];
-    layer.backward(
-        weights,
-        Backward {
-            sequences,
-            x,
-            y: &y,
-            dy,
-            dstate: &mut dstate,
-            dx: Some(&mut dx),
-            grads: Some(&mut grads),
-            tape: &mut tape,
-            scratch: &mut scratch,
-            ..Default::default()
-        },
-    )?;
-    Ok(Passed { y, state, dx, dstate, grads })
-}
 
 /// Row `b` of each step, or of each part of a state: `[.., B, width]` to `[.., width]`.
 fn row(of: &[f32], batch: usize, width: usize, b: usize) -> Vec<f32> {
@@ -176,8 +124,9 @@ fn show<C: Cell>(
     let masked = all.lengths(&batch.lengths);
     let [nan, zero] = [f32::NAN, 0.0].map(|with| batch.padded(with));
 
-    let together = pass(layer, &weights, (steps, rows, masked), &nan, &batch.dy)?;
-    let unmasked = pass(layer, &weights, (steps, rows, all), &zero, &batch.dy)?;
+    let dy = |_: &[f32], _: &[f32]| Ok((batch.dy.clone(), Vec::new()));
+    let together = pass(layer, &weights, masked, &nan, &dy)?;
+    let unmasked = pass(layer, &weights, all, &zero, &dy)?;
 
     // Each row alone, without padding.
     let mut count = [0; 5];
@@ -186,7 +135,7 @@ fn show<C: Cell>(
     for (b, &length) in batch.lengths.iter().enumerate() {
         let own = |of: &[f32], width| row(of, rows, width, b)[..length * width].to_vec();
         let (x, dy) = (own(&batch.x, INPUT), own(&batch.dy, hidden));
-        let alone = pass(layer, &weights, (length, 1, Sequences::new(length, 1)), &x, &dy)?;
+        let alone = pass(layer, &weights, Sequences::new(length, 1), &x, |_, _| Ok((dy, Vec::new())))?;
         let padding = |of: &[f32], width| {
             row(of, rows, width, b)[length * width..].iter().filter(|v| **v != 0.0).count()
         };
@@ -202,7 +151,7 @@ fn show<C: Cell>(
     }
     // The sum over rows has another order in a batch than over rows one by one, so weights are compared with
     // the same batch with other padding.
-    let other = pass(layer, &weights, (steps, rows, masked), &zero, &batch.dy)?;
+    let other = pass(layer, &weights, masked, &zero, &dy)?;
     count[4] = different(&together.grads, &other.grads);
 
     // In turns, and the best of each, because other programs run, too.
@@ -210,7 +159,7 @@ fn show<C: Cell>(
     for _ in 0..15 {
         for (best, sequences) in [(&mut with, masked), (&mut without, all)] {
             let start = Instant::now();
-            pass(layer, &weights, (steps, rows, sequences), &zero, &batch.dy)?;
+            pass(layer, &weights, sequences, &zero, &dy)?;
             *best = best.min(start.elapsed().as_secs_f64());
         }
     }

@@ -14,13 +14,11 @@
 mod common;
 
 use clap::Parser;
+use common::pass::pass;
 use common::plot::Chart;
 use common::{Common, Failure, conclude};
 use recurrent::train::{Sgd, clip_scale, normal, uniform};
-use recurrent::{
-    Activation, Backward, Cell, ForwardTrain, Gru, GruGate, Lstm, Recurrent, Rnn, Sequences,
-    mean_squared_error,
-};
+use recurrent::{Activation, Cell, Gru, GruGate, Lstm, Recurrent, Rnn, Sequences, mean_squared_error};
 
 /// Plots gradients against time lag, for simple RNN, LSTM and GRU, with small weights and with large ones, and what clipping does.
 ///
@@ -78,44 +76,9 @@ fn backward<C: Cell>(
     x: &[f32],
     dlast: impl FnOnce(&[f32]) -> Result<Vec<f32>, Failure>,
 ) -> Result<Back, Failure> {
-    let steps = x.len() / (BATCH * layer.input());
-    let sequences = Sequences::new(steps, BATCH);
-    let mut y = vec![0.0; steps * BATCH * layer.hidden()];
-    let mut tape = vec![0.0; layer.tape_len(steps, BATCH)];
-    let mut scratch = vec![0.0; layer.train_scratch_len(BATCH)];
-    let mut state = vec![0.0; layer.state_len(BATCH)];
-    layer.forward_train(
-        weights,
-        ForwardTrain {
-            sequences,
-            x,
-            y: &mut y,
-            state: &mut state,
-            tape: &mut tape,
-            scratch: &mut scratch,
-            ..Default::default()
-        },
-    )?;
-    // Only the last hidden state has a part in the loss. In a state it stands first.
-    let mut dstate = dlast(&state[..BATCH * layer.hidden()])?;
-    dstate.resize(state.len(), 0.0);
-    let mut dx = vec![0.0; x.len()];
-    let mut grads = vec![0.0; weights.len()];
-    layer.backward(
-        weights,
-        Backward {
-            sequences,
-            x,
-            y: &y,
-            dstate: &mut dstate,
-            dx: Some(&mut dx),
-            grads: Some(&mut grads),
-            tape: &mut tape,
-            scratch: &mut scratch,
-            ..Default::default()
-        },
-    )?;
-    Ok(Back { by_lag: dx.chunks(BATCH * layer.input()).rev().map(norm).collect(), grads })
+    let sequences = Sequences::new(x.len() / (BATCH * layer.input()), BATCH);
+    let pass = pass(layer, weights, sequences, x, |_, last| Ok((Vec::new(), dlast(last)?)))?;
+    Ok(Back { by_lag: pass.dx.chunks(BATCH * layer.input()).rev().map(norm).collect(), grads: pass.grads })
 }
 
 /// Teaches an RNN with large weights to have the first of a row of random numbers in its first unit at the end, by plain gradient

@@ -1,8 +1,9 @@
-//! What the examples have in common: options, a progress bar, random numbers, and plots.
+//! What the examples have in common: options, a progress bar, random numbers, plots, and a layer's training pass.
 //!
 //! An example is `fn main() -> Result<(), Failure>` with its options read by clap, among them [`Common`].
 #![allow(dead_code, reason = "no example uses all of it")]
 
+pub mod pass;
 pub mod plot;
 
 use std::fmt;
