@@ -125,8 +125,8 @@ fn show<C: Cell>(
     let [nan, zero] = [f32::NAN, 0.0].map(|with| batch.padded(with));
 
     let dy = |_: &[f32], _: &[f32]| Ok((batch.dy.clone(), Vec::new()));
-    let together = pass(layer, &weights, masked, &nan, &dy)?;
-    let unmasked = pass(layer, &weights, all, &zero, &dy)?;
+    let together = pass(layer, &weights, masked, &nan, dy)?;
+    let unmasked = pass(layer, &weights, all, &zero, dy)?;
 
     // Each row alone, without padding.
     let mut count = [0; 5];
@@ -151,7 +151,7 @@ fn show<C: Cell>(
     }
     // The sum over rows has another order in a batch than over rows one by one, so weights are compared with
     // the same batch with other padding.
-    let other = pass(layer, &weights, masked, &zero, &dy)?;
+    let other = pass(layer, &weights, masked, &zero, dy)?;
     count[4] = different(&together.grads, &other.grads);
 
     // In turns, and the best of each, because other programs run, too.
@@ -159,7 +159,7 @@ fn show<C: Cell>(
     for _ in 0..15 {
         for (best, sequences) in [(&mut with, masked), (&mut without, all)] {
             let start = Instant::now();
-            pass(layer, &weights, sequences, &zero, &dy)?;
+            pass(layer, &weights, sequences, &zero, dy)?;
             *best = best.min(start.elapsed().as_secs_f64());
         }
     }
