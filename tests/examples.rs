@@ -113,7 +113,7 @@ fn two_directions_tag_what_one_cannot() {
 
 #[test]
 fn a_gated_cell_remembers_what_a_simple_one_does_not() {
-    let [rnn, gru] = figures("memory", "--steps 40 --iters 400", ["rnn", "gru"]);
+    let [rnn, gru] = figures("memory", "--steps 30 --iters 250", ["rnn", "gru"]);
     assert!(gru < 0.03 && rnn > 0.1, "{rnn} {gru}");
 }
 
