@@ -5,14 +5,15 @@ mod common;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use common::{Kind, Layer, Random, random_weights};
+use common::{Kind, Random, random_weights};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
+use recurrent::model::{self, Generate, Layer, Loss, Model, Training};
 use recurrent::train::{Adam, AdamW, Cosine, RmsProp, Sgd, clip_norm, clip_scale, clip_value, orthogonal};
 use recurrent::{
-    Backward, CrossEntropy, Dense, DenseBackward, Embedding, Forward, ForwardTrain, Gradients, Isa, Lstm,
-    Pool, Sampling, Sequences, argmax, binary_cross_entropy, cross_entropy, log_softmax, mean_squared_error,
-    sample, softmax,
+    Backward, CrossEntropy, Dense, DenseBackward, Embedding, Forward, ForwardTrain, Gradients, Gru, Isa,
+    Lstm, Pool, Sampling, Sequences, Stack, argmax, binary_cross_entropy, cross_entropy, log_softmax,
+    mean_squared_error, sample, softmax,
 };
 
 thread_local! {
@@ -62,7 +63,7 @@ fn allocations<T>(run: impl FnOnce() -> T) -> (usize, T) {
 }
 
 /// Allocations of every pass: pack, step, forward packed and in place, forward for training, backward.
-fn count_all(layer: Layer, steps: usize, batch: usize) -> [usize; 6] {
+fn count_all(layer: common::Layer, steps: usize, batch: usize) -> [usize; 6] {
     let random = &mut Random::new(1);
     let weights = random_weights(layer, random);
     let x = random.uniform(steps * batch * layer.input(), 1.0);
@@ -216,6 +217,63 @@ fn what_stands_around_the_recurrent_layers_does_not_allocate() {
         mean_squared_error(&logits, &logits, Some(&mut dlogits))?;
         CrossEntropy::new(classes).ignore(1).loss(&logits, &ids, Some(&mut dlogits))?;
         argmax(&logits[..classes])?;
+        Ok(loss)
+    });
+    assert!(result.unwrap().is_finite());
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn models_do_not_allocate() {
+    const MODEL: Model<4> = Model::new([
+        Layer::embedding(7, 4),
+        Layer::Gru(Stack::new(Gru::new(4, 9)).layers(2)),
+        Layer::Dropout(0.5),
+        Layer::dense(9, 7),
+    ]);
+    const SAMPLING: Sampling = Sampling::new(0.8).top_k(3);
+    let (steps, batch) = (5, 3);
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(4);
+    let ids: Vec<u32> = (0..steps as u32 * batch as u32).map(|i| i % 7).collect();
+    let [mut weights, mut grads] = [(); 2].map(|()| vec![0.0; MODEL.weights_len()]);
+    let (mut room, mut factors) = (vec![0.0; MODEL.packed_len()], vec![0.0; MODEL.dropout_len(steps, batch)]);
+    let (mut state, mut tape) = (vec![0.0; MODEL.state_len(batch)], vec![0.0; MODEL.tape_len(steps, batch)]);
+    let (mut y, mut left) = (vec![0.0; MODEL.output_len(steps, batch)], 4);
+    let scratch = MODEL.train_scratch_len(steps, batch).max(MODEL.generate_scratch_len(SAMPLING));
+    let mut scratch = vec![0.0; scratch.max(MODEL.scratch_len(steps, batch))];
+
+    let (count, result) = allocations(|| -> recurrent::Result<f32> {
+        let (sequences, x) = (Sequences::new(steps, batch).lengths(&[5, 2, 4]), (&ids).into());
+        MODEL.init(&mut weights, &mut rng)?;
+        MODEL.draw_dropout(&mut factors, steps, batch, &mut rng)?;
+        let packed = MODEL.pack(&weights, &mut room[..])?;
+        let (y, scratch) = (&mut y[..], &mut scratch[..]);
+        MODEL.forward(&packed, model::Forward { sequences, x, y, state: &mut state, scratch })?;
+        MODEL.step(&weights, &ids[..batch], &mut y[..batch * 7], &mut state, scratch)?;
+        let loss = MODEL.forward_backward(
+            &weights,
+            Training {
+                sequences,
+                x,
+                loss: Loss::classes(&ids),
+                grads: &mut grads,
+                mode: Gradients::Accumulate,
+                state: &mut state,
+                dropout: Some(&factors),
+                tape: &mut tape,
+                scratch,
+            },
+        )?;
+        let state = &mut state[..MODEL.state_len(1)];
+        MODEL.generate(
+            &packed,
+            Generate { prompt: &[1], sampling: SAMPLING, state, scratch },
+            &mut rng,
+            |_| {
+                left -= 1;
+                left > 0
+            },
+        )?;
         Ok(loss)
     });
     assert!(result.unwrap().is_finite());

@@ -39,7 +39,7 @@ impl Layout for Projection {
     const XG: usize = 0;
     const HG: usize = 1;
     const HMAP: [usize; 4] = [0; 4];
-    const HROWS: [usize; 4] = [0; 4];
+    const HFIRST: usize = 0;
     const BIAS_X: [usize; 4] = [NONE; 4];
     const BIAS_H: [usize; 4] = [NONE; 4];
     const HAS_C: bool = false;

@@ -131,12 +131,18 @@ impl<'a> Canonical<'a> {
     }
 
     /// What a unit's accumulator starts from.
+    /// # Safety
+    /// The unit exists.
     #[inline(always)]
-    pub(super) fn bias<E: Layout>(&self, acc: usize, unit: usize) -> f32 {
+    pub(super) unsafe fn bias<E: Layout>(&self, acc: usize, unit: usize) -> f32 {
         let part = |from: &[f32], gate: usize| match gate {
             NONE => 0.0,
-            gate => from.get(gate * self.shape.hidden + unit).copied().unwrap_or(0.0),
+            // SAFETY: a layer with biases has one for each gate of each unit.
+            gate => unsafe { *from.get_unchecked(gate * self.shape.hidden + unit) },
         };
+        if !self.shape.bias {
+            return 0.0;
+        }
         part(self.parts.b_ih, E::BIAS_X[acc]) + part(self.parts.b_hh, E::BIAS_H[acc])
     }
 }

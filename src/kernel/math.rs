@@ -129,8 +129,8 @@ pub(crate) fn tanh<S: Simd>(s: S, x: S::V) -> S::V {
 fn tanh_small<S: Simd>(s: S, a: S::V) -> S::V {
     let u = s.mul(a, a);
     let mut p = s.splat(P[4]);
-    for i in [3, 2, 1, 0] {
-        p = s.fma(p, u, s.splat(P[i]));
+    for c in [P[3], P[2], P[1], P[0]] {
+        p = s.fma(p, u, s.splat(c));
     }
     s.fma(a, s.mul(u, p), a)
 }

@@ -39,11 +39,12 @@ pub(crate) fn pack<'o, E: Layout>(lanes: usize, w: Canonical<'_>, out: &'o mut [
         for (acc, bias) in bias.chunks_exact_mut(lanes).enumerate() {
             for (lane, bias) in bias.iter_mut().enumerate() {
                 let unit = first + lane;
-                *bias = if unit < hidden { w.bias::<E>(acc, unit) } else { 0.0 };
+                // SAFETY: just checked.
+                *bias = if unit < hidden { unsafe { w.bias::<E>(acc, unit) } } else { 0.0 };
             }
         }
-        interleave(x, w.parts.w_ih, E::XG, |g| g, lanes, first, hidden, input);
-        interleave(h, w.parts.w_hh, E::HG, |g| E::HROWS[g], lanes, first, hidden, width);
+        interleave(x, w.parts.w_ih, E::XG, 0, lanes, first, hidden, input);
+        interleave(h, w.parts.w_hh, E::HG, E::HFIRST, lanes, first, hidden, width);
     }
     rest
 }
@@ -57,13 +58,13 @@ pub(crate) fn aligned_start(buffer: &[f32]) -> usize {
     buffer.as_ptr().align_offset(size_of::<[f32; MAX_LANES]>()).min(SLACK).min(buffer.len())
 }
 
-/// `out[k][g][lane] = w[gate(g) * hidden + first + lane][k]`, with `width` columns in `w`.
+/// `out[k][g][lane] = w[(gate + g) * hidden + first + lane][k]`, with `width` columns in `w`.
 #[allow(clippy::too_many_arguments)]
 fn interleave(
     out: &mut [f32],
     w: &[f32],
     gates: usize,
-    gate: impl Fn(usize) -> usize,
+    gate: usize,
     lanes: usize,
     first: usize,
     hidden: usize,
@@ -74,7 +75,7 @@ fn interleave(
             let unit = first + lane;
             let column = out.iter_mut().skip(g * lanes + lane).step_by(gates * lanes);
             if unit < hidden {
-                let row = (gate(g) * hidden + unit) * width;
+                let row = ((gate + g) * hidden + unit) * width;
                 column.zip(&w[row..row + width]).for_each(|(o, w)| *o = *w);
             } else {
                 column.for_each(|o| *o = 0.0);
@@ -125,7 +126,7 @@ pub(crate) fn pack_rows(lanes: usize, k: usize, w: &[f32], out: &mut [f32]) {
     }
     let n = w.len() / k;
     for (index, panel) in out.chunks_exact_mut(k * lanes).take(n.div_ceil(lanes)).enumerate() {
-        interleave(panel, w, 1, |_| 0, lanes, index * lanes, n, k);
+        interleave(panel, w, 1, 0, lanes, index * lanes, n, k);
     }
 }
 
@@ -215,19 +216,21 @@ impl<S: Simd> Source<S> for InPlace<'_> {
     unsafe fn bias<E: Layout>(self, s: S, panel: usize) -> [S::V; 4] {
         let mut bias = [s.splat(0.0); 4];
         for a in 0..E::ACC {
-            bias[a] = s.splat(self.0.bias::<E>(a, panel));
+            // SAFETY: the caller's; a unit is a panel.
+            bias[a] = s.splat(unsafe { self.0.bias::<E>(a, panel) });
         }
         bias
     }
     #[inline(always)]
     fn x<E: Layout>(self) -> Rows {
         let Canonical { shape, parts } = self.0;
-        Rows { start: parts.w_ih.as_ptr(), hidden: shape.hidden, width: shape.input, gate: [0, 1, 2, 3] }
+        Rows { start: parts.w_ih.as_ptr(), gate: shape.hidden * shape.input, width: shape.input }
     }
     #[inline(always)]
     fn h<E: Layout>(self) -> Rows {
         let Canonical { shape, parts } = self.0;
-        Rows { start: parts.w_hh.as_ptr(), hidden: shape.hidden, width: shape.width(), gate: E::HROWS }
+        let (width, gate) = (shape.width(), shape.hidden * shape.width());
+        Rows { start: parts.w_hh.as_ptr().wrapping_add(E::HFIRST * gate), gate, width }
     }
 }
 
@@ -235,23 +238,24 @@ impl<S: Simd> Source<S> for InPlace<'_> {
 #[derive(Clone, Copy)]
 pub(crate) struct Rows {
     start: *const f32,
-    hidden: usize,
+    /// Elements of a gate.
+    gate: usize,
     width: usize,
-    gate: [usize; 4],
 }
 
 impl<S: Simd> Weight<S> for Rows {
     #[inline(always)]
     unsafe fn get(self, s: S, unit: usize, k: usize, g: usize) -> S::V {
         // SAFETY: the caller names a weight of the matrix; a vector has one lane here.
-        s.splat(unsafe { *self.start.add((self.gate[g] * self.hidden + unit) * self.width + k) })
+        s.splat(unsafe { *self.start.add(g * self.gate + unit * self.width + k) })
     }
     #[inline(always)]
     fn skip(self, rows: usize) -> Self {
         Rows { start: self.start.wrapping_add(rows), ..self }
     }
     #[inline(always)]
-    fn chain(self, unit: usize, g: usize) -> Option<*const f32> {
-        Some(self.start.wrapping_add((self.gate[g] * self.hidden + unit) * self.width))
+    fn chains(self, unit: usize, gates: usize) -> Option<(*const f32, usize)> {
+        let step = if gates == 1 { self.width } else { self.gate };
+        Some((self.start.wrapping_add(unit * self.width), step))
     }
 }

@@ -228,8 +228,8 @@ impl<S: Simd> Weight<S> for Transposed {
         Transposed { start: self.start.wrapping_add(rows), ..self }
     }
     #[inline(always)]
-    fn chain(self, panel: usize, _: usize) -> Option<*const f32> {
-        Some(self.start.wrapping_add(panel * self.k))
+    fn chains(self, panel: usize, _: usize) -> Option<(*const f32, usize)> {
+        Some((self.start.wrapping_add(panel * self.k), self.k))
     }
 }
 

@@ -147,9 +147,10 @@ pub(crate) trait Weight<S: Simd>: Copy {
     /// The weights from row `rows` on.
     fn skip(self, rows: usize) -> Self;
 
-    /// Where the same weights stand for `k` = 0, if a vector has one lane and those of the other rows follow it.
+    /// Where the weights of a panel's first gate stand for `k` = 0, and how far it is to those of the next gate, or with one gate
+    /// to those of the next panel, if a vector has one lane and the weights of the other rows follow.
     #[inline(always)]
-    fn chain(self, _panel: usize, _g: usize) -> Option<*const f32> {
+    fn chains(self, _panel: usize, _gates: usize) -> Option<(*const f32, usize)> {
         None
     }
 
@@ -161,16 +162,14 @@ pub(crate) trait Weight<S: Simd>: Copy {
     }
 }
 
-/// Calls `f` with the number of each of at most four chains, its panel and its gate: without a division, and within bounds
-/// that the compiler sees, so that there is no path that panics even where loops are not unrolled.
+/// Calls `f` with the number of each chain, its panel and its gate, one of which there is one of. The bounds are such that
+/// the compiler sees them, so that there is no path that panics even where loops are not unrolled.
 #[inline(always)]
 fn each_chain<const NP: usize>(gates: usize, mut f: impl FnMut(usize, usize, usize)) {
-    for p in 0..NP {
-        for g in 0..4 {
-            let j = p * gates + g;
-            if g < gates && j < 4 {
-                f(j, p, g);
-            }
+    for j in 0..4 {
+        let (p, g) = if NP == 1 { (0, j) } else { (j, 0) };
+        if p < NP && g < gates {
+            f(j, p, g);
         }
     }
 }
@@ -191,14 +190,16 @@ pub(crate) unsafe fn accumulate<S: Simd, W: Weight<S>, const MB: usize, const NP
     a_step: usize,
     k: usize,
 ) {
-    if MB == 1 && a_step == 1 && (1..=S::CHAINS).contains(&(NP * gates)) && weight.chain(panel, 0).is_some() {
-        let (mut chains, mut rows) = ([s.splat(0.0); 4], [core::ptr::null(); 4]);
-        each_chain::<NP>(gates, |j, p, g| {
-            chains[j] = acc[0][p][map[g] % 4];
-            rows[j] = weight.chain(panel + p, g).unwrap_or_default();
-        });
+    if MB == 1
+        && a_step == 1
+        && (NP == 1 || gates == 1)
+        && (1..=S::CHAINS).contains(&(NP * gates))
+        && let Some(w) = weight.chains(panel, gates)
+    {
+        let mut chains = [s.splat(0.0); 4];
+        each_chain::<NP>(gates, |j, p, g| chains[j] = acc[0][p][map[g] % 4]);
         // SAFETY: the caller's promise, for elements that follow one another.
-        unsafe { s.chains(&mut chains, NP * gates, a[0], rows, k) };
+        unsafe { s.chains(&mut chains, NP * gates, a[0], w, k) };
         each_chain::<NP>(gates, |j, p, g| acc[0][p][map[g] % 4] = chains[j]);
         return;
     }
@@ -231,7 +232,8 @@ pub(crate) unsafe fn accumulate<S: Simd, W: Weight<S>, const MB: usize, const NP
                     // SAFETY: the caller's promise for `i < k`.
                     let w = unsafe { weight.get(s, panel + p, i, g) };
                     for m in 0..MB {
-                        acc[m][p][map[g]] = s.fma(b[m], w, acc[m][p][map[g]]);
+                        let sum = &mut acc[m][p][map[g] % 4];
+                        *sum = s.fma(b[m], w, *sum);
                     }
                 }
             }

@@ -145,7 +145,8 @@ impl<C: Cell> Recurrent<C> {
         }
     }
 
-    /// A step from canonical weights. Nothing in it can panic.
+    /// A step from canonical weights. Nothing in it can panic. A constant layer's lengths are constants in it.
+    #[inline(always)]
     fn step_pass<'a>(
         &self,
         weights: &'a [f32],
@@ -159,13 +160,13 @@ impl<C: Cell> Recurrent<C> {
         check_len("x", batch.saturating_mul(self.input()), x.len())?;
         check_len("state", self.state_len(batch), state.len())?;
         check_room("scratch", self.step_scratch(batch), scratch.len())?;
-        let (dims, units) = (self.shape.dims(), batch.saturating_mul(self.width()));
+        let units = batch.saturating_mul(self.width());
         let parts = state.split_at_mut_checked(units).zip(scratch.split_at_mut_checked(units));
         let Some(((h, c), (h_next, stage))) = parts else {
             return Err(Error::Overflow { buffer: "scratch" });
         };
         let stage = stage.get_mut(..batch.saturating_mul(self.stage_row())).unwrap_or_default();
-        *out = Some((w, StepPass { batch, dims, x, h, c, h_next, stage }));
+        *out = Some((w, StepPass { batch, x, h, c, h_next, stage }));
         Ok(())
     }
 

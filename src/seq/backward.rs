@@ -44,6 +44,7 @@ pub(crate) struct BackwardPass<'a> {
 }
 
 impl Pass for BackwardPass<'_> {
+    #[inline(always)]
     fn run<K: Steps>(self, isa: Isa, cell: K) {
         dispatch(isa, Bptt(cell, self));
     }
@@ -124,6 +125,7 @@ pub(crate) struct InputPass<'a> {
 }
 
 impl Pass for InputPass<'_> {
+    #[inline(always)]
     fn run<K: Steps>(self, isa: Isa, cell: K) {
         let InputPass { walk, dims, w_ih, dx, add, tape, panels } = self;
         let (ld, len) = (cell.tape_row(dims), K::Sums::XG * dims.hidden);

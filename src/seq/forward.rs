@@ -46,7 +46,6 @@ pub(crate) struct ForwardPass<'a> {
 /// It is a pass of its own so that what streams one sample after the other links nothing of what longer sequences may ask for.
 pub(crate) struct StepPass<'a> {
     pub(crate) batch: usize,
-    pub(crate) dims: Dims,
     /// `[B, I]`
     pub(crate) x: &'a [f32],
     /// `[B, R]`: the state before the step, then the one after it.
@@ -75,6 +74,7 @@ pub(crate) struct InPlace<'p, 'a, P, const TRAIN: bool>(pub(crate) &'p Canonical
 struct With<K, P>(K, P);
 
 impl<const TRAIN: bool> Pass for Panelled<'_, '_, TRAIN> {
+    #[inline(always)]
     fn run<K: Steps>(self, isa: Isa, cell: K) {
         match TRAIN {
             true => dispatch(isa, With(cell, Panelled::<true>(self.0, self.1))),
@@ -84,18 +84,21 @@ impl<const TRAIN: bool> Pass for Panelled<'_, '_, TRAIN> {
 }
 
 impl Pass for InPlace<'_, '_, &mut ForwardPass<'_>, false> {
+    #[inline(always)]
     fn run<K: Steps>(self, isa: Isa, cell: K) {
         dispatch_single(isa, With(cell, self));
     }
 }
 
 impl Pass for InPlace<'_, '_, &mut ForwardPass<'_>, true> {
+    #[inline(always)]
     fn run<K: Steps>(self, isa: Isa, cell: K) {
         dispatch_without_vectors::<_, true>(isa, With(cell, self));
     }
 }
 
 impl Pass for InPlace<'_, '_, &mut StepPass<'_>, false> {
+    #[inline(always)]
     fn run<K: Steps>(self, isa: Isa, cell: K) {
         dispatch_single(isa, With(cell, self));
     }
@@ -131,10 +134,10 @@ impl<K: Steps> Op for With<K, InPlace<'_, '_, &mut StepPass<'_>, false>> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let With(cell, InPlace(w, pass)) = self;
-        let &mut StepPass { batch, dims, x, .. } = pass;
+        let &mut StepPass { batch, x, .. } = pass;
         let StepPass { h, c, h_next, stage, .. } = pass;
         let extra = Extra { peepholes: w.parts.peepholes, factors: None };
-        let (walk, x, y, tape) = (&Walk::step(batch), Input::Raw(x), None, Tape::None);
+        let (walk, dims, x, y, tape) = (&Walk::step(batch), w.shape.dims(), Input::Raw(x), None, Tape::None);
         let io = ForwardStep { walk, dims, extra, x, h, h_next, c, y, tape };
         cell.forward_step::<S, _, false>(s, K::in_place(*w), 0, io, stage);
         h.iter_mut().zip(&**h_next).for_each(|(h, next)| *h = *next);

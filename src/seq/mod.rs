@@ -13,7 +13,8 @@ use crate::simd::Isa;
 use backward::{BackwardPass, InputPass};
 use forward::{ForwardPass, InPlace, Panelled, StepPass};
 
-/// A pass over a cell, compiled here, once, and not again in every crate that uses it.
+/// A pass over a cell, compiled here, once, and not again in every crate that uses it. Firmware, which is compiled as a whole,
+/// chooses where it calls, so that a constant layer's image has one form on one instruction set, whatever the optimisation.
 pub(crate) trait Compiled<P>: Choose {
     fn compiled(self, form: Form, isa: Isa, pass: P);
 }
@@ -65,6 +66,7 @@ macro_rules! passes {
     )*};
     ($cell:ty: $($pass:ty),*) => {$(
         impl<'p, 'a> Compiled<$pass> for $cell {
+            #[cfg_attr(target_os = "none", inline(always))]
             fn compiled(self, form: Form, isa: Isa, pass: $pass) {
                 self.run(form, isa, pass)
             }

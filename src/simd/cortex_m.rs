@@ -6,9 +6,9 @@
 //! assembly each: the loops over weights, and the activations.
 //!
 //! VLDM takes several weights at once; the compiler would load one register at a time. The rows are the canonical ones,
-//! wherever they are: panels of interleaved gates would save three of the five loads of sixteen multiply-adds, one
-//! instruction in seven, and need a second copy of the weights. Chains take turns, so that no VFMA waits for
-//! the one before it: a Cortex-M7 can start one in every cycle.
+//! wherever they are. Panels of interleaved gates would have three loads less for sixteen multiply-adds, one instruction in seven,
+//! and need a second copy of the weights: that is a count of instructions, which QEMU can do, and not of cycles, which no board has
+//! been asked for. Chains take turns, so that a core that can start a VFMA before the last one ends need not wait.
 
 use core::arch::asm;
 
@@ -190,7 +190,7 @@ impl MulAdd for Fused {
     }
 
     #[inline(always)]
-    unsafe fn chains(self, acc: &mut [f32; 4], n: usize, x: *const f32, w: [*const f32; 4], k: usize) {
+    unsafe fn chains(self, acc: &mut [f32; 4], n: usize, x: *const f32, w: (*const f32, usize), k: usize) {
         // SAFETY: the caller's.
         unsafe {
             match n {
@@ -230,19 +230,20 @@ impl MulAdd for Fused {
     }
 }
 
-/// Defines a function for the chains over the first rows of `w`, each given with its accumulator and the registers
-/// of its weights. The elements of x have `s4` to `s7`.
+/// Defines a function for the chains over the first rows of `w`, each given with the registers of its weights. The elements
+/// of x have `s4` to `s7`. The first row's pointer is `w0`; those of the others, the last of which comes with the step in it, are
+/// computed here: outside they would be kept on the stack.
 ///
 /// The accumulators come in integer registers and not in memory, so that the compiler knows that no memory changes.
 macro_rules! chains {
     (
-        $name:ident, [$($into:literal)*], [$($out_of:literal)*]:
+        $name:ident, [$($middle:ident)*], [$($last:ident)?], [$($into:literal)*], [$($out_of:literal)*]:
         $($i:literal $row:ident $sum:ident $acc:tt [$a:tt $b:tt $c:tt $d:tt])*
     ) => {
         /// # Safety
-        /// `x` and the rows are valid for reading `k` elements.
+        /// `x` and the rows, `step` apart, are valid for reading `k` elements.
         #[inline]
-        unsafe fn $name(acc: &mut [f32; 4], x: *const f32, w: [*const f32; 4], k: usize) {
+        unsafe fn $name(acc: &mut [f32; 4], x: *const f32, (w, _step): (*const f32, usize), k: usize) {
             // SAFETY: reads `k` elements of each row.
             unsafe {
                 asm!(
@@ -269,9 +270,11 @@ macro_rules! chains {
                     "bne 4b",
                     "5:",
                     $($out_of,)*
-                    x = inout(reg) x => _, k = inout(reg) k => _,
+                    x = inout(reg) x => _, k = inout(reg) k => _, w0 = inout(reg) w => _,
+                    $($middle = out(reg) _,)*
+                    $($last = inout(reg) _step => _,)?
                     $(
-                        $row = inout(reg) w[$i] => _, $sum = inout(reg) acc[$i],
+                        $sum = inout(reg) acc[$i],
                         out($acc) _, out($a) _, out($b) _, out($c) _, out($d) _,
                     )*
                     out("s4") _, out("s5") _, out("s6") _, out("s7") _,
@@ -282,16 +285,22 @@ macro_rules! chains {
     };
 }
 
-chains!(chains_1, ["vmov s0, {a0}"], ["vmov {a0}, s0"]:
+chains!(chains_1, [], [], ["vmov s0, {a0}"], ["vmov {a0}, s0"]:
     0 w0 a0 "s0" ["s8" "s9" "s10" "s11"]);
-chains!(chains_2, ["vmov s0, s1, {a0}, {a1}"], ["vmov {a0}, {a1}, s0, s1"]:
+chains!(chains_2, [], [w1],
+    ["add {w1}, {w0}, {w1}, lsl #2" "vmov s0, s1, {a0}, {a1}"],
+    ["vmov {a0}, {a1}, s0, s1"]:
     0 w0 a0 "s0" ["s8" "s9" "s10" "s11"]
     1 w1 a1 "s1" ["s12" "s13" "s14" "s15"]);
-chains!(chains_3, ["vmov s0, s1, {a0}, {a1}" "vmov s2, {a2}"], ["vmov {a0}, {a1}, s0, s1" "vmov {a2}, s2"]:
+chains!(chains_3, [w1], [w2],
+    ["add {w1}, {w0}, {w2}, lsl #2" "add {w2}, {w1}, {w2}, lsl #2" "vmov s0, s1, {a0}, {a1}" "vmov s2, {a2}"],
+    ["vmov {a0}, {a1}, s0, s1" "vmov {a2}, s2"]:
     0 w0 a0 "s0" ["s8" "s9" "s10" "s11"]
     1 w1 a1 "s1" ["s12" "s13" "s14" "s15"]
     2 w2 a2 "s2" ["s16" "s17" "s18" "s19"]);
-chains!(chains_4, ["vmov s0, s1, {a0}, {a1}" "vmov s2, s3, {a2}, {a3}"],
+chains!(chains_4, [w1 w2], [w3],
+    ["add {w1}, {w0}, {w3}, lsl #2" "add {w2}, {w1}, {w3}, lsl #2" "add {w3}, {w2}, {w3}, lsl #2"
+    "vmov s0, s1, {a0}, {a1}" "vmov s2, s3, {a2}, {a3}"],
     ["vmov {a0}, {a1}, s0, s1" "vmov {a2}, {a3}, s2, s3"]:
     0 w0 a0 "s0" ["s8" "s9" "s10" "s11"]
     1 w1 a1 "s1" ["s12" "s13" "s14" "s15"]

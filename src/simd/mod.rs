@@ -116,16 +116,17 @@ pub(crate) trait Simd: Copy {
 
     /// How many chains [`chains`](Self::chains) takes at once, if a vector has one lane.
     const CHAINS: usize = 0;
-    /// `acc[j] = x[i] * w[j][i] + acc[j]` for i ascending from 0 to `k`, for each of the first `n` chains.
+    /// `acc[j] = x[i] * w[j * w_step + i] + acc[j]` for i ascending from 0 to `k`, for each of the first `n` chains. The pointer
+    /// of `w` comes with its step.
     /// # Safety
-    /// `n <= CHAINS`; `x` and the first `n` rows are valid for reading `k` elements.
+    /// `n <= CHAINS`; all these elements are valid for reading.
     #[inline(always)]
     unsafe fn chains(
         self,
         _acc: &mut [Self::V; 4],
         _n: usize,
         _x: *const f32,
-        _w: [*const f32; 4],
+        _w: (*const f32, usize),
         _k: usize,
     ) {
     }

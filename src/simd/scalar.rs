@@ -47,7 +47,15 @@ pub(crate) trait MulAdd: Copy {
     /// # Safety
     /// As there.
     #[inline(always)]
-    unsafe fn chains(self, _acc: &mut [f32; 4], _n: usize, _x: *const f32, _w: [*const f32; 4], _k: usize) {}
+    unsafe fn chains(
+        self,
+        _acc: &mut [f32; 4],
+        _n: usize,
+        _x: *const f32,
+        _w: (*const f32, usize),
+        _k: usize,
+    ) {
+    }
 
     /// As [`Simd::sums`], with vectors of `N` lanes.
     /// # Safety
@@ -167,7 +175,14 @@ impl<M: MulAdd, const N: usize> Simd for Scalar<M, N> {
         lanes!(|i| self.0.neg_mul_add(a[i], b[i], c[i]))
     }
     #[inline(always)]
-    unsafe fn chains(self, acc: &mut [Self::V; 4], n: usize, x: *const f32, w: [*const f32; 4], k: usize) {
+    unsafe fn chains(
+        self,
+        acc: &mut [Self::V; 4],
+        n: usize,
+        x: *const f32,
+        w: (*const f32, usize),
+        k: usize,
+    ) {
         let mut single = acc.map(|a| a[0]);
         // SAFETY: the caller's.
         unsafe { self.0.chains(&mut single, n, x, w, k) };

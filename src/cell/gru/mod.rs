@@ -97,7 +97,7 @@ impl Layout for ResetAfter {
     const XG: usize = 3;
     const HG: usize = 3;
     const HMAP: [usize; 4] = [0, 1, 3, 0];
-    const HROWS: [usize; 4] = [0, 1, 2, 0];
+    const HFIRST: usize = 0;
     const BIAS_X: [usize; 4] = [0, 1, 2, NONE];
     const BIAS_H: [usize; 4] = [0, 1, NONE, 2];
     const HAS_C: bool = false;
@@ -154,6 +154,7 @@ impl Choose for GruCell {
         }
     }
 
+    #[inline(always)]
     fn run<P: Pass>(self, form: Form, isa: Isa, pass: P) {
         match (form, self.reset) {
             (Form::First, _) => pass.run(isa, ResetAfter),

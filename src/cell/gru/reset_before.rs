@@ -29,7 +29,7 @@ impl Layout for ResetBefore {
     const XG: usize = 3;
     const HG: usize = 2;
     const HMAP: [usize; 4] = [0, 1, 0, 0];
-    const HROWS: [usize; 4] = [0, 1, 0, 0];
+    const HFIRST: usize = 0;
     const BIAS_X: [usize; 4] = [0, 1, 2, NONE];
     const BIAS_H: [usize; 4] = [0, 1, 2, NONE];
     const HAS_C: bool = false;
@@ -66,7 +66,7 @@ impl Layout for NewGate {
     const XG: usize = 0;
     const HG: usize = 1;
     const HMAP: [usize; 4] = [0; 4];
-    const HROWS: [usize; 4] = [2, 0, 0, 0];
+    const HFIRST: usize = 2;
     const BIAS_X: [usize; 4] = [NONE; 4];
     const BIAS_H: [usize; 4] = [NONE; 4];
     const HAS_C: bool = false;

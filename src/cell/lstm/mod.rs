@@ -84,7 +84,7 @@ impl Layout for Standard {
     const XG: usize = 4;
     const HG: usize = 4;
     const HMAP: [usize; 4] = [0, 1, 2, 3];
-    const HROWS: [usize; 4] = [0, 1, 2, 3];
+    const HFIRST: usize = 0;
     const BIAS_X: [usize; 4] = [0, 1, 2, 3];
     const BIAS_H: [usize; 4] = [0, 1, 2, 3];
     const HAS_C: bool = true;
@@ -147,6 +147,7 @@ impl Choose for LstmCell {
         if options { Form::General } else { Form::First }
     }
 
+    #[inline(always)]
     fn run<P: Pass>(self, form: Form, isa: Isa, pass: P) {
         match form {
             Form::First => pass.run(isa, Standard),

@@ -44,7 +44,7 @@ impl<const RELU: bool> Layout for Elman<RELU> {
     const XG: usize = 1;
     const HG: usize = 1;
     const HMAP: [usize; 4] = [0; 4];
-    const HROWS: [usize; 4] = [0; 4];
+    const HFIRST: usize = 0;
     const BIAS_X: [usize; 4] = [0; 4];
     const BIAS_H: [usize; 4] = [0; 4];
     const HAS_C: bool = false;
@@ -98,6 +98,7 @@ impl Choose for RnnCell {
         }
     }
 
+    #[inline(always)]
     fn run<P: Pass>(self, form: Form, isa: Isa, pass: P) {
         match form {
             Form::First => pass.run(isa, Elman::<false>),

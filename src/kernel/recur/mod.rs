@@ -34,8 +34,8 @@ pub(crate) trait Layout: Copy {
     const HG: usize;
     /// The accumulator that each hidden gate feeds.
     const HMAP: [usize; 4];
-    /// The gate of `w_hh` that each hidden gate is, in canonical order.
-    const HROWS: [usize; 4];
+    /// The gate of `w_hh` that the first hidden gate is; the others follow it.
+    const HFIRST: usize;
     /// The gate of `b_ih` in each accumulator, or `NONE`.
     const BIAS_X: [usize; 4];
     /// The gate of `b_hh` in each accumulator, or `NONE`.

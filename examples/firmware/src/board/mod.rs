@@ -9,7 +9,7 @@ pub use semihosting::process::exit;
 
 unsafe extern "C" {
     /// The first word above static memory, which is as far as the stack may grow.
-    #[cfg_attr(target_arch = "riscv32", link_name = "_sheap")]
+    #[cfg_attr(target_arch = "riscv32", link_name = "__sheap")]
     static mut _stack_end: u32;
 }
 
