@@ -241,14 +241,14 @@ fn a_saved_training_goes_on_to_the_bit() -> Result<()> {
     let mut second = make();
     second.load(&path).unwrap();
     assert_eq!(second.updates(), 3);
-    assert_eq!(second.to_bytes().unwrap(), std::fs::read(&path).unwrap());
+    assert!(second.to_bytes().unwrap() == std::fs::read(&path).unwrap());
     run(&mut second, 3..6);
     assert!(second.to_bytes().unwrap() == whole.to_bytes().unwrap());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     // Before the first update there is nothing but weights.
     let fresh = make().to_bytes().unwrap();
     second.restore(&fresh).unwrap();
-    assert_eq!((second.updates(), second.to_bytes().unwrap()), (0, fresh));
+    assert!(second.updates() == 0 && second.to_bytes().unwrap() == fresh);
     Ok(())
 }
 

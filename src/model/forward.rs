@@ -84,6 +84,17 @@ impl<'a, const N: usize> Weights<'a, N> {
     }
 }
 
+/// How far a step has come, and what is left of the buffers.
+struct Walk<'a, const N: usize> {
+    weights: Weights<'a, N>,
+    x: Input<'a>,
+    dims: Dims,
+    state: &'a mut [f32],
+    rows: &'a mut [f32],
+    y: &'a mut [f32],
+    scratch: &'a mut [f32],
+}
+
 impl<const N: usize> Model<N> {
     /// Arranges canonical weights for the instruction set, in a buffer of [`packed_len`](Self::packed_len) elements. Pack once after
     /// loading or changing weights, then run any number of passes.
@@ -194,7 +205,7 @@ impl<const N: usize> Model<N> {
         state: &mut [f32],
         scratch: &mut [f32],
     ) -> Result<()> {
-        let (mut weights, x) = (weights.into(), x.into());
+        let (weights, x) = (weights.into(), x.into());
         weights.check(self)?;
         self.check_steps()?;
         let batch = x.len().checked_div(self.input()).unwrap_or(0);
@@ -203,29 +214,49 @@ impl<const N: usize> Model<N> {
         check_len("state", self.state_len(batch), state.len())?;
         check_room("scratch", self.scratch_len(1, batch), scratch.len())?;
 
-        let (mut rows, scratch) = scratch.split_at_mut(self.between_len(1, batch));
-        let (mut x, mut state, mut dims) = (x, state, self.dims(0, 1, batch));
-        for (i, layer) in self.layers.iter().enumerate() {
-            let ((source, flat), after) = (weights.next(i, layer, dims), layer.after(dims));
-            let own = take_mut(&mut state, layer.len(Part::State, dims));
-            // The output of a recurrent layer is a part of its state.
-            let made = each!(layer, s => s.step(source, x.values(), own, scratch)?,
-                Layer::Embedding(l) => {
-                    let row = take_mut(&mut rows, after.len());
-                    l.forward(flat, x.ids(), row)?;
-                    row
-                },
-                Layer::Dense(l) if i + 1 == N => return l.forward(flat, batch, x.values(), y, scratch),
-                Layer::Dense(l) => {
-                    let row = take_mut(&mut rows, after.len());
-                    l.forward(flat, batch, x.values(), row, scratch)?;
-                    row
-                },
-                Layer::Pool(_) | Layer::Dropout(_) => x.values(),
-            );
-            (x, dims) = (Input::Values(made), after);
+        let (rows, scratch) = scratch.split_at_mut(self.between_len(1, batch));
+        let mut at = Walk { weights, x, dims: self.dims(0, 1, batch), state, rows, y, scratch };
+        // One by one and not in a loop: of a model that is a constant the compiler then knows each layer, and an image has the code
+        // of the cells that are in it. A GRU and a dense layer take 10 KiB of a Cortex-M4F's flash so, and 100 KiB otherwise.
+        macro_rules! layers {
+            ($($i:literal)+) => {
+                $(if $i < N {
+                    self.step_layer($i, &mut at)?;
+                })+
+            };
         }
-        y.copy_from_slice(x.values());
+        layers!(0 1 2 3 4 5 6 7);
+        for i in 8..N {
+            self.step_layer(i, &mut at)?;
+        }
+        Ok(())
+    }
+
+    /// The step of one layer. The output of a recurrent layer is a part of its state.
+    #[inline(always)]
+    fn step_layer(&self, i: usize, at: &mut Walk<'_, N>) -> Result<()> {
+        let (layer, dims) = (&self.layers[i], at.dims);
+        let ((source, flat), after) = (at.weights.next(i, layer, dims), layer.after(dims));
+        let (x, last) = (at.x, i + 1 == N);
+        let made = each!(layer, s => {
+                let own = take_mut(&mut at.state, s.state_len(dims.batch));
+                s.step(source, x.values(), own, at.scratch)?
+            },
+            Layer::Embedding(_) | Layer::Dense(_) => {
+                let y = if last { core::mem::take(&mut at.y) } else { take_mut(&mut at.rows, after.len()) };
+                match layer {
+                    Layer::Embedding(l) => l.forward(flat, x.ids(), y)?,
+                    Layer::Dense(l) => l.forward(flat, dims.batch, x.values(), y, at.scratch)?,
+                    _ => {}
+                }
+                y
+            },
+            Layer::Pool(_) | Layer::Dropout(_) => x.values(),
+        );
+        if last && !at.y.is_empty() {
+            at.y.copy_from_slice(made);
+        }
+        (at.x, at.dims) = (Input::Values(made), after);
         Ok(())
     }
 

@@ -69,16 +69,17 @@ impl<const N: usize> Model<N> {
         check_room("scratch", self.generate_scratch_len(sampling), scratch.len())?;
         let (logits, scratch) = scratch.split_at_mut(self.output());
         let (drawing, scratch) = scratch.split_at_mut(sampling.scratch_len(self.output()));
-        for &id in prompt {
-            self.step(weights, &[id], logits, state, scratch)?;
-        }
+        let (mut prompt, mut drawn) = (prompt, 0);
         loop {
-            // An id that is an index of logits fits, because all ids of the embedding do.
-            let id = sampling.draw(logits, drawing, rng)? as u32;
-            if !each(id) {
-                return Ok(());
-            }
+            let id = prompt.split_off_first().copied().unwrap_or(drawn);
             self.step(weights, &[id], logits, state, scratch)?;
+            if prompt.is_empty() {
+                // An id that is an index of logits fits, because all ids of the embedding do.
+                drawn = sampling.draw(logits, drawing, rng)? as u32;
+                if !each(drawn) {
+                    return Ok(());
+                }
+            }
         }
     }
 }

@@ -7,7 +7,7 @@
 //! | 8 | `RECTRAIN` |
 //! | 2 * 4 | version: 1; CRC-32, as in zlib, of all that follows |
 //! | 6 * 8 | updates made; rows of a batch, shards; bytes of the image, moments `m`, elements of the states `s` |
-//! | | the model and its weights, as an [image](crate::image) |
+//! | | the model and its weights, as an [image] |
 //! | m * 4 | the optimiser's moments: f32 |
 //! | s * 4 | the states of the rows, shard by shard: f32 |
 //!
@@ -39,7 +39,7 @@ impl<const N: usize> Trainer<N> {
     /// The training as bytes.
     ///
     /// # Errors
-    /// If the model does not fit into an [image](crate::image).
+    /// If the model does not fit into an [image].
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let states = || self.shards.iter().flat_map(|shard| &shard.state);
         let mut image = vec![0; image::len(self.model.layers())];
@@ -105,7 +105,7 @@ impl<const N: usize> Trainer<N> {
             return Err(damaged("a training of another model"));
         }
 
-        self.shards.clear();
+        (self.shards, self.batch) = (Vec::new(), 0);
         if !fresh {
             self.cut(batch).map_err(Error::other)?;
         }

@@ -171,6 +171,11 @@ impl<C: Cell + Passes> Stack<C> {
         check_len("x", batch.saturating_mul(self.input()), x.len())?;
         check_room("scratch", self.scratch_len(1, batch), scratch.len())?;
         self.source_isa(weights)?;
+        if self.layers == 1 {
+            // From its own place and not from a copy, so that the compiler knows a constant layer's cell.
+            self.first.step(weights, x, state, scratch)?;
+            return Ok(&state[..batch * self.first.width()]);
+        }
         let (mut first_weight, mut x, mut state) = (0, x, state);
         for layer in self.each() {
             let (source, len) = match weights {

@@ -37,8 +37,8 @@ impl<C: Cell + Passes> Stack<C> {
     /// As [`forward`](Self::forward), from canonical weights, and keeps on the tape what [`backward`](Self::backward) needs.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Value`] for factors of recurrent dropout, if
-    /// the layer was not made with it.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer;
+    /// [`Error::Value`](crate::Error::Value) for factors of recurrent dropout, if the layer was not made with it.
     pub fn forward_train(&self, weights: &[f32], args: ForwardTrain<'_>) -> Result<()> {
         self.forward_train_with(&Sequential, weights, args)
     }
