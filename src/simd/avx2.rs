@@ -49,6 +49,15 @@ fn mask(n: usize) -> __m256i {
     unsafe { _mm256_loadu_si256(MASK.as_ptr().add(8 - n).cast()) }
 }
 
+/// An instruction that is none, which the compiler keeps in its place.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn pin(mut a: __m256) -> __m256 {
+    // SAFETY: it changes nothing.
+    unsafe { core::arch::asm!("/* {0} */", inout(ymm_reg) a, options(nomem, nostack, preserves_flags)) };
+    a
+}
+
 #[inline(never)]
 #[target_feature(enable = "avx2,fma")]
 fn compile<R: Region>(region: R) -> R::Output {
@@ -145,6 +154,10 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn lt_select(self, a: __m256, b: __m256, x: __m256, y: __m256) -> __m256 {
         intrinsic!(_mm256_blendv_ps(y, x, _mm256_cmp_ps::<_CMP_LT_OQ>(a, b)))
+    }
+    #[inline(always)]
+    fn pin(self, a: __m256) -> __m256 {
+        intrinsic!(pin(a))
     }
     #[inline(always)]
     fn exponent(self, a: __m256) -> __m256 {

@@ -25,8 +25,11 @@ mod neon;
 mod scalar;
 #[cfg(test)]
 mod tests;
+mod times;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm;
+
+pub(crate) use times::Times;
 
 use fused::Fused;
 use scalar::{MulAdd, Scalar, Separate};
@@ -113,6 +116,12 @@ pub(crate) trait Simd: Copy {
     fn halves(self, a: Self::V) -> (Self::V, Self::V);
 
     // What follows does nothing that the operations above do not; a set has it where it is faster as a whole.
+
+    /// The vector as it is, at this place among all vectors that are pinned: the compiler does not change their order.
+    #[inline(always)]
+    fn pin(self, a: Self::V) -> Self::V {
+        a
+    }
 
     /// How many chains [`chains`](Self::chains) takes at once, if a vector has one lane.
     const CHAINS: usize = 0;

@@ -2,7 +2,21 @@
 
 use std::vec::Vec;
 
-use super::{Isa, Op, Simd, dispatch, dispatch_single};
+use super::{Isa, Op, Simd, Times, dispatch, dispatch_single};
+
+/// Lanes of three of the widest vectors.
+const MOST: usize = 3 * super::MAX_LANES;
+
+/// The same with three vectors at once.
+struct Thrice<O>(O);
+
+impl<O: Op> Op for Thrice<O> {
+    type Output = O::Output;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> O::Output {
+        self.0.run(Times::<_, 3>(s))
+    }
+}
 
 /// The corners of the format, and some numbers between them.
 fn samples() -> Vec<f32> {
@@ -37,8 +51,8 @@ impl Operations {
 
 /// The lane of a vector that holds nothing but one number.
 fn only<S: Simd>(s: S, v: S::V) -> f32 {
-    let mut out = [f32::NAN; 16];
-    // SAFETY: no set has more than 16 lanes.
+    let mut out = [f32::NAN; MOST];
+    // SAFETY: no set has more lanes.
     unsafe { s.store(out.as_mut_ptr(), v) };
     assert!(out[..S::LANES].iter().all(|x| x.to_bits() == out[0].to_bits()));
     assert!(out[S::LANES..].iter().all(|x| x.is_nan()));
@@ -104,6 +118,7 @@ fn operations_are_their_definitions() {
     for isa in Isa::available() {
         let operations = || Operations { fused: isa.is_fused(), name: isa.name() };
         dispatch(isa, operations());
+        dispatch(isa, Thrice(operations()));
         dispatch_single(isa, operations());
     }
 }
@@ -114,10 +129,10 @@ impl Op for Memory {
     type Output = usize;
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> usize {
-        let from: [f32; 19] = core::array::from_fn(|i| i as f32 + 1.0);
+        let from: [f32; MOST + 3] = core::array::from_fn(|i| i as f32 + 1.0);
         for at in 0..3 {
-            let mut whole = [-1.0; 19];
-            // SAFETY: no set has more than 16 lanes, and 19 - 2 are more.
+            let mut whole = [-1.0; MOST + 3];
+            // SAFETY: no set has more than `MOST` lanes, and `at` is less than 3.
             unsafe { s.store(whole.as_mut_ptr().add(at), s.load(from.as_ptr().add(at))) };
             for (i, x) in whole.into_iter().enumerate() {
                 assert_eq!(x, if (at..at + S::LANES).contains(&i) { from[i] } else { -1.0 });
@@ -125,8 +140,8 @@ impl Op for Memory {
             for n in 0..=S::LANES {
                 // As long as what is read, so that an interpreter or a sanitiser sees a read too far.
                 let exact = from[at..at + n].to_vec();
-                let (mut loaded, mut stored) = ([-1.0; 19], [-1.0; 19]);
-                // SAFETY: `exact` has `n` elements, and 19 - 2 are more than the lanes of any set.
+                let (mut loaded, mut stored) = ([-1.0; MOST + 3], [-1.0; MOST + 3]);
+                // SAFETY: `exact` has `n` elements, no set has more than `MOST` lanes, and `at` is less than 3.
                 unsafe {
                     s.store(loaded.as_mut_ptr(), s.load_n(exact.as_ptr(), n));
                     s.store_n(stored.as_mut_ptr().add(at), s.load(from.as_ptr().add(at)), n);
@@ -147,6 +162,7 @@ impl Op for Memory {
 fn partial_loads_and_stores_touch_what_they_name() {
     for isa in Isa::available() {
         assert_eq!(dispatch(isa, Memory), isa.lanes());
+        assert_eq!(dispatch(isa, Thrice(Memory)), 3 * isa.lanes());
         assert_eq!(dispatch_single(isa, Memory), 1);
     }
 }

@@ -4,10 +4,10 @@ use super::sums::{Input, Sums};
 use super::{Equations, Extra, Tape, tape_planes};
 use crate::kernel::canonical::Dims;
 use crate::kernel::pack::Source;
-use crate::kernel::tile::{Tile, drive, each_row, load, store};
+use crate::kernel::tile::{Acc, Tile, drive, each_row, load, store};
 use crate::kernel::view::ColumnsMut;
 use crate::kernel::walk::{Rows, Walk};
-use crate::simd::Simd;
+use crate::simd::{Simd, Times};
 
 /// The buffers of one forward step.
 pub(crate) struct ForwardStep<'a> {
@@ -41,34 +41,76 @@ impl<S: Simd, E: Equations, W: Source<S>, const TRAIN: bool> Tile<S> for Forward
 
     #[inline(always)]
     unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, rows: [usize; MB], panel: usize) {
-        let hidden = self.sums.hidden;
         let seq: [usize; MB] = each_row!(|m| self.sums.walk.row(self.sums.t, rows[m]));
         // SAFETY: the panels exist, by the caller's promise; all row offsets below are those of rows that
         // the walk and the batch have, in buffers whose lengths `forward_step` has checked.
         unsafe {
             let acc = self.sums.run::<S, E, MB, NP>(s, rows, seq, panel);
+            // More vectors at once than that are more than there are registers for.
+            if MB * NP <= 4 {
+                self.finish(s, rows, seq, panel, acc);
+            } else {
+                for m in 0..MB {
+                    self.finish(s, [rows[m]], [seq[m]], panel, [acc[m]]);
+                }
+            }
+        }
+    }
+}
+
+impl<E: Equations, W, const TRAIN: bool> ForwardTile<'_, E, W, TRAIN> {
+    /// The equations on finished sums, and what they make.
+    /// # Safety
+    /// The rows and panels exist.
+    #[inline(always)]
+    unsafe fn finish<S: Simd, const MB: usize, const NP: usize>(
+        &self,
+        s: S,
+        rows: [usize; MB],
+        seq: [usize; MB],
+        panel: usize,
+        acc: Acc<S::V, MB, NP>,
+    ) {
+        let hidden = self.sums.hidden;
+        // SAFETY: the caller's promise; all row offsets below are those of rows that the walk and the batch have, in
+        // buffers whose lengths `forward_step` has checked.
+        unsafe {
+            let all = Times::<_, MB>(Times::<_, NP>(s));
+            let (mut sums, mut h, mut c) = ([all.splat(0.0); 4], all.splat(0.0), all.splat(0.0));
             for m in 0..MB {
                 for p in 0..NP {
                     let unit = (panel + p) * S::LANES;
                     let left = hidden - unit;
                     let at = rows[m] * hidden + unit;
-                    let h = load(s, self.h.add(at), left);
-                    let c = if E::HAS_C { load(s, self.c.cast_const().add(at), left) } else { s.splat(0.0) };
-                    let next = self.e.forward(s, acc[m][p], h, c);
-                    store(s, self.h_next.add(at), next.h, left);
+                    for a in 0..4 {
+                        sums[a][m][p] = acc[m][p][a];
+                    }
+                    h[m][p] = load(s, self.h.add(at), left);
                     if E::HAS_C {
-                        store(s, self.c.add(at), next.c, left);
+                        c[m][p] = load(s, self.c.cast_const().add(at), left);
+                    }
+                }
+            }
+            let next = self.e.forward(all, sums, h, c);
+            for m in 0..MB {
+                for p in 0..NP {
+                    let unit = (panel + p) * S::LANES;
+                    let left = hidden - unit;
+                    let at = rows[m] * hidden + unit;
+                    store(s, self.h_next.add(at), next.h[m][p], left);
+                    if E::HAS_C {
+                        store(s, self.c.add(at), next.c[m][p], left);
                     }
                     if !self.y.is_null() {
-                        store(s, self.y.add(seq[m] * self.y_ld + unit), next.h, left);
+                        store(s, self.y.add(seq[m] * self.y_ld + unit), next.h[m][p], left);
                     }
                     if TRAIN && !self.sums.tape.is_null() {
                         let tape = self.sums.tape_row(rows[m], seq[m]).add(unit);
                         for a in 0..E::ACC {
-                            store(s, tape.add(a * hidden), next.saved[a], left);
+                            store(s, tape.add(a * hidden), next.saved[a][m][p], left);
                         }
                         if E::HAS_C {
-                            store(s, tape.add(E::ACC * hidden), c, left);
+                            store(s, tape.add(E::ACC * hidden), c[m][p], left);
                         }
                     }
                 }

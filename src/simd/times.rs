@@ -1,0 +1,164 @@
+//! Several vectors as one.
+//!
+//! Activations are long chains of operations, each of which waits for the one before, and have more constants than there are
+//! registers. Computed for several vectors at once, operation by operation, the chains fill each other's waiting time without
+//! the CPU having to look for them far ahead, and each constant is loaded once for all of them. The compiler would put the chains
+//! one after the other again, if their operations were not [pinned](Simd::pin). With AVX2 on Zen 3 an LSTM's or GRU's step of 32 units
+//! takes 7 % fewer cycles so, and as many as before without the pins.
+
+use super::{Region, SIGMOID_LEN, Simd, TANH_LEN};
+
+/// `N` vectors of an instruction set, side by side.
+#[derive(Clone, Copy)]
+pub(crate) struct Times<S, const N: usize>(pub(crate) S);
+
+/// The same operation on each of the vectors. A loop and not `array::map`, whose closures may be left as calls.
+macro_rules! each {
+    ($s:expr, $first:ident $(, $other:ident)* => $e:expr) => {{
+        let mut out = $first;
+        for i in 0..N {
+            let ($first, $($other,)*) = ($first[i], $($other[i],)*);
+            out[i] = if N > 1 { $s.0.pin($e) } else { $e };
+        }
+        out
+    }};
+}
+
+impl<S: Simd, const N: usize> Simd for Times<S, N> {
+    type V = [S::V; N];
+    const LANES: usize = N * S::LANES;
+    const ACCUMULATORS: usize = S::ACCUMULATORS / N;
+
+    #[inline]
+    fn call<R: Region>(self, region: R) -> R::Output {
+        self.0.call(region)
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::V {
+        [self.0.splat(x); N]
+    }
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> Self::V {
+        let mut out = self.splat(0.0);
+        for i in 0..N {
+            // SAFETY: the caller's `N * S::LANES` elements are that many for each vector.
+            out[i] = unsafe { self.0.load(p.add(i * S::LANES)) };
+        }
+        out
+    }
+    #[inline(always)]
+    unsafe fn load_n(self, p: *const f32, n: usize) -> Self::V {
+        let mut out = self.splat(0.0);
+        for i in 0..N {
+            let left = n.saturating_sub(i * S::LANES).min(S::LANES);
+            // SAFETY: of the caller's `n` elements `left` are this vector's; without any the pointer is not read.
+            out[i] = unsafe { self.0.load_n(p.wrapping_add(i * S::LANES), left) };
+        }
+        out
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, v: Self::V) {
+        for i in 0..N {
+            // SAFETY: the caller's `N * S::LANES` elements are that many for each vector.
+            unsafe { self.0.store(p.add(i * S::LANES), v[i]) };
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_n(self, p: *mut f32, v: Self::V, n: usize) {
+        for i in 0..N {
+            let left = n.saturating_sub(i * S::LANES).min(S::LANES);
+            // SAFETY: of the caller's `n` elements `left` are this vector's; without any the pointer is not written to.
+            unsafe { self.0.store_n(p.wrapping_add(i * S::LANES), v[i], left) };
+        }
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::V, b: Self::V) -> Self::V {
+        each!(self, a, b => self.0.add(a, b))
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+        each!(self, a, b => self.0.sub(a, b))
+    }
+    #[inline(always)]
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+        each!(self, a, b => self.0.mul(a, b))
+    }
+    #[inline(always)]
+    fn div(self, a: Self::V, b: Self::V) -> Self::V {
+        each!(self, a, b => self.0.div(a, b))
+    }
+    #[inline(always)]
+    fn sqrt(self, a: Self::V) -> Self::V {
+        each!(self, a => self.0.sqrt(a))
+    }
+    #[inline(always)]
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        each!(self, a, b, c => self.0.fma(a, b, c))
+    }
+    #[inline(always)]
+    fn fnma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        each!(self, a, b, c => self.0.fnma(a, b, c))
+    }
+    #[inline(always)]
+    fn min(self, a: Self::V, b: Self::V) -> Self::V {
+        each!(self, a, b => self.0.min(a, b))
+    }
+    #[inline(always)]
+    fn max(self, a: Self::V, b: Self::V) -> Self::V {
+        each!(self, a, b => self.0.max(a, b))
+    }
+    #[inline(always)]
+    fn abs(self, a: Self::V) -> Self::V {
+        each!(self, a => self.0.abs(a))
+    }
+    #[inline(always)]
+    fn with_sign(self, magnitude: Self::V, sign: Self::V) -> Self::V {
+        each!(self, magnitude, sign => self.0.with_sign(magnitude, sign))
+    }
+    #[inline(always)]
+    fn lt_select(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
+        each!(self, a, b, x, y => self.0.lt_select(a, b, x, y))
+    }
+    #[inline(always)]
+    fn lt_known(self, a: Self::V, b: Self::V) -> Option<bool> {
+        if N == 1 { self.0.lt_known(a[0], b[0]) } else { None }
+    }
+    #[inline(always)]
+    fn sigmoid(self, x: Self::V, table: &[f32; SIGMOID_LEN]) -> Option<Self::V> {
+        let mut out = x;
+        for i in 0..N {
+            out[i] = self.0.sigmoid(x[i], table)?;
+        }
+        Some(out)
+    }
+    #[inline(always)]
+    fn tanh(self, x: Self::V, table: &[f32; TANH_LEN]) -> Option<Self::V> {
+        let mut out = x;
+        for i in 0..N {
+            out[i] = self.0.tanh(x[i], table)?;
+        }
+        Some(out)
+    }
+    #[inline(always)]
+    fn pin(self, a: Self::V) -> Self::V {
+        let mut out = a;
+        for i in 0..N {
+            out[i] = self.0.pin(a[i]);
+        }
+        out
+    }
+    #[inline(always)]
+    fn exponent(self, a: Self::V) -> Self::V {
+        each!(self, a => self.0.exponent(a))
+    }
+    #[inline(always)]
+    fn halves(self, a: Self::V) -> (Self::V, Self::V) {
+        let (mut high, mut low) = (a, a);
+        for i in 0..N {
+            (high[i], low[i]) = self.0.halves(a[i]);
+        }
+        (high, low)
+    }
+}
