@@ -58,7 +58,7 @@ fn softmaxes_of_extreme_rows() {
     softmax(3, &[f32::MAX, -f32::MAX, f32::NEG_INFINITY], &mut y).unwrap();
     assert_eq!(y, [1.0, 0.0, 0.0]);
     log_softmax(3, &[-1e30, -1e30, f32::NEG_INFINITY], &mut y).unwrap();
-    assert_close("half", &y[..2], &[-(2f64.ln()); 2], 1e30 * 1e-7);
+    assert_close("half", &y[..2], &[-(2f64.ln()); 2], 1e-7);
     assert_eq!(y[2], f32::NEG_INFINITY);
     for bad in [[0.0, f32::NAN, 0.0], [0.0, f32::INFINITY, 0.0], [f32::NEG_INFINITY; 3]] {
         for function in [softmax, log_softmax] {

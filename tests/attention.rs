@@ -205,7 +205,7 @@ const SHAPES: [(Shape, Sizes); 6] = [
     (Shape { queries: 1, steps: 9, batch: 3 }, (8, 9, 8)),
     (Shape { queries: 4, steps: 17, batch: 2 }, (9, 16, 17)),
     (Shape { queries: 2, steps: 8, batch: 1 }, (3, 33, 2)),
-    (Shape { queries: 2, steps: 33, batch: 1 }, (17, 5, 9)),
+    (Shape { queries: 2, steps: 33, batch: 2 }, (17, 5, 9)),
 ];
 
 /// The steps of each batch row that take part, by length and mask.

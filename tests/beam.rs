@@ -196,7 +196,13 @@ fn wrong_arguments_are_refused() {
             step.logits.fill(logit);
             if logit == 1.0 { Err(length("mine", 1, 2)) } else { Ok(()) }
         });
-        result.map(|_| ()).unwrap_err()
+        let error = result.map(|_| ()).unwrap_err();
+        // Before the first step, which here only numbers get to.
+        assert!(
+            logit != 0.0 || ids.iter().all(|id| *id == 7) && scratch.iter().all(|x| *x == 7.0),
+            "{error}"
+        );
+        error
     };
     let beam = Beam::new(2, 3, 4);
     let (ids, scratch) = (beam.ids_len(), beam.scratch_len());
@@ -217,4 +223,6 @@ fn wrong_arguments_are_refused() {
     let step = BeamStep { tokens: &[0, 0], parents: &[0, 1], logits: &mut [] };
     assert_eq!(step.reorder(&[0.0; 4], &mut [0.0; 3]), Err(length("to", 2, 3)));
     assert_eq!(step.reorder(&[0.0; 3], &mut [0.0; 4]), Err(length("from", 4, 3)));
+    let step = BeamStep { parents: &[u32::MAX], ..step };
+    assert!(step.reorder(&[0.0; 3], &mut [0.0; 4]).is_err());
 }

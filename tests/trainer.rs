@@ -6,7 +6,7 @@ mod numbers;
 
 use numbers::{random, rng};
 use recurrent::model::{Input, Layer, Loss, Model, Training};
-use recurrent::train::{Adam, Cosine, Sgd, clip_scale};
+use recurrent::train::{Adam, AdamW, Cosine, RmsProp, Sgd, clip_scale};
 use recurrent::trainer::{Batch, Trainer};
 use recurrent::{Gru, Masked, Pool, Result, Sequences, Stack};
 
@@ -280,8 +280,61 @@ fn damaged_and_foreign_files_change_nothing() -> Result<()> {
         Model::new([Layer::Gru(Stack::new(Gru::new(1, 2).reverse())), Layer::dense(2, 1)]);
     assert!(Trainer::new(OTHER, Adam::new(0.1), &mut rng(1))?.restore(&good).is_err());
     assert!(Trainer::new(SMALL, Sgd::new(0.1), &mut rng(1))?.restore(&good).is_err());
+    assert!(Trainer::new(SMALL, AdamW::new(0.1), &mut rng(1))?.restore(&good).is_err());
+    let momentum = Trainer::new(SMALL, Sgd::new(0.1).momentum(0.9), &mut rng(1))?.to_bytes().unwrap();
+    assert!(Trainer::new(SMALL, RmsProp::new(0.1), &mut rng(1))?.restore(&momentum).is_err());
     assert!(Trainer::new(CLASSIFIER, Adam::new(0.1), &mut rng(1))?.restore(&good).is_err());
     trainer.restore(&good).unwrap();
     assert!(trainer.to_bytes().unwrap() == good);
+    Ok(())
+}
+
+const SMALL: Model<1> = Model::new([Layer::dense(1, 1)]);
+
+#[test]
+fn settings_are_refused_before_anything_moves() -> Result<()> {
+    const MODEL: Model<2> = Model::new([Layer::gru(1, 2), Layer::dense(2, 1)]);
+    let targets = random(3, 1);
+    let batch = Batch {
+        sequences: Sequences::new(3, 1),
+        x: Input::Values(&targets),
+        loss: Loss::MeanSquaredError { targets: &targets },
+    };
+    for (adam, clip) in [(Adam::new(-1.0), 1.0), (Adam::new(0.1), f32::NAN)] {
+        let mut trainer = Trainer::new(MODEL, adam, &mut rng(1))?.clip(clip).stateful();
+        let before = trainer.to_bytes().unwrap();
+        assert!(trainer.update(batch, &mut rng(1)).is_err());
+        assert!(trainer.to_bytes().unwrap() == before);
+    }
+    Ok(())
+}
+
+#[test]
+fn an_optimiser_goes_on_where_it_was() -> Result<()> {
+    let late = Adam { step: 1000, ..Adam::new(0.1) };
+    let loss = Loss::MeanSquaredError { targets: &[2.0] };
+    let batch = Batch { sequences: Sequences::new(1, 1), x: (&[1.0]).into(), loss };
+    let mut trainer = Trainer::new(SMALL, late, &mut rng(1))?;
+    let mut other = Trainer::new(SMALL, Adam::new(0.1), &mut rng(2))?;
+    other.restore(&trainer.to_bytes().unwrap()).unwrap();
+    for trainer in [&mut trainer, &mut other] {
+        trainer.update(batch, &mut rng(1))?;
+        trainer.update(batch, &mut rng(1))?;
+    }
+    assert_eq!(trainer.weights(), other.weights());
+    Ok(())
+}
+
+/// Lists without entries say nothing of how many steps and rows there are.
+#[test]
+fn without_rows_or_steps_there_is_nothing_to_learn() -> Result<()> {
+    let mut trainer = Trainer::new(SMALL, Sgd::new(0.1), &mut rng(1))?;
+    let before = trainer.weights().to_vec();
+    let (x, loss) = (Input::Values(&[]), Loss::MeanSquaredError { targets: &[] });
+    let many = [Sequences::new(usize::MAX, 0), Sequences::new(usize::MAX, 0).batch_major()];
+    for sequences in many.into_iter().chain([Sequences::new(0, 1 << 62)]) {
+        let _ = trainer.update(Batch { sequences, x, loss }, &mut rng(1));
+        assert_eq!(trainer.weights(), before);
+    }
     Ok(())
 }

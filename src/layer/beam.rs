@@ -15,8 +15,8 @@ use crate::error::{Error, Result, check_len, check_room};
 /// ```
 ///
 /// With `alpha` 0, which is the default, that is the log-probability, and longer sequences are at a disadvantage; with 1 it is the mean
-/// over the tokens (Wu et al. 2016, arXiv:1609.08144, has a similar penalty). The end token counts as one. With `width` 1
-/// the search is greedy.
+/// over the tokens (Wu et al. 2016, arXiv:1609.08144, has a similar penalty). The end token counts as one. Every
+/// hypothesis is also tried with its end, however unlikely. With `width` 1 and no end token the search is greedy.
 ///
 /// ```
 /// use recurrent::{Beam, BeamBuffers, Error};
@@ -76,7 +76,7 @@ impl BeamStep<'_> {
         let n = to.len().checked_div(rows).unwrap_or(0);
         check_len("to", rows * n, to.len())?;
         let last = self.parents.iter().copied().max().unwrap_or(0) as usize;
-        check_room("from", (last + 1) * n, from.len())?;
+        check_room("from", mul(add(last, 1), n), from.len())?;
         for (i, &parent) in self.parents.iter().enumerate() {
             to[i * n..(i + 1) * n].copy_from_slice(&from[parent as usize * n..][..n]);
         }

@@ -95,7 +95,8 @@ impl Sampling {
             });
         }
         let sorted = &mut scratch[..classes];
-        sorted.copy_from_slice(logits);
+        // Without the sign of zero, so that equal numbers have the same bits.
+        sorted.iter_mut().zip(logits).for_each(|(to, from)| *to = from + 0.0);
         let count = top_k.min(classes);
         if count < classes {
             sorted.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a));
@@ -107,7 +108,7 @@ impl Sampling {
         // The same number among those that are equal.
         let chosen = sorted[rank].to_bits();
         let before = sorted[..rank].iter().rev().take_while(|logit| logit.to_bits() == chosen).count();
-        let mut equal = logits.iter().enumerate().filter(|(_, logit)| logit.to_bits() == chosen);
+        let mut equal = logits.iter().enumerate().filter(|(_, logit)| (**logit + 0.0).to_bits() == chosen);
         Ok(equal.nth(before).map_or(0, |(class, _)| class))
     }
 }

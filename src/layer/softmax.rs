@@ -129,9 +129,10 @@ impl Op for Forward<'_> {
             if log {
                 let most = max(s, x);
                 let sum: f64 = x.chunks(BLOCK).map(|block| exp_sum(s, block, most, None, None)).sum();
-                let less = f64::from(most) + libm::log(sum);
+                // The sum of the greatest and the logarithm would lose the logarithm.
+                let (most, log) = (f64::from(most), libm::log(sum));
                 for (x, y) in x.iter().zip(y) {
-                    *y = (f64::from(*x) - less) as f32;
+                    *y = (f64::from(*x) - most - log) as f32;
                 }
             } else {
                 softmax_row(s, x, y);

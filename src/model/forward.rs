@@ -68,7 +68,9 @@ impl<'a, const N: usize> Weights<'a, N> {
     fn check(&self, model: &Model<N>) -> Result<()> {
         match self.heads {
             None => check_len("weights", model.weights_len(), self.flat.len()),
-            Some(heads) if heads.layers == model.layers => Ok(()),
+            Some(heads) if heads.layers == model.layers => {
+                check_room("packed", model.packed_len(), self.flat.len())
+            }
             Some(_) => Err(Error::Packing { what: "model" }),
         }
     }
@@ -120,7 +122,8 @@ impl<const N: usize> Model<N> {
 
     /// A batch of sequences from given states: the outputs, and the last states.
     ///
-    /// Any number of [`step`](Self::step)s, or of calls with chunks of the sequences, gives the same bits. Dropout does nothing.
+    /// Any number of [`step`](Self::step)s, or of calls with chunks of the sequences, gives the same bits, if no layer runs in reverse and
+    /// there is no pool. Dropout does nothing.
     ///
     /// # Errors
     /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Index`] for an id that is not below the
@@ -179,7 +182,7 @@ impl<const N: usize> Model<N> {
         self.lengths(Part::Output, N - 1, steps, batch).0
     }
 
-    /// One step of each row: ids `[B]` or values `[B, I]` in, `y [B, O]` out. The batch is what `state` has room for. With canonical weights
+    /// One step of each row: ids `[B]` or values `[B, I]` in, `y [B, O]` out. The batch is as many rows as `x` has. With canonical weights
     /// this is the way of a microcontroller: they stay where they are, say in flash.
     ///
     /// `scratch` has at least [`scratch_len(1, B)`](Self::scratch_len) elements. A model that ends in the

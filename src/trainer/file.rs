@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 8 | `RECTRAIN` |
 //! | 2 * 4 | version: 1; CRC-32, as in zlib, of all that follows |
-//! | 6 * 8 | updates made; rows of a batch, shards; bytes of the image, moments `m`, elements of the states `s` |
+//! | 8 * 8 | updates made; the kind of optimiser, its step; rows of a batch, shards; bytes of the image, moments `m`, elements of the states `s` |
 //! | | the model and its weights, as an [image] |
 //! | m * 4 | the optimiser's moments: f32 |
 //! | s * 4 | the states of the rows, shard by shard: f32 |
@@ -25,7 +25,7 @@ const MAGIC: [u8; 8] = *b"RECTRAIN";
 const VERSION: u32 = 1;
 /// Where the sizes stand.
 const SIZES: usize = 16;
-const HEADER: usize = SIZES + 6 * 8;
+const HEADER: usize = SIZES + 8 * 8;
 
 fn damaged(what: impl Into<std::boxed::Box<dyn core::error::Error + Send + Sync>>) -> Error {
     Error::new(ErrorKind::InvalidData, what)
@@ -48,7 +48,11 @@ impl<const N: usize> Trainer<N> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend(VERSION.to_le_bytes());
         bytes.extend([0; 4]);
-        bytes.extend(self.updates.to_le_bytes());
+        bytes.extend(
+            [self.updates, self.optimiser.kind(), self.optimiser.step()]
+                .into_iter()
+                .flat_map(u64::to_le_bytes),
+        );
         bytes.extend(sizes.iter().flat_map(|&n| (n as u64).to_le_bytes()));
         bytes.extend(image);
         bytes.extend(self.moments.iter().chain(states()).flat_map(|x| x.to_le_bytes()));
@@ -74,7 +78,7 @@ impl<const N: usize> Trainer<N> {
         if header[12..SIZES] != image::crc(&bytes[SIZES..]).to_le_bytes() {
             return Err(damaged("damaged: the checksum is another one"));
         }
-        let [updates, batch, shards, image, moments, states] = core::array::from_fn(|i| {
+        let [updates, kind, step, batch, shards, image, moments, states] = core::array::from_fn(|i| {
             header[SIZES..].as_chunks().0.get(i).map_or(0, |n| u64::from_le_bytes(*n))
         });
         let (batch, shards) = (batch as usize, shards as usize);
@@ -89,7 +93,7 @@ impl<const N: usize> Trainer<N> {
         if !fresh && shards != self.shards_of(batch) {
             return Err(damaged("a training with another number of shards"));
         }
-        if moments != self.moments.len() as u64 {
+        if kind != self.optimiser.kind() || moments != self.moments.len() as u64 {
             return Err(damaged("a training with another optimiser"));
         }
         let (image, floats_of) = body.split_at(image as usize);
@@ -105,16 +109,14 @@ impl<const N: usize> Trainer<N> {
             return Err(damaged("a training of another model"));
         }
 
-        (self.shards, self.batch) = (Vec::new(), 0);
-        if !fresh {
-            self.cut(batch).map_err(Error::other)?;
-        }
+        let shards = if fresh { Vec::new() } else { self.new_shards(batch).map_err(Error::other)? };
+        (self.shards, self.batch) = (shards, batch);
         self.weights = weights;
         self.moments.iter_mut().zip(floats(moments)).for_each(|(to, x)| *to = x);
         let to = self.shards.iter_mut().flat_map(|shard| &mut shard.state);
         to.zip(floats(states)).for_each(|(to, x)| *to = x);
         self.updates = updates;
-        self.optimiser.set_step(updates);
+        self.optimiser.set_step(step);
         Ok(())
     }
 

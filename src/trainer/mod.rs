@@ -161,7 +161,7 @@ impl<const N: usize> Trainer<N> {
     }
 
     /// The same with states that are carried from batch to batch, for truncated backpropagation through time: the rows of a batch go on
-    /// where those of the last one ended, until [`reset`](Self::reset). Without this every batch begins with a state of zero.
+    /// where those of the last one ended, until [`reset`](Self::reset), or until there are other rows. Without this every batch begins with a state of zero.
     pub fn stateful(mut self) -> Self {
         self.stateful = true;
         self
@@ -211,11 +211,15 @@ impl<const N: usize> Trainer<N> {
     /// # Errors
     /// As [`Model::forward_backward`] and the optimiser; [`Error::Memory`] if there is not enough memory.
     pub fn update(&mut self, batch: Batch<'_>, rng: &mut impl Rng) -> Result<Update> {
-        let loss = self.gradients(batch, rng)?;
         let rate = match &self.rate {
             Some(rate) => rate.at(self.updates),
             None => self.optimiser.rate(),
         };
+        // Settings are refused before anything moves.
+        clip_scale(&[], self.clip)?;
+        self.optimiser.clone().update(rate, &mut [], &[], &mut [], 1.0)?;
+        self.model.draw_dropout(&mut [], 0, 0, rng)?;
+        let loss = self.gradients(batch, rng)?;
         let clip = clip_scale(&self.grads, self.clip)?.filter(|_| loss.is_finite());
         if let Some(clip) = clip {
             self.optimiser.update(rate, &mut self.weights, &self.grads, &mut self.moments, clip.scale)?;
@@ -294,14 +298,18 @@ impl<const N: usize> Trainer<N> {
 
     /// Cuts so many rows. States begin at zero if there were others before.
     fn cut(&mut self, batch: usize) -> Result<()> {
-        let count = self.shards_of(batch);
-        if (self.batch, self.shards.len()) != (batch, count) {
-            let at = |i: usize| batch * i / count;
-            let shards = (0..count).map(|i| Shard::new(&self.model, at(i)..at(i + 1)));
-            self.shards = shards.collect::<Result<_>>()?;
+        if (self.batch, self.shards.len()) != (batch, self.shards_of(batch)) {
+            self.shards = self.new_shards(batch)?;
             self.batch = batch;
         }
         Ok(())
+    }
+
+    /// The shards of so many rows, with states of zero.
+    fn new_shards(&self, batch: usize) -> Result<Vec<Shard>> {
+        let count = self.shards_of(batch);
+        let at = |i: usize| batch / count * i + batch % count * i / count;
+        (0..count).map(|i| Shard::new(&self.model, at(i)..at(i + 1))).collect()
     }
 }
 

@@ -81,6 +81,25 @@ impl Optimiser {
         each!(self, o => o.lr)
     }
 
+    /// What decides what its moments mean.
+    pub(super) fn kind(&self) -> u64 {
+        match self {
+            Optimiser::Adam(_) => 1,
+            Optimiser::AdamW(_) => 2,
+            Optimiser::RmsProp(o) => 16 + u64::from(o.momentum != 0.0) + 2 * u64::from(o.centered),
+            Optimiser::Sgd(o) => 32 + u64::from(o.momentum != 0.0),
+        }
+    }
+
+    /// The number of updates, where it matters.
+    pub(super) fn step(&self) -> u64 {
+        match self {
+            Optimiser::Adam(o) => o.step,
+            Optimiser::AdamW(o) => o.step,
+            Optimiser::RmsProp(_) | Optimiser::Sgd(_) => 0,
+        }
+    }
+
     /// Sets the number of updates, where it matters.
     pub(super) fn set_step(&mut self, step: u64) {
         match self {

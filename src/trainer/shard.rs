@@ -132,8 +132,11 @@ fn copy<'a, T: Copy>(
     width: usize,
     pooled: bool,
 ) -> &'a [T] {
-    let steps = if pooled { 1 } else { all.steps() };
     to.clear();
+    if rows.is_empty() {
+        return to;
+    }
+    let steps = if pooled { 1 } else { all.steps() };
     if pooled || all.batch_major {
         let row = steps * width;
         to.extend_from_slice(&from[rows.start * row..rows.end * row]);

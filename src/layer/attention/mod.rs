@@ -136,7 +136,7 @@ impl Attention {
 
     /// What scores are multiplied with.
     fn scale(&self) -> Option<f32> {
-        matches!(self.score, Score::Scaled).then(|| (1.0 / libm::sqrt(self.width as f64)) as f32)
+        matches!(self.score, Score::Scaled).then(|| (1.0 / libm::sqrt(self.width.max(1) as f64)) as f32)
     }
 
     /// Length of the weights, and of their gradients: 0, `Q*M`, or `A*(Q + M + 2)`.

@@ -166,7 +166,9 @@ impl<C: Cell + Passes> Stack<C> {
         if self.both.is_some() {
             return Err(Error::Value { argument: "stack", expected: "one with a single direction" });
         }
-        let batch = state.len().checked_div(self.state_len(1)).unwrap_or(0);
+        // Without a state `x` says how many rows there are.
+        let rows = state.len().checked_div(self.state_len(1));
+        let batch = rows.or(x.len().checked_div(self.input())).unwrap_or(0);
         check_len("state", self.state_len(batch), state.len())?;
         check_len("x", batch.saturating_mul(self.input()), x.len())?;
         check_room("scratch", self.scratch_len(1, batch), scratch.len())?;
