@@ -3,6 +3,8 @@
 
 mod damage;
 mod golden;
+mod keras;
+mod onnx;
 mod refuse;
 mod round_trip;
 

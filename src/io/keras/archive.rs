@@ -10,7 +10,7 @@ use serde_json::Value;
 use zip::ZipArchive;
 
 use super::super::error::{Error, Result, damaged};
-use super::super::tensor::{elements, show};
+use super::super::tensor::{check_shape, elements, show};
 use super::config::FORMAT;
 
 /// An archive, unpacked.
@@ -56,7 +56,13 @@ impl Weights {
         let Ok(group) = self.file.group(&format!("{group}/vars")) else { return Ok(None) };
         let attributes = group.attrs().map_err(refuse)?;
         Ok(match attributes.get("name") {
-            Some(AttrValue::String(name) | AttrValue::AsciiString(name)) => Some(name.clone()),
+            // Keras' own have a variable length.
+            Some(
+                AttrValue::VarLenString(name)
+                | AttrValue::VarLenAsciiString(name)
+                | AttrValue::String(name)
+                | AttrValue::AsciiString(name),
+            ) => Some(name.clone()),
             _ => None,
         })
     }
@@ -65,10 +71,9 @@ impl Weights {
     pub(super) fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let wrong = |found: String| Error::Tensor { name: name.to_string(), expected: show(shape), found };
         let data = self.file.dataset(name).map_err(|e| wrong(e.to_string()))?;
-        let found = data.shape().map_err(refuse)?;
-        if !found.iter().map(|&d| usize::try_from(d)).eq(shape.iter().map(|&d| Ok(d))) {
-            return Err(wrong(format!("shape {found:?}")));
-        }
+        let found = data.shape().map_err(refuse)?.into_iter();
+        let found: Vec<usize> = found.map(|d| usize::try_from(d).unwrap_or(usize::MAX)).collect();
+        check_shape(name, shape, &found)?;
         match data.dtype().map_err(refuse)? {
             DType::F32 => {}
             other => return Err(wrong(format!("elements of {other:?}"))),

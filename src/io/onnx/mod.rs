@@ -20,7 +20,7 @@ use prost::Message;
 
 use super::error::{Error, Result, SOFTMAX, damaged, unsupported};
 use super::network::{Builder, Network};
-use super::tensor::Tensor;
+use super::tensor::{Tensor, check_shape};
 use crate::model::Layer;
 use crate::{Embedding, Pool};
 use schema::{Attribute, Graph, Model, Node, ValueInfo, element};
@@ -293,7 +293,10 @@ impl Walk {
     fn floats(&self, node: &Node, input: usize) -> Result<Option<&Tensor>> {
         let Some(name) = node.input.get(input).filter(|name| !name.is_empty()) else { return Ok(None) };
         match self.values.get(name) {
-            Some(Value::Floats(tensor)) => Ok(Some(tensor)),
+            Some(Value::Floats(tensor)) => {
+                check_shape(name, &tensor.shape, &tensor.shape)?;
+                Ok(Some(tensor))
+            }
             _ => Err(Error::Tensor {
                 name: name.clone(),
                 expected: "floats that are constant".to_string(),

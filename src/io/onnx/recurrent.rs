@@ -7,10 +7,10 @@ use std::vec::Vec;
 
 use super::schema::Node;
 
-use super::super::error::{Error, Result, damaged, unsupported};
+use super::super::error::{Result, damaged, unsupported};
 use super::super::layout::{Direction, Kind, ONNX};
 use super::super::network::Frame;
-use super::super::tensor::show as show_shape;
+use super::super::tensor::check_shape;
 use super::{Attributes, Axis, FORMAT, Value, Walk, show};
 use crate::model::Layer;
 use crate::{Activation, Gru, Lstm, Merge, Reset, Rnn};
@@ -181,14 +181,7 @@ impl Walk {
         let d = options.directions;
         let tensor = |input: usize, shape: Option<&[usize]>| -> Result<Option<Vec<f32>>> {
             let (Some(tensor), Some(shape)) = (self.floats(node, input)?, shape) else { return Ok(None) };
-            if tensor.shape != shape {
-                let name = node.input.get(input).cloned().unwrap_or_default();
-                return Err(Error::Tensor {
-                    name,
-                    expected: show_shape(shape),
-                    found: show_shape(&tensor.shape),
-                });
-            }
+            check_shape(node.input.get(input).map_or("", |name| name), shape, &tensor.shape)?;
             Ok(Some(tensor.data.clone()))
         };
         let (Some(w), Some(r)) = (self.floats(node, 1)?, self.floats(node, 2)?) else {
