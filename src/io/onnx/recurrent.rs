@@ -136,6 +136,7 @@ impl Walk {
         // States come from the caller or are zero, and lengths are the caller's.
         for (input, what) in [(4, "lengths"), (5, "an initial state"), (6, "an initial state")] {
             let Some(name) = node.input.get(input).filter(|name| !name.is_empty()) else { continue };
+            self.padded |= input == 4;
             match self.values.get(name) {
                 Some(Value::Input) => {}
                 Some(Value::Zeros) if input > 4 => {}
@@ -148,7 +149,7 @@ impl Walk {
         let frame = Frame { depth: 1, merge, reverse: options.reverse, bias };
         let name = self.name(node, &op.to_ascii_lowercase());
         let layer = self.layer(kind, node, &options, (input, hidden), frame);
-        self.push(&name, layer);
+        self.push(&name, layer)?;
         (self.width, self.directions) = (hidden, options.directions);
 
         let (batch, mut outputs) = (if time == first { second } else { first }, node.output.iter());
