@@ -42,3 +42,43 @@ fn weights_of_another_layer_are_refused() {
     let what = refused("keras_sequential.keras", "\"name\": \"gru\"", "\"name\": \"gru_0\"");
     says(&what, &["`layers/gru`", "those of `gru`", "not of `gru_0`"]);
 }
+
+#[test]
+fn calls_and_outputs_beside_the_chain_are_refused() {
+    let file = "keras_functional.keras";
+    let what =
+        refused(file, "\"output_layers\": [\"dense_3\", 0, 0]", "\"output_layers\": [\"lstm_1\", 0, 0]");
+    says(&what, &["lstm_1", "the last layer"]);
+    let two = "\"output_layers\": [[\"dense_3\", 0, 0], [\"lstm_1\", 0, 0]]";
+    says(&refused(file, "\"output_layers\": [\"dense_3\", 0, 0]", two), &["lstm_1", "the last layer"]);
+    says(
+        &refused(file, "\"training\": false", "\"training\": true"),
+        &["`training`", "`simple_rnn`", "is true"],
+    );
+}
+
+/// A class of the user's may compute anything, and half floats are rounded between layers.
+#[test]
+fn other_classes_and_types_are_refused() {
+    let file = "keras_sequential.keras";
+    let layer = "\"module\": \"keras.layers\", \"class_name\": \"GRU\"";
+    says(&refused(file, layer, &layer.replace("keras.layers", "mine")), &["`gru`", "Keras' own"]);
+    let end = "\"registered_name\": null, \"build_config\": {\"input_shape\": [null, null, 6]}";
+    says(&refused(file, end, &end.replace("null, \"b", "\"mine>GRU\", \"b")), &["`gru`", "Keras' own"]);
+    let policy = "\"config\": {\"name\": \"float32\"}";
+    says(&refused(file, policy, &policy.replace("float32", "mixed_float16")), &["`dtype`", "mixed_float16"]);
+}
+
+#[test]
+fn options_that_this_crate_does_not_have_are_refused() {
+    for (from, to, words) in [
+        ("\"mask_zero\": false", "\"mask_zero\": true", ["`embedding`", "mask_zero"]),
+        ("\"return_state\": false", "\"return_state\": true", ["lstm", "return_state"]),
+        ("\"unit_forget_bias\"", "\"unit_whatever\"", ["lstm", "unit_whatever"]),
+        ("\"activation\": \"tanh\"", "\"activation\": \"gelu\"", ["activation", "gelu"]),
+    ] {
+        says(&refused("keras_sequential.keras", from, to), &words);
+    }
+    let backwards = refused("keras_functional.keras", "\"go_backwards\": false", "\"go_backwards\": true");
+    says(&backwards, &["`simple_rnn`", "goes backwards"]);
+}
