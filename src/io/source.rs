@@ -108,7 +108,7 @@ pub(super) fn layer(layer: &Layer) -> String {
 }
 
 fn clip(clip: f32) -> String {
-    if clip < f32::INFINITY { format!(".clip({})", float(clip)) } else { String::new() }
+    if clip == f32::INFINITY { String::new() } else { format!(".clip({})", float(clip)) }
 }
 
 /// Activations are written as they are shown.
