@@ -2,7 +2,7 @@
 
 use recurrent::io::{Format, Named, Network, Plan, read, write};
 use recurrent::model::Layer;
-use recurrent::{Gru, Lstm, Merge, Reset, Stack};
+use recurrent::{Gru, Lstm, Merge, Reset, Rnn, Stack};
 
 use crate::{bytes, network};
 
@@ -29,7 +29,10 @@ pub fn says(message: &str, words: &[&str]) {
 #[test]
 fn swapped_shapes_name_the_tensor() {
     let file = replaced("torch_gru_prefix.safetensors", "\"shape\":[2,3]", "\"shape\":[3,2]");
-    says(&message(&file, Format::Safetensors, Some("model.emb,model.gru,model.fc")), &["bias", "[3]", "[2]"]);
+    says(
+        &message(&file, Format::Safetensors, Some("model.emb,model.gru,model.fc")),
+        &["`model.fc.weight`", "2 rows", "[3, 2]"],
+    );
     let file = replaced("torch_lstm_bidirectional.safetensors", "[16,3]", "[3,16]");
     says(&message(&file, Format::Safetensors, None), &["weight_", "expected", "found"]);
     let file =
@@ -119,4 +122,18 @@ fn names_stay_in_comments() {
     let line = source.lines().find(|line| line.contains("compile_error")).unwrap();
     assert!(line.trim_start().starts_with("Layer::Gru("), "{line}");
     assert!(!source.contains(['\r', '\u{2028}']));
+}
+
+#[test]
+fn plans_without_effect_are_refused() {
+    let file = bytes("rtneural_keras_gru.json");
+    says(&message(&file, Format::Json, Some("gru,fc")), &["plan", "says its layers itself"]);
+}
+
+#[test]
+fn names_that_no_plan_can_say_are_refused() {
+    let layer: Layer = Rnn::new(1, 1).into();
+    let named = Named { name: "a:b".to_string(), layer };
+    let network = Network::new(vec![named], vec![0.1; layer.weights_len()]).unwrap();
+    says(&write(&network, Format::Safetensors).unwrap_err().to_string(), &["a:b", "comma or colon"]);
 }
