@@ -72,3 +72,36 @@ fn failures_have_messages_and_statuses() {
         assert!(text(&out.stderr).contains(words), "{}", text(&out.stderr));
     }
 }
+
+#[test]
+fn an_empty_input_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("x.txt");
+    fs::write(&input, " \n").unwrap();
+    for model in ["image_gru.img", "keras_sequential.keras"] {
+        let out = tool(&["check", &data(model), "--input", input.to_str().unwrap()]);
+        assert!(
+            out.status.code() == Some(1) && text(&out.stderr).contains("no steps"),
+            "{}",
+            text(&out.stderr)
+        );
+    }
+}
+
+/// Neither a file of the temporary name nor a folder in the way is touched.
+#[test]
+fn convert_keeps_what_is_beside() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("model.img");
+    let beside = folder.path().join("model.img.part0");
+    fs::write(&beside, "mine").unwrap();
+    let source = data("keras_sequential.keras");
+    assert!(tool(&["convert", &source, image.to_str().unwrap()]).status.success());
+    assert_eq!(fs::read_to_string(&beside).unwrap(), "mine");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    #[cfg(unix)]
+    {
+        let out = tool(&["convert", &source, "/dev/stdout", "--to", "image"]);
+        assert!(out.status.success() && out.stdout.starts_with(b"RECURIMG"), "{}", text(&out.stderr));
+    }
+}
