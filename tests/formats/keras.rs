@@ -2,23 +2,23 @@
 
 use std::io::{Cursor, Read, Write};
 
-use recurrent::io::Format;
+use recurrent::io::{Format, read};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-use crate::bytes;
 use crate::refuse::{message, says};
+use crate::{bytes, network};
 
 /// An archive with all its entries, of which a function makes others.
-pub fn rebuilt(file: &str, edit: impl Fn(&str, Vec<u8>) -> Vec<u8>) -> Vec<u8> {
+pub fn rebuilt(file: &str, method: CompressionMethod, edit: impl Fn(&str, Vec<u8>) -> Vec<u8>) -> Vec<u8> {
     let mut from = ZipArchive::new(Cursor::new(bytes(file))).unwrap();
     let mut to = ZipWriter::new(Cursor::new(Vec::new()));
-    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    let options = SimpleFileOptions::default().compression_method(method);
     for index in 0..from.len() {
         let mut entry = from.by_index(index).unwrap();
         let (name, mut data) = (entry.name().unwrap().to_string(), Vec::new());
         entry.read_to_end(&mut data).unwrap();
-        to.start_file(&name[..], stored).unwrap();
+        to.start_file(&name[..], options).unwrap();
         to.write_all(&edit(&name, data)).unwrap();
     }
     to.finish().unwrap().into_inner()
@@ -26,7 +26,7 @@ pub fn rebuilt(file: &str, edit: impl Fn(&str, Vec<u8>) -> Vec<u8>) -> Vec<u8> {
 
 /// What is said of an archive with some text of the configuration replaced.
 fn refused(file: &str, from: &str, to: &str) -> String {
-    let file = rebuilt(file, |name, data| match name {
+    let file = rebuilt(file, CompressionMethod::Stored, |name, data| match name {
         "config.json" => {
             let text = String::from_utf8(data).unwrap();
             assert!(text.contains(from), "{from}");
@@ -81,4 +81,19 @@ fn options_that_this_crate_does_not_have_are_refused() {
     }
     let backwards = refused("keras_functional.keras", "\"go_backwards\": false", "\"go_backwards\": true");
     says(&backwards, &["`simple_rnn`", "goes backwards"]);
+}
+
+#[test]
+fn archives_may_be_deflated_but_not_without_bounds() {
+    let file = "keras_sequential.keras";
+    let deflated = rebuilt(file, CompressionMethod::Deflated, |_, data| data);
+    assert!(deflated.len() < bytes(file).len());
+    assert!(read(&deflated, Format::Keras, None).unwrap() == network(file));
+    let bomb = rebuilt(file, CompressionMethod::Deflated, |name, mut data| {
+        if name == "config.json" {
+            data.resize(1 << 23, b' ');
+        }
+        data
+    });
+    says(&message(&bomb, Format::Keras, None), &["config.json", "more than"]);
 }

@@ -25,8 +25,10 @@ pub(super) struct Weights {
     len: usize,
 }
 
-/// Nothing that is deflated is smaller than a thousandth of what it was.
-const GREATEST_RATIO: u64 = 1032;
+/// An archive may be deflated, though Keras' own are not, but what is inside of it is bounded by its own size.
+fn limit(archive: usize) -> usize {
+    archive.saturating_mul(32).saturating_add(1 << 20)
+}
 
 fn refuse(e: impl ToString) -> Error {
     Error::Damaged { format: FORMAT, what: e.to_string() }
@@ -38,8 +40,14 @@ pub(super) fn open(bytes: &[u8]) -> Result<Archive> {
     let mut entry = |name: &str| -> Result<Vec<u8>> {
         let entry = zip.by_name(name).map_err(|e| refuse(format!("{name}: {e}")))?;
         let mut data = Vec::new();
-        let limit = (bytes.len() as u64).saturating_mul(GREATEST_RATIO);
-        entry.take(limit).read_to_end(&mut data).map_err(|e| refuse(format!("{name}: {e}")))?;
+        let limit = limit(bytes.len());
+        entry.take(limit as u64 + 1).read_to_end(&mut data).map_err(|e| refuse(format!("{name}: {e}")))?;
+        if data.len() > limit {
+            return Err(refuse(format!(
+                "{name}: an archive of {} bytes has more than {limit} in it",
+                bytes.len()
+            )));
+        }
         Ok(data)
     };
     let config =
