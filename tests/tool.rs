@@ -4,6 +4,9 @@
 use std::fs;
 use std::process::{Command, Output};
 
+use recurrent::io::{Format, read};
+use recurrent::model::Input;
+
 fn data(file: &str) -> String {
     format!("{}/tests/data/formats/{file}", env!("CARGO_MANIFEST_DIR"))
 }
@@ -21,9 +24,14 @@ fn inspect_tells_layers_and_needs() {
     let out = tool(&["inspect", &data("torch_gru_prefix.safetensors"), "--batch", "2", "--steps", "10"]);
     let shown = text(&out.stdout);
     assert!(out.status.success(), "{}", text(&out.stderr));
-    for words in
-        ["model.emb", "Gru::new(4, 3)).layers(2)", "Dense::new(3, 2)", "flash: image", "RAM: training"]
-    {
+    for words in [
+        "model.emb",
+        "Gru::new(4, 3)).layers(2)",
+        "Dense::new(3, 2)",
+        "flash: image",
+        "RAM: training",
+        "factors of dropout",
+    ] {
         assert!(shown.contains(words), "`{words}` is not in\n{shown}");
     }
 }
@@ -50,7 +58,12 @@ fn check_takes_input_from_a_file() {
     let input = folder.path().join("x.txt");
     fs::write(&input, "0.5, -0.25 1\n0 0 0.125\n").unwrap();
     let out = tool(&["check", &data("image_gru.img"), "--input", input.to_str().unwrap()]);
-    assert_eq!(text(&out.stdout).lines().count(), 2, "{}", text(&out.stderr));
+    let x = [0.5, -0.25, 1.0, 0.0, 0.0, 0.125];
+    let model = read(&fs::read(data("image_gru.img")).unwrap(), Format::Image, None).unwrap();
+    let y = model.run(Input::Values(&x), 2, 1).unwrap();
+    let shown = text(&out.stdout);
+    assert_eq!(shown.lines().count(), 2, "{}", text(&out.stderr));
+    assert!(shown.split_whitespace().map(|word| word.parse::<f32>().unwrap()).eq(y), "{shown}");
     fs::write(&input, "0.5, -0.25").unwrap();
     let out = tool(&["check", &data("image_gru.img"), "--input", input.to_str().unwrap()]);
     assert!(out.status.code() == Some(1) && text(&out.stderr).contains("whole steps of 3"));
