@@ -137,3 +137,25 @@ fn names_that_no_plan_can_say_are_refused() {
     let network = Network::new(vec![named], vec![0.1; layer.weights_len()]).unwrap();
     says(&write(&network, Format::Safetensors).unwrap_err().to_string(), &["a:b", "comma or colon"]);
 }
+
+/// A matrix without a bias is an embedding or a linear layer; often its place leaves only one.
+#[test]
+fn embeddings_and_linear_layers_are_told_apart() {
+    let file = |rows: usize, columns: usize| {
+        let weights = vec!["0.5"; columns].join(",");
+        format!("{{\"fc.weight\": [{}]}}", vec![format!("[{weights}]"); rows].join(",")).into_bytes()
+    };
+    says(&message(&file(2, 3), Format::Json, None), &["`fc`", "fc:linear", "--layers"]);
+    let kind = |plan: &str| {
+        let network = read(&file(2, 3), Format::Json, Some(&plan.parse().unwrap())).unwrap();
+        recurrent::io::kind(&network.layers().next().unwrap())
+    };
+    assert_eq!((kind("fc"), kind("fc:linear")), ("embedding", "dense"));
+    let name = |name: &str, layer| Named { name: name.to_string(), layer };
+    let square = vec![name("table", Layer::embedding(2, 2)), name("gru", Gru::new(2, 1).into())];
+    let weights = vec![0.1; square.iter().map(|l| l.layer.weights_len()).sum()];
+    let network = Network::new(square, weights).unwrap();
+    let bytes = write(&network, Format::Safetensors).unwrap();
+    assert!(read(&bytes, Format::Safetensors, None).unwrap() == network);
+    assert!(bytes.windows(9).any(|w| w == b"table,gru"));
+}

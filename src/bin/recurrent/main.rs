@@ -73,7 +73,8 @@ struct Source {
     #[arg(long, value_parser = format)]
     from: Option<Format>,
     /// What PyTorch's parameters do not say: the layers in order, as `emb,rnn:relu,@last,fc:tanh`. Names are those of the modules; `:tanh`,
-    /// `:relu` and `:sigmoid` tell an RNN's nonlinearity or what follows a linear layer; `@last`, `@mean` and `@max` make one
+    /// `:relu` and `:sigmoid` tell an RNN's nonlinearity or what follows a linear layer; `:linear` tells a first layer without a bias
+    /// from an embedding; `@last`, `@mean` and `@max` make one
     /// row out of all steps
     #[arg(long, value_name = "PLAN")]
     layers: Option<Plan>,

@@ -170,7 +170,7 @@ fn add(
             network.push(
                 name,
                 match function {
-                    None => dense,
+                    None | Some(Function::Linear) => dense,
                     Some(Function::Tanh) => dense.tanh(),
                     Some(Function::Relu) => dense.relu(),
                     Some(Function::Sigmoid) => dense.sigmoid(),
