@@ -23,7 +23,7 @@ pub enum Error {
         /// The buffer whose length overflows.
         buffer: &'static str,
     },
-    /// There is not enough memory for a buffer of a [`Trainer`](crate::trainer::Trainer).
+    /// There is not enough memory for a buffer that the crate makes itself: of a [`Trainer`](crate::trainer::Trainer), or of `io`.
     #[cfg(feature = "std")]
     Memory {
         /// The buffer.

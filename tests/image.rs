@@ -162,3 +162,20 @@ fn nothing_is_written_when_an_argument_is_wrong() {
     assert!(matches!(image::write(&none, &weights, &mut small), Err(Error::Layers { layer: 0, .. })));
     assert!(bytes.iter().chain(&small).all(|&b| b == 7));
 }
+
+/// No image holds a clip that it could not be read with.
+#[test]
+fn clips_that_are_not_above_zero_are_refused() {
+    for clip in [0.0, -1.0, f32::NAN] {
+        for layer in [Layer::from(Lstm::new(2, 3).clip(clip)), Gru::new(2, 3).clip(clip).into()] {
+            let weights = vec![0.5; layer.weights_len()];
+            let mut bytes = vec![7; image::len(&[layer])];
+            let wrong = image::write(&[layer], &weights, &mut bytes);
+            assert!(
+                matches!(wrong, Err(Error::Layers { layer: 0, what }) if what.contains("clip")),
+                "{clip}"
+            );
+            assert!(bytes.iter().all(|&b| b == 7));
+        }
+    }
+}

@@ -4,6 +4,9 @@
 use std::fs;
 use std::process::{Command, Output};
 
+use recurrent::io::{Format, read};
+use recurrent::model::Input;
+
 fn data(file: &str) -> String {
     format!("{}/tests/data/formats/{file}", env!("CARGO_MANIFEST_DIR"))
 }
@@ -21,9 +24,14 @@ fn inspect_tells_layers_and_needs() {
     let out = tool(&["inspect", &data("torch_gru_prefix.safetensors"), "--batch", "2", "--steps", "10"]);
     let shown = text(&out.stdout);
     assert!(out.status.success(), "{}", text(&out.stderr));
-    for words in
-        ["model.emb", "Gru::new(4, 3)).layers(2)", "Dense::new(3, 2)", "flash: image", "RAM: training"]
-    {
+    for words in [
+        "model.emb",
+        "Gru::new(4, 3)).layers(2)",
+        "Dense::new(3, 2)",
+        "flash: image",
+        "RAM: training",
+        "factors of dropout",
+    ] {
         assert!(shown.contains(words), "`{words}` is not in\n{shown}");
     }
 }
@@ -50,7 +58,12 @@ fn check_takes_input_from_a_file() {
     let input = folder.path().join("x.txt");
     fs::write(&input, "0.5, -0.25 1\n0 0 0.125\n").unwrap();
     let out = tool(&["check", &data("image_gru.img"), "--input", input.to_str().unwrap()]);
-    assert_eq!(text(&out.stdout).lines().count(), 2, "{}", text(&out.stderr));
+    let x = [0.5, -0.25, 1.0, 0.0, 0.0, 0.125];
+    let model = read(&fs::read(data("image_gru.img")).unwrap(), Format::Image, None).unwrap();
+    let y = model.run(Input::Values(&x), 2, 1).unwrap();
+    let shown = text(&out.stdout);
+    assert_eq!(shown.lines().count(), 2, "{}", text(&out.stderr));
+    assert!(shown.split_whitespace().map(|word| word.parse::<f32>().unwrap()).eq(y), "{shown}");
     fs::write(&input, "0.5, -0.25").unwrap();
     let out = tool(&["check", &data("image_gru.img"), "--input", input.to_str().unwrap()]);
     assert!(out.status.code() == Some(1) && text(&out.stderr).contains("whole steps of 3"));
@@ -70,5 +83,38 @@ fn failures_have_messages_and_statuses() {
         let out = tool(&args);
         assert_eq!(out.status.code(), Some(status), "{args:?}");
         assert!(text(&out.stderr).contains(words), "{}", text(&out.stderr));
+    }
+}
+
+#[test]
+fn an_empty_input_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("x.txt");
+    fs::write(&input, " \n").unwrap();
+    for model in ["image_gru.img", "keras_sequential.keras"] {
+        let out = tool(&["check", &data(model), "--input", input.to_str().unwrap()]);
+        assert!(
+            out.status.code() == Some(1) && text(&out.stderr).contains("no steps"),
+            "{}",
+            text(&out.stderr)
+        );
+    }
+}
+
+/// Neither a file of the temporary name nor a folder in the way is touched.
+#[test]
+fn convert_keeps_what_is_beside() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("model.img");
+    let beside = folder.path().join("model.img.part0");
+    fs::write(&beside, "mine").unwrap();
+    let source = data("keras_sequential.keras");
+    assert!(tool(&["convert", &source, image.to_str().unwrap()]).status.success());
+    assert_eq!(fs::read_to_string(&beside).unwrap(), "mine");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    #[cfg(unix)]
+    {
+        let out = tool(&["convert", &source, "/dev/stdout", "--to", "image"]);
+        assert!(out.status.success() && out.stdout.starts_with(b"RECURIMG"), "{}", text(&out.stderr));
     }
 }

@@ -262,7 +262,7 @@ pub const fn len(layers: &[Layer]) -> usize {
 ///
 /// # Errors
 /// [`Error::Length`] or [`Error::Overflow`] for `weights` or `bytes`; [`Error::Layers`] for a layer that no image can hold, because a size
-/// does not fit into 32 bits or a projection has no width.
+/// does not fit into 32 bits, a projection has no width, or a clip is not above 0.
 ///
 /// ```
 /// use recurrent::image::{self, Image};

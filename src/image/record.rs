@@ -200,13 +200,13 @@ pub(super) fn encode(layer: &Layer, index: usize) -> Result<Record> {
         Layer::Rnn(stack) => {
             let cell = stack.layer(0, 0).cell();
             recurrent(&mut r, 1, stack, size)?;
-            options(&mut r, cell.clip, &[cell.activation]);
+            options(&mut r, index, cell.clip, &[cell.activation])?;
         }
         Layer::Lstm(stack) => {
             let layer = stack.layer(0, 0);
             let cell = layer.cell();
             recurrent(&mut r, 2, stack, size)?;
-            options(&mut r, cell.clip, &[cell.gates, cell.cell, cell.hidden]);
+            options(&mut r, index, cell.clip, &[cell.gates, cell.cell, cell.hidden])?;
             r[3] |= if cell.coupled { COUPLED } else { 0 } | if cell.peepholes { PEEPHOLES } else { 0 };
             if cell.projection {
                 if layer.width() == 0 {
@@ -218,7 +218,7 @@ pub(super) fn encode(layer: &Layer, index: usize) -> Result<Record> {
         Layer::Gru(stack) => {
             let cell = stack.layer(0, 0).cell();
             recurrent(&mut r, 3, stack, size)?;
-            options(&mut r, cell.clip, &[cell.gates, cell.new]);
+            options(&mut r, index, cell.clip, &[cell.gates, cell.new])?;
             r[3] |= if cell.reset == Reset::Before { RESET_BEFORE } else { 0 };
         }
     }
@@ -242,10 +242,15 @@ fn recurrent<C: Cell>(
     Ok(())
 }
 
-fn options(r: &mut Record, clip: f32, functions: &[Activation]) {
+fn options(r: &mut Record, index: usize, clip: f32, functions: &[Activation]) -> Result<()> {
+    // Neither 0 nor NaN.
+    if clip.partial_cmp(&0.0) != Some(core::cmp::Ordering::Greater) {
+        return Err(Error::Layers { layer: index, what: "has a clip that is not above 0" });
+    }
     r[6] = clip.to_bits();
     for (words, &f) in r[FUNCTIONS..].chunks_exact_mut(3).zip(functions) {
         let (number, alpha, beta) = number(f);
         words.copy_from_slice(&[number, alpha.to_bits(), beta.to_bits()]);
     }
+    Ok(())
 }

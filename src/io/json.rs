@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 use serde_json::{Map, Value};
 
-use super::error::{Error, Result, damaged, unsupported};
+use super::error::{Error, PLAN_GIVEN, Result, damaged, unsupported};
 use super::layout::{Direction, KERAS, Kind, transpose};
 use super::network::{Builder, Network};
 use super::plan::Plan;
@@ -18,7 +18,10 @@ const FORMAT: &str = "RTNeural JSON file";
 
 pub(super) fn read(bytes: &[u8], plan: Option<&Plan>) -> Result<Network> {
     match serde_json::from_slice(bytes) {
-        Ok(Value::Object(file)) if file.contains_key("layers") => layers(&file),
+        Ok(Value::Object(file)) if file.contains_key("layers") => match plan {
+            None => layers(&file),
+            Some(_) => unsupported(PLAN_GIVEN.0, PLAN_GIVEN.1),
+        },
         Ok(Value::Object(file)) => {
             let mut tensors = Tensors::default();
             for (name, value) in &file {

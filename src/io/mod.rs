@@ -2,7 +2,7 @@
 //!
 //! A file is read into a [`Network`]: layers with their names, and one flat slice of weights. What a file holds that this crate would
 //! compute differently, or not at all, is an [`Error`] that names the tensor, layer, node or attribute; nothing is guessed or left out.
-//! `f16` and `bf16` are widened. Damaged files are errors, too: no panic, and no more memory than a small multiple of the file's size.
+//! `f16` and `bf16` of PyTorch and ONNX are widened. Damaged files are errors, too: no panic, and no more memory than a small multiple of the file's size.
 //!
 //! ```
 //! use recurrent::io::{self, Format};
@@ -40,7 +40,7 @@
 //! - **PyTorch** (`.safetensors`): any prefix. Parameters do not say everything, so that a [`Plan`] may be needed, as
 //!   `emb,rnn:relu,@last,fc:tanh`. Without one there is at most one way to put the layers on top of each other, with linear layers last and without
 //!   activations. What is written is loaded with `strict=True`, and has its plan in the metadata if it needs one. A linear layer without a bias
-//!   gets one of zeros.
+//!   gets one of zeros; the first layer of a plan needs `:linear` then, because it is an embedding otherwise.
 //! - **Keras** (`.keras`, version 3): `Sequential` models, and `Functional` ones that are a chain.
 //! - **ONNX**: the graph is a chain of the nodes in the table, and of what moves axes about between them. Initial states are zero or inputs of the
 //!   graph; in this crate they are the caller's either way. Batch-major graphs become time-major.
@@ -125,7 +125,7 @@ pub fn read(bytes: &[u8], format: Format, plan: Option<&Plan>) -> Result<Network
     match (format, plan) {
         (Format::Safetensors, _) => safetensors::read(bytes, plan),
         (Format::Json, _) => json::read(bytes, plan),
-        (_, Some(_)) => error::unsupported("a plan of the layers", "the file says its layers itself"),
+        (_, Some(_)) => error::unsupported(error::PLAN_GIVEN.0, error::PLAN_GIVEN.1),
         (Format::Image, None) => image::read(bytes),
         (Format::Keras, None) => keras::read(bytes),
         (Format::Onnx, None) => onnx::read(bytes),

@@ -31,8 +31,13 @@ impl Network {
     ///
     /// # Errors
     /// [`Error::Model`](super::Error::Model) if the layers do not fit together, or the weights have another length;
-    /// [`Error::Unsupported`](super::Error::Unsupported) if two layers have the same name.
+    /// [`Error::Unsupported`](super::Error::Unsupported) if two layers have the same name, or one has a size of 0.
     pub fn new(layers: Vec<Named>, weights: Vec<f32>) -> Result<Self> {
+        // Weights bound every other size; without any a small file could ask for gigabytes.
+        let plain = |l: &Layer| matches!(l, Layer::Pool(_) | Layer::Dropout(_));
+        if let Some(l) = layers.iter().find(|l| !plain(&l.layer) && l.layer.weights_len() == 0) {
+            return unsupported(format!("layer `{}`", l.name), "has a size of 0, and no weights");
+        }
         let network = Network { layers, weights };
         let expected = size::weights_len(&network.layers().collect::<Vec<_>>())?;
         crate::error::check_len("weights", expected, network.weights.len())?;

@@ -22,6 +22,8 @@ pub(super) enum Item {
 /// What PyTorch's RNN or the function behind a linear layer may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Function {
+    /// None: a linear layer that would be taken for an embedding.
+    Linear,
     Tanh,
     Relu,
     Sigmoid,
@@ -38,8 +40,12 @@ pub(super) enum Function {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan(pub(super) Vec<Item>);
 
-const FUNCTIONS: [(&str, Function); 3] =
-    [("tanh", Function::Tanh), ("relu", Function::Relu), ("sigmoid", Function::Sigmoid)];
+const FUNCTIONS: [(&str, Function); 4] = [
+    ("linear", Function::Linear),
+    ("tanh", Function::Tanh),
+    ("relu", Function::Relu),
+    ("sigmoid", Function::Sigmoid),
+];
 const POOLS: [(&str, Pool); 3] = [("last", Pool::Last), ("mean", Pool::Mean), ("max", Pool::Max)];
 
 fn find<T: Copy>(table: &[(&str, T)], word: &str) -> Option<T> {
@@ -69,7 +75,7 @@ impl core::str::FromStr for Plan {
             };
             parsed.ok_or_else(|| Error::Unclear {
                 what: format!(
-                    "`{word}` is not a layer: a name, `name:tanh`, `name:relu`, `name:sigmoid`, `@last`, `@mean`, `@max` \
+                    "`{word}` is not a layer: a name, `name:linear`, `name:tanh`, `name:relu`, `name:sigmoid`, `@last`, `@mean`, `@max` \
                      or `@dropout:0.1`"
                 ),
             })

@@ -25,6 +25,8 @@ pub struct Needs {
     pub output: usize,
     /// The tape of a training pass.
     pub tape: usize,
+    /// The factors of dropout of a training pass.
+    pub dropout: usize,
     /// The scratch of a training pass.
     pub train_scratch: usize,
 }
@@ -62,6 +64,7 @@ fn needs<const N: usize>(model: &Model<N>, steps: usize, batch: usize) -> Needs 
         scratch: model.scratch_len(steps, batch),
         output: model.output_len(steps, batch),
         tape: model.tape_len(steps, batch),
+        dropout: model.dropout_len(steps, batch),
         train_scratch: model.train_scratch_len(steps, batch),
     }
 }

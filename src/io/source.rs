@@ -17,7 +17,10 @@ pub(super) fn write(network: &Network) -> String {
         .named()
         .iter()
         .map(|named| {
-            let comment = if named.name.is_empty() { String::new() } else { format!(" // {}", named.name) };
+            // A line end would end the comment, and what follows it would be compiled.
+            let name =
+                named.name.replace(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'), "?");
+            let comment = if name.is_empty() { name } else { format!(" // {name}") };
             format!("    {},{comment}\n", layer(&named.layer))
         })
         .collect();
@@ -105,7 +108,7 @@ pub(super) fn layer(layer: &Layer) -> String {
 }
 
 fn clip(clip: f32) -> String {
-    if clip < f32::INFINITY { format!(".clip({})", float(clip)) } else { String::new() }
+    if clip == f32::INFINITY { String::new() } else { format!(".clip({})", float(clip)) }
 }
 
 /// Activations are written as they are shown.

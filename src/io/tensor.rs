@@ -52,6 +52,16 @@ pub(super) fn show(shape: &[usize]) -> String {
     format!("shape {shape:?}")
 }
 
+/// Refuses another shape than the layer asks for, and one with a 0 in it: no data bounds the other sizes then.
+pub(super) fn check_shape(name: &str, expected: &[usize], found: &[usize]) -> Result<()> {
+    let wrong = |expected| Err(Error::Tensor { name: name.to_string(), expected, found: show(found) });
+    match found.contains(&0) {
+        _ if found != expected => wrong(show(expected)),
+        true => wrong("sizes above 0".to_string()),
+        false => Ok(()),
+    }
+}
+
 /// The tensors of a file, which are taken one by one: what is left at the end belongs to no layer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tensors(pub(super) BTreeMap<String, Tensor>);
@@ -63,11 +73,13 @@ impl Tensors {
 
     /// The data of a tensor that has to have this shape.
     pub(super) fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let wrong = |found| Error::Tensor { name: name.to_string(), expected: show(shape), found };
         match self.0.remove(name) {
-            None => Err(wrong("no such tensor".to_string())),
-            Some(t) if t.shape == shape => Ok(t.data),
-            Some(t) => Err(wrong(show(&t.shape))),
+            None => Err(Error::Tensor {
+                name: name.to_string(),
+                expected: show(shape),
+                found: "no such tensor".to_string(),
+            }),
+            Some(t) => check_shape(name, shape, &t.shape).map(|()| t.data),
         }
     }
 

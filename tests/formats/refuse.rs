@@ -1,12 +1,12 @@
 //! What is refused, and that the message says what it is about.
 
-use recurrent::io::{Format, Network, Plan, read, write};
+use recurrent::io::{Format, Named, Network, Plan, read, write};
 use recurrent::model::Layer;
-use recurrent::{Gru, Lstm, Merge, Reset, Stack};
+use recurrent::{Gru, Lstm, Merge, Reset, Rnn, Stack};
 
 use crate::{bytes, network};
 
-fn message(bytes: &[u8], format: Format, plan: Option<&str>) -> String {
+pub fn message(bytes: &[u8], format: Format, plan: Option<&str>) -> String {
     let plan: Option<Plan> = plan.map(|words| words.parse().unwrap());
     read(bytes, format, plan.as_ref()).unwrap_err().to_string()
 }
@@ -20,7 +20,7 @@ fn replaced(file: &str, from: &str, to: &str) -> Vec<u8> {
     bytes
 }
 
-fn says(message: &str, words: &[&str]) {
+pub fn says(message: &str, words: &[&str]) {
     for word in words {
         assert!(message.contains(word), "`{word}` is not in `{message}`");
     }
@@ -29,7 +29,10 @@ fn says(message: &str, words: &[&str]) {
 #[test]
 fn swapped_shapes_name_the_tensor() {
     let file = replaced("torch_gru_prefix.safetensors", "\"shape\":[2,3]", "\"shape\":[3,2]");
-    says(&message(&file, Format::Safetensors, Some("model.emb,model.gru,model.fc")), &["bias", "[3]", "[2]"]);
+    says(
+        &message(&file, Format::Safetensors, Some("model.emb,model.gru,model.fc")),
+        &["`model.fc.weight`", "2 rows", "[3, 2]"],
+    );
     let file = replaced("torch_lstm_bidirectional.safetensors", "[16,3]", "[3,16]");
     says(&message(&file, Format::Safetensors, None), &["weight_", "expected", "found"]);
     let file =
@@ -77,7 +80,7 @@ fn unknown_attributes_are_refused() {
 fn pytorch_is_not_given_what_it_does_not_have() {
     let refused = |layer: Layer| {
         let weights = vec![0.1; layer.weights_len()];
-        let named = recurrent::io::Named { name: "it".to_string(), layer };
+        let named = Named { name: "it".to_string(), layer };
         let network = Network::new(vec![named], weights).unwrap();
         write(&network, Format::Safetensors).unwrap_err().to_string()
     };
@@ -94,4 +97,65 @@ fn layers_that_do_not_fit_are_refused() {
     layers.reverse();
     assert!(Network::new(layers, first.weights().to_vec()).is_err());
     assert!(Network::new(first.named().to_vec(), first.weights()[1..].to_vec()).is_err());
+}
+
+/// Of a tensor without elements every other size may be anything.
+#[test]
+fn sizes_of_zero_are_refused() {
+    let header = "{\"__metadata__\":{\"recurrent.layers\":\"b:tanh\"},\
+        \"b.weight\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,0],\"data_offsets\":[0,0]}}";
+    let file = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
+    says(&message(&file, Format::Safetensors, None), &["b.weight", "above 0", "[46116"]);
+    let layer = Layer::embedding(0, u32::MAX as usize);
+    let named = Named { name: "wide".to_string(), layer };
+    says(&Network::new(vec![named], vec![]).unwrap_err().to_string(), &["`wide`", "size of 0"]);
+}
+
+/// A name may be anything, but must not become code.
+#[test]
+fn names_stay_in_comments() {
+    let layer: Layer = Gru::new(1, 1).into();
+    let name = "x\n]); compile_error!(\"\"); //\u{2028}\r";
+    let named = Named { name: name.to_string(), layer };
+    let network = Network::new(vec![named], vec![0.1; layer.weights_len()]).unwrap();
+    let source = String::from_utf8(write(&network, Format::Source).unwrap()).unwrap();
+    let line = source.lines().find(|line| line.contains("compile_error")).unwrap();
+    assert!(line.trim_start().starts_with("Layer::Gru("), "{line}");
+    assert!(!source.contains(['\r', '\u{2028}']));
+}
+
+#[test]
+fn plans_without_effect_are_refused() {
+    let file = bytes("rtneural_keras_gru.json");
+    says(&message(&file, Format::Json, Some("gru,fc")), &["plan", "says its layers itself"]);
+}
+
+#[test]
+fn names_that_no_plan_can_say_are_refused() {
+    let layer: Layer = Rnn::new(1, 1).into();
+    let named = Named { name: "a:b".to_string(), layer };
+    let network = Network::new(vec![named], vec![0.1; layer.weights_len()]).unwrap();
+    says(&write(&network, Format::Safetensors).unwrap_err().to_string(), &["a:b", "comma or colon"]);
+}
+
+/// A matrix without a bias is an embedding or a linear layer; often its place leaves only one.
+#[test]
+fn embeddings_and_linear_layers_are_told_apart() {
+    let file = |rows: usize, columns: usize| {
+        let weights = vec!["0.5"; columns].join(",");
+        format!("{{\"fc.weight\": [{}]}}", vec![format!("[{weights}]"); rows].join(",")).into_bytes()
+    };
+    says(&message(&file(2, 3), Format::Json, None), &["`fc`", "fc:linear", "--layers"]);
+    let kind = |plan: &str| {
+        let network = read(&file(2, 3), Format::Json, Some(&plan.parse().unwrap())).unwrap();
+        recurrent::io::kind(&network.layers().next().unwrap())
+    };
+    assert_eq!((kind("fc"), kind("fc:linear")), ("embedding", "dense"));
+    let name = |name: &str, layer| Named { name: name.to_string(), layer };
+    let square = vec![name("table", Layer::embedding(2, 2)), name("gru", Gru::new(2, 1).into())];
+    let weights = vec![0.1; square.iter().map(|l| l.layer.weights_len()).sum()];
+    let network = Network::new(square, weights).unwrap();
+    let bytes = write(&network, Format::Safetensors).unwrap();
+    assert!(read(&bytes, Format::Safetensors, None).unwrap() == network);
+    assert!(bytes.windows(9).any(|w| w == b"table,gru"));
 }

@@ -78,6 +78,9 @@ pub fn print(
     if width == 0 || len % width != 0 {
         return Err(Failure::at(path, format!("{len} numbers are no whole steps of {width}")));
     }
+    if len == 0 {
+        return Err(Failure::at(path, "the input has no steps"));
+    }
     let y = network.run(x, len / width, 1).map_err(|e| Failure::at(&source.file, e))?;
     if input.is_none() {
         writeln!(out, "# input")?;

@@ -42,6 +42,7 @@ pub fn print(source: &Source, batch: usize, steps: usize, out: &mut impl Write) 
         ("Adam's moments", needs.weights.saturating_mul(2)),
         ("state", needs.state),
         ("tape", needs.tape),
+        ("factors of dropout", needs.dropout),
         ("scratch", needs.train_scratch),
     ];
     let sum = training.iter().fold(0usize, |sum, part| sum.saturating_add(part.1));

@@ -73,7 +73,8 @@ struct Source {
     #[arg(long, value_parser = format)]
     from: Option<Format>,
     /// What PyTorch's parameters do not say: the layers in order, as `emb,rnn:relu,@last,fc:tanh`. Names are those of the modules; `:tanh`,
-    /// `:relu` and `:sigmoid` tell an RNN's nonlinearity or what follows a linear layer; `@last`, `@mean` and `@max` make one
+    /// `:relu` and `:sigmoid` tell an RNN's nonlinearity or what follows a linear layer; `:linear` tells a first layer without a bias
+    /// from an embedding; `@last`, `@mean` and `@max` make one
     /// row out of all steps
     #[arg(long, value_name = "PLAN")]
     layers: Option<Plan>,
@@ -116,11 +117,25 @@ impl Source {
     }
 }
 
-/// Writes beside the file first, so that a failure leaves what was there.
+/// Writes beside the file first, so that a failure leaves what was there, under a name that nothing has.
 fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".part");
-    let written = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path));
+    // Nothing can be put in the place of a terminal or a pipe.
+    if path.metadata().is_ok_and(|there| !there.is_file()) {
+        return fs::write(path, bytes);
+    }
+    let name = |n: u32| {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push([".part".to_string(), n.to_string()].concat());
+        beside
+    };
+    let mut n = 0;
+    let (beside, mut file) = loop {
+        match fs::File::create_new(name(n)) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => n += 1,
+            file => break (name(n), file?),
+        }
+    };
+    let written = file.write_all(bytes).and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
         let _ = fs::remove_file(&beside);
     }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use zip::ZipArchive;
 
 use super::super::error::{Error, Result, damaged};
-use super::super::tensor::{elements, show};
+use super::super::tensor::{check_shape, elements, show};
 use super::config::FORMAT;
 
 /// An archive, unpacked.
@@ -25,8 +25,10 @@ pub(super) struct Weights {
     len: usize,
 }
 
-/// Nothing that is deflated is smaller than a thousandth of what it was.
-const GREATEST_RATIO: u64 = 1032;
+/// An archive may be deflated, though Keras' own are not, but what is inside of it is bounded by its own size.
+fn limit(archive: usize) -> usize {
+    archive.saturating_mul(32).saturating_add(1 << 20)
+}
 
 fn refuse(e: impl ToString) -> Error {
     Error::Damaged { format: FORMAT, what: e.to_string() }
@@ -38,8 +40,14 @@ pub(super) fn open(bytes: &[u8]) -> Result<Archive> {
     let mut entry = |name: &str| -> Result<Vec<u8>> {
         let entry = zip.by_name(name).map_err(|e| refuse(format!("{name}: {e}")))?;
         let mut data = Vec::new();
-        let limit = (bytes.len() as u64).saturating_mul(GREATEST_RATIO);
-        entry.take(limit).read_to_end(&mut data).map_err(|e| refuse(format!("{name}: {e}")))?;
+        let limit = limit(bytes.len());
+        entry.take(limit as u64 + 1).read_to_end(&mut data).map_err(|e| refuse(format!("{name}: {e}")))?;
+        if data.len() > limit {
+            return Err(refuse(format!(
+                "{name}: an archive of {} bytes has more than {limit} in it",
+                bytes.len()
+            )));
+        }
         Ok(data)
     };
     let config =
@@ -56,7 +64,13 @@ impl Weights {
         let Ok(group) = self.file.group(&format!("{group}/vars")) else { return Ok(None) };
         let attributes = group.attrs().map_err(refuse)?;
         Ok(match attributes.get("name") {
-            Some(AttrValue::String(name) | AttrValue::AsciiString(name)) => Some(name.clone()),
+            // Keras' own have a variable length.
+            Some(
+                AttrValue::VarLenString(name)
+                | AttrValue::VarLenAsciiString(name)
+                | AttrValue::String(name)
+                | AttrValue::AsciiString(name),
+            ) => Some(name.clone()),
             _ => None,
         })
     }
@@ -65,10 +79,9 @@ impl Weights {
     pub(super) fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let wrong = |found: String| Error::Tensor { name: name.to_string(), expected: show(shape), found };
         let data = self.file.dataset(name).map_err(|e| wrong(e.to_string()))?;
-        let found = data.shape().map_err(refuse)?;
-        if !found.iter().map(|&d| usize::try_from(d)).eq(shape.iter().map(|&d| Ok(d))) {
-            return Err(wrong(format!("shape {found:?}")));
-        }
+        let found = data.shape().map_err(refuse)?.into_iter();
+        let found: Vec<usize> = found.map(|d| usize::try_from(d).unwrap_or(usize::MAX)).collect();
+        check_shape(name, shape, &found)?;
         match data.dtype().map_err(refuse)? {
             DType::F32 => {}
             other => return Err(wrong(format!("elements of {other:?}"))),

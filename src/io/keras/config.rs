@@ -28,7 +28,25 @@ impl<'a> Config<'a> {
             return damaged(FORMAT, "a layer without class or configuration");
         };
         let name = raw.get("name").and_then(Value::as_str).unwrap_or("");
-        Ok(Config { class, place: format!("layer `{name}` ({class})"), values: raw.clone(), raw })
+        let place = format!("layer `{name}` ({class})");
+        let registered = layer.get("registered_name").is_some_and(|name| !name.is_null());
+        if registered || layer.get("module").and_then(Value::as_str) != Some("keras.layers") {
+            return unsupported(place, "is not one of Keras' own layers");
+        }
+        Ok(Config { class, place, values: raw.clone(), raw })
+    }
+
+    /// Strikes off what every layer has.
+    pub(super) fn common(&mut self) -> Result<()> {
+        self.skip(&["name", "trainable"]);
+        let dtype = self.values.remove("dtype").unwrap_or(Value::Null);
+        let policy = dtype.get("config").and_then(|c| c.get("name")).unwrap_or(&dtype);
+        match policy.as_str() {
+            Some("float32") => Ok(()),
+            // Ids, which have no policy.
+            _ if self.class == "InputLayer" => Ok(()),
+            _ => unsupported(format!("`dtype` of {}", self.place), format!("is {policy}, not \"float32\"")),
+        }
     }
 
     fn get<T>(&mut self, key: &str, what: &str, read: impl Fn(&'a Value) -> Option<T>) -> Result<T> {
@@ -111,7 +129,23 @@ pub(super) fn layers(model: &Value) -> Result<Vec<Config<'_>>> {
     let Some(layers) = layers else { return damaged(FORMAT, "the configuration has no layers") };
     match class {
         "Sequential" => {}
-        "Functional" => chain(layers)?,
+        "Functional" => {
+            chain(layers)?;
+            let outputs = model.get("config").and_then(|c| c.get("output_layers")).unwrap_or(&Value::Null);
+            let last = layers.last().and_then(|layer| layer.get("name"));
+            // One output is a list of its layer and two positions, or a list of one such list.
+            let only = match outputs.as_array().map(|list| &list[..]) {
+                Some([Value::Array(only)]) => only.first(),
+                Some([name @ Value::String(_), ..]) => Some(name),
+                _ => None,
+            };
+            if only.is_none() || only != last {
+                return unsupported(
+                    format!("the outputs {outputs}"),
+                    "are something else than the output of the last layer",
+                );
+            }
+        }
         other => {
             return unsupported(
                 format!("a model of class `{other}`"),
@@ -135,6 +169,16 @@ fn chain(layers: &[Value]) -> Result<()> {
                 format!("layer `{name}`"),
                 "does not take the output of the layer before it and nothing else",
             );
+        }
+        let calls = layer.get("inbound_nodes").and_then(Value::as_array).into_iter().flatten();
+        let arguments = calls.filter_map(|call| call.get("kwargs")?.as_object()).flatten();
+        for (argument, value) in arguments {
+            if !matches!(value, Value::Null | Value::Bool(false)) {
+                return unsupported(
+                    format!("argument `{argument}` of the call of layer `{}`", name.unwrap_or("")),
+                    format!("is {value}, and has to be null or false"),
+                );
+            }
         }
         before = name;
     }

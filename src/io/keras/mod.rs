@@ -166,7 +166,7 @@ impl Model {
         let class = config.class.to_string();
         let name = config.name()?;
         let group = self.group(&class, &name)?;
-        config.skip(&["name", "trainable", "dtype"]);
+        config.common()?;
         match &class[..] {
             "InputLayer" => {
                 config.skip(&["sparse", "ragged", "optional"]);
@@ -208,7 +208,7 @@ impl Model {
                 if inner.class != "Dense" || self.pooled {
                     return unsupported(inner.place, "is not a dense layer over steps");
                 }
-                inner.skip(&["name", "trainable", "dtype"]);
+                inner.common()?;
                 self.dense(inner, &format!("{group}/layer"), name)
             }
             "Dropout" => {
@@ -299,7 +299,7 @@ impl Model {
                 "GRU" => Kind::Gru,
                 _ => return unsupported(inner.place, "is not a recurrent layer"),
             };
-            inner.skip(&["name", "trainable", "dtype"]);
+            inner.common()?;
             both.push(recurrent(kind, &mut inner)?);
         }
         let place = config.place.clone();

@@ -1,8 +1,8 @@
 //! Constants of a graph.
 
 use std::format;
+use std::rc::Rc;
 use std::string::{String, ToString};
-use std::vec;
 use std::vec::Vec;
 
 use super::schema::{self, Node, element};
@@ -25,6 +25,10 @@ pub(super) fn value(name: &str, tensor: &schema::Tensor) -> Result<Value> {
         0 => Some(element.widen(bytes)),
         _ => None,
     };
+    let ints = |len: usize, data: Vec<i64>| match elements(&shape) == Some(len) && data.len() == len {
+        true => Ok(Value::Ints(data.into())),
+        false => wrong(&format!("data of shape {shape:?}"), format!("{} whole elements", data.len())),
+    };
     // Halves that are not raw stand in 32-bit integers, one in each.
     let halves = || tensor.int32_data.iter().flat_map(|&x| (x as u16).to_le_bytes()).collect::<Vec<_>>();
     let data = match (tensor.data_type, &tensor.raw_data) {
@@ -36,14 +40,16 @@ pub(super) fn value(name: &str, tensor: &schema::Tensor) -> Result<Value> {
         (element::BFLOAT16, None) => widen(Element::Bf16, &halves()),
         (element::INT64, Some(raw)) => {
             let whole = raw.chunks_exact(8).filter_map(|b| b.try_into().ok());
-            return Ok(Value::Ints(whole.map(i64::from_le_bytes).collect()));
+            return ints(raw.len().div_ceil(8), whole.map(i64::from_le_bytes).collect());
         }
-        (element::INT64, None) => return Ok(Value::Ints(tensor.int64_data.clone())),
+        (element::INT64, None) => return ints(tensor.int64_data.len(), tensor.int64_data.clone()),
         // Not a weight of any layer: what takes it for one says so.
         _ => return Ok(Value::Other),
     };
     match data {
-        Some(data) if elements(&shape) == Some(data.len()) => Ok(Value::Floats(Tensor { shape, data })),
+        Some(data) if elements(&shape) == Some(data.len()) => {
+            Ok(Value::Floats(Rc::new(Tensor { shape, data })))
+        }
         data => wrong(
             &format!("data of shape {shape:?}"),
             data.map_or("bytes that are not whole".to_string(), |d| format!("{} elements", d.len())),
@@ -59,8 +65,8 @@ pub(super) fn node(node: &Node) -> Result<Value> {
             Some(tensor) => value(&node.output.first().cloned().unwrap_or_default(), tensor),
             None => damaged(FORMAT, format!("the {} has no value", show(node))),
         },
-        Some(("value_int", a)) => Ok(Value::Ints(vec![a.i])),
-        Some(("value_ints", a)) => Ok(Value::Ints(a.ints.clone())),
+        Some(("value_int", a)) => Ok(Value::Ints([a.i].into())),
+        Some(("value_ints", a)) => Ok(Value::Ints(a.ints.clone().into())),
         _ => Ok(Value::Other),
     }
 }

@@ -8,7 +8,7 @@ use super::schema::Node;
 
 use super::super::error::{Error, Result, unsupported};
 use super::super::layout::transpose;
-use super::super::tensor::show as show_shape;
+use super::super::tensor::{Tensor, show as show_shape};
 use super::{Attributes, Axis, Walk, show};
 use crate::Dense;
 use crate::model::Layer;
@@ -26,13 +26,7 @@ pub(super) enum Open {
 
 impl Walk {
     /// A matrix `[O, I]`, or its transpose, and a bias.
-    fn dense(
-        &mut self,
-        node: &Node,
-        axes: Vec<Axis>,
-        transposed: bool,
-        bias: Option<Vec<f32>>,
-    ) -> Result<()> {
+    fn dense(&mut self, node: &Node, axes: Vec<Axis>, transposed: bool, bias: Option<Tensor>) -> Result<()> {
         let matrix = self.floats(node, 1)?.filter(|t| t.shape.len() == 2);
         let Some(matrix) = matrix else { return unsupported(show(node), "has no constant matrix") };
         let (rows, columns) = match transposed {
@@ -45,17 +39,17 @@ impl Walk {
         let w = if transposed { transpose(&matrix.data, rows) } else { matrix.data.clone() };
         self.network.weights.extend(w);
         let open = if bias.is_some() { Open::Activation } else { Open::Bias };
-        let bias = bias.unwrap_or_else(|| vec![0.0; rows]);
-        if bias.len() != rows {
+        let bias = bias.unwrap_or_else(|| Tensor { shape: vec![rows], data: vec![0.0; rows] });
+        if bias.shape != [rows] && bias.shape != [1, rows] {
             return Err(Error::Tensor {
                 name: node.input.get(2).cloned().unwrap_or_default(),
                 expected: show_shape(&[rows]),
-                found: show_shape(&[bias.len()]),
+                found: show_shape(&bias.shape),
             });
         }
-        self.network.weights.extend(bias);
+        self.network.weights.extend(bias.data);
         let name = self.name(node, "dense");
-        self.push(&name, Dense::new(columns, rows));
+        self.push(&name, Dense::new(columns, rows))?;
         (self.dense, self.width) = (open, rows);
         self.data(node, axes)
     }
@@ -73,13 +67,14 @@ impl Walk {
         if alpha.unwrap_or(1.0) != 1.0 || beta.unwrap_or(1.0) != 1.0 || a != 0 || axes.len() != 2 {
             return unsupported(show(node), "scales or transposes its operands");
         }
-        let bias = self.floats(node, 2)?.map(|t| t.data.clone());
+        let bias = self.floats(node, 2)?.cloned();
         self.dense(node, axes, b == 0, bias)
     }
 
     pub(super) fn bias(&mut self, node: &Node, axes: Vec<Axis>) -> Result<()> {
+        Attributes::new(node).finish()?;
         let refuse = |why| unsupported(show(node), why);
-        if self.dense != Open::Bias {
+        if self.dense != Open::Bias || axes.last() != Some(&Axis::Feature) {
             return refuse("adds to something else than the sums of a matrix");
         }
         let Some(bias) = self.floats(node, 0).or_else(|_| self.floats(node, 1))?.cloned() else {
@@ -100,6 +95,7 @@ impl Walk {
     }
 
     pub(super) fn activation(&mut self, op: &str, node: &Node, axes: Vec<Axis>) -> Result<()> {
+        Attributes::new(node).finish()?;
         match self.network.last() {
             Some(Layer::Dense(dense)) if self.dense != Open::No => {
                 *dense = match op {

@@ -12,6 +12,7 @@ mod shape;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::format;
+use std::rc::Rc;
 use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
@@ -20,7 +21,8 @@ use prost::Message;
 
 use super::error::{Error, Result, SOFTMAX, damaged, unsupported};
 use super::network::{Builder, Network};
-use super::tensor::Tensor;
+use super::size::MAX_LAYERS;
+use super::tensor::{Tensor, check_shape};
 use crate::model::Layer;
 use crate::{Embedding, Pool};
 use schema::{Attribute, Graph, Model, Node, ValueInfo, element};
@@ -50,8 +52,9 @@ enum Value {
         axes: Vec<Axis>,
         version: usize,
     },
-    Floats(Tensor),
-    Ints(Vec<i64>),
+    /// Shared, because a node `Identity` costs a file next to nothing.
+    Floats(Rc<Tensor>),
+    Ints(Rc<[i64]>),
     /// Floats that are all zero, of a shape that may depend on the input.
     Zeros,
     /// Another input of the graph: a state, or lengths.
@@ -78,6 +81,8 @@ struct Walk {
     width: usize,
     /// Directions of the layer before.
     directions: usize,
+    /// Whether sequences have lengths, after which `Y` is padded with zeros.
+    padded: bool,
     /// Whether the last layer is a matrix whose bias or activation may follow.
     dense: dense::Open,
 }
@@ -137,6 +142,33 @@ impl<'a> Attributes<'a> {
             None => Ok(()),
         }
     }
+}
+
+/// Refuses a node that would not leave the data as it is.
+fn leaves(op: &str, node: &Node, axes: &[Axis]) -> Result<()> {
+    let mut attributes = Attributes::new(node);
+    match op {
+        "Cast" => {
+            let to = attributes.int("to", 0);
+            attributes.int("saturate", 1);
+            let kept = match axes.contains(&Axis::Feature) {
+                true => to == i64::from(element::FLOAT),
+                false => [element::INT32, element::INT64].map(i64::from).contains(&to),
+            };
+            if !kept {
+                return unsupported(show(node), format!("makes other numbers: its type is {to}"));
+            }
+        }
+        "Dropout" => {
+            attributes.get("ratio");
+            attributes.get("seed");
+            if node.input.get(2).is_some_and(|mode| !mode.is_empty()) {
+                return unsupported(show(node), "has a mode of training");
+            }
+        }
+        _ => {}
+    }
+    attributes.finish()
 }
 
 impl Walk {
@@ -206,7 +238,10 @@ impl Walk {
             "Gather" if first => self.step(node, axes),
             "ReduceMean" | "ReduceMax" if first => self.reduce(op, node, axes),
             "Softmax" | "LogSoftmax" => unsupported(show(node), SOFTMAX),
-            "Identity" | "Dropout" | "Cast" if first => self.data(node, axes),
+            "Identity" | "Dropout" | "Cast" if first => {
+                leaves(op, node, &axes)?;
+                self.data(node, axes)
+            }
             _ => unsupported(show(node), "the data goes through it, and this crate has no such layer"),
         }
     }
@@ -244,13 +279,16 @@ impl Walk {
         }
         if let Some(Value::Last { .. }) = self.values.get(name) {
             // From here on, what counts are the last states.
-            self.push("", Layer::Pool(Pool::Last));
+            self.push("", Layer::Pool(Pool::Last))?;
         }
         Ok(axes)
     }
 
-    /// Adds a layer.
-    fn push(&mut self, name: &str, layer: impl Into<Layer>) {
+    /// Adds a layer. A constant that serves many nodes would make a large model of a small file.
+    fn push(&mut self, name: &str, layer: impl Into<Layer>) -> Result<()> {
+        if self.layers == MAX_LAYERS {
+            return unsupported("the graph", format!("has more than {MAX_LAYERS} layers"));
+        }
         let mut unique = name.to_string();
         let mut n = 1;
         while !name.is_empty() && !self.names.insert(unique.clone()) {
@@ -261,6 +299,7 @@ impl Walk {
         self.layers += 1;
         self.version += 1;
         self.dense = dense::Open::No;
+        Ok(())
     }
 
     /// The name of a node's layer: what PyTorch's exporter makes of a module's, or the node's own.
@@ -293,7 +332,10 @@ impl Walk {
     fn floats(&self, node: &Node, input: usize) -> Result<Option<&Tensor>> {
         let Some(name) = node.input.get(input).filter(|name| !name.is_empty()) else { return Ok(None) };
         match self.values.get(name) {
-            Some(Value::Floats(tensor)) => Ok(Some(tensor)),
+            Some(Value::Floats(tensor)) => {
+                check_shape(name, &tensor.shape, &tensor.shape)?;
+                Ok(Some(&**tensor))
+            }
             _ => Err(Error::Tensor {
                 name: name.clone(),
                 expected: "floats that are constant".to_string(),
@@ -317,19 +359,22 @@ impl Walk {
         }
         self.network.weights.extend(data);
         let name = self.name(node, "embedding");
-        self.push(&name, Embedding::new(classes, width));
+        self.push(&name, Embedding::new(classes, width))?;
         self.width = width;
         axes.push(Axis::Feature);
         self.data(node, axes)
     }
 
     fn outputs(&mut self, graph: &Graph) -> Result<()> {
+        if graph.output.is_empty() {
+            return damaged(FORMAT, "the graph has no output");
+        }
         for (index, output) in graph.output.iter().enumerate() {
             let name = &output.name[..];
             match self.values.get(name) {
                 Some(Value::Data { version, .. }) if *version == self.version => {}
                 Some(Value::Last { version, .. }) if *version == self.version && index == 0 => {
-                    self.push("", Layer::Pool(Pool::Last));
+                    self.push("", Layer::Pool(Pool::Last))?;
                 }
                 // States that are given out besides.
                 Some(Value::Last { .. }) if index > 0 => {}

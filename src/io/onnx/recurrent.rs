@@ -7,10 +7,10 @@ use std::vec::Vec;
 
 use super::schema::Node;
 
-use super::super::error::{Error, Result, damaged, unsupported};
+use super::super::error::{Result, damaged, unsupported};
 use super::super::layout::{Direction, Kind, ONNX};
 use super::super::network::Frame;
-use super::super::tensor::show as show_shape;
+use super::super::tensor::check_shape;
 use super::{Attributes, Axis, FORMAT, Value, Walk, show};
 use crate::model::Layer;
 use crate::{Activation, Gru, Lstm, Merge, Reset, Rnn};
@@ -136,6 +136,7 @@ impl Walk {
         // States come from the caller or are zero, and lengths are the caller's.
         for (input, what) in [(4, "lengths"), (5, "an initial state"), (6, "an initial state")] {
             let Some(name) = node.input.get(input).filter(|name| !name.is_empty()) else { continue };
+            self.padded |= input == 4;
             match self.values.get(name) {
                 Some(Value::Input) => {}
                 Some(Value::Zeros) if input > 4 => {}
@@ -148,7 +149,7 @@ impl Walk {
         let frame = Frame { depth: 1, merge, reverse: options.reverse, bias };
         let name = self.name(node, &op.to_ascii_lowercase());
         let layer = self.layer(kind, node, &options, (input, hidden), frame);
-        self.push(&name, layer);
+        self.push(&name, layer)?;
         (self.width, self.directions) = (hidden, options.directions);
 
         let (batch, mut outputs) = (if time == first { second } else { first }, node.output.iter());
@@ -181,14 +182,7 @@ impl Walk {
         let d = options.directions;
         let tensor = |input: usize, shape: Option<&[usize]>| -> Result<Option<Vec<f32>>> {
             let (Some(tensor), Some(shape)) = (self.floats(node, input)?, shape) else { return Ok(None) };
-            if tensor.shape != shape {
-                let name = node.input.get(input).cloned().unwrap_or_default();
-                return Err(Error::Tensor {
-                    name,
-                    expected: show_shape(shape),
-                    found: show_shape(&tensor.shape),
-                });
-            }
+            check_shape(node.input.get(input).map_or("", |name| name), shape, &tensor.shape)?;
             Ok(Some(tensor.data.clone()))
         };
         let (Some(w), Some(r)) = (self.floats(node, 1)?, self.floats(node, 2)?) else {

@@ -35,7 +35,7 @@ impl Walk {
         match attributes.get(name) {
             Some(attribute) => Some(attribute.ints.clone()),
             None => match self.values.get(node.input.get(1)?) {
-                Some(Value::Ints(ints)) => Some(ints.clone()),
+                Some(Value::Ints(ints)) => Some(ints.to_vec()),
                 _ => None,
             },
         }
@@ -116,10 +116,13 @@ impl Walk {
     }
 
     fn pool(&mut self, node: &Node, mut axes: Vec<Axis>, axis: i64, pool: Pool) -> Result<()> {
+        if self.padded {
+            return unsupported(show(node), "takes the zeros after the ends of sequences for steps");
+        }
         match position(axis, axes.len()) {
             Some(at) if self.time == Some(axes[at]) => {
                 axes.remove(at);
-                self.push("", Layer::Pool(pool));
+                self.push("", Layer::Pool(pool))?;
                 self.data(node, axes)
             }
             _ => unsupported(show(node), "works on another axis than time"),

@@ -77,7 +77,15 @@ fn module(tensors: &Tensors, prefix: &str) -> Result<Module> {
     let name = |part: &str, layer, reverse| full(prefix, &leaf(part, layer, reverse, is_cell));
     if !is_cell && tensors.shape(&name("weight_ih", 0, false)).is_none() {
         let (rows, columns) = matrix(tensors, &full(prefix, "weight"))?;
-        return Ok(Module::Matrix { rows, columns, bias: tensors.shape(&full(prefix, "bias")).is_some() });
+        let bias = tensors.shape(&full(prefix, "bias"));
+        return match bias {
+            Some(&[n]) if n != rows => Err(Error::Tensor {
+                name: full(prefix, "weight"),
+                expected: format!("{n} rows, because `{}` has {}", full(prefix, "bias"), show(&[n])),
+                found: show(&[rows, columns]),
+            }),
+            _ => Ok(Module::Matrix { rows, columns, bias: bias.is_some() }),
+        };
     }
     let (rows, input) = matrix(tensors, &name("weight_ih", 0, false))?;
     let w_hh = name("weight_hh", 0, false);
@@ -162,7 +170,7 @@ fn add(
             network.push(
                 name,
                 match function {
-                    None => dense,
+                    None | Some(Function::Linear) => dense,
                     Some(Function::Tanh) => dense.tanh(),
                     Some(Function::Relu) => dense.relu(),
                     Some(Function::Sigmoid) => dense.sigmoid(),

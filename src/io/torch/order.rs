@@ -85,6 +85,14 @@ pub(super) fn infer(modules: &BTreeMap<String, Module>) -> Result<Plan> {
             ));
         }
     }
+    if let [(name, Role::Embedding), rest @ ..] = &order[..]
+        && let Some(Module::Matrix { rows, columns, .. }) = modules.get(name)
+        && (rest.is_empty() || rows == columns)
+    {
+        return unclear(format!(
+            "parameters do not say whether `{name}` is an embedding or a linear layer without a bias: {SAY}, with `{name}` or `{name}:linear`"
+        ));
+    }
     for (name, _) in order {
         if let Some(Module::Recurrent { kind: Kind::Rnn, .. }) = modules.get(name) {
             return unclear(format!(
