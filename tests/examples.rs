@@ -1,47 +1,12 @@
 //! The examples as a user meets them, run briefly: what they print in the end, and their plots.
 #![cfg(feature = "std")]
 
+#[path = "common/example.rs"]
+mod example;
+
 use std::fs;
-use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Stdio};
 
-use tempfile::TempDir;
-
-/// What a run of an example left.
-struct Run {
-    out: String,
-    plot: String,
-}
-
-/// Runs an example, which has to succeed, with lines of input.
-fn run(name: &str, options: &str, input: &str) -> Run {
-    let executable = std::env::current_exe().unwrap();
-    let profile = executable.parent().and_then(Path::parent).unwrap();
-    let example = profile.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-    // `cargo test` builds examples, `cargo test --test examples` does not.
-    assert!(example.exists(), "the example is not built: cargo build --example {name}");
-    let place = TempDir::new().unwrap();
-    let mut child = Command::new(example)
-        .current_dir(place.path())
-        .args(["--plot", "plot.svg"])
-        .args(options.split_whitespace())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let out = child.wait_with_output().unwrap();
-    let told = String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success() && told.is_empty(), "{name} {options}: {told}");
-    let plot = fs::read_to_string(place.path().join("plot.svg")).unwrap();
-    assert!(
-        plot.starts_with("<svg") && plot.trim_end().ends_with("</svg>") && !plot.contains("NaN"),
-        "{name}"
-    );
-    Run { out: String::from_utf8(out.stdout).unwrap(), plot }
-}
+use example::{Run, command, run};
 
 /// The number behind each of these words in the only line of a quiet run.
 fn figures<const N: usize>(name: &str, options: &str, words: [&str; N]) -> [f64; N] {
@@ -59,10 +24,8 @@ const NAMES: [&str; 7] =
 
 #[test]
 fn each_has_a_help_and_refuses_what_it_does_not_know() {
-    let executable = std::env::current_exe().unwrap();
-    let folder = executable.parent().and_then(Path::parent).unwrap().join("examples");
     for name in NAMES {
-        let call = |option: &str| Command::new(folder.join(name)).arg(option).output().unwrap();
+        let call = |option: &str| command(name).arg(option).output().unwrap();
         let help = call("--help");
         let text = String::from_utf8(help.stdout).unwrap();
         assert!(help.status.success(), "{name}");
@@ -140,7 +103,7 @@ fn sentences_are_told_apart_and_scored_word_by_word() {
 
 #[test]
 fn sentences_of_a_file_are_read() {
-    let place = TempDir::new().unwrap();
+    let place = tempfile::TempDir::new().unwrap();
     let file = place.path().join("sentences");
     fs::write(&file, "so good, so nice\t1\nso bad, so sad\t0\n".repeat(40)).unwrap();
     let options = format!("--iters 150 --data {}", file.display());
@@ -148,9 +111,7 @@ fn sentences_of_a_file_are_read() {
     assert_eq!([part, count], [1.0, 16.0]);
 
     fs::write(&file, "good\t1\nno label\n").unwrap();
-    let example =
-        std::env::current_exe().unwrap().parent().and_then(Path::parent).unwrap().join("examples/sentiment");
-    let out = Command::new(example).arg("--data").arg(&file).output().unwrap();
+    let out = command("sentiment").arg("--data").arg(&file).output().unwrap();
     let told = String::from_utf8(out.stderr).unwrap();
     assert!(!out.status.success() && told.contains("line 2") && told.lines().count() == 1, "{told}");
 }

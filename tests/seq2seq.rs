@@ -3,22 +3,10 @@
 #[path = "common/example.rs"]
 mod example;
 
-use std::fs;
-use std::io::Write;
-use std::process::Stdio;
+use example::Run;
 
-/// Standard output of a run with these options and this input, which has to succeed; and its picture.
-fn run(options: &str, input: &str) -> (String, String) {
-    let place = tempfile::TempDir::new().unwrap();
-    let picture = place.path().join("picture.svg");
-    let mut command = example::command("seq2seq");
-    command.args(options.split_whitespace()).arg("--plot").arg(&picture);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let out = child.wait_with_output().unwrap();
-    assert!(out.status.success(), "{options}: {}", String::from_utf8_lossy(&out.stderr));
-    (String::from_utf8(out.stdout).unwrap(), fs::read_to_string(picture).unwrap())
+fn run(options: &str, input: &str) -> Run {
+    example::run("seq2seq", options, input)
 }
 
 /// The figures of the last line: shares of right dates, greedily and by beam search, and seconds.
@@ -33,20 +21,20 @@ fn every_kind_of_attention_runs_and_is_the_same_each_time() {
     const SMALL: &str = "--updates 3 --batch 4 --hidden 8 --embedding 5 --unseen 70 --beam 2";
     for attention in ["dot", "scaled-dot", "general", "additive"] {
         let options = format!("{SMALL} --attention {attention}");
-        let (out, picture) = run(&format!("{options} --interactive 1/2/1999"), "3 may 1998\n\n");
+        let Run { out, plot } = run(&format!("{options} --interactive 1/2/1999"), "3 may 1998\n\n");
         let [greedy, beam, _] = figures(&out);
         assert!((0.0..=1.0).contains(&greedy) && (0.0..=1.0).contains(&beam), "{out}");
         assert!(out.contains("\n1/2/1999  ->  ") && out.contains("\n3 may 1998  ->  "), "{out}");
-        assert!(picture.contains("<svg") && picture.contains("Where the decoder looks"));
-        let (again, same_picture) = run(&format!("{options} --quiet"), "");
-        assert_eq!((again.lines().count(), figures(&again)[..2].to_vec()), (1, vec![greedy, beam]));
-        assert_eq!(picture, same_picture);
+        assert!(plot.contains("Where the decoder looks"));
+        let again = run(&format!("{options} --quiet"), "");
+        assert_eq!((again.out.lines().count(), figures(&again.out)[..2].to_vec()), (1, vec![greedy, beam]));
+        assert_eq!(plot, again.plot);
     }
 }
 
 #[test]
 fn a_short_training_learns() {
-    let (out, _) = run("--quiet --updates 120 --batch 32 --hidden 32 --lr 0.01 --unseen 100", "");
+    let Run { out, .. } = run("--quiet --updates 120 --batch 32 --hidden 32 --lr 0.01 --unseen 100", "");
     // Guessing has one chance in 36525.
     assert!(figures(&out)[0] > 0.02, "{out}");
 }

@@ -93,8 +93,10 @@ pub(super) fn unsupported<T>(what: impl Into<String>, why: impl Into<String>) ->
 pub(super) const SOFTMAX: &str =
     "a softmax is no part of a model here: let the model give logits, and call `recurrent::softmax` on them";
 
-/// Why a plan is refused where it would have no effect.
-pub(super) const PLAN_GIVEN: (&str, &str) = ("a plan of the layers", "the file says its layers itself");
+/// Refuses a plan where it would have no effect.
+pub(super) fn plan_given<T>() -> Result<T> {
+    unsupported("a plan of the layers", "the file says its layers itself")
+}
 
 pub(super) fn unclear<T>(what: impl Into<String>) -> Result<T> {
     Err(Error::Unclear { what: what.into() })

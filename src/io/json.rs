@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 use serde_json::{Map, Value};
 
-use super::error::{Error, PLAN_GIVEN, Result, damaged, unsupported};
+use super::error::{Error, Result, damaged, plan_given, unsupported};
 use super::layout::{Direction, KERAS, Kind, transpose};
 use super::network::{Builder, Network};
 use super::plan::Plan;
@@ -20,7 +20,7 @@ pub(super) fn read(bytes: &[u8], plan: Option<&Plan>) -> Result<Network> {
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(file)) if file.contains_key("layers") => match plan {
             None => layers(&file),
-            Some(_) => unsupported(PLAN_GIVEN.0, PLAN_GIVEN.1),
+            Some(_) => plan_given(),
         },
         Ok(Value::Object(file)) => {
             let mut tensors = Tensors::default();

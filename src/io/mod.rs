@@ -125,7 +125,7 @@ pub fn read(bytes: &[u8], format: Format, plan: Option<&Plan>) -> Result<Network
     match (format, plan) {
         (Format::Safetensors, _) => safetensors::read(bytes, plan),
         (Format::Json, _) => json::read(bytes, plan),
-        (_, Some(_)) => error::unsupported(error::PLAN_GIVEN.0, error::PLAN_GIVEN.1),
+        (_, Some(_)) => error::plan_given(),
         (Format::Image, None) => image::read(bytes),
         (Format::Keras, None) => keras::read(bytes),
         (Format::Onnx, None) => onnx::read(bytes),

@@ -52,14 +52,18 @@ pub(super) fn show(shape: &[usize]) -> String {
     format!("shape {shape:?}")
 }
 
-/// Refuses another shape than the layer asks for, and one with a 0 in it: no data bounds the other sizes then.
+fn wrong_shape(name: &str, expected: String, found: &[usize]) -> Result<()> {
+    Err(Error::Tensor { name: name.to_string(), expected, found: show(found) })
+}
+
+/// Refuses a shape with a 0 in it: no data bounds the other sizes then.
+pub(super) fn check_sizes(name: &str, found: &[usize]) -> Result<()> {
+    if found.contains(&0) { wrong_shape(name, "sizes above 0".to_string(), found) } else { Ok(()) }
+}
+
+/// Refuses another shape than the layer asks for, and one with a 0 in it.
 pub(super) fn check_shape(name: &str, expected: &[usize], found: &[usize]) -> Result<()> {
-    let wrong = |expected| Err(Error::Tensor { name: name.to_string(), expected, found: show(found) });
-    match found.contains(&0) {
-        _ if found != expected => wrong(show(expected)),
-        true => wrong("sizes above 0".to_string()),
-        false => Ok(()),
-    }
+    if found == expected { check_sizes(name, found) } else { wrong_shape(name, show(expected), found) }
 }
 
 /// The tensors of a file, which are taken one by one: what is left at the end belongs to no layer.

@@ -28,3 +28,8 @@ pub(crate) fn take_mut<'a>(rest: &mut &'a mut [f32], n: usize) -> &'a mut [f32] 
     *rest = others;
     first
 }
+
+/// `a *= b`
+pub(crate) fn multiply(a: &mut [f32], b: &[f32]) {
+    a.iter_mut().zip(b).for_each(|(a, b)| *a *= b);
+}

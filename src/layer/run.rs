@@ -1,17 +1,16 @@
 //! From checked buffers down to the time loops.
 
+use super::passes::Cell;
 use super::recurrent::Recurrent;
-use crate::cell::Cell;
 use crate::kernel::Walk;
 use crate::kernel::pack::{Canonical, aligned_start};
 use crate::kernel::view::{Columns, ColumnsMut};
 use crate::seq::backward::{BackwardPass, InputPass};
 use crate::seq::forward::{self, ForwardPass, InPlace, Panelled};
-use crate::seq::{Passes, run};
+use crate::seq::run;
 use crate::simd::{HAS_VECTORS, Isa};
 
-#[allow(private_bounds, reason = "`Cell` is closed: its passes are private")]
-impl<C: Cell + Passes> Recurrent<C> {
+impl<C: Cell> Recurrent<C> {
     /// A forward pass over buffers that have been checked.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]

@@ -2,7 +2,7 @@
 
 use rand_core::Rng;
 
-use super::sample::{argmax, check_temperature, sample};
+use super::sample::{LOGITS, argmax, check_temperature, sample};
 use crate::error::{Error, Result, check_room};
 use crate::kernel::softmax::{BLOCK, exp_sum};
 use crate::simd::{Isa, Op, Simd, dispatch};
@@ -89,10 +89,7 @@ impl Sampling {
         // It finds NaN.
         let most = logits[argmax(logits)?];
         if most.is_infinite() {
-            return Err(Error::Value {
-                argument: "logits",
-                expected: "numbers below infinity that are not all minus infinity",
-            });
+            return Err(LOGITS);
         }
         let sorted = &mut scratch[..classes];
         // Without the sign of zero, so that equal numbers have the same bits.

@@ -165,13 +165,19 @@ impl Packed<&[f32]> {
     /// Refuses weights that were packed for another layer, or for another instruction set than the layer is pinned to.
     #[inline(always)]
     pub(super) fn check(&self, owner: Owner, isa: Option<Isa>) -> Result<()> {
-        if self.owner != owner {
-            return Err(Error::Packing { what: "layer" });
-        }
-        match isa {
-            Some(isa) if isa != self.isa => Err(Error::Packing { what: "instruction set" }),
-            _ => Ok(()),
-        }
+        check_packing(self.owner == owner, self.isa, isa)
+    }
+}
+
+/// Refuses what was packed for another layer, or for another instruction set than the one that a layer is pinned to.
+#[inline(always)]
+pub(super) fn check_packing(same_layer: bool, packed: Isa, pinned: Option<Isa>) -> Result<()> {
+    if !same_layer {
+        return Err(Error::Packing { what: "layer" });
+    }
+    match pinned {
+        Some(isa) if isa != packed => Err(Error::Packing { what: "instruction set" }),
+        _ => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ use super::Model;
 use super::args::{Input, Training};
 use super::layer::{Layer, Part, each};
 use crate::error::{Result, check_len, check_room};
-use crate::layer::buffer::{add, mul, take_mut};
+use crate::layer::buffer::{add, mul, multiply, take_mut};
 use crate::layer::{Backward, DenseBackward, ForwardTrain};
 
 impl<const N: usize> Model<N> {
@@ -81,7 +81,7 @@ impl<const N: usize> Model<N> {
                 Layer::Pool(pool) => pool.forward(dims.width, sequences, x, y)?,
                 Layer::Dropout(_) => {
                     y.copy_from_slice(x);
-                    multiply(y, factors(i));
+                    multiply(y, factors(i).unwrap_or_default());
                 }
             );
             below = Input::Values(y);
@@ -115,7 +115,7 @@ impl<const N: usize> Model<N> {
                 },
                 Layer::Pool(pool) => pool.backward(dims.width, sequences, x, dy_here, dx_here)?,
                 Layer::Dropout(_) => {
-                    multiply(dy_here, factors(i));
+                    multiply(dy_here, factors(i).unwrap_or_default());
                     continue;
                 }
             );
@@ -141,12 +141,5 @@ impl<const N: usize> Model<N> {
         let (rows, own) = scratch.split_at_mut(mul(2, widest));
         let (dy, dx) = rows.split_at_mut(widest);
         (dy, dx, own)
-    }
-}
-
-/// `a *= factors`
-fn multiply(a: &mut [f32], factors: Option<&[f32]>) {
-    if let Some(factors) = factors {
-        a.iter_mut().zip(factors).for_each(|(a, factor)| *a *= factor);
     }
 }

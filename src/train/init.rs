@@ -2,9 +2,9 @@
 
 use rand_core::Rng;
 
-use crate::cell::{Cell, LstmGate};
+use crate::cell::LstmGate;
 use crate::error::{Result, check_len};
-use crate::layer::{Attention, Dense, Embedding, Lstm, Recurrent, Stack};
+use crate::layer::{Attention, Cell, Dense, Embedding, Lstm, Recurrent, Stack};
 use crate::simd::{Isa, Op, Simd, dispatch};
 
 /// Fills `weights` with numbers that are evenly distributed over `-bound..bound`: the 24 high bits of one 32-bit number for each.

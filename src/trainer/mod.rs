@@ -116,7 +116,7 @@ pub struct Trainer<const N: usize> {
 }
 
 /// Zeros; sizes may come from a user, so that too little memory is an ordinary error.
-pub(crate) fn zeros(buffer: &'static str, len: usize) -> Result<Vec<f32>> {
+fn zeros(buffer: &'static str, len: usize) -> Result<Vec<f32>> {
     let mut zeros = Vec::new();
     zeros.try_reserve_exact(len).map_err(|_| Error::Memory { buffer })?;
     zeros.resize(len, 0.0);

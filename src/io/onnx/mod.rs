@@ -22,7 +22,7 @@ use prost::Message;
 use super::error::{Error, Result, SOFTMAX, damaged, unsupported};
 use super::network::{Builder, Network};
 use super::size::MAX_LAYERS;
-use super::tensor::{Tensor, check_shape};
+use super::tensor::{Tensor, check_sizes};
 use crate::model::Layer;
 use crate::{Embedding, Pool};
 use schema::{Attribute, Graph, Model, Node, ValueInfo, element};
@@ -333,7 +333,7 @@ impl Walk {
         let Some(name) = node.input.get(input).filter(|name| !name.is_empty()) else { return Ok(None) };
         match self.values.get(name) {
             Some(Value::Floats(tensor)) => {
-                check_shape(name, &tensor.shape, &tensor.shape)?;
+                check_sizes(name, &tensor.shape)?;
                 Ok(Some(&**tensor))
             }
             _ => Err(Error::Tensor {

@@ -3,7 +3,7 @@
 mod order;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::format;
 use std::string::{String, ToString};
 use std::vec;
@@ -47,17 +47,9 @@ fn leaf(part: &str, layer: usize, reverse: bool, is_cell: bool) -> String {
     }
 }
 
-/// The prefixes of all tensors.
-fn prefixes(tensors: &Tensors) -> Vec<String> {
-    let mut found: Vec<String> = tensors
-        .0
-        .keys()
-        .map(|name| name.rsplit_once('.').map_or("", |(prefix, _)| prefix).to_string())
-        .collect();
-    found.dedup();
-    found.sort();
-    found.dedup();
-    found
+/// The module that a tensor belongs to.
+fn prefix(name: &str) -> &str {
+    name.rsplit_once('.').map_or("", |(prefix, _)| prefix)
 }
 
 fn matrix(tensors: &Tensors, name: &str) -> Result<(usize, usize)> {
@@ -126,9 +118,9 @@ pub(super) fn read(mut tensors: Tensors, plan: Option<&Plan>) -> Result<Network>
             plan
         }
         None => {
-            for prefix in prefixes(&tensors) {
-                let module = module(&tensors, &prefix)?;
-                modules.insert(prefix, module);
+            let names: BTreeSet<&str> = tensors.0.keys().map(|name| prefix(name)).collect();
+            for name in names {
+                modules.insert(name.to_string(), module(&tensors, name)?);
             }
             inferred = order::infer(&modules)?;
             &inferred
@@ -144,11 +136,8 @@ pub(super) fn read(mut tensors: Tensors, plan: Option<&Plan>) -> Result<Network>
             }
         }
     }
-    for name in modules.keys() {
-        let own = |tensor: &String| tensor.rsplit_once('.').map_or("", |(prefix, _)| prefix) == name;
-        let left = tensors.0.iter().filter(|(tensor, _)| own(tensor));
-        Tensors(left.map(|(n, t)| (n.clone(), t.clone())).collect()).finish()?;
-    }
+    tensors.0.retain(|name, _| modules.contains_key(prefix(name)));
+    tensors.finish()?;
     network.finish()
 }
 

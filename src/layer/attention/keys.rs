@@ -1,7 +1,7 @@
 //! What attention needs of the encoder's outputs: made once, for any number of queries.
 
 use super::{Attention, Parts, gather, scatter};
-use crate::error::{Error, Result, check_len, check_room};
+use crate::error::{Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::kernel::elementwise::column_sums;
 use crate::kernel::gemm::outer;
@@ -10,6 +10,7 @@ use crate::kernel::product::{Init, Left, Right, product};
 use crate::kernel::view::Columns;
 use crate::kernel::walk::Rows;
 use crate::layer::buffer::take_mut;
+use crate::layer::weights::check_packing;
 use crate::layer::{Gradients, Sequences};
 use crate::simd::{Isa, Op, Simd, dispatch};
 
@@ -41,12 +42,7 @@ impl<'a, B> Keys<'a, B> {
 impl Keys<'_, &[f32]> {
     /// Refuses keys of another layer.
     pub(super) fn check(&self, layer: &Attention) -> Result<()> {
-        if (Attention { isa: None, ..*layer }) != self.layer {
-            return Err(Error::Packing { what: "layer" });
-        }
-        if layer.isa.is_some_and(|isa| isa != self.isa) {
-            return Err(Error::Packing { what: "instruction set" });
-        }
+        check_packing(Attention { isa: None, ..*layer } == self.layer, self.isa, layer.isa)?;
         check_room("keys", layer.keys_len(self.steps, self.walk.batch()), self.data.len())
     }
 }
@@ -83,8 +79,8 @@ impl Attention {
     /// `scratch` has at least [`scratch_len(0, S, B)`](Self::scratch_len) elements. Resets make no difference.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists); [`Error::Index`] for
-    /// a length above the steps.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer
+    /// (also of the sequences' lists); [`Error::Index`](crate::Error::Index) for a length above the steps.
     pub fn keys<'a, B: AsMut<[f32]>>(
         &self,
         weights: &[f32],
@@ -108,7 +104,8 @@ impl Attention {
     /// of the weights `w`, or `w_k` and `b`.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Packing`] for another layer's keys.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer;
+    /// [`Error::Packing`](crate::Error::Packing) for another layer's keys.
     pub fn keys_backward(
         &self,
         weights: &[f32],

@@ -1,15 +1,14 @@
 //! Inference: one layer after the other, with the outputs in between in scratch.
 
 use super::{Join, Merge, Sequential, Stack};
-use crate::cell::Cell;
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::kernel::view::ColumnsMut;
+use crate::layer::Cell;
 use crate::layer::args::Forward;
 use crate::layer::buffer::take_mut;
 use crate::layer::sequences::Sequences;
 use crate::layer::weights::{Packed, WeightSource};
-use crate::seq::Passes;
 use crate::seq::forward::Weights;
 use crate::simd::Isa;
 
@@ -23,8 +22,7 @@ pub(super) fn add_to(a: &mut [f32], b: &[f32]) {
     a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
 }
 
-#[allow(private_bounds, reason = "`Cell` is closed: its passes are private")]
-impl<C: Cell + Passes> Stack<C> {
+impl<C: Cell> Stack<C> {
     /// A batch of sequences from given states: the last layer's outputs, and the last states of all layers.
     ///
     /// The arguments are those of [`Recurrent::forward`](crate::Recurrent::forward), with this stack's lengths. `y` is

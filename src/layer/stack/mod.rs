@@ -4,13 +4,12 @@ mod forward;
 mod train;
 
 use super::buffer::{add, max, mul, take, take_mut};
+use super::passes::Cell;
 use super::recurrent::Recurrent;
 use super::weights::{LayerId, Owner, Packed};
-use crate::cell::Cell;
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::canonical::Canonical;
 use crate::kernel::pack::aligned_start;
-use crate::seq::Passes;
 use crate::simd::Isa;
 
 /// How the outputs of the two directions of a layer become one.
@@ -230,8 +229,7 @@ impl<C: Cell> Stack<C> {
     }
 }
 
-#[allow(private_bounds, reason = "`Cell` is closed: its passes are private")]
-impl<C: Cell + Passes> Stack<C> {
+impl<C: Cell> Stack<C> {
     /// Arranges canonical weights for this stack's instruction set, in a buffer of [`packed_len`](Self::packed_len) elements.
     ///
     /// # Errors

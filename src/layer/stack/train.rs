@@ -2,14 +2,13 @@
 
 use super::forward::{add_to, walks};
 use super::{Join, Merge, Sequential, Stack};
-use crate::cell::Cell;
 use crate::error::{Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::kernel::canonical::Canonical;
 use crate::kernel::view::{Columns, ColumnsMut};
+use crate::layer::Cell;
 use crate::layer::args::{Backward, ForwardTrain, Gradients};
-use crate::layer::buffer::take_mut;
-use crate::seq::Passes;
+use crate::layer::buffer::{multiply, take_mut};
 
 /// What a training pass of one layer in both of its directions is given.
 struct Layer<'a> {
@@ -27,13 +26,7 @@ fn pair(of: &mut [f32], first: usize, len: usize, directions: usize) -> [&mut [f
     [a, b]
 }
 
-/// `a *= b`
-fn multiply(a: &mut [f32], b: &[f32]) {
-    a.iter_mut().zip(b).for_each(|(a, b)| *a *= b);
-}
-
-#[allow(private_bounds, reason = "`Cell` is closed: its passes are private")]
-impl<C: Cell + Passes> Stack<C> {
+impl<C: Cell> Stack<C> {
     /// As [`forward`](Self::forward), from canonical weights, and keeps on the tape what [`backward`](Self::backward) needs.
     ///
     /// # Errors
