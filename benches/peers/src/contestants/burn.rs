@@ -91,7 +91,7 @@ impl Contestant for Burn {
 
     fn output(&mut self, case: &Case) -> Result<Vec<f32>> {
         let (model, x) = self.ready.as_ref().ok_or("not set up")?;
-        let y = model.forward(x.clone()).into_data().to_vec::<f32>().map_err(|e| format!("{e:?}"))?;
+        let y = model.forward(x.clone()).into_data().try_to_vec::<f32>().map_err(|e| format!("{e:?}"))?;
         Ok(case.batch_first(&y, false))
     }
 

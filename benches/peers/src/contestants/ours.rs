@@ -109,7 +109,7 @@ impl Contestant for Ours {
                 let (tape, scratch) = (&mut r.tape[..], &mut r.scratch[..]);
                 l.forward_train(
                     &r.weights,
-                    ForwardTrain { sequences, x, y: &mut r.y, state: &mut r.state, recurrent_dropout: None, tape, scratch },
+                    ForwardTrain { sequences, x, y: &mut r.y, state: &mut r.state, tape, scratch, ..Default::default() },
                 )?;
                 let backward = Backward {
                     sequences,
@@ -120,9 +120,9 @@ impl Contestant for Ours {
                     dx: Some(&mut r.dx),
                     grads: Some(&mut r.grads),
                     mode: Gradients::Overwrite,
-                    recurrent_dropout: None,
                     tape,
                     scratch,
+                    ..Default::default()
                 };
                 Ok(l.backward(&r.weights, backward)?)
             }),
