@@ -1,6 +1,8 @@
-"""Makes a Markdown table and a bar chart from results.csv, beside it: results.md and results.svg.
+"""Makes tables and a bar chart from results.csv: results.md and results.svg beside it, and the figures of the README.
 
-    python report.py results.csv
+    python report.py results.csv            beside the file
+    python report.py results.csv README     and between the marks of this file
+    python report.py --check results.csv README    only says whether all of them are up to date
 """
 
 import collections
@@ -137,13 +139,88 @@ def svg(table, about):
     )
 
 
+START, END = "<!-- made by benches/peers/report.py -->", "<!-- end -->"
+# Of each of these, all cells.
+SHOWN = [
+    ("step", "I1 H8", "step, 1 input, 8 units"),
+    ("step", "I1 H32", "step, 1 input, 32 units"),
+    ("infer", "B1 T1 H32", "step, 32 units"),
+    ("infer", "B1 T1 H128", "step, 128 units"),
+    ("infer", "B1 T100 H32", "100 steps, 32 units"),
+    ("infer", "B1 T100 H128", "100 steps, 128 units"),
+    ("infer", "B1 T100 H512", "100 steps, 512 units"),
+    ("infer", "B32 T100 H128", "32 rows, 100 steps, 128 units"),
+    ("infer", "B32 T100 H512", "32 rows, 100 steps, 512 units"),
+    ("train", "B32 T100 H128", "train 32 rows, 100 steps, 128 units"),
+    ("train", "B32 T100 H512", "train 32 rows, 100 steps, 512 units"),
+]
+BARS = [
+    ("infer", "B1 T1 H32", "one step of 32 units"),
+    ("infer", "B1 T100 H128", "100 steps of 128 units"),
+    ("train", "B32 T100 H128", "training, 32 rows, 100 steps, 128 units"),
+]
+
+
+def bars(table, cell):
+    """Times as bars of text, which every page can show."""
+    width, peers = 44, 4
+    lines = []
+    for what, shape, title in BARS:
+        rows = table[what, cell][shape]
+        lines += [*([""] if lines else []), f"{cell.upper()}, {title}, microseconds"]
+        times = sorted((median(row), name) for name, row in rows.items())[: peers + 1]
+        for time, name in times:
+            eighths = max(1, round(8 * width * time / times[-1][0]))
+            bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+            lines.append(f"  {name:<12} {bar} {number(time)}")
+    return ["```text", *lines, "```"]
+
+
+def ratios(table):
+    """Time of this crate, and how many times as long the fastest peer takes."""
+    lines = ["| | " + " | ".join(cell.upper() for cell in CELLS) + " |", "|---" * (len(CELLS) + 1) + "|"]
+    for what, shape, title in SHOWN:
+        cells = []
+        for cell in CELLS:
+            rows = table.get((what, cell), {}).get(shape)
+            if not rows:
+                cells.append("")
+                continue
+            name, time = fastest(rows)
+            ours = median(rows[OURS])
+            cells.append(f"{number(ours)} µs, **{time / ours:.2f}** {name}")
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def readme(text, table, about):
+    """The text with what is between its marks made anew: first the bars, then the table."""
+    cases = [rows for (_, cell), shapes in table.items() for rows in shapes.values() if fastest(rows)]
+    ahead = sum(fastest(rows)[1] > median(rows[OURS]) for rows in cases)
+    said = f"One thread of {about['cpu']} ({about['isa']}); ahead of the fastest peer in {ahead} of {len(cases)} cases."
+    parts = [bars(table, "lstm"), [said, "", *ratios(table)]]
+    first, *rest = text.split(START)
+    assert len(rest) == len(parts), f"{len(parts)} pairs of marks are needed"
+    for i, part in enumerate(parts):
+        rest[i] = "\n" + "\n".join(["", *part, ""]) + "\n" + END + rest[i].split(END, 1)[1]
+    return START.join([first, *rest])
+
+
 def main():
-    path = pathlib.Path(sys.argv[1])
+    arguments = sys.argv[1:]
+    check = "--check" in arguments
+    path, *targets = [pathlib.Path(argument) for argument in arguments if argument != "--check"]
     tables, about = read(path)
-    text = markdown(tables, about)
-    path.with_suffix(".md").write_text(text, encoding="utf-8")
-    path.with_suffix(".svg").write_text(svg(tables[1], about), encoding="utf-8")
-    print(text)
+    made = {path.with_suffix(".md"): markdown(tables, about), path.with_suffix(".svg"): svg(tables[1], about)}
+    for target in targets:
+        made[target] = readme(target.read_text(encoding="utf-8"), tables[1], about)
+    for file, text in made.items():
+        if not check:
+            file.write_text(text, encoding="utf-8")
+        elif file.read_text(encoding="utf-8") != text:
+            sys.exit(f"{file} is not what report.py makes of {path}")
+    if not check:
+        print(made[path.with_suffix(".md")])
 
 
 main()
