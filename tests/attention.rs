@@ -357,3 +357,39 @@ fn a_row_alone_and_without_what_is_left_out_has_the_same_bits() {
         assert_eq!(of_row(&all.context, 1, 4, 10), [0.0; 30], "nothing to attend to");
     }
 }
+
+#[test]
+fn gradients_of_the_keys_weights_add_up() {
+    let (steps, batch) = (11, 3);
+    for (kind, has_weights) in KINDS.into_iter().zip([false, false, true, true]) {
+        for isa in Isa::available() {
+            let layer = layer(kind, (9, 10, 7)).on(isa);
+            let inputs = Inputs::new(layer, Shape { queries: 1, steps, batch });
+            let (w, x, room) = (&inputs.weights[..], &inputs.x[..], vec![0.0; layer.keys_len(steps, batch)]);
+            let mut scratch = vec![f32::NAN; layer.scratch_len(0, steps, batch)];
+            let encoder = Sequences::new(steps, batch).lengths(&[11, 0, 6]);
+            let keys = layer.keys(w, encoder, x, room, &mut scratch).unwrap();
+            let backward = |grads: &mut [f32], mode| {
+                let args = KeysBackward {
+                    x,
+                    dkeys: &mut random(layer.dkeys_len(steps, batch), 84),
+                    dx: &mut vec![f32::NAN; x.len()],
+                    grads: Some(grads),
+                    mode,
+                    scratch: &mut vec![f32::NAN; layer.train_scratch_len(0, steps, batch)],
+                };
+                layer.keys_backward(w, &keys, args).unwrap();
+            };
+            let mut once = vec![f32::NAN; w.len()];
+            backward(&mut once, Gradients::Overwrite);
+            assert_eq!(once.iter().any(|g| !g.is_nan()), has_weights, "{kind:?}");
+            let before = random(w.len(), 85);
+            let mut sum = before.clone();
+            backward(&mut sum, Gradients::Accumulate);
+            let expected: Vec<f64> = (before.iter().zip(&once))
+                .map(|(&before, &g)| before as f64 + if g.is_nan() { 0.0 } else { g as f64 })
+                .collect();
+            assert_close(&format!("{kind:?} on {}", isa.name()), &sum, &expected, 1e-6);
+        }
+    }
+}
