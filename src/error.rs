@@ -6,6 +6,16 @@ use core::fmt;
 pub type Result<T> = core::result::Result<T, Error>;
 
 /// Why a pass refused its arguments. Nothing has been written when one of these is returned.
+///
+/// Shown, an error says which buffer it is about, what was expected, what came, and which method knows the length:
+///
+/// ```
+/// let layer = recurrent::Gru::new(3, 8);
+/// let weights = vec![0.0; layer.weights_len()];
+/// let mut state = vec![0.0; layer.state_len(1)];
+/// let error = layer.step(&weights, &[0.0; 3], &mut state, &mut []).unwrap_err();
+/// assert!(error.to_string().starts_with("`scratch` has 0 elements, needs at least 8: see `scratch_len`"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
@@ -71,24 +81,57 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
+            // Not a buffer: queries and keys of different batches.
+            Error::Length { buffer: "batch", expected, actual } => {
+                write!(f, "`batch` is {actual} here, and was {expected} when the keys were made")
+            }
             Error::Length { buffer, expected, actual } => {
-                write!(f, "`{buffer}` has {actual} elements where the dimensions ask for {expected}")
+                let (least, source) = rule(buffer);
+                let needs = if least { "needs at least" } else { "needs" };
+                write!(f, "`{buffer}` has {actual} elements, {needs} {expected}: see {source}")
             }
             Error::Overflow { buffer } => {
                 write!(f, "the length of `{buffer}` for these dimensions does not fit into usize")
             }
             #[cfg(feature = "std")]
             Error::Memory { buffer } => write!(f, "there is not enough memory for `{buffer}`"),
+            Error::Index { buffer: "lengths", position, id, limit } => {
+                write!(f, "`lengths[{position}]` is {id}, but there are {} steps", limit.saturating_sub(1))
+            }
+            Error::Index { buffer: "hypothesis", id, limit, .. } => {
+                write!(f, "hypothesis {id} is asked for, but the search has found {limit}")
+            }
             Error::Index { buffer, position, id, limit } => {
-                write!(f, "`{buffer}[{position}]` is {id}, but must be below {limit}")
+                write!(f, "`{buffer}[{position}]` is {id}, but must be below {limit}, the number of classes")
             }
             Error::Value { argument, expected } => write!(f, "`{argument}` must be {expected}"),
             Error::Layers { layer, what } => write!(f, "layer {layer} of the model {what}"),
             Error::Image { offset, what } => write!(f, "byte {offset} of the image: {what}"),
             Error::Packing { what } => {
-                write!(f, "what was packed belongs to another {what} than the layer's")
+                write!(f, "what was packed is for another {what}: pack it again, with what runs it")
             }
         }
+    }
+}
+
+/// Whether a buffer's length is a minimum, and where that length comes from.
+fn rule(buffer: &str) -> (bool, &'static str) {
+    match buffer {
+        "weights" | "grads" => (false, "`weights_len`"),
+        "packed" => (true, "`packed_len`"),
+        "state" | "dstate" => (false, "`state_len`"),
+        "tape" => (false, "`tape_len`"),
+        "scratch" => (true, "`scratch_len`, or `train_scratch_len` and the like of this pass"),
+        "dropout" | "factors" => (false, "`dropout_len`"),
+        "recurrent_dropout" => (false, "`recurrent_dropout_len`, for a single layer `[B, R]`"),
+        "layer_dropout" => (false, "`layer_dropout_len`"),
+        "moments" => (false, "`moments_len`"),
+        "keys" => (true, "`keys_len`"),
+        "dkeys" => (false, "`dkeys_len`"),
+        "ids" => (true, "`ids_len`"),
+        "bytes" => (false, "`image::len`"),
+        "prompt" | "from" | "out" => (true, "the argument's documentation"),
+        _ => (false, "its shape in the documentation of the pass"),
     }
 }
 
@@ -113,5 +156,105 @@ pub(crate) fn check_room(buffer: &'static str, expected: usize, actual: usize) -
         Ok(())
     } else {
         Err(Error::Length { buffer, expected, actual })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+
+    use super::Error;
+
+    /// What no table can leave out: another variant does not compile here.
+    fn number(error: Error) -> usize {
+        match error {
+            Error::Length { .. } => 0,
+            Error::Overflow { .. } => 1,
+            #[cfg(feature = "std")]
+            Error::Memory { .. } => 2,
+            Error::Index { .. } => 3,
+            Error::Value { .. } => 4,
+            Error::Layers { .. } => 5,
+            Error::Image { .. } => 6,
+            Error::Packing { .. } => 7,
+        }
+    }
+
+    fn length(buffer: &'static str) -> Error {
+        Error::Length { buffer, expected: 64, actual: 10 }
+    }
+
+    #[test]
+    fn errors_say_what_was_wrong() {
+        let table = [
+            (length("weights"), "`weights` has 10 elements, needs 64: see `weights_len`"),
+            (length("grads"), "`grads` has 10 elements, needs 64: see `weights_len`"),
+            (length("packed"), "`packed` has 10 elements, needs at least 64: see `packed_len`"),
+            (length("state"), "`state` has 10 elements, needs 64: see `state_len`"),
+            (length("dstate"), "`dstate` has 10 elements, needs 64: see `state_len`"),
+            (length("tape"), "`tape` has 10 elements, needs 64: see `tape_len`"),
+            (
+                length("scratch"),
+                "`scratch` has 10 elements, needs at least 64: see `scratch_len`, or `train_scratch_len` and the like of this pass",
+            ),
+            (length("dropout"), "`dropout` has 10 elements, needs 64: see `dropout_len`"),
+            (length("factors"), "`factors` has 10 elements, needs 64: see `dropout_len`"),
+            (
+                length("recurrent_dropout"),
+                "`recurrent_dropout` has 10 elements, needs 64: see `recurrent_dropout_len`, for a single layer `[B, R]`",
+            ),
+            (length("layer_dropout"), "`layer_dropout` has 10 elements, needs 64: see `layer_dropout_len`"),
+            (length("moments"), "`moments` has 10 elements, needs 64: see `moments_len`"),
+            (length("keys"), "`keys` has 10 elements, needs at least 64: see `keys_len`"),
+            (length("dkeys"), "`dkeys` has 10 elements, needs 64: see `dkeys_len`"),
+            (length("ids"), "`ids` has 10 elements, needs at least 64: see `ids_len`"),
+            (length("bytes"), "`bytes` has 10 elements, needs 64: see `image::len`"),
+            (
+                length("prompt"),
+                "`prompt` has 10 elements, needs at least 64: see the argument's documentation",
+            ),
+            (length("x"), "`x` has 10 elements, needs 64: see its shape in the documentation of the pass"),
+            (length("batch"), "`batch` is 10 here, and was 64 when the keys were made"),
+            (
+                Error::Overflow { buffer: "tape" },
+                "the length of `tape` for these dimensions does not fit into usize",
+            ),
+            #[cfg(feature = "std")]
+            (Error::Memory { buffer: "tape" }, "there is not enough memory for `tape`"),
+            (
+                Error::Index { buffer: "ids", position: 3, id: 96, limit: 96 },
+                "`ids[3]` is 96, but must be below 96, the number of classes",
+            ),
+            (
+                Error::Index { buffer: "lengths", position: 1, id: 6, limit: 6 },
+                "`lengths[1]` is 6, but there are 5 steps",
+            ),
+            (
+                Error::Index { buffer: "hypothesis", position: 0, id: 4, limit: 2 },
+                "hypothesis 4 is asked for, but the search has found 2",
+            ),
+            (
+                Error::Value { argument: "temperature", expected: "above zero" },
+                "`temperature` must be above zero",
+            ),
+            (
+                Error::Layers { layer: 2, what: "is a pool that needs all steps" },
+                "layer 2 of the model is a pool that needs all steps",
+            ),
+            (
+                Error::Image { offset: 12, what: "the image has another number of layers than the model" },
+                "byte 12 of the image: the image has another number of layers than the model",
+            ),
+            (
+                Error::Packing { what: "instruction set" },
+                "what was packed is for another instruction set: pack it again, with what runs it",
+            ),
+        ];
+        for (error, text) in table {
+            assert_eq!(error.to_string(), text);
+        }
+        for variant in (0..8).filter(|v| cfg!(feature = "std") || *v != 2) {
+            assert!(table.iter().any(|(error, _)| number(*error) == variant), "{variant}");
+        }
     }
 }

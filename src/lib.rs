@@ -1,4 +1,8 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # Guide
+//!
+//! The [guide] explains what this page only uses: layouts, training, firmware, other frameworks, and how to add a cell.
 #![no_std]
 #![deny(missing_docs, unreachable_pub)]
 #![deny(clippy::std_instead_of_core, clippy::alloc_instead_of_core)]
@@ -32,6 +36,11 @@ pub mod trainer;
 
 #[forbid(unsafe_code)]
 mod error;
+
+// Text and its tests, and nothing in any build.
+#[cfg(any(doc, doctest))]
+#[forbid(unsafe_code)]
+pub mod guide;
 
 pub use cell::{Gate, GruCell, GruGate, LstmCell, LstmGate, Reset, RnnCell, RnnGate};
 pub use error::{Error, Result};

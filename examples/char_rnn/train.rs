@@ -40,7 +40,8 @@ impl<'a> Training<'a> {
         Training { streams, x: window.clone(), targets: window, chars: 0, seconds: 0.0, now }
     }
 
-    /// One update: the next window of all streams.
+    /// One update: the next window of all streams. The trainer is stateful, so that each stream goes on where the window before ended:
+    /// truncated backpropagation through time. States begin anew with the text.
     pub fn update(&mut self) -> Result<(), Failure> {
         let start = Instant::now();
         let Training { streams, now, x, targets, .. } = self;

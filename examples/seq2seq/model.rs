@@ -140,6 +140,9 @@ fn zeros(len: usize) -> Vec<f32> {
 
 impl Model {
     /// The mean loss of a batch, and its gradient in all weights.
+    ///
+    /// It is long, and simple: every layer forward, in order, then every layer backward, in reverse order. What a layer was given and what
+    /// it gave is kept for its backward pass.
     pub fn forward_backward(&self, weights: &[f32], grads: &mut [f32], batch: &Batch) -> Result<f32> {
         let Model { read, encoder, write, decoder, attention, combine, output, hidden } = *self;
         let (w, g) = (self.split(weights), self.split_mut(grads));
@@ -156,6 +159,7 @@ impl Model {
         ];
         let mut scratch = zeros(scratch.into_iter().max().unwrap_or(0));
 
+        // Forward. The encoder reads; rows of the batch end where their dates do.
         let mut letters = zeros(all * read.width());
         read.forward(w.read, &batch.source, &mut letters)?;
         let (mut encoded, mut state) = (zeros(all * hidden), zeros(encoder.state_len(size)));
@@ -171,6 +175,7 @@ impl Model {
         };
         encoder.forward_train(w.encoder, args)?;
 
+        // The decoder is given what it should have said before (teacher forcing), so that all its steps are one pass.
         let mut given = zeros(rows * write.width());
         write.forward(w.write, &batch.given, &mut given)?;
         let (mut h, mut state) = (zeros(rows * hidden), join(&state, hidden));
@@ -186,6 +191,7 @@ impl Model {
         };
         decoder.forward_train(w.decoder, args)?;
 
+        // Each state of the decoder asks what it wants to know of the encoder's outputs.
         let room = zeros(attention.keys_len(steps, size));
         let keys = attention.keys(w.attention, source, &encoded, room, &mut scratch)?;
         let (mut context, mut alignments) = (zeros(rows * hidden), zeros(rows * steps));
@@ -197,6 +203,7 @@ impl Model {
             scratch: &mut scratch,
         };
         attention.forward(w.attention, &keys, args)?;
+        // What comes next is made of the state and the answer.
         let (mut both, mut combined) = (zeros(rows * 2 * hidden), zeros(rows * hidden));
         beside(&h, &context, hidden, &mut both);
         combine.forward(w.combine, rows, &both, &mut combined, &mut scratch)?;
@@ -204,6 +211,7 @@ impl Model {
         output.forward(w.output, rows, &combined, &mut logits, &mut scratch)?;
         let loss = CrossEntropy::new(TARGETS).loss(&logits, &batch.targets, Some(&mut dlogits))?;
 
+        // Backward, from the loss down.
         let (mut dcombined, mut dboth) = (zeros(combined.len()), zeros(both.len()));
         let mode = Gradients::Overwrite;
         let args = DenseBackward {
@@ -228,6 +236,7 @@ impl Model {
             scratch: &mut scratch,
         };
         combine.backward(w.combine, args)?;
+        // Side by side on the way up, apart on the way down.
         let pairs = || dboth.chunks(2 * hidden).map(|row| row.split_at(hidden));
         let mut dh: Vec<f32> = pairs().flat_map(|(dh, _)| dh).copied().collect();
         let dcontext: Vec<f32> = pairs().flat_map(|(_, dcontext)| dcontext).copied().collect();
@@ -255,6 +264,7 @@ impl Model {
         };
         attention.keys_backward(w.attention, &keys, args)?;
 
+        // A state was used twice: for what comes next, and as a query. Gradients of the two uses add up.
         dh.iter_mut().zip(&dqueries).for_each(|(dh, dq)| *dh += dq);
         let (mut dgiven, mut dstate) = (zeros(given.len()), zeros(decoder.state_len(size)));
         let args = Backward {
@@ -272,6 +282,7 @@ impl Model {
         decoder.backward(w.decoder, args)?;
         write.backward(&batch.given, &dgiven, g.write, mode)?;
 
+        // The gradient of the decoder's first state is that of the encoder's last states.
         let (mut dletters, mut dstate) = (zeros(letters.len()), part(&dstate, hidden));
         let args = Backward {
             sequences: source,

@@ -7,12 +7,12 @@
 //! [`options`], and costs nobody else anything. Memory and time are the business of the floors below and above.
 //! This folder may import `kernel` and `simd`.
 //!
-//! To add a cell:
+//! To add a cell (the guide's chapter `adding_a_cell` explains each step, with an example):
 //! 1. a folder with `mod.rs`: the equations with their source, the gate order, `impl Equations`;
 //! 2. `impl Fused` on the same type, and on the type that users see `impl Cell` with its counts and `impl Choose`;
 //! 3. `oracle.rs`: the same in f64, from the equations, sharing nothing; `tests/common/oracle.rs` includes it;
-//! 4. a type alias and a constructor in `layer/recurrent.rs`, and a line in the table of `tests/common`,
-//!    after which every test runs over it.
+//! 4. its name in `passes!` of `seq/mod.rs`, a type alias and a constructor in `layer/recurrent.rs`, and a line in the table of
+//!    `tests/common`, after which every test runs over it.
 
 use crate::kernel::pack::{self, Canonical, Dims, InPlace, Panels, Source};
 use crate::kernel::product::{Init, Left, Right, product};

@@ -77,7 +77,7 @@ pub struct Aligned<T: ?Sized>(
     pub T,
 );
 
-/// The bytes of a file as `include_bytes!` has them, aligned as the weights of an image have to be.
+/// The bytes of a file as `include_bytes!` has them, aligned as the weights of an image have to be. [`image`](crate::image) shows its use.
 #[macro_export]
 macro_rules! include_image {
     ($path:expr) => {{

@@ -101,3 +101,57 @@ pub(super) fn plan_given<T>() -> Result<T> {
 pub(super) fn unclear<T>(what: impl Into<String>) -> Result<T> {
     Err(Error::Unclear { what: what.into() })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+
+    use super::Error;
+
+    /// What no table can leave out: another variant does not compile here.
+    fn number(error: &Error) -> usize {
+        match error {
+            Error::File(_) => 0,
+            Error::Damaged { .. } => 1,
+            Error::Tensor { .. } => 2,
+            Error::Unsupported { .. } => 3,
+            Error::Unclear { .. } => 4,
+            Error::Model(_) => 5,
+        }
+    }
+
+    #[test]
+    fn errors_say_what_was_wrong() {
+        let table = [
+            (std::io::Error::other("the disk is full").into(), "the disk is full"),
+            (
+                Error::Damaged { format: "safetensors file", what: "it ends early".into() },
+                "not a proper safetensors file: it ends early",
+            ),
+            (
+                Error::Tensor {
+                    name: "gru.weight_hh_l0".into(),
+                    expected: "shape [12, 4]".into(),
+                    found: "shape [12, 5]".into(),
+                },
+                "tensor `gru.weight_hh_l0`: expected shape [12, 4], found shape [12, 5]",
+            ),
+            (
+                Error::Unsupported { what: "node `pad`".into(), why: "this crate has no such layer".into() },
+                "node `pad`: this crate has no such layer",
+            ),
+            (
+                Error::Unclear { what: "which of `a` and `b` comes first? say it with a plan".into() },
+                "which of `a` and `b` comes first? say it with a plan",
+            ),
+            (
+                crate::Error::Overflow { buffer: "weights" }.into(),
+                "the length of `weights` for these dimensions does not fit into usize",
+            ),
+        ];
+        for (i, (error, text)) in table.iter().enumerate() {
+            assert_eq!(error.to_string(), *text);
+            assert_eq!(number(error), i);
+        }
+    }
+}

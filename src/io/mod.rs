@@ -105,6 +105,12 @@ impl Format {
     ];
 
     /// The format of a file by its extension.
+    ///
+    /// ```
+    /// use recurrent::io::Format;
+    /// assert_eq!(Format::of("model.ONNX".as_ref()), Some(Format::Onnx));
+    /// assert_eq!(Format::of("model".as_ref()), None);
+    /// ```
     pub fn of(path: &Path) -> Option<Format> {
         let extension = path.extension()?.to_str()?;
         Format::ALL.iter().find(|f| f.2.eq_ignore_ascii_case(extension)).map(|f| f.0)
@@ -160,6 +166,11 @@ pub fn kind(layer: &Layer) -> &'static str {
 }
 
 /// A layer as the expression that makes it, for people.
+///
+/// ```
+/// let layer = recurrent::model::Layer::dense(16, 5);
+/// assert_eq!(recurrent::io::describe(&layer), "Layer::Dense(Dense::new(16, 5))");
+/// ```
 pub fn describe(layer: &Layer) -> String {
     source::layer(layer)
 }

@@ -20,6 +20,17 @@ pub struct Named {
 }
 
 /// A model in memory: layers that fit together, and their weights in the layout of this crate.
+///
+/// ```
+/// use recurrent::{io::{self, Format, Named, Network}, model::Layer};
+/// let layers = [("gru", Layer::gru(2, 3)), ("fc", Layer::dense(3, 1))];
+/// let weights = vec![0.5; layers.iter().map(|(_, layer)| layer.weights_len()).sum()];
+/// let named = layers.map(|(name, layer)| Named { name: name.into(), layer });
+/// let network = Network::new(named.into(), weights)?;
+/// let file = io::write(&network, Format::Safetensors)?; // for PyTorch
+/// assert_eq!(io::read(&file, Format::Safetensors, None)?, network);
+/// # Ok::<(), io::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     layers: Vec<Named>,

@@ -73,6 +73,13 @@ fn needs<const N: usize>(model: &Model<N>, steps: usize, batch: usize) -> Needs 
 ///
 /// # Errors
 /// If the layers do not fit together, or are more than [`MAX_LAYERS`].
+///
+/// ```
+/// use recurrent::{io::size, model::Layer};
+/// let needs = size::of(&[Layer::gru(3, 16), Layer::dense(16, 5)], 1, 1)?;
+/// assert_eq!((needs.input, needs.width, needs.state), (3, 5, 16));
+/// # Ok::<(), recurrent::io::Error>(())
+/// ```
 pub fn of(layers: &[Layer], steps: usize, batch: usize) -> Result<Needs> {
     Ok(with_model!(layers, model => needs(&model, steps, batch)))
 }

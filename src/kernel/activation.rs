@@ -18,6 +18,15 @@ use super::math::{exp, sigmoid, tanh};
 use crate::simd::{MAX_LANES, Region, Simd};
 
 /// An activation function, as the ONNX operators RNN, LSTM and GRU name and define them.
+///
+/// ```
+/// use recurrent::{Activation, Rnn};
+/// const UNIT: Rnn = Rnn::new(1, 1).activation(Activation::LeakyRelu { alpha: 0.5 });
+/// let (mut h, mut scratch) = ([0.0], [0.0; UNIT.scratch_len(1, 1)]);
+/// UNIT.step(&[1.0, 0.0, 0.0, 0.0], &[-4.0], &mut h, &mut scratch)?;
+/// assert_eq!(h, [-2.0]);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Activation {

@@ -71,6 +71,15 @@ impl BeamStep<'_> {
     ///
     /// # Errors
     /// [`Error::Length`] if `to` does not have as many elements for each row, or `from` has too few rows.
+    ///
+    /// ```
+    /// use recurrent::BeamStep;
+    /// let step = BeamStep { tokens: &[7, 8], parents: &[1, 1], logits: &mut [] };
+    /// let mut states = [0.0; 4]; // both go on from the second hypothesis
+    /// step.reorder(&[0.1, 0.2, /**/ 0.3, 0.4], &mut states)?;
+    /// assert_eq!(states, [0.3, 0.4, /**/ 0.3, 0.4]);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
     pub fn reorder(&self, from: &[f32], to: &mut [f32]) -> Result<()> {
         let rows = self.parents.len();
         let n = to.len().checked_div(rows).unwrap_or(0);

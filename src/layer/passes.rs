@@ -173,7 +173,8 @@ impl<C: Cell> Recurrent<C> {
     /// A batch of sequences from a given state: every hidden state, and the last state.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Packing`] if the weights were packed for another layer.
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists); [`Error::Index`] for a length above the
+    /// steps; [`Error::Packing`] if the weights were packed for another layer, or for another instruction set than it is pinned to.
     ///
     /// ```
     /// use recurrent::{Forward, Gru, Sequences};
@@ -207,7 +208,8 @@ impl<C: Cell> Recurrent<C> {
     /// The outputs have the same bits.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer.
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists); [`Error::Index`] for a length above the
+    /// steps; [`Error::Value`] for factors of dropout that the layer was not made for.
     pub fn forward_train(&self, weights: &[f32], args: ForwardTrain<'_>) -> Result<()> {
         let w = self.canonical(weights)?;
         let ForwardTrain { sequences, x, y, state, recurrent_dropout: factors, layer_dropout, tape, scratch } =
@@ -235,7 +237,31 @@ impl<C: Cell> Recurrent<C> {
     /// `backward` on one chunk after the other: carry the state, and start every chunk's `dstate` at zero.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer.
+    /// As [`forward_train`](Self::forward_train).
+    ///
+    /// ```
+    /// use recurrent::{Activation, Backward, ForwardTrain, Rnn, Sequences};
+    /// const LAYER: Rnn = Rnn::new(1, 1).activation(Activation::Relu);
+    /// const T: usize = 3;
+    /// let weights = [2.0, 0.5, 0.0, 0.0]; // h' = 2 x + h / 2, where that is positive
+    /// let (sequences, x) = (Sequences::new(T, 1), [1.0, 1.0, 1.0]);
+    /// let (mut y, mut state, mut tape) = ([0.0; T], [0.0; 1], [0.0; LAYER.tape_len(T, 1)]);
+    /// let mut scratch = [0.0; LAYER.train_scratch_len(1)];
+    /// LAYER.forward_train(&weights, ForwardTrain {
+    ///     sequences, x: &x, y: &mut y, state: &mut state, tape: &mut tape, scratch: &mut scratch, ..Default::default()
+    /// })?;
+    /// assert_eq!(y, [2.0, 3.0, 3.5]);
+    ///
+    /// let (mut dstate, mut dx, mut grads) = ([1.0], [0.0; T], [0.0; LAYER.weights_len()]); // the loss is the last state
+    /// LAYER.backward(&weights, Backward {
+    ///     sequences, x: &x, y: &y, dstate: &mut dstate, dx: Some(&mut dx), grads: Some(&mut grads),
+    ///     tape: &mut tape, scratch: &mut scratch, ..Default::default()
+    /// })?;
+    /// assert_eq!(dx, [0.5, 1.0, 2.0]);
+    /// assert_eq!(dstate, [0.125]); // now of the initial state
+    /// assert_eq!(grads, [1.75, 4.0, 1.75, 1.75]); // w_ih, w_hh, b_ih, b_hh
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
     pub fn backward(&self, weights: &[f32], args: Backward<'_>) -> Result<()> {
         let weights = self.canonical(weights)?;
         let Backward {

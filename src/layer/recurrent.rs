@@ -11,11 +11,33 @@ use crate::kernel::product::columns_len;
 use crate::seq::block_steps;
 use crate::simd::{HAS_VECTORS, Isa, MAX_LANES};
 
-/// A simple recurrent layer (tanh or ReLU).
+/// A simple recurrent layer, of tanh units or others. [`RnnCell`] has the equation.
+///
+/// ```
+/// use recurrent::{Activation, Rnn};
+/// const LAYER: Rnn = Rnn::new(2, 3).activation(Activation::Relu);
+/// assert_eq!(LAYER.weights_len(), 3 * (2 + 3 + 2)); // w_ih, w_hh, and two biases
+/// ```
 pub type Rnn = Recurrent<RnnCell>;
-/// A long short-term memory layer.
+/// A long short-term memory layer. [`LstmCell`] has the equations.
+///
+/// ```
+/// use recurrent::Lstm;
+/// const LAYER: Lstm = Lstm::new(2, 3);
+/// let (weights, mut scratch) = ([0.0; LAYER.weights_len()], [0.0; LAYER.scratch_len(1, 1)]);
+/// let mut state = [0.0, 0.0, 0.0, /* c */ 1.0, 2.0, 4.0];
+/// LAYER.step(&weights, &[9.0, 9.0], &mut state, &mut scratch)?;
+/// assert_eq!(state[3..], [0.5, 1.0, 2.0]); // without weights the forget gate is half open
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 pub type Lstm = Recurrent<LstmCell>;
-/// A gated recurrent unit layer.
+/// A gated recurrent unit layer. [`GruCell`] has the equations of both forms.
+///
+/// ```
+/// use recurrent::{Gru, Reset};
+/// const KERAS_1: Gru = Gru::new(2, 3).reset(Reset::Before);
+/// assert_eq!((KERAS_1.cell().reset, KERAS_1.weights_len()), (Reset::Before, 3 * 3 * (2 + 3 + 2)));
+/// ```
 pub type Gru = Recurrent<GruCell>;
 
 /// A recurrent layer: a cell and its dimensions.

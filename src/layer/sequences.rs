@@ -57,6 +57,22 @@ impl<'a> Sequences<'a> {
 
     /// Which steps take part, one entry for each row of `x`, in its order. A step with `false` leaves the state as it is, and
     /// gradients go past it.
+    ///
+    /// ```
+    /// use recurrent::{Forward, Masked, Rnn, Sequences};
+    /// const LAYER: Rnn = Rnn::new(1, 1);
+    /// let (weights, x) = ([1.0, 1.0, 0.0, 0.0], [0.5, f32::NAN, 0.5]);
+    /// let run = |masked| {
+    ///     let (mut y, mut state, mut scratch) = ([0.0; 3], [0.0], [0.0; LAYER.scratch_len(3, 1)]);
+    ///     let sequences = Sequences::new(3, 1).mask(&[true, false, true], masked);
+    ///     let args = Forward { sequences, x: &x, y: &mut y, state: &mut state, scratch: &mut scratch };
+    ///     LAYER.forward(&weights, args).map(|()| y)
+    /// };
+    /// let (carried, zero) = (run(Masked::Carry)?, run(Masked::Zero)?);
+    /// assert_eq!((carried[1], zero[1]), (carried[0], 0.0));
+    /// assert_eq!(carried[2], zero[2]);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
     pub const fn mask(mut self, mask: &'a [bool], output: Masked) -> Self {
         self.mask = Some((mask, output));
         self

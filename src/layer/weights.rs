@@ -11,6 +11,17 @@ use crate::simd::Isa;
 /// The named parts of a flat buffer of weights or gradients. Made by [`Recurrent::weights`](crate::Recurrent::weights).
 ///
 /// Parts that the layer does not have are empty. `R` is the width of the hidden state: `H`, unless there is a projection.
+///
+/// ```
+/// use recurrent::{Gru, GruGate};
+/// let layer = Gru::new(1, 2);
+/// let flat: Vec<f32> = (0..layer.weights_len()).map(|i| i as f32).collect();
+/// let weights = layer.weights(&flat)?;
+/// assert_eq!(weights.w_ih, [0.0, 1.0, /* z */ 2.0, 3.0, /* n */ 4.0, 5.0]);
+/// assert_eq!(weights.gate(GruGate::Update).w_ih, [2.0, 3.0]);
+/// assert_eq!(weights.gate(GruGate::Reset).w_hh, [6.0, 7.0, /**/ 8.0, 9.0]);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Weights<'a, G> {
     /// `[G*H, I]`
@@ -195,6 +206,19 @@ impl<B: AsRef<[f32]>> Packed<B> {
 /// Both give the same bits.
 ///
 /// Passes take `impl Into<WeightSource>`, so a `&[f32]`, a `&[f32; N]` and a `&Packed<_>` can be given as they are.
+///
+/// ```
+/// use recurrent::{Rnn, WeightSource};
+/// let layer = Rnn::new(2, 3);
+/// let weights = vec![0.3; layer.weights_len()];
+/// let packed = layer.pack(&weights, vec![0.0; layer.packed_len()])?;
+/// let last = [WeightSource::from(&weights), (&packed).into()].map(|source| {
+///     let (mut state, mut scratch) = ([0.0; 3], vec![0.0; layer.scratch_len(1, 1)]);
+///     layer.step(source, &[0.5, -0.2], &mut state, &mut scratch).map(|()| state)
+/// });
+/// assert_eq!(last[0]?, last[1]?);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum WeightSource<'a> {
     /// Canonical, `w_ih w_hh b_ih b_hh`.

@@ -69,6 +69,15 @@ impl<'a> Input<'a> {
 
 /// What a model should have said, and how far it was from that. Every loss is the mean over what counts: over the steps that take
 /// part, or, for a model with a pool, over the sequences.
+///
+/// ```
+/// use recurrent::model::Loss;
+/// let (classes, numbers) = ([0, 3, 1], [0.5, -1.0, 2.0]);
+/// let next = Loss::classes(&classes);
+/// let padded = Loss::CrossEntropy { targets: &classes, ignored: Some(3) }; // the 3 does not count
+/// let series = Loss::MeanSquaredError { targets: &numbers };
+/// # let _ = (next, padded, series);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Loss<'a> {
     /// [`CrossEntropy`] of classes: the output is logits.

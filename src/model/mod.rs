@@ -305,6 +305,16 @@ impl<const N: usize> Model<N> {
     ///
     /// # Errors
     /// [`Error::Length`] or [`Error::Overflow`] for `factors`; [`Error::Value`] if the probability of recurrent dropout is not in `0..1`.
+    ///
+    /// ```
+    /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
+    /// use recurrent::model::{Layer, Model};
+    /// const MODEL: Model<3> = Model::new([Layer::gru(2, 8), Layer::Dropout(0.5), Layer::dense(8, 1)]);
+    /// let mut factors = [0.0; MODEL.dropout_len(10, 4)];
+    /// MODEL.draw_dropout(&mut factors, 10, 4, &mut Xoshiro256PlusPlus::seed_from_u64(1))?;
+    /// assert!(factors.iter().all(|f| *f == 0.0 || *f == 2.0));
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
     pub fn draw_dropout(
         &self,
         factors: &mut [f32],

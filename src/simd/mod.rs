@@ -8,7 +8,7 @@
 //!
 //! To add an instruction set: write its file, which implements [`Simd`] and [`Vectors`], then add its module
 //! and its line in `vector_sets!` here. Nothing else changes: the tests run over `Isa::available()`.
-//! It may import nothing from the rest of the crate.
+//! The guide says more (`guide/adding_an_instruction_set.rs`). It may import nothing from the rest of the crate.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

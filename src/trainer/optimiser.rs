@@ -3,7 +3,13 @@
 use crate::error::Result;
 use crate::train::{Adam, AdamW, Cosine, RmsProp, Sgd, Steps};
 
-/// An optimiser, with its settings.
+/// An optimiser, with its settings. Made by `into()` from any of them.
+///
+/// ```
+/// use recurrent::{train::{Adam, RmsProp}, trainer::Optimiser};
+/// let chosen = |fast: bool| -> Optimiser { if fast { Adam::new(1e-3).into() } else { RmsProp::new(1e-3).into() } };
+/// assert_eq!(chosen(true), Optimiser::Adam(Adam::new(1e-3)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Optimiser {
@@ -17,7 +23,13 @@ pub enum Optimiser {
     Sgd(Sgd),
 }
 
-/// A learning rate by the number of updates.
+/// A learning rate by the number of updates. Made by `into()` from a number or a schedule.
+///
+/// ```
+/// use recurrent::{train::Steps, trainer::Rate};
+/// let rates: [Rate; 2] = [0.1f32.into(), Steps::new(0.1, 0.5, 100).into()];
+/// assert_eq!(rates.map(|rate| rate.at(100)), [0.1, 0.05]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Rate {

@@ -1,14 +1,4 @@
-//! Gated recurrent unit (Cho et al. 2014, arXiv:1406.1078), in its two forms:
-//!
-//! ```text
-//! r = sigmoid(W_ir x + b_ir + W_hr h + b_hr)            reset gate
-//! z = sigmoid(W_iz x + b_iz + W_hz h + b_hz)            update gate
-//! n = tanh(W_in x + b_in + r * (W_hn h + b_hn))         new gate, reset after (PyTorch, cuDNN, Keras' default)
-//! n = tanh(W_in x + b_in + W_hn (r * h) + b_hn)         new gate, reset before (Cho et al.)
-//! h' = (1 - z) * n + z * h
-//! ```
-//!
-//! Gates stand in the order `r z n`. The tape holds `r z n` and, for the form reset after, `W_hn h + b_hn`,
+//! The gated recurrent unit. The tape holds `r z n` and, for the form reset after, `W_hn h + b_hn`,
 //! for the form reset before, `r * h`.
 
 use super::options::General;
@@ -23,7 +13,17 @@ mod reset_before;
 use options::OptionalResetBefore;
 use reset_before::ResetBefore;
 
-/// The GRU cell.
+/// The cell of a gated recurrent unit (Cho et al. 2014, arXiv:1406.1078), in its two forms:
+///
+/// ```text
+/// r = sigmoid(W_ir x + b_ir + W_hr h + b_hr)            reset gate
+/// z = sigmoid(W_iz x + b_iz + W_hz h + b_hz)            update gate
+/// n = tanh(W_in x + b_in + r * (W_hn h + b_hn))         new gate, reset after (PyTorch, cuDNN, Keras' default)
+/// n = tanh(W_in x + b_in + W_hn (r * h) + b_hn)         new gate, reset before (Cho et al.)
+/// h' = (1 - z) * n + z * h
+/// ```
+///
+/// Gates stand in the order `r z n`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GruCell {
     /// Where the reset gate acts.

@@ -1,20 +1,4 @@
-//! Long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000), as PyTorch has it:
-//!
-//! ```text
-//! i = sigmoid(W_ii x + b_ii + W_hi h + b_hi)      input gate
-//! f = sigmoid(W_if x + b_if + W_hf h + b_hf)      forget gate
-//! g = tanh   (W_ig x + b_ig + W_hg h + b_hg)      cell gate
-//! o = sigmoid(W_io x + b_io + W_ho h + b_ho)      output gate
-//! c' = f * c + i * g
-//! h' = o * tanh(c')
-//! ```
-//!
-//! With peepholes (Gers and Schmidhuber 2000) the arguments of `i` and `f` have `p_i * c` and `p_f * c` added, that of `o`
-//! `p_o * c'`. Coupled, `f = 1 - i`. With a projection (Sak et al. 2014, arXiv:1402.1128) `h' = W_hr (o * tanh(c'))`. Every
-//! activation can be another one, and its argument clipped, as the ONNX operator says.
-//!
-//! Gates stand in the order `i f g o`. The tape holds `i f g o` and the previous `c` of each step; `c'` is
-//! computed again in the backward pass, with the same operations and so the same bits.
+//! Long short-term memory. The tape holds `i f g o` and the previous `c` of each step; `c'` is computed again in the backward pass, with the same operations and so the same bits.
 
 use super::options::General;
 use super::{Cell, Choose, Form, Fused, Gate, HiddenGradient, Pass};
@@ -24,7 +8,22 @@ use crate::simd::{Isa, Simd};
 
 mod options;
 
-/// The LSTM cell.
+/// The cell of long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000), as PyTorch has it:
+///
+/// ```text
+/// i = sigmoid(W_ii x + b_ii + W_hi h + b_hi)      input gate
+/// f = sigmoid(W_if x + b_if + W_hf h + b_hf)      forget gate
+/// g = tanh   (W_ig x + b_ig + W_hg h + b_hg)      cell gate
+/// o = sigmoid(W_io x + b_io + W_ho h + b_ho)      output gate
+/// c' = f * c + i * g
+/// h' = o * tanh(c')
+/// ```
+///
+/// Gates stand in the order `i f g o`.
+///
+/// With peepholes (Gers and Schmidhuber 2000) the arguments of `i` and `f` have `p_i * c` and `p_f * c` added, that of `o`
+/// `p_o * c'`. Coupled, `f = 1 - i`. With a projection (Sak et al. 2014, arXiv:1402.1128) `h' = W_hr (o * tanh(c'))`. Every
+/// activation can be another one, and its argument clipped, as the ONNX operator says.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LstmCell {
     /// Of the gates `i f o`: ONNX' f.

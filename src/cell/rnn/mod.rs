@@ -1,10 +1,4 @@
-//! The simple recurrent network (Elman 1990), as PyTorch has it:
-//!
-//! ```text
-//! h' = act(W_ih x + b_ih + W_hh h + b_hh)      act = tanh or ReLU
-//! ```
-//!
-//! There is one gate. The tape holds `h'` of each step, which is all that the derivative needs.
+//! The simple recurrent network. The tape holds `h'` of each step, which is all that the derivative needs.
 
 use super::options::{General, Optional};
 use super::{Cell, Choose, Form, Fused, Gate, HiddenGradient, Pass};
@@ -13,7 +7,13 @@ use crate::kernel::recur::{At, Back, Pointwise};
 use crate::kernel::{Activation, Equations, Layout, Next, Prev, Slot};
 use crate::simd::{Isa, Simd};
 
-/// The cell of a simple recurrent network.
+/// The cell of a simple recurrent network (Elman 1990), as PyTorch has it:
+///
+/// ```text
+/// h' = act(W_ih x + b_ih + W_hh h + b_hh)      act = tanh or ReLU, or any other activation
+/// ```
+///
+/// There is one gate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RnnCell {
     /// The nonlinearity. Tanh and ReLU are fast.

@@ -48,6 +48,31 @@ impl Attention {
     /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer (also of the
     /// sequences' lists, and `batch` if keys and queries are of different ones); [`Error::Index`](crate::Error::Index) for
     /// a length above the steps; [`Error::Packing`](crate::Error::Packing) for another layer's keys.
+    ///
+    /// ```
+    /// use recurrent::{Attention, AttentionBackward, AttentionForward, KeysBackward, Sequences};
+    /// const ATTENTION: Attention = Attention::dot(1);
+    /// let (encoder, decoder) = (Sequences::new(2, 1), Sequences::new(1, 1));
+    /// let (x, queries) = ([1.0, 3.0], [0.0]);
+    /// let mut scratch = [0.0; ATTENTION.train_scratch_len(1, 2, 1)];
+    /// let keys = ATTENTION.keys(&[], encoder, &x, [0.0; ATTENTION.keys_len(2, 1)], &mut scratch)?;
+    /// let (mut context, mut alignments) = ([0.0], [0.0; 2]);
+    /// ATTENTION.forward(&[], &keys, AttentionForward {
+    ///     sequences: decoder, queries: &queries, context: &mut context, alignments: &mut alignments, scratch: &mut scratch,
+    /// })?;
+    /// assert_eq!((context, alignments), ([2.0], [0.5, 0.5]));
+    ///
+    /// let (mut dqueries, mut dkeys, mut dx) = ([0.0], [0.0; ATTENTION.dkeys_len(2, 1)], [0.0; 2]);
+    /// ATTENTION.backward(&[], &keys, AttentionBackward {
+    ///     sequences: decoder, queries: &queries, alignments: &alignments, dcontext: &[1.0], dqueries: &mut dqueries,
+    ///     dkeys: &mut dkeys, scratch: &mut scratch, ..Default::default()
+    /// })?;
+    /// ATTENTION.keys_backward(&[], &keys, KeysBackward {
+    ///     x: &x, dkeys: &mut dkeys, dx: &mut dx, grads: None, mode: Default::default(), scratch: &mut scratch,
+    /// })?;
+    /// assert_eq!((dqueries, dx), ([1.0], [0.5, 0.5])); // the variance of x, and the alignments
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
     pub fn backward(
         &self,
         weights: &[f32],

@@ -63,6 +63,18 @@ impl Join for Sequential {
 }
 
 /// Both directions at the same time: the reverse one on a thread that is started for it, which allocates.
+///
+/// ```
+/// use recurrent::{Forward, Gru, Merge, Sequences, Stack, Threads};
+/// let stack = Stack::new(Gru::new(2, 4)).bidirectional(Merge::Sum);
+/// let (weights, x) = (vec![0.2; stack.weights_len()], vec![1.0; 5 * 2]);
+/// let (mut y, mut state) = (vec![0.0; 5 * stack.output()], vec![0.0; stack.state_len(1)]);
+/// let (mut scratch, sequences) = (vec![0.0; stack.scratch_len(5, 1)], Sequences::new(5, 1));
+/// let args = Forward { sequences, x: &x, y: &mut y, state: &mut state, scratch: &mut scratch };
+/// stack.forward_with(&Threads, &weights, args)?;
+/// assert!(y.iter().all(|y| *y != 0.0));
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 #[cfg(feature = "std")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Threads;

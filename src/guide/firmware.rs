@@ -1,0 +1,139 @@
+//! From a PyTorch model to a light that blinks: eight steps.
+//!
+//! A GRU with a dense layer on top has learnt in Python to tell two movements of an accelerometer apart. It is to run in a microcontroller, from
+//! flash, without a heap.
+//!
+//! # 1. Save the parameters
+//! ```python
+//! class Model(nn.Module):
+//!     def __init__(self):
+//!         super().__init__()
+//!         self.gru = nn.GRU(3, 16, batch_first=True)
+//!         self.fc = nn.Linear(16, 2)
+//! ...
+//! from safetensors.torch import save_file
+//! save_file(model.state_dict(), "model.safetensors")
+//! ```
+//! Keras (`.keras`), ONNX (`.onnx`) and RTNeural (`.json`) are read, too: [`io`](crate::io).
+//!
+//! # 2. Look at it
+//! ```sh
+//! cargo install recurrent --features tool
+//! recurrent inspect model.safetensors
+//! ```
+//! It lists the layers, and the bytes of flash and RAM. Parameters do not say everything: where the order of the modules, an activation or a
+//! pool is not clear, the tool asks for a plan, `--layers gru,@last,fc:tanh` (see [`Plan`](crate::io::Plan)).
+//!
+//! # 3. Check it
+//! ```sh
+//! recurrent check model.safetensors --input samples.txt     # a line of outputs for each step
+//! ```
+//! Compare with what PyTorch gives for the same samples: they agree to about 1e-6. A file that this crate would compute differently is refused.
+//!
+//! # 4. Convert it
+//! ```sh
+//! recurrent convert model.safetensors model.img
+//! ```
+//! An [image](crate::image) is the layers, the weights and a checksum, in the bytes that the device reads in place. `model.rs` instead
+//! of `model.img` gives Rust source with a constant and a static array.
+//!
+//! # 5. Link the crate without a heap
+//! ```toml
+//! [dependencies]
+//! recurrent = { version = "0.1", default-features = false }
+//! ```
+//! Without `std` and `matrixmultiply` nothing asks for an allocator.
+//!
+//! # 6. Sizes are constants
+//! [`include_image!`](crate::include_image) puts the file into flash, aligned; [`image::model`](crate::image::model) reads its layers while the
+//! program is compiled. So every buffer is an array whose length comes from the image, and an image of other layers is a compiler's error or
+//! another size, and never a surprise on the device.
+//!
+//! # 7. Sample by sample
+//! ```
+//! use recurrent::image::{self, Image};
+//! use recurrent::model::Model;
+//! use recurrent::{Result, argmax};
+//!
+//! # const IMAGE: &[u8] = recurrent::include_image!("../../tests/data/formats/image_gru.img");
+//! # /*
+//! const IMAGE: &[u8] = recurrent::include_image!("model.img");
+//! # */
+//! const MODEL: Model<2> = match image::model(IMAGE) {
+//!     Ok(model) => model,
+//!     Err(_) => panic!("not an image of two layers"),
+//! };
+//!
+//! /// All that it keeps from sample to sample, and where it computes.
+//! struct Recogniser {
+//!     weights: &'static [f32],
+//!     state: [f32; MODEL.state_len(1)],
+//!     scores: [f32; MODEL.output()],
+//!     scratch: [f32; MODEL.scratch_len(1, 1)],
+//! }
+//!
+//! impl Recogniser {
+//!     /// Looks at every byte of the image once: damaged flash is an error here, and not nonsense later.
+//!     fn new() -> Result<Self> {
+//!         let weights = Image::from_bytes(IMAGE)?.weights()?;
+//!         Ok(Recogniser { weights, state: [0.0; _], scores: [0.0; _], scratch: [0.0; _] })
+//!     }
+//!
+//!     /// The likelier movement, after one more sample of three axes.
+//!     fn sample(&mut self, x: &[f32; 3]) -> Result<usize> {
+//!         MODEL.step(self.weights, x, &mut self.scores, &mut self.state, &mut self.scratch)?;
+//!         argmax(&self.scores)
+//!     }
+//! }
+//!
+//! # struct Led;
+//! # impl Led { fn set(&mut self, _: bool) {} }
+//! # fn accelerometer() -> Option<[f32; 3]> { static LEFT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+//! # (LEFT.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 5).then_some([0.1, 0.2, 9.8]) }
+//! # let mut led = Led;
+//! let mut recogniser = Recogniser::new()?;
+//! while let Some(sample) = accelerometer() { // 50 times a second
+//!     led.set(recogniser.sample(&sample)? == 1);
+//! }
+//! # Ok::<(), recurrent::Error>(())
+//! ```
+//! The weights stay in flash: `step` reads canonical weights where they are, and there is no packed copy. A pool of the
+//! [last step](crate::Pool::Last) is fine: each step gives what the model would say if the sequence ended there.
+//! Scale the samples as in training; that is part of the model, and easily forgotten.
+//!
+//! # 8. Flash it, and measure
+//! `examples/firmware` in the repository is a complete crate, with linker scripts, for a Cortex-M4F, M3, M0 and RISC-V, all in QEMU:
+//!
+//! ```sh
+//! cd examples/firmware
+//! cargo run --release --bin infer                  # recognises gestures, from weights in flash
+//! BOARD=mps2 cargo run --release --bin counts      # instructions and stack of a step
+//! ```
+//!
+//! | program | what it shows |
+//! |---|---|
+//! | `infer` | streaming inference. It links only if no path to a panic is left |
+//! | `generate` | text, character by character |
+//! | `learn` | truncated backpropagation through time on the device, with Adam |
+//! | `counts` | instructions and stack of steps, forward and backward |
+//! | `bits` | checksums of every cell, to compare with a server's |
+//!
+//! `examples/firmware_models` trains their models on the host, and computes what the devices have to come to; it shares the
+//! modules `gestures`, `characters` and `learn` with the firmware, so that both mean the same model.
+//!
+//! With `-icount shift=0` an instruction takes a nanosecond of QEMU's time, so the system timer counts instructions. Those are not
+//! cycles: a real core waits for its flash. On a board read its cycle counter (`DWT::cycle_count` of the crate `cortex-m`) around `step`.
+//!
+//! # What it takes
+//! Of the order of, for a GRU of 16 units over 3 inputs with a dense layer: 10 KiB of flash for code with start-up and printing, 3 KiB of it the
+//! step; 4.3 KiB for the weights; 300 bytes of RAM and 400 of stack. A step of an LSTM of 32 units over 32 inputs takes 20,000
+//! instructions on a Cortex-M4F: at 100 MHz some thousands a second. `.ci/firmware` measures all of it against ceilings, and
+//! `examples/firmware/README.md` has the tables.
+//!
+//! To keep it small: let layers and models be constants (`const`), so that the compiler knows which cell and which options there are; use
+//! few kinds of cells; `opt-level = "s"` makes code smaller and steps slower. Options of cells and sequences of many steps cost code only where they are used.
+//!
+//! # Training on the device
+//! The same passes, the same buffers: [`Model::forward_backward`](crate::model::Model::forward_backward) or the layers' own, with
+//! [`Adam`](crate::train::Adam) or, without moments, [`Sgd`](crate::train::Sgd). RAM is the limit: weights that change, gradients, moments, and a tape for
+//! the steps of a chunk. `recurrent inspect --steps 10` tells how much.

@@ -1,0 +1,53 @@
+//! What one has to know to use this crate well, a chapter for each matter. Nothing in here is compiled into a program.
+//!
+//! | chapter | the question that it answers |
+//! |---|---|
+//! | [`layouts`] | How do numbers lie in a buffer, how long is each, and what becomes of padding? |
+//! | [`training_through_time`] | What does the tape hold, where do gradients stop, why do they vanish? |
+//! | [`desktop`] | How do I train a model, save it, and run it, without thinking of buffers? |
+//! | [`firmware`] | How does a model get from PyTorch into the flash of a microcontroller? |
+//! | [`other_frameworks`] | What is this called that I know from PyTorch or Keras, and what is not the same? |
+//! | [`instruction_sets`] | Which vectors does it run on, and who decides? |
+//! | [`numerics`] | What has the same bits, and how far off are the others? |
+//! | [`adding_a_cell`] | What does another cell take? |
+//! | [`adding_an_instruction_set`] | What does another kind of vector take? |
+//!
+//! The first two are worth reading in order. The last two are for people who change this crate.
+//!
+//! # Three floors to enter at
+//! The same weights, bit by bit the same results; the choice is how much is done for you.
+//!
+//! | | it owns | for |
+//! |---|---|---|
+//! | [`trainer`](crate::trainer): `Trainer`, `Predictor` | weights, moments, all buffers | training and prediction with `std` |
+//! | [`model`](crate::model): `Model` | nothing: it cuts your buffers for its layers | whole models without a heap |
+//! | [`Rnn`](crate::Rnn), [`Lstm`](crate::Lstm), [`Gru`](crate::Gru), [`Stack`](crate::Stack), [`Dense`](crate::Dense), ... | nothing | models of your own making |
+//!
+//! The smallest program that does something, on the lowest floor:
+//!
+//! ```
+//! use recurrent::Gru;
+//!
+//! const CELL: Gru = Gru::new(1, 2); // one input, two units
+//! let weights = [0.5; CELL.weights_len()]; // yours: from a file, from training, from flash
+//! let mut state = [0.0; CELL.state_len(1)]; // of one sequence
+//! let mut scratch = [0.0; CELL.scratch_len(1, 1)];
+//! for sample in [[1.0], [2.0], [3.0]] {
+//!     CELL.step(&weights, &sample, &mut state, &mut scratch)?;
+//! }
+//! assert!(state[0] > 0.2); // the hidden state, which is the output
+//! # Ok::<(), recurrent::Error>(())
+//! ```
+
+// Without these features some links have no target.
+#![cfg_attr(not(all(feature = "std", feature = "io")), allow(rustdoc::broken_intra_doc_links))]
+
+pub mod adding_a_cell;
+pub mod adding_an_instruction_set;
+pub mod desktop;
+pub mod firmware;
+pub mod instruction_sets;
+pub mod layouts;
+pub mod numerics;
+pub mod other_frameworks;
+pub mod training_through_time;

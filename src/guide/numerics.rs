@@ -1,0 +1,79 @@
+//! What has the same bits and what has not, and how far off results are.
+//!
+//! # The same bits
+//! Each output of a product is one chain of multiply-adds, in the order bias, inputs, hidden state, in every kernel and for every
+//! width of vectors; each activation is one polynomial, with the same operations everywhere. From that follows, on one kind of rounding:
+//!
+//! | these have the same bits | |
+//! |---|---|
+//! | a sequence whole, in chunks, step by step | outputs, states |
+//! | a row alone, in a batch, with padding | outputs, states, gradients of inputs and of initial states |
+//! | packed and canonical weights | outputs, states |
+//! | `forward` and `forward_train` | outputs, states |
+//! | the two directions one after the other, or on two [`Threads`](crate::Threads) | everything |
+//! | a [`Trainer`](crate::trainer::Trainer) on any number of threads; saved, loaded and gone on | everything |
+//! | AVX2, AVX-512, NEON, Cortex-M4F and others, `Isa::FUSED` | everything, but see below |
+//! | `Isa::SCALAR`, WebAssembly, Cortex-M0, RISC-V | the same among themselves |
+//!
+//! ```
+//! use recurrent::{Forward, Lstm, Sequences};
+//! const LAYER: Lstm = Lstm::new(2, 5);
+//! let weights: Vec<f32> = (0..LAYER.weights_len()).map(|i| (i as f32 * 0.7).sin()).collect();
+//! let x: Vec<f32> = (0..8 * 2).map(|i| (i as f32).cos()).collect();
+//! let packed = LAYER.pack(&weights, vec![0.0; LAYER.packed_len()])?;
+//! let mut scratch = vec![0.0; LAYER.scratch_len(8, 1)];
+//!
+//! let (mut whole, mut y) = (vec![0.0; LAYER.state_len(1)], vec![0.0; 8 * 5]);
+//! let sequences = Sequences::new(8, 1);
+//! LAYER.forward(&packed, Forward { sequences, x: &x, y: &mut y, state: &mut whole, scratch: &mut scratch })?;
+//!
+//! let mut stepped = vec![0.0; LAYER.state_len(1)];
+//! for x in x.chunks(2) {
+//!     LAYER.step(&weights, x, &mut stepped, &mut scratch)?; // canonical weights, for a change
+//! }
+//! assert_eq!(whole, stepped); // not nearly: exactly
+//! # Ok::<(), recurrent::Error>(())
+//! ```
+//!
+//! `tests/bits` computes checksums of every cell, forward and backward, and `.ci/bits` compares those of x86, aarch64, WebAssembly and Cortex-M.
+//!
+//! # Not the same bits
+//! - **Fused and separate rounding.** A fused multiply-add rounds once, others twice. [`Isa::is_fused`](crate::Isa::is_fused) tells which; results
+//!   differ in the last places, and a training that goes on long enough ends elsewhere.
+//! - **Large gradients with the feature `matrixmultiply`** (a default). Gradients of weights, and of attention's keys, are sums over
+//!   all rows. From 2^18 multiply-adds on, that crate computes them, in an order that depends on the CPU. Outputs, states, and what recurrent and
+//!   dense layers give as gradients of inputs and states do not go through it. Without the feature these sums are chains like all others,
+//!   the same on every fused set, and training is reproducible from machine to machine.
+//! - **Sums over other rows.** The gradient of a weight is a sum over the batch and the steps. Other batches, chunks, or
+//!   [shards](crate::trainer::Trainer::shards) add in another order.
+//! - **Other frameworks.** Their sums have other orders, and their activations other errors.
+//!
+//! To have the same training everywhere: `default-features = false, features = ["std"]`, the same seed, and a fused set on every machine.
+//!
+//! Generators of random numbers are yours; a seed of `rand_xoshiro` gives the same weights on every machine.
+//!
+//! # Errors
+//! Greatest errors over all floats, with fused multiply-adds; they are the constants of the tests.
+//!
+//! | | greatest error | |
+//! |---|---|---|
+//! | `tanh` | 1.08 ulp | odd to the bit, monotone |
+//! | `sigmoid` | 9.0e-8; 2.3 ulp above -16 | monotone; 0 below -88.4 |
+//! | `exp` | 1.04 ulp | monotone; infinity from 88.73 on |
+//! | the other [activations](crate::Activation) | 1.7 units of 2^-23 | and their derivatives |
+//!
+//! With separate rounding the bounds are the same, but for the sigmoid's 10.2 ulp. The example `activations` plots the errors.
+//! Outputs and gradients agree with PyTorch's and Keras' in f64 to 1e-5 of the largest entry.
+//!
+//! Weights, states and sums are f32. Losses, norms of gradients and the sums of a softmax are added up in f64, so that many rows or weights
+//! stay exact.
+//!
+//! # NaN, infinity, padding
+//! - NaN goes in, NaN comes out: no activation and no clip hides it. [`Pool::Max`](crate::Pool::Max) gives NaN if a step is NaN. The bits of a NaN
+//!   (its sign and payload) are not specified.
+//! - Padding is not read by recurrent layers, attention, pools and losses, so it may be NaN without a trace.
+//! - Clipping returns `None` for gradients that are not finite, and leaves them. A [`Trainer`](crate::trainer::Trainer) skips that update:
+//!   [`Update::norm`](crate::trainer::Update::norm) is `None`. [`is_finite`](crate::trainer::Trainer::is_finite) looks at the weights.
+//! - Softmax, losses and sampling take logits relative to the greatest, so that none is too large. Minus infinity rules a class out.
+//! - [`argmax`](crate::argmax) and sampling refuse NaN with an error.
+//! - An infinite argument gives the limit of the activation.
