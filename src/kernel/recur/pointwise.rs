@@ -260,7 +260,8 @@ impl<S: Simd, E: Pointwise> Region for Backward<'_, S, E> {
                 // SAFETY: `b` and `row` are rows of the buffers just checked, and `left` elements of each row follow `unit`.
                 unsafe {
                     let sums = tape.as_mut_ptr().add(row * ld + unit);
-                    let c_at = sums.add(E::SUMS * hidden);
+                    // Without a cell state it may be past the end, and is not used.
+                    let c_at = sums.wrapping_add(E::SUMS * hidden);
                     let now = At {
                         sums: load_planes(s, sums, hidden, E::SUMS, left),
                         h: if h.is_null() { zero } else { load(s, h.add(unit), left) },
