@@ -18,7 +18,7 @@ impl Vectors for Avx512 {
 
     #[inline]
     fn available() -> bool {
-        Avx2::available() && super::cpu_has!("avx512f")
+        Avx2::available() && super::cpu_has!("avx512f") && has_f16c()
     }
 
     #[inline(always)]
@@ -31,6 +31,28 @@ impl Vectors for Avx512 {
     fn single(self) -> Avx2 {
         self.0
     }
+}
+
+/// Whether the CPU has F16C, which AVX-512F implies for rustc, but not for Intel. The standard library has asked for it.
+#[cfg(feature = "std")]
+const fn has_f16c() -> bool {
+    true
+}
+
+/// Whether the CPU has F16C, which AVX-512F implies for rustc, but not for Intel. `cpufeatures` does not ask for it.
+#[cfg(not(feature = "std"))]
+fn has_f16c() -> bool {
+    use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
+    const UNKNOWN: u8 = 2;
+    // CPUID takes long.
+    static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
+    if ANSWER.load(Relaxed) == UNKNOWN {
+        // SAFETY: a CPU on which AVX2 was found has CPUID.
+        #[allow(unused_unsafe, reason = "it is safe to call in later versions of Rust than the oldest that is supported")]
+        let leaf = unsafe { __cpuid(1) };
+        ANSWER.store((leaf.ecx >> 29 & 1) as u8, Relaxed);
+    }
+    ANSWER.load(Relaxed) == 1
 }
 
 /// The intrinsics below need AVX-512F, which holding an `Avx512` proves; the pointers are the caller's.

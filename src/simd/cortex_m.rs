@@ -26,7 +26,8 @@ pub(super) const HARDWARE: bool = true;
 macro_rules! three_operands {
     ($operation:literal, $a:ident, $b:ident, $c:ident) => {{
         let mut c = $c;
-        // SAFETY: arithmetic on registers.
+        // SAFETY: arithmetic on registers, all of which are operands or clobbers; no memory, no stack. The exception flags in
+        // FPSCR change, so `preserves_flags` is not promised.
         unsafe {
             asm!(
                 "vmov s0, {a}",
@@ -35,7 +36,7 @@ macro_rules! three_operands {
                 concat!($operation, " s2, s0, s1"),
                 "vmov {c}, s2",
                 a = in(reg) $a, b = in(reg) $b, c = inout(reg) c, out("s0") _, out("s1") _, out("s2") _,
-                options(pure, nomem, nostack, preserves_flags)
+                options(pure, nomem, nostack)
             );
         }
         c
@@ -58,14 +59,15 @@ impl MulAdd for Fused {
 
     #[inline(always)]
     fn sqrt(self, mut a: f32) -> f32 {
-        // SAFETY: arithmetic on registers.
+        // SAFETY: arithmetic on registers, all of which are operands or clobbers; no memory, no stack. The exception flags in
+        // FPSCR change, so `preserves_flags` is not promised.
         unsafe {
             asm!(
                 "vmov s0, {a}",
                 "vsqrt.f32 s0, s0",
                 "vmov {a}, s0",
                 a = inout(reg) a, out("s0") _,
-                options(pure, nomem, nostack, preserves_flags)
+                options(pure, nomem, nostack)
             );
         }
         a
