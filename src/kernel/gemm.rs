@@ -76,7 +76,7 @@ impl<S: Simd> Region for Outer<'_, S> {
             return;
         }
         let (Some(k), rows) = (a.rows(), b.rows()) else { return };
-        let fits = rows == Some(k) && c.len() == m * n;
+        let fits = rows == Some(k) && m.checked_mul(n) == Some(c.len());
         debug_assert!(fits);
         if !fits {
             return;

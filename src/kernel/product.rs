@@ -1,6 +1,6 @@
 //! Rows times packed panels: the backward pass's `dh` and `dx`, projections, and dense layers.
 
-use super::pack::{Source, Stream, pack_columns};
+use super::pack::{Dims, Source, Stream, pack_columns};
 use super::recur::Layout;
 use super::tile::{Acc, Tile, Weight, accumulate, drive, each_row, load, store};
 use super::walk::Rows;
@@ -147,7 +147,8 @@ impl<S: Simd> Region for Product<'_, S> {
             && !matches!(init, Init::Bias(bias) if bias.len() != n);
         // Without columns the rows of the right operand cannot be counted.
         debug_assert!(fits || n == 0);
-        if !fits {
+        // Without columns `k` may be too much for a product.
+        if !fits || n == 0 {
             return;
         }
         let (rows, whole, rest) = (left.rows, n / S::LANES, !n.is_multiple_of(S::LANES));
@@ -174,16 +175,27 @@ impl<S: Simd> Region for Product<'_, S> {
     }
 }
 
-/// `c [B, n] = left [B, k] * w^T`, where `w` holds the hidden weights of one gate of `n` units.
+/// `c [B, H] = left [B, width] * w^T`, where `w` holds the hidden weights of one gate.
 ///
 /// Buffers of a wrong length are a mistake of the floor above: nothing is done with them.
 #[inline(always)]
-pub(crate) fn project<S: Simd, E: Layout, W: Source<S>>(s: S, left: Left<'_>, w: W, n: usize, c: &mut [f32]) {
-    let fits = left.fits() && c.len() == left.rows.end() * n;
+pub(crate) fn project<S: Simd, E: Layout, W: Source<S>>(
+    s: S,
+    left: Left<'_>,
+    w: W,
+    dims: Dims,
+    c: &mut [f32],
+) {
+    let n = dims.hidden;
+    let fits = E::HG == 1
+        && w.fits::<E>(s, dims)
+        && left.fits()
+        && left.count * left.len == dims.width
+        && c.len() == left.rows.end() * n;
     debug_assert!(fits);
     if fits {
         let tile = ProductTile { left, right: w.h::<E>(), n, c: c.as_mut_ptr(), init: Init::Zero, first: 0 };
-        // SAFETY: all rows and panels exist in the buffers just checked; `w` was made for the same sizes.
+        // SAFETY: all rows and panels exist in the buffers just checked, and the panels, with a weight for each column of `left`, in `w`.
         unsafe { drive(s, &tile, left.rows, n.div_ceil(S::LANES)) }
     }
 }

@@ -42,10 +42,13 @@ macro_rules! intrinsic {
     };
 }
 
+/// The mask of the first `n` lanes.
+/// # Safety
+/// `n <= 8`, and the CPU has AVX2.
 #[inline(always)]
-fn mask(n: usize) -> __m256i {
+unsafe fn mask(n: usize) -> __m256i {
     debug_assert!(n <= 8);
-    // SAFETY: the window of eight that starts at 8 - n lies within the sixteen for every n <= 8.
+    // SAFETY: the window of eight from `8 - n` on lies within the sixteen.
     unsafe { _mm256_loadu_si256(MASK.as_ptr().add(8 - n).cast()) }
 }
 

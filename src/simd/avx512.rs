@@ -48,7 +48,10 @@ fn has_f16c() -> bool {
     static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
     if ANSWER.load(Relaxed) == UNKNOWN {
         // SAFETY: a CPU on which AVX2 was found has CPUID.
-        #[allow(unused_unsafe, reason = "it is safe to call in later versions of Rust than the oldest that is supported")]
+        #[allow(
+            unused_unsafe,
+            reason = "it is safe to call in later versions of Rust than the oldest that is supported"
+        )]
         let leaf = unsafe { __cpuid(1) };
         ANSWER.store((leaf.ecx >> 29 & 1) as u8, Relaxed);
     }

@@ -57,6 +57,11 @@ impl<'a> Before<'a> {
         self.width
     }
 
+    /// Whether its rows are those of this walk.
+    pub(crate) fn is_of(&self, walk: &Walk<'_>) -> bool {
+        core::ptr::eq(self.walk, walk)
+    }
+
     /// Where the state before step `t` of batch row `b` stands; null if it is zero.
     #[inline(always)]
     pub(crate) fn get(&self, t: usize, b: usize) -> *const f32 {

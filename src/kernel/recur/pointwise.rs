@@ -96,11 +96,11 @@ pub(crate) struct SumsStep<'a> {
 pub(crate) fn sums_step<S: Simd, E: Layout, W: Source<S>>(s: S, w: W, t: usize, io: SumsStep<'_>) {
     let SumsStep { walk, dims, x, h, tape, ld } = io;
     let fits = E::ACC * dims.hidden <= ld && !matches!(tape, Tape::None);
-    let sums = Sums::new::<E>(w, walk, t, dims, x, h, tape, ld);
+    let sums = Sums::new::<S, E>(s, w, walk, t, dims, x, h, tape, ld);
     debug_assert!(fits);
     let (Some(sums), true) = (sums, fits) else { return };
     let tile = SumsTile::<E, W>(sums, core::marker::PhantomData);
-    // SAFETY: the rows and panels exist in the buffers just checked; `w` was made for the same sizes.
+    // SAFETY: the rows and panels exist in the buffers just checked, and the panels in `w`, which `Sums::new` has checked.
     unsafe { drive(s, &tile, Rows::step(walk, t), dims.hidden.div_ceil(S::LANES)) }
 }
 
@@ -244,7 +244,7 @@ impl<S: Simd, E: Pointwise> Region for Backward<'_, S, E> {
         let fits = t < walk.steps()
             && tape.len() == walk.rows() * ld
             && (E::SUMS + E::HAS_C as usize) * hidden <= ld
-            && before.is_none_or(|before| before.width() == hidden)
+            && before.is_none_or(|before| before.is_of(walk) && before.width() == hidden)
             && (!E::HAS_C || dc.len() == state)
             && dout.len() == state;
         debug_assert!(fits);

@@ -59,14 +59,15 @@ pub(crate) fn project<S: Simd, E: Layout, W: Source<S>>(
     s: S,
     w: W,
     walk: &Walk<'_>,
-    Dims { input, hidden, .. }: Dims,
+    dims: Dims,
     (first, count): (usize, usize),
     x: &[f32],
     out: &mut [f32],
     (ld, by_walk): (usize, bool),
 ) {
-    let rows = walk.rows();
+    let (rows, Dims { input, hidden, .. }) = (walk.rows(), dims);
     let fits = first + count <= walk.steps()
+        && w.fits::<E>(s, dims)
         && x.len() == rows * input
         && E::XG * hidden <= ld
         && out.len() >= ld * if by_walk { rows } else { count * walk.batch() };
@@ -86,6 +87,6 @@ pub(crate) fn project<S: Simd, E: Layout, W: Source<S>>(
         ld,
         by_walk,
     };
-    // SAFETY: the rows of `count` steps and the panels of `hidden` units exist in the buffers just checked.
+    // SAFETY: the rows of `count` steps exist in the buffers just checked, and so do the panels of `hidden` units, in `w` too.
     unsafe { drive(s, &tile, rows, hidden.div_ceil(S::LANES)) }
 }
