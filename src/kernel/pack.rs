@@ -244,7 +244,7 @@ pub(crate) struct Stream {
 impl<S: Simd> Weight<S> for Stream {
     #[inline(always)]
     unsafe fn get(self, s: S, panel: usize, k: usize, g: usize) -> S::V {
-        // SAFETY: the caller names a vector of the panels.
+        // SAFETY: the caller names a vector of the panels, whose length `Panels::new`, or the product, has checked.
         unsafe { s.load(self.start.add(panel * self.panel + (k * self.gates + g) * S::LANES)) }
     }
     #[inline(always)]
@@ -262,7 +262,7 @@ impl<S: Simd> Source<S> for InPlace<'_> {
     type H = Rows;
     #[inline(always)]
     fn fits<E: Layout>(&self, _: S, dims: Dims) -> bool {
-        S::LANES == 1 && self.0.shape().dims() == dims && gates::<E>() <= self.0.shape().gates
+        S::LANES == 1 && self.0.shape().dims() == dims && const { gates::<E>() } <= self.0.shape().gates
     }
     #[inline(always)]
     unsafe fn bias<E: Layout>(self, s: S, panel: usize) -> [S::V; 4] {
@@ -298,7 +298,7 @@ pub(crate) struct Rows {
 impl<S: Simd> Weight<S> for Rows {
     #[inline(always)]
     unsafe fn get(self, s: S, unit: usize, k: usize, g: usize) -> S::V {
-        // SAFETY: the caller names a weight of the matrix; a vector has one lane here.
+        // SAFETY: the caller names a weight of the matrix, which has the length that its shape says; a vector has one lane here.
         s.splat(unsafe { *self.start.add(g * self.gate + unit * self.width + k) })
     }
     #[inline(always)]

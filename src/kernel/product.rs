@@ -56,7 +56,7 @@ struct ProductTile<'a, W> {
 
 /// Starting values of a tile of C.
 /// # Safety
-/// `c` is valid for reading `left` elements where the output is accumulated.
+/// `c` is valid for reading `left` elements where the output is accumulated. A bias has elements from `column` on, at least `left`.
 #[inline(always)]
 pub(super) unsafe fn initial<S: Simd>(
     s: S,
@@ -65,7 +65,7 @@ pub(super) unsafe fn initial<S: Simd>(
     column: usize,
     left: usize,
 ) -> S::V {
-    // SAFETY: the caller's; a bias has an element for each column.
+    // SAFETY: the caller's.
     unsafe {
         match init {
             Init::Zero => s.splat(0.0),
@@ -83,7 +83,8 @@ impl<S: Simd, W: Weight<S>> Tile<S> for ProductTile<'_, W> {
         let Left { data, ld, rows: all, count, len, at } = self.left;
         let panel = self.first + panel;
         let mut acc: Acc<S::V, MB, NP> = [[[s.splat(0.0); 4]; NP]; MB];
-        // SAFETY: the rows and panels exist, by the caller's promise, in buffers that `product` has checked.
+        // SAFETY: the rows and panels exist, by the caller's promise, in buffers that the function which made the tile has checked;
+        // a bias has `n` elements.
         unsafe {
             for m in 0..MB {
                 for p in 0..NP {
@@ -305,7 +306,8 @@ impl<S: Simd, const TAIL: bool> Weight<S> for Matrix<TAIL> {
     #[inline(always)]
     unsafe fn get(self, s: S, panel: usize, k: usize, _: usize) -> S::V {
         let column = panel * S::LANES;
-        // SAFETY: the caller names a row and a panel of the matrix.
+        // SAFETY: the caller names a row and a panel of the matrix; with `TAIL` it is the last panel, of which fewer columns than
+        // a vector are left.
         unsafe {
             let p = self.start.add(k * self.ld + column);
             if TAIL { s.load_n(p, self.n - column) } else { s.load(p) }

@@ -185,7 +185,8 @@ pub(crate) fn backward_step<S: Simd, E: SecondStage>(s: S, e: E, t: usize, io: B
         for unit in (0..hidden).step_by(S::LANES) {
             let left = hidden - unit;
             let at = b * hidden + unit;
-            // SAFETY: `b` and `row` are rows of the buffers just checked, and `left` elements of each row follow `unit`.
+            // SAFETY: `b < batch` takes part in step `t < steps`, so `row < walk.rows()`; the tape and the states were just
+            // checked to hold these rows, and `h` is null or a row that `Before::new` checked. `left` elements follow `unit`.
             unsafe {
                 let saved_at = tape.as_mut_ptr().add(row * PLANES * hidden + unit);
                 let saved = load_planes(s, saved_at, hidden, PLANES, left);

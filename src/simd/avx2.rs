@@ -34,10 +34,12 @@ impl Vectors for Avx2 {
     }
 }
 
-/// The intrinsics below need AVX2 and FMA, which holding an `Avx2` proves; the pointers are the caller's.
+/// The intrinsics below need AVX2 and FMA (and what these imply), which holding an `Avx2` proves; pointers and `n <= LANES` are
+/// the caller's.
 macro_rules! intrinsic {
     ($e:expr) => {
-        // SAFETY: `self` proves the features; a pointer argument is valid by the method's own contract.
+        // SAFETY: `self` was made by `new`, whose caller saw `available()`: AVX2 and FMA are there. Pointers, and `n <= LANES`,
+        // are the method's own contract.
         unsafe { $e }
     };
 }
@@ -56,7 +58,7 @@ unsafe fn mask(n: usize) -> __m256i {
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn pin(mut a: __m256) -> __m256 {
-    // SAFETY: it changes nothing.
+    // SAFETY: the template is a comment: no instruction, no memory, no flag; the register goes in and comes out.
     unsafe { core::arch::asm!("/* {0} */", inout(ymm_reg) a, options(nomem, nostack, preserves_flags)) };
     a
 }

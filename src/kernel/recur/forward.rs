@@ -42,8 +42,7 @@ impl<S: Simd, E: Equations, W: Source<S>, const TRAIN: bool> Tile<S> for Forward
     #[inline(always)]
     unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, rows: [usize; MB], panel: usize) {
         let seq: [usize; MB] = each_row!(|m| self.sums.walk.row(self.sums.t, rows[m]));
-        // SAFETY: the panels exist, by the caller's promise; all row offsets below are those of rows that
-        // the walk and the batch have, in buffers whose lengths `forward_step` has checked.
+        // SAFETY: the caller's promise: the panels exist, and `seq` are the walk's rows of the batch's `rows`.
         unsafe {
             let acc = self.sums.run::<S, E, MB, NP>(s, rows, seq, panel);
             // More vectors at once than that are more than there are registers for.

@@ -27,7 +27,7 @@ impl<S: Simd, E: Layout, W: Source<S>> Tile<S> for ProjectTile<'_, E, W> {
     unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, rows: [usize; MB], panel: usize) {
         let seq: [usize; MB] = each_row!(|m| self.rows.source(rows[m]));
         let mut acc: Acc<S::V, MB, NP> = [[[s.splat(0.0); 4]; NP]; MB];
-        // SAFETY: the panels and rows exist, by the caller's promise, in buffers that `project` has checked.
+        // SAFETY: the panels and rows exist, by the caller's promise, in buffers and weights that `project` has checked.
         unsafe {
             for p in 0..NP {
                 let bias = self.w.bias::<E>(s, panel + p);

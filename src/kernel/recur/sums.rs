@@ -96,7 +96,7 @@ impl<'a, W> Sums<'a, W> {
 
     /// Bias, input and hidden state, in this order.
     /// # Safety
-    /// The rows are of the batch, `seq` are their rows in the sequence, and the panels exist.
+    /// The rows are of the batch and take part in the step, `seq` are their rows in the sequence, and the panels exist.
     #[inline(always)]
     pub(super) unsafe fn run<S: Simd, E: Layout, const MB: usize, const NP: usize>(
         &self,
