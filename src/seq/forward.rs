@@ -135,10 +135,6 @@ impl<K: Steps> Op for With<K, InPlace<'_, '_, &mut StepPass<'_>, false>> {
     fn run<S: Simd>(self, s: S) {
         let With(cell, InPlace(w, pass)) = self;
         let &mut StepPass { batch, x, .. } = pass;
-        // Then there is no step either.
-        if batch == 0 {
-            return;
-        }
         let StepPass { h, c, h_next, stage, .. } = pass;
         let extra = Extra { peepholes: w.parts().peepholes, factors: None };
         let (walk, dims, x, y, tape) =

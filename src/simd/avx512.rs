@@ -41,6 +41,7 @@ const fn has_f16c() -> bool {
 
 /// Whether the CPU has F16C, which AVX-512F implies for rustc, but not for Intel. `cpufeatures` does not ask for it.
 #[cfg(not(feature = "std"))]
+#[allow(unused_unsafe, reason = "later versions of Rust than the oldest supported one have a safe CPUID")]
 fn has_f16c() -> bool {
     use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
     const UNKNOWN: u8 = 2;
@@ -48,10 +49,6 @@ fn has_f16c() -> bool {
     static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
     if ANSWER.load(Relaxed) == UNKNOWN {
         // SAFETY: a CPU on which AVX2 was found has CPUID.
-        #[allow(
-            unused_unsafe,
-            reason = "it is safe to call in later versions of Rust than the oldest that is supported"
-        )]
         let leaf = unsafe { __cpuid(1) };
         ANSWER.store((leaf.ecx >> 29 & 1) as u8, Relaxed);
     }
