@@ -116,7 +116,7 @@ pub(crate) trait Steps: Copy {
 
     /// Where the stages' panels are, and what follows them; `None` if `data` is too short.
     #[inline(always)]
-    fn panels(self, lanes: usize, dims: Dims, data: &[f32]) -> Option<(Stages<Panels>, &[f32])> {
+    fn panels(self, lanes: usize, dims: Dims, data: &[f32]) -> Option<(Stages<Panels<'_>>, &[f32])> {
         let (panels, rest) = Panels::new::<Self::Sums>(lanes, dims, data)?;
         Some(([panels, panels], rest))
     }

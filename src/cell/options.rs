@@ -151,7 +151,7 @@ impl<E: Optional> Steps for General<E> {
     }
 
     #[inline(always)]
-    fn panels(self, lanes: usize, dims: Dims, data: &[f32]) -> Option<(Stages<Panels>, &[f32])> {
+    fn panels(self, lanes: usize, dims: Dims, data: &[f32]) -> Option<(Stages<Panels<'_>>, &[f32])> {
         let (one, rest) = Panels::new::<E::Sums>(lanes, dims, data)?;
         if !self.0.projects() {
             return Some(([one, one], rest));
@@ -187,7 +187,7 @@ impl<E: Optional> Steps for General<E> {
         if projects {
             let rows = Rows::batch(walk, t);
             let left = Left { data: first, ld: hidden, rows, count: 1, len: hidden, at: [0; 4] };
-            product::project::<S, Projection, W>(s, left, w_hr, dims.width, h_next);
+            product::project::<S, Projection, W>(s, left, w_hr, projection(dims), h_next);
         }
         output(walk, t, h_next, dims.width, y);
     }

@@ -107,11 +107,11 @@ impl Shape {
     }
 }
 
-/// The weights of a layer, where they are.
+/// The weights of a layer, where they are: matrices and biases of the lengths that the shape says, on which tiles rely.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Canonical<'a> {
-    pub(crate) shape: Shape,
-    pub(crate) parts: Parts<&'a [f32]>,
+    shape: Shape,
+    parts: Parts<&'a [f32]>,
 }
 
 impl<'a> Canonical<'a> {
@@ -120,9 +120,19 @@ impl<'a> Canonical<'a> {
         Some(Canonical { shape, parts: shape.split(flat)? })
     }
 
-    /// The projection, as if its rows were the hidden weights of a layer: a stage of its own.
+    #[inline(always)]
+    pub(crate) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    #[inline(always)]
+    pub(crate) fn parts(&self) -> &Parts<&'a [f32]> {
+        &self.parts
+    }
+
+    /// The projection, as if its rows were the hidden weights of a layer: a stage of its own. Without one it has no units.
     pub(crate) fn projection(&self) -> Self {
-        let (hidden, width) = (self.shape.width(), self.shape.hidden);
+        let (hidden, width) = (self.shape.projection.unwrap_or(0), self.shape.hidden);
         let shape = Shape { projection: Some(width), bias: false, ..Shape::new(1, 0, hidden) };
         let none: &[f32] = &[];
         let parts =
@@ -132,12 +142,13 @@ impl<'a> Canonical<'a> {
 
     /// What a unit's accumulator starts from.
     /// # Safety
-    /// The unit exists.
+    /// `unit` is below the shape's `hidden`, and the shape has all [gates](gates) of the layout.
     #[inline(always)]
     pub(super) unsafe fn bias<E: Layout>(&self, acc: usize, unit: usize) -> f32 {
         let part = |from: &[f32], gate: usize| match gate {
             NONE => 0.0,
-            // SAFETY: a layer with biases has one for each gate of each unit.
+            // SAFETY: with biases `b_ih` and `b_hh` have `gates * hidden` elements; by the caller's promise `gate` is below
+            // the one, and `unit` below the other.
             gate => unsafe { *from.get_unchecked(gate * self.shape.hidden + unit) },
         };
         if !self.shape.bias {
@@ -145,6 +156,20 @@ impl<'a> Canonical<'a> {
         }
         part(self.parts.b_ih, E::BIAS_X[acc]) + part(self.parts.b_hh, E::BIAS_H[acc])
     }
+}
+
+/// Gates that a layer's weights must have for a layout.
+pub(super) const fn gates<E: Layout>() -> usize {
+    let hidden = E::HFIRST + E::HG;
+    let (mut gates, mut i) = (if hidden > E::XG { hidden } else { E::XG }, 0);
+    while i < 2 * E::ACC {
+        let gate = if i < E::ACC { E::BIAS_X[i] } else { E::BIAS_H[i - E::ACC] };
+        if gate != NONE && gate >= gates {
+            gates = gate + 1;
+        }
+        i += 1;
+    }
+    gates
 }
 
 /// Sizes of a layer, as the kernels need them.

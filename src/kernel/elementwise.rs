@@ -45,10 +45,11 @@ impl<S: Simd> Region for ColumnSums<'_, S> {
         const WIDE: usize = 8;
         let mut j = 0;
         while j < m {
-            // SAFETY: `j + left <= m`, so the columns exist in `out` and, by `column + m <= ld`, in every row of `a`.
+            // SAFETY: `left` columns follow `j`, and `j + left <= m`: they exist in `out` and, by `column + m <= ld`, in every row
+            // of `a` that there is. Without rows `from` is past the end of `a`, and neither read nor offset with `add`.
             unsafe {
                 let to = out.as_mut_ptr().add(j);
-                let from = a.as_ptr().add(column + j);
+                let from = a.as_ptr().wrapping_add(column + j);
                 if m - j >= WIDE * S::LANES {
                     let mut sum = [s.splat(0.0); WIDE];
                     if add {

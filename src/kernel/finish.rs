@@ -99,7 +99,7 @@ pub(crate) fn logistic<S: Simd>(s: S, x: &[f32; PART]) -> ([f32; PART], [f32; PA
     let (mut sigmoids, mut tails) = ([0.0; PART], [0.0; PART]);
     for v in 0..PART / S::LANES {
         let at = v * S::LANES;
-        // SAFETY: `at + LANES <= PART`.
+        // SAFETY: `v < PART / LANES`, so `at + LANES <= PART`.
         unsafe {
             let x = s.load(x.as_ptr().add(at));
             s.store(sigmoids.as_mut_ptr().add(at), sigmoid(s, x));

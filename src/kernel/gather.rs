@@ -43,7 +43,8 @@ impl<S: Simd> Tile<S> for GatherTile<'_> {
     unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, rows: [usize; MB], panel: usize) {
         let (n, Pairs { a, b, factors, count, scaled }) = (self.n, self.pairs);
         let mut acc: Acc<S::V, MB, NP> = [[[s.splat(0.0); 4]; NP]; MB];
-        // SAFETY: the rows and panels exist, by the caller's promise, in the rows that `gather` has found.
+        // SAFETY: the rows and panels exist, by the caller's promise, in `c`; `a[k]` is a row of `m` columns, `b[k]` and, if
+        // scaled, `factors[k]` are rows of `n`, by the promise made to `flush`.
         unsafe {
             for m in 0..MB {
                 for p in 0..NP {
@@ -78,10 +79,12 @@ impl<S: Simd> Tile<S> for GatherTile<'_> {
 }
 
 /// Adds the pairs to `c [m, n]`.
+/// # Safety
+/// `n` is above 0. For each `k < count`, `a[k]` is a row of `m` columns, and `b[k]` and, if scaled, `factors[k]` are rows of `n`.
 #[inline(always)]
-fn flush<S: Simd>(s: S, pairs: &Pairs, c: &mut [f32], n: usize) {
+unsafe fn flush<S: Simd>(s: S, pairs: &Pairs, c: &mut [f32], n: usize) {
     let tile = GatherTile { pairs, c: c.as_mut_ptr(), n };
-    // SAFETY: `c` has `m` rows of `n` columns, and `gather` has checked that the rows of the pairs have `m` and `n`.
+    // SAFETY: `c` has `m` rows of `n` columns; the caller's promise for the rows of the pairs.
     unsafe { drive(s, &tile, Rows::all(c.len() / n), n.div_ceil(S::LANES)) }
 }
 
@@ -119,11 +122,13 @@ impl<S: Simd> Region for Gather<'_, S> {
         let Gather { s, walk, a, b, n, c, add } = self;
         let m = a.width;
         let fits = a.has(walk.rows(), m)
-            && c.len() == m * n
+            && m.checked_mul(n) == Some(c.len())
             && match b {
                 Operand::Same(b) => b.has(walk.rows(), n),
                 Operand::Before(before, factors) => {
-                    before.width() == n && factors.is_none_or(|f| f.len() == walk.batch() * n)
+                    before.is_of(walk)
+                        && before.width() == n
+                        && factors.is_none_or(|f| f.len() == walk.batch() * n)
                 }
             };
         debug_assert!(fits);
@@ -153,13 +158,15 @@ impl<S: Simd> Region for Gather<'_, S> {
                 (pairs.a[k], pairs.b[k], pairs.factors[k]) = (a.start(at), operand, factor);
                 pairs.count += 1;
                 if pairs.count == PAIRS {
-                    flush(s, &pairs, c, n);
+                    // SAFETY: the rows were found in buffers that `fits` has checked, which have them.
+                    unsafe { flush(s, &pairs, c, n) };
                     pairs.count = 0;
                 }
             }
         }
         if pairs.count > 0 {
-            flush(s, &pairs, c, n);
+            // SAFETY: as above.
+            unsafe { flush(s, &pairs, c, n) };
         }
     }
 }

@@ -76,7 +76,7 @@ impl<S: Simd> Region for Outer<'_, S> {
             return;
         }
         let (Some(k), rows) = (a.rows(), b.rows()) else { return };
-        let fits = rows == Some(k) && c.len() == m * n;
+        let fits = rows == Some(k) && m.checked_mul(n) == Some(c.len());
         debug_assert!(fits);
         if !fits {
             return;
@@ -87,14 +87,15 @@ impl<S: Simd> Region for Outer<'_, S> {
             }
             return;
         }
-        // SAFETY: both columns lie within the first row, which exists.
+        // SAFETY: `k > 0`, and `Columns::rows` found whole rows that hold these columns: both starts lie within the first row.
         let (left, start) = unsafe { (a.data.as_ptr().add(a.column), b.data.as_ptr().add(b.column)) };
         let c = c.as_mut_ptr();
         #[cfg(feature = "matrixmultiply")]
         if large(m, k, n) {
             let beta = if add { 1.0 } else { 0.0 };
-            // SAFETY: the strides name exactly the elements of the slices just checked: `a` is read by column,
-            // `b` and `c` by row, and `c` overlaps neither because it is borrowed mutably.
+            // SAFETY: `m`, `k` and `n` are above 0, and the strides name elements of the slices just checked: `a` is read by
+            // column, up to element `(m - 1) + (k - 1) * lda`, `b` and `c` by row. `c` overlaps neither because it is borrowed
+            // mutably.
             unsafe {
                 let (lda, ldb) = (a.ld as isize, b.ld as isize);
                 matrixmultiply::sgemm(m, k, n, 1.0, left, 1, lda, start, ldb, 1, beta, c, n as isize, 1);

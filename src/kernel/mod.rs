@@ -2,8 +2,8 @@
 //!
 //! Everything here is generic over the instruction set and knows no cell: a cell hands in its
 //! [`Equations`], which see registers only. This folder and `simd/` are the only ones with `unsafe`;
-//! the functions that the floors above call are safe, because each checks once, on entry, that its
-//! slices hold what its dimensions say. It may import `simd` and `error`.
+//! the functions that the floors above call are safe: each checks once, on entry, that its slices and weights hold what its
+//! dimensions say. What else they rely on stands below. It may import `simd` and `error`.
 //!
 //! | file | what it does |
 //! |---|---|
@@ -23,6 +23,8 @@
 //! | `additive` | the scores of additive attention |
 //! | `bytes` | floats where they stand in bytes |
 //! | `update` | weights by an optimiser |
+//!
+#![doc = include_str!("SAFETY.md")]
 
 mod activation;
 pub(crate) mod additive;

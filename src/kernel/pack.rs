@@ -11,40 +11,61 @@
 //!
 //! Units past the last one are zero.
 
+use super::canonical::gates;
 pub(crate) use super::canonical::{Canonical, Dims};
 use super::recur::Layout;
 use super::tile::{Weight, load};
 use crate::simd::{HAS_VECTORS, MAX_LANES, Region, Simd};
+use core::marker::PhantomData;
 
-/// Elements of one panel. Without units there is none, and no weights say that the number of inputs is a sane one.
-const fn panel_len<E: Layout>(lanes: usize, Dims { input, hidden, width }: Dims) -> usize {
-    if hidden == 0 { 0 } else { lanes * (E::ACC + E::XG * input + E::HG * width) }
+/// The panels of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sizes {
+    panels: usize,
+    /// Elements of a panel, and those before its hidden weights.
+    panel: usize,
+    before: usize,
 }
 
-/// Elements of all panels.
-pub(crate) const fn panels_len<E: Layout>(lanes: usize, dims: Dims) -> usize {
-    dims.hidden.div_ceil(lanes) * panel_len::<E>(lanes, dims)
+impl Sizes {
+    /// Without units there are none, and no weights say that the other sizes are sane ones.
+    const fn new<E: Layout>(lanes: usize, Dims { input, hidden, width }: Dims) -> Self {
+        if hidden == 0 {
+            return Sizes { panels: 0, panel: 0, before: 0 };
+        }
+        let before = lanes * (E::ACC + E::XG * input);
+        Sizes { panels: hidden.div_ceil(lanes), panel: before + lanes * E::HG * width, before }
+    }
+
+    /// Elements of all panels.
+    const fn len(self) -> usize {
+        self.panels * self.panel
+    }
 }
 
-/// Packs into the first `panels_len` elements of `out` and returns what is left of it.
+/// Packs into the first elements of `out`, and returns what is left of it.
 pub(crate) fn pack<'o, E: Layout>(lanes: usize, w: Canonical<'_>, out: &'o mut [f32]) -> &'o mut [f32] {
-    let dims = w.shape.dims();
+    let dims = w.shape().dims();
     let Dims { input, hidden, width } = dims;
-    let (out, rest) = out.split_at_mut(panels_len::<E>(lanes, dims));
-    let Some(panel) = core::num::NonZero::new(panel_len::<E>(lanes, dims)) else { return rest };
-    for (index, panel) in out.chunks_exact_mut(panel.get()).enumerate() {
+    let sizes = Sizes::new::<E>(lanes, dims);
+    let (out, rest) = out.split_at_mut(sizes.len());
+    debug_assert!(gates::<E>() <= w.shape().gates);
+    if sizes.panel == 0 || gates::<E>() > w.shape().gates {
+        return rest;
+    }
+    for (index, panel) in out.chunks_exact_mut(sizes.panel).enumerate() {
         let first = index * lanes;
         let (bias, panel) = panel.split_at_mut(E::ACC * lanes);
         let (x, h) = panel.split_at_mut(E::XG * input * lanes);
         for (acc, bias) in bias.chunks_exact_mut(lanes).enumerate() {
             for (lane, bias) in bias.iter_mut().enumerate() {
                 let unit = first + lane;
-                // SAFETY: just checked.
+                // SAFETY: the gates and `unit < hidden` have just been checked.
                 *bias = if unit < hidden { unsafe { w.bias::<E>(acc, unit) } } else { 0.0 };
             }
         }
-        interleave(x, w.parts.w_ih, E::XG, 0, lanes, first, hidden, input);
-        interleave(h, w.parts.w_hh, E::HG, E::HFIRST, lanes, first, hidden, width);
+        interleave(x, w.parts().w_ih, E::XG, 0, lanes, first, hidden, input);
+        interleave(h, w.parts().w_hh, E::HG, E::HFIRST, lanes, first, hidden, width);
     }
     rest
 }
@@ -121,7 +142,8 @@ impl<S: Simd> Region for PackColumns<'_, S> {
 /// Packs `w [n, k]`, row-major, into panels of `lanes` of its rows: `[panel][k][lane]`, zero past the last row.
 /// This is the operand of products with the transpose, `x W^T`.
 pub(crate) fn pack_rows(lanes: usize, k: usize, w: &[f32], out: &mut [f32]) {
-    if k == 0 {
+    // Of nothing `k` is anything, and may be too much for a product.
+    if w.is_empty() || k == 0 {
         return;
     }
     let n = w.len() / k;
@@ -155,9 +177,12 @@ pub(crate) fn transpose<S: Simd>(_: S, k: usize, n: usize, panels: &[f32], out: 
 pub(crate) trait Source<S: Simd>: Copy {
     type X: Weight<S>;
     type H: Weight<S>;
+    /// Whether these are weights of a layer of just these sizes, with the gates of the layout. Then they have all panels of `hidden`
+    /// units, with input weights for `input` elements and hidden weights for `width`.
+    fn fits<E: Layout>(&self, s: S, dims: Dims) -> bool;
     /// The initial values of a panel's accumulators.
     /// # Safety
-    /// The panel exists.
+    /// The panel exists, and the weights [fit](Self::fits) the layout.
     unsafe fn bias<E: Layout>(self, s: S, panel: usize) -> [S::V; 4];
     /// The input weights.
     fn x<E: Layout>(self) -> Self::X;
@@ -167,42 +192,44 @@ pub(crate) trait Source<S: Simd>: Copy {
 
 /// Packed panels, in the layout of this module.
 #[derive(Clone, Copy)]
-pub(crate) struct Panels {
+pub(crate) struct Panels<'a> {
     start: *const f32,
-    x: usize,
-    h: usize,
-    panel: usize,
+    sizes: Sizes,
+    data: PhantomData<&'a [f32]>,
 }
 
-impl Panels {
+impl<'a> Panels<'a> {
     /// The panels at the start of `data`, and the rest of it; `None` if they do not fit.
-    pub(crate) fn new<E: Layout>(lanes: usize, dims: Dims, data: &[f32]) -> Option<(Self, &[f32])> {
-        let (own, rest) = data.split_at_checked(panels_len::<E>(lanes, dims))?;
-        let panel = panel_len::<E>(lanes, dims);
-        let h = panel.saturating_sub(E::HG * dims.width * lanes);
-        Some((Panels { start: own.as_ptr(), x: E::ACC * lanes, h, panel }, rest))
+    pub(crate) fn new<E: Layout>(lanes: usize, dims: Dims, data: &'a [f32]) -> Option<(Self, &'a [f32])> {
+        let sizes = Sizes::new::<E>(lanes, dims);
+        let (own, rest) = data.split_at_checked(sizes.len())?;
+        Some((Panels { start: own.as_ptr(), sizes, data: PhantomData }, rest))
     }
 }
 
-impl<S: Simd> Source<S> for Panels {
+impl<S: Simd> Source<S> for Panels<'_> {
     type X = Stream;
     type H = Stream;
+    #[inline(always)]
+    fn fits<E: Layout>(&self, _: S, dims: Dims) -> bool {
+        self.sizes == Sizes::new::<E>(S::LANES, dims)
+    }
     #[inline(always)]
     unsafe fn bias<E: Layout>(self, s: S, panel: usize) -> [S::V; 4] {
         let mut bias = [s.splat(0.0); 4];
         for a in 0..E::ACC {
-            // SAFETY: a panel starts with `ACC` vectors.
-            bias[a] = unsafe { s.load(self.start.add(panel * self.panel + a * S::LANES)) };
+            // SAFETY: the caller's panel is one of those that `new` found in `data`; by its sizes it starts with `ACC` vectors.
+            bias[a] = unsafe { s.load(self.start.add(panel * self.sizes.panel + a * S::LANES)) };
         }
         bias
     }
     #[inline(always)]
     fn x<E: Layout>(self) -> Stream {
-        Stream { start: self.start.wrapping_add(self.x), panel: self.panel, gates: E::XG }
+        Stream { start: self.start.wrapping_add(E::ACC * S::LANES), panel: self.sizes.panel, gates: E::XG }
     }
     #[inline(always)]
     fn h<E: Layout>(self) -> Stream {
-        Stream { start: self.start.wrapping_add(self.h), panel: self.panel, gates: E::HG }
+        Stream { start: self.start.wrapping_add(self.sizes.before), panel: self.sizes.panel, gates: E::HG }
     }
 }
 
@@ -217,7 +244,7 @@ pub(crate) struct Stream {
 impl<S: Simd> Weight<S> for Stream {
     #[inline(always)]
     unsafe fn get(self, s: S, panel: usize, k: usize, g: usize) -> S::V {
-        // SAFETY: the caller names a vector of the panels.
+        // SAFETY: the caller names a vector of the panels, whose length `Panels::new`, or the product, has checked.
         unsafe { s.load(self.start.add(panel * self.panel + (k * self.gates + g) * S::LANES)) }
     }
     #[inline(always)]
@@ -234,22 +261,26 @@ impl<S: Simd> Source<S> for InPlace<'_> {
     type X = Rows;
     type H = Rows;
     #[inline(always)]
+    fn fits<E: Layout>(&self, _: S, dims: Dims) -> bool {
+        S::LANES == 1 && self.0.shape().dims() == dims && const { gates::<E>() } <= self.0.shape().gates
+    }
+    #[inline(always)]
     unsafe fn bias<E: Layout>(self, s: S, panel: usize) -> [S::V; 4] {
         let mut bias = [s.splat(0.0); 4];
         for a in 0..E::ACC {
-            // SAFETY: the caller's; a unit is a panel.
+            // SAFETY: the caller's; a unit is a panel, and `fits` has compared the gates.
             bias[a] = s.splat(unsafe { self.0.bias::<E>(a, panel) });
         }
         bias
     }
     #[inline(always)]
     fn x<E: Layout>(self) -> Rows {
-        let Canonical { shape, parts } = self.0;
+        let (shape, parts) = (self.0.shape(), self.0.parts());
         Rows { start: parts.w_ih.as_ptr(), gate: shape.hidden * shape.input, width: shape.input }
     }
     #[inline(always)]
     fn h<E: Layout>(self) -> Rows {
-        let Canonical { shape, parts } = self.0;
+        let (shape, parts) = (self.0.shape(), self.0.parts());
         let (width, gate) = (shape.width(), shape.hidden * shape.width());
         Rows { start: parts.w_hh.as_ptr().wrapping_add(E::HFIRST * gate), gate, width }
     }
@@ -267,7 +298,7 @@ pub(crate) struct Rows {
 impl<S: Simd> Weight<S> for Rows {
     #[inline(always)]
     unsafe fn get(self, s: S, unit: usize, k: usize, g: usize) -> S::V {
-        // SAFETY: the caller names a weight of the matrix; a vector has one lane here.
+        // SAFETY: the caller names a weight of the matrix, which has the length that its shape says; a vector has one lane here.
         s.splat(unsafe { *self.start.add(g * self.gate + unit * self.width + k) })
     }
     #[inline(always)]

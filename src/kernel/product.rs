@@ -1,6 +1,6 @@
 //! Rows times packed panels: the backward pass's `dh` and `dx`, projections, and dense layers.
 
-use super::pack::{Source, Stream, pack_columns};
+use super::pack::{Dims, Source, Stream, pack_columns};
 use super::recur::Layout;
 use super::tile::{Acc, Tile, Weight, accumulate, drive, each_row, load, store};
 use super::walk::Rows;
@@ -56,7 +56,7 @@ struct ProductTile<'a, W> {
 
 /// Starting values of a tile of C.
 /// # Safety
-/// `c` is valid for reading `left` elements where the output is accumulated.
+/// `c` is valid for reading `left` elements where the output is accumulated. A bias has elements from `column` on, at least `left`.
 #[inline(always)]
 pub(super) unsafe fn initial<S: Simd>(
     s: S,
@@ -65,7 +65,7 @@ pub(super) unsafe fn initial<S: Simd>(
     column: usize,
     left: usize,
 ) -> S::V {
-    // SAFETY: the caller's; a bias has an element for each column.
+    // SAFETY: the caller's.
     unsafe {
         match init {
             Init::Zero => s.splat(0.0),
@@ -83,7 +83,8 @@ impl<S: Simd, W: Weight<S>> Tile<S> for ProductTile<'_, W> {
         let Left { data, ld, rows: all, count, len, at } = self.left;
         let panel = self.first + panel;
         let mut acc: Acc<S::V, MB, NP> = [[[s.splat(0.0); 4]; NP]; MB];
-        // SAFETY: the rows and panels exist, by the caller's promise, in buffers that `product` has checked.
+        // SAFETY: the rows and panels exist, by the caller's promise, in buffers that the function which made the tile has checked;
+        // a bias has `n` elements.
         unsafe {
             for m in 0..MB {
                 for p in 0..NP {
@@ -147,7 +148,8 @@ impl<S: Simd> Region for Product<'_, S> {
             && !matches!(init, Init::Bias(bias) if bias.len() != n);
         // Without columns the rows of the right operand cannot be counted.
         debug_assert!(fits || n == 0);
-        if !fits {
+        // Without columns `k` may be too much for a product.
+        if !fits || n == 0 {
             return;
         }
         let (rows, whole, rest) = (left.rows, n / S::LANES, !n.is_multiple_of(S::LANES));
@@ -174,16 +176,27 @@ impl<S: Simd> Region for Product<'_, S> {
     }
 }
 
-/// `c [B, n] = left [B, k] * w^T`, where `w` holds the hidden weights of one gate of `n` units.
+/// `c [B, H] = left [B, width] * w^T`, where `w` holds the hidden weights of one gate.
 ///
 /// Buffers of a wrong length are a mistake of the floor above: nothing is done with them.
 #[inline(always)]
-pub(crate) fn project<S: Simd, E: Layout, W: Source<S>>(s: S, left: Left<'_>, w: W, n: usize, c: &mut [f32]) {
-    let fits = left.fits() && c.len() == left.rows.end() * n;
+pub(crate) fn project<S: Simd, E: Layout, W: Source<S>>(
+    s: S,
+    left: Left<'_>,
+    w: W,
+    dims: Dims,
+    c: &mut [f32],
+) {
+    let n = dims.hidden;
+    let fits = E::HG == 1
+        && w.fits::<E>(s, dims)
+        && left.fits()
+        && left.count * left.len == dims.width
+        && c.len() == left.rows.end() * n;
     debug_assert!(fits);
     if fits {
         let tile = ProductTile { left, right: w.h::<E>(), n, c: c.as_mut_ptr(), init: Init::Zero, first: 0 };
-        // SAFETY: all rows and panels exist in the buffers just checked; `w` was made for the same sizes.
+        // SAFETY: all rows and panels exist in the buffers just checked, and the panels, with a weight for each column of `left`, in `w`.
         unsafe { drive(s, &tile, left.rows, n.div_ceil(S::LANES)) }
     }
 }
@@ -293,7 +306,8 @@ impl<S: Simd, const TAIL: bool> Weight<S> for Matrix<TAIL> {
     #[inline(always)]
     unsafe fn get(self, s: S, panel: usize, k: usize, _: usize) -> S::V {
         let column = panel * S::LANES;
-        // SAFETY: the caller names a row and a panel of the matrix.
+        // SAFETY: the caller names a row and a panel of the matrix; with `TAIL` it is the last panel, of which fewer columns than
+        // a vector are left.
         unsafe {
             let p = self.start.add(k * self.ld + column);
             if TAIL { s.load_n(p, self.n - column) } else { s.load(p) }

@@ -4,6 +4,7 @@
 //! other buffer; without training a step's worth of tape in scratch serves.
 
 use super::Layout;
+use super::canonical::Dims;
 use super::pack::Source;
 use super::recur::{Before, Tape};
 use super::tile::{Acc, Tile, accumulate, drive, each_row, load, load_planes, store};
@@ -38,7 +39,7 @@ pub(crate) trait SecondStage: Layout {
 /// The buffers of a forward step.
 pub(crate) struct Forward<'a> {
     pub(crate) walk: &'a Walk<'a>,
-    pub(crate) hidden: usize,
+    pub(crate) dims: Dims,
     /// `[B, H]`
     pub(crate) h: &'a [f32],
     /// `[B, H]`
@@ -69,7 +70,8 @@ impl<S: Simd, E: SecondStage, W: Source<S>> Tile<S> for SecondTile<'_, E, W> {
     unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, rows: [usize; MB], panel: usize) {
         let hidden = self.hidden;
         let seq: [usize; MB] = each_row!(|m| self.walk.row(self.t, rows[m]));
-        // SAFETY: the rows and panels exist, by the caller's promise, in buffers that `forward_step` has checked.
+        // SAFETY: the rows and panels exist, by the caller's promise, in buffers that `forward_step` has checked, with a row of
+        // the tape for each; `SUM` and `OPERAND` are below `PLANES`.
         unsafe {
             let tape: [*mut f32; MB] = each_row!(|m| {
                 let row = if self.tape_by_walk { seq[m] } else { rows[m] };
@@ -113,15 +115,19 @@ pub(crate) fn forward_step<S: Simd, E: SecondStage, W: Source<S>>(
     t: usize,
     io: Forward<'_>,
 ) {
-    let Forward { walk, hidden, h, h_next, mut y, tape } = io;
+    const { assert!(E::SUM < PLANES && E::OPERAND < PLANES) };
+    let Forward { walk, dims, h, h_next, mut y, tape } = io;
+    let hidden = dims.hidden;
     let state = walk.batch() * hidden;
     let (tape, tape_rows, tape_by_walk) = tape.parts(walk);
     let fits = t < walk.steps()
+        && w.fits::<E>(s, Dims { width: hidden, ..dims })
         && h.len() == state
         && h_next.len() == state
         && y.as_ref().is_none_or(|y| y.has(walk.rows(), hidden))
-        && tape.len() >= tape_rows * PLANES * hidden;
-    debug_assert!(fits);
+        && tape.len() >= tape_rows * PLANES * hidden
+        && (tape_rows == if tape_by_walk { walk.rows() } else { walk.batch() });
+    debug_assert!(fits || walk.batch() == 0);
     if !fits {
         return;
     }
@@ -140,7 +146,7 @@ pub(crate) fn forward_step<S: Simd, E: SecondStage, W: Source<S>>(
         tape_by_walk,
     };
     // SAFETY: every row below `batch` and every panel below the ceiling of `hidden / LANES` exist in the
-    // buffers whose lengths were just checked; `w` was made for the same sizes.
+    // buffers whose lengths were just checked, and in `w`.
     unsafe { drive(s, &tile, Rows::step(walk, t), hidden.div_ceil(S::LANES)) }
 }
 
@@ -179,7 +185,8 @@ pub(crate) fn backward_step<S: Simd, E: SecondStage>(s: S, e: E, t: usize, io: B
         for unit in (0..hidden).step_by(S::LANES) {
             let left = hidden - unit;
             let at = b * hidden + unit;
-            // SAFETY: `b` and `row` are rows of the buffers just checked, and `left` elements of each row follow `unit`.
+            // SAFETY: `b < batch` takes part in step `t < steps`, so `row < walk.rows()`; the tape and the states were just
+            // checked to hold these rows, and `h` is null or a row that `Before::new` checked. `left` elements follow `unit`.
             unsafe {
                 let saved_at = tape.as_mut_ptr().add(row * PLANES * hidden + unit);
                 let saved = load_planes(s, saved_at, hidden, PLANES, left);

@@ -17,7 +17,7 @@ pub(crate) const BLOCK: usize = 128;
 fn load<S: Simd>(s: S, from: &[f32; WIDE]) -> [S::V; WIDE] {
     let mut out = [s.splat(0.0); WIDE];
     for v in 0..WIDE / S::LANES {
-        // SAFETY: `(v + 1) * LANES <= WIDE`.
+        // SAFETY: `v < WIDE / LANES`, so `(v + 1) * LANES <= WIDE`.
         out[v] = unsafe { s.load(from.as_ptr().add(v * S::LANES)) };
     }
     out
@@ -27,7 +27,7 @@ fn load<S: Simd>(s: S, from: &[f32; WIDE]) -> [S::V; WIDE] {
 fn store<S: Simd>(s: S, v: [S::V; WIDE]) -> [f32; WIDE] {
     let mut out = [0.0; WIDE];
     for i in 0..WIDE / S::LANES {
-        // SAFETY: `(i + 1) * LANES <= WIDE`.
+        // SAFETY: `i < WIDE / LANES`, so `(i + 1) * LANES <= WIDE`.
         unsafe { s.store(out.as_mut_ptr().add(i * S::LANES), v[i]) }
     }
     out

@@ -198,7 +198,8 @@ pub(crate) unsafe fn accumulate<S: Simd, W: Weight<S>, const MB: usize, const NP
     {
         let mut chains = [s.splat(0.0); 4];
         each_chain::<NP>(gates, |j, p, g| chains[j] = acc[0][p][map[g] % 4]);
-        // SAFETY: the caller's promise, for elements that follow one another.
+        // SAFETY: `NP * gates <= CHAINS`, just checked. `a[0]` is valid for `k` elements by the caller's promise; `chains` gave the
+        // start and the distance of the `k` weights of each chain, which exist by the same promise.
         unsafe { s.chains(&mut chains, NP * gates, a[0], w, k) };
         each_chain::<NP>(gates, |j, p, g| acc[0][p][map[g] % 4] = chains[j]);
         return;
@@ -213,7 +214,8 @@ pub(crate) unsafe fn accumulate<S: Simd, W: Weight<S>, const MB: usize, const NP
         for p in 0..NP {
             sums[p] = acc[0][p][map[0]];
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: `SUMS`, and `NP` of 1, 2 or 4, just checked; the caller's promise for `a[0]` and for `k` rows of `NP` whole
+        // vectors side by side.
         unsafe { s.sums(&mut sums, NP, (a[0], a_step), w, k) };
         for p in 0..NP {
             acc[0][p][map[0]] = sums[p];
@@ -246,7 +248,7 @@ pub(crate) unsafe fn accumulate<S: Simd, W: Weight<S>, const MB: usize, const NP
 /// `p` is valid for reading `left` elements.
 #[inline(always)]
 pub(crate) unsafe fn load<S: Simd>(s: S, p: *const f32, left: usize) -> S::V {
-    // SAFETY: the caller's.
+    // SAFETY: the caller's; a part is loaded only where `left < LANES`.
     unsafe { if left >= S::LANES { s.load(p) } else { s.load_n(p, left) } }
 }
 
@@ -255,7 +257,7 @@ pub(crate) unsafe fn load<S: Simd>(s: S, p: *const f32, left: usize) -> S::V {
 /// `p` is valid for writing `left` elements.
 #[inline(always)]
 pub(crate) unsafe fn store<S: Simd>(s: S, p: *mut f32, v: S::V, left: usize) {
-    // SAFETY: the caller's.
+    // SAFETY: the caller's; a part is stored only where `left < LANES`.
     unsafe { if left >= S::LANES { s.store(p, v) } else { s.store_n(p, v, left) } }
 }
 

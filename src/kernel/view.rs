@@ -60,7 +60,8 @@ pub(crate) struct ColumnsMut<'a> {
     buffer: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: it is a mutable borrow of `f32`s that no other value names.
+// SAFETY: it is a mutable borrow of its columns: `new` takes the buffer, `split` gives each column to one of the two halves,
+// and nothing else has them.
 unsafe impl Send for ColumnsMut<'_> {}
 
 impl<'a> ColumnsMut<'a> {
@@ -102,7 +103,8 @@ impl<'a> ColumnsMut<'a> {
         if row >= self.rows {
             return &mut [];
         }
-        // SAFETY: the row exists in the buffer that this borrows, and its columns belong to no other view.
+        // SAFETY: `row < rows`, which `new` sets only for a buffer of `rows` whole rows; its columns belong to no other view, and
+        // `&mut self` keeps this one from a second slice.
         unsafe { core::slice::from_raw_parts_mut(self.start(row), self.width) }
     }
 }

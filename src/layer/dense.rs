@@ -218,7 +218,7 @@ impl Dense {
     }
 
     fn forward_packed(&self, packed: Packed<&[f32]>, rows: usize, x: &[f32], y: &mut [f32]) -> Result<()> {
-        packed.check(self.owner(), self.isa)?;
+        packed.check(self.owner(), self.isa, self.packed_len())?;
         let data = packed.data.get(packed.start..).unwrap_or_default();
         self.check(rows, x.len(), ("y", y.len()))?;
         let parts = data.split_at_checked(panels_len(self.input, self.output));

@@ -81,7 +81,7 @@ impl<C: Cell> Recurrent<C> {
                 Ok((self.isa(), forward::Weights::InPlace(self.canonical(flat)?)))
             }
             WeightSource::Packed(packed) => {
-                packed.check(self.owner(), self.isa)?;
+                packed.check(self.owner(), self.isa, self.packed_len())?;
                 let panels = packed.data.get(packed.start..).unwrap_or_default();
                 Ok((packed.isa, forward::Weights::Packed(panels)))
             }

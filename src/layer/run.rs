@@ -150,7 +150,7 @@ impl<C: Cell> Recurrent<C> {
         scratch: &mut [f32],
     ) {
         let tape = &tape[walk.batch() * self.width()..];
-        let (dims, w_ih) = (self.shape.dims(), weights.parts.w_ih);
+        let (dims, w_ih) = (self.shape.dims(), weights.parts().w_ih);
         let pass = InputPass { walk, dims, w_ih, dx, add, tape, panels: scratch };
         run(self.cell(), self.options, self.isa(), pass);
     }

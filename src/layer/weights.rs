@@ -6,6 +6,7 @@ use super::stack::Merge;
 use crate::cell::Gate;
 use crate::error::{Error, Result};
 use crate::kernel::canonical::{Parts, Shape};
+use crate::kernel::pack::SLACK;
 use crate::simd::Isa;
 
 /// The named parts of a flat buffer of weights or gradients. Made by [`Recurrent::weights`](crate::Recurrent::weights).
@@ -173,10 +174,12 @@ impl<B> Packed<B> {
 }
 
 impl Packed<&[f32]> {
-    /// Refuses weights that were packed for another layer, or for another instruction set than the layer is pinned to.
+    /// Refuses weights that were packed for another layer, or for another instruction set than the layer is pinned to, and
+    /// storage that has become shorter than the layer's `packed_len`, but for what was left out to align the panels.
     #[inline(always)]
-    pub(super) fn check(&self, owner: Owner, isa: Option<Isa>) -> Result<()> {
-        check_packing(self.owner == owner, self.isa, isa)
+    pub(super) fn check(&self, owner: Owner, isa: Option<Isa>, packed_len: usize) -> Result<()> {
+        let len = self.data.len().saturating_sub(self.start).saturating_add(SLACK);
+        check_packing(self.owner == owner && len >= packed_len, self.isa, isa)
     }
 }
 

@@ -106,8 +106,8 @@ impl<const N: usize> Model<N> {
     /// [`Error::Length`] or [`Error::Overflow`] for `weights` or `packed`.
     pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], mut packed: B) -> Result<Packed<N, B>> {
         check_len("weights", self.weights_len(), weights.len())?;
-        check_room("packed", self.packed_len(), packed.as_mut().len())?;
         let (mut from, mut to, mut panels) = (weights, packed.as_mut(), [None; N]);
+        check_room("packed", self.packed_len(), to.len())?;
         let dims = self.dims(0, 1, 1);
         for (layer, head) in self.layers.iter().zip(&mut panels) {
             let from = take(&mut from, layer.len(Part::Weights, dims));

@@ -58,13 +58,13 @@ impl<K: Steps> Op for Bptt<'_, K> {
     fn run<S: Simd>(self, s: S) {
         let Bptt(cell, pass) = self;
         let BackwardPass { weights, factors, walk, x, y, dy, h0, dh, dc, mut grads, tape, .. } = pass;
-        let (dims, parts, add) = (weights.shape.dims(), weights.parts, pass.accumulate);
+        let (dims, parts, add) = (weights.shape().dims(), weights.parts(), pass.accumulate);
         let hidden = dims.hidden;
-        let rows = weights.shape.gates * hidden;
+        let rows = weights.shape().gates * hidden;
         let room = if HAS_VECTORS { columns_len(S::LANES, rows, dims.width) } else { 0 };
         let (w_hh, w_hr) = pass.panels.split_at_mut(room);
         let w_hh = Right::of(s, parts.w_hh, dims.width, w_hh);
-        let projects = weights.shape.projection.is_some();
+        let projects = weights.shape().projection.is_some();
         let w_hr = if projects { Some(Right::of(s, parts.w_hr, hidden, w_hr)) } else { None };
         let w = Matrices { w_hh, w_hr };
         let extra = Extra { peepholes: parts.peepholes, factors };

@@ -124,7 +124,7 @@ impl<K: Steps, const TRAIN: bool> Op for With<K, InPlace<'_, '_, &mut ForwardPas
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let With(cell, InPlace(w, pass)) = self;
-        let extra = Extra { peepholes: w.parts.peepholes, factors: pass.factors };
+        let extra = Extra { peepholes: w.parts().peepholes, factors: pass.factors };
         time_loop::<S, K, _, TRAIN>(s, cell, K::in_place(*w), extra, pass);
     }
 }
@@ -136,8 +136,9 @@ impl<K: Steps> Op for With<K, InPlace<'_, '_, &mut StepPass<'_>, false>> {
         let With(cell, InPlace(w, pass)) = self;
         let &mut StepPass { batch, x, .. } = pass;
         let StepPass { h, c, h_next, stage, .. } = pass;
-        let extra = Extra { peepholes: w.parts.peepholes, factors: None };
-        let (walk, dims, x, y, tape) = (&Walk::step(batch), w.shape.dims(), Input::Raw(x), None, Tape::None);
+        let extra = Extra { peepholes: w.parts().peepholes, factors: None };
+        let (walk, dims, x, y, tape) =
+            (&Walk::step(batch), w.shape().dims(), Input::Raw(x), None, Tape::None);
         let io = ForwardStep { walk, dims, extra, x, h, h_next, c, y, tape };
         cell.forward_step::<S, _, false>(s, K::in_place(*w), 0, io, stage);
         h.iter_mut().zip(&**h_next).for_each(|(h, next)| *h = *next);

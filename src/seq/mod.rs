@@ -33,7 +33,7 @@ impl Pass for Pack<'_> {
         let Pack(w, out) = self;
         let rest = cell.pack(isa.lanes(), w, out);
         // Peepholes are used as they are.
-        let peepholes = w.parts.peepholes;
+        let peepholes = w.parts().peepholes;
         rest[..peepholes.len()].copy_from_slice(peepholes);
     }
 }

@@ -34,18 +34,23 @@ impl Vectors for Avx2 {
     }
 }
 
-/// The intrinsics below need AVX2 and FMA, which holding an `Avx2` proves; the pointers are the caller's.
+/// The intrinsics below need AVX2 and FMA (and what these imply), which holding an `Avx2` proves; pointers and `n <= LANES` are
+/// the caller's.
 macro_rules! intrinsic {
     ($e:expr) => {
-        // SAFETY: `self` proves the features; a pointer argument is valid by the method's own contract.
+        // SAFETY: `self` was made by `new`, whose caller saw `available()`: AVX2 and FMA are there. Pointers, and `n <= LANES`,
+        // are the method's own contract.
         unsafe { $e }
     };
 }
 
+/// The mask of the first `n` lanes.
+/// # Safety
+/// `n <= 8`, and the CPU has AVX2.
 #[inline(always)]
-fn mask(n: usize) -> __m256i {
+unsafe fn mask(n: usize) -> __m256i {
     debug_assert!(n <= 8);
-    // SAFETY: the window of eight that starts at 8 - n lies within the sixteen for every n <= 8.
+    // SAFETY: the window of eight from `8 - n` on lies within the sixteen.
     unsafe { _mm256_loadu_si256(MASK.as_ptr().add(8 - n).cast()) }
 }
 
@@ -53,7 +58,7 @@ fn mask(n: usize) -> __m256i {
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn pin(mut a: __m256) -> __m256 {
-    // SAFETY: it changes nothing.
+    // SAFETY: the template is a comment: no instruction, no memory, no flag; the register goes in and comes out.
     unsafe { core::arch::asm!("/* {0} */", inout(ymm_reg) a, options(nomem, nostack, preserves_flags)) };
     a
 }

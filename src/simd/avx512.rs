@@ -18,12 +18,12 @@ impl Vectors for Avx512 {
 
     #[inline]
     fn available() -> bool {
-        Avx2::available() && super::cpu_has!("avx512f")
+        Avx2::available() && super::cpu_has!("avx512f") && has_f16c()
     }
 
     #[inline(always)]
     unsafe fn new() -> Self {
-        // SAFETY: `available()` asked for AVX2 too.
+        // SAFETY: the caller saw `available()`, which asked for AVX2 and FMA, too.
         Avx512(unsafe { Avx2::new() })
     }
 
@@ -33,10 +33,33 @@ impl Vectors for Avx512 {
     }
 }
 
+/// Whether the CPU has F16C, which AVX-512F implies for rustc, but not for Intel. The standard library has asked for it.
+#[cfg(feature = "std")]
+const fn has_f16c() -> bool {
+    true
+}
+
+/// Whether the CPU has F16C, which AVX-512F implies for rustc, but not for Intel. `cpufeatures` does not ask for it.
+#[cfg(not(feature = "std"))]
+#[allow(unused_unsafe, reason = "later versions of Rust than the oldest supported one have a safe CPUID")]
+fn has_f16c() -> bool {
+    use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
+    const UNKNOWN: u8 = 2;
+    // CPUID takes long.
+    static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
+    if ANSWER.load(Relaxed) == UNKNOWN {
+        // SAFETY: a CPU on which AVX2 was found has CPUID.
+        let leaf = unsafe { __cpuid(1) };
+        ANSWER.store((leaf.ecx >> 29 & 1) as u8, Relaxed);
+    }
+    ANSWER.load(Relaxed) == 1
+}
+
 /// The intrinsics below need AVX-512F, which holding an `Avx512` proves; the pointers are the caller's.
 macro_rules! intrinsic {
     ($e:expr) => {
-        // SAFETY: `self` proves the feature; a pointer argument is valid by the method's own contract.
+        // SAFETY: `self` was made by `new`, whose caller saw `available()`: AVX-512F is there. Pointers, and `n <= LANES`, are
+        // the method's own contract.
         unsafe { $e }
     };
 }
@@ -60,7 +83,7 @@ impl Simd for Avx512 {
         fn inner<R: Region>(region: R) -> R::Output {
             region.run()
         }
-        // SAFETY: the token proves that the CPU has the features.
+        // SAFETY: `available()` asked for AVX2, FMA, AVX-512F and F16C, which is all that the attribute enables.
         unsafe { inner(region) }
     }
 

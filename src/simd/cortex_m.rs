@@ -26,7 +26,8 @@ pub(super) const HARDWARE: bool = true;
 macro_rules! three_operands {
     ($operation:literal, $a:ident, $b:ident, $c:ident) => {{
         let mut c = $c;
-        // SAFETY: arithmetic on registers.
+        // SAFETY: arithmetic on registers, all of which are operands or clobbers; no memory, no stack. The exception flags in
+        // FPSCR change, so `preserves_flags` is not promised.
         unsafe {
             asm!(
                 "vmov s0, {a}",
@@ -35,7 +36,7 @@ macro_rules! three_operands {
                 concat!($operation, " s2, s0, s1"),
                 "vmov {c}, s2",
                 a = in(reg) $a, b = in(reg) $b, c = inout(reg) c, out("s0") _, out("s1") _, out("s2") _,
-                options(pure, nomem, nostack, preserves_flags)
+                options(pure, nomem, nostack)
             );
         }
         c
@@ -58,14 +59,15 @@ impl MulAdd for Fused {
 
     #[inline(always)]
     fn sqrt(self, mut a: f32) -> f32 {
-        // SAFETY: arithmetic on registers.
+        // SAFETY: arithmetic on registers, all of which are operands or clobbers; no memory, no stack. The exception flags in
+        // FPSCR change, so `preserves_flags` is not promised.
         unsafe {
             asm!(
                 "vmov s0, {a}",
                 "vsqrt.f32 s0, s0",
                 "vmov {a}, s0",
                 a = inout(reg) a, out("s0") _,
-                options(pure, nomem, nostack, preserves_flags)
+                options(pure, nomem, nostack)
             );
         }
         a
@@ -74,7 +76,8 @@ impl MulAdd for Fused {
     /// In 24 instructions for arguments up to 16 in magnitude.
     #[inline]
     fn sigmoid(self, mut x: f32, table: &[f32; SIGMOID_LEN]) -> Option<f32> {
-        // SAFETY: reads the table; otherwise arithmetic on registers.
+        // SAFETY: reads the eleven elements of the table, whose type has that length, and leaves its register as it is;
+        // otherwise arithmetic on registers, all of which are operands or clobbers.
         unsafe {
             asm!(
                 "vmov s0, {x}",
@@ -126,7 +129,8 @@ impl MulAdd for Fused {
     /// In 16 instructions for the smaller arguments, and 33 for the larger ones up to 8.
     #[inline]
     fn tanh(self, mut x: f32, table: &[f32; TANH_LEN]) -> Option<f32> {
-        // SAFETY: reads the table; otherwise arithmetic on registers.
+        // SAFETY: reads 1 + 5 + 10 elements of the table, whose type has that length; otherwise arithmetic on registers, all of
+        // which are operands or clobbers, the table's own too.
         unsafe {
             asm!(
                 "ldr {t}, [{table}], #4",
@@ -191,7 +195,7 @@ impl MulAdd for Fused {
 
     #[inline(always)]
     unsafe fn chains(self, acc: &mut [f32; 4], n: usize, x: *const f32, w: (*const f32, usize), k: usize) {
-        // SAFETY: the caller's.
+        // SAFETY: the caller's: `n <= CHAINS` chains of `k` elements.
         unsafe {
             match n {
                 4 => chains_4(acc, x, w, k),
@@ -213,7 +217,7 @@ impl MulAdd for Fused {
         k: usize,
     ) {
         let acc = acc.as_flattened_mut().as_mut_ptr();
-        // SAFETY: the caller's; so many lanes are the first vectors of the array.
+        // SAFETY: the caller's; `acc` has `4 * N` elements, and `n * N` of 4, 8 or 16 are the first `n` vectors.
         unsafe {
             match n * N {
                 16 => sums_16(acc, x, x_step, w, w_step, k),

@@ -9,6 +9,7 @@
 //! To add an instruction set: write its file, which implements [`Simd`] and [`Vectors`], then add its module
 //! and its line in `vector_sets!` here. Nothing else changes: the tests run over `Isa::available()`.
 //! The guide says more (`guide/adding_an_instruction_set.rs`). It may import nothing from the rest of the crate.
+//! What its unsafe code rests on stands in `kernel/SAFETY.md`.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -76,14 +77,14 @@ pub(crate) trait Simd: Copy {
     unsafe fn load(self, p: *const f32) -> Self::V;
     /// Loads `n <= LANES` elements; the other lanes are zero.
     /// # Safety
-    /// `p` is valid for reading `n` elements.
+    /// `n <= LANES`, and `p` is valid for reading `n` elements; of none, it may be any pointer.
     unsafe fn load_n(self, p: *const f32, n: usize) -> Self::V;
     /// # Safety
     /// `p` is valid for writing `LANES` elements.
     unsafe fn store(self, p: *mut f32, v: Self::V);
     /// Stores the first `n <= LANES` lanes.
     /// # Safety
-    /// `p` is valid for writing `n` elements.
+    /// `n <= LANES`, and `p` is valid for writing `n` elements; of none, it may be any pointer.
     unsafe fn store_n(self, p: *mut f32, v: Self::V, n: usize);
 
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
@@ -128,7 +129,7 @@ pub(crate) trait Simd: Copy {
     /// `acc[j] = x[i] * w[j * w_step + i] + acc[j]` for i ascending from 0 to `k`, for each of the first `n` chains. The pointer
     /// of `w` comes with its step.
     /// # Safety
-    /// `n <= CHAINS`; all these elements are valid for reading.
+    /// `n <= CHAINS`; `k` elements at `x`, and at `w + j * w_step` for each `j < n`, are valid for reading.
     #[inline(always)]
     unsafe fn chains(
         self,
@@ -144,7 +145,8 @@ pub(crate) trait Simd: Copy {
     /// `acc[j] = x[i * x_step] * w[i * w_step + j * LANES ..] + acc[j]` for i ascending from 0 to `k`, for each of the first
     /// `n` vectors, which is 1, 2 or 4. Each pointer comes with its step.
     /// # Safety
-    /// `SUMS`; all these elements are valid for reading.
+    /// `SUMS`; `n` is 1, 2 or 4; for each `i < k`, `x[i * x_step]` and `n * LANES` elements at `w + i * w_step` are valid for
+    /// reading.
     #[inline(always)]
     unsafe fn sums(
         self,
@@ -309,7 +311,8 @@ macro_rules! vector_sets {
             match isa.0 {
                 Kind::Scalar => run_portable(Scalar::<_, { scalar::LANES }>(Separate), op),
                 Kind::Fused => run_portable(Scalar::<_, { scalar::LANES }>(Fused), op),
-                // SAFETY: an `Isa` of this kind is made only after the set was found to be available.
+                // SAFETY: `Isa`'s field is private to this module, and only `detect` and `available` make one of this kind,
+                // after `available()` of the token.
                 $($(#[$cfg])* Kind::$kind => run_on(unsafe { <$token>::new() }, op),)*
             }
         }
@@ -320,7 +323,8 @@ macro_rules! vector_sets {
             match isa.0 {
                 Kind::Scalar => run_portable(Scalar::<_, 1>(Separate), op),
                 Kind::Fused => run_portable(Scalar::<_, 1>(Fused), op),
-                // SAFETY: an `Isa` of this kind is made only after the set was found to be available.
+                // SAFETY: `Isa`'s field is private to this module, and only `detect` and `available` make one of this kind,
+                // after `available()` of the token.
                 $($(#[$cfg])* Kind::$kind => run_on(Scalar::<_, 1>(unsafe { <$token>::new() }.single()), op),)*
             }
         }

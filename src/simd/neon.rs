@@ -35,7 +35,7 @@ impl Vectors for Neon {
 /// The intrinsics below need NEON, without which this module does not exist; the pointers are the caller's.
 macro_rules! intrinsic {
     ($e:expr) => {
-        // SAFETY: the target has the feature; a pointer argument is valid by the method's own contract.
+        // SAFETY: this module exists only where the target has NEON. Pointers, and `n <= LANES`, are the method's own contract.
         unsafe { $e }
     };
 }

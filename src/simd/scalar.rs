@@ -124,24 +124,24 @@ impl<M: MulAdd, const N: usize> Simd for Scalar<M, N> {
     }
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> Self::V {
-        // SAFETY: the caller's; a pointer to `N` elements is one to an array of them.
+        // SAFETY: the caller's; a pointer to `N` elements is one to an array of them, which has the alignment of one.
         unsafe { *p.cast() }
     }
     #[inline(always)]
     unsafe fn load_n(self, p: *const f32, n: usize) -> Self::V {
-        // SAFETY: the caller's; only the first `n` are read.
+        // SAFETY: the caller's: elements `i < n` exist.
         lanes!(|i| if i < n { unsafe { *p.add(i) } } else { 0.0 })
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: Self::V) {
-        // SAFETY: the caller's; a pointer to `N` elements is one to an array of them.
+        // SAFETY: the caller's; a pointer to `N` elements is one to an array of them, which has the alignment of one.
         unsafe { *p.cast() = v }
     }
     #[inline(always)]
     unsafe fn store_n(self, p: *mut f32, v: Self::V, n: usize) {
         for (i, x) in v.into_iter().enumerate() {
             if i < n {
-                // SAFETY: the caller's; only the first `n` are written.
+                // SAFETY: the caller's: elements `i < n` exist.
                 unsafe { *p.add(i) = x }
             }
         }

@@ -52,7 +52,7 @@ impl Operations {
 /// The lane of a vector that holds nothing but one number.
 fn only<S: Simd>(s: S, v: S::V) -> f32 {
     let mut out = [f32::NAN; MOST];
-    // SAFETY: no set has more lanes.
+    // SAFETY: `out` holds three of the widest vectors, and the widest token of these tests is `Times<_, 3>`.
     unsafe { s.store(out.as_mut_ptr(), v) };
     assert!(out[..S::LANES].iter().all(|x| x.to_bits() == out[0].to_bits()));
     assert!(out[S::LANES..].iter().all(|x| x.is_nan()));

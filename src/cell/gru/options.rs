@@ -125,7 +125,7 @@ impl Steps for OptionalResetBefore {
     }
 
     #[inline(always)]
-    fn panels(self, lanes: usize, dims: Dims, data: &[f32]) -> Option<(Stages<Panels>, &[f32])> {
+    fn panels(self, lanes: usize, dims: Dims, data: &[f32]) -> Option<(Stages<Panels<'_>>, &[f32])> {
         ResetBefore.panels(lanes, dims, data)
     }
 
@@ -151,7 +151,7 @@ impl Steps for OptionalResetBefore {
         scale(rh, extra.factors);
         let rows = Rows::batch(walk, t);
         let left = Left { data: rh, ld: hidden, rows, count: 1, len: hidden, at: [0; 4] };
-        product::project::<S, NewGate, W>(s, left, two, hidden, q);
+        product::project::<S, NewGate, W>(s, left, two, dims, q);
         let (planes, _, by_walk) = tape.reborrow().parts(walk);
         for b in rows.iter() {
             let row = if by_walk { walk.row(t, b) } else { b };

@@ -109,7 +109,7 @@ impl Steps for ResetBefore {
     }
 
     #[inline(always)]
-    fn panels(self, lanes: usize, dims: Dims, data: &[f32]) -> Option<(Stages<Panels>, &[f32])> {
+    fn panels(self, lanes: usize, dims: Dims, data: &[f32]) -> Option<(Stages<Panels<'_>>, &[f32])> {
         let (one, rest) = Panels::new::<Self>(lanes, dims, data)?;
         let (two, rest) = Panels::new::<NewGate>(lanes, dims, rest)?;
         Some(([one, two], rest))
@@ -125,12 +125,11 @@ impl Steps for ResetBefore {
         stage: &mut [f32],
     ) {
         let ForwardStep { walk, dims, extra, x, h, h_next, c, y, tape } = io;
-        let hidden = dims.hidden;
         let mut tape = tape.or(stage);
         let first =
             ForwardStep { walk, dims, extra, x, h, h_next: &mut *h_next, c, y: None, tape: tape.reborrow() };
         recur::forward_step::<S, _, W, true>(s, self, one, t, first);
-        second::forward_step(s, NewGate, two, t, second::Forward { walk, hidden, h, h_next, y, tape });
+        second::forward_step(s, NewGate, two, t, second::Forward { walk, dims, h, h_next, y, tape });
     }
 
     #[inline(always)]

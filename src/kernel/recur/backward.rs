@@ -57,6 +57,11 @@ impl<'a> Before<'a> {
         self.width
     }
 
+    /// Whether its rows are those of this walk.
+    pub(crate) fn is_of(&self, walk: &Walk<'_>) -> bool {
+        core::ptr::eq(self.walk, walk)
+    }
+
     /// Where the state before step `t` of batch row `b` stands; null if it is zero.
     #[inline(always)]
     pub(crate) fn get(&self, t: usize, b: usize) -> *const f32 {
@@ -89,7 +94,8 @@ pub(crate) fn backward_step<S: Simd, E: Equations>(s: S, e: E, t: usize, io: Bac
         for unit in (0..hidden).step_by(S::LANES) {
             let left = hidden - unit;
             let at = b * hidden + unit;
-            // SAFETY: `b` and `row` are rows of the buffers just checked, and `left` elements of each row follow `unit`.
+            // SAFETY: `b < batch` takes part in step `t < steps`, so `row < walk.rows()`; the tape and the states were just
+            // checked to hold these rows, and `h` is null or a row that `Before::new` checked. `left` elements follow `unit`.
             unsafe {
                 let saved_at = tape.as_mut_ptr().add(row * ld + unit);
                 let saved = load_planes(s, saved_at, hidden, E::ACC, left);

@@ -42,8 +42,7 @@ impl<S: Simd, E: Equations, W: Source<S>, const TRAIN: bool> Tile<S> for Forward
     #[inline(always)]
     unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, rows: [usize; MB], panel: usize) {
         let seq: [usize; MB] = each_row!(|m| self.sums.walk.row(self.sums.t, rows[m]));
-        // SAFETY: the panels exist, by the caller's promise; all row offsets below are those of rows that
-        // the walk and the batch have, in buffers whose lengths `forward_step` has checked.
+        // SAFETY: the caller's promise: the panels exist, and `seq` are the walk's rows of the batch's `rows`.
         unsafe {
             let acc = self.sums.run::<S, E, MB, NP>(s, rows, seq, panel);
             // More vectors at once than that are more than there are registers for.
@@ -139,12 +138,12 @@ pub(crate) fn forward_step<S: Simd, E: Equations, W: Source<S>, const TRAIN: boo
         && y.as_ref().is_none_or(|y| y.has(walk.rows(), hidden))
         && (TRAIN || matches!(tape, Tape::None));
     debug_assert!(fits);
-    let sums = Sums::new::<E>(w, walk, t, Dims { width: hidden, ..dims }, x, h, tape, ld);
+    let sums = Sums::new::<S, E>(s, w, walk, t, Dims { width: hidden, ..dims }, x, h, tape, ld);
     let (Some(sums), true) = (sums, fits) else { return };
     let (y, y_ld) = y.as_mut().map_or((core::ptr::null_mut(), 0), |y| (y.start(0), y.ld()));
     let (h, h_next, c) = (h.as_ptr(), h_next.as_mut_ptr(), c.as_mut_ptr());
     let tile = ForwardTile::<E, W, TRAIN> { e, sums, h, h_next, c, y, y_ld };
     // SAFETY: every row below `batch` and every panel below the ceiling of `hidden / LANES` exist in the
-    // buffers whose lengths were just checked; `w` was made for the same sizes.
+    // buffers whose lengths were just checked, and in `w`, which `Sums::new` has checked.
     unsafe { drive(s, &tile, Rows::step(walk, t), hidden.div_ceil(S::LANES)) }
 }

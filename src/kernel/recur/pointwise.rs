@@ -61,7 +61,8 @@ impl<S: Simd, E: Layout, W: Source<S>> Tile<S> for SumsTile<'_, E, W> {
     unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, rows: [usize; MB], panel: usize) {
         let (sums, hidden) = (&self.0, self.0.hidden);
         let seq: [usize; MB] = each_row!(|m| sums.walk.row(sums.t, rows[m]));
-        // SAFETY: the rows and panels exist, by the caller's promise, in buffers that `Sums::new` has checked.
+        // SAFETY: the rows and panels exist, by the caller's promise, in buffers and weights that `Sums::new` has checked; there is
+        // a tape, whose rows have `ACC` planes, as `sums_step` has checked.
         unsafe {
             let acc = sums.run::<S, E, MB, NP>(s, rows, seq, panel);
             for m in 0..MB {
@@ -96,11 +97,11 @@ pub(crate) struct SumsStep<'a> {
 pub(crate) fn sums_step<S: Simd, E: Layout, W: Source<S>>(s: S, w: W, t: usize, io: SumsStep<'_>) {
     let SumsStep { walk, dims, x, h, tape, ld } = io;
     let fits = E::ACC * dims.hidden <= ld && !matches!(tape, Tape::None);
-    let sums = Sums::new::<E>(w, walk, t, dims, x, h, tape, ld);
+    let sums = Sums::new::<S, E>(s, w, walk, t, dims, x, h, tape, ld);
     debug_assert!(fits);
     let (Some(sums), true) = (sums, fits) else { return };
     let tile = SumsTile::<E, W>(sums, core::marker::PhantomData);
-    // SAFETY: the rows and panels exist in the buffers just checked; `w` was made for the same sizes.
+    // SAFETY: the rows and panels exist in the buffers just checked, and the panels in `w`, which `Sums::new` has checked.
     unsafe { drive(s, &tile, Rows::step(walk, t), dims.hidden.div_ceil(S::LANES)) }
 }
 
@@ -122,13 +123,13 @@ pub(crate) struct PointsForward<'a> {
 
 /// Parameters of some units, or zeros.
 /// # Safety
-/// There are at least `left` units from `unit` on.
+/// `unit < hidden`.
 #[inline(always)]
 unsafe fn parameters<S: Simd>(s: S, of: &[f32], hidden: usize, unit: usize) -> [S::V; 3] {
     let mut p = [s.splat(0.0); 3];
     if of.len() == 3 * hidden {
         for i in 0..3 {
-            // SAFETY: the caller's, in a buffer of three rows.
+            // SAFETY: three rows of `hidden`, just checked, of which `hidden - unit` elements follow `unit`.
             p[i] = unsafe { load(s, of.as_ptr().add(i * hidden + unit), hidden - unit) };
         }
     }
@@ -166,7 +167,7 @@ impl<S: Simd, E: Pointwise> Region for Forward<'_, S, E> {
             && (!E::HAS_C || c.len() == state)
             && out.len() == state
             && (tape_rows == if by_walk { walk.rows() } else { walk.batch() });
-        debug_assert!(fits);
+        debug_assert!(fits || walk.batch() == 0);
         if !fits {
             return;
         }
@@ -175,7 +176,8 @@ impl<S: Simd, E: Pointwise> Region for Forward<'_, S, E> {
             for unit in (0..hidden).step_by(S::LANES) {
                 let (left, at) = (hidden - unit, b * hidden + unit);
                 let zero = s.splat(0.0);
-                // SAFETY: `b` and `row` are rows of the buffers just checked, and `left` elements of each row follow `unit`.
+                // SAFETY: `b < batch` takes part in step `t < steps`, so `row` is one of the tape; tape and states were just checked
+                // to hold these rows. `left` elements follow `unit` in each.
                 unsafe {
                     let sums = tape.as_mut_ptr().add(row * ld + unit);
                     let c_prev = if E::HAS_C { load(s, c.as_ptr().add(at), left) } else { zero };
@@ -244,7 +246,7 @@ impl<S: Simd, E: Pointwise> Region for Backward<'_, S, E> {
         let fits = t < walk.steps()
             && tape.len() == walk.rows() * ld
             && (E::SUMS + E::HAS_C as usize) * hidden <= ld
-            && before.is_none_or(|before| before.width() == hidden)
+            && before.is_none_or(|before| before.is_of(walk) && before.width() == hidden)
             && (!E::HAS_C || dc.len() == state)
             && dout.len() == state;
         debug_assert!(fits);
@@ -257,10 +259,12 @@ impl<S: Simd, E: Pointwise> Region for Backward<'_, S, E> {
             for unit in (0..hidden).step_by(S::LANES) {
                 let (left, at) = (hidden - unit, b * hidden + unit);
                 let zero = s.splat(0.0);
-                // SAFETY: `b` and `row` are rows of the buffers just checked, and `left` elements of each row follow `unit`.
+                // SAFETY: `b < batch` takes part in step `t < steps`, so `row < walk.rows()`; the tape and the states were just
+                // checked to hold these rows, and `h` is null or a row that `Before::new` checked. `left` elements follow `unit`.
                 unsafe {
                     let sums = tape.as_mut_ptr().add(row * ld + unit);
-                    let c_at = sums.add(E::SUMS * hidden);
+                    // Without a cell state it may be past the end, and is not used.
+                    let c_at = sums.wrapping_add(E::SUMS * hidden);
                     let now = At {
                         sums: load_planes(s, sums, hidden, E::SUMS, left),
                         h: if h.is_null() { zero } else { load(s, h.add(unit), left) },

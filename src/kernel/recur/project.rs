@@ -27,7 +27,7 @@ impl<S: Simd, E: Layout, W: Source<S>> Tile<S> for ProjectTile<'_, E, W> {
     unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, rows: [usize; MB], panel: usize) {
         let seq: [usize; MB] = each_row!(|m| self.rows.source(rows[m]));
         let mut acc: Acc<S::V, MB, NP> = [[[s.splat(0.0); 4]; NP]; MB];
-        // SAFETY: the panels and rows exist, by the caller's promise, in buffers that `project` has checked.
+        // SAFETY: the panels and rows exist, by the caller's promise, in buffers and weights that `project` has checked.
         unsafe {
             for p in 0..NP {
                 let bias = self.w.bias::<E>(s, panel + p);
@@ -59,14 +59,15 @@ pub(crate) fn project<S: Simd, E: Layout, W: Source<S>>(
     s: S,
     w: W,
     walk: &Walk<'_>,
-    Dims { input, hidden, .. }: Dims,
+    dims: Dims,
     (first, count): (usize, usize),
     x: &[f32],
     out: &mut [f32],
     (ld, by_walk): (usize, bool),
 ) {
-    let rows = walk.rows();
+    let (rows, Dims { input, hidden, .. }) = (walk.rows(), dims);
     let fits = first + count <= walk.steps()
+        && w.fits::<E>(s, dims)
         && x.len() == rows * input
         && E::XG * hidden <= ld
         && out.len() >= ld * if by_walk { rows } else { count * walk.batch() };
@@ -86,6 +87,6 @@ pub(crate) fn project<S: Simd, E: Layout, W: Source<S>>(
         ld,
         by_walk,
     };
-    // SAFETY: the rows of `count` steps and the panels of `hidden` units exist in the buffers just checked.
+    // SAFETY: the rows of `count` steps exist in the buffers just checked, and so do the panels of `hidden` units, in `w` too.
     unsafe { drive(s, &tile, rows, hidden.div_ceil(S::LANES)) }
 }

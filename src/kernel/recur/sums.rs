@@ -39,23 +39,29 @@ pub(super) struct Sums<'a, W> {
 }
 
 impl<'a, W> Sums<'a, W> {
-    /// `None` for buffers of a wrong length. `h` is `[B, width]`, and rows of the tape have `ld` elements.
+    /// `None` for buffers of a wrong length, and for weights of other sizes. `h` is `[B, width]`, and rows of the tape have `ld` elements.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
-    pub(super) fn new<E: Layout>(
+    pub(super) fn new<S: Simd, E: Layout>(
+        s: S,
         w: W,
         walk: &'a Walk<'a>,
         t: usize,
-        Dims { input, hidden, width }: Dims,
+        dims: Dims,
         x: Input<'_>,
         h: &[f32],
         tape: Tape<'_>,
         ld: usize,
-    ) -> Option<Self> {
+    ) -> Option<Self>
+    where
+        W: Source<S>,
+    {
+        let Dims { input, hidden, width } = dims;
         let batch = walk.batch();
         let kept = !matches!(tape, Tape::None);
         let (tape, tape_rows, tape_by_walk) = tape.parts(walk);
         let fits = t < walk.steps()
+            && w.fits::<E>(s, dims)
             && h.len() == batch * width
             && tape.len() >= tape_rows * ld
             && match x {
@@ -65,7 +71,8 @@ impl<'a, W> Sums<'a, W> {
                 }
                 Input::Tape => tape_by_walk && E::XG * hidden <= ld,
             };
-        debug_assert!(fits);
+        // Without rows there is no step.
+        debug_assert!(fits || batch == 0);
         if !fits {
             return None;
         }
@@ -90,7 +97,7 @@ impl<'a, W> Sums<'a, W> {
 
     /// Bias, input and hidden state, in this order.
     /// # Safety
-    /// The rows are of the batch, `seq` are their rows in the sequence, and the panels exist.
+    /// The rows are of the batch and take part in the step, `seq` are their rows in the sequence, and the panels exist.
     #[inline(always)]
     pub(super) unsafe fn run<S: Simd, E: Layout, const MB: usize, const NP: usize>(
         &self,
@@ -104,8 +111,8 @@ impl<'a, W> Sums<'a, W> {
     {
         let hidden = self.hidden;
         let mut acc: Acc<S::V, MB, NP> = [[[s.splat(0.0); 4]; NP]; MB];
-        // SAFETY: the panels exist, by the caller's promise; all row offsets below are those of rows that
-        // the walk and the batch have, in buffers whose lengths `new` has checked.
+        // SAFETY: the panels exist, by the caller's promise, and `w` has them, as `new` has checked; all row offsets below are
+        // those of rows that the walk and the batch have, in buffers whose lengths `new` has checked.
         unsafe {
             for p in 0..NP {
                 let bias = self.w.bias::<E>(s, panel + p);

@@ -92,10 +92,11 @@ impl Attention {
         let (walk, steps, batch) = (sequences.walk(false)?, sequences.steps, sequences.batch);
         check_len("weights", self.weights_len(), weights.len())?;
         check_len("x", walk.rows().saturating_mul(self.input), x.len())?;
-        check_room("keys", self.keys_len(steps, batch), keys.as_mut().len())?;
+        let room = keys.as_mut();
+        check_room("keys", self.keys_len(steps, batch), room.len())?;
         check_room("scratch", self.scratch_len(0, steps, batch), scratch.len())?;
         let layer = Attention { isa: None, ..*self };
-        let (isa, parts, room) = (self.isa(), self.split(weights)?, keys.as_mut());
+        let (isa, parts) = (self.isa(), self.split(weights)?);
         dispatch(isa, Forward { layer, walk: &walk, steps, parts, x, keys: room, scratch });
         Ok(Keys { isa, layer, walk, steps, data: keys })
     }

@@ -206,7 +206,7 @@ impl<C: Cell> Stack<C> {
                 Ok(self.first.isa())
             }
             WeightSource::Packed(packed) => {
-                packed.check(self.owner(), self.first.isa)?;
+                packed.check(self.owner(), self.first.isa, self.packed_len())?;
                 Ok(packed.isa)
             }
         }

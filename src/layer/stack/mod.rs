@@ -248,8 +248,8 @@ impl<C: Cell> Stack<C> {
     /// [`Error::Length`] or [`Error::Overflow`] for `weights` or `packed`.
     pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], mut packed: B) -> Result<Packed<B>> {
         check_len("weights", self.weights_len(), weights.len())?;
-        check_room("packed", self.packed_len(), packed.as_mut().len())?;
         let buffer = packed.as_mut();
+        check_room("packed", self.packed_len(), buffer.len())?;
         let start = aligned_start(buffer);
         let (isa, mut from, mut to) = (self.first.isa(), weights, &mut buffer[start..]);
         for layer in self.each() {
@@ -268,6 +268,6 @@ impl<C: Cell> Stack<C> {
     /// All layers and directions, in the order of their weights.
     fn each(self) -> impl Iterator<Item = Recurrent<C>> {
         let directions = self.directions();
-        (0..self.layers * directions).map(move |n| self.layer(n / directions, n % directions))
+        (0..mul(self.layers, directions)).map(move |n| self.layer(n / directions, n % directions))
     }
 }
