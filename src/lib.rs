@@ -42,7 +42,7 @@ mod error;
 #[forbid(unsafe_code)]
 pub mod guide;
 
-pub use cell::{Gate, GruCell, GruGate, LstmCell, LstmGate, Reset, RnnCell, RnnGate};
+pub use cell::{Gate, GruCell, GruGate, LstmCell, LstmGate, MguCell, MguGate, Reset, RnnCell, RnnGate};
 pub use error::{Error, Result};
 pub use kernel::Activation;
 #[cfg(feature = "std")]
@@ -51,8 +51,8 @@ pub use layer::{
     Attention, AttentionBackward, AttentionForward, Backward, Beam, BeamBuffers, BeamStep, Cell,
     CrossEntropy, Dense, DenseBackward, Embedding, Forward, ForwardTrain, Gradients, Gru, GruWeights,
     GruWeightsMut, Hypotheses, Join, Keys, KeysBackward, Lstm, LstmWeights, LstmWeightsMut, Masked, Merge,
-    Packed, Pool, Recurrent, Rnn, RnnWeights, RnnWeightsMut, Sampling, Sequences, Sequential, Stack,
-    WeightSource, Weights, WeightsMut, argmax, binary_cross_entropy, cross_entropy, log_softmax,
-    log_softmax_backward, mean_squared_error, sample, softmax, softmax_backward,
+    Mgu, MguWeights, MguWeightsMut, Packed, Pool, Recurrent, Rnn, RnnWeights, RnnWeightsMut, Sampling,
+    Sequences, Sequential, Stack, WeightSource, Weights, WeightsMut, argmax, binary_cross_entropy,
+    cross_entropy, log_softmax, log_softmax_backward, mean_squared_error, sample, softmax, softmax_backward,
 };
 pub use simd::Isa;

@@ -85,11 +85,13 @@ impl Pass {
                 Layer::Rnn(l) => l.weights(weights).map(drop),
                 Layer::Lstm(l) => l.weights(weights).map(drop),
                 Layer::Gru(l) => l.weights(weights).map(drop),
+                Layer::Mgu(l) => l.weights(weights).map(drop),
             },
             (Pass::ViewsMut, [weights]) => match layer {
                 Layer::Rnn(l) => l.weights_mut(weights).map(drop),
                 Layer::Lstm(l) => l.weights_mut(weights).map(drop),
                 Layer::Gru(l) => l.weights_mut(weights).map(drop),
+                Layer::Mgu(l) => l.weights_mut(weights).map(drop),
             },
             (Pass::Step, [weights, x, state, scratch]) => layer.step(&weights[..], x, state, scratch),
             (Pass::Forward, [weights, x, y, state, scratch]) => layer.forward(

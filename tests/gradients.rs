@@ -88,6 +88,11 @@ fn gru_reset_before() {
     check(Kind::GruResetBefore);
 }
 
+#[test]
+fn mgu() {
+    check(Kind::Mgu);
+}
+
 /// Everything that a backward pass leaves, with `grads` as they are given.
 fn backward(
     layer: Layer,

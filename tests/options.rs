@@ -4,7 +4,7 @@ mod common;
 
 use common::case::Case;
 use common::{Kind, Layer, Random, Trained, assert_bits, random_weights};
-use recurrent::{Activation, Backward, ForwardTrain, Gru, Isa, Lstm, Reset, Rnn, Sequences};
+use recurrent::{Activation, Backward, ForwardTrain, Gru, Isa, Lstm, Mgu, Reset, Rnn, Sequences};
 
 /// Forward and backward with these factors.
 fn train(layer: Layer, case: &Case, dropout: Option<&[f32]>) -> Trained {
@@ -61,7 +61,7 @@ fn an_option_without_effect_changes_nothing() {
                 Lstm::new(input, hidden).on(isa),
                 Gru::new(input, hidden).on(isa),
             );
-            let relu = rnn.activation(Activation::Relu);
+            let (relu, mgu) = (rnn.activation(Activation::Relu), Mgu::new(input, hidden).on(isa));
             let pairs = [
                 (Kind::RnnTanh, Layer::Rnn(rnn.clip(FAR))),
                 (Kind::RnnTanh, Layer::Rnn(rnn.recurrent_dropout())),
@@ -71,6 +71,7 @@ fn an_option_without_effect_changes_nothing() {
                 (Kind::Gru, Layer::Gru(gru.clip(FAR))),
                 (Kind::Gru, Layer::Gru(gru.activations(Activation::Sigmoid, Activation::Tanh))),
                 (Kind::GruResetBefore, Layer::Gru(gru.reset(Reset::Before).clip(FAR))),
+                (Kind::Mgu, Layer::Mgu(mgu.recurrent_dropout())),
             ];
             for (kind, other) in pairs {
                 let name = format!("{kind:?} {input} x {hidden} on {}", isa.name());
@@ -84,7 +85,7 @@ fn an_option_without_effect_changes_nothing() {
                     (&a.dstate, &b.dstate, "dstate"),
                 ];
                 for (a, b, part) in parts {
-                    if kind == Kind::GruResetBefore {
+                    if matches!(kind, Kind::GruResetBefore | Kind::Mgu) {
                         let largest = a.iter().fold(0.0, |m: f32, v| m.max(v.abs()));
                         let close = a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-6 * largest);
                         assert!(close, "{name}: {part}");

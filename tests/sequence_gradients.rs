@@ -279,7 +279,13 @@ fn gru_reset_before() {
     plain(Cell::GruResetBefore);
 }
 
+/// Those with activations to choose.
 const CELLS: [Cell; 4] = [Cell::Rnn, Cell::Lstm, Cell::GruResetAfter, Cell::GruResetBefore];
+
+#[test]
+fn mgu() {
+    check(96, |input, hidden| Options::combinations(Cell::Mgu, (input, hidden, 0)));
+}
 
 #[test]
 fn every_activation_in_every_slot() {

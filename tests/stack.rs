@@ -8,8 +8,8 @@ use rand_xoshiro::rand_core::SeedableRng;
 #[cfg(feature = "std")]
 use recurrent::Threads;
 use recurrent::{
-    Activation, Backward, Error, Forward, ForwardTrain, Gradients, Gru, Isa, Join, Lstm, Merge, Recurrent,
-    Reset, Rnn, Sequences, Sequential, Stack,
+    Activation, Backward, Error, Forward, ForwardTrain, Gradients, Gru, Isa, Join, Lstm, Merge, Mgu,
+    Recurrent, Reset, Rnn, Sequences, Sequential, Stack,
 };
 
 /// What the library has with the standard library.
@@ -311,6 +311,7 @@ macro_rules! suite {
 suite!(rnn, recurrent::RnnCell);
 suite!(lstm, recurrent::LstmCell);
 suite!(gru, recurrent::GruCell);
+suite!(mgu, recurrent::MguCell);
 
 #[test]
 fn rnns_are_their_layers() {
@@ -329,6 +330,12 @@ fn grus_are_their_layers() {
     gru::check(Gru::new);
     gru::check(|input, hidden| Gru::new(input, hidden).recurrent_dropout());
     gru::check(|input, hidden| Gru::new(input, hidden).reset(Reset::Before).clip(0.7).recurrent_dropout());
+}
+
+#[test]
+fn mgus_are_their_layers() {
+    mgu::check(Mgu::new);
+    mgu::check(|input, hidden| Mgu::new(input, hidden).bias(false).recurrent_dropout());
 }
 
 /// Wrong buffers are refused by name, with nothing written.

@@ -1,15 +1,15 @@
 //! The equations of one step of each cell.
 //!
-//! A cell is a small value with its options ([`RnnCell`], [`LstmCell`], [`GruCell`]). Its file states the
+//! A cell is a small value with its options ([`RnnCell`], [`LstmCell`], [`GruCell`], [`MguCell`]). Its file states the
 //! equations and writes them down on vectors of units ([`Equations`]). Most cells are [`Fused`]: a step is one pass over their
-//! panels; others say themselves which kernels a step consists of ([`Steps`]). What only some users ask of a cell
+//! panels; others have two stages ([`two_stage`]). What only some users ask of a cell
 //! (other activations, clipping, peepholes, a projection, recurrent dropout) stands in its `options.rs`, over the slower kernels of
 //! [`options`], and costs nobody else anything. Memory and time are the business of the floors below and above.
 //! This folder may import `kernel` and `simd`.
 //!
 //! To add a cell (the guide's chapter `adding_a_cell` explains each step, with an example):
 //! 1. a folder with `mod.rs`: the equations with their source, the gate order, `impl Equations`;
-//! 2. `impl Fused` on the same type, and on the type that users see `impl Cell` with its counts and `impl Choose`;
+//! 2. `impl Fused` or `impl TwoStage` on the same type, and on the type that users see `impl Cell` with its counts and `impl Choose`;
 //! 3. `oracle.rs`: the same in f64, from the equations, sharing nothing; `tests/common/oracle.rs` includes it;
 //! 4. its name in `passes!` of `seq/mod.rs`, a type alias and a constructor in `layer/recurrent.rs`, and a line in the table of
 //!    `tests/common`, after which every test runs over it.
@@ -23,18 +23,21 @@ use crate::simd::{Isa, Simd};
 
 mod gru;
 mod lstm;
+mod mgu;
 mod options;
 mod rnn;
+mod two_stage;
 
 pub(crate) use options::stage_len;
 
 pub use gru::{GruCell, GruGate, Reset};
 pub use lstm::{LstmCell, LstmGate};
+pub use mgu::{MguCell, MguGate};
 pub use rnn::{RnnCell, RnnGate};
 
 /// What a layer needs to know of a cell, for its lengths.
 ///
-/// Implemented by [`RnnCell`], [`LstmCell`] and [`GruCell`], and closed, because it builds on a private trait.
+/// Implemented by [`RnnCell`], [`LstmCell`], [`GruCell`] and [`MguCell`], and closed, because it builds on a private trait.
 #[allow(private_bounds)]
 pub trait Cell: Choose + Send + Sync {
     /// Blocks of H rows in the weight matrices.

@@ -15,9 +15,9 @@
 //!
 //! Weights start at a multiple of 16 bytes, and end where the image does. The words of a layer, which are 0 where it has no use for them:
 //!
-//! | word | embedding | rnn, lstm, gru | dense | pool | dropout |
+//! | word | embedding | rnn, lstm, gru, mgu | dense | pool | dropout |
 //! |---|---|---|---|---|---|
-//! | 0 | 0 | 1, 2, 3 | 4 | 5 | 6 |
+//! | 0 | 0 | 1, 2, 3, 7 | 4 | 5 | 6 |
 //! | 1 | classes | input | input | 0 last, 1 mean, 2 max | |
 //! | 2 | width | hidden | output | | |
 //! | 3 | | [flags](#flags) | | | |

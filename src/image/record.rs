@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::model::Layer;
-use crate::{Activation, Cell, Dense, Embedding, Gru, Lstm, Merge, Pool, Recurrent, Reset, Rnn, Stack};
+use crate::{Activation, Cell, Dense, Embedding, Gru, Lstm, Merge, Mgu, Pool, Recurrent, Reset, Rnn, Stack};
 
 pub(super) type Record = [u32; 16];
 
@@ -95,6 +95,7 @@ pub(super) const fn decode(r: &Record) -> core::result::Result<Layer, Wrong> {
             _ => return Err((1, "there is no such pool")),
         }),
         6 => Layer::Dropout(f32::from_bits(r[6])),
+        7 => Layer::Mgu(get!(stack(r, Mgu::new(first, second)))),
         _ => return Err((0, "there is no such layer")),
     })
 }
@@ -221,6 +222,7 @@ pub(super) fn encode(layer: &Layer, index: usize) -> Result<Record> {
             options(&mut r, index, cell.clip, &[cell.gates, cell.new])?;
             r[3] |= if cell.reset == Reset::Before { RESET_BEFORE } else { 0 };
         }
+        Layer::Mgu(stack) => recurrent(&mut r, 7, stack, size)?,
     }
     Ok(r)
 }

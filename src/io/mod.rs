@@ -159,9 +159,10 @@ pub fn kind(layer: &Layer) -> &'static str {
         Layer::Rnn(_) => "rnn",
         Layer::Lstm(_) => "lstm",
         Layer::Gru(_) => "gru",
+        Layer::Mgu(_) => "mgu",
         Layer::Dense(_) => "dense",
         Layer::Pool(_) => "pool",
-        _ => "dropout",
+        Layer::Dropout(_) => "dropout",
     }
 }
 

@@ -9,7 +9,8 @@ use crate::model::Layer;
 use crate::{Activation, Cell, GruCell, LstmCell, Reset, Stack};
 
 /// What the expressions of layers may name.
-const NAMES: [&str; 9] = ["Activation", "Dense", "Gru", "Lstm", "Merge", "Pool", "Reset", "Rnn", "Stack"];
+const NAMES: [&str; 10] =
+    ["Activation", "Dense", "Gru", "Lstm", "Merge", "Mgu", "Pool", "Reset", "Rnn", "Stack"];
 
 /// The source of a module with `MODEL` and `WEIGHTS`. Floats have as many digits as it takes to get the same ones back.
 pub(super) fn write(network: &Network) -> String {
@@ -102,8 +103,9 @@ pub(super) fn layer(layer: &Layer) -> String {
             }
             format!("Layer::Gru({})", stack("Gru", s, options + &clip(cell.clip)))
         }
+        Layer::Mgu(s) => format!("Layer::Mgu({})", stack("Mgu", s, String::new())),
         Layer::Pool(pool) => format!("Layer::Pool(Pool::{pool:?})"),
-        other => format!("Layer::{other:?}"),
+        Layer::Dropout(_) => format!("Layer::{layer:?}"),
     }
 }
 

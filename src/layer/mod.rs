@@ -31,7 +31,7 @@ pub use embedding::Embedding;
 pub use loss::{CrossEntropy, cross_entropy};
 pub use passes::Cell;
 pub use pool::Pool;
-pub use recurrent::{Gru, Lstm, Recurrent, Rnn};
+pub use recurrent::{Gru, Lstm, Mgu, Recurrent, Rnn};
 pub use regression::{binary_cross_entropy, mean_squared_error};
 pub(crate) use regression::{binary_cross_entropy_over, mean_squared_error_over};
 pub use sample::{argmax, sample};
@@ -42,6 +42,6 @@ pub use softmax::{log_softmax, log_softmax_backward, softmax, softmax_backward};
 pub use stack::Threads;
 pub use stack::{Join, Merge, Sequential, Stack};
 pub use weights::{
-    GruWeights, GruWeightsMut, LstmWeights, LstmWeightsMut, Packed, RnnWeights, RnnWeightsMut, WeightSource,
-    Weights, WeightsMut,
+    GruWeights, GruWeightsMut, LstmWeights, LstmWeightsMut, MguWeights, MguWeightsMut, Packed, RnnWeights,
+    RnnWeightsMut, WeightSource, Weights, WeightsMut,
 };

@@ -2,7 +2,7 @@
 
 use super::buffer::{add, max, mul};
 use super::weights::{LayerId, Owner, Weights, WeightsMut};
-use crate::cell::{Cell, GruCell, LstmCell, Reset, RnnCell, stage_len};
+use crate::cell::{Cell, GruCell, LstmCell, MguCell, Reset, RnnCell, stage_len};
 use crate::error::{Error, Result, check_len};
 use crate::kernel::Activation;
 use crate::kernel::canonical::Shape;
@@ -39,6 +39,8 @@ pub type Lstm = Recurrent<LstmCell>;
 /// assert_eq!((KERAS_1.cell().reset, KERAS_1.weights_len()), (Reset::Before, 3 * 3 * (2 + 3 + 2)));
 /// ```
 pub type Gru = Recurrent<GruCell>;
+/// A minimal gated unit layer: one gate, two thirds of a GRU's weights.
+pub type Mgu = Recurrent<MguCell>;
 
 /// A recurrent layer: a cell and its dimensions.
 ///
@@ -176,6 +178,18 @@ impl Gru {
         self.cell.clip = clip;
         self.options = true;
         self
+    }
+}
+
+impl Mgu {
+    /// A layer of `hidden` units over `input` features (Zhou et al. 2016, arXiv:1603.09420).
+    ///
+    /// ```
+    /// use recurrent::{Gru, Mgu};
+    /// assert_eq!(3 * Mgu::new(8, 16).weights_len(), 2 * Gru::new(8, 16).weights_len());
+    /// ```
+    pub const fn new(input: usize, hidden: usize) -> Self {
+        Recurrent { stage: 4, ..Recurrent::with(MguCell, 2, input, hidden) }
     }
 }
 

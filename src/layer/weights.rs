@@ -74,6 +74,10 @@ pub type LstmWeightsMut<'a> = WeightsMut<'a, crate::cell::LstmGate>;
 pub type GruWeights<'a> = Weights<'a, crate::cell::GruGate>;
 /// [`WeightsMut`] of a GRU layer.
 pub type GruWeightsMut<'a> = WeightsMut<'a, crate::cell::GruGate>;
+/// [`Weights`] of a minimal gated unit layer.
+pub type MguWeights<'a> = Weights<'a, crate::cell::MguGate>;
+/// [`WeightsMut`] of a minimal gated unit layer.
+pub type MguWeightsMut<'a> = WeightsMut<'a, crate::cell::MguGate>;
 
 fn block(of: &[f32], gates: usize, gate: usize) -> &[f32] {
     let len = of.len() / gates;

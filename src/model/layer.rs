@@ -1,8 +1,8 @@
 //! One layer of a model: a value that says what it is.
 
-use crate::cell::{GruCell, LstmCell, RnnCell};
+use crate::cell::{GruCell, LstmCell, MguCell, RnnCell};
 use crate::layer::buffer::{add, mul};
-use crate::layer::{Dense, Embedding, Gru, Lstm, Pool, Rnn, Stack};
+use crate::layer::{Dense, Embedding, Gru, Lstm, Mgu, Pool, Rnn, Stack};
 
 /// A layer of a [`Model`](super::Model).
 ///
@@ -27,6 +27,8 @@ pub enum Layer {
     Lstm(Stack<LstmCell>),
     /// GRU layers.
     Gru(Stack<GruCell>),
+    /// Minimal gated unit layers.
+    Mgu(Stack<MguCell>),
     /// A dense layer: over each step, or over each sequence once a pool has been passed.
     Dense(Dense),
     /// One row out of the steps of each sequence. What follows sees rows of sequences, and is not recurrent.
@@ -42,6 +44,7 @@ macro_rules! each {
             $crate::model::Layer::Rnn($s) => $e,
             $crate::model::Layer::Lstm($s) => $e,
             $crate::model::Layer::Gru($s) => $e,
+            $crate::model::Layer::Mgu($s) => $e,
             $($other $(if $guard)? => $value),+
         }
     };
@@ -69,6 +72,11 @@ impl Layer {
         Layer::Gru(Stack::new(Gru::new(input, hidden)))
     }
 
+    /// A minimal gated unit layer of `hidden` units over `input` features.
+    pub const fn mgu(input: usize, hidden: usize) -> Self {
+        Layer::Mgu(Stack::new(Mgu::new(input, hidden)))
+    }
+
     /// A dense layer of `output` units over `input` features, without an activation.
     pub const fn dense(input: usize, output: usize) -> Self {
         Layer::Dense(Dense::new(input, output))
@@ -90,9 +98,11 @@ from! {
     Rnn => Rnn, layer => Stack::new(layer);
     Lstm => Lstm, layer => Stack::new(layer);
     Gru => Gru, layer => Stack::new(layer);
+    Mgu => Mgu, layer => Stack::new(layer);
     Stack<RnnCell> => Rnn, stack => stack;
     Stack<LstmCell> => Lstm, stack => stack;
     Stack<GruCell> => Gru, stack => stack;
+    Stack<MguCell> => Mgu, stack => stack;
     Dense => Dense, layer => layer;
     Pool => Pool, pool => pool;
 }

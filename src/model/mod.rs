@@ -162,7 +162,9 @@ impl<const N: usize> Model<N> {
                 (Layer::Dropout(p), _) if !(*p >= 0.0 && *p < 1.0) => {
                     "has a probability of dropout that is not at least 0 and below 1"
                 }
-                (Layer::Rnn(_) | Layer::Lstm(_) | Layer::Gru(_) | Layer::Pool(_), _) if pooled => {
+                (Layer::Rnn(_) | Layer::Lstm(_) | Layer::Gru(_) | Layer::Mgu(_) | Layer::Pool(_), _)
+                    if pooled =>
+                {
                     "wants steps, and stands above a pool, which leaves none"
                 }
                 (_, Some(width)) if i > 0 && width != dims.width => {

@@ -7,7 +7,7 @@ pub(crate) mod backward;
 pub(crate) mod forward;
 mod gradient;
 
-use crate::cell::{Choose, Form, GruCell, LstmCell, Pass, RnnCell, Steps};
+use crate::cell::{Choose, Form, GruCell, LstmCell, MguCell, Pass, RnnCell, Steps};
 use crate::kernel::pack::Canonical;
 use crate::simd::Isa;
 use backward::{BackwardPass, InputPass};
@@ -73,7 +73,7 @@ macro_rules! passes {
         }
     )*};
 }
-passes!(RnnCell LstmCell GruCell);
+passes!(RnnCell LstmCell GruCell MguCell);
 
 /// Rows of input that are projected at once: enough for whole tiles, few enough that the block stays in the cache.
 /// A batch of as many rows or more needs no projection ahead, because its steps fill the tiles by themselves.

@@ -7,7 +7,7 @@ pub mod oracle;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use recurrent::{
-    Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Isa, Lstm, Packed, Reset, Result, Rnn,
+    Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Isa, Lstm, Mgu, Packed, Reset, Result, Rnn,
     Sequences, WeightSource,
 };
 
@@ -19,6 +19,7 @@ pub enum Kind {
     Lstm,
     Gru,
     GruResetBefore,
+    Mgu,
     /// Another activation, and no biases.
     RnnOptions,
     /// All there is but coupled gates.
@@ -27,27 +28,32 @@ pub enum Kind {
     LstmCoupled,
     GruOptions,
     GruResetBeforeOptions,
+    MguDropout,
 }
 
 impl Kind {
     /// Without options: what the oracles of the cells compute.
-    pub const FUSED: [Kind; 5] = [Kind::RnnTanh, Kind::RnnRelu, Kind::Lstm, Kind::Gru, Kind::GruResetBefore];
-    pub const ALL: [Kind; 10] = [
+    pub const FUSED: [Kind; 6] =
+        [Kind::RnnTanh, Kind::RnnRelu, Kind::Lstm, Kind::Gru, Kind::GruResetBefore, Kind::Mgu];
+    pub const ALL: [Kind; 12] = [
         Kind::RnnTanh,
         Kind::RnnRelu,
         Kind::Lstm,
         Kind::Gru,
         Kind::GruResetBefore,
+        Kind::Mgu,
         Kind::RnnOptions,
         Kind::LstmOptions,
         Kind::LstmCoupled,
         Kind::GruOptions,
         Kind::GruResetBeforeOptions,
+        Kind::MguDropout,
     ];
 
     pub fn gates(self) -> usize {
         match self {
             Kind::RnnTanh | Kind::RnnRelu | Kind::RnnOptions => 1,
+            Kind::Mgu | Kind::MguDropout => 2,
             Kind::Lstm | Kind::LstmOptions | Kind::LstmCoupled => 4,
             Kind::Gru | Kind::GruResetBefore | Kind::GruOptions | Kind::GruResetBeforeOptions => 3,
         }
@@ -55,7 +61,11 @@ impl Kind {
 
     /// Planes of H in a row of the tape.
     pub fn planes(self) -> usize {
-        if self.gates() == 4 { 5 } else { self.gates().next_power_of_two() }
+        match self.gates() {
+            1 => 1,
+            4 => 5,
+            _ => 4,
+        }
     }
 
     pub fn bias(self) -> bool {
@@ -88,6 +98,8 @@ impl Kind {
             Kind::Lstm => Layer::Lstm(lstm),
             Kind::Gru => Layer::Gru(gru),
             Kind::GruResetBefore => Layer::Gru(gru.reset(Reset::Before)),
+            Kind::Mgu => Layer::Mgu(Mgu::new(input, hidden).on(isa)),
+            Kind::MguDropout => Layer::Mgu(Mgu::new(input, hidden).on(isa).recurrent_dropout()),
             Kind::RnnOptions => {
                 Layer::Rnn(rnn.activation(Activation::Softsign).bias(false).recurrent_dropout())
             }
@@ -117,6 +129,7 @@ pub enum Layer {
     Rnn(Rnn),
     Lstm(Lstm),
     Gru(Gru),
+    Mgu(Mgu),
 }
 
 macro_rules! each {
@@ -125,6 +138,7 @@ macro_rules! each {
             Layer::Rnn($layer) => $e,
             Layer::Lstm($layer) => $e,
             Layer::Gru($layer) => $e,
+            Layer::Mgu($layer) => $e,
         }
     };
 }
@@ -135,6 +149,7 @@ impl Layer {
             Layer::Rnn(l) => Layer::Rnn(l.reverse()),
             Layer::Lstm(l) => Layer::Lstm(l.reverse()),
             Layer::Gru(l) => Layer::Gru(l.reverse()),
+            Layer::Mgu(l) => Layer::Mgu(l.reverse()),
         }
     }
     pub fn input(&self) -> usize {

@@ -1,6 +1,6 @@
 //! From the reference's options to a layer of the library.
 
-use recurrent::{Activation, Gru, Isa, Lstm, Reset, Rnn};
+use recurrent::{Activation, Gru, Isa, Lstm, Mgu, Reset, Rnn};
 
 use crate::common::Layer;
 use crate::reference::{Cell, Function, Options};
@@ -73,6 +73,10 @@ pub fn layer(options: &Options, dropout: bool, isa: Isa) -> Layer {
                 others => activations(f, g);
                 cell == Cell::GruResetBefore => reset(Reset::Before);
             ))
+        }
+        Cell::Mgu => {
+            let layer = Mgu::new(input, hidden).bias(bias).on(isa);
+            Layer::Mgu(if dropout { layer.recurrent_dropout() } else { layer })
         }
     }
 }

@@ -6,6 +6,8 @@ use super::Kind;
 mod gru;
 #[path = "../../src/cell/lstm/oracle.rs"]
 mod lstm;
+#[path = "../../src/cell/mgu/oracle.rs"]
+mod mgu;
 #[path = "../../src/cell/rnn/oracle.rs"]
 mod rnn;
 
@@ -40,6 +42,10 @@ pub fn forward(
         }
         Kind::Gru | Kind::GruResetBefore => {
             let gru::Output { y, h } = gru::forward(kind == Kind::GruResetBefore, dims, weights, x, state);
+            Output { y, state: h, margin: smooth }
+        }
+        Kind::Mgu => {
+            let mgu::Output { y, h } = mgu::forward(dims, weights, x, state);
             Output { y, state: h, margin: smooth }
         }
         _ => unreachable!("{kind:?} has options, which are the reference's"),

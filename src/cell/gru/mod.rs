@@ -2,6 +2,7 @@
 //! for the form reset before, `r * h`.
 
 use super::options::General;
+use super::two_stage::{OptionalTwo, Two};
 use super::{Cell, Choose, Form, Fused, Gate, HiddenGradient, Pass};
 use crate::kernel::math::{sigmoid, tanh};
 use crate::kernel::{Activation, Equations, Layout, NONE, Next, Prev};
@@ -158,9 +159,9 @@ impl Choose for GruCell {
     fn run<P: Pass>(self, form: Form, isa: Isa, pass: P) {
         match (form, self.reset) {
             (Form::First, _) => pass.run(isa, ResetAfter),
-            (Form::Second, _) => pass.run(isa, ResetBefore),
+            (Form::Second, _) => pass.run(isa, Two(ResetBefore)),
             (Form::General, Reset::After) => pass.run(isa, General(self)),
-            (Form::General, Reset::Before) => pass.run(isa, OptionalResetBefore(self)),
+            (Form::General, Reset::Before) => pass.run(isa, OptionalTwo(OptionalResetBefore(self))),
         }
     }
 }

@@ -1,18 +1,13 @@
 //! The equations with options, in both forms. What is saved are the sums, and for the form reset before the product of the second
 //! stage, `W_hn (r * h)`, in the place of the fourth.
 
-use super::reset_before::{NewGate, ResetBefore};
+use super::reset_before::ResetBefore;
 use super::{GruCell, ResetAfter, blend};
-use crate::cell::options::{Optional, Stage, add_output_gradient, operand, output, through_weights};
-use crate::cell::{Fused, HiddenGradient, Matrices, Stages, Steps};
-use crate::kernel::pack::{Canonical, Dims, Panels, Source};
-use crate::kernel::product::{self, Init, Left, Right, product};
-use crate::kernel::recur::{
-    At, Back, BackwardStep, Before, ForwardStep, PointsBackward, PointsForward, Pointwise, SumsStep,
-    points_backward, points_forward, sums_step,
-};
-use crate::kernel::walk::Rows;
-use crate::kernel::{Activation, Slot, Walk};
+use crate::cell::options::Optional;
+use crate::cell::two_stage::OptionalTwoStage;
+use crate::cell::{Fused, HiddenGradient};
+use crate::kernel::recur::{At, Back, Pointwise};
+use crate::kernel::{Activation, Slot};
 use crate::simd::Simd;
 
 impl GruCell {
@@ -67,7 +62,7 @@ pub(super) struct OptionalResetBefore(pub(super) GruCell);
 
 /// The equations before the second product: the output is `r * h`.
 #[derive(Clone, Copy)]
-struct First(GruCell);
+pub(super) struct First(GruCell);
 
 impl Pointwise for First {
     const SUMS: usize = 4;
@@ -92,7 +87,7 @@ impl Pointwise for First {
 
 /// The equations after it.
 #[derive(Clone, Copy)]
-struct Second(GruCell);
+pub(super) struct Second(GruCell);
 
 impl Pointwise for Second {
     const SUMS: usize = 4;
@@ -116,107 +111,13 @@ impl Pointwise for Second {
     }
 }
 
-impl Steps for OptionalResetBefore {
-    type Sums = ResetBefore;
-    const HIDDEN_GRADIENTS: &'static [HiddenGradient] = <ResetBefore as Steps>::HIDDEN_GRADIENTS;
-
-    fn pack<'o>(self, lanes: usize, w: Canonical<'_>, out: &'o mut [f32]) -> &'o mut [f32] {
-        ResetBefore.pack(lanes, w, out)
-    }
+impl OptionalTwoStage for OptionalResetBefore {
+    type Plain = ResetBefore;
+    type First = First;
+    type Second = Second;
 
     #[inline(always)]
-    fn panels(self, lanes: usize, dims: Dims, data: &[f32]) -> Option<(Stages<Panels<'_>>, &[f32])> {
-        ResetBefore.panels(lanes, dims, data)
-    }
-
-    #[inline(always)]
-    fn forward_step<S: Simd, W: Source<S>, const TRAIN: bool>(
-        self,
-        s: S,
-        [one, two]: Stages<W>,
-        t: usize,
-        io: ForwardStep<'_>,
-        stage: &mut [f32],
-    ) {
-        let ForwardStep { walk, dims, extra, x, h, h_next, c, y, tape } = io;
-        let (ld, hidden, parameters) = (self.tape_row(dims), dims.hidden, &[][..]);
-        let Stage { planes, first: rh, second: q, operand: room } = Stage::new(stage, walk.batch(), ld, dims);
-        let mut tape = tape.or(planes);
-        let h_seen = operand(h, extra.factors, room);
-        let sums = SumsStep { walk, dims, x, h: h_seen, tape: tape.reborrow(), ld };
-        sums_step::<S, ResetBefore, W>(s, one, t, sums);
-        let out = &mut *rh;
-        let points = PointsForward { walk, hidden, tape: tape.reborrow(), ld, h, c, parameters, out };
-        points_forward(s, First(self.0), t, points);
-        scale(rh, extra.factors);
-        let rows = Rows::batch(walk, t);
-        let left = Left { data: rh, ld: hidden, rows, count: 1, len: hidden, at: [0; 4] };
-        product::project::<S, NewGate, W>(s, left, two, dims, q);
-        let (planes, _, by_walk) = tape.reborrow().parts(walk);
-        for b in rows.iter() {
-            let row = if by_walk { walk.row(t, b) } else { b };
-            planes[row * ld + 3 * hidden..][..hidden].copy_from_slice(&q[b * hidden..][..hidden]);
-        }
-        let out = &mut *h_next;
-        points_forward(
-            s,
-            Second(self.0),
-            t,
-            PointsForward { walk, hidden, tape, ld, h, c: &mut [], parameters, out },
-        );
-        output(walk, t, h_next, hidden, y);
-    }
-
-    #[inline(always)]
-    fn backward_step<S: Simd>(
-        self,
-        s: S,
-        w: Matrices<'_>,
-        t: usize,
-        io: BackwardStep<'_>,
-        stage: &mut [f32],
-    ) {
-        let BackwardStep { walk, dims, extra, h0, y, dy, dh, tape, .. } = io;
-        let (ld, hidden) = (self.tape_row(dims), dims.hidden);
-        let Stage { first: d_rh, operand: room, .. } = Stage::new(stage, walk.batch(), ld, dims);
-        add_output_gradient(walk, t, dy, dh, hidden);
-        let before = Before::new(walk, h0, y, hidden);
-        points_backward(s, First(self.0), t, points(walk, (ld, hidden), before, tape, dh));
-        let rows = Rows::step(walk, t);
-        if let Some(factors) = extra.factors {
-            for b in rows.iter() {
-                let rh = &mut tape[walk.row(t, b) * ld + 3 * hidden..][..hidden];
-                scale(rh, Some(&factors[b * hidden..]));
-            }
-        }
-        let new_gate = Right { first: 2 * hidden, ..w.w_hh };
-        let n = Left { data: &*tape, ld, rows, count: 1, len: hidden, at: [2, 0, 0, 0] };
-        product(s, n, new_gate, d_rh, Init::Zero);
-        scale(d_rh, extra.factors);
-        points_backward(s, Second(self.0), t, points(walk, (ld, hidden), before, tape, d_rh));
-        for b in rows.iter() {
-            let row = b * hidden..(b + 1) * hidden;
-            dh[row.clone()].iter_mut().zip(&d_rh[row]).for_each(|(dh, d)| *dh += d);
-        }
-        let left = Left { data: tape, ld, rows, count: 2, len: hidden, at: [0, 1, 0, 0] };
-        through_weights(s, left, w, extra.factors, room, dh);
-    }
-}
-
-/// The buffers of either half of a step back.
-fn points<'a>(
-    walk: &'a Walk<'a>,
-    (ld, hidden): (usize, usize),
-    before: Option<Before<'a>>,
-    tape: &'a mut [f32],
-    dout: &'a mut [f32],
-) -> PointsBackward<'a> {
-    let (parameters, dparameters, dc) = (&[][..], &mut [][..], &mut [][..]);
-    PointsBackward { walk, hidden, tape, ld, before, parameters, dparameters, dout, dc, keep_out: false }
-}
-
-fn scale(values: &mut [f32], factors: Option<&[f32]>) {
-    if let Some(factors) = factors {
-        values.iter_mut().zip(factors).for_each(|(v, f)| *v *= f);
+    fn stages(self) -> (First, Second) {
+        (First(self.0), Second(self.0))
     }
 }

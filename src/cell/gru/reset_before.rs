@@ -1,17 +1,12 @@
 //! The form reset before, in two stages: `W_hn` multiplies `r * h`, which no unit has before all have their reset gate.
 //!
 //! Stage one makes `r` and `z`, leaves the new gate's input part as it is, and writes `r * h`; stage two
-//! goes on with that sum over `W_hn (r * h)`. Between them the values stand in the tape, or in
-//! a step's worth of it in scratch when there is no training.
+//! goes on with that sum over `W_hn (r * h)`.
 
 use super::{HiddenGradient, blend, blend_back};
-use crate::cell::{Matrices, Stages, Steps};
+use crate::cell::two_stage::TwoStage;
 use crate::kernel::math::{sigmoid, tanh};
-use crate::kernel::pack::{self, Canonical, Dims, Panels, Source};
-use crate::kernel::product::{Init, Left, Right, product};
-use crate::kernel::recur::{self, BackwardStep, ForwardStep};
-use crate::kernel::second::{self, SecondStage};
-use crate::kernel::walk::Rows;
+use crate::kernel::second::SecondStage;
 use crate::kernel::{Equations, Layout, NONE, Next, Prev};
 use crate::simd::Simd;
 
@@ -96,62 +91,11 @@ impl SecondStage for NewGate {
     }
 }
 
-impl Steps for ResetBefore {
-    type Sums = Self;
-    const HIDDEN_GRADIENTS: &'static [HiddenGradient] = &[
+impl TwoStage for ResetBefore {
+    type Second = NewGate;
+    const SECOND: NewGate = NewGate;
+    const HIDDEN_GRADIENTS: &'static [HiddenGradient; 2] = &[
         HiddenGradient { gate: 0, count: 2, plane: DR, operand: None },
         HiddenGradient { gate: 2, count: 1, plane: N, operand: Some(RH) },
     ];
-
-    fn pack<'o>(self, lanes: usize, w: Canonical<'_>, out: &'o mut [f32]) -> &'o mut [f32] {
-        let rest = pack::pack::<Self>(lanes, w, out);
-        pack::pack::<NewGate>(lanes, w, rest)
-    }
-
-    #[inline(always)]
-    fn panels(self, lanes: usize, dims: Dims, data: &[f32]) -> Option<(Stages<Panels<'_>>, &[f32])> {
-        let (one, rest) = Panels::new::<Self>(lanes, dims, data)?;
-        let (two, rest) = Panels::new::<NewGate>(lanes, dims, rest)?;
-        Some(([one, two], rest))
-    }
-
-    #[inline(always)]
-    fn forward_step<S: Simd, W: Source<S>, const TRAIN: bool>(
-        self,
-        s: S,
-        [one, two]: Stages<W>,
-        t: usize,
-        io: ForwardStep<'_>,
-        stage: &mut [f32],
-    ) {
-        let ForwardStep { walk, dims, extra, x, h, h_next, c, y, tape } = io;
-        let mut tape = tape.or(stage);
-        let first =
-            ForwardStep { walk, dims, extra, x, h, h_next: &mut *h_next, c, y: None, tape: tape.reborrow() };
-        recur::forward_step::<S, _, W, true>(s, self, one, t, first);
-        second::forward_step(s, NewGate, two, t, second::Forward { walk, dims, h, h_next, y, tape });
-    }
-
-    #[inline(always)]
-    fn backward_step<S: Simd>(
-        self,
-        s: S,
-        w: Matrices<'_>,
-        t: usize,
-        mut io: BackwardStep<'_>,
-        stage: &mut [f32],
-    ) {
-        recur::backward_step(s, self, t, io.reborrow());
-        let BackwardStep { walk, dims, h0, y, dh, tape, .. } = io;
-        let (w_hh, hidden) = (w.w_hh, dims.hidden);
-        let d_operand = &mut stage[..walk.batch() * hidden];
-        let (ld, rows) = (recur::tape_planes::<Self>() * hidden, Rows::step(walk, t));
-        let new_gate = Right { first: 2 * hidden, ..w_hh };
-        let n = Left { data: &*tape, ld, rows, count: 1, len: hidden, at: [N, 0, 0, 0] };
-        product(s, n, new_gate, d_operand, Init::Zero);
-        let second = second::Backward { walk, hidden, h0, y, d_operand, dh: &mut *dh, tape: &mut *tape };
-        second::backward_step(s, NewGate, t, second);
-        let rz = Left { data: tape, ld, rows, count: 2, len: hidden, at: [DR, DZ, 0, 0] };
-        product(s, rz, w_hh, dh, Init::Accumulate);
-    }
 }

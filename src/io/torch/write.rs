@@ -51,7 +51,10 @@ pub(in super::super) fn write(network: &Network) -> Result<(Tensors, Plan)> {
                 split(&mut tensors, name, &stack, weights, cell == GruCell::STANDARD)?;
                 None
             }
-            other => {
+            Layer::Mgu(_) => {
+                return unsupported(format!("layer `{name}`"), "PyTorch has no minimal gated unit");
+            }
+            other @ (Layer::Pool(_) | Layer::Dropout(_)) => {
                 plan.push(Item::Plain(other));
                 continue;
             }

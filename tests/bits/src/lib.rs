@@ -5,10 +5,10 @@
 
 use core::fmt::{self, Write};
 
-use recurrent::{Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Isa, Lstm, Reset, Result, Rnn, Sequences};
+use recurrent::{Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Isa, Lstm, Mgu, Reset, Result, Rnn, Sequences};
 
 /// Cells, in the order of their numbers.
-const CELLS: [&str; 5] = ["rnn_tanh", "rnn_relu", "lstm", "gru", "gru_reset_before"];
+const CELLS: [&str; 6] = ["rnn_tanh", "rnn_relu", "lstm", "gru", "gru_reset_before", "mgu"];
 
 /// Sizes around the lanes and panels of every instruction set: input, hidden, steps, batch.
 const SIZES: [[usize; 4]; 6] =
@@ -58,7 +58,8 @@ fn checksum(
         1 => rnn(Rnn::new(input, hidden).activation(Activation::Relu).on(isa), sizes, room),
         2 => lstm(Lstm::new(input, hidden).on(isa), sizes, room),
         3 => gru(Gru::new(input, hidden).on(isa), sizes, room),
-        _ => gru(Gru::new(input, hidden).reset(Reset::Before).on(isa), sizes, room),
+        4 => gru(Gru::new(input, hidden).reset(Reset::Before).on(isa), sizes, room),
+        _ => mgu(Mgu::new(input, hidden).on(isa), sizes, room),
     }
 }
 
@@ -159,6 +160,7 @@ passes! {
     rnn: Rnn,
     lstm: Lstm,
     gru: Gru,
+    mgu: Mgu,
 }
 
 /// What a WebAssembly module exports, and what it needs without a standard library.

@@ -11,6 +11,8 @@ pub enum Cell {
     GruResetAfter,
     /// The reset gate multiplies what goes into it.
     GruResetBefore,
+    /// One gate for both. There are no options but the biases.
+    Mgu,
 }
 
 /// A cell with its sizes and options.
@@ -62,6 +64,7 @@ impl Options {
     pub fn gates(&self) -> usize {
         match self.cell {
             Cell::Rnn => 1,
+            Cell::Mgu => 2,
             Cell::Lstm => 4,
             Cell::GruResetAfter | Cell::GruResetBefore => 3,
         }
@@ -157,6 +160,16 @@ impl Options {
                     };
                     let n = activate(1, a);
                     new_h.push((1.0 - z[u]) * n + z[u] * h[u]);
+                }
+            }
+            Cell::Mgu => {
+                let f: Vec<f64> = gate(0).into_iter().map(|a| activate(0, a)).collect();
+                let to_n = dropped(1);
+                let kept: Vec<f64> = (0..hidden).map(|k| f[k] * to_n[k]).collect();
+                for u in 0..hidden {
+                    let row = hidden + u;
+                    let n = activate(1, from_x(row) + from_h(row, &kept));
+                    new_h.push((1.0 - f[u]) * h[u] + f[u] * n);
                 }
             }
         }

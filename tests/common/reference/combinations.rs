@@ -21,6 +21,7 @@ impl Options {
     /// The activation slots that the cell has.
     pub fn slots(&self) -> usize {
         match self.cell {
+            Cell::Mgu => 0,
             Cell::Rnn => 1,
             Cell::Lstm => 3,
             Cell::GruResetAfter | Cell::GruResetBefore => 2,
@@ -39,7 +40,11 @@ impl Options {
                 Function::Elu { alpha: 0.8 },
             ],
         };
-        let bits = if cell == Cell::Lstm { 6 } else { 3 };
+        let bits = match cell {
+            Cell::Lstm => 6,
+            Cell::Mgu => 1,
+            _ => 3,
+        };
         (0..1 << bits)
             .map(|n: usize| {
                 let on = |bit: usize| n >> bit & 1 == 1;
