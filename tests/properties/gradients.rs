@@ -42,7 +42,7 @@ fn differences(case: &Case, data: &Data) -> [Vec<f64>; 3] {
 }
 
 proptest! {
-    #![proptest_config(config(80))]
+    #![proptest_config(config(800))]
 
     #[test]
     fn of_weights_input_and_state(case in cases(Limits { input: 3, hidden: 5, batch: 3, steps: 4 })) {

@@ -73,7 +73,7 @@ fn others(case: &Case, layer: Layer, of: Trained, b: usize) -> Trained {
 }
 
 proptest! {
-    #![proptest_config(config(160))]
+    #![proptest_config(config(1600))]
 
     #[test]
     fn padding_does_not_matter(case in cases(Limits::ALL), value in prop::sample::select(&STRANGE[..])) {

@@ -110,7 +110,7 @@ fn train(model: &Model<4>, data: &Data, sequences: Sequences<'_>, garbage: f32) 
 }
 
 proptest! {
-    #![proptest_config(config(60))]
+    #![proptest_config(config(600))]
 
     #[test]
     fn chunks_and_steps(

@@ -123,7 +123,7 @@ impl Pass {
 }
 
 proptest! {
-    #![proptest_config(config(400))]
+    #![proptest_config(config(4000))]
 
     #[test]
     fn wrong_lengths(

@@ -81,7 +81,7 @@ fn rows_of(case: &Case, all: &Trained, rows: &[usize], batch: &[usize]) -> Train
 }
 
 proptest! {
-    #![proptest_config(config(160))]
+    #![proptest_config(config(1600))]
 
     /// Whole, in chunks and step by step; packed and in place; with outputs and without; with a tape and without.
     #[test]
