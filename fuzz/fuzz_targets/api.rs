@@ -114,7 +114,16 @@ fn layer<C: Cell>(layer: Recurrent<C>, u: &mut Unstructured<'_>) -> Result<()> {
     let tape = floats(u, layer.tape_len(steps, batch))?;
     let mut buffers = [y, state, tape, floats(u, layer.train_scratch_len(batch))?];
     pass(&mut buffers, |[y, state, tape, scratch]| {
-        let args = ForwardTrain { sequences, x: &x, y, state, recurrent_dropout, layer_dropout: None, tape, scratch };
+        let args = ForwardTrain {
+            sequences,
+            x: &x,
+            y,
+            state,
+            recurrent_dropout,
+            layer_dropout: None,
+            tape,
+            scratch,
+        };
         layer.forward_train(&weights, args)
     });
     let [y, _, tape, scratch] = buffers;
@@ -151,11 +160,8 @@ fn stack<C: Cell>(layer: Recurrent<C>, u: &mut Unstructured<'_>) -> Result<()> {
     let rows = steps.saturating_mul(batch);
     let (x_len, y_len) = (rows.saturating_mul(stack.input()), rows.saturating_mul(stack.output()));
     let (weights, x) = (floats(u, stack.weights_len())?, floats(u, x_len)?);
-    let mut buffers = [
-        floats(u, y_len)?,
-        floats(u, stack.state_len(batch))?,
-        floats(u, stack.scratch_len(steps, batch))?,
-    ];
+    let mut buffers =
+        [floats(u, y_len)?, floats(u, stack.state_len(batch))?, floats(u, stack.scratch_len(steps, batch))?];
     let packed = floats(u, stack.packed_len())?;
     if let Ok(packed) = stack.pack(&weights, packed) {
         pass(&mut buffers, |[y, state, scratch]| {
@@ -167,12 +173,20 @@ fn stack<C: Cell>(layer: Recurrent<C>, u: &mut Unstructured<'_>) -> Result<()> {
     });
     let [y, state, _] = buffers;
     let tape = floats(u, stack.tape_len(steps, batch))?;
-    let factors =
-        if u.ratio(1, 4)? { Some(floats(u, stack.layer_dropout_len(steps, batch))?) } else { None };
+    let factors = if u.ratio(1, 4)? { Some(floats(u, stack.layer_dropout_len(steps, batch))?) } else { None };
     let mut buffers = [y, state, tape, floats(u, stack.train_scratch_len(steps, batch))?];
     pass(&mut buffers, |[y, state, tape, scratch]| {
         let layer_dropout = factors.as_deref();
-        let args = ForwardTrain { sequences, x: &x, y, state, recurrent_dropout: None, layer_dropout, tape, scratch };
+        let args = ForwardTrain {
+            sequences,
+            x: &x,
+            y,
+            state,
+            recurrent_dropout: None,
+            layer_dropout,
+            tape,
+            scratch,
+        };
         stack.forward_train(&weights, args)
     });
     let [y, _, tape, scratch] = buffers;

@@ -26,8 +26,11 @@ pub fn attention(u: &mut Unstructured<'_>, encoder: &Sequences<'_>) -> Result<()
     let decoder = Sequences::new(queries, if u.ratio(9, 10)? { batch } else { size(u)? });
     let (rows, asked) = (steps_of.saturating_mul(batch), queries.saturating_mul(batch));
     let (weights, x) = (floats(u, layer.weights_len())?, floats(u, rows.saturating_mul(input))?);
-    let mut buffers = [floats(u, layer.keys_len(steps_of, batch))?, floats(u, layer.scratch_len(0, steps_of, batch))?];
-    let made = pass(&mut buffers, |[keys, scratch]| layer.keys(&weights, *encoder, &x, &mut keys[..], scratch).map(drop));
+    let mut buffers =
+        [floats(u, layer.keys_len(steps_of, batch))?, floats(u, layer.scratch_len(0, steps_of, batch))?];
+    let made = pass(&mut buffers, |[keys, scratch]| {
+        layer.keys(&weights, *encoder, &x, &mut keys[..], scratch).map(drop)
+    });
     let [keys, mut scratch] = buffers;
     if !made {
         return Ok(());
@@ -66,7 +69,8 @@ pub fn attention(u: &mut Unstructured<'_>, encoder: &Sequences<'_>) -> Result<()
     });
     let [_, dkeys, grads, scratch] = buffers;
     pass(&mut [dkeys, floats(u, x.len())?, grads, scratch], |[dkeys, dx, grads, scratch]| {
-        let args = KeysBackward { x: &x, dkeys, dx, grads: Some(grads), mode: Gradients::Accumulate, scratch };
+        let args =
+            KeysBackward { x: &x, dkeys, dx, grads: Some(grads), mode: Gradients::Accumulate, scratch };
         layer.keys_backward(&weights, &keys, args)
     });
     Ok(())
@@ -191,7 +195,9 @@ fn of_model(u: &mut Unstructured<'_>, sequences: &Sequences<'_>, rows: usize) ->
     };
     let third = [Layer::Pool(Pool::Mean), Layer::Dropout(u.arbitrary()?), Layer::dense(hidden, hidden)];
     let third = third[u.int_in_range(0..=2)?];
-    let Ok(model) = Model::checked([first, middle, third, Layer::dense(hidden, output)]) else { return Ok(()) };
+    let Ok(model) = Model::checked([first, middle, third, Layer::dense(hidden, output)]) else {
+        return Ok(());
+    };
     let (steps, batch) = (sequences.steps(), sequences.batch());
     let weights = floats(u, model.weights_len())?;
     let (of_ids, values) = (ids(u, rows, classes)?, floats(u, rows.saturating_mul(model.input()))?);

@@ -24,7 +24,7 @@ use proptest::test_runner::{Config, RngSeed};
 
 /// So many cases, unless the environment says how many.
 fn config(cases: u32) -> Config {
-    let mut config = Config { failure_persistence: None, ..Config::default() };
+    let mut config = Config { failure_persistence: None, max_global_rejects: u32::MAX, ..Config::default() };
     if std::env::var_os("PROPTEST_CASES").is_none() {
         config.cases = cases;
         config.rng_seed = RngSeed::Fixed(1);
