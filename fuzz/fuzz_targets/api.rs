@@ -258,8 +258,11 @@ fn call(u: &mut Unstructured<'_>) -> Result<()> {
             }
             either(clipped!(gru), u)
         }
-        3 => others::attention(u, &Lists::new(u)?.sequences()),
-        _ => others::call(u, &Lists::new(u)?.sequences()),
+        other => {
+            let lists = Lists::new(u)?;
+            let call = if other == 3 { others::attention } else { others::call };
+            call(u, &lists.sequences())
+        }
     }
 }
 
