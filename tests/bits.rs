@@ -316,3 +316,14 @@ fn garbage_does_not_matter() {
         }
     });
 }
+
+/// A batch without rows is none to refuse.
+#[test]
+fn a_step_of_no_rows_does_nothing() {
+    for_all(&SIZES, |layer, name| {
+        let weights = random_weights(layer, &mut Random::new(1));
+        let packed = layer.pack(&weights).unwrap();
+        assert_eq!(layer.step(&weights[..], &[], &mut [], &mut []), Ok(()), "{name}");
+        assert_eq!(layer.step(&packed, &[], &mut [], &mut []), Ok(()), "{name}, packed");
+    });
+}

@@ -82,9 +82,8 @@ impl<'a> Walk<'a> {
     /// One step of so many rows.
     #[inline(always)]
     pub(crate) const fn step(batch: usize) -> Self {
-        let steps = if batch == 0 { 0 } else { 1 };
         let (stride, reverse, lengths, mask, resets) = ((batch, 1), false, None, None, None);
-        Walk { padded: steps, steps, batch, stride, reverse, lengths, mask, resets }
+        Walk { padded: 1, steps: 1, batch, stride, reverse, lengths, mask, resets }
     }
 
     #[inline(always)]

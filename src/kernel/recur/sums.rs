@@ -71,8 +71,7 @@ impl<'a, W> Sums<'a, W> {
                 }
                 Input::Tape => tape_by_walk && E::XG * hidden <= ld,
             };
-        // Without rows there is no step.
-        debug_assert!(fits || batch == 0);
+        debug_assert!(fits);
         if !fits {
             return None;
         }

@@ -1,0 +1,44 @@
+//! Images for flash. Their checksum would stop the fuzzer, so it is put right.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use recurrent::image::{self, Image};
+use recurrent::io::Format;
+use recurrent_fuzz::check;
+
+/// CRC-32 of everything but the four bytes at 20.
+fn sign(bytes: &mut [u8]) {
+    let mut crc = !0_u32;
+    for (_, byte) in bytes.iter().enumerate().filter(|(at, _)| !(20..24).contains(at)) {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+        }
+    }
+    bytes[20..24].copy_from_slice(&(!crc).to_le_bytes());
+}
+
+fn open(bytes: &[u8]) {
+    let _ = (image::model::<1>(bytes), image::model::<2>(bytes), image::model::<5>(bytes));
+    if let Ok(image) = Image::from_bytes(bytes) {
+        let layers: Vec<_> = image.layers().collect();
+        let mut weights = vec![0.0; image.weights_len()];
+        image.copy_weights(&mut weights).unwrap();
+        if let Ok(in_place) = image.weights() {
+            assert!(in_place.iter().zip(&weights).all(|(a, b)| a.to_bits() == b.to_bits()));
+        }
+        let mut again = vec![0; image::len(&layers)];
+        image::write(&layers, &weights, &mut again).unwrap();
+        assert!(again == bytes, "an image that was read is written otherwise");
+    }
+    check(bytes, Format::Image, None);
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    open(bytes);
+    if bytes.len() >= 32 {
+        let mut signed = bytes.to_vec();
+        sign(&mut signed);
+        open(&signed);
+    }
+});

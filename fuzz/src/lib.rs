@@ -1,0 +1,45 @@
+//! What the targets share: what every file that is read has to be good for, and calls with any arguments.
+
+pub mod buffers;
+pub mod others;
+
+use recurrent::io::{Format, Network, Plan, describe, read, size, write};
+use recurrent::model::{Input, Layer};
+
+/// Elements of all buffers of a run, so that an input does not take long.
+const SMALL: usize = 1 << 16;
+
+/// Reads a file, and does with it what can be done with any.
+pub fn check(bytes: &[u8], format: Format, plan: Option<&Plan>) {
+    let Ok(network) = read(bytes, format, plan) else { return };
+    let layers: Vec<Layer> = network.layers().collect();
+    layers.iter().for_each(|layer| drop(describe(layer)));
+    let needs = size::of(&layers, 2, 3).expect("layers that were read fit together");
+    // An image of it is the same network, but for the names.
+    if let Ok(image) = write(&network, Format::Image) {
+        let other = read(&image, Format::Image, None).expect("an image that was written can be read");
+        assert!(other.layers().eq(network.layers()), "other layers");
+        assert!(bits(other.weights()).eq(bits(network.weights())), "other weights");
+    }
+    if let Ok(tensors) = write(&network, Format::Safetensors) {
+        // What it leaves open is in a plan; it need not be one that can be read without.
+        let _ = read(&tensors, Format::Safetensors, None);
+    }
+    let all = [needs.weights, needs.packed, needs.state, needs.scratch, needs.output];
+    if all.into_iter().fold(0, usize::saturating_add) < SMALL && needs.input < SMALL {
+        drop(write(&network, Format::Source));
+        run(&network, &layers[0], needs);
+    }
+}
+
+fn run(network: &Network, first: &Layer, needs: size::Needs) {
+    let (steps, batch) = (2, 3);
+    let (ids, values) = (vec![0; steps * batch], vec![0.5; steps * batch * needs.input]);
+    let x = if matches!(first, Layer::Embedding(_)) { Input::Ids(&ids) } else { Input::Values(&values) };
+    let y = network.run(x, steps, batch).expect("it runs");
+    assert_eq!(y.len(), size::of(&network.layers().collect::<Vec<_>>(), steps, batch).unwrap().output);
+}
+
+fn bits(of: &[f32]) -> impl Iterator<Item = u32> {
+    of.iter().map(|x| x.to_bits())
+}
