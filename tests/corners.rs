@@ -31,7 +31,7 @@ fn a_step_of_no_rows_does_nothing() {
         let stack = Stack::new(Lstm::new(3, 5)).layers(layers);
         let weights = pattern(stack.weights_len());
         let packed = stack.pack(&weights, vec![0.0; stack.packed_len()]).unwrap();
-        assert_eq!(stack.step(&weights, &[], &mut [], &mut []), Ok(&[][..]));
+        assert_eq!(stack.step(&weights[..], &[], &mut [], &mut []), Ok(&[][..]));
         assert_eq!(stack.step(&packed, &[], &mut [], &mut []), Ok(&[][..]));
     }
 }

@@ -142,7 +142,7 @@ impl<'a> Canonical<'a> {
 
     /// What a unit's accumulator starts from.
     /// # Safety
-    /// `unit` is below the shape's `hidden`, and the shape has all [gates](gates) of the layout.
+    /// `unit` is below the shape's `hidden`, and the shape has all [gates] of the layout.
     #[inline(always)]
     pub(super) unsafe fn bias<E: Layout>(&self, acc: usize, unit: usize) -> f32 {
         let part = |from: &[f32], gate: usize| match gate {

@@ -11,12 +11,13 @@
 //!
 //! Units past the last one are zero.
 
+use core::marker::PhantomData;
+
 use super::canonical::gates;
 pub(crate) use super::canonical::{Canonical, Dims};
 use super::recur::Layout;
 use super::tile::{Weight, load};
 use crate::simd::{HAS_VECTORS, MAX_LANES, Region, Simd};
-use core::marker::PhantomData;
 
 /// The panels of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
