@@ -3,7 +3,7 @@
 
 use recurrent::image::{self, Aligned, Image};
 use recurrent::model::{Layer, Model};
-use recurrent::{Activation, Dense, Error, Gru, Lstm, Merge, Pool, Reset, Rnn, Stack};
+use recurrent::{Activation, Dense, Error, Gru, Lstm, Merge, Mgu, Pool, Reset, Rnn, Stack};
 
 fn layers() -> Vec<Layer> {
     let gates = Activation::HardSigmoid { alpha: 0.3, beta: 0.4 };
@@ -24,6 +24,7 @@ fn layers() -> Vec<Layer> {
         .into(),
         Layer::Dropout(0.25),
         Gru::new(4, 3).reverse().into(),
+        Mgu::new(3, 3).reverse().into(),
         Layer::Pool(Pool::Max),
         Dense::new(3, 2).sigmoid().into(),
     ]

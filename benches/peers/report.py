@@ -144,8 +144,9 @@ START, END = "<!-- made by benches/peers/report.py -->", "<!-- end -->"
 SHOWN = [
     ("step", "I1 H8", "step, 1 input, 8 units"),
     ("step", "I1 H32", "step, 1 input, 32 units"),
-    ("infer", "B1 T1 H32", "step, 32 units"),
-    ("infer", "B1 T1 H128", "step, 128 units"),
+    ("step", "I32 H32", "step, 32 inputs, 32 units"),
+    ("infer", "B1 T1 H32", "call of one step, 32 units"),
+    ("infer", "B1 T1 H128", "call of one step, 128 units"),
     ("infer", "B1 T100 H32", "100 steps, 32 units"),
     ("infer", "B1 T100 H128", "100 steps, 128 units"),
     ("infer", "B1 T100 H512", "100 steps, 512 units"),
@@ -155,7 +156,8 @@ SHOWN = [
     ("train", "B32 T100 H512", "train 32 rows, 100 steps, 512 units"),
 ]
 BARS = [
-    ("infer", "B1 T1 H32", "one step of 32 units"),
+    ("step", "I1 H16", "one step of 16 units over one input, streaming"),
+    ("infer", "B1 T1 H32", "a call of one step of 32 units"),
     ("infer", "B1 T100 H128", "100 steps of 128 units"),
     ("train", "B32 T100 H128", "training, 32 rows, 100 steps, 128 units"),
 ]

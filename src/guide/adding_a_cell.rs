@@ -5,7 +5,7 @@
 //! say of your cell which of two kinds it is:
 //!
 //! - **One stage**: every product of a step is with `x` or with the previous `h`. RNN, LSTM, and GRU with reset after. It implements `Fused`.
-//! - **Two stages**: some hidden weights multiply what the step itself has made. `gru/reset_before.rs` is the pattern. It implements `Steps`.
+//! - **Two stages**: some hidden weights multiply what the step itself has made. GRU with reset before, and MGU, which is the shorter. It implements `TwoStage`.
 //!
 //! # The pieces
 //! All of them are in `src/cell/NAME/`.
@@ -15,7 +15,7 @@
 //! | the cell, `pub struct`, and an enum of its gates with `impl Gate` | options, if any; the order of blocks in the weights |
 //! | `impl Layout` | how gates feed accumulators, of which there are at most 4 |
 //! | `impl Equations` | the equations forward, and their derivatives |
-//! | `impl Fused`, or `impl Steps` with `impl SecondStage` | how the hidden weights get their gradients; what a step consists of |
+//! | `impl Fused`, or `impl TwoStage` with `impl SecondStage` | how the hidden weights get their gradients; the equations of the second stage |
 //! | `impl Cell` | `GATES`; `STATES` (2 if there is a `c`); `BIASES`, which is `ACC`; `TAPE`, planes of H in a row of the tape |
 //! | `impl Choose` | from the cell's options to the type with the equations |
 //! | `oracle.rs` | the same in f64, from the paper, sharing nothing |
@@ -48,33 +48,31 @@
 //! |---|---|---|---|---|
 //! | 0 `F` | `f` | `f` | `f` | **gradient of f's sum** |
 //! | 1 `N` | input part of n's sum | `n` | **gradient of n's sum** | the same |
-//! | 2 `FH` | `f * h` | the same | the same | the same: what `W_hn` multiplies |
-//! | 3 | 0 | 0 | `dh' * (n - h)` | anything |
+//! | 2 | 0 | 0 | `dh' * (n - h)` | anything |
+//! | 3 `FH` | `f * h` | the same | the same | the same: what `W_hn` multiplies |
 //!
 //! ```text
 //! stage one   ACC 4  XG 2  HG 1  HMAP [0; 4]  HFIRST 0  BIAS_X and BIAS_H [0, 1, NONE, NONE]  HAS_C false
-//!   forward   f = sigmoid(acc[F]);  h stays;  saved [f, acc[N], f * h, 0]
-//!   backward  dn = dh f (1 - n^2);  previous dh: dh - dh f;  gradients [f, dn, f * h, dh (n - h)]
+//!   forward   f = sigmoid(acc[F]);  h stays;  saved [f, acc[N], 0, f * h]
+//!   backward  dn = dh f (1 - n^2);  previous dh: dh - dh f;  gradients [f, dn, dh (n - h), f * h]
 //!
 //! stage two   ACC 0  XG 0  HG 1  HMAP [0; 4]  HFIRST 1  no biases  HAS_C false;  SUM = N  OPERAND = FH
 //!   forward   n = tanh(sum);  h' = h + f (n - h);  saves n
-//!   backward  given d = W_hn^T dn:  df = (d h + plane 3) f (1 - f);  previous dh: dh + d f;  gradients [df, dn, f * h, anything]
+//!   backward  given d = W_hn^T dn:  df = (d h + plane 2) f (1 - f);  previous dh: dh + d f;  gradients [df, dn, anything, f * h]
 //!
 //! HIDDEN_GRADIENTS   gate 0, count 1, plane F, operand None;   gate 1, count 1, plane N, operand Some(FH)
 //! Cell               GATES 2  STATES 1  BIASES 4  TAPE 4
 //! ```
 //!
-//! The four methods of `Steps` are those of `reset_before.rs`, with this difference: in `backward_step` the second
-//! stage's weights start at row `hidden` (`Right { first: hidden, ..w_hh }`, because `n` is gate 1), the product before it takes
-//! plane `N`, and the last product has the one plane `F` (`count: 1, at: [F, 0, 0, 0]`).
-//!
-//! `impl Choose` is short: `form` is `Form::First`, `run` is `pass.run(isa, First)`.
+//! `src/cell/mgu/mod.rs` says just this. Packing, the products between the stages and the time they happen at follow from it, in
+//! `src/cell/two_stage.rs`: `impl Choose` runs a pass with `Two(Mgu)`, or, if there are options, with `OptionalTwo`.
 //!
 //! # Options
 //! Every layer has [`recurrent_dropout`](crate::Recurrent::recurrent_dropout), and a layer with options comes to `Choose::form` with `options`
 //! true. A cell that takes the fused equations then would leave the factors out silently, which this crate does not do. So give the cell
-//! a general form: a one-stage cell gets it by `Pointwise` and `Optional` on its type (`rnn` needs 30 lines), as `General(self)`; one with two
-//! stages writes its steps over stored sums, as `gru/options.rs` does. Other options (`clip`, activations) are methods of your own layer.
+//! a general form, of equations over stored sums: a one-stage cell by `Pointwise` and `Optional` on its type (`rnn` needs 30 lines), as
+//! `General(self)`; one with two stages by a `Pointwise` for each and `OptionalTwoStage`, as `OptionalTwo(self)`, with the second product in
+//! plane 3. Other options (`clip`, activations) are methods of your own layer.
 //!
 //! # The registrations
 //! 1. `src/cell/mod.rs`: `mod` and `pub use`.
@@ -83,7 +81,8 @@
 //!    stages `new` sets `stage: 4`, the planes that a step without a tape needs. Then `pub use` in `src/layer/mod.rs` and `src/lib.rs`.
 //!
 //! This is enough for a layer, and for a [`Stack`](crate::Stack). For [`model::Layer`](crate::model::Layer) it takes a variant, and arms in
-//! `each!`, in the numbers of `src/image/record.rs`, and in `kind` and `source.rs` of `src/io/`: the compiler finds them.
+//! `each!`, in `encode` of `src/image/record.rs`, and in `kind`, `source.rs` and `torch/write.rs` of `src/io/`: the compiler finds them. It does
+//! not find `decode` of `record.rs`, which reads the new number back (`tests/image.rs` does), nor the table in `src/image/mod.rs`.
 //!
 //! # The tests
 //! `tests/common/mod.rs` has the table: a `Kind` in `FUSED` (what oracles compute) and `ALL`, its gates, planes and layer, and a

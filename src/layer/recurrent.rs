@@ -39,7 +39,7 @@ pub type Lstm = Recurrent<LstmCell>;
 /// assert_eq!((KERAS_1.cell().reset, KERAS_1.weights_len()), (Reset::Before, 3 * 3 * (2 + 3 + 2)));
 /// ```
 pub type Gru = Recurrent<GruCell>;
-/// A minimal gated unit layer: one gate, two thirds of a GRU's weights.
+/// A minimal gated unit layer: one gate, two thirds of a GRU's weights. [`MguCell`] has its equations.
 pub type Mgu = Recurrent<MguCell>;
 
 /// A recurrent layer: a cell and its dimensions.

@@ -32,7 +32,7 @@ pub const CLASSIFIER: Model<4> = Model::new([
 pub const WRITER: Model<4> = Model::new([
     Layer::embedding(7, 4),
     Layer::Lstm(Stack::new(Lstm::new(4, 6)).layers(2)),
-    Layer::gru(6, 5),
+    Layer::mgu(6, 5),
     Layer::dense(5, 7),
 ]);
 

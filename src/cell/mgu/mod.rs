@@ -1,12 +1,4 @@
-//! Minimal gated unit (Zhou et al. 2016, arXiv:1603.09420): a GRU with one gate, which is its reset gate and its update gate.
-//!
-//! ```text
-//! f  = sigmoid(W_if x + b_if + W_hf h + b_hf)           forget gate
-//! n  = tanh(W_in x + b_in + W_hn (f * h) + b_hn)        new gate
-//! h' = (1 - f) * h + f * n
-//! ```
-//!
-//! Gates stand in the order `f n`. It has two stages, and four planes in the tape:
+//! The minimal gated unit. It has two stages, and four planes in the tape:
 //!
 //! | plane | forward | back |
 //! |---|---|---|
@@ -23,7 +15,15 @@ use crate::kernel::second::SecondStage;
 use crate::kernel::{Equations, Layout, NONE, Next, Prev};
 use crate::simd::{Isa, Simd};
 
-/// The cell of a minimal gated unit. It has no options of its own.
+/// The cell of a minimal gated unit (Zhou et al. 2016, arXiv:1603.09420): a GRU with one gate, which resets and updates.
+///
+/// ```text
+/// f  = sigmoid(W_if x + b_if + W_hf h + b_hf)           forget gate
+/// n  = tanh(W_in x + b_in + W_hn (f * h) + b_hn)        new gate
+/// h' = (1 - f) * h + f * n
+/// ```
+///
+/// Gates stand in the order `f n`. It has no options of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MguCell;
 
