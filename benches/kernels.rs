@@ -4,7 +4,7 @@
 //! (`--no-default-features --features std`) all of them go through this crate's own kernel.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use recurrent::{Backward, Dense, DenseBackward, ForwardTrain, Isa, Lstm, Sequences, softmax};
+use recurrent::{Backward, Dense, DenseBackward, ForwardTrain, Gradients, Isa, Lstm, Sequences, softmax};
 
 mod common;
 use common::{affordable, random, weights};
@@ -73,14 +73,23 @@ fn outer(c: &mut Criterion) {
             (2048, 3200, 512),
         ] {
             let layer = Dense::new(n, m).on(isa);
-            let (weights, x, y) = (random(layer.weights_len(), 0.1), random(k * n, 1.0), random(k * m, 1.0));
+            let (weights, x) = (random(layer.weights_len(), 0.1), random(k * n, 1.0));
             let (mut dy, mut grads) = (random(k * m, 1.0), vec![0.0; layer.weights_len()]);
             let mut scratch = vec![0.0; layer.scratch_len()];
             group.throughput(Throughput::Elements((m * k * n) as u64));
             group.bench_function(BenchmarkId::new(isa.name(), format!("{m}x{k}x{n}")), |b| {
                 b.iter(|| {
                     let (dy, grads) = (&mut dy[..], Some(&mut grads[..]));
-                    let args = DenseBackward { rows: k, x: &x, y: &y, dy, grads, ..Default::default() };
+                    let args = DenseBackward {
+                        rows: k,
+                        x: &x,
+                        y: &[],
+                        dy,
+                        dx: None,
+                        grads,
+                        mode: Gradients::Overwrite,
+                        scratch: &mut scratch,
+                    };
                     layer.backward(&weights, args).unwrap();
                 });
             });

@@ -89,6 +89,7 @@ fn call(
         Layer::Rnn(layer) => run!(layer),
         Layer::Lstm(layer) => run!(layer),
         Layer::Gru(layer) => run!(layer),
+        Layer::Mgu(layer) => run!(layer),
     }
 }
 

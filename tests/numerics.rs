@@ -8,7 +8,7 @@ mod reference;
 
 use common::case::wide;
 use common::{Kind, Layer, Random, Trained, assert_bits, oracle, random_weights, train};
-use recurrent::{Activation, Dense, Isa, Rnn, Sequences};
+use recurrent::{Activation, Dense, Isa, Rnn};
 use reference::{Cell, Function, Options, Walk};
 
 const EXTREME: [f32; 12] = [
@@ -170,7 +170,8 @@ fn denormals_are_numbers() {
         let dense = Dense::new(1, 9).on(isa);
         let layer = Layer::Rnn(Rnn::new(1, 9).bias(false).on(isa));
         let (mut of_dense, mut of_layer) = (vec![0.0; dense.weights_len()], vec![0.0; layer.weights_len()]);
-        (of_dense[..9].fill(0.5), of_layer[..9].fill(0.5));
+        of_dense[..9].fill(0.5);
+        of_layer[..9].fill(0.5);
         for x in [1e-40_f32, -1e-40, 3e-45, f32::MIN_POSITIVE] {
             let (mut y, mut scratch) = (vec![f32::NAN; 9], vec![f32::NAN; dense.scratch_len()]);
             dense.forward(&of_dense[..], 1, &[x], &mut y, &mut scratch).unwrap();
@@ -224,6 +225,7 @@ fn long_streams_do_not_drift() {
 fn long_training_stays_finite() {
     use rand_xoshiro::Xoshiro256PlusPlus;
     use rand_xoshiro::rand_core::SeedableRng;
+    use recurrent::Sequences;
     use recurrent::model::{Layer, Loss, Model};
     use recurrent::train::{Adam, RmsProp, Sgd};
     use recurrent::trainer::{Batch, Optimiser, Trainer};

@@ -158,6 +158,11 @@ fn grus() {
     check(&[Kind::Gru, Kind::GruResetBefore, Kind::GruOptions, Kind::GruResetBeforeOptions]);
 }
 
+#[test]
+fn mgus() {
+    check(&[Kind::Mgu, Kind::MguDropout]);
+}
+
 /// Steps that are projected ahead, and gradients that are large enough for the other crate's product.
 #[test]
 fn large() {

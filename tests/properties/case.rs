@@ -61,7 +61,8 @@ fn size(most: usize) -> impl Strategy<Value = usize> {
 
 /// A cell with any of its options; as often without them, because those are other kernels.
 pub fn cells(limits: Limits) -> impl Strategy<Value = Options> {
-    let cell = prop::sample::select(vec![Cell::Rnn, Cell::Lstm, Cell::GruResetAfter, Cell::GruResetBefore]);
+    let cells = vec![Cell::Rnn, Cell::Lstm, Cell::GruResetAfter, Cell::GruResetBefore, Cell::Mgu];
+    let cell = prop::sample::select(cells);
     let sizes = (size(limits.input), size(limits.hidden));
     let flags = (any::<bool>(), any::<bool>(), prop::bool::weighted(0.3), prop::bool::weighted(0.3));
     let rest = (option::weighted(0.3, 0.3..1.5), option::weighted(0.3, size(limits.hidden)));
@@ -69,7 +70,7 @@ pub fn cells(limits: Limits) -> impl Strategy<Value = Options> {
     (cell, sizes, flags, rest, slots).prop_map(
         |(cell, (input, hidden), (plain, bias, peepholes, coupled), (clip, projection), slots)| {
             let mut options = Options { bias, ..Options::new(cell, input, hidden) };
-            if plain {
+            if plain || cell == Cell::Mgu {
                 if cell == Cell::Rnn && coupled {
                     options.functions = [Function::Relu; 3];
                 }

@@ -238,6 +238,7 @@ fn tape_y(model: &Model<4>, batch: usize) -> std::ops::Range<usize> {
             Layer::Rnn(l) => l.output(),
             Layer::Lstm(l) => l.output(),
             Layer::Gru(l) => l.output(),
+            Layer::Mgu(l) => l.output(),
             Layer::Dense(l) => l.output(),
             _ => *width,
         };
