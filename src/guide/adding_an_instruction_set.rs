@@ -41,7 +41,7 @@
 //!
 //! - `.ci/asm-check` looks for intrinsics that were left as calls, by names of modules: add the new one to its pattern.
 //! - If this machine cannot run the set, add a script to `.ci/` that runs the tests in an emulator, as `.ci/aarch64` (QEMU), `.ci/avx512`
-//!   (Bochs) and `.ci/wasm` (Node) do, and a step to `.ci/run`.
+//!   (Bochs) and `.ci/wasm` (Node) do. Make it a step of `.ci/run`, unless it takes as long as Bochs.
 //! - `cargo bench --bench cells`, `sequences` and `training`, before and after, with the CPU: `ACCUMULATORS` is worth trying out.
 //!
 //! # Rules

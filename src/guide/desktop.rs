@@ -9,7 +9,7 @@
 //! use recurrent::trainer::{Batch, Trainer};
 //! use recurrent::{Gru, Merge, Pool, Sequences, Stack};
 //!
-//! // 1. The model: layers from the input to the output. Sizes that do not fit together do not compile.
+//! // 1. The model: layers from the input to the output. In a constant, sizes that do not fit do not compile.
 //! const MODEL: Model<4> = Model::new([
 //!     Layer::Gru(Stack::new(Gru::new(1, 8)).bidirectional(Merge::Concat)),
 //!     Layer::Pool(Pool::Mean), // one row out of the steps of each sequence
@@ -59,8 +59,8 @@
 //! A [`Layer`](crate::model::Layer) is an embedding (first; then the model takes ids), a stack of RNN, LSTM or GRU layers, a dense layer, a
 //! [`Pool`](crate::Pool), or dropout. Options are those of the layers' own types: `Layer::Lstm(Stack::new(Lstm::new(8, 16).peepholes()).layers(2))`.
 //! Layers that are known only when the program runs go through [`Model::checked`](crate::model::Model::checked), which returns an
-//! error; their number is fixed by the type. What is no chain of layers (an encoder and a decoder, [`Attention`](crate::Attention), several
-//! inputs) is made of the layers themselves: the example `seq2seq` does that.
+//! error where [`Model::new`](crate::model::Model::new) panics; their number is fixed by the type. What is no chain of layers (an encoder and
+//! a decoder, [`Attention`](crate::Attention), several inputs) is made of the layers themselves: the example `seq2seq` does that.
 //!
 //! The last layer gives logits or numbers, not probabilities. The [`Loss`](crate::model::Loss) has the softmax or the sigmoid in it.
 //!
@@ -84,7 +84,7 @@
 //! # Saving
 //! | what | how |
 //! |---|---|
-//! | a training, to go on to the bit | [`save`](crate::trainer::Trainer::save), [`load`](crate::trainer::Trainer::load): weights, moments, states, the number of updates. Settings are the program's |
+//! | a training, to go on | [`save`](crate::trainer::Trainer::save), [`load`](crate::trainer::Trainer::load): weights, moments, states, the number of updates. It goes on to the bit if the program has the same settings, and restores the generators of dropout and of its batches |
 //! | a model, for firmware or another program | [`image::write`](crate::image::write()) |
 //! | a model, for PyTorch or as Rust source | [`io::write`](crate::io::write), feature `io` |
 //! | weights alone | [`weights`](crate::trainer::Trainer::weights) is a slice of `f32`: any way to write one |

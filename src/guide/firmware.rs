@@ -28,6 +28,9 @@
 //! ```sh
 //! recurrent check model.safetensors --input samples.txt     # a line of outputs for each step
 //! ```
+//! `samples.txt` has numbers between spaces, commas or line ends: all inputs of the first step, then of the second. The state starts at
+//! zero. The outputs are those of the last layer, so of a classifier logits; behind a pool there is one line.
+//!
 //! Compare with what PyTorch gives for the same samples: they agree to about 1e-6. A file that this crate would compute differently is refused.
 //!
 //! # 4. Convert it
@@ -42,7 +45,16 @@
 //! [dependencies]
 //! recurrent = { version = "0.1", default-features = false }
 //! ```
-//! Without `std` and `matrixmultiply` nothing asks for an allocator.
+//! Without `std` and `matrixmultiply` nothing asks for an allocator. Build for the target of your core, which `rustup target add` installs:
+//!
+//! | core | `--target` | set |
+//! |---|---|---|
+//! | Cortex-M4F, M7 | `thumbv7em-none-eabihf` | `fused`, by the FPU |
+//! | Cortex-M33, M55, M85 | `thumbv8m.main-none-eabihf` | `fused`, by the FPU |
+//! | Cortex-M0, M3 | `thumbv6m-none-eabi`, `thumbv7m-none-eabi` | `scalar`, in software |
+//! | RISC-V without an FPU | `riscv32imac-unknown-none-elf` | `scalar`, in software |
+//!
+//! The `hf` at the end matters: with `thumbv7em-none-eabi` a Cortex-M4F computes in software, too, and nothing says so.
 //!
 //! # 6. Sizes are constants
 //! [`include_image!`](crate::include_image) puts the file into flash, aligned; [`image::model`](crate::image::model) reads its layers while the
@@ -105,9 +117,9 @@
 //! `examples/firmware` in the repository is a complete crate, with linker scripts, for a Cortex-M4F, M3, M0 and RISC-V, all in QEMU:
 //!
 //! ```sh
+//! rustup target add thumbv7em-none-eabihf          # and QEMU: apt-get install qemu-system-arm
 //! cd examples/firmware
 //! cargo run --release --bin infer                  # recognises gestures, from weights in flash
-//! BOARD=mps2 cargo run --release --bin counts      # instructions and stack of a step
 //! ```
 //!
 //! | program | what it shows |
@@ -118,6 +130,13 @@
 //! | `counts` | instructions and stack of steps, forward and backward |
 //! | `bits` | checksums of every cell, to compare with a server's |
 //!
+//! `counts` and `bits` need more RAM than the chip that the others run on. Another board is another memory map, `BOARD`, and another machine:
+//!
+//! ```sh
+//! mps2="qemu-system-arm -machine mps2-an386 -nographic -icount shift=0 -semihosting-config enable=on,target=native -kernel"
+//! BOARD=mps2 CARGO_TARGET_THUMBV7EM_NONE_EABIHF_RUNNER=$mps2 cargo run --release --bin counts
+//! ```
+//!
 //! `examples/firmware_models` trains their models on the host, and computes what the devices have to come to; it shares the
 //! modules `gestures`, `characters` and `learn` with the firmware, so that both mean the same model.
 //!
@@ -125,9 +144,10 @@
 //! cycles: a real core waits for its flash. On a board read its cycle counter (`DWT::cycle_count` of the crate `cortex-m`) around `step`.
 //!
 //! # What it takes
-//! Of the order of, for a GRU of 16 units over 3 inputs with a dense layer: 10 KiB of flash for code with start-up and printing, 3 KiB of it the
-//! step; 4.3 KiB for the weights; 300 bytes of RAM and 400 of stack. A step of an LSTM of 32 units over 32 inputs takes 20,000
-//! instructions on a Cortex-M4F: at 100 MHz some thousands a second. `.ci/firmware` measures all of it against ceilings, and
+//! Of the order of, for a GRU of 16 units over 3 inputs with a dense layer, on a Cortex-M4F: 10 KiB of flash for code with start-up and
+//! printing, 3 KiB of it the step; 4.3 KiB for the weights; 300 bytes of RAM and 400 of stack. A Cortex-M0 wants 15 KiB of code and 700 bytes
+//! of stack for it. A step of an LSTM of 32 units over 32 inputs takes 20,000 instructions on a Cortex-M4F: at 100 MHz some thousands a
+//! second. On a Cortex-M0 they are not counted. `.ci/firmware` measures all of this against ceilings, and
 //! `examples/firmware/README.md` has the tables.
 //!
 //! To keep it small: let layers and models be constants (`const`), so that the compiler knows which cell and which options there are; use
@@ -135,5 +155,6 @@
 //!
 //! # Training on the device
 //! The same passes, the same buffers: [`Model::forward_backward`](crate::model::Model::forward_backward) or the layers' own, with
-//! [`Adam`](crate::train::Adam) or, without moments, [`Sgd`](crate::train::Sgd). RAM is the limit: weights that change, gradients, moments, and a tape for
-//! the steps of a chunk. `recurrent inspect --steps 10` tells how much.
+//! [`Adam`](crate::train::Adam) or, without moments, [`Sgd`](crate::train::Sgd). Flash comes first: the code of `learn` takes 90 KB, on a Cortex-M0
+//! 98 KB, and 3 KB of stack. Then RAM, for weights that change, gradients, moments, and a tape for the steps of a chunk: 8 KB in
+//! `learn`, and `recurrent inspect --steps 10` tells how much for other models.

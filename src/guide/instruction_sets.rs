@@ -6,9 +6,11 @@
 //! |---|---|---|
 //! | x86-64 | AVX-512 (`avx512`), AVX2 with FMA (`avx2`), `scalar` | when the program runs |
 //! | aarch64 | `neon` | by the target |
-//! | WebAssembly with `simd128` | `simd128` | by the target |
-//! | Arm's M profile with an FPU: Cortex-M4F, M7, M33, ... | `fused`, in assembly | by the target |
+//! | WebAssembly with `simd128`: `RUSTFLAGS=-Ctarget-feature=+simd128` | `simd128` | by the target |
+//! | Arm's M profile with an FPU, Cortex-M4F, M7, M33, ...: targets on `eabihf` | `fused`, in assembly | by the target |
 //! | all others: Cortex-M0, RISC-V, WebAssembly without vectors, ... | `scalar` | by the target |
+//!
+//! An x86 without AVX2 or FMA runs `scalar`: slower, and with other bits. So does a Cortex-M4F that is compiled for `thumbv7em-none-eabi`.
 //!
 //! `scalar` and `fused` are portable and exist everywhere: four elements at a time in plain Rust. `scalar` rounds products and sums one after the
 //! other; `fused` rounds them once, which a CPU without the instruction has to do in software, slowly. It is there to have on any machine

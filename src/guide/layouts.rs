@@ -6,7 +6,8 @@
 //!
 //! # Sequences
 //! Time-major is what you get without asking; [`batch_major`](crate::Sequences::batch_major) is for data that lies the other way.
-//! Nothing is copied for it. For three steps of two rows:
+//! Nothing is copied for it. (Gradients of weights are sums over all rows, and come to other last bits: [`numerics`](super::numerics).) For
+//! three steps of two rows:
 //!
 //! ```text
 //! memory          0      1      2      3      4      5
@@ -34,7 +35,7 @@
 //! ```
 //!
 //! # Weights
-//! One slice in PyTorch's order. A matrix has a block of `H` rows for each gate: `i f g o` of an LSTM, `r z n` of a GRU.
+//! One slice in PyTorch's order. A matrix has a block of `H` rows for each gate: `i f g o` of an LSTM, `r z n` of a GRU, `f n` of an MGU.
 //!
 //! ```text
 //! | w_ih [G*H, I]                        | w_hh [G*H, R]        | b_ih [G*H] | b_hh [G*H] |  w_hr [R, H]  | peepholes [3, H] |
@@ -76,12 +77,23 @@
 //!
 //! # Tape and scratch
 //! The **tape** is what a training forward keeps for the backward pass. It is opaque, and drawn here only so that its length makes sense.
-//! Its rows are those of `x`; the backward pass overwrites them with gradients, so a tape serves once.
+//! The initial hidden states come first. Then it has a row for each row of `x`, of some planes of `H`:
 //!
 //! ```text
-//! | h0 [B, R] | row 0: i f g o c | row 1: i f g o c | ...        LSTM: 5 planes of H for each step of each row
-//!                                                                GRU: 4, RNN: 1; with a projection R more
+//! | h0 [B, R] | row 0: i f g o c | row 1: i f g o c | ...        LSTM; with a projection R more at the end of each row
 //! ```
+//!
+//! | cell | planes, after the forward pass | after the backward pass |
+//! |---|---|---|
+//! | RNN | `h` | gradient of its sum |
+//! | LSTM | `i f g o`, and the `c` before the step | gradients of the four sums, and `c` |
+//! | GRU | `r z n q` with `q = W_hn h + b_hn` | gradients of the four sums: that of `n` as inputs see it, that of `q` as `h` does |
+//! | GRU, reset before | `r z n`, and `r * h` | gradients of three sums, and `r * h` |
+//! | MGU | `f n 0`, and `f * h` | gradients of two sums, a part of the first, and `f * h` |
+//!
+//! A layer with [options](crate::Recurrent#options) keeps sums in the places of activated gates (some activations cannot be differentiated
+//! from their value), and the product of a second stage, `W_hn (r * h)`, in the place of its operand until the backward pass. With a
+//! projection the backward pass leaves what it multiplies in the place of `c`. A tape serves once.
 //!
 //! **Scratch** is garbage before and after, may be shared between layers, and its length is a minimum.
 //!

@@ -11,7 +11,7 @@
 //! | packed and canonical weights | outputs, states |
 //! | `forward` and `forward_train` | outputs, states |
 //! | the two directions one after the other, or on two [`Threads`](crate::Threads) | everything |
-//! | a [`Trainer`](crate::trainer::Trainer) on any number of threads; saved, loaded and gone on | everything |
+//! | a [`Trainer`](crate::trainer::Trainer) on any number of threads; saved, loaded and gone on with the same generators | everything |
 //! | AVX2, AVX-512, NEON, Cortex-M4F and others, `Isa::FUSED` | everything, but see below |
 //! | `Isa::SCALAR`, WebAssembly, Cortex-M0, RISC-V | the same among themselves |
 //!
@@ -44,6 +44,11 @@
 //!   all rows. From 2^18 multiply-adds on, that crate computes them, in an order that depends on the CPU. Outputs, states, and what recurrent and
 //!   dense layers give as gradients of inputs and states do not go through it. Without the feature these sums are chains like all others,
 //!   the same on every fused set, and training is reproducible from machine to machine.
+//! - **What is said of sequences, with that feature.** It gets sums whose rows lie at one distance; all others stay chains. Of recurrent layers it
+//!   gets those without [lengths](crate::Sequences::lengths) and [mask](crate::Sequences::mask), and for `w_hh` only time-major ones (or one
+//!   row) without [resets](crate::Sequences::resets) and recurrent dropout. So lengths that cut nothing off, or resets that are all
+//!   `false`, change the last bits of large gradients.
+//! - **Time-major and batch-major.** Gradients of weights add up rows in another order.
 //! - **Sums over other rows.** The gradient of a weight is a sum over the batch and the steps. Other batches, chunks, or
 //!   [shards](crate::trainer::Trainer::shards) add in another order.
 //! - **Other frameworks.** Their sums have other orders, and their activations other errors.

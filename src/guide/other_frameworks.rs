@@ -47,14 +47,14 @@
 //! | `SimpleRNN`, `LSTM`, `GRU` | [`Rnn`](crate::Rnn), [`Lstm`](crate::Lstm), [`Gru`](crate::Gru), with the number of inputs |
 //! | batches of `[batch, time, features]` | [`.batch_major()`](crate::Sequences::batch_major); without it `[time, batch, features]` |
 //! | `return_sequences=True` | `y` |
-//! | `return_sequences=False` | `state` with an empty `y`; in a model [`Pool::Last`](crate::Pool::Last) |
+//! | `return_sequences=False` | `state` with an empty `y`; in training a whole `y` and an empty `dy`; in a model [`Pool::Last`](crate::Pool::Last) |
 //! | `return_state`, `initial_state` | `state` |
 //! | `stateful=True`, `reset_states()` | keep `state`, fill it with 0; [`stateful`](crate::trainer::Trainer::stateful) and [`reset`](crate::trainer::Trainer::reset) of a trainer or predictor |
 //! | `go_backwards=True` | [`.reverse()`](crate::Recurrent::reverse) |
 //! | `Bidirectional(merge_mode="concat")`, `"sum"` | [`Merge::Concat`](crate::Merge::Concat), [`Merge::Sum`](crate::Merge::Sum) |
 //! | `Masking`, `mask_zero=True` | [`.mask(&mask, Masked::Carry)`](crate::Sequences::mask); you say which steps those are |
 //! | `zero_output_for_mask=True` | [`Masked::Zero`](crate::Masked::Zero) |
-//! | `activation`, `recurrent_activation` | [`.activations(gates, cell, hidden)`](crate::Lstm::activations) of an LSTM, `(gates, new)` of a [GRU](crate::Gru::activations) |
+//! | `activation=a`, `recurrent_activation=r` | [`.activations(r, a, a)`](crate::Lstm::activations) of an LSTM, [`(r, a)`](crate::Gru::activations) of a GRU, [`.activation(a)`](crate::Rnn::activation) of an RNN |
 //! | `reset_after=True`, the default | [`Reset::After`](crate::Reset::After), the default |
 //! | `reset_after=False` | [`.reset(Reset::Before)`](crate::Gru::reset): another result for the same weights |
 //! | `use_bias=False` | [`.bias(false)`](crate::Recurrent::bias) |

@@ -18,7 +18,8 @@
 //! ```
 //!
 //! [`forward_train`](crate::Recurrent::forward_train) gives the bits of [`forward`](crate::Recurrent::forward), and the tape. Its rows hold
-//! activated gates. [`backward`](crate::Recurrent::backward) puts the gradient of each gate's sum in its place; when the time loop is
+//! activated gates and what else the derivatives need, with options the gates' sums: [`layouts`](super::layouts#tape-and-scratch) lists
+//! them. [`backward`](crate::Recurrent::backward) puts the gradient of each gate's sum in its place; when the time loop is
 //! over, the gradients of the weights are a few large products over all rows of the tape, and that of the input another, if it is asked for.
 //!
 //! - `dy` is empty if only the last state has a gradient; `dstate` is zero if only the outputs have.

@@ -13,6 +13,16 @@
 //! | `Elu` | 1.7 | 0.8 |
 //! | `Softsign` | 1.0 | 1.7 |
 //! | `Softplus` | 1.1 | 0.8 |
+//!
+//! To add one, of which the compiler finds the matches on [`Activation`] only:
+//! 1. here: the variant, `value` and `derivative` (found), its errors above, and the greatest of them in the guide's `numerics`;
+//! 2. `image/record.rs`: `number` (found) and `function`, with the list of numbers in `image/mod.rs`;
+//! 3. its names in files: `io/onnx/recurrent.rs`, `io/keras/mod.rs`;
+//! 4. `activation_tests.rs`: `exact` (found) and `PROMISES`;
+//! 5. the f64 reference: `function.rs` and `combinations.rs` in `tests/common/reference/`, `tests/common/options.rs`, and `grows` in
+//!    `tests/sequence_gradients.rs` if it has no bound;
+//! 6. golden data, if ONNX has it: `tests/common/golden.rs` and `tests/data/sequences/from_onnx.py`;
+//! 7. its curve: `examples/activations.rs`.
 
 use super::math::{exp, sigmoid, tanh};
 use crate::simd::{MAX_LANES, Region, Simd};

@@ -2,7 +2,8 @@
 //!
 //! The operands are not packed and as large as all steps of all sequences, which is what `matrixmultiply` is good
 //! at; that crate allocates a packing buffer on every call, so without the feature, and for small products,
-//! a tile of ours does it. Operands whose rows do not lie at one distance go through `gather`.
+//! a tile of ours does it: `large` decides. What comes here is decided before, of recurrent layers in `seq/gradient.rs`: only
+//! sequences whose rows lie at one distance do. All others go through `gather`, and never through `matrixmultiply`.
 
 use super::product::{Init, Matrix, initial};
 use super::tile::{Acc, Tile, accumulate, drive, each_row, store};

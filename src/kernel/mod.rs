@@ -5,6 +5,10 @@
 //! the functions that the floors above call are safe: each checks once, on entry, that its slices and weights hold what its
 //! dimensions say. What else they rely on stands below. It may import `simd` and `error`.
 //!
+//! No kernel exists once for each instruction set: `simd/neon.rs` and its like supply operations only. The epilogue of a step, from
+//! the sums of its gates to `h` and `c`, is a cell's `Equations::forward`, which `recur/forward.rs` calls in `finish`; with options it is
+//! `Pointwise::forward`, which `recur/pointwise.rs` calls.
+//!
 //! | file | what it does |
 //! |---|---|
 //! | `math`, `activation` | exp, sigmoid, tanh as polynomials; the other activation functions |
