@@ -6,7 +6,7 @@
 //!
 //! # Sequences
 //! Time-major is what you get without asking; [`batch_major`](crate::Sequences::batch_major) is for data that lies the other way.
-//! Nothing is copied for it. (Gradients of weights are sums over all rows, and come to other last bits: [`numerics`](super::numerics).) For
+//! Nothing is copied for it. (Gradients of weights add up its rows in another order, so they end in other bits: [`numerics`](super::numerics).) For
 //! three steps of two rows:
 //!
 //! ```text

@@ -44,11 +44,12 @@
 //!   all rows. From 2^18 multiply-adds on, that crate computes them, in an order that depends on the CPU. Outputs, states, and what recurrent and
 //!   dense layers give as gradients of inputs and states do not go through it. Without the feature these sums are chains like all others,
 //!   the same on every fused set, and training is reproducible from machine to machine.
-//! - **What is said of sequences, with that feature.** It gets sums whose rows lie at one distance; all others stay chains. Of recurrent layers it
-//!   gets those without [lengths](crate::Sequences::lengths) and [mask](crate::Sequences::mask), and for `w_hh` only time-major ones (or one
-//!   row) without [resets](crate::Sequences::resets) and recurrent dropout. So lengths that cut nothing off, or resets that are all
-//!   `false`, change the last bits of large gradients.
-//! - **Time-major and batch-major.** Gradients of weights add up rows in another order.
+//! - **What is said of sequences.** A gradient of weights adds up rows as they lie in memory if they lie at one distance, and only such sums
+//!   go to `matrixmultiply`; otherwise it is a chain in the order of the steps. The former are those of recurrent layers without
+//!   [lengths](crate::Sequences::lengths) and [mask](crate::Sequences::mask); for `w_hh` they are also time-major (or of one row), and
+//!   without [resets](crate::Sequences::resets) and recurrent dropout. So lengths that cut nothing off, or resets that are all `false`, may
+//!   change the last bits of gradients: with that feature of large ones, without it only of layers in reverse. And batch-major rows lie in
+//!   another order than time-major ones.
 //! - **Sums over other rows.** The gradient of a weight is a sum over the batch and the steps. Other batches, chunks, or
 //!   [shards](crate::trainer::Trainer::shards) add in another order.
 //! - **Other frameworks.** Their sums have other orders, and their activations other errors.
