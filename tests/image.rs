@@ -59,7 +59,7 @@ fn every_layer_and_weight_comes_back() {
     let mut copy = vec![0.0; weights.len()];
     image.copy_weights(&mut copy).unwrap();
     assert_eq!(copy, weights);
-    let expected: [Layer; 8] = layers().try_into().unwrap();
+    let expected: [Layer; 9] = layers().try_into().unwrap();
     assert_eq!(image.model(), Model::checked(expected));
     assert!(matches!(image.model::<7>(), Err(Error::Image { offset: 12, .. })));
     assert!(image.copy_weights(&mut copy[1..]).is_err());

@@ -26,10 +26,10 @@ const EXTREME: [f32; 12] = [
     -0.0,
 ];
 
-fn cells() -> [Options; 5] {
+fn cells() -> [Options; 6] {
     let of = |cell| Options::new(cell, 3, 9);
     let relu = Options { functions: [Function::Relu; 3], ..of(Cell::Rnn) };
-    [of(Cell::Rnn), relu, of(Cell::Lstm), of(Cell::GruResetAfter), of(Cell::GruResetBefore)]
+    [of(Cell::Rnn), relu, of(Cell::Lstm), of(Cell::GruResetAfter), of(Cell::GruResetBefore), of(Cell::Mgu)]
 }
 
 #[derive(Debug, PartialEq)]
@@ -63,6 +63,7 @@ fn same_class(got: &[f32], want: &[f64], what: &str) {
 /// The same bits, or NaN, of which there are many.
 #[track_caller]
 fn same(a: &[f32], b: &[f32], what: &str) {
+    assert_eq!(a.len(), b.len(), "{what}");
     for (i, (a, b)) in a.iter().zip(b).enumerate() {
         assert!(a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan(), "{what}[{i}]: {a:e} and {b:e}");
     }

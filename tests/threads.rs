@@ -19,7 +19,7 @@ fn everything_can_be_sent_and_shared() {
         };
     }
 
-    shared!(Rnn, Lstm, Gru, Stack<LstmCell>, Dense, Embedding, Attention, Pool, Beam, CrossEntropy<'_>);
+    shared!(Rnn, Lstm, Gru, Mgu, Stack<LstmCell>, Dense, Embedding, Attention, Pool, Beam, CrossEntropy<'_>);
     shared!(Isa, Activation, Error, Sampling, Sequential, Merge, Gradients, Sequences<'_>);
     shared!(Packed<Vec<f32>>, Packed<&[f32]>, WeightSource<'_>, LstmWeights<'_>, GruWeightsMut<'_>);
     shared!(Forward<'_>, ForwardTrain<'_>, Backward<'_>, DenseBackward<'_>, Keys<'_, Vec<f32>>);
@@ -33,7 +33,7 @@ fn everything_can_be_sent_and_shared() {
     shared!(io::Network, io::Plan, io::Error);
 }
 
-/// Each with sequences, state and scratch of its own; the first detection of the CPU may be theirs, too.
+/// Each with sequences, state and scratch of its own.
 #[test]
 fn threads_share_packed_weights() {
     let (steps, batch) = (20, 3);

@@ -4,7 +4,7 @@
 
 use arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
-use recurrent::{Activation, Cell, Gru, Isa, Lstm, Masked, Merge, Recurrent, Reset, Rnn, Sequences, Stack};
+use recurrent::{Activation, Cell, Gru, Isa, Lstm, Masked, Merge, Mgu, Recurrent, Reset, Rnn, Sequences, Stack};
 use recurrent::{Backward, Forward, ForwardTrain, Gradients};
 use recurrent_fuzz::buffers::{flags, floats, lengths, pass, size, steps};
 use recurrent_fuzz::others;
@@ -218,7 +218,7 @@ fn either<C: Cell>(of: Recurrent<C>, u: &mut Unstructured<'_>) -> Result<()> {
 }
 
 fn call(u: &mut Unstructured<'_>) -> Result<()> {
-    let (cell, input, hidden) = (u.int_in_range(0..=4)?, size(u)?, size(u)?);
+    let (cell, input, hidden) = (u.int_in_range(0..=5)?, size(u)?, size(u)?);
     let [plain, coupled, peepholes]: [bool; 3] = u.arbitrary()?;
     let clip: Option<f32> = if plain { None } else { u.arbitrary()? };
     macro_rules! clipped {
@@ -258,9 +258,10 @@ fn call(u: &mut Unstructured<'_>) -> Result<()> {
             }
             either(clipped!(gru), u)
         }
+        3 => either(Mgu::new(input, hidden), u),
         other => {
             let lists = Lists::new(u)?;
-            let call = if other == 3 { others::attention } else { others::call };
+            let call = if other == 4 { others::attention } else { others::call };
             call(u, &lists.sequences())
         }
     }

@@ -188,9 +188,10 @@ fn drawing(u: &mut Unstructured<'_>) -> Result<()> {
 fn of_model(u: &mut Unstructured<'_>, sequences: &Sequences<'_>, rows: usize) -> Result<()> {
     let (classes, width, hidden, output) = (size(u)?, size(u)?, size(u)?, size(u)?);
     let first = if u.arbitrary()? { Layer::embedding(classes, width) } else { Layer::dense(classes, width) };
-    let middle = match u.int_in_range(0..=2)? {
+    let middle = match u.int_in_range(0..=3)? {
         0 => Layer::rnn(width, hidden),
         1 => Layer::lstm(width, hidden),
+        2 => Layer::mgu(width, hidden),
         _ => Layer::gru(width, hidden),
     };
     let third = [Layer::Pool(Pool::Mean), Layer::Dropout(u.arbitrary()?), Layer::dense(hidden, hidden)];

@@ -302,7 +302,7 @@ impl<C: Cell> Recurrent<C> {
         mul(batch, add(self.width(), mul(C::STATES - 1, self.hidden())))
     }
 
-    /// Length of the tape of a training pass: `B*R + T*B*P*H`, with `P` 1 for an RNN, 5 for an LSTM, 4 for a GRU; with a
+    /// Length of the tape of a training pass: `B*R + T*B*P*H`, with `P` 1 for an RNN, 5 for an LSTM, 4 for a GRU or an MGU; with a
     /// projection `T*B*R` more.
     pub const fn tape_len(&self, steps: usize, batch: usize) -> usize {
         add(mul(batch, self.width()), mul(mul(steps, batch), self.tape_row()))

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use recurrent::model::{self, Input, Layer, Loss, Model, Training};
-use recurrent::{Error, Gradients, Gru, Lstm, Merge, Pool, Reset, Rnn, Sequences, Stack};
+use recurrent::{Error, Gradients, Gru, Lstm, Merge, Mgu, Pool, Reset, Rnn, Sequences, Stack};
 
 use super::run::assert_same;
 use crate::common::{Random, pattern};
@@ -14,7 +14,7 @@ const STEPS: usize = 6;
 
 /// Layers of which each fits on the one below; causal ones, and any.
 fn models(causal: bool) -> impl Strategy<Value = Model<4>> {
-    let stack = (0..4_usize, 1..12_usize, 1..3_usize, 0..if causal { 1 } else { 3_usize });
+    let stack = (0..5_usize, 1..12_usize, 1..3_usize, 0..if causal { 1 } else { 3_usize });
     let dense = (1..20_usize, 0..3_usize);
     (1..9_usize, vec(stack, 2), dense, 0..if causal { 1 } else { 4_usize }).prop_map(
         |(input, stacks, (output, finish), between)| {
@@ -35,6 +35,7 @@ fn models(causal: bool) -> impl Strategy<Value = Model<4>> {
                     0 => stack!(Rnn::new(width, hidden)),
                     1 => stack!(Lstm::new(width, hidden)),
                     2 => stack!(Gru::new(width, hidden)),
+                    3 => stack!(Mgu::new(width, hidden)),
                     _ => stack!(Gru::new(width, hidden).reset(Reset::Before)),
                 }
             };

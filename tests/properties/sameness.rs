@@ -11,8 +11,8 @@ use crate::common::Trained;
 use crate::config;
 use crate::reference::{self, Function};
 
-/// Largest deviation of an output relative to the largest one: that of tests/sequence_gradients.rs, and
-/// as much more as states may grow that nothing bounds.
+/// Largest deviation of an output relative to the largest one: ten times that of tests/sequence_gradients.rs, because
+/// states may grow that nothing bounds.
 const TOLERANCE: f64 = 1e-5;
 
 /// The parts of the sequence between `cuts`, in the order of the layer's steps.

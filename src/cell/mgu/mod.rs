@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `F` | `f` | gradient of its sum |
 //! | `N` | `n` | gradient of its sum |
-//! | `PART` | 0 | `dh' * (n - h)`, from stage to stage |
+//! | 2 | 0 | `dh' * (n - h)`, from stage to stage |
 //! | `FH` | `f * h` | the same |
 
 use super::two_stage::{OptionalTwo, OptionalTwoStage, Two, TwoStage};
@@ -50,7 +50,7 @@ const FH: usize = 3;
 /// `h' = (1 - f) * h + f * n`
 #[inline(always)]
 fn blend<S: Simd>(s: S, f: S::V, n: S::V, h: S::V) -> S::V {
-    s.fma(f, s.sub(n, h), h)
+    s.fma(f, n, s.fnma(f, h, h))
 }
 
 /// From `dh'`: the gradient of the new gate's sum, that of `f` as far as it does not come through `f * h`, and that of the
