@@ -8,7 +8,7 @@ mod numbers;
 use models::{BATCH, Buffers, STEPS, TAGGER, WRITER, bits, ids, nan};
 use numbers::length;
 use recurrent::model::{Forward, Input, Layer, Loss, Model};
-use recurrent::{Dense, Error, Gru, Lstm, Pool, Result, Sequences, Stack};
+use recurrent::{Dense, Error, Lstm, Mgu, Pool, Result, Sequences, Stack};
 
 /// The buffers of a pass, each of which is made one element too short in turn. Scratch may be longer.
 #[test]
@@ -107,7 +107,7 @@ fn inference_refuses_what_does_not_fit() -> Result<()> {
     const OTHER: Model<4> = Model::new([
         Layer::embedding(7, 4),
         Layer::Lstm(Stack::new(Lstm::new(4, 6)).layers(2)),
-        Layer::Gru(Stack::new(Gru::new(6, 5).reverse())),
+        Layer::Mgu(Stack::new(Mgu::new(6, 5).reverse())),
         Layer::dense(5, 7),
     ]);
     let (mut y, mut state) = (nan(7), nan(WRITER.state_len(1)));
