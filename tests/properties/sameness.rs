@@ -138,9 +138,11 @@ proptest! {
             reference::forward(&case.options, &walk, &wide(&data.weights), &wide(&data.x), &wide(&data.state));
         // Where a function jumps, a rounding is anything.
         let jumps = case.options.functions.iter().any(|f| matches!(f, Function::ThresholdedRelu { .. }));
+        // States without bounds may come to what no f32 holds; the instruction sets agree on that, too.
+        let held = want.y.iter().chain(&want.state).all(|v| v.abs() < 1e30);
         for isa in Isa::available() {
             let got = train(&case, case.layer_on(isa), &data, f32::NAN);
-            if !jumps || want.margin > 1e-4 {
+            if held && (!jumps || want.margin > 1e-4) {
                 close(&got.y, &want.y, "y");
                 close(&got.state, &want.state, "state");
             }
