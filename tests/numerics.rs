@@ -7,7 +7,7 @@ mod options;
 mod reference;
 
 use common::case::wide;
-use common::{Kind, Layer, Random, Trained, assert_bits, oracle, random_weights, train};
+use common::{Kind, Layer, Random, Trained, assert_bits, assert_same, oracle, random_weights, train};
 use recurrent::{Activation, Dense, Isa, Rnn};
 use reference::{Cell, Function, Options, Walk};
 
@@ -57,15 +57,6 @@ fn same_class(got: &[f32], want: &[f64], what: &str) {
             !w.is_finite() || (g - w).abs() <= 2e-6 * w.abs().max(1.0),
             "{what}[{i}] is {g}, should be {w}"
         );
-    }
-}
-
-/// The same bits, or NaN, of which there are many.
-#[track_caller]
-fn same(a: &[f32], b: &[f32], what: &str) {
-    assert_eq!(a.len(), b.len(), "{what}");
-    for (i, (a, b)) in a.iter().zip(b).enumerate() {
-        assert!(a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan(), "{what}[{i}]: {a:e} and {b:e}");
     }
 }
 
@@ -122,7 +113,7 @@ fn extreme_numbers_are_what_ieee_says() {
                             (&got.dstate, &first.dstate),
                             (&got.grads, &first.grads),
                         ] {
-                            same(a, b, &what);
+                            assert_same(a, b, &what);
                         }
                     }
                 }
@@ -158,8 +149,8 @@ fn relu_overflows_and_passes_nan_on() {
         weights[8] = -2.0;
         for (x, y) in [(f32::MAX, f32::INFINITY), (f32::INFINITY, f32::INFINITY), (f32::NAN, f32::NAN)] {
             let got = train(layer, (1, 1), &weights, &[x], &[0.0; 9], &[1.0; 9], &[0.0; 9]).unwrap();
-            same(&got.y[..8], &[y; 8], isa.name());
-            same(&got.y[8..], &[if x.is_nan() { y } else { 0.0 }], isa.name());
+            assert_same(&got.y[..8], &[y; 8], isa.name());
+            assert_same(&got.y[8..], &[if x.is_nan() { y } else { 0.0 }], isa.name());
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::kernel::recur::{
 };
 use crate::kernel::view::{Columns, ColumnsMut};
 use crate::kernel::walk::Rows;
-use crate::kernel::{Layout, NONE, Walk};
+use crate::kernel::{HiddenGate, Layout, Walk};
 use crate::simd::Simd;
 
 /// Equations of a cell with options, whose sums are those of a step of one stage.
@@ -31,19 +31,7 @@ pub(super) trait Optional: Pointwise {
 pub(super) struct General<E>(pub(super) E);
 
 /// The projection as a stage: one gate of R units over the cell's H outputs.
-#[derive(Clone, Copy)]
-struct Projection;
-
-impl Layout for Projection {
-    const ACC: usize = 0;
-    const XG: usize = 0;
-    const HG: usize = 1;
-    const HMAP: [usize; 4] = [0; 4];
-    const HFIRST: usize = 0;
-    const BIAS_X: [usize; 4] = [NONE; 4];
-    const BIAS_H: [usize; 4] = [NONE; 4];
-    const HAS_C: bool = false;
-}
+type Projection = HiddenGate<0>;
 
 /// The projection's sizes, seen as a layer of R units whose hidden state has H elements.
 fn projection(dims: Dims) -> Dims {

@@ -14,16 +14,13 @@ use crate::kernel::recur::{
 };
 use crate::kernel::second::{self, SecondStage};
 use crate::kernel::walk::Rows;
-use crate::kernel::{Equations, Walk};
+use crate::kernel::{Equations, Layout, Walk};
 use crate::simd::Simd;
 
-/// A cell's equations: its own are those of stage one.
-pub(super) trait TwoStage: Equations {
-    type Second: SecondStage;
-    const SECOND: Self::Second;
-    /// First the gates of stage one, whose gradients stand side by side in the tape, then that of stage two.
-    const HIDDEN_GRADIENTS: &'static [HiddenGradient; 2];
-}
+/// The equations of both stages.
+pub(super) trait TwoStage: Equations + SecondStage {}
+
+impl<E: Equations + SecondStage> TwoStage for E {}
 
 /// Its steps.
 #[derive(Clone, Copy)]
@@ -31,21 +28,20 @@ pub(super) struct Two<E>(pub(super) E);
 
 fn pack<'o, E: TwoStage>(lanes: usize, w: Canonical<'_>, out: &'o mut [f32]) -> &'o mut [f32] {
     let rest = pack::pack::<E>(lanes, w, out);
-    pack::pack::<E::Second>(lanes, w, rest)
+    pack::pack::<E::Weights>(lanes, w, rest)
 }
 
 #[inline(always)]
 fn panels<E: TwoStage>(lanes: usize, dims: Dims, data: &[f32]) -> Option<(Stages<Panels<'_>>, &[f32])> {
     let (one, rest) = Panels::new::<E>(lanes, dims, data)?;
-    let (two, rest) = Panels::new::<E::Second>(lanes, dims, rest)?;
+    let (two, rest) = Panels::new::<E::Weights>(lanes, dims, rest)?;
     Some(([one, two], rest))
 }
 
 /// The gradients of stage one's gates.
 fn first_gates<'a, E: TwoStage>(tape: &'a [f32], hidden: usize, rows: Rows<'a>) -> Left<'a> {
-    let HiddenGradient { count, plane, .. } = E::HIDDEN_GRADIENTS[0];
-    let at = core::array::from_fn(|gate| plane + gate);
-    Left { data: tape, ld: recur::tape_planes::<E>() * hidden, rows, count, len: hidden, at }
+    let ld = recur::tape_planes::<E>() * hidden;
+    Left { data: tape, ld, rows, count: E::HG, len: hidden, at: E::HMAP }
 }
 
 /// The gradient of the operand, from that of stage two's gate.
@@ -58,15 +54,17 @@ fn operand_gradient<E: TwoStage, S: Simd>(
     w_hh: Right<'_>,
     d_operand: &mut [f32],
 ) {
-    let HiddenGradient { gate, plane, .. } = E::HIDDEN_GRADIENTS[1];
     let ld = recur::tape_planes::<E>() * hidden;
-    let left = Left { data: tape, ld, rows, count: 1, len: hidden, at: [plane, 0, 0, 0] };
-    product(s, left, Right { first: gate * hidden, ..w_hh }, d_operand, Init::Zero);
+    let left = Left { data: tape, ld, rows, count: 1, len: hidden, at: [E::SUM, 0, 0, 0] };
+    product(s, left, Right { first: E::Weights::HFIRST * hidden, ..w_hh }, d_operand, Init::Zero);
 }
 
 impl<E: TwoStage> Steps for Two<E> {
     type Sums = E;
-    const HIDDEN_GRADIENTS: &'static [HiddenGradient] = E::HIDDEN_GRADIENTS;
+    const HIDDEN_GRADIENTS: &'static [HiddenGradient] = &[
+        HiddenGradient { gate: E::HFIRST, count: E::HG, plane: E::HMAP[0], operand: None },
+        HiddenGradient { gate: E::Weights::HFIRST, count: 1, plane: E::SUM, operand: Some(E::OPERAND) },
+    ];
 
     fn pack<'o>(self, lanes: usize, w: Canonical<'_>, out: &'o mut [f32]) -> &'o mut [f32] {
         pack::<E>(lanes, w, out)
@@ -91,7 +89,7 @@ impl<E: TwoStage> Steps for Two<E> {
         let first =
             ForwardStep { walk, dims, extra, x, h, h_next: &mut *h_next, c, y: None, tape: tape.reborrow() };
         recur::forward_step::<S, _, W, true>(s, self.0, one, t, first);
-        second::forward_step(s, E::SECOND, two, t, second::Forward { walk, dims, h, h_next, y, tape });
+        second::forward_step(s, self.0, two, t, second::Forward { walk, dims, h, h_next, y, tape });
     }
 
     #[inline(always)]
@@ -109,7 +107,7 @@ impl<E: TwoStage> Steps for Two<E> {
         let d_operand = &mut stage[..walk.batch() * hidden];
         operand_gradient::<E, S>(s, tape, hidden, rows, w.w_hh, d_operand);
         let second = second::Backward { walk, hidden, h0, y, d_operand, dh: &mut *dh, tape: &mut *tape };
-        second::backward_step(s, E::SECOND, t, second);
+        second::backward_step(s, self.0, t, second);
         product(s, first_gates::<E>(tape, hidden, rows), w.w_hh, dh, Init::Accumulate);
     }
 }
@@ -135,7 +133,7 @@ pub(super) struct OptionalTwo<E>(pub(super) E);
 
 impl<E: OptionalTwoStage> Steps for OptionalTwo<E> {
     type Sums = E::Plain;
-    const HIDDEN_GRADIENTS: &'static [HiddenGradient] = E::Plain::HIDDEN_GRADIENTS;
+    const HIDDEN_GRADIENTS: &'static [HiddenGradient] = Two::<E::Plain>::HIDDEN_GRADIENTS;
 
     fn pack<'o>(self, lanes: usize, w: Canonical<'_>, out: &'o mut [f32]) -> &'o mut [f32] {
         pack::<E::Plain>(lanes, w, out)
@@ -170,7 +168,7 @@ impl<E: OptionalTwoStage> Steps for OptionalTwo<E> {
         scale(made, extra.factors);
         let rows = Rows::batch(walk, t);
         let left = Left { data: made, ld: hidden, rows, count: 1, len: hidden, at: [0; 4] };
-        product::project::<S, <E::Plain as TwoStage>::Second, W>(s, left, two, dims, q);
+        product::project::<S, <E::Plain as SecondStage>::Weights, W>(s, left, two, dims, q);
         let (planes, _, by_walk) = tape.reborrow().parts(walk);
         for b in rows.iter() {
             let row = if by_walk { walk.row(t, b) } else { b };

@@ -1,6 +1,6 @@
 //! Weight gradients over rows that do not lie at one distance: ragged, masked or reset sequences.
 //!
-//! Both rows of each pair are found first, a few at a time, and then summed over as in `gemm`, in the same order.
+//! Both rows of each pair are found first, a few at a time, and then summed over as in `gemm`, step by step in the layer's direction.
 //! Rows that take no part are never read, whatever stands in them.
 
 use super::recur::Before;

@@ -51,7 +51,7 @@ pub(crate) mod walk;
 
 pub use activation::Activation;
 pub(crate) use activation::Slot;
-pub(crate) use recur::{Equations, Layout, Next, Prev};
+pub(crate) use recur::{Equations, HiddenGate, Layout, Next, Prev};
 pub use walk::Masked;
 pub(crate) use walk::{Plan, Walk};
 

@@ -15,8 +15,10 @@ use crate::simd::Simd;
 /// Planes of the tape that the stages share.
 const PLANES: usize = 4;
 
-/// The equations of a second stage. Its layout has one hidden gate and no accumulator of its own.
-pub(crate) trait SecondStage: Layout {
+/// The equations of a second stage, which multiplies one gate of the hidden weights.
+pub(crate) trait SecondStage: Copy {
+    /// That gate.
+    type Weights: Layout;
     /// The plane that the sum starts from, and that takes what is saved.
     const SUM: usize;
     /// The plane that the weights multiply.
@@ -85,7 +87,7 @@ impl<S: Simd, E: SecondStage, W: Source<S>> Tile<S> for SecondTile<'_, E, W> {
                 }
             }
             let operand = each_row!(|m| tape[m].add(E::OPERAND * hidden).cast_const());
-            accumulate(s, &mut acc, 1, [0; 4], self.w.h::<E>(), panel, operand, 1, hidden);
+            accumulate(s, &mut acc, 1, [0; 4], self.w.h::<E::Weights>(), panel, operand, 1, hidden);
             for m in 0..MB {
                 for p in 0..NP {
                     let unit = (panel + p) * S::LANES;
@@ -121,7 +123,7 @@ pub(crate) fn forward_step<S: Simd, E: SecondStage, W: Source<S>>(
     let state = walk.batch() * hidden;
     let (tape, tape_rows, tape_by_walk) = tape.parts(walk);
     let fits = t < walk.steps()
-        && w.fits::<E>(s, Dims { width: hidden, ..dims })
+        && w.fits::<E::Weights>(s, Dims { width: hidden, ..dims })
         && h.len() == state
         && h_next.len() == state
         && y.as_ref().is_none_or(|y| y.has(walk.rows(), hidden))

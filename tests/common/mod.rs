@@ -316,6 +316,15 @@ pub fn assert_bits(a: &[f32], b: &[f32], what: &str) {
     }
 }
 
+/// Fails unless both have the same bits, or are NaN, of which there are many.
+#[track_caller]
+pub fn assert_same(a: &[f32], b: &[f32], what: &str) {
+    assert_eq!(a.len(), b.len(), "{what}");
+    for (i, (a, b)) in a.iter().zip(b).enumerate() {
+        assert!(a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan(), "{what}[{i}]: {a:e} and {b:e}");
+    }
+}
+
 /// A buffer in which every change shows.
 pub fn pattern(len: usize) -> Vec<f32> {
     (0..len).map(|i| 0.01 * (i % 91) as f32 + 0.001).collect()

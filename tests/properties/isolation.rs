@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::case::{Case, Data, Limits, cases, pick};
-use super::run::{assert_same, assert_trained, forward, train};
-use crate::common::{Layer, Trained};
+use super::run::{assert_trained, forward, train};
+use crate::common::{Layer, Trained, assert_same};
 use crate::config;
 
 const STRANGE: [f32; 6] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, -0.0, 1e-40];

@@ -6,8 +6,7 @@ use proptest::sample::Index;
 use recurrent::model::{self, Input, Layer, Loss, Model, Training};
 use recurrent::{Error, Gradients, Gru, Lstm, Merge, Mgu, Pool, Reset, Rnn, Sequences, Stack};
 
-use super::run::assert_same;
-use crate::common::{Random, pattern};
+use crate::common::{Random, assert_same, pattern};
 use crate::config;
 
 const STEPS: usize = 6;

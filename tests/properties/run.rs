@@ -3,7 +3,7 @@
 use recurrent::{Backward, Forward, ForwardTrain, Gradients, WeightSource};
 
 use super::case::{Case, Data};
-use crate::common::{Layer, Trained};
+use crate::common::{Layer, Trained, assert_same};
 
 /// Outputs and last state; `garbage` stands in what is only written.
 pub fn forward<'w>(
@@ -75,15 +75,6 @@ pub fn train(case: &Case, layer: Layer, data: &Data, garbage: f32) -> Trained {
     };
     layer.backward(&data.weights, args).unwrap();
     out
-}
-
-/// Fails unless both have the same bits, or are NaN, of which there are many.
-#[track_caller]
-pub fn assert_same(a: &[f32], b: &[f32], what: &str) {
-    assert_eq!(a.len(), b.len(), "{what}");
-    for (i, (a, b)) in a.iter().zip(b).enumerate() {
-        assert!(a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan(), "{what}[{i}]: {a:e} and {b:e}");
-    }
 }
 
 #[track_caller]

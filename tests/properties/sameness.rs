@@ -6,8 +6,8 @@ use proptest::sample::Index;
 use recurrent::Isa;
 
 use super::case::{Case, Data, Limits, cases, pick, put};
-use super::run::{assert_same, assert_trained, forward, forward_to, train};
-use crate::common::Trained;
+use super::run::{assert_trained, forward, forward_to, train};
+use crate::common::{Trained, assert_same};
 use crate::config;
 use crate::reference::{self, Function};
 

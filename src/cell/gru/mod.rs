@@ -11,7 +11,6 @@ use crate::simd::{Isa, Simd};
 mod options;
 mod reset_before;
 
-use options::OptionalResetBefore;
 use reset_before::ResetBefore;
 
 /// The cell of a gated recurrent unit (Cho et al. 2014, arXiv:1406.1078), in its two forms:
@@ -161,7 +160,7 @@ impl Choose for GruCell {
             (Form::First, _) => pass.run(isa, ResetAfter),
             (Form::Second, _) => pass.run(isa, Two(ResetBefore)),
             (Form::General, Reset::After) => pass.run(isa, General(self)),
-            (Form::General, Reset::Before) => pass.run(isa, OptionalTwo(OptionalResetBefore(self))),
+            (Form::General, Reset::Before) => pass.run(isa, OptionalTwo(self)),
         }
     }
 }

@@ -56,13 +56,9 @@ impl Optional for GruCell {
     const HIDDEN_GRADIENTS: &'static [HiddenGradient] = <ResetAfter as Fused>::HIDDEN_GRADIENTS;
 }
 
-/// The form reset before: the same two stages as without options.
-#[derive(Clone, Copy)]
-pub(super) struct OptionalResetBefore(pub(super) GruCell);
-
 /// The equations before the second product: the output is `r * h`.
 #[derive(Clone, Copy)]
-pub(super) struct First(GruCell);
+pub(crate) struct First(GruCell);
 
 impl Pointwise for First {
     const SUMS: usize = 4;
@@ -87,7 +83,7 @@ impl Pointwise for First {
 
 /// The equations after it.
 #[derive(Clone, Copy)]
-pub(super) struct Second(GruCell);
+pub(crate) struct Second(GruCell);
 
 impl Pointwise for Second {
     const SUMS: usize = 4;
@@ -111,13 +107,14 @@ impl Pointwise for Second {
     }
 }
 
-impl OptionalTwoStage for OptionalResetBefore {
+/// The form reset before: the same two stages as without options.
+impl OptionalTwoStage for GruCell {
     type Plain = ResetBefore;
     type First = First;
     type Second = Second;
 
     #[inline(always)]
     fn stages(self) -> (First, Second) {
-        (First(self.0), Second(self.0))
+        (First(self), Second(self))
     }
 }

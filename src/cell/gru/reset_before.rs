@@ -3,11 +3,10 @@
 //! Stage one makes `r` and `z`, leaves the new gate's input part as it is, and writes `r * h`; stage two
 //! goes on with that sum over `W_hn (r * h)`.
 
-use super::{HiddenGradient, blend, blend_back};
-use crate::cell::two_stage::TwoStage;
+use super::{blend, blend_back};
 use crate::kernel::math::{sigmoid, tanh};
 use crate::kernel::second::SecondStage;
-use crate::kernel::{Equations, Layout, NONE, Next, Prev};
+use crate::kernel::{Equations, HiddenGate, Layout, NONE, Next, Prev};
 use crate::simd::Simd;
 
 /// Planes of the tape.
@@ -17,7 +16,7 @@ const N: usize = 2;
 const RH: usize = 3;
 
 #[derive(Clone, Copy)]
-pub(super) struct ResetBefore;
+pub(crate) struct ResetBefore;
 
 impl Layout for ResetBefore {
     const ACC: usize = 4;
@@ -53,21 +52,8 @@ impl Equations for ResetBefore {
     }
 }
 
-#[derive(Clone, Copy)]
-pub(super) struct NewGate;
-
-impl Layout for NewGate {
-    const ACC: usize = 0;
-    const XG: usize = 0;
-    const HG: usize = 1;
-    const HMAP: [usize; 4] = [0; 4];
-    const HFIRST: usize = 2;
-    const BIAS_X: [usize; 4] = [NONE; 4];
-    const BIAS_H: [usize; 4] = [NONE; 4];
-    const HAS_C: bool = false;
-}
-
-impl SecondStage for NewGate {
+impl SecondStage for ResetBefore {
+    type Weights = HiddenGate<2>;
     const SUM: usize = N;
     const OPERAND: usize = RH;
 
@@ -89,13 +75,4 @@ impl SecondStage for NewGate {
         let dr = s.mul(s.mul(drh, h), s.fnma(r, r, r));
         (s.fma(drh, r, dh), [dr, dz, dn, rh])
     }
-}
-
-impl TwoStage for ResetBefore {
-    type Second = NewGate;
-    const SECOND: NewGate = NewGate;
-    const HIDDEN_GRADIENTS: &'static [HiddenGradient; 2] = &[
-        HiddenGradient { gate: 0, count: 2, plane: DR, operand: None },
-        HiddenGradient { gate: 2, count: 1, plane: N, operand: Some(RH) },
-    ];
 }

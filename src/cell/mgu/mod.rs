@@ -7,12 +7,12 @@
 //! | 2 | 0 | `dh' * (n - h)`, from stage to stage |
 //! | `FH` | `f * h` | the same |
 
-use super::two_stage::{OptionalTwo, OptionalTwoStage, Two, TwoStage};
-use super::{Cell, Choose, Form, Gate, HiddenGradient, Pass};
+use super::two_stage::{OptionalTwo, OptionalTwoStage, Two};
+use super::{Cell, Choose, Form, Gate, Pass};
 use crate::kernel::math::{sigmoid, tanh};
 use crate::kernel::recur::{At, Back, Pointwise};
 use crate::kernel::second::SecondStage;
-use crate::kernel::{Equations, Layout, NONE, Next, Prev};
+use crate::kernel::{Equations, HiddenGate, Layout, NONE, Next, Prev};
 use crate::simd::{Isa, Simd};
 
 /// The cell of a minimal gated unit (Zhou et al. 2016, arXiv:1603.09420): a GRU with one gate, which resets and updates.
@@ -67,11 +67,7 @@ fn forget_back<S: Simd>(s: S, f: S::V, part: S::V, h: S::V, d_operand: S::V) -> 
     s.mul(s.fma(d_operand, h, part), s.fnma(f, f, f))
 }
 
-/// The equations; these are those of the first stage.
-#[derive(Clone, Copy)]
-pub(super) struct Mgu;
-
-impl Layout for Mgu {
+impl Layout for MguCell {
     const ACC: usize = 4;
     const XG: usize = 2;
     const HG: usize = 1;
@@ -82,7 +78,7 @@ impl Layout for Mgu {
     const HAS_C: bool = false;
 }
 
-impl Equations for Mgu {
+impl Equations for MguCell {
     #[inline(always)]
     fn forward<S: Simd>(self, s: S, acc: [S::V; 4], h: S::V, c: S::V) -> Next<S::V> {
         let f = sigmoid(s, acc[F]);
@@ -104,22 +100,8 @@ impl Equations for Mgu {
     }
 }
 
-/// The second stage.
-#[derive(Clone, Copy)]
-pub(super) struct NewGate;
-
-impl Layout for NewGate {
-    const ACC: usize = 0;
-    const XG: usize = 0;
-    const HG: usize = 1;
-    const HMAP: [usize; 4] = [0; 4];
-    const HFIRST: usize = 1;
-    const BIAS_X: [usize; 4] = [NONE; 4];
-    const BIAS_H: [usize; 4] = [NONE; 4];
-    const HAS_C: bool = false;
-}
-
-impl SecondStage for NewGate {
+impl SecondStage for MguCell {
+    type Weights = HiddenGate<1>;
     const SUM: usize = N;
     const OPERAND: usize = FH;
 
@@ -142,15 +124,6 @@ impl SecondStage for NewGate {
     }
 }
 
-impl TwoStage for Mgu {
-    type Second = NewGate;
-    const SECOND: NewGate = NewGate;
-    const HIDDEN_GRADIENTS: &'static [HiddenGradient; 2] = &[
-        HiddenGradient { gate: 0, count: 1, plane: F, operand: None },
-        HiddenGradient { gate: 1, count: 1, plane: N, operand: Some(FH) },
-    ];
-}
-
 impl Cell for MguCell {
     const GATES: usize = 2;
     const STATES: usize = 1;
@@ -169,13 +142,13 @@ impl Choose for MguCell {
     fn run<P: Pass>(self, form: Form, isa: Isa, pass: P) {
         match form {
             Form::General => pass.run(isa, OptionalTwo(self)),
-            _ => pass.run(isa, Two(Mgu)),
+            _ => pass.run(isa, Two(self)),
         }
     }
 }
 
 impl OptionalTwoStage for MguCell {
-    type Plain = Mgu;
+    type Plain = MguCell;
     type First = First;
     type Second = Second;
 

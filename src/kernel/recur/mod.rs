@@ -4,6 +4,7 @@
 //! state. Doing the input part ahead for many steps (the projection) and storing the unfinished sums
 //! between does not change the chain, so it does not change the bits.
 
+use super::NONE;
 use super::walk::Walk;
 use crate::simd::Simd;
 
@@ -42,6 +43,21 @@ pub(crate) trait Layout: Copy {
     const BIAS_H: [usize; 4];
     /// Whether there is a cell state besides the hidden state.
     const HAS_C: bool;
+}
+
+/// One gate of the hidden weights by itself, without biases: what a second stage multiplies, or a projection.
+#[derive(Clone, Copy)]
+pub(crate) struct HiddenGate<const GATE: usize>;
+
+impl<const GATE: usize> Layout for HiddenGate<GATE> {
+    const ACC: usize = 0;
+    const XG: usize = 0;
+    const HG: usize = 1;
+    const HMAP: [usize; 4] = [0; 4];
+    const HFIRST: usize = GATE;
+    const BIAS_X: [usize; 4] = [NONE; 4];
+    const BIAS_H: [usize; 4] = [NONE; 4];
+    const HAS_C: bool = false;
 }
 
 /// The equations of a cell (or of its first stage) on vectors of units. No memory is touched here.
