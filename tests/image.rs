@@ -136,6 +136,7 @@ fn signed_nonsense_is_refused_or_another_image() {
             sign(&mut bytes);
             if let Ok(image) = Image::from_bytes(&bytes) {
                 let (layers, n): (Vec<Layer>, _) = (image.layers().collect(), image.weights_len());
+                assert!(image.layers().eq(layers.iter().copied()), "byte {at}: {word} is NaN");
                 let (mut weights, mut again) = (vec![0.0; n], vec![0; bytes.len()]);
                 image.copy_weights(&mut weights).unwrap();
                 image::write(&layers, &weights, &mut again).unwrap();
@@ -162,6 +163,20 @@ fn nothing_is_written_when_an_argument_is_wrong() {
     let weights = vec![0.5; none[0].weights_len()];
     assert!(matches!(image::write(&none, &weights, &mut small), Err(Error::Layers { layer: 0, .. })));
     assert!(bytes.iter().chain(&small).all(|&b| b == 7));
+}
+
+/// No image holds a parameter of an activation that is no number.
+#[test]
+fn parameters_that_are_nan_are_refused() {
+    let nan = f32::NAN;
+    for f in [Activation::Elu { alpha: nan }, Activation::Affine { alpha: 1.0, beta: nan }] {
+        let layer = Layer::from(Gru::new(2, 3).activations(f, Activation::Tanh));
+        let weights = vec![0.5; layer.weights_len()];
+        let mut bytes = vec![7; image::len(&[layer])];
+        let wrong = image::write(&[layer], &weights, &mut bytes);
+        assert!(matches!(wrong, Err(Error::Layers { layer: 0, what }) if what.contains("NaN")), "{f:?}");
+        assert!(bytes.iter().all(|&b| b == 7));
+    }
 }
 
 /// No image holds a clip that it could not be read with.

@@ -113,6 +113,9 @@ const fn clip(r: &Record) -> core::result::Result<f32, Wrong> {
 const fn function(r: &Record, n: usize) -> core::result::Result<Activation, Wrong> {
     let at = FUNCTIONS + 3 * n;
     let (alpha, beta) = (f32::from_bits(r[at + 1]), f32::from_bits(r[at + 2]));
+    if alpha.is_nan() || beta.is_nan() {
+        return Err((at, "a parameter of the activation is NaN"));
+    }
     Ok(match r[at] {
         1 => Activation::Tanh,
         2 => Activation::Sigmoid,
@@ -252,6 +255,12 @@ fn options(r: &mut Record, index: usize, clip: f32, functions: &[Activation]) ->
     r[6] = clip.to_bits();
     for (words, &f) in r[FUNCTIONS..].chunks_exact_mut(3).zip(functions) {
         let (number, alpha, beta) = number(f);
+        if alpha.is_nan() || beta.is_nan() {
+            return Err(Error::Layers {
+                layer: index,
+                what: "has an activation with a parameter that is NaN",
+            });
+        }
         words.copy_from_slice(&[number, alpha.to_bits(), beta.to_bits()]);
     }
     Ok(())
