@@ -7,7 +7,7 @@ use super::Layout;
 use super::canonical::Dims;
 use super::pack::Source;
 use super::recur::{Before, Tape};
-use super::tile::{Acc, Tile, accumulate, drive, each_row, load, load_planes, store};
+use super::tile::{Acc, Tile, accumulate, drive_step, each_row, load, load_planes, store};
 use super::view::{Columns, ColumnsMut};
 use super::walk::{Rows, Walk};
 use crate::simd::Simd;
@@ -149,7 +149,7 @@ pub(crate) fn forward_step<S: Simd, E: SecondStage, W: Source<S>>(
     };
     // SAFETY: every row below `batch` and every panel below the ceiling of `hidden / LANES` exist in the
     // buffers whose lengths were just checked, and in `w`.
-    unsafe { drive(s, &tile, Rows::step(walk, t), hidden.div_ceil(S::LANES)) }
+    unsafe { drive_step(s, &tile, Rows::step(walk, t), hidden.div_ceil(S::LANES), t) }
 }
 
 /// The buffers of what lies between the two products of a backward step.

@@ -4,7 +4,7 @@ use super::sums::{Input, Sums};
 use super::{Equations, Extra, Tape, tape_planes};
 use crate::kernel::canonical::Dims;
 use crate::kernel::pack::Source;
-use crate::kernel::tile::{Acc, Tile, drive, each_row, load, store};
+use crate::kernel::tile::{Acc, Tile, drive_step, each_row, load, store};
 use crate::kernel::view::ColumnsMut;
 use crate::kernel::walk::{Rows, Walk};
 use crate::simd::{Simd, Times};
@@ -145,5 +145,5 @@ pub(crate) fn forward_step<S: Simd, E: Equations, W: Source<S>, const TRAIN: boo
     let tile = ForwardTile::<E, W, TRAIN> { e, sums, h, h_next, c, y, y_ld };
     // SAFETY: every row below `batch` and every panel below the ceiling of `hidden / LANES` exist in the
     // buffers whose lengths were just checked, and in `w`, which `Sums::new` has checked.
-    unsafe { drive(s, &tile, Rows::step(walk, t), hidden.div_ceil(S::LANES)) }
+    unsafe { drive_step(s, &tile, Rows::step(walk, t), hidden.div_ceil(S::LANES), t) }
 }

@@ -8,7 +8,7 @@ use super::sums::{Input, Sums};
 use super::{Before, Layout, Tape};
 use crate::kernel::canonical::Dims;
 use crate::kernel::pack::Source;
-use crate::kernel::tile::{Tile, drive, each_row, load, load_planes, store};
+use crate::kernel::tile::{Tile, drive_step, each_row, load, load_planes, store};
 use crate::kernel::walk::{Rows, Walk};
 use crate::simd::{Region, Simd};
 
@@ -102,7 +102,7 @@ pub(crate) fn sums_step<S: Simd, E: Layout, W: Source<S>>(s: S, w: W, t: usize, 
     let (Some(sums), true) = (sums, fits) else { return };
     let tile = SumsTile::<E, W>(sums, core::marker::PhantomData);
     // SAFETY: the rows and panels exist in the buffers just checked, and the panels in `w`, which `Sums::new` has checked.
-    unsafe { drive(s, &tile, Rows::step(walk, t), dims.hidden.div_ceil(S::LANES)) }
+    unsafe { drive_step(s, &tile, Rows::step(walk, t), dims.hidden.div_ceil(S::LANES), t) }
 }
 
 /// The buffers of the equations of one step forward.
