@@ -256,6 +256,22 @@ fn instruction_sets_that_round_once_agree() {
     }
 }
 
+/// Gradients that are large enough to be packed, and those of sequences that cut nothing off, which are summed up another way.
+#[test]
+fn large_gradients_are_chains_too() {
+    const STEPS: usize = 9;
+    for (kind, batch) in Kind::ALL.into_iter().zip([33, 40, 36, 35, 38]) {
+        let reference = kind.layer(67, 65, Isa::FUSED);
+        let case = Case::new(reference, STEPS, batch);
+        let want = case.train(reference);
+        for isa in Isa::available().filter(|isa| isa.is_fused()) {
+            let name = format!("{kind:?} on {}", isa.name());
+            let layer = kind.layer(67, 65, isa);
+            assert_bits(&case.train(layer).grads, &want.grads, &name);
+        }
+    }
+}
+
 /// Scratch, tape and everything that is only written may hold anything before.
 #[test]
 fn garbage_does_not_matter() {

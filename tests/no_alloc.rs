@@ -1,4 +1,4 @@
-//! No pass allocates. The one exception is `matrixmultiply`, in the weight gradients of large layers.
+//! No pass allocates. The one exception is `matrixmultiply`, in the weight gradients of large layers on the portable set.
 
 mod common;
 
@@ -149,7 +149,8 @@ fn passes_do_not_allocate() {
             }
             let [rest @ .., backward] = count_all(kind.layer(64, 64, isa), 16, 8);
             assert_eq!(rest, [0; 5], "{kind:?} on {}", isa.name());
-            assert_eq!(backward > 0, cfg!(feature = "matrixmultiply"), "{kind:?} on {}", isa.name());
+            let allowed = cfg!(feature = "matrixmultiply") && isa == Isa::SCALAR;
+            assert_eq!(backward > 0, allowed, "{kind:?} on {}", isa.name());
         }
         // Not pinned to an instruction set: detection.
         let (detect, _) = allocations(Isa::detect);

@@ -12,7 +12,7 @@
 //! | `forward` and `forward_train` | outputs, states |
 //! | the two directions one after the other, or on two [`Threads`](crate::Threads) | everything |
 //! | a [`Trainer`](crate::trainer::Trainer) on any number of threads; saved, loaded and gone on with the same generators | everything |
-//! | AVX2, AVX-512, NEON, Cortex-M4F and others, `Isa::FUSED` | everything, but see below |
+//! | AVX2, AVX-512, NEON, Cortex-M4F and others, `Isa::FUSED` | everything |
 //! | `Isa::SCALAR`, WebAssembly, Cortex-M0, RISC-V | the same among themselves |
 //!
 //! ```
@@ -40,21 +40,19 @@
 //! # Not the same bits
 //! - **Fused and separate rounding.** A fused multiply-add rounds once, others twice. [`Isa::is_fused`](crate::Isa::is_fused) tells which; results
 //!   differ in the last places, and a training that goes on long enough ends elsewhere.
-//! - **Large gradients with the feature `matrixmultiply`** (a default). Gradients of weights, and of attention's keys, are sums over
-//!   all rows. From 2^18 multiply-adds on, that crate computes them, in an order that depends on the CPU. Outputs, states, and what recurrent and
-//!   dense layers give as gradients of inputs and states do not go through it. Without the feature these sums are chains like all others,
-//!   the same on every fused set, and training is reproducible from machine to machine.
-//! - **What is said of sequences.** A gradient of weights adds up rows as they lie in memory if they lie at one distance, and only such sums
-//!   go to `matrixmultiply`; otherwise it is a chain in the order of the steps. The former are those of recurrent layers without
+//! - **Large gradients on `Isa::SCALAR` with the feature `matrixmultiply`** (a default). Gradients of weights, and of attention's keys, are
+//!   sums over all rows. From 2^18 multiply-adds on, that crate computes them on this one set, in an order that depends on the CPU.
+//!   On all others they are chains like all sums, with the feature and without.
+//! - **What is said of sequences.** A gradient of weights adds up rows as they lie in memory if they lie at one distance,
+//!   otherwise in the order of the steps. The former are those of recurrent layers without
 //!   [lengths](crate::Sequences::lengths) and [mask](crate::Sequences::mask); for `w_hh` they are also time-major (or of one row), and
 //!   without [resets](crate::Sequences::resets) and recurrent dropout. So lengths that cut nothing off, or resets that are all `false`, may
-//!   change the last bits of gradients: with that feature of large ones, without it only of layers in reverse. And batch-major rows lie in
-//!   another order than time-major ones.
+//!   change the last bits of gradients of layers in reverse. And batch-major rows lie in another order than time-major ones.
 //! - **Sums over other rows.** The gradient of a weight is a sum over the batch and the steps. Other batches, chunks, or
 //!   [shards](crate::trainer::Trainer::shards) add in another order.
 //! - **Other frameworks.** Their sums have other orders, and their activations other errors.
 //!
-//! To have the same training everywhere: `default-features = false, features = ["std"]`, the same seed, and a fused set on every machine.
+//! To have the same training everywhere: the same seed, and a fused set on every machine.
 //!
 //! Generators of random numbers are yours; a seed of `rand_xoshiro` gives the same weights on every machine.
 //!

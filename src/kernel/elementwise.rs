@@ -21,6 +21,9 @@ pub(crate) fn column_sums<S: Simd>(
     s.call(ColumnSums { s, a, ld, rows, column, out, add });
 }
 
+/// Rows that are added up at a time.
+const BLOCK: usize = 8;
+
 /// A function of its own, which all cells share.
 struct ColumnSums<'a, S> {
     s: S,
@@ -41,39 +44,31 @@ impl<S: Simd> Region for ColumnSums<'_, S> {
         if m == 0 || column + m > ld || a.len() != rows.sources() * ld {
             return;
         }
-        // Eight vectors at once: as many chains of additions as hide their latency.
-        const WIDE: usize = 8;
-        let mut j = 0;
-        while j < m {
-            // SAFETY: `left` columns follow `j`, and `j + left <= m`: they exist in `out` and, by `column + m <= ld`, in every row
-            // of `a` that there is. Without rows `from` is past the end of `a`, and neither read nor offset with `add`.
-            unsafe {
-                let to = out.as_mut_ptr().add(j);
-                let from = a.as_ptr().wrapping_add(column + j);
-                if m - j >= WIDE * S::LANES {
-                    let mut sum = [s.splat(0.0); WIDE];
-                    if add {
-                        for v in 0..WIDE {
-                            sum[v] = s.load(to.add(v * S::LANES));
-                        }
-                    }
-                    for row in rows.iter() {
-                        for v in 0..WIDE {
-                            sum[v] = s.add(sum[v], s.load(from.add(row * ld + v * S::LANES)));
-                        }
-                    }
-                    for v in 0..WIDE {
-                        s.store(to.add(v * S::LANES), sum[v]);
-                    }
-                    j += WIDE * S::LANES;
-                } else {
-                    let left = m - j;
-                    let mut sum = if add { load(s, to, left) } else { s.splat(0.0) };
-                    for row in rows.iter() {
-                        sum = s.add(sum, load(s, from.add(row * ld), left));
+        if !add {
+            out.fill(0.0);
+        }
+        // Some rows at a time, so that few streams of memory are read at once, each one to its end.
+        let mut taken = rows.iter();
+        let mut block = [0; BLOCK];
+        loop {
+            let mut count = 0;
+            for (at, row) in block.iter_mut().zip(&mut taken) {
+                *at = row;
+                count += 1;
+            }
+            if count == 0 {
+                return;
+            }
+            for j in (0..m).step_by(S::LANES) {
+                let left = m - j;
+                // SAFETY: `left` columns follow `j`: they exist in `out` and, by `column + m <= ld`, in every row of `a` that there is.
+                unsafe {
+                    let to = out.as_mut_ptr().add(j);
+                    let mut sum = load(s, to, left);
+                    for row in &block[..count] {
+                        sum = s.add(sum, load(s, a.as_ptr().add(row * ld + column + j), left));
                     }
                     store(s, to, sum, left);
-                    j += S::LANES;
                 }
             }
         }

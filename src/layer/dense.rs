@@ -387,7 +387,7 @@ impl Op for BackwardPass<'_> {
         let dy = &*dy;
         if let Some(grads) = grads {
             let (dw, db) = grads.split_at_mut(output * input);
-            outer(s, Columns::all(dy, output), Columns::all(x, input), dw, add);
+            outer(s, Columns::all(dy, output), Columns::all(x, input), dw, add, scratch);
             column_sums(s, dy, output, Rows::all(rows), 0, db, add);
         }
         if let Some(dx) = dx {

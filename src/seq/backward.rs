@@ -39,7 +39,7 @@ pub(crate) struct BackwardPass<'a> {
     pub(crate) tape: &'a mut [f32],
     /// What the cell asks for.
     pub(crate) stage: &'a mut [f32],
-    /// Room for `w_hh` and `w_hr` in panels of columns, where there are vectors.
+    /// Room for `w_hh` and `w_hr` in panels of columns, where there are vectors, and then for the operands of large products.
     pub(crate) panels: &'a mut [f32],
 }
 
@@ -57,12 +57,12 @@ impl<K: Steps> Op for Bptt<'_, K> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Bptt(cell, pass) = self;
-        let BackwardPass { weights, factors, walk, x, y, dy, h0, dh, dc, mut grads, tape, .. } = pass;
+        let BackwardPass { weights, factors, walk, x, y, dy, h0, dh, dc, mut grads, tape, panels, .. } = pass;
         let (dims, parts, add) = (weights.shape().dims(), weights.parts(), pass.accumulate);
         let hidden = dims.hidden;
         let rows = weights.shape().gates * hidden;
         let room = if HAS_VECTORS { columns_len(S::LANES, rows, dims.width) } else { 0 };
-        let (w_hh, w_hr) = pass.panels.split_at_mut(room);
+        let (w_hh, w_hr) = panels.split_at_mut(room);
         let w_hh = Right::of(s, parts.w_hh, dims.width, w_hh);
         let projects = weights.shape().projection.is_some();
         let w_hr = if projects { Some(Right::of(s, parts.w_hr, hidden, w_hr)) } else { None };
@@ -86,7 +86,7 @@ impl<K: Steps> Op for Bptt<'_, K> {
 
         let Some(grads) = grads else { return };
         let ld = cell.tape_row(dims);
-        let sums = Sums { walk, present: Rows::present(walk), tape: &*tape, ld, add };
+        let mut sums = Sums { walk, present: Rows::present(walk), tape: &*tape, ld, add, room: panels };
         sums.same(s, (0, K::Sums::XG * hidden), Columns::all(x, dims.input), grads.w_ih);
         sums.bias(s, 0, grads.b_ih);
         for &HiddenGradient { gate, count, plane, operand } in K::HIDDEN_GRADIENTS {

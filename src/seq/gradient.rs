@@ -18,10 +18,12 @@ pub(super) struct Sums<'a> {
     pub(super) tape: &'a [f32],
     pub(super) ld: usize,
     pub(super) add: bool,
+    /// Scratch of the products.
+    pub(super) room: &'a mut [f32],
 }
 
-impl Sums<'_> {
-    fn columns(&self, (column, width): (usize, usize)) -> Columns<'_> {
+impl<'a> Sums<'a> {
+    fn columns(&self, (column, width): (usize, usize)) -> Columns<'a> {
         Columns { data: self.tape, ld: self.ld, column, width }
     }
 
@@ -33,10 +35,10 @@ impl Sums<'_> {
 
     /// Of weights that multiply `b`, row by row.
     #[inline(always)]
-    pub(super) fn same<S: Simd>(&self, s: S, a: (usize, usize), b: Columns<'_>, dw: &mut [f32]) {
+    pub(super) fn same<S: Simd>(&mut self, s: S, a: (usize, usize), b: Columns<'_>, dw: &mut [f32]) {
         let a = self.columns(a);
         if self.walk.is_dense() {
-            outer(s, a, b, dw, self.add);
+            outer(s, a, b, dw, self.add, self.room);
         } else {
             gather(s, self.walk, a, Operand::Same(b), b.width, dw, self.add);
         }
@@ -44,14 +46,15 @@ impl Sums<'_> {
 
     /// The same with another part of the tape.
     #[inline(always)]
-    pub(super) fn planes<S: Simd>(&self, s: S, a: (usize, usize), b: (usize, usize), dw: &mut [f32]) {
-        self.same(s, a, self.columns(b), dw);
+    pub(super) fn planes<S: Simd>(&mut self, s: S, a: (usize, usize), b: (usize, usize), dw: &mut [f32]) {
+        let b = self.columns(b);
+        self.same(s, a, b, dw);
     }
 
     /// Of weights that multiply the hidden state before the step, times `factors [B, width]` if there are some.
     #[inline(always)]
     pub(super) fn before<S: Simd>(
-        &self,
+        &mut self,
         s: S,
         a: (usize, usize),
         (h0, y): (&[f32], Columns<'_>),
@@ -74,8 +77,8 @@ impl Sums<'_> {
             false => (a.take(step), a.skip(step), y.take(rest)),
             true => (a.skip(rest), a.take(rest), y.skip(step)),
         };
-        outer(s, first, Columns::all(&h0[..step * width], width), dw, self.add);
-        outer(s, later, y, dw, true);
+        outer(s, first, Columns::all(&h0[..step * width], width), dw, self.add, self.room);
+        outer(s, later, y, dw, true, self.room);
     }
 }
 

@@ -15,7 +15,6 @@ static MASK: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0
 
 impl Vectors for Avx2 {
     const NAME: &str = "avx2";
-    const FUSED: bool = true;
     type Single = Self;
 
     #[inline]
@@ -86,6 +85,7 @@ impl Simd for Avx2 {
     type V = __m256;
     const LANES: usize = 8;
     const ACCUMULATORS: usize = 12;
+    const FUSED: bool = true;
 
     #[inline]
     fn call<R: Region>(self, region: R) -> R::Output {

@@ -13,7 +13,6 @@ pub(crate) struct Avx512(Avx2);
 
 impl Vectors for Avx512 {
     const NAME: &str = "avx512";
-    const FUSED: bool = true;
     type Single = Avx2;
 
     #[inline]
@@ -75,6 +74,7 @@ impl Simd for Avx512 {
     type V = __m512;
     const LANES: usize = 16;
     const ACCUMULATORS: usize = 24;
+    const FUSED: bool = true;
 
     #[inline]
     fn call<R: Region>(self, region: R) -> R::Output {

@@ -64,6 +64,8 @@ pub(crate) trait Simd: Copy {
     const LANES: usize;
     /// How many accumulators a tile may hold besides the vectors that it loads.
     const ACCUMULATORS: usize;
+    /// Whether `fma` rounds once.
+    const FUSED: bool;
 
     /// A function compiled for this instruction set, with `region` inlined into it.
     ///
@@ -178,8 +180,6 @@ pub(crate) const TANH_LEN: usize = 16;
 #[allow(dead_code, reason = "not every target has one")]
 trait Vectors: Simd {
     const NAME: &str;
-    /// Whether `fma` rounds once.
-    const FUSED: bool;
     /// The set's multiply-add for single elements.
     type Single: MulAdd;
 
@@ -292,7 +292,7 @@ macro_rules! vector_sets {
                 match self.0 {
                     Kind::Scalar => false,
                     Kind::Fused => true,
-                    $($(#[$cfg])* Kind::$kind => <$token>::FUSED,)*
+                    $($(#[$cfg])* Kind::$kind => <$token as Simd>::FUSED,)*
                 }
             }
 

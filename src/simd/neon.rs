@@ -13,7 +13,6 @@ pub(crate) struct Neon(());
 
 impl Vectors for Neon {
     const NAME: &str = "neon";
-    const FUSED: bool = true;
     type Single = Self;
 
     #[inline]
@@ -56,6 +55,7 @@ impl Simd for Neon {
     type V = float32x4_t;
     const LANES: usize = 4;
     const ACCUMULATORS: usize = 24;
+    const FUSED: bool = true;
 
     #[inline]
     fn call<R: Region>(self, region: R) -> R::Output {

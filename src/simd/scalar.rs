@@ -12,6 +12,8 @@ pub(super) const LANES: usize = 4;
 
 /// How a portable set multiplies and adds.
 pub(crate) trait MulAdd: Copy {
+    /// As [`Simd::FUSED`].
+    const FUSED: bool = true;
     /// As [`Simd::CHAINS`].
     const CHAINS: usize = 0;
     /// As [`Simd::SUMS`], for four lanes.
@@ -80,6 +82,8 @@ pub(crate) trait MulAdd: Copy {
 pub(crate) struct Separate;
 
 impl MulAdd for Separate {
+    const FUSED: bool = false;
+
     #[inline(always)]
     fn mul_add(self, a: f32, b: f32, c: f32) -> f32 {
         a * b + c
@@ -109,6 +113,7 @@ impl<M: MulAdd, const N: usize> Simd for Scalar<M, N> {
     type V = [f32; N];
     const LANES: usize = N;
     const ACCUMULATORS: usize = 4;
+    const FUSED: bool = M::FUSED;
     const CHAINS: usize = if N == 1 { M::CHAINS } else { 0 };
     const SUMS: bool = N == 4 && M::SUMS;
 

@@ -28,6 +28,7 @@ impl<S: Simd, const N: usize> Simd for Times<S, N> {
     type V = [S::V; N];
     const LANES: usize = N * S::LANES;
     const ACCUMULATORS: usize = S::ACCUMULATORS / N;
+    const FUSED: bool = S::FUSED;
 
     #[inline]
     fn call<R: Region>(self, region: R) -> R::Output {

@@ -13,7 +13,6 @@ pub(crate) struct Simd128(());
 
 impl Vectors for Simd128 {
     const NAME: &str = "simd128";
-    const FUSED: bool = false;
     type Single = Separate;
 
     #[inline]
@@ -36,6 +35,7 @@ impl Simd for Simd128 {
     type V = v128;
     const LANES: usize = 4;
     const ACCUMULATORS: usize = 12;
+    const FUSED: bool = false;
 
     #[inline(never)]
     fn call<R: Region>(self, region: R) -> R::Output {

@@ -195,13 +195,20 @@ impl Op for Backward<'_> {
             }
             let row = take_mut(&mut dkeys, layer.dkeys_row(steps));
             let (dx, dk) = row.split_at_mut(steps * input);
-            outer(s, Columns::all(weights, n), Columns::all(dmean, input), &mut dx[..n * input], true);
+            outer(
+                s,
+                Columns::all(weights, n),
+                Columns::all(dmean, input),
+                &mut dx[..n * input],
+                true,
+                &mut [],
+            );
             let dk = if projects { &mut dk[..n * width] } else { &mut dx[..n * width] };
             if additive {
                 additive::backward(s, additive::Gradients { q, k: of_outputs, v: parts.v, d, dq, dk, dv });
             } else {
                 product(s, Left::plain(d, rows, n), Right::panels(of_outputs, n, width), dq, Init::Zero);
-                outer(s, Columns::all(d, n), Columns::all(q, width), dk, true);
+                outer(s, Columns::all(d, n), Columns::all(q, width), dk, true, &mut []);
             }
             scatter(walk, b, width, dq, dfrom);
         }
@@ -219,7 +226,7 @@ impl Op for Backward<'_> {
         if let Some(grads) = &mut grads {
             let (a, b) = (Columns::all(dprojected, width), Columns::all(self.queries, query));
             if walk.is_dense() {
-                outer(s, a, b, grads.w_q, add);
+                outer(s, a, b, grads.w_q, add, scratch);
             } else {
                 ragged::gather(s, walk, a, Operand::Same(b), query, grads.w_q, add);
             }

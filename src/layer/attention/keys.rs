@@ -217,7 +217,7 @@ impl Op for Backward<'_> {
                 if let Some(grads) = &mut grads {
                     gather(walk, b, input, x, compact);
                     let x = &compact[..count * input];
-                    outer(s, Columns::all(dk, width), Columns::all(x, input), grads.w_k, true);
+                    outer(s, Columns::all(dk, width), Columns::all(x, input), grads.w_k, true, &mut []);
                     column_sums(s, dk, width, Rows::all(count), 0, grads.b, true);
                 }
             }
