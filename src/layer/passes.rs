@@ -9,9 +9,9 @@ use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::kernel::pack::{Canonical, aligned_start};
 use crate::kernel::view::{Columns, ColumnsMut};
-use crate::seq::forward::{self, InPlace, StepPass};
+use crate::seq::forward::{self, InPlace, PanelledStep, StepPass};
 use crate::seq::{Passes, run};
-use crate::simd::Isa;
+use crate::simd::{HAS_VECTORS, Isa};
 
 /// Length of `[T, B, n]`.
 fn sequence_len(walk: &Walk<'_>, n: usize) -> usize {
@@ -109,23 +109,39 @@ impl<C: Cell> Recurrent<C> {
         match weights.into() {
             WeightSource::Canonical(flat) => {
                 // Returned by value, this large thing would be on the stack twice.
-                let mut parts = None;
-                self.step_pass(flat, x, state, scratch, &mut parts)?;
-                if let Some((w, pass)) = &mut parts {
-                    run(cell, options, isa, InPlace::<_, false>(w, pass));
+                let mut pass = None;
+                let w = self.canonical(flat)?;
+                self.step_pass(x, state, scratch, &mut pass)?;
+                if let Some(pass) = &mut pass {
+                    run(cell, options, isa, InPlace::<_, false>(&w, pass));
                 }
-                Ok(())
             }
-            packed => {
-                let batch = self.step_batch(x.len(), state.len())?;
-                let (isa, weights) = self.source(packed)?;
-                let walk = Walk::step(batch);
-                self.check_sequence(&walk, x.len(), state.len())?;
-                check_room("scratch", self.step_scratch(batch), scratch.len())?;
-                self.run_forward(isa, weights, &walk, x, None, state, scratch);
-                Ok(())
+            WeightSource::Packed(packed) => {
+                packed.check(self.owner(), self.isa, self.packed_len())?;
+                let mut pass = None;
+                self.step_pass(x, state, scratch, &mut pass)?;
+                if let Some(pass) = &mut pass {
+                    let panels = packed.data.get(packed.start..).unwrap_or_default();
+                    let (dims, peepholes) = (self.shape.dims(), self.shape.peepholes_len());
+                    if HAS_VECTORS {
+                        run(
+                            cell,
+                            options,
+                            packed.isa,
+                            PanelledStep::<true> { panels, dims, peepholes, pass },
+                        );
+                    } else {
+                        run(
+                            cell,
+                            options,
+                            packed.isa,
+                            PanelledStep::<false> { panels, dims, peepholes, pass },
+                        );
+                    }
+                }
             }
         }
+        Ok(())
     }
 
     /// The batch that a state has room for.
@@ -145,18 +161,16 @@ impl<C: Cell> Recurrent<C> {
         }
     }
 
-    /// A step from canonical weights. Nothing in it can panic. A constant layer's lengths are constants in it.
+    /// The buffers of a step. Nothing in it can panic. A constant layer's lengths are constants in it.
     #[inline(always)]
     fn step_pass<'a>(
         &self,
-        weights: &'a [f32],
         x: &'a [f32],
         state: &'a mut [f32],
         scratch: &'a mut [f32],
-        out: &mut Option<(Canonical<'a>, StepPass<'a>)>,
+        out: &mut Option<StepPass<'a>>,
     ) -> Result<()> {
         let batch = self.step_batch(x.len(), state.len())?;
-        let w = self.canonical(weights)?;
         check_len("x", batch.saturating_mul(self.input()), x.len())?;
         check_len("state", self.state_len(batch), state.len())?;
         check_room("scratch", self.step_scratch(batch), scratch.len())?;
@@ -166,7 +180,7 @@ impl<C: Cell> Recurrent<C> {
             return Err(Error::Overflow { buffer: "scratch" });
         };
         let stage = stage.get_mut(..batch.saturating_mul(self.stage_row())).unwrap_or_default();
-        *out = Some((w, StepPass { batch, x, h, c, h_next, stage }));
+        *out = Some(StepPass { batch, x, h, c, h_next, stage });
         Ok(())
     }
 

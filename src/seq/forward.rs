@@ -67,6 +67,15 @@ pub(crate) struct Panelled<'p, 'a, const TRAIN: bool>(
     pub(crate) &'p mut ForwardPass<'a>,
 );
 
+/// One step over weights in panels. `TRAIN` is that of [`Panelled`], whose kernels it shares.
+pub(crate) struct PanelledStep<'p, 'a, const TRAIN: bool> {
+    pub(crate) panels: &'p [f32],
+    pub(crate) dims: Dims,
+    /// Length of the peepholes, which stand behind the panels.
+    pub(crate) peepholes: usize,
+    pub(crate) pass: &'p mut StepPass<'a>,
+}
+
 /// The same over canonical weights. Where there are vectors, training packs.
 pub(crate) struct InPlace<'p, 'a, P, const TRAIN: bool>(pub(crate) &'p Canonical<'a>, pub(crate) P);
 
@@ -79,6 +88,20 @@ impl<const TRAIN: bool> Pass for Panelled<'_, '_, TRAIN> {
         match TRAIN {
             true => dispatch(isa, With(cell, Panelled::<true>(self.0, self.1))),
             false => dispatch_without_vectors::<_, false>(isa, With(cell, Panelled::<false>(self.0, self.1))),
+        }
+    }
+}
+
+impl<const TRAIN: bool> Pass for PanelledStep<'_, '_, TRAIN> {
+    #[inline(always)]
+    fn run<K: Steps>(self, isa: Isa, cell: K) {
+        let PanelledStep { panels, dims, peepholes, pass } = self;
+        match TRAIN {
+            true => dispatch(isa, With(cell, PanelledStep::<true> { panels, dims, peepholes, pass })),
+            false => dispatch_without_vectors::<_, false>(
+                isa,
+                With(cell, PanelledStep::<false> { panels, dims, peepholes, pass }),
+            ),
         }
     }
 }
@@ -129,20 +152,45 @@ impl<K: Steps, const TRAIN: bool> Op for With<K, InPlace<'_, '_, &mut ForwardPas
     }
 }
 
+impl<K: Steps, const TRAIN: bool> Op for With<K, PanelledStep<'_, '_, TRAIN>> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let With(cell, PanelledStep { panels, dims, peepholes, pass }) = self;
+        let panels = cell.panels(S::LANES, dims, panels);
+        debug_assert!(panels.is_some());
+        if let Some((w, rest)) = panels {
+            let extra = Extra { peepholes: rest.get(..peepholes).unwrap_or_default(), factors: None };
+            one_step::<S, K, _, TRAIN>(s, cell, w, dims, extra, pass);
+        }
+    }
+}
+
 impl<K: Steps> Op for With<K, InPlace<'_, '_, &mut StepPass<'_>, false>> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let With(cell, InPlace(w, pass)) = self;
-        let &mut StepPass { batch, x, .. } = pass;
-        let StepPass { h, c, h_next, stage, .. } = pass;
         let extra = Extra { peepholes: w.parts().peepholes, factors: None };
-        let (walk, dims, x, y, tape) =
-            (&Walk::step(batch), w.shape().dims(), Input::Raw(x), None, Tape::None);
-        let io = ForwardStep { walk, dims, extra, x, h, h_next, c, y, tape };
-        cell.forward_step::<S, _, false>(s, K::in_place(*w), 0, io, stage);
-        h.iter_mut().zip(&**h_next).for_each(|(h, next)| *h = *next);
+        one_step::<S, K, _, false>(s, cell, K::in_place(*w), w.shape().dims(), extra, pass);
     }
+}
+
+#[inline(always)]
+fn one_step<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
+    s: S,
+    cell: K,
+    w: Stages<W>,
+    dims: Dims,
+    extra: Extra<'_>,
+    pass: &mut StepPass<'_>,
+) {
+    let &mut StepPass { batch, x, .. } = pass;
+    let StepPass { h, c, h_next, stage, .. } = pass;
+    let (walk, x, y, tape) = (&Walk::step(batch), Input::Raw(x), None, Tape::None);
+    let io = ForwardStep { walk, dims, extra, x, h, h_next, c, y, tape };
+    cell.forward_step::<S, W, TRAIN>(s, w, 0, io, stage);
+    h.iter_mut().zip(&**h_next).for_each(|(h, next)| *h = *next);
 }
 
 #[inline(always)]

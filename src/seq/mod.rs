@@ -11,7 +11,7 @@ use crate::cell::{Choose, Form, GruCell, LstmCell, MguCell, Pass, RnnCell, Steps
 use crate::kernel::pack::Canonical;
 use crate::simd::Isa;
 use backward::{BackwardPass, InputPass};
-use forward::{ForwardPass, InPlace, Panelled, StepPass};
+use forward::{ForwardPass, InPlace, Panelled, PanelledStep, StepPass};
 
 /// A pass over a cell, compiled here, once, and not again in every crate that uses it. Firmware, which is compiled as a whole,
 /// chooses where it calls, so that a constant layer's image has one form on one instruction set, whatever the optimisation.
@@ -43,6 +43,8 @@ pub(crate) trait Passes:
     for<'p, 'a> Compiled<InPlace<'p, 'a, &'p mut StepPass<'a>, false>>
     + for<'p, 'a> Compiled<InPlace<'p, 'a, &'p mut ForwardPass<'a>, false>>
     + for<'p, 'a> Compiled<InPlace<'p, 'a, &'p mut ForwardPass<'a>, true>>
+    + for<'p, 'a> Compiled<PanelledStep<'p, 'a, false>>
+    + for<'p, 'a> Compiled<PanelledStep<'p, 'a, true>>
     + for<'p, 'a> Compiled<Panelled<'p, 'a, false>>
     + for<'p, 'a> Compiled<Panelled<'p, 'a, true>>
     + for<'a> Compiled<BackwardPass<'a>>
@@ -61,7 +63,8 @@ macro_rules! passes {
         impl Passes for $cell {}
         passes!($cell:
             InPlace<'p, 'a, &'p mut StepPass<'a>, false>, InPlace<'p, 'a, &'p mut ForwardPass<'a>, false>,
-            InPlace<'p, 'a, &'p mut ForwardPass<'a>, true>, Panelled<'p, 'a, false>, Panelled<'p, 'a, true>,
+            InPlace<'p, 'a, &'p mut ForwardPass<'a>, true>, PanelledStep<'p, 'a, false>, PanelledStep<'p, 'a, true>,
+            Panelled<'p, 'a, false>, Panelled<'p, 'a, true>,
             BackwardPass<'p>, InputPass<'p>, Pack<'p>);
     )*};
     ($cell:ty: $($pass:ty),*) => {$(
