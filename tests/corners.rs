@@ -8,8 +8,8 @@ use std::cell::Cell;
 use common::{Kind, pattern};
 use recurrent::model::{self, Model};
 use recurrent::{
-    Attention, AttentionForward, Dense, Error, Forward, Gru, Isa, Lstm, Merge, Rnn, Sequences, Stack,
-    WeightSource,
+    Attention, AttentionForward, Dense, Error, Forward, Gradients, Gru, Isa, KeysBackward, Lstm, Merge, Rnn,
+    Sequences, Stack, WeightSource,
 };
 
 #[test]
@@ -56,6 +56,14 @@ fn huge_dimensions_beside_a_zero() {
             let args =
                 AttentionForward { sequences, queries: &[], context, alignments, scratch: &mut scratch };
             assert_eq!(attention.forward(&[], &keys, args), Ok(()));
+
+            // Steps that nobody can count, of nothing.
+            let nothing = Attention::dot(0).on(isa);
+            let keys = nothing.keys(&[], Sequences::new(huge, 1), &[], [], &mut []).unwrap();
+            let (dkeys, dx) = (&mut [][..], &mut [][..]);
+            let (grads, mode) = (Some(&mut [][..]), Gradients::Overwrite);
+            let args = KeysBackward { x: &[], dkeys, dx, grads, mode, scratch: &mut [] };
+            assert_eq!(nothing.keys_backward(&[], &keys, args), Ok(()));
 
             // Without units, but with room for a state.
             let layer = Lstm::new(0, 0).projection(huge).on(isa);

@@ -150,6 +150,10 @@ impl Op for Forward<'_> {
     fn run<S: Simd>(self, s: S) {
         let Forward { layer, walk, steps, parts, x, mut keys, mut scratch } = self;
         let Attention { query, input, width, .. } = layer;
+        // Of no features there may be more steps than anyone can count.
+        if keys.is_empty() {
+            return;
+        }
         let compact = take_mut(&mut scratch, steps * input);
         let projected = take_mut(&mut scratch, steps * width);
         if layer.projects() {
@@ -200,6 +204,9 @@ impl Op for Backward<'_> {
         {
             grads.w_k.fill(0.0);
             grads.b.fill(0.0);
+        }
+        if dkeys.is_empty() {
+            return;
         }
         if !walk.is_dense() {
             dx.fill(0.0);
