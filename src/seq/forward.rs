@@ -67,14 +67,19 @@ pub(crate) struct Panelled<'p, 'a, const TRAIN: bool>(
     pub(crate) &'p mut ForwardPass<'a>,
 );
 
-/// One step over weights in panels. `TRAIN` is that of [`Panelled`], whose kernels it shares.
-pub(crate) struct PanelledStep<'p, 'a, const TRAIN: bool> {
-    pub(crate) panels: &'p [f32],
+/// Weights in panels, and what it takes to find them.
+pub(crate) struct InPanels<'a> {
+    pub(crate) data: &'a [f32],
     pub(crate) dims: Dims,
     /// Length of the peepholes, which stand behind the panels.
     pub(crate) peepholes: usize,
-    pub(crate) pass: &'p mut StepPass<'a>,
 }
+
+/// One step over weights in panels. `TRAIN` is that of [`Panelled`], whose kernels it shares.
+pub(crate) struct PanelledStep<'p, 'a, const TRAIN: bool>(
+    pub(crate) &'p InPanels<'a>,
+    pub(crate) &'p mut StepPass<'a>,
+);
 
 /// The same over canonical weights. Where there are vectors, training packs.
 pub(crate) struct InPlace<'p, 'a, P, const TRAIN: bool>(pub(crate) &'p Canonical<'a>, pub(crate) P);
@@ -95,13 +100,11 @@ impl<const TRAIN: bool> Pass for Panelled<'_, '_, TRAIN> {
 impl<const TRAIN: bool> Pass for PanelledStep<'_, '_, TRAIN> {
     #[inline(always)]
     fn run<K: Steps>(self, isa: Isa, cell: K) {
-        let PanelledStep { panels, dims, peepholes, pass } = self;
         match TRAIN {
-            true => dispatch(isa, With(cell, PanelledStep::<true> { panels, dims, peepholes, pass })),
-            false => dispatch_without_vectors::<_, false>(
-                isa,
-                With(cell, PanelledStep::<false> { panels, dims, peepholes, pass }),
-            ),
+            true => dispatch(isa, With(cell, PanelledStep::<true>(self.0, self.1))),
+            false => {
+                dispatch_without_vectors::<_, false>(isa, With(cell, PanelledStep::<false>(self.0, self.1)))
+            }
         }
     }
 }
@@ -156,8 +159,8 @@ impl<K: Steps, const TRAIN: bool> Op for With<K, PanelledStep<'_, '_, TRAIN>> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let With(cell, PanelledStep { panels, dims, peepholes, pass }) = self;
-        let panels = cell.panels(S::LANES, dims, panels);
+        let With(cell, PanelledStep(&InPanels { data, dims, peepholes }, pass)) = self;
+        let panels = cell.panels(S::LANES, dims, data);
         debug_assert!(panels.is_some());
         if let Some((w, rest)) = panels {
             let extra = Extra { peepholes: rest.get(..peepholes).unwrap_or_default(), factors: None };
