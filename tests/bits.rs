@@ -213,14 +213,15 @@ fn a_row_alone_is_the_row_in_a_batch() {
 /// A long sequence of one row is projected many steps at once, a row of a large batch step by step.
 #[test]
 fn a_long_row_alone_is_the_row_in_a_batch() {
-    const STEPS: usize = 70;
-    for_all(&[(3, 5), (4, 17)], |layer, name| {
-        for batch in [3, 33] {
-            let case = Case::new(layer, STEPS, batch);
+    // Around the blocks of 8 steps that cells project during other steps, 4 at once; and more inputs than units and fewer.
+    let shapes = [(70, 3), (70, 33), (9, 3), (12, 3), (13, 3), (16, 3), (17, 3)];
+    for_all(&[(3, 5), (4, 17), (0, 35), (67, 35), (24, 67)], |layer, name| {
+        for ((steps, batch), layer) in shapes.into_iter().flat_map(|s| [(s, layer), (s, layer.reverse())]) {
+            let case = Case::new(layer, steps, batch);
             let packed = layer.pack(&case.weights).unwrap();
             let (y, state) = case.forward(layer, &packed, f32::NAN);
             for b in [0, batch - 1] {
-                let of_batch = (row(&y, STEPS, batch, b), layer.state_row(&state, batch, b));
+                let of_batch = (row(&y, steps, batch, b), layer.state_row(&state, batch, b));
                 assert_same(&case.row(layer, b).forward(layer, &packed, f32::NAN), &of_batch, name);
             }
         }

@@ -106,6 +106,9 @@ pub(crate) trait Steps: Copy {
     /// How `w_hh` and `b_hh` get their gradients.
     const HIDDEN_GRADIENTS: &'static [HiddenGradient];
 
+    /// Whether a step of one row computes the input part of later steps beside it.
+    const AHEAD: bool = false;
+
     /// Elements of a row of the tape. It starts with the planes of the sums.
     #[inline(always)]
     fn tape_row(self, dims: Dims) -> usize {
@@ -162,6 +165,8 @@ pub(crate) trait Fused: Equations {
 impl<E: Fused> Steps for E {
     type Sums = E::Sums;
     const HIDDEN_GRADIENTS: &'static [HiddenGradient] = E::HIDDEN_GRADIENTS;
+    // With one gate there is too little to wait for.
+    const AHEAD: bool = E::ACC == 4;
 
     #[inline(always)]
     fn forward_step<S: Simd, W: Source<S>, const TRAIN: bool>(

@@ -162,7 +162,7 @@ impl<E: Optional> Steps for General<E> {
         io: ForwardStep<'_>,
         stage: &mut [f32],
     ) {
-        let ForwardStep { walk, dims, extra, x, h, h_next, c, y, tape } = io;
+        let ForwardStep { walk, dims, extra, x, h, h_next, c, y, tape, .. } = io;
         let (ld, hidden) = (self.tape_row(dims), dims.hidden);
         let Stage { planes, first, operand: room, .. } = Stage::new(stage, walk.batch(), ld, dims);
         let mut tape = tape.or(planes);

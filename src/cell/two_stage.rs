@@ -84,10 +84,20 @@ impl<E: TwoStage> Steps for Two<E> {
         io: ForwardStep<'_>,
         stage: &mut [f32],
     ) {
-        let ForwardStep { walk, dims, extra, x, h, h_next, c, y, tape } = io;
+        let ForwardStep { walk, dims, extra, x, h, h_next, c, y, tape, .. } = io;
         let mut tape = tape.or(stage);
-        let first =
-            ForwardStep { walk, dims, extra, x, h, h_next: &mut *h_next, c, y: None, tape: tape.reborrow() };
+        let first = ForwardStep {
+            walk,
+            dims,
+            extra,
+            x,
+            h,
+            h_next: &mut *h_next,
+            c,
+            y: None,
+            tape: tape.reborrow(),
+            ahead: None,
+        };
         recur::forward_step::<S, _, W, true>(s, self.0, one, t, first);
         second::forward_step(s, self.0, two, t, second::Forward { walk, dims, h, h_next, y, tape });
     }
@@ -153,7 +163,7 @@ impl<E: OptionalTwoStage> Steps for OptionalTwo<E> {
         io: ForwardStep<'_>,
         stage: &mut [f32],
     ) {
-        let ForwardStep { walk, dims, extra, x, h, h_next, c, y, tape } = io;
+        let ForwardStep { walk, dims, extra, x, h, h_next, c, y, tape, .. } = io;
         let (ld, hidden, parameters) = (self.tape_row(dims), dims.hidden, &[][..]);
         let (one_points, two_points) = self.0.stages();
         let Stage { planes, first: made, second: q, operand: room } =

@@ -20,6 +20,12 @@ pub(crate) trait Tile<S: Simd> {
     /// Accumulators of one row of one panel.
     const ACC: usize;
 
+    /// How many panels may be taken at once, if the registers hold them.
+    #[inline(always)]
+    fn widest(&self) -> usize {
+        8
+    }
+
     /// Computes these rows of panels `panel..panel + NP`. Implementations are `#[inline(always)]`.
     /// # Safety
     /// Those rows and panels exist in the tile's buffers.
@@ -69,7 +75,7 @@ pub(crate) unsafe fn drive_step<S: Simd, T: Tile<S>>(
     while left > 0 {
         macro_rules! group {
             ($($np:literal)*) => {$(
-                if const { fits::<S, T>(1, $np) } && fits::<S, T>(wide, $np) && left >= $np {
+                if const { fits::<S, T>(1, $np) } && fits::<S, T>(wide, $np) && left >= $np && tile.widest() >= $np {
                     let panel = if descending { left - $np } else { panels - left };
                     // SAFETY: `panel + $np <= panels`, and the caller's promise for all rows.
                     s.call(unsafe { Column::<S, T, $np>::new(s, tile, &rows, panel) });

@@ -3,7 +3,7 @@
 use super::{block_steps, state_rows};
 use crate::cell::{Pass, Stages, Steps};
 use crate::kernel::pack::{Canonical, Dims, Source};
-use crate::kernel::recur::{Extra, ForwardStep, Input, Tape, project};
+use crate::kernel::recur::{AHEAD, Ahead, Extra, ForwardStep, Input, Tape, project};
 use crate::kernel::view::ColumnsMut;
 use crate::kernel::{Layout, Masked, Walk};
 use crate::simd::{Isa, Op, Simd, dispatch, dispatch_single, dispatch_without_vectors};
@@ -191,7 +191,7 @@ fn one_step<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
     let &mut StepPass { batch, x, .. } = pass;
     let StepPass { h, c, h_next, stage, .. } = pass;
     let (walk, x, y, tape) = (&Walk::step(batch), Input::Raw(x), None, Tape::None);
-    let io = ForwardStep { walk, dims, extra, x, h, h_next, c, y, tape };
+    let io = ForwardStep { walk, dims, extra, x, h, h_next, c, y, tape, ahead: None };
     cell.forward_step::<S, W, TRAIN>(s, w, 0, io, stage);
     h.iter_mut().zip(&**h_next).for_each(|(h, next)| *h = *next);
 }
@@ -212,26 +212,48 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
         return;
     }
     let ahead = if train || !block.is_empty() { block_steps(walk.steps(), walk.batch()) } else { 1 };
+    // Two short blocks in turns: while the steps of one are taken, the other one is filled.
+    let len = AHEAD * K::Sums::XG * dims.hidden;
+    let beside = const { K::AHEAD && S::ACCUMULATORS >= 24 }
+        && !train
+        && walk.batch() == 1
+        && walk.is_dense()
+        && walk.steps() > AHEAD
+        && block.len() >= 2 * len;
+    let (ahead, (mut here, mut there)) = match beside {
+        true => (AHEAD, {
+            let (here, there) = block.split_at_mut(len);
+            (here, &mut there[..len])
+        }),
+        false => (ahead, (&mut **block, &mut [][..])),
+    };
     let (mut now, mut next) = (&mut **h, &mut **h_next);
     let mut t = 0;
     while t < walk.steps() {
         let (first, count) = (t, ahead.min(walk.steps() - t));
-        if ahead > 1 {
+        if ahead > 1 && !(beside && first > 0) {
             let (out, ld) = match train {
                 true => (&mut *tape, cell.tape_row(dims)),
-                false => (&mut **block, K::Sums::XG * dims.hidden),
+                false => (&mut *here, K::Sums::XG * dims.hidden),
             };
             let to = (ld, train);
             project::<S, K::Sums, W>(s, w[0], walk, dims, (first, count), x, out, to);
         }
+        let later = match beside {
+            true => Ahead::new::<S, K::Sums>(s, walk, dims, first + count, x, &mut *there),
+            false => None,
+        };
         for t in first..first + count {
+            if let Some(later) = &later {
+                later.allow(t - first);
+            }
             if walk.has_resets() {
                 reset(walk, t, now, c);
             }
             let x = match ahead {
                 0 | 1 => Input::Raw(x),
                 _ if train => Input::Tape,
-                _ => Input::Block { data: block, first },
+                _ => Input::Block { data: here, first },
             };
             let io = ForwardStep {
                 walk,
@@ -243,12 +265,19 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
                 c,
                 y: y.as_mut().map(ColumnsMut::reborrow),
                 tape: if train { Tape::Sequence(&mut *tape) } else { Tape::None },
+                ahead: later.as_ref(),
             };
             cell.forward_step::<S, W, TRAIN>(s, w, t, io, stage);
+            if let Some(later) = &later {
+                later.finish::<S, K::Sums, W>(s, w[0]);
+            }
             if let Some(masked) = walk.masked() {
                 carry(walk, t, masked, now, next, y.as_mut());
             }
             core::mem::swap(&mut now, &mut next);
+        }
+        if beside {
+            core::mem::swap(&mut here, &mut there);
         }
         t += count;
     }

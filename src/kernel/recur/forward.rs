@@ -1,6 +1,7 @@
 //! One step forward, with the equations in the tile's registers.
 
-use super::sums::{Input, Sums};
+use super::ahead::Ahead;
+use super::sums::{Input, PANELS_BESIDE, Sums};
 use super::{Equations, Extra, Tape, tape_planes};
 use crate::kernel::canonical::Dims;
 use crate::kernel::pack::Source;
@@ -24,6 +25,8 @@ pub(crate) struct ForwardStep<'a> {
     /// `[rows, width]`, unless only the state is wanted.
     pub(crate) y: Option<ColumnsMut<'a>>,
     pub(crate) tape: Tape<'a>,
+    /// What is computed beside a step of one row, by cells that do so.
+    pub(crate) ahead: Option<&'a Ahead<'a>>,
 }
 
 struct ForwardTile<'a, E, W, const TRAIN: bool> {
@@ -38,6 +41,11 @@ struct ForwardTile<'a, E, W, const TRAIN: bool> {
 
 impl<S: Simd, E: Equations, W: Source<S>, const TRAIN: bool> Tile<S> for ForwardTile<'_, E, W, TRAIN> {
     const ACC: usize = E::ACC;
+
+    #[inline(always)]
+    fn widest(&self) -> usize {
+        if self.sums.ahead.is_some() { PANELS_BESIDE } else { 8 }
+    }
 
     #[inline(always)]
     unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, rows: [usize; MB], panel: usize) {
@@ -129,17 +137,20 @@ pub(crate) fn forward_step<S: Simd, E: Equations, W: Source<S>, const TRAIN: boo
     t: usize,
     io: ForwardStep<'_>,
 ) {
-    let ForwardStep { walk, dims, extra: _, x, h, h_next, c, mut y, tape } = io;
+    let ForwardStep { walk, dims, extra: _, x, h, h_next, c, mut y, tape, ahead } = io;
     let hidden = dims.hidden;
     let state = walk.batch() * hidden;
     let ld = tape_planes::<E>() * hidden;
     let fits = h_next.len() == state
         && c.len() == if E::HAS_C { state } else { 0 }
         && y.as_ref().is_none_or(|y| y.has(walk.rows(), hidden))
-        && (TRAIN || matches!(tape, Tape::None));
+        && (TRAIN || matches!(tape, Tape::None))
+        && ahead.is_none_or(|ahead| ahead.is_of::<S, E>(dims));
     debug_assert!(fits);
     let sums = Sums::new::<S, E>(s, w, walk, t, Dims { width: hidden, ..dims }, x, h, tape, ld);
     let (Some(sums), true) = (sums, fits) else { return };
+    let mut sums = sums;
+    sums.ahead = ahead;
     let (y, y_ld) = y.as_mut().map_or((core::ptr::null_mut(), 0), |y| (y.start(0), y.ld()));
     let (h, h_next, c) = (h.as_ptr(), h_next.as_mut_ptr(), c.as_mut_ptr());
     let tile = ForwardTile::<E, W, TRAIN> { e, sums, h, h_next, c, y, y_ld };

@@ -8,12 +8,14 @@ use super::NONE;
 use super::walk::Walk;
 use crate::simd::Simd;
 
+mod ahead;
 mod backward;
 mod forward;
 mod pointwise;
 mod project;
 mod sums;
 
+pub(crate) use ahead::{AHEAD, Ahead};
 pub(crate) use backward::{BackwardStep, Before, backward_step};
 pub(crate) use forward::{ForwardStep, forward_step};
 pub(crate) use pointwise::{

@@ -1,5 +1,6 @@
 //! The sums of a step: what both kinds of forward step start with.
 
+use super::ahead::Ahead;
 use super::{Layout, Tape};
 use crate::kernel::canonical::Dims;
 use crate::kernel::pack::Source;
@@ -17,6 +18,9 @@ pub(crate) enum Input<'a> {
     /// Projected, in the first planes of the tape.
     Tape,
 }
+
+/// Panels of a step that something else is computed beside.
+pub(super) const PANELS_BESIDE: usize = 2;
 
 /// Operands of the sums of step `t`.
 #[derive(Clone, Copy)]
@@ -36,6 +40,8 @@ pub(super) struct Sums<'a, W> {
     pub(super) tape: *mut f32,
     pub(super) tape_by_walk: bool,
     pub(super) ld: usize,
+    /// What is computed beside, in steps of one row.
+    pub(super) ahead: Option<&'a Ahead<'a>>,
 }
 
 impl<'a, W> Sums<'a, W> {
@@ -82,7 +88,22 @@ impl<'a, W> Sums<'a, W> {
             Input::Tape => {}
         }
         let (h, tape) = (h.as_ptr(), if kept { tape.as_mut_ptr() } else { core::ptr::null_mut() });
-        Some(Sums { w, walk, t, input, hidden, width, x: raw, block, block_first, h, tape, tape_by_walk, ld })
+        Some(Sums {
+            w,
+            walk,
+            t,
+            input,
+            hidden,
+            width,
+            x: raw,
+            block,
+            block_first,
+            h,
+            tape,
+            tape_by_walk,
+            ld,
+            ahead: None,
+        })
     }
 
     /// The row of the tape for a batch row, whose row in the sequence is `seq`.
@@ -139,8 +160,27 @@ impl<'a, W> Sums<'a, W> {
                 }
             }
             let h = each_row!(|m| self.h.add(rows[m] * self.width));
+            if const { MB == 1 && beside::<S, E>(NP) }
+                && let Some(piece) = self.ahead.and_then(Ahead::take)
+            {
+                let Sums { input, hidden, width, .. } = *self;
+                piece.beside::<S, E, W, NP>(
+                    s,
+                    self.w,
+                    &mut acc[0],
+                    panel,
+                    h[0],
+                    Dims { input, hidden, width },
+                );
+                return acc;
+            }
             accumulate(s, &mut acc, E::HG, E::HMAP, self.w.h::<E>(), panel, h, 1, self.width);
         }
         acc
     }
+}
+
+/// Whether there are registers for a piece beside the sums of so many panels of one row.
+const fn beside<S: Simd, E: Layout>(panels: usize) -> bool {
+    S::ACCUMULATORS >= 24 && panels <= PANELS_BESIDE && E::ACC == 4
 }
