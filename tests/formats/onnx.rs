@@ -181,3 +181,19 @@ fn cut_constants_and_graphs_without_outputs_are_refused() {
     let file = part(7, [floats("w", &[3, 2]), node("MatMul", &["x", "w"], "y", &[]), input("x", 1)].concat());
     says(&read(&file, Format::Onnx, None).unwrap_err().to_string(), &["no output"]);
 }
+
+/// A model whose activations have no numbers is none.
+#[test]
+fn parameters_of_activations_that_are_nan_are_refused() {
+    let rnn = |alpha: f32| {
+        // A repeated float is field 7 of an attribute, a repeated string field 9.
+        let floats = [vec![7 << 3 | 5], alpha.to_le_bytes().to_vec()].concat();
+        let alphas = part(5, [part(1, "activation_alpha"), floats].concat());
+        let names = part(5, [part(1, "activations"), part(9, "Elu")].concat());
+        let constants = [self::floats("wi", &[1, 2, 3]), self::floats("wr", &[1, 2, 2]), ints("one", &[1])];
+        let squeeze = node("Squeeze", &["h", "one"], "y", &[]);
+        graph(&[constants.concat(), node("RNN", &["x", "wi", "wr"], "h", &[names, alphas]), squeeze])
+    };
+    assert!(rnn(0.5).is_ok());
+    says(&rnn(f32::NAN).unwrap_err().to_string(), &["`activations`", "NaN"]);
+}

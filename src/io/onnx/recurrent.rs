@@ -78,6 +78,9 @@ fn activations(
     if names.len() != standard.len() * directions {
         return refuse(format!("has {} names instead of {}", names.len(), standard.len() * directions));
     }
+    if alphas.iter().chain(&betas).any(|parameter| parameter.is_nan()) {
+        return refuse("have a parameter that is NaN".to_string());
+    }
     let (mut alphas, mut betas) = (alphas.into_iter(), betas.into_iter());
     let mut all = Vec::new();
     for name in &names {
