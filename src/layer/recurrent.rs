@@ -271,10 +271,11 @@ impl<C: Cell> Recurrent<C> {
         self
     }
 
-    /// The instruction set that passes run on.
+    /// The instruction set that passes run on: the best one of the CPU for so few or so many units, unless the layer is
+    /// [pinned](Self::on) to one.
     #[inline]
     pub fn isa(&self) -> Isa {
-        self.isa.unwrap_or_else(Isa::detect)
+        self.isa.unwrap_or_else(|| Isa::detect_for(self.hidden()))
     }
 
     /// Length of the weights, and of their gradients: `G*H*(I + R + 2)`, and `R*H` for a projection, `3*H` for peepholes.
