@@ -177,6 +177,12 @@ fn parameters_that_are_nan_are_refused() {
         assert!(matches!(wrong, Err(Error::Layers { layer: 0, what }) if what.contains("NaN")), "{f:?}");
         assert!(bytes.iter().all(|&b| b == 7));
     }
+    for p in [nan, -0.1, 1.0] {
+        let mut bytes = vec![7; image::len(&[Layer::Dropout(p)])];
+        let wrong = image::write(&[Layer::Dropout(p)], &[], &mut bytes);
+        assert!(matches!(wrong, Err(Error::Layers { layer: 0, what }) if what.contains("dropout")), "{p}");
+        assert!(bytes.iter().all(|&b| b == 7));
+    }
 }
 
 /// No image holds a clip that it could not be read with.

@@ -94,7 +94,13 @@ pub(super) const fn decode(r: &Record) -> core::result::Result<Layer, Wrong> {
             2 => Pool::Max,
             _ => return Err((1, "there is no such pool")),
         }),
-        6 => Layer::Dropout(f32::from_bits(r[6])),
+        6 => {
+            let p = f32::from_bits(r[6]);
+            if !(p >= 0.0 && p < 1.0) {
+                return Err((6, "the probability of dropout is not at least 0 and below 1"));
+            }
+            Layer::Dropout(p)
+        }
         7 => Layer::Mgu(get!(stack(r, Mgu::new(first, second)))),
         _ => return Err((0, "there is no such layer")),
     })
@@ -199,6 +205,10 @@ pub(super) fn encode(layer: &Layer, index: usize) -> Result<Record> {
                 Pool::Max => 2,
             };
             sizes(5, pool, 0)?;
+        }
+        Layer::Dropout(p) if !(0.0..1.0).contains(p) => {
+            let what = "has a probability of dropout that is not at least 0 and below 1";
+            return Err(Error::Layers { layer: index, what });
         }
         Layer::Dropout(p) => (r[0], r[6]) = (6, p.to_bits()),
         Layer::Rnn(stack) => {
