@@ -67,6 +67,7 @@ fn is_set(list: &[bool], row: usize) -> bool {
 
 impl<'a> Walk<'a> {
     /// `None` if a list has the wrong length, a sequence is longer than the batch, or the rows cannot be counted.
+    #[inline]
     pub(crate) fn new(plan: Plan<'a>) -> Option<Self> {
         let Plan { steps, batch, batch_major, reverse, lengths, mask, resets } = plan;
         let rows = steps.checked_mul(batch)?;

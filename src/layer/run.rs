@@ -45,9 +45,9 @@ impl<C: Cell> Recurrent<C> {
         match weights {
             forward::Weights::Packed(data) => {
                 if HAS_VECTORS {
-                    run(self.cell(), self.options, isa, Panelled::<true>(data, &mut pass))
+                    run(self.cell(), self.options, isa, Panelled::<true>(&data, &mut pass))
                 } else {
-                    run(self.cell(), self.options, isa, Panelled::<false>(data, &mut pass))
+                    run(self.cell(), self.options, isa, Panelled::<false>(&data, &mut pass))
                 }
             }
             forward::Weights::InPlace(w) => {
@@ -95,7 +95,7 @@ impl<C: Cell> Recurrent<C> {
             let start = aligned_start(packed);
             let packed = &mut packed[start..];
             self.cell().pack(self.options, isa, w, packed);
-            run(self.cell(), self.options, isa, Panelled::<true>(packed, &mut pass));
+            run(self.cell(), self.options, isa, Panelled::<true>(&&*packed, &mut pass));
         } else {
             run(self.cell(), self.options, isa, InPlace::<_, true>(&w, &mut pass));
         }

@@ -106,6 +106,8 @@ impl<'a> Sequences<'a> {
     }
 
     /// The way of a layer over these sequences.
+    // A copy of the result, right after it was written, waits for it.
+    #[inline]
     pub(super) fn walk(&self, reverse: bool) -> Result<Walk<'a>> {
         let Sequences { steps, batch, batch_major, lengths, mask, resets } = *self;
         let rows = steps.saturating_mul(batch);

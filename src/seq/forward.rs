@@ -58,12 +58,13 @@ pub(crate) struct StepPass<'a> {
     pub(crate) stage: &'a mut [f32],
 }
 
-/// A pass over weights in panels. The pass is large, and moving it costs as much as a small step does.
+/// A pass over weights in panels. Both are handed on by reference, in registers: the pass is large, and a copy of what was just written
+/// waits for it, which costs as much as a small step does.
 ///
 /// `TRAIN` says whether there may be a tape. Where there are vectors there always may, which saves half of the kernels;
 /// elsewhere an image without training has no code for it.
 pub(crate) struct Panelled<'p, 'a, const TRAIN: bool>(
-    pub(crate) &'p [f32],
+    pub(crate) &'p &'p [f32],
     pub(crate) &'p mut ForwardPass<'a>,
 );
 
