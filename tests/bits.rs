@@ -214,7 +214,7 @@ fn a_row_alone_is_the_row_in_a_batch() {
 #[test]
 fn a_long_row_alone_is_the_row_in_a_batch() {
     // Around the blocks of 8 steps that cells project during other steps, 4 at once; and more inputs than units and fewer.
-    let shapes = [(70, 3), (70, 33), (9, 3), (12, 3), (13, 3), (16, 3), (17, 3)];
+    let shapes = [(70, 3), (70, 33), (9, 3), (16, 3), (17, 3), (19, 3), (20, 3), (21, 3), (23, 3)];
     for_all(&[(3, 5), (4, 17), (0, 35), (67, 35), (24, 67)], |layer, name| {
         for ((steps, batch), layer) in shapes.into_iter().flat_map(|s| [(s, layer), (s, layer.reverse())]) {
             let case = Case::new(layer, steps, batch);

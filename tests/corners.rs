@@ -8,8 +8,8 @@ use std::cell::Cell;
 use common::{Kind, pattern};
 use recurrent::model::{self, Model};
 use recurrent::{
-    Attention, AttentionForward, Dense, Error, Forward, Gradients, Gru, Isa, KeysBackward, Lstm, Merge, Rnn,
-    Sequences, Stack, WeightSource,
+    Attention, AttentionBackward, AttentionForward, Dense, Error, Forward, Gradients, Gru, Isa, KeysBackward,
+    Lstm, Merge, Rnn, Sequences, Stack, WeightSource,
 };
 
 #[test]
@@ -59,7 +59,22 @@ fn huge_dimensions_beside_a_zero() {
 
             // Steps that nobody can count, of nothing.
             let nothing = Attention::dot(0).on(isa);
-            let keys = nothing.keys(&[], Sequences::new(huge, 1), &[], [], &mut []).unwrap();
+            let keys = nothing.keys(&[], Sequences::new(huge, 1), &[], [0.0; 4], &mut []).unwrap();
+            let (context, alignments) = (&mut [][..], &mut [][..]);
+            let args = AttentionForward { sequences, queries: &[], context, alignments, scratch: &mut [] };
+            assert_eq!(nothing.forward(&[], &keys, args), Ok(()));
+            let args = AttentionBackward {
+                sequences,
+                queries: &[],
+                alignments: &[],
+                dcontext: &[],
+                dqueries: &mut [],
+                dkeys: &mut [],
+                grads: Some(&mut []),
+                mode: Gradients::Accumulate,
+                scratch: &mut [],
+            };
+            assert_eq!(nothing.backward(&[], &keys, args), Ok(()));
             let (dkeys, dx) = (&mut [][..], &mut [][..]);
             let (grads, mode) = (Some(&mut [][..]), Gradients::Overwrite);
             let args = KeysBackward { x: &[], dkeys, dx, grads, mode, scratch: &mut [] };
@@ -74,6 +89,13 @@ fn huge_dimensions_beside_a_zero() {
                 let (sequences, y, state, scratch) =
                     (Sequences::new(3, 0), &mut [][..], &mut [][..], &mut [][..]);
                 assert_eq!(layer.forward(weights, Forward { sequences, x: &[], y, state, scratch }), Ok(()));
+            }
+            // With units, but without weights.
+            let layer = Lstm::new(0, huge).projection(0).bias(false).on(isa);
+            if layer.weights_len() == 0 {
+                let (sequences, y, state, scratch) =
+                    (Sequences::new(30, 0), &mut [][..], &mut [][..], &mut [][..]);
+                assert_eq!(layer.forward(&[], Forward { sequences, x: &[], y, state, scratch }), Ok(()));
             }
         }
     }

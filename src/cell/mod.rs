@@ -9,7 +9,7 @@
 //!
 //! To add a cell (the guide's chapter `adding_a_cell` explains each step, with an example):
 //! 1. a folder with `mod.rs`: the equations with their source, the gate order, `impl Equations`;
-//! 2. `impl Fused` or `impl TwoStage` on the same type, and on the type that users see `impl Cell` with its counts and `impl Choose`;
+//! 2. `impl Fused` or `impl SecondStage` on the same type, and on the type that users see `impl Cell` with its counts and `impl Choose`;
 //! 3. `oracle.rs`: the same in f64, from the equations, sharing nothing; `tests/common/oracle.rs` includes it;
 //! 4. its name in `passes!` of `seq/mod.rs`, a type alias and a constructor in `layer/recurrent.rs`, and a line in the table of
 //!    `tests/common`, after which every test runs over it.
@@ -107,7 +107,7 @@ pub(crate) trait Steps: Copy {
     const HIDDEN_GRADIENTS: &'static [HiddenGradient];
 
     /// Whether a step of one row computes the input part of later steps beside it.
-    const AHEAD: bool = false;
+    const BESIDE: bool = false;
 
     /// Elements of a row of the tape. It starts with the planes of the sums.
     #[inline(always)]
@@ -165,8 +165,7 @@ pub(crate) trait Fused: Equations {
 impl<E: Fused> Steps for E {
     type Sums = E::Sums;
     const HIDDEN_GRADIENTS: &'static [HiddenGradient] = E::HIDDEN_GRADIENTS;
-    // With one gate there is too little to wait for.
-    const AHEAD: bool = E::ACC == 4;
+    const BESIDE: bool = true;
 
     #[inline(always)]
     fn forward_step<S: Simd, W: Source<S>, const TRAIN: bool>(

@@ -5,7 +5,7 @@
 //! say of your cell which of two kinds it is:
 //!
 //! - **One stage**: every product of a step is with `x` or with the previous `h`. RNN, LSTM, and GRU with reset after. It implements `Fused`.
-//! - **Two stages**: some hidden weights multiply what the step itself has made. GRU with reset before, and MGU, which is the shorter. It implements `TwoStage`.
+//! - **Two stages**: some hidden weights multiply what the step itself has made. GRU with reset before, and MGU, which is the shorter. It implements `SecondStage`.
 //!
 //! # The pieces
 //! All of them are in `src/cell/NAME/`.
@@ -15,7 +15,7 @@
 //! | the cell, `pub struct`, and an enum of its gates with `impl Gate` | options, if any; the order of blocks in the weights |
 //! | `impl Layout` | how gates feed accumulators, of which there are at most 4 |
 //! | `impl Equations` | the equations forward, and their derivatives |
-//! | `impl Fused`, or `impl TwoStage` with `impl SecondStage` | how the hidden weights get their gradients; the equations of the second stage |
+//! | `impl Fused`, or `impl SecondStage` | how the hidden weights get their gradients; the equations of the second stage |
 //! | `impl Cell` | `GATES`; `STATES` (2 if there is a `c`); `BIASES`, which is `ACC`; `TAPE`, planes of H in a row of the tape |
 //! | `impl Choose` | from the cell's options to the type with the equations |
 //! | `oracle.rs` | the same in f64, from the paper, sharing nothing |

@@ -1,6 +1,6 @@
 //! Which vectors a pass runs on, and who decides.
 //!
-//! Nothing has to be done: every pass takes the best instruction set of the CPU. [`Isa`](crate::Isa) is the value that names one.
+//! Nothing has to be done: every pass takes the best instruction set of the CPU (layers of up to 8 units AVX2, and not AVX-512). [`Isa`](crate::Isa) is the value that names one.
 //!
 //! | target | sets, the best first | decided |
 //! |---|---|---|

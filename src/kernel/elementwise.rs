@@ -61,11 +61,12 @@ impl<S: Simd> Region for ColumnSums<'_, S> {
             }
             for j in (0..m).step_by(S::LANES) {
                 let left = m - j;
-                // SAFETY: `left` columns follow `j`: they exist in `out` and, by `column + m <= ld`, in every row of `a` that there is.
+                // SAFETY: `left` columns follow `j`: they exist in `out` and, by `column + m <= ld`, in every row of `a`, of which
+                // `rows` yields those below `sources()` only.
                 unsafe {
                     let to = out.as_mut_ptr().add(j);
                     let mut sum = load(s, to, left);
-                    for row in &block[..count] {
+                    for row in block.iter().take(count) {
                         sum = s.add(sum, load(s, a.as_ptr().add(row * ld + column + j), left));
                     }
                     store(s, to, sum, left);

@@ -199,6 +199,11 @@ impl<'a> Walk<'a> {
         (0..self.len(b)).filter(move |&t| self.active(t, b)).map(move |t| self.row(t, b))
     }
 
+    /// How many they are. Without a mask nothing has to be gone through.
+    pub(crate) fn count(&self, b: usize) -> usize {
+        if self.mask.is_none() { self.len(b) } else { self.sequence(b).count() }
+    }
+
     /// The rows past the ends of their sequences.
     pub(crate) fn padding(&self) -> impl Iterator<Item = usize> + '_ {
         let (walk, ragged) = (*self, self.is_ragged());

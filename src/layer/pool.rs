@@ -117,7 +117,7 @@ impl Pool {
                     }
                 }
                 Pool::Mean => {
-                    let count = walk.sequence(b).count() as f32;
+                    let count = walk.count(b) as f32;
                     for row in walk.sequence(b) {
                         let dx = &mut dx[row * width..(row + 1) * width];
                         dx.iter_mut().zip(dy).for_each(|(dx, dy)| *dx = dy / count);

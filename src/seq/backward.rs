@@ -94,7 +94,11 @@ impl<K: Steps> Op for Bptt<'_, K> {
             let dw = &mut grads.w_hh[rows.start * dims.width..rows.end * dims.width];
             let columns = (plane * hidden, count * hidden);
             if let Some(db) = grads.b_hh.get_mut(rows) {
-                sums.bias(s, columns.0, db);
+                // Where both biases feed the same sums, and both gradients begin at zero, they are the same.
+                match grads.b_ih.get(columns.0..columns.0 + columns.1) {
+                    Some(same) if !add => db.copy_from_slice(same),
+                    _ => sums.bias(s, columns.0, db),
+                }
             }
             match operand {
                 Some(plane) => sums.planes(s, columns, (plane * hidden, hidden), dw),

@@ -3,7 +3,7 @@
 use super::{block_steps, state_rows};
 use crate::cell::{Pass, Stages, Steps};
 use crate::kernel::pack::{Canonical, Dims, Source};
-use crate::kernel::recur::{AHEAD, Ahead, Extra, ForwardStep, Input, Tape, project};
+use crate::kernel::recur::{AHEAD, Ahead, Extra, ForwardStep, Input, Tape, has_room, project};
 use crate::kernel::view::ColumnsMut;
 use crate::kernel::{Layout, Masked, Walk};
 use crate::simd::{Isa, Op, Simd, dispatch, dispatch_single, dispatch_without_vectors};
@@ -214,13 +214,13 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
     }
     let ahead = if train || !block.is_empty() { block_steps(walk.steps(), walk.batch()) } else { 1 };
     // Two short blocks in turns: while the steps of one are taken, the other one is filled.
-    let len = AHEAD * K::Sums::XG * dims.hidden;
-    let beside = const { K::AHEAD && S::ACCUMULATORS >= 24 }
+    let len = (AHEAD * K::Sums::XG).saturating_mul(dims.hidden);
+    let beside = const { K::BESIDE && has_room::<S, K::Sums>(1) }
         && !train
         && walk.batch() == 1
         && walk.is_dense()
         && walk.steps() > AHEAD
-        && block.len() >= 2 * len;
+        && block.len() >= len.saturating_mul(2);
     let (ahead, (mut here, mut there)) = match beside {
         true => (AHEAD, {
             let (here, there) = block.split_at_mut(len);
@@ -269,9 +269,6 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
                 ahead: later.as_ref(),
             };
             cell.forward_step::<S, W, TRAIN>(s, w, t, io, stage);
-            if let Some(later) = &later {
-                later.finish::<S, K::Sums, W>(s, w[0]);
-            }
             if let Some(masked) = walk.masked() {
                 carry(walk, t, masked, now, next, y.as_mut());
             }

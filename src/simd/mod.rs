@@ -229,8 +229,8 @@ fn run_portable<S: Simd, O: Op>(s: S, op: O) -> O::Output {
 
 /// An instruction set that this CPU has.
 ///
-/// The choice is made once per pass: [`Isa::detect`] takes the best one. A layer can be pinned to another with
-/// `on`, to test or to measure it.
+/// The choice is made once per pass: [`Isa::detect`] takes the best one (layers of up to 8 units AVX2, and not AVX-512). A layer
+/// can be pinned to another with `on`, to test or to measure it.
 ///
 /// ```
 /// use recurrent::Isa;
@@ -375,8 +375,7 @@ pub(crate) const MAX_LANES: usize = {
     most
 };
 
-/// Whether this target has a vector unit worth a packed copy of the weights in scratch
-/// (a microcontroller would rather keep the memory).
+/// Whether there is a vector unit worth a packed copy of the weights in scratch (a microcontroller would rather keep the memory).
 pub(crate) const HAS_VECTORS: bool = TARGET_LANES.len() > 1;
 
 /// As `dispatch`, or for `SINGLE` as `dispatch_single`, on targets without vectors. On others it does nothing, and its
@@ -390,8 +389,7 @@ pub(crate) fn dispatch_without_vectors<O: Op<Output = ()>, const SINGLE: bool>(i
     if SINGLE { dispatch_single(isa, op) } else { dispatch(isa, op) }
 }
 
-/// As `dispatch`, or for `SINGLE` as `dispatch_single`, on targets without vectors. On others it does nothing, and its
-/// algorithm is not even compiled.
+/// The same for the others.
 #[cfg(any(
     target_arch = "x86_64",
     all(target_arch = "aarch64", target_feature = "neon"),

@@ -13,13 +13,14 @@ use crate::kernel::canonical::Dims;
 use crate::kernel::pack::Source;
 use crate::kernel::tile::{Acc, Weight, accumulate, store};
 use crate::kernel::walk::Walk;
-use crate::simd::{Region, Simd};
+use crate::simd::Simd;
 
 /// Steps whose input part is computed during as many steps before them.
 pub(crate) const AHEAD: usize = 8;
 
-/// Those that are computed at once: with two panels of the step itself their sums fill 24 registers.
+/// Those that are computed at once, and panels of the step itself: their sums fill 24 registers.
 const ROWS: usize = 4;
+pub(super) const PANELS: usize = 2;
 
 /// The input part of up to [`AHEAD`] steps of a batch of one row, in pieces of `ROWS` steps of one panel.
 pub(crate) struct Ahead<'a> {
@@ -38,6 +39,11 @@ pub(crate) struct Ahead<'a> {
     buffers: PhantomData<(&'a [f32], &'a mut [f32])>,
 }
 
+/// Whether a step of so many panels leaves registers for a piece.
+pub(crate) const fn has_room<S: Simd, E: Layout>(panels: usize) -> bool {
+    S::ACCUMULATORS >= 24 && E::ACC == 4 && panels <= PANELS
+}
+
 /// One piece.
 pub(super) struct Piece {
     panel: usize,
@@ -46,8 +52,9 @@ pub(super) struct Piece {
 }
 
 impl<'a> Ahead<'a> {
-    /// The steps from `first` on, if there are some; `x` is `[rows, I]`, `out` `[AHEAD, XG*H]`. `None` for buffers of another length
-    /// and for batches of several rows.
+    /// The steps from `first` on; `x` is `[rows, I]`, `out` `[AHEAD, XG*H]`. `None` if there are none.
+    ///
+    /// Buffers of a wrong length, or several batch rows, are a mistake of the floor above: there is nothing then, either.
     #[inline(always)]
     pub(crate) fn new<S: Simd, E: Layout>(
         _: S,
@@ -58,30 +65,29 @@ impl<'a> Ahead<'a> {
         out: &'a mut [f32],
     ) -> Option<Self> {
         let width = E::XG * dims.hidden;
-        if walk.batch() != 1 || x.len() != walk.rows() * dims.input || out.len() != AHEAD * width {
+        let fits = walk.batch() == 1 && x.len() == walk.rows() * dims.input && out.len() == AHEAD * width;
+        debug_assert!(fits);
+        let steps = walk.steps().saturating_sub(first).min(AHEAD);
+        if !fits || steps == 0 {
             return None;
         }
-        let steps = walk.steps().saturating_sub(first).min(AHEAD);
-        let panels = if steps == 0 { 0 } else { dims.hidden.div_ceil(S::LANES) };
-        let out = out.as_mut_ptr();
-        let two = steps > ROWS;
+        let (two, out) = (steps > ROWS, out.as_mut_ptr());
         let mut to = Ahead {
             dims,
             gates: E::XG,
             lanes: S::LANES,
-            two,
             x: [x.as_ptr(); AHEAD],
             out: [out; AHEAD],
-            count: panels << u32::from(two),
+            count: dims.hidden.div_ceil(S::LANES) << u32::from(two),
+            two,
             next: Cell::new(0),
             limit: Cell::new(0),
             buffers: PhantomData,
         };
-        // The last one takes the place of those that do not exist, and is computed again.
         for i in 0..AHEAD {
-            let step = i.min(steps.saturating_sub(1));
-            let row = if steps == 0 { 0 } else { walk.row(first + step, 0) };
-            to.x[i] = x.as_ptr().wrapping_add(row * dims.input);
+            // The last one takes the place of those that do not exist, and is computed again.
+            let step = i.min(steps - 1);
+            to.x[i] = x.as_ptr().wrapping_add(walk.row(first + step, 0) * dims.input);
             to.out[i] = out.wrapping_add(step * width);
         }
         Some(to)
@@ -93,10 +99,12 @@ impl<'a> Ahead<'a> {
         (self.dims.input, self.dims.hidden, self.gates, self.lanes) == (input, hidden, E::XG, S::LANES)
     }
 
-    /// Shares the pieces out: in step `t` of [`AHEAD`] so many of them may be taken.
+    /// Shares the pieces out: by the end of step `t` of [`AHEAD`] so many of them are to be taken. A step has twice as many tiles as it
+    /// has pieces, so that none is left.
     #[inline(always)]
     pub(crate) fn allow(&self, t: usize) {
-        self.limit.set(self.count * (t + 1) / AHEAD);
+        debug_assert!(self.next.get() == self.limit.get());
+        self.limit.set((self.count * (t + 1) / AHEAD).min(self.count));
     }
 
     /// The next piece, while there are some for this step.
@@ -118,45 +126,9 @@ impl<'a> Ahead<'a> {
     }
 }
 
-impl<'a> Ahead<'a> {
-    /// Computes what is left of the pieces for this step.
-    #[inline(always)]
-    pub(crate) fn finish<S: Simd, E: Layout, W: Source<S>>(&self, s: S, w: W) {
-        let fits = w.fits::<E>(s, self.dims) && self.is_of::<S, E>(self.dims);
-        debug_assert!(fits);
-        while let (true, Some(piece)) = (fits, self.take()) {
-            s.call(Alone { s, w, ahead: self, piece, equations: PhantomData::<E> });
-        }
-    }
-}
-
-/// A function of its own, which is seldom called.
-struct Alone<'a, S, W, E> {
-    s: S,
-    w: W,
-    ahead: &'a Ahead<'a>,
-    piece: Piece,
-    equations: PhantomData<E>,
-}
-
-impl<S: Simd, E: Layout, W: Source<S>> Region for Alone<'_, S, W, E> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let Alone { s, w, ahead: Ahead { dims, .. }, piece, .. } = self;
-        // SAFETY: the piece is one of `ahead`'s, whose buffers `new` has checked, and `finish` the weights: the panel exists.
-        unsafe {
-            let mut sums = piece.biases::<S, E, W>(s, w);
-            let (x, gates) = (w.x::<E>(), [0, 1, 2, 3]);
-            accumulate(s, &mut sums, E::XG, gates, x, piece.panel, piece.x, 1, dims.input);
-            piece.store::<S, E>(s, sums, dims.hidden);
-        }
-    }
-}
-
 impl Piece {
     /// # Safety
-    /// The weights fit the layout and the sizes of the `Ahead` that this is a piece of.
+    /// The weights fit the layout `E`, and the `Ahead` that this is a piece of [is](Ahead::is_of) of it and of their sizes.
     #[inline(always)]
     unsafe fn biases<S: Simd, E: Layout, W: Source<S>>(&self, s: S, w: W) -> Acc<S::V, ROWS, 1> {
         // SAFETY: the panel is one of those weights, by the caller's promise.
@@ -164,7 +136,7 @@ impl Piece {
     }
 
     /// # Safety
-    /// `hidden` is that of the `Ahead` that this is a piece of.
+    /// The `Ahead` that this is a piece of [is](Ahead::is_of) of the layout `E`, of vectors of `S`, and of so many hidden units.
     #[inline(always)]
     unsafe fn store<S: Simd, E: Layout>(&self, s: S, sums: Acc<S::V, ROWS, 1>, hidden: usize) {
         let unit = self.panel * S::LANES;
@@ -178,8 +150,8 @@ impl Piece {
 
     /// The hidden part of the sums of one row's step and this piece, in one loop.
     /// # Safety
-    /// The weights have `input` and `width` rows, as the `Ahead` that this is a piece of, and panels `panel..panel + NP`; `h` is valid
-    /// for reading `width` elements.
+    /// The weights fit the layout `E` and these sizes, and the `Ahead` that this is a piece of [is](Ahead::is_of) of both, for the same
+    /// `S`. Panels `panel..panel + NP` exist, and `h` is valid for reading `width` elements.
     #[inline(always)]
     pub(super) unsafe fn beside<S: Simd, E: Layout, W: Source<S>, const NP: usize>(
         self,
@@ -199,7 +171,7 @@ impl Piece {
                 let element = s.splat(*h.add(i));
                 for p in 0..NP {
                     for g in 0..E::HG {
-                        let sum = &mut acc[p][E::HMAP[g]];
+                        let sum = &mut acc[p][E::HMAP[g] % 4];
                         *sum = s.fma(element, w_h.get(s, panel + p, i, g), *sum);
                     }
                 }

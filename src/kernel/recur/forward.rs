@@ -1,7 +1,7 @@
 //! One step forward, with the equations in the tile's registers.
 
-use super::ahead::Ahead;
-use super::sums::{Input, PANELS_BESIDE, Sums};
+use super::ahead::{Ahead, PANELS};
+use super::sums::{Input, Sums};
 use super::{Equations, Extra, Tape, tape_planes};
 use crate::kernel::canonical::Dims;
 use crate::kernel::pack::Source;
@@ -44,7 +44,7 @@ impl<S: Simd, E: Equations, W: Source<S>, const TRAIN: bool> Tile<S> for Forward
 
     #[inline(always)]
     fn widest(&self) -> usize {
-        if self.sums.ahead.is_some() { PANELS_BESIDE } else { 8 }
+        if self.sums.ahead.is_some() { PANELS } else { 8 }
     }
 
     #[inline(always)]
@@ -53,7 +53,8 @@ impl<S: Simd, E: Equations, W: Source<S>, const TRAIN: bool> Tile<S> for Forward
         // SAFETY: the caller's promise: the panels exist, and `seq` are the walk's rows of the batch's `rows`.
         unsafe {
             let acc = self.sums.run::<S, E, MB, NP>(s, rows, seq, panel);
-            // More vectors at once than that are more than there are registers for.
+            // More vectors at once than that are more than there are registers for; of 32 registers, too: three rows at once gained
+            // 1.5 % for an LSTM of 128 units and 32 rows (AVX-512 on Zen 4).
             if MB * NP <= 4 {
                 self.finish(s, rows, seq, panel, acc);
             } else {
@@ -144,13 +145,10 @@ pub(crate) fn forward_step<S: Simd, E: Equations, W: Source<S>, const TRAIN: boo
     let fits = h_next.len() == state
         && c.len() == if E::HAS_C { state } else { 0 }
         && y.as_ref().is_none_or(|y| y.has(walk.rows(), hidden))
-        && (TRAIN || matches!(tape, Tape::None))
-        && ahead.is_none_or(|ahead| ahead.is_of::<S, E>(dims));
+        && (TRAIN || matches!(tape, Tape::None));
     debug_assert!(fits);
-    let sums = Sums::new::<S, E>(s, w, walk, t, Dims { width: hidden, ..dims }, x, h, tape, ld);
+    let sums = Sums::new::<S, E>(s, w, walk, t, Dims { width: hidden, ..dims }, x, h, tape, ld, ahead);
     let (Some(sums), true) = (sums, fits) else { return };
-    let mut sums = sums;
-    sums.ahead = ahead;
     let (y, y_ld) = y.as_mut().map_or((core::ptr::null_mut(), 0), |y| (y.start(0), y.ld()));
     let (h, h_next, c) = (h.as_ptr(), h_next.as_mut_ptr(), c.as_mut_ptr());
     let tile = ForwardTile::<E, W, TRAIN> { e, sums, h, h_next, c, y, y_ld };

@@ -15,7 +15,7 @@ mod pointwise;
 mod project;
 mod sums;
 
-pub(crate) use ahead::{AHEAD, Ahead};
+pub(crate) use ahead::{AHEAD, Ahead, has_room};
 pub(crate) use backward::{BackwardStep, Before, backward_step};
 pub(crate) use forward::{ForwardStep, forward_step};
 pub(crate) use pointwise::{

@@ -97,7 +97,7 @@ pub(crate) struct SumsStep<'a> {
 pub(crate) fn sums_step<S: Simd, E: Layout, W: Source<S>>(s: S, w: W, t: usize, io: SumsStep<'_>) {
     let SumsStep { walk, dims, x, h, tape, ld } = io;
     let fits = E::ACC * dims.hidden <= ld && !matches!(tape, Tape::None);
-    let sums = Sums::new::<S, E>(s, w, walk, t, dims, x, h, tape, ld);
+    let sums = Sums::new::<S, E>(s, w, walk, t, dims, x, h, tape, ld, None);
     debug_assert!(fits);
     let (Some(sums), true) = (sums, fits) else { return };
     let tile = SumsTile::<E, W>(sums, core::marker::PhantomData);

@@ -1,6 +1,6 @@
 //! The sums of a step: what both kinds of forward step start with.
 
-use super::ahead::Ahead;
+use super::ahead::{Ahead, has_room};
 use super::{Layout, Tape};
 use crate::kernel::canonical::Dims;
 use crate::kernel::pack::Source;
@@ -18,9 +18,6 @@ pub(crate) enum Input<'a> {
     /// Projected, in the first planes of the tape.
     Tape,
 }
-
-/// Panels of a step that something else is computed beside.
-pub(super) const PANELS_BESIDE: usize = 2;
 
 /// Operands of the sums of step `t`.
 #[derive(Clone, Copy)]
@@ -58,6 +55,7 @@ impl<'a, W> Sums<'a, W> {
         h: &[f32],
         tape: Tape<'_>,
         ld: usize,
+        ahead: Option<&'a Ahead<'a>>,
     ) -> Option<Self>
     where
         W: Source<S>,
@@ -70,6 +68,7 @@ impl<'a, W> Sums<'a, W> {
             && w.fits::<E>(s, dims)
             && h.len() == batch * width
             && tape.len() >= tape_rows * ld
+            && ahead.is_none_or(|ahead| ahead.is_of::<S, E>(dims))
             && match x {
                 Input::Raw(x) => x.len() == walk.rows() * input,
                 Input::Block { data, first } => {
@@ -102,7 +101,7 @@ impl<'a, W> Sums<'a, W> {
             tape,
             tape_by_walk,
             ld,
-            ahead: None,
+            ahead,
         })
     }
 
@@ -160,7 +159,7 @@ impl<'a, W> Sums<'a, W> {
                 }
             }
             let h = each_row!(|m| self.h.add(rows[m] * self.width));
-            if const { MB == 1 && beside::<S, E>(NP) }
+            if const { MB == 1 && has_room::<S, E>(NP) }
                 && let Some(piece) = self.ahead.and_then(Ahead::take)
             {
                 let Sums { input, hidden, width, .. } = *self;
@@ -178,9 +177,4 @@ impl<'a, W> Sums<'a, W> {
         }
         acc
     }
-}
-
-/// Whether there are registers for a piece beside the sums of so many panels of one row.
-const fn beside<S: Simd, E: Layout>(panels: usize) -> bool {
-    S::ACCUMULATORS >= 24 && panels <= PANELS_BESIDE && E::ACC == 4
 }

@@ -166,7 +166,7 @@ impl Op for Backward<'_> {
             dfrom.fill(0.0);
         }
         for b in 0..walk.batch() {
-            let n = keys.walk.sequence(b).count();
+            let n = keys.walk.count(b);
             let (mut of_keys, mut of_outputs) = keys.panels(b);
             let rows = gather(walk, b, width, queries, compact);
             gather(walk, b, input, self.dcontext, dmean);

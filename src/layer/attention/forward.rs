@@ -130,7 +130,7 @@ impl Op for Forward<'_> {
         for b in 0..walk.batch() {
             let (of_keys, of_outputs) = keys.panels(b);
             let rows = gather(walk, b, width, queries, compact);
-            let n = keys.walk.sequence(b).count();
+            let n = keys.walk.count(b);
             let (q, scores) = (&compact[..rows * width], &mut scores[..rows * n]);
             if layer.is_additive() {
                 additive::scores(s, q, of_keys, parts.v, n, scores);
@@ -157,7 +157,7 @@ impl Op for Forward<'_> {
 
 /// From the elements of the steps that take part, one after the other, to one for each step.
 fn expand(walk: &Walk<'_>, b: usize, of: &mut [f32]) {
-    let mut left = walk.sequence(b).count();
+    let mut left = walk.count(b);
     if walk.masked().is_none() {
         of[left..].fill(0.0);
         return;

@@ -150,10 +150,6 @@ impl Op for Forward<'_> {
     fn run<S: Simd>(self, s: S) {
         let Forward { layer, walk, steps, parts, x, mut keys, mut scratch } = self;
         let Attention { query, input, width, .. } = layer;
-        // Of no features there may be more steps than anyone can count.
-        if keys.is_empty() {
-            return;
-        }
         let compact = take_mut(&mut scratch, steps * input);
         let projected = take_mut(&mut scratch, steps * width);
         if layer.projects() {
@@ -205,16 +201,13 @@ impl Op for Backward<'_> {
             grads.w_k.fill(0.0);
             grads.b.fill(0.0);
         }
-        if dkeys.is_empty() {
-            return;
-        }
         if !walk.is_dense() {
             dx.fill(0.0);
         }
         let compact = take_mut(&mut scratch, steps * input);
         let right = if layer.projects() { Some(Right::of(s, parts.w_k, input, scratch)) } else { None };
         for b in 0..walk.batch() {
-            let count = walk.sequence(b).count();
+            let count = walk.count(b);
             let row = take_mut(&mut dkeys, layer.dkeys_row(steps));
             let (sum, dk) = row.split_at_mut(steps * input);
             let sum = &mut sum[..count * input];

@@ -259,6 +259,10 @@ pub(crate) struct Parts<T> {
 
 /// The rows of batch row `b` that take part, one after the other. Returns how many there are.
 fn gather(walk: &Walk<'_>, b: usize, width: usize, from: &[f32], to: &mut [f32]) -> usize {
+    // Of nothing there may be more rows than can be gone through.
+    if width == 0 {
+        return walk.count(b);
+    }
     let mut count = 0;
     for row in walk.sequence(b) {
         to[count * width..][..width].copy_from_slice(&from[row * width..][..width]);
@@ -269,6 +273,9 @@ fn gather(walk: &Walk<'_>, b: usize, width: usize, from: &[f32], to: &mut [f32])
 
 /// And back.
 fn scatter(walk: &Walk<'_>, b: usize, width: usize, from: &[f32], to: &mut [f32]) {
+    if width == 0 {
+        return;
+    }
     for (i, row) in walk.sequence(b).enumerate() {
         to[row * width..][..width].copy_from_slice(&from[i * width..][..width]);
     }
