@@ -7,13 +7,14 @@
 //! `matrixmultiply`, which packs, too, but allocates for it, takes what is `LARGE` on the portable set with two roundings. On the
 //! others it is behind: GFLOP/s of `cargo bench --bench kernels -- outer` on one core of Zen 4, medians,
 //!
-//! | m k n | 64 512 64 | 128 3200 32 | 128 3200 128 | 512 3200 128 | 1024 3200 256 | 2048 3200 512 |
-//! |---|---|---|---|---|---|---|
-//! | `matrixmultiply`, AVX2 | 82 | 73 | 90 | 86 | 83 | 90 |
-//! | here, AVX2 | 92 | 90 | 100 | 93 | 92 | 101 |
-//! | here, AVX-512 | 97 | 98 | 101 | 98 | 95 | 98 |
+//! | m k n | 64 512 64 | 128 128 128 | 128 3200 32 | 512 32 128 | 512 3200 128 | 1024 3200 256 | 2048 3200 512 |
+//! |---|---|---|---|---|---|---|---|
+//! | `matrixmultiply` (`scalar`) | 75 | 86 | 63 | 84 | 82 | 84 | 88 |
+//! | here, AVX2 | 95 | 97 | 91 | 98 | 83 to 96 | 88 | 98 |
+//! | here, AVX-512 | 98 | 103 | 95 | 106 | 68 to 98 | 90 | 95 |
 //!
-//! and in attention, where most of them have no room to pack in, backward passes take 4 to 12 % less time than with it.
+//! (Rows of 2 KiB, read in place, are at the mercy of where memory lies; packing them as well gave 82 to 90.)
+//! In attention, where most of them have no room to pack in, backward passes take 4 to 12 % less time than with `matrixmultiply`.
 //!
 //! What comes here is decided before, of recurrent layers in `seq/gradient.rs`: only sequences whose rows lie at one distance do. All
 //! others go through `gather`.
