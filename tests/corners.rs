@@ -8,8 +8,8 @@ use std::cell::Cell;
 use common::{Kind, pattern};
 use recurrent::model::{self, Model};
 use recurrent::{
-    Attention, AttentionBackward, AttentionForward, Dense, Error, Forward, Gradients, Gru, Isa, KeysBackward,
-    Lstm, Merge, Rnn, Sequences, Stack, WeightSource,
+    Attention, AttentionBackward, AttentionForward, Backward, Dense, Error, Forward, ForwardTrain, Gradients,
+    Gru, Isa, KeysBackward, Lstm, Merge, Rnn, Sequences, Stack, WeightSource,
 };
 
 #[test]
@@ -90,6 +90,15 @@ fn huge_dimensions_beside_a_zero() {
                     (Sequences::new(3, 0), &mut [][..], &mut [][..], &mut [][..]);
                 assert_eq!(layer.forward(weights, Forward { sequences, x: &[], y, state, scratch }), Ok(()));
             }
+            // Neither units nor a state, over steps that nobody can count.
+            let (layer, sequences) = (Gru::new(0, 0).on(isa), Sequences::new(huge, 1));
+            let (y, state, tape, scratch) = (&mut [][..], &mut [][..], &mut [][..], &mut [][..]);
+            let args = ForwardTrain { sequences, y, state, tape, scratch, ..Default::default() };
+            assert_eq!(layer.forward_train(&[], args), Ok(()));
+            let (dstate, tape, scratch) = (&mut [][..], &mut [][..], &mut [][..]);
+            let args =
+                Backward { sequences, dstate, tape, scratch, grads: Some(&mut []), ..Default::default() };
+            assert_eq!(layer.backward(&[], args), Ok(()));
             // With units, but without weights.
             let layer = Lstm::new(0, huge).projection(0).bias(false).on(isa);
             if layer.weights_len() == 0 {

@@ -60,6 +60,10 @@ impl<K: Steps> Op for Bptt<'_, K> {
         let BackwardPass { weights, factors, walk, x, y, dy, h0, dh, dc, mut grads, tape, panels, .. } = pass;
         let (dims, parts, add) = (weights.shape().dims(), weights.parts(), pass.accumulate);
         let hidden = dims.hidden;
+        // Of nothing there may be more steps than anyone can count.
+        if hidden == 0 && dims.width == 0 {
+            return;
+        }
         let rows = weights.shape().gates * hidden;
         let room = if HAS_VECTORS { columns_len(S::LANES, rows, dims.width) } else { 0 };
         let (w_hh, w_hr) = panels.split_at_mut(room);
