@@ -57,28 +57,32 @@ fn huge_dimensions_beside_a_zero() {
                 AttentionForward { sequences, queries: &[], context, alignments, scratch: &mut scratch };
             assert_eq!(attention.forward(&[], &keys, args), Ok(()));
 
-            // Steps that nobody can count, of nothing.
+            // Steps and rows that nobody can count, of nothing.
             let nothing = Attention::dot(0).on(isa);
-            let keys = nothing.keys(&[], Sequences::new(huge, 1), &[], [0.0; 4], &mut []).unwrap();
-            let (context, alignments) = (&mut [][..], &mut [][..]);
-            let args = AttentionForward { sequences, queries: &[], context, alignments, scratch: &mut [] };
-            assert_eq!(nothing.forward(&[], &keys, args), Ok(()));
-            let args = AttentionBackward {
-                sequences,
-                queries: &[],
-                alignments: &[],
-                dcontext: &[],
-                dqueries: &mut [],
-                dkeys: &mut [],
-                grads: Some(&mut []),
-                mode: Gradients::Accumulate,
-                scratch: &mut [],
-            };
-            assert_eq!(nothing.backward(&[], &keys, args), Ok(()));
-            let (dkeys, dx) = (&mut [][..], &mut [][..]);
-            let (grads, mode) = (Some(&mut [][..]), Gradients::Overwrite);
-            let args = KeysBackward { x: &[], dkeys, dx, grads, mode, scratch: &mut [] };
-            assert_eq!(nothing.keys_backward(&[], &keys, args), Ok(()));
+            for (steps, batch) in [(huge, 1), (0, huge)] {
+                let keys = nothing.keys(&[], Sequences::new(steps, batch), &[], [0.0; 4], &mut []).unwrap();
+                let (context, alignments) = (&mut [][..], &mut [][..]);
+                let sequences = Sequences::new(0, batch);
+                let args =
+                    AttentionForward { sequences, queries: &[], context, alignments, scratch: &mut [] };
+                assert_eq!(nothing.forward(&[], &keys, args), Ok(()));
+                let args = AttentionBackward {
+                    sequences,
+                    queries: &[],
+                    alignments: &[],
+                    dcontext: &[],
+                    dqueries: &mut [],
+                    dkeys: &mut [],
+                    grads: Some(&mut []),
+                    mode: Gradients::Accumulate,
+                    scratch: &mut [],
+                };
+                assert_eq!(nothing.backward(&[], &keys, args), Ok(()));
+                let (dkeys, dx) = (&mut [][..], &mut [][..]);
+                let (grads, mode) = (Some(&mut [][..]), Gradients::Overwrite);
+                let args = KeysBackward { x: &[], dkeys, dx, grads, mode, scratch: &mut [] };
+                assert_eq!(nothing.keys_backward(&[], &keys, args), Ok(()));
+            }
 
             // Without units, but with room for a state.
             let layer = Lstm::new(0, 0).projection(huge).on(isa);

@@ -161,11 +161,12 @@ impl Op for Backward<'_> {
         let [outputs_len, keys_len] = layer.transposed_len(steps);
         let transposed_outputs = take_mut(&mut scratch, outputs_len);
         let transposed_keys = take_mut(&mut scratch, keys_len);
+        let nothing = dqueries.is_empty() && dkeys.is_empty();
         let dfrom = if additive { &mut *dprojected } else { &mut *dqueries };
         if !walk.is_dense() {
             dfrom.fill(0.0);
         }
-        for b in 0..walk.batch() {
+        for b in 0..if nothing { 0 } else { walk.batch() } {
             let n = keys.walk.count(b);
             let (mut of_keys, mut of_outputs) = keys.panels(b);
             let rows = gather(walk, b, width, queries, compact);

@@ -156,7 +156,8 @@ impl Op for Forward<'_> {
             pack_rows(S::LANES, input, parts.w_k, scratch);
         }
         let init = if layer.is_additive() { Init::Bias(parts.b) } else { Init::Zero };
-        for b in 0..walk.batch() {
+        // Of nothing there may be more rows than can be gone through.
+        for b in 0..if layer.keys_row(steps) == 0 { 0 } else { walk.batch() } {
             let count = gather(walk, b, input, x, compact);
             let x = &compact[..count * input];
             let mut k = x;
@@ -206,7 +207,7 @@ impl Op for Backward<'_> {
         }
         let compact = take_mut(&mut scratch, steps * input);
         let right = if layer.projects() { Some(Right::of(s, parts.w_k, input, scratch)) } else { None };
-        for b in 0..walk.batch() {
+        for b in 0..if layer.dkeys_row(steps) == 0 { 0 } else { walk.batch() } {
             let count = walk.count(b);
             let row = take_mut(&mut dkeys, layer.dkeys_row(steps));
             let (sum, dk) = row.split_at_mut(steps * input);
