@@ -216,7 +216,10 @@ fn a_long_row_alone_is_the_row_in_a_batch() {
     // Around the blocks of 8 steps that cells project during other steps, 4 at once; and more inputs than units and fewer.
     let shapes = [(70, 3), (70, 33), (9, 3), (16, 3), (17, 3), (19, 3), (20, 3), (21, 3), (23, 3)];
     for_all(&[(3, 5), (4, 17), (0, 35), (67, 35), (24, 67)], |layer, name| {
-        for ((steps, batch), layer) in shapes.into_iter().flat_map(|s| [(s, layer), (s, layer.reverse())]) {
+        // Large batches of the larger ones take long in an emulator.
+        let shapes =
+            shapes.into_iter().filter(|(_, batch)| *batch < 33 || layer.input() + layer.hidden() < 33);
+        for ((steps, batch), layer) in shapes.flat_map(|s| [(s, layer), (s, layer.reverse())]) {
             let case = Case::new(layer, steps, batch);
             let packed = layer.pack(&case.weights).unwrap();
             let (y, state) = case.forward(layer, &packed, f32::NAN);
