@@ -65,6 +65,7 @@ pub(crate) trait Simd: Copy {
     /// How many accumulators a tile may hold besides the vectors that it loads.
     const ACCUMULATORS: usize;
     /// Whether `fma` rounds once.
+    #[allow(dead_code, reason = "asked of vector sets, and for `matrixmultiply`")]
     const FUSED: bool;
 
     /// A function compiled for this instruction set, with `region` inlined into it.
@@ -264,9 +265,9 @@ macro_rules! vector_sets {
                 if fused::HARDWARE { Isa::FUSED } else { Isa::SCALAR }
             }
 
-            /// The best instruction set for so many units: where one of the narrower vectors holds all of them, wider ones only take
-            /// longer (an LSTM's step of 8 units 67 ns with AVX2 and 85 with AVX-512, on Zen 4).
+            /// The best set for so many units: what fits into a narrower vector takes longer in a wider one (LSTM(1, 8): 67 ns, and 85).
             #[inline]
+            #[allow(unused_mut, unused_variables, reason = "not every target has vectors")]
             pub(crate) fn detect_for(units: usize) -> Isa {
                 let mut best = Isa::detect();
                 $($(#[$cfg])* if units <= <$token>::LANES && <$token>::LANES < best.lanes() && <$token>::available() {
@@ -362,8 +363,7 @@ impl Isa {
     pub const FUSED: Isa = Isa(Kind::Fused);
 }
 
-/// The widest vector of any instruction set of this target, in `f32` lanes. Lengths of packed buffers
-/// are rounded to it, so that they do not depend on what is detected.
+/// The widest vector of this target, in lanes. Lengths of packed buffers are rounded to it, so as not to depend on what is detected.
 pub(crate) const MAX_LANES: usize = {
     let (mut most, mut i) = (0, 0);
     while i < TARGET_LANES.len() {

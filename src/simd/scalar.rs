@@ -13,6 +13,7 @@ pub(super) const LANES: usize = 4;
 /// How a portable set multiplies and adds.
 pub(crate) trait MulAdd: Copy {
     /// As [`Simd::FUSED`].
+    #[allow(dead_code, reason = "as there")]
     const FUSED: bool = true;
     /// As [`Simd::CHAINS`].
     const CHAINS: usize = 0;
