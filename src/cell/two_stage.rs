@@ -17,7 +17,7 @@ use crate::kernel::walk::Rows;
 use crate::kernel::{Equations, Layout, Walk};
 use crate::simd::Simd;
 
-/// The equations of both stages.
+/// The equations of both stages. The gates of the first one feed accumulators side by side, which are planes of the tape.
 pub(super) trait TwoStage: Equations + SecondStage {}
 
 impl<E: Equations + SecondStage> TwoStage for E {}
