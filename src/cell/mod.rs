@@ -16,7 +16,7 @@
 
 use crate::kernel::pack::{self, Canonical, Dims, InPlace, Panels, Source};
 use crate::kernel::product::{Init, Left, Right, product};
-use crate::kernel::recur::{self, BackwardStep, ForwardStep, tape_planes};
+use crate::kernel::recur::{self, BackwardStep, ForwardStep, RowStep, tape_planes};
 use crate::kernel::walk::Rows;
 use crate::kernel::{Equations, Layout};
 use crate::simd::{Isa, Simd};
@@ -106,8 +106,8 @@ pub(crate) trait Steps: Copy {
     /// How `w_hh` and `b_hh` get their gradients.
     const HIDDEN_GRADIENTS: &'static [HiddenGradient];
 
-    /// Whether a step of one row computes the input part of later steps beside it.
-    const BESIDE: bool = false;
+    /// Whether there is code of its own for steps of one row: [`row_step`](Self::row_step), and what is computed beside a step.
+    const SINGLE_ROW: bool = false;
 
     /// Elements of a row of the tape. It starts with the planes of the sums.
     #[inline(always)]
@@ -143,6 +143,10 @@ pub(crate) trait Steps: Copy {
         stage: &mut [f32],
     );
 
+    /// One step of one row in inference, for cells that say so in `SINGLE_ROW`. `ONE` promises that it is a single tile.
+    #[inline(always)]
+    fn row_step<S: Simd, W: Source<S>, const ONE: bool>(self, _: S, _: Stages<W>, _: usize, _: RowStep<'_>) {}
+
     /// One step back: leaves the gradients of the sums in the tape, and those of the previous
     /// state in `dh` and `dc`. `w_hh` is the whole matrix `[G*H, R]`, `w_hr` the projection `[R, H]`.
     fn backward_step<S: Simd>(self, s: S, w: Matrices<'_>, t: usize, io: BackwardStep<'_>, stage: &mut [f32]);
@@ -165,7 +169,7 @@ pub(crate) trait Fused: Equations {
 impl<E: Fused> Steps for E {
     type Sums = E::Sums;
     const HIDDEN_GRADIENTS: &'static [HiddenGradient] = E::HIDDEN_GRADIENTS;
-    const BESIDE: bool = true;
+    const SINGLE_ROW: bool = true;
 
     #[inline(always)]
     fn forward_step<S: Simd, W: Source<S>, const TRAIN: bool>(
@@ -177,6 +181,17 @@ impl<E: Fused> Steps for E {
         _stage: &mut [f32],
     ) {
         recur::forward_step::<S, _, W, TRAIN>(s, self, w, t, io);
+    }
+
+    #[inline(always)]
+    fn row_step<S: Simd, W: Source<S>, const ONE: bool>(
+        self,
+        s: S,
+        [w, _]: Stages<W>,
+        t: usize,
+        io: RowStep<'_>,
+    ) {
+        recur::row_step::<S, _, W, ONE>(s, self, w, t, io);
     }
 
     #[inline(always)]

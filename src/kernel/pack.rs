@@ -29,13 +29,12 @@ struct Sizes {
 }
 
 impl Sizes {
-    /// Without units there are none, and no weights say that the other sizes are sane ones.
+    /// Without units there are none, and no weights say that the other sizes are sane ones: these may be anything.
+    #[inline(always)]
     const fn new<E: Layout>(lanes: usize, Dims { input, hidden, width }: Dims) -> Self {
-        if hidden == 0 {
-            return Sizes { panels: 0, panel: 0, before: 0 };
-        }
-        let before = lanes * (E::ACC + E::XG * input);
-        Sizes { panels: hidden.div_ceil(lanes), panel: before + lanes * E::HG * width, before }
+        let before = E::XG.wrapping_mul(input).wrapping_add(E::ACC).wrapping_mul(lanes);
+        let panel = (lanes * E::HG).wrapping_mul(width).wrapping_add(before);
+        Sizes { panels: hidden.div_ceil(lanes), panel, before }
     }
 
     /// Elements of all panels.
@@ -51,7 +50,7 @@ pub(crate) fn pack<'o, E: Layout>(lanes: usize, w: Canonical<'_>, out: &'o mut [
     let sizes = Sizes::new::<E>(lanes, dims);
     let (out, rest) = out.split_at_mut(sizes.len());
     debug_assert!(gates::<E>() <= w.shape().gates);
-    if sizes.panel == 0 || gates::<E>() > w.shape().gates {
+    if sizes.len() == 0 || gates::<E>() > w.shape().gates {
         return rest;
     }
     for (index, panel) in out.chunks_exact_mut(sizes.panel).enumerate() {

@@ -92,6 +92,41 @@ pub(crate) unsafe fn drive_step<S: Simd, T: Tile<S>>(
     }
 }
 
+/// Whether a single tile covers one row of so many panels, of `acc` accumulators each. `widest` is that of [`Tile`].
+#[inline(always)]
+pub(crate) const fn is_one_tile<S: Simd>(acc: usize, widest: usize, panels: usize) -> bool {
+    panels == 1 || (matches!(panels, 2 | 4 | 8) && panels <= widest && panels * acc <= S::ACCUMULATORS)
+}
+
+/// Covers one row, the first, with tiles that are compiled right here. `ONE` promises that it [is one](is_one_tile): otherwise nothing
+/// may be done.
+/// # Safety
+/// As for [`drive`].
+#[inline(always)]
+pub(crate) unsafe fn drive_row<S: Simd, T: Tile<S>, const ONE: bool>(s: S, tile: &T, panels: usize) {
+    // A single tile has code of its own, in which all offsets are constants.
+    macro_rules! one {
+        ($($np:literal)*) => {$(
+            if const { is_one_tile::<S>(T::ACC, 8, $np) } && panels == $np && tile.widest() >= $np {
+                // SAFETY: the caller's promise.
+                return unsafe { tile.run::<1, $np>(s, [0], 0) };
+            }
+        )*};
+    }
+    one!(1 2 4 8);
+    let mut panel = 0;
+    macro_rules! many {
+        ($($np:literal)*) => {$(
+            while !ONE && const { is_one_tile::<S>(T::ACC, 8, $np) } && panels - panel >= $np {
+                // SAFETY: `panel + $np <= panels`, and the caller's promise.
+                unsafe { tile.run::<1, $np>(s, [0], panel) };
+                panel += $np;
+            }
+        )*};
+    }
+    many!(8 4 2 1);
+}
+
 /// All rows of one group of panels. A rest of less than two tiles is cut in halves, so that no tile is left nearly empty.
 struct Column<'a, S, T, const NP: usize> {
     s: S,

@@ -125,6 +125,12 @@ impl<'a> Walk<'a> {
         self.lengths.is_none() && self.mask.is_none()
     }
 
+    /// Whether this is one step of one row and nothing else.
+    #[inline(always)]
+    pub(crate) fn is_one_step(&self) -> bool {
+        self.padded == 1 && self.batch == 1 && self.is_dense() && self.resets.is_none()
+    }
+
     /// Whether all rows take all steps together, one step's rows after the other's: then the previous hidden state of a row
     /// stands `batch` rows before it, or after it if `Some(true)` says that the walk is in reverse.
     pub(crate) fn regular(&self) -> Option<bool> {

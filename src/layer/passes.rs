@@ -9,9 +9,9 @@ use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::kernel::pack::{Canonical, aligned_start};
 use crate::kernel::view::{Columns, ColumnsMut};
-use crate::seq::forward::{self, InPanels, InPlace, PanelledStep, StepPass};
+use crate::seq::forward::{self, InPlace, StepPass};
 use crate::seq::{Passes, run};
-use crate::simd::{HAS_VECTORS, Isa};
+use crate::simd::Isa;
 
 /// Length of `[T, B, n]`.
 fn sequence_len(walk: &Walk<'_>, n: usize) -> usize {
@@ -122,13 +122,7 @@ impl<C: Cell> Recurrent<C> {
                 self.step_pass(x, state, scratch, &mut pass)?;
                 if let Some(pass) = &mut pass {
                     let data = packed.data.get(packed.start..).unwrap_or_default();
-                    let (dims, peepholes) = (self.shape.dims(), self.shape.peepholes_len());
-                    let panels = &InPanels { data, dims, peepholes };
-                    if HAS_VECTORS {
-                        run(cell, options, packed.isa, PanelledStep::<true>(panels, pass));
-                    } else {
-                        run(cell, options, packed.isa, PanelledStep::<false>(panels, pass));
-                    }
+                    self.run_step(packed.isa, data, pass);
                 }
             }
         }

@@ -6,7 +6,7 @@ use crate::kernel::Walk;
 use crate::kernel::pack::{Canonical, aligned_start};
 use crate::kernel::view::{Columns, ColumnsMut};
 use crate::seq::backward::{BackwardPass, InputPass};
-use crate::seq::forward::{self, ForwardPass, InPlace, Panelled};
+use crate::seq::forward::{self, ForwardPass, InPanels, InPlace, Panelled, PanelledStep, StepPass};
 use crate::seq::run;
 use crate::simd::{HAS_VECTORS, Isa};
 
@@ -28,6 +28,16 @@ impl<C: Cell> Recurrent<C> {
         let (h, c) = state.split_at_mut(units);
         let (h_next, rest) = scratch.split_at_mut(units);
         let (stage, block) = rest.split_at_mut(walk.batch() * self.stage_row());
+        if let forward::Weights::Packed(data) = weights
+            && HAS_VECTORS
+            && walk.is_one_step()
+        {
+            self.run_step(isa, data, &mut StepPass { batch: 1, x, h: &mut *h, c, h_next, stage });
+            if let Some(mut y) = y {
+                y.row(0).copy_from_slice(h);
+            }
+            return;
+        }
         let mut pass = ForwardPass {
             walk,
             dims: self.shape.dims(),
@@ -53,6 +63,18 @@ impl<C: Cell> Recurrent<C> {
             forward::Weights::InPlace(w) => {
                 run(self.cell(), self.options, isa, InPlace::<_, false>(&w, &mut pass))
             }
+        }
+    }
+
+    /// One step over weights in panels.
+    #[inline(always)]
+    pub(super) fn run_step<'a>(&self, isa: Isa, data: &'a [f32], pass: &mut StepPass<'a>) {
+        let (dims, peepholes) = (self.shape.dims(), self.shape.peepholes_len());
+        let panels = &InPanels { data, dims, peepholes };
+        if HAS_VECTORS {
+            run(self.cell(), self.options, isa, PanelledStep::<true>(panels, pass));
+        } else {
+            run(self.cell(), self.options, isa, PanelledStep::<false>(panels, pass));
         }
     }
 

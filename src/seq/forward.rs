@@ -3,7 +3,9 @@
 use super::{block_steps, state_rows};
 use crate::cell::{Pass, Stages, Steps};
 use crate::kernel::pack::{Canonical, Dims, Source};
-use crate::kernel::recur::{AHEAD, Ahead, Extra, ForwardStep, Input, Tape, has_room, project};
+use crate::kernel::recur::{
+    AHEAD, Ahead, Extra, ForwardStep, Input, RowStep, Tape, has_room, is_one_tile, project,
+};
 use crate::kernel::view::ColumnsMut;
 use crate::kernel::{Layout, Masked, Walk};
 use crate::simd::{Isa, Op, Simd, dispatch, dispatch_single, dispatch_without_vectors};
@@ -191,7 +193,14 @@ fn one_step<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
 ) {
     let &mut StepPass { batch, x, .. } = pass;
     let StepPass { h, c, h_next, stage, .. } = pass;
-    let (walk, x, y, tape) = (&Walk::step(batch), Input::Raw(x), None, Tape::None);
+    let (x, y) = (Input::Raw(x), None);
+    // On a microcontroller it would be one more copy.
+    if const { S::LANES > 1 && K::SINGLE_ROW } && batch == 1 {
+        let walk = &Walk::step(1);
+        let io = RowStep { walk, dims, x, h, h_next, c, y, ahead: None };
+        return cell.row_step::<S, W, false>(s, w, 0, io);
+    }
+    let (walk, tape) = (&Walk::step(batch), Tape::None);
     let io = ForwardStep { walk, dims, extra, x, h, h_next, c, y, tape, ahead: None };
     cell.forward_step::<S, W, TRAIN>(s, w, 0, io, stage);
     h.iter_mut().zip(&**h_next).for_each(|(h, next)| *h = *next);
@@ -212,27 +221,28 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
     if dims.hidden == 0 && dims.width == 0 {
         return;
     }
-    let ahead = if train || !block.is_empty() { block_steps(walk.steps(), walk.batch()) } else { 1 };
+    // Steps whose input part is computed at once.
+    let at_once = if train || !block.is_empty() { block_steps(walk.steps(), walk.batch()) } else { 1 };
+    let single = const { S::LANES > 1 && K::SINGLE_ROW } && !train && walk.batch() == 1 && walk.is_dense();
     // Two short blocks in turns: while the steps of one are taken, the other one is filled.
     let len = (AHEAD * K::Sums::XG).saturating_mul(dims.hidden);
-    let beside = const { K::BESIDE && has_room::<S, K::Sums>(1) }
-        && !train
-        && walk.batch() == 1
-        && walk.is_dense()
+    let beside = single
+        && const { has_room::<S, K::Sums>(1) }
         && walk.steps() > AHEAD
         && block.len() >= len.saturating_mul(2);
-    let (ahead, (mut here, mut there)) = match beside {
+    let (at_once, (mut here, mut there)) = match beside {
         true => (AHEAD, {
             let (here, there) = block.split_at_mut(len);
             (here, &mut there[..len])
         }),
-        false => (ahead, (&mut **block, &mut [][..])),
+        false => (at_once, (&mut **block, &mut [][..])),
     };
+    let in_place = single && at_once > 1 && is_one_tile::<S, K::Sums>(s, dims.hidden, beside);
     let (mut now, mut next) = (&mut **h, &mut **h_next);
     let mut t = 0;
     while t < walk.steps() {
-        let (first, count) = (t, ahead.min(walk.steps() - t));
-        if ahead > 1 && !(beside && first > 0) {
+        let (first, count) = (t, at_once.min(walk.steps() - t));
+        if at_once > 1 && !(beside && first > 0) {
             let (out, ld) = match train {
                 true => (&mut *tape, cell.tape_row(dims)),
                 false => (&mut *here, K::Sums::XG * dims.hidden),
@@ -251,7 +261,13 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
             if walk.has_resets() {
                 reset(walk, t, now, c);
             }
-            let x = match ahead {
+            if in_place {
+                let (x, h, h_next, c) = (Input::Block { data: here, first }, &mut *now, &mut *next, &mut **c);
+                let (y, ahead) = (y.as_mut().map(ColumnsMut::reborrow), later.as_ref());
+                cell.row_step::<S, W, true>(s, w, t, RowStep { walk, dims, x, h, h_next, c, y, ahead });
+                continue;
+            }
+            let x = match at_once {
                 0 | 1 => Input::Raw(x),
                 _ if train => Input::Tape,
                 _ => Input::Block { data: here, first },
@@ -279,7 +295,9 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
         }
         t += count;
     }
-    finish(walk, h, h_next, y.as_mut());
+    if !in_place {
+        finish(walk, h, h_next, y.as_mut());
+    }
 }
 
 /// Sets the states to zero that step `t` starts anew.

@@ -17,7 +17,7 @@ mod sums;
 
 pub(crate) use ahead::{AHEAD, Ahead, has_room};
 pub(crate) use backward::{BackwardStep, Before, backward_step};
-pub(crate) use forward::{ForwardStep, forward_step};
+pub(crate) use forward::{ForwardStep, RowStep, forward_step, is_one_tile, row_step};
 pub(crate) use pointwise::{
     At, Back, PointsBackward, PointsForward, Pointwise, SumsStep, points_backward, points_forward, sums_step,
 };
