@@ -17,6 +17,7 @@ COLOURS = {
     "torch": "#ee6677",
     "tract": "#228833",
     "nexus": "#aa3377",
+    "rtneural": "#999933",
     "candle": "#ccbb44",
     "burn": "#66ccee",
 }

@@ -11,6 +11,7 @@ mod candle;
 mod nexus;
 mod onnxruntime;
 mod ours;
+mod rtneural;
 mod torch;
 mod tract;
 
@@ -35,6 +36,7 @@ pub fn all(threads: usize) -> Result<Vec<Box<dyn Contestant>>> {
     if threads == 1 {
         all.push(Box::new(tract::Tract::default()));
         all.push(Box::new(nexus::Nexus::default()));
+        all.push(Box::new(rtneural::RtNeural::new()?));
         all.push(Box::new(candle::Candle::default()));
         all.push(Box::new(burn::Burn::default()));
     }

@@ -43,6 +43,30 @@ struct Ready {
     scratch: Vec<f32>,
 }
 
+/// Single steps over a constant layer, which is what one has who streams, and what RTNeural's layers are; `None` if there is none of
+/// the size.
+fn stream(r: &mut Ready, calls: usize) -> Option<Result<Duration>> {
+    let (packed, x, state, scratch) = (&r.packed, &r.x[..], &mut r.state[..], &mut r.scratch[..]);
+    macro_rules! constant {
+        ($($i:literal $h:literal)*) => {
+            match r.layer {
+                $(
+                    Layer::Lstm(l) if (l.input(), l.hidden()) == ($i, $h) => time(calls, || {
+                        const LAYER: Lstm = Lstm::new($i, $h);
+                        Ok(LAYER.step(packed, x, state, scratch)?)
+                    }),
+                    Layer::Gru(l) if (l.input(), l.hidden()) == ($i, $h) => time(calls, || {
+                        const LAYER: Gru = Gru::new($i, $h);
+                        Ok(LAYER.step(packed, x, state, scratch)?)
+                    }),
+                )*
+                _ => return None,
+            }
+        };
+    }
+    Some(constant!(1 8 1 16 1 32 1 64 32 32))
+}
+
 #[derive(Default)]
 pub struct Ours(Option<Ready>);
 
@@ -95,13 +119,16 @@ impl Contestant for Ours {
 
     fn run(&mut self, calls: usize) -> Result<Duration> {
         let r = self.0.as_mut().ok_or("not set up")?;
-        let (sequences, x) = (r.sequences, &r.x[..]);
+        let sequences = r.sequences;
         each!(r.layer, l => match r.what {
-            What::Step => time(calls, || Ok(l.step(&r.packed, x, &mut r.state, &mut r.scratch)?)),
+            What::Step => match stream(r, calls) {
+                Some(time) => time,
+                None => time(calls, || Ok(l.step(&r.packed, &r.x, &mut r.state, &mut r.scratch)?)),
+            },
             What::Infer => time(calls, || {
                 r.state.fill(0.0);
                 let (y, state, scratch) = (&mut r.y[..], &mut r.state[..], &mut r.scratch[..]);
-                Ok(l.forward(&r.packed, Forward { sequences, x, y, state, scratch })?)
+                Ok(l.forward(&r.packed, Forward { sequences, x: &r.x, y, state, scratch })?)
             }),
             What::Train => time(calls, || {
                 r.state.fill(0.0);
@@ -109,11 +136,11 @@ impl Contestant for Ours {
                 let (tape, scratch) = (&mut r.tape[..], &mut r.scratch[..]);
                 l.forward_train(
                     &r.weights,
-                    ForwardTrain { sequences, x, y: &mut r.y, state: &mut r.state, tape, scratch, ..Default::default() },
+                    ForwardTrain { sequences, x: &r.x, y: &mut r.y, state: &mut r.state, tape, scratch, ..Default::default() },
                 )?;
                 let backward = Backward {
                     sequences,
-                    x,
+                    x: &r.x,
                     y: &r.y,
                     dy: &r.dy,
                     dstate: &mut r.dstate,
