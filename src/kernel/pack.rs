@@ -29,7 +29,8 @@ struct Sizes {
 }
 
 impl Sizes {
-    /// Without units there are none, and no weights say that the other sizes are sane ones: these may be anything.
+    /// Without units there are none, and no weights say that the other sizes are sane ones: these may be anything, and
+    /// wrap around.
     #[inline(always)]
     const fn new<E: Layout>(lanes: usize, Dims { input, hidden, width }: Dims) -> Self {
         let before = E::XG.wrapping_mul(input).wrapping_add(E::ACC).wrapping_mul(lanes);

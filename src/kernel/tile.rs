@@ -15,6 +15,9 @@ use crate::simd::{Region, Simd};
 /// Accumulators of a tile: `[row][panel][accumulator]`. Those that a cell does not use cost nothing.
 pub(crate) type Acc<V, const MB: usize, const NP: usize> = [[[V; 4]; NP]; MB];
 
+/// Panels of the widest tile.
+pub(crate) const WIDEST: usize = 8;
+
 /// What is done for one tile of outputs.
 pub(crate) trait Tile<S: Simd> {
     /// Accumulators of one row of one panel.
@@ -23,7 +26,7 @@ pub(crate) trait Tile<S: Simd> {
     /// How many panels may be taken at once, if the registers hold them.
     #[inline(always)]
     fn widest(&self) -> usize {
-        8
+        WIDEST
     }
 
     /// Computes these rows of panels `panel..panel + NP`. Implementations are `#[inline(always)]`.
@@ -98,16 +101,18 @@ pub(crate) const fn is_one_tile<S: Simd>(acc: usize, widest: usize, panels: usiz
     panels == 1 || (matches!(panels, 2 | 4 | 8) && panels <= widest && panels * acc <= S::ACCUMULATORS)
 }
 
-/// Covers one row, the first, with tiles that are compiled right here. `ONE` promises that it [is one](is_one_tile): otherwise nothing
-/// may be done.
+/// Covers one row, the first, with tiles that are compiled right here. `ONE` promises that it is [a single one](is_one_tile): then
+/// nothing is done if it is not.
 /// # Safety
 /// As for [`drive`].
 #[inline(always)]
 pub(crate) unsafe fn drive_row<S: Simd, T: Tile<S>, const ONE: bool>(s: S, tile: &T, panels: usize) {
+    let widest = tile.widest();
+    debug_assert!(!ONE || is_one_tile::<S>(T::ACC, widest, panels));
     // A single tile has code of its own, in which all offsets are constants.
     macro_rules! one {
         ($($np:literal)*) => {$(
-            if const { is_one_tile::<S>(T::ACC, 8, $np) } && panels == $np && tile.widest() >= $np {
+            if const { is_one_tile::<S>(T::ACC, WIDEST, $np) } && panels == $np && widest >= $np {
                 // SAFETY: the caller's promise.
                 return unsafe { tile.run::<1, $np>(s, [0], 0) };
             }
@@ -117,7 +122,7 @@ pub(crate) unsafe fn drive_row<S: Simd, T: Tile<S>, const ONE: bool>(s: S, tile:
     let mut panel = 0;
     macro_rules! many {
         ($($np:literal)*) => {$(
-            while !ONE && const { is_one_tile::<S>(T::ACC, 8, $np) } && panels - panel >= $np {
+            while !ONE && const { is_one_tile::<S>(T::ACC, WIDEST, $np) } && widest >= $np && panels - panel >= $np {
                 // SAFETY: `panel + $np <= panels`, and the caller's promise.
                 unsafe { tile.run::<1, $np>(s, [0], panel) };
                 panel += $np;

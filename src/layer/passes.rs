@@ -2,6 +2,7 @@
 
 use super::args::{Backward, Forward, ForwardTrain, Gradients};
 use super::recurrent::Recurrent;
+use super::run::run_step;
 use super::sequences::Sequences;
 use super::weights::{Packed, WeightSource};
 use crate::cell;
@@ -9,7 +10,7 @@ use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::kernel::pack::{Canonical, aligned_start};
 use crate::kernel::view::{Columns, ColumnsMut};
-use crate::seq::forward::{self, InPlace, StepPass};
+use crate::seq::forward::{self, InPanels, InPlace, StepPass};
 use crate::seq::{Passes, run};
 use crate::simd::Isa;
 
@@ -122,7 +123,8 @@ impl<C: Cell> Recurrent<C> {
                 self.step_pass(x, state, scratch, &mut pass)?;
                 if let Some(pass) = &mut pass {
                     let data = packed.data.get(packed.start..).unwrap_or_default();
-                    self.run_step(packed.isa, data, pass);
+                    let (dims, peepholes) = (self.shape.dims(), self.shape.peepholes_len());
+                    run_step(cell, options, packed.isa, &InPanels { data, dims, peepholes }, pass);
                 }
             }
         }

@@ -10,6 +10,22 @@ use crate::seq::forward::{self, ForwardPass, InPanels, InPlace, Panelled, Panell
 use crate::seq::run;
 use crate::simd::{HAS_VECTORS, Isa};
 
+/// One step over weights in panels.
+#[inline(always)]
+pub(super) fn run_step<'a, C: Cell>(
+    cell: C,
+    options: bool,
+    isa: Isa,
+    panels: &InPanels<'a>,
+    pass: &mut StepPass<'a>,
+) {
+    if HAS_VECTORS {
+        run(cell, options, isa, PanelledStep::<true>(panels, pass));
+    } else {
+        run(cell, options, isa, PanelledStep::<false>(panels, pass));
+    }
+}
+
 impl<C: Cell> Recurrent<C> {
     /// A forward pass over buffers that have been checked.
     #[inline(always)]
@@ -32,7 +48,9 @@ impl<C: Cell> Recurrent<C> {
             && HAS_VECTORS
             && walk.is_one_step()
         {
-            self.run_step(isa, data, &mut StepPass { batch: 1, x, h: &mut *h, c, h_next, stage });
+            let (dims, peepholes) = (self.shape.dims(), self.shape.peepholes_len());
+            let step = &mut StepPass { batch: 1, x, h: &mut *h, c, h_next, stage };
+            run_step(self.cell(), self.options, isa, &InPanels { data, dims, peepholes }, step);
             if let Some(mut y) = y {
                 y.row(0).copy_from_slice(h);
             }
@@ -63,18 +81,6 @@ impl<C: Cell> Recurrent<C> {
             forward::Weights::InPlace(w) => {
                 run(self.cell(), self.options, isa, InPlace::<_, false>(&w, &mut pass))
             }
-        }
-    }
-
-    /// One step over weights in panels.
-    #[inline(always)]
-    pub(super) fn run_step<'a>(&self, isa: Isa, data: &'a [f32], pass: &mut StepPass<'a>) {
-        let (dims, peepholes) = (self.shape.dims(), self.shape.peepholes_len());
-        let panels = &InPanels { data, dims, peepholes };
-        if HAS_VECTORS {
-            run(self.cell(), self.options, isa, PanelledStep::<true>(panels, pass));
-        } else {
-            run(self.cell(), self.options, isa, PanelledStep::<false>(panels, pass));
         }
     }
 

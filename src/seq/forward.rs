@@ -8,7 +8,7 @@ use crate::kernel::recur::{
 };
 use crate::kernel::view::ColumnsMut;
 use crate::kernel::{Layout, Masked, Walk};
-use crate::simd::{Isa, Op, Simd, dispatch, dispatch_single, dispatch_without_vectors};
+use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch, dispatch_single, dispatch_without_vectors};
 
 /// Where the weights are.
 #[derive(Clone, Copy)]
@@ -63,8 +63,8 @@ pub(crate) struct StepPass<'a> {
 /// A pass over weights in panels. Both are handed on by reference, in registers: the pass is large, and a copy of what was just written
 /// waits for it, which costs as much as a small step does.
 ///
-/// `TRAIN` says whether there may be a tape. Where there are vectors there always may, which saves half of the kernels;
-/// elsewhere an image without training has no code for it.
+/// `TRAIN` says whether there may be a tape. Where there are vectors there always may, but for steps of one row, which saves half of the
+/// kernels; elsewhere an image without training has no code for it.
 pub(crate) struct Panelled<'p, 'a, const TRAIN: bool>(
     pub(crate) &'p &'p [f32],
     pub(crate) &'p mut ForwardPass<'a>,
@@ -78,7 +78,7 @@ pub(crate) struct InPanels<'a> {
     pub(crate) peepholes: usize,
 }
 
-/// One step over weights in panels. `TRAIN` is that of [`Panelled`], whose kernels it shares.
+/// One step over weights in panels. `TRAIN` is that of [`Panelled`], whose kernels it shares, but for a single row.
 pub(crate) struct PanelledStep<'p, 'a, const TRAIN: bool>(
     pub(crate) &'p InPanels<'a>,
     pub(crate) &'p mut StepPass<'a>,
@@ -195,7 +195,7 @@ fn one_step<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
     let StepPass { h, c, h_next, stage, .. } = pass;
     let (x, y) = (Input::Raw(x), None);
     // On a microcontroller it would be one more copy.
-    if const { S::LANES > 1 && K::SINGLE_ROW } && batch == 1 {
+    if const { HAS_VECTORS && K::SINGLE_ROW } && batch == 1 {
         let walk = &Walk::step(1);
         let io = RowStep { walk, dims, x, h, h_next, c, y, ahead: None };
         return cell.row_step::<S, W, false>(s, w, 0, io);
@@ -223,7 +223,7 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
     }
     // Steps whose input part is computed at once.
     let at_once = if train || !block.is_empty() { block_steps(walk.steps(), walk.batch()) } else { 1 };
-    let single = const { S::LANES > 1 && K::SINGLE_ROW } && !train && walk.batch() == 1 && walk.is_dense();
+    let single = const { HAS_VECTORS && K::SINGLE_ROW } && !train && walk.batch() == 1 && walk.is_dense();
     // Two short blocks in turns: while the steps of one are taken, the other one is filled.
     let len = (AHEAD * K::Sums::XG).saturating_mul(dims.hidden);
     let beside = single

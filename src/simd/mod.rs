@@ -70,7 +70,7 @@ pub(crate) trait Simd: Copy {
 
     /// A function compiled for this instruction set, with `region` inlined into it.
     ///
-    /// The whole of a pass is one, and so is each group of tiles inside of it: that keeps the functions small enough
+    /// The whole of a pass is one, and so is, but for steps of one row, each group of tiles inside of it: that keeps the functions small enough
     /// for the compiler's register allocation, and its time.
     fn call<R: Region>(self, region: R) -> R::Output;
 

@@ -5,7 +5,7 @@ use super::sums::{Input, Sums};
 use super::{Equations, Extra, Layout, Tape, tape_planes};
 use crate::kernel::canonical::Dims;
 use crate::kernel::pack::Source;
-use crate::kernel::tile::{self, Acc, Tile, drive_row, drive_step, each_row, load, store};
+use crate::kernel::tile::{self, Acc, Tile, WIDEST, drive_row, drive_step, each_row, load, store};
 use crate::kernel::view::ColumnsMut;
 use crate::kernel::walk::{Rows, Walk};
 use crate::simd::{Simd, Times};
@@ -44,7 +44,7 @@ impl<S: Simd, E: Equations, W: Source<S>, const TRAIN: bool> Tile<S> for Forward
 
     #[inline(always)]
     fn widest(&self) -> usize {
-        if self.sums.ahead.is_some() { PANELS } else { 8 }
+        if self.sums.ahead.is_some() { PANELS } else { WIDEST }
     }
 
     #[inline(always)]
@@ -81,7 +81,7 @@ impl<E: Equations, W, const TRAIN: bool> ForwardTile<'_, E, W, TRAIN> {
     ) {
         let hidden = self.sums.hidden;
         // SAFETY: the caller's promise; all row offsets below are those of rows that the walk and the batch have, in
-        // buffers whose lengths `forward_step` has checked.
+        // buffers whose lengths `new` has checked. Everything is loaded before anything is stored.
         unsafe {
             let all = Times::<_, MB>(Times::<_, NP>(s));
             let (mut sums, mut h, mut c) = ([all.splat(0.0); 4], all.splat(0.0), all.splat(0.0));
@@ -190,14 +190,14 @@ pub(crate) struct RowStep<'a> {
 /// Whether a row of so many units is a single tile, with something beside or without.
 #[inline(always)]
 pub(crate) fn is_one_tile<S: Simd, E: Layout>(_: S, hidden: usize, beside: bool) -> bool {
-    tile::is_one_tile::<S>(E::ACC, if beside { PANELS } else { 8 }, hidden.div_ceil(S::LANES))
+    tile::is_one_tile::<S>(E::ACC, if beside { PANELS } else { WIDEST }, hidden.div_ceil(S::LANES))
 }
 
-/// One step of one row, with the bits of [`forward_step`], all in one function and in place: a small layer takes longer to hand its
-/// buffers from one to the next than for its sums. A step of up to 16 units takes 23 to 40 % less time so, one of 32 in a sequence 13 to
-/// 18 % (Zen 4).
+/// One step of one row, with the bits of [`forward_step`], all in one function, and in place if it is a single tile: a small layer takes
+/// longer to hand its buffers from one function to the next than for its sums. A step of up to 16 units takes 23 to 40 % less time so, in
+/// a sequence one of 32 units 13 to 18 % (Zen 4).
 ///
-/// `ONE` promises that the row [is one tile](is_one_tile): otherwise nothing may be done.
+/// `ONE` promises that it [is a single tile](is_one_tile): then nothing is done if it is not.
 #[inline(always)]
 pub(crate) fn row_step<S: Simd, E: Equations, W: Source<S>, const ONE: bool>(
     s: S,
@@ -207,25 +207,27 @@ pub(crate) fn row_step<S: Simd, E: Equations, W: Source<S>, const ONE: bool>(
     io: RowStep<'_>,
 ) {
     let RowStep { walk, dims, x, h, h_next, c, y, ahead } = io;
-    let (to, len) = (h.as_mut_ptr(), h.len());
-    // SAFETY: `h` itself, which is borrowed for writing; what is below writes it when this is read no more.
-    let h = unsafe { core::slice::from_raw_parts(to, len) };
+    let (state, len) = (h.as_mut_ptr(), h.len());
+    // SAFETY: `h` itself, which is borrowed for writing, for as long as its length is compared.
+    let h = unsafe { core::slice::from_raw_parts(state, len) };
     let (tape, extra) = (Tape::None, Extra::default());
     let step = ForwardStep { walk, dims, extra, x, h, h_next, c, y, tape, ahead };
     debug_assert!(walk.batch() == 1);
     let tile = ForwardTile::<E, W, false>::new(s, e, w, t, step).filter(|_| walk.batch() == 1);
     let Some(mut tile) = tile else { return };
-    let apart = tile.h_next;
+    let (panels, apart) = (dims.hidden.div_ceil(S::LANES), tile.h_next);
+    // One pointer for all that reads and writes it.
+    (tile.h, tile.sums.h) = (state, state);
     // A single tile has read the whole state before it writes any of it.
-    let in_place = is_one_tile::<S, E>(s, dims.hidden, ahead.is_some());
+    let in_place = tile::is_one_tile::<S>(E::ACC, Tile::<S>::widest(&tile), panels);
     if in_place {
-        tile.h_next = to;
+        tile.h_next = state;
     }
     // SAFETY: as in `forward_step`, of a batch of one row. `h` and `h_next` have the same length, and are not the same.
     unsafe {
-        drive_row::<S, _, ONE>(s, &tile, dims.hidden.div_ceil(S::LANES));
+        drive_row::<S, _, ONE>(s, &tile, panels);
         if !ONE && !in_place {
-            core::ptr::copy_nonoverlapping(apart, to, len);
+            core::ptr::copy_nonoverlapping(apart, state, len);
         }
     }
 }

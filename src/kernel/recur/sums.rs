@@ -32,7 +32,7 @@ pub(super) struct Sums<'a, W> {
     x: *const f32,
     block: *const f32,
     block_first: usize,
-    h: *const f32,
+    pub(super) h: *const f32,
     /// Null for none.
     pub(super) tape: *mut f32,
     pub(super) tape_by_walk: bool,
