@@ -21,7 +21,7 @@
 
 use super::pack::{Stream, aligned_start};
 use super::product::{Init, Matrix, initial};
-use super::tile::{Acc, Tile, Weight, accumulate, drive, each_row, load, store};
+use super::tile::{Acc, Tile, Weight, accumulate, drive, each_row, has_vectors, load, store};
 use super::view::Columns;
 use super::walk::Rows;
 use crate::simd::{Region, Simd};
@@ -37,11 +37,6 @@ const SLAB: usize = 16;
 
 /// Products with fewer multiply-adds are not worth the packing, nor `matrixmultiply`'s allocation.
 const LARGE: usize = 1 << 18;
-
-/// Whether the set has registers for tiles that are worth packing for.
-const fn packs<S: Simd>() -> bool {
-    S::ACCUMULATORS >= 12
-}
 
 struct OuterTile<W, const PACKED: bool> {
     /// `[panel][k][row]` in panels of `left_rows`, or `[k][row]`.
@@ -186,7 +181,7 @@ impl<S: Simd> Region for Outer<'_, S> {
         let c = c.as_mut_ptr();
         let (lda, ldb) = (a.ld, b.ld);
         let init = if add { Init::Accumulate } else { Init::Zero };
-        if const { packs::<S>() }
+        if const { has_vectors::<S>() }
             && let Some((depth, packed_b, packed_a)) = blocks::<S>(room, m, k, n)
         {
             for row in (0..k).step_by(depth) {
@@ -222,7 +217,7 @@ impl<S: Simd> Region for Outer<'_, S> {
             return;
         }
         #[cfg(feature = "matrixmultiply")]
-        if const { !packs::<S>() && !S::FUSED } && m.saturating_mul(k).saturating_mul(n) >= LARGE {
+        if const { !has_vectors::<S>() && !S::FUSED } && m.saturating_mul(k).saturating_mul(n) >= LARGE {
             let beta = if add { 1.0 } else { 0.0 };
             // SAFETY: `m`, `k` and `n` are above 0, and the strides name elements of the slices just checked: `a` is read by
             // column, up to element `(m - 1) + (k - 1) * lda`, `b` and `c` by row. `c` overlaps neither because it is borrowed

@@ -15,6 +15,11 @@ use crate::simd::{Region, Simd};
 /// Accumulators of a tile: `[row][panel][accumulator]`. Those that a cell does not use cost nothing.
 pub(crate) type Acc<V, const MB: usize, const NP: usize> = [[[V; 4]; NP]; MB];
 
+/// Whether this is a vector unit with registers for large tiles, and not the portable set.
+pub(crate) const fn has_vectors<S: Simd>() -> bool {
+    S::ACCUMULATORS >= 12
+}
+
 /// Panels of the widest tile.
 pub(crate) const WIDEST: usize = 8;
 

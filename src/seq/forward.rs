@@ -4,11 +4,11 @@ use super::{block_steps, state_rows};
 use crate::cell::{Pass, Stages, Steps};
 use crate::kernel::pack::{Canonical, Dims, Source};
 use crate::kernel::recur::{
-    AHEAD, Ahead, Extra, ForwardStep, Input, RowStep, Tape, has_room, is_one_tile, project,
+    AHEAD, Ahead, Extra, ForwardStep, Input, RowStep, Tape, has_room, has_vectors, is_one_tile, project,
 };
 use crate::kernel::view::ColumnsMut;
 use crate::kernel::{Layout, Masked, Walk};
-use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch, dispatch_single, dispatch_without_vectors};
+use crate::simd::{Isa, Op, Simd, dispatch, dispatch_single, dispatch_without_vectors};
 
 /// Where the weights are.
 #[derive(Clone, Copy)]
@@ -194,8 +194,8 @@ fn one_step<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
     let &mut StepPass { batch, x, .. } = pass;
     let StepPass { h, c, h_next, stage, .. } = pass;
     let (x, y) = (Input::Raw(x), None);
-    // On a microcontroller it would be one more copy.
-    if const { HAS_VECTORS && K::SINGLE_ROW } && batch == 1 {
+    // The portable set gains nothing, and on a microcontroller it would be one more copy.
+    if const { has_vectors::<S>() && K::SINGLE_ROW } && batch == 1 {
         let walk = &Walk::step(1);
         let io = RowStep { walk, dims, x, h, h_next, c, y, ahead: None };
         return cell.row_step::<S, W, false>(s, w, 0, io);
@@ -223,7 +223,8 @@ fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
     }
     // Steps whose input part is computed at once.
     let at_once = if train || !block.is_empty() { block_steps(walk.steps(), walk.batch()) } else { 1 };
-    let single = const { HAS_VECTORS && K::SINGLE_ROW } && !train && walk.batch() == 1 && walk.is_dense();
+    let single =
+        const { has_vectors::<S>() && K::SINGLE_ROW } && !train && walk.batch() == 1 && walk.is_dense();
     // Two short blocks in turns: while the steps of one are taken, the other one is filled.
     let len = (AHEAD * K::Sums::XG).saturating_mul(dims.hidden);
     let beside = single
