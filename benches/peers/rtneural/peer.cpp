@@ -37,7 +37,7 @@ class Layer
 {
 public:
     virtual ~Layer() = default;
-    virtual void run(const float* x, std::size_t calls) = 0;
+    virtual void run(const float* x, std::size_t samples, std::size_t calls) = 0;
     virtual const float* output() const = 0;
 };
 
@@ -54,11 +54,13 @@ public:
         model.reset();
     }
 
-    void run(const float* x, std::size_t calls) override
+    void run(const float* x, std::size_t samples, std::size_t calls) override
     {
-        std::copy(x, x + I, input);
+        const float* sample = x;
         for(std::size_t i = 0; i < calls; ++i)
         {
+            std::copy(sample, sample + I, input);
+            sample = sample + I == x + samples * I ? x : sample + I;
             last = model.forward(input);
             asm volatile("" : : "r"(&model), "r"(input) : "memory");
         }
@@ -124,8 +126,11 @@ extern "C"
         return nullptr;
     }
 
-    // So many steps over the same input.
-    EXPORT void rtneural_run(Layer* layer, const float* x, std::size_t calls) { layer->run(x, calls); }
+    // So many steps over samples `[samples][input]` in turns.
+    EXPORT void rtneural_run(Layer* layer, const float* x, std::size_t samples, std::size_t calls)
+    {
+        layer->run(x, samples, calls);
+    }
 
     // The hidden state after the last step.
     EXPORT const float* rtneural_output(const Layer* layer) { return layer->output(); }

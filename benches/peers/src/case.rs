@@ -8,7 +8,7 @@ use crate::machine::Work;
 pub enum What {
     /// A batch of sequences from zero state to all outputs.
     Infer,
-    /// One sample after the other, with the state kept.
+    /// One sample after the other, with the state kept: in turns those that the input holds.
     Step,
     /// Forward and backward, with the gradients of the weights and of the input.
     Train,
@@ -40,11 +40,15 @@ pub struct Case {
     pub hidden: usize,
     /// PyTorch's order: `w_ih [G*H, I]`, `w_hh [G*H, H]`, `b_ih [G*H]`, `b_hh [G*H]`.
     pub weights: Vec<f32>,
-    /// `[T, B, I]`
+    /// `[T, B, I]`, or `[SAMPLES, I]`.
     pub x: Vec<f32>,
     /// `[T, B, H]`
     pub dy: Vec<f32>,
 }
+
+/// Samples that streaming takes in turns. With the same one again and again the state would stand still, and a library that looks at its
+/// values first, to compute less for some, would always go the same way.
+pub const SAMPLES: usize = 64;
 
 /// The parts of the weights.
 pub struct Parts<'a> {
@@ -65,7 +69,7 @@ impl Case {
             input,
             hidden,
             weights: random(1, cell.gates() * hidden * (input + hidden + 2), (hidden as f32).sqrt().recip()),
-            x: random(2, rows * input, 1.0),
+            x: random(2, if what == What::Step { SAMPLES } else { rows } * input, 1.0),
             dy: random(3, rows * hidden, 0.1),
         }
     }

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use crate::Result;
-use crate::case::Case;
+use crate::case::{Case, SAMPLES};
 
 mod burn;
 mod candle;
@@ -51,6 +51,14 @@ fn time<T>(calls: usize, mut f: impl FnMut() -> Result<T>) -> Result<Duration> {
         black_box(f()?);
     }
     Ok(now(one) - start)
+}
+
+/// The next one of the samples in turns.
+#[inline(always)]
+fn sample<'a>(samples: &'a [f32], next: &mut usize, input: usize) -> &'a [f32] {
+    let i = *next % SAMPLES;
+    *next += 1;
+    &samples[i * input..][..input]
 }
 
 /// On one core, the processor time of all threads of this process: the same on a quiet machine, and nearly the same on a

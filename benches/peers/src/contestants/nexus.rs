@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nexus_inference::{TinyGru, TinyLstm};
 
-use super::{Contestant, time};
+use super::{Contestant, sample, time};
 use crate::Result;
 use crate::case::{Case, Cell, What};
 
@@ -15,7 +15,8 @@ enum Model {
 
 #[derive(Default)]
 pub struct Nexus {
-    ready: Option<(Model, Vec<f32>)>,
+    /// With the samples, and elements of one.
+    ready: Option<(Model, Vec<f32>, usize)>,
 }
 
 impl Contestant for Nexus {
@@ -44,7 +45,7 @@ impl Contestant for Nexus {
                     .map_err(|e| format!("{e:?}"))?,
             ),
         };
-        self.ready = Some((model, case.x.clone()));
+        self.ready = Some((model, case.x.clone(), i));
         Ok(true)
     }
 
@@ -57,10 +58,11 @@ impl Contestant for Nexus {
     }
 
     fn run(&mut self, calls: usize) -> Result<Duration> {
-        let (model, x) = self.ready.as_mut().ok_or("not set up")?;
+        let mut next = 0;
+        let (model, samples, input) = self.ready.as_mut().ok_or("not set up")?;
         match model {
-            Model::Lstm(model) => time(calls, || Ok(model.predict(x))),
-            Model::Gru(model) => time(calls, || Ok(model.predict(x))),
+            Model::Lstm(model) => time(calls, || Ok(model.predict(sample(samples, &mut next, *input)))),
+            Model::Gru(model) => time(calls, || Ok(model.predict(sample(samples, &mut next, *input)))),
         }
     }
 }

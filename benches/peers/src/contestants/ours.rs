@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use recurrent::{Backward, Forward, ForwardTrain, Gradients, Gru, Lstm, Packed, Rnn, Sequences};
 
-use super::{Contestant, time};
+use super::{Contestant, sample, time};
 use crate::Result;
 use crate::case::{Case, Cell, What};
 
@@ -43,28 +43,28 @@ struct Ready {
     scratch: Vec<f32>,
 }
 
-/// Single steps over a constant layer, which is what one has who streams, and what RTNeural's layers are; `None` if there is none of
-/// the size.
-fn stream(r: &mut Ready, calls: usize) -> Option<Result<Duration>> {
-    let (packed, x, state, scratch) = (&r.packed, &r.x[..], &mut r.state[..], &mut r.scratch[..]);
+/// Single steps over a constant layer, which is what one has who streams, and what RTNeural's layers are.
+fn stream(r: &mut Ready, calls: usize) -> Result<Duration> {
+    let (packed, state, scratch) = (&r.packed, &mut r.state[..], &mut r.scratch[..]);
+    let (samples, mut i) = (&r.x[..], 0);
     macro_rules! constant {
         ($($i:literal $h:literal)*) => {
             match r.layer {
                 $(
                     Layer::Lstm(l) if (l.input(), l.hidden()) == ($i, $h) => time(calls, || {
                         const LAYER: Lstm = Lstm::new($i, $h);
-                        Ok(LAYER.step(packed, x, state, scratch)?)
+                        Ok(LAYER.step(packed, sample(samples, &mut i, $i), state, scratch)?)
                     }),
                     Layer::Gru(l) if (l.input(), l.hidden()) == ($i, $h) => time(calls, || {
                         const LAYER: Gru = Gru::new($i, $h);
-                        Ok(LAYER.step(packed, x, state, scratch)?)
+                        Ok(LAYER.step(packed, sample(samples, &mut i, $i), state, scratch)?)
                     }),
                 )*
-                _ => return None,
+                _ => Err("there is no constant layer of this size".into()),
             }
         };
     }
-    Some(constant!(1 8 1 16 1 32 1 64 32 32))
+    constant!(1 8 1 16 1 32 1 64 32 32)
 }
 
 #[derive(Default)]
@@ -121,10 +121,7 @@ impl Contestant for Ours {
         let r = self.0.as_mut().ok_or("not set up")?;
         let sequences = r.sequences;
         each!(r.layer, l => match r.what {
-            What::Step => match stream(r, calls) {
-                Some(time) => time,
-                None => time(calls, || Ok(l.step(&r.packed, &r.x, &mut r.state, &mut r.scratch)?)),
-            },
+            What::Step => stream(r, calls),
             What::Infer => time(calls, || {
                 r.state.fill(0.0);
                 let (y, state, scratch) = (&mut r.y[..], &mut r.state[..], &mut r.scratch[..]);

@@ -8,7 +8,7 @@ use libloading::{Library, Symbol};
 
 use super::Contestant;
 use crate::Result;
-use crate::case::{Case, Cell, Parts, What};
+use crate::case::{Case, Cell, Parts, SAMPLES, What};
 
 #[repr(C)]
 struct Layer {
@@ -17,7 +17,7 @@ struct Layer {
 
 type New =
     unsafe extern "C" fn(bool, usize, usize, *const f32, *const f32, *const f32, *const f32) -> *mut Layer;
-type Run = unsafe extern "C" fn(*mut Layer, *const f32, usize);
+type Run = unsafe extern "C" fn(*mut Layer, *const f32, usize, usize);
 type Output = unsafe extern "C" fn(*const Layer) -> *const f32;
 type Free = unsafe extern "C" fn(*mut Layer);
 
@@ -59,12 +59,12 @@ impl RtNeural {
         }
     }
 
-    fn time(&self, backend: usize, layer: *mut Layer, x: &[f32], calls: usize) -> Result<Duration> {
-        // SAFETY: the function of this name has this type; the layer is one of this backend, and `x` is its input.
+    fn time(&self, backend: usize, layer: *mut Layer, samples: &[f32], calls: usize) -> Result<Duration> {
+        // SAFETY: the function of this name has this type; the layer is one of this backend, and `samples` are as many of its inputs.
         unsafe {
             let run: Symbol<'_, Run> = self.backends[backend].1.get(b"rtneural_run")?;
             super::time(1, || {
-                run(layer, x.as_ptr(), calls);
+                run(layer, samples.as_ptr(), SAMPLES, calls);
                 Ok(())
             })
         }
@@ -127,7 +127,7 @@ impl Contestant for RtNeural {
     }
 
     fn run(&mut self, calls: usize) -> Result<Duration> {
-        let (backend, layer, x) = self.ready.as_ref().ok_or("not set up")?;
-        self.time(*backend, *layer, x, calls)
+        let (backend, layer, samples) = self.ready.as_ref().ok_or("not set up")?;
+        self.time(*backend, *layer, samples, calls)
     }
 }
