@@ -145,7 +145,9 @@ pub(crate) trait Steps: Copy {
 
     /// One step of one row in inference, for cells that say so in `SINGLE_ROW`. `ONE` promises that it is a single tile.
     #[inline(always)]
-    fn row_step<S: Simd, W: Source<S>, const ONE: bool>(self, _: S, _: Stages<W>, _: usize, _: RowStep<'_>) {}
+    fn row_step<S: Simd, W: Source<S>, const ONE: bool>(self, _: S, _: Stages<W>, _: usize, _: RowStep<'_>) {
+        const { assert!(!Self::SINGLE_ROW, "a cell that says so has one") }
+    }
 
     /// One step back: leaves the gradients of the sums in the tape, and those of the previous
     /// state in `dh` and `dc`. `w_hh` is the whole matrix `[G*H, R]`, `w_hr` the projection `[R, H]`.

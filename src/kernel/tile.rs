@@ -40,11 +40,13 @@ pub(crate) trait Tile<S: Simd> {
     unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, rows: [usize; MB], panel: usize);
 }
 
+/// Whether the registers hold so many rows and panels, of `acc` accumulators each.
+///
 /// Each row holds one more register, its element: four rows of three accumulators do not fit into 16, and
 /// LLVM keeps one of the sums in memory (a GRU's projection took twice as long).
 #[inline(always)]
-const fn fits<S: Simd, T: Tile<S>>(mb: usize, np: usize) -> bool {
-    (mb * np * T::ACC <= S::ACCUMULATORS && mb <= S::ACCUMULATORS / 4) || (mb == 1 && np == 1)
+const fn fits<S: Simd>(acc: usize, mb: usize, np: usize) -> bool {
+    (mb * np * acc <= S::ACCUMULATORS && mb <= S::ACCUMULATORS / 4) || (mb == 1 && np == 1)
 }
 
 /// Covers `rows` times `panels` with the largest tiles that the registers hold. Rows that take no part cost nothing but the
@@ -83,7 +85,7 @@ pub(crate) unsafe fn drive_step<S: Simd, T: Tile<S>>(
     while left > 0 {
         macro_rules! group {
             ($($np:literal)*) => {$(
-                if const { fits::<S, T>(1, $np) } && fits::<S, T>(wide, $np) && left >= $np && tile.widest() >= $np {
+                if const { fits::<S>(T::ACC, 1, $np) } && fits::<S>(T::ACC, wide, $np) && left >= $np && tile.widest() >= $np {
                     let panel = if descending { left - $np } else { panels - left };
                     // SAFETY: `panel + $np <= panels`, and the caller's promise for all rows.
                     s.call(unsafe { Column::<S, T, $np>::new(s, tile, &rows, panel) });
@@ -103,7 +105,7 @@ pub(crate) unsafe fn drive_step<S: Simd, T: Tile<S>>(
 /// Whether a single tile covers one row of so many panels, of `acc` accumulators each. `widest` is that of [`Tile`].
 #[inline(always)]
 pub(crate) const fn is_one_tile<S: Simd>(acc: usize, widest: usize, panels: usize) -> bool {
-    panels == 1 || (matches!(panels, 2 | 4 | 8) && panels <= widest && panels * acc <= S::ACCUMULATORS)
+    matches!(panels, 1 | 2 | 4 | 8) && panels <= widest && fits::<S>(acc, 1, panels)
 }
 
 /// Covers one row, the first, with tiles that are compiled right here. `ONE` promises that it is [a single one](is_one_tile): then
@@ -117,7 +119,7 @@ pub(crate) unsafe fn drive_row<S: Simd, T: Tile<S>, const ONE: bool>(s: S, tile:
     // A single tile has code of its own, in which all offsets are constants.
     macro_rules! one {
         ($($np:literal)*) => {$(
-            if const { is_one_tile::<S>(T::ACC, WIDEST, $np) } && panels == $np && widest >= $np {
+            if const { fits::<S>(T::ACC, 1, $np) } && panels == $np && widest >= $np {
                 // SAFETY: the caller's promise.
                 return unsafe { tile.run::<1, $np>(s, [0], 0) };
             }
@@ -127,7 +129,7 @@ pub(crate) unsafe fn drive_row<S: Simd, T: Tile<S>, const ONE: bool>(s: S, tile:
     let mut panel = 0;
     macro_rules! many {
         ($($np:literal)*) => {$(
-            while !ONE && const { is_one_tile::<S>(T::ACC, WIDEST, $np) } && widest >= $np && panels - panel >= $np {
+            while !ONE && const { fits::<S>(T::ACC, 1, $np) } && widest >= $np && panels - panel >= $np {
                 // SAFETY: `panel + $np <= panels`, and the caller's promise.
                 unsafe { tile.run::<1, $np>(s, [0], panel) };
                 panel += $np;
@@ -149,7 +151,7 @@ struct Column<'a, S, T, const NP: usize> {
 impl<'a, S: Simd, T: Tile<S>, const NP: usize> Column<'a, S, T, NP> {
     const MOST: usize = {
         let mut most = 6;
-        while most > 1 && (most == 5 || !fits::<S, T>(most, NP)) {
+        while most > 1 && (most == 5 || !fits::<S>(T::ACC, most, NP)) {
             most -= 1;
         }
         most
@@ -174,7 +176,7 @@ impl<S: Simd, T: Tile<S>, const NP: usize> Region for Column<'_, S, T, NP> {
             let take = if left > Self::MOST && left < 2 * Self::MOST { left.div_ceil(2) } else { left };
             macro_rules! block {
                 ($($mb:literal)*) => {$(
-                    if const { fits::<S, T>($mb, NP) } && take >= $mb {
+                    if const { fits::<S>(T::ACC, $mb, NP) } && take >= $mb {
                         let mut block = [0; $mb];
                         for m in 0..$mb {
                             block[m] = rows.next(row);

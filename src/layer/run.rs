@@ -44,6 +44,7 @@ impl<C: Cell> Recurrent<C> {
         let (h, c) = state.split_at_mut(units);
         let (h_next, rest) = scratch.split_at_mut(units);
         let (stage, block) = rest.split_at_mut(walk.batch() * self.stage_row());
+        // The pass of a single step is compiled anyway, and has less around it.
         if let forward::Weights::Packed(data) = weights
             && HAS_VECTORS
             && walk.is_one_step()

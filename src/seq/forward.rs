@@ -4,8 +4,9 @@ use super::{block_steps, state_rows};
 use crate::cell::{Pass, Stages, Steps};
 use crate::kernel::pack::{Canonical, Dims, Source};
 use crate::kernel::recur::{
-    AHEAD, Ahead, Extra, ForwardStep, Input, RowStep, Tape, has_room, has_vectors, is_one_tile, project,
+    AHEAD, Ahead, Extra, ForwardStep, Input, RowStep, Tape, has_room, is_one_tile, project,
 };
+use crate::kernel::tile::has_vectors;
 use crate::kernel::view::ColumnsMut;
 use crate::kernel::{Layout, Masked, Walk};
 use crate::simd::{Isa, Op, Simd, dispatch, dispatch_single, dispatch_without_vectors};

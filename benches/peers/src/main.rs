@@ -32,7 +32,7 @@ const TURN: Duration = Duration::from_millis(15);
 /// Between the turns of contestants that have several threads.
 const SETTLE: Duration = Duration::from_millis(20);
 
-/// Input, hidden.
+/// Input, hidden: constants in `contestants/ours.rs` and `rtneural/peer.cpp`, too.
 const STREAMING: [(usize, usize); 5] = [(1, 8), (1, 16), (1, 32), (1, 64), (32, 32)];
 
 /// Arguments: the number of threads for those that have them, and a text that names of cases have to contain.

@@ -15,7 +15,6 @@ mod pointwise;
 mod project;
 mod sums;
 
-pub(crate) use super::tile::has_vectors;
 pub(crate) use ahead::{AHEAD, Ahead, has_room};
 pub(crate) use backward::{BackwardStep, Before, backward_step};
 pub(crate) use forward::{ForwardStep, RowStep, forward_step, is_one_tile, row_step};
