@@ -226,7 +226,7 @@ impl Dense {
             return Err(Error::Packing { what: "layer" });
         };
         let left = Left::plain(x, rows, self.input);
-        dispatch(packed.isa, InPanels(ForwardPass { left, b, y, finish: self.finish }, panels));
+        dispatch(packed.isa, FromPanels(ForwardPass { left, b, y, finish: self.finish }, panels));
         Ok(())
     }
 
@@ -325,9 +325,9 @@ impl ForwardPass<'_> {
 }
 
 /// From packed weights.
-struct InPanels<'a>(ForwardPass<'a>, &'a [f32]);
+struct FromPanels<'a>(ForwardPass<'a>, &'a [f32]);
 
-impl Op for InPanels<'_> {
+impl Op for FromPanels<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {

@@ -1,6 +1,6 @@
 //! From the gradients of contexts to those of queries and keys.
 
-use super::{Attention, Keys, Parts, gather, scatter};
+use super::{Attention, Keys, Parts, batch_rows, gather, scatter};
 use crate::error::{Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::kernel::additive;
@@ -166,7 +166,7 @@ impl Op for Backward<'_> {
         if !walk.is_dense() {
             dfrom.fill(0.0);
         }
-        for b in 0..if nothing { 0 } else { walk.batch() } {
+        for b in batch_rows(walk, nothing) {
             let n = keys.walk.count(b);
             let (mut of_keys, mut of_outputs) = keys.panels(b);
             let rows = gather(walk, b, width, queries, compact);

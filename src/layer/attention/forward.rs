@@ -1,6 +1,6 @@
 //! From queries and keys to contexts.
 
-use super::{Attention, Keys, Parts, gather, scatter};
+use super::{Attention, Keys, Parts, batch_rows, gather, scatter};
 use crate::error::{Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::kernel::additive;
@@ -128,7 +128,7 @@ impl Op for Forward<'_> {
             alignments.fill(0.0);
         }
         let nothing = context.is_empty() && alignments.is_empty();
-        for b in 0..if nothing { 0 } else { walk.batch() } {
+        for b in batch_rows(walk, nothing) {
             let (of_keys, of_outputs) = keys.panels(b);
             let rows = gather(walk, b, width, queries, compact);
             let n = keys.walk.count(b);

@@ -1,6 +1,6 @@
 //! What attention needs of the encoder's outputs: made once, for any number of queries.
 
-use super::{Attention, Parts, gather, scatter};
+use super::{Attention, Parts, batch_rows, gather, scatter};
 use crate::error::{Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::kernel::elementwise::column_sums;
@@ -156,8 +156,7 @@ impl Op for Forward<'_> {
             pack_rows(S::LANES, input, parts.w_k, scratch);
         }
         let init = if layer.is_additive() { Init::Bias(parts.b) } else { Init::Zero };
-        // Of nothing there may be more rows than can be gone through.
-        for b in 0..if layer.keys_row(steps) == 0 { 0 } else { walk.batch() } {
+        for b in batch_rows(walk, layer.keys_row(steps) == 0) {
             let count = gather(walk, b, input, x, compact);
             let x = &compact[..count * input];
             let mut k = x;
@@ -207,7 +206,7 @@ impl Op for Backward<'_> {
         }
         let compact = take_mut(&mut scratch, steps * input);
         let right = if layer.projects() { Some(Right::of(s, parts.w_k, input, scratch)) } else { None };
-        for b in 0..if layer.dkeys_row(steps) == 0 { 0 } else { walk.batch() } {
+        for b in batch_rows(walk, layer.dkeys_row(steps) == 0) {
             let count = walk.count(b);
             let row = take_mut(&mut dkeys, layer.dkeys_row(steps));
             let (sum, dk) = row.split_at_mut(steps * input);

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::kernel::product::columns_len;
 use crate::kernel::walk::Walk;
 use crate::simd::{Isa, MAX_LANES};
+use core::ops::Range;
 
 /// How well a key answers a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -255,6 +256,11 @@ pub(crate) struct Parts<T> {
     pub(crate) w_k: T,
     pub(crate) b: T,
     pub(crate) v: T,
+}
+
+/// The rows of a batch, unless there is nothing in them: then there may be more than can be gone through.
+fn batch_rows(walk: &Walk<'_>, nothing: bool) -> Range<usize> {
+    0..if nothing { 0 } else { walk.batch() }
 }
 
 /// The rows of batch row `b` that take part, one after the other. Returns how many there are.
