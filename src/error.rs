@@ -76,6 +76,12 @@ pub enum Error {
         /// What differs.
         what: &'static str,
     },
+    /// A bug of this crate: a pass called one of its own functions with buffers of a wrong length. It alone may be
+    /// reported after something was written.
+    Internal {
+        /// The function.
+        what: &'static str,
+    },
 }
 
 impl fmt::Display for Error {
@@ -107,6 +113,12 @@ impl fmt::Display for Error {
             Error::Value { argument, expected } => write!(f, "`{argument}` must be {expected}"),
             Error::Layers { layer, what } => write!(f, "layer {layer} of the model {what}"),
             Error::Image { offset, what } => write!(f, "byte {offset} of the image: {what}"),
+            Error::Internal { what } => {
+                write!(
+                    f,
+                    "a bug of this crate: wrong lengths in `{what}`; results are not valid; please report it"
+                )
+            }
             Error::Packing { what } => {
                 write!(f, "what was packed is for another {what}: pack it again, with what runs it")
             }

@@ -1,59 +1,57 @@
-//! The loops over memory: packing, tiles, products, activations, elementwise passes.
+//! The loops over memory: packing, sums of products, steps, activations, elementwise passes.
 //!
 //! Everything here is generic over the instruction set and knows no cell: a cell hands in its
-//! [`Equations`], which see registers only. This folder and `simd/` are the only ones with `unsafe`;
+//! [`Equations`](step::Equations), which see registers only. This folder and `simd/` are the only ones with `unsafe`;
 //! the functions that the floors above call are safe: each checks once, on entry, that its slices and weights hold what its
-//! dimensions say. What else they rely on stands below. It may import `simd` and `error`.
+//! dimensions say, and reports [`Wrong`] if they do not: that is a bug of the floor above. What else they rely on stands below. It may
+//! import `simd` and `error`.
 //!
-//! No kernel exists once for each instruction set: `simd/neon.rs` and its like supply operations only. The epilogue of a step, from
-//! the sums of its gates to `h` and `c`, is a cell's `Equations::forward`, which `recur/forward.rs` calls in `finish`; with options it is
-//! `Pointwise::forward`, which `recur/pointwise.rs` calls.
+//! No kernel exists once for each instruction set: `simd/neon.rs` and its like supply operations only.
 //!
-//! | file | what it does |
-//! |---|---|
-//! | `math`, `activation` | exp, sigmoid, tanh as polynomials; the other activation functions |
-//! | `canonical` | the parts of a layer's weights |
-//! | `tile` | the loop over tiles, and the chain of multiply-adds inside of one |
-//! | `pack` | canonical weights to gate-interleaved panels |
-//! | `recur` | one step of a cell over a batch, forward and backward, fused or with options, and the input projection |
-//! | `second` | the second stage of a cell that has two |
-//! | `product` | rows times packed panels |
-//! | `gemm`, `gather` | sums over rows; `gemm` is the only file that names `matrixmultiply` |
-//! | `view` | some columns of a matrix |
-//! | `walk` | which rows take part in a step, and where they stand |
-//! | `softmax` | the parts of a softmax |
-//! | `finish` | functions of single elements over slices |
-//! | `elementwise` | sums over rows |
-//! | `additive` | the scores of additive attention |
-//! | `bytes` | floats where they stand in bytes |
-//! | `update` | weights by an optimiser |
+//! | room | what it does | may import |
+//! |---|---|---|
+//! | `vector` | whole vectors and the rest of a row | |
+//! | `rows` | which rows take part in a step, and where they stand | |
+//! | `panel` | weights in panels, and all that multiplies | `rows`, `vector` |
+//! | `pointwise` | exp, sigmoid, tanh, other activations, softmax, updates of weights, sums over rows | `panel`, `rows`, `vector` |
+//! | `step` | one step of a cell over a batch, forward and backward | all of them |
+//! | `bytes` | floats where they stand in bytes | |
 //!
 #![doc = include_str!("SAFETY.md")]
 
-mod activation;
-pub(crate) mod additive;
 pub(crate) mod bytes;
-pub(crate) mod canonical;
-pub(crate) mod elementwise;
-pub(crate) mod finish;
-pub(crate) mod gather;
-pub(crate) mod gemm;
-pub(crate) mod math;
-pub(crate) mod pack;
-pub(crate) mod product;
-pub(crate) mod recur;
-pub(crate) mod second;
-pub(crate) mod softmax;
-pub(crate) mod tile;
-pub(crate) mod update;
-pub(crate) mod view;
-pub(crate) mod walk;
+pub(crate) mod panel;
+pub(crate) mod pointwise;
+pub(crate) mod rows;
+pub(crate) mod step;
+pub(crate) mod vector;
 
-pub use activation::Activation;
-pub(crate) use activation::Slot;
-pub(crate) use recur::{Equations, HiddenGate, Layout, Next, Prev};
-pub use walk::Masked;
-pub(crate) use walk::{Plan, Walk};
+pub use pointwise::activation::Activation;
+pub(crate) use pointwise::activation::Slot;
+pub use rows::walk::Masked;
+pub(crate) use rows::walk::{Plan, Walk};
 
-/// Marks an accumulator that takes no bias of one side.
-pub(crate) const NONE: usize = usize::MAX;
+// The floors above name what they use by its file.
+pub(crate) use panel::{canonical, gather, gemm, pack, product};
+pub(crate) use pointwise::{additive, columns as elementwise, finish, softmax, update};
+pub(crate) use rows::{view, walk};
+
+/// A kernel was called with buffers or weights that do not belong together: a bug of this crate. It names the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wrong(&'static str);
+
+/// Whether a kernel's arguments belong together.
+pub(crate) type Checked = core::result::Result<(), Wrong>;
+
+/// Reports a kernel whose arguments do not fit.
+#[inline(always)]
+pub(crate) fn check(fits: bool, kernel: &'static str) -> Checked {
+    if fits { Ok(()) } else { Err(Wrong(kernel)) }
+}
+
+impl From<Wrong> for crate::error::Error {
+    #[cold]
+    fn from(Wrong(what): Wrong) -> Self {
+        crate::error::Error::Internal { what }
+    }
+}

@@ -3,7 +3,6 @@
 use super::Gradients;
 use super::weights::{Owner, Packed, WeightSource};
 use crate::error::{Error, Result, check_len, check_room};
-use crate::kernel::Activation;
 use crate::kernel::elementwise::column_sums;
 use crate::kernel::finish::{Finish, finish, unfinish};
 use crate::kernel::gemm::outer;
@@ -11,6 +10,7 @@ use crate::kernel::pack::{SLACK, aligned_start, pack_rows};
 use crate::kernel::product::{Init, Left, Right, columns_len, product, product_transposed};
 use crate::kernel::view::Columns;
 use crate::kernel::walk::Rows;
+use crate::kernel::{Activation, Checked};
 use crate::simd::{HAS_VECTORS, Isa, MAX_LANES, Op, Simd, dispatch, dispatch_single};
 
 /// A dense (fully connected) layer, `y = f(x W^T + b)`, as PyTorch's `nn.Linear` and an activation function `f`:
@@ -226,7 +226,7 @@ impl Dense {
             return Err(Error::Packing { what: "layer" });
         };
         let left = Left::plain(x, rows, self.input);
-        dispatch(packed.isa, FromPanels(ForwardPass { left, b, y, finish: self.finish }, panels));
+        dispatch(packed.isa, FromPanels(ForwardPass { left, b, y, finish: self.finish }, panels))?;
         Ok(())
     }
 
@@ -245,11 +245,10 @@ impl Dense {
         check_room("scratch", self.scratch_len(), scratch.len())?;
         let pass = ForwardPass { left: Left::plain(x, rows, self.input), b, y, finish: self.finish };
         if HAS_VECTORS && rows >= PACK_ROWS {
-            dispatch(isa, Packing(pass, w, scratch));
+            Ok(dispatch(isa, Packing(pass, w, scratch))?)
         } else {
-            dispatch_single(isa, InPlace(pass, w));
+            Ok(dispatch_single(isa, InPlace(pass, w))?)
         }
-        Ok(())
     }
 
     /// From the gradient of the output to those of the weights and of the input:
@@ -294,7 +293,7 @@ impl Dense {
             check_len("grads", self.weights_len(), grads.len())?;
         }
         let add = mode == Gradients::Accumulate;
-        dispatch(self.isa(), BackwardPass { layer: *self, w, rows, x, y, dy, dx, grads, add, scratch });
+        dispatch(self.isa(), BackwardPass { layer: *self, w, rows, x, y, dy, dx, grads, add, scratch })?;
         Ok(())
     }
 }
@@ -309,10 +308,11 @@ struct ForwardPass<'a> {
 
 impl ForwardPass<'_> {
     #[inline(always)]
-    fn panels<S: Simd>(self, s: S, panels: &[f32]) {
+    fn panels<S: Simd>(self, s: S, panels: &[f32]) -> Checked {
         let right = Right::panels(panels, self.left.len, self.b.len());
-        product(s, self.left, right, &mut *self.y, Init::Bias(self.b));
+        product(s, self.left, right, &mut *self.y, Init::Bias(self.b))?;
         self.end(s);
+        Ok(())
     }
 
     /// What follows the product.
@@ -328,10 +328,10 @@ impl ForwardPass<'_> {
 struct FromPanels<'a>(ForwardPass<'a>, &'a [f32]);
 
 impl Op for FromPanels<'_> {
-    type Output = ();
+    type Output = Checked;
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        self.0.panels(s, self.1);
+    fn run<S: Simd>(self, s: S) -> Checked {
+        self.0.panels(s, self.1)
     }
 }
 
@@ -339,12 +339,12 @@ impl Op for FromPanels<'_> {
 struct Packing<'a>(ForwardPass<'a>, &'a [f32], &'a mut [f32]);
 
 impl Op for Packing<'_> {
-    type Output = ();
+    type Output = Checked;
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: Simd>(self, s: S) -> Checked {
         let Packing(pass, w, scratch) = self;
         pack_rows(S::LANES, pass.left.len, w, scratch);
-        pass.panels(s, scratch);
+        pass.panels(s, scratch)
     }
 }
 
@@ -352,12 +352,13 @@ impl Op for Packing<'_> {
 struct InPlace<'a>(ForwardPass<'a>, &'a [f32]);
 
 impl Op for InPlace<'_> {
-    type Output = ();
+    type Output = Checked;
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: Simd>(self, s: S) -> Checked {
         let InPlace(pass, w) = self;
-        product_transposed(s, pass.left, w, &mut *pass.y, Init::Bias(pass.b));
+        product_transposed(s, pass.left, w, &mut *pass.y, Init::Bias(pass.b))?;
         pass.end(s);
+        Ok(())
     }
 }
 
@@ -376,23 +377,24 @@ struct BackwardPass<'a> {
 }
 
 impl Op for BackwardPass<'_> {
-    type Output = ();
+    type Output = Checked;
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: Simd>(self, s: S) -> Checked {
         let BackwardPass { layer, w, rows, x, y, dy, dx, grads, add, scratch } = self;
         let Dense { input, output, .. } = layer;
         if let Some(f) = layer.finish {
-            unfinish(s, f, y, dy);
+            unfinish(s, f, y, dy)?;
         }
         let dy = &*dy;
         if let Some(grads) = grads {
             let (dw, db) = grads.split_at_mut(output * input);
-            outer(s, Columns::all(dy, output), Columns::all(x, input), dw, add, scratch);
-            column_sums(s, dy, output, Rows::all(rows), 0, db, add);
+            outer(s, Columns::all(dy, output), Columns::all(x, input), dw, add, scratch)?;
+            column_sums(s, dy, output, Rows::all(rows), 0, db, add)?;
         }
         if let Some(dx) = dx {
             let right = Right::for_rows(s, rows, w, input, scratch);
-            product(s, Left::plain(dy, rows, output), right, dx, Init::Zero);
+            product(s, Left::plain(dy, rows, output), right, dx, Init::Zero)?;
         }
+        Ok(())
     }
 }

@@ -2,7 +2,6 @@
 
 use super::args::{Backward, Forward, ForwardTrain, Gradients};
 use super::recurrent::Recurrent;
-use super::run::run_step;
 use super::sequences::Sequences;
 use super::weights::{Packed, WeightSource};
 use crate::cell;
@@ -10,8 +9,8 @@ use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::kernel::pack::{Canonical, aligned_start};
 use crate::kernel::view::{Columns, ColumnsMut};
-use crate::seq::forward::{self, InPanels, InPlace, StepPass};
-use crate::seq::{Passes, run};
+use crate::seq::step::StepPass;
+use crate::seq::table::Tabled;
 use crate::simd::Isa;
 
 /// Length of `[T, B, n]`.
@@ -38,9 +37,16 @@ fn sequence_len(walk: &Walk<'_>, n: usize) -> usize {
 /// # Ok::<(), recurrent::Error>(())
 /// ```
 #[allow(private_bounds, reason = "it is closed: the passes are private")]
-pub trait Cell: cell::Cell + Passes {}
+pub trait Cell: cell::Cell + Tabled {}
 
-impl<C: cell::Cell + Passes> Cell for C {}
+impl<C: cell::Cell + Tabled> Cell for C {}
+
+/// Where the weights of a pass are.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a> {
+    Packed(&'a [f32]),
+    InPlace(Canonical<'a>),
+}
 
 impl<C: Cell> Recurrent<C> {
     fn canonical<'a>(&self, flat: &'a [f32]) -> Result<Canonical<'a>> {
@@ -70,21 +76,19 @@ impl<C: Cell> Recurrent<C> {
         let (isa, buffer) = (self.isa(), packed.as_mut());
         check_room("packed", self.packed_len(), buffer.len())?;
         let start = aligned_start(buffer);
-        self.cell().pack(self.options, isa, w, &mut buffer[start..]);
+        self.cell().table(self.options).pack(isa, w, &mut buffer[start..]);
         Ok(Packed { isa, owner: self.owner(), start, data: packed })
     }
 
     /// The source of the weights for a pass, and the instruction set to run it on.
     #[inline(always)]
-    fn source<'a>(&self, weights: WeightSource<'a>) -> Result<(Isa, forward::Weights<'a>)> {
+    fn source<'a>(&self, weights: WeightSource<'a>) -> Result<(Isa, Source<'a>)> {
         match weights {
-            WeightSource::Canonical(flat) => {
-                Ok((self.isa(), forward::Weights::InPlace(self.canonical(flat)?)))
-            }
+            WeightSource::Canonical(flat) => Ok((self.isa(), Source::InPlace(self.canonical(flat)?))),
             WeightSource::Packed(packed) => {
                 packed.check(self.owner(), self.isa, self.packed_len())?;
                 let panels = packed.data.get(packed.start..).unwrap_or_default();
-                Ok((packed.isa, forward::Weights::Packed(panels)))
+                Ok((packed.isa, Source::Packed(panels)))
             }
         }
     }
@@ -106,7 +110,7 @@ impl<C: Cell> Recurrent<C> {
         scratch: &mut [f32],
     ) -> Result<()> {
         // Before anything else sees the layer: that it is a constant is known to the compiler for as long.
-        let (cell, options, isa) = (self.cell(), self.options, self.isa());
+        let (table, params, isa) = (self.cell().table(self.options), &self.cell().params(), self.isa());
         match weights.into() {
             WeightSource::Canonical(flat) => {
                 // Returned by value, this large thing would be on the stack twice.
@@ -114,7 +118,7 @@ impl<C: Cell> Recurrent<C> {
                 let w = self.canonical(flat)?;
                 self.step_pass(x, state, scratch, &mut pass)?;
                 if let Some(pass) = &mut pass {
-                    run(cell, options, isa, InPlace::<_, false>(&w, pass));
+                    (table.step_in_place)(isa, params, &w, pass)?;
                 }
             }
             WeightSource::Packed(packed) => {
@@ -123,8 +127,7 @@ impl<C: Cell> Recurrent<C> {
                 self.step_pass(x, state, scratch, &mut pass)?;
                 if let Some(pass) = &mut pass {
                     let data = packed.data.get(packed.start..).unwrap_or_default();
-                    let (dims, peepholes) = (self.shape.dims(), self.shape.peepholes_len());
-                    run_step(cell, options, packed.isa, &InPanels { data, dims, peepholes }, pass);
+                    (table.step)(packed.isa, params, data, pass)?;
                 }
             }
         }
@@ -166,8 +169,8 @@ impl<C: Cell> Recurrent<C> {
         let Some(((h, c), (h_next, stage))) = parts else {
             return Err(Error::Overflow { buffer: "scratch" });
         };
-        let stage = stage.get_mut(..batch.saturating_mul(self.stage_row())).unwrap_or_default();
-        *out = Some(StepPass { batch, x, h, c, h_next, stage });
+        let sizes = self.sizes();
+        *out = Some(StepPass { sizes, batch, x, h, c, h_next, stage });
         Ok(())
     }
 
@@ -201,8 +204,7 @@ impl<C: Cell> Recurrent<C> {
         }
         check_room("scratch", self.scratch_len(sequences.steps, sequences.batch), scratch.len())?;
         let y = (!y.is_empty()).then(|| ColumnsMut::new(y, walk.rows(), self.width()));
-        self.run_forward(isa, weights, &walk, x, y, state, scratch);
-        Ok(())
+        self.run_forward(isa, weights, &walk, x, y, state, scratch)
     }
 
     /// As [`forward`](Self::forward), from canonical weights, and keeps on the tape what [`backward`](Self::backward) needs.
@@ -227,8 +229,7 @@ impl<C: Cell> Recurrent<C> {
         )?;
         self.check_factors(factors, layer_dropout, sequences.batch)?;
         let y = ColumnsMut::new(y, walk.rows(), self.width());
-        self.run_forward_train(w, &walk, x, y, state, factors, tape, scratch);
-        Ok(())
+        self.run_forward_train(w, &walk, x, y, state, factors, tape, scratch)
     }
 
     /// Backpropagation through time: from the gradients of the outputs and of the last state to those of the weights,
@@ -302,9 +303,9 @@ impl<C: Cell> Recurrent<C> {
         let accumulate = mode == Gradients::Accumulate;
         let (y, dy) = (Columns::all(y, self.width()), Columns::all(dy, self.width()));
         let dy = (!dy.data.is_empty()).then_some(dy);
-        self.run_backward(weights, &walk, x, (y, dy), dstate, (grads, accumulate), factors, tape, scratch);
+        self.run_backward(weights, &walk, x, (y, dy), dstate, (grads, accumulate), factors, tape, scratch)?;
         if let Some(dx) = dx {
-            self.run_input_gradient(weights, &walk, (dx, false), tape, scratch);
+            self.run_input_gradient(weights, &walk, (dx, false), tape, scratch)?;
         }
         Ok(())
     }

@@ -2,13 +2,14 @@
 
 use super::buffer::{add, max, mul};
 use super::weights::{LayerId, Owner, Weights, WeightsMut};
-use crate::cell::{Cell, GruCell, LstmCell, MguCell, Reset, RnnCell, stage_len};
+use crate::cell::{Cell, GruCell, LstmCell, MguCell, Reset, RnnCell};
 use crate::error::{Error, Result, check_len};
 use crate::kernel::Activation;
 use crate::kernel::canonical::Shape;
 use crate::kernel::pack::SLACK;
 use crate::kernel::product::columns_len;
 use crate::seq::block_steps;
+use crate::seq::step::{Sizes, stage_len};
 use crate::simd::{HAS_VECTORS, Isa, MAX_LANES};
 
 /// A simple recurrent layer, of tanh units or others. [`RnnCell`] has the equation.
@@ -69,8 +70,8 @@ pub struct Recurrent<C> {
     pub(super) shape: Shape,
     /// Whether anything is asked of the cell that the fused equations do not have.
     pub(super) options: bool,
-    /// Vectors of H of scratch for each batch row that a step without options needs besides the next hidden state.
-    pub(super) stage: usize,
+    /// Whether the hidden weights multiply something that the step itself makes.
+    pub(super) two_stages: bool,
     pub(super) reverse: bool,
     pub(super) recurrent_dropout: bool,
     pub(super) isa: Option<Isa>,
@@ -158,10 +159,7 @@ impl Gru {
     /// The same layer in the given form. The two forms have different results for the same weights.
     pub const fn reset(mut self, reset: Reset) -> Self {
         self.cell.reset = reset;
-        self.stage = match reset {
-            Reset::After => 0,
-            Reset::Before => 4,
-        };
+        self.two_stages = matches!(reset, Reset::Before);
         self
     }
 
@@ -189,7 +187,7 @@ impl Mgu {
     /// assert_eq!(3 * Mgu::new(8, 16).weights_len(), 2 * Gru::new(8, 16).weights_len());
     /// ```
     pub const fn new(input: usize, hidden: usize) -> Self {
-        Recurrent { stage: 4, ..Recurrent::with(MguCell, 2, input, hidden) }
+        Recurrent { two_stages: true, ..Recurrent::with(MguCell, 2, input, hidden) }
     }
 }
 
@@ -199,7 +197,7 @@ impl<C: Copy> Recurrent<C> {
             cell,
             shape: Shape::new(gates, input, hidden),
             options: false,
-            stage: 0,
+            two_stages: false,
             reverse: false,
             recurrent_dropout: false,
             isa: None,
@@ -261,7 +259,6 @@ impl<C: Cell> Recurrent<C> {
     /// all gates. (Keras draws one for each gate of an LSTM or GRU: that cannot be expressed.)
     pub const fn recurrent_dropout(mut self) -> Self {
         self.recurrent_dropout = true;
-        self.options = true;
         self
     }
 
@@ -329,14 +326,20 @@ impl<C: Cell> Recurrent<C> {
 
     /// The next hidden state and the stage.
     pub(super) const fn step_scratch(&self, batch: usize) -> usize {
-        mul(batch, add(self.width(), self.stage_row()))
+        add(mul(batch, self.width()), self.stage_len(batch))
     }
 
-    /// Scratch of one batch row for what a step of the cell needs.
-    pub(super) const fn stage_row(&self) -> usize {
-        match self.options {
-            true => stage_len(self.tape_row(), self.shape.dims()),
-            false => mul(self.stage, self.hidden()),
+    /// Scratch of what a step of the cell needs.
+    pub(super) const fn stage_len(&self, batch: usize) -> usize {
+        stage_len(C::TAPE, self.two_stages, &self.sizes(), batch)
+    }
+
+    pub(super) const fn sizes(&self) -> Sizes {
+        Sizes {
+            dims: self.shape.dims(),
+            peepholes: self.shape.peepholes_len(),
+            projects: self.shape.projection.is_some(),
+            drops: self.recurrent_dropout,
         }
     }
 
@@ -365,7 +368,7 @@ impl<C: Cell> Recurrent<C> {
     }
 
     pub(super) const fn id(&self) -> LayerId {
-        LayerId { shape: self.shape, stage: self.stage, layers: 1, both: None }
+        LayerId { shape: self.shape, two_stages: self.two_stages, layers: 1, both: None }
     }
 
     pub(super) const fn owner(&self) -> Owner {

@@ -1,30 +1,15 @@
 //! From checked buffers down to the time loops.
 
-use super::passes::Cell;
+use super::passes::{Cell, Source};
 use super::recurrent::Recurrent;
+use crate::error::Result;
 use crate::kernel::Walk;
 use crate::kernel::pack::{Canonical, aligned_start};
 use crate::kernel::view::{Columns, ColumnsMut};
-use crate::seq::backward::{BackwardPass, InputPass};
-use crate::seq::forward::{self, ForwardPass, InPanels, InPlace, Panelled, PanelledStep, StepPass};
-use crate::seq::run;
+use crate::seq::backward::{BackwardPass, InputPass, input_gradient};
+use crate::seq::forward::ForwardPass;
+use crate::seq::step::StepPass;
 use crate::simd::{HAS_VECTORS, Isa};
-
-/// One step over weights in panels.
-#[inline(always)]
-pub(super) fn run_step<'a, C: Cell>(
-    cell: C,
-    options: bool,
-    isa: Isa,
-    panels: &InPanels<'a>,
-    pass: &mut StepPass<'a>,
-) {
-    if HAS_VECTORS {
-        run(cell, options, isa, PanelledStep::<true>(panels, pass));
-    } else {
-        run(cell, options, isa, PanelledStep::<false>(panels, pass));
-    }
-}
 
 impl<C: Cell> Recurrent<C> {
     /// A forward pass over buffers that have been checked.
@@ -33,56 +18,37 @@ impl<C: Cell> Recurrent<C> {
     pub(super) fn run_forward(
         &self,
         isa: Isa,
-        weights: forward::Weights<'_>,
+        weights: Source<'_>,
         walk: &Walk<'_>,
         x: &[f32],
         y: Option<ColumnsMut<'_>>,
         state: &mut [f32],
         scratch: &mut [f32],
-    ) {
+    ) -> Result<()> {
+        let (table, params, sizes) = (self.cell().table(self.options), &self.cell().params(), self.sizes());
         let units = walk.batch() * self.width();
         let (h, c) = state.split_at_mut(units);
         let (h_next, rest) = scratch.split_at_mut(units);
-        let (stage, block) = rest.split_at_mut(walk.batch() * self.stage_row());
+        let (stage, block) = rest.split_at_mut(self.stage_len(walk.batch()));
         // The pass of a single step is compiled anyway, and has less around it.
-        if let forward::Weights::Packed(data) = weights
+        if let Source::Packed(data) = weights
             && HAS_VECTORS
             && walk.is_one_step()
         {
-            let (dims, peepholes) = (self.shape.dims(), self.shape.peepholes_len());
-            let step = &mut StepPass { batch: 1, x, h: &mut *h, c, h_next, stage };
-            run_step(self.cell(), self.options, isa, &InPanels { data, dims, peepholes }, step);
+            let step = &mut StepPass { sizes, batch: 1, x, h: &mut *h, c, h_next, stage };
+            (table.step)(isa, params, data, step)?;
             if let Some(mut y) = y {
                 y.row(0).copy_from_slice(h);
             }
-            return;
+            return Ok(());
         }
-        let mut pass = ForwardPass {
-            walk,
-            dims: self.shape.dims(),
-            factors: None,
-            peepholes: self.shape.peepholes_len(),
-            x,
-            y,
-            h,
-            c,
-            tape: None,
-            h_next,
-            stage,
-            block,
-        };
+        let (factors, tape) = (None, None);
+        let pass = &mut ForwardPass { walk, sizes, factors, x, y, h, c, tape, h_next, stage, block };
         match weights {
-            forward::Weights::Packed(data) => {
-                if HAS_VECTORS {
-                    run(self.cell(), self.options, isa, Panelled::<true>(&data, &mut pass))
-                } else {
-                    run(self.cell(), self.options, isa, Panelled::<false>(&data, &mut pass))
-                }
-            }
-            forward::Weights::InPlace(w) => {
-                run(self.cell(), self.options, isa, InPlace::<_, false>(&w, &mut pass))
-            }
+            Source::Packed(data) => (table.forward)(isa, params, data, pass)?,
+            Source::InPlace(w) => (table.forward_in_place)(isa, params, &w, pass)?,
         }
+        Ok(())
     }
 
     /// A training forward pass over buffers that have been checked.
@@ -97,37 +63,26 @@ impl<C: Cell> Recurrent<C> {
         factors: Option<&[f32]>,
         tape: &mut [f32],
         scratch: &mut [f32],
-    ) {
+    ) -> Result<()> {
+        let (table, params, sizes) = (self.cell().table(self.options), &self.cell().params(), self.sizes());
         let units = walk.batch() * self.width();
         let (h, c) = state.split_at_mut(units);
         let (h0, tape) = tape.split_at_mut(units);
         h0.copy_from_slice(h);
         let (h_next, rest) = scratch.split_at_mut(units);
-        let (stage, packed) = rest.split_at_mut(walk.batch() * self.stage_row());
-        let isa = self.isa();
-        let mut pass = ForwardPass {
-            walk,
-            dims: self.shape.dims(),
-            factors,
-            peepholes: self.shape.peepholes_len(),
-            x,
-            y: Some(y),
-            h,
-            c,
-            tape: Some(tape),
-            h_next,
-            stage,
-            block: &mut [],
-        };
+        let (stage, packed) = rest.split_at_mut(self.stage_len(walk.batch()));
+        let (isa, y, tape, block) = (self.isa(), Some(y), Some(tape), &mut [][..]);
+        let pass = &mut ForwardPass { walk, sizes, factors, x, y, h, c, tape, h_next, stage, block };
         if HAS_VECTORS {
             let packed = &mut packed[..self.packed_len()];
             let start = aligned_start(packed);
             let packed = &mut packed[start..];
-            self.cell().pack(self.options, isa, w, packed);
-            run(self.cell(), self.options, isa, Panelled::<true>(&&*packed, &mut pass));
+            table.pack(isa, w, packed);
+            (table.forward)(isa, params, packed, pass)?;
         } else {
-            run(self.cell(), self.options, isa, InPlace::<_, true>(&w, &mut pass));
+            (table.train_in_place)(isa, params, &w, pass)?;
         }
+        Ok(())
     }
 
     /// A backward pass over buffers that have been checked, but for the gradient of the input.
@@ -143,15 +98,17 @@ impl<C: Cell> Recurrent<C> {
         factors: Option<&[f32]>,
         tape: &mut [f32],
         scratch: &mut [f32],
-    ) {
+    ) -> Result<()> {
+        let (table, params, sizes) = (self.cell().table(self.options), &self.cell().params(), self.sizes());
         let grads = grads.and_then(|flat| self.shape.split_mut(flat));
         let units = walk.batch() * self.width();
         let (dh, dc) = dstate.split_at_mut(units);
         let (h0, tape) = tape.split_at_mut(units);
         let (_, rest) = scratch.split_at_mut(units);
-        let (stage, panels) = rest.split_at_mut(walk.batch() * self.stage_row());
+        let (stage, panels) = rest.split_at_mut(self.stage_len(walk.batch()));
         let pass = BackwardPass {
             weights,
+            sizes,
             factors,
             walk,
             x,
@@ -166,7 +123,7 @@ impl<C: Cell> Recurrent<C> {
             stage,
             panels,
         };
-        run(self.cell(), self.options, self.isa(), pass);
+        Ok((table.backward)(self.isa(), params, pass)?)
     }
 
     /// The gradient of the input from the tape that `run_backward` left, written to `dx` or added to it.
@@ -177,10 +134,10 @@ impl<C: Cell> Recurrent<C> {
         (dx, add): (&mut [f32], bool),
         tape: &[f32],
         scratch: &mut [f32],
-    ) {
+    ) -> Result<()> {
         let tape = &tape[walk.batch() * self.width()..];
-        let (dims, w_ih) = (self.shape.dims(), weights.parts().w_ih);
-        let pass = InputPass { walk, dims, w_ih, dx, add, tape, panels: scratch };
-        run(self.cell(), self.options, self.isa(), pass);
+        let (sizes, w_ih) = (self.sizes(), weights.parts().w_ih);
+        let pass = InputPass { walk, sizes, w_ih, dx, add, tape, panels: scratch };
+        Ok(input_gradient(self.isa(), &self.cell().table(self.options).layout, pass)?)
     }
 }

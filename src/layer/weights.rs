@@ -155,7 +155,7 @@ pub(super) enum Owner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LayerId {
     pub(super) shape: Shape,
-    pub(super) stage: usize,
+    pub(super) two_stages: bool,
     pub(super) layers: usize,
     pub(super) both: Option<Merge>,
 }

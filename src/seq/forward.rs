@@ -1,31 +1,25 @@
 //! The forward time loop, for inference and for training.
 
+use super::step::{Io, Sizes, step};
 use super::{block_steps, state_rows};
-use crate::cell::{Pass, Stages, Steps};
-use crate::kernel::pack::{Canonical, Dims, Source};
-use crate::kernel::recur::{
-    AHEAD, Ahead, Extra, ForwardStep, Input, RowStep, Tape, has_room, is_one_tile, project,
-};
-use crate::kernel::tile::has_vectors;
+use crate::kernel::panel::layout::Layout;
+use crate::kernel::panel::pack::{InPlace, Panels, Source};
+use crate::kernel::rows::list::RowList;
+use crate::kernel::step::ahead::{AHEAD, Ahead, has_room};
+use crate::kernel::step::batch::project;
+use crate::kernel::step::row::{self, InPlaceStep, Stages};
+use crate::kernel::step::{Equations, Input, Params, SecondStage, Step};
+use crate::kernel::vector::has_vectors;
 use crate::kernel::view::ColumnsMut;
-use crate::kernel::{Layout, Masked, Walk};
-use crate::simd::{Isa, Op, Simd, dispatch, dispatch_single, dispatch_without_vectors};
-
-/// Where the weights are.
-#[derive(Clone, Copy)]
-pub(crate) enum Weights<'a> {
-    Packed(&'a [f32]),
-    InPlace(Canonical<'a>),
-}
+use crate::kernel::{Checked, Masked, Walk};
+use crate::simd::{Region, Simd};
 
 /// A forward pass. All lengths have been checked.
 pub(crate) struct ForwardPass<'a> {
     pub(crate) walk: &'a Walk<'a>,
-    pub(crate) dims: Dims,
+    pub(crate) sizes: Sizes,
     /// Factors of the hidden state, an option of the cell.
     pub(crate) factors: Option<&'a [f32]>,
-    /// Length of the peepholes, which stand behind packed weights.
-    pub(crate) peepholes: usize,
     /// `[rows, I]`
     pub(crate) x: &'a [f32],
     /// `[rows, R]`, unless only the state is wanted.
@@ -44,261 +38,236 @@ pub(crate) struct ForwardPass<'a> {
     pub(crate) block: &'a mut [f32],
 }
 
-/// One step of a batch of rows that all take part. All lengths have been checked.
-///
-/// It is a pass of its own so that what streams one sample after the other links nothing of what longer sequences may ask for.
-pub(crate) struct StepPass<'a> {
-    pub(crate) batch: usize,
-    /// `[B, I]`
-    pub(crate) x: &'a [f32],
-    /// `[B, R]`: the state before the step, then the one after it.
-    pub(crate) h: &'a mut [f32],
-    /// `[B, H]`, or empty.
-    pub(crate) c: &'a mut [f32],
-    /// `[B, R]`
-    pub(crate) h_next: &'a mut [f32],
-    /// What the cell asks for.
-    pub(crate) stage: &'a mut [f32],
+/// Elements of a row of the tape.
+pub(super) fn tape_row(layout: &Layout, sizes: &Sizes) -> usize {
+    // Behind the planes is room for the gradient of the projection's output.
+    let planes = layout.tape_planes().saturating_mul(sizes.dims.hidden);
+    planes + if sizes.projects { sizes.dims.width } else { 0 }
 }
 
-/// A pass over weights in panels. Both are handed on by reference, in registers: the pass is large, and a copy of what was just written
-/// waits for it, which costs as much as a small step does.
-///
-/// `TRAIN` says whether there may be a tape. Where there are vectors there always may, but for steps of one row, which saves half of the
-/// kernels; elsewhere an image without training has no code for it.
-pub(crate) struct Panelled<'p, 'a, const TRAIN: bool>(
-    pub(crate) &'p &'p [f32],
-    pub(crate) &'p mut ForwardPass<'a>,
-);
+/// A step of a batch: the weights of its stages, its number, its buffers, room for sums, and lists and pieces of later steps.
+type StepFn<S, W> = for<'a> fn(
+    S,
+    &Params,
+    Stages<W>,
+    usize,
+    Step<'_>,
+    &mut [f32],
+    (&mut RowList, Option<&'a Ahead<'a>>),
+) -> Checked;
 
-/// Weights in panels, and what it takes to find them.
-pub(crate) struct InPanels<'a> {
-    pub(crate) data: &'a [f32],
-    pub(crate) dims: Dims,
-    /// Length of the peepholes, which stand behind the panels.
-    pub(crate) peepholes: usize,
+/// A cell's steps on one instruction set, from one kind of weights.
+pub(super) struct Steps<S, W> {
+    pub(super) layout: Layout,
+    pub(super) second: Option<SecondStage>,
+    pub(super) step: StepFn<S, W>,
+    /// Steps of a small single row in place, where there is code for them.
+    pub(super) single: Option<fn(S, &Params, W, Row<'_>) -> Checked>,
 }
 
-/// One step over weights in panels. `TRAIN` is that of [`Panelled`], whose kernels it shares, but for a single row.
-pub(crate) struct PanelledStep<'p, 'a, const TRAIN: bool>(
-    pub(crate) &'p InPanels<'a>,
-    pub(crate) &'p mut StepPass<'a>,
-);
-
-/// The same over canonical weights. Where there are vectors, training packs.
-pub(crate) struct InPlace<'p, 'a, P, const TRAIN: bool>(pub(crate) &'p Canonical<'a>, pub(crate) P);
-
-/// A pass with the cell's equations.
-struct With<K, P>(K, P);
-
-impl<const TRAIN: bool> Pass for Panelled<'_, '_, TRAIN> {
-    #[inline(always)]
-    fn run<K: Steps>(self, isa: Isa, cell: K) {
-        match TRAIN {
-            true => dispatch(isa, With(cell, Panelled::<true>(self.0, self.1))),
-            false => dispatch_without_vectors::<_, false>(isa, With(cell, Panelled::<false>(self.0, self.1))),
-        }
-    }
+/// Some steps of a single row that is a single tile.
+pub(super) struct Row<'a> {
+    walk: &'a Walk<'a>,
+    sizes: &'a Sizes,
+    /// Projected input of steps `first..first + count`.
+    block: &'a [f32],
+    first: usize,
+    count: usize,
+    h: &'a mut [f32],
+    c: &'a mut [f32],
+    y: Option<ColumnsMut<'a>>,
+    ahead: Option<&'a Ahead<'a>>,
 }
 
-impl<const TRAIN: bool> Pass for PanelledStep<'_, '_, TRAIN> {
-    #[inline(always)]
-    fn run<K: Steps>(self, isa: Isa, cell: K) {
-        match TRAIN {
-            true => dispatch(isa, With(cell, PanelledStep::<true>(self.0, self.1))),
-            false => {
-                dispatch_without_vectors::<_, false>(isa, With(cell, PanelledStep::<false>(self.0, self.1)))
-            }
-        }
-    }
-}
-
-impl Pass for InPlace<'_, '_, &mut ForwardPass<'_>, false> {
-    #[inline(always)]
-    fn run<K: Steps>(self, isa: Isa, cell: K) {
-        dispatch_single(isa, With(cell, self));
-    }
-}
-
-impl Pass for InPlace<'_, '_, &mut ForwardPass<'_>, true> {
-    #[inline(always)]
-    fn run<K: Steps>(self, isa: Isa, cell: K) {
-        dispatch_without_vectors::<_, true>(isa, With(cell, self));
-    }
-}
-
-impl Pass for InPlace<'_, '_, &mut StepPass<'_>, false> {
-    #[inline(always)]
-    fn run<K: Steps>(self, isa: Isa, cell: K) {
-        dispatch_single(isa, With(cell, self));
-    }
-}
-
-impl<K: Steps, const TRAIN: bool> Op for With<K, Panelled<'_, '_, TRAIN>> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let With(cell, Panelled(data, pass)) = self;
-        let panels = cell.panels(S::LANES, pass.dims, data);
-        debug_assert!(panels.is_some());
-        if let Some((w, rest)) = panels {
-            let peepholes = rest.get(..pass.peepholes).unwrap_or_default();
-            let extra = Extra { peepholes, factors: pass.factors };
-            time_loop::<S, K, _, TRAIN>(s, cell, w, extra, pass);
-        }
-    }
-}
-
-impl<K: Steps, const TRAIN: bool> Op for With<K, InPlace<'_, '_, &mut ForwardPass<'_>, TRAIN>> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let With(cell, InPlace(w, pass)) = self;
-        let extra = Extra { peepholes: w.parts().peepholes, factors: pass.factors };
-        time_loop::<S, K, _, TRAIN>(s, cell, K::in_place(*w), extra, pass);
-    }
-}
-
-impl<K: Steps, const TRAIN: bool> Op for With<K, PanelledStep<'_, '_, TRAIN>> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let With(cell, PanelledStep(&InPanels { data, dims, peepholes }, pass)) = self;
-        let panels = cell.panels(S::LANES, dims, data);
-        debug_assert!(panels.is_some());
-        if let Some((w, rest)) = panels {
-            let extra = Extra { peepholes: rest.get(..peepholes).unwrap_or_default(), factors: None };
-            one_step::<S, K, _, TRAIN>(s, cell, w, dims, extra, pass);
-        }
-    }
-}
-
-impl<K: Steps> Op for With<K, InPlace<'_, '_, &mut StepPass<'_>, false>> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let With(cell, InPlace(w, pass)) = self;
-        let extra = Extra { peepholes: w.parts().peepholes, factors: None };
-        one_step::<S, K, _, false>(s, cell, K::in_place(*w), w.shape().dims(), extra, pass);
-    }
-}
-
-#[inline(always)]
-fn one_step<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
+/// All of them in one function, because a call for each takes as long as a quarter of a small step.
+pub(super) fn row_steps<S: Simd, E: Equations, W: Source<S>>(
     s: S,
-    cell: K,
-    w: Stages<W>,
-    dims: Dims,
-    extra: Extra<'_>,
-    pass: &mut StepPass<'_>,
-) {
-    let &mut StepPass { batch, x, .. } = pass;
-    let StepPass { h, c, h_next, stage, .. } = pass;
-    let (x, y) = (Input::Raw(x), None);
-    // The portable set gains nothing, and on a microcontroller it would be one more copy.
-    if const { has_vectors::<S>() && K::SINGLE_ROW } && batch == 1 {
-        let walk = &Walk::step(1);
-        let io = RowStep { walk, dims, x, h, h_next, c, y, ahead: None };
-        return cell.row_step::<S, W, false>(s, w, 0, io);
-    }
-    let (walk, tape) = (&Walk::step(batch), Tape::None);
-    let io = ForwardStep { walk, dims, extra, x, h, h_next, c, y, tape, ahead: None };
-    cell.forward_step::<S, W, TRAIN>(s, w, 0, io, stage);
-    h.iter_mut().zip(&**h_next).for_each(|(h, next)| *h = *next);
+    params: &Params,
+    w: W,
+    row: Row<'_>,
+) -> Checked {
+    s.call(RowSteps { s, e: E::new(params), w, row })
 }
 
-#[inline(always)]
-fn time_loop<S: Simd, K: Steps, W: Source<S>, const TRAIN: bool>(
+struct RowSteps<'a, S, E, W> {
     s: S,
-    cell: K,
-    w: Stages<W>,
-    extra: Extra<'_>,
-    pass: &mut ForwardPass<'_>,
-) {
-    let &mut ForwardPass { walk, dims, x, .. } = pass;
-    let ForwardPass { y, h, c, tape, h_next, stage, block, .. } = pass;
-    let train = TRAIN && tape.is_some();
-    let tape = tape.as_deref_mut().unwrap_or_default();
-    if dims.hidden == 0 && dims.width == 0 {
-        return;
-    }
-    // Steps whose input part is computed at once.
-    let at_once = if train || !block.is_empty() { block_steps(walk.steps(), walk.batch()) } else { 1 };
-    let single =
-        const { has_vectors::<S>() && K::SINGLE_ROW } && !train && walk.batch() == 1 && walk.is_dense();
-    // Two short blocks in turns: while the steps of one are taken, the other one is filled.
-    let len = (AHEAD * K::Sums::XG).saturating_mul(dims.hidden);
-    let beside = single
-        && const { has_room::<S, K::Sums>(1) }
-        && walk.steps() > AHEAD
-        && block.len() >= len.saturating_mul(2);
-    let (at_once, (mut here, mut there)) = match beside {
-        true => (AHEAD, {
-            let (here, there) = block.split_at_mut(len);
-            (here, &mut there[..len])
-        }),
-        false => (at_once, (&mut **block, &mut [][..])),
-    };
-    let in_place = single && at_once > 1 && is_one_tile::<S, K::Sums>(s, dims.hidden, beside);
-    let (mut now, mut next) = (&mut **h, &mut **h_next);
-    let mut t = 0;
-    while t < walk.steps() {
-        let (first, count) = (t, at_once.min(walk.steps() - t));
-        if at_once > 1 && !(beside && first > 0) {
-            let (out, ld) = match train {
-                true => (&mut *tape, cell.tape_row(dims)),
-                false => (&mut *here, K::Sums::XG * dims.hidden),
-            };
-            let to = (ld, train);
-            project::<S, K::Sums, W>(s, w[0], walk, dims, (first, count), x, out, to);
-        }
-        let later = match beside {
-            true => Ahead::new::<S, K::Sums>(s, walk, dims, first + count, x, &mut *there),
-            false => None,
-        };
+    e: E,
+    w: W,
+    row: Row<'a>,
+}
+
+impl<S: Simd, E: Equations, W: Source<S>> Region for RowSteps<'_, S, E, W> {
+    type Output = Checked;
+    #[inline(always)]
+    fn run(self) -> Checked {
+        let RowSteps { s, e, w, row } = self;
+        let Row { walk, sizes, block, first, count, h, c, mut y, ahead } = row;
         for t in first..first + count {
-            if let Some(later) = &later {
-                later.allow(t - first);
+            if let Some(ahead) = ahead {
+                ahead.allow(t - first);
             }
-            if walk.has_resets() {
-                reset(walk, t, now, c);
-            }
-            if in_place {
-                let (x, h, h_next, c) = (Input::Block { data: here, first }, &mut *now, &mut *next, &mut **c);
-                let (y, ahead) = (y.as_mut().map(ColumnsMut::reborrow), later.as_ref());
-                cell.row_step::<S, W, true>(s, w, t, RowStep { walk, dims, x, h, h_next, c, y, ahead });
-                continue;
-            }
-            let x = match at_once {
-                0 | 1 => Input::Raw(x),
-                _ if train => Input::Tape,
-                _ => Input::Block { data: here, first },
-            };
-            let io = ForwardStep {
-                walk,
-                dims,
-                extra,
-                x,
-                h: &*now,
-                h_next: &mut *next,
-                c,
-                y: y.as_mut().map(ColumnsMut::reborrow),
-                tape: if train { Tape::Sequence(&mut *tape) } else { Tape::None },
-                ahead: later.as_ref(),
-            };
-            cell.forward_step::<S, W, TRAIN>(s, w, t, io, stage);
-            if let Some(masked) = walk.masked() {
-                carry(walk, t, masked, now, next, y.as_mut());
-            }
-            core::mem::swap(&mut now, &mut next);
+            let (x, y) = (Input::Block { data: block, first }, y.as_mut().map(ColumnsMut::reborrow));
+            let io = InPlaceStep { walk, dims: sizes.dims, x, h: &mut *h, c: &mut *c, y, ahead };
+            row::in_place(s, e, w, t, io)?;
         }
-        if beside {
-            core::mem::swap(&mut here, &mut there);
-        }
-        t += count;
+        Ok(())
     }
-    if !in_place {
-        finish(walk, h, h_next, y.as_mut());
+}
+
+/// Weights that the input part of many steps can be computed from at once.
+pub(super) trait Projects<S: Simd>: Source<S> {
+    /// Panels, on sets with vectors.
+    fn panels(&self) -> Option<Panels<'_>>;
+}
+
+impl<S: Simd> Projects<S> for Panels<'_> {
+    #[inline(always)]
+    fn panels(&self) -> Option<Panels<'_>> {
+        if const { has_vectors::<S>() } { Some(*self) } else { None }
+    }
+}
+
+impl<S: Simd> Projects<S> for InPlace<'_> {
+    #[inline(always)]
+    fn panels(&self) -> Option<Panels<'_>> {
+        None
+    }
+}
+
+/// All steps of a batch of sequences.
+#[inline(always)]
+pub(super) fn time_loop<S: Simd, W: Projects<S>>(
+    s: S,
+    steps: &Steps<S, W>,
+    params: &Params,
+    w: Stages<W>,
+    peepholes: &[f32],
+    pass: &mut ForwardPass<'_>,
+) -> Checked {
+    s.call(TimeLoop { s, steps, params, w, peepholes, pass })
+}
+
+/// A function of its own, which all cells share.
+struct TimeLoop<'a, 'b, S, W> {
+    s: S,
+    steps: &'a Steps<S, W>,
+    params: &'a Params,
+    w: Stages<W>,
+    peepholes: &'a [f32],
+    pass: &'a mut ForwardPass<'b>,
+}
+
+impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
+    type Output = Checked;
+    #[inline(always)]
+    fn run(self) -> Checked {
+        let TimeLoop { s, steps, params, w, peepholes, pass } = self;
+        let &mut ForwardPass { walk, ref sizes, x, factors, .. } = pass;
+        let (sizes, dims, layout) = (&*sizes, sizes.dims, &steps.layout);
+        let ForwardPass { y, h, c, tape, h_next, stage, block, .. } = pass;
+        // Without units, the number of steps is not bounded by any buffer.
+        if dims.hidden == 0 && dims.width == 0 {
+            return Ok(());
+        }
+        let train = tape.is_some();
+        let ld = tape_row(layout, sizes);
+        let projected = layout.x_gates * dims.hidden;
+        let mut list = RowList::new();
+        let panels = w[0].panels();
+        // Steps whose input part is computed at once.
+        let at_once = match panels {
+            Some(_) if train || !block.is_empty() => block_steps(walk.steps(), walk.batch()),
+            _ => 1,
+        };
+        let single = !train && factors.is_none() && walk.batch() == 1 && walk.is_dense();
+        // Two short blocks in turns: while the steps of one are taken, the other one is filled.
+        let len = AHEAD.saturating_mul(projected);
+        let beside = single
+            && panels.is_some()
+            && steps.second.is_none()
+            && layout.x_gates == layout.h_gates
+            && const { has_room::<S>(&Layout { sums: 4, ..Layout::hidden_gate(0) }, 1) }
+            && layout.sums == 4
+            && walk.steps() > AHEAD
+            && block.len() >= len.saturating_mul(2);
+        let (at_once, (mut here, mut there)) = match beside {
+            true => (AHEAD, {
+                let (here, there) = block.split_at_mut(len);
+                (here, &mut there[..len])
+            }),
+            false => (at_once, (&mut **block, &mut [][..])),
+        };
+        let in_place = match steps.single {
+            Some(row) if single && at_once > 1 && !walk.has_resets() && !sizes.projects => {
+                row::is_one_tile(s, layout, dims.hidden, beside).then_some(row)
+            }
+            _ => None,
+        };
+        let (mut now, mut next) = (&mut **h, &mut **h_next);
+        let mut t = 0;
+        while t < walk.steps() {
+            let (first, count) = (t, at_once.min(walk.steps() - t));
+            if let Some(panels) = &panels
+                && at_once > 1
+                && !(beside && first > 0)
+            {
+                let (out, ld) = match tape {
+                    Some(tape) => (&mut **tape, ld),
+                    None => (&mut *here, projected),
+                };
+                let (block, to) = ((first, count), (ld, train));
+                project(s, layout, *panels, walk, dims, block, x, out, to, &mut list)?;
+            }
+            let later = match beside {
+                true => Ahead::new(layout, S::LANES, walk, dims, first + count, x, &mut *there)?,
+                false => None,
+            };
+            if let Some(single) = in_place {
+                let (h, c, y) = (&mut *now, &mut **c, y.as_mut().map(ColumnsMut::reborrow));
+                let row = Row { walk, sizes, block: here, first, count, h, c, y, ahead: later.as_ref() };
+                single(s, params, w[0], row)?;
+            } else {
+                for t in first..first + count {
+                    if let Some(later) = &later {
+                        later.allow(t - first);
+                    }
+                    if walk.has_resets() {
+                        reset(walk, t, now, c);
+                    }
+                    let x = match at_once {
+                        0 | 1 => Input::Raw(x),
+                        _ if train => Input::Tape,
+                        _ => Input::Block { data: here, first },
+                    };
+                    let io = Io {
+                        walk,
+                        x,
+                        h: &*now,
+                        h_next: &mut *next,
+                        c,
+                        y: y.as_mut().map(ColumnsMut::reborrow),
+                        tape: tape.as_deref_mut(),
+                        ld,
+                        peepholes,
+                        factors,
+                        ahead: later.as_ref(),
+                    };
+                    step(s, steps, params, w, sizes, t, io, (stage, &mut list))?;
+                    if let Some(masked) = walk.masked() {
+                        carry(walk, t, masked, now, next, y.as_mut());
+                    }
+                    core::mem::swap(&mut now, &mut next);
+                }
+            }
+            if beside {
+                core::mem::swap(&mut here, &mut there);
+            }
+            t += count;
+        }
+        if in_place.is_none() {
+            finish(walk, h, h_next, y.as_mut());
+        }
+        Ok(())
     }
 }
 

@@ -377,24 +377,3 @@ pub(crate) const MAX_LANES: usize = {
 
 /// Whether there is a vector unit worth a packed copy of the weights in scratch (a microcontroller would rather keep the memory).
 pub(crate) const HAS_VECTORS: bool = TARGET_LANES.len() > 1;
-
-/// As `dispatch`, or for `SINGLE` as `dispatch_single`, on targets without vectors. On others it does nothing, and its
-/// algorithm is not even compiled.
-#[cfg(not(any(
-    target_arch = "x86_64",
-    all(target_arch = "aarch64", target_feature = "neon"),
-    all(target_arch = "wasm32", target_feature = "simd128")
-)))]
-pub(crate) fn dispatch_without_vectors<O: Op<Output = ()>, const SINGLE: bool>(isa: Isa, op: O) {
-    if SINGLE { dispatch_single(isa, op) } else { dispatch(isa, op) }
-}
-
-/// The same for the others.
-#[cfg(any(
-    target_arch = "x86_64",
-    all(target_arch = "aarch64", target_feature = "neon"),
-    all(target_arch = "wasm32", target_feature = "simd128")
-))]
-pub(crate) fn dispatch_without_vectors<O: Op<Output = ()>, const SINGLE: bool>(_: Isa, _: O) {
-    const { assert!(HAS_VECTORS, "the list above is that of `vector_sets!`") }
-}

@@ -1,17 +1,11 @@
 //! The gated recurrent unit. The tape holds `r z n` and, for the form reset after, `W_hn h + b_hn`,
 //! for the form reset before, `r * h`.
 
-use super::options::General;
-use super::two_stage::{OptionalTwo, Two};
-use super::{Cell, Choose, Form, Fused, Gate, HiddenGradient, Pass};
-use crate::kernel::math::{sigmoid, tanh};
-use crate::kernel::{Activation, Equations, Layout, NONE, Next, Prev};
-use crate::simd::{Isa, Simd};
-
-mod options;
-mod reset_before;
-
-use reset_before::ResetBefore;
+use super::{Cell, Functions, Gate};
+use crate::kernel::panel::layout::{Layout, NONE};
+use crate::kernel::step::{At, Equations, Next, Params, Prev, SecondStage};
+use crate::kernel::{Activation, Slot};
+use crate::simd::Simd;
 
 /// The cell of a gated recurrent unit (Cho et al. 2014, arXiv:1406.1078), in its two forms:
 ///
@@ -80,60 +74,142 @@ fn blend<S: Simd>(s: S, z: S::V, n: S::V, h: S::V) -> S::V {
 }
 
 /// Gradients of the update gate's and the new gate's pre-activations, and the part of the previous state's
-/// gradient that goes past both.
+/// gradient that goes past both, from what was saved of them.
 #[inline(always)]
-fn blend_back<S: Simd>(s: S, z: S::V, n: S::V, h: S::V, dh: S::V) -> (S::V, S::V, S::V) {
-    let dz = s.mul(s.mul(dh, s.sub(h, n)), s.fnma(z, z, z));
-    let dn = s.mul(s.fnma(dh, z, dh), s.fnma(n, n, s.splat(1.0)));
+fn blend_back<S: Simd, F: Functions>(s: S, f: F, z: S::V, n: S::V, h: S::V, dh: S::V) -> (S::V, S::V, S::V) {
+    let (z, z_slope) = f.saved_both(s, 0, z);
+    let (n, n_slope) = f.saved_both(s, 1, n);
+    let dz = f.times(s, s.mul(dh, s.sub(h, n)), z_slope);
+    let dn = f.times(s, s.fnma(dh, z, dh), n_slope);
     (dz, dn, s.mul(dh, z))
 }
 
-/// The form reset after. The new gate has two accumulators, because its two products meet only after the reset gate.
+/// The form reset after. The new gate has two sums, because its two products meet only after the reset gate.
 #[derive(Clone, Copy)]
-pub(crate) struct ResetAfter;
+pub(crate) struct ResetAfter<F>(F);
 
-impl Layout for ResetAfter {
-    const ACC: usize = 4;
-    const XG: usize = 3;
-    const HG: usize = 3;
-    const HMAP: [usize; 4] = [0, 1, 3, 0];
-    const HFIRST: usize = 0;
-    const BIAS_X: [usize; 4] = [0, 1, 2, NONE];
-    const BIAS_H: [usize; 4] = [0, 1, NONE, 2];
-    const HAS_C: bool = false;
-}
+impl<F: Functions> Equations for ResetAfter<F> {
+    const LAYOUT: Layout = Layout {
+        sums: 4,
+        x_gates: 3,
+        h_gates: 3,
+        h_map: [0, 1, 3, 0],
+        h_first: 0,
+        bias_x: [0, 1, 2, NONE],
+        bias_h: [0, 1, NONE, 2],
+        has_c: false,
+    };
+    const READS_H: bool = true;
+    const SEVERAL: bool = F::FIXED;
 
-impl Equations for ResetAfter {
     #[inline(always)]
-    fn forward<S: Simd>(self, s: S, acc: [S::V; 4], h: S::V, c: S::V) -> Next<S::V> {
-        let r = sigmoid(s, acc[0]);
-        let z = sigmoid(s, acc[1]);
-        let n = tanh(s, s.fma(r, acc[3], acc[2]));
-        Next { h: blend(s, z, n, h), c, saved: [r, z, n, acc[3]] }
+    fn new(params: &Params) -> Self {
+        ResetAfter(F::new(params))
+    }
+
+    #[inline(always)]
+    fn forward<S: Simd>(self, s: S, At { planes, h, c, .. }: At<S::V>) -> Next<S::V> {
+        let f = self.0;
+        let r = f.value(s, 0, planes[0]);
+        let z = f.value(s, 0, planes[1]);
+        let sum = s.fma(r, planes[3], planes[2]);
+        let n = f.value(s, 1, sum);
+        let saved = [f.save(planes[0], r), f.save(planes[1], z), f.save(sum, n), planes[3]];
+        Next { h: blend(s, z, n, h), c, saved }
     }
 
     #[inline(always)]
     fn backward<S: Simd>(
         self,
         s: S,
-        [r, z, n, q]: [S::V; 4],
-        h: S::V,
-        _c: S::V,
+        At { planes: [r, z, n, q], h, .. }: At<S::V>,
         dh: S::V,
         dc: S::V,
     ) -> Prev<S::V> {
-        let (dz, dn, dh) = blend_back(s, z, n, h, dh);
-        let dr = s.mul(s.mul(dn, q), s.fnma(r, r, r));
-        Prev { dh, dc, dacc: [dr, dz, dn, s.mul(dn, r)] }
+        let zero = s.splat(0.0);
+        let (r, r_slope) = self.0.saved_both(s, 0, r);
+        let (dz, dn, dh) = blend_back(s, self.0, z, n, h, dh);
+        let dr = self.0.times(s, s.mul(dn, q), r_slope);
+        Prev { dh, dc, dsums: [dr, dz, dn, s.mul(dn, r)], dp: [zero; 3], out: zero }
     }
 }
 
-impl Fused for ResetAfter {
-    type Sums = Self;
-    const HIDDEN_GRADIENTS: &'static [HiddenGradient] = &[
-        HiddenGradient { gate: 0, count: 2, plane: 0, operand: None },
-        HiddenGradient { gate: 2, count: 1, plane: 3, operand: None },
-    ];
+/// The form reset before, in two stages: `W_hn` multiplies `r * h`, which no unit has before all have their reset gate.
+///
+/// Stage one makes `r` and `z`, leaves the new gate's input part as it is, and writes `r * h`; stage two
+/// goes on with that sum over `W_hn (r * h)`.
+#[derive(Clone, Copy)]
+pub(crate) struct ResetBefore<F>(F);
+
+/// Planes of the tape of the form reset before.
+const R: usize = 0;
+const Z: usize = 1;
+const N: usize = 2;
+const RH: usize = 3;
+
+impl<F: Functions> Equations for ResetBefore<F> {
+    const LAYOUT: Layout = Layout {
+        sums: 4,
+        x_gates: 3,
+        h_gates: 2,
+        h_map: [0, 1, 0, 0],
+        h_first: 0,
+        bias_x: [0, 1, 2, NONE],
+        bias_h: [0, 1, 2, NONE],
+        has_c: false,
+    };
+    const SECOND: Option<SecondStage> =
+        Some(SecondStage { layout: Layout::hidden_gate(2), sum: N, operand: RH });
+    const READS_H: bool = true;
+    const SEVERAL: bool = F::FIXED;
+
+    #[inline(always)]
+    fn new(params: &Params) -> Self {
+        ResetBefore(F::new(params))
+    }
+
+    #[inline(always)]
+    fn forward<S: Simd>(self, s: S, At { planes, h, c, .. }: At<S::V>) -> Next<S::V> {
+        let f = self.0;
+        let r = f.value(s, 0, planes[R]);
+        let z = f.value(s, 0, planes[Z]);
+        let saved = [f.save(planes[R], r), f.save(planes[Z], z), planes[N], s.mul(r, h)];
+        Next { h, c, saved }
+    }
+
+    #[inline(always)]
+    fn second<S: Simd>(self, s: S, At { planes, h, c, .. }: At<S::V>) -> Next<S::V> {
+        let f = self.0;
+        let n = f.value(s, 1, planes[N]);
+        let saved = [planes[R], planes[Z], f.save(planes[N], n), planes[RH]];
+        Next { h: blend(s, f.saved(s, 0, planes[Z]), n, h), c, saved }
+    }
+
+    #[inline(always)]
+    fn backward<S: Simd>(
+        self,
+        s: S,
+        At { planes: [r, z, n, rh], h, .. }: At<S::V>,
+        dh: S::V,
+        dc: S::V,
+    ) -> Prev<S::V> {
+        let zero = s.splat(0.0);
+        let (dz, dn, dh) = blend_back(s, self.0, z, n, h, dh);
+        Prev { dh, dc, dsums: [r, dz, dn, rh], dp: [zero; 3], out: zero }
+    }
+
+    #[inline(always)]
+    fn second_backward<S: Simd>(
+        self,
+        s: S,
+        At { planes: [r, dz, dn, rh], h, .. }: At<S::V>,
+        drh: S::V,
+        dh: S::V,
+    ) -> (S::V, [S::V; 4]) {
+        let (r, slope) = self.0.saved_both(s, 0, r);
+        let dr = self.0.times(s, s.mul(drh, h), slope);
+        (s.fma(drh, r, dh), [dr, dz, dn, rh])
+    }
 }
 
 impl Cell for GruCell {
@@ -144,23 +220,9 @@ impl Cell for GruCell {
     type Gate = GruGate;
 }
 
-impl Choose for GruCell {
-    #[inline(always)]
-    fn form(self, options: bool) -> Form {
-        match (self.reset, options) {
-            (_, true) => Form::General,
-            (Reset::After, false) => Form::First,
-            (Reset::Before, false) => Form::Second,
-        }
-    }
-
-    #[inline(always)]
-    fn run<P: Pass>(self, form: Form, isa: Isa, pass: P) {
-        match (form, self.reset) {
-            (Form::First, _) => pass.run(isa, ResetAfter),
-            (Form::Second, _) => pass.run(isa, Two(ResetBefore)),
-            (Form::General, Reset::After) => pass.run(isa, General(self)),
-            (Form::General, Reset::Before) => pass.run(isa, OptionalTwo(self)),
-        }
+impl GruCell {
+    pub(crate) fn params(self) -> Params {
+        let slot = |f| Slot { f, clip: self.clip };
+        Params { slots: [slot(self.gates), slot(self.new), slot(self.new)], coupled: false, peepholes: false }
     }
 }

@@ -1,12 +1,10 @@
 //! Long short-term memory. The tape holds `i f g o` and the previous `c` of each step; `c'` is computed again in the backward pass, with the same operations and so the same bits.
 
-use super::options::General;
-use super::{Cell, Choose, Form, Fused, Gate, HiddenGradient, Pass};
-use crate::kernel::math::{sigmoid, tanh};
-use crate::kernel::{Activation, Equations, Layout, Next, Prev};
-use crate::simd::{Isa, Simd};
-
-mod options;
+use super::{Cell, Functions, Gate};
+use crate::kernel::panel::layout::Layout;
+use crate::kernel::step::{At, Equations, Next, Params, Prev};
+use crate::kernel::{Activation, Slot};
+use crate::simd::Simd;
 
 /// The cell of long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000), as PyTorch has it:
 ///
@@ -55,10 +53,6 @@ impl LstmCell {
     };
 }
 
-/// The equations in registers.
-#[derive(Clone, Copy)]
-pub(crate) struct Standard;
-
 /// The gates of an LSTM, in canonical order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LstmGate {
@@ -78,58 +72,97 @@ impl Gate for LstmGate {
     }
 }
 
-impl Layout for Standard {
-    const ACC: usize = 4;
-    const XG: usize = 4;
-    const HG: usize = 4;
-    const HMAP: [usize; 4] = [0, 1, 2, 3];
-    const HFIRST: usize = 0;
-    const BIAS_X: [usize; 4] = [0, 1, 2, 3];
-    const BIAS_H: [usize; 4] = [0, 1, 2, 3];
-    const HAS_C: bool = true;
+/// The equations, with the functions `F` and, unless those are fixed, with coupled gates and peepholes.
+#[derive(Clone, Copy)]
+pub(crate) struct Lstm<F> {
+    f: F,
+    coupled: bool,
+    peepholes: bool,
 }
 
-impl Equations for Standard {
+impl<F> Lstm<F> {
+    /// `sum + p * c`, if there are peepholes.
     #[inline(always)]
-    fn forward<S: Simd>(self, s: S, acc: [S::V; 4], _h: S::V, c: S::V) -> Next<S::V> {
-        let i = sigmoid(s, acc[0]);
-        let f = sigmoid(s, acc[1]);
-        let g = tanh(s, acc[2]);
-        let o = sigmoid(s, acc[3]);
-        let c = s.fma(f, c, s.mul(i, g));
-        Next { h: s.mul(o, tanh(s, c)), c, saved: [i, f, g, o] }
+    fn peep<S: Simd>(&self, s: S, sum: S::V, p: S::V, c: S::V) -> S::V {
+        if self.peepholes { s.fma(p, c, sum) } else { sum }
+    }
+}
+
+impl<F: Functions> Equations for Lstm<F> {
+    const LAYOUT: Layout = Layout {
+        sums: 4,
+        x_gates: 4,
+        h_gates: 4,
+        h_map: [0, 1, 2, 3],
+        h_first: 0,
+        bias_x: [0, 1, 2, 3],
+        bias_h: [0, 1, 2, 3],
+        has_c: true,
+    };
+    const READS_H: bool = false;
+    const PEEPHOLES: bool = !F::FIXED;
+    const SEVERAL: bool = F::FIXED;
+
+    #[inline(always)]
+    fn new(params: &Params) -> Self {
+        let options = !F::FIXED;
+        Lstm { f: F::new(params), coupled: options && params.coupled, peepholes: options && params.peepholes }
+    }
+
+    #[inline(always)]
+    fn forward<S: Simd>(self, s: S, At { planes: [i, f, g, o], h: _, c, p }: At<S::V>) -> Next<S::V> {
+        let [i, f] = [self.peep(s, i, p[0], c), self.peep(s, f, p[1], c)];
+        let input = self.f.value(s, 0, i);
+        let forget = match self.coupled {
+            true => s.sub(s.splat(1.0), input),
+            false => self.f.value(s, 0, f),
+        };
+        let cell = self.f.value(s, 1, g);
+        let c = s.fma(forget, c, s.mul(input, cell));
+        let o = self.peep(s, o, p[2], c);
+        let output = self.f.value(s, 0, o);
+        let saved =
+            [self.f.save(i, input), self.f.save(f, forget), self.f.save(g, cell), self.f.save(o, output)];
+        Next { h: s.mul(output, self.f.value(s, 2, c)), c, saved }
     }
 
     #[inline(always)]
     fn backward<S: Simd>(
         self,
         s: S,
-        [i, f, g, o]: [S::V; 4],
-        _h: S::V,
-        c_prev: S::V,
+        At { planes, h: _, c: c_prev, p }: At<S::V>,
         dh: S::V,
         dc: S::V,
     ) -> Prev<S::V> {
-        let one = s.splat(1.0);
-        let tanh_c = tanh(s, s.fma(f, c_prev, s.mul(i, g)));
-        let dc = s.fma(s.mul(dh, o), s.fnma(tanh_c, tanh_c, one), dc);
+        let zero = s.splat(0.0);
+        let (i, i_slope) = self.f.saved_both(s, 0, planes[0]);
+        let (f, f_slope) = match self.coupled {
+            true => (s.sub(s.splat(1.0), i), zero),
+            false => self.f.saved_both(s, 0, planes[1]),
+        };
+        let (g, g_slope) = self.f.saved_both(s, 1, planes[2]);
+        let (o, o_slope) = self.f.saved_both(s, 0, planes[3]);
+        let c = s.fma(f, c_prev, s.mul(i, g));
+        let (h, h_slope) = self.f.both(s, 2, c);
+
+        let d_o = self.f.times(s, s.mul(dh, h), o_slope);
+        let dc = self.peep(s, s.fma(s.mul(dh, o), h_slope, dc), p[2], d_o);
+        let through_i = if self.coupled { s.sub(g, c_prev) } else { g };
+        let d_i = self.f.times(s, s.mul(dc, through_i), i_slope);
+        let d_f = self.f.times(s, s.mul(dc, c_prev), f_slope);
+        let d_g = self.f.times(s, s.mul(dc, i), g_slope);
+        let mut dc_prev = self.peep(s, s.mul(dc, f), p[0], d_i);
+        if !self.coupled {
+            dc_prev = self.peep(s, dc_prev, p[1], d_f);
+        }
         Prev {
-            dh: s.splat(0.0),
-            dc: s.mul(dc, f),
-            dacc: [
-                s.mul(s.mul(dc, g), s.fnma(i, i, i)),
-                s.mul(s.mul(dc, c_prev), s.fnma(f, f, f)),
-                s.mul(s.mul(dc, i), s.fnma(g, g, one)),
-                s.mul(s.mul(dh, tanh_c), s.fnma(o, o, o)),
-            ],
+            dh: zero,
+            dc: dc_prev,
+            dsums: [d_i, d_f, d_g, d_o],
+            dp: [s.mul(d_i, c_prev), s.mul(d_f, c_prev), s.mul(d_o, c)],
+            out: s.mul(o, h),
         }
     }
-}
-
-impl Fused for Standard {
-    type Sums = Self;
-    const HIDDEN_GRADIENTS: &'static [HiddenGradient] =
-        &[HiddenGradient { gate: 0, count: 4, plane: 0, operand: None }];
 }
 
 impl Cell for LstmCell {
@@ -140,17 +173,13 @@ impl Cell for LstmCell {
     type Gate = LstmGate;
 }
 
-impl Choose for LstmCell {
-    #[inline(always)]
-    fn form(self, options: bool) -> Form {
-        if options { Form::General } else { Form::First }
-    }
-
-    #[inline(always)]
-    fn run<P: Pass>(self, form: Form, isa: Isa, pass: P) {
-        match form {
-            Form::First => pass.run(isa, Standard),
-            Form::Second | Form::General => pass.run(isa, General(self)),
+impl LstmCell {
+    pub(crate) fn params(self) -> Params {
+        let slot = |f| Slot { f, clip: self.clip };
+        Params {
+            slots: [slot(self.gates), slot(self.cell), slot(self.hidden)],
+            coupled: self.coupled,
+            peepholes: self.peepholes,
         }
     }
 }

@@ -7,13 +7,12 @@
 //! | 2 | 0 | `dh' * (n - h)`, from stage to stage |
 //! | `FH` | `f * h` | the same |
 
-use super::two_stage::{OptionalTwo, OptionalTwoStage, Two};
-use super::{Cell, Choose, Form, Gate, Pass};
-use crate::kernel::math::{sigmoid, tanh};
-use crate::kernel::recur::{At, Back, Pointwise};
-use crate::kernel::second::SecondStage;
-use crate::kernel::{Equations, HiddenGate, Layout, NONE, Next, Prev};
-use crate::simd::{Isa, Simd};
+use super::{Cell, Gate};
+use crate::kernel::panel::layout::{Layout, NONE};
+use crate::kernel::pointwise::math::{sigmoid, tanh};
+use crate::kernel::step::{At, Equations, Next, Params, Prev, SecondStage};
+use crate::kernel::{Activation, Slot};
+use crate::simd::Simd;
 
 /// The cell of a minimal gated unit (Zhou et al. 2016, arXiv:1603.09420): a GRU with one gate, which resets and updates.
 ///
@@ -47,80 +46,67 @@ const F: usize = 0;
 const N: usize = 1;
 const FH: usize = 3;
 
-/// `h' = (1 - f) * h + f * n`
-#[inline(always)]
-fn blend<S: Simd>(s: S, f: S::V, n: S::V, h: S::V) -> S::V {
-    s.fma(f, n, s.fnma(f, h, h))
-}
+/// The equations.
+#[derive(Clone, Copy)]
+pub(crate) struct Mgu;
 
-/// From `dh'`: the gradient of the new gate's sum, that of `f` as far as it does not come through `f * h`, and that of the
-/// previous state which goes past both products.
-#[inline(always)]
-fn blend_back<S: Simd>(s: S, f: S::V, n: S::V, h: S::V, dh: S::V) -> (S::V, S::V, S::V) {
-    let dn = s.mul(s.mul(dh, f), s.fnma(n, n, s.splat(1.0)));
-    (dn, s.mul(dh, s.sub(n, h)), s.fnma(dh, f, dh))
-}
+impl Equations for Mgu {
+    const LAYOUT: Layout = Layout {
+        sums: 4,
+        x_gates: 2,
+        h_gates: 1,
+        h_map: [0; 4],
+        h_first: 0,
+        bias_x: [0, 1, NONE, NONE],
+        bias_h: [0, 1, NONE, NONE],
+        has_c: false,
+    };
+    const SECOND: Option<SecondStage> =
+        Some(SecondStage { layout: Layout::hidden_gate(1), sum: N, operand: FH });
+    const READS_H: bool = true;
+    const SEVERAL: bool = true;
 
-/// The gradient of the forget gate's sum.
-#[inline(always)]
-fn forget_back<S: Simd>(s: S, f: S::V, part: S::V, h: S::V, d_operand: S::V) -> S::V {
-    s.mul(s.fma(d_operand, h, part), s.fnma(f, f, f))
-}
-
-impl Layout for MguCell {
-    const ACC: usize = 4;
-    const XG: usize = 2;
-    const HG: usize = 1;
-    const HMAP: [usize; 4] = [0; 4];
-    const HFIRST: usize = 0;
-    const BIAS_X: [usize; 4] = [0, 1, NONE, NONE];
-    const BIAS_H: [usize; 4] = [0, 1, NONE, NONE];
-    const HAS_C: bool = false;
-}
-
-impl Equations for MguCell {
     #[inline(always)]
-    fn forward<S: Simd>(self, s: S, acc: [S::V; 4], h: S::V, c: S::V) -> Next<S::V> {
-        let f = sigmoid(s, acc[F]);
-        Next { h, c, saved: [f, acc[N], s.splat(0.0), s.mul(f, h)] }
+    fn new(_: &Params) -> Self {
+        Mgu
+    }
+
+    #[inline(always)]
+    fn forward<S: Simd>(self, s: S, At { planes, h, c, .. }: At<S::V>) -> Next<S::V> {
+        let f = sigmoid(s, planes[F]);
+        Next { h, c, saved: [f, planes[N], s.splat(0.0), s.mul(f, h)] }
+    }
+
+    #[inline(always)]
+    fn second<S: Simd>(self, s: S, At { planes: [f, sum, part, fh], h, c, .. }: At<S::V>) -> Next<S::V> {
+        let n = tanh(s, sum);
+        Next { h: s.fma(f, n, s.fnma(f, h, h)), c, saved: [f, n, part, fh] }
     }
 
     #[inline(always)]
     fn backward<S: Simd>(
         self,
         s: S,
-        [f, n, _, fh]: [S::V; 4],
-        h: S::V,
-        _c: S::V,
+        At { planes: [f, n, _, fh], h, .. }: At<S::V>,
         dh: S::V,
         dc: S::V,
     ) -> Prev<S::V> {
-        let (dn, part, dh) = blend_back(s, f, n, h, dh);
-        Prev { dh, dc, dacc: [f, dn, part, fh] }
-    }
-}
-
-impl SecondStage for MguCell {
-    type Weights = HiddenGate<1>;
-    const SUM: usize = N;
-    const OPERAND: usize = FH;
-
-    #[inline(always)]
-    fn forward<S: Simd>(self, s: S, sum: S::V, saved: [S::V; 4], h: S::V) -> (S::V, S::V) {
-        let n = tanh(s, sum);
-        (blend(s, saved[F], n, h), n)
+        let zero = s.splat(0.0);
+        let dn = s.mul(s.mul(dh, f), s.fnma(n, n, s.splat(1.0)));
+        let part = s.mul(dh, s.sub(n, h));
+        Prev { dh: s.fnma(dh, f, dh), dc, dsums: [f, dn, part, fh], dp: [zero; 3], out: zero }
     }
 
     #[inline(always)]
-    fn backward<S: Simd>(
+    fn second_backward<S: Simd>(
         self,
         s: S,
-        [f, dn, part, fh]: [S::V; 4],
-        h: S::V,
+        At { planes: [f, dn, part, fh], h, .. }: At<S::V>,
         d_operand: S::V,
         dh: S::V,
     ) -> (S::V, [S::V; 4]) {
-        (s.fma(d_operand, f, dh), [forget_back(s, f, part, h, d_operand), dn, part, fh])
+        let df = s.mul(s.fma(d_operand, h, part), s.fnma(f, f, f));
+        (s.fma(d_operand, f, dh), [df, dn, part, fh])
     }
 }
 
@@ -132,75 +118,9 @@ impl Cell for MguCell {
     type Gate = MguGate;
 }
 
-impl Choose for MguCell {
-    #[inline(always)]
-    fn form(self, options: bool) -> Form {
-        if options { Form::General } else { Form::First }
-    }
-
-    #[inline(always)]
-    fn run<P: Pass>(self, form: Form, isa: Isa, pass: P) {
-        match form {
-            Form::General => pass.run(isa, OptionalTwo(self)),
-            _ => pass.run(isa, Two(self)),
-        }
-    }
-}
-
-impl OptionalTwoStage for MguCell {
-    type Plain = MguCell;
-    type First = First;
-    type Second = Second;
-
-    #[inline(always)]
-    fn stages(self) -> (First, Second) {
-        (First, Second)
-    }
-}
-
-/// Over stored sums, for recurrent dropout: what the equations above do, with the argument of the new gate in two planes.
-#[derive(Clone, Copy)]
-pub(super) struct First;
-
-impl Pointwise for First {
-    const SUMS: usize = 4;
-    const HAS_C: bool = false;
-    const HAS_H: bool = true;
-
-    #[inline(always)]
-    fn forward<S: Simd>(self, s: S, at: At<S::V>) -> (S::V, S::V) {
-        (s.mul(sigmoid(s, at.sums[F]), at.h), at.c)
-    }
-
-    #[inline(always)]
-    fn backward<S: Simd>(self, s: S, at: At<S::V>, dout: S::V, dc: S::V) -> Back<S::V> {
-        let At { sums: [f, x, _, q], h, .. } = at;
-        let (f, n, zero) = (sigmoid(s, f), tanh(s, s.add(x, q)), s.splat(0.0));
-        let (dn, part, dh) = blend_back(s, f, n, h, dout);
-        Back { dsums: [f, dn, part, s.mul(f, h)], dh, dc, dp: [zero; 3], out: zero }
-    }
-}
-
-#[derive(Clone, Copy)]
-pub(super) struct Second;
-
-impl Pointwise for Second {
-    const SUMS: usize = 4;
-    const HAS_C: bool = false;
-    const HAS_H: bool = true;
-
-    #[inline(always)]
-    fn forward<S: Simd>(self, s: S, at: At<S::V>) -> (S::V, S::V) {
-        let At { sums: [f, x, _, q], h, c, .. } = at;
-        (blend(s, sigmoid(s, f), tanh(s, s.add(x, q)), h), c)
-    }
-
-    /// From the gradient of `f * h`; here `f` stands in its plane, and not its sum.
-    #[inline(always)]
-    fn backward<S: Simd>(self, s: S, at: At<S::V>, dout: S::V, dc: S::V) -> Back<S::V> {
-        let At { sums: [f, dn, part, fh], h, .. } = at;
-        let zero = s.splat(0.0);
-        let df = forget_back(s, f, part, h, dout);
-        Back { dsums: [df, dn, part, fh], dh: s.mul(dout, f), dc, dp: [zero; 3], out: zero }
+impl MguCell {
+    pub(crate) fn params(self) -> Params {
+        let slot = Slot { f: Activation::Tanh, clip: f32::INFINITY };
+        Params { slots: [slot; 3], coupled: false, peepholes: false }
     }
 }

@@ -1,11 +1,10 @@
 //! The simple recurrent network. The tape holds `h'` of each step, which is all that the derivative needs.
 
-use super::options::{General, Optional};
-use super::{Cell, Choose, Form, Fused, Gate, HiddenGradient, Pass};
-use crate::kernel::math::tanh;
-use crate::kernel::recur::{At, Back, Pointwise};
-use crate::kernel::{Activation, Equations, Layout, Next, Prev, Slot};
-use crate::simd::{Isa, Simd};
+use super::{Cell, Functions, Gate};
+use crate::kernel::panel::layout::Layout;
+use crate::kernel::step::{At, Equations, Next, Params, Prev};
+use crate::kernel::{Activation, Slot};
+use crate::simd::Simd;
 
 /// The cell of a simple recurrent network (Elman 1990), as PyTorch has it:
 ///
@@ -35,49 +34,42 @@ impl Gate for RnnGate {
     }
 }
 
-/// The equations with the choice of the nonlinearity made at compile time.
+/// The equation, with the function `F`.
 #[derive(Clone, Copy)]
-pub(crate) struct Elman<const RELU: bool>;
+pub(crate) struct Elman<F>(F);
 
-impl<const RELU: bool> Layout for Elman<RELU> {
-    const ACC: usize = 1;
-    const XG: usize = 1;
-    const HG: usize = 1;
-    const HMAP: [usize; 4] = [0; 4];
-    const HFIRST: usize = 0;
-    const BIAS_X: [usize; 4] = [0; 4];
-    const BIAS_H: [usize; 4] = [0; 4];
-    const HAS_C: bool = false;
-}
+impl<F: Functions> Equations for Elman<F> {
+    const LAYOUT: Layout = Layout {
+        sums: 1,
+        x_gates: 1,
+        h_gates: 1,
+        h_map: [0; 4],
+        h_first: 0,
+        bias_x: [0; 4],
+        bias_h: [0; 4],
+        has_c: false,
+    };
+    const READS_H: bool = false;
+    const SEVERAL: bool = F::FIXED;
 
-impl<const RELU: bool> Equations for Elman<RELU> {
     #[inline(always)]
-    fn forward<S: Simd>(self, s: S, acc: [S::V; 4], _h: S::V, c: S::V) -> Next<S::V> {
-        let zero = s.splat(0.0);
-        let h = if RELU { s.lt_select(acc[0], zero, zero, acc[0]) } else { tanh(s, acc[0]) };
-        Next { h, c, saved: [h, zero, zero, zero] }
+    fn new(params: &Params) -> Self {
+        Elman(F::new(params))
     }
 
     #[inline(always)]
-    fn backward<S: Simd>(
-        self,
-        s: S,
-        [h, ..]: [S::V; 4],
-        _h: S::V,
-        _c: S::V,
-        dh: S::V,
-        dc: S::V,
-    ) -> Prev<S::V> {
-        let zero = s.splat(0.0);
-        let d = if RELU { s.lt_select(zero, h, dh, zero) } else { s.mul(dh, s.fnma(h, h, s.splat(1.0))) };
-        Prev { dh: zero, dc, dacc: [d, zero, zero, zero] }
+    fn forward<S: Simd>(self, s: S, At { planes: [sum, ..], c, .. }: At<S::V>) -> Next<S::V> {
+        let (h, zero) = (self.0.value(s, 1, sum), s.splat(0.0));
+        Next { h, c, saved: [self.0.save(sum, h), zero, zero, zero] }
     }
-}
 
-impl<const RELU: bool> Fused for Elman<RELU> {
-    type Sums = Elman<false>;
-    const HIDDEN_GRADIENTS: &'static [HiddenGradient] =
-        &[HiddenGradient { gate: 0, count: 1, plane: 0, operand: None }];
+    #[inline(always)]
+    fn backward<S: Simd>(self, s: S, at: At<S::V>, dh: S::V, dc: S::V) -> Prev<S::V> {
+        let zero = s.splat(0.0);
+        let (h, slope) = self.0.saved_both(s, 1, at.planes[0]);
+        let d = self.0.times(s, dh, slope);
+        Prev { dh: zero, dc, dsums: [d, zero, zero, zero], dp: [zero; 3], out: h }
+    }
 }
 
 impl Cell for RnnCell {
@@ -88,46 +80,9 @@ impl Cell for RnnCell {
     type Gate = RnnGate;
 }
 
-impl Choose for RnnCell {
-    #[inline(always)]
-    fn form(self, options: bool) -> Form {
-        match self.activation {
-            Activation::Tanh if !options => Form::First,
-            Activation::Relu if !options => Form::Second,
-            _ => Form::General,
-        }
-    }
-
-    #[inline(always)]
-    fn run<P: Pass>(self, form: Form, isa: Isa, pass: P) {
-        match form {
-            Form::First => pass.run(isa, Elman::<false>),
-            Form::Second => pass.run(isa, Elman::<true>),
-            Form::General => pass.run(isa, General(self)),
-        }
-    }
-}
-
-impl Pointwise for RnnCell {
-    const SUMS: usize = 1;
-    const HAS_C: bool = false;
-    const HAS_H: bool = false;
-
-    #[inline(always)]
-    fn forward<S: Simd>(self, s: S, at: At<S::V>) -> (S::V, S::V) {
+impl RnnCell {
+    pub(crate) fn params(self) -> Params {
         let slot = Slot { f: self.activation, clip: self.clip };
-        (slot.value(s, at.sums[0]), at.c)
+        Params { slots: [slot; 3], coupled: false, peepholes: false }
     }
-
-    #[inline(always)]
-    fn backward<S: Simd>(self, s: S, at: At<S::V>, dout: S::V, dc: S::V) -> Back<S::V> {
-        let (out, slope) = Slot { f: self.activation, clip: self.clip }.both(s, at.sums[0]);
-        let zero = s.splat(0.0);
-        Back { dsums: [s.mul(dout, slope), zero, zero, zero], dh: zero, dc, dp: [zero; 3], out }
-    }
-}
-
-impl Optional for RnnCell {
-    type Sums = Elman<false>;
-    const HIDDEN_GRADIENTS: &'static [HiddenGradient] = <Elman<false> as Fused>::HIDDEN_GRADIENTS;
 }

@@ -2,7 +2,6 @@
 
 use super::{Attention, Keys, Parts, batch_rows, gather, scatter};
 use crate::error::{Result, check_len, check_room};
-use crate::kernel::Walk;
 use crate::kernel::additive;
 use crate::kernel::gather::{self as ragged, Operand};
 use crate::kernel::gemm::outer;
@@ -10,6 +9,7 @@ use crate::kernel::pack::transpose;
 use crate::kernel::product::{Init, Left, Right, product};
 use crate::kernel::view::Columns;
 use crate::kernel::walk::Rows;
+use crate::kernel::{Checked, Walk};
 use crate::layer::buffer::take_mut;
 use crate::layer::softmax::softmax_row_backward;
 use crate::layer::{Gradients, Sequences};
@@ -116,8 +116,7 @@ impl Attention {
             add: mode == Gradients::Accumulate,
             scratch,
         };
-        dispatch(keys.isa, pass);
-        Ok(())
+        Ok(dispatch(keys.isa, pass)?)
     }
 }
 
@@ -138,9 +137,9 @@ struct Backward<'a> {
 }
 
 impl Op for Backward<'_> {
-    type Output = ();
+    type Output = Checked;
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: Simd>(self, s: S) -> Checked {
         let Backward {
             keys, walk, sequences, parts, dqueries, mut dkeys, mut grads, add, mut scratch, ..
         } = self;
@@ -149,7 +148,7 @@ impl Op for Backward<'_> {
         let (additive, projects) = (layer.is_additive(), layer.projects());
         let projected_len = layer.projected_len(count, walk.batch());
         let room = take_mut(&mut scratch, projected_len);
-        let queries = keys.project(s, walk, self.queries, room);
+        let queries = keys.project(s, walk, self.queries, room)?;
         let dprojected = take_mut(&mut scratch, projected_len);
         let compact = take_mut(&mut scratch, count * width);
         let dcompact = take_mut(&mut scratch, count * width);
@@ -185,7 +184,7 @@ impl Op for Backward<'_> {
                 transpose(s, width, n, of_keys, transposed_keys);
                 (of_keys, of_outputs) = (&*transposed_outputs, &*transposed_keys);
             }
-            product(s, Left::plain(dmean, rows, input), Right::panels(of_keys, input, n), d, Init::Zero);
+            product(s, Left::plain(dmean, rows, input), Right::panels(of_keys, input, n), d, Init::Zero)?;
             if n > 0 {
                 for (y, d) in weights.chunks_exact(n).zip(d.chunks_exact_mut(n)) {
                     softmax_row_backward(y, d);
@@ -203,18 +202,18 @@ impl Op for Backward<'_> {
                 &mut dx[..n * input],
                 true,
                 &mut [],
-            );
+            )?;
             let dk = if projects { &mut dk[..n * width] } else { &mut dx[..n * width] };
             if additive {
-                additive::backward(s, additive::Gradients { q, k: of_outputs, v: parts.v, d, dq, dk, dv });
+                additive::backward(s, additive::Gradients { q, k: of_outputs, v: parts.v, d, dq, dk, dv })?;
             } else {
-                product(s, Left::plain(d, rows, n), Right::panels(of_outputs, n, width), dq, Init::Zero);
-                outer(s, Columns::all(d, n), Columns::all(q, width), dk, true, &mut []);
+                product(s, Left::plain(d, rows, n), Right::panels(of_outputs, n, width), dq, Init::Zero)?;
+                outer(s, Columns::all(d, n), Columns::all(q, width), dk, true, &mut [])?;
             }
             scatter(walk, b, width, dq, dfrom);
         }
         if !additive {
-            return;
+            return Ok(());
         }
         let dprojected = &*dprojected;
         let rows = Rows::present(walk);
@@ -223,18 +222,19 @@ impl Op for Backward<'_> {
         }
         let right = Right::for_rows(s, rows.count(), parts.w_q, query, scratch);
         let left = Left { data: dprojected, ld: width, rows, count: 1, len: width, at: [0; 4] };
-        product(s, left, right, dqueries, Init::Zero);
+        product(s, left, right, dqueries, Init::Zero)?;
         if let Some(grads) = &mut grads {
             let (a, b) = (Columns::all(dprojected, width), Columns::all(self.queries, query));
             if walk.is_dense() {
-                outer(s, a, b, grads.w_q, add, scratch);
+                outer(s, a, b, grads.w_q, add, scratch)?;
             } else {
-                ragged::gather(s, walk, a, Operand::Same(b), query, grads.w_q, add);
+                ragged::gather(s, walk, a, Operand::Same(b), query, grads.w_q, add)?;
             }
             if !add {
                 grads.v.fill(0.0);
             }
             grads.v.iter_mut().zip(dv).for_each(|(to, d)| *to += *d);
         }
+        Ok(())
     }
 }

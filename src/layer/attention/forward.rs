@@ -2,10 +2,10 @@
 
 use super::{Attention, Keys, Parts, batch_rows, gather, scatter};
 use crate::error::{Result, check_len, check_room};
-use crate::kernel::Walk;
 use crate::kernel::additive;
 use crate::kernel::product::{Init, Left, Right, product};
 use crate::kernel::walk::Rows;
+use crate::kernel::{Checked, Walk, Wrong};
 use crate::layer::Sequences;
 use crate::layer::buffer::take_mut;
 use crate::layer::softmax::softmax_row;
@@ -50,7 +50,7 @@ impl Attention {
         dispatch(
             keys.isa,
             Forward { keys, walk: &walk, sequences, parts, queries, context, alignments, scratch },
-        );
+        )?;
         Ok(())
     }
 
@@ -80,16 +80,16 @@ impl<'k> Keys<'_, &'k [f32]> {
         walk: &Walk<'_>,
         queries: &'q [f32],
         room: &'q mut [f32],
-    ) -> &'q [f32] {
+    ) -> core::result::Result<&'q [f32], Wrong> {
         let Attention { query, width, .. } = self.layer;
         if !self.layer.is_additive() {
-            return queries;
+            return Ok(queries);
         }
         let panels = &self.data[self.walk.batch() * self.layer.keys_row(self.steps)..];
         let rows = Rows::present(walk);
         let left = Left { data: queries, ld: query, rows, count: 1, len: query, at: [0; 4] };
-        product(s, left, Right::panels(panels, query, width), room, Init::Zero);
-        room
+        product(s, left, Right::panels(panels, query, width), room, Init::Zero)?;
+        Ok(room)
     }
 
     /// The panels of one batch row: of the keys, and of the encoder's outputs.
@@ -112,14 +112,14 @@ struct Forward<'a> {
 }
 
 impl Op for Forward<'_> {
-    type Output = ();
+    type Output = Checked;
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: Simd>(self, s: S) -> Checked {
         let Forward { keys, walk, sequences, parts, queries, context, alignments, mut scratch } = self;
         let (layer, queries_len) = (keys.layer, sequences.steps);
         let Attention { input, width, .. } = layer;
         let room = take_mut(&mut scratch, layer.projected_len(queries_len, walk.batch()));
-        let queries = keys.project(s, walk, queries, room);
+        let queries = keys.project(s, walk, queries, room)?;
         let compact = take_mut(&mut scratch, queries_len * width);
         let scores = take_mut(&mut scratch, queries_len * keys.steps);
         let mean = take_mut(&mut scratch, queries_len * input);
@@ -134,10 +134,10 @@ impl Op for Forward<'_> {
             let n = keys.walk.count(b);
             let (q, scores) = (&compact[..rows * width], &mut scores[..rows * n]);
             if layer.is_additive() {
-                additive::scores(s, q, of_keys, parts.v, n, scores);
+                additive::scores(s, q, of_keys, parts.v, n, scores)?;
             } else {
                 let right = Right::panels(of_keys, width, n);
-                product(s, Left::plain(q, rows, width), right, scores, Init::Zero);
+                product(s, Left::plain(q, rows, width), right, scores, Init::Zero)?;
             }
             if let Some(scale) = layer.scale() {
                 scores.iter_mut().for_each(|score| *score *= scale);
@@ -150,9 +150,10 @@ impl Op for Forward<'_> {
                 expand(&keys.walk, b, to);
             }
             let mean = &mut mean[..rows * input];
-            product(s, Left::plain(scores, rows, n), Right::panels(of_outputs, n, input), mean, Init::Zero);
+            product(s, Left::plain(scores, rows, n), Right::panels(of_outputs, n, input), mean, Init::Zero)?;
             scatter(walk, b, input, mean, context);
         }
+        Ok(())
     }
 }
 

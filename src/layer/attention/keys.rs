@@ -2,13 +2,13 @@
 
 use super::{Attention, Parts, batch_rows, gather, scatter};
 use crate::error::{Result, check_len, check_room};
-use crate::kernel::Walk;
 use crate::kernel::elementwise::column_sums;
 use crate::kernel::gemm::outer;
 use crate::kernel::pack::{pack_columns, pack_rows};
 use crate::kernel::product::{Init, Left, Right, product};
 use crate::kernel::view::Columns;
 use crate::kernel::walk::Rows;
+use crate::kernel::{Checked, Walk};
 use crate::layer::buffer::take_mut;
 use crate::layer::weights::check_packing;
 use crate::layer::{Gradients, Sequences};
@@ -97,7 +97,7 @@ impl Attention {
         check_room("scratch", self.scratch_len(0, steps, batch), scratch.len())?;
         let layer = Attention { isa: None, ..*self };
         let (isa, parts) = (self.isa(), self.split(weights)?);
-        dispatch(isa, Forward { layer, walk: &walk, steps, parts, x, keys: room, scratch });
+        dispatch(isa, Forward { layer, walk: &walk, steps, parts, x, keys: room, scratch })?;
         Ok(Keys { isa, layer, walk, steps, data: keys })
     }
 
@@ -128,7 +128,7 @@ impl Attention {
         let (layer, parts) = (Attention { isa: None, ..*self }, self.split(weights)?);
         let grads = grads.and_then(|flat| self.split_mut(flat));
         let add = mode == Gradients::Accumulate;
-        dispatch(isa, Backward { layer, walk: &walk, steps, parts, x, dkeys, dx, grads, add, scratch });
+        dispatch(isa, Backward { layer, walk: &walk, steps, parts, x, dkeys, dx, grads, add, scratch })?;
         Ok(())
     }
 }
@@ -145,9 +145,9 @@ struct Forward<'a> {
 }
 
 impl Op for Forward<'_> {
-    type Output = ();
+    type Output = Checked;
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: Simd>(self, s: S) -> Checked {
         let Forward { layer, walk, steps, parts, x, mut keys, mut scratch } = self;
         let Attention { query, input, width, .. } = layer;
         let compact = take_mut(&mut scratch, steps * input);
@@ -163,7 +163,7 @@ impl Op for Forward<'_> {
             if layer.projects() {
                 let projected = &mut projected[..count * width];
                 let right = Right::panels(scratch, input, width);
-                product(s, Left::plain(x, count, input), right, projected, init);
+                product(s, Left::plain(x, count, input), right, projected, init)?;
                 k = projected;
             }
             pack_rows(S::LANES, width, k, take_mut(&mut keys, layer.key_panels(steps)));
@@ -172,6 +172,7 @@ impl Op for Forward<'_> {
         if layer.is_additive() {
             pack_rows(S::LANES, query, parts.w_q, keys);
         }
+        Ok(())
     }
 }
 
@@ -190,9 +191,9 @@ struct Backward<'a> {
 }
 
 impl Op for Backward<'_> {
-    type Output = ();
+    type Output = Checked;
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: Simd>(self, s: S) -> Checked {
         let Backward { layer, walk, steps, parts, x, mut dkeys, dx, mut grads, add, mut scratch } = self;
         let Attention { input, width, .. } = layer;
         if let Some(grads) = &mut grads
@@ -213,15 +214,16 @@ impl Op for Backward<'_> {
             let sum = &mut sum[..count * input];
             if let Some(right) = right {
                 let dk = &dk[..count * width];
-                product(s, Left::plain(dk, count, width), right, sum, Init::Accumulate);
+                product(s, Left::plain(dk, count, width), right, sum, Init::Accumulate)?;
                 if let Some(grads) = &mut grads {
                     gather(walk, b, input, x, compact);
                     let x = &compact[..count * input];
-                    outer(s, Columns::all(dk, width), Columns::all(x, input), grads.w_k, true, &mut []);
-                    column_sums(s, dk, width, Rows::all(count), 0, grads.b, true);
+                    outer(s, Columns::all(dk, width), Columns::all(x, input), grads.w_k, true, &mut [])?;
+                    column_sums(s, dk, width, Rows::all(count), 0, grads.b, true)?;
                 }
             }
             scatter(walk, b, input, sum, dx);
         }
+        Ok(())
     }
 }

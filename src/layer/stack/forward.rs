@@ -7,9 +7,9 @@ use crate::kernel::view::ColumnsMut;
 use crate::layer::Cell;
 use crate::layer::args::Forward;
 use crate::layer::buffer::take_mut;
+use crate::layer::passes::Source;
 use crate::layer::sequences::Sequences;
 use crate::layer::weights::{Packed, WeightSource};
-use crate::seq::forward::Weights;
 use crate::simd::Isa;
 
 /// The ways of the two directions; a layer with one direction goes the first.
@@ -75,11 +75,11 @@ impl<C: Cell> Stack<C> {
                 WeightSource::Canonical(flat) => {
                     let len = layers[0].weights_len();
                     self.canonical(&layers[0], &flat[first_weight + direction * len..][..len])
-                        .map(Weights::InPlace)
+                        .map(Source::InPlace)
                 }
                 WeightSource::Packed(packed) => {
                     let at = packed.start + first_weight + direction * layers[0].packed_len();
-                    Ok(Weights::Packed(packed.data.get(at..).unwrap_or_default()))
+                    Ok(Source::Packed(packed.data.get(at..).unwrap_or_default()))
                 }
             };
             let x = if index == 0 { x } else { &*below };
@@ -94,7 +94,15 @@ impl<C: Cell> Stack<C> {
             match self.both {
                 None => {
                     let y = if to.is_empty() { None } else { view(to) };
-                    layers[0].run_forward(isa, source(0)?, &walks[0], x, y, state_forward, &mut *own_forward);
+                    layers[0].run_forward(
+                        isa,
+                        source(0)?,
+                        &walks[0],
+                        x,
+                        y,
+                        state_forward,
+                        &mut *own_forward,
+                    )?;
                 }
                 Some(merge) => {
                     let state_reverse = take_mut(&mut state, states);
@@ -110,16 +118,20 @@ impl<C: Cell> Stack<C> {
                     };
                     let (own_f, own_r) = (&mut *own_forward, &mut *own_reverse);
                     let (layers, walks) = (&layers, &walks);
+                    let (mut first, mut second) = (Ok(()), Ok(()));
                     join.join(
-                        move || {
+                        || {
                             let y = forward_y;
-                            layers[0].run_forward(isa, sources[0], &walks[0], x, y, state_forward, own_f)
+                            first =
+                                layers[0].run_forward(isa, sources[0], &walks[0], x, y, state_forward, own_f)
                         },
-                        move || {
+                        || {
                             let y = reverse_y;
-                            layers[1].run_forward(isa, sources[1], &walks[1], x, y, state_reverse, own_r)
+                            second =
+                                layers[1].run_forward(isa, sources[1], &walks[1], x, y, state_reverse, own_r)
                         },
                     );
+                    first.and(second)?;
                     if wanted && merge == Merge::Sum {
                         add_to(to, part);
                     }

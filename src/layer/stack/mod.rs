@@ -256,7 +256,7 @@ impl<C: Cell> Stack<C> {
             let w = self.canonical(&layer, take(&mut from, layer.weights_len()))?;
             // The last one may lack what was left out to align the first.
             let len = layer.packed_len().min(to.len());
-            layer.cell().pack(layer.options, isa, w, take_mut(&mut to, len));
+            layer.cell().table(layer.options).pack(isa, w, take_mut(&mut to, len));
         }
         Ok(Packed { isa, owner: self.owner(), start, data: packed })
     }

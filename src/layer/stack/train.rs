@@ -20,6 +20,17 @@ struct Layer<'a> {
     scratch: [&'a mut [f32]; 2],
 }
 
+/// Runs both directions.
+fn both(
+    join: &impl Join,
+    forward: impl FnOnce() -> Result<()> + Send,
+    reverse: impl FnOnce() -> Result<()> + Send,
+) -> Result<()> {
+    let (mut first, mut second) = (Ok(()), Ok(()));
+    join.join(|| first = forward(), || second = reverse());
+    first.and(second)
+}
+
 /// A number of elements for each direction; none for a second one that there is not.
 fn pair(of: &mut [f32], first: usize, len: usize, directions: usize) -> [&mut [f32]; 2] {
     let (a, b) = of[first..][..directions * len].split_at_mut(len);
@@ -84,10 +95,10 @@ impl<C: Cell> Stack<C> {
             };
             let run_f = || forward.run_forward_train(w_f, &walks[0], x, to_f, state_f, f_f, tape_f, own_f);
             match to_r {
-                None => run_f(),
-                Some(to_r) => join.join(run_f, || {
+                None => run_f()?,
+                Some(to_r) => both(join, run_f, || {
                     reverse.run_forward_train(w_r, &walks[1], x, to_r, state_r, f_r, tape_r, own_r)
-                }),
+                })?,
             }
             if is_last && self.both == Some(Merge::Sum) {
                 y.copy_from_slice(&here[..output]);
@@ -170,20 +181,20 @@ impl<C: Cell> Stack<C> {
             };
             let (tape_reverse, own_reverse) = (&mut *tape_r, &mut *own_r);
             match self.both {
-                None => run_f(),
-                Some(_) => join.join(run_f, || {
+                None => run_f()?,
+                Some(_) => both(join, run_f, || {
                     let (y, grads) = ((y_r, dy_r), (grads_r, add));
                     reverse.run_backward(w_r, &walks[1], x, y, state_r, grads, f_r, tape_reverse, own_reverse)
-                }),
+                })?,
             }
             let to = match index {
                 0 => dx.take(),
                 _ => Some(&mut *below),
             };
             let Some(to) = to else { continue };
-            forward.run_input_gradient(w_f, &walks[0], (&mut *to, false), tape_f, own_f);
+            forward.run_input_gradient(w_f, &walks[0], (&mut *to, false), tape_f, own_f)?;
             if self.both.is_some() {
-                reverse.run_input_gradient(w_r, &walks[1], (&mut *to, true), tape_r, own_r);
+                reverse.run_input_gradient(w_r, &walks[1], (&mut *to, true), tape_r, own_r)?;
             }
             if let (Some(factors), 1..) = (layer_dropout, index) {
                 multiply(to, &factors[(index - 1) * output..][..output]);

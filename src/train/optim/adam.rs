@@ -118,7 +118,7 @@ macro_rules! passes {
             self.step = self.step.saturating_add(1);
             let (decay, shrink) = self.decay();
             let rule = AdamRule { decay, shrink, ..rule(self.lr, self.beta1, self.beta2, self.eps, self.step) };
-            dispatch(Isa::detect(), Update { rule, scale, weights, grads, moments });
+            dispatch(Isa::detect(), Update { rule, scale, weights, grads, moments })?;
             Ok(())
         }
     };

@@ -10,6 +10,7 @@ pub use rmsprop::RmsProp;
 pub use sgd::Sgd;
 
 use crate::error::{Error, Result, check_len};
+use crate::kernel::Checked;
 use crate::kernel::update::{Rule, update};
 use crate::simd::{Op, Simd};
 
@@ -52,10 +53,10 @@ struct Update<'a, R> {
 }
 
 impl<R: Rule> Op for Update<'_, R> {
-    type Output = ();
+    type Output = Checked;
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        update(s, self.rule, self.scale, self.weights, self.grads, self.moments);
+    fn run<S: Simd>(self, s: S) -> Checked {
+        update(s, self.rule, self.scale, self.weights, self.grads, self.moments)
     }
 }

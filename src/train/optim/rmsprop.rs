@@ -115,7 +115,7 @@ impl RmsProp {
         let gain = (1.0 - f64::from(alpha)) as f32;
         let mean = centered.then_some(if momentum == 0.0 { 1 } else { 2 });
         let rule = RmsPropRule { lr, decay, alpha, gain, eps, momentum, mean };
-        dispatch(Isa::detect(), Update { rule, scale, weights, grads, moments });
+        dispatch(Isa::detect(), Update { rule, scale, weights, grads, moments })?;
         Ok(())
     }
 }

@@ -109,7 +109,7 @@ impl Sgd {
         }
         let Sgd { lr, momentum, nesterov, weight_decay: decay } = *self;
         let rule = SgdRule { lr, decay, momentum, nesterov };
-        dispatch(Isa::detect(), Update { rule, scale, weights, grads, moments });
+        dispatch(Isa::detect(), Update { rule, scale, weights, grads, moments })?;
         Ok(())
     }
 }

@@ -4,19 +4,22 @@
 //! a tile reads them:
 //!
 //! ```text
-//! bias   [ACC][L]        b_ih + b_hh where both feed the same accumulator
-//! input  [I][XG][L]      for each input k: the gates' L weights
-//! hidden [H][HG][L]      for each hidden k: the gates' L weights
+//! bias   [sums][L]         b_ih + b_hh where both feed the same sum
+//! input  [I][x_gates][L]   for each input k: the gates' L weights
+//! hidden [H][h_gates][L]   for each hidden k: the gates' L weights
 //! ```
 //!
 //! Units past the last one are zero.
 
 use core::marker::PhantomData;
 
-use super::canonical::gates;
 pub(crate) use super::canonical::{Canonical, Dims};
-use super::recur::Layout;
-use super::tile::{Weight, load};
+use super::layout::Layout;
+use super::product::{Init, Left, product_transposed, project};
+use super::sums::Right;
+use super::tile::Weight;
+use crate::kernel::Checked;
+use crate::kernel::vector::load;
 use crate::simd::{HAS_VECTORS, MAX_LANES, Region, Simd};
 
 /// The panels of a layer.
@@ -32,9 +35,9 @@ impl Sizes {
     /// Without units there are none, and no weights say that the other sizes are sane ones: these may be anything, and
     /// wrap around.
     #[inline(always)]
-    const fn new<E: Layout>(lanes: usize, Dims { input, hidden, width }: Dims) -> Self {
-        let before = E::XG.wrapping_mul(input).wrapping_add(E::ACC).wrapping_mul(lanes);
-        let panel = (lanes * E::HG).wrapping_mul(width).wrapping_add(before);
+    const fn new(layout: &Layout, lanes: usize, Dims { input, hidden, width }: Dims) -> Self {
+        let before = layout.x_gates.wrapping_mul(input).wrapping_add(layout.sums).wrapping_mul(lanes);
+        let panel = (lanes * layout.h_gates).wrapping_mul(width).wrapping_add(before);
         Sizes { panels: hidden.div_ceil(lanes), panel, before }
     }
 
@@ -45,28 +48,28 @@ impl Sizes {
 }
 
 /// Packs into the first elements of `out`, and returns what is left of it.
-pub(crate) fn pack<'o, E: Layout>(lanes: usize, w: Canonical<'_>, out: &'o mut [f32]) -> &'o mut [f32] {
+pub(crate) fn pack<'o>(layout: &Layout, lanes: usize, w: Canonical<'_>, out: &'o mut [f32]) -> &'o mut [f32] {
     let dims = w.shape().dims();
     let Dims { input, hidden, width } = dims;
-    let sizes = Sizes::new::<E>(lanes, dims);
+    let sizes = Sizes::new(layout, lanes, dims);
     let (out, rest) = out.split_at_mut(sizes.len());
-    debug_assert!(gates::<E>() <= w.shape().gates);
-    if sizes.len() == 0 || gates::<E>() > w.shape().gates {
+    debug_assert!(layout.gates() <= w.shape().gates);
+    if sizes.len() == 0 || layout.gates() > w.shape().gates {
         return rest;
     }
     for (index, panel) in out.chunks_exact_mut(sizes.panel).enumerate() {
         let first = index * lanes;
-        let (bias, panel) = panel.split_at_mut(E::ACC * lanes);
-        let (x, h) = panel.split_at_mut(E::XG * input * lanes);
-        for (acc, bias) in bias.chunks_exact_mut(lanes).enumerate() {
+        let (bias, panel) = panel.split_at_mut(layout.sums * lanes);
+        let (x, h) = panel.split_at_mut(layout.x_gates * input * lanes);
+        for (sum, bias) in bias.chunks_exact_mut(lanes).enumerate() {
             for (lane, bias) in bias.iter_mut().enumerate() {
                 let unit = first + lane;
                 // SAFETY: the gates and `unit < hidden` have just been checked.
-                *bias = if unit < hidden { unsafe { w.bias::<E>(acc, unit) } } else { 0.0 };
+                *bias = if unit < hidden { unsafe { w.bias(layout, sum, unit) } } else { 0.0 };
             }
         }
-        interleave(x, w.parts().w_ih, E::XG, 0, lanes, first, hidden, input);
-        interleave(h, w.parts().w_hh, E::HG, E::HFIRST, lanes, first, hidden, width);
+        interleave(x, w.parts().w_ih, layout.x_gates, 0, lanes, first, hidden, input);
+        interleave(h, w.parts().w_hh, layout.h_gates, layout.h_first, lanes, first, hidden, width);
     }
     rest
 }
@@ -174,24 +177,25 @@ pub(crate) fn transpose<S: Simd>(_: S, k: usize, n: usize, panels: &[f32], out: 
     }
 }
 
-/// Where a step reads its weights.
+/// Where a step of one row reads its weights.
 pub(crate) trait Source<S: Simd>: Copy {
-    type X: Weight<S>;
-    type H: Weight<S>;
+    type W: Weight<S>;
     /// Whether these are weights of a layer of just these sizes, with the gates of the layout. Then they have all panels of `hidden`
     /// units, with input weights for `input` elements and hidden weights for `width`.
-    fn fits<E: Layout>(&self, s: S, dims: Dims) -> bool;
-    /// The initial values of a panel's accumulators.
+    fn fits(&self, s: S, layout: &Layout, dims: Dims) -> bool;
+    /// The initial values of a panel's sums.
     /// # Safety
     /// The panel exists, and the weights [fit](Self::fits) the layout.
-    unsafe fn bias<E: Layout>(self, s: S, panel: usize) -> [S::V; 4];
+    unsafe fn bias(self, s: S, layout: &Layout, panel: usize) -> [S::V; 4];
     /// The input weights.
-    fn x<E: Layout>(self) -> Self::X;
+    fn x(self, layout: &Layout) -> Self::W;
     /// The hidden weights.
-    fn h<E: Layout>(self) -> Self::H;
+    fn h(self, layout: &Layout) -> Self::W;
+    /// `c [B, H] = left [B, width] * w^T`, where `w` holds the hidden weights of one gate.
+    fn project(self, s: S, layout: &Layout, left: Left<'_>, dims: Dims, c: &mut [f32]) -> Checked;
 }
 
-/// Packed panels, in the layout of this module.
+/// Packed panels of one stage, in the layout of this module.
 #[derive(Clone, Copy)]
 pub(crate) struct Panels<'a> {
     start: *const f32,
@@ -201,51 +205,97 @@ pub(crate) struct Panels<'a> {
 
 impl<'a> Panels<'a> {
     /// The panels at the start of `data`, and the rest of it; `None` if they do not fit.
-    pub(crate) fn new<E: Layout>(lanes: usize, dims: Dims, data: &'a [f32]) -> Option<(Self, &'a [f32])> {
-        let sizes = Sizes::new::<E>(lanes, dims);
+    pub(crate) fn new(
+        layout: &Layout,
+        lanes: usize,
+        dims: Dims,
+        data: &'a [f32],
+    ) -> Option<(Self, &'a [f32])> {
+        let sizes = Sizes::new(layout, lanes, dims);
         let (own, rest) = data.split_at_checked(sizes.len())?;
         Some((Panels { start: own.as_ptr(), sizes, data: PhantomData }, rest))
+    }
+
+    /// As [`Source::fits`].
+    #[inline(always)]
+    pub(crate) fn fits_lanes(&self, layout: &Layout, lanes: usize, dims: Dims) -> bool {
+        self.sizes == Sizes::new(layout, lanes, dims)
+    }
+
+    /// Where the bias vectors of the first panel start, and how far it is to those of the next panel.
+    #[inline(always)]
+    pub(crate) fn biases(&self) -> (*const f32, usize) {
+        (self.start, self.sizes.panel)
+    }
+
+    /// The input weights as a right operand of `x_gates` gates.
+    #[inline(always)]
+    pub(crate) fn x_right(&self, layout: &Layout, lanes: usize) -> Right {
+        let start = self.start.wrapping_add(layout.sums * lanes);
+        Right { start, panel: self.sizes.panel, next: layout.x_gates * lanes }
+    }
+
+    /// The hidden weights as a right operand of `h_gates` gates.
+    #[inline(always)]
+    pub(crate) fn h_right(&self, layout: &Layout, lanes: usize) -> Right {
+        let start = self.start.wrapping_add(self.sizes.before);
+        Right { start, panel: self.sizes.panel, next: layout.h_gates * lanes }
     }
 }
 
 impl<S: Simd> Source<S> for Panels<'_> {
-    type X = Stream;
-    type H = Stream;
+    type W = Stream;
     #[inline(always)]
-    fn fits<E: Layout>(&self, _: S, dims: Dims) -> bool {
-        self.sizes == Sizes::new::<E>(S::LANES, dims)
+    fn fits(&self, _: S, layout: &Layout, dims: Dims) -> bool {
+        self.fits_lanes(layout, S::LANES, dims)
     }
     #[inline(always)]
-    unsafe fn bias<E: Layout>(self, s: S, panel: usize) -> [S::V; 4] {
+    unsafe fn bias(self, s: S, layout: &Layout, panel: usize) -> [S::V; 4] {
         let mut bias = [s.splat(0.0); 4];
-        for a in 0..E::ACC {
-            // SAFETY: the caller's panel is one of those that `new` found in `data`; by its sizes it starts with `ACC` vectors.
-            bias[a] = unsafe { s.load(self.start.add(panel * self.sizes.panel + a * S::LANES)) };
+        for a in 0..4 {
+            if a < layout.sums {
+                // SAFETY: the caller's panel is one of those that `new` found in `data`; by its sizes it starts with `sums` vectors.
+                bias[a] = unsafe { s.load(self.start.add(panel * self.sizes.panel + a * S::LANES)) };
+            }
         }
         bias
     }
     #[inline(always)]
-    fn x<E: Layout>(self) -> Stream {
-        Stream { start: self.start.wrapping_add(E::ACC * S::LANES), panel: self.sizes.panel, gates: E::XG }
+    fn x(self, layout: &Layout) -> Stream {
+        let start = self.start.wrapping_add(layout.sums * S::LANES);
+        Stream { start, panel: self.sizes.panel, gates: layout.x_gates }
     }
     #[inline(always)]
-    fn h<E: Layout>(self) -> Stream {
-        Stream { start: self.start.wrapping_add(self.sizes.before), panel: self.sizes.panel, gates: E::HG }
+    fn h(self, layout: &Layout) -> Stream {
+        let start = self.start.wrapping_add(self.sizes.before);
+        Stream { start, panel: self.sizes.panel, gates: layout.h_gates }
+    }
+    #[inline(always)]
+    fn project(self, s: S, layout: &Layout, left: Left<'_>, dims: Dims, c: &mut [f32]) -> Checked {
+        project(s, layout, left, self, dims, c)
     }
 }
 
 /// `[panel][k][gate][lane]`
 #[derive(Clone, Copy)]
 pub(crate) struct Stream {
-    pub(crate) start: *const f32,
-    pub(crate) panel: usize,
-    pub(crate) gates: usize,
+    start: *const f32,
+    panel: usize,
+    gates: usize,
+}
+
+impl Stream {
+    /// The same for a number of gates that the compiler knows, which is the layout's.
+    #[inline(always)]
+    pub(crate) fn of_gates(self, gates: usize) -> Self {
+        Stream { gates, ..self }
+    }
 }
 
 impl<S: Simd> Weight<S> for Stream {
     #[inline(always)]
     unsafe fn get(self, s: S, panel: usize, k: usize, g: usize) -> S::V {
-        // SAFETY: the caller names a vector of the panels, whose length `Panels::new`, or the product, has checked.
+        // SAFETY: the caller names a vector of the panels, whose length `Panels::new` has checked.
         unsafe { s.load(self.start.add(panel * self.panel + (k * self.gates + g) * S::LANES)) }
     }
     #[inline(always)]
@@ -259,31 +309,38 @@ impl<S: Simd> Weight<S> for Stream {
 pub(crate) struct InPlace<'a>(pub(crate) Canonical<'a>);
 
 impl<S: Simd> Source<S> for InPlace<'_> {
-    type X = Rows;
-    type H = Rows;
+    type W = Rows;
     #[inline(always)]
-    fn fits<E: Layout>(&self, _: S, dims: Dims) -> bool {
-        S::LANES == 1 && self.0.shape().dims() == dims && const { gates::<E>() } <= self.0.shape().gates
+    fn fits(&self, _: S, layout: &Layout, dims: Dims) -> bool {
+        S::LANES == 1 && self.0.shape().dims() == dims && layout.gates() <= self.0.shape().gates
     }
     #[inline(always)]
-    unsafe fn bias<E: Layout>(self, s: S, panel: usize) -> [S::V; 4] {
+    unsafe fn bias(self, s: S, layout: &Layout, panel: usize) -> [S::V; 4] {
         let mut bias = [s.splat(0.0); 4];
-        for a in 0..E::ACC {
-            // SAFETY: the caller's; a unit is a panel, and `fits` has compared the gates.
-            bias[a] = s.splat(unsafe { self.0.bias::<E>(a, panel) });
+        for a in 0..4 {
+            if a < layout.sums {
+                // SAFETY: the caller's; a unit is a panel, and `fits` has compared the gates.
+                bias[a] = s.splat(unsafe { self.0.bias(layout, a, panel) });
+            }
         }
         bias
     }
     #[inline(always)]
-    fn x<E: Layout>(self) -> Rows {
+    fn x(self, _: &Layout) -> Rows {
         let (shape, parts) = (self.0.shape(), self.0.parts());
         Rows { start: parts.w_ih.as_ptr(), gate: shape.hidden * shape.input, width: shape.input }
     }
     #[inline(always)]
-    fn h<E: Layout>(self) -> Rows {
+    fn h(self, layout: &Layout) -> Rows {
         let (shape, parts) = (self.0.shape(), self.0.parts());
         let (width, gate) = (shape.width(), shape.hidden * shape.width());
-        Rows { start: parts.w_hh.as_ptr().wrapping_add(E::HFIRST * gate), gate, width }
+        Rows { start: parts.w_hh.as_ptr().wrapping_add(layout.h_first * gate), gate, width }
+    }
+    #[inline(always)]
+    fn project(self, s: S, layout: &Layout, left: Left<'_>, dims: Dims, c: &mut [f32]) -> Checked {
+        let rows = (layout.h_first * dims.hidden, (layout.h_first + 1) * dims.hidden);
+        let w = self.0.parts().w_hh.get(rows.0 * dims.width..rows.1 * dims.width).unwrap_or_default();
+        product_transposed(s, left, w, c, Init::Zero)
     }
 }
 

@@ -1,7 +1,6 @@
 //! The canonical layout of a recurrent layer's weights: PyTorch's, one part after the other.
 
-use super::NONE;
-use super::recur::Layout;
+use super::layout::{Layout, NONE};
 
 /// What decides how a layer's weights lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,11 +139,11 @@ impl<'a> Canonical<'a> {
         Canonical { shape, parts }
     }
 
-    /// What a unit's accumulator starts from.
+    /// What a unit's sum starts from.
     /// # Safety
-    /// `unit` is below the shape's `hidden`, and the shape has all [gates] of the layout.
+    /// `unit` is below the shape's `hidden`, `sum < 4`, and the shape has all [gates](Layout::gates) of the layout.
     #[inline(always)]
-    pub(super) unsafe fn bias<E: Layout>(&self, acc: usize, unit: usize) -> f32 {
+    pub(super) unsafe fn bias(&self, layout: &Layout, sum: usize, unit: usize) -> f32 {
         let part = |from: &[f32], gate: usize| match gate {
             NONE => 0.0,
             // SAFETY: with biases `b_ih` and `b_hh` have `gates * hidden` elements; by the caller's promise `gate` is below
@@ -154,22 +153,8 @@ impl<'a> Canonical<'a> {
         if !self.shape.bias {
             return 0.0;
         }
-        part(self.parts.b_ih, E::BIAS_X[acc]) + part(self.parts.b_hh, E::BIAS_H[acc])
+        part(self.parts.b_ih, layout.bias_x[sum]) + part(self.parts.b_hh, layout.bias_h[sum])
     }
-}
-
-/// Gates that a layer's weights must have for a layout.
-pub(super) const fn gates<E: Layout>() -> usize {
-    let hidden = E::HFIRST + E::HG;
-    let (mut gates, mut i) = (if hidden > E::XG { hidden } else { E::XG }, 0);
-    while i < 2 * E::ACC {
-        let gate = if i < E::ACC { E::BIAS_X[i] } else { E::BIAS_H[i - E::ACC] };
-        if gate != NONE && gate >= gates {
-            gates = gate + 1;
-        }
-        i += 1;
-    }
-    gates
 }
 
 /// Sizes of a layer, as the kernels need them.

@@ -1,7 +1,8 @@
 //! Functions of single elements, over whole slices: the activation after a product, and the parts of a logistic loss.
 
 use super::math::{exp, sigmoid, tanh};
-use super::tile::{load, store};
+use crate::kernel::vector::{load, store};
+use crate::kernel::{Checked, check};
 use crate::simd::{Region, Simd};
 
 /// What a dense layer does with its sums. The derivative of each follows from its value.
@@ -19,11 +20,9 @@ pub(crate) fn finish<S: Simd>(s: S, f: Finish, y: &mut [f32]) {
 }
 
 /// `dy = dy f'`, from the values `y = f(..)`.
-///
-/// Buffers of different lengths are a mistake of the floor above: nothing is done with them.
 #[inline(always)]
-pub(crate) fn unfinish<S: Simd>(s: S, f: Finish, y: &[f32], dy: &mut [f32]) {
-    s.call(Backward { s, f, y, dy });
+pub(crate) fn unfinish<S: Simd>(s: S, f: Finish, y: &[f32], dy: &mut [f32]) -> Checked {
+    s.call(Backward { s, f, y, dy })
 }
 
 struct Forward<'a, S> {
@@ -63,15 +62,12 @@ struct Backward<'a, S> {
 }
 
 impl<S: Simd> Region for Backward<'_, S> {
-    type Output = ();
+    type Output = Checked;
     #[inline(always)]
-    fn run(self) {
+    fn run(self) -> Checked {
         let Backward { s, f, y, dy } = self;
         let n = y.len();
-        debug_assert_eq!(n, dy.len());
-        if n != dy.len() {
-            return;
-        }
+        check(n == dy.len(), "gradient of an activation")?;
         let (y, dy) = (y.as_ptr(), dy.as_mut_ptr());
         let mut i = 0;
         while i < n {
@@ -87,6 +83,7 @@ impl<S: Simd> Region for Backward<'_, S> {
             }
             i += S::LANES;
         }
+        Ok(())
     }
 }
 
@@ -124,7 +121,7 @@ mod tests {
             let Both(f, mut y, len) = self;
             finish(s, f, &mut y[..len]);
             let mut dy = self.1;
-            unfinish(s, f, &y[..len], &mut dy[..len]);
+            unfinish(s, f, &y[..len], &mut dy[..len]).unwrap();
             [y, dy]
         }
     }

@@ -23,9 +23,9 @@ impl Op for Product<'_> {
         if packed {
             pack_rows(S::LANES, left.len, w, &mut room);
             let right = Right::panels(&room, left.len, bias.len());
-            product(s, left, right, c, Init::Bias(bias));
+            product(s, left, right, c, Init::Bias(bias)).unwrap();
         } else {
-            product_transposed(s, left, w, c, Init::Bias(bias));
+            product_transposed(s, left, w, c, Init::Bias(bias)).unwrap();
         }
     }
 }

@@ -208,10 +208,9 @@ fn derivative<S: Simd>(s: S, f: Activation, x: S::V, y: S::V) -> S::V {
 /// `log(1 + x)` by the mathematical library, one lane after the other: the same bits everywhere.
 #[inline(always)]
 fn ln_1p<S: Simd>(s: S, x: S::V) -> S::V {
-    // Several vectors at once would not fit.
-    const { assert!(S::LANES <= MAX_LANES) };
-    let mut lanes = [0.0; MAX_LANES];
-    // SAFETY: `S::LANES <= MAX_LANES`, as just asserted.
+    const { assert!(S::LANES <= 8 * MAX_LANES) };
+    let mut lanes = [0.0; 8 * MAX_LANES];
+    // SAFETY: `S::LANES` elements fit, as just asserted.
     unsafe { s.store(lanes.as_mut_ptr(), x) };
     for lane in &mut lanes[..S::LANES] {
         *lane = libm::log1pf(*lane);

@@ -1,6 +1,7 @@
 //! Updates of weights by an optimiser: every element of weights, gradients and moments is touched once.
 
-use super::tile::{load, store};
+use crate::kernel::vector::{load, store};
+use crate::kernel::{Checked, check};
 use crate::simd::Simd;
 
 /// Moments of an optimiser, at most.
@@ -14,8 +15,6 @@ pub(crate) trait Rule: Copy {
 }
 
 /// One update of `w [n]` by `scale * g [n]`; `moments` holds `[n]` for each moment, one after the other.
-///
-/// Buffers of a wrong length are a mistake of the floor above: nothing is done with them.
 #[inline(always)]
 pub(crate) fn update<S: Simd, R: Rule>(
     s: S,
@@ -24,14 +23,11 @@ pub(crate) fn update<S: Simd, R: Rule>(
     w: &mut [f32],
     g: &[f32],
     moments: &mut [f32],
-) {
+) -> Checked {
     let n = w.len();
     let count = moments.len().checked_div(n).unwrap_or(0);
     let fits = g.len() == n && moments.len() == count * n && count <= MOMENTS;
-    debug_assert!(fits);
-    if !fits {
-        return;
-    }
+    check(fits, "update of weights")?;
     let (w, g, m) = (w.as_mut_ptr(), g.as_ptr(), moments.as_mut_ptr());
     let mut i = 0;
     while i < n {
@@ -55,6 +51,7 @@ pub(crate) fn update<S: Simd, R: Rule>(
         }
         i += S::LANES;
     }
+    Ok(())
 }
 
 /// Stochastic gradient descent. The moment is the velocity, if there is momentum.

@@ -8,11 +8,12 @@
 use core::cell::Cell;
 use core::marker::PhantomData;
 
-use super::Layout;
-use crate::kernel::canonical::Dims;
-use crate::kernel::pack::Source;
-use crate::kernel::tile::{Acc, Weight, accumulate, store};
-use crate::kernel::walk::Walk;
+use crate::kernel::panel::canonical::Dims;
+use crate::kernel::panel::layout::Layout;
+use crate::kernel::panel::tile::{Acc, Weight, accumulate};
+use crate::kernel::rows::walk::Walk;
+use crate::kernel::vector::store;
+use crate::kernel::{Wrong, check};
 use crate::simd::Simd;
 
 /// Steps whose input part is computed during as many steps before them.
@@ -40,8 +41,8 @@ pub(crate) struct Ahead<'a> {
 }
 
 /// Whether a step of so many panels leaves registers for a piece.
-pub(crate) const fn has_room<S: Simd, E: Layout>(panels: usize) -> bool {
-    S::ACCUMULATORS >= 24 && E::ACC == 4 && panels <= PANELS
+pub(crate) const fn has_room<S: Simd>(layout: &Layout, panels: usize) -> bool {
+    S::ACCUMULATORS >= 24 && layout.sums == 4 && panels <= PANELS
 }
 
 /// One piece.
@@ -52,33 +53,32 @@ pub(super) struct Piece {
 }
 
 impl<'a> Ahead<'a> {
-    /// The steps from `first` on; `x` is `[rows, I]`, `out` `[AHEAD, XG*H]`. `None` if there are none.
-    ///
-    /// Buffers of a wrong length, or several batch rows, are a mistake of the floor above: there is nothing then, either.
+    /// The steps from `first` on; `x` is `[rows, I]`, `out` `[AHEAD, x_gates*H]`. `None` if there are none.
     #[inline(always)]
-    pub(crate) fn new<S: Simd, E: Layout>(
-        _: S,
+    pub(crate) fn new(
+        layout: &Layout,
+        lanes: usize,
         walk: &Walk<'a>,
         dims: Dims,
         first: usize,
         x: &'a [f32],
         out: &'a mut [f32],
-    ) -> Option<Self> {
-        let width = E::XG * dims.hidden;
+    ) -> Result<Option<Self>, Wrong> {
+        let width = layout.x_gates * dims.hidden;
         let fits = walk.batch() == 1 && x.len() == walk.rows() * dims.input && out.len() == AHEAD * width;
-        debug_assert!(fits);
+        check(fits, "steps ahead")?;
         let steps = walk.steps().saturating_sub(first).min(AHEAD);
-        if !fits || steps == 0 {
-            return None;
+        if steps == 0 {
+            return Ok(None);
         }
         let (two, out) = (steps > ROWS, out.as_mut_ptr());
         let mut to = Ahead {
             dims,
-            gates: E::XG,
-            lanes: S::LANES,
+            gates: layout.x_gates,
+            lanes,
             x: [x.as_ptr(); AHEAD],
             out: [out; AHEAD],
-            count: dims.hidden.div_ceil(S::LANES) << u32::from(two),
+            count: dims.hidden.div_ceil(lanes) << u32::from(two),
             two,
             next: Cell::new(0),
             limit: Cell::new(0),
@@ -90,13 +90,13 @@ impl<'a> Ahead<'a> {
             to.x[i] = x.as_ptr().wrapping_add(walk.row(first + step, 0) * dims.input);
             to.out[i] = out.wrapping_add(step * width);
         }
-        Some(to)
+        Ok(Some(to))
     }
 
     /// Whether these are the steps of a layer of such sizes, in such panels.
     #[inline(always)]
-    pub(super) fn is_of<S: Simd, E: Layout>(&self, Dims { input, hidden, .. }: Dims) -> bool {
-        (self.dims.input, self.dims.hidden, self.gates, self.lanes) == (input, hidden, E::XG, S::LANES)
+    pub(super) fn is_of(&self, layout: &Layout, lanes: usize, Dims { input, hidden, .. }: Dims) -> bool {
+        (self.dims.input, self.dims.hidden, self.gates, self.lanes) == (input, hidden, layout.x_gates, lanes)
     }
 
     /// Shares the pieces out: by the end of step `t` of [`AHEAD`] so many of them are to be taken. A step has twice as many tiles as it
@@ -126,74 +126,94 @@ impl<'a> Ahead<'a> {
     }
 }
 
-impl Piece {
-    /// # Safety
-    /// The weights fit the layout `E`, and the `Ahead` that this is a piece of [is](Ahead::is_of) of it and of their sizes.
-    #[inline(always)]
-    unsafe fn biases<S: Simd, E: Layout, W: Source<S>>(&self, s: S, w: W) -> Acc<S::V, ROWS, 1> {
-        // SAFETY: the panel is one of those weights, by the caller's promise.
-        [[unsafe { w.bias::<E>(s, self.panel) }]; ROWS]
-    }
+/// The weights of both parts of a step, and what the projected sums of a panel start from.
+#[derive(Clone, Copy)]
+pub(super) struct Both<V, W> {
+    /// Gates of either part, and the sums that the hidden ones feed.
+    pub(super) gates: usize,
+    pub(super) map: [usize; 4],
+    pub(super) x: W,
+    pub(super) h: W,
+    /// Of the piece's panel.
+    pub(super) bias: [V; 4],
+}
 
-    /// # Safety
-    /// The `Ahead` that this is a piece of [is](Ahead::is_of) of the layout `E`, of vectors of `S`, and of so many hidden units.
-    #[inline(always)]
-    unsafe fn store<S: Simd, E: Layout>(&self, s: S, sums: Acc<S::V, ROWS, 1>, hidden: usize) {
-        let unit = self.panel * S::LANES;
-        for m in 0..ROWS {
-            for g in 0..E::XG {
-                // SAFETY: `out[m]` is a row of `XG * hidden` elements, and the panel has units below `hidden`.
-                unsafe { store(s, self.out[m].add(g * hidden + unit), sums[m][0][g], hidden - unit) };
-            }
-        }
+impl Piece {
+    pub(super) fn panel(&self) -> usize {
+        self.panel
     }
 
     /// The hidden part of the sums of one row's step and this piece, in one loop.
     /// # Safety
-    /// The weights fit the layout `E` and these sizes, and the `Ahead` that this is a piece of [is](Ahead::is_of) of both, for the same
-    /// `S`. Panels `panel..panel + NP` exist, and `h` is valid for reading `width` elements.
+    /// The weights are those of both parts of a layer of these sizes, and the `Ahead` that this is a piece of [is](Ahead::is_of) of both,
+    /// for the same `S`. Panels `panel..panel + NP` exist, and `h` is valid for reading `width` elements.
     #[inline(always)]
-    pub(super) unsafe fn beside<S: Simd, E: Layout, W: Source<S>, const NP: usize>(
+    pub(super) unsafe fn beside<S: Simd, W: Weight<S>, const NP: usize>(
         self,
         s: S,
-        w: W,
-        acc: &mut [[S::V; 4]; NP],
+        w: Both<S::V, W>,
+        acc: &mut Acc<S::V, NP>,
         panel: usize,
         h: *const f32,
         Dims { input, hidden, width }: Dims,
     ) {
-        let (w_x, w_h) = (w.x::<E>(), w.h::<E>());
+        let Both { gates, map, x, h: w_h, bias } = w;
         let both = input.min(width);
-        // SAFETY: the caller's promise, for `i` below `input` and `width`.
+        // SAFETY: the caller's promise, for `i` below `input` and `width`; `out[m]` is a row of `gates * hidden` elements, and the
+        // panel has units below `hidden`.
         unsafe {
-            let mut sums = self.biases::<S, E, W>(s, w);
+            let mut sums = [bias; ROWS];
             for i in 0..both {
                 let element = s.splat(*h.add(i));
                 for p in 0..NP {
-                    for g in 0..E::HG {
-                        let sum = &mut acc[p][E::HMAP[g] % 4];
-                        *sum = s.fma(element, w_h.get(s, panel + p, i, g), *sum);
+                    for g in 0..4 {
+                        if g < gates {
+                            let sum = &mut acc[p][map[g] % 4];
+                            *sum = s.fma(element, w_h.get(s, panel + p, i, g), *sum);
+                        }
                     }
                 }
-                let elements = each_element(s, &self.x, i);
-                for g in 0..E::XG {
-                    let weight = w_x.get(s, self.panel, i, g);
-                    for m in 0..ROWS {
-                        sums[m][0][g] = s.fma(elements[m], weight, sums[m][0][g]);
-                    }
-                }
+                self.input(s, &mut sums, gates, x, i);
             }
             // What one of them has more.
-            let mut row = [*acc];
-            accumulate(s, &mut row, E::HG, E::HMAP, w_h.skip(both), panel, [h.add(both)], 1, width - both);
-            *acc = row[0];
-            let mut x = self.x;
-            for x in &mut x {
-                *x = x.add(both);
+            accumulate(s, acc, gates, map, w_h.skip(both), panel, h.add(both), width - both);
+            for i in both..input {
+                self.input(s, &mut sums, gates, x, i);
             }
-            let gates = [0, 1, 2, 3];
-            accumulate(s, &mut sums, E::XG, gates, w_x.skip(both), self.panel, x, 1, input - both);
-            self.store::<S, E>(s, sums, hidden);
+            let unit = self.panel * S::LANES;
+            for m in 0..ROWS {
+                for g in 0..4 {
+                    if g < gates {
+                        store(s, self.out[m].add(g * hidden + unit), sums[m][g], hidden - unit);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The products with input `i` of each row.
+    /// # Safety
+    /// There is such an input, and the weights have the piece's panel.
+    #[inline(always)]
+    unsafe fn input<S: Simd, W: Weight<S>>(
+        &self,
+        s: S,
+        sums: &mut [[S::V; 4]; ROWS],
+        gates: usize,
+        w: W,
+        i: usize,
+    ) {
+        // SAFETY: the caller's.
+        unsafe {
+            let elements = each_element(s, &self.x, i);
+            for g in 0..4 {
+                if g < gates {
+                    let weight = w.get(s, self.panel, i, g);
+                    for m in 0..ROWS {
+                        sums[m][g] = s.fma(elements[m], weight, sums[m][g]);
+                    }
+                }
+            }
         }
     }
 }

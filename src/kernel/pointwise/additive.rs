@@ -4,16 +4,22 @@
 //! with a key in each lane; gradients have a unit in each lane.
 
 use super::math::tanh;
-use super::product::columns_len;
-use super::tile::{load, store};
+use crate::kernel::panel::product::columns_len;
+use crate::kernel::vector::{load, store};
+use crate::kernel::{Checked, check};
 use crate::simd::{Region, Simd};
 
 /// `scores[t][j] = sum over a of v[a] tanh(q[t][a] + k[a][j])`: `q [T, A]`, `k [A, n]` in panels of columns, `scores [T, n]`.
-///
-/// Buffers of a wrong length are a mistake of the floor above: nothing is done with them.
 #[inline(always)]
-pub(crate) fn scores<S: Simd>(s: S, q: &[f32], k: &[f32], v: &[f32], n: usize, scores: &mut [f32]) {
-    s.call(Scores { s, q, k, v, n, scores });
+pub(crate) fn scores<S: Simd>(
+    s: S,
+    q: &[f32],
+    k: &[f32],
+    v: &[f32],
+    n: usize,
+    scores: &mut [f32],
+) -> Checked {
+    s.call(Scores { s, q, k, v, n, scores })
 }
 
 struct Scores<'a, S> {
@@ -26,18 +32,19 @@ struct Scores<'a, S> {
 }
 
 impl<S: Simd> Region for Scores<'_, S> {
-    type Output = ();
+    type Output = Checked;
     #[inline(always)]
-    fn run(self) {
+    fn run(self) -> Checked {
         let Scores { s, q, k, v, n, scores } = self;
         let (units, queries) = (v.len(), scores.len().checked_div(n).unwrap_or(0));
         let fits = q.len() == queries * units
             && scores.len() == queries * n
             && k.len() >= columns_len(S::LANES, units, n);
-        debug_assert!(fits || n == 0);
-        if !fits {
-            return;
+        // Without keys, the number of queries is not known from the scores.
+        if n == 0 {
+            return Ok(());
         }
+        check(fits, "scores of attention")?;
         for panel in 0..n.div_ceil(S::LANES) {
             let column = panel * S::LANES;
             for t in 0..queries {
@@ -53,6 +60,7 @@ impl<S: Simd> Region for Scores<'_, S> {
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -75,19 +83,17 @@ pub(crate) struct Gradients<'a> {
 }
 
 /// From the gradient of the scores to those of what they were made of.
-///
-/// Buffers of a wrong length are a mistake of the floor above: nothing is done with them.
 #[inline(always)]
-pub(crate) fn backward<S: Simd>(s: S, gradients: Gradients<'_>) {
-    s.call(Backward(s, gradients));
+pub(crate) fn backward<S: Simd>(s: S, gradients: Gradients<'_>) -> Checked {
+    s.call(Backward(s, gradients))
 }
 
 struct Backward<'a, S>(S, Gradients<'a>);
 
 impl<S: Simd> Region for Backward<'_, S> {
-    type Output = ();
+    type Output = Checked;
     #[inline(always)]
-    fn run(self) {
+    fn run(self) -> Checked {
         let Backward(s, Gradients { q, k, v, d, dq, dk, dv }) = self;
         let units = v.len();
         let (queries, n) =
@@ -98,10 +104,11 @@ impl<S: Simd> Region for Backward<'_, S> {
             && dk.len() == n * units
             && d.len() == queries * n
             && k.len() >= columns_len(S::LANES, n, units);
-        debug_assert!(fits || units == 0);
-        if !fits {
-            return;
+        // Without units, there is nothing to go on from.
+        if units == 0 {
+            return Ok(());
         }
+        check(fits, "gradients of attention")?;
         let one = s.splat(1.0);
         for panel in 0..units.div_ceil(S::LANES) {
             let column = panel * S::LANES;
@@ -129,5 +136,6 @@ impl<S: Simd> Region for Backward<'_, S> {
                 store(s, to, sum_v, left);
             }
         }
+        Ok(())
     }
 }

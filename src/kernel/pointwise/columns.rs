@@ -2,12 +2,13 @@
 
 use crate::simd::{Region, Simd};
 
-use super::tile::{load, store};
-use super::walk::Rows;
+use crate::kernel::rows::walk::Rows;
+use crate::kernel::vector::{load, store};
+use crate::kernel::{Checked, check};
 
 /// `out[j] (+)= sum over the rows that take part of a[row][column + j]`: a bias gradient.
 ///
-/// The rows are added in ascending order. A column range that does not exist gives nothing.
+/// The rows are added in ascending order.
 #[inline(always)]
 pub(crate) fn column_sums<S: Simd>(
     s: S,
@@ -17,8 +18,8 @@ pub(crate) fn column_sums<S: Simd>(
     column: usize,
     out: &mut [f32],
     add: bool,
-) {
-    s.call(ColumnSums { s, a, ld, rows, column, out, add });
+) -> Checked {
+    s.call(ColumnSums { s, a, ld, rows, column, out, add })
 }
 
 /// Rows that are added up at a time.
@@ -36,14 +37,15 @@ struct ColumnSums<'a, S> {
 }
 
 impl<S: Simd> Region for ColumnSums<'_, S> {
-    type Output = ();
+    type Output = Checked;
     #[inline(always)]
-    fn run(self) {
+    fn run(self) -> Checked {
         let ColumnSums { s, a, ld, rows, column, out, add } = self;
         let m = out.len();
-        if m == 0 || column + m > ld || a.len() != rows.sources() * ld {
-            return;
+        if m == 0 {
+            return Ok(());
         }
+        check(column + m <= ld && a.len() == rows.sources() * ld, "sums over rows")?;
         if !add {
             out.fill(0.0);
         }
@@ -57,7 +59,7 @@ impl<S: Simd> Region for ColumnSums<'_, S> {
                 count += 1;
             }
             if count == 0 {
-                return;
+                return Ok(());
             }
             for j in (0..m).step_by(S::LANES) {
                 let left = m - j;

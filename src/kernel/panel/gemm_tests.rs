@@ -22,7 +22,7 @@ impl Op for Sums<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Sums { a, b, c, add, room } = self;
-        outer(s, a, b, c, add, room);
+        outer(s, a, b, c, add, room).unwrap();
     }
 }
 

@@ -19,11 +19,12 @@
 //! What comes here is decided before, of recurrent layers in `seq/gradient.rs`: only sequences whose rows lie at one distance do. All
 //! others go through `gather`.
 
-use super::pack::{Stream, aligned_start};
-use super::product::{Init, Matrix, initial};
-use super::tile::{Acc, Tile, Weight, accumulate, drive, each_row, has_vectors, load, store};
-use super::view::Columns;
-use super::walk::Rows;
+use super::pack::aligned_start;
+use super::sums::{Job, Part, Planes, Right, Start, sums};
+use crate::kernel::rows::list::{COUNT, MOST};
+use crate::kernel::rows::view::Columns;
+use crate::kernel::vector::{has_vectors, load};
+use crate::kernel::{Checked, check};
 use crate::simd::{Region, Simd};
 
 /// Rows that are packed at a time, if there is room.
@@ -38,54 +39,63 @@ const SLAB: usize = 16;
 /// Products with fewer multiply-adds are not worth the packing, nor `matrixmultiply`'s allocation.
 const LARGE: usize = 1 << 18;
 
-struct OuterTile<W, const PACKED: bool> {
-    /// `[panel][k][row]` in panels of `left_rows`, or `[k][row]`.
-    a: *const f32,
-    /// From one `k` to the next.
-    step: usize,
-    right: W,
-    k: usize,
-    first: usize,
-    c: *mut f32,
-    n: usize,
-    init: Init<'static>,
-}
-
 /// Rows of C in one panel of the packed left operand: those of a large tile.
 const fn left_rows<S: Simd>() -> usize {
     S::ACCUMULATORS / 4
 }
 
-impl<S: Simd, W: Weight<S>, const PACKED: bool> Tile<S> for OuterTile<W, PACKED> {
-    const ACC: usize = 1;
+/// The left operand of a product `a^T b`, as its tiles read it.
+#[derive(Clone, Copy)]
+enum Left {
+    /// `[k][m]`, with this distance of two rows.
+    InPlace(*const f32, usize),
+    /// `[panel][k][row]` in panels of `left_rows`.
+    Packed(*const f32),
+}
 
-    #[inline(always)]
-    unsafe fn run<const MB: usize, const NP: usize>(&self, s: S, rows: [usize; MB], panel: usize) {
-        let n = self.n;
-        let first = self.first + panel;
-        let mut acc: Acc<S::V, MB, NP> = [[[s.splat(0.0); 4]; NP]; MB];
-        // SAFETY: the rows and panels exist, by the caller's promise, in buffers that `outer` has checked.
-        unsafe {
-            for m in 0..MB {
-                for p in 0..NP {
-                    let column = (first + p) * S::LANES;
-                    let c = self.c.add(rows[m] * n + column);
-                    acc[m][p][0] = initial(s, self.init, c, column, n - column);
-                }
+/// `c [m, n] (+)= a^T * right` for `k` rows.
+/// # Safety
+/// `k` rows of both operands exist, `m` columns on the left and the panels of `n` columns on the right: whole ones, unless `exact`.
+/// `c` has `m` rows of `n` columns, and overlaps neither.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+unsafe fn transposed<S: Simd>(
+    s: S,
+    left: Left,
+    right: Right,
+    (m, k, n): (usize, usize, usize),
+    c: *mut f32,
+    add: bool,
+    exact: bool,
+) {
+    let width = const { left_rows::<S>() };
+    // A multiple of the panels' width, so that one call begins with one.
+    let most = MOST / width * width;
+    let mut panels = [0; MOST];
+    for (i, at) in panels.iter_mut().enumerate() {
+        *at = i / width * width * k + i % width;
+    }
+    for first in (0..m).step_by(most) {
+        let rows = COUNT.get(..most.min(m - first)).unwrap_or_default();
+        let (left, step, lists) = match left {
+            Left::InPlace(a, ld) => (a.wrapping_add(first), ld, rows),
+            Left::Packed(a) => {
+                (a.wrapping_add(first * k), width, panels.get(..rows.len()).unwrap_or_default())
             }
-            let width = const { left_rows::<S>() };
-            let a = each_row!(|m| match PACKED {
-                true => self.a.add(rows[m] / width * width * self.k + rows[m] % width),
-                false => self.a.add(rows[m]),
-            });
-            accumulate(s, &mut acc, 1, [0; 4], self.right, first, a, self.step, self.k);
-            for m in 0..MB {
-                for p in 0..NP {
-                    let column = (first + p) * S::LANES;
-                    store(s, self.c.add(rows[m] * n + column), acc[m][p][0], n - column);
-                }
-            }
-        }
+        };
+        let c = c.wrapping_add(first * n);
+        let job = Job {
+            gates: 1,
+            parts: &[Part { left, ld: 1, rows: lists, step, right, k }],
+            start: [if add { Start::From } else { Start::Zero }; 4],
+            from: Planes { start: c.cast_const(), ld: n, rows, planes: [0; 4] },
+            out: Planes { start: c, ld: n, rows, planes: [0; 4] },
+            columns: n,
+            exact,
+            descending: false,
+        };
+        // SAFETY: the caller's, for rows `first..first + rows` of C, which are columns of the left operand.
+        unsafe { sums(s, &job, 0..n.div_ceil(S::LANES)) }
     }
 }
 
@@ -131,7 +141,6 @@ unsafe fn pack_right<S: Simd>(s: S, b: *const f32, ld: usize, (n, k): (usize, us
 
 /// `c [m, n] (+)= a^T * b`, summed over the rows of `a [k, m]` and `b [k, n]`.
 ///
-/// Buffers of a wrong length are a mistake of the floor above: nothing is done with them.
 /// `room` is scratch, as much as there is.
 #[inline(always)]
 pub(crate) fn outer<S: Simd>(
@@ -141,8 +150,8 @@ pub(crate) fn outer<S: Simd>(
     c: &mut [f32],
     add: bool,
     room: &mut [f32],
-) {
-    s.call(Outer { s, a, b, c, add, room });
+) -> Checked {
+    s.call(Outer { s, a, b, c, add, room })
 }
 
 /// A function of its own, which all cells share.
@@ -156,65 +165,48 @@ struct Outer<'a, S> {
 }
 
 impl<S: Simd> Region for Outer<'_, S> {
-    type Output = ();
+    type Output = Checked;
     #[inline(always)]
-    fn run(self) {
+    fn run(self) -> Checked {
         let Outer { s, a, b, c, add, room } = self;
         let (m, n) = (a.width, b.width);
         if m == 0 || n == 0 {
-            return;
+            return Ok(());
         }
-        let (Some(k), rows) = (a.rows(), b.rows()) else { return };
-        let fits = rows == Some(k) && m.checked_mul(n) == Some(c.len());
-        debug_assert!(fits);
-        if !fits {
-            return;
-        }
+        let k = a.rows();
+        check(k.is_some() && b.rows() == k && m.checked_mul(n) == Some(c.len()), "outer")?;
+        let k = k.unwrap_or(0);
         if k == 0 {
             if !add {
                 c.fill(0.0);
             }
-            return;
+            return Ok(());
         }
         // SAFETY: `k > 0`, and `Columns::rows` found whole rows that hold these columns: both starts lie within the first row.
         let (left, start) = unsafe { (a.data.as_ptr().add(a.column), b.data.as_ptr().add(b.column)) };
         let c = c.as_mut_ptr();
         let (lda, ldb) = (a.ld, b.ld);
-        let init = if add { Init::Accumulate } else { Init::Zero };
         if const { has_vectors::<S>() }
             && let Some((depth, packed_b, packed_a)) = blocks::<S>(room, m, k, n)
         {
             for row in (0..k).step_by(depth) {
-                let (count, panels) = (depth.min(k - row), n.div_ceil(S::LANES));
-                let init = if row > 0 { Init::Accumulate } else { init };
+                let count = depth.min(k - row);
                 // SAFETY: rows `row..row + count` of both operands exist, as above, and `blocks` found room for whole panels
-                // of so many rows; C has `m` rows and the panels of `n` columns, the last one through partial loads and stores.
+                // of so many rows; C has `m` rows of `n` columns.
                 unsafe {
                     let a = left.add(row * lda);
                     pack_right(s, start.add(row * ldb), ldb, (n, count), packed_b.as_mut_ptr());
-                    let right = Stream { start: packed_b.as_ptr(), panel: count * S::LANES, gates: 1 };
-                    if n < PACK_LEFT {
-                        let tile =
-                            OuterTile::<_, false> { a, step: lda, right, k: count, first: 0, c, n, init };
-                        drive(s, &tile, Rows::all(m), panels);
+                    let right = Right { start: packed_b.as_ptr(), panel: count * S::LANES, next: S::LANES };
+                    let a = if n < PACK_LEFT {
+                        Left::InPlace(a, lda)
                     } else {
                         pack_left(s, a, lda, (m, count), packed_a.as_mut_ptr());
-                        let a = packed_a.as_ptr();
-                        let tile = OuterTile::<_, true> {
-                            a,
-                            step: left_rows::<S>(),
-                            right,
-                            k: count,
-                            first: 0,
-                            c,
-                            n,
-                            init,
-                        };
-                        drive(s, &tile, Rows::all(m), panels);
-                    }
+                        Left::Packed(packed_a.as_ptr())
+                    };
+                    transposed(s, a, right, (m, count, n), c, add || row > 0, false);
                 }
             }
-            return;
+            return Ok(());
         }
         #[cfg(feature = "matrixmultiply")]
         if const { !has_vectors::<S>() && !S::FUSED } && m.saturating_mul(k).saturating_mul(n) >= LARGE {
@@ -226,21 +218,12 @@ impl<S: Simd> Region for Outer<'_, S> {
                 let (lda, ldb) = (lda as isize, ldb as isize);
                 matrixmultiply::sgemm(m, k, n, 1.0, left, 1, lda, start, ldb, 1, beta, c, n as isize, 1);
             }
-            return;
+            return Ok(());
         }
-        let whole = n / S::LANES;
-        // SAFETY: `m` rows and the panels of `n` columns exist in the buffers just checked; the last one,
-        // if it is not whole, goes through partial loads and stores.
-        unsafe {
-            let right = Matrix::<false> { start, ld: ldb, n };
-            let tile = OuterTile::<_, false> { a: left, step: lda, right, k, first: 0, c, n, init };
-            drive(s, &tile, Rows::all(m), whole);
-            if whole * S::LANES < n {
-                let right = Matrix::<true> { start, ld: ldb, n };
-                let tile = OuterTile::<_, false> { a: left, step: lda, right, k, first: whole, c, n, init };
-                drive(s, &tile, Rows::all(m), 1);
-            }
-        }
+        let right = Right { start, panel: S::LANES, next: ldb };
+        // SAFETY: `m` rows and the panels of `n` columns exist in the buffers just checked.
+        unsafe { transposed(s, Left::InPlace(left, lda), right, (m, k, n), c, add, true) };
+        Ok(())
     }
 }
 

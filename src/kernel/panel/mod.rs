@@ -1,0 +1,20 @@
+//! What multiplies: how weights lie in panels, the sums of products over them, and the products that are made of these sums.
+//! It may import the kernel's `rows` and `vector`, and `simd`.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `layout`, `canonical` | which gates feed which sums; the parts of a layer's weights |
+//! | `pack` | canonical weights to gate-interleaved panels |
+//! | `sums` | rows times panels: the one family of functions that multiplies |
+//! | `tile` | the same for one row whose equations stay in registers |
+//! | `product` | rows times a matrix |
+//! | `gemm`, `gather` | sums over rows; `gemm` is the only file that names `matrixmultiply` |
+
+pub(crate) mod canonical;
+pub(crate) mod gather;
+pub(crate) mod gemm;
+pub(crate) mod layout;
+pub(crate) mod pack;
+pub(crate) mod product;
+pub(crate) mod sums;
+pub(crate) mod tile;

@@ -1,0 +1,156 @@
+//! The tile of one row: `NP` panels of outputs that stay in registers while k runs, and what is done with them at once.
+//!
+//! A panel is one vector of output units, with one sum for each gate. Every output element is one chain of fused multiply-adds in
+//! ascending k, whatever the tile's shape, so that the bits do not depend on the batch, on the chunking or on the width of the vector.
+//! Splitting k into several chains would break this; it gained nothing where it was measured, because a few panels at once give as
+//! many independent chains.
+//!
+//! Batches go through [`sums`](super::sums), which knows no cell. A step of one small row keeps its equations in the tile's registers:
+//! see `kernel/step/row.rs`.
+
+use crate::simd::Simd;
+
+/// Sums of a tile: `[panel][sum]`. Those that a cell does not use cost nothing.
+pub(crate) type Acc<V, const NP: usize> = [[V; 4]; NP];
+
+/// Panels of the widest tile.
+pub(crate) const WIDEST: usize = 8;
+
+/// What is done for one tile of outputs of one row.
+pub(crate) trait Tile<S: Simd> {
+    /// Sums of one panel.
+    const SUMS: usize;
+
+    /// How many panels may be taken at once, if the registers hold them.
+    #[inline(always)]
+    fn widest(&self) -> usize {
+        WIDEST
+    }
+
+    /// Computes panels `panel..panel + NP`. Implementations are `#[inline(always)]`.
+    /// # Safety
+    /// Those panels exist in the tile's buffers.
+    unsafe fn run<const NP: usize>(&self, s: S, panel: usize);
+}
+
+/// Whether the registers hold so many rows and panels, of `sums` sums each.
+///
+/// Each row holds one more register, its element: four rows of three sums do not fit into 16, and
+/// LLVM keeps one of the sums in memory (a GRU's projection took twice as long).
+#[inline(always)]
+pub(super) const fn fits<S: Simd>(sums: usize, rows: usize, panels: usize) -> bool {
+    (rows * panels * sums <= S::ACCUMULATORS && rows <= S::ACCUMULATORS / 4) || (rows == 1 && panels == 1)
+}
+
+/// Whether a single tile covers one row of so many panels, of `sums` sums each. `widest` is that of [`Tile`].
+#[inline(always)]
+pub(crate) const fn is_one_tile<S: Simd>(sums: usize, widest: usize, panels: usize) -> bool {
+    matches!(panels, 1 | 2 | 4 | 8) && panels <= widest && fits::<S>(sums, 1, panels)
+}
+
+/// Covers one row with tiles that are compiled right here. `ONE` promises that it is [a single one](is_one_tile): then nothing is done
+/// if it is not.
+/// # Safety
+/// All panels exist in the tile's buffers.
+#[inline(always)]
+pub(crate) unsafe fn drive_row<S: Simd, T: Tile<S>, const ONE: bool>(s: S, tile: &T, panels: usize) {
+    let widest = tile.widest();
+    debug_assert!(!ONE || is_one_tile::<S>(T::SUMS, widest, panels));
+    if ONE {
+        // A single tile has code of its own, in which all offsets are constants.
+        macro_rules! one {
+            ($($np:literal)*) => {$(
+                if const { fits::<S>(T::SUMS, 1, $np) } && panels == $np && widest >= $np {
+                    // SAFETY: the caller's promise.
+                    return unsafe { tile.run::<$np>(s, 0) };
+                }
+            )*};
+        }
+        one!(1 2 4 8);
+        return;
+    }
+    let mut panel = 0;
+    macro_rules! many {
+        ($($np:literal)*) => {$(
+            while const { fits::<S>(T::SUMS, 1, $np) } && widest >= $np && panels - panel >= $np {
+                // SAFETY: `panel + $np <= panels`, and the caller's promise.
+                unsafe { tile.run::<$np>(s, panel) };
+                panel += $np;
+            }
+        )*};
+    }
+    many!(8 4 2 1);
+}
+
+/// One vector of weights: how a tile of one row reads them.
+pub(crate) trait Weight<S: Simd>: Copy {
+    /// The weights of output panel `panel` for gate `g` of row `k`.
+    /// # Safety
+    /// They exist in the buffer.
+    unsafe fn get(self, s: S, panel: usize, k: usize, g: usize) -> S::V;
+
+    /// The weights from row `rows` on.
+    fn skip(self, rows: usize) -> Self;
+
+    /// Where the weights of a panel's first gate stand for `k` = 0, and how far it is to those of the next gate, or with one gate
+    /// to those of the next panel, if a vector has one lane and the weights of the other rows follow.
+    #[inline(always)]
+    fn chains(self, _panel: usize, _gates: usize) -> Option<(*const f32, usize)> {
+        None
+    }
+}
+
+/// Calls `f` with the number of each chain, its panel and its gate. Either there is one panel, or there is one gate. The bounds are such
+/// that the compiler sees them, so that there is no path that panics even where loops are not unrolled.
+#[inline(always)]
+pub(super) fn each_chain<const NP: usize>(gates: usize, mut f: impl FnMut(usize, usize, usize)) {
+    for j in 0..4 {
+        let (p, g) = if NP == 1 { (0, j) } else { (j, 0) };
+        if p < NP && g < gates {
+            f(j, p, g);
+        }
+    }
+}
+
+/// `acc[p][map[g]] += x[i] * weight(p, i, g)` for i ascending from 0 to `k`.
+/// # Safety
+/// `x` is valid for reading `k` elements, and the weights exist for all `i < k`.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+pub(crate) unsafe fn accumulate<S: Simd, W: Weight<S>, const NP: usize>(
+    s: S,
+    acc: &mut Acc<S::V, NP>,
+    gates: usize,
+    map: [usize; 4],
+    weight: W,
+    panel: usize,
+    x: *const f32,
+    k: usize,
+) {
+    if (NP == 1 || gates == 1)
+        && (1..=S::CHAINS).contains(&(NP * gates))
+        && let Some(w) = weight.chains(panel, gates)
+    {
+        let mut chains = [s.splat(0.0); 4];
+        each_chain::<NP>(gates, |j, p, g| chains[j] = acc[p][map[g] % 4]);
+        // SAFETY: `NP * gates <= CHAINS`, just checked. `x` is valid for `k` elements by the caller's promise; `chains` gave the
+        // start and the distance of the `k` weights of each chain, which exist by the same promise.
+        unsafe { s.chains(&mut chains, NP * gates, x, w, k) };
+        each_chain::<NP>(gates, |j, p, g| acc[p][map[g] % 4] = chains[j]);
+        return;
+    }
+    for i in 0..k {
+        // SAFETY: the caller's promise for `i < k`.
+        let x = s.splat(unsafe { *x.add(i) });
+        for p in 0..NP {
+            for g in 0..4 {
+                if g < gates {
+                    // SAFETY: the caller's promise for `i < k`.
+                    let w = unsafe { weight.get(s, panel + p, i, g) };
+                    let sum = &mut acc[p][map[g] % 4];
+                    *sum = s.fma(x, w, *sum);
+                }
+            }
+        }
+    }
+}

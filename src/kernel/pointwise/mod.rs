@@ -1,0 +1,19 @@
+//! What is done element by element: activation functions, the parts of a softmax, updates of weights, sums over rows.
+//! It may import the kernel's `panel`, `rows` and `vector`, and `simd`.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `math`, `activation` | exp, sigmoid, tanh as polynomials; the other activation functions |
+//! | `softmax` | the parts of a softmax |
+//! | `finish` | functions of single elements over slices |
+//! | `columns` | sums over rows |
+//! | `additive` | the scores of additive attention |
+//! | `update` | weights by an optimiser |
+
+pub(crate) mod activation;
+pub(crate) mod additive;
+pub(crate) mod columns;
+pub(crate) mod finish;
+pub(crate) mod math;
+pub(crate) mod softmax;
+pub(crate) mod update;

@@ -1,0 +1,7 @@
+//! Which rows take part in a pass, and where they stand: the walk over a padded batch, lists of rows for the kernels, views
+//! of some columns, and the hidden states that steps start from. It may import `simd` only.
+
+pub(crate) mod list;
+pub(crate) mod previous;
+pub(crate) mod view;
+pub(crate) mod walk;

@@ -1,0 +1,41 @@
+//! The hidden states that steps start from, for the backward pass.
+
+use super::view::Columns;
+use super::walk::{Previous, Walk};
+
+/// The hidden states that steps start from.
+#[derive(Clone, Copy)]
+pub(crate) struct Before<'a> {
+    walk: &'a Walk<'a>,
+    h0: *const f32,
+    y: Columns<'a>,
+    width: usize,
+}
+
+impl<'a> Before<'a> {
+    /// `None` unless there are `width` columns of each row of the batch and of the sequences.
+    #[inline(always)]
+    pub(crate) fn new(walk: &'a Walk<'a>, h0: &'a [f32], y: Columns<'a>, width: usize) -> Option<Self> {
+        let fits = h0.len() == walk.batch() * width && y.has(walk.rows(), width);
+        fits.then_some(Before { walk, h0: h0.as_ptr(), y, width })
+    }
+
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Whether its rows are those of this walk.
+    pub(crate) fn is_of(&self, walk: &Walk<'_>) -> bool {
+        core::ptr::eq(self.walk, walk)
+    }
+
+    /// Where the state before step `t` of batch row `b` stands; null if it is zero.
+    #[inline(always)]
+    pub(crate) fn get(&self, t: usize, b: usize) -> *const f32 {
+        match self.walk.previous(t, b) {
+            Previous::Initial => self.h0.wrapping_add(b * self.width),
+            Previous::Row(row) => self.y.start(row),
+            Previous::Zero => core::ptr::null(),
+        }
+    }
+}

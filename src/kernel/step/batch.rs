@@ -1,0 +1,563 @@
+//! One step of a batch on sets with vectors: sums of products go to memory, and an epilogue computes the equations from there.
+//!
+//! Sums are compiled once for an instruction set, epilogues once for a cell and an instruction set. What lies between them is some units of
+//! all rows at a time, few enough that the sums are still in the first-level cache when the epilogue reads them. Training needs no place for
+//! it: the sums go to the tape, where the epilogue replaces them by what the backward pass wants.
+
+use core::ops::Range;
+
+use super::ahead::{Ahead, Both, PANELS, Piece, has_room};
+use super::io::{Raw, Step};
+use super::row::Stages;
+use super::{Equations, Params, SecondStage, units};
+use crate::kernel::panel::canonical::Dims;
+use crate::kernel::panel::layout::Layout;
+use crate::kernel::panel::pack::{Panels, Source};
+use crate::kernel::panel::sums::{Job, Part, Planes, Start, sums};
+use crate::kernel::panel::tile::Acc;
+use crate::kernel::rows::list::{COUNT, MOST, RowList};
+use crate::kernel::rows::walk::{Rows, Walk};
+use crate::kernel::vector::{load, store};
+use crate::kernel::{Checked, check};
+use crate::simd::{MAX_LANES, Region, Simd};
+
+/// A cell on one instruction set: its layouts, and its equations as functions over sums in memory.
+pub(crate) struct Epilogues<S> {
+    pub(crate) layout: Layout,
+    pub(crate) second: Option<SecondStage>,
+    reads_h: bool,
+    /// # Safety
+    /// As of [`Units`].
+    first: unsafe fn(S, &Params, &Units<'_>),
+    /// # Safety
+    /// As of [`Units`].
+    last: unsafe fn(S, &Params, &Units<'_>),
+}
+
+impl<S: Simd> Epilogues<S> {
+    pub(crate) const fn of<E: Equations>() -> Self {
+        Epilogues {
+            layout: E::LAYOUT,
+            second: E::SECOND,
+            reads_h: E::READS_H,
+            first: first::<S, E>,
+            last: last::<S, E>,
+        }
+    }
+}
+
+/// Units of some rows whose sums are finished.
+///
+/// The rows take part in the step and exist in the buffers of `raw`, which are those of the cell's layout; `units` are below `hidden`.
+/// Sums are in place if `raw` has rows to save in, otherwise in `sums`.
+struct Units<'a> {
+    raw: &'a Raw<'a>,
+    list: &'a RowList,
+    units: Range<usize>,
+    /// Rows of `ld` elements, one for each row of the list, that hold planes of the units only.
+    sums: *const f32,
+    ld: usize,
+    /// Planes that are read from the projected rows instead, because no hidden weights feed them.
+    projected: [bool; 4],
+}
+
+/// Vectors of units that the equations take at once.
+const fn at_once<S: Simd, E: Equations>() -> usize {
+    match (E::SEVERAL, S::ACCUMULATORS >= 24) {
+        (false, _) => 1,
+        (true, false) => 2,
+        (true, true) => 4,
+    }
+}
+
+/// The first stage's equations.
+/// # Safety
+/// As of [`Units`], with the layout of `E`.
+unsafe fn first<S: Simd, E: Equations>(s: S, params: &Params, io: &Units<'_>) {
+    s.call(First::<S, E> { s, e: E::new(params), io });
+}
+
+struct First<'a, S, E> {
+    s: S,
+    e: E,
+    io: &'a Units<'a>,
+}
+
+impl<S: Simd, E: Equations> Region for First<'_, S, E> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let First { s, e, io } = self;
+        let (raw, hidden) = (io.raw, io.raw.dims.hidden);
+        for (i, (&b, &seq)) in io.list.rows().iter().zip(io.list.sources()).enumerate() {
+            let row = raw.row(b, seq);
+            let width = io.units.len().next_multiple_of(S::LANES);
+            let (from, plane, first) = match row.saved.is_null() {
+                false => (row.saved.cast_const(), hidden, 0),
+                true => (io.sums.wrapping_add(i * io.ld), width, io.units.start),
+            };
+            let mut planes = [from; 4];
+            for a in 0..4 {
+                planes[a] = match io.projected[a] {
+                    true => raw.projected(b, seq).wrapping_add(a * hidden),
+                    false => from.wrapping_add(a * plane).wrapping_sub(first),
+                };
+            }
+            let mut unit = io.units.start;
+            macro_rules! vectors {
+                ($($n:literal)*) => {$(
+                    if const { at_once::<S, E>() >= $n } {
+                        while unit + ($n - 1) * S::LANES < io.units.end {
+                            let mut sums = [[s.splat(0.0); 4]; $n];
+                            // SAFETY: the rows exist, and have these units in each plane of the layout, by the promise of `first`.
+                            unsafe {
+                                for n in 0..$n {
+                                    let at = unit + n * S::LANES;
+                                    for a in 0..E::LAYOUT.sums {
+                                        sums[n][a % 4] = load(s, planes[a % 4].add(at), hidden - at);
+                                    }
+                                }
+                                units::first::<S, E, $n, true>(s, e, &row, unit, sums);
+                            }
+                            unit += $n * S::LANES;
+                        }
+                    }
+                )*};
+            }
+            vectors!(4 2 1);
+        }
+    }
+}
+
+/// The second stage's equations.
+/// # Safety
+/// As of [`Units`], with the layout of `E`, and rows to save in.
+unsafe fn last<S: Simd, E: Equations>(s: S, params: &Params, io: &Units<'_>) {
+    if const { E::SECOND.is_some() } {
+        s.call(Last::<S, E> { s, e: E::new(params), io });
+    }
+}
+
+struct Last<'a, S, E> {
+    s: S,
+    e: E,
+    io: &'a Units<'a>,
+}
+
+impl<S: Simd, E: Equations> Region for Last<'_, S, E> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let (Some(stage), Last { s, e, io }) = (const { E::SECOND }, self) else { return };
+        let hidden = io.raw.dims.hidden;
+        for (&b, &seq) in io.list.rows().iter().zip(io.list.sources()) {
+            let row = io.raw.row(b, seq);
+            for unit in io.units.clone().step_by(S::LANES) {
+                // SAFETY: the rows exist, and have these units in each plane of the layout, by the promise of `last`.
+                unsafe {
+                    let sum = load(s, row.saved.cast_const().add(stage.sum * hidden + unit), hidden - unit);
+                    units::second::<S, E>(s, e, &row, unit, sum);
+                }
+            }
+        }
+    }
+}
+
+/// Units whose sums wait for the epilogue at once, for so many rows of so many planes: what stays in the first-level cache, whole tiles, and at least one.
+const fn units_at_once(planes: usize, rows: usize, hidden: usize) -> usize {
+    const CACHED: usize = 4096;
+    let planes = rows.saturating_mul(planes);
+    let fit = match CACHED.checked_div(planes) {
+        Some(fit) => fit / (4 * MAX_LANES) * (4 * MAX_LANES),
+        None => 0,
+    };
+    let least = 4 * MAX_LANES;
+    let units = if fit < least { least } else { fit };
+    match hidden.checked_next_multiple_of(MAX_LANES) {
+        Some(hidden) if hidden < units => hidden,
+        _ => units,
+    }
+}
+
+/// Elements of the room for the sums of a step of up to so many rows, unless it has rows to save in.
+pub(crate) const fn room_len(planes: usize, batch: usize, hidden: usize) -> usize {
+    let rows = if batch < MOST { batch } else { MOST };
+    // With fewer rows there may be more units at once: a step in which not all rows take part.
+    let (mut most, mut row) = (0, 1);
+    while row <= rows {
+        let len = units_at_once(planes, row, hidden).saturating_mul(row * planes);
+        if len > most {
+            most = len;
+        }
+        row += 1;
+    }
+    most
+}
+
+/// One step of a batch. Without rows to save in the sums go to `room`.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn step<S: Simd>(
+    s: S,
+    cell: &Epilogues<S>,
+    params: &Params,
+    w: Stages<Panels<'_>>,
+    t: usize,
+    io: Step<'_>,
+    room: &mut [f32],
+    (list, ahead): (&mut RowList, Option<&Ahead<'_>>),
+) -> Checked {
+    s.call(BatchStep { s, cell, params, w, t, io, room, list, ahead })
+}
+
+struct BatchStep<'a, S> {
+    s: S,
+    cell: &'a Epilogues<S>,
+    params: &'a Params,
+    w: Stages<Panels<'a>>,
+    t: usize,
+    io: Step<'a>,
+    room: &'a mut [f32],
+    list: &'a mut RowList,
+    ahead: Option<&'a Ahead<'a>>,
+}
+
+impl<S: Simd> Region for BatchStep<'_, S> {
+    type Output = Checked;
+    #[inline(always)]
+    fn run(self) -> Checked {
+        let BatchStep { s, cell, params, w: [w, w_second], t, io, room, list, ahead } = self;
+        let layout = &cell.layout;
+        let raw = Raw::of(layout, cell.reads_h, t, io)?;
+        let (walk, dims) = (raw.walk, raw.dims);
+        let hidden = dims.hidden;
+        let kept = !raw.saved.is_null();
+        let rows = Rows::step(walk, t);
+        let most = rows.count().min(MOST);
+        let wide = units_at_once(layout.tape_planes(), most, hidden);
+        let fits = w.fits_lanes(layout, S::LANES, dims)
+            && (kept || room.len() >= most * layout.sums * wide)
+            && ahead.is_none_or(|ahead| walk.batch() == 1 && ahead.is_of(layout, S::LANES, dims))
+            && match &cell.second {
+                None => true,
+                Some(stage) => {
+                    kept && w_second.fits_lanes(&stage.layout, S::LANES, Dims { width: hidden, ..dims })
+                }
+            };
+        check(fits, "weights of a step")?;
+        let descending = !t.is_multiple_of(2);
+        let mut taken = rows.iter();
+        while list.fill(rows, &mut taken) {
+            let mut left = hidden;
+            while left > 0 {
+                let take = match left % wide {
+                    0 => wide,
+                    rest if descending => rest,
+                    _ => wide.min(left),
+                };
+                let start = if descending { left - take } else { hidden - left };
+                let take = take.min(hidden - start);
+                let part =
+                    Sums { s, layout, raw: &raw, w, list, room, units: start..start + take, descending };
+                // SAFETY: the rows of the list take part in the step, so all buffers of `raw` have them, as its check has seen, and the
+                // weights have the panels of `hidden` units. The room has a row of `wide` units for each plane of each row.
+                unsafe {
+                    let units = part.run(ahead);
+                    (cell.first)(s, params, &units);
+                }
+                left -= take;
+            }
+            if let Some(stage) = &cell.second {
+                let saved = if raw.saved_by_walk { list.sources() } else { list.rows() };
+                let planes =
+                    Planes { start: raw.saved, ld: raw.ld, rows: saved, planes: [stage.sum * hidden; 4] };
+                let operand = raw.saved.cast_const().wrapping_add(stage.operand * hidden);
+                let right = w_second.h_right(&stage.layout, S::LANES);
+                let job = Job {
+                    gates: 1,
+                    parts: &[Part { left: operand, ld: raw.ld, rows: saved, step: 1, right, k: hidden }],
+                    start: [Start::From; 4],
+                    from: Planes { start: raw.saved.cast_const(), ..planes_of(&planes) },
+                    out: planes,
+                    columns: hidden,
+                    exact: false,
+                    descending,
+                };
+                // SAFETY: as above; the rows to save in have all planes of the layout, among which are both of the stage's.
+                unsafe {
+                    sums(s, &job, 0..hidden.div_ceil(S::LANES));
+                    let (sums, projected) = (core::ptr::null(), [false; 4]);
+                    let units = Units { raw: &raw, list, units: 0..hidden, sums, ld: 0, projected };
+                    (cell.last)(s, params, &units);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The same rows and planes, to be read.
+fn planes_of<'a>(of: &Planes<'a, *mut f32>) -> Planes<'a, *const f32> {
+    Planes { start: of.start, ld: of.ld, rows: of.rows, planes: of.planes }
+}
+
+/// The sums of some units of the rows of a list.
+struct Sums<'a, S> {
+    s: S,
+    layout: &'a Layout,
+    raw: &'a Raw<'a>,
+    w: Panels<'a>,
+    list: &'a RowList,
+    room: &'a mut [f32],
+    units: Range<usize>,
+    descending: bool,
+}
+
+impl<'a, S: Simd> Sums<'a, S> {
+    /// Bias, input and hidden state, in this order.
+    /// # Safety
+    /// The buffers have the rows and units, the weights their panels, and the room or the rows to save in all planes.
+    #[inline(always)]
+    unsafe fn run(self, ahead: Option<&Ahead<'_>>) -> Units<'a> {
+        let Sums { s, layout, raw, w, list, room, units, descending } = self;
+        let Dims { input, hidden, width } = raw.dims;
+        let panels = units.start / S::LANES..units.end.div_ceil(S::LANES);
+        let by = |walk: bool| if walk { list.sources() } else { list.rows() };
+        // Planes of the units only, unless they are saved.
+        let (room, wide) = (room.as_mut_ptr(), units.len().next_multiple_of(S::LANES));
+        let ld = wide * layout.sums;
+        let all = |plane: usize| [0, plane, 2 * plane, 3 * plane];
+        let out = match raw.saved.is_null() {
+            false => {
+                Planes { start: raw.saved, ld: raw.ld, rows: by(raw.saved_by_walk), planes: all(hidden) }
+            }
+            true => {
+                let rows = COUNT.get(..list.rows().len()).unwrap_or_default();
+                Planes { start: room.wrapping_sub(units.start), ld, rows, planes: all(wide) }
+            }
+        };
+        let x = Part {
+            left: raw.x,
+            ld: input,
+            rows: list.sources(),
+            step: 1,
+            right: w.x_right(layout, S::LANES),
+            k: input,
+        };
+        let h = Part {
+            left: raw.seen,
+            ld: width,
+            rows: list.rows(),
+            step: 1,
+            right: w.h_right(layout, S::LANES),
+            k: width,
+        };
+        let (bias, panel) = w.biases();
+        let bias = |sum: usize| Start::Vector(bias.wrapping_add(sum * S::LANES), panel);
+        let biases = [bias(0), bias(1), bias(2), bias(3)];
+        let mut job = Job {
+            gates: layout.x_gates,
+            parts: &[x, h],
+            start: biases,
+            from: planes_of(&out),
+            out,
+            columns: hidden,
+            exact: false,
+            descending,
+        };
+        let is_raw = raw.block.is_null();
+        let mut projected = [false; 4];
+        // SAFETY: the caller's promise.
+        unsafe {
+            if is_raw && layout.is_uniform() {
+                sums(s, &job, panels);
+                return Units { raw, list, units, sums: room, ld, projected };
+            }
+            if is_raw {
+                job.parts = core::slice::from_ref(&x);
+                sums(s, &job, panels.clone());
+            } else {
+                job.from = Planes {
+                    start: raw.block,
+                    ld: raw.block_ld,
+                    rows: by(raw.block_by_walk),
+                    planes: all(hidden),
+                };
+            }
+            // What the hidden weights feed goes on from the projected sums, or begins with a bias.
+            let (from, out) = (job.from.planes, job.out.planes);
+            let mut fed = [false; 4];
+            for g in 0..layout.h_gates {
+                let sum = layout.h_map[g] % 4;
+                fed[sum] = true;
+                job.start[g % 4] = if sum < layout.x_gates { Start::From } else { biases[sum] };
+                (job.from.planes[g % 4], job.out.planes[g % 4]) = (from[sum], out[sum]);
+            }
+            if !is_raw && (raw.saved.is_null() || !raw.block_by_walk) {
+                for a in 0..layout.x_gates {
+                    projected[a % 4] = !fed[a % 4];
+                }
+            }
+            (job.gates, job.parts) = (layout.h_gates, core::slice::from_ref(&h));
+            match ahead {
+                Some(ahead) if !is_raw => beside(s, ahead, layout, w, &job, raw, panels),
+                _ => sums(s, &job, panels),
+            }
+        }
+        Units { raw, list, units, sums: room, ld, projected }
+    }
+}
+
+/// The job of a single row, with pieces of later steps beside it while there are some.
+/// # Safety
+/// As for [`sums`]; `ahead` is of the layout and the step's sizes, and the job's part is the hidden part of one row.
+#[inline(always)]
+unsafe fn beside<S: Simd>(
+    s: S,
+    ahead: &Ahead<'_>,
+    layout: &Layout,
+    w: Panels<'_>,
+    job: &Job<'_>,
+    raw: &Raw<'_>,
+    panels: Range<usize>,
+) {
+    let mut left = panels.len();
+    while left > 0 {
+        let piece = match const { has_room::<S>(&Layout { sums: 4, ..Layout::hidden_gate(0) }, PANELS) } {
+            true => ahead.take(),
+            false => None,
+        };
+        let start = if job.descending { panels.start } else { panels.end - left };
+        // SAFETY: the caller's; a piece of `ahead` belongs to the same weights.
+        let Some(piece) = piece else { return unsafe { sums(s, job, start..start + left) } };
+        let take = left.min(PANELS);
+        let panel = if job.descending { panels.start + left - take } else { start };
+        macro_rules! call {
+            ($g:literal, $np:literal) => {
+                s.call(Beside::<'_, S, $g, $np> {
+                    s,
+                    layout,
+                    w,
+                    job,
+                    dims: raw.dims,
+                    seen: raw.seen,
+                    panel,
+                    piece,
+                })
+            };
+        }
+        match (job.gates, take) {
+            (3, 1) => call!(3, 1),
+            (3, _) => call!(3, 2),
+            (_, 1) => call!(4, 1),
+            (_, _) => call!(4, 2),
+        }
+        left -= take;
+    }
+}
+
+/// One row's hidden part of `NP` panels of `G` gates, and a piece. What it is made of is as `beside` promises.
+struct Beside<'a, S, const G: usize, const NP: usize> {
+    s: S,
+    layout: &'a Layout,
+    w: Panels<'a>,
+    job: &'a Job<'a>,
+    dims: Dims,
+    seen: *const f32,
+    panel: usize,
+    piece: Piece,
+}
+
+impl<S: Simd, const G: usize, const NP: usize> Region for Beside<'_, S, G, NP> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Beside { s, layout, w, job, dims, seen, panel, piece } = self;
+        let hidden = dims.hidden;
+        let mut acc: Acc<S::V, NP> = [[s.splat(0.0); 4]; NP];
+        let first = |rows: &[usize]| rows.first().copied().unwrap_or(0);
+        let from = job.from.start.wrapping_add(first(job.from.rows) * job.from.ld);
+        let out = job.out.start.wrapping_add(first(job.out.rows) * job.out.ld);
+        // SAFETY: the promise of `beside`.
+        unsafe {
+            for p in 0..NP {
+                let unit = (panel + p) * S::LANES;
+                for g in 0..G {
+                    acc[p][g] = match job.start[g] {
+                        Start::Zero => s.splat(0.0),
+                        Start::Vector(of, step) => s.load(of.wrapping_add((panel + p) * step)),
+                        Start::From => load(s, from.wrapping_add(job.from.planes[g] + unit), hidden - unit),
+                    };
+                }
+            }
+            let both = Both {
+                gates: G,
+                map: [0, 1, 2, 3],
+                x: Source::<S>::x(w, layout).of_gates(G),
+                h: Source::<S>::h(w, layout).of_gates(G),
+                bias: w.bias(s, layout, piece.panel()),
+            };
+            piece.beside(s, both, &mut acc, panel, seen, dims);
+            for p in 0..NP {
+                let unit = (panel + p) * S::LANES;
+                for g in 0..G {
+                    store(s, out.wrapping_add(job.out.planes[g] + unit), acc[p][g], hidden - unit);
+                }
+            }
+        }
+    }
+}
+
+/// The input part of steps `first..first + count`: `bias + W_ih x`, one row for each step of each batch row.
+///
+/// `out` is a block `[count * B, x_gates*H]`, or the tape, whose first planes take it; its rows have `ld` elements.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn project<S: Simd>(
+    s: S,
+    layout: &Layout,
+    w: Panels<'_>,
+    walk: &Walk<'_>,
+    dims: Dims,
+    (first, count): (usize, usize),
+    x: &[f32],
+    out: &mut [f32],
+    (ld, by_walk): (usize, bool),
+    list: &mut RowList,
+) -> Checked {
+    let (rows, Dims { input, hidden, .. }) = (walk.rows(), dims);
+    let fits = first + count <= walk.steps()
+        && w.fits_lanes(layout, S::LANES, dims)
+        && x.len() == rows * input
+        && layout.x_gates * hidden <= ld
+        && out.len() >= ld * if by_walk { rows } else { count * walk.batch() };
+    check(fits, "input projection")?;
+    let rows = Rows::block(walk, first, count);
+    let mut taken = rows.iter();
+    let (bias, panel) = w.biases();
+    let bias = |sum: usize| Start::Vector(bias.wrapping_add(sum * S::LANES), panel);
+    let start = [bias(0), bias(1), bias(2), bias(3)];
+    let to = out.as_mut_ptr();
+    while list.fill(rows, &mut taken) {
+        let right = w.x_right(layout, S::LANES);
+        let out = Planes {
+            start: to,
+            ld,
+            rows: if by_walk { list.sources() } else { list.rows() },
+            planes: [0, hidden, 2 * hidden, 3 * hidden],
+        };
+        let job = Job {
+            gates: layout.x_gates,
+            parts: &[Part { left: x.as_ptr(), ld: input, rows: list.sources(), step: 1, right, k: input }],
+            start,
+            from: planes_of(&out),
+            out,
+            columns: hidden,
+            exact: false,
+            descending: false,
+        };
+        // SAFETY: the rows of `count` steps exist in the buffers just checked, and so do the panels of `hidden` units, in `w` too.
+        unsafe { sums(s, &job, 0..hidden.div_ceil(S::LANES)) }
+    }
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! Whole vectors and what is left at the end of a row.
+
+use crate::simd::Simd;
+
+/// Whether this is a vector unit with registers for large tiles, and not a portable set.
+pub(crate) const fn has_vectors<S: Simd>() -> bool {
+    S::ACCUMULATORS >= 12
+}
+
+/// A whole vector where there is room for one, otherwise the `left` elements that there are.
+/// # Safety
+/// `p` is valid for reading `left` elements.
+#[inline(always)]
+pub(crate) unsafe fn load<S: Simd>(s: S, p: *const f32, left: usize) -> S::V {
+    // SAFETY: the caller's; a part is loaded only where `left < LANES`.
+    unsafe { if left >= S::LANES { s.load(p) } else { s.load_n(p, left) } }
+}
+
+/// A whole vector where there is room for one, otherwise the `left` elements that there are.
+/// # Safety
+/// `p` is valid for writing `left` elements.
+#[inline(always)]
+pub(crate) unsafe fn store<S: Simd>(s: S, p: *mut f32, v: S::V, left: usize) {
+    // SAFETY: the caller's; a part is stored only where `left < LANES`.
+    unsafe { if left >= S::LANES { s.store(p, v) } else { s.store_n(p, v, left) } }
+}
+
+/// The same `left` units of the first `count` planes of a row.
+/// # Safety
+/// `p` and what is `plane`, `2 * plane`, ... elements after it are valid for reading `left` elements.
+#[inline(always)]
+pub(crate) unsafe fn load_planes<S: Simd>(
+    s: S,
+    p: *const f32,
+    plane: usize,
+    count: usize,
+    left: usize,
+) -> [S::V; 4] {
+    let mut v = [s.splat(0.0); 4];
+    for a in 0..4 {
+        if a < count {
+            // SAFETY: the caller's.
+            v[a] = unsafe { load(s, p.add(a * plane), left) };
+        }
+    }
+    v
+}

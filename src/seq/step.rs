@@ -1,0 +1,203 @@
+//! One step of a batch with all that a layer may ask for: what the weights see of the hidden state, the cell, and a projection.
+
+use super::forward::Steps;
+use super::table::PROJECTION;
+use crate::kernel::Checked;
+use crate::kernel::Walk;
+use crate::kernel::panel::canonical::Dims;
+use crate::kernel::panel::layout::Layout;
+use crate::kernel::panel::pack::Source;
+use crate::kernel::panel::product::Left;
+use crate::kernel::rows::list::RowList;
+use crate::kernel::rows::view::ColumnsMut;
+use crate::kernel::rows::walk::Rows;
+use crate::kernel::step::ahead::Ahead;
+use crate::kernel::step::batch::room_len;
+use crate::kernel::step::row::Stages;
+use crate::kernel::step::{Input, Params, Step, Tape};
+use crate::simd::{HAS_VECTORS, Simd};
+
+/// Sizes of a layer that a pass needs, and which options cost it memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    pub(crate) dims: Dims,
+    /// Length of the peepholes, which stand behind packed weights.
+    pub(crate) peepholes: usize,
+    /// Whether the output goes through a projection.
+    pub(crate) projects: bool,
+    /// Whether the hidden state may be multiplied by factors where it meets its weights.
+    pub(crate) drops: bool,
+}
+
+/// The projection's sizes, seen as a layer of R units whose hidden state has H elements.
+pub(crate) const fn projection(dims: Dims) -> Dims {
+    Dims { input: 0, hidden: dims.width, width: dims.hidden }
+}
+
+/// Scratch of a step, besides the next hidden state.
+pub(super) struct Stage<'a> {
+    /// `[B, width]`: the hidden state as the weights see it.
+    pub(super) seen: &'a mut [f32],
+    /// `[B, sums * H]`: what a cell of two stages saves without a tape.
+    pub(super) planes: &'a mut [f32],
+    /// `[B, H]`: the output before its projection.
+    pub(super) output: &'a mut [f32],
+    /// Room for sums, on sets with vectors.
+    pub(super) sums: &'a mut [f32],
+}
+
+/// Lengths of the parts of a [`Stage`]. `planes` is a number of vectors of H that the tape holds for each row.
+const fn parts(planes: usize, two_stages: bool, sizes: &Sizes, batch: usize) -> [usize; 4] {
+    let Dims { hidden, width, .. } = sizes.dims;
+    let state = batch.saturating_mul(hidden);
+    [
+        if sizes.drops { batch.saturating_mul(width) } else { 0 },
+        if two_stages { state.saturating_mul(planes) } else { 0 },
+        if sizes.projects { state } else { 0 },
+        if HAS_VECTORS && !two_stages { room_len(planes, batch, hidden) } else { 0 },
+    ]
+}
+
+/// Elements of the scratch of a step, besides the next hidden state.
+pub(crate) const fn stage_len(planes: usize, two_stages: bool, sizes: &Sizes, batch: usize) -> usize {
+    let [seen, planes, output, sums] = parts(planes, two_stages, sizes, batch);
+    seen.saturating_add(planes).saturating_add(output).saturating_add(sums)
+}
+
+impl<'a> Stage<'a> {
+    /// Cuts the scratch; parts are empty where it is too short, which the kernels report.
+    #[inline(always)]
+    pub(super) fn new(
+        stage: &'a mut [f32],
+        layout: &Layout,
+        two_stages: bool,
+        sizes: &Sizes,
+        batch: usize,
+    ) -> Self {
+        let [seen, planes, output, sums] = parts(layout.tape_planes(), two_stages, sizes, batch);
+        let mut rest = stage;
+        let mut take = |len: usize| {
+            let (part, others) = core::mem::take(&mut rest).split_at_mut_checked(len).unwrap_or_default();
+            rest = others;
+            part
+        };
+        Stage { seen: take(seen), planes: take(planes), output: take(output), sums: take(sums) }
+    }
+}
+
+/// What a step of a pass is given.
+pub(super) struct Io<'a> {
+    pub(super) walk: &'a Walk<'a>,
+    pub(super) x: Input<'a>,
+    /// `[B, width]`
+    pub(super) h: &'a [f32],
+    /// `[B, width]`
+    pub(super) h_next: &'a mut [f32],
+    /// `[B, H]`, or empty.
+    pub(super) c: &'a mut [f32],
+    /// `[rows, width]`, unless only the state is wanted.
+    pub(super) y: Option<ColumnsMut<'a>>,
+    /// `[rows, ld]`, for training.
+    pub(super) tape: Option<&'a mut [f32]>,
+    pub(super) ld: usize,
+    pub(super) peepholes: &'a [f32],
+    /// `[B, width]`: factors of the hidden state.
+    pub(super) factors: Option<&'a [f32]>,
+    pub(super) ahead: Option<&'a Ahead<'a>>,
+}
+
+/// Step `t` of a batch.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+pub(super) fn step<S: Simd, W: Source<S>>(
+    s: S,
+    steps: &Steps<S, W>,
+    params: &Params,
+    w: Stages<W>,
+    sizes: &Sizes,
+    t: usize,
+    io: Io<'_>,
+    (stage, list): (&mut [f32], &mut RowList),
+) -> Checked {
+    let Io { walk, x, h, h_next, c, y, tape, ld, peepholes, factors, ahead } = io;
+    let dims = sizes.dims;
+    let two_stages = steps.second.is_some();
+    let stage = Stage::new(stage, &steps.layout, two_stages, sizes, walk.batch());
+    let seen = match factors {
+        None => h,
+        Some(factors) => {
+            for ((to, h), factor) in stage.seen.iter_mut().zip(h).zip(factors) {
+                *to = h * factor;
+            }
+            &*stage.seen
+        }
+    };
+    let (tape, ld) = match tape {
+        Some(tape) => (Tape::Sequence(tape), ld),
+        None if two_stages => (Tape::Step(stage.planes), steps.layout.sums * dims.hidden),
+        None => (Tape::None, ld),
+    };
+    if !sizes.projects {
+        let io = Step { walk, dims, x, seen, h, h_next, c, y, tape, ld, peepholes, factors };
+        return (steps.step)(s, params, w, t, io, stage.sums, (list, ahead));
+    }
+    let output = stage.output;
+    let io =
+        Step { walk, dims, x, seen, h, h_next: &mut *output, c, y: None, tape, ld, peepholes, factors: None };
+    (steps.step)(s, params, w, t, io, stage.sums, (list, ahead))?;
+    let rows = Rows::batch(walk, t);
+    let left = Left { data: output, ld: dims.hidden, rows, count: 1, len: dims.hidden, at: [0; 4] };
+    w[1].project(s, &PROJECTION, left, projection(dims), h_next)?;
+    if let Some(mut y) = y {
+        for b in rows.iter() {
+            y.row(walk.row(t, b)).copy_from_slice(&h_next[b * dims.width..][..dims.width]);
+        }
+    }
+    Ok(())
+}
+
+/// One step of a batch of rows that all take part. All lengths have been checked.
+///
+/// It is a pass of its own so that what streams one sample after the other links nothing of what longer sequences may ask for.
+pub(crate) struct StepPass<'a> {
+    pub(crate) sizes: Sizes,
+    pub(crate) batch: usize,
+    /// `[B, I]`
+    pub(crate) x: &'a [f32],
+    /// `[B, R]`: the state before the step, then the one after it.
+    pub(crate) h: &'a mut [f32],
+    /// `[B, H]`, or empty.
+    pub(crate) c: &'a mut [f32],
+    /// `[B, R]`
+    pub(crate) h_next: &'a mut [f32],
+    /// What the cell asks for.
+    pub(crate) stage: &'a mut [f32],
+}
+
+#[inline(always)]
+pub(super) fn one_step<S: Simd, W: Source<S>>(
+    s: S,
+    steps: &Steps<S, W>,
+    params: &Params,
+    w: Stages<W>,
+    peepholes: &[f32],
+    pass: &mut StepPass<'_>,
+) -> Checked {
+    let StepPass { sizes, batch, x, h, c, h_next, stage } = pass;
+    let io = Io {
+        walk: &Walk::step(*batch),
+        x: Input::Raw(x),
+        h,
+        h_next,
+        c,
+        y: None,
+        tape: None,
+        ld: 0,
+        peepholes,
+        factors: None,
+        ahead: None,
+    };
+    step(s, steps, params, w, sizes, 0, io, (stage, &mut RowList::new()))?;
+    h.iter_mut().zip(&**h_next).for_each(|(h, next)| *h = *next);
+    Ok(())
+}

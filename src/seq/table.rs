@@ -1,0 +1,331 @@
+//! From a layer's cell and the instruction set to compiled code: the one place where both are chosen.
+//!
+//! Each form of a cell (its equations with fixed functions, or with options) has a constant [`Table`] of its passes. A layer's description
+//! names the table, so that an image links the passes that are called of the cells that are named. A pass in a table chooses the instruction
+//! set: once, for all of its steps.
+
+use super::backward::{BackwardPass, bptt};
+use super::forward::{ForwardPass, Steps, row_steps, time_loop};
+use super::step::{StepPass, one_step};
+use crate::cell::{
+    Chosen, Elman, GruCell, Lstm, LstmCell, Mgu, MguCell, Rectified, Reset, ResetAfter, ResetBefore, RnnCell,
+    Standard,
+};
+use crate::kernel::Activation;
+use crate::kernel::Checked;
+use crate::kernel::panel::layout::Layout;
+use crate::kernel::panel::pack::{Canonical, InPlace, Panels, Source, pack};
+use crate::kernel::step::backward::Gradients;
+use crate::kernel::step::batch::{self, Epilogues};
+use crate::kernel::step::row::{self, Stages};
+use crate::kernel::step::{Equations, Params, SecondStage};
+use crate::kernel::vector::has_vectors;
+use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch, dispatch_single};
+
+/// The passes over one form of a cell.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) layout: Layout,
+    pub(crate) second: Option<SecondStage>,
+    /// One step over weights in panels, and over canonical weights in place.
+    pub(crate) step: fn(Isa, &Params, &[f32], &mut StepPass<'_>) -> Checked,
+    pub(crate) step_in_place: fn(Isa, &Params, &Canonical<'_>, &mut StepPass<'_>) -> Checked,
+    /// Sequences.
+    pub(crate) forward: fn(Isa, &Params, &[f32], &mut ForwardPass<'_>) -> Checked,
+    pub(crate) forward_in_place: fn(Isa, &Params, &Canonical<'_>, &mut ForwardPass<'_>) -> Checked,
+    /// Sequences with a tape, over canonical weights on targets without vectors. Others train over panels, by `forward`.
+    pub(crate) train_in_place: fn(Isa, &Params, &Canonical<'_>, &mut ForwardPass<'_>) -> Checked,
+    pub(crate) backward: fn(Isa, &Params, BackwardPass<'_>) -> Checked,
+}
+
+/// The table of a cell with its options. `options` says whether anything is asked of it that the fixed functions do not have.
+pub(crate) trait Tabled: Copy {
+    fn table(self, options: bool) -> &'static Table;
+    fn params(self) -> Params;
+}
+
+macro_rules! tables {
+    ($($name:ident: $equations:ty;)*) => {
+        $(static $name: Table = Table::of::<$equations>();)*
+    };
+}
+tables! {
+    RNN_TANH: Elman<Standard>;
+    RNN_RELU: Elman<Rectified>;
+    RNN: Elman<Chosen>;
+    LSTM_STANDARD: Lstm<Standard>;
+    LSTM: Lstm<Chosen>;
+    GRU_AFTER_STANDARD: ResetAfter<Standard>;
+    GRU_AFTER: ResetAfter<Chosen>;
+    GRU_BEFORE_STANDARD: ResetBefore<Standard>;
+    GRU_BEFORE: ResetBefore<Chosen>;
+    MGU: Mgu;
+}
+
+impl Tabled for RnnCell {
+    #[inline(always)]
+    fn table(self, options: bool) -> &'static Table {
+        match self.activation {
+            Activation::Tanh if !options => &RNN_TANH,
+            Activation::Relu if !options => &RNN_RELU,
+            _ => &RNN,
+        }
+    }
+    fn params(self) -> Params {
+        RnnCell::params(self)
+    }
+}
+
+impl Tabled for LstmCell {
+    #[inline(always)]
+    fn table(self, options: bool) -> &'static Table {
+        if options { &LSTM } else { &LSTM_STANDARD }
+    }
+    fn params(self) -> Params {
+        LstmCell::params(self)
+    }
+}
+
+impl Tabled for GruCell {
+    #[inline(always)]
+    fn table(self, options: bool) -> &'static Table {
+        match (self.reset, options) {
+            (Reset::After, false) => &GRU_AFTER_STANDARD,
+            (Reset::After, true) => &GRU_AFTER,
+            (Reset::Before, false) => &GRU_BEFORE_STANDARD,
+            (Reset::Before, true) => &GRU_BEFORE,
+        }
+    }
+    fn params(self) -> Params {
+        GruCell::params(self)
+    }
+}
+
+impl Tabled for MguCell {
+    #[inline(always)]
+    fn table(self, _: bool) -> &'static Table {
+        &MGU
+    }
+    fn params(self) -> Params {
+        MguCell::params(self)
+    }
+}
+
+/// The layout of a projection: one gate of R units over the cell's H outputs.
+pub(crate) const PROJECTION: Layout = Layout::hidden_gate(0);
+
+impl Table {
+    const fn of<E: Equations>() -> Self {
+        Table {
+            layout: E::LAYOUT,
+            second: E::SECOND,
+            step: step::<E>,
+            step_in_place: step_in_place::<E>,
+            forward: forward::<E>,
+            forward_in_place: forward_in_place::<E, false>,
+            train_in_place: forward_in_place::<E, true>,
+            backward: backward::<E>,
+        }
+    }
+
+    /// Packs canonical weights into panels of an instruction set: the stages, the projection, and peepholes as they are.
+    pub(crate) fn pack(&self, isa: Isa, w: Canonical<'_>, out: &mut [f32]) {
+        let mut rest = pack(&self.layout, isa.lanes(), w, out);
+        if let Some(stage) = &self.second {
+            rest = pack(&stage.layout, isa.lanes(), w, rest);
+        }
+        if w.shape().projection.is_some() {
+            rest = pack(&PROJECTION, isa.lanes(), w.projection(), rest);
+        }
+        let peepholes = w.parts().peepholes;
+        rest[..peepholes.len()].copy_from_slice(peepholes);
+    }
+}
+
+/// The panels of both stages, or of the stage and the projection, and the peepholes behind them.
+#[inline(always)]
+fn panels<'a, E: Equations>(
+    lanes: usize,
+    pass: &super::step::Sizes,
+    data: &'a [f32],
+) -> Option<(Stages<Panels<'a>>, &'a [f32])> {
+    let dims = pass.dims;
+    let (one, mut rest) = Panels::new(const { &E::LAYOUT }, lanes, dims, data)?;
+    let mut two = one;
+    if let Some(stage) = const { &E::SECOND } {
+        (two, rest) = Panels::new(&stage.layout, lanes, dims, rest)?;
+    }
+    if pass.projects {
+        (two, rest) = Panels::new(&PROJECTION, lanes, super::step::projection(dims), rest)?;
+    }
+    Some(([one, two], rest.get(..pass.peepholes).unwrap_or_default()))
+}
+
+/// Canonical weights of both stages, or of the stage and the projection.
+#[inline(always)]
+fn in_place<'a>(w: &Canonical<'a>) -> Stages<InPlace<'a>> {
+    let second = if w.shape().projection.is_some() { w.projection() } else { *w };
+    [InPlace(*w), InPlace(second)]
+}
+
+impl<S: Simd, W: Source<S>> Steps<S, W> {
+    /// Steps row by row, with the equations in registers.
+    #[inline(always)]
+    const fn by_rows<E: Equations, const SAVE: bool>() -> Self {
+        Steps {
+            layout: E::LAYOUT,
+            second: E::SECOND,
+            step: |s, params, w, t, io, _, _| row::step::<S, E, W, SAVE>(s, E::new(params), w, t, io),
+            single: None,
+        }
+    }
+}
+
+impl<'a, S: Simd> Steps<S, Panels<'a>> {
+    /// Steps of whole batches.
+    #[inline(always)]
+    const fn by_batches<E: Equations>() -> Self {
+        Steps {
+            layout: E::LAYOUT,
+            second: E::SECOND,
+            step: |s, params, w, t, io, room, beside| {
+                batch::step(s, const { &Epilogues::of::<E>() }, params, w, t, io, room, beside)
+            },
+            single: if has_row::<E>() { Some(row_steps::<S, E, Panels<'a>>) } else { None },
+        }
+    }
+}
+
+/// Whether a small single row has code of its own on vector sets.
+const fn has_row<E: Equations>() -> bool {
+    E::SEVERAL && E::SECOND.is_none()
+}
+
+fn step<E: Equations>(isa: Isa, params: &Params, data: &[f32], pass: &mut StepPass<'_>) -> Checked {
+    struct Run<'a, 'b, E>(&'a Params, &'a [f32], &'a mut StepPass<'b>, core::marker::PhantomData<E>);
+    impl<E: Equations> Op for Run<'_, '_, E> {
+        type Output = Checked;
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) -> Checked {
+            let Run(params, data, pass, _) = self;
+            let Some((w, peepholes)) = panels::<E>(S::LANES, &pass.sizes, data) else {
+                return crate::kernel::check(false, "packed weights of a step");
+            };
+            if const { !has_vectors::<S>() } {
+                return one_step(
+                    s,
+                    const { &Steps::<S, Panels<'_>>::by_rows::<E, false>() },
+                    params,
+                    w,
+                    peepholes,
+                    pass,
+                );
+            }
+            let dims = pass.sizes.dims;
+            if const { has_row::<E>() }
+                && pass.batch == 1
+                && row::is_one_tile(s, &E::LAYOUT, dims.hidden, false)
+            {
+                let (walk, x) = (&crate::kernel::Walk::step(1), crate::kernel::step::Input::Raw(pass.x));
+                let io = row::InPlaceStep { walk, dims, x, h: pass.h, c: pass.c, y: None, ahead: None };
+                return row::in_place(s, E::new(params), w[0], 0, io);
+            }
+            one_step(s, const { &Steps::<S, Panels<'_>>::by_batches::<E>() }, params, w, peepholes, pass)
+        }
+    }
+    dispatch(isa, Run::<E>(params, data, pass, core::marker::PhantomData))
+}
+
+#[cfg_attr(target_os = "none", inline(always))]
+fn step_in_place<E: Equations>(
+    isa: Isa,
+    params: &Params,
+    w: &Canonical<'_>,
+    pass: &mut StepPass<'_>,
+) -> Checked {
+    struct Run<'a, 'b, 'w, E>(
+        &'a Params,
+        &'a Canonical<'w>,
+        &'a mut StepPass<'b>,
+        core::marker::PhantomData<E>,
+    );
+    impl<E: Equations> Op for Run<'_, '_, '_, E> {
+        type Output = Checked;
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) -> Checked {
+            let Run(params, w, pass, _) = self;
+            let steps = const { &Steps::<S, InPlace<'_>>::by_rows::<E, false>() };
+            one_step(s, steps, params, in_place(w), w.parts().peepholes, pass)
+        }
+    }
+    dispatch_single(isa, Run::<E>(params, w, pass, core::marker::PhantomData))
+}
+
+fn forward<E: Equations>(isa: Isa, params: &Params, data: &[f32], pass: &mut ForwardPass<'_>) -> Checked {
+    struct Run<'a, 'b, E>(&'a Params, &'a [f32], &'a mut ForwardPass<'b>, core::marker::PhantomData<E>);
+    impl<E: Equations> Op for Run<'_, '_, E> {
+        type Output = Checked;
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) -> Checked {
+            let Run(params, data, pass, _) = self;
+            let Some((w, peepholes)) = panels::<E>(S::LANES, &pass.sizes, data) else {
+                return crate::kernel::check(false, "packed weights of a forward pass");
+            };
+            match const { has_vectors::<S>() } {
+                true => time_loop(
+                    s,
+                    const { &Steps::<S, Panels<'_>>::by_batches::<E>() },
+                    params,
+                    w,
+                    peepholes,
+                    pass,
+                ),
+                false => time_loop(
+                    s,
+                    const { &Steps::<S, Panels<'_>>::by_rows::<E, HAS_VECTORS>() },
+                    params,
+                    w,
+                    peepholes,
+                    pass,
+                ),
+            }
+        }
+    }
+    dispatch(isa, Run::<E>(params, data, pass, core::marker::PhantomData))
+}
+
+fn forward_in_place<E: Equations, const SAVE: bool>(
+    isa: Isa,
+    params: &Params,
+    w: &Canonical<'_>,
+    pass: &mut ForwardPass<'_>,
+) -> Checked {
+    struct Run<'a, 'b, 'w, E, const SAVE: bool>(
+        &'a Params,
+        &'a Canonical<'w>,
+        &'a mut ForwardPass<'b>,
+        core::marker::PhantomData<E>,
+    );
+    impl<E: Equations, const SAVE: bool> Op for Run<'_, '_, '_, E, SAVE> {
+        type Output = Checked;
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) -> Checked {
+            let Run(params, w, pass, _) = self;
+            let steps = const { &Steps::<S, InPlace<'_>>::by_rows::<E, SAVE>() };
+            time_loop(s, steps, params, in_place(w), w.parts().peepholes, pass)
+        }
+    }
+    dispatch_single(isa, Run::<E, SAVE>(params, w, pass, core::marker::PhantomData))
+}
+
+fn backward<E: Equations>(isa: Isa, params: &Params, pass: BackwardPass<'_>) -> Checked {
+    struct Run<'a, 'b, E>(&'a Params, BackwardPass<'b>, core::marker::PhantomData<E>);
+    impl<E: Equations> Op for Run<'_, '_, E> {
+        type Output = Checked;
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) -> Checked {
+            bptt(s, const { &Gradients::of::<E>() }, self.0, self.1)
+        }
+    }
+    dispatch(isa, Run::<E>(params, pass, core::marker::PhantomData))
+}
