@@ -1,11 +1,18 @@
 //! Training and inference of every cell on fixed pseudo-random data, reduced to a checksum of all bits of the results.
 //!
-//! The program prints them; a WebAssembly module, which has no way to print, exports the text.
+//! The program prints them; a WebAssembly module, which has no way to print, exports the text. `checksums.txt` has what every
+//! machine has to find.
 #![cfg_attr(any(target_arch = "wasm32", target_os = "none"), no_std)]
+
+mod around;
+mod options;
 
 use core::fmt::{self, Write};
 
-use recurrent::{Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Isa, Lstm, Mgu, Reset, Result, Rnn, Sequences};
+use recurrent::{
+    Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Isa, Lstm, Mgu, Reset, Result, Rnn,
+    Sequences,
+};
 
 /// Cells, in the order of their numbers.
 const CELLS: [&str; 6] = ["rnn_tanh", "rnn_relu", "lstm", "gru", "gru_reset_before", "mgu"];
@@ -22,6 +29,8 @@ pub const ROOM: usize = 300_000;
 struct Sum(u64);
 
 impl Sum {
+    const NEW: Sum = Sum(0xcbf2_9ce4_8422_2325);
+
     fn add(&mut self, x: &[f32]) {
         for x in x {
             let bits = if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() };
@@ -37,13 +46,24 @@ pub fn report(out: &mut impl Write, room: &mut [f32]) -> fmt::Result {
     for (cell, name) in CELLS.iter().enumerate() {
         for [i, h, t, b] in SIZES {
             for isa in Isa::available() {
-                let rounding = if isa.is_fused() { "fused" } else { "separate" };
-                let sum = checksum(cell, [i, h, t, b], isa, room).map_err(|_| fmt::Error)?;
-                writeln!(out, "{name} {i}x{h}x{t}x{b} {rounding} {sum:016x} {}", isa.name())?;
+                line(out, name, [i, h, t, b], isa, checksum(cell, [i, h, t, b], isa, room))?;
             }
         }
     }
-    Ok(())
+    options::report(out, room)?;
+    around::report(out, room)
+}
+
+fn line(
+    out: &mut impl Write,
+    name: &str,
+    [i, h, t, b]: [usize; 4],
+    isa: Isa,
+    sum: Result<u64>,
+) -> fmt::Result {
+    let rounding = if isa.is_fused() { "fused" } else { "separate" };
+    let sum = sum.map_err(|_| fmt::Error)?;
+    writeln!(out, "{name} {i}x{h}x{t}x{b} {rounding} {sum:016x} {}", isa.name())
 }
 
 fn checksum(
@@ -70,6 +90,10 @@ struct Buffers<'a> {
 }
 
 impl<'a> Buffers<'a> {
+    fn new(room: &'a mut [f32]) -> Self {
+        Buffers { room, random: 1 }
+    }
+
     /// Full of NaN: for what is written before it is read.
     fn blank(&mut self, len: usize) -> &'a mut [f32] {
         let (taken, rest) = core::mem::take(&mut self.room).split_at_mut(len);
@@ -94,9 +118,9 @@ impl<'a> Buffers<'a> {
 macro_rules! passes {
     ($($name:ident: $layer:ty,)*) => {$(
         fn $name(layer: $layer, (steps, batch): (usize, usize), room: &mut [f32]) -> Result<u64> {
-            let mut sum = Sum(0xcbf2_9ce4_8422_2325);
+            let mut sum = Sum::NEW;
             let rows = steps * batch;
-            let mut buffers = Buffers { room, random: 1 };
+            let mut buffers = Buffers::new(room);
             let weights = &*buffers.random(layer.weights_len(), 0.7);
             let x = buffers.random(rows * layer.input(), 2.0);
             let dy = &*buffers.random(rows * layer.hidden(), 1.0);
@@ -169,7 +193,7 @@ mod wasm {
     use super::*;
 
     static mut BUFFERS: [f32; ROOM] = [0.0; ROOM];
-    static mut TEXT: Text = Text { bytes: [0; 1 << 15], len: 0 };
+    static mut TEXT: Text = Text { bytes: [0; 1 << 16], len: 0 };
 
     #[panic_handler]
     fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
@@ -177,7 +201,7 @@ mod wasm {
     }
 
     struct Text {
-        bytes: [u8; 1 << 15],
+        bytes: [u8; 1 << 16],
         len: usize,
     }
 
