@@ -189,6 +189,7 @@ mod tests {
             Error::Layers { .. } => 5,
             Error::Image { .. } => 6,
             Error::Packing { .. } => 7,
+            Error::Internal { .. } => 8,
         }
     }
 
@@ -260,6 +261,10 @@ mod tests {
             (
                 Error::Packing { what: "instruction set" },
                 "what was packed is for another instruction set: pack it again, with what runs it",
+            ),
+            (
+                Error::Internal { what: "product" },
+                "a bug of this crate: wrong lengths in `product`; results are not valid; please report it",
             ),
         ];
         for (error, text) in table {

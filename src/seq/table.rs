@@ -122,7 +122,7 @@ impl Table {
             step: step::<E>,
             step_in_place: step_in_place::<E>,
             forward: forward::<E>,
-            forward_in_place: forward_in_place::<E, false>,
+            forward_in_place: forward_in_place::<E, HAS_VECTORS>,
             train_in_place: forward_in_place::<E, true>,
             backward: backward::<E>,
         }
@@ -214,7 +214,7 @@ fn step<E: Equations>(isa: Isa, params: &Params, data: &[f32], pass: &mut StepPa
             if const { !has_vectors::<S>() } {
                 return one_step(
                     s,
-                    const { &Steps::<S, Panels<'_>>::by_rows::<E, false>() },
+                    const { &Steps::<S, Panels<'_>>::by_rows::<E, HAS_VECTORS>() },
                     params,
                     w,
                     peepholes,
@@ -254,7 +254,7 @@ fn step_in_place<E: Equations>(
         #[inline(always)]
         fn run<S: Simd>(self, s: S) -> Checked {
             let Run(params, w, pass, _) = self;
-            let steps = const { &Steps::<S, InPlace<'_>>::by_rows::<E, false>() };
+            let steps = const { &Steps::<S, InPlace<'_>>::by_rows::<E, HAS_VECTORS>() };
             one_step(s, steps, params, in_place(w), w.parts().peepholes, pass)
         }
     }

@@ -19,9 +19,6 @@ use super::{Region, SIGMOID_LEN, TANH_LEN};
 #[derive(Clone, Copy)]
 pub(crate) struct Fused;
 
-/// Whether every core of the target has the instruction.
-pub(super) const HARDWARE: bool = true;
-
 /// One operation on `s2` with `s0` and `s1`.
 macro_rules! three_operands {
     ($operation:literal, $a:ident, $b:ident, $c:ident) => {{

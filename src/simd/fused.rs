@@ -8,9 +8,6 @@ use super::scalar::MulAdd;
 #[derive(Clone, Copy)]
 pub(crate) struct Fused;
 
-/// Whether every CPU of the target has the instruction. Where one has, it has vectors, too.
-pub(super) const HARDWARE: bool = false;
-
 impl MulAdd for Fused {
     #[inline(always)]
     fn mul_add(self, a: f32, b: f32, c: f32) -> f32 {

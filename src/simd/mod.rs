@@ -20,6 +20,11 @@ mod avx512;
     all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")),
     path = "cortex_m.rs"
 )]
+#[cfg(any(
+    test,
+    feature = "reference",
+    all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))
+))]
 mod fused;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod neon;
@@ -32,8 +37,24 @@ mod wasm;
 
 pub(crate) use times::Times;
 
+#[cfg(any(
+    test,
+    feature = "reference",
+    all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))
+))]
 use fused::Fused;
-use scalar::{MulAdd, Scalar, Separate};
+#[cfg(any(
+    test,
+    feature = "reference",
+    not(all(
+        target_arch = "arm",
+        target_abi = "eabihf",
+        target_has_atomic = "32",
+        not(target_has_atomic = "64")
+    ))
+))]
+use scalar::Separate;
+use scalar::{MulAdd, Scalar};
 
 /// Whether this CPU has a feature, and the system keeps its registers. Asked at run time, with or without the standard library.
 #[cfg(target_arch = "x86_64")]
@@ -247,7 +268,9 @@ macro_rules! vector_sets {
     ($($(#[$cfg:meta])* $kind:ident: $token:ty,)*) => {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         enum Kind {
+            #[cfg(any(test, feature = "reference", not(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")))))]
             Scalar,
+            #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
             Fused,
             $($(#[$cfg])* $kind,)*
         }
@@ -262,7 +285,7 @@ macro_rules! vector_sets {
                 $($(#[$cfg])* if <$token>::available() {
                     return Isa(Kind::$kind);
                 })*
-                if fused::HARDWARE { Isa::FUSED } else { Isa::SCALAR }
+                Isa(Kind::PORTABLE)
             }
 
             /// The best set for so many units: what fits into a narrower vector takes longer in a wider one (LSTM(1, 8): 47 ns, and 61).
@@ -280,7 +303,9 @@ macro_rules! vector_sets {
             pub fn available() -> impl Iterator<Item = Isa> {
                 [
                     $($(#[$cfg])* <$token>::available().then_some(Isa(Kind::$kind)),)*
+                    #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
                     Some(Isa::FUSED),
+                    #[cfg(any(test, feature = "reference", not(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")))))]
                     Some(Isa::SCALAR),
                 ]
                 .into_iter()
@@ -291,7 +316,9 @@ macro_rules! vector_sets {
             /// A lower-case name, as the benchmarks print it.
             pub const fn name(self) -> &'static str {
                 match self.0 {
+                    #[cfg(any(test, feature = "reference", not(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")))))]
                     Kind::Scalar => "scalar",
+                    #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
                     Kind::Fused => "fused",
                     $($(#[$cfg])* Kind::$kind => <$token>::NAME,)*
                 }
@@ -302,7 +329,9 @@ macro_rules! vector_sets {
             /// All instruction sets for which this is true give the same bits, and so do all others.
             pub const fn is_fused(self) -> bool {
                 match self.0 {
+                    #[cfg(any(test, feature = "reference", not(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")))))]
                     Kind::Scalar => false,
+                    #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
                     Kind::Fused => true,
                     $($(#[$cfg])* Kind::$kind => <$token as Simd>::FUSED,)*
                 }
@@ -311,7 +340,10 @@ macro_rules! vector_sets {
             /// `f32` lanes of a vector, which is the width of a panel of packed weights.
             pub const fn lanes(self) -> usize {
                 match self.0 {
-                    Kind::Scalar | Kind::Fused => scalar::LANES,
+                    #[cfg(any(test, feature = "reference", not(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")))))]
+                    Kind::Scalar => scalar::LANES,
+                    #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
+                    Kind::Fused => scalar::LANES,
                     $($(#[$cfg])* Kind::$kind => <$token>::LANES,)*
                 }
             }
@@ -321,7 +353,9 @@ macro_rules! vector_sets {
         #[inline(always)]
         pub(crate) fn dispatch<O: Op>(isa: Isa, op: O) -> O::Output {
             match isa.0 {
+                #[cfg(any(test, feature = "reference", not(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")))))]
                 Kind::Scalar => run_portable(Scalar::<_, { scalar::LANES }>(Separate), op),
+                #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
                 Kind::Fused => run_portable(Scalar::<_, { scalar::LANES }>(Fused), op),
                 // SAFETY: `Isa`'s field is private to this module, and only `detect` and `available` make one of this kind,
                 // after `available()` of the token.
@@ -333,7 +367,9 @@ macro_rules! vector_sets {
         #[inline(always)]
         pub(crate) fn dispatch_single<O: Op>(isa: Isa, op: O) -> O::Output {
             match isa.0 {
+                #[cfg(any(test, feature = "reference", not(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")))))]
                 Kind::Scalar => run_portable(Scalar::<_, 1>(Separate), op),
+                #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
                 Kind::Fused => run_portable(Scalar::<_, 1>(Fused), op),
                 // SAFETY: `Isa`'s field is private to this module, and only `detect` and `available` make one of this kind,
                 // after `available()` of the token.
@@ -356,11 +392,51 @@ vector_sets! {
 }
 
 impl Isa {
-    /// Portable code with separate multiplications and additions: the choice where the CPU has no fused multiply-add.
+    /// Portable code with separate multiplications and additions: the choice where the CPU has no fused multiply-add. Where it always has one
+    /// (a Cortex-M with an FPU), this set is there with the feature `reference` only.
+    #[cfg(any(
+        test,
+        feature = "reference",
+        not(all(
+            target_arch = "arm",
+            target_abi = "eabihf",
+            target_has_atomic = "32",
+            not(target_has_atomic = "64")
+        ))
+    ))]
     pub const SCALAR: Isa = Isa(Kind::Scalar);
-    /// Portable code with fused multiply-adds: the choice on a Cortex-M with an FPU. Gives the bits of every instruction
-    /// set that has them, and is slow (a function call per operation) where the target does not.
+    /// Portable code with fused multiply-adds: the choice on a Cortex-M with an FPU. It gives the bits of every instruction
+    /// set that has them. On other targets it is slow, a function call for each operation, and there with the feature `reference` only.
+    #[cfg(any(
+        test,
+        feature = "reference",
+        all(
+            target_arch = "arm",
+            target_abi = "eabihf",
+            target_has_atomic = "32",
+            not(target_has_atomic = "64")
+        )
+    ))]
     pub const FUSED: Isa = Isa(Kind::Fused);
+}
+
+impl Kind {
+    /// The portable set that is a choice on this target.
+    #[cfg(not(all(
+        target_arch = "arm",
+        target_abi = "eabihf",
+        target_has_atomic = "32",
+        not(target_has_atomic = "64")
+    )))]
+    const PORTABLE: Kind = Kind::Scalar;
+    /// The portable set that is a choice on this target.
+    #[cfg(all(
+        target_arch = "arm",
+        target_abi = "eabihf",
+        target_has_atomic = "32",
+        not(target_has_atomic = "64")
+    ))]
+    const PORTABLE: Kind = Kind::Fused;
 }
 
 /// The widest vector of this target, in lanes. Lengths of packed buffers are rounded to it, so as not to depend on what is detected.

@@ -287,7 +287,7 @@ unsafe fn accumulate<S: Simd, const G: usize, const MB: usize, const NP: usize, 
     let &Part { step, right, k, .. } = part;
     let first = right.start.wrapping_add(panel * right.panel);
     // One row of a set of one lane: the rows of a matrix in place are its panels.
-    if MB == 1 && G == 1 && step == 1 && (1..=S::CHAINS).contains(&NP) && right.next == 1 {
+    if const { MB == 1 && G == 1 && NP <= S::CHAINS } && step == 1 && right.next == 1 {
         let mut chains = [s.splat(0.0); 4];
         each_chain::<NP>(1, |j, p, _| chains[j] = acc[0][p][0]);
         // SAFETY: `NP <= CHAINS`, just checked; the caller's promise for `a[0]` and for `k` weights of each panel.
@@ -295,7 +295,7 @@ unsafe fn accumulate<S: Simd, const G: usize, const MB: usize, const NP: usize, 
         each_chain::<NP>(1, |j, p, _| acc[0][p][0] = chains[j]);
         return;
     }
-    if MB == 1 && S::SUMS && G == 1 && !EXACT && matches!(NP, 1 | 2 | 4) && right.panel == S::LANES {
+    if const { MB == 1 && S::SUMS && G == 1 && !EXACT && NP <= 4 } && right.panel == S::LANES {
         let mut sums = [s.splat(0.0); 4];
         each_chain::<NP>(1, |j, p, _| sums[j] = acc[0][p][0]);
         // SAFETY: `SUMS`, and `NP` of 1, 2 or 4, just checked; the caller's promise for `a[0]` and for `k` rows of `NP` whole

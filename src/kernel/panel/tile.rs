@@ -127,7 +127,8 @@ pub(crate) unsafe fn accumulate<S: Simd, W: Weight<S>, const NP: usize>(
     x: *const f32,
     k: usize,
 ) {
-    if (NP == 1 || gates == 1)
+    if const { NP <= S::CHAINS }
+        && (NP == 1 || gates == 1)
         && (1..=S::CHAINS).contains(&(NP * gates))
         && let Some(w) = weight.chains(panel, gates)
     {

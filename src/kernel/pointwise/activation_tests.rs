@@ -5,8 +5,8 @@ extern crate std;
 use std::vec;
 use std::vec::Vec;
 
-use super::super::tile::{load, store};
 use super::{Activation, Slot};
+use crate::kernel::vector::{load, store};
 use crate::simd::{Isa, Op, Simd, dispatch};
 
 /// Of 1 ulp of 1.

@@ -5,8 +5,8 @@ extern crate std;
 use std::vec;
 use std::vec::Vec;
 
-use super::super::tile::{load, store};
 use super::{exp, sigmoid, tanh};
+use crate::kernel::vector::{load, store};
 use crate::simd::{Isa, Op, Simd, dispatch};
 
 /// A function and what its documentation promises on the fused instruction sets.
