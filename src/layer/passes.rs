@@ -10,7 +10,7 @@ use crate::kernel::Walk;
 use crate::kernel::pack::{Canonical, aligned_start};
 use crate::kernel::view::{Columns, ColumnsMut};
 use crate::seq::step::StepPass;
-use crate::seq::table::Tabled;
+use crate::seq::table::{Tabled, with_params};
 use crate::simd::Isa;
 
 /// Length of `[T, B, n]`.
@@ -110,7 +110,8 @@ impl<C: Cell> Recurrent<C> {
         scratch: &mut [f32],
     ) -> Result<()> {
         // Before anything else sees the layer: that it is a constant is known to the compiler for as long.
-        let (table, params, isa) = (self.cell().table(self.options), &self.cell().params(), self.isa());
+        let (cell, options, isa) = (self.cell(), self.options, self.isa());
+        let table = cell.table(options);
         match weights.into() {
             WeightSource::Canonical(flat) => {
                 // Returned by value, this large thing would be on the stack twice.
@@ -118,7 +119,7 @@ impl<C: Cell> Recurrent<C> {
                 let w = self.canonical(flat)?;
                 self.step_pass(x, state, scratch, &mut pass)?;
                 if let Some(pass) = &mut pass {
-                    (table.step_in_place)(isa, params, &w, pass)?;
+                    with_params(cell, options, |params| (table.step_in_place)(isa, params, &w, pass))?;
                 }
             }
             WeightSource::Packed(packed) => {
@@ -127,7 +128,7 @@ impl<C: Cell> Recurrent<C> {
                 self.step_pass(x, state, scratch, &mut pass)?;
                 if let Some(pass) = &mut pass {
                     let data = packed.data.get(packed.start..).unwrap_or_default();
-                    (table.step)(packed.isa, params, data, pass)?;
+                    with_params(cell, options, |params| (table.step)(packed.isa, params, data, pass))?;
                 }
             }
         }

@@ -7,7 +7,7 @@ use crate::kernel::panel::pack::{InPlace, Panels, Source};
 use crate::kernel::rows::list::RowList;
 use crate::kernel::step::ahead::{AHEAD, Ahead, has_room};
 use crate::kernel::step::batch::project;
-use crate::kernel::step::row::{self, InPlaceStep, Stages};
+use crate::kernel::step::row::{self, SingleStep, Stages};
 use crate::kernel::step::{Equations, Input, Params, SecondStage, Step};
 use crate::kernel::vector::has_vectors;
 use crate::kernel::view::ColumnsMut;
@@ -45,27 +45,19 @@ pub(super) fn tape_row(layout: &Layout, sizes: &Sizes) -> usize {
     planes + if sizes.projects { sizes.dims.width } else { 0 }
 }
 
-/// A step of a batch: the weights of its stages, its number, its buffers, room for sums, and lists and pieces of later steps.
-type StepFn<S, W> = for<'a> fn(
-    S,
-    &Params,
-    Stages<W>,
-    usize,
-    Step<'_>,
-    &mut [f32],
-    (&mut RowList, Option<&'a Ahead<'a>>),
-) -> Checked;
+/// A step of a batch: the weights of its stages, its number, its buffers, room for sums, and a list for its rows.
+type StepFn<S, W> = fn(S, &Params, Stages<W>, usize, Step<'_>, &mut [f32], &mut RowList) -> Checked;
 
 /// A cell's steps on one instruction set, from one kind of weights.
 pub(super) struct Steps<S, W> {
     pub(super) layout: Layout,
     pub(super) second: Option<SecondStage>,
     pub(super) step: StepFn<S, W>,
-    /// Steps of a small single row in place, where there is code for them.
+    /// Steps of a single row, where there is code for them.
     pub(super) single: Option<fn(S, &Params, W, Row<'_>) -> Checked>,
 }
 
-/// Some steps of a single row that is a single tile.
+/// Some steps of a single row.
 pub(super) struct Row<'a> {
     walk: &'a Walk<'a>,
     sizes: &'a Sizes,
@@ -74,6 +66,7 @@ pub(super) struct Row<'a> {
     first: usize,
     count: usize,
     h: &'a mut [f32],
+    h_next: &'a mut [f32],
     c: &'a mut [f32],
     y: Option<ColumnsMut<'a>>,
     ahead: Option<&'a Ahead<'a>>,
@@ -101,14 +94,14 @@ impl<S: Simd, E: Equations, W: Source<S>> Region for RowSteps<'_, S, E, W> {
     #[inline(always)]
     fn run(self) -> Checked {
         let RowSteps { s, e, w, row } = self;
-        let Row { walk, sizes, block, first, count, h, c, mut y, ahead } = row;
+        let Row { walk, sizes, block, first, count, h, h_next, c, mut y, ahead } = row;
         for t in first..first + count {
             if let Some(ahead) = ahead {
                 ahead.allow(t - first);
             }
             let (x, y) = (Input::Block { data: block, first }, y.as_mut().map(ColumnsMut::reborrow));
-            let io = InPlaceStep { walk, dims: sizes.dims, x, h: &mut *h, c: &mut *c, y, ahead };
-            row::in_place(s, e, w, t, io)?;
+            let (h, h_next, c) = (&mut *h, &mut *h_next, &mut *c);
+            row::single(s, e, w, t, SingleStep { walk, dims: sizes.dims, x, h, h_next, c, y, ahead })?;
         }
         Ok(())
     }
@@ -180,12 +173,13 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
             _ => 1,
         };
         let single = !train && factors.is_none() && walk.batch() == 1 && walk.is_dense();
+        let row = match steps.single {
+            Some(row) if single && at_once > 1 && !walk.has_resets() && !sizes.projects => Some(row),
+            _ => None,
+        };
         // Two short blocks in turns: while the steps of one are taken, the other one is filled.
         let len = AHEAD.saturating_mul(projected);
-        let beside = single
-            && panels.is_some()
-            && steps.second.is_none()
-            && layout.x_gates == layout.h_gates
+        let beside = row.is_some()
             && const { has_room::<S>(&Layout { sums: 4, ..Layout::hidden_gate(0) }, 1) }
             && layout.sums == 4
             && walk.steps() > AHEAD
@@ -196,12 +190,6 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
                 (here, &mut there[..len])
             }),
             false => (at_once, (&mut **block, &mut [][..])),
-        };
-        let in_place = match steps.single {
-            Some(row) if single && at_once > 1 && !walk.has_resets() && !sizes.projects => {
-                row::is_one_tile(s, layout, dims.hidden, beside).then_some(row)
-            }
-            _ => None,
         };
         let (mut now, mut next) = (&mut **h, &mut **h_next);
         let mut t = 0;
@@ -222,15 +210,14 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
                 true => Ahead::new(layout, S::LANES, walk, dims, first + count, x, &mut *there)?,
                 false => None,
             };
-            if let Some(single) = in_place {
-                let (h, c, y) = (&mut *now, &mut **c, y.as_mut().map(ColumnsMut::reborrow));
-                let row = Row { walk, sizes, block: here, first, count, h, c, y, ahead: later.as_ref() };
-                single(s, params, w[0], row)?;
+            if let Some(row) = row {
+                let (h, h_next, c, y) =
+                    (&mut *now, &mut *next, &mut **c, y.as_mut().map(ColumnsMut::reborrow));
+                let block = &*here;
+                let io = Row { walk, sizes, block, first, count, h, h_next, c, y, ahead: later.as_ref() };
+                row(s, params, w[0], io)?;
             } else {
                 for t in first..first + count {
-                    if let Some(later) = &later {
-                        later.allow(t - first);
-                    }
                     if walk.has_resets() {
                         reset(walk, t, now, c);
                     }
@@ -250,7 +237,6 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
                         ld,
                         peepholes,
                         factors,
-                        ahead: later.as_ref(),
                     };
                     step(s, steps, params, w, sizes, t, io, (stage, &mut list))?;
                     if let Some(masked) = walk.masked() {
@@ -264,7 +250,7 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
             }
             t += count;
         }
-        if in_place.is_none() {
+        if row.is_none() {
             finish(walk, h, h_next, y.as_mut());
         }
         Ok(())

@@ -11,7 +11,6 @@ use crate::kernel::panel::product::Left;
 use crate::kernel::rows::list::RowList;
 use crate::kernel::rows::view::ColumnsMut;
 use crate::kernel::rows::walk::Rows;
-use crate::kernel::step::ahead::Ahead;
 use crate::kernel::step::batch::room_len;
 use crate::kernel::step::row::Stages;
 use crate::kernel::step::{Input, Params, Step, Tape};
@@ -103,7 +102,6 @@ pub(super) struct Io<'a> {
     pub(super) peepholes: &'a [f32],
     /// `[B, width]`: factors of the hidden state.
     pub(super) factors: Option<&'a [f32]>,
-    pub(super) ahead: Option<&'a Ahead<'a>>,
 }
 
 /// Step `t` of a batch.
@@ -119,7 +117,7 @@ pub(super) fn step<S: Simd, W: Source<S>>(
     io: Io<'_>,
     (stage, list): (&mut [f32], &mut RowList),
 ) -> Checked {
-    let Io { walk, x, h, h_next, c, y, tape, ld, peepholes, factors, ahead } = io;
+    let Io { walk, x, h, h_next, c, y, tape, ld, peepholes, factors } = io;
     let dims = sizes.dims;
     let two_stages = steps.second.is_some();
     let stage = Stage::new(stage, &steps.layout, two_stages, sizes, walk.batch());
@@ -139,12 +137,12 @@ pub(super) fn step<S: Simd, W: Source<S>>(
     };
     if !sizes.projects {
         let io = Step { walk, dims, x, seen, h, h_next, c, y, tape, ld, peepholes, factors };
-        return (steps.step)(s, params, w, t, io, stage.sums, (list, ahead));
+        return (steps.step)(s, params, w, t, io, stage.sums, list);
     }
     let output = stage.output;
     let io =
         Step { walk, dims, x, seen, h, h_next: &mut *output, c, y: None, tape, ld, peepholes, factors: None };
-    (steps.step)(s, params, w, t, io, stage.sums, (list, ahead))?;
+    (steps.step)(s, params, w, t, io, stage.sums, list)?;
     let rows = Rows::batch(walk, t);
     let left = Left { data: output, ld: dims.hidden, rows, count: 1, len: dims.hidden, at: [0; 4] };
     w[1].project(s, &PROJECTION, left, projection(dims), h_next)?;
@@ -195,7 +193,6 @@ pub(super) fn one_step<S: Simd, W: Source<S>>(
         ld: 0,
         peepholes,
         factors: None,
-        ahead: None,
     };
     step(s, steps, params, w, sizes, 0, io, (stage, &mut RowList::new()))?;
     h.iter_mut().zip(&**h_next).for_each(|(h, next)| *h = *next);

@@ -11,8 +11,6 @@ use crate::cell::{
     Chosen, Elman, GruCell, Lstm, LstmCell, Mgu, MguCell, Rectified, Reset, ResetAfter, ResetBefore, RnnCell,
     Standard,
 };
-use crate::kernel::Activation;
-use crate::kernel::Checked;
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::pack::{Canonical, InPlace, Panels, Source, pack};
 use crate::kernel::step::backward::Gradients;
@@ -20,6 +18,7 @@ use crate::kernel::step::batch::{self, Epilogues};
 use crate::kernel::step::row::{self, Stages};
 use crate::kernel::step::{Equations, Params, SecondStage};
 use crate::kernel::vector::has_vectors;
+use crate::kernel::{Activation, Checked, Slot};
 use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch, dispatch_single};
 
 /// The passes over one form of a cell.
@@ -111,6 +110,18 @@ impl Tabled for MguCell {
     }
 }
 
+/// What equations without options are given.
+static NO_OPTIONS: Params = {
+    let slot = Slot { f: Activation::Tanh, clip: f32::INFINITY };
+    Params { slots: [slot; 3], coupled: false, peepholes: false }
+};
+
+/// Calls a pass with the options of a cell. Those without have nothing to hand on, which a small step would notice.
+#[inline(always)]
+pub(crate) fn with_params<C: Tabled, T>(cell: C, options: bool, pass: impl FnOnce(&Params) -> T) -> T {
+    if options { pass(&cell.params()) } else { pass(&NO_OPTIONS) }
+}
+
 /// The layout of a projection: one gate of R units over the cell's H outputs.
 pub(crate) const PROJECTION: Layout = Layout::hidden_gate(0);
 
@@ -188,8 +199,8 @@ impl<'a, S: Simd> Steps<S, Panels<'a>> {
         Steps {
             layout: E::LAYOUT,
             second: E::SECOND,
-            step: |s, params, w, t, io, room, beside| {
-                batch::step(s, const { &Epilogues::of::<E>() }, params, w, t, io, room, beside)
+            step: |s, params, w, t, io, room, list| {
+                batch::step(s, const { &Epilogues::of::<E>() }, params, w, t, io, room, list)
             },
             single: if has_row::<E>() { Some(row_steps::<S, E, Panels<'a>>) } else { None },
         }
@@ -221,14 +232,11 @@ fn step<E: Equations>(isa: Isa, params: &Params, data: &[f32], pass: &mut StepPa
                     pass,
                 );
             }
-            let dims = pass.sizes.dims;
-            if const { has_row::<E>() }
-                && pass.batch == 1
-                && row::is_one_tile(s, &E::LAYOUT, dims.hidden, false)
-            {
-                let (walk, x) = (&crate::kernel::Walk::step(1), crate::kernel::step::Input::Raw(pass.x));
-                let io = row::InPlaceStep { walk, dims, x, h: pass.h, c: pass.c, y: None, ahead: None };
-                return row::in_place(s, E::new(params), w[0], 0, io);
+            if const { has_row::<E>() } && pass.batch == 1 && !pass.sizes.drops {
+                let StepPass { sizes, x, h, h_next, c, .. } = pass;
+                let (walk, x, y) = (&crate::kernel::Walk::step(1), crate::kernel::step::Input::Raw(x), None);
+                let io = row::SingleStep { walk, dims: sizes.dims, x, h, h_next, c, y, ahead: None };
+                return row::single(s, E::new(params), w[0], 0, io);
             }
             one_step(s, const { &Steps::<S, Panels<'_>>::by_batches::<E>() }, params, w, peepholes, pass)
         }

@@ -284,14 +284,6 @@ pub(crate) struct Stream {
     gates: usize,
 }
 
-impl Stream {
-    /// The same for a number of gates that the compiler knows, which is the layout's.
-    #[inline(always)]
-    pub(crate) fn of_gates(self, gates: usize) -> Self {
-        Stream { gates, ..self }
-    }
-}
-
 impl<S: Simd> Weight<S> for Stream {
     #[inline(always)]
     unsafe fn get(self, s: S, panel: usize, k: usize, g: usize) -> S::V {

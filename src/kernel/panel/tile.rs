@@ -48,34 +48,31 @@ pub(crate) const fn is_one_tile<S: Simd>(sums: usize, widest: usize, panels: usi
     matches!(panels, 1 | 2 | 4 | 8) && panels <= widest && fits::<S>(sums, 1, panels)
 }
 
-/// Covers one row with tiles that are compiled right here. `ONE` promises that it is [a single one](is_one_tile): then nothing is done
-/// if it is not.
+/// Covers one row with tiles that are compiled right here, from the last panel to the first if `descending`: where steps alternate, each
+/// begins with the panels that the step before ended with, which are still in the cache.
 /// # Safety
 /// All panels exist in the tile's buffers.
 #[inline(always)]
-pub(crate) unsafe fn drive_row<S: Simd, T: Tile<S>, const ONE: bool>(s: S, tile: &T, panels: usize) {
+pub(crate) unsafe fn drive_row<S: Simd, T: Tile<S>>(s: S, tile: &T, panels: usize, descending: bool) {
     let widest = tile.widest();
-    debug_assert!(!ONE || is_one_tile::<S>(T::SUMS, widest, panels));
-    if ONE {
-        // A single tile has code of its own, in which all offsets are constants.
-        macro_rules! one {
-            ($($np:literal)*) => {$(
-                if const { fits::<S>(T::SUMS, 1, $np) } && panels == $np && widest >= $np {
-                    // SAFETY: the caller's promise.
-                    return unsafe { tile.run::<$np>(s, 0) };
-                }
-            )*};
-        }
-        one!(1 2 4 8);
-        return;
+    // A single tile has code of its own, in which all offsets are constants.
+    macro_rules! one {
+        ($($np:literal)*) => {$(
+            if const { fits::<S>(T::SUMS, 1, $np) && crate::kernel::vector::has_vectors::<S>() } && panels == $np && widest >= $np {
+                // SAFETY: the caller's promise.
+                return unsafe { tile.run::<$np>(s, 0) };
+            }
+        )*};
     }
-    let mut panel = 0;
+    one!(1 2 4 8);
+    let mut left = panels;
     macro_rules! many {
         ($($np:literal)*) => {$(
-            while const { fits::<S>(T::SUMS, 1, $np) } && widest >= $np && panels - panel >= $np {
+            while const { fits::<S>(T::SUMS, 1, $np) } && widest >= $np && left >= $np {
+                let panel = if descending { left - $np } else { panels - left };
                 // SAFETY: `panel + $np <= panels`, and the caller's promise.
                 unsafe { tile.run::<$np>(s, panel) };
-                panel += $np;
+                left -= $np;
             }
         )*};
     }

@@ -6,18 +6,16 @@
 
 use core::ops::Range;
 
-use super::ahead::{Ahead, Both, PANELS, Piece, has_room};
 use super::io::{Raw, Step};
 use super::row::Stages;
 use super::{Equations, Params, SecondStage, units};
 use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::layout::Layout;
-use crate::kernel::panel::pack::{Panels, Source};
+use crate::kernel::panel::pack::Panels;
 use crate::kernel::panel::sums::{Job, Part, Planes, Start, sums};
-use crate::kernel::panel::tile::Acc;
 use crate::kernel::rows::list::{COUNT, MOST, RowList};
 use crate::kernel::rows::walk::{Rows, Walk};
-use crate::kernel::vector::{load, store};
+use crate::kernel::vector::load;
 use crate::kernel::{Checked, check};
 use crate::simd::{MAX_LANES, Region, Simd};
 
@@ -163,16 +161,18 @@ impl<S: Simd, E: Equations> Region for Last<'_, S, E> {
     }
 }
 
-/// Units whose sums wait for the epilogue at once, for so many rows of so many planes: what stays in the first-level cache, whole tiles, and at least one.
+/// Sums that stay in the first-level cache until the epilogue reads them.
+const CACHED: usize = 4096;
+/// Units whose sums wait at least: whole tiles.
+const LEAST: usize = 4 * MAX_LANES;
+
+/// Units whose sums wait for the epilogue at once, for so many rows of so many planes.
 const fn units_at_once(planes: usize, rows: usize, hidden: usize) -> usize {
-    const CACHED: usize = 4096;
-    let planes = rows.saturating_mul(planes);
-    let fit = match CACHED.checked_div(planes) {
-        Some(fit) => fit / (4 * MAX_LANES) * (4 * MAX_LANES),
-        None => 0,
-    };
-    let least = 4 * MAX_LANES;
-    let units = if fit < least { least } else { fit };
+    let sums = planes.saturating_mul(rows);
+    let (mut units, mut doubled) = (LEAST, sums.saturating_mul(2 * LEAST));
+    while doubled <= CACHED && units < hidden {
+        (units, doubled) = (2 * units, 2 * doubled);
+    }
     match hidden.checked_next_multiple_of(MAX_LANES) {
         Some(hidden) if hidden < units => hidden,
         _ => units,
@@ -181,17 +181,13 @@ const fn units_at_once(planes: usize, rows: usize, hidden: usize) -> usize {
 
 /// Elements of the room for the sums of a step of up to so many rows, unless it has rows to save in.
 pub(crate) const fn room_len(planes: usize, batch: usize, hidden: usize) -> usize {
-    let rows = if batch < MOST { batch } else { MOST };
-    // With fewer rows there may be more units at once: a step in which not all rows take part.
-    let (mut most, mut row) = (0, 1);
-    while row <= rows {
-        let len = units_at_once(planes, row, hidden).saturating_mul(row * planes);
-        if len > most {
-            most = len;
-        }
-        row += 1;
+    let sums = planes.saturating_mul(if batch < MOST { batch } else { MOST });
+    let least = sums.saturating_mul(LEAST);
+    let most = if least > CACHED { least } else { CACHED };
+    match hidden.checked_next_multiple_of(MAX_LANES) {
+        Some(hidden) if sums.saturating_mul(hidden) < most => sums * hidden,
+        _ => most,
     }
-    most
 }
 
 /// One step of a batch. Without rows to save in the sums go to `room`.
@@ -205,9 +201,9 @@ pub(crate) fn step<S: Simd>(
     t: usize,
     io: Step<'_>,
     room: &mut [f32],
-    (list, ahead): (&mut RowList, Option<&Ahead<'_>>),
+    list: &mut RowList,
 ) -> Checked {
-    s.call(BatchStep { s, cell, params, w, t, io, room, list, ahead })
+    s.call(BatchStep { s, cell, params, w, t, io, room, list })
 }
 
 struct BatchStep<'a, S> {
@@ -219,14 +215,13 @@ struct BatchStep<'a, S> {
     io: Step<'a>,
     room: &'a mut [f32],
     list: &'a mut RowList,
-    ahead: Option<&'a Ahead<'a>>,
 }
 
 impl<S: Simd> Region for BatchStep<'_, S> {
     type Output = Checked;
     #[inline(always)]
     fn run(self) -> Checked {
-        let BatchStep { s, cell, params, w: [w, w_second], t, io, room, list, ahead } = self;
+        let BatchStep { s, cell, params, w: [w, w_second], t, io, room, list } = self;
         let layout = &cell.layout;
         let raw = Raw::of(layout, cell.reads_h, t, io)?;
         let (walk, dims) = (raw.walk, raw.dims);
@@ -237,7 +232,6 @@ impl<S: Simd> Region for BatchStep<'_, S> {
         let wide = units_at_once(layout.tape_planes(), most, hidden);
         let fits = w.fits_lanes(layout, S::LANES, dims)
             && (kept || room.len() >= most * layout.sums * wide)
-            && ahead.is_none_or(|ahead| walk.batch() == 1 && ahead.is_of(layout, S::LANES, dims))
             && match &cell.second {
                 None => true,
                 Some(stage) => {
@@ -262,7 +256,7 @@ impl<S: Simd> Region for BatchStep<'_, S> {
                 // SAFETY: the rows of the list take part in the step, so all buffers of `raw` have them, as its check has seen, and the
                 // weights have the panels of `hidden` units. The room has a row of `wide` units for each plane of each row.
                 unsafe {
-                    let units = part.run(ahead);
+                    let units = part.run();
                     (cell.first)(s, params, &units);
                 }
                 left -= take;
@@ -318,7 +312,7 @@ impl<'a, S: Simd> Sums<'a, S> {
     /// # Safety
     /// The buffers have the rows and units, the weights their panels, and the room or the rows to save in all planes.
     #[inline(always)]
-    unsafe fn run(self, ahead: Option<&Ahead<'_>>) -> Units<'a> {
+    unsafe fn run(self) -> Units<'a> {
         let Sums { s, layout, raw, w, list, room, units, descending } = self;
         let Dims { input, hidden, width } = raw.dims;
         let panels = units.start / S::LANES..units.end.div_ceil(S::LANES);
@@ -399,112 +393,9 @@ impl<'a, S: Simd> Sums<'a, S> {
                 }
             }
             (job.gates, job.parts) = (layout.h_gates, core::slice::from_ref(&h));
-            match ahead {
-                Some(ahead) if !is_raw => beside(s, ahead, layout, w, &job, raw, panels),
-                _ => sums(s, &job, panels),
-            }
+            sums(s, &job, panels);
         }
         Units { raw, list, units, sums: room, ld, projected }
-    }
-}
-
-/// The job of a single row, with pieces of later steps beside it while there are some.
-/// # Safety
-/// As for [`sums`]; `ahead` is of the layout and the step's sizes, and the job's part is the hidden part of one row.
-#[inline(always)]
-unsafe fn beside<S: Simd>(
-    s: S,
-    ahead: &Ahead<'_>,
-    layout: &Layout,
-    w: Panels<'_>,
-    job: &Job<'_>,
-    raw: &Raw<'_>,
-    panels: Range<usize>,
-) {
-    let mut left = panels.len();
-    while left > 0 {
-        let piece = match const { has_room::<S>(&Layout { sums: 4, ..Layout::hidden_gate(0) }, PANELS) } {
-            true => ahead.take(),
-            false => None,
-        };
-        let start = if job.descending { panels.start } else { panels.end - left };
-        // SAFETY: the caller's; a piece of `ahead` belongs to the same weights.
-        let Some(piece) = piece else { return unsafe { sums(s, job, start..start + left) } };
-        let take = left.min(PANELS);
-        let panel = if job.descending { panels.start + left - take } else { start };
-        macro_rules! call {
-            ($g:literal, $np:literal) => {
-                s.call(Beside::<'_, S, $g, $np> {
-                    s,
-                    layout,
-                    w,
-                    job,
-                    dims: raw.dims,
-                    seen: raw.seen,
-                    panel,
-                    piece,
-                })
-            };
-        }
-        match (job.gates, take) {
-            (3, 1) => call!(3, 1),
-            (3, _) => call!(3, 2),
-            (_, 1) => call!(4, 1),
-            (_, _) => call!(4, 2),
-        }
-        left -= take;
-    }
-}
-
-/// One row's hidden part of `NP` panels of `G` gates, and a piece. What it is made of is as `beside` promises.
-struct Beside<'a, S, const G: usize, const NP: usize> {
-    s: S,
-    layout: &'a Layout,
-    w: Panels<'a>,
-    job: &'a Job<'a>,
-    dims: Dims,
-    seen: *const f32,
-    panel: usize,
-    piece: Piece,
-}
-
-impl<S: Simd, const G: usize, const NP: usize> Region for Beside<'_, S, G, NP> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let Beside { s, layout, w, job, dims, seen, panel, piece } = self;
-        let hidden = dims.hidden;
-        let mut acc: Acc<S::V, NP> = [[s.splat(0.0); 4]; NP];
-        let first = |rows: &[usize]| rows.first().copied().unwrap_or(0);
-        let from = job.from.start.wrapping_add(first(job.from.rows) * job.from.ld);
-        let out = job.out.start.wrapping_add(first(job.out.rows) * job.out.ld);
-        // SAFETY: the promise of `beside`.
-        unsafe {
-            for p in 0..NP {
-                let unit = (panel + p) * S::LANES;
-                for g in 0..G {
-                    acc[p][g] = match job.start[g] {
-                        Start::Zero => s.splat(0.0),
-                        Start::Vector(of, step) => s.load(of.wrapping_add((panel + p) * step)),
-                        Start::From => load(s, from.wrapping_add(job.from.planes[g] + unit), hidden - unit),
-                    };
-                }
-            }
-            let both = Both {
-                gates: G,
-                map: [0, 1, 2, 3],
-                x: Source::<S>::x(w, layout).of_gates(G),
-                h: Source::<S>::h(w, layout).of_gates(G),
-                bias: w.bias(s, layout, piece.panel()),
-            };
-            piece.beside(s, both, &mut acc, panel, seen, dims);
-            for p in 0..NP {
-                let unit = (panel + p) * S::LANES;
-                for g in 0..G {
-                    store(s, out.wrapping_add(job.out.planes[g] + unit), acc[p][g], hidden - unit);
-                }
-            }
-        }
     }
 }
 

@@ -50,25 +50,27 @@ pub(crate) fn step<S: Simd, E: Equations, W: Source<S>, const SAVE: bool>(
         unsafe {
             if const { E::SECOND.is_some() } {
                 let tile = RowTile::<_, _, true> { e, w: first, dims, x, sums, seen, row, ahead: None };
-                drive_row::<S, _, false>(s, &tile, panels);
-                drive_row::<S, _, false>(s, &SecondTile { e, w: second, row }, panels);
+                drive_row(s, &tile, panels, false);
+                drive_row(s, &SecondTile { e, w: second, row }, panels, false);
             } else {
                 let tile = RowTile::<_, _, SAVE> { e, w: first, dims, x, sums, seen, row, ahead: None };
-                drive_row::<S, _, false>(s, &tile, panels);
+                drive_row(s, &tile, panels, false);
             }
         }
     }
     Ok(())
 }
 
-/// The buffers of steps of a single row that is a single tile, in place.
-pub(crate) struct InPlaceStep<'a> {
+/// The buffers of a step of a single row.
+pub(crate) struct SingleStep<'a> {
     /// Of one row, which takes part.
     pub(crate) walk: &'a Walk<'a>,
     pub(crate) dims: Dims,
     pub(crate) x: Input<'a>,
     /// `[H]`: the state before the step, then the one after it.
     pub(crate) h: &'a mut [f32],
+    /// `[H]`: room for the next one.
+    pub(crate) h_next: &'a mut [f32],
     /// `[H]`, or empty for a cell without one.
     pub(crate) c: &'a mut [f32],
     /// `[rows, H]`, unless only the state is wanted.
@@ -76,22 +78,17 @@ pub(crate) struct InPlaceStep<'a> {
     pub(crate) ahead: Option<&'a Ahead<'a>>,
 }
 
-/// Whether a row of so many units is a single tile, with something computed beside it or without.
+/// One step of a single row, without options. If it is a single tile, it is done in place: the tile has read the whole state before it
+/// writes any of it.
 #[inline(always)]
-pub(crate) fn is_one_tile<S: Simd>(_: S, layout: &Layout, hidden: usize, beside: bool) -> bool {
-    tile::is_one_tile::<S>(layout.sums, if beside { PANELS } else { WIDEST }, hidden.div_ceil(S::LANES))
-}
-
-/// One step of one row that [is a single tile](is_one_tile), in place: the tile has read the whole state before it writes any of it.
-#[inline(always)]
-pub(crate) fn in_place<S: Simd, E: Equations, W: Source<S>>(
+pub(crate) fn single<S: Simd, E: Equations, W: Source<S>>(
     s: S,
     e: E,
     w: W,
     t: usize,
-    io: InPlaceStep<'_>,
+    io: SingleStep<'_>,
 ) -> Checked {
-    let InPlaceStep { walk, dims, x, h, c, mut y, ahead } = io;
+    let SingleStep { walk, dims, x, h, h_next, c, mut y, ahead } = io;
     let Dims { input, hidden, width } = dims;
     let projected = E::LAYOUT.x_gates * hidden;
     let (mut raw, mut sums) = (core::ptr::null(), core::ptr::null());
@@ -106,36 +103,43 @@ pub(crate) fn in_place<S: Simd, E: Equations, W: Source<S>>(
         }
         Input::Tape => false,
     };
-    let panels = hidden.div_ceil(S::LANES);
     let fits = walk.batch() == 1
         && t < walk.steps()
         && E::SECOND.is_none()
         && x_fits
         && width == hidden
         && h.len() == hidden
+        && h_next.len() == hidden
         && c.len() == if E::LAYOUT.has_c { hidden } else { 0 }
         && y.as_ref().is_none_or(|y| y.has(walk.rows(), hidden))
         && ahead.is_none_or(|ahead| ahead.is_of(&E::LAYOUT, S::LANES, dims))
-        && is_one_tile(s, &E::LAYOUT, hidden, ahead.is_some())
         && w.fits(s, &E::LAYOUT, dims);
     check(fits, "step of one row")?;
+    let panels = hidden.div_ceil(S::LANES);
     let y = y.as_mut().map_or(core::ptr::null_mut(), |y| y.start(walk.row(t, 0)));
-    let null = core::ptr::null_mut();
     // One pointer for all that reads and writes the state.
-    let state = h.as_mut_ptr();
+    let (state, apart) = (h.as_mut_ptr(), h_next.as_mut_ptr());
+    let widest = if ahead.is_some() { PANELS } else { WIDEST };
+    let in_place = tile::is_one_tile::<S>(E::LAYOUT.sums, widest, panels);
     let row = Row {
         hidden,
         h: state,
-        h_next: state,
+        h_next: if in_place { state } else { apart },
         c: c.as_mut_ptr(),
         y,
-        saved: null,
-        peepholes: null,
-        factors: null,
+        saved: core::ptr::null_mut(),
+        peepholes: core::ptr::null(),
+        factors: core::ptr::null(),
     };
     let tile = RowTile::<_, _, false> { e, w, dims, x: raw, sums, seen: state, row, ahead };
     // SAFETY: the row takes part in step `t`, so all buffers have it, as was just checked, and the weights have its panels.
-    unsafe { drive_row::<S, _, true>(s, &tile, panels) };
+    // `h` and `h_next` have the same length, and are not the same.
+    unsafe {
+        drive_row(s, &tile, panels, !t.is_multiple_of(2));
+        if !in_place {
+            core::ptr::copy_nonoverlapping(apart, state, hidden);
+        }
+    }
     Ok(())
 }
 
