@@ -110,10 +110,11 @@ impl<C: Cell> Recurrent<C> {
         scratch: &mut [f32],
     ) -> Result<()> {
         // Before anything else sees the layer: that it is a constant is known to the compiler for as long.
-        let (cell, options, isa) = (self.cell(), self.options, self.isa());
+        let (cell, options) = (self.cell(), self.options);
         let table = cell.table(options);
         match weights.into() {
             WeightSource::Canonical(flat) => {
+                let isa = self.isa();
                 // Returned by value, this large thing would be on the stack twice.
                 let mut pass = None;
                 let w = self.canonical(flat)?;

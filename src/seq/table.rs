@@ -166,6 +166,10 @@ fn panels<'a, E: Equations>(
     if let Some(stage) = const { &E::SECOND } {
         (two, rest) = Panels::new(&stage.layout, lanes, dims, rest)?;
     }
+    // Of cells with fixed functions, nothing else follows.
+    if const { !E::PEEPHOLES } {
+        return Some(([one, two], &[]));
+    }
     if pass.projects {
         (two, rest) = Panels::new(&PROJECTION, lanes, super::step::projection(dims), rest)?;
     }
@@ -232,7 +236,7 @@ fn step<E: Equations>(isa: Isa, params: &Params, data: &[f32], pass: &mut StepPa
                     pass,
                 );
             }
-            if const { has_row::<E>() } && pass.batch == 1 && !pass.sizes.drops {
+            if const { has_row::<E>() } && pass.batch == 1 {
                 let StepPass { sizes, x, h, h_next, c, .. } = pass;
                 let (walk, x, y) = (&crate::kernel::Walk::step(1), crate::kernel::step::Input::Raw(x), None);
                 let io = row::SingleStep { walk, dims: sizes.dims, x, h, h_next, c, y, ahead: None };
