@@ -5,7 +5,7 @@ use core::fmt;
 /// Result of a pass.
 pub type Result<T> = core::result::Result<T, Error>;
 
-/// Why a pass refused its arguments. Nothing has been written when one of these is returned.
+/// Why a pass refused its arguments. Nothing has been written when one of these is returned, with the exception of [`Error::Internal`].
 ///
 /// Shown, an error says which buffer it is about, what was expected, what came, and which method knows the length:
 ///
@@ -71,6 +71,12 @@ pub enum Error {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// A kernel was called with lengths that do not fit together: a mistake of this crate, which is reported. This error alone may come after
+    /// something was written.
+    Internal {
+        /// The kernel, and what it was given.
+        what: &'static str,
+    },
     /// Packed weights, or keys, were made for another layer, or for another instruction set.
     Packing {
         /// What differs.
@@ -107,6 +113,7 @@ impl fmt::Display for Error {
             Error::Value { argument, expected } => write!(f, "`{argument}` must be {expected}"),
             Error::Layers { layer, what } => write!(f, "layer {layer} of the model {what}"),
             Error::Image { offset, what } => write!(f, "byte {offset} of the image: {what}"),
+            Error::Internal { what } => write!(f, "a bug of this crate: {what}; please report it"),
             Error::Packing { what } => {
                 write!(f, "what was packed is for another {what}: pack it again, with what runs it")
             }
@@ -177,6 +184,7 @@ mod tests {
             Error::Layers { .. } => 5,
             Error::Image { .. } => 6,
             Error::Packing { .. } => 7,
+            Error::Internal { .. } => 8,
         }
     }
 
@@ -246,6 +254,10 @@ mod tests {
                 "byte 12 of the image: the image has another number of layers than the model",
             ),
             (
+                Error::Internal { what: "a step with another number of rows than its state has" },
+                "a bug of this crate: a step with another number of rows than its state has; please report it",
+            ),
+            (
                 Error::Packing { what: "instruction set" },
                 "what was packed is for another instruction set: pack it again, with what runs it",
             ),
@@ -253,7 +265,7 @@ mod tests {
         for (error, text) in table {
             assert_eq!(error.to_string(), text);
         }
-        for variant in (0..8).filter(|v| cfg!(feature = "std") || *v != 2) {
+        for variant in (0..9).filter(|v| cfg!(feature = "std") || *v != 2) {
             assert!(table.iter().any(|(error, _)| number(*error) == variant), "{variant}");
         }
     }

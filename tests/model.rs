@@ -7,9 +7,9 @@ mod numbers;
 
 use models::{BATCH, Buffers, CLASSIFIER, LENGTHS, STEPS, TAGGER, WRITER, bits, forward, ids, nan, scaled};
 use numbers::{random, rng};
-use recurrent::model::{Generate, Input, Layer, Loss, Model, Training};
+use recurrent::model::{Input, Layer, Loss, Model, Training};
 use recurrent::{
-    Backward, CrossEntropy, Dense, DenseBackward, Embedding, ForwardTrain, Gradients, Gru, Lstm, Masked,
+    Backward, CrossEntropy, Dense, DenseBackward, Embedding, ForwardTrain, Generate, Gradients, Gru, Lstm, Masked,
     Merge, Pool, Result, Sampling, Sequences, Stack, argmax,
 };
 

@@ -16,7 +16,7 @@ const OWN_SOURCE: &str = sources! {
     "kernel/gemm.rs" "kernel/math.rs" "kernel/pack.rs" "kernel/second.rs" "kernel/tile.rs" "kernel/recur/mod.rs" "kernel/recur/forward.rs"
     "kernel/recur/project.rs" "kernel/recur/backward.rs"
     "simd/mod.rs" "simd/avx2.rs" "simd/scalar.rs" "seq/backward.rs" "seq/forward.rs"
-    "layer/passes.rs" "layer/weights.rs" "error.rs" "layer/recurrent.rs"
+    "layer/recurrent/train.rs" "layer/recurrent/weights.rs" "error.rs" "layer/recurrent/cells.rs"
 };
 
 /// A text, and where it came from.

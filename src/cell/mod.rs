@@ -36,10 +36,7 @@ pub use mgu::{MguCell, MguGate};
 pub use rnn::{RnnCell, RnnGate};
 
 /// What a layer needs to know of a cell, for its lengths.
-///
-/// Implemented by [`RnnCell`], [`LstmCell`], [`GruCell`] and [`MguCell`], and closed, because it builds on a private trait.
-#[allow(private_bounds)]
-pub trait Cell: Choose + Send + Sync {
+pub(crate) trait Cell: Choose + Send + Sync {
     /// Blocks of H rows in the weight matrices.
     const GATES: usize;
     /// Vectors of H in the state: 1 for `h`, 2 for `h` and `c`.

@@ -20,7 +20,7 @@
 //! // 2. The trainer: initial weights, an optimiser, a schedule of its learning rate, a limit of the gradients' norm.
 //! let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
 //! let schedule = Cosine::new(2e-2, 200).warmup(10);
-//! let mut trainer = Trainer::new(MODEL, AdamW::new(0.0), &mut rng)?.rate(schedule).clip(1.0);
+//! let mut trainer = Trainer::new(&MODEL, AdamW::new(0.0), &mut rng)?.rate(schedule).clip(1.0);
 //!
 //! // 3. Batches: sequences, what goes in, what should come out.
 //! let (steps, batch) = (12, 32);
@@ -47,7 +47,7 @@
 //! // 5. Save it with all that it takes to go on, and predict.
 //! let folder = tempfile::tempdir()?;
 //! trainer.save(folder.path().join("rises.training"))?;
-//! let mut again = Trainer::new(MODEL, AdamW::new(0.0), &mut rng)?.rate(schedule).clip(1.0);
+//! let mut again = Trainer::new(&MODEL, AdamW::new(0.0), &mut rng)?.rate(schedule).clip(1.0);
 //! again.load(folder.path().join("rises.training"))?;
 //! let mut predictor = again.predictor()?;
 //! let logits = predictor.forward(Sequences::new(3, 1), &[0.1, 0.5, 0.9])?;

@@ -1,10 +1,7 @@
-//! What a model needs: lengths of buffers, of a number of layers that is known only at run time.
+//! What a model needs: lengths of buffers.
 
-use super::error::{Result, unsupported};
-use crate::model::{Layer, Model};
-
-/// So many layers a model that is read from a file may have.
-pub const MAX_LAYERS: usize = 16;
+use super::error::Result;
+use crate::model::{Chain, Layer};
 
 /// Lengths of the buffers of a model, in elements of `f32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,48 +28,10 @@ pub struct Needs {
     pub train_scratch: usize,
 }
 
-/// The same expression for a model of any number of layers.
-macro_rules! with_model {
-    ($layers:expr, $model:ident => $e:expr) => {
-        with_model!($layers, $model => $e, 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
-    };
-    ($layers:expr, $model:ident => $e:expr, $($n:literal)+) => {
-        match $layers.len() {
-            $($n => {
-                let mut layers = [$crate::model::Layer::dense(0, 0); $n];
-                layers.copy_from_slice($layers);
-                let $model = $crate::model::Model::checked(layers)?;
-                $e
-            })+
-            n => return unsupported(
-                std::format!("a model of {n} layers"),
-                std::format!("it has to have at least one and at most {}", $crate::io::size::MAX_LAYERS),
-            ),
-        }
-    };
-}
-
-pub(super) use with_model;
-
-fn needs<const N: usize>(model: &Model<N>, steps: usize, batch: usize) -> Needs {
-    Needs {
-        input: model.input(),
-        width: model.output(),
-        weights: model.weights_len(),
-        packed: model.packed_len(),
-        state: model.state_len(batch),
-        scratch: model.scratch_len(steps, batch),
-        output: model.output_len(steps, batch),
-        tape: model.tape_len(steps, batch),
-        dropout: model.dropout_len(steps, batch),
-        train_scratch: model.train_scratch_len(steps, batch),
-    }
-}
-
 /// What a model of these layers needs for `batch` sequences of `steps` steps.
 ///
 /// # Errors
-/// If the layers do not fit together, or are more than [`MAX_LAYERS`].
+/// If the layers do not fit together.
 ///
 /// ```
 /// use recurrent::{io::size, model::Layer};
@@ -81,7 +40,19 @@ fn needs<const N: usize>(model: &Model<N>, steps: usize, batch: usize) -> Needs 
 /// # Ok::<(), recurrent::io::Error>(())
 /// ```
 pub fn of(layers: &[Layer], steps: usize, batch: usize) -> Result<Needs> {
-    Ok(with_model!(layers, model => needs(&model, steps, batch)))
+    let chain = Chain::new(layers)?;
+    Ok(Needs {
+        input: chain.input(),
+        width: chain.output(),
+        weights: chain.weights_len(),
+        packed: chain.packed_len(),
+        state: chain.state_len(batch),
+        scratch: chain.scratch_len(steps, batch),
+        output: chain.output_len(steps, batch),
+        tape: chain.tape_len(steps, batch),
+        dropout: chain.dropout_len(steps, batch),
+        train_scratch: chain.train_scratch_len(steps, batch),
+    })
 }
 
 /// The weights of a model of these layers.

@@ -13,6 +13,7 @@
 //! | [`step`](Model::step) | one step of each row, as a microcontroller takes them |
 //! | [`generate`](Model::generate) | ids out of a language model |
 //!
+//! Layers that are not known before the program runs, those of a file for instance, are a [`Chain`] over a slice, with the same passes.
 //! With `std` a [`Trainer`](crate::trainer::Trainer) holds the buffers, and a training takes twenty lines.
 //!
 //! # The buffers
@@ -83,22 +84,45 @@
 //! # Ok::<(), recurrent::Error>(())
 //! ```
 
+//!
+//! # The files
+//! This folder may import `train`, `loss`, `layer` and every floor below. `chain` has the lengths, and the passes of a slice; `forward` and `train`
+//! the passes, which cut the buffers once; `through` how they go from layer to layer; `layer` says what a layer is, and `args` what
+//! passes are given.
+
 mod args;
+mod chain;
 mod forward;
-mod generate;
 mod layer;
+mod through;
 mod train;
 
 use rand_core::Rng;
 
-use crate::error::{Error, Result, check_len};
-use crate::layer::buffer::{add, max, mul, take_mut};
-use crate::train::dropout;
+use crate::error::{Error, Result};
+use crate::layer::packed::Fingerprint;
 
-pub use args::{Forward, Generate, Input, Loss, Training};
-pub use forward::{Packed, Weights};
+pub use crate::layer::{Packed, WeightSource};
+pub use crate::loss::Loss;
+pub use args::{Forward, Input, Training};
+pub use chain::Chain;
+#[cfg(feature = "std")]
+pub(crate) use chain::Owned;
 pub use layer::Layer;
-use layer::{Dims, Part, each};
+
+/// Runs a pass of a constant model: here over its slice, and in firmware, which is compiled as a whole, over its array.
+macro_rules! run {
+    ($model:ident, $floor:ident::$pass:ident($($arg:expr),*)) => {{
+        #[cfg(target_os = "none")]
+        {
+            $floor::$pass(&$model.layers, $model.chain() $(, $arg)*)
+        }
+        #[cfg(not(target_os = "none"))]
+        {
+            $model.chain().$pass($($arg),*)
+        }
+    }};
+}
 
 /// Layers on top of each other.
 ///
@@ -115,6 +139,7 @@ use layer::{Dims, Part, each};
 pub struct Model<const N: usize> {
     layers: [Layer; N],
     recurrent_dropout: f32,
+    fingerprint: Fingerprint,
 }
 
 impl<const N: usize> Model<N> {
@@ -128,16 +153,17 @@ impl<const N: usize> Model<N> {
     /// const MODEL: Model<2> = Model::new([Layer::gru(8, 16), Layer::dense(17, 1)]);
     /// # let _ = MODEL;
     /// ```
-    #[allow(clippy::panic, reason = "constants have no other way to fail")]
+    #[track_caller]
     pub const fn new(layers: [Layer; N]) -> Self {
         match Self::checked(layers) {
             Ok(model) => model,
-            Err(Error::Layers { what, .. }) => panic!("{}", what),
-            Err(_) => panic!("the layers do not fit together"),
+            Err(Error::Layers { layer, what }) => refuse(layer, what),
+            Err(_) => refuse(0, "does not fit"),
         }
     }
 
-    /// A model of layers that are not known before the program runs.
+    /// The same with an error for layers that do not fit together. If even their number is not known before the program runs, it is a
+    /// [`Chain`].
     ///
     /// # Errors
     /// [`Error::Layers`] if there is no layer; if a layer takes another number of features than the one before it gives; if an
@@ -150,36 +176,10 @@ impl<const N: usize> Model<N> {
     /// assert!(matches!(wrong, Err(Error::Layers { layer: 1, .. })));
     /// ```
     pub const fn checked(layers: [Layer; N]) -> Result<Self> {
-        if N == 0 {
-            return Err(Error::Layers { layer: 0, what: "is missing" });
+        match chain::check(&layers) {
+            Ok(fingerprint) => Ok(Model { layers, recurrent_dropout: 0.0, fingerprint }),
+            Err(e) => Err(e),
         }
-        let (mut dims, mut pooled, mut i) = (Dims { steps: 1, batch: 1, width: 0 }, false, 0);
-        while i < N {
-            let what = match (&layers[i], layers[i].input()) {
-                (Layer::Embedding(_), _) if i > 0 => "is an embedding, which has to be the first",
-                (Layer::Pool(_) | Layer::Dropout(_), _) if i == 0 => "has to have another one below it",
-                (Layer::Dropout(_), _) if i + 1 == N => "is dropout, which has to have another one above it",
-                (Layer::Dropout(p), _) if !(*p >= 0.0 && *p < 1.0) => {
-                    "has a probability of dropout that is not at least 0 and below 1"
-                }
-                (Layer::Rnn(_) | Layer::Lstm(_) | Layer::Gru(_) | Layer::Mgu(_) | Layer::Pool(_), _)
-                    if pooled =>
-                {
-                    "wants steps, and stands above a pool, which leaves none"
-                }
-                (_, Some(width)) if i > 0 && width != dims.width => {
-                    "takes another number of features than the one below it gives"
-                }
-                _ => "",
-            };
-            if !what.is_empty() {
-                return Err(Error::Layers { layer: i, what });
-            }
-            pooled |= matches!(layers[i], Layer::Pool(_));
-            dims = layers[i].after(dims);
-            i += 1;
-        }
-        Ok(Model { layers, recurrent_dropout: 0.0 })
     }
 
     /// The same with this probability of recurrent dropout in the layers that were made
@@ -194,113 +194,130 @@ impl<const N: usize> Model<N> {
         &self.layers
     }
 
-    /// Classes of the embedding that it begins with; `None` for a model that takes values.
-    pub const fn classes(&self) -> Option<usize> {
-        match &self.layers[0] {
-            Layer::Embedding(l) => Some(l.classes()),
-            _ => None,
-        }
+    /// The same model over a slice, whose type has no number in it.
+    #[inline(always)]
+    pub const fn chain(&self) -> Chain<'_> {
+        Chain::with(&self.layers, self.recurrent_dropout, self.fingerprint)
     }
 
-    /// Features of the input; 1 if it takes ids.
-    pub const fn input(&self) -> usize {
-        match self.layers[0].input() {
-            Some(width) => width,
-            None => 0,
-        }
+    /// Arranges canonical weights for the instruction set, in a buffer of [`packed_len`](Self::packed_len) elements. Pack once after
+    /// loading or changing weights, then run any number of passes.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Overflow`] for `weights` or `packed`.
+    #[inline(always)]
+    pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], packed: B) -> Result<Packed<B>> {
+        self.chain().pack_by(weights, packed, |to| run!(self, forward::pack_into(weights, to)))
     }
 
-    /// Features of the output.
-    pub const fn output(&self) -> usize {
-        self.dims(N, 1, 1).width
+    /// A batch of sequences from given states: the outputs, and the last states.
+    ///
+    /// Any number of [`step`](Self::step)s, or of calls with chunks of the sequences, gives the same bits, if no layer runs in reverse and
+    /// there is no pool. Dropout does nothing.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Index`] for an id that is not below the
+    /// embedding's classes; [`Error::Value`] for values where ids are wanted, or the reverse; [`Error::Packing`] if the
+    /// weights were packed for another model.
+    ///
+    /// ```
+    /// use recurrent::{Pool, Sequences, model::{Forward, Layer, Model}};
+    /// const MODEL: Model<3> = Model::new([Layer::gru(2, 4), Layer::Pool(Pool::Last), Layer::dense(4, 1)]);
+    /// let weights = vec![0.1; MODEL.weights_len()];
+    /// let packed = MODEL.pack(&weights, vec![0.0; MODEL.packed_len()])?;
+    /// let x = [1.0, 2.0, /**/ 3.0, 4.0, /**/ 5.0, 6.0]; // [T, B, 2]
+    /// let (mut y, mut state) = ([0.0; 1], vec![0.0; MODEL.state_len(1)]);
+    /// let mut scratch = vec![0.0; MODEL.scratch_len(3, 1)];
+    /// let sequences = Sequences::new(3, 1);
+    /// MODEL.forward(&packed, Forward { sequences, x: (&x).into(), y: &mut y, state: &mut state, scratch: &mut scratch })?;
+    /// assert!(y[0] > 0.1);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn forward<'w>(&self, weights: impl Into<WeightSource<'w>>, args: Forward<'_>) -> Result<()> {
+        let weights = weights.into();
+        run!(self, forward::forward(weights, args))
     }
 
-    /// Whether it has one output for each sequence, because there is a pool, and not one for each step.
-    pub const fn is_pooled(&self) -> bool {
-        self.dims(N, 2, 1).steps == 1
+    /// One step of each row: ids `[B]` or values `[B, I]` in, `y [B, O]` out. The batch is as many rows as `x` has. With canonical weights
+    /// this is the way of a microcontroller: they stay where they are, say in flash.
+    ///
+    /// `scratch` has at least [`scratch_len(1, B)`](Self::scratch_len) elements. A model that ends in the
+    /// [last step](crate::Pool::Last) gives at each step what it would say if the sequence ended there.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward); [`Error::Layers`] for a model that does not run forward step by step: that has a layer
+    /// in reverse or in both directions, or a pool over all steps.
+    ///
+    /// ```
+    /// use recurrent::model::{Layer, Model};
+    /// const MODEL: Model<2> = Model::new([Layer::gru(3, 24), Layer::dense(24, 2)]);
+    /// static WEIGHTS: [f32; MODEL.weights_len()] = [0.01; MODEL.weights_len()];
+    /// let (mut state, mut scratch) = ([0.0; MODEL.state_len(1)], [0.0; MODEL.scratch_len(1, 1)]);
+    /// let mut y = [0.0; 2];
+    /// for sample in [[0.1, 0.2, 9.8], [0.0, 0.3, 9.7]] {
+    ///     MODEL.step(&WEIGHTS, &sample, &mut y, &mut state, &mut scratch)?;
+    /// }
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn step<'w, 'x>(
+        &self,
+        weights: impl Into<WeightSource<'w>>,
+        x: impl Into<Input<'x>>,
+        y: &mut [f32],
+        state: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<()> {
+        let (weights, x) = (weights.into(), x.into());
+        run!(self, forward::step(weights, x, y, state, scratch))
     }
 
-    /// What a layer is given, or, for the layer after the last, what comes out.
-    const fn dims(&self, layer: usize, steps: usize, batch: usize) -> Dims {
-        let (mut dims, mut i) = (Dims { steps, batch, width: self.input() }, 0);
-        while i < layer {
-            dims = self.layers[i].after(dims);
-            i += 1;
-        }
-        dims
-    }
-
-    /// The sum of a part's lengths over the layers below the given one, and the greatest of them.
-    const fn lengths(&self, part: Part, layer: usize, steps: usize, batch: usize) -> (usize, usize) {
-        let (mut sum, mut greatest, mut i) = (0, 0, 0);
-        let mut dims = self.dims(0, steps, batch);
-        while i < layer {
-            let len = self.layers[i].len(part, dims);
-            (sum, greatest) = (add(sum, len), max(greatest, len));
-            dims = self.layers[i].after(dims);
-            i += 1;
-        }
-        (sum, greatest)
-    }
-
-    /// Length of the weights, and of their gradients.
-    pub const fn weights_len(&self) -> usize {
-        self.lengths(Part::Weights, N, 1, 1).0
-    }
-
-    /// Length of packed weights, for any instruction set of this target.
-    pub const fn packed_len(&self) -> usize {
-        self.lengths(Part::Packed, N, 1, 1).0
-    }
-
-    /// Length of the states of `batch` rows: those of all recurrent layers.
-    pub const fn state_len(&self, batch: usize) -> usize {
-        self.lengths(Part::State, N, 1, batch).0
-    }
-
-    /// Length of the output: `T*B*output`, or `B*output` for a model with a pool.
-    pub const fn output_len(&self, steps: usize, batch: usize) -> usize {
-        self.dims(N, steps, batch).len()
-    }
-
-    /// Length of the tape of a training pass: the outputs and the tapes of all layers.
-    pub const fn tape_len(&self, steps: usize, batch: usize) -> usize {
-        add(self.lengths(Part::Output, N, steps, batch).0, self.lengths(Part::Tape, N, steps, batch).0)
-    }
-
-    /// Length of the factors of dropout of a training pass.
-    pub const fn dropout_len(&self, steps: usize, batch: usize) -> usize {
-        self.lengths(Part::Dropout, N, steps, batch).0
-    }
-
-    /// Length of the scratch of [`forward`](Self::forward), and with `steps` 1 of [`step`](Self::step).
-    pub const fn scratch_len(&self, steps: usize, batch: usize) -> usize {
-        add(self.between_len(steps, batch), self.lengths(Part::Scratch, N, steps, batch).1)
-    }
-
-    /// Length of the scratch of [`forward_backward`](Self::forward_backward).
-    pub const fn train_scratch_len(&self, steps: usize, batch: usize) -> usize {
-        let gradients = mul(2, self.lengths(Part::Output, N, steps, batch).1);
-        add(gradients, self.lengths(Part::TrainScratch, N, steps, batch).1)
+    /// The mean loss of a batch of sequences, and its gradients; the states become the last ones.
+    ///
+    /// # Errors
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer;
+    /// [`Error::Index`](crate::Error::Index) for an id that is not below the embedding's classes or a target that is not below the
+    /// outputs; [`Error::Value`](crate::Error::Value) for values where ids are wanted, or the reverse.
+    ///
+    /// ```
+    /// use recurrent::{Sequences, model::{Layer, Loss, Model, Training}, train::{Adam, clip_scale}};
+    /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
+    /// const MODEL: Model<3> = Model::new([Layer::embedding(5, 4), Layer::gru(4, 8), Layer::dense(8, 5)]);
+    /// let (steps, batch) = (6, 2);
+    /// let (mut weights, mut grads) = (vec![0.0; MODEL.weights_len()], vec![0.0; MODEL.weights_len()]);
+    /// let (mut tape, mut state) = (vec![0.0; MODEL.tape_len(steps, batch)], vec![0.0; MODEL.state_len(batch)]);
+    /// let mut scratch = vec![0.0; MODEL.train_scratch_len(steps, batch)];
+    /// let (mut adam, mut moments) = (Adam::new(0.02), vec![0.0; Adam::moments_len(weights.len())]);
+    /// MODEL.init(&mut weights, &mut Xoshiro256PlusPlus::seed_from_u64(1))?;
+    /// let x = [0, 1, /**/ 1, 2, /**/ 2, 3, /**/ 3, 4, /**/ 4, 0, /**/ 0, 1]; // [T, B]
+    /// let next = x.map(|id| (id + 1) % 5);
+    /// let mut losses = vec![];
+    /// for _ in 0..40 {
+    ///     state.fill(0.0);
+    ///     losses.push(MODEL.forward_backward(&weights, Training {
+    ///         sequences: Sequences::new(steps, batch), x: (&x).into(), loss: Loss::classes(&next),
+    ///         grads: &mut grads, state: &mut state, tape: &mut tape, scratch: &mut scratch, ..Default::default()
+    ///     })?);
+    ///     if let Some(clip) = clip_scale(&grads, 5.0)? {
+    ///         adam.update_scaled(&mut weights, &grads, &mut moments, clip.scale)?;
+    ///     }
+    /// }
+    /// assert!(losses[0] > 1.3 && losses[39] < 0.3);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn forward_backward(&self, weights: &[f32], args: Training<'_>) -> Result<f32> {
+        run!(self, train::forward_backward(weights, args))
     }
 
     /// PyTorch's initial weights, layer by layer.
     ///
     /// # Errors
     /// [`Error::Length`] or [`Error::Overflow`] for `weights`.
+    #[inline(always)]
     pub fn init(&self, weights: &mut [f32], rng: &mut impl Rng) -> Result<()> {
-        check_len("weights", self.weights_len(), weights.len())?;
-        let mut rest = weights;
-        let dims = self.dims(0, 1, 1);
-        for layer in &self.layers {
-            let weights = take_mut(&mut rest, layer.len(Part::Weights, dims));
-            each!(layer, s => s.init(weights, rng)?,
-                Layer::Embedding(l) => l.init(weights, rng)?,
-                Layer::Dense(l) => l.init(weights, rng)?,
-                Layer::Pool(_) | Layer::Dropout(_) => {}
-            );
-        }
-        Ok(())
+        run!(self, train::init(weights, rng))
     }
 
     /// Draws the factors of dropout for one training pass, in a buffer of [`dropout_len`](Self::dropout_len) elements.
@@ -324,14 +341,41 @@ impl<const N: usize> Model<N> {
         batch: usize,
         rng: &mut impl Rng,
     ) -> Result<()> {
-        check_len("factors", self.dropout_len(steps, batch), factors.len())?;
-        dropout(&mut [], self.recurrent_dropout, rng)?;
-        let (mut rest, mut dims) = (factors, self.dims(0, steps, batch));
-        for layer in &self.layers {
-            let p = if let Layer::Dropout(p) = layer { *p } else { self.recurrent_dropout };
-            dropout(take_mut(&mut rest, layer.len(Part::Dropout, dims)), p, rng)?;
-            dims = layer.after(dims);
+        self.chain().draw_dropout(factors, steps, batch, rng)
+    }
+}
+
+impl<'a, const N: usize> From<&'a Model<N>> for Chain<'a> {
+    fn from(model: &'a Model<N>) -> Self {
+        model.chain()
+    }
+}
+
+/// Says which layer does not fit. In a constant it is the compiler that says so.
+#[track_caller]
+#[allow(clippy::panic, reason = "constants have no other way to fail")]
+const fn refuse(layer: usize, what: &str) -> ! {
+    // `panic!` shows text in a constant, and no number.
+    let (mut text, mut len, mut digit) = ([0; 160], 0, 1);
+    while layer / digit >= 10 {
+        digit *= 10;
+    }
+    let parts = ["layer ", "", " of the model ", what];
+    let mut i = 0;
+    while i < parts.len() {
+        let (mut j, part) = (0, parts[i].as_bytes());
+        while j < part.len() && len < text.len() {
+            text[len] = part[j];
+            (j, len) = (j + 1, len + 1);
         }
-        Ok(())
+        while i == 1 && digit > 0 {
+            text[len] = b'0' + (layer / digit % 10) as u8;
+            (digit, len) = (digit / 10, len + 1);
+        }
+        i += 1;
+    }
+    match core::str::from_utf8(text.split_at(len).0) {
+        Ok(text) => panic!("{}", text),
+        Err(_) => panic!("the layers do not fit together"),
     }
 }

@@ -11,13 +11,6 @@ use crate::kernel::view::ColumnsMut;
 use crate::kernel::{Layout, Masked, Walk};
 use crate::simd::{Isa, Op, Simd, dispatch, dispatch_single, dispatch_without_vectors};
 
-/// Where the weights are.
-#[derive(Clone, Copy)]
-pub(crate) enum Weights<'a> {
-    Packed(&'a [f32]),
-    InPlace(Canonical<'a>),
-}
-
 /// A forward pass. All lengths have been checked.
 pub(crate) struct ForwardPass<'a> {
     pub(crate) walk: &'a Walk<'a>,

@@ -35,15 +35,15 @@ fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
     bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes))
 }
 
-impl<const N: usize> Trainer<N> {
+impl Trainer {
     /// The training as bytes.
     ///
     /// # Errors
     /// If the model does not fit into an [image].
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let states = || self.shards.iter().flat_map(|shard| &shard.state);
-        let mut image = vec![0; image::len(self.model.layers())];
-        image::write(self.model.layers(), &self.weights, &mut image).map_err(Error::other)?;
+        let mut image = vec![0; image::len(self.model().layers())];
+        image::write(self.model().layers(), &self.weights, &mut image).map_err(Error::other)?;
         let sizes = [self.batch, self.shards.len(), image.len(), self.moments.len(), states().count()];
         let mut bytes = MAGIC.to_vec();
         bytes.extend(VERSION.to_le_bytes());
@@ -84,7 +84,7 @@ impl<const N: usize> Trainer<N> {
         let (batch, shards) = (batch as usize, shards as usize);
         let lengths =
             (image.saturating_add(moments.saturating_mul(4))).saturating_add(states.saturating_mul(4));
-        let state_len = self.model.state_len(1).saturating_mul(batch);
+        let state_len = self.model().state_len(1).saturating_mul(batch);
         if lengths != body.len() as u64 || states != state_len as u64 {
             return Err(damaged("damaged: its sizes are impossible"));
         }
@@ -101,9 +101,9 @@ impl<const N: usize> Trainer<N> {
         // It is the image of the same model if the same model with its weights has the same image.
         let image_here = Image::from_bytes(image).map_err(damaged)?;
         let (mut weights, mut copy) =
-            (vec![0.0; self.weights.len()], vec![0; image::len(self.model.layers())]);
+            (vec![0.0; self.weights.len()], vec![0; image::len(self.model().layers())]);
         let same = image_here.copy_weights(&mut weights).is_ok()
-            && image::write(self.model.layers(), &weights, &mut copy).is_ok()
+            && image::write(self.model().layers(), &weights, &mut copy).is_ok()
             && copy == image;
         if !same {
             return Err(damaged("a training of another model"));

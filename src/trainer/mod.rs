@@ -14,7 +14,7 @@
 //! let model = Model::new([Layer::embedding(8, 6), Layer::gru(6, 12), Layer::Pool(Pool::Last), Layer::dense(12, 1)]);
 //! let (steps, batch) = (9, 32);
 //! let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
-//! let mut trainer = Trainer::new(model, Adam::new(0.0), &mut rng)?.rate(Cosine::new(0.02, 150)).clip(1.0);
+//! let mut trainer = Trainer::new(&model, Adam::new(0.0), &mut rng)?.rate(Cosine::new(0.02, 150)).clip(1.0);
 //! for _ in 0..150 {
 //!     let ids: Vec<u32> = (0..steps * batch).map(|_| rng.next_u32() % 8).collect(); // [B, T]
 //!     let targets: Vec<f32> = ids.chunks(steps).map(|row| f32::from(row.contains(&3))).collect();
@@ -44,7 +44,7 @@ use rand_core::Rng;
 
 use crate::error::{Error, Result};
 use crate::layer::Sequences;
-use crate::model::{Input, Loss, Model};
+use crate::model::{Chain, Input, Loss, Owned};
 use crate::train::clip_scale;
 
 pub use optimiser::{Optimiser, Rate};
@@ -82,7 +82,7 @@ pub struct Update {
 /// use recurrent::{Sequences, model::{Layer, Loss, Model}, train::AdamW, trainer::{Batch, Trainer}};
 /// let model = Model::new([Layer::lstm(1, 16), Layer::dense(16, 1)]);
 /// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
-/// let mut trainer = Trainer::new(model, AdamW::new(0.01), &mut rng)?.clip(1.0);
+/// let mut trainer = Trainer::new(&model, AdamW::new(0.01), &mut rng)?.clip(1.0);
 /// let wave: Vec<f32> = (0..101).map(|t| (t as f32 * 0.3).sin()).collect();
 /// let (x, targets) = ((&wave[..100]).into(), &wave[1..]);
 /// let batch = Batch { sequences: Sequences::new(100, 1), x, loss: Loss::MeanSquaredError { targets } };
@@ -93,14 +93,14 @@ pub struct Update {
 /// assert!(trainer.evaluate(batch)? < 0.05);
 ///
 /// let bytes = trainer.to_bytes()?; // or save to a file
-/// let mut other = Trainer::new(model, AdamW::new(0.01), &mut rng)?;
+/// let mut other = Trainer::new(&model, AdamW::new(0.01), &mut rng)?;
 /// other.restore(&bytes)?;
 /// assert_eq!(other.weights(), trainer.weights());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct Trainer<const N: usize> {
-    model: Model<N>,
+pub struct Trainer {
+    model: Owned,
     weights: Vec<f32>,
     grads: Vec<f32>,
     moments: Vec<f32>,
@@ -123,17 +123,22 @@ fn zeros(buffer: &'static str, len: usize) -> Result<Vec<f32>> {
     Ok(zeros)
 }
 
-impl<const N: usize> Trainer<N> {
-    /// A model with [PyTorch's initial weights](Model::init) before its first update.
+impl Trainer {
+    /// A model with [PyTorch's initial weights](crate::model::Model::init) before its first update.
     ///
     /// # Errors
     /// [`Error::Memory`] if there is not enough memory.
-    pub fn new(model: Model<N>, optimiser: impl Into<Optimiser>, rng: &mut impl Rng) -> Result<Self> {
+    pub fn new<'m>(
+        model: impl Into<Chain<'m>>,
+        optimiser: impl Into<Optimiser>,
+        rng: &mut impl Rng,
+    ) -> Result<Self> {
+        let model = model.into();
         let (len, optimiser) = (model.weights_len(), optimiser.into());
         let mut weights = zeros("weights", len)?;
         model.init(&mut weights, rng)?;
         Ok(Trainer {
-            model,
+            model: Owned::new(model),
             grads: zeros("grads", len)?,
             moments: zeros("moments", optimiser.moments_len(len))?,
             weights,
@@ -175,8 +180,8 @@ impl<const N: usize> Trainer<N> {
     }
 
     /// The model.
-    pub fn model(&self) -> &Model<N> {
-        &self.model
+    pub fn model(&self) -> Chain<'_> {
+        self.model.chain()
     }
 
     /// The weights, in the layout of the model.
@@ -209,7 +214,7 @@ impl<const N: usize> Trainer<N> {
     /// a model without dropout takes nothing from it.
     ///
     /// # Errors
-    /// As [`Model::forward_backward`] and the optimiser; [`Error::Memory`] if there is not enough memory.
+    /// As [`Chain::forward_backward`] and the optimiser; [`Error::Memory`] if there is not enough memory.
     pub fn update(&mut self, batch: Batch<'_>, rng: &mut impl Rng) -> Result<Update> {
         let rate = match &self.rate {
             Some(rate) => rate.at(self.updates),
@@ -218,7 +223,7 @@ impl<const N: usize> Trainer<N> {
         // Settings are refused before anything moves.
         clip_scale(&[], self.clip)?;
         self.optimiser.clone().update(rate, &mut [], &[], &mut [], 1.0)?;
-        self.model.draw_dropout(&mut [], 0, 0, rng)?;
+        self.model().draw_dropout(&mut [], 0, 0, rng)?;
         let loss = self.gradients(batch, rng)?;
         let clip = clip_scale(&self.grads, self.clip)?.filter(|_| loss.is_finite());
         if let Some(clip) = clip {
@@ -249,7 +254,7 @@ impl<const N: usize> Trainer<N> {
     /// The mean loss of a batch, from a state of zero, without dropout and without learning from it.
     ///
     /// # Errors
-    /// As [`Model::forward`] and [`Model::forward_backward`].
+    /// As [`Chain::forward`] and [`Chain::forward_backward`].
     pub fn evaluate(&self, batch: Batch<'_>) -> Result<f32> {
         self.predictor()?.loss(batch)
     }
@@ -258,24 +263,25 @@ impl<const N: usize> Trainer<N> {
     ///
     /// # Errors
     /// [`Error::Memory`] if there is not enough memory.
-    pub fn predictor(&self) -> Result<Predictor<N>> {
-        Predictor::new(self.model, &self.weights)
+    pub fn predictor(&self) -> Result<Predictor> {
+        Predictor::new(self.model(), &self.weights)
     }
 
     /// The mean loss of a batch; leaves its gradients in `grads`.
     fn gradients(&mut self, batch: Batch<'_>, rng: &mut impl Rng) -> Result<f32> {
         let Batch { sequences, x, loss } = batch;
-        let model = &self.model;
+        let model = self.model();
         model.check_input(sequences, x)?;
         let total = loss.count(model.output(), sequences, model.is_pooled())?;
         self.cut(sequences.batch())?;
+        let model = self.model.chain();
         for shard in &mut self.shards {
-            shard.prepare(&self.model, sequences.steps(), rng)?;
+            shard.prepare(model, sequences.steps(), rng)?;
             if !self.stateful {
                 shard.state.fill(0.0);
             }
         }
-        let (model, weights) = (&self.model, &self.weights);
+        let weights = &self.weights;
         for_each(&mut self.shards, |shard| shard.run(model, weights, batch));
 
         let mut mean = 0.0;
@@ -309,7 +315,7 @@ impl<const N: usize> Trainer<N> {
     fn new_shards(&self, batch: usize) -> Result<Vec<Shard>> {
         let count = self.shards_of(batch);
         let at = |i: usize| batch / count * i + batch % count * i / count;
-        (0..count).map(|i| Shard::new(&self.model, at(i)..at(i + 1))).collect()
+        (0..count).map(|i| Shard::new(self.model(), at(i)..at(i + 1))).collect()
     }
 }
 

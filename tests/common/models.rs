@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
 use super::numbers::{random, rng};
-use recurrent::model::{Forward, Input, Layer, Loss, Model, Training, Weights};
+use recurrent::model::{Forward, Input, Layer, Loss, Model, Training, WeightSource};
 use recurrent::{Dense, Gradients, Gru, Lstm, Merge, Pool, Result, Rnn, Sequences, Stack};
 
 pub const STEPS: usize = 5;
@@ -96,7 +96,7 @@ impl Buffers {
 /// Outputs and last states of a forward pass.
 pub fn forward<'w, const N: usize>(
     model: &Model<N>,
-    weights: impl Into<Weights<'w, N>>,
+    weights: impl Into<WeightSource<'w>>,
     sequences: Sequences<'_>,
     x: Input<'_>,
     state: &[f32],

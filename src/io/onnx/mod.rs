@@ -21,13 +21,15 @@ use prost::Message;
 
 use super::error::{Error, Result, SOFTMAX, damaged, unsupported};
 use super::network::{Builder, Network};
-use super::size::MAX_LAYERS;
 use super::tensor::{Tensor, check_sizes};
 use crate::model::Layer;
 use crate::{Embedding, Pool};
 use schema::{Attribute, Graph, Model, Node, ValueInfo, element};
 
 const FORMAT: &str = "ONNX file";
+
+/// So many times the size of a file its weights may have: a constant that serves many nodes is copied for each.
+const SHARED: usize = 16;
 
 /// An axis of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +75,8 @@ struct Walk {
     version: usize,
     /// Layers so far.
     layers: usize,
+    /// As many weights as a file of this size may have, in elements.
+    room: usize,
     /// Which axis is time, once a recurrent layer has been passed.
     time: Option<Axis>,
     /// What is known of the first two axes' sizes.
@@ -94,7 +98,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Network> {
         Err(e) => return damaged(FORMAT, format!("{e}")),
     };
     let Some(graph) = model.graph else { return damaged(FORMAT, "it has no graph") };
-    let mut walk = Walk::default();
+    let room = bytes.len().saturating_mul(SHARED) / size_of::<f32>();
+    let mut walk = Walk { room, ..Walk::default() };
     walk.inputs(&graph)?;
     for node in &graph.node {
         walk.node(node)?;
@@ -286,8 +291,11 @@ impl Walk {
 
     /// Adds a layer. A constant that serves many nodes would make a large model of a small file.
     fn push(&mut self, name: &str, layer: impl Into<Layer>) -> Result<()> {
-        if self.layers == MAX_LAYERS {
-            return unsupported("the graph", format!("has more than {MAX_LAYERS} layers"));
+        if self.network.weights.len() > self.room {
+            let why = format!(
+                "has more weights than {SHARED} times the bytes of the file: its nodes share constants"
+            );
+            return unsupported("the graph", why);
         }
         let mut unique = name.to_string();
         let mut n = 1;

@@ -1,11 +1,11 @@
 //! The loss of classification: softmax and negative log-likelihood in one.
 
-use super::Sequences;
-use super::embedding::check_ids;
 use crate::error::{Error, Result, check_len};
 use crate::kernel::Walk;
 use crate::kernel::softmax::{BLOCK, exp_sum, max};
 use crate::kernel::walk::Rows;
+use crate::layer::Sequences;
+use crate::layer::embedding::check_ids;
 use crate::simd::{Isa, Op, Simd, dispatch};
 
 /// The mean negative log-likelihood of the targets, in nats, and the gradient of the mean if asked for:

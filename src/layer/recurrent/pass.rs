@@ -1,0 +1,197 @@
+//! From the buffers of one layer in one direction, which have been checked, down to the time loops.
+//!
+//! `shape` is that of the layer, which in a stack has another input than the first. It is an argument of its own, so that a pass reads the
+//! cell where a constant layer has it: the compiler knows it there.
+
+use super::description::Description;
+use crate::error::{Error, Result};
+use crate::kernel::Walk;
+use crate::kernel::canonical::Shape;
+use crate::kernel::pack::Canonical;
+use crate::kernel::view::{Columns, ColumnsMut};
+use crate::layer::packed::Source;
+use crate::seq::backward::{BackwardPass, InputPass};
+use crate::seq::forward::{ForwardPass, InPanels, StepPass};
+use crate::simd::{HAS_VECTORS, Isa};
+
+#[inline(always)]
+fn canonical(shape: Shape, flat: &[f32]) -> Result<Canonical<'_>> {
+    Canonical::new(shape, flat).ok_or(Error::Overflow { buffer: "weights" })
+}
+
+/// What a training forward pass of one layer is given, and the backward pass too.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'a> {
+    pub(super) weights: &'a [f32],
+    pub(super) walk: &'a Walk<'a>,
+    pub(super) x: &'a [f32],
+    /// Of recurrent dropout.
+    pub(super) factors: Option<&'a [f32]>,
+}
+
+/// The gradients that a backward pass is given, and takes.
+pub(super) struct Gradient<'a> {
+    pub(super) dy: Option<Columns<'a>>,
+    pub(super) dstate: &'a mut [f32],
+    pub(super) grads: Option<&'a mut [f32]>,
+    /// Whether it is added to `grads`.
+    pub(super) add: bool,
+}
+
+impl Description {
+    /// Arranges the weights in panels.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(super) fn pack(&self, shape: Shape, isa: Isa, from: &[f32], to: &mut [f32]) -> Result<()> {
+        self.on(isa).pack(canonical(shape, from)?, to)
+    }
+
+    /// One step of each row. Nothing in it can panic.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(super) fn step(
+        &self,
+        shape: Shape,
+        weights: Source<'_>,
+        batch: usize,
+        x: &[f32],
+        state: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<()> {
+        // Before anything else sees the layer: that it is a constant is known to the compiler for as long.
+        let runs = self.on(weights.isa(|| self.isa()));
+        let units = batch.saturating_mul(shape.width());
+        let parts = state.split_at_mut_checked(units).zip(scratch.split_at_mut_checked(units));
+        let Some(((h, c), (h_next, stage))) = parts else {
+            return Err(Error::Overflow { buffer: "scratch" });
+        };
+        let stage = stage.get_mut(..batch.saturating_mul(self.stage_row())).unwrap_or_default();
+        match weights {
+            Source::Canonical(flat) => {
+                let w = canonical(shape, flat)?;
+                runs.step_in_place(&w, &mut StepPass { batch, x, h, c, h_next, stage })
+            }
+            Source::Panels(data, _) => {
+                let panels = InPanels { data, dims: shape.dims(), peepholes: shape.peepholes_len() };
+                runs.step_packed(&panels, &mut StepPass { batch, x, h, c, h_next, stage })
+            }
+        }
+    }
+
+    /// A forward pass.
+    #[cfg_attr(target_os = "none", inline(always))]
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn forward(
+        &self,
+        shape: Shape,
+        weights: Source<'_>,
+        walk: &Walk<'_>,
+        x: &[f32],
+        y: Option<ColumnsMut<'_>>,
+        state: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<()> {
+        let runs = self.on(weights.isa(|| self.isa()));
+        let units = walk.batch() * shape.width();
+        let (h, c) = state.split_at_mut(units);
+        let (h_next, rest) = scratch.split_at_mut(units);
+        let (stage, block) = rest.split_at_mut(walk.batch() * self.stage_row());
+        let (dims, peepholes) = (shape.dims(), shape.peepholes_len());
+        // The pass of a single step is compiled anyway, and has less around it.
+        if let Source::Panels(data, _) = weights
+            && HAS_VECTORS
+            && walk.is_one_step()
+        {
+            let step = &mut StepPass { batch: 1, x, h: &mut *h, c, h_next, stage };
+            runs.step_packed(&InPanels { data, dims, peepholes }, step)?;
+            if let Some(mut y) = y {
+                y.row(0).copy_from_slice(h);
+            }
+            return Ok(());
+        }
+        let (factors, tape) = (None, None);
+        let mut pass = ForwardPass { walk, dims, factors, peepholes, x, y, h, c, tape, h_next, stage, block };
+        match weights {
+            Source::Canonical(flat) => runs.forward_in_place(&canonical(shape, flat)?, &mut pass),
+            Source::Panels(data, _) => runs.forward_packed(data, &mut pass),
+        }
+    }
+
+    /// A training forward pass.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(super) fn forward_train(
+        &self,
+        shape: Shape,
+        given: Given<'_>,
+        y: ColumnsMut<'_>,
+        state: &mut [f32],
+        tape: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<()> {
+        let Given { weights, walk, x, factors } = given;
+        let runs = self.on(self.isa());
+        let units = walk.batch() * shape.width();
+        let (h, c) = state.split_at_mut(units);
+        let (h0, tape) = tape.split_at_mut(units);
+        h0.copy_from_slice(h);
+        let (h_next, rest) = scratch.split_at_mut(units);
+        let (stage, panels) = rest.split_at_mut(walk.batch() * self.stage_row());
+        let (y, tape, block) = (Some(y), Some(tape), &mut [][..]);
+        let (dims, peepholes) = (shape.dims(), shape.peepholes_len());
+        let mut pass = ForwardPass { walk, dims, factors, peepholes, x, y, h, c, tape, h_next, stage, block };
+        runs.forward_train(&canonical(shape, weights)?, panels, &mut pass)
+    }
+
+    /// A backward pass, but for the gradient of the input.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(super) fn backward(
+        &self,
+        shape: Shape,
+        given: Given<'_>,
+        y: Columns<'_>,
+        gradient: Gradient<'_>,
+        tape: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<()> {
+        let Given { weights, walk, x, factors } = given;
+        let Gradient { dy, dstate, grads, add: accumulate } = gradient;
+        let grads = grads.and_then(|flat| shape.split_mut(flat));
+        let units = walk.batch() * shape.width();
+        let (dh, dc) = dstate.split_at_mut(units);
+        let (h0, tape) = tape.split_at_mut(units);
+        let (_, rest) = scratch.split_at_mut(units);
+        let (stage, panels) = rest.split_at_mut(walk.batch() * self.stage_row());
+        let weights = canonical(shape, weights)?;
+        self.on(self.isa()).backward(BackwardPass {
+            weights,
+            factors,
+            walk,
+            x,
+            y,
+            dy,
+            h0,
+            dh,
+            dc,
+            grads,
+            accumulate,
+            tape,
+            stage,
+            panels,
+        })
+    }
+
+    /// The gradient of the input from the tape that [`backward`](Self::backward) left, written to `dx` or added to it.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(super) fn input_gradient(
+        &self,
+        shape: Shape,
+        given: Given<'_>,
+        (dx, add): (&mut [f32], bool),
+        tape: &[f32],
+        scratch: &mut [f32],
+    ) -> Result<()> {
+        let Given { weights, walk, .. } = given;
+        let tape = &tape[walk.batch() * shape.width()..];
+        let w_ih = canonical(shape, weights)?.parts().w_ih;
+        let (dims, panels) = (shape.dims(), scratch);
+        self.on(self.isa()).input_gradient(InputPass { walk, dims, w_ih, dx, add, tape, panels })
+    }
+}
