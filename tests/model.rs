@@ -9,8 +9,8 @@ use models::{BATCH, Buffers, CLASSIFIER, LENGTHS, STEPS, TAGGER, WRITER, bits, f
 use numbers::{random, rng};
 use recurrent::model::{Input, Layer, Loss, Model, Training};
 use recurrent::{
-    Backward, CrossEntropy, Dense, DenseBackward, Embedding, ForwardTrain, Generate, Gradients, Gru, Lstm, Masked,
-    Merge, Pool, Result, Sampling, Sequences, Stack, argmax,
+    Backward, CrossEntropy, Dense, DenseBackward, Embedding, ForwardTrain, Generate, Gradients, Gru, Lstm,
+    Masked, Merge, Pool, Result, Sampling, Sequences, Stack, argmax,
 };
 
 /// The tagger's loss, gradients and last states from its layers' own passes.

@@ -12,9 +12,9 @@ use recurrent::model::{self, Layer, Loss, Model, Training};
 use recurrent::train::{Adam, AdamW, Cosine, RmsProp, Sgd, clip_norm, clip_scale, clip_value, orthogonal};
 use recurrent::{
     Attention, AttentionBackward, AttentionForward, Backward, Beam, BeamBuffers, CrossEntropy, Dense,
-    DenseBackward, Embedding, Error, Forward, ForwardTrain, Generate, Gradients, Gru, Isa, KeysBackward, Lstm, Pool,
-    Sampling, Sequences, Stack, argmax, binary_cross_entropy, cross_entropy, log_softmax, mean_squared_error,
-    sample, softmax,
+    DenseBackward, Embedding, Error, Forward, ForwardTrain, Generate, Gradients, Gru, Isa, KeysBackward,
+    Lstm, Pool, Sampling, Sequences, Stack, argmax, binary_cross_entropy, cross_entropy, log_softmax,
+    mean_squared_error, sample, softmax,
 };
 
 thread_local! {

@@ -11,8 +11,8 @@
 //! 1. a folder with `mod.rs`: the equations with their source, the gate order, `impl Equations`;
 //! 2. `impl Fused` or `impl SecondStage` on the same type, and on the type that users see `impl Cell` with its counts and `impl Choose`;
 //! 3. `oracle.rs`: the same in f64, from the equations, sharing nothing; `tests/common/oracle.rs` includes it;
-//! 4. its name in `passes!` of `seq/mod.rs`, a type alias and a constructor in `layer/recurrent.rs`, and a line in the table of
-//!    `tests/common`, after which every test runs over it.
+//! 4. its name in `passes!` of `seq/mod.rs` and in `seq/any.rs`, a type alias and a constructor in `layer/recurrent/cells.rs`, and a line in
+//!    the table of `tests/common`, after which every test runs over it.
 
 use crate::kernel::pack::{self, Canonical, Dims, InPlace, Panels, Source};
 use crate::kernel::product::{Init, Left, Right, product};

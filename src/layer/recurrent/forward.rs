@@ -1,11 +1,11 @@
 //! Inference: one level after the other, with the outputs in between in scratch.
 
 use super::args::Forward;
-use super::join::{Join, Merge, run_both};
+use super::join::{Join, Merge, both};
 use super::levels::Levels;
+use super::pass::Given;
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::Walk;
-use crate::kernel::view::ColumnsMut;
 use crate::layer::buffer::{add_to, take_mut};
 use crate::layer::packed::{Source, WeightSource};
 
@@ -39,12 +39,10 @@ impl Levels {
     ) -> Result<()> {
         let Forward { sequences, x, y, state, scratch } = args;
         let (steps, batch, rows) = (sequences.steps, sequences.batch, walks[0].rows());
-        let (first, width, output) = (&self.first, self.first.width(), self.sequence_len(steps, batch));
-        let (own, states) = (first.scratch_len(steps, batch), first.state_len(batch));
-
+        let (first, output) = (&self.first, self.sequence_len(steps, batch));
+        let (is_both, states) = (self.both.is_some(), first.state_len(batch));
         let (mut rest, mut weights) = (scratch, weights);
-        let own_f = take_mut(&mut rest, own);
-        let own_r = take_mut(&mut rest, if self.both.is_some() { own } else { 0 });
+        let [own_f, own_r] = self.pair(&mut rest, first.scratch_len(steps, batch));
         let part = take_mut(&mut rest, if self.both == Some(Merge::Sum) { output } else { 0 });
         let between = if self.depth > 1 { output } else { 0 };
         let (mut below, mut above) = (take_mut(&mut rest, between), take_mut(&mut rest, between));
@@ -53,29 +51,21 @@ impl Levels {
             let shape = self.shape(index);
             let x = if index == 0 { x } else { &*below };
             let to = if index + 1 == self.depth { y.take().unwrap_or_default() } else { &mut *above };
-            let wanted = !to.is_empty();
-            let view = |to| wanted.then(|| ColumnsMut::new(to, rows, width));
-            let (w_f, state_f) = (self.next(&mut weights, index), take_mut(&mut state, states));
-            if let Some(merge) = self.both {
-                let (w_r, state_r) = (self.next(&mut weights, index), take_mut(&mut state, states));
-                let (mut y_f, mut y_r) = match merge {
-                    _ if !wanted => (None, None),
-                    Merge::Sum => (view(&mut *to), view(&mut *part)),
-                    Merge::Concat => {
-                        let (left, right) = ColumnsMut::new(&mut *to, rows, 2 * width).split(width);
-                        (Some(left), Some(right))
-                    }
-                };
-                run_both(
-                    join,
-                    || first.forward(shape, w_f, &walks[0], x, y_f.take(), state_f, own_f),
-                    || first.forward(shape, w_r, &walks[1], x, y_r.take(), state_r, own_r),
-                )?;
-                if wanted && merge == Merge::Sum {
-                    add_to(to, part);
-                }
-            } else {
-                first.forward(shape, w_f, &walks[0], x, view(to), state_f, own_f)?;
+            let [given_f, given_r] = {
+                let ([w_f, w_r], [walk_f, walk_r]) = (self.next(&mut weights, index), walks);
+                let given = |weights, walk| Given { weights, walk, x, factors: None };
+                [given(w_f, walk_f), given(w_r, walk_r)]
+            };
+            let [state_f, state_r] = self.pair(&mut state, states);
+            let [mut y_f, mut y_r] = self.views(&mut *to, &mut *part, rows);
+            both!(
+                join,
+                is_both,
+                first.forward(shape, given_f, y_f.take(), state_f, None, own_f),
+                first.forward(shape, given_r, y_r.take(), state_r, None, own_r),
+            );
+            if self.both == Some(Merge::Sum) && !to.is_empty() {
+                add_to(to, part);
             }
             core::mem::swap(&mut below, &mut above);
         }
@@ -134,7 +124,8 @@ impl Levels {
         let (mut weights, mut x, mut state) = (weights, x, state);
         for index in 0..self.depth {
             let own = take_mut(&mut state, first.state_len(batch));
-            first.step(self.shape(index), self.next(&mut weights, index), batch, x, own, scratch)?;
+            let [weights, _] = self.next(&mut weights, index);
+            first.step(self.shape(index), weights, batch, x, own, scratch)?;
             x = &own[..units];
         }
         Ok(x)

@@ -1,5 +1,6 @@
 //! The two directions of a layer: how their outputs become one, and who runs them.
 
+#[cfg(not(target_os = "none"))]
 use crate::error::Result;
 
 /// How the outputs of the two directions of a layer become one.
@@ -57,17 +58,37 @@ impl Join for Threads {
     }
 }
 
-/// Runs both directions, by `join` if there is one.
-#[inline(always)]
+/// Runs the forward direction and, if there is one, the reverse one, by `join` if that is given.
+#[cfg(not(target_os = "none"))]
 pub(super) fn run_both(
     join: Option<&dyn Join>,
+    is_both: bool,
     mut forward: impl FnMut() -> Result<()> + Send,
     mut reverse: impl FnMut() -> Result<()> + Send,
 ) -> Result<()> {
     let (mut a, mut b) = (Ok(()), Ok(()));
     match join {
-        None => (a, b) = (forward(), reverse()),
-        Some(join) => join.join(&mut || a = forward(), &mut || b = reverse()),
+        Some(join) if is_both => join.join(&mut || a = forward(), &mut || b = reverse()),
+        _ if is_both => (a, b) = (forward(), reverse()),
+        _ => a = forward(),
     }
     a.and(b)
 }
+
+/// The same of two expressions. In firmware, which has no threads, nothing stands between them and the compiler, so that it knows a
+/// constant layer's cell in both.
+macro_rules! both {
+    ($join:expr, $is_both:expr, $forward:expr, $reverse:expr $(,)?) => {{
+        #[cfg(target_os = "none")]
+        {
+            let _ = $join;
+            $forward?;
+            if $is_both {
+                $reverse?;
+            }
+        }
+        #[cfg(not(target_os = "none"))]
+        $crate::layer::recurrent::join::run_both($join, $is_both, || $forward, || $reverse)?;
+    }};
+}
+pub(super) use both;

@@ -5,6 +5,7 @@ use super::join::Merge;
 use crate::error::Result;
 use crate::kernel::Walk;
 use crate::kernel::canonical::Shape;
+use crate::kernel::view::ColumnsMut;
 use crate::layer::buffer::{add, max, mul, take, take_mut};
 use crate::layer::packed::{Fingerprint, Owner, Packed, Source, WeightSource, packed_len};
 use crate::layer::sequences::Sequences;
@@ -179,14 +180,40 @@ impl Levels {
         weights.check(self.owner())
     }
 
-    /// Takes one direction of a level from the weights.
+    /// Takes the weights of a level: of both directions, or twice the same.
     #[inline(always)]
-    pub(super) fn next<'a>(&self, weights: &mut Source<'a>, index: usize) -> Source<'a> {
-        if self.depth == 1 && self.both.is_none() {
-            return *weights;
-        }
+    pub(super) fn next<'a>(&self, weights: &mut Source<'a>, index: usize) -> [Source<'a>; 2] {
         let level = self.level(index);
-        weights.next(level.weights_len(), level.panels_len())
+        let (flat, panels) = (level.weights_len(), level.panels_len());
+        let forward = weights.next(flat, panels);
+        [forward, if self.both.is_some() { weights.next(flat, panels) } else { forward }]
+    }
+
+    /// Takes so many elements for each direction; none for a second one that there is not.
+    #[inline(always)]
+    pub(super) fn pair<'a>(&self, rest: &mut &'a mut [f32], len: usize) -> [&'a mut [f32]; 2] {
+        [take_mut(rest, len), take_mut(rest, if self.both.is_some() { len } else { 0 })]
+    }
+
+    /// Where the directions of a level write: to an output, of which there are `rows`, and if they are added also to `part`; nowhere if the
+    /// output is not wanted.
+    #[inline(always)]
+    pub(super) fn views<'a>(
+        &self,
+        to: &'a mut [f32],
+        part: &'a mut [f32],
+        rows: usize,
+    ) -> [Option<ColumnsMut<'a>>; 2] {
+        let width = self.first.width();
+        match self.both {
+            _ if to.is_empty() => [None, None],
+            None => [Some(ColumnsMut::new(to, rows, width)), None],
+            Some(Merge::Sum) => [to, part].map(|to| Some(ColumnsMut::new(to, rows, width))),
+            Some(Merge::Concat) => {
+                let (left, right) = ColumnsMut::new(to, rows, 2 * width).split(width);
+                [Some(left), Some(right)]
+            }
+        }
     }
 
     pub(crate) fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], packed: B) -> Result<Packed<B>> {

@@ -19,10 +19,10 @@ fn canonical(shape: Shape, flat: &[f32]) -> Result<Canonical<'_>> {
     Canonical::new(shape, flat).ok_or(Error::Overflow { buffer: "weights" })
 }
 
-/// What a training forward pass of one layer is given, and the backward pass too.
+/// What a pass of one layer in one direction is given.
 #[derive(Clone, Copy)]
 pub(super) struct Given<'a> {
-    pub(super) weights: &'a [f32],
+    pub(super) weights: Source<'a>,
     pub(super) walk: &'a Walk<'a>,
     pub(super) x: &'a [f32],
     /// Of recurrent dropout.
@@ -76,27 +76,26 @@ impl Description {
         }
     }
 
-    /// A forward pass.
+    /// A forward pass; with a tape a training one.
     #[cfg_attr(target_os = "none", inline(always))]
-    #[allow(clippy::too_many_arguments)]
     pub(super) fn forward(
         &self,
         shape: Shape,
-        weights: Source<'_>,
-        walk: &Walk<'_>,
-        x: &[f32],
+        given: Given<'_>,
         y: Option<ColumnsMut<'_>>,
         state: &mut [f32],
+        tape: Option<&mut [f32]>,
         scratch: &mut [f32],
     ) -> Result<()> {
+        let Given { weights, walk, x, factors } = given;
         let runs = self.on(weights.isa(|| self.isa()));
         let units = walk.batch() * shape.width();
         let (h, c) = state.split_at_mut(units);
         let (h_next, rest) = scratch.split_at_mut(units);
-        let (stage, block) = rest.split_at_mut(walk.batch() * self.stage_row());
+        let (stage, rest) = rest.split_at_mut(walk.batch() * self.stage_row());
         let (dims, peepholes) = (shape.dims(), shape.peepholes_len());
         // The pass of a single step is compiled anyway, and has less around it.
-        if let Source::Panels(data, _) = weights
+        if let (Source::Panels(data, _), None) = (weights, &tape)
             && HAS_VECTORS
             && walk.is_one_step()
         {
@@ -107,37 +106,22 @@ impl Description {
             }
             return Ok(());
         }
-        let (factors, tape) = (None, None);
+        let tape = tape.map(|tape| {
+            let (h0, tape) = tape.split_at_mut(units);
+            h0.copy_from_slice(h);
+            tape
+        });
+        // What is left is for rows that are projected ahead, or, where training packs, for panels.
+        let (block, panels) = if tape.is_none() { (rest, &mut [][..]) } else { (&mut [][..], rest) };
+        let train = tape.is_some();
         let mut pass = ForwardPass { walk, dims, factors, peepholes, x, y, h, c, tape, h_next, stage, block };
         match weights {
-            Source::Canonical(flat) => runs.forward_in_place(&canonical(shape, flat)?, &mut pass),
             Source::Panels(data, _) => runs.forward_packed(data, &mut pass),
+            Source::Canonical(flat) if train => {
+                runs.forward_train(&canonical(shape, flat)?, panels, &mut pass)
+            }
+            Source::Canonical(flat) => runs.forward_in_place(&canonical(shape, flat)?, &mut pass),
         }
-    }
-
-    /// A training forward pass.
-    #[cfg_attr(target_os = "none", inline(always))]
-    pub(super) fn forward_train(
-        &self,
-        shape: Shape,
-        given: Given<'_>,
-        y: ColumnsMut<'_>,
-        state: &mut [f32],
-        tape: &mut [f32],
-        scratch: &mut [f32],
-    ) -> Result<()> {
-        let Given { weights, walk, x, factors } = given;
-        let runs = self.on(self.isa());
-        let units = walk.batch() * shape.width();
-        let (h, c) = state.split_at_mut(units);
-        let (h0, tape) = tape.split_at_mut(units);
-        h0.copy_from_slice(h);
-        let (h_next, rest) = scratch.split_at_mut(units);
-        let (stage, panels) = rest.split_at_mut(walk.batch() * self.stage_row());
-        let (y, tape, block) = (Some(y), Some(tape), &mut [][..]);
-        let (dims, peepholes) = (shape.dims(), shape.peepholes_len());
-        let mut pass = ForwardPass { walk, dims, factors, peepholes, x, y, h, c, tape, h_next, stage, block };
-        runs.forward_train(&canonical(shape, weights)?, panels, &mut pass)
     }
 
     /// A backward pass, but for the gradient of the input.
@@ -152,6 +136,7 @@ impl Description {
         scratch: &mut [f32],
     ) -> Result<()> {
         let Given { weights, walk, x, factors } = given;
+        let weights = canonical(shape, weights.flat())?;
         let Gradient { dy, dstate, grads, add: accumulate } = gradient;
         let grads = grads.and_then(|flat| shape.split_mut(flat));
         let units = walk.batch() * shape.width();
@@ -159,7 +144,6 @@ impl Description {
         let (h0, tape) = tape.split_at_mut(units);
         let (_, rest) = scratch.split_at_mut(units);
         let (stage, panels) = rest.split_at_mut(walk.batch() * self.stage_row());
-        let weights = canonical(shape, weights)?;
         self.on(self.isa()).backward(BackwardPass {
             weights,
             factors,
@@ -190,7 +174,7 @@ impl Description {
     ) -> Result<()> {
         let Given { weights, walk, .. } = given;
         let tape = &tape[walk.batch() * shape.width()..];
-        let w_ih = canonical(shape, weights)?.parts().w_ih;
+        let w_ih = canonical(shape, weights.flat())?.parts().w_ih;
         let (dims, panels) = (shape.dims(), scratch);
         self.on(self.isa()).input_gradient(InputPass { walk, dims, w_ih, dx, add, tape, panels })
     }

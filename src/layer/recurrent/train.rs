@@ -1,14 +1,15 @@
 //! Training: the forward pass with a tape, and backpropagation from the last level to the first.
 
 use super::args::{Backward, ForwardTrain};
-use super::join::{Join, Merge, run_both};
+use super::join::{Join, Merge, both};
 use super::levels::Levels;
 use super::pass::{Given, Gradient};
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::Walk;
-use crate::kernel::view::{Columns, ColumnsMut};
+use crate::kernel::view::Columns;
 use crate::layer::buffer::{add_to, multiply, take_last_mut, take_mut};
 use crate::layer::gradients::Gradients;
+use crate::layer::packed::Source;
 use crate::layer::sequences::Sequences;
 
 /// What both training passes are given for all levels.
@@ -21,6 +22,7 @@ struct All<'a> {
     layer_dropout: Option<&'a [f32]>,
     /// Length of a level's output.
     output: usize,
+    batch: usize,
 }
 
 impl Levels {
@@ -49,45 +51,32 @@ impl Levels {
     ) -> Result<()> {
         let ForwardTrain { sequences, x, y, state, recurrent_dropout, layer_dropout, tape, scratch } = args;
         let (steps, batch, rows) = (sequences.steps, sequences.batch, walks[0].rows());
-        let (first, width, output) = (&self.first, self.first.width(), y.len());
+        let (first, is_both, output) = (&self.first, self.both.is_some(), y.len());
         let (states, tapes) = (first.state_len(batch), first.tape_len(steps, batch));
-        let all = All { weights, walks, x, recurrent_dropout, layer_dropout, output };
+        let all = All { weights, walks, x, recurrent_dropout, layer_dropout, output, batch };
         let (passes, outputs) = tape.split_at_mut(self.passes_len(steps, batch));
         let (mut passes, mut state, mut scratch) = (passes, state, scratch);
-        let own = self.train_scratch(batch);
-        let own_f = take_mut(&mut scratch, own);
-        let own_r = take_mut(&mut scratch, if self.both.is_some() { own } else { 0 });
+        let [own_f, own_r] = self.pair(&mut scratch, self.train_scratch(batch));
         for index in 0..self.depth {
             let (shape, is_last) = (self.shape(index), index + 1 == self.depth);
             let (done, here) = outputs.split_at_mut(self.outputs_at(index, output));
             let x = self.input_of(&all, index, done, scratch);
-            let (state_f, tape_f) = (take_mut(&mut state, states), take_mut(&mut passes, tapes));
-            let given_f = self.given(&all, x, index, 0, batch);
-            let to = match self.both {
-                Some(Merge::Sum) => &mut here[..2 * output],
-                _ if is_last => &mut *y,
-                _ => &mut here[..output],
+            let [state_f, state_r] = self.pair(&mut state, states);
+            let [tape_f, tape_r] = self.pair(&mut passes, tapes);
+            let [given_f, given_r] = self.given(&all, x, index);
+            let (to, part) = match self.both {
+                Some(Merge::Sum) => here[..2 * output].split_at_mut(output),
+                _ if is_last => (&mut *y, &mut [][..]),
+                _ => here.split_at_mut(output),
             };
-            let Some(merge) = self.both else {
-                let to = ColumnsMut::new(to, rows, width);
-                first.forward_train(shape, given_f, to, state_f, tape_f, own_f)?;
-                continue;
-            };
-            let (mut y_f, mut y_r) = match merge {
-                Merge::Sum => {
-                    let (a, b) = to.split_at_mut(output);
-                    (ColumnsMut::new(a, rows, width), ColumnsMut::new(b, rows, width))
-                }
-                Merge::Concat => ColumnsMut::new(to, rows, 2 * width).split(width),
-            };
-            let (state_r, tape_r) = (take_mut(&mut state, states), take_mut(&mut passes, tapes));
-            let given_r = self.given(&all, x, index, 1, batch);
-            run_both(
+            let [mut y_f, mut y_r] = self.views(to, part, rows);
+            both!(
                 join,
-                || first.forward_train(shape, given_f, y_f.reborrow(), state_f, tape_f, own_f),
-                || first.forward_train(shape, given_r, y_r.reborrow(), state_r, tape_r, own_r),
-            )?;
-            if is_last && merge == Merge::Sum {
+                is_both,
+                first.forward(shape, given_f, y_f.take(), state_f, Some(&mut *tape_f), own_f),
+                first.forward(shape, given_r, y_r.take(), state_r, Some(&mut *tape_r), own_r),
+            );
+            if is_last && self.both == Some(Merge::Sum) {
                 y.copy_from_slice(&here[..output]);
                 add_to(y, &here[output..][..output]);
             }
@@ -130,18 +119,18 @@ impl Levels {
         let Backward { sequences, x, y, dy, dstate, mut dx, mut grads, mode, tape, scratch, .. } = args;
         let Backward { recurrent_dropout, layer_dropout, .. } = args;
         let (steps, batch) = (sequences.steps, sequences.batch);
-        let (first, output, add) = (&self.first, y.len(), mode == Gradients::Accumulate);
+        let (first, is_both, output) = (&self.first, self.both.is_some(), y.len());
         let (states, tapes) = (first.state_len(batch), first.tape_len(steps, batch));
-        let all = All { weights, walks, x, recurrent_dropout, layer_dropout, output };
+        let (all, add) = (
+            All { weights, walks, x, recurrent_dropout, layer_dropout, output, batch },
+            mode == Gradients::Accumulate,
+        );
         let (passes, outputs) = tape.split_at_mut(self.passes_len(steps, batch));
         let (mut passes, mut dstate, mut scratch, outputs) = (passes, dstate, scratch, &*outputs);
-        let own = self.train_scratch(batch);
-        let own_f = take_mut(&mut scratch, own);
-        let own_r = take_mut(&mut scratch, if self.both.is_some() { own } else { 0 });
+        let [own_f, own_r] = self.pair(&mut scratch, self.train_scratch(batch));
         let between = if self.depth > 1 { output } else { 0 };
         let room = take_mut(&mut scratch, between);
         let (mut above, mut below) = (take_mut(&mut scratch, between), take_mut(&mut scratch, between));
-        // From the last level to the first, and of each the reverse direction first.
         for index in (0..self.depth).rev() {
             let (shape, is_last) = (self.shape(index), index + 1 == self.depth);
             let x = self.input_of(&all, index, outputs, room);
@@ -158,61 +147,55 @@ impl Levels {
                 true => self.columns(dy).map(Some),
                 false => self.columns(above).map(Some),
             };
-            let mut take_grads = || grads.as_mut().map(|grads| take_last_mut(grads, shape.len()));
-            let mut next = || (take_last_mut(&mut dstate, states), take_last_mut(&mut passes, tapes));
+            let [state_f, state_r] = self.last_pair(&mut dstate, states);
+            let [tape_f, tape_r] = self.last_pair(&mut passes, tapes);
+            let [mut grads_f, mut grads_r] = match &mut grads {
+                Some(grads) => self.last_pair(grads, shape.len()).map(Some),
+                None => [None, None],
+            };
+            let [given_f, given_r] = self.given(&all, x, index);
             let to = match index {
                 0 => dx.take(),
                 _ => Some(&mut *below),
             };
-            let given_f = self.given(&all, x, index, 0, batch);
-            let Some(_) = self.both else {
-                let ((dstate, tape), grads) = (next(), take_grads());
-                let gradient = Gradient { dy: dy_f, dstate, grads, add };
-                first.backward(shape, given_f, y_f, gradient, tape, own_f)?;
-                if let Some(to) = to {
-                    first.input_gradient(shape, given_f, (&mut *to, false), tape, own_f)?;
-                    self.drop_out(&all, index, to);
-                }
-                core::mem::swap(&mut above, &mut below);
-                continue;
-            };
-            let given_r = self.given(&all, x, index, 1, batch);
-            let ((dstate_r, tape_r), mut grads_r) = (next(), take_grads());
-            let ((dstate_f, tape_f), mut grads_f) = (next(), take_grads());
-            run_both(
+            both!(
                 join,
-                || {
-                    let (dstate, grads) = (&mut *dstate_f, grads_f.as_deref_mut());
+                is_both,
+                {
+                    let (dstate, grads) = (&mut *state_f, grads_f.as_deref_mut());
                     let gradient = Gradient { dy: dy_f, dstate, grads, add };
                     first.backward(shape, given_f, y_f, gradient, tape_f, own_f)
                 },
-                || {
-                    let (dstate, grads) = (&mut *dstate_r, grads_r.as_deref_mut());
+                {
+                    let (dstate, grads) = (&mut *state_r, grads_r.as_deref_mut());
                     let gradient = Gradient { dy: dy_r, dstate, grads, add };
                     first.backward(shape, given_r, y_r, gradient, tape_r, own_r)
                 },
-            )?;
+            );
             if let Some(to) = to {
                 first.input_gradient(shape, given_f, (&mut *to, false), tape_f, own_f)?;
-                first.input_gradient(shape, given_r, (&mut *to, true), tape_r, own_r)?;
-                self.drop_out(&all, index, to);
+                if is_both {
+                    first.input_gradient(shape, given_r, (&mut *to, true), tape_r, own_r)?;
+                }
+                if let Some(factors) = self.factors_of(&all, index) {
+                    multiply(to, factors);
+                }
             }
             core::mem::swap(&mut above, &mut below);
         }
         Ok(())
     }
 
+    /// Takes so many of the last elements for each direction; none for a second one that there is not.
+    #[inline(always)]
+    fn last_pair<'a>(&self, rest: &mut &'a mut [f32], len: usize) -> [&'a mut [f32]; 2] {
+        self.pair(&mut take_last_mut(rest, self.directions() * len), len)
+    }
+
     /// The factors of what goes into a level, if there are some.
     fn factors_of<'a>(&self, all: &All<'a>, index: usize) -> Option<&'a [f32]> {
         let (factors, below) = all.layer_dropout.zip(index.checked_sub(1))?;
         Some(&factors[below * all.output..][..all.output])
-    }
-
-    /// The gradient of what came out of the level below, from that of what went into this one.
-    fn drop_out(&self, all: &All<'_>, index: usize, to: &mut [f32]) {
-        if let Some(factors) = self.factors_of(all, index) {
-            multiply(to, factors);
-        }
     }
 
     /// The two directions' columns of an output or of its gradient.
@@ -256,30 +239,24 @@ impl Levels {
         room
     }
 
-    /// What one direction of a level is given.
+    /// What the directions of a level are given; twice the same if there is one.
     #[inline(always)]
-    fn given<'a>(
-        &self,
-        all: &All<'a>,
-        x: &'a [f32],
-        index: usize,
-        direction: usize,
-        batch: usize,
-    ) -> Given<'a> {
-        let (place, len) = (index * self.directions() + direction, self.shape(index).len());
-        // Those of the first level are as long as each other, and so are all others.
-        let first = self.first.shape.len();
-        let start = match index {
-            0 => direction * first,
-            _ => self.directions() * first + (place - self.directions()) * len,
+    fn given<'a>(&self, all: &All<'a>, x: &'a [f32], index: usize) -> [Given<'a>; 2] {
+        let (directions, len) = (self.directions(), self.shape(index).len());
+        let below = match index {
+            0 => 0,
+            _ => directions * (self.first.shape.len() + (index - 1) * len),
         };
-        let factors = batch * self.first.width();
-        Given {
-            weights: &all.weights[start..][..len],
-            walk: &all.walks[direction],
-            x,
-            factors: all.recurrent_dropout.map(|all| &all[place * factors..][..factors]),
-        }
+        let factors = all.batch * self.first.width();
+        [0, directions - 1].map(|direction| {
+            let place = (index * directions + direction) * factors;
+            Given {
+                weights: Source::Canonical(&all.weights[below + direction * len..][..len]),
+                walk: &all.walks[direction],
+                x,
+                factors: all.recurrent_dropout.map(|all| &all[place..][..factors]),
+            }
+        })
     }
 
     fn check(
