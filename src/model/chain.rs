@@ -1,14 +1,9 @@
 //! Layers on top of each other, in a slice: what all models are made of.
 
-use rand_core::Rng;
-
-use super::args::{Forward, Input, Training};
 use super::layer::{Dims, Layer, Part};
-use super::{forward, train};
-use crate::error::{Error, Result, check_len};
-use crate::layer::buffer::{add, max, mul};
-use crate::layer::packed::{Fingerprint, Owner, Packed, WeightSource, packed_len};
-use crate::simd::Isa;
+use crate::error::{Error, Result};
+use crate::layer::buffer::{add, max};
+use crate::layer::packed::{Fingerprint, Owner};
 
 /// A model whose layers stand in a slice: of a file, of a program's options, or of a [`Model`](super::Model).
 ///
@@ -64,7 +59,7 @@ impl<'a> Chain<'a> {
         self.layers
     }
 
-    const fn input_layer(&self) -> Option<&'a Layer> {
+    pub(super) const fn input_layer(&self) -> Option<&'a Layer> {
         match self.layers {
             [first, ..] => Some(first),
             [] => None,
@@ -76,7 +71,7 @@ impl<'a> Chain<'a> {
     }
 
     /// What comes out.
-    const fn out(&self, steps: usize, batch: usize) -> Dims {
+    pub(super) const fn out(&self, steps: usize, batch: usize) -> Dims {
         Dims::of(self.layers, self.layers.len(), steps, batch)
     }
 
@@ -93,11 +88,11 @@ impl<'a> Chain<'a> {
         (sum, greatest)
     }
 
-    const fn sum(&self, part: Part, steps: usize, batch: usize) -> usize {
+    pub(super) const fn sum(&self, part: Part, steps: usize, batch: usize) -> usize {
         self.lengths(part, self.layers.len(), steps, batch).0
     }
 
-    const fn greatest(&self, part: Part, steps: usize, batch: usize) -> usize {
+    pub(super) const fn greatest(&self, part: Part, steps: usize, batch: usize) -> usize {
         self.lengths(part, self.layers.len(), steps, batch).1
     }
 
@@ -159,172 +154,6 @@ pub(super) const fn check(layers: &[Layer]) -> Result<Fingerprint> {
         i += 1;
     }
     Ok(fingerprint)
-}
-
-/// Lengths, of a slice and of an array.
-macro_rules! lengths {
-    ($($(#[$doc:meta])* $name:ident($chain:ident $(, $arg:ident)*) -> $type:ty { $e:expr })+) => {
-        impl Chain<'_> {
-            $($(#[$doc])*
-            pub const fn $name(&self $(, $arg: usize)*) -> $type {
-                let $chain = self;
-                $e
-            })+
-        }
-
-        impl<const N: usize> super::Model<N> {
-            $($(#[$doc])*
-            pub const fn $name(&self $(, $arg: usize)*) -> $type {
-                self.chain().$name($($arg),*)
-            })+
-        }
-    };
-}
-
-lengths! {
-    /// Classes of the embedding that it begins with; `None` for a model that takes values.
-    classes(chain) -> Option<usize> {
-        match chain.input_layer() {
-            Some(Layer::Embedding(l)) => Some(l.classes()),
-            _ => None,
-        }
-    }
-
-    /// Features of the input; 1 if it takes ids.
-    input(chain) -> usize {
-        chain.dims(1, 1).width
-    }
-
-    /// Features of the output.
-    output(chain) -> usize {
-        chain.out(1, 1).width
-    }
-
-    /// Whether it has one output for each sequence, because there is a pool, and not one for each step.
-    is_pooled(chain) -> bool {
-        chain.out(2, 1).steps == 1
-    }
-
-    /// Length of the weights, and of their gradients.
-    weights_len(chain) -> usize {
-        chain.sum(Part::Weights, 1, 1)
-    }
-
-    /// Length of packed weights, for any instruction set of this target.
-    packed_len(chain) -> usize {
-        packed_len(chain.sum(Part::Panels, 1, 1))
-    }
-
-    /// Length of the states of `batch` rows: those of all recurrent layers.
-    state_len(chain, batch) -> usize {
-        chain.sum(Part::State, 1, batch)
-    }
-
-    /// Length of the output: `T*B*output`, or `B*output` for a model with a pool.
-    output_len(chain, steps, batch) -> usize {
-        chain.out(steps, batch).len()
-    }
-
-    /// Length of the tape of a training pass: the outputs and the tapes of all layers.
-    tape_len(chain, steps, batch) -> usize {
-        add(chain.outputs_len(steps, batch), chain.sum(Part::Tape, steps, batch))
-    }
-
-    /// Length of the factors of dropout of a training pass.
-    dropout_len(chain, steps, batch) -> usize {
-        chain.sum(Part::Dropout, steps, batch)
-    }
-
-    /// Length of the scratch of a forward pass, and with `steps` 1 of a step.
-    scratch_len(chain, steps, batch) -> usize {
-        add(chain.between_len(steps, batch), chain.greatest(Part::Scratch, steps, batch))
-    }
-
-    /// Length of the scratch of a training pass.
-    train_scratch_len(chain, steps, batch) -> usize {
-        add(mul(2, chain.widest_len(steps, batch)), chain.greatest(Part::TrainScratch, steps, batch))
-    }
-}
-
-impl Chain<'_> {
-    /// As [`Model::pack`](super::Model::pack).
-    ///
-    /// # Errors
-    /// As there.
-    pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], packed: B) -> Result<Packed<B>> {
-        self.pack_by(weights, packed, |to| self.pack_into(weights, to))
-    }
-
-    pub(super) fn pack_into(&self, weights: &[f32], panels: &mut [f32]) -> Result<()> {
-        forward::pack_into(self.layers, *self, weights, panels)
-    }
-
-    pub(super) fn pack_by<B: AsMut<[f32]>>(
-        &self,
-        weights: &[f32],
-        packed: B,
-        pack: impl FnOnce(&mut [f32]) -> Result<()>,
-    ) -> Result<Packed<B>> {
-        check_len("weights", self.weights_len(), weights.len())?;
-        let owner = self.owner();
-        Packed::new(Isa::detect(), owner.fingerprint, owner.panels, packed, pack)
-    }
-
-    /// As [`Model::forward`](super::Model::forward).
-    ///
-    /// # Errors
-    /// As there.
-    #[inline(always)]
-    pub fn forward<'w>(&self, weights: impl Into<WeightSource<'w>>, args: Forward<'_>) -> Result<()> {
-        self.forward_from(weights.into(), args)
-    }
-
-    fn forward_from(&self, weights: WeightSource<'_>, args: Forward<'_>) -> Result<()> {
-        forward::forward(self.layers, *self, weights, args)
-    }
-
-    /// As [`Model::step`](super::Model::step).
-    ///
-    /// # Errors
-    /// As there.
-    #[inline(always)]
-    pub fn step<'w, 'x>(
-        &self,
-        weights: impl Into<WeightSource<'w>>,
-        x: impl Into<Input<'x>>,
-        y: &mut [f32],
-        state: &mut [f32],
-        scratch: &mut [f32],
-    ) -> Result<()> {
-        self.step_from(weights.into(), x.into(), y, state, scratch)
-    }
-
-    fn step_from(
-        &self,
-        weights: WeightSource<'_>,
-        x: Input<'_>,
-        y: &mut [f32],
-        state: &mut [f32],
-        scratch: &mut [f32],
-    ) -> Result<()> {
-        forward::step(self.layers, *self, weights, x, y, state, scratch)
-    }
-
-    /// As [`Model::forward_backward`](super::Model::forward_backward).
-    ///
-    /// # Errors
-    /// As there.
-    pub fn forward_backward(&self, weights: &[f32], args: Training<'_>) -> Result<f32> {
-        train::forward_backward(self.layers, *self, weights, args)
-    }
-
-    /// As [`Model::init`](super::Model::init).
-    ///
-    /// # Errors
-    /// As there.
-    pub fn init(&self, weights: &mut [f32], rng: &mut impl Rng) -> Result<()> {
-        train::init(self.layers, *self, weights, rng)
-    }
 }
 
 /// A chain with layers of its own.

@@ -41,7 +41,12 @@ impl<const N: usize> Layers for [Layer; N] {
             };
         }
         each!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
-        (16..N).try_for_each(|index| pass.visit(self, index))
+        if 16 < N {
+            for index in 16..N {
+                pass.visit(self, index)?;
+            }
+        }
+        Ok(())
     }
 
     #[inline(always)]
@@ -53,7 +58,11 @@ impl<const N: usize> Layers for [Layer; N] {
                 })+
             };
         }
-        (16..N).rev().try_for_each(|index| pass.visit(self, index))?;
+        if 16 < N {
+            for index in (16..N).rev() {
+                pass.visit(self, index)?;
+            }
+        }
         each!(15 14 13 12 11 10 9 8 7 6 5 4 3 2 1 0);
         Ok(())
     }
