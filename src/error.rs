@@ -39,6 +39,12 @@ pub enum Error {
         /// The buffer.
         buffer: &'static str,
     },
+    /// A training has skipped so many updates in a row that it goes nowhere: loss, gradients or states are NaN or infinite.
+    #[cfg(feature = "std")]
+    Skipped {
+        /// Skipped updates in a row.
+        updates: u64,
+    },
     /// An id is not below the number of rows or classes that it indexes.
     Index {
         /// The argument's name.
@@ -95,6 +101,11 @@ impl fmt::Display for Error {
             }
             #[cfg(feature = "std")]
             Error::Memory { buffer } => write!(f, "there is not enough memory for `{buffer}`"),
+            #[cfg(feature = "std")]
+            Error::Skipped { updates } => write!(
+                f,
+                "the last {updates} updates were skipped, because the loss, gradients or states are NaN or infinite: look for such numbers in the batches and the weights; a clip and a lower learning rate keep gradients from growing"
+            ),
             Error::Index { buffer: "lengths", position, id, limit } => {
                 write!(f, "`lengths[{position}]` is {id}, but there are {} steps", limit.saturating_sub(1))
             }
@@ -122,7 +133,8 @@ fn rule(buffer: &str) -> (bool, &'static str) {
         "state" | "dstate" => (false, "`state_len`"),
         "tape" => (false, "`tape_len`"),
         "scratch" => (true, "`scratch_len`, or `train_scratch_len` and the like of this pass"),
-        "dropout" | "factors" => (false, "`dropout_len`"),
+        "dropout" => (false, "`dropout_len` and `draw_dropout`"),
+        "factors" => (false, "`dropout_len`"),
         "recurrent_dropout" => (false, "`recurrent_dropout_len`, for a single layer `[B, R]`"),
         "layer_dropout" => (false, "`layer_dropout_len`"),
         "moments" => (false, "`moments_len`"),
@@ -177,6 +189,8 @@ mod tests {
             Error::Layers { .. } => 5,
             Error::Image { .. } => 6,
             Error::Packing { .. } => 7,
+            #[cfg(feature = "std")]
+            Error::Skipped { .. } => 8,
         }
     }
 
@@ -197,7 +211,7 @@ mod tests {
                 length("scratch"),
                 "`scratch` has 10 elements, needs at least 64: see `scratch_len`, or `train_scratch_len` and the like of this pass",
             ),
-            (length("dropout"), "`dropout` has 10 elements, needs 64: see `dropout_len`"),
+            (length("dropout"), "`dropout` has 10 elements, needs 64: see `dropout_len` and `draw_dropout`"),
             (length("factors"), "`factors` has 10 elements, needs 64: see `dropout_len`"),
             (
                 length("recurrent_dropout"),
@@ -221,6 +235,11 @@ mod tests {
             ),
             #[cfg(feature = "std")]
             (Error::Memory { buffer: "tape" }, "there is not enough memory for `tape`"),
+            #[cfg(feature = "std")]
+            (
+                Error::Skipped { updates: 10 },
+                "the last 10 updates were skipped, because the loss, gradients or states are NaN or infinite: look for such numbers in the batches and the weights; a clip and a lower learning rate keep gradients from growing",
+            ),
             (
                 Error::Index { buffer: "ids", position: 3, id: 96, limit: 96 },
                 "`ids[3]` is 96, but must be below 96, the number of classes",
@@ -253,7 +272,7 @@ mod tests {
         for (error, text) in table {
             assert_eq!(error.to_string(), text);
         }
-        for variant in (0..8).filter(|v| cfg!(feature = "std") || *v != 2) {
+        for variant in (0..9).filter(|v| cfg!(feature = "std") || ![2, 8].contains(v)) {
             assert!(table.iter().any(|(error, _)| number(*error) == variant), "{variant}");
         }
     }

@@ -190,6 +190,9 @@ pub struct Training<'a> {
     pub x: Input<'a>,
     /// What the output should have been.
     pub loss: Loss<'a>,
+    /// For one of several batches whose gradients are added up: how many [targets](Model::targets) count in all of them. The loss and
+    /// the gradients are then this batch's share of the mean over all, and the shares add up to it, however many targets each batch has.
+    pub total_targets: Option<usize>,
     /// Takes the gradients of the weights in their layout.
     pub grads: &'a mut [f32],
     /// Whether `grads` is overwritten or added to.
@@ -197,7 +200,7 @@ pub struct Training<'a> {
     /// The initial state, and then the last, [`state_len`](Model::state_len) elements. No gradient goes back into it: for truncated
     /// backpropagation carry it from chunk to chunk.
     pub state: &'a mut [f32],
-    /// Factors of dropout, as [`draw_dropout`](Model::draw_dropout) makes them; without them nothing is dropped.
+    /// Factors of dropout, as [`draw_dropout`](Model::draw_dropout) makes them, for a model that has it; factors of 1 drop nothing.
     pub dropout: Option<&'a [f32]>,
     /// [`tape_len`](Model::tape_len) elements; after the pass it begins with the outputs of all layers.
     pub tape: &'a mut [f32],
@@ -219,6 +222,29 @@ pub struct Generate<'a> {
 }
 
 impl<const N: usize> Model<N> {
+    /// How many targets count in a batch: the steps that take part, or the sequences of a model with a pool, without those whose class is
+    /// ignored. A target of several numbers counts once.
+    ///
+    /// The mean loss of a batch is a sum divided by this. Gradients of several batches are added up with
+    /// [`total_targets`](Training::total_targets). A batch of 0 has gradients of zero, with which an optimiser should make no update: a decay of
+    /// weights would go on.
+    ///
+    /// # Errors
+    /// Those of [`forward_backward`](Self::forward_backward) about the sequences and the targets.
+    ///
+    /// ```
+    /// use recurrent::{Sequences, model::{Layer, Loss, Model}};
+    /// const MODEL: Model<2> = Model::new([Layer::gru(1, 4), Layer::dense(4, 3)]);
+    /// let sequences = Sequences::new(3, 2).lengths(&[3, 1]);
+    /// let targets = [0, 2, /**/ 1, 0, /**/ 9, 0]; // [T, B]
+    /// let loss = Loss::CrossEntropy { targets: &targets, ignored: Some(9) };
+    /// assert_eq!(MODEL.targets(sequences, loss)?, 3);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn targets(&self, sequences: Sequences<'_>, loss: Loss<'_>) -> Result<usize> {
+        loss.count(self.output(), sequences, self.is_pooled())
+    }
+
     /// Refuses an input that does not fit. A pass goes on only then, so that it stops nowhere halfway.
     pub(crate) fn check_input(&self, sequences: Sequences<'_>, x: Input<'_>) -> Result<()> {
         sequences.check()?;

@@ -84,6 +84,7 @@
 //! ```
 
 mod args;
+mod display;
 mod forward;
 mod generate;
 mod layer;
@@ -114,7 +115,8 @@ use layer::{Dims, Part, each};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Model<const N: usize> {
     layers: [Layer; N],
-    recurrent_dropout: f32,
+    /// `None` until it is set.
+    recurrent_dropout: Option<f32>,
 }
 
 impl<const N: usize> Model<N> {
@@ -179,14 +181,30 @@ impl<const N: usize> Model<N> {
             dims = layers[i].after(dims);
             i += 1;
         }
-        Ok(Model { layers, recurrent_dropout: 0.0 })
+        Ok(Model { layers, recurrent_dropout: None })
     }
 
     /// The same with this probability of recurrent dropout in the layers that were made
-    /// [able to](crate::Recurrent::recurrent_dropout).
+    /// [able to](crate::Recurrent::recurrent_dropout). A model with such layers has to have one before factors are drawn, and it may be 0;
+    /// without such layers [`draw_dropout`](Self::draw_dropout) and [`forward_backward`](Self::forward_backward) refuse one above 0.
     pub const fn recurrent_dropout(mut self, p: f32) -> Self {
-        self.recurrent_dropout = p;
+        self.recurrent_dropout = Some(p);
         self
+    }
+
+    /// Whether a layer was made able to train with recurrent dropout.
+    fn has_recurrent_dropout(&self) -> bool {
+        self.layers.iter().any(|layer| each!(layer, s => s.drawn_len(1) > 0, _ => false))
+    }
+
+    /// Refuses a probability of recurrent dropout that no layer has a use for.
+    fn check_recurrent_dropout(&self) -> Result<()> {
+        if self.recurrent_dropout.is_some_and(|p| p != 0.0) && !self.has_recurrent_dropout() {
+            let expected =
+                "0 for a model without a layer that was made for it, by `Recurrent::recurrent_dropout`";
+            return Err(Error::Value { argument: "recurrent_dropout", expected });
+        }
+        Ok(())
     }
 
     /// The layers, from the input to the output.
@@ -306,7 +324,8 @@ impl<const N: usize> Model<N> {
     /// Draws the factors of dropout for one training pass, in a buffer of [`dropout_len`](Self::dropout_len) elements.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] for `factors`; [`Error::Value`] if the probability of recurrent dropout is not in `0..1`.
+    /// [`Error::Length`] or [`Error::Overflow`] for `factors`; [`Error::Value`] if the probability of recurrent dropout is not in `0..1`,
+    /// if it was not [set](Self::recurrent_dropout) for a model with layers that were made for it, or if it is above 0 and there are none.
     ///
     /// ```
     /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
@@ -325,10 +344,18 @@ impl<const N: usize> Model<N> {
         rng: &mut impl Rng,
     ) -> Result<()> {
         check_len("factors", self.dropout_len(steps, batch), factors.len())?;
-        dropout(&mut [], self.recurrent_dropout, rng)?;
+        self.check_recurrent_dropout()?;
+        let recurrent = match self.recurrent_dropout {
+            None if self.has_recurrent_dropout() => {
+                let expected = "set by `Model::recurrent_dropout`, because a layer was made for it";
+                return Err(Error::Value { argument: "recurrent_dropout", expected });
+            }
+            p => p.unwrap_or(0.0),
+        };
+        dropout(&mut [], recurrent, rng)?;
         let (mut rest, mut dims) = (factors, self.dims(0, steps, batch));
         for layer in &self.layers {
-            let p = if let Layer::Dropout(p) = layer { *p } else { self.recurrent_dropout };
+            let p = if let Layer::Dropout(p) = layer { *p } else { recurrent };
             dropout(take_mut(&mut rest, layer.len(Part::Dropout, dims)), p, rng)?;
             dims = layer.after(dims);
         }

@@ -5,17 +5,19 @@ use core::ops::Range;
 use super::Model;
 use super::args::{Input, Training};
 use super::layer::{Layer, Part, each};
-use crate::error::{Result, check_len, check_room};
+use crate::error::{Error, Result, check_len, check_room};
 use crate::layer::buffer::{add, mul, multiply, take_mut};
 use crate::layer::{Backward, DenseBackward, ForwardTrain};
 
 impl<const N: usize> Model<N> {
-    /// The mean loss of a batch of sequences, and its gradients; the states become the last ones.
+    /// The mean loss of a batch of sequences, and its gradients; the states become the last ones. For one of several batches they are shares
+    /// of a mean over all: [`total_targets`](Training::total_targets).
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer;
-    /// [`Error::Index`](crate::Error::Index) for an id that is not below the embedding's classes or a target that is not below the
-    /// outputs; [`Error::Value`](crate::Error::Value) for values where ids are wanted, or the reverse.
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer;
+    /// [`Error::Index`] for an id that is not below the embedding's classes or a target that is not below the
+    /// outputs; [`Error::Value`] for values where ids are wanted, or the reverse, for a probability of recurrent dropout
+    /// that no layer has a use for, and for fewer targets in total than in this batch.
     ///
     /// ```
     /// use recurrent::{Sequences, model::{Layer, Loss, Model, Training}, train::{Adam, clip_scale}};
@@ -44,16 +46,19 @@ impl<const N: usize> Model<N> {
     /// # Ok::<(), recurrent::Error>(())
     /// ```
     pub fn forward_backward(&self, weights: &[f32], args: Training<'_>) -> Result<f32> {
-        let Training { sequences, x, loss, grads, mode, state, dropout, tape, scratch } = args;
+        let Training { sequences, x, loss, total_targets, grads, mode, state, dropout, tape, scratch } = args;
         check_len("weights", self.weights_len(), weights.len())?;
         self.check_input(sequences, x)?;
         let (steps, batch) = (sequences.steps(), sequences.batch());
-        loss.count(self.output(), sequences, self.is_pooled())?;
+        let targets = self.targets(sequences, loss)?;
+        if total_targets.is_some_and(|total| total < targets) {
+            let expected = "at least the number of targets that count in this batch";
+            return Err(Error::Value { argument: "total_targets", expected });
+        }
+        self.check_recurrent_dropout()?;
         check_len("grads", self.weights_len(), grads.len())?;
         check_len("state", self.state_len(batch), state.len())?;
-        if let Some(factors) = dropout {
-            check_len("dropout", self.dropout_len(steps, batch), factors.len())?;
-        }
+        check_len("dropout", self.dropout_len(steps, batch), dropout.unwrap_or_default().len())?;
         check_len("tape", self.tape_len(steps, batch), tape.len())?;
         check_room("scratch", self.train_scratch_len(steps, batch), scratch.len())?;
 
@@ -89,7 +94,12 @@ impl<const N: usize> Model<N> {
 
         let (mut dy, mut dx, own) = self.split_scratch(scratch, steps, batch);
         let y = &outputs[at(Part::Output, N - 1)];
-        let mean = loss.mean(self.output(), sequences, self.is_pooled(), y, Some(&mut dy[..y.len()]))?;
+        let mut mean = loss.mean(self.output(), sequences, self.is_pooled(), y, Some(&mut dy[..y.len()]))?;
+        if let Some(total) = total_targets {
+            let share = targets as f64 / total.max(1) as f64;
+            mean = (f64::from(mean) * share) as f32;
+            dy[..y.len()].iter_mut().for_each(|d| *d *= share as f32);
+        }
 
         for (i, layer) in self.layers.iter().enumerate().rev() {
             let (dims, y) = (self.dims(i, steps, batch), &outputs[at(Part::Output, i)]);

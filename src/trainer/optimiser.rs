@@ -103,6 +103,21 @@ impl Optimiser {
         }
     }
 
+    /// The optimiser of a [`kind`](Self::kind), for people.
+    pub(super) fn name_of(kind: u64) -> &'static str {
+        match kind {
+            1 => "Adam",
+            2 => "AdamW",
+            16 => "RMSprop",
+            17 => "RMSprop with momentum",
+            18 => "centred RMSprop",
+            19 => "centred RMSprop with momentum",
+            32 => "SGD",
+            33 => "SGD with momentum",
+            _ => "one that is unknown here",
+        }
+    }
+
     /// The number of updates, where it matters.
     pub(super) fn step(&self) -> u64 {
         match self {

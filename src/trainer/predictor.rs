@@ -4,7 +4,7 @@ use std::vec::Vec;
 
 use rand_core::Rng;
 
-use super::{Batch, zeros};
+use super::{Batch, OTHER_ROWS, zeros};
 use crate::error::Result;
 use crate::layer::{Sampling, Sequences};
 use crate::model::{Forward, Generate, Input, Model, Packed};
@@ -41,8 +41,8 @@ impl<const N: usize> Predictor<N> {
         Ok(Predictor { model, packed, state, y, scratch, stateful: false })
     }
 
-    /// The same with a state that is carried from call to call, until [`reset`](Self::reset), or until there are other rows. Without this
-    /// every call begins with a state of zero.
+    /// The same with a state that is carried from call to call, until [`reset`](Self::reset). A call with another number of rows is an
+    /// error until then. Without this every call begins with a state of zero.
     pub fn stateful(mut self) -> Self {
         self.stateful = true;
         self
@@ -56,10 +56,14 @@ impl<const N: usize> Predictor<N> {
     /// Makes room for so many rows and elements of scratch.
     fn prepare(&mut self, batch: usize, scratch: usize) -> Result<()> {
         let state = self.model.state_len(batch);
-        if self.state.len() != state {
-            self.state = zeros("state", state)?;
-        } else if !self.stateful {
+        if !self.stateful {
             self.state.fill(0.0);
+        }
+        if self.state.len() != state {
+            if self.state.iter().any(|x| *x != 0.0) {
+                return Err(OTHER_ROWS);
+            }
+            self.state = zeros("state", state)?;
         }
         if self.scratch.len() < scratch {
             self.scratch = zeros("scratch", scratch)?;
@@ -70,15 +74,15 @@ impl<const N: usize> Predictor<N> {
     /// The outputs of a batch, `[T, B, O]`, or `[B, O]` for a model with a pool.
     ///
     /// # Errors
-    /// As [`Model::forward`].
+    /// As [`Model::forward`]; [`Error::Value`](crate::Error::Value) for another number of rows than those whose state is carried.
     pub fn forward<'x>(&mut self, sequences: Sequences<'_>, x: impl Into<Input<'x>>) -> Result<&[f32]> {
         let (x, steps, batch) = (x.into(), sequences.steps(), sequences.batch());
         self.model.check_input(sequences, x)?;
         let (len, scratch) = (self.model.output_len(steps, batch), self.model.scratch_len(steps, batch));
-        self.prepare(batch, scratch)?;
         if self.y.len() < len {
             self.y = zeros("y", len)?;
         }
+        self.prepare(batch, scratch)?;
         let (y, state, scratch) = (&mut self.y[..len], &mut self.state, &mut self.scratch);
         self.model.forward(&self.packed, Forward { sequences, x, y, state, scratch })?;
         Ok(&self.y[..len])
@@ -90,7 +94,7 @@ impl<const N: usize> Predictor<N> {
     /// As [`Model::forward`], and for targets as [`Model::forward_backward`].
     pub fn loss(&mut self, batch: Batch<'_>) -> Result<f32> {
         let (width, pooled) = (self.model.output(), self.model.is_pooled());
-        batch.loss.count(width, batch.sequences, pooled)?;
+        self.model.targets(batch.sequences, batch.loss)?;
         let y = self.forward(batch.sequences, batch.x)?;
         batch.loss.mean(width, batch.sequences, pooled, y, None)
     }
@@ -98,7 +102,7 @@ impl<const N: usize> Predictor<N> {
     /// Writes: the prompt, which is not given back, and then ids until `each`, which is given these, returns false.
     ///
     /// # Errors
-    /// As [`Model::generate`].
+    /// As [`Model::generate`]; [`Error::Value`](crate::Error::Value) if the state of another number of rows than one is carried.
     ///
     /// ```
     /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
