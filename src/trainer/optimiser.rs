@@ -98,7 +98,8 @@ impl Optimiser {
         match self {
             Optimiser::Adam(_) => 1,
             Optimiser::AdamW(_) => 2,
-            Optimiser::RmsProp(o) => 16 + u64::from(o.momentum != 0.0) + 2 * u64::from(o.centered),
+            // Not 18 and 19, whose moments were mean squares.
+            Optimiser::RmsProp(o) => 16 + u64::from(o.momentum != 0.0) + 4 * u64::from(o.centered),
             Optimiser::Sgd(o) => 32 + u64::from(o.momentum != 0.0),
         }
     }
@@ -110,8 +111,9 @@ impl Optimiser {
             2 => "AdamW",
             16 => "RMSprop",
             17 => "RMSprop with momentum",
-            18 => "centred RMSprop",
-            19 => "centred RMSprop with momentum",
+            18 | 19 => "centred RMSprop as it was before, with other moments",
+            20 => "centred RMSprop",
+            21 => "centred RMSprop with momentum",
             32 => "SGD",
             33 => "SGD with momentum",
             _ => "one that is unknown here",
