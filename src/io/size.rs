@@ -72,7 +72,8 @@ fn needs<const N: usize>(model: &Model<N>, steps: usize, batch: usize) -> Needs 
 /// What a model of these layers needs for `batch` sequences of `steps` steps.
 ///
 /// # Errors
-/// If the layers do not fit together, or are more than [`MAX_LAYERS`].
+/// If the layers do not fit together, or are more than [`MAX_LAYERS`]; [`Error::Overflow`](crate::Error::Overflow) for a buffer whose length
+/// does not fit into `usize`.
 ///
 /// ```
 /// use recurrent::{io::size, model::Layer};
@@ -81,7 +82,20 @@ fn needs<const N: usize>(model: &Model<N>, steps: usize, batch: usize) -> Needs 
 /// # Ok::<(), recurrent::io::Error>(())
 /// ```
 pub fn of(layers: &[Layer], steps: usize, batch: usize) -> Result<Needs> {
-    Ok(with_model!(layers, model => needs(&model, steps, batch)))
+    let needs = with_model!(layers, model => needs(&model, steps, batch));
+    let lengths = [
+        ("weights", needs.weights),
+        ("packed", needs.packed),
+        ("state", needs.state),
+        ("scratch", needs.scratch.max(needs.train_scratch)),
+        ("output", needs.output),
+        ("tape", needs.tape),
+        ("dropout", needs.dropout),
+    ];
+    match lengths.into_iter().find(|(_, len)| *len == usize::MAX) {
+        Some((buffer, _)) => Err(crate::Error::Overflow { buffer }.into()),
+        None => Ok(needs),
+    }
 }
 
 /// The weights of a model of these layers.
