@@ -70,6 +70,15 @@ pub enum Error {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// A layer of a model takes another number of features than the one below it gives.
+    Features {
+        /// The position of the layer.
+        layer: usize,
+        /// What it takes.
+        takes: usize,
+        /// What it is given.
+        given: usize,
+    },
     /// The bytes of an image are not those of one, or not those of the asked model.
     Image {
         /// The byte at which it shows.
@@ -117,6 +126,12 @@ impl fmt::Display for Error {
             }
             Error::Value { argument, expected } => write!(f, "`{argument}` must be {expected}"),
             Error::Layers { layer, what } => write!(f, "layer {layer} of the model {what}"),
+            Error::Features { layer, takes, given } => {
+                write!(
+                    f,
+                    "layer {layer} of the model takes {takes} features, but the one below it gives {given}"
+                )
+            }
             Error::Image { offset, what } => write!(f, "byte {offset} of the image: {what}"),
             Error::Packing { what } => {
                 write!(f, "what was packed is for another {what}: pack it again, with what runs it")
@@ -191,6 +206,7 @@ mod tests {
             Error::Packing { .. } => 7,
             #[cfg(feature = "std")]
             Error::Skipped { .. } => 8,
+            Error::Features { .. } => 9,
         }
     }
 
@@ -261,6 +277,10 @@ mod tests {
                 "layer 2 of the model is a pool that needs all steps",
             ),
             (
+                Error::Features { layer: 1, takes: 17, given: 16 },
+                "layer 1 of the model takes 17 features, but the one below it gives 16",
+            ),
+            (
                 Error::Image { offset: 12, what: "the image has another number of layers than the model" },
                 "byte 12 of the image: the image has another number of layers than the model",
             ),
@@ -272,7 +292,7 @@ mod tests {
         for (error, text) in table {
             assert_eq!(error.to_string(), text);
         }
-        for variant in (0..9).filter(|v| cfg!(feature = "std") || ![2, 8].contains(v)) {
+        for variant in (0..10).filter(|v| cfg!(feature = "std") || ![2, 8].contains(v)) {
             assert!(table.iter().any(|(error, _)| number(*error) == variant), "{variant}");
         }
     }

@@ -88,6 +88,7 @@ mod display;
 mod forward;
 mod generate;
 mod layer;
+mod refusal;
 mod train;
 
 use rand_core::Rng;
@@ -131,25 +132,25 @@ impl<const N: usize> Model<N> {
     /// # let _ = MODEL;
     /// ```
     #[allow(clippy::panic, reason = "constants have no other way to fail")]
+    #[track_caller]
     pub const fn new(layers: [Layer; N]) -> Self {
         match Self::checked(layers) {
             Ok(model) => model,
-            Err(Error::Layers { what, .. }) => panic!("{}", what),
-            Err(_) => panic!("the layers do not fit together"),
+            Err(e) => panic!("{}", refusal::Text::of(&e).as_str()),
         }
     }
 
     /// A model of layers that are not known before the program runs.
     ///
     /// # Errors
-    /// [`Error::Layers`] if there is no layer; if a layer takes another number of features than the one before it gives; if an
+    /// [`Error::Features`] if a layer takes another number of features than the one before it gives; [`Error::Layers`] if there is no layer; if an
     /// embedding is not the first; if a recurrent layer or a second pool comes after a pool; if dropout or a pool is the first
     /// or dropout the last; if the probability of dropout is not in `0..1`.
     ///
     /// ```
     /// use recurrent::{Error, model::{Layer, Model}};
     /// let wrong = Model::checked([Layer::gru(8, 16), Layer::dense(17, 1)]);
-    /// assert!(matches!(wrong, Err(Error::Layers { layer: 1, .. })));
+    /// assert_eq!(wrong, Err(Error::Features { layer: 1, takes: 17, given: 16 }));
     /// ```
     pub const fn checked(layers: [Layer; N]) -> Result<Self> {
         if N == 0 {
@@ -169,8 +170,8 @@ impl<const N: usize> Model<N> {
                 {
                     "wants steps, and stands above a pool, which leaves none"
                 }
-                (_, Some(width)) if i > 0 && width != dims.width => {
-                    "takes another number of features than the one below it gives"
+                (_, Some(takes)) if i > 0 && takes != dims.width => {
+                    return Err(Error::Features { layer: i, takes, given: dims.width });
                 }
                 _ => "",
             };
