@@ -56,7 +56,7 @@
 //! ```
 //!
 //! # Models
-//! A [`Layer`](crate::model::Layer) is an embedding (first; then the model takes ids), a stack of RNN, LSTM or GRU layers, a dense layer, a
+//! A [`Layer`](crate::model::Layer) is an embedding (first; then the model takes ids), a stack of RNN, LSTM, GRU or MGU layers, a dense layer, a
 //! [`Pool`](crate::Pool), or dropout. Options are those of the layers' own types: `Layer::Lstm(Stack::new(Lstm::new(8, 16).peepholes()).layers(2))`.
 //! Layers that are known only when the program runs go through [`Model::checked`](crate::model::Model::checked), which returns an
 //! error where [`Model::new`](crate::model::Model::new) panics; their number is fixed by the type. What is no chain of layers (an encoder and

@@ -21,8 +21,8 @@ fn sequence_len(walk: &Walk<'_>, n: usize) -> usize {
 
 /// A recurrent cell with the passes over it: the bound of code that takes a layer of any cell.
 ///
-/// Implemented by [`RnnCell`](crate::RnnCell), [`LstmCell`](crate::LstmCell) and [`GruCell`](crate::GruCell), and closed, because
-/// it builds on private traits.
+/// Implemented by [`RnnCell`](crate::RnnCell), [`LstmCell`](crate::LstmCell), [`GruCell`](crate::GruCell) and
+/// [`MguCell`](crate::MguCell), and closed, because it builds on private traits.
 ///
 /// ```
 /// use recurrent::{Cell, Gru, Lstm, Recurrent, Result};

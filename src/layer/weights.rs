@@ -228,7 +228,7 @@ impl<B: AsRef<[f32]>> Packed<B> {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub enum WeightSource<'a> {
-    /// Canonical, `w_ih w_hh b_ih b_hh`.
+    /// Canonical: `w_ih w_hh b_ih b_hh`, then `w_hr` of a projection and the peepholes, as far as the layer has them.
     Canonical(&'a [f32]),
     /// Packed for an instruction set.
     Packed(Packed<&'a [f32]>),
