@@ -348,7 +348,7 @@ fn gradients_add_up() -> Result<()> {
     let (x, loss, mode) = ((&x[..]).into(), Loss::classes(&targets), Gradients::Accumulate);
     WRITER.forward_backward(
         weights,
-        Training { sequences, x, loss, grads, mode, state, dropout: None, tape, scratch },
+        Training { sequences, x, loss, grads, mode, state, tape, scratch, ..Default::default() },
     )?;
     for (twice, once) in b.grads.iter().zip(&once) {
         assert!((twice - 2.0 * once).abs() <= 1e-6 * (1.0 + once.abs()));

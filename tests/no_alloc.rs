@@ -322,6 +322,7 @@ fn models_do_not_allocate() {
                 sequences,
                 x,
                 loss: Loss::classes(&ids),
+                total_targets: Some(100),
                 grads: &mut grads,
                 mode: Gradients::Accumulate,
                 state: &mut state,

@@ -56,7 +56,7 @@
 //! ```
 //!
 //! # Models
-//! A [`Layer`](crate::model::Layer) is an embedding (first; then the model takes ids), a stack of RNN, LSTM or GRU layers, a dense layer, a
+//! A [`Layer`](crate::model::Layer) is an embedding (first; then the model takes ids), a stack of RNN, LSTM, GRU or MGU layers, a dense layer, a
 //! [`Pool`](crate::Pool), or dropout. Options are those of the layers' own types: `Layer::Lstm(Stack::new(Lstm::new(8, 16).peepholes()).layers(2))`.
 //! Layers that are known only when the program runs are a [`Chain`](crate::model::Chain) over a slice of any length: it has the same passes,
 //! and [`Chain::new`](crate::model::Chain::new) returns an error where [`Model::new`](crate::model::Model::new) panics. A trainer takes either. What is no chain of layers (an encoder and

@@ -3,6 +3,9 @@
 use super::error::Result;
 use crate::model::{Chain, Layer};
 
+/// So many times the size of a file its weights may have: tied ones, and a constant that serves many nodes, are copied for each layer.
+pub(super) const SHARED: usize = 16;
+
 /// Lengths of the buffers of a model, in elements of `f32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Needs {
@@ -31,7 +34,7 @@ pub struct Needs {
 /// What a model of these layers needs for `batch` sequences of `steps` steps.
 ///
 /// # Errors
-/// If the layers do not fit together.
+/// If the layers do not fit together; [`Error::Overflow`](crate::Error::Overflow) for a buffer whose length does not fit into `usize`.
 ///
 /// ```
 /// use recurrent::{io::size, model::Layer};
@@ -41,7 +44,7 @@ pub struct Needs {
 /// ```
 pub fn of(layers: &[Layer], steps: usize, batch: usize) -> Result<Needs> {
     let chain = Chain::new(layers)?;
-    Ok(Needs {
+    let needs = Needs {
         input: chain.input(),
         width: chain.output(),
         weights: chain.weights_len(),
@@ -52,7 +55,20 @@ pub fn of(layers: &[Layer], steps: usize, batch: usize) -> Result<Needs> {
         tape: chain.tape_len(steps, batch),
         dropout: chain.dropout_len(steps, batch),
         train_scratch: chain.train_scratch_len(steps, batch),
-    })
+    };
+    let lengths = [
+        ("weights", needs.weights),
+        ("packed", needs.packed),
+        ("state", needs.state),
+        ("scratch", needs.scratch.max(needs.train_scratch)),
+        ("output", needs.output),
+        ("tape", needs.tape),
+        ("dropout", needs.dropout),
+    ];
+    match lengths.into_iter().find(|(_, len)| *len == usize::MAX) {
+        Some((buffer, _)) => Err(crate::Error::Overflow { buffer }.into()),
+        None => Ok(needs),
+    }
 }
 
 /// The weights of a model of these layers.

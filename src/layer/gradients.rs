@@ -6,6 +6,7 @@ pub enum Gradients {
     /// The buffer is written and never read.
     #[default]
     Overwrite,
-    /// The buffer holds a sum, to which is added.
+    /// The buffer holds a sum, to which is added. Gradients of a mean over several batches are sums of shares, each as large as the batch's
+    /// share of all targets.
     Accumulate,
 }

@@ -130,7 +130,7 @@ pub(crate) fn check_packing(same: bool, what: &'static str, packed: Isa, pinned:
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub enum WeightSource<'a> {
-    /// Canonical, in the layout of the layer or the model.
+    /// Canonical: of a layer `w_ih w_hh b_ih b_hh`, then `w_hr` of a projection and the peepholes, as far as it has them; of a model layer by layer.
     Canonical(&'a [f32]),
     /// Packed for an instruction set.
     Packed(Packed<&'a [f32]>),

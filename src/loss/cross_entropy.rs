@@ -108,11 +108,18 @@ impl<'a> CrossEntropy<'a> {
         Ok((sum / count as f64) as f32)
     }
 
-    /// How many rows count.
+    /// How many rows count: those that take part, without those that are ignored. The loss is a mean over them, so that of several batches
+    /// each has to be weighed by its count.
     ///
     /// # Errors
     /// Those of [`loss`](Self::loss) that are about the targets.
-    pub(crate) fn count(&self, targets: &[u32]) -> Result<usize> {
+    ///
+    /// ```
+    /// use recurrent::CrossEntropy;
+    /// assert_eq!(CrossEntropy::new(3).ignore(9).count(&[0, 9, 2, 9])?, 2);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn count(&self, targets: &[u32]) -> Result<usize> {
         Ok(self.rows(self.walk()?.as_ref(), targets)?.1)
     }
 

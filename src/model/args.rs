@@ -87,6 +87,9 @@ pub struct Training<'a> {
     pub x: Input<'a>,
     /// What the output should have been.
     pub loss: Loss<'a>,
+    /// For one of several batches whose gradients are added up: how many [targets](crate::model::Model::targets) count in all of them. The loss and
+    /// the gradients are then this batch's share of the mean over all, and the shares add up to it, however many targets each batch has.
+    pub total_targets: Option<usize>,
     /// Takes the gradients of the weights in their layout.
     pub grads: &'a mut [f32],
     /// Whether `grads` is overwritten or added to.
@@ -94,7 +97,7 @@ pub struct Training<'a> {
     /// The initial state, and then the last, [`state_len`](crate::model::Model::state_len) elements. No gradient goes back into it: for truncated
     /// backpropagation carry it from chunk to chunk.
     pub state: &'a mut [f32],
-    /// Factors of dropout, as [`draw_dropout`](crate::model::Model::draw_dropout) makes them; without them nothing is dropped.
+    /// Factors of dropout, as [`draw_dropout`](crate::model::Model::draw_dropout) makes them, for a model that has it; factors of 1 drop nothing.
     pub dropout: Option<&'a [f32]>,
     /// [`tape_len`](crate::model::Model::tape_len) elements; after the pass it begins with the outputs of all layers.
     pub tape: &'a mut [f32],

@@ -2,7 +2,8 @@
 
 use super::chain::{self, Chain};
 use super::layer::Layer;
-use crate::error::{Error, Result};
+use super::refusal;
+use crate::error::Result;
 use crate::layer::packed::Fingerprint;
 
 /// Layers on top of each other.
@@ -19,7 +20,8 @@ use crate::layer::packed::Fingerprint;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Model<const N: usize> {
     pub(super) layers: [Layer; N],
-    recurrent_dropout: f32,
+    /// `None` until it is set.
+    recurrent_dropout: Option<f32>,
     fingerprint: Fingerprint,
 }
 
@@ -34,12 +36,12 @@ impl<const N: usize> Model<N> {
     /// const MODEL: Model<2> = Model::new([Layer::gru(8, 16), Layer::dense(17, 1)]);
     /// # let _ = MODEL;
     /// ```
+    #[allow(clippy::panic, reason = "constants have no other way to fail")]
     #[track_caller]
     pub const fn new(layers: [Layer; N]) -> Self {
         match Self::checked(layers) {
             Ok(model) => model,
-            Err(Error::Layers { layer, what }) => refuse(layer, what),
-            Err(_) => refuse(0, "does not fit"),
+            Err(e) => panic!("{}", refusal::Text::of(&e).as_str()),
         }
     }
 
@@ -47,26 +49,27 @@ impl<const N: usize> Model<N> {
     /// [`Chain`].
     ///
     /// # Errors
-    /// [`Error::Layers`] if there is no layer; if a layer takes another number of features than the one before it gives; if an
-    /// embedding is not the first; if a recurrent layer or a second pool comes after a pool; if dropout or a pool is the first
+    /// [`Error::Features`](crate::Error::Features) if a layer takes another number of features than the one before it gives;
+    /// [`Error::Layers`](crate::Error::Layers) if there is no layer; if an embedding is not the first; if a recurrent layer or a second pool comes after a pool; if dropout or a pool is the first
     /// or dropout the last; if the probability of dropout is not in `0..1`.
     ///
     /// ```
     /// use recurrent::{Error, model::{Layer, Model}};
     /// let wrong = Model::checked([Layer::gru(8, 16), Layer::dense(17, 1)]);
-    /// assert!(matches!(wrong, Err(Error::Layers { layer: 1, .. })));
+    /// assert_eq!(wrong, Err(Error::Features { layer: 1, takes: 17, given: 16 }));
     /// ```
     pub const fn checked(layers: [Layer; N]) -> Result<Self> {
         match chain::check(&layers) {
-            Ok(fingerprint) => Ok(Model { layers, recurrent_dropout: 0.0, fingerprint }),
+            Ok(fingerprint) => Ok(Model { layers, recurrent_dropout: None, fingerprint }),
             Err(e) => Err(e),
         }
     }
 
     /// The same with this probability of recurrent dropout in the layers that were made
-    /// [able to](crate::Recurrent::recurrent_dropout).
+    /// [able to](crate::Recurrent::recurrent_dropout). A model with such layers has to have one before factors are drawn, and it may be 0;
+    /// without such layers [`draw_dropout`](Self::draw_dropout) and [`forward_backward`](Self::forward_backward) refuse one above 0.
     pub const fn recurrent_dropout(mut self, p: f32) -> Self {
-        self.recurrent_dropout = p;
+        self.recurrent_dropout = Some(p);
         self
     }
 
@@ -85,34 +88,5 @@ impl<const N: usize> Model<N> {
 impl<'a, const N: usize> From<&'a Model<N>> for Chain<'a> {
     fn from(model: &'a Model<N>) -> Self {
         model.chain()
-    }
-}
-
-/// Says which layer does not fit. In a constant it is the compiler that says so.
-#[track_caller]
-#[allow(clippy::panic, reason = "constants have no other way to fail")]
-const fn refuse(layer: usize, what: &str) -> ! {
-    // `panic!` shows text in a constant, and no number.
-    let (mut text, mut len, mut digit) = ([0; 160], 0, 1);
-    while layer / digit >= 10 {
-        digit *= 10;
-    }
-    let parts = ["layer ", "", " of the model ", what];
-    let mut i = 0;
-    while i < parts.len() {
-        let (mut j, part) = (0, parts[i].as_bytes());
-        while j < part.len() && len < text.len() {
-            text[len] = part[j];
-            (j, len) = (j + 1, len + 1);
-        }
-        while i == 1 && digit > 0 {
-            text[len] = b'0' + (layer / digit % 10) as u8;
-            (digit, len) = (digit / 10, len + 1);
-        }
-        i += 1;
-    }
-    match core::str::from_utf8(text.split_at(len).0) {
-        Ok(text) => panic!("{}", text),
-        Err(_) => panic!("the layers do not fit together"),
     }
 }

@@ -24,7 +24,8 @@ use crate::layer::packed::{Fingerprint, Owner};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Chain<'a> {
     layers: &'a [Layer],
-    pub(super) recurrent_dropout: f32,
+    /// `None` until it is set.
+    pub(super) recurrent_dropout: Option<f32>,
     pub(super) fingerprint: Fingerprint,
 }
 
@@ -32,25 +33,29 @@ impl<'a> Chain<'a> {
     /// A model of these layers, from the input to the output.
     ///
     /// # Errors
-    /// [`Error::Layers`] if there is no layer; if a layer takes another number of features than the one before it gives; if an
+    /// [`Error::Features`] if a layer takes another number of features than the one before it gives; [`Error::Layers`] if there is no layer; if an
     /// embedding is not the first; if a recurrent layer or a second pool comes after a pool; if dropout or a pool is the first
     /// or dropout the last; if the probability of dropout is not in `0..1`.
     pub const fn new(layers: &'a [Layer]) -> Result<Self> {
         match check(layers) {
-            Ok(fingerprint) => Ok(Chain { layers, recurrent_dropout: 0.0, fingerprint }),
+            Ok(fingerprint) => Ok(Chain { layers, recurrent_dropout: None, fingerprint }),
             Err(e) => Err(e),
         }
     }
 
     /// The same with this probability of recurrent dropout in the layers that were made
-    /// [able to](crate::Recurrent::recurrent_dropout).
+    /// [able to](crate::Recurrent::recurrent_dropout), as [`Model::recurrent_dropout`](super::Model::recurrent_dropout).
     pub const fn recurrent_dropout(mut self, p: f32) -> Self {
-        self.recurrent_dropout = p;
+        self.recurrent_dropout = Some(p);
         self
     }
 
     /// Layers that have been checked.
-    pub(super) const fn with(layers: &'a [Layer], recurrent_dropout: f32, fingerprint: Fingerprint) -> Self {
+    pub(super) const fn with(
+        layers: &'a [Layer],
+        recurrent_dropout: Option<f32>,
+        fingerprint: Fingerprint,
+    ) -> Self {
         Chain { layers, recurrent_dropout, fingerprint }
     }
 
@@ -140,8 +145,8 @@ pub(super) const fn check(layers: &[Layer]) -> Result<Fingerprint> {
             {
                 "wants steps, and stands above a pool, which leaves none"
             }
-            (_, Some(width)) if i > 0 && width != dims.width => {
-                "takes another number of features than the one below it gives"
+            (_, Some(takes)) if i > 0 && takes != dims.width => {
+                return Err(Error::Features { layer: i, takes, given: dims.width });
             }
             _ => "",
         };
@@ -161,7 +166,7 @@ pub(super) const fn check(layers: &[Layer]) -> Result<Fingerprint> {
 #[derive(Clone)]
 pub(crate) struct Owned {
     layers: std::vec::Vec<Layer>,
-    recurrent_dropout: f32,
+    recurrent_dropout: Option<f32>,
     fingerprint: Fingerprint,
 }
 

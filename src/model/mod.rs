@@ -95,6 +95,7 @@
 //! | `array` | [`Model`]: layers that the compiler knows |
 //! | `forward`, `train` | what passes do with one layer after the other; they cut the buffers once |
 //! | `through` | how a pass goes through layers |
+//! | `display`, `refusal` | layers, and why they are no model, in words |
 //! | `chain` | [`Chain`]: layers in a slice, and whether they fit together |
 //! | `layer` | what a layer is, and how long its parts of the buffers are |
 //! | `args` | what passes are given |
@@ -104,10 +105,12 @@
 mod args;
 mod array;
 mod chain;
+mod display;
 mod forward;
 mod layer;
 mod lengths;
 mod passes;
+mod refusal;
 mod through;
 mod train;
 

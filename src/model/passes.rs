@@ -7,7 +7,9 @@ use super::array::Model;
 use super::chain::Chain;
 use super::{forward, train};
 use crate::error::{Result, check_len};
+use crate::layer::Sequences;
 use crate::layer::packed::{Packed, WeightSource};
+use crate::loss::Loss;
 use crate::simd::Isa;
 
 /// Runs a pass of a constant model: here over its slice, and in firmware, which is compiled as a whole, over its array.
@@ -98,12 +100,14 @@ impl<const N: usize> Model<N> {
         run!(self, forward::step(weights, x, y, state, scratch))
     }
 
-    /// The mean loss of a batch of sequences, and its gradients; the states become the last ones.
+    /// The mean loss of a batch of sequences, and its gradients; the states become the last ones. For one of several batches they are shares
+    /// of a mean over all: [`total_targets`](Training::total_targets).
     ///
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer;
     /// [`Error::Index`](crate::Error::Index) for an id that is not below the embedding's classes or a target that is not below the
-    /// outputs; [`Error::Value`](crate::Error::Value) for values where ids are wanted, or the reverse.
+    /// outputs; [`Error::Value`](crate::Error::Value) for values where ids are wanted, or the reverse, for a probability of recurrent dropout
+    /// that no layer has a use for, and for fewer targets in total than in this batch.
     ///
     /// ```
     /// use recurrent::{Sequences, model::{Layer, Loss, Model, Training}, train::{Adam, clip_scale}};
@@ -145,10 +149,34 @@ impl<const N: usize> Model<N> {
         run!(self, train::init(weights, rng))
     }
 
+    /// How many targets count in a batch: the steps that take part, or the sequences of a model with a pool, without those whose class is
+    /// ignored. A target of several numbers counts once.
+    ///
+    /// The mean loss of a batch is a sum divided by this. Gradients of several batches are added up with
+    /// [`total_targets`](Training::total_targets). A batch of 0 has gradients of zero, with which an optimiser should make no update: a decay of
+    /// weights would go on.
+    ///
+    /// # Errors
+    /// Those of [`forward_backward`](Self::forward_backward) about the sequences and the targets.
+    ///
+    /// ```
+    /// use recurrent::{Sequences, model::{Layer, Loss, Model}};
+    /// const MODEL: Model<2> = Model::new([Layer::gru(1, 4), Layer::dense(4, 3)]);
+    /// let sequences = Sequences::new(3, 2).lengths(&[3, 1]);
+    /// let targets = [0, 2, /**/ 1, 0, /**/ 9, 0]; // [T, B]
+    /// let loss = Loss::CrossEntropy { targets: &targets, ignored: Some(9) };
+    /// assert_eq!(MODEL.targets(sequences, loss)?, 3);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn targets(&self, sequences: Sequences<'_>, loss: Loss<'_>) -> Result<usize> {
+        self.chain().targets(sequences, loss)
+    }
+
     /// Draws the factors of dropout for one training pass, in a buffer of [`dropout_len`](Self::dropout_len) elements.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] for `factors`; [`Error::Value`] if the probability of recurrent dropout is not in `0..1`.
+    /// [`Error::Length`] or [`Error::Overflow`] for `factors`; [`Error::Value`] if the probability of recurrent dropout is not in `0..1`,
+    /// if it was not [set](Self::recurrent_dropout) for a model with layers that were made for it, or if it is above 0 and there are none.
     ///
     /// ```
     /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};

@@ -6,9 +6,10 @@ use super::args::{Input, Training};
 use super::chain::Chain;
 use super::layer::{Dims, Layer, Part};
 use super::through::{Layers, Visit};
-use crate::error::{Result, check_len, check_room};
+use crate::error::{Error, Result, check_len, check_room};
 use crate::layer::buffer::{multiply, take, take_last, take_last_mut, take_mut};
 use crate::layer::{Backward, DenseBackward, ForwardTrain, Gradients, Sequences};
+use crate::loss::Loss;
 use crate::train::dropout;
 
 /// The way up: how far it has come, and what is left of the buffers.
@@ -17,7 +18,7 @@ struct Up<'a> {
     x: Input<'a>,
     dims: Dims,
     weights: &'a [f32],
-    factors: Option<&'a [f32]>,
+    factors: &'a [f32],
     state: &'a mut [f32],
     outputs: &'a mut [f32],
     tapes: &'a mut [f32],
@@ -31,8 +32,7 @@ impl Visit for Up<'_> {
         let (after, x) = (layer.after(dims), self.x.values());
         let w = take(&mut self.weights, layer.weights_len());
         let y = take_mut(&mut self.outputs, after.len());
-        let drawn = layer.len(Part::Dropout, dims);
-        let factors = self.factors.as_mut().map(|all| take(all, drawn)).filter(|f| !f.is_empty());
+        let factors = take(&mut self.factors, layer.len(Part::Dropout, dims));
         let scratch = &mut *self.scratch;
         if let Some(levels) = layer.levels() {
             let args = ForwardTrain {
@@ -40,7 +40,7 @@ impl Visit for Up<'_> {
                 x,
                 y: &mut *y,
                 state: take_mut(&mut self.state, layer.len(Part::State, dims)),
-                recurrent_dropout: factors,
+                recurrent_dropout: Some(factors).filter(|f| !f.is_empty()),
                 layer_dropout: None,
                 tape: take_mut(&mut self.tapes, layer.len(Part::Tape, dims)),
                 scratch,
@@ -53,7 +53,7 @@ impl Visit for Up<'_> {
                 Layer::Pool(pool) => pool.forward(dims.width, sequences, x, y)?,
                 _ => {
                     y.copy_from_slice(x);
-                    multiply(y, factors.unwrap_or_default());
+                    multiply(y, factors);
                 }
             }
         }
@@ -67,7 +67,7 @@ struct Down<'a> {
     sequences: Sequences<'a>,
     x: Input<'a>,
     weights: &'a [f32],
-    factors: Option<&'a [f32]>,
+    factors: &'a [f32],
     grads: &'a mut [f32],
     mode: Gradients,
     outputs: &'a [f32],
@@ -90,11 +90,10 @@ impl Visit for Down<'_> {
         };
         let (w, x) = (take_last(&mut self.weights, layer.weights_len()), below.values());
         let grads = take_last_mut(&mut self.grads, layer.weights_len());
-        let drawn = layer.len(Part::Dropout, dims);
-        let factors = self.factors.as_mut().map(|all| take_last(all, drawn)).filter(|f| !f.is_empty());
+        let factors = take_last(&mut self.factors, layer.len(Part::Dropout, dims));
         let dy = &mut self.dy[..y.len()];
         if let Layer::Dropout(_) = layer {
-            multiply(dy, factors.unwrap_or_default());
+            multiply(dy, factors);
             return Ok(());
         }
         let dx = &mut self.dx[..if index == 0 { 0 } else { dims.len() }];
@@ -110,7 +109,7 @@ impl Visit for Down<'_> {
                 dx: (index > 0).then_some(dx),
                 grads: Some(grads),
                 mode,
-                recurrent_dropout: factors,
+                recurrent_dropout: Some(factors).filter(|f| !f.is_empty()),
                 layer_dropout: None,
                 tape: take_last_mut(&mut self.tapes, layer.len(Part::Tape, dims)),
                 scratch,
@@ -140,17 +139,21 @@ pub(super) fn forward_backward<L: Layers + ?Sized>(
     weights: &[f32],
     args: Training<'_>,
 ) -> Result<f32> {
-    let Training { sequences, x, loss, grads, mode, state, dropout: factors, tape, scratch } = args;
+    let Training { sequences, x, loss, total_targets, grads, mode, state, dropout, tape, scratch } = args;
     let (width, pooled) = (chain.output(), chain.is_pooled());
     check_len("weights", chain.weights_len(), weights.len())?;
     chain.check_input(sequences, x)?;
     let (steps, batch) = (sequences.steps(), sequences.batch());
-    loss.count(width, sequences, pooled)?;
+    let targets = chain.targets(sequences, loss)?;
+    if total_targets.is_some_and(|total| total < targets) {
+        let expected = "at least the number of targets that count in this batch";
+        return Err(Error::Value { argument: "total_targets", expected });
+    }
+    chain.check_recurrent_dropout()?;
     check_len("grads", chain.weights_len(), grads.len())?;
     check_len("state", chain.state_len(batch), state.len())?;
-    if let Some(factors) = factors {
-        check_len("dropout", chain.dropout_len(steps, batch), factors.len())?;
-    }
+    let factors = dropout.unwrap_or_default();
+    check_len("dropout", chain.dropout_len(steps, batch), factors.len())?;
     check_len("tape", chain.tape_len(steps, batch), tape.len())?;
     check_room("scratch", chain.train_scratch_len(steps, batch), scratch.len())?;
 
@@ -172,7 +175,12 @@ pub(super) fn forward_backward<L: Layers + ?Sized>(
     let (dx, scratch) = scratch.split_at_mut(widest);
     let outputs = &*outputs;
     let y = &outputs[outputs.len() - chain.output_len(steps, batch)..];
-    let mean = loss.mean(width, sequences, pooled, y, Some(&mut dy[..y.len()]))?;
+    let mut mean = loss.mean(width, sequences, pooled, y, Some(&mut dy[..y.len()]))?;
+    if let Some(total) = total_targets {
+        let share = targets as f64 / total.max(1) as f64;
+        mean = (f64::from(mean) * share) as f32;
+        dy[..y.len()].iter_mut().for_each(|d| *d *= share as f32);
+    }
     layers.down(&mut Down {
         sequences,
         x,
@@ -233,13 +241,43 @@ impl Chain<'_> {
         rng: &mut impl Rng,
     ) -> Result<()> {
         check_len("factors", self.dropout_len(steps, batch), factors.len())?;
-        let recurrent = self.recurrent_dropout;
+        self.check_recurrent_dropout()?;
+        let recurrent = match self.recurrent_dropout {
+            None if self.has_recurrent_dropout() => {
+                let expected = "set by `Model::recurrent_dropout`, because a layer was made for it";
+                return Err(Error::Value { argument: "recurrent_dropout", expected });
+            }
+            p => p.unwrap_or(0.0),
+        };
         dropout(&mut [], recurrent, rng)?;
         let (mut rest, mut dims) = (factors, self.dims(steps, batch));
         for layer in self.layers() {
             let p = if let Layer::Dropout(p) = layer { *p } else { recurrent };
             dropout(take_mut(&mut rest, layer.len(Part::Dropout, dims)), p, rng)?;
             dims = layer.after(dims);
+        }
+        Ok(())
+    }
+
+    /// As [`Model::targets`](super::Model::targets).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn targets(&self, sequences: Sequences<'_>, loss: Loss<'_>) -> Result<usize> {
+        loss.count(self.output(), sequences, self.is_pooled())
+    }
+
+    /// Whether a layer was made able to train with recurrent dropout.
+    fn has_recurrent_dropout(&self) -> bool {
+        self.layers().iter().filter_map(Layer::levels).any(|levels| levels.drawn_len(1) > 0)
+    }
+
+    /// Refuses a probability of recurrent dropout that no layer has a use for.
+    fn check_recurrent_dropout(&self) -> Result<()> {
+        if self.recurrent_dropout.is_some_and(|p| p != 0.0) && !self.has_recurrent_dropout() {
+            let expected =
+                "0 for a model without a layer that was made for it, by `Recurrent::recurrent_dropout`";
+            return Err(Error::Value { argument: "recurrent_dropout", expected });
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::vec::Vec;
 
 use rand_core::Rng;
 
-use super::{Batch, zeros};
+use super::{Batch, OTHER_ROWS, zeros};
 use crate::error::Result;
 use crate::generate::{Generate, Sampling};
 use crate::layer::Sequences;
@@ -43,8 +43,8 @@ impl Predictor {
         Ok(Predictor { model: Owned::new(model), packed, state, y, scratch, stateful: false })
     }
 
-    /// The same with a state that is carried from call to call, until [`reset`](Self::reset), or until there are other rows. Without this
-    /// every call begins with a state of zero.
+    /// The same with a state that is carried from call to call, until [`reset`](Self::reset). A call with another number of rows is an
+    /// error until then. Without this every call begins with a state of zero.
     pub fn stateful(mut self) -> Self {
         self.stateful = true;
         self
@@ -58,10 +58,14 @@ impl Predictor {
     /// Makes room for so many rows and elements of scratch.
     fn prepare(&mut self, batch: usize, scratch: usize) -> Result<()> {
         let state = self.model.chain().state_len(batch);
-        if self.state.len() != state {
-            self.state = zeros("state", state)?;
-        } else if !self.stateful {
+        if !self.stateful {
             self.state.fill(0.0);
+        }
+        if self.state.len() != state {
+            if self.state.iter().any(|x| *x != 0.0) {
+                return Err(OTHER_ROWS);
+            }
+            self.state = zeros("state", state)?;
         }
         if self.scratch.len() < scratch {
             self.scratch = zeros("scratch", scratch)?;
@@ -72,16 +76,16 @@ impl Predictor {
     /// The outputs of a batch, `[T, B, O]`, or `[B, O]` for a model with a pool.
     ///
     /// # Errors
-    /// As [`Chain::forward`].
+    /// As [`Chain::forward`]; [`Error::Value`](crate::Error::Value) for another number of rows than those whose state is carried.
     pub fn forward<'x>(&mut self, sequences: Sequences<'_>, x: impl Into<Input<'x>>) -> Result<&[f32]> {
         let (x, steps, batch) = (x.into(), sequences.steps(), sequences.batch());
         self.model.chain().check_input(sequences, x)?;
         let (len, scratch) =
             (self.model.chain().output_len(steps, batch), self.model.chain().scratch_len(steps, batch));
-        self.prepare(batch, scratch)?;
         if self.y.len() < len {
             self.y = zeros("y", len)?;
         }
+        self.prepare(batch, scratch)?;
         let (y, state, scratch) = (&mut self.y[..len], &mut self.state, &mut self.scratch);
         self.model.chain().forward(&self.packed, Forward { sequences, x, y, state, scratch })?;
         Ok(&self.y[..len])
@@ -93,7 +97,7 @@ impl Predictor {
     /// As [`Chain::forward`], and for targets as [`Chain::forward_backward`].
     pub fn loss(&mut self, batch: Batch<'_>) -> Result<f32> {
         let (width, pooled) = (self.model.chain().output(), self.model.chain().is_pooled());
-        batch.loss.count(width, batch.sequences, pooled)?;
+        self.model.chain().targets(batch.sequences, batch.loss)?;
         let y = self.forward(batch.sequences, batch.x)?;
         batch.loss.mean(width, batch.sequences, pooled, y, None)
     }
@@ -101,7 +105,7 @@ impl Predictor {
     /// Writes: the prompt, which is not given back, and then ids until `each`, which is given these, returns false.
     ///
     /// # Errors
-    /// As [`Chain::generate`].
+    /// As [`Chain::generate`]; [`Error::Value`](crate::Error::Value) if the state of another number of rows than one is carried.
     ///
     /// ```
     /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};

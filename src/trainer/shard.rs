@@ -20,6 +20,8 @@ pub(super) struct Shard {
     scratch: Vec<f32>,
     pub(super) grads: Vec<f32>,
     pub(super) state: Vec<f32>,
+    /// The state before the batches of an update.
+    before: Vec<f32>,
     /// How many targets count.
     pub(super) targets: usize,
     pub(super) loss: Result<f32>,
@@ -51,6 +53,7 @@ impl Shard {
         Ok(Shard {
             grads: zeros("grads", model.weights_len())?,
             state: zeros("state", model.state_len(rows.len()))?,
+            before: zeros("state", model.state_len(rows.len()))?,
             rows,
             copy: Copied::default(),
             dropout: Vec::new(),
@@ -70,13 +73,24 @@ impl Shard {
         model.draw_dropout(&mut self.dropout, steps, rows, rng)
     }
 
+    /// Keeps the state as it is now, to go back to it.
+    pub(super) fn keep_state(&mut self) {
+        self.before.copy_from_slice(&self.state);
+    }
+
+    /// Goes back to the state that was kept.
+    pub(super) fn restore_state(&mut self) {
+        self.state.copy_from_slice(&self.before);
+    }
+
     /// The gradients of this shard's rows of a batch that has been checked.
     pub(super) fn run(&mut self, model: Chain<'_>, weights: &[f32], batch: Batch<'_>) {
         let Shard { rows, copy, dropout, tape, scratch, grads, state, .. } = self;
         let Batch { sequences, x, loss } = copy.fill(model, batch, rows.clone());
-        self.targets = loss.count(model.output(), sequences, model.is_pooled()).unwrap_or(0);
+        self.targets = model.targets(sequences, loss).unwrap_or(0);
         let (mode, dropout) = (Gradients::Overwrite, Some(&dropout[..]));
-        let args = Training { sequences, x, loss, grads, mode, state, dropout, tape, scratch };
+        let total_targets = None;
+        let args = Training { sequences, x, loss, total_targets, grads, mode, state, dropout, tape, scratch };
         self.loss = model.forward_backward(weights, args);
     }
 }

@@ -86,9 +86,10 @@ impl Buffers {
     ) -> Result<f32> {
         let Buffers { weights, grads, state, tape, scratch, dropout } = self;
         let dropout = (!dropout.is_empty()).then_some(&dropout[..]);
+        let (total_targets, mode) = (None, Gradients::Overwrite);
         model.forward_backward(
             weights,
-            Training { sequences, x, loss, grads, mode: Gradients::Overwrite, state, dropout, tape, scratch },
+            Training { sequences, x, loss, total_targets, grads, mode, state, dropout, tape, scratch },
         )
     }
 }

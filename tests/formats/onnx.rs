@@ -199,3 +199,26 @@ fn parameters_of_activations_that_are_nan_are_refused() {
     assert!(rnn(0.5).is_ok());
     says(&rnn(f32::NAN).unwrap_err().to_string(), &["`activations`", "NaN"]);
 }
+
+/// An output that nobody asks for has no name, and neither has an input that a node leaves out: they are not the same value.
+#[test]
+fn omitted_outputs_are_no_inputs() {
+    let rnn = |outputs: &[&str]| {
+        let inputs = ["x", "wi", "wr"].iter().flat_map(|input| part(1, input)).collect();
+        let outputs = outputs.iter().flat_map(|output| part(2, output)).collect();
+        part(1, [inputs, outputs, part(3, "rnn"), part(4, "RNN")].concat())
+    };
+    let read = |outputs: &[&str], of: &str, axis: &str| {
+        graph(&[
+            [floats("wi", &[1, 2, 3]), floats("wr", &[1, 2, 2])].concat(),
+            [ints("zero", &[0]), ints("one", &[1])].concat(),
+            rnn(outputs),
+            // A slice of a constant, without axes.
+            node("Slice", &["one", "zero", "one", "", "one"], "sizes", &[]),
+            node("Squeeze", &[of, axis], "y", &[]),
+        ])
+    };
+    assert!(read(&["h", ""], "h", "one").unwrap() == read(&["h"], "h", "one").unwrap());
+    // The last state alone.
+    assert!(read(&["", "last"], "last", "zero").unwrap() == read(&["h", "last"], "last", "zero").unwrap());
+}

@@ -21,15 +21,13 @@ use prost::Message;
 
 use super::error::{Error, Result, SOFTMAX, damaged, unsupported};
 use super::network::{Builder, Network};
+use super::size::SHARED;
 use super::tensor::{Tensor, check_sizes};
 use crate::model::Layer;
 use crate::{Embedding, Pool};
 use schema::{Attribute, Graph, Model, Node, ValueInfo, element};
 
 const FORMAT: &str = "ONNX file";
-
-/// So many times the size of a file its weights may have: a constant that serves many nodes is copied for each.
-const SHARED: usize = 16;
 
 /// An axis of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,13 +177,12 @@ fn leaves(op: &str, node: &Node, axes: &[Axis]) -> Result<()> {
 impl Walk {
     fn inputs(&mut self, graph: &Graph) -> Result<()> {
         for tensor in &graph.initializer {
-            let name = tensor.name.clone();
-            self.values.insert(name.clone(), constant::value(&name, tensor)?);
+            self.value(&tensor.name, constant::value(&tensor.name, tensor)?);
         }
         let mut inputs = graph.input.iter().filter(|i| !self.values.contains_key(&i.name));
         let Some(first) = inputs.next() else { return damaged(FORMAT, "the graph has no input") };
         let others: Vec<_> = inputs.map(|i| i.name.clone()).collect();
-        self.values.extend(others.into_iter().map(|name| (name, Value::Input)));
+        others.iter().for_each(|name| self.value(name, Value::Input));
         self.first_input(first)
     }
 
@@ -217,9 +214,7 @@ impl Walk {
             |v: &&String| matches!(self.values.get(&v[..]), Some(Value::Data { .. } | Value::Last { .. }));
         let Some(data) = node.input.iter().find(is_data) else {
             let made = self.without_data(op, node)?;
-            for output in &node.output {
-                self.values.insert(output.clone(), made.clone());
-            }
+            node.output.iter().for_each(|output| self.value(output, made.clone()));
             return Ok(());
         };
         if !matches!(&node.domain[..], "" | "ai.onnx") {
@@ -319,11 +314,18 @@ impl Walk {
         if name.is_empty() { format!("{kind}{}", self.layers) } else { name.trim_matches('.').to_string() }
     }
 
+    /// Keeps a value under its name. Outputs that nobody asks for have none; a node that leaves an input out would find it.
+    fn value(&mut self, name: &str, value: Value) {
+        if !name.is_empty() {
+            self.values.insert(name.to_string(), value);
+        }
+    }
+
     /// A node's first output.
     fn made(&mut self, node: &Node, value: Value) -> Result<()> {
         match node.output.first() {
             Some(name) => {
-                self.values.insert(name.clone(), value);
+                self.value(name, value);
                 Ok(())
             }
             None => damaged(FORMAT, format!("the {} has no output", show(node))),
