@@ -14,16 +14,16 @@
 //!
 //! Files import each other downward in this table. Losses and what draws or searches are no layers: they have floors of their own.
 
-pub(crate) mod attention;
+mod attention;
 pub(crate) mod buffer;
-pub(crate) mod dense;
+mod dense;
 pub(crate) mod embedding;
-pub(crate) mod gradients;
+mod gradients;
 pub(crate) mod packed;
-pub(crate) mod pool;
+mod pool;
 pub(crate) mod recurrent;
-pub(crate) mod sequences;
-pub(crate) mod softmax;
+mod sequences;
+mod softmax;
 
 pub use crate::kernel::Masked;
 pub use attention::{Attention, AttentionBackward, AttentionForward, Keys, KeysBackward};

@@ -33,12 +33,12 @@ pub enum Loss<'a> {
         /// Those with this target do not count.
         ignored: Option<u32>,
     },
-    /// [`binary_cross_entropy`](crate::binary_cross_entropy) of each output: they are logits.
+    /// [`binary_cross_entropy`] of each output: they are logits.
     BinaryCrossEntropy {
         /// As the output, from 0 to 1.
         targets: &'a [f32],
     },
-    /// [`mean_squared_error`](crate::mean_squared_error) of the outputs.
+    /// [`mean_squared_error`] of the outputs.
     MeanSquaredError {
         /// As the output.
         targets: &'a [f32],

@@ -31,7 +31,7 @@ impl<const N: usize> Model<N> {
     /// loading or changing weights, then run any number of passes.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] for `weights` or `packed`.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `weights` or `packed`.
     #[inline(always)]
     pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], packed: B) -> Result<Packed<B>> {
         self.chain().pack_by(weights, packed, |to| run!(self, forward::pack_into(weights, to)))
@@ -43,8 +43,8 @@ impl<const N: usize> Model<N> {
     /// there is no pool. Dropout does nothing.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Index`] for an id that is not below the
-    /// embedding's classes; [`Error::Value`] for values where ids are wanted, or the reverse; [`Error::Packing`] if the
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer; [`Error::Index`](crate::Error::Index) for an id that is not below the
+    /// embedding's classes; [`Error::Value`](crate::Error::Value) for values where ids are wanted, or the reverse; [`Error::Packing`](crate::Error::Packing) if the
     /// weights were packed for another model.
     ///
     /// ```
@@ -73,7 +73,7 @@ impl<const N: usize> Model<N> {
     /// [last step](crate::Pool::Last) gives at each step what it would say if the sequence ended there.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward); [`Error::Layers`] for a model that does not run forward step by step: that has a layer
+    /// As [`forward`](Self::forward); [`Error::Layers`](crate::Error::Layers) for a model that does not run forward step by step: that has a layer
     /// in reverse or in both directions, or a pool over all steps.
     ///
     /// ```
@@ -143,7 +143,7 @@ impl<const N: usize> Model<N> {
     /// PyTorch's initial weights, layer by layer.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] for `weights`.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `weights`.
     #[inline(always)]
     pub fn init(&self, weights: &mut [f32], rng: &mut impl Rng) -> Result<()> {
         run!(self, train::init(weights, rng))
@@ -175,7 +175,7 @@ impl<const N: usize> Model<N> {
     /// Draws the factors of dropout for one training pass, in a buffer of [`dropout_len`](Self::dropout_len) elements.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] for `factors`; [`Error::Value`] if the probability of recurrent dropout is not in `0..1`,
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `factors`; [`Error::Value`](crate::Error::Value) if the probability of recurrent dropout is not in `0..1`,
     /// if it was not [set](Self::recurrent_dropout) for a model with layers that were made for it, or if it is above 0 and there are none.
     ///
     /// ```

@@ -27,7 +27,7 @@ use crate::simd::Isa;
 /// | tape | opaque | what a training forward keeps for the backward |
 /// | scratch | opaque | garbage before and after |
 ///
-/// `R` is the width of the hidden state: `H`, unless an LSTM has a [`projection`](Lstm::projection).
+/// `R` is the width of the hidden state: `H`, unless an LSTM has a [`projection`](crate::Lstm::projection).
 ///
 /// # Options
 /// Other activations, clipping, coupled gates, peepholes, a projection and recurrent dropout are computed by equations that decide

@@ -137,7 +137,7 @@ impl<C: Cell> Stack<C> {
     /// Arranges canonical weights for this stack's instruction set, in a buffer of [`packed_len`](Self::packed_len) elements.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] for `weights` or `packed`.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `weights` or `packed`.
     pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], packed: B) -> Result<Packed<B>> {
         self.levels.pack(weights, packed)
     }
@@ -148,7 +148,7 @@ impl<C: Cell> Stack<C> {
     /// `[T, B, output]`, or empty if only the states are wanted.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Packing`] if the weights were packed for
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer; [`Error::Packing`](crate::Error::Packing) if the weights were packed for
     /// something else.
     #[inline(always)]
     pub fn forward<'w>(&self, weights: impl Into<WeightSource<'w>>, args: Forward<'_>) -> Result<()> {
@@ -174,7 +174,7 @@ impl<C: Cell> Stack<C> {
     /// There has to be one direction, and a stack that runs in reverse takes the steps as they come.
     ///
     /// # Errors
-    /// As [`Recurrent::step`](crate::Recurrent::step); [`Error::Value`] for a stack with both directions.
+    /// As [`Recurrent::step`](crate::Recurrent::step); [`Error::Value`](crate::Error::Value) for a stack with both directions.
     ///
     /// ```
     /// use recurrent::{Gru, GruCell, Stack};
