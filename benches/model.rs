@@ -39,7 +39,7 @@ fn updates(c: &mut Criterion) {
         for shards in [1, 2, 4, 8] {
             let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
             let mut trainer =
-                Trainer::new(MODEL, Adam::new(1e-3), &mut rng).unwrap().shards(shards).clip(5.0);
+                Trainer::new(&MODEL, Adam::new(1e-3), &mut rng).unwrap().shards(shards).clip(5.0);
             let batch =
                 Batch { sequences: Sequences::new(STEPS, BATCH), x: x.into(), loss: Loss::classes(&targets) };
             group.bench_function(

@@ -106,7 +106,7 @@ impl Texts {
     }
 }
 
-fn tag(trainer: &Trainer<3>, texts: &Texts) -> Result<Vec<u32>, Failure> {
+fn tag(trainer: &Trainer, texts: &Texts) -> Result<Vec<u32>, Failure> {
     let mut predictor = trainer.predictor()?;
     let logits = predictor.forward(texts.sequences(), &texts.ids)?;
     logits.chunks(TAGS.len()).map(|logits| Ok(argmax(logits)? as u32)).collect()
@@ -118,7 +118,7 @@ fn train(
     recurrent: Stack<recurrent::GruCell>,
     test: &Texts,
     bar: &ProgressBar,
-) -> Result<(Trainer<3>, Vec<(f64, f64)>), Failure> {
+) -> Result<(Trainer, Vec<(f64, f64)>), Failure> {
     let model = Model::new([
         Layer::embedding(CHARACTERS.len(), WIDTH),
         Layer::Gru(recurrent),
@@ -126,7 +126,7 @@ fn train(
     ]);
     let schedule = Cosine::new(1e-2, u64::from(options.iters));
     let mut rng = options.common.rng(1);
-    let mut trainer = Trainer::new(model, Adam::new(0.0), &mut rng)?.rate(schedule).clip(1.0);
+    let mut trainer = Trainer::new(&model, Adam::new(0.0), &mut rng)?.rate(schedule).clip(1.0);
     let mut points = Vec::new();
     for i in 0..options.iters {
         if i % POINT == 0 {

@@ -96,7 +96,7 @@ fn main() -> Result<(), Failure> {
 
     let mut rng = common.rng(1);
     let schedule = Cosine::new(1e-2, iters.into()).warmup(u64::from(iters) / 20);
-    let mut trainer = Trainer::new(MODEL, Adam::new(0.0), &mut rng)?.rate(schedule).clip(1.0);
+    let mut trainer = Trainer::new(&MODEL, Adam::new(0.0), &mut rng)?.rate(schedule).clip(1.0);
     let sequences = Sequences::new(WINDOW, BATCH);
     let bar = common.progress(iters as usize)?;
     for _ in 0..iters {

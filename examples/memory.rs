@@ -82,7 +82,7 @@ fn train(
     let sequences = Sequences::new(steps, BATCH);
     let schedule = Cosine::new(rate, u64::from(options.iters)).warmup(u64::from(options.iters) / 20);
     let mut rng = options.common.rng(0);
-    let mut trainer = Trainer::new(model(cell), Adam::new(rate), &mut rng)?.rate(schedule).clip(1.0);
+    let mut trainer = Trainer::new(&model(cell), Adam::new(rate), &mut rng)?.rate(schedule).clip(1.0);
     // What is usual for each cell where much is to be remembered: recurrent weights that keep lengths, a forget gate that begins open.
     let (rnn, lstm) = (Rnn::new(2, HIDDEN), Lstm::new(2, HIDDEN));
     match cell {

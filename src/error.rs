@@ -5,7 +5,7 @@ use core::fmt;
 /// Result of a pass.
 pub type Result<T> = core::result::Result<T, Error>;
 
-/// Why a pass refused its arguments. Nothing has been written when one of these is returned.
+/// Why a pass refused its arguments. Nothing has been written when one of these is returned, with the exception of [`Error::Internal`].
 ///
 /// Shown, an error says which buffer it is about, what was expected, what came, and which method knows the length:
 ///
@@ -39,6 +39,12 @@ pub enum Error {
         /// The buffer.
         buffer: &'static str,
     },
+    /// A training has skipped so many updates in a row that it goes nowhere: loss, gradients or states are NaN or infinite.
+    #[cfg(feature = "std")]
+    Skipped {
+        /// Skipped updates in a row.
+        updates: u64,
+    },
     /// An id is not below the number of rows or classes that it indexes.
     Index {
         /// The argument's name.
@@ -63,6 +69,15 @@ pub enum Error {
         layer: usize,
         /// What is wrong with it.
         what: &'static str,
+    },
+    /// A layer of a model takes another number of features than the one below it gives.
+    Features {
+        /// The position of the layer.
+        layer: usize,
+        /// What it takes.
+        takes: usize,
+        /// What it is given.
+        given: usize,
     },
     /// The bytes of an image are not those of one, or not those of the asked model.
     Image {
@@ -101,6 +116,11 @@ impl fmt::Display for Error {
             }
             #[cfg(feature = "std")]
             Error::Memory { buffer } => write!(f, "there is not enough memory for `{buffer}`"),
+            #[cfg(feature = "std")]
+            Error::Skipped { updates } => write!(
+                f,
+                "the last {updates} updates were skipped, because the loss, gradients or states are NaN or infinite: look for such numbers in the batches and the weights; a clip and a lower learning rate keep gradients from growing"
+            ),
             Error::Index { buffer: "lengths", position, id, limit } => {
                 write!(f, "`lengths[{position}]` is {id}, but there are {} steps", limit.saturating_sub(1))
             }
@@ -112,12 +132,15 @@ impl fmt::Display for Error {
             }
             Error::Value { argument, expected } => write!(f, "`{argument}` must be {expected}"),
             Error::Layers { layer, what } => write!(f, "layer {layer} of the model {what}"),
-            Error::Image { offset, what } => write!(f, "byte {offset} of the image: {what}"),
-            Error::Internal { what } => {
+            Error::Features { layer, takes, given } => {
                 write!(
                     f,
-                    "a bug of this crate: wrong lengths in `{what}`; results are not valid; please report it"
+                    "layer {layer} of the model takes {takes} features, but the one below it gives {given}"
                 )
+            }
+            Error::Image { offset, what } => write!(f, "byte {offset} of the image: {what}"),
+            Error::Internal { what } => {
+                write!(f, "a bug of this crate ({what}): the results are not valid; please report it")
             }
             Error::Packing { what } => {
                 write!(f, "what was packed is for another {what}: pack it again, with what runs it")
@@ -134,7 +157,8 @@ fn rule(buffer: &str) -> (bool, &'static str) {
         "state" | "dstate" => (false, "`state_len`"),
         "tape" => (false, "`tape_len`"),
         "scratch" => (true, "`scratch_len`, or `train_scratch_len` and the like of this pass"),
-        "dropout" | "factors" => (false, "`dropout_len`"),
+        "dropout" => (false, "`dropout_len` and `draw_dropout`"),
+        "factors" => (false, "`dropout_len`"),
         "recurrent_dropout" => (false, "`recurrent_dropout_len`, for a single layer `[B, R]`"),
         "layer_dropout" => (false, "`layer_dropout_len`"),
         "moments" => (false, "`moments_len`"),
@@ -189,7 +213,10 @@ mod tests {
             Error::Layers { .. } => 5,
             Error::Image { .. } => 6,
             Error::Packing { .. } => 7,
-            Error::Internal { .. } => 8,
+            #[cfg(feature = "std")]
+            Error::Skipped { .. } => 8,
+            Error::Features { .. } => 9,
+            Error::Internal { .. } => 10,
         }
     }
 
@@ -210,7 +237,7 @@ mod tests {
                 length("scratch"),
                 "`scratch` has 10 elements, needs at least 64: see `scratch_len`, or `train_scratch_len` and the like of this pass",
             ),
-            (length("dropout"), "`dropout` has 10 elements, needs 64: see `dropout_len`"),
+            (length("dropout"), "`dropout` has 10 elements, needs 64: see `dropout_len` and `draw_dropout`"),
             (length("factors"), "`factors` has 10 elements, needs 64: see `dropout_len`"),
             (
                 length("recurrent_dropout"),
@@ -234,6 +261,11 @@ mod tests {
             ),
             #[cfg(feature = "std")]
             (Error::Memory { buffer: "tape" }, "there is not enough memory for `tape`"),
+            #[cfg(feature = "std")]
+            (
+                Error::Skipped { updates: 10 },
+                "the last 10 updates were skipped, because the loss, gradients or states are NaN or infinite: look for such numbers in the batches and the weights; a clip and a lower learning rate keep gradients from growing",
+            ),
             (
                 Error::Index { buffer: "ids", position: 3, id: 96, limit: 96 },
                 "`ids[3]` is 96, but must be below 96, the number of classes",
@@ -255,6 +287,10 @@ mod tests {
                 "layer 2 of the model is a pool that needs all steps",
             ),
             (
+                Error::Features { layer: 1, takes: 17, given: 16 },
+                "layer 1 of the model takes 17 features, but the one below it gives 16",
+            ),
+            (
                 Error::Image { offset: 12, what: "the image has another number of layers than the model" },
                 "byte 12 of the image: the image has another number of layers than the model",
             ),
@@ -264,13 +300,13 @@ mod tests {
             ),
             (
                 Error::Internal { what: "product" },
-                "a bug of this crate: wrong lengths in `product`; results are not valid; please report it",
+                "a bug of this crate (product): the results are not valid; please report it",
             ),
         ];
         for (error, text) in table {
             assert_eq!(error.to_string(), text);
         }
-        for variant in (0..8).filter(|v| cfg!(feature = "std") || *v != 2) {
+        for variant in (0..11).filter(|v| cfg!(feature = "std") || ![2, 8].contains(v)) {
             assert!(table.iter().any(|(error, _)| number(*error) == variant), "{variant}");
         }
     }

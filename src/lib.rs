@@ -14,9 +14,13 @@ extern crate std;
 // The floors, from the top down. Imports go down only.
 #[forbid(unsafe_code)]
 mod cell;
+#[forbid(unsafe_code)]
+mod generate;
 mod kernel;
 #[forbid(unsafe_code)]
 mod layer;
+#[forbid(unsafe_code)]
+mod loss;
 #[forbid(unsafe_code)]
 mod seq;
 mod simd;
@@ -44,15 +48,16 @@ pub mod guide;
 
 pub use cell::{Gate, GruCell, GruGate, LstmCell, LstmGate, MguCell, MguGate, Reset, RnnCell, RnnGate};
 pub use error::{Error, Result};
+pub use generate::{Beam, BeamBuffers, BeamStep, Generate, Hypotheses, Sampling, argmax, sample};
 pub use kernel::Activation;
 #[cfg(feature = "std")]
 pub use layer::Threads;
 pub use layer::{
-    Attention, AttentionBackward, AttentionForward, Backward, Beam, BeamBuffers, BeamStep, Cell,
-    CrossEntropy, Dense, DenseBackward, Embedding, Forward, ForwardTrain, Gradients, Gru, GruWeights,
-    GruWeightsMut, Hypotheses, Join, Keys, KeysBackward, Lstm, LstmWeights, LstmWeightsMut, Masked, Merge,
-    Mgu, MguWeights, MguWeightsMut, Packed, Pool, Recurrent, Rnn, RnnWeights, RnnWeightsMut, Sampling,
-    Sequences, Sequential, Stack, WeightSource, Weights, WeightsMut, argmax, binary_cross_entropy,
-    cross_entropy, log_softmax, log_softmax_backward, mean_squared_error, sample, softmax, softmax_backward,
+    Attention, AttentionBackward, AttentionForward, Backward, Cell, Dense, DenseBackward, Embedding, Forward,
+    ForwardTrain, Gradients, Gru, GruWeights, GruWeightsMut, Join, Keys, KeysBackward, Lstm, LstmWeights,
+    LstmWeightsMut, Masked, Merge, Mgu, MguWeights, MguWeightsMut, Packed, Pool, Recurrent, Rnn, RnnWeights,
+    RnnWeightsMut, Sequences, Sequential, Stack, WeightSource, Weights, WeightsMut, log_softmax,
+    log_softmax_backward, softmax, softmax_backward,
 };
+pub use loss::{CrossEntropy, binary_cross_entropy, cross_entropy, mean_squared_error};
 pub use simd::Isa;

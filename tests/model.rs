@@ -7,10 +7,10 @@ mod numbers;
 
 use models::{BATCH, Buffers, CLASSIFIER, LENGTHS, STEPS, TAGGER, WRITER, bits, forward, ids, nan, scaled};
 use numbers::{random, rng};
-use recurrent::model::{Generate, Input, Layer, Loss, Model, Training};
+use recurrent::model::{Input, Layer, Loss, Model, Training};
 use recurrent::{
-    Backward, CrossEntropy, Dense, DenseBackward, Embedding, ForwardTrain, Gradients, Gru, Lstm, Masked,
-    Merge, Pool, Result, Sampling, Sequences, Stack, argmax,
+    Backward, CrossEntropy, Dense, DenseBackward, Embedding, ForwardTrain, Generate, Gradients, Gru, Lstm,
+    Masked, Merge, Pool, Result, Sampling, Sequences, Stack, argmax,
 };
 
 /// The tagger's loss, gradients and last states from its layers' own passes.
@@ -348,7 +348,7 @@ fn gradients_add_up() -> Result<()> {
     let (x, loss, mode) = ((&x[..]).into(), Loss::classes(&targets), Gradients::Accumulate);
     WRITER.forward_backward(
         weights,
-        Training { sequences, x, loss, grads, mode, state, dropout: None, tape, scratch },
+        Training { sequences, x, loss, grads, mode, state, tape, scratch, ..Default::default() },
     )?;
     for (twice, once) in b.grads.iter().zip(&once) {
         assert!((twice - 2.0 * once).abs() <= 1e-6 * (1.0 + once.abs()));

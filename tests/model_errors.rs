@@ -122,8 +122,13 @@ fn inference_refuses_what_does_not_fit() -> Result<()> {
 
 #[test]
 fn layers_that_do_not_fit_are_refused() {
-    let at =
-        |layer| move |e: Error| assert!(matches!(e, Error::Layers { layer: l, .. } if l == layer), "{e}");
+    let at = |layer| {
+        move |e: Error| {
+            let here =
+                matches!(e, Error::Layers { layer: l, .. } | Error::Features { layer: l, .. } if l == layer);
+            assert!(here, "{e}");
+        }
+    };
     at(0)(Model::<0>::checked([]).unwrap_err());
     at(0)(Model::checked([Layer::Pool(Pool::Last)]).unwrap_err());
     at(0)(Model::checked([Layer::Dropout(0.5), Layer::gru(1, 1)]).unwrap_err());
@@ -137,4 +142,21 @@ fn layers_that_do_not_fit_are_refused() {
     for p in [-0.1, 1.0, f32::NAN] {
         at(1)(Model::checked([gru, Layer::Dropout(p), gru]).unwrap_err());
     }
+}
+
+/// What a panic says: which layer, which sizes, and the line that asked for the model.
+#[cfg(feature = "std")]
+#[test]
+fn a_panic_names_the_layer_the_sizes_and_the_caller() {
+    use std::sync::Mutex;
+    static SAID: Mutex<String> = Mutex::new(String::new());
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|info| *SAID.lock().unwrap() = info.to_string()));
+    let line = line!() + 1;
+    let result = std::panic::catch_unwind(|| Model::new([Layer::gru(8, 16), Layer::dense(17, 1)]));
+    std::panic::set_hook(before);
+    assert!(result.is_err());
+    let said = SAID.lock().unwrap();
+    assert!(said.contains("layer 1 of the model takes 17 features, but the one below it gives 16"), "{said}");
+    assert!(said.contains(&format!("model_errors.rs:{line}:")), "{said}");
 }

@@ -8,13 +8,13 @@ use std::cell::Cell;
 use common::{Kind, Random, random_weights};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
-use recurrent::model::{self, Generate, Layer, Loss, Model, Training};
+use recurrent::model::{self, Layer, Loss, Model, Training};
 use recurrent::train::{Adam, AdamW, Cosine, RmsProp, Sgd, clip_norm, clip_scale, clip_value, orthogonal};
 use recurrent::{
     Attention, AttentionBackward, AttentionForward, Backward, Beam, BeamBuffers, CrossEntropy, Dense,
-    DenseBackward, Embedding, Error, Forward, ForwardTrain, Gradients, Gru, Isa, KeysBackward, Lstm, Pool,
-    Sampling, Sequences, Stack, argmax, binary_cross_entropy, cross_entropy, log_softmax, mean_squared_error,
-    sample, softmax,
+    DenseBackward, Embedding, Error, Forward, ForwardTrain, Generate, Gradients, Gru, Isa, KeysBackward,
+    Lstm, Pool, Sampling, Sequences, Stack, argmax, binary_cross_entropy, cross_entropy, log_softmax,
+    mean_squared_error, sample, softmax,
 };
 
 thread_local! {
@@ -322,6 +322,7 @@ fn models_do_not_allocate() {
                 sequences,
                 x,
                 loss: Loss::classes(&ids),
+                total_targets: Some(100),
                 grads: &mut grads,
                 mode: Gradients::Accumulate,
                 state: &mut state,

@@ -229,7 +229,7 @@ fn long_training_stays_finite() {
         [Adam::new(0.01).into(), Sgd::new(0.1).momentum(0.9).into(), RmsProp::new(0.01).into()];
     for optimiser in optimisers {
         let rng = &mut Xoshiro256PlusPlus::seed_from_u64(13);
-        let mut trainer = Trainer::new(model, optimiser, rng).unwrap().clip(1.0);
+        let mut trainer = Trainer::new(&model, optimiser, rng).unwrap().clip(1.0);
         let random = &mut Random::new(14);
         let mut last = 0.0;
         for n in 0..10_000 {

@@ -82,7 +82,9 @@ fn agrees_with_onnx_runtime() {
 /// What no framework has: a reset is a sequence that ends there and another that starts from zero.
 #[test]
 fn a_reset_starts_from_zero() {
+    let mut checked = 0;
     for golden in files("torch_").iter().filter(|g| g.lengths().is_none() && !g.flag("batch_major")) {
+        checked += 1;
         let (steps, batch, input) = golden.dims();
         let options = Options { input, ..golden.options() };
         let weights = &golden.wide("weights")[..options.weights_len()];
@@ -98,6 +100,7 @@ fn a_reset_starts_from_zero() {
         assert_eq!(whole.y, [first.y, second.y].concat(), "{}", golden.name);
         assert_eq!(whole.state, second.state, "{}", golden.name);
     }
+    assert!(checked >= 8, "{checked} files");
 }
 
 /// Output and last state of a cell whose weights are the same numbers wherever two of its variants both have them.

@@ -9,7 +9,12 @@ use recurrent::{Error, Sampling, argmax, sample};
 #[test]
 fn greedy_sampling() {
     assert_eq!(argmax(&[1.0, 3.0, 3.0, f32::NEG_INFINITY]), Ok(1));
-    assert_eq!(argmax(&[f32::NEG_INFINITY; 2]), Ok(0));
+    // Minus infinity is never chosen, greedily neither.
+    let none = Err(Error::Value { argument: "logits", expected: "not all minus infinity" });
+    assert_eq!(argmax(&[f32::NEG_INFINITY; 2]), none);
+    assert_eq!(sample(&[f32::NEG_INFINITY; 2], 0.0, &mut rng(0)), none);
+    assert_eq!(Sampling::GREEDY.draw(&[f32::NEG_INFINITY; 2], &mut [], &mut rng(0)), none);
+    assert_eq!(argmax(&[f32::NEG_INFINITY, f32::MIN, f32::NEG_INFINITY]), Ok(1));
     assert_eq!(argmax(&[]), Err(length("logits", 1, 0)));
     assert!(matches!(argmax(&[0.0, f32::NAN]), Err(Error::Value { argument: "logits", .. })));
     for n in SIZES.into_iter().chain([127, 128, 129, 1000]) {

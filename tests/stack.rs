@@ -18,7 +18,7 @@ struct Threads;
 
 #[cfg(not(feature = "std"))]
 impl Join for Threads {
-    fn join(&self, forward: impl FnOnce() + Send, reverse: impl FnOnce() + Send) {
+    fn join(&self, forward: &mut (dyn FnMut() + Send), reverse: &mut (dyn FnMut() + Send)) {
         std::thread::scope(|scope| {
             scope.spawn(reverse);
             forward();
@@ -90,7 +90,7 @@ macro_rules! suite {
                     Sequences::new(STEPS, BATCH).lengths(&LENGTHS)
                 }
 
-                fn train(&self, join: &impl Join) -> Trained {
+                fn train(&self, join: &dyn Join) -> Trained {
                     let (stack, sequences) = (self.stack, self.sequences());
                     let mut out = Trained {
                         y: vec![f32::NAN; self.dy.len()],

@@ -24,11 +24,11 @@ fn everything_can_be_sent_and_shared() {
     shared!(Packed<Vec<f32>>, Packed<&[f32]>, WeightSource<'_>, LstmWeights<'_>, GruWeightsMut<'_>);
     shared!(Forward<'_>, ForwardTrain<'_>, Backward<'_>, DenseBackward<'_>, Keys<'_, Vec<f32>>);
     shared!(AttentionForward<'_>, AttentionBackward<'_>, KeysBackward<'_>, Hypotheses<'_>, BeamBuffers<'_>);
-    shared!(model::Layer, model::Model<3>, model::Packed<3, Vec<f32>>, model::Input<'_>, model::Loss<'_>);
-    shared!(model::Forward<'_>, model::Training<'_>, model::Generate<'_>, image::Image<'_>);
+    shared!(model::Layer, model::Model<3>, model::Chain<'_>, model::Input<'_>, model::Loss<'_>);
+    shared!(model::Forward<'_>, model::Training<'_>, Generate<'_>, image::Image<'_>);
     shared!(train::Adam, train::AdamW, train::Sgd, train::RmsProp, train::Cosine, train::Steps);
     #[cfg(feature = "std")]
-    shared!(Threads, trainer::Trainer<3>, trainer::Predictor<3>, trainer::Batch<'_>, trainer::Optimiser);
+    shared!(Threads, trainer::Trainer, trainer::Predictor, trainer::Batch<'_>, trainer::Optimiser);
     #[cfg(feature = "io")]
     shared!(io::Network, io::Plan, io::Error);
 }

@@ -79,11 +79,31 @@ fn failures_have_messages_and_statuses() {
         (vec!["frobnicate"], 2, "Usage"),
         (vec!["check", &data("image_gru.img"), "--steps", "9999999999"], 2, "1000000"),
         (vec!["inspect", "x", "--from", "pickle"], 2, "safetensors, keras"),
+        (vec!["inspect", "x", "--from", "rust"], 2, "read are safetensors, keras, onnx, rtneural, image\n"),
+        (vec!["convert", "x", "y", "--to", "onnx"], 2, "written are safetensors, image, rust\n"),
+        (vec!["convert", &data("image_gru.img"), "y.what"], 1, "--to (safetensors, image, rust)"),
+        (vec!["inspect", &data("image_gru.img"), "--batch", "0"], 2, "--batch"),
+        (vec!["inspect", &data("image_gru.img"), "--steps", "0"], 2, "--steps"),
+        (vec!["inspect", &data("image_gru.img"), "--batch", "18446744073709551615"], 1, "does not fit"),
+        // The elements fit, and the bytes do not.
+        (vec!["inspect", &data("image_gru.img"), "--batch", "1000000000000000000"], 1, "word can count"),
     ] {
         let out = tool(&args);
         assert_eq!(out.status.code(), Some(status), "{args:?}");
         assert!(text(&out.stderr).contains(words), "{}", text(&out.stderr));
     }
+}
+
+#[test]
+fn what_a_plan_leaves_out_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("model.img");
+    let source = data("torch_two_lstms.safetensors");
+    let out = tool(&["convert", &source, image.to_str().unwrap(), "--layers", "lstm,lstm2"]);
+    assert!(out.status.success());
+    assert!(text(&out.stderr).contains("leaves out `dense`"), "{}", text(&out.stderr));
+    let out = tool(&["convert", &source, image.to_str().unwrap()]);
+    assert!(out.status.success() && out.stderr.is_empty(), "{}", text(&out.stderr));
 }
 
 #[test]

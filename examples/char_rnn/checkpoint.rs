@@ -49,7 +49,7 @@ pub struct Checkpoint {
     pub vocabulary: Vocabulary,
     /// Losses of the last [`RECENT`] updates.
     pub losses: Vec<f32>,
-    pub trainer: Trainer<3>,
+    pub trainer: Trainer,
 }
 
 /// The hash of Fowler, Noll and Vo. Each step is a bijection of the hash, so no change of a single byte is missed.
@@ -207,8 +207,8 @@ impl Checkpoint {
 }
 
 /// A trainer before its first update.
-fn trainer(shape: Shape, lr: f32, clip: f32, seed: u64) -> recurrent::Result<Trainer<3>> {
-    Ok(Trainer::new(shape.model()?, Adam::new(lr), &mut rng(seed, 0))?.clip(clip).stateful())
+fn trainer(shape: Shape, lr: f32, clip: f32, seed: u64) -> recurrent::Result<Trainer> {
+    Ok(Trainer::new(&shape.model()?, Adam::new(lr), &mut rng(seed, 0))?.clip(clip).stateful())
 }
 
 /// A temporary file in the folder of `path`.

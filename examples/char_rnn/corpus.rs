@@ -12,11 +12,10 @@ macro_rules! sources {
 
 /// The default text: source files of this crate, the last of which is for validation.
 const OWN_SOURCE: &str = sources! {
-    "cell/mod.rs" "cell/lstm/mod.rs" "cell/gru/mod.rs" "cell/gru/reset_before.rs"
-    "kernel/gemm.rs" "kernel/math.rs" "kernel/pack.rs" "kernel/second.rs" "kernel/tile.rs" "kernel/recur/mod.rs" "kernel/recur/forward.rs"
-    "kernel/recur/project.rs" "kernel/recur/backward.rs"
-    "simd/mod.rs" "simd/avx2.rs" "simd/scalar.rs" "seq/backward.rs" "seq/forward.rs"
-    "layer/passes.rs" "layer/weights.rs" "error.rs" "layer/recurrent.rs"
+    "cell/mod.rs" "cell/functions.rs" "cell/lstm/mod.rs" "cell/gru/mod.rs" "kernel/panel/gemm.rs" "kernel/pointwise/math.rs"
+    "kernel/panel/pack.rs" "kernel/panel/tile.rs" "kernel/panel/sums.rs" "kernel/step/mod.rs" "kernel/step/row.rs"
+    "kernel/step/batch.rs" "kernel/step/backward.rs" "simd/mod.rs" "simd/avx2.rs" "simd/scalar.rs" "seq/backward.rs"
+    "seq/forward.rs" "layer/recurrent/train.rs" "layer/recurrent/weights.rs" "error.rs" "layer/recurrent/cells.rs"
 };
 
 /// A text, and where it came from.

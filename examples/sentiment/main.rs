@@ -84,7 +84,7 @@ impl Set {
         Set { rows, targets: sentences.iter().map(|s| f32::from(u8::from(s.positive))).collect() }
     }
 
-    fn loss(&self, predictor: &mut Predictor<6>) -> Result<f32, Failure> {
+    fn loss(&self, predictor: &mut Predictor) -> Result<f32, Failure> {
         let padded = Padded::new(&self.rows);
         let loss = Loss::BinaryCrossEntropy { targets: &self.targets };
         Ok(predictor.loss(Batch { sequences: padded.sequences(), x: (&padded.ids).into(), loss })?)
@@ -92,7 +92,7 @@ impl Set {
 }
 
 /// From -1, against, to 1, in favour.
-fn scores(predictor: &mut Predictor<6>, rows: &[Vec<u32>]) -> Result<Vec<f32>, Failure> {
+fn scores(predictor: &mut Predictor, rows: &[Vec<u32>]) -> Result<Vec<f32>, Failure> {
     let padded = Padded::new(rows);
     let logits = predictor.forward(padded.sequences(), &padded.ids)?;
     Ok(logits.iter().map(|logit| (logit / 2.0).tanh()).collect())
@@ -104,12 +104,12 @@ fn train(
     vocabulary: &Vocabulary,
     train: &[Labelled],
     held: &[Labelled],
-) -> Result<Predictor<6>, Failure> {
+) -> Result<Predictor, Failure> {
     let common = &options.common;
     let (set, held) = (Set::new(train, vocabulary), Set::new(held, vocabulary));
     let model = model(vocabulary)?;
     let mut rng = common.rng(1);
-    let mut trainer = Trainer::new(model, AdamW::new(3e-3), &mut rng)?.clip(1.0);
+    let mut trainer = Trainer::new(&model, AdamW::new(3e-3), &mut rng)?.clip(1.0);
     // Small vectors, so that words that are met seldom say little.
     trainer.weights_mut()[..vocabulary.len() * WIDTH].iter_mut().for_each(|w| *w *= 0.1);
 
@@ -138,7 +138,7 @@ fn train(
         trained.push(trainer.update(batch, &mut rng)?.loss);
         mean.iter_mut().zip(trainer.weights()).for_each(|(mean, w)| *mean += (1.0 - STAYS) * (w - *mean));
         if i % LOOK == 0 || i == options.iters {
-            let loss = held.loss(&mut Predictor::new(model, &mean)?)?;
+            let loss = held.loss(&mut Predictor::new(&model, &mean)?)?;
             looked.push((f64::from(i), f64::from(loss)));
             if loss < least {
                 (best, least) = (mean.clone(), loss);
@@ -159,12 +159,12 @@ fn train(
         "cross-entropy (nats)",
     );
     common.plot(1, &[&chart.line("trained on", learnt).line("held back", looked)])?;
-    Ok(Predictor::new(model, &best)?)
+    Ok(Predictor::new(&model, &best)?)
 }
 
 /// The words of a sentence, each with the score of the sentence up to it.
 fn word_by_word(
-    predictor: &mut Predictor<6>,
+    predictor: &mut Predictor,
     vocabulary: &Vocabulary,
     words: &[String],
 ) -> Result<String, Failure> {
@@ -183,7 +183,7 @@ fn word_by_word(
     Ok(text)
 }
 
-fn interactive(predictor: &mut Predictor<6>, vocabulary: &Vocabulary) -> Result<(), Failure> {
+fn interactive(predictor: &mut Predictor, vocabulary: &Vocabulary) -> Result<(), Failure> {
     conclude("\nType a sentence; an empty line ends this.");
     loop {
         let mut line = String::new();

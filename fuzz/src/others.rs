@@ -223,7 +223,10 @@ fn of_model(u: &mut Unstructured<'_>, sequences: &Sequences<'_>, rows: usize) ->
     pass(&mut buffers, |[grads, state, tape, scratch]| {
         let loss = Loss::MeanSquaredError { targets: &targets };
         let mode = Gradients::Overwrite;
-        let args = Training { sequences: *sequences, x, loss, grads, mode, state, dropout, tape, scratch };
+        let total_targets = None;
+        let sequences = *sequences;
+        let args =
+            Training { sequences, x, loss, total_targets, grads, mode, state, dropout, tape, scratch };
         model.forward_backward(&weights, args)
     });
     Ok(())

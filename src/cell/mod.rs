@@ -9,8 +9,8 @@
 //! To add a cell (the guide's chapter `adding_a_cell` explains each step, with an example):
 //! 1. a folder with `oracle.rs`: the equations in f64, sharing nothing; `tests/common/oracle.rs` includes it;
 //! 2. `mod.rs`: the equations with their source, the gate order, `impl Equations`, and `impl Cell` with its counts on the type that users see;
-//! 3. its tables in `seq/table.rs`, a type alias and a constructor in `layer/recurrent.rs`, and a line in the table of
-//!    `tests/common`, after which every test runs over it.
+//! 3. its tables in `seq/table.rs`, its variant in `seq/any.rs`, a type alias and a constructor in `layer/recurrent/cells.rs`, and a line in
+//!    the table of `tests/common`, after which every test runs over it.
 
 mod functions;
 mod gru;
@@ -31,9 +31,7 @@ pub use mgu::{MguCell, MguGate};
 pub use rnn::{RnnCell, RnnGate};
 
 /// What a layer needs to know of a cell, for its lengths.
-///
-/// Implemented by [`RnnCell`], [`LstmCell`], [`GruCell`] and [`MguCell`], and closed.
-pub trait Cell: Copy + Send + Sync + sealed::Sealed {
+pub(crate) trait Cell: Copy + Send + Sync {
     /// Blocks of H rows in the weight matrices.
     const GATES: usize;
     /// Vectors of H in the state: 1 for `h`, 2 for `h` and `c`.
@@ -44,14 +42,6 @@ pub trait Cell: Copy + Send + Sync + sealed::Sealed {
     const TAPE: usize;
     /// The gates, in canonical order.
     type Gate: Gate;
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for super::RnnCell {}
-    impl Sealed for super::LstmCell {}
-    impl Sealed for super::GruCell {}
-    impl Sealed for super::MguCell {}
 }
 
 /// A gate of a cell, in canonical order.

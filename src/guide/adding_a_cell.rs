@@ -77,12 +77,13 @@
 //! # The registrations
 //! 1. `src/cell/mod.rs`: `mod` and `pub use`.
 //! 2. `src/seq/mod.rs`: the cell in `passes!`, which compiles its passes once.
-//! 3. `src/layer/recurrent.rs`: a type alias, and `impl ALIAS { pub const fn new }` by `Recurrent::with(cell, GATES, input, hidden)`. Of two
-//!    stages `new` sets `stage: 4`, the planes that a step without a tape needs. Then `pub use` in `src/layer/mod.rs` and `src/lib.rs`.
+//! 3. `src/seq/any.rs`: a variant of `AnyCell`, with its counts and its number; of two stages, also in `stages`.
+//! 4. `src/layer/recurrent/cell.rs`: the cell and its gates in `cells!`; `cells.rs`: a type alias, a line in `cells!`, and
+//!    `impl ALIAS { pub const fn new }` with its options. Then `pub use` in the `mod.rs` of both folders and in `src/lib.rs`.
 //!
 //! This is enough for a layer, and for a [`Stack`](crate::Stack). For [`model::Layer`](crate::model::Layer) it takes a variant, and arms in
-//! `each!`, in `encode` of `src/image/record.rs`, and in `kind`, `source.rs` and `torch/write.rs` of `src/io/`: the compiler finds them. It does
-//! not find `decode` of `record.rs`, which reads the new number back (`tests/image.rs` does), nor the table in `src/image/mod.rs`.
+//! `levels` of `src/model/layer.rs`, in `encode` of `src/image/record.rs`, and in `kind`, `source.rs` and `torch/write.rs` of `src/io/`: the
+//! compiler finds them. It does not find `decode` of `record.rs`, which reads the new number back (`tests/image.rs` does), nor the table in `src/image/mod.rs`.
 //!
 //! # The tests
 //! `tests/common/mod.rs` has the table: a `Kind` in `FUSED` (what oracles compute) and `ALL`, its gates, planes and layer, and a

@@ -20,7 +20,7 @@
 //! // 2. The trainer: initial weights, an optimiser, a schedule of its learning rate, a limit of the gradients' norm.
 //! let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
 //! let schedule = Cosine::new(2e-2, 200).warmup(10);
-//! let mut trainer = Trainer::new(MODEL, AdamW::new(0.0), &mut rng)?.rate(schedule).clip(1.0);
+//! let mut trainer = Trainer::new(&MODEL, AdamW::new(0.0), &mut rng)?.rate(schedule).clip(1.0);
 //!
 //! // 3. Batches: sequences, what goes in, what should come out.
 //! let (steps, batch) = (12, 32);
@@ -47,7 +47,7 @@
 //! // 5. Save it with all that it takes to go on, and predict.
 //! let folder = tempfile::tempdir()?;
 //! trainer.save(folder.path().join("rises.training"))?;
-//! let mut again = Trainer::new(MODEL, AdamW::new(0.0), &mut rng)?.rate(schedule).clip(1.0);
+//! let mut again = Trainer::new(&MODEL, AdamW::new(0.0), &mut rng)?.rate(schedule).clip(1.0);
 //! again.load(folder.path().join("rises.training"))?;
 //! let mut predictor = again.predictor()?;
 //! let logits = predictor.forward(Sequences::new(3, 1), &[0.1, 0.5, 0.9])?;
@@ -56,10 +56,10 @@
 //! ```
 //!
 //! # Models
-//! A [`Layer`](crate::model::Layer) is an embedding (first; then the model takes ids), a stack of RNN, LSTM or GRU layers, a dense layer, a
+//! A [`Layer`](crate::model::Layer) is an embedding (first; then the model takes ids), a stack of RNN, LSTM, GRU or MGU layers, a dense layer, a
 //! [`Pool`](crate::Pool), or dropout. Options are those of the layers' own types: `Layer::Lstm(Stack::new(Lstm::new(8, 16).peepholes()).layers(2))`.
-//! Layers that are known only when the program runs go through [`Model::checked`](crate::model::Model::checked), which returns an
-//! error where [`Model::new`](crate::model::Model::new) panics; their number is fixed by the type. What is no chain of layers (an encoder and
+//! Layers that are known only when the program runs are a [`Chain`](crate::model::Chain) over a slice of any length: it has the same passes,
+//! and [`Chain::new`](crate::model::Chain::new) returns an error where [`Model::new`](crate::model::Model::new) panics. A trainer takes either. What is no chain of layers (an encoder and
 //! a decoder, [`Attention`](crate::Attention), several inputs) is made of the layers themselves: the example `seq2seq` does that.
 //!
 //! The last layer gives logits or numbers, not probabilities. The [`Loss`](crate::model::Loss) has the softmax or the sigmoid in it.

@@ -76,8 +76,37 @@
 //! - NaN goes in, NaN comes out: no activation and no clip hides it. [`Pool::Max`](crate::Pool::Max) gives NaN if a step is NaN. The bits of a NaN
 //!   (its sign and payload) are not specified.
 //! - Padding is not read by recurrent layers, attention, pools and losses, so it may be NaN without a trace.
-//! - Clipping returns `None` for gradients that are not finite, and leaves them. A [`Trainer`](crate::trainer::Trainer) skips that update:
-//!   [`Update::norm`](crate::trainer::Update::norm) is `None`. [`is_finite`](crate::trainer::Trainer::is_finite) looks at the weights.
+//! - Clipping returns `None` for gradients that are not finite, and leaves them. A [`Trainer`](crate::trainer::Trainer) skips that update, and goes
+//!   back to the states before it: [`Update::norm`](crate::trainer::Update::norm) is `None`, and after
+//!   [so many](crate::trainer::Trainer::max_skipped) in a row a training stops with an error.
+//!   [`is_finite`](crate::trainer::Trainer::is_finite) looks at weights, moments and carried states.
 //! - Softmax, losses and sampling take logits relative to the greatest, so that none is too large. Minus infinity rules a class out.
-//! - [`argmax`](crate::argmax) and sampling refuse NaN with an error.
+//! - [`argmax`](crate::argmax) and sampling refuse NaN, and logits that are all minus infinity, with an error.
 //! - An infinite argument gives the limit of the activation.
+//!
+//! # Subnormal numbers
+//! When the input goes silent, the state of a layer without biases, or of one whose biases leave it at zero, dies away, and passes through
+//! numbers below 1.2e-38 on its way. Most CPUs are slow with them, so that the quietest steps take longest. Results are exact all the
+//! same: nothing here flushes them, because a flush has other bits on other CPUs.
+//!
+//! A thread that has a deadline, of audio for one, flushes its own state between blocks of a few dozen steps. What is below 1e-20 is inaudible, and
+//! far enough from the subnormals that none arise within the next block:
+//!
+//! ```
+//! use recurrent::{Activation, Rnn};
+//! const LAYER: Rnn = Rnn::new(1, 2).activation(Activation::Relu).bias(false);
+//! let weights = [1.0, 1.0, /**/ 0.5, 0.0, 0.0, 0.5]; // halves its state with each step
+//! let (mut state, mut scratch) = ([1.0; 2], [0.0; LAYER.scratch_len(1, 1)]);
+//! for block in 0..4 {
+//!     for _ in 0..32 {
+//!         LAYER.step(&weights, &[0.0], &mut state, &mut scratch)?;
+//!         assert!(state.iter().all(|h| *h == 0.0 || h.is_normal()));
+//!     }
+//!     state.iter_mut().filter(|h| h.abs() < 1e-20).for_each(|h| *h = 0.0);
+//! }
+//! assert_eq!(state, [0.0; 2]); // 1e-29 before it was flushed, and on its way to 1e-38
+//! # Ok::<(), recurrent::Error>(())
+//! ```
+//!
+//! `cargo bench --bench silence` measures it. The CPU's mode that flushes (FTZ and DAZ of MXCSR, FZ of FPCR) helps as much if the host of a plugin has
+//! set it; results are then those of other bits, and Rust specifies no code that runs in it.

@@ -23,7 +23,8 @@
 //! over, the gradients of the weights are a few large products over all rows of the tape, and that of the input another, if it is asked for.
 //!
 //! - `dy` is empty if only the last state has a gradient; `dstate` is zero if only the outputs have.
-//! - `grads` is overwritten, or added to with [`Gradients::Accumulate`](crate::Gradients).
+//! - `grads` is overwritten, or added to with [`Gradients::Accumulate`](crate::Gradients). Of several batches each counts by its targets:
+//!   [`total_targets`](crate::model::Training::total_targets) of a model, [`CrossEntropy::count`](crate::CrossEntropy::count) of a loss.
 //! - The tape is used up. Another backward pass needs another forward pass.
 //!
 //! # Truncated

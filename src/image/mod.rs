@@ -202,6 +202,17 @@ impl<'a> Image<'a> {
         (0..self.layers).map(move |i| layer(bytes, i).unwrap_or(Layer::dense(0, 0)))
     }
 
+    /// Whether it is an image of these layers, whatever their instruction sets and its weights.
+    #[cfg(feature = "std")]
+    pub(crate) fn same_layers(&self, layers: &[Layer]) -> bool {
+        let mut both = self.layers().zip(layers).enumerate();
+        layers.len() == self.layers
+            && both.all(|(i, (theirs, ours))| {
+                let [theirs, ours] = [&theirs, ours].map(|layer| record::encode(layer, i));
+                theirs.is_ok() && theirs == ours
+            })
+    }
+
     /// The layers as a model.
     ///
     /// # Errors

@@ -116,6 +116,16 @@ impl Format {
         Format::ALL.iter().find(|f| f.2.eq_ignore_ascii_case(extension)).map(|f| f.0)
     }
 
+    /// Whether models of this format can be read.
+    pub fn is_read(self) -> bool {
+        self != Format::Source
+    }
+
+    /// Whether models can be written in this format.
+    pub fn is_written(self) -> bool {
+        matches!(self, Format::Safetensors | Format::Image | Format::Source)
+    }
+
     /// The format's name, as the tool has it.
     pub fn name(self) -> &'static str {
         Format::ALL.iter().find(|f| f.0 == self).map_or("", |f| f.1)

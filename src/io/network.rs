@@ -31,10 +31,18 @@ pub struct Named {
 /// assert_eq!(io::read(&file, Format::Safetensors, None)?, network);
 /// # Ok::<(), io::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Network {
     layers: Vec<Named>,
     weights: Vec<f32>,
+    left_out: Vec<String>,
+}
+
+/// Of the models: what their files hold besides makes no difference.
+impl PartialEq for Network {
+    fn eq(&self, other: &Self) -> bool {
+        self.layers == other.layers && self.weights == other.weights
+    }
 }
 
 impl Network {
@@ -49,7 +57,7 @@ impl Network {
         if let Some(l) = layers.iter().find(|l| !plain(&l.layer) && l.layer.weights_len() == 0) {
             return unsupported(format!("layer `{}`", l.name), "has a size of 0, and no weights");
         }
-        let network = Network { layers, weights };
+        let network = Network { layers, weights, left_out: Vec::new() };
         let expected = size::weights_len(&network.layers().collect::<Vec<_>>())?;
         crate::error::check_len("weights", expected, network.weights.len())?;
         let mut names = BTreeSet::new();
@@ -68,6 +76,16 @@ impl Network {
     /// The layers.
     pub fn layers(&self) -> impl ExactSizeIterator<Item = Layer> + '_ {
         self.layers.iter().map(|l| l.layer)
+    }
+
+    /// What the file holds that a [`Plan`](super::Plan) does not name, in the order of the alphabet: modules, and tensors that are in none.
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
+    }
+
+    pub(super) fn leaving_out(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.left_out.extend(names);
+        self
     }
 
     /// The weights, layer after layer.

@@ -2,6 +2,7 @@
 //! parameters. It is said in words, as `emb, rnn:relu, @last, fc:tanh`.
 
 use core::fmt;
+use std::collections::BTreeSet;
 use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -54,6 +55,17 @@ fn find<T: Copy>(table: &[(&str, T)], word: &str) -> Option<T> {
 
 fn name<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &'static str {
     table.iter().find(|(_, v)| v == value).map_or("", |&(name, _)| name)
+}
+
+impl Plan {
+    /// The names of the modules in it.
+    pub(super) fn modules(&self) -> BTreeSet<&str> {
+        let names = self.0.iter().filter_map(|item| match item {
+            Item::Module(name, _) => Some(&name[..]),
+            Item::Plain(_) => None,
+        });
+        names.collect()
+    }
 }
 
 impl core::str::FromStr for Plan {

@@ -2,11 +2,10 @@
 
 use std::vec::Vec;
 
-use super::error::{Result, unsupported};
+use super::error::Result;
 use super::network::Network;
-use super::size::with_model;
 use crate::Sequences;
-use crate::model::{Input, Layer};
+use crate::model::{Chain, Input, Layer};
 use crate::trainer::Predictor;
 
 impl Network {
@@ -17,9 +16,7 @@ impl Network {
     /// or there is not enough memory.
     pub fn run(&self, x: Input<'_>, steps: usize, batch: usize) -> Result<Vec<f32>> {
         let layers: Vec<Layer> = self.layers().collect();
-        Ok(with_model!(&layers, model => {
-            let mut predictor = Predictor::new(model, self.weights())?;
-            predictor.forward(Sequences::new(steps, batch), x)?.to_vec()
-        }))
+        let mut predictor = Predictor::new(Chain::new(&layers)?, self.weights())?;
+        Ok(predictor.forward(Sequences::new(steps, batch), x)?.to_vec())
     }
 }

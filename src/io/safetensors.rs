@@ -1,7 +1,10 @@
 //! Files of the safetensors format: PyTorch's parameters, and, where they do not say everything, a plan in the metadata.
+//!
+//! Of parameters that share their memory, such as an embedding that is also the output layer, `safetensors.torch.save_model` stores one, and
+//! writes the names of the others into the metadata: `{"encoder.weight": "decoder.weight"}` says that the former is the latter.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -11,6 +14,7 @@ use ::safetensors::{Dtype, SafeTensors, View};
 use super::error::{Error, Result, damaged, unsupported};
 use super::network::Network;
 use super::plan::Plan;
+use super::size::SHARED;
 use super::tensor::{Element, Tensor, Tensors, elements};
 use super::torch;
 
@@ -23,30 +27,69 @@ pub(super) fn read(bytes: &[u8], plan: Option<&Plan>) -> Result<Network> {
     let refuse = |e| Error::Damaged { format: FORMAT, what: format!("{e}") };
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(refuse)?;
     let file = SafeTensors::deserialize(bytes).map_err(refuse)?;
+    let words = metadata.metadata().as_ref();
+    let own = words.and_then(|m| m.get(PLAN)).map(|words| words.parse()).transpose()?;
+    let plan: Option<&Plan> = plan.or(own.as_ref());
+    let modules = plan.map(Plan::modules);
+    // Of a module that the plan leaves out nothing but the names of its tensors matters.
+    let is_left = |name: &&str| modules.as_ref().is_some_and(|named| !named.contains(torch::prefix(name)));
+    let mut aliases: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (alias, stored) in words.into_iter().flatten() {
+        if alias != PLAN && file.tensor(alias).is_err() {
+            aliases.entry(stored).or_default().push(alias);
+        }
+    }
     let mut tensors = Tensors::default();
+    let mut room = bytes.len().saturating_mul(SHARED);
     for (name, view) in file.iter() {
-        let element = match view.dtype() {
-            Dtype::F16 => Element::F16,
-            Dtype::BF16 => Element::Bf16,
-            Dtype::F32 => Element::F32,
-            other => {
-                return Err(Error::Tensor {
-                    name: name.to_string(),
-                    expected: "elements of F32, F16 or BF16".to_string(),
-                    found: format!("{other:?}"),
-                });
-            }
+        let tied = aliases.get(name).into_iter().flatten().copied();
+        let (left, wanted): (Vec<&str>, Vec<&str>) = core::iter::once(name).chain(tied).partition(is_left);
+        let mut insert = |name: &str, data| {
+            tensors.0.insert(name.to_string(), Tensor { shape: view.shape().to_vec(), data });
         };
-        let data = element.widen(view.data());
+        left.into_iter().for_each(|name| insert(name, Vec::new()));
+        let Some(first) = wanted.first() else { continue };
+        let data = floats(first, view.dtype(), view.data())?;
         if elements(view.shape()) != Some(data.len()) {
             return damaged(FORMAT, format!("tensor `{name}` has another length than its shape"));
         }
-        tensors.0.insert(name.to_string(), Tensor { shape: view.shape().to_vec(), data });
+        for wanted in wanted {
+            // A name costs a file next to nothing, and a copy memory.
+            let Some(less) = room.checked_sub(view.data().len()) else {
+                return damaged(FORMAT, format!("tensor `{name}` has more names than a model has layers"));
+            };
+            room = less;
+            insert(wanted, data.clone());
+        }
     }
-    let own = metadata.metadata().as_ref().and_then(|m| m.get(PLAN));
-    match (plan, own) {
-        (None, Some(words)) => torch::read(tensors, Some(&words.parse()?)),
-        _ => torch::read(tensors, plan),
+    torch::read(tensors, plan)
+}
+
+/// Elements as 32-bit floats. Those of 64 bits are rounded, if they are not too large for it.
+fn floats(name: &str, dtype: Dtype, bytes: &[u8]) -> Result<Vec<f32>> {
+    let wrong = |expected: &str, found: String| Error::Tensor {
+        name: name.to_string(),
+        expected: expected.to_string(),
+        found,
+    };
+    match dtype {
+        Dtype::F16 => Ok(Element::F16.widen(bytes)),
+        Dtype::BF16 => Ok(Element::Bf16.widen(bytes)),
+        Dtype::F32 => Ok(Element::F32.widen(bytes)),
+        Dtype::F64 => {
+            let wide = bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b));
+            wide.map(|x| match x as f32 {
+                narrow if x.is_finite() && !narrow.is_finite() => {
+                    Err(wrong("numbers that a 32-bit float can hold", format!("{x:e}")))
+                }
+                narrow => Ok(narrow),
+            })
+            .collect()
+        }
+        other => Err(wrong(
+            "elements of F64, F32, F16 or BF16, or a plan of the layers (--layers) that leaves its module out",
+            format!("{other:?}"),
+        )),
     }
 }
 

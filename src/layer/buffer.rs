@@ -29,6 +29,26 @@ pub(crate) fn take_mut<'a>(rest: &mut &'a mut [f32], n: usize) -> &'a mut [f32] 
     first
 }
 
+/// The last `n` elements of `rest`, which loses them.
+pub(crate) fn take_last<'a>(rest: &mut &'a [f32], n: usize) -> &'a [f32] {
+    let (others, last) = rest.split_at(rest.len() - n);
+    *rest = others;
+    last
+}
+
+/// The last `n` elements of `rest`, which loses them.
+pub(crate) fn take_last_mut<'a>(rest: &mut &'a mut [f32], n: usize) -> &'a mut [f32] {
+    let all = core::mem::take(rest);
+    let (others, last) = all.split_at_mut(all.len() - n);
+    *rest = others;
+    last
+}
+
+/// `a += b`
+pub(crate) fn add_to(a: &mut [f32], b: &[f32]) {
+    a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+}
+
 /// `a *= b`
 pub(crate) fn multiply(a: &mut [f32], b: &[f32]) {
     a.iter_mut().zip(b).for_each(|(a, b)| *a *= b);

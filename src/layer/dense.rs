@@ -1,12 +1,12 @@
 //! The dense layer: `y = f(x W^T + b)`, and its gradients.
 
-use super::Gradients;
-use super::weights::{Owner, Packed, WeightSource};
+use super::gradients::Gradients;
+use super::packed::{Fingerprint, Owner, Packed, Source, WeightSource, aligned_len, packed_len};
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::elementwise::column_sums;
 use crate::kernel::finish::{Finish, finish, unfinish};
 use crate::kernel::gemm::outer;
-use crate::kernel::pack::{SLACK, aligned_start, pack_rows};
+use crate::kernel::pack::pack_rows;
 use crate::kernel::product::{Init, Left, Right, columns_len, product, product_transposed};
 use crate::kernel::view::Columns;
 use crate::kernel::walk::Rows;
@@ -124,10 +124,17 @@ impl Dense {
 
     /// Length of packed weights, for any instruction set of this target.
     pub const fn packed_len(&self) -> usize {
-        match panels_len(self.input, self.output).saturating_add(self.output) {
-            0 => 0,
-            len => len.saturating_add(SLACK),
-        }
+        packed_len(self.packed_panels_len())
+    }
+
+    /// The same without what it takes to align them: the panels and the biases.
+    pub(crate) const fn packed_panels_len(&self) -> usize {
+        aligned_len(panels_len(self.input, self.output).saturating_add(self.output))
+    }
+
+    /// What decides how its weights are packed.
+    pub(crate) const fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::new(5).and(self.input).and(self.output)
     }
 
     /// Length of the scratch of [`forward`](Self::forward) and [`backward`](Self::backward), for any number of rows.
@@ -168,19 +175,25 @@ impl Dense {
     /// layer.forward(&packed, 1, &[1.0; 8], &mut y, &mut [])?;
     /// # Ok::<(), recurrent::Error>(())
     /// ```
-    pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], mut packed: B) -> Result<Packed<B>> {
-        let (w, b) = self.split(weights)?;
-        let (isa, buffer) = (self.isa(), packed.as_mut());
-        check_room("packed", self.packed_len(), buffer.len())?;
-        let start = aligned_start(buffer);
-        let (panels, rest) = buffer[start..].split_at_mut(panels_len(self.input, self.output));
-        pack_rows(isa.lanes(), self.input, w, panels);
-        rest[..self.output].copy_from_slice(b);
-        Ok(Packed { isa, owner: self.owner(), start, data: packed })
+    pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], packed: B) -> Result<Packed<B>> {
+        check_len("weights", self.weights_len(), weights.len())?;
+        let (isa, panels) = (self.isa(), self.packed_panels_len());
+        Packed::new(isa, self.fingerprint(), panels, packed, |to| self.pack_into(weights, to))
     }
 
+    /// Packs weights into panels of [`packed_panels_len`](Self::packed_panels_len) elements.
+    pub(crate) fn pack_into(&self, weights: &[f32], to: &mut [f32]) -> Result<()> {
+        let (w, b) = self.split(weights)?;
+        let (panels, rest) = to.split_at_mut(panels_len(self.input, self.output));
+        pack_rows(self.isa().lanes(), self.input, w, panels);
+        rest[..self.output].copy_from_slice(b);
+        Ok(())
+    }
+
+    #[inline(always)]
     const fn owner(&self) -> Owner {
-        Owner::Dense { input: self.input, output: self.output }
+        let (weights, panels) = (self.weights_len(), self.packed_panels_len());
+        Owner { what: "layer", fingerprint: self.fingerprint(), weights, panels, pinned: self.isa }
     }
 
     /// `y = f(x W^T + b)` for each row: `x [rows, I]`, `y [rows, O]`.
@@ -211,22 +224,45 @@ impl Dense {
         y: &mut [f32],
         scratch: &mut [f32],
     ) -> Result<()> {
-        match weights.into() {
-            WeightSource::Canonical(flat) => self.forward_on(self.isa(), flat, rows, x, y, scratch),
-            WeightSource::Packed(packed) => self.forward_packed(packed, rows, x, y),
+        self.forward_from(weights.into(), rows, x, y, scratch)
+    }
+
+    #[cfg_attr(target_os = "none", inline(always))]
+    fn forward_from(
+        &self,
+        weights: WeightSource<'_>,
+        rows: usize,
+        x: &[f32],
+        y: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<()> {
+        self.run_forward(weights.check(self.owner())?, rows, x, y, scratch)
+    }
+
+    /// The same from weights that have been checked.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(crate) fn run_forward(
+        &self,
+        weights: Source<'_>,
+        rows: usize,
+        x: &[f32],
+        y: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<()> {
+        match weights {
+            Source::Canonical(flat) => self.forward_on(self.isa(), flat, rows, x, y, scratch),
+            Source::Panels(data, isa) => self.forward_packed(isa, data, rows, x, y),
         }
     }
 
-    fn forward_packed(&self, packed: Packed<&[f32]>, rows: usize, x: &[f32], y: &mut [f32]) -> Result<()> {
-        packed.check(self.owner(), self.isa, self.packed_len())?;
-        let data = packed.data.get(packed.start..).unwrap_or_default();
+    fn forward_packed(&self, isa: Isa, data: &[f32], rows: usize, x: &[f32], y: &mut [f32]) -> Result<()> {
         self.check(rows, x.len(), ("y", y.len()))?;
         let parts = data.split_at_checked(panels_len(self.input, self.output));
         let Some((panels, Some(b))) = parts.map(|(panels, rest)| (panels, rest.get(..self.output))) else {
             return Err(Error::Packing { what: "layer" });
         };
         let left = Left::plain(x, rows, self.input);
-        dispatch(packed.isa, FromPanels(ForwardPass { left, b, y, finish: self.finish }, panels))?;
+        dispatch(isa, FromPanels(ForwardPass { left, b, y, finish: self.finish }, panels))?;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! The embedding layer: a row of a table for each id.
 
-use super::Gradients;
+use super::gradients::Gradients;
 use crate::error::{Error, Result, check_len};
 
 /// A table of `V` classes with a vector of `D` features each, as PyTorch's `nn.Embedding`.
@@ -13,7 +13,7 @@ pub struct Embedding {
 }
 
 /// Refuses ids that are not below `limit`.
-pub(super) fn check_ids(buffer: &'static str, ids: &[u32], limit: usize) -> Result<()> {
+pub(crate) fn check_ids(buffer: &'static str, ids: &[u32], limit: usize) -> Result<()> {
     // A `usize` of 16 bits does not hold every id, so the comparison is made in the wider of the two.
     match ids.iter().position(|&id| u64::from(id) >= limit as u64) {
         Some(position) => {

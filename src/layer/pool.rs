@@ -1,6 +1,6 @@
 //! Pooling over time: one row out of the steps of each sequence.
 
-use super::Sequences;
+use super::sequences::Sequences;
 use crate::error::{Error, Result, check_len};
 use crate::kernel::Walk;
 

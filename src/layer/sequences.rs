@@ -108,7 +108,7 @@ impl<'a> Sequences<'a> {
     /// The way of a layer over these sequences.
     // A copy of the result, right after it was written, waits for it.
     #[inline]
-    pub(super) fn walk(&self, reverse: bool) -> Result<Walk<'a>> {
+    pub(crate) fn walk(&self, reverse: bool) -> Result<Walk<'a>> {
         let Sequences { steps, batch, batch_major, lengths, mask, resets } = *self;
         let rows = steps.saturating_mul(batch);
         // Too many rows are too many of any length, also of none.

@@ -1,280 +1,219 @@
 //! Inference: packing, whole batches, and single steps.
 
-use super::Model;
 use super::args::{Forward, Input};
-use super::layer::{Dims, Layer, Part, each};
+use super::chain::Chain;
+use super::layer::{Dims, Layer, Part};
+use super::through::{Layers, Visit};
 use crate::error::{Error, Result, check_len, check_room};
 use crate::layer::buffer::{take, take_mut};
-use crate::layer::{self, Sequences, WeightSource};
+use crate::layer::packed::{Source, WeightSource};
+use crate::layer::{self, Sequences};
 
-/// The weights of a model in panels for one instruction set. Made by [`Model::pack`].
-#[derive(Clone, Copy, Debug)]
-pub struct Packed<const N: usize, B> {
-    heads: Heads<N>,
-    data: B,
-}
-
-/// What is packed, without its storage.
-#[derive(Clone, Copy, Debug)]
-struct Heads<const N: usize> {
-    layers: [Layer; N],
-    /// Of those that are in panels; an embedding stays as it is.
-    panels: [Option<layer::Packed<()>>; N],
-}
-
-impl<const N: usize, B> Packed<N, B> {
-    /// Gives the storage back.
-    pub fn into_inner(self) -> B {
-        self.data
-    }
-}
-
-/// The weights of a model's pass: packed, or canonical ones in place, as [`WeightSource`] for a layer. Made by `into()`
-/// from a reference to either.
-#[derive(Clone, Copy, Debug)]
-pub struct Weights<'a, const N: usize> {
-    flat: &'a [f32],
-    heads: Option<&'a Heads<N>>,
-}
-
-impl<'a, const N: usize> From<&'a [f32]> for Weights<'a, N> {
-    fn from(flat: &'a [f32]) -> Self {
-        Weights { flat, heads: None }
-    }
-}
-
-impl<'a, const N: usize, const L: usize> From<&'a [f32; L]> for Weights<'a, N> {
-    fn from(flat: &'a [f32; L]) -> Self {
-        Weights { flat, heads: None }
-    }
-}
-
-#[cfg(feature = "std")]
-impl<'a, const N: usize> From<&'a std::vec::Vec<f32>> for Weights<'a, N> {
-    fn from(flat: &'a std::vec::Vec<f32>) -> Self {
-        Weights { flat, heads: None }
-    }
-}
-
-impl<'a, const N: usize, B: AsRef<[f32]>> From<&'a Packed<N, B>> for Weights<'a, N> {
-    fn from(packed: &'a Packed<N, B>) -> Self {
-        Weights { flat: packed.data.as_ref(), heads: Some(&packed.heads) }
-    }
-}
-
-impl<'a, const N: usize> Weights<'a, N> {
-    /// Refuses weights that are not the model's.
-    #[inline(always)]
-    fn check(&self, model: &Model<N>) -> Result<()> {
-        match self.heads {
-            None => check_len("weights", model.weights_len(), self.flat.len()),
-            Some(heads) if heads.layers == model.layers => {
-                check_room("packed", model.packed_len(), self.flat.len())
-            }
-            Some(_) => Err(Error::Packing { what: "model" }),
-        }
-    }
-
-    /// Takes those of the next layer: to be given to a pass, and as they are.
-    #[inline(always)]
-    fn next(&mut self, index: usize, layer: &Layer, dims: Dims) -> (WeightSource<'a>, &'a [f32]) {
-        let part = if self.heads.is_some() { Part::Packed } else { Part::Weights };
-        let flat = take(&mut self.flat, layer.len(part, dims));
-        match self.heads.and_then(|heads| heads.panels[index]) {
-            Some(head) => (WeightSource::Packed(head.with(flat)), flat),
-            None => (WeightSource::Canonical(flat), flat),
-        }
-    }
-}
-
-/// How far a step has come, and what is left of the buffers.
-struct Walk<'a, const N: usize> {
-    weights: Weights<'a, N>,
+/// How far a pass has come, and what is left of the buffers.
+struct Pass<'a> {
+    sequences: Sequences<'a>,
+    weights: Source<'a>,
     x: Input<'a>,
     dims: Dims,
     state: &'a mut [f32],
+    /// Outputs of all layers but the last.
     rows: &'a mut [f32],
     y: &'a mut [f32],
     scratch: &'a mut [f32],
 }
 
-impl<const N: usize> Model<N> {
-    /// Arranges canonical weights for the instruction set, in a buffer of [`packed_len`](Self::packed_len) elements. Pack once after
-    /// loading or changing weights, then run any number of passes.
-    ///
-    /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] for `weights` or `packed`.
-    pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], mut packed: B) -> Result<Packed<N, B>> {
-        check_len("weights", self.weights_len(), weights.len())?;
-        let (mut from, mut to, mut panels) = (weights, packed.as_mut(), [None; N]);
-        check_room("packed", self.packed_len(), to.len())?;
-        let dims = self.dims(0, 1, 1);
-        for (layer, head) in self.layers.iter().zip(&mut panels) {
-            let from = take(&mut from, layer.len(Part::Weights, dims));
-            let to = take_mut(&mut to, layer.len(Part::Packed, dims));
-            each!(layer, s => *head = Some(s.pack(from, to)?.with(())),
-                Layer::Dense(l) => *head = Some(l.pack(from, to)?.with(())),
-                _ => to.copy_from_slice(from),
-            );
-        }
-        Ok(Packed { heads: Heads { layers: self.layers, panels }, data: packed })
+impl<'a> Pass<'a> {
+    /// Takes the weights of the next layer.
+    #[inline(always)]
+    fn next(&mut self, layer: &Layer) -> Source<'a> {
+        let weights = self.weights.next(layer.weights_len(), layer.len(Part::Panels, self.dims));
+        weights.on(|| layer.isa())
     }
 
-    /// A batch of sequences from given states: the outputs, and the last states.
-    ///
-    /// Any number of [`step`](Self::step)s, or of calls with chunks of the sequences, gives the same bits, if no layer runs in reverse and
-    /// there is no pool. Dropout does nothing.
-    ///
-    /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Index`] for an id that is not below the
-    /// embedding's classes; [`Error::Value`] for values where ids are wanted, or the reverse; [`Error::Packing`] if the
-    /// weights were packed for another model.
-    ///
-    /// ```
-    /// use recurrent::{Pool, Sequences, model::{Forward, Layer, Model}};
-    /// const MODEL: Model<3> = Model::new([Layer::gru(2, 4), Layer::Pool(Pool::Last), Layer::dense(4, 1)]);
-    /// let weights = vec![0.1; MODEL.weights_len()];
-    /// let packed = MODEL.pack(&weights, vec![0.0; MODEL.packed_len()])?;
-    /// let x = [1.0, 2.0, /**/ 3.0, 4.0, /**/ 5.0, 6.0]; // [T, B, 2]
-    /// let (mut y, mut state) = ([0.0; 1], vec![0.0; MODEL.state_len(1)]);
-    /// let mut scratch = vec![0.0; MODEL.scratch_len(3, 1)];
-    /// let sequences = Sequences::new(3, 1);
-    /// MODEL.forward(&packed, Forward { sequences, x: (&x).into(), y: &mut y, state: &mut state, scratch: &mut scratch })?;
-    /// assert!(y[0] > 0.1);
-    /// # Ok::<(), recurrent::Error>(())
-    /// ```
-    pub fn forward<'w>(&self, weights: impl Into<Weights<'w, N>>, args: Forward<'_>) -> Result<()> {
-        let Forward { sequences, x, y, state, scratch } = args;
-        let mut weights = weights.into();
-        weights.check(self)?;
-        self.check_input(sequences, x)?;
-        let (steps, batch) = (sequences.steps(), sequences.batch());
-        check_len("y", self.output_len(steps, batch), y.len())?;
-        check_len("state", self.state_len(batch), state.len())?;
-        check_room("scratch", self.scratch_len(steps, batch), scratch.len())?;
+    /// Takes the place of the output of a layer.
+    #[inline(always)]
+    fn output(&mut self, after: Dims, is_last: bool) -> &'a mut [f32] {
+        if is_last { core::mem::take(&mut self.y) } else { take_mut(&mut self.rows, after.len()) }
+    }
+}
 
-        let (mut rows, scratch) = scratch.split_at_mut(self.between_len(steps, batch));
-        let (mut x, mut y, mut state, mut dims) = (x, y, state, self.dims(0, steps, batch));
-        for (i, layer) in self.layers.iter().enumerate() {
-            let (source, flat) = weights.next(i, layer, dims);
-            if let Layer::Dropout(_) = layer {
-                continue;
-            }
-            let after = layer.after(dims);
-            let to = if i + 1 == N { core::mem::take(&mut y) } else { take_mut(&mut rows, after.len()) };
-            let own = take_mut(&mut state, layer.len(Part::State, dims));
-            each!(layer, s => {
-                    let x = x.values();
-                    s.forward(source, layer::Forward { sequences, x, y: &mut *to, state: own, scratch })?;
-                },
-                Layer::Embedding(l) => l.forward(flat, x.ids(), to)?,
-                Layer::Dense(l) => l.forward(source, dims.rows(), x.values(), to, scratch)?,
-                Layer::Pool(pool) => pool.forward(dims.width, sequences, x.values(), to)?,
-                Layer::Dropout(_) => {}
-            );
-            (x, dims) = (Input::Values(to), after);
+/// A layer that is not recurrent.
+#[inline(always)]
+fn around(
+    layer: &Layer,
+    weights: Source<'_>,
+    (sequences, dims): (Sequences<'_>, Dims),
+    x: Input<'_>,
+    y: &mut [f32],
+    scratch: &mut [f32],
+) -> Result<()> {
+    match layer {
+        Layer::Embedding(l) => {
+            l.forward(weights.flat().get(..l.weights_len()).unwrap_or_default(), x.ids(), y)
         }
+        Layer::Dense(l) => l.run_forward(weights, dims.rows(), x.values(), y, scratch),
+        Layer::Pool(pool) => pool.forward(dims.width, sequences, x.values(), y),
+        _ => Ok(()),
+    }
+}
+
+/// The outputs of a batch of sequences.
+struct Whole<'a>(Pass<'a>);
+
+impl Visit for Whole<'_> {
+    #[cfg_attr(target_os = "none", inline(always))]
+    fn visit(&mut self, layers: &[Layer], index: usize) -> Result<()> {
+        let (Whole(at), layer) = (self, &layers[index]);
+        let (weights, dims, after) = (at.next(layer), at.dims, layer.after(at.dims));
+        if let Layer::Dropout(_) = layer {
+            return Ok(());
+        }
+        let y = at.output(after, index + 1 == layers.len());
+        if let Some(levels) = layer.levels() {
+            let (x, state) = (at.x.values(), take_mut(&mut at.state, layer.len(Part::State, dims)));
+            let (sequences, scratch) = (at.sequences, &mut *at.scratch);
+            let args = layer::Forward { sequences, x, y: &mut *y, state, scratch };
+            levels.run_forward(None, weights, &levels.walks(sequences)?, args)?;
+        } else {
+            around(layer, weights, (at.sequences, dims), at.x, y, at.scratch)?;
+        }
+        (at.x, at.dims) = (Input::Values(y), after);
         Ok(())
     }
+}
 
-    /// Length of the outputs of all layers but the last.
-    pub(super) const fn between_len(&self, steps: usize, batch: usize) -> usize {
-        self.lengths(Part::Output, N - 1, steps, batch).0
-    }
+/// One step. The output of a recurrent layer is a part of its state.
+struct Step<'a>(Pass<'a>);
 
-    /// One step of each row: ids `[B]` or values `[B, I]` in, `y [B, O]` out. The batch is as many rows as `x` has. With canonical weights
-    /// this is the way of a microcontroller: they stay where they are, say in flash.
-    ///
-    /// `scratch` has at least [`scratch_len(1, B)`](Self::scratch_len) elements. A model that ends in the
-    /// [last step](crate::Pool::Last) gives at each step what it would say if the sequence ended there.
-    ///
-    /// # Errors
-    /// As [`forward`](Self::forward); [`Error::Layers`] for a model that does not run forward step by step: that has a layer
-    /// in reverse or in both directions, or a pool over all steps.
-    ///
-    /// ```
-    /// use recurrent::model::{Layer, Model};
-    /// const MODEL: Model<2> = Model::new([Layer::gru(3, 24), Layer::dense(24, 2)]);
-    /// static WEIGHTS: [f32; MODEL.weights_len()] = [0.01; MODEL.weights_len()];
-    /// let (mut state, mut scratch) = ([0.0; MODEL.state_len(1)], [0.0; MODEL.scratch_len(1, 1)]);
-    /// let mut y = [0.0; 2];
-    /// for sample in [[0.1, 0.2, 9.8], [0.0, 0.3, 9.7]] {
-    ///     MODEL.step(&WEIGHTS, &sample, &mut y, &mut state, &mut scratch)?;
-    /// }
-    /// # Ok::<(), recurrent::Error>(())
-    /// ```
-    #[inline(always)]
-    pub fn step<'w, 'x>(
-        &self,
-        weights: impl Into<Weights<'w, N>>,
-        x: impl Into<Input<'x>>,
-        y: &mut [f32],
-        state: &mut [f32],
-        scratch: &mut [f32],
-    ) -> Result<()> {
-        let (weights, x) = (weights.into(), x.into());
-        weights.check(self)?;
-        self.check_steps()?;
-        let batch = x.len().checked_div(self.input()).unwrap_or(0);
-        self.check_input(Sequences::new(1, batch), x)?;
-        check_len("y", self.output_len(1, batch), y.len())?;
-        check_len("state", self.state_len(batch), state.len())?;
-        check_room("scratch", self.scratch_len(1, batch), scratch.len())?;
-
-        let (rows, scratch) = scratch.split_at_mut(self.between_len(1, batch));
-        let mut at = Walk { weights, x, dims: self.dims(0, 1, batch), state, rows, y, scratch };
-        // One by one and not in a loop: of a model that is a constant the compiler then knows each layer, and an image has the code
-        // of the cells that are in it. A GRU and a dense layer take 10 KiB of a Cortex-M4F's flash so, and 100 KiB otherwise.
-        macro_rules! layers {
-            ($($i:literal)+) => {
-                $(if $i < N {
-                    self.step_layer($i, &mut at)?;
-                })+
-            };
-        }
-        layers!(0 1 2 3 4 5 6 7);
-        for i in 8..N {
-            self.step_layer(i, &mut at)?;
-        }
-        Ok(())
-    }
-
-    /// The step of one layer. The output of a recurrent layer is a part of its state.
-    #[inline(always)]
-    fn step_layer(&self, i: usize, at: &mut Walk<'_, N>) -> Result<()> {
-        let (layer, dims) = (&self.layers[i], at.dims);
-        let ((source, flat), after) = (at.weights.next(i, layer, dims), layer.after(dims));
-        let (x, last) = (at.x, i + 1 == N);
-        let made = each!(layer, s => {
-                let own = take_mut(&mut at.state, s.state_len(dims.batch));
-                s.step(source, x.values(), own, at.scratch)?
-            },
-            Layer::Embedding(_) | Layer::Dense(_) => {
-                let y = if last { core::mem::take(&mut at.y) } else { take_mut(&mut at.rows, after.len()) };
-                match layer {
-                    Layer::Embedding(l) => l.forward(flat, x.ids(), y)?,
-                    Layer::Dense(l) => l.forward(source, dims.batch, x.values(), y, at.scratch)?,
-                    _ => {}
-                }
-                y
-            },
-            Layer::Pool(_) | Layer::Dropout(_) => x.values(),
-        );
-        if last && !at.y.is_empty() {
+impl Visit for Step<'_> {
+    #[cfg_attr(target_os = "none", inline(always))]
+    fn visit(&mut self, layers: &[Layer], index: usize) -> Result<()> {
+        let (Step(at), layer) = (self, &layers[index]);
+        let (weights, dims, after) = (at.next(layer), at.dims, layer.after(at.dims));
+        let is_last = index + 1 == layers.len();
+        let made = if let Some(levels) = layer.levels() {
+            let state = take_mut(&mut at.state, layer.len(Part::State, dims));
+            levels.run_step(weights, dims.batch, at.x.values(), state, at.scratch)?
+        } else if let Layer::Embedding(_) | Layer::Dense(_) = layer {
+            let y = at.output(after, is_last);
+            around(layer, weights, (at.sequences, dims), at.x, y, at.scratch)?;
+            y
+        } else {
+            at.x.values()
+        };
+        if is_last && !at.y.is_empty() {
             at.y.copy_from_slice(made);
         }
         (at.x, at.dims) = (Input::Values(made), after);
         Ok(())
     }
+}
+
+#[inline(always)]
+pub(super) fn forward<L: Layers + ?Sized>(
+    layers: &L,
+    chain: Chain<'_>,
+    weights: WeightSource<'_>,
+    args: Forward<'_>,
+) -> Result<()> {
+    let Forward { sequences, x, y, state, scratch } = args;
+    let weights = weights.check(chain.owner())?;
+    chain.check_input(sequences, x)?;
+    let (steps, batch) = (sequences.steps(), sequences.batch());
+    check_len("y", chain.output_len(steps, batch), y.len())?;
+    check_len("state", chain.state_len(batch), state.len())?;
+    check_room("scratch", chain.scratch_len(steps, batch), scratch.len())?;
+    let (rows, scratch) = scratch.split_at_mut(chain.between_len(steps, batch));
+    let dims = chain.dims(steps, batch);
+    layers.up(&mut Whole(Pass { sequences, weights, x, dims, state, rows, y, scratch }))
+}
+
+#[inline(always)]
+pub(super) fn step<L: Layers + ?Sized>(
+    layers: &L,
+    chain: Chain<'_>,
+    weights: WeightSource<'_>,
+    x: Input<'_>,
+    y: &mut [f32],
+    state: &mut [f32],
+    scratch: &mut [f32],
+) -> Result<()> {
+    let weights = weights.check(chain.owner())?;
+    chain.check_steps()?;
+    let batch = x.len().checked_div(chain.input()).unwrap_or(0);
+    let sequences = Sequences::new(1, batch);
+    chain.check_input(sequences, x)?;
+    check_len("y", chain.output_len(1, batch), y.len())?;
+    check_len("state", chain.state_len(batch), state.len())?;
+    check_room("scratch", chain.scratch_len(1, batch), scratch.len())?;
+    let (rows, scratch) = scratch.split_at_mut(chain.between_len(1, batch));
+    let dims = chain.dims(1, batch);
+    layers.up(&mut Step(Pass { sequences, weights, x, dims, state, rows, y, scratch }))
+}
+
+/// Packs one layer after the other.
+struct Packing<'a> {
+    from: &'a [f32],
+    to: &'a mut [f32],
+}
+
+impl Visit for Packing<'_> {
+    #[cfg_attr(target_os = "none", inline(always))]
+    fn visit(&mut self, layers: &[Layer], index: usize) -> Result<()> {
+        let layer = &layers[index];
+        let from = take(&mut self.from, layer.weights_len());
+        let to = take_mut(&mut self.to, layer.len(Part::Panels, Dims::ONE));
+        match (layer.levels(), layer) {
+            (Some(levels), _) => levels.pack_into(from, to),
+            (_, Layer::Dense(l)) => l.pack_into(from, to),
+            _ => {
+                to[..from.len()].copy_from_slice(from);
+                Ok(())
+            }
+        }
+    }
+}
+
+#[inline(always)]
+pub(super) fn pack_into<L: Layers + ?Sized>(
+    layers: &L,
+    _: Chain<'_>,
+    weights: &[f32],
+    panels: &mut [f32],
+) -> Result<()> {
+    layers.up(&mut Packing { from: weights, to: panels })
+}
+
+impl Chain<'_> {
+    /// Refuses an input that does not fit. A pass goes on only then, so that it stops nowhere halfway.
+    pub(crate) fn check_input(&self, sequences: Sequences<'_>, x: Input<'_>) -> Result<()> {
+        sequences.check()?;
+        let expected = self.dims(sequences.steps(), sequences.batch()).len();
+        match (self.layers().first(), x) {
+            (Some(Layer::Embedding(table)), Input::Ids(ids)) => {
+                check_len("x", expected, ids.len())?;
+                table.check(ids)
+            }
+            (Some(Layer::Embedding(_)), Input::Values(_)) => Err(Error::Value {
+                argument: "x",
+                expected: "ids, for a model that begins with an embedding",
+            }),
+            (_, Input::Values(values)) => check_len("x", expected, values.len()),
+            (_, Input::Ids(_)) => {
+                Err(Error::Value { argument: "x", expected: "values, for a model without an embedding" })
+            }
+        }
+    }
 
     /// Refuses a model that cannot take one step after the other.
-    pub(super) fn check_steps(&self) -> Result<()> {
-        for (i, layer) in self.layers.iter().enumerate() {
-            let what = each!(layer, s => if s.is_causal() { continue } else { "does not run forward" },
-                Layer::Pool(layer::Pool::Mean | layer::Pool::Max) => "is a pool that needs all steps",
+    pub(crate) fn check_steps(&self) -> Result<()> {
+        for (index, layer) in self.layers().iter().enumerate() {
+            let what = match (layer.levels(), layer) {
+                (Some(levels), _) if !levels.is_causal() => "does not run forward",
+                (_, Layer::Pool(layer::Pool::Mean | layer::Pool::Max)) => "is a pool that needs all steps",
                 _ => continue,
-            );
-            return Err(Error::Layers { layer: i, what });
+            };
+            return Err(Error::Layers { layer: index, what });
         }
         Ok(())
     }

@@ -2,7 +2,10 @@
 
 use crate::cell::{GruCell, LstmCell, MguCell, RnnCell};
 use crate::layer::buffer::{add, mul};
+use crate::layer::packed::{Fingerprint, aligned_len};
+use crate::layer::recurrent::Levels;
 use crate::layer::{Dense, Embedding, Gru, Lstm, Mgu, Pool, Rnn, Stack};
+use crate::simd::Isa;
 
 /// A layer of a [`Model`](super::Model).
 ///
@@ -36,20 +39,6 @@ pub enum Layer {
     /// Dropout with this probability, in training with factors; it stands between other layers.
     Dropout(f32),
 }
-
-/// The same expression for the stack of each cell; `$other` for the other layers.
-macro_rules! each {
-    ($layer:expr, $s:ident => $e:expr, $($other:pat $(if $guard:expr)? => $value:expr),+ $(,)?) => {
-        match $layer {
-            $crate::model::Layer::Rnn($s) => $e,
-            $crate::model::Layer::Lstm($s) => $e,
-            $crate::model::Layer::Gru($s) => $e,
-            $crate::model::Layer::Mgu($s) => $e,
-            $($other $(if $guard)? => $value),+
-        }
-    };
-}
-pub(super) use each;
 
 impl Layer {
     /// `classes` vectors of `width` features.
@@ -110,7 +99,26 @@ from! {
 impl Layer {
     /// Length of the weights, and of their gradients.
     pub const fn weights_len(&self) -> usize {
-        self.len(Part::Weights, Dims { steps: 1, batch: 1, width: 0 })
+        match self {
+            Layer::Embedding(l) => l.weights_len(),
+            Layer::Dense(l) => l.weights_len(),
+            _ => match self.levels() {
+                Some(levels) => levels.weights_len(),
+                None => 0,
+            },
+        }
+    }
+
+    /// The recurrent layers in it, whose cell is a value there.
+    #[inline(always)]
+    pub(crate) const fn levels(&self) -> Option<&Levels> {
+        match self {
+            Layer::Rnn(stack) => Some(&stack.levels),
+            Layer::Lstm(stack) => Some(&stack.levels),
+            Layer::Gru(stack) => Some(&stack.levels),
+            Layer::Mgu(stack) => Some(&stack.levels),
+            Layer::Embedding(_) | Layer::Dense(_) | Layer::Pool(_) | Layer::Dropout(_) => None,
+        }
     }
 }
 
@@ -123,6 +131,27 @@ pub(super) struct Dims {
 }
 
 impl Dims {
+    /// For lengths that depend on the layer alone.
+    pub(super) const ONE: Dims = Dims { steps: 1, batch: 1, width: 1 };
+
+    /// What a layer is given, or, for the layer after the last, what comes out.
+    pub(super) const fn of(layers: &[Layer], index: usize, steps: usize, batch: usize) -> Self {
+        let width = match layers {
+            [first, ..] => first.input(),
+            [] => None,
+        };
+        let width = match width {
+            Some(width) => width,
+            None => 0,
+        };
+        let (mut dims, mut i) = (Dims { steps, batch, width }, 0);
+        while i < index {
+            dims = layers[i].after(dims);
+            i += 1;
+        }
+        dims
+    }
+
     pub(super) const fn rows(self) -> usize {
         mul(self.steps, self.batch)
     }
@@ -136,7 +165,7 @@ impl Dims {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Part {
     Weights,
-    Packed,
+    Panels,
     State,
     Output,
     Tape,
@@ -148,55 +177,81 @@ pub(super) enum Part {
 impl Layer {
     /// Features of the input, if the layer says; ids count as one.
     pub(super) const fn input(&self) -> Option<usize> {
-        each!(self, s => Some(s.input()),
+        match self {
             Layer::Embedding(_) => Some(1),
             Layer::Dense(l) => Some(l.input()),
-            Layer::Pool(_) | Layer::Dropout(_) => None,
-        )
+            _ => match self.levels() {
+                Some(levels) => Some(levels.input()),
+                None => None,
+            },
+        }
     }
 
     /// What comes out of it.
     pub(super) const fn after(&self, dims: Dims) -> Dims {
-        let width = each!(self, s => s.output(),
+        let width = match self {
             Layer::Embedding(l) => l.width(),
             Layer::Dense(l) => l.output(),
             Layer::Pool(_) => return Dims { steps: 1, ..dims },
-            Layer::Dropout(_) => dims.width,
-        );
+            _ => match self.levels() {
+                Some(levels) => levels.output(),
+                None => dims.width,
+            },
+        };
         Dims { width, ..dims }
+    }
+
+    /// The instruction set that its passes run on.
+    #[inline(always)]
+    pub(super) fn isa(&self) -> Isa {
+        match (self.levels(), self) {
+            (Some(levels), _) => levels.first.isa(),
+            (_, Layer::Dense(l)) => l.isa(),
+            _ => Isa::SCALAR,
+        }
+    }
+
+    /// What decides how its weights are packed.
+    pub(super) const fn fingerprint(&self) -> Fingerprint {
+        match self {
+            Layer::Embedding(l) => Fingerprint::new(6).and(l.classes()).and(l.width()),
+            Layer::Dense(l) => l.fingerprint(),
+            _ => match self.levels() {
+                Some(levels) => levels.fingerprint(),
+                None => Fingerprint::new(7),
+            },
+        }
     }
 
     /// The length of a part.
     pub(super) const fn len(&self, part: Part, dims: Dims) -> usize {
         let Dims { steps, batch, .. } = dims;
-        match part {
-            Part::Weights => each!(self, s => s.weights_len(),
-                Layer::Embedding(l) => l.weights_len(),
-                Layer::Dense(l) => l.weights_len(),
-                Layer::Pool(_) | Layer::Dropout(_) => 0,
-            ),
-            Part::Packed => each!(self, s => s.packed_len(),
-                Layer::Dense(l) => l.packed_len(),
-                _ => self.len(Part::Weights, dims),
-            ),
-            Part::State => each!(self, s => s.state_len(batch), _ => 0),
-            Part::Output => self.after(dims).len(),
-            Part::Tape => each!(self, s => s.tape_len(steps, batch), _ => 0),
-            Part::Dropout => each!(self, s => s.drawn_len(batch),
-                Layer::Dropout(_) => dims.len(),
-                _ => 0,
-            ),
-            Part::Scratch => each!(self, s => s.scratch_len(steps, batch),
-                Layer::Dense(l) => l.scratch_len(),
-                _ => 0,
-            ),
-            // The gradient of the state is in the scratch.
-            Part::TrainScratch => {
-                each!(self, s => add(s.state_len(batch), s.train_scratch_len(steps, batch)),
-                    Layer::Dense(l) => l.scratch_len(),
-                    _ => 0,
-                )
-            }
+        match (part, self) {
+            (Part::Weights, _) => self.weights_len(),
+            (Part::Output, _) => self.after(dims).len(),
+            (Part::Panels, Layer::Embedding(_)) => aligned_len(self.weights_len()),
+            (Part::Panels, Layer::Dense(l)) => l.packed_panels_len(),
+            (Part::Scratch | Part::TrainScratch, Layer::Dense(l)) => l.scratch_len(),
+            (Part::Dropout, Layer::Dropout(_)) => dims.len(),
+            _ => match self.levels() {
+                Some(levels) => levels_len(levels, part, steps, batch),
+                None => 0,
+            },
         }
+    }
+}
+
+/// Of recurrent layers.
+const fn levels_len(levels: &Levels, part: Part, steps: usize, batch: usize) -> usize {
+    match part {
+        Part::Weights => levels.weights_len(),
+        Part::Panels => levels.panels_len(),
+        Part::State => levels.state_len(batch),
+        Part::Output => levels.sequence_len(steps, batch),
+        Part::Tape => levels.tape_len(steps, batch),
+        Part::Dropout => levels.drawn_len(batch),
+        Part::Scratch => levels.scratch_len(steps, batch),
+        // The gradient of the state is in the scratch.
+        Part::TrainScratch => add(levels.state_len(batch), levels.train_scratch_len(steps, batch)),
     }
 }

@@ -13,6 +13,7 @@
 //! | [`step`](Model::step) | one step of each row, as a microcontroller takes them |
 //! | [`generate`](Model::generate) | ids out of a language model |
 //!
+//! Layers that are not known before the program runs, those of a file for instance, are a [`Chain`] over a slice, with the same passes.
 //! With `std` a [`Trainer`](crate::trainer::Trainer) holds the buffers, and a training takes twenty lines.
 //!
 //! # The buffers
@@ -83,255 +84,41 @@
 //! # Ok::<(), recurrent::Error>(())
 //! ```
 
+//!
+//! # The files
+//! This folder may import `train`, `loss`, `layer` and every floor below.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `passes` | the passes, as users call them |
+//! | `lengths` | sizes, and lengths of buffers |
+//! | `array` | [`Model`]: layers that the compiler knows |
+//! | `forward`, `train` | what passes do with one layer after the other; they cut the buffers once |
+//! | `through` | how a pass goes through layers |
+//! | `display`, `refusal` | layers, and why they are no model, in words |
+//! | `chain` | [`Chain`]: layers in a slice, and whether they fit together |
+//! | `layer` | what a layer is, and how long its parts of the buffers are |
+//! | `args` | what passes are given |
+//!
+//! Files import each other downward in this table.
+
 mod args;
+mod array;
+mod chain;
+mod display;
 mod forward;
-mod generate;
 mod layer;
+mod lengths;
+mod passes;
+mod refusal;
+mod through;
 mod train;
 
-use rand_core::Rng;
-
-use crate::error::{Error, Result, check_len};
-use crate::layer::buffer::{add, max, mul, take_mut};
-use crate::train::dropout;
-
-pub use args::{Forward, Generate, Input, Loss, Training};
-pub use forward::{Packed, Weights};
+pub use crate::layer::{Packed, WeightSource};
+pub use crate::loss::Loss;
+pub use args::{Forward, Input, Training};
+pub use array::Model;
+pub use chain::Chain;
+#[cfg(feature = "std")]
+pub(crate) use chain::Owned;
 pub use layer::Layer;
-use layer::{Dims, Part, each};
-
-/// Layers on top of each other.
-///
-/// Like a layer it is a constant that owns nothing: it tells the length of every buffer, in `f32` elements, and runs passes
-/// over buffers of the caller. A length that does not fit into `usize` is `usize::MAX`, and the passes refuse it.
-///
-/// ```
-/// use recurrent::model::{Layer, Model};
-/// const MODEL: Model<3> = Model::new([Layer::embedding(96, 8), Layer::gru(8, 16), Layer::dense(16, 96)]);
-/// static WEIGHTS: [f32; MODEL.weights_len()] = [0.0; MODEL.weights_len()];
-/// assert_eq!(WEIGHTS.len(), 96 * 8 + 3 * 16 * (8 + 16 + 2) + 96 * (16 + 1));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Model<const N: usize> {
-    layers: [Layer; N],
-    recurrent_dropout: f32,
-}
-
-impl<const N: usize> Model<N> {
-    /// A model of these layers, from the input to the output.
-    ///
-    /// # Panics
-    /// If layers do not fit together, as [`checked`](Self::checked) says. In a constant that is an error of the compiler.
-    ///
-    /// ```compile_fail
-    /// # use recurrent::model::{Layer, Model};
-    /// const MODEL: Model<2> = Model::new([Layer::gru(8, 16), Layer::dense(17, 1)]);
-    /// # let _ = MODEL;
-    /// ```
-    #[allow(clippy::panic, reason = "constants have no other way to fail")]
-    pub const fn new(layers: [Layer; N]) -> Self {
-        match Self::checked(layers) {
-            Ok(model) => model,
-            Err(Error::Layers { what, .. }) => panic!("{}", what),
-            Err(_) => panic!("the layers do not fit together"),
-        }
-    }
-
-    /// A model of layers that are not known before the program runs.
-    ///
-    /// # Errors
-    /// [`Error::Layers`] if there is no layer; if a layer takes another number of features than the one before it gives; if an
-    /// embedding is not the first; if a recurrent layer or a second pool comes after a pool; if dropout or a pool is the first
-    /// or dropout the last; if the probability of dropout is not in `0..1`.
-    ///
-    /// ```
-    /// use recurrent::{Error, model::{Layer, Model}};
-    /// let wrong = Model::checked([Layer::gru(8, 16), Layer::dense(17, 1)]);
-    /// assert!(matches!(wrong, Err(Error::Layers { layer: 1, .. })));
-    /// ```
-    pub const fn checked(layers: [Layer; N]) -> Result<Self> {
-        if N == 0 {
-            return Err(Error::Layers { layer: 0, what: "is missing" });
-        }
-        let (mut dims, mut pooled, mut i) = (Dims { steps: 1, batch: 1, width: 0 }, false, 0);
-        while i < N {
-            let what = match (&layers[i], layers[i].input()) {
-                (Layer::Embedding(_), _) if i > 0 => "is an embedding, which has to be the first",
-                (Layer::Pool(_) | Layer::Dropout(_), _) if i == 0 => "has to have another one below it",
-                (Layer::Dropout(_), _) if i + 1 == N => "is dropout, which has to have another one above it",
-                (Layer::Dropout(p), _) if !(*p >= 0.0 && *p < 1.0) => {
-                    "has a probability of dropout that is not at least 0 and below 1"
-                }
-                (Layer::Rnn(_) | Layer::Lstm(_) | Layer::Gru(_) | Layer::Mgu(_) | Layer::Pool(_), _)
-                    if pooled =>
-                {
-                    "wants steps, and stands above a pool, which leaves none"
-                }
-                (_, Some(width)) if i > 0 && width != dims.width => {
-                    "takes another number of features than the one below it gives"
-                }
-                _ => "",
-            };
-            if !what.is_empty() {
-                return Err(Error::Layers { layer: i, what });
-            }
-            pooled |= matches!(layers[i], Layer::Pool(_));
-            dims = layers[i].after(dims);
-            i += 1;
-        }
-        Ok(Model { layers, recurrent_dropout: 0.0 })
-    }
-
-    /// The same with this probability of recurrent dropout in the layers that were made
-    /// [able to](crate::Recurrent::recurrent_dropout).
-    pub const fn recurrent_dropout(mut self, p: f32) -> Self {
-        self.recurrent_dropout = p;
-        self
-    }
-
-    /// The layers, from the input to the output.
-    pub const fn layers(&self) -> &[Layer; N] {
-        &self.layers
-    }
-
-    /// Classes of the embedding that it begins with; `None` for a model that takes values.
-    pub const fn classes(&self) -> Option<usize> {
-        match &self.layers[0] {
-            Layer::Embedding(l) => Some(l.classes()),
-            _ => None,
-        }
-    }
-
-    /// Features of the input; 1 if it takes ids.
-    pub const fn input(&self) -> usize {
-        match self.layers[0].input() {
-            Some(width) => width,
-            None => 0,
-        }
-    }
-
-    /// Features of the output.
-    pub const fn output(&self) -> usize {
-        self.dims(N, 1, 1).width
-    }
-
-    /// Whether it has one output for each sequence, because there is a pool, and not one for each step.
-    pub const fn is_pooled(&self) -> bool {
-        self.dims(N, 2, 1).steps == 1
-    }
-
-    /// What a layer is given, or, for the layer after the last, what comes out.
-    const fn dims(&self, layer: usize, steps: usize, batch: usize) -> Dims {
-        let (mut dims, mut i) = (Dims { steps, batch, width: self.input() }, 0);
-        while i < layer {
-            dims = self.layers[i].after(dims);
-            i += 1;
-        }
-        dims
-    }
-
-    /// The sum of a part's lengths over the layers below the given one, and the greatest of them.
-    const fn lengths(&self, part: Part, layer: usize, steps: usize, batch: usize) -> (usize, usize) {
-        let (mut sum, mut greatest, mut i) = (0, 0, 0);
-        let mut dims = self.dims(0, steps, batch);
-        while i < layer {
-            let len = self.layers[i].len(part, dims);
-            (sum, greatest) = (add(sum, len), max(greatest, len));
-            dims = self.layers[i].after(dims);
-            i += 1;
-        }
-        (sum, greatest)
-    }
-
-    /// Length of the weights, and of their gradients.
-    pub const fn weights_len(&self) -> usize {
-        self.lengths(Part::Weights, N, 1, 1).0
-    }
-
-    /// Length of packed weights, for any instruction set of this target.
-    pub const fn packed_len(&self) -> usize {
-        self.lengths(Part::Packed, N, 1, 1).0
-    }
-
-    /// Length of the states of `batch` rows: those of all recurrent layers.
-    pub const fn state_len(&self, batch: usize) -> usize {
-        self.lengths(Part::State, N, 1, batch).0
-    }
-
-    /// Length of the output: `T*B*output`, or `B*output` for a model with a pool.
-    pub const fn output_len(&self, steps: usize, batch: usize) -> usize {
-        self.dims(N, steps, batch).len()
-    }
-
-    /// Length of the tape of a training pass: the outputs and the tapes of all layers.
-    pub const fn tape_len(&self, steps: usize, batch: usize) -> usize {
-        add(self.lengths(Part::Output, N, steps, batch).0, self.lengths(Part::Tape, N, steps, batch).0)
-    }
-
-    /// Length of the factors of dropout of a training pass.
-    pub const fn dropout_len(&self, steps: usize, batch: usize) -> usize {
-        self.lengths(Part::Dropout, N, steps, batch).0
-    }
-
-    /// Length of the scratch of [`forward`](Self::forward), and with `steps` 1 of [`step`](Self::step).
-    pub const fn scratch_len(&self, steps: usize, batch: usize) -> usize {
-        add(self.between_len(steps, batch), self.lengths(Part::Scratch, N, steps, batch).1)
-    }
-
-    /// Length of the scratch of [`forward_backward`](Self::forward_backward).
-    pub const fn train_scratch_len(&self, steps: usize, batch: usize) -> usize {
-        let gradients = mul(2, self.lengths(Part::Output, N, steps, batch).1);
-        add(gradients, self.lengths(Part::TrainScratch, N, steps, batch).1)
-    }
-
-    /// PyTorch's initial weights, layer by layer.
-    ///
-    /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] for `weights`.
-    pub fn init(&self, weights: &mut [f32], rng: &mut impl Rng) -> Result<()> {
-        check_len("weights", self.weights_len(), weights.len())?;
-        let mut rest = weights;
-        let dims = self.dims(0, 1, 1);
-        for layer in &self.layers {
-            let weights = take_mut(&mut rest, layer.len(Part::Weights, dims));
-            each!(layer, s => s.init(weights, rng)?,
-                Layer::Embedding(l) => l.init(weights, rng)?,
-                Layer::Dense(l) => l.init(weights, rng)?,
-                Layer::Pool(_) | Layer::Dropout(_) => {}
-            );
-        }
-        Ok(())
-    }
-
-    /// Draws the factors of dropout for one training pass, in a buffer of [`dropout_len`](Self::dropout_len) elements.
-    ///
-    /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] for `factors`; [`Error::Value`] if the probability of recurrent dropout is not in `0..1`.
-    ///
-    /// ```
-    /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
-    /// use recurrent::model::{Layer, Model};
-    /// const MODEL: Model<3> = Model::new([Layer::gru(2, 8), Layer::Dropout(0.5), Layer::dense(8, 1)]);
-    /// let mut factors = [0.0; MODEL.dropout_len(10, 4)];
-    /// MODEL.draw_dropout(&mut factors, 10, 4, &mut Xoshiro256PlusPlus::seed_from_u64(1))?;
-    /// assert!(factors.iter().all(|f| *f == 0.0 || *f == 2.0));
-    /// # Ok::<(), recurrent::Error>(())
-    /// ```
-    pub fn draw_dropout(
-        &self,
-        factors: &mut [f32],
-        steps: usize,
-        batch: usize,
-        rng: &mut impl Rng,
-    ) -> Result<()> {
-        check_len("factors", self.dropout_len(steps, batch), factors.len())?;
-        dropout(&mut [], self.recurrent_dropout, rng)?;
-        let (mut rest, mut dims) = (factors, self.dims(0, steps, batch));
-        for layer in &self.layers {
-            let p = if let Layer::Dropout(p) = layer { *p } else { self.recurrent_dropout };
-            dropout(take_mut(&mut rest, layer.len(Part::Dropout, dims)), p, rng)?;
-            dims = layer.after(dims);
-        }
-        Ok(())
-    }
-}

@@ -1,145 +1,284 @@
-//! Training: forward with a tape, the loss, and backpropagation from the last layer to the first.
+//! Training: initial weights, forward with a tape, the loss, and backpropagation from the last layer to the first.
 
-use core::ops::Range;
+use rand_core::Rng;
 
-use super::Model;
 use super::args::{Input, Training};
-use super::layer::{Layer, Part, each};
-use crate::error::{Result, check_len, check_room};
-use crate::layer::buffer::{add, mul, multiply, take_mut};
-use crate::layer::{Backward, DenseBackward, ForwardTrain};
+use super::chain::Chain;
+use super::layer::{Dims, Layer, Part};
+use super::through::{Layers, Visit};
+use crate::error::{Error, Result, check_len, check_room};
+use crate::layer::buffer::{multiply, take, take_last, take_last_mut, take_mut};
+use crate::layer::{Backward, DenseBackward, ForwardTrain, Gradients, Sequences};
+use crate::loss::Loss;
+use crate::train::dropout;
 
-impl<const N: usize> Model<N> {
-    /// The mean loss of a batch of sequences, and its gradients; the states become the last ones.
-    ///
-    /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer;
-    /// [`Error::Index`](crate::Error::Index) for an id that is not below the embedding's classes or a target that is not below the
-    /// outputs; [`Error::Value`](crate::Error::Value) for values where ids are wanted, or the reverse.
-    ///
-    /// ```
-    /// use recurrent::{Sequences, model::{Layer, Loss, Model, Training}, train::{Adam, clip_scale}};
-    /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
-    /// const MODEL: Model<3> = Model::new([Layer::embedding(5, 4), Layer::gru(4, 8), Layer::dense(8, 5)]);
-    /// let (steps, batch) = (6, 2);
-    /// let (mut weights, mut grads) = (vec![0.0; MODEL.weights_len()], vec![0.0; MODEL.weights_len()]);
-    /// let (mut tape, mut state) = (vec![0.0; MODEL.tape_len(steps, batch)], vec![0.0; MODEL.state_len(batch)]);
-    /// let mut scratch = vec![0.0; MODEL.train_scratch_len(steps, batch)];
-    /// let (mut adam, mut moments) = (Adam::new(0.02), vec![0.0; Adam::moments_len(weights.len())]);
-    /// MODEL.init(&mut weights, &mut Xoshiro256PlusPlus::seed_from_u64(1))?;
-    /// let x = [0, 1, /**/ 1, 2, /**/ 2, 3, /**/ 3, 4, /**/ 4, 0, /**/ 0, 1]; // [T, B]
-    /// let next = x.map(|id| (id + 1) % 5);
-    /// let mut losses = vec![];
-    /// for _ in 0..40 {
-    ///     state.fill(0.0);
-    ///     losses.push(MODEL.forward_backward(&weights, Training {
-    ///         sequences: Sequences::new(steps, batch), x: (&x).into(), loss: Loss::classes(&next),
-    ///         grads: &mut grads, state: &mut state, tape: &mut tape, scratch: &mut scratch, ..Default::default()
-    ///     })?);
-    ///     if let Some(clip) = clip_scale(&grads, 5.0)? {
-    ///         adam.update_scaled(&mut weights, &grads, &mut moments, clip.scale)?;
-    ///     }
-    /// }
-    /// assert!(losses[0] > 1.3 && losses[39] < 0.3);
-    /// # Ok::<(), recurrent::Error>(())
-    /// ```
-    pub fn forward_backward(&self, weights: &[f32], args: Training<'_>) -> Result<f32> {
-        let Training { sequences, x, loss, grads, mode, state, dropout, tape, scratch } = args;
-        check_len("weights", self.weights_len(), weights.len())?;
-        self.check_input(sequences, x)?;
-        let (steps, batch) = (sequences.steps(), sequences.batch());
-        loss.count(self.output(), sequences, self.is_pooled())?;
-        check_len("grads", self.weights_len(), grads.len())?;
-        check_len("state", self.state_len(batch), state.len())?;
-        if let Some(factors) = dropout {
-            check_len("dropout", self.dropout_len(steps, batch), factors.len())?;
-        }
-        check_len("tape", self.tape_len(steps, batch), tape.len())?;
-        check_room("scratch", self.train_scratch_len(steps, batch), scratch.len())?;
+/// The way up: how far it has come, and what is left of the buffers.
+struct Up<'a> {
+    sequences: Sequences<'a>,
+    x: Input<'a>,
+    dims: Dims,
+    weights: &'a [f32],
+    factors: &'a [f32],
+    state: &'a mut [f32],
+    outputs: &'a mut [f32],
+    tapes: &'a mut [f32],
+    scratch: &'a mut [f32],
+}
 
-        let at = |part, layer| self.range(part, layer, steps, batch);
-        let factors = |layer| dropout.map(|all| &all[at(Part::Dropout, layer)]).filter(|f| !f.is_empty());
-        let (outputs, tapes) = tape.split_at_mut(at(Part::Output, N - 1).end);
-        let (mut rest, mut below) = (&mut *outputs, x);
-        for (i, layer) in self.layers.iter().enumerate() {
-            let dims = self.dims(i, steps, batch);
-            let (w, x) = (&weights[at(Part::Weights, i)], below.values());
-            let y = take_mut(&mut rest, layer.len(Part::Output, dims));
-            let train = ForwardTrain {
+impl Visit for Up<'_> {
+    #[cfg_attr(target_os = "none", inline(always))]
+    fn visit(&mut self, layers: &[Layer], index: usize) -> Result<()> {
+        let (layer, dims, sequences) = (&layers[index], self.dims, self.sequences);
+        let (after, x) = (layer.after(dims), self.x.values());
+        let w = take(&mut self.weights, layer.weights_len());
+        let y = take_mut(&mut self.outputs, after.len());
+        let factors = take(&mut self.factors, layer.len(Part::Dropout, dims));
+        let scratch = &mut *self.scratch;
+        if let Some(levels) = layer.levels() {
+            let args = ForwardTrain {
                 sequences,
                 x,
                 y: &mut *y,
-                state: &mut state[at(Part::State, i)],
-                recurrent_dropout: factors(i),
+                state: take_mut(&mut self.state, layer.len(Part::State, dims)),
+                recurrent_dropout: Some(factors).filter(|f| !f.is_empty()),
                 layer_dropout: None,
-                tape: &mut tapes[at(Part::Tape, i)],
+                tape: take_mut(&mut self.tapes, layer.len(Part::Tape, dims)),
                 scratch,
             };
-            each!(layer, s => s.forward_train(w, train)?,
-                Layer::Embedding(l) => l.forward(w, below.ids(), y)?,
+            levels.run_forward_train(None, w, &levels.walks(sequences)?, args)?;
+        } else {
+            match layer {
+                Layer::Embedding(l) => l.forward(w, self.x.ids(), y)?,
                 Layer::Dense(l) => l.forward(w, dims.rows(), x, y, scratch)?,
                 Layer::Pool(pool) => pool.forward(dims.width, sequences, x, y)?,
-                Layer::Dropout(_) => {
+                _ => {
                     y.copy_from_slice(x);
-                    multiply(y, factors(i).unwrap_or_default());
+                    multiply(y, factors);
                 }
-            );
-            below = Input::Values(y);
+            }
         }
+        (self.x, self.dims) = (Input::Values(y), after);
+        Ok(())
+    }
+}
 
-        let (mut dy, mut dx, own) = self.split_scratch(scratch, steps, batch);
-        let y = &outputs[at(Part::Output, N - 1)];
-        let mean = loss.mean(self.output(), sequences, self.is_pooled(), y, Some(&mut dy[..y.len()]))?;
+/// The way down.
+struct Down<'a> {
+    sequences: Sequences<'a>,
+    x: Input<'a>,
+    weights: &'a [f32],
+    factors: &'a [f32],
+    grads: &'a mut [f32],
+    mode: Gradients,
+    outputs: &'a [f32],
+    tapes: &'a mut [f32],
+    /// Gradients of a layer's output and of its input, which change places.
+    dy: &'a mut [f32],
+    dx: &'a mut [f32],
+    scratch: &'a mut [f32],
+}
 
-        for (i, layer) in self.layers.iter().enumerate().rev() {
-            let (dims, y) = (self.dims(i, steps, batch), &outputs[at(Part::Output, i)]);
-            let below = if i == 0 { x } else { Input::Values(&outputs[at(Part::Output, i - 1)]) };
-            let (w, x, dy_here) = (&weights[at(Part::Weights, i)], below.values(), &mut dy[..y.len()]);
-            let (dx_here, grads) =
-                (&mut dx[..if i == 0 { 0 } else { dims.len() }], &mut grads[at(Part::Weights, i)]);
-            each!(layer, s => {
-                    let (dstate, scratch) = own.split_at_mut(s.state_len(batch));
-                    dstate.fill(0.0);
-                    let (tape, recurrent_dropout) = (&mut tapes[at(Part::Tape, i)], factors(i));
-                    let (dx, grads) = ((i > 0).then_some(dx_here), Some(grads));
-                    s.backward(w, Backward {
-                        sequences, x, y, dy: dy_here, dstate, dx, grads, mode, recurrent_dropout,
-                        layer_dropout: None, tape, scratch,
-                    })?;
-                },
-                Layer::Embedding(l) => l.backward(below.ids(), dy_here, grads, mode)?,
+impl Visit for Down<'_> {
+    #[cfg_attr(target_os = "none", inline(always))]
+    fn visit(&mut self, layers: &[Layer], index: usize) -> Result<()> {
+        let (layer, sequences, mode) = (&layers[index], self.sequences, self.mode);
+        let dims = Dims::of(layers, index, sequences.steps(), sequences.batch());
+        let y = take_last(&mut self.outputs, layer.after(dims).len());
+        let below = match index {
+            0 => self.x,
+            _ => Input::Values(&self.outputs[self.outputs.len() - dims.len()..]),
+        };
+        let (w, x) = (take_last(&mut self.weights, layer.weights_len()), below.values());
+        let grads = take_last_mut(&mut self.grads, layer.weights_len());
+        let factors = take_last(&mut self.factors, layer.len(Part::Dropout, dims));
+        let dy = &mut self.dy[..y.len()];
+        if let Layer::Dropout(_) = layer {
+            multiply(dy, factors);
+            return Ok(());
+        }
+        let dx = &mut self.dx[..if index == 0 { 0 } else { dims.len() }];
+        if let Some(levels) = layer.levels() {
+            let (dstate, scratch) = self.scratch.split_at_mut(layer.len(Part::State, dims));
+            dstate.fill(0.0);
+            let args = Backward {
+                sequences,
+                x,
+                y,
+                dy,
+                dstate,
+                dx: (index > 0).then_some(dx),
+                grads: Some(grads),
+                mode,
+                recurrent_dropout: Some(factors).filter(|f| !f.is_empty()),
+                layer_dropout: None,
+                tape: take_last_mut(&mut self.tapes, layer.len(Part::Tape, dims)),
+                scratch,
+            };
+            levels.run_backward(None, w, &levels.walks(sequences)?, args)?;
+        } else {
+            match layer {
+                Layer::Embedding(l) => l.backward(below.ids(), dy, grads, mode)?,
+                Layer::Pool(pool) => pool.backward(dims.width, sequences, x, dy, dx)?,
                 Layer::Dense(l) => {
-                    let (dx, grads) = ((i > 0).then_some(dx_here), Some(grads));
-                    let rows = dims.rows();
-                    l.backward(w, DenseBackward { rows, x, y, dy: dy_here, dx, grads, mode, scratch: own })?;
-                },
-                Layer::Pool(pool) => pool.backward(dims.width, sequences, x, dy_here, dx_here)?,
-                Layer::Dropout(_) => {
-                    multiply(dy_here, factors(i).unwrap_or_default());
-                    continue;
+                    let (dx, grads) = ((index > 0).then_some(dx), Some(grads));
+                    let (rows, scratch) = (dims.rows(), &mut *self.scratch);
+                    l.backward(w, DenseBackward { rows, x, y, dy, dx, grads, mode, scratch })?;
                 }
-            );
-            core::mem::swap(&mut dy, &mut dx);
+                _ => {}
+            }
         }
-        Ok(mean)
+        core::mem::swap(&mut self.dy, &mut self.dx);
+        Ok(())
     }
+}
 
-    /// Where a layer's part stands among those of all layers.
-    fn range(&self, part: Part, layer: usize, steps: usize, batch: usize) -> Range<usize> {
-        let start = self.lengths(part, layer, steps, batch).0;
-        start..add(start, self.layers[layer].len(part, self.dims(layer, steps, batch)))
+#[inline(always)]
+pub(super) fn forward_backward<L: Layers + ?Sized>(
+    layers: &L,
+    chain: Chain<'_>,
+    weights: &[f32],
+    args: Training<'_>,
+) -> Result<f32> {
+    let Training { sequences, x, loss, total_targets, grads, mode, state, dropout, tape, scratch } = args;
+    let (width, pooled) = (chain.output(), chain.is_pooled());
+    check_len("weights", chain.weights_len(), weights.len())?;
+    chain.check_input(sequences, x)?;
+    let (steps, batch) = (sequences.steps(), sequences.batch());
+    let targets = chain.targets(sequences, loss)?;
+    if total_targets.is_some_and(|total| total < targets) {
+        let expected = "at least the number of targets that count in this batch";
+        return Err(Error::Value { argument: "total_targets", expected });
     }
+    chain.check_recurrent_dropout()?;
+    check_len("grads", chain.weights_len(), grads.len())?;
+    check_len("state", chain.state_len(batch), state.len())?;
+    let factors = dropout.unwrap_or_default();
+    check_len("dropout", chain.dropout_len(steps, batch), factors.len())?;
+    check_len("tape", chain.tape_len(steps, batch), tape.len())?;
+    check_room("scratch", chain.train_scratch_len(steps, batch), scratch.len())?;
 
-    /// Gradients of a layer's output and of its input, which change places, and what a layer computes in.
-    fn split_scratch<'a>(
+    let dims = chain.dims(steps, batch);
+    let (outputs, tapes) = tape.split_at_mut(chain.outputs_len(steps, batch));
+    layers.up(&mut Up {
+        sequences,
+        x,
+        dims,
+        weights,
+        factors,
+        state,
+        outputs: &mut *outputs,
+        tapes: &mut *tapes,
+        scratch: &mut *scratch,
+    })?;
+    let widest = chain.widest_len(steps, batch);
+    let (dy, scratch) = scratch.split_at_mut(widest);
+    let (dx, scratch) = scratch.split_at_mut(widest);
+    let outputs = &*outputs;
+    let y = &outputs[outputs.len() - chain.output_len(steps, batch)..];
+    let mut mean = loss.mean(width, sequences, pooled, y, Some(&mut dy[..y.len()]))?;
+    if let Some(total) = total_targets {
+        let share = targets as f64 / total.max(1) as f64;
+        mean = (f64::from(mean) * share) as f32;
+        dy[..y.len()].iter_mut().for_each(|d| *d *= share as f32);
+    }
+    layers.down(&mut Down {
+        sequences,
+        x,
+        weights,
+        factors,
+        grads,
+        mode,
+        outputs,
+        tapes,
+        dy,
+        dx,
+        scratch,
+    })?;
+    Ok(mean)
+}
+
+/// Draws weights layer by layer.
+struct Init<'a, R> {
+    weights: &'a mut [f32],
+    rng: &'a mut R,
+}
+
+impl<R: Rng> Visit for Init<'_, R> {
+    #[cfg_attr(target_os = "none", inline(always))]
+    fn visit(&mut self, layers: &[Layer], index: usize) -> Result<()> {
+        let layer = &layers[index];
+        let weights = take_mut(&mut self.weights, layer.weights_len());
+        match (layer.levels(), layer) {
+            (Some(levels), _) => levels.init(weights, self.rng),
+            (_, Layer::Embedding(l)) => l.init(weights, self.rng),
+            (_, Layer::Dense(l)) => l.init(weights, self.rng),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[inline(always)]
+pub(super) fn init<L: Layers + ?Sized>(
+    layers: &L,
+    chain: Chain<'_>,
+    weights: &mut [f32],
+    rng: &mut impl Rng,
+) -> Result<()> {
+    check_len("weights", chain.weights_len(), weights.len())?;
+    layers.up(&mut Init { weights, rng })
+}
+
+impl Chain<'_> {
+    /// As [`Model::draw_dropout`](super::Model::draw_dropout).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn draw_dropout(
         &self,
-        scratch: &'a mut [f32],
+        factors: &mut [f32],
         steps: usize,
         batch: usize,
-    ) -> (&'a mut [f32], &'a mut [f32], &'a mut [f32]) {
-        let widest = self.lengths(Part::Output, N, steps, batch).1;
-        let (rows, own) = scratch.split_at_mut(mul(2, widest));
-        let (dy, dx) = rows.split_at_mut(widest);
-        (dy, dx, own)
+        rng: &mut impl Rng,
+    ) -> Result<()> {
+        check_len("factors", self.dropout_len(steps, batch), factors.len())?;
+        self.check_recurrent_dropout()?;
+        let recurrent = match self.recurrent_dropout {
+            None if self.has_recurrent_dropout() => {
+                let expected = "set by `Model::recurrent_dropout`, because a layer was made for it";
+                return Err(Error::Value { argument: "recurrent_dropout", expected });
+            }
+            p => p.unwrap_or(0.0),
+        };
+        dropout(&mut [], recurrent, rng)?;
+        let (mut rest, mut dims) = (factors, self.dims(steps, batch));
+        for layer in self.layers() {
+            let p = if let Layer::Dropout(p) = layer { *p } else { recurrent };
+            dropout(take_mut(&mut rest, layer.len(Part::Dropout, dims)), p, rng)?;
+            dims = layer.after(dims);
+        }
+        Ok(())
+    }
+
+    /// As [`Model::targets`](super::Model::targets).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn targets(&self, sequences: Sequences<'_>, loss: Loss<'_>) -> Result<usize> {
+        loss.count(self.output(), sequences, self.is_pooled())
+    }
+
+    /// Whether a layer was made able to train with recurrent dropout.
+    fn has_recurrent_dropout(&self) -> bool {
+        self.layers().iter().filter_map(Layer::levels).any(|levels| levels.drawn_len(1) > 0)
+    }
+
+    /// Refuses a probability of recurrent dropout that no layer has a use for.
+    fn check_recurrent_dropout(&self) -> Result<()> {
+        if self.recurrent_dropout.is_some_and(|p| p != 0.0) && !self.has_recurrent_dropout() {
+            let expected =
+                "0 for a model without a layer that was made for it, by `Recurrent::recurrent_dropout`";
+            return Err(Error::Value { argument: "recurrent_dropout", expected });
+        }
+        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 //! A pass gets slices whose lengths the layer above has checked, splits its scratch, and runs the whole
 //! loop inside one dispatch to an instruction set. It may import `cell`, `kernel` and `simd`.
 
+pub(crate) mod any;
 pub(crate) mod backward;
 pub(crate) mod forward;
 mod gradient;

@@ -7,10 +7,7 @@
 use super::backward::{BackwardPass, bptt};
 use super::forward::{ForwardPass, Steps, row_steps, time_loop};
 use super::step::{StepPass, one_step};
-use crate::cell::{
-    Chosen, Elman, GruCell, Lstm, LstmCell, Mgu, MguCell, Rectified, Reset, ResetAfter, ResetBefore, RnnCell,
-    Standard,
-};
+use crate::cell::{Chosen, Elman, Lstm, Mgu, Rectified, ResetAfter, ResetBefore, Standard};
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::pack::{Canonical, InPlace, Panels, Source, pack};
 use crate::kernel::step::backward::Gradients;
@@ -37,15 +34,9 @@ pub(crate) struct Table {
     pub(crate) backward: fn(Isa, &Params, BackwardPass<'_>) -> Checked,
 }
 
-/// The table of a cell with its options. `options` says whether anything is asked of it that the fixed functions do not have.
-pub(crate) trait Tabled: Copy {
-    fn table(self, options: bool) -> &'static Table;
-    fn params(self) -> Params;
-}
-
 macro_rules! tables {
     ($($name:ident: $equations:ty;)*) => {
-        $(static $name: Table = Table::of::<$equations>();)*
+        $(pub(super) static $name: Table = Table::of::<$equations>();)*
     };
 }
 tables! {
@@ -61,66 +52,11 @@ tables! {
     MGU: Mgu;
 }
 
-impl Tabled for RnnCell {
-    #[inline(always)]
-    fn table(self, options: bool) -> &'static Table {
-        match self.activation {
-            Activation::Tanh if !options => &RNN_TANH,
-            Activation::Relu if !options => &RNN_RELU,
-            _ => &RNN,
-        }
-    }
-    fn params(self) -> Params {
-        RnnCell::params(self)
-    }
-}
-
-impl Tabled for LstmCell {
-    #[inline(always)]
-    fn table(self, options: bool) -> &'static Table {
-        if options { &LSTM } else { &LSTM_STANDARD }
-    }
-    fn params(self) -> Params {
-        LstmCell::params(self)
-    }
-}
-
-impl Tabled for GruCell {
-    #[inline(always)]
-    fn table(self, options: bool) -> &'static Table {
-        match (self.reset, options) {
-            (Reset::After, false) => &GRU_AFTER_STANDARD,
-            (Reset::After, true) => &GRU_AFTER,
-            (Reset::Before, false) => &GRU_BEFORE_STANDARD,
-            (Reset::Before, true) => &GRU_BEFORE,
-        }
-    }
-    fn params(self) -> Params {
-        GruCell::params(self)
-    }
-}
-
-impl Tabled for MguCell {
-    #[inline(always)]
-    fn table(self, _: bool) -> &'static Table {
-        &MGU
-    }
-    fn params(self) -> Params {
-        MguCell::params(self)
-    }
-}
-
 /// What equations without options are given.
-static NO_OPTIONS: Params = {
+pub(super) const NO_OPTIONS: Params = {
     let slot = Slot { f: Activation::Tanh, clip: f32::INFINITY };
     Params { slots: [slot; 3], coupled: false, peepholes: false }
 };
-
-/// Calls a pass with the options of a cell. Those without have nothing to hand on, which a small step would notice.
-#[inline(always)]
-pub(crate) fn with_params<C: Tabled, T>(cell: C, options: bool, pass: impl FnOnce(&Params) -> T) -> T {
-    if options { pass(&cell.params()) } else { pass(&NO_OPTIONS) }
-}
 
 /// The layout of a projection: one gate of R units over the cell's H outputs.
 pub(crate) const PROJECTION: Layout = Layout::hidden_gate(0);

@@ -4,6 +4,7 @@ use rand_core::Rng;
 
 use crate::cell::LstmGate;
 use crate::error::{Result, check_len};
+use crate::layer::recurrent::Levels;
 use crate::layer::{Attention, Cell, Dense, Embedding, Lstm, Recurrent, Stack};
 use crate::simd::{Isa, Op, Simd, dispatch};
 
@@ -182,6 +183,15 @@ fn inverse_root(n: usize) -> f32 {
     libm::sqrt(1.0 / n.max(1) as f64) as f32
 }
 
+impl Levels {
+    /// PyTorch's initial weights.
+    pub(crate) fn init(&self, weights: &mut [f32], rng: &mut impl Rng) -> Result<()> {
+        check_len("weights", self.weights_len(), weights.len())?;
+        uniform(weights, inverse_root(self.first.shape.hidden), rng);
+        Ok(())
+    }
+}
+
 impl<C: Cell> Recurrent<C> {
     /// PyTorch's initial weights: all of them, and the biases, evenly distributed over `-1/sqrt(H)..1/sqrt(H)`.
     ///
@@ -197,9 +207,7 @@ impl<C: Cell> Recurrent<C> {
     /// # Ok::<(), recurrent::Error>(())
     /// ```
     pub fn init(&self, weights: &mut [f32], rng: &mut impl Rng) -> Result<()> {
-        check_len("weights", self.weights_len(), weights.len())?;
-        uniform(weights, inverse_root(self.hidden()), rng);
-        Ok(())
+        self.levels.init(weights, rng)
     }
 
     /// Makes each gate's block `[H, R]` of `w_hh` a random orthogonal matrix ([`orthogonal`]) and leaves the other parts as
@@ -233,9 +241,7 @@ impl<C: Cell> Stack<C> {
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `weights`.
     pub fn init(&self, weights: &mut [f32], rng: &mut impl Rng) -> Result<()> {
-        check_len("weights", self.weights_len(), weights.len())?;
-        uniform(weights, inverse_root(self.layer(0, 0).hidden()), rng);
-        Ok(())
+        self.levels.init(weights, rng)
     }
 }
 

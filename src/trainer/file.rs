@@ -15,11 +15,13 @@
 
 use std::io::{Error, ErrorKind, Result};
 use std::path::Path;
+use std::string::{String, ToString};
 use std::vec::Vec;
-use std::{fs, vec};
+use std::{format, fs, vec};
 
-use super::Trainer;
+use super::{Optimiser, Trainer, zeros};
 use crate::image::{self, Image};
+use crate::model::Layer;
 
 const MAGIC: [u8; 8] = *b"RECTRAIN";
 const VERSION: u32 = 1;
@@ -35,15 +37,15 @@ fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
     bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes))
 }
 
-impl<const N: usize> Trainer<N> {
+impl Trainer {
     /// The training as bytes.
     ///
     /// # Errors
     /// If the model does not fit into an [image].
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let states = || self.shards.iter().flat_map(|shard| &shard.state);
-        let mut image = vec![0; image::len(self.model.layers())];
-        image::write(self.model.layers(), &self.weights, &mut image).map_err(Error::other)?;
+        let mut image = vec![0; image::len(self.model().layers())];
+        image::write(self.model().layers(), &self.weights, &mut image).map_err(Error::other)?;
         let sizes = [self.batch, self.shards.len(), image.len(), self.moments.len(), states().count()];
         let mut bytes = MAGIC.to_vec();
         bytes.extend(VERSION.to_le_bytes());
@@ -64,7 +66,7 @@ impl<const N: usize> Trainer<N> {
     /// Goes back to a training that [`to_bytes`](Self::to_bytes) has given, of the same model.
     ///
     /// # Errors
-    /// If the bytes are damaged, or belong to another model, optimiser, or number of shards. Nothing has changed then.
+    /// If the bytes are damaged, or belong to another model, optimiser, or number of shards; the error says which. Nothing has changed then.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<()> {
         let Some((header, body)) = bytes.split_first_chunk::<HEADER>() else {
             return Err(damaged("too short for a training"));
@@ -84,30 +86,33 @@ impl<const N: usize> Trainer<N> {
         let (batch, shards) = (batch as usize, shards as usize);
         let lengths =
             (image.saturating_add(moments.saturating_mul(4))).saturating_add(states.saturating_mul(4));
-        let state_len = self.model.state_len(1).saturating_mul(batch);
-        if lengths != body.len() as u64 || states != state_len as u64 {
+        if lengths != body.len() as u64 {
+            return Err(damaged("damaged: its sizes are impossible"));
+        }
+        let (image, floats_of) = body.split_at(image as usize);
+        let image = Image::from_bytes(image).map_err(damaged)?;
+        if let Some(why) = self.differs(&image) {
+            return Err(damaged(why));
+        }
+        if kind != self.optimiser.kind() {
+            let [theirs, ours] = [kind, self.optimiser.kind()].map(Optimiser::name_of);
+            return Err(damaged(format!("a training with another optimiser: {theirs}, and not {ours}")));
+        }
+        let state_len = self.model().state_len(1).saturating_mul(batch);
+        if moments != self.moments.len() as u64 || states != state_len as u64 {
             return Err(damaged("damaged: its sizes are impossible"));
         }
         // Before the first update there are none.
         let fresh = (batch, shards) == (0, 0);
         if !fresh && shards != self.shards_of(batch) {
-            return Err(damaged("a training with another number of shards"));
+            let here = self.shards_of(batch);
+            return Err(damaged(format!(
+                "a training with another number of shards: {shards} of {batch} rows, and not {here}; `Trainer::shards` sets it"
+            )));
         }
-        if kind != self.optimiser.kind() || moments != self.moments.len() as u64 {
-            return Err(damaged("a training with another optimiser"));
-        }
-        let (image, floats_of) = body.split_at(image as usize);
         let (moments, states) = floats_of.split_at(4 * moments as usize);
-        // It is the image of the same model if the same model with its weights has the same image.
-        let image_here = Image::from_bytes(image).map_err(damaged)?;
-        let (mut weights, mut copy) =
-            (vec![0.0; self.weights.len()], vec![0; image::len(self.model.layers())]);
-        let same = image_here.copy_weights(&mut weights).is_ok()
-            && image::write(self.model.layers(), &weights, &mut copy).is_ok()
-            && copy == image;
-        if !same {
-            return Err(damaged("a training of another model"));
-        }
+        let mut weights = zeros("weights", self.weights.len()).map_err(Error::other)?;
+        image.copy_weights(&mut weights).map_err(damaged)?;
 
         let shards = if fresh { Vec::new() } else { self.new_shards(batch).map_err(Error::other)? };
         (self.shards, self.batch) = (shards, batch);
@@ -115,9 +120,34 @@ impl<const N: usize> Trainer<N> {
         self.moments.iter_mut().zip(floats(moments)).for_each(|(to, x)| *to = x);
         let to = self.shards.iter_mut().flat_map(|shard| &mut shard.state);
         to.zip(floats(states)).for_each(|(to, x)| *to = x);
+        if !self.stateful {
+            self.reset();
+        }
+        self.skipped = 0;
         self.updates = updates;
         self.optimiser.set_step(step);
         Ok(())
+    }
+
+    /// How the model of a saved training differs from this one's, if it does.
+    fn differs(&self, image: &Image<'_>) -> Option<String> {
+        let ours = self.model().layers();
+        // Instruction sets are not in an image, so that layers are compared as an image has them.
+        if image.same_layers(ours) {
+            return None;
+        }
+        let list = |show: fn(&Layer) -> String| {
+            let theirs: Vec<_> = image.layers().map(|layer| show(&layer)).collect();
+            let here: Vec<_> = ours.iter().map(show).collect();
+            [theirs, here].map(|layers| layers.join(" | "))
+        };
+        let mut lists = list(Layer::to_string);
+        if lists[0] == lists[1] {
+            // They differ in options.
+            lists = list(|layer| format!("{layer:?}"));
+        }
+        let [theirs, here] = lists;
+        Some(format!("a training of another model: [{theirs}], and not [{here}]"))
     }
 
     /// Writes [`to_bytes`](Self::to_bytes) to a file: first beside it, so that a failure leaves what was there.

@@ -14,7 +14,7 @@
 //! let model = Model::new([Layer::embedding(8, 6), Layer::gru(6, 12), Layer::Pool(Pool::Last), Layer::dense(12, 1)]);
 //! let (steps, batch) = (9, 32);
 //! let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
-//! let mut trainer = Trainer::new(model, Adam::new(0.0), &mut rng)?.rate(Cosine::new(0.02, 150)).clip(1.0);
+//! let mut trainer = Trainer::new(&model, Adam::new(0.0), &mut rng)?.rate(Cosine::new(0.02, 150)).clip(1.0);
 //! for _ in 0..150 {
 //!     let ids: Vec<u32> = (0..steps * batch).map(|_| rng.next_u32() % 8).collect(); // [B, T]
 //!     let targets: Vec<f32> = ids.chunks(steps).map(|row| f32::from(row.contains(&3))).collect();
@@ -34,6 +34,7 @@
 //! its threads: those of the pool that [`update`](Trainer::update) is called in, as many as there are cores if it is called in none.
 
 mod file;
+mod gradients;
 mod optimiser;
 mod predictor;
 mod shard;
@@ -44,9 +45,10 @@ use rand_core::Rng;
 
 use crate::error::{Error, Result};
 use crate::layer::Sequences;
-use crate::model::{Input, Loss, Model};
+use crate::model::{Chain, Input, Loss, Owned};
 use crate::train::clip_scale;
 
+use gradients::OTHER_ROWS;
 pub use optimiser::{Optimiser, Rate};
 pub use predictor::Predictor;
 use shard::Shard;
@@ -67,10 +69,15 @@ pub struct Batch<'a> {
 pub struct Update {
     /// Updates made so far.
     pub updates: u64,
-    /// The mean loss of the batch, before the update.
+    /// The mean loss of the batch, before the update; 0 if no target counts.
     pub loss: f32,
-    /// The norm of the gradients before they were clipped; `None` if it is not finite, and then there was no update.
+    /// How many targets counted, as [`Chain::targets`] says.
+    pub targets: usize,
+    /// The norm of the gradients before they were clipped; `None` if there was no update, because no target counted, or because
+    /// the loss, a gradient or a carried state was NaN or infinite.
     pub norm: Option<f32>,
+    /// Updates that were skipped in a row, this one included, because something was NaN or infinite; 0 after one that was made.
+    pub skipped: u64,
     /// The learning rate.
     pub rate: f32,
 }
@@ -82,7 +89,7 @@ pub struct Update {
 /// use recurrent::{Sequences, model::{Layer, Loss, Model}, train::AdamW, trainer::{Batch, Trainer}};
 /// let model = Model::new([Layer::lstm(1, 16), Layer::dense(16, 1)]);
 /// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
-/// let mut trainer = Trainer::new(model, AdamW::new(0.01), &mut rng)?.clip(1.0);
+/// let mut trainer = Trainer::new(&model, AdamW::new(0.01), &mut rng)?.clip(1.0);
 /// let wave: Vec<f32> = (0..101).map(|t| (t as f32 * 0.3).sin()).collect();
 /// let (x, targets) = ((&wave[..100]).into(), &wave[1..]);
 /// let batch = Batch { sequences: Sequences::new(100, 1), x, loss: Loss::MeanSquaredError { targets } };
@@ -93,14 +100,14 @@ pub struct Update {
 /// assert!(trainer.evaluate(batch)? < 0.05);
 ///
 /// let bytes = trainer.to_bytes()?; // or save to a file
-/// let mut other = Trainer::new(model, AdamW::new(0.01), &mut rng)?;
+/// let mut other = Trainer::new(&model, AdamW::new(0.01), &mut rng)?;
 /// other.restore(&bytes)?;
 /// assert_eq!(other.weights(), trainer.weights());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct Trainer<const N: usize> {
-    model: Model<N>,
+pub struct Trainer {
+    model: Owned,
     weights: Vec<f32>,
     grads: Vec<f32>,
     moments: Vec<f32>,
@@ -108,6 +115,10 @@ pub struct Trainer<const N: usize> {
     rate: Option<Rate>,
     clip: f32,
     stateful: bool,
+    /// After so many skipped updates in a row a training stops.
+    max_skipped: u64,
+    /// Skipped updates in a row.
+    skipped: u64,
     shards: Vec<Shard>,
     /// So many shards are asked for, whatever the batch.
     count: Option<usize>,
@@ -123,17 +134,23 @@ fn zeros(buffer: &'static str, len: usize) -> Result<Vec<f32>> {
     Ok(zeros)
 }
 
-impl<const N: usize> Trainer<N> {
-    /// A model with [PyTorch's initial weights](Model::init) before its first update.
+impl Trainer {
+    /// A model with [PyTorch's initial weights](crate::model::Model::init) before its first update.
     ///
     /// # Errors
-    /// [`Error::Memory`] if there is not enough memory.
-    pub fn new(model: Model<N>, optimiser: impl Into<Optimiser>, rng: &mut impl Rng) -> Result<Self> {
+    /// [`Error::Memory`] if there is not enough memory; [`Error::Value`] as [`Chain::draw_dropout`] for recurrent dropout.
+    pub fn new<'m>(
+        model: impl Into<Chain<'m>>,
+        optimiser: impl Into<Optimiser>,
+        rng: &mut impl Rng,
+    ) -> Result<Self> {
+        let model = model.into();
         let (len, optimiser) = (model.weights_len(), optimiser.into());
+        model.draw_dropout(&mut [], 0, 0, rng)?;
         let mut weights = zeros("weights", len)?;
         model.init(&mut weights, rng)?;
         Ok(Trainer {
-            model,
+            model: Owned::new(model),
             grads: zeros("grads", len)?,
             moments: zeros("moments", optimiser.moments_len(len))?,
             weights,
@@ -141,6 +158,8 @@ impl<const N: usize> Trainer<N> {
             rate: None,
             clip: f32::INFINITY,
             stateful: false,
+            max_skipped: 10,
+            skipped: 0,
             shards: Vec::new(),
             count: None,
             batch: 0,
@@ -148,7 +167,8 @@ impl<const N: usize> Trainer<N> {
         })
     }
 
-    /// The same with a learning rate that follows a schedule, instead of the optimiser's own.
+    /// The same with a learning rate that follows a schedule, instead of the optimiser's own. Without this the optimiser's own has to be
+    /// above 0.
     pub fn rate(mut self, rate: impl Into<Rate>) -> Self {
         self.rate = Some(rate.into());
         self
@@ -161,7 +181,8 @@ impl<const N: usize> Trainer<N> {
     }
 
     /// The same with states that are carried from batch to batch, for truncated backpropagation through time: the rows of a batch go on
-    /// where those of the last one ended, until [`reset`](Self::reset), or until there are other rows. Without this every batch begins with a state of zero.
+    /// where those of the last one ended, until [`reset`](Self::reset). A batch of another number of rows is an error until then. A skipped
+    /// update leaves the states as they were before its batch. Without this every batch begins with a state of zero.
     pub fn stateful(mut self) -> Self {
         self.stateful = true;
         self
@@ -174,9 +195,16 @@ impl<const N: usize> Trainer<N> {
         self
     }
 
+    /// The same that stops a [`train`](Self::train) with an error after this many skipped updates in a row. Without this it is 10; 1 stops at
+    /// the first.
+    pub fn max_skipped(mut self, updates: u64) -> Self {
+        self.max_skipped = updates.max(1);
+        self
+    }
+
     /// The model.
-    pub fn model(&self) -> &Model<N> {
-        &self.model
+    pub fn model(&self) -> Chain<'_> {
+        self.model.chain()
     }
 
     /// The weights, in the layout of the model.
@@ -196,8 +224,12 @@ impl<const N: usize> Trainer<N> {
 
     /// Whether weights, moments and carried states are free of infinity and NaN.
     pub fn is_finite(&self) -> bool {
-        let states = self.shards.iter().map(|shard| &shard.state);
-        [&self.weights, &self.moments].into_iter().chain(states).all(|of| of.iter().all(|x| x.is_finite()))
+        self.finite_states()
+            && [&self.weights, &self.moments].iter().all(|of| of.iter().all(|x| x.is_finite()))
+    }
+
+    fn finite_states(&self) -> bool {
+        self.shards.iter().all(|shard| shard.state.iter().all(|x| x.is_finite()))
     }
 
     /// Makes the carried states zero.
@@ -208,30 +240,74 @@ impl<const N: usize> Trainer<N> {
     /// One update: the gradients of the batch's mean loss, clipped, through the optimiser. Factors of dropout are drawn from `rng`;
     /// a model without dropout takes nothing from it.
     ///
+    /// If the loss, a gradient or a carried state is NaN or infinite, the update is skipped: weights, moments and states stay as they were. A
+    /// batch in which no target counts is run for its states, and is no update.
+    ///
     /// # Errors
-    /// As [`Model::forward_backward`] and the optimiser; [`Error::Memory`] if there is not enough memory.
+    /// As [`Chain::forward_backward`] and the optimiser; [`Error::Value`] for a learning rate of 0 that no [`rate`](Self::rate) replaces, and for
+    /// another number of rows than those whose states are carried; [`Error::Memory`] if there is not enough memory.
     pub fn update(&mut self, batch: Batch<'_>, rng: &mut impl Rng) -> Result<Update> {
-        let rate = match &self.rate {
-            Some(rate) => rate.at(self.updates),
-            None => self.optimiser.rate(),
+        self.update_accumulated(&[batch], rng)
+    }
+
+    /// One update from several batches, for which together there is not enough memory: the gradients of the mean loss over the targets of all
+    /// of them. They are run one after the other, so that carried states go from each to the next.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update).
+    ///
+    /// ```
+    /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
+    /// use recurrent::{Sequences, model::{Layer, Loss, Model}, train::Sgd, trainer::{Batch, Trainer}};
+    /// let model = Model::new([Layer::gru(1, 4), Layer::dense(4, 1)]);
+    /// let mut trainer = Trainer::new(&model, Sgd::new(0.1), &mut Xoshiro256PlusPlus::seed_from_u64(1))?;
+    /// let (x, targets) = ([0.1, 0.2, 0.3, 0.4, 0.5], [0.2, 0.3, 0.4, 0.5, 0.6]);
+    /// let batch = |steps: core::ops::Range<usize>| Batch {
+    ///     sequences: Sequences::new(steps.len(), 1),
+    ///     x: x[steps.clone()].into(),
+    ///     loss: Loss::MeanSquaredError { targets: &targets[steps] },
+    /// };
+    /// let update = trainer.update_accumulated(&[batch(0..4), batch(4..5)], &mut Xoshiro256PlusPlus::seed_from_u64(2))?;
+    /// assert_eq!((update.updates, update.targets), (1, 5));
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn update_accumulated(&mut self, batches: &[Batch<'_>], rng: &mut impl Rng) -> Result<Update> {
+        let rate = match (&self.rate, self.optimiser.rate()) {
+            (Some(rate), _) => rate.at(self.updates),
+            (None, 0.0) => {
+                let expected = "above 0, or replaced by `Trainer::rate`";
+                return Err(Error::Value { argument: "lr", expected });
+            }
+            (None, rate) => rate,
         };
         // Settings are refused before anything moves.
         clip_scale(&[], self.clip)?;
         self.optimiser.clone().update(rate, &mut [], &[], &mut [], 1.0)?;
-        self.model.draw_dropout(&mut [], 0, 0, rng)?;
-        let loss = self.gradients(batch, rng)?;
-        let clip = clip_scale(&self.grads, self.clip)?.filter(|_| loss.is_finite());
-        if let Some(clip) = clip {
-            self.optimiser.update(rate, &mut self.weights, &self.grads, &mut self.moments, clip.scale)?;
-            self.updates += 1;
+        self.model().draw_dropout(&mut [], 0, 0, rng)?;
+        let targets = self.check(batches)?;
+        self.shards.iter_mut().for_each(Shard::keep_state);
+        let loss = self.gradients(batches, targets, rng).inspect_err(|_| self.restore_states())?;
+        let clip = clip_scale(&self.grads, self.clip)?.filter(|_| loss.is_finite() && self.finite_states());
+        match clip {
+            None => {
+                self.restore_states();
+                self.skipped += 1;
+            }
+            Some(_) if targets == 0 => {}
+            Some(clip) => {
+                self.optimiser.update(rate, &mut self.weights, &self.grads, &mut self.moments, clip.scale)?;
+                self.updates += 1;
+                self.skipped = 0;
+            }
         }
-        Ok(Update { updates: self.updates, loss, norm: clip.map(|clip| clip.norm), rate })
+        let norm = clip.filter(|_| targets > 0).map(|clip| clip.norm);
+        Ok(Update { updates: self.updates, loss, targets, norm, skipped: self.skipped, rate })
     }
 
     /// An update for each batch. After each `progress` is told what came of it, and whether it returns true decides whether to go on.
     ///
     /// # Errors
-    /// As [`update`](Self::update).
+    /// As [`update`](Self::update); [`Error::Skipped`] after too many skipped updates in a row, as [`max_skipped`](Self::max_skipped) says.
     pub fn train<'b>(
         &mut self,
         batches: impl IntoIterator<Item = Batch<'b>>,
@@ -242,6 +318,9 @@ impl<const N: usize> Trainer<N> {
             if !progress(self.update(batch, rng)?) {
                 break;
             }
+            if self.skipped >= self.max_skipped {
+                return Err(Error::Skipped { updates: self.skipped });
+            }
         }
         Ok(())
     }
@@ -249,7 +328,7 @@ impl<const N: usize> Trainer<N> {
     /// The mean loss of a batch, from a state of zero, without dropout and without learning from it.
     ///
     /// # Errors
-    /// As [`Model::forward`] and [`Model::forward_backward`].
+    /// As [`Chain::forward`] and [`Chain::forward_backward`].
     pub fn evaluate(&self, batch: Batch<'_>) -> Result<f32> {
         self.predictor()?.loss(batch)
     }
@@ -258,73 +337,7 @@ impl<const N: usize> Trainer<N> {
     ///
     /// # Errors
     /// [`Error::Memory`] if there is not enough memory.
-    pub fn predictor(&self) -> Result<Predictor<N>> {
-        Predictor::new(self.model, &self.weights)
+    pub fn predictor(&self) -> Result<Predictor> {
+        Predictor::new(self.model(), &self.weights)
     }
-
-    /// The mean loss of a batch; leaves its gradients in `grads`.
-    fn gradients(&mut self, batch: Batch<'_>, rng: &mut impl Rng) -> Result<f32> {
-        let Batch { sequences, x, loss } = batch;
-        let model = &self.model;
-        model.check_input(sequences, x)?;
-        let total = loss.count(model.output(), sequences, model.is_pooled())?;
-        self.cut(sequences.batch())?;
-        for shard in &mut self.shards {
-            shard.prepare(&self.model, sequences.steps(), rng)?;
-            if !self.stateful {
-                shard.state.fill(0.0);
-            }
-        }
-        let (model, weights) = (&self.model, &self.weights);
-        for_each(&mut self.shards, |shard| shard.run(model, weights, batch));
-
-        let mut mean = 0.0;
-        self.grads.fill(0.0);
-        for shard in &self.shards {
-            // Of several means each counts as much as there are targets in it.
-            let share = shard.targets as f64 / total.max(1) as f64;
-            mean += f64::from(shard.loss?) * share;
-            if shard.targets > 0 {
-                add_scaled(&mut self.grads, &shard.grads, share as f32);
-            }
-        }
-        Ok(mean as f32)
-    }
-
-    /// The number of shards of so many rows.
-    fn shards_of(&self, batch: usize) -> usize {
-        self.count.unwrap_or((batch / 16).min(8)).clamp(1, batch.max(1))
-    }
-
-    /// Cuts so many rows. States begin at zero if there were others before.
-    fn cut(&mut self, batch: usize) -> Result<()> {
-        if (self.batch, self.shards.len()) != (batch, self.shards_of(batch)) {
-            self.shards = self.new_shards(batch)?;
-            self.batch = batch;
-        }
-        Ok(())
-    }
-
-    /// The shards of so many rows, with states of zero.
-    fn new_shards(&self, batch: usize) -> Result<Vec<Shard>> {
-        let count = self.shards_of(batch);
-        let at = |i: usize| batch / count * i + batch % count * i / count;
-        (0..count).map(|i| Shard::new(&self.model, at(i)..at(i + 1))).collect()
-    }
-}
-
-/// `a += scale * b`
-fn add_scaled(a: &mut [f32], b: &[f32], scale: f32) {
-    a.iter_mut().zip(b).for_each(|(a, b)| *a += scale * b);
-}
-
-#[cfg(feature = "rayon")]
-fn for_each(shards: &mut [Shard], run: impl Fn(&mut Shard) + Send + Sync) {
-    use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
-    shards.par_iter_mut().for_each(run);
-}
-
-#[cfg(not(feature = "rayon"))]
-fn for_each(shards: &mut [Shard], run: impl Fn(&mut Shard)) {
-    shards.iter_mut().for_each(run);
 }

@@ -98,8 +98,25 @@ impl Optimiser {
         match self {
             Optimiser::Adam(_) => 1,
             Optimiser::AdamW(_) => 2,
-            Optimiser::RmsProp(o) => 16 + u64::from(o.momentum != 0.0) + 2 * u64::from(o.centered),
+            // Not 18 and 19, whose moments were mean squares.
+            Optimiser::RmsProp(o) => 16 + u64::from(o.momentum != 0.0) + 4 * u64::from(o.centered),
             Optimiser::Sgd(o) => 32 + u64::from(o.momentum != 0.0),
+        }
+    }
+
+    /// The optimiser of a [`kind`](Self::kind), for people.
+    pub(super) fn name_of(kind: u64) -> &'static str {
+        match kind {
+            1 => "Adam",
+            2 => "AdamW",
+            16 => "RMSprop",
+            17 => "RMSprop with momentum",
+            18 | 19 => "centred RMSprop as it was before, with other moments",
+            20 => "centred RMSprop",
+            21 => "centred RMSprop with momentum",
+            32 => "SGD",
+            33 => "SGD with momentum",
+            _ => "one that is unknown here",
         }
     }
 

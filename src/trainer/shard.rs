@@ -8,7 +8,7 @@ use rand_core::Rng;
 use super::{Batch, zeros};
 use crate::error::Result;
 use crate::layer::{Gradients, Sequences};
-use crate::model::{Input, Loss, Model, Training};
+use crate::model::{Chain, Input, Loss, Training};
 
 /// A part of a batch that is run as a batch of its own.
 #[derive(Clone)]
@@ -20,6 +20,8 @@ pub(super) struct Shard {
     scratch: Vec<f32>,
     pub(super) grads: Vec<f32>,
     pub(super) state: Vec<f32>,
+    /// The state before the batches of an update.
+    before: Vec<f32>,
     /// How many targets count.
     pub(super) targets: usize,
     pub(super) loss: Result<f32>,
@@ -47,10 +49,11 @@ fn fit(buffer: &mut Vec<f32>, name: &'static str, len: usize) -> Result<()> {
 }
 
 impl Shard {
-    pub(super) fn new<const N: usize>(model: &Model<N>, rows: Range<usize>) -> Result<Self> {
+    pub(super) fn new(model: Chain<'_>, rows: Range<usize>) -> Result<Self> {
         Ok(Shard {
             grads: zeros("grads", model.weights_len())?,
             state: zeros("state", model.state_len(rows.len()))?,
+            before: zeros("state", model.state_len(rows.len()))?,
             rows,
             copy: Copied::default(),
             dropout: Vec::new(),
@@ -62,12 +65,7 @@ impl Shard {
     }
 
     /// Makes room for so many steps, and draws factors of dropout.
-    pub(super) fn prepare<const N: usize>(
-        &mut self,
-        model: &Model<N>,
-        steps: usize,
-        rng: &mut impl Rng,
-    ) -> Result<()> {
+    pub(super) fn prepare(&mut self, model: Chain<'_>, steps: usize, rng: &mut impl Rng) -> Result<()> {
         let rows = self.rows.len();
         fit(&mut self.dropout, "dropout", model.dropout_len(steps, rows))?;
         fit(&mut self.tape, "tape", model.tape_len(steps, rows))?;
@@ -75,25 +73,31 @@ impl Shard {
         model.draw_dropout(&mut self.dropout, steps, rows, rng)
     }
 
+    /// Keeps the state as it is now, to go back to it.
+    pub(super) fn keep_state(&mut self) {
+        self.before.copy_from_slice(&self.state);
+    }
+
+    /// Goes back to the state that was kept.
+    pub(super) fn restore_state(&mut self) {
+        self.state.copy_from_slice(&self.before);
+    }
+
     /// The gradients of this shard's rows of a batch that has been checked.
-    pub(super) fn run<const N: usize>(&mut self, model: &Model<N>, weights: &[f32], batch: Batch<'_>) {
+    pub(super) fn run(&mut self, model: Chain<'_>, weights: &[f32], batch: Batch<'_>) {
         let Shard { rows, copy, dropout, tape, scratch, grads, state, .. } = self;
         let Batch { sequences, x, loss } = copy.fill(model, batch, rows.clone());
-        self.targets = loss.count(model.output(), sequences, model.is_pooled()).unwrap_or(0);
+        self.targets = model.targets(sequences, loss).unwrap_or(0);
         let (mode, dropout) = (Gradients::Overwrite, Some(&dropout[..]));
-        let args = Training { sequences, x, loss, grads, mode, state, dropout, tape, scratch };
+        let total_targets = None;
+        let args = Training { sequences, x, loss, total_targets, grads, mode, state, dropout, tape, scratch };
         self.loss = model.forward_backward(weights, args);
     }
 }
 
 impl Copied {
     /// The batch that consists of some of a batch's rows.
-    fn fill<'a, const N: usize>(
-        &'a mut self,
-        model: &Model<N>,
-        batch: Batch<'a>,
-        rows: Range<usize>,
-    ) -> Batch<'a> {
+    fn fill<'a>(&'a mut self, model: Chain<'_>, batch: Batch<'a>, rows: Range<usize>) -> Batch<'a> {
         let all = batch.sequences;
         let (pooled, output) = (model.is_pooled(), model.output());
         let Copied { ids, values, classes, numbers, mask, resets } = self;

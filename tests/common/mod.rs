@@ -244,6 +244,20 @@ pub fn train(
     dy: &[f32],
     dstate: &[f32],
 ) -> Result<Trained> {
+    train_over(layer, Sequences::new(steps, batch), weights, x, state, dy, dstate)
+}
+
+/// The same over sequences of which there is more to say.
+pub fn train_over(
+    layer: Layer,
+    sequences: Sequences<'_>,
+    weights: &[f32],
+    x: &[f32],
+    state: &[f32],
+    dy: &[f32],
+    dstate: &[f32],
+) -> Result<Trained> {
+    let (steps, batch) = (sequences.steps(), sequences.batch());
     let mut out = Trained {
         y: vec![f32::NAN; steps * batch * layer.width()],
         state: state.to_vec(),
@@ -256,7 +270,7 @@ pub fn train(
     layer.forward_train(
         weights,
         ForwardTrain {
-            sequences: Sequences::new(steps, batch),
+            sequences,
             x,
             y: &mut out.y,
             state: &mut out.state,
@@ -270,7 +284,7 @@ pub fn train(
     layer.backward(
         weights,
         Backward {
-            sequences: Sequences::new(steps, batch),
+            sequences,
             x,
             y: &out.y,
             dy,

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
 use super::numbers::{random, rng};
-use recurrent::model::{Forward, Input, Layer, Loss, Model, Training, Weights};
+use recurrent::model::{Forward, Input, Layer, Loss, Model, Training, WeightSource};
 use recurrent::{Dense, Gradients, Gru, Lstm, Merge, Pool, Result, Rnn, Sequences, Stack};
 
 pub const STEPS: usize = 5;
@@ -86,9 +86,10 @@ impl Buffers {
     ) -> Result<f32> {
         let Buffers { weights, grads, state, tape, scratch, dropout } = self;
         let dropout = (!dropout.is_empty()).then_some(&dropout[..]);
+        let (total_targets, mode) = (None, Gradients::Overwrite);
         model.forward_backward(
             weights,
-            Training { sequences, x, loss, grads, mode: Gradients::Overwrite, state, dropout, tape, scratch },
+            Training { sequences, x, loss, total_targets, grads, mode, state, dropout, tape, scratch },
         )
     }
 }
@@ -96,7 +97,7 @@ impl Buffers {
 /// Outputs and last states of a forward pass.
 pub fn forward<'w, const N: usize>(
     model: &Model<N>,
-    weights: impl Into<Weights<'w, N>>,
+    weights: impl Into<WeightSource<'w>>,
     sequences: Sequences<'_>,
     x: Input<'_>,
     state: &[f32],

@@ -7,6 +7,7 @@ mod keras;
 mod onnx;
 mod refuse;
 mod round_trip;
+mod torch;
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use recurrent::model::Input;
 use safetensors::SafeTensors;
 
 /// Every model of the folder, and what its file does not say.
-pub const CASES: [(&str, Option<&str>); 22] = [
+pub const CASES: [(&str, Option<&str>); 25] = [
     ("torch_lstm_bidirectional.safetensors", None),
     ("torch_gru_prefix.safetensors", None),
     ("torch_lstm_projection.safetensors", None),
@@ -25,6 +26,9 @@ pub const CASES: [(&str, Option<&str>); 22] = [
     ("torch_lstm_bf16.safetensors", None),
     ("torch_two_lstms.safetensors", None),
     ("torch_gru_cell.safetensors", None),
+    ("torch_lstm_f64.safetensors", None),
+    ("torch_tied.safetensors", None),
+    ("torch_others.safetensors", Some("gru,fc")),
     ("keras_sequential.keras", None),
     ("keras_pool.keras", None),
     ("keras_functional.keras", None),

@@ -94,13 +94,14 @@ fn constants_of_no_elements_are_refused() {
 /// Every matrix has the same constant, and every copy is free in the file.
 #[test]
 fn shared_constants_do_not_multiply() {
-    let mut parts = vec![floats("w0", &[3, 3])];
+    let mut parts =
+        vec![floats("w", &[3, 40]), node("MatMul", &["x", "w"], "x0", &[]), floats("w0", &[40, 40])];
     let name = |of: &str, n: usize, last: usize| match n == last {
         true => "y".to_string(),
         false => format!("{of}{n}"),
     };
     let chain = |count: usize, parts: &mut Vec<Vec<u8>>| {
-        let mut x = "x".to_string();
+        let mut x = "x0".to_string();
         for n in 1..=count {
             let (w, y) = (format!("w{n}"), name("x", n, count));
             parts.push(node("Identity", &[&format!("w{}", n - 1)], &w, &[]));
@@ -108,11 +109,12 @@ fn shared_constants_do_not_multiply() {
             x = y;
         }
     };
-    chain(16, &mut parts);
-    assert_eq!(graph(&parts).unwrap().layers().len(), 16);
-    parts.truncate(1);
-    chain(17, &mut parts);
-    refused(&parts, &["more than 16 layers"]);
+    // More layers than fit into any array that a program has made room for.
+    chain(20, &mut parts);
+    assert_eq!(graph(&parts).unwrap().layers().len(), 21);
+    parts.truncate(3);
+    chain(60, &mut parts);
+    refused(&parts, &["more weights than 16 times the bytes of the file"]);
 }
 
 #[test]
@@ -196,4 +198,27 @@ fn parameters_of_activations_that_are_nan_are_refused() {
     };
     assert!(rnn(0.5).is_ok());
     says(&rnn(f32::NAN).unwrap_err().to_string(), &["`activations`", "NaN"]);
+}
+
+/// An output that nobody asks for has no name, and neither has an input that a node leaves out: they are not the same value.
+#[test]
+fn omitted_outputs_are_no_inputs() {
+    let rnn = |outputs: &[&str]| {
+        let inputs = ["x", "wi", "wr"].iter().flat_map(|input| part(1, input)).collect();
+        let outputs = outputs.iter().flat_map(|output| part(2, output)).collect();
+        part(1, [inputs, outputs, part(3, "rnn"), part(4, "RNN")].concat())
+    };
+    let read = |outputs: &[&str], of: &str, axis: &str| {
+        graph(&[
+            [floats("wi", &[1, 2, 3]), floats("wr", &[1, 2, 2])].concat(),
+            [ints("zero", &[0]), ints("one", &[1])].concat(),
+            rnn(outputs),
+            // A slice of a constant, without axes.
+            node("Slice", &["one", "zero", "one", "", "one"], "sizes", &[]),
+            node("Squeeze", &[of, axis], "y", &[]),
+        ])
+    };
+    assert!(read(&["h", ""], "h", "one").unwrap() == read(&["h"], "h", "one").unwrap());
+    // The last state alone.
+    assert!(read(&["", "last"], "last", "zero").unwrap() == read(&["h", "last"], "last", "zero").unwrap());
 }

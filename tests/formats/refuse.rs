@@ -43,7 +43,7 @@ fn swapped_shapes_name_the_tensor() {
 #[test]
 fn other_element_types_are_refused() {
     let file = replaced("torch_gru_f16.safetensors", "\"F16\"", "\"I16\"");
-    says(&message(&file, Format::Safetensors, None), &["F32, F16 or BF16", "I16"]);
+    says(&message(&file, Format::Safetensors, None), &["F64, F32, F16 or BF16", "I16"]);
 }
 
 #[test]

@@ -197,6 +197,7 @@ fn models() {
                 sequences,
                 x: (&x[..]).into(),
                 loss: Loss::MeanSquaredError { targets: &random(edge, y.len()) },
+                total_targets: None,
                 grads: &mut edge.nan(weights.len()),
                 mode: Gradients::Overwrite,
                 state: &mut state,

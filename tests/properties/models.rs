@@ -94,14 +94,16 @@ fn train(model: &Model<4>, data: &Data, sequences: Sequences<'_>, garbage: f32) 
     let (mut grads, mut state) = (vec![garbage; model.weights_len()], data.state.clone());
     let mut tape = vec![garbage; model.tape_len(steps, batch)];
     let mut scratch = vec![garbage; model.train_scratch_len(steps, batch)];
+    let kept = vec![1.0; model.dropout_len(steps, batch)];
     let args = Training {
         sequences,
         x: (&data.x[..]).into(),
         loss: Loss::MeanSquaredError { targets: &data.targets },
         grads: &mut grads,
+        total_targets: None,
         mode: Gradients::Overwrite,
         state: &mut state,
-        dropout: None,
+        dropout: Some(&kept),
         tape: &mut tape,
         scratch: &mut scratch,
     };
@@ -206,16 +208,18 @@ proptest! {
         buffers[which] = pattern(actual);
         let before = buffers.clone();
         let [weights, x, targets, grads, state, tape, scratch] = &mut buffers;
+        let kept = vec![1.0; model.dropout_len(STEPS, batch)];
         let result = model.forward_backward(
             weights,
             Training {
                 sequences: Sequences::new(STEPS, batch),
                 x: Input::Values(x),
                 loss: Loss::MeanSquaredError { targets },
+                total_targets: None,
                 grads,
                 mode: Gradients::Accumulate,
                 state,
-                dropout: None,
+                dropout: Some(&kept),
                 tape,
                 scratch,
             },

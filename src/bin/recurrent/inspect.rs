@@ -7,9 +7,10 @@ use recurrent::model::Layer;
 
 use crate::{Failure, Source};
 
-/// Bytes of so many floats; a length that does not fit stays the greatest.
-fn bytes(elements: usize) -> usize {
-    elements.saturating_mul(size_of::<f32>())
+/// Bytes of so many floats, if they can be counted.
+fn bytes(elements: impl IntoIterator<Item = usize>) -> Option<usize> {
+    let sum = elements.into_iter().try_fold(0usize, usize::checked_add)?;
+    sum.checked_mul(size_of::<f32>())
 }
 
 pub fn print(source: &Source, batch: usize, steps: usize, out: &mut impl Write) -> Result<(), Failure> {
@@ -24,31 +25,32 @@ pub fn print(source: &Source, batch: usize, steps: usize, out: &mut impl Write) 
     }
     writeln!(out, "      {:<20} {:>9}  weights", "", needs.weights)?;
 
-    writeln!(out, "\nbytes for {batch} x {steps} steps (--batch, --steps):\n")?;
-    let mut row = |what: &str, n: usize, note: &str| match note {
-        "" => writeln!(out, "  {what:<28} {n:>12}"),
-        _ => writeln!(out, "  {what:<28} {n:>12}  {note}"),
-    };
-    row("flash: image", recurrent::image::len(&layers), "used in place")?;
     let inference = [("state", needs.state), ("scratch", needs.scratch), ("output", needs.output)];
-    let sum = inference.iter().fold(0usize, |sum, part| sum.saturating_add(part.1));
-    row("RAM: inference", bytes(sum), "and the input")?;
-    for (what, n) in inference {
-        row(&format!("  {what}"), bytes(n), "")?;
-    }
-    row("  packed weights", bytes(needs.packed), "more, if they are packed for vectors")?;
+    let twice = bytes([needs.weights; 2]).map_or(usize::MAX, |bytes| bytes / size_of::<f32>());
     let training = [
-        ("weights and gradients", needs.weights.saturating_mul(2)),
-        ("Adam's moments", needs.weights.saturating_mul(2)),
+        ("weights and gradients", twice),
+        ("Adam's moments", twice),
         ("state", needs.state),
         ("tape", needs.tape),
         ("factors of dropout", needs.dropout),
         ("scratch", needs.train_scratch),
     ];
-    let sum = training.iter().fold(0usize, |sum, part| sum.saturating_add(part.1));
-    row("RAM: training", bytes(sum), "and input and targets")?;
-    for (what, n) in training {
-        row(&format!("  {what}"), bytes(n), "")?;
+    let image = Some(recurrent::image::len(&layers)).filter(|len| *len < usize::MAX);
+    let mut rows = vec![("flash: image", image, "used in place")];
+    rows.push(("RAM: inference", bytes(inference.map(|part| part.1)), "and the input"));
+    rows.extend(inference.map(|(what, n)| (what, bytes([n]), "")));
+    rows.push(("packed weights", bytes([needs.packed]), "more, if they are packed for vectors"));
+    rows.push(("RAM: training", bytes(training.map(|part| part.1)), "and input and targets"));
+    rows.extend(training.map(|(what, n)| (what, bytes([n]), "")));
+
+    writeln!(out, "\nbytes for {batch} x {steps} steps (--batch, --steps):\n")?;
+    for (what, n, note) in rows {
+        let Some(n) = n else {
+            let why = format!("{what}: more bytes for {batch} x {steps} steps than a machine word can count");
+            return Err(Failure::at(&source.file, why));
+        };
+        let what = if what.contains(':') { what.to_string() } else { format!("  {what}") };
+        writeln!(out, "{}", format!("  {what:<28} {n:>12}  {note}").trim_end())?;
     }
     Ok(())
 }

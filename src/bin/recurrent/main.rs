@@ -7,6 +7,7 @@ mod inspect;
 use std::fmt::Display;
 use std::fs;
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -33,11 +34,11 @@ enum Command {
         #[command(flatten)]
         source: Source,
         /// Sequences that are run at once
-        #[arg(long, default_value_t = 1)]
-        batch: usize,
+        #[arg(long, default_value = "1")]
+        batch: NonZeroUsize,
         /// Steps of each sequence, or of each chunk of it
-        #[arg(long, default_value_t = 1)]
-        steps: usize,
+        #[arg(long, default_value = "1")]
+        steps: NonZeroUsize,
     },
     /// Write a model in another format
     Convert {
@@ -46,7 +47,7 @@ enum Command {
         /// File to write
         output: PathBuf,
         /// Format to write, if the extension does not say it
-        #[arg(long, value_parser = format)]
+        #[arg(long, value_parser = to_format)]
         to: Option<Format>,
     },
     /// Run a model from a state of zeros, and print its outputs: a line for each step
@@ -70,7 +71,7 @@ struct Source {
     /// Model to read
     file: PathBuf,
     /// Format of the model, if the extension does not say it
-    #[arg(long, value_parser = format)]
+    #[arg(long, value_parser = from_format)]
     from: Option<Format>,
     /// What PyTorch's parameters do not say: the layers in order, as `emb,rnn:relu,@last,fc:tanh`. Names are those of the modules; `:tanh`,
     /// `:relu` and `:sigmoid` tell an RNN's nonlinearity or what follows a linear layer; `:linear` tells a first layer without a bias
@@ -80,9 +81,24 @@ struct Source {
     layers: Option<Plan>,
 }
 
-fn format(name: &str) -> Result<Format, String> {
-    let known = Format::ALL.iter().find(|f| f.1 == name).map(|f| f.0);
-    known.ok_or_else(|| format!("the formats are {}", Format::ALL.map(|f| f.1).join(", ")))
+/// The names of the formats that can do something.
+fn names(can: fn(Format) -> bool) -> String {
+    let names: Vec<_> = Format::ALL.iter().filter(|f| can(f.0)).map(|f| f.1).collect();
+    names.join(", ")
+}
+
+fn from_format(name: &str) -> Result<Format, String> {
+    format(name, Format::is_read)
+        .ok_or_else(|| format!("the formats that are read are {}", names(Format::is_read)))
+}
+
+fn to_format(name: &str) -> Result<Format, String> {
+    format(name, Format::is_written)
+        .ok_or_else(|| format!("the formats that are written are {}", names(Format::is_written)))
+}
+
+fn format(name: &str, can: fn(Format) -> bool) -> Option<Format> {
+    Format::ALL.iter().find(|f| f.1 == name && can(f.0)).map(|f| f.0)
 }
 
 /// What the user is told when something fails; nothing if whoever reads the output has seen enough.
@@ -100,19 +116,27 @@ impl From<io::Error> for Failure {
     }
 }
 
-fn format_of(path: &Path, given: Option<Format>, flag: &str) -> Result<Format, Failure> {
+fn format_of(
+    path: &Path,
+    given: Option<Format>,
+    (flag, can): (&str, fn(Format) -> bool),
+) -> Result<Format, Failure> {
     given.or_else(|| Format::of(path)).ok_or_else(|| {
-        let names = Format::ALL.map(|f| f.1).join(", ");
+        let names = names(can);
         Failure::at(path, format!("the extension says no format: give one with {flag} ({names})"))
     })
 }
 
 impl Source {
     fn read(&self) -> Result<(Network, Format, usize), Failure> {
-        let format = format_of(&self.file, self.from, "--from")?;
+        let format = format_of(&self.file, self.from, ("--from", Format::is_read))?;
         let bytes = fs::read(&self.file).map_err(|e| Failure::at(&self.file, e))?;
         let network =
             models::read(&bytes, format, self.layers.as_ref()).map_err(|e| Failure::at(&self.file, e))?;
+        if !network.left_out().is_empty() {
+            let names = network.left_out().join("`, `");
+            eprintln!("note: {}: the plan of the layers leaves out `{names}`", self.file.display());
+        }
         Ok((network, format, bytes.len()))
     }
 }
@@ -144,9 +168,9 @@ fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 fn run(command: Command, out: &mut impl Write) -> Result<(), Failure> {
     match command {
-        Command::Inspect { source, batch, steps } => inspect::print(&source, batch, steps, out),
+        Command::Inspect { source, batch, steps } => inspect::print(&source, batch.get(), steps.get(), out),
         Command::Convert { source, output, to } => {
-            let to = format_of(&output, to, "--to")?;
+            let to = format_of(&output, to, ("--to", Format::is_written))?;
             let (network, ..) = source.read()?;
             let bytes = models::write(&network, to).map_err(|e| Failure::at(&output, e))?;
             save(&output, &bytes).map_err(|e| Failure::at(&output, e))?;

@@ -11,7 +11,6 @@ use super::{Cell, Gate};
 use crate::kernel::panel::layout::{Layout, NONE};
 use crate::kernel::pointwise::math::{sigmoid, tanh};
 use crate::kernel::step::{At, Equations, Next, Params, Prev, SecondStage};
-use crate::kernel::{Activation, Slot};
 use crate::simd::Simd;
 
 /// The cell of a minimal gated unit (Zhou et al. 2016, arXiv:1603.09420): a GRU with one gate, which resets and updates.
@@ -116,11 +115,4 @@ impl Cell for MguCell {
     const BIASES: usize = 4;
     const TAPE: usize = 4;
     type Gate = MguGate;
-}
-
-impl MguCell {
-    pub(crate) fn params(self) -> Params {
-        let slot = Slot { f: Activation::Tanh, clip: f32::INFINITY };
-        Params { slots: [slot; 3], coupled: false, peepholes: false }
-    }
 }

@@ -21,7 +21,7 @@ use prost::Message;
 
 use super::error::{Error, Result, SOFTMAX, damaged, unsupported};
 use super::network::{Builder, Network};
-use super::size::MAX_LAYERS;
+use super::size::SHARED;
 use super::tensor::{Tensor, check_sizes};
 use crate::model::Layer;
 use crate::{Embedding, Pool};
@@ -73,6 +73,8 @@ struct Walk {
     version: usize,
     /// Layers so far.
     layers: usize,
+    /// As many weights as a file of this size may have, in elements.
+    room: usize,
     /// Which axis is time, once a recurrent layer has been passed.
     time: Option<Axis>,
     /// What is known of the first two axes' sizes.
@@ -94,7 +96,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Network> {
         Err(e) => return damaged(FORMAT, format!("{e}")),
     };
     let Some(graph) = model.graph else { return damaged(FORMAT, "it has no graph") };
-    let mut walk = Walk::default();
+    let room = bytes.len().saturating_mul(SHARED) / size_of::<f32>();
+    let mut walk = Walk { room, ..Walk::default() };
     walk.inputs(&graph)?;
     for node in &graph.node {
         walk.node(node)?;
@@ -174,13 +177,12 @@ fn leaves(op: &str, node: &Node, axes: &[Axis]) -> Result<()> {
 impl Walk {
     fn inputs(&mut self, graph: &Graph) -> Result<()> {
         for tensor in &graph.initializer {
-            let name = tensor.name.clone();
-            self.values.insert(name.clone(), constant::value(&name, tensor)?);
+            self.value(&tensor.name, constant::value(&tensor.name, tensor)?);
         }
         let mut inputs = graph.input.iter().filter(|i| !self.values.contains_key(&i.name));
         let Some(first) = inputs.next() else { return damaged(FORMAT, "the graph has no input") };
         let others: Vec<_> = inputs.map(|i| i.name.clone()).collect();
-        self.values.extend(others.into_iter().map(|name| (name, Value::Input)));
+        others.iter().for_each(|name| self.value(name, Value::Input));
         self.first_input(first)
     }
 
@@ -212,9 +214,7 @@ impl Walk {
             |v: &&String| matches!(self.values.get(&v[..]), Some(Value::Data { .. } | Value::Last { .. }));
         let Some(data) = node.input.iter().find(is_data) else {
             let made = self.without_data(op, node)?;
-            for output in &node.output {
-                self.values.insert(output.clone(), made.clone());
-            }
+            node.output.iter().for_each(|output| self.value(output, made.clone()));
             return Ok(());
         };
         if !matches!(&node.domain[..], "" | "ai.onnx") {
@@ -286,8 +286,11 @@ impl Walk {
 
     /// Adds a layer. A constant that serves many nodes would make a large model of a small file.
     fn push(&mut self, name: &str, layer: impl Into<Layer>) -> Result<()> {
-        if self.layers == MAX_LAYERS {
-            return unsupported("the graph", format!("has more than {MAX_LAYERS} layers"));
+        if self.network.weights.len() > self.room {
+            let why = format!(
+                "has more weights than {SHARED} times the bytes of the file: its nodes share constants"
+            );
+            return unsupported("the graph", why);
         }
         let mut unique = name.to_string();
         let mut n = 1;
@@ -311,11 +314,18 @@ impl Walk {
         if name.is_empty() { format!("{kind}{}", self.layers) } else { name.trim_matches('.').to_string() }
     }
 
+    /// Keeps a value under its name. Outputs that nobody asks for have none; a node that leaves an input out would find it.
+    fn value(&mut self, name: &str, value: Value) {
+        if !name.is_empty() {
+            self.values.insert(name.to_string(), value);
+        }
+    }
+
     /// A node's first output.
     fn made(&mut self, node: &Node, value: Value) -> Result<()> {
         match node.output.first() {
             Some(name) => {
-                self.values.insert(name.clone(), value);
+                self.value(name, value);
                 Ok(())
             }
             None => damaged(FORMAT, format!("the {} has no output", show(node))),

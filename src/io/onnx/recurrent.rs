@@ -166,16 +166,16 @@ impl Walk {
         };
         let version = self.version;
         if let Some(y) = outputs.next() {
-            self.values.insert(y.clone(), Value::Data { axes: sequence.to_vec(), version });
+            self.value(y, Value::Data { axes: sequence.to_vec(), version });
         }
         if let Some(y_h) = outputs.next() {
             // In reverse the last state is the output of the first step.
             let forward = options.directions == 1 && !options.reverse;
             let value = if forward { Value::Last { axes: last.to_vec(), version } } else { Value::Other };
-            self.values.insert(y_h.clone(), value);
+            self.value(y_h, value);
         }
         if let Some(y_c) = outputs.next() {
-            self.values.insert(y_c.clone(), Value::Other);
+            self.value(y_c, Value::Other);
         }
         Ok(())
     }

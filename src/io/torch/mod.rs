@@ -48,7 +48,7 @@ fn leaf(part: &str, layer: usize, reverse: bool, is_cell: bool) -> String {
 }
 
 /// The module that a tensor belongs to.
-fn prefix(name: &str) -> &str {
+pub(super) fn prefix(name: &str) -> &str {
     name.rsplit_once('.').map_or("", |(prefix, _)| prefix)
 }
 
@@ -120,6 +120,10 @@ pub(super) fn read(mut tensors: Tensors, plan: Option<&Plan>) -> Result<Network>
         None => {
             let names: BTreeSet<&str> = tensors.0.keys().map(|name| prefix(name)).collect();
             for name in names {
+                let known = ["weight_ih", "weight_ih_l0", "weight_hh", "weight_hh_l0", "weight"];
+                if !known.iter().any(|leaf| tensors.shape(&full(name, leaf)).is_some()) {
+                    return unknown(&tensors, name);
+                }
                 modules.insert(name.to_string(), module(&tensors, name)?);
             }
             inferred = order::infer(&modules)?;
@@ -136,9 +140,26 @@ pub(super) fn read(mut tensors: Tensors, plan: Option<&Plan>) -> Result<Network>
             }
         }
     }
-    tensors.0.retain(|name, _| modules.contains_key(prefix(name)));
+    let mut left_out = BTreeSet::new();
+    tensors.0.retain(|name, _| {
+        let module = prefix(name);
+        let is_of_the_model = modules.contains_key(module);
+        if !is_of_the_model {
+            left_out.insert(if module.is_empty() { name } else { module }.to_string());
+        }
+        is_of_the_model
+    });
     tensors.finish()?;
-    network.finish()
+    Ok(network.finish()?.leaving_out(left_out))
+}
+
+/// Refuses a module that has none of the parameters of those that are known.
+fn unknown<T>(tensors: &Tensors, module: &str) -> Result<T> {
+    let of_it = tensors.0.iter().find(|(name, _)| prefix(name) == module);
+    let (name, shape) =
+        of_it.map_or((String::new(), String::new()), |(name, t)| (name.clone(), show(&t.shape)));
+    let expected = "a parameter of an embedding, a recurrent or a linear layer, or a plan of the layers (--layers) that leaves it out";
+    Err(Error::Tensor { name, expected: expected.to_string(), found: shape })
 }
 
 fn add(

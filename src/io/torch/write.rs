@@ -102,7 +102,7 @@ fn split<C: Cell>(
             let (own, others) = rest.split_at(layer.weights_len());
             rest = others;
             let parts = layer.weights(own)?;
-            let rows = C::GATES * layer.hidden();
+            let rows = layer.gates() * layer.hidden();
             let shapes: [(&str, &[f32], &[usize]); 5] = [
                 ("weight_ih", parts.w_ih, &[rows, layer.input()]),
                 ("weight_hh", parts.w_hh, &[rows, layer.width()]),

@@ -61,7 +61,8 @@ pub enum Activation {
     },
     /// `x` from `alpha` on, and 0 below.
     ThresholdedRelu {
-        /// Threshold; ONNX' default is 1.
+        /// Threshold. A graph that does not say it means 1 by ONNX' text, as it is read here; ONNX Runtime 1.32 takes 0 in recurrent
+        /// operators.
         alpha: f32,
     },
     /// `alpha * tanh(beta * x)`

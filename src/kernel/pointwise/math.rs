@@ -1,7 +1,7 @@
 //! exp, sigmoid and tanh: one polynomial each, with the same operations on every instruction set.
 //!
-//! All three are exact to the stated errors over all floats, and strictly monotone: no two neighbouring floats have
-//! results in the wrong order. tanh is odd to the bit.
+//! All three are exact to the stated errors over all floats, and monotone: no two neighbouring floats have results in the wrong order. Where
+//! they saturate, or are steep in neither direction, neighbours may have the same result. tanh is odd to the bit.
 //!
 //! | | greatest error | at the ends |
 //! |---|---|---|

@@ -74,7 +74,15 @@ impl Rule for SgdRule {
     }
 }
 
-/// RMSprop. The moments are the mean square, then the velocity (with momentum), then the mean (if centred).
+/// RMSprop. The moments are the mean square, or the variance if centred, then the velocity (with momentum), then the mean (if centred).
+///
+/// The variance is not a mean square less the square of a mean: of gradients that stay about the same nothing but rounding would be left,
+/// and a step would be `g / eps`. With `d = g - mean`, before the mean moves, it is the same sum of squares
+///
+/// ```text
+/// variance = alpha (variance + (1 - alpha) d^2)
+/// mean += (1 - alpha) d
+/// ```
 #[derive(Clone, Copy)]
 pub(crate) struct RmsPropRule {
     pub(crate) lr: f32,
@@ -92,21 +100,24 @@ impl Rule for RmsPropRule {
     #[inline(always)]
     fn apply<S: Simd>(self, s: S, w: S::V, g: S::V, m: &mut [S::V; MOMENTS]) -> S::V {
         let g = s.fma(s.splat(self.decay), w, g);
-        let gain = s.splat(self.gain);
-        m[0] = s.fma(s.mul(gain, g), g, s.mul(s.splat(self.alpha), m[0]));
-        let mut variance = m[0];
+        let (alpha, gain) = (s.splat(self.alpha), s.splat(self.gain));
         // Two constants and not an index, which would put the moments into memory.
-        if self.mean == Some(1) {
-            m[1] = s.fma(gain, s.sub(g, m[1]), m[1]);
-            variance = s.fnma(m[1], m[1], variance);
+        match self.mean {
+            None => m[0] = s.fma(s.mul(gain, g), g, s.mul(alpha, m[0])),
+            Some(1) => {
+                let d = s.sub(g, m[1]);
+                m[0] = s.mul(alpha, s.fma(s.mul(gain, d), d, m[0]));
+                m[1] = s.fma(gain, d, m[1]);
+            }
+            Some(_) => {
+                let d = s.sub(g, m[2]);
+                m[0] = s.mul(alpha, s.fma(s.mul(gain, d), d, m[0]));
+                m[2] = s.fma(gain, d, m[2]);
+            }
         }
-        if self.mean == Some(2) {
-            m[2] = s.fma(gain, s.sub(g, m[2]), m[2]);
-            variance = s.fnma(m[2], m[2], variance);
-        }
-        // Rounding may leave less than nothing.
-        let variance = s.max(s.splat(0.0), variance);
-        let step = s.div(g, s.add(s.sqrt(variance), s.splat(self.eps)));
+        // Moments that a caller gives may be negative.
+        let root = s.sqrt(s.max(s.splat(0.0), m[0]));
+        let step = s.div(g, s.add(root, s.splat(self.eps)));
         if self.momentum == 0.0 {
             return s.fnma(s.splat(self.lr), step, w);
         }
@@ -164,7 +175,7 @@ mod tests {
         #[inline(always)]
         fn run<S: Simd>(self, s: S) {
             let Update(rule, [w, m], g) = self;
-            update(s, rule, 0.7, w, g, m);
+            update(s, rule, 0.7, w, g, m).unwrap();
         }
     }
 

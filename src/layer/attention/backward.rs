@@ -11,8 +11,9 @@ use crate::kernel::view::Columns;
 use crate::kernel::walk::Rows;
 use crate::kernel::{Checked, Walk};
 use crate::layer::buffer::take_mut;
+use crate::layer::gradients::Gradients;
+use crate::layer::sequences::Sequences;
 use crate::layer::softmax::softmax_row_backward;
-use crate::layer::{Gradients, Sequences};
 use crate::simd::{Op, Simd, dispatch};
 
 /// Arguments of [`Attention::backward`].

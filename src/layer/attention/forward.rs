@@ -6,8 +6,8 @@ use crate::kernel::additive;
 use crate::kernel::product::{Init, Left, Right, product};
 use crate::kernel::walk::Rows;
 use crate::kernel::{Checked, Walk, Wrong};
-use crate::layer::Sequences;
 use crate::layer::buffer::take_mut;
+use crate::layer::sequences::Sequences;
 use crate::layer::softmax::softmax_row;
 use crate::simd::{Op, Simd, dispatch};
 

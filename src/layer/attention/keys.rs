@@ -10,8 +10,9 @@ use crate::kernel::view::Columns;
 use crate::kernel::walk::Rows;
 use crate::kernel::{Checked, Walk};
 use crate::layer::buffer::take_mut;
-use crate::layer::weights::check_packing;
-use crate::layer::{Gradients, Sequences};
+use crate::layer::gradients::Gradients;
+use crate::layer::packed::check_packing;
+use crate::layer::sequences::Sequences;
 use crate::simd::{Isa, Op, Simd, dispatch};
 
 /// An encoder's outputs as [`Attention`] wants them. Made by [`Attention::keys`].
@@ -42,7 +43,7 @@ impl<'a, B> Keys<'a, B> {
 impl Keys<'_, &[f32]> {
     /// Refuses keys of another layer.
     pub(super) fn check(&self, layer: &Attention) -> Result<()> {
-        check_packing(Attention { isa: None, ..*layer } == self.layer, self.isa, layer.isa)?;
+        check_packing(Attention { isa: None, ..*layer } == self.layer, "layer", self.isa, layer.isa)?;
         check_room("keys", layer.keys_len(self.steps, self.walk.batch()), self.data.len())
     }
 }

@@ -82,8 +82,9 @@ macro_rules! passes {
             self.update_scaled(weights, grads, moments, 1.0)
         }
 
-        /// As [`update`](Self::update) with gradients `scale * grads`, in the same pass: the factor of a clip, or one over
-        /// the number of batches whose gradients were added up.
+        /// As [`update`](Self::update) with gradients `scale * grads`, in the same pass: the factor of a clip. Gradients of several batches that
+        /// were added up are those of a mean only if each was weighed by its targets:
+        /// [`total_targets`](crate::model::Training::total_targets) does so, and then there is nothing to scale.
         ///
         /// # Errors
         /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer;

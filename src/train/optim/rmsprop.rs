@@ -10,11 +10,15 @@ use crate::simd::{Isa, dispatch};
 /// ```text
 /// g += weight_decay w
 /// v = alpha v + (1 - alpha) g^2
-/// d = g / (sqrt(v) + eps)      or, centred:  a = alpha a + (1 - alpha) g,  d = g / (sqrt(v - a^2) + eps)
+/// d = g / (sqrt(v) + eps)      or, centred:  a = alpha a + (1 - alpha) g,  d = g / (sqrt(s) + eps),  s = v - a^2
 /// w -= lr d                    or, with momentum:  u = momentum u + d,  w -= lr u
 /// ```
 ///
-/// The settings may be changed between updates. The moments are the caller's, zero before the first update: `v [n]`, then with
+/// Centred, the variance `s` is kept instead of `v`, and computed by `s = alpha (s + (1 - alpha) (g - a)^2)` with the `a` of the last update, which is
+/// the same number and cannot be negative. The difference of two squares loses its digits where gradients change little: PyTorch in f32 then
+/// makes steps of `g / eps`, or NaN.
+///
+/// The settings may be changed between updates. The moments are the caller's, zero before the first update: `v [n]` (centred `s [n]`), then with
 /// momentum `u [n]`, then centred `a [n]`. To save an optimiser, save its fields and the moments.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RmsProp {
@@ -82,8 +86,9 @@ impl RmsProp {
         self.update_scaled(weights, grads, moments, 1.0)
     }
 
-    /// As [`update`](Self::update) with gradients `scale * grads`, in the same pass: the factor of a clip, or one over the number
-    /// of batches whose gradients were added up.
+    /// As [`update`](Self::update) with gradients `scale * grads`, in the same pass: the factor of a clip. Gradients of several batches that
+    /// were added up are those of a mean only if each was weighed by its targets:
+    /// [`total_targets`](crate::model::Training::total_targets) does so, and then there is nothing to scale.
     ///
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer;
@@ -94,7 +99,7 @@ impl RmsProp {
     /// use recurrent::train::RmsProp;
     /// const RMS: RmsProp = RmsProp::new(0.01).centered();
     /// let (mut weights, mut moments) = ([1.0], [0.0; RMS.moments_len(1)]);
-    /// RMS.update_scaled(&mut weights, &[2.0], &mut moments, 0.5)?; // the mean of two batches
+    /// RMS.update_scaled(&mut weights, &[2.0], &mut moments, 0.5)?; // half of a norm that is twice too large
     /// assert!((weights[0] - 0.8995).abs() < 1e-4);
     /// # Ok::<(), recurrent::Error>(())
     /// ```

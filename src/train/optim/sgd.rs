@@ -77,8 +77,9 @@ impl Sgd {
         self.update_scaled(weights, grads, moments, 1.0)
     }
 
-    /// As [`update`](Self::update) with gradients `scale * grads`, in the same pass: the factor of a clip, or one over the number
-    /// of batches whose gradients were added up.
+    /// As [`update`](Self::update) with gradients `scale * grads`, in the same pass: the factor of a clip. Gradients of several batches that
+    /// were added up are those of a mean only if each was weighed by its targets:
+    /// [`total_targets`](crate::model::Training::total_targets) does so, and then there is nothing to scale.
     ///
     /// # Errors
     /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Value`] for a momentum outside of

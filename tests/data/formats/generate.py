@@ -27,6 +27,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_torch
+from safetensors.torch import save_model
 from torch import nn
 
 FOLDER = Path(__file__).parent
@@ -131,6 +132,24 @@ def pytorch():
         values("g", T, B, 1),
     )
     save_state("torch_gru_cell", lambda: Model(cells=Steps(nn.GRUCell(3, 4))), values("h", T, B, 3))
+    save_state("torch_lstm_f64", lambda: nn.LSTM(2, 4).double(), values("i", T, B, 2).astype(np.float64))
+    # One tensor is stored, and the metadata say that the other is the same.
+    save_model(torch_case("torch_tied", tied, ids("j", 7)), str(FOLDER / "torch_tied.safetensors"))
+    # Modules and parameters that are no part of the model.
+    save_state("torch_others", others, values("k", T, B, 3))
+
+
+def tied():
+    model = Model(encoder=nn.Embedding(7, 4), rnn=nn.GRU(4, 4), decoder=nn.Linear(4, 7))
+    model.decoder.weight = model.encoder.weight
+    return model
+
+
+def others():
+    model = Model(gru=nn.GRU(3, 4), fc=nn.Linear(4, 2))
+    model.bn = nn.BatchNorm1d(4)
+    model.h0 = nn.Parameter(torch.ones(1, 1, 4))
+    return model
 
 
 class Steps(nn.Module):

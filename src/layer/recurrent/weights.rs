@@ -1,13 +1,9 @@
-//! Views over flat weights, and packed weights.
+//! Views over flat weights.
 
 use core::marker::PhantomData;
 
-use super::stack::Merge;
 use crate::cell::Gate;
-use crate::error::{Error, Result};
-use crate::kernel::canonical::{Parts, Shape};
-use crate::kernel::pack::SLACK;
-use crate::simd::Isa;
+use crate::kernel::canonical::Parts;
 
 /// The named parts of a flat buffer of weights or gradients. Made by [`Recurrent::weights`](crate::Recurrent::weights).
 ///
@@ -127,134 +123,5 @@ impl<'a, G: Gate> WeightsMut<'a, G> {
             gates: self.gates,
             gate: PhantomData,
         }
-    }
-}
-
-/// Weights in panels for one instruction set: what a pass wants to run on. Made by [`Recurrent::pack`](crate::Recurrent::pack),
-/// [`Stack::pack`](crate::Stack::pack) and [`Dense::pack`](crate::Dense::pack).
-///
-/// The storage is the caller's: a `Vec`, an array, a mutable slice. The layout is the instruction set's
-/// and not documented further; keep the canonical weights to save or to change them.
-#[derive(Clone, Copy, Debug)]
-pub struct Packed<B> {
-    pub(super) isa: Isa,
-    pub(super) owner: Owner,
-    /// Where the panels start.
-    pub(super) start: usize,
-    pub(super) data: B,
-}
-
-/// What packed weights belong to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Owner {
-    Recurrent(LayerId),
-    Dense { input: usize, output: usize },
-}
-
-/// A recurrent layer, or a stack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LayerId {
-    pub(super) shape: Shape,
-    pub(super) two_stages: bool,
-    pub(super) layers: usize,
-    pub(super) both: Option<Merge>,
-}
-
-impl<B> Packed<B> {
-    /// The instruction set that they were packed for, and that passes over them run on.
-    pub fn isa(&self) -> Isa {
-        self.isa
-    }
-
-    /// The same with the weights in another place.
-    pub(crate) fn with<C>(&self, data: C) -> Packed<C> {
-        Packed { isa: self.isa, owner: self.owner, start: self.start, data }
-    }
-
-    /// Gives the storage back.
-    pub fn into_inner(self) -> B {
-        self.data
-    }
-}
-
-impl Packed<&[f32]> {
-    /// Refuses weights that were packed for another layer, or for another instruction set than the layer is pinned to, and
-    /// storage that has become shorter than the layer's `packed_len`, but for what was left out to align the panels.
-    #[inline(always)]
-    pub(super) fn check(&self, owner: Owner, isa: Option<Isa>, packed_len: usize) -> Result<()> {
-        let len = self.data.len().saturating_sub(self.start).saturating_add(SLACK);
-        check_packing(self.owner == owner && len >= packed_len, self.isa, isa)
-    }
-}
-
-/// Refuses what was packed for another layer, or for another instruction set than the one that a layer is pinned to.
-#[inline(always)]
-pub(super) fn check_packing(same_layer: bool, packed: Isa, pinned: Option<Isa>) -> Result<()> {
-    if !same_layer {
-        return Err(Error::Packing { what: "layer" });
-    }
-    match pinned {
-        Some(isa) if isa != packed => Err(Error::Packing { what: "instruction set" }),
-        _ => Ok(()),
-    }
-}
-
-impl<B: AsRef<[f32]>> Packed<B> {
-    /// The same weights, borrowed.
-    pub fn as_ref(&self) -> Packed<&[f32]> {
-        self.with(self.data.as_ref())
-    }
-}
-
-/// The weights of a pass: packed, or canonical ones in place.
-///
-/// Packed weights are what a vector instruction set is fast on. Canonical weights are used where they are, say in
-/// flash, without a copy, one unit at a time: this is meant for microcontrollers, and slow elsewhere.
-/// Both give the same bits.
-///
-/// Passes take `impl Into<WeightSource>`, so a `&[f32]`, a `&[f32; N]` and a `&Packed<_>` can be given as they are.
-///
-/// ```
-/// use recurrent::{Rnn, WeightSource};
-/// let layer = Rnn::new(2, 3);
-/// let weights = vec![0.3; layer.weights_len()];
-/// let packed = layer.pack(&weights, vec![0.0; layer.packed_len()])?;
-/// let last = [WeightSource::from(&weights), (&packed).into()].map(|source| {
-///     let (mut state, mut scratch) = ([0.0; 3], vec![0.0; layer.scratch_len(1, 1)]);
-///     layer.step(source, &[0.5, -0.2], &mut state, &mut scratch).map(|()| state)
-/// });
-/// assert_eq!(last[0]?, last[1]?);
-/// # Ok::<(), recurrent::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub enum WeightSource<'a> {
-    /// Canonical, `w_ih w_hh b_ih b_hh`.
-    Canonical(&'a [f32]),
-    /// Packed for an instruction set.
-    Packed(Packed<&'a [f32]>),
-}
-
-impl<'a> From<&'a [f32]> for WeightSource<'a> {
-    fn from(flat: &'a [f32]) -> Self {
-        WeightSource::Canonical(flat)
-    }
-}
-
-impl<'a, const N: usize> From<&'a [f32; N]> for WeightSource<'a> {
-    fn from(flat: &'a [f32; N]) -> Self {
-        WeightSource::Canonical(flat)
-    }
-}
-
-#[cfg(feature = "std")]
-impl<'a> From<&'a std::vec::Vec<f32>> for WeightSource<'a> {
-    fn from(flat: &'a std::vec::Vec<f32>) -> Self {
-        WeightSource::Canonical(flat)
-    }
-}
-
-impl<'a, B: AsRef<[f32]>> From<&'a Packed<B>> for WeightSource<'a> {
-    fn from(packed: &'a Packed<B>) -> Self {
-        WeightSource::Packed(packed.as_ref())
     }
 }

@@ -1,11 +1,11 @@
 //! The loss of classification: softmax and negative log-likelihood in one.
 
-use super::Sequences;
-use super::embedding::check_ids;
 use crate::error::{Error, Result, check_len};
 use crate::kernel::Walk;
 use crate::kernel::softmax::{BLOCK, exp_sum, max};
 use crate::kernel::walk::Rows;
+use crate::layer::Sequences;
+use crate::layer::embedding::check_ids;
 use crate::simd::{Isa, Op, Simd, dispatch};
 
 /// The mean negative log-likelihood of the targets, in nats, and the gradient of the mean if asked for:
@@ -108,11 +108,18 @@ impl<'a> CrossEntropy<'a> {
         Ok((sum / count as f64) as f32)
     }
 
-    /// How many rows count.
+    /// How many rows count: those that take part, without those that are ignored. The loss is a mean over them, so that of several batches
+    /// each has to be weighed by its count.
     ///
     /// # Errors
     /// Those of [`loss`](Self::loss) that are about the targets.
-    pub(crate) fn count(&self, targets: &[u32]) -> Result<usize> {
+    ///
+    /// ```
+    /// use recurrent::CrossEntropy;
+    /// assert_eq!(CrossEntropy::new(3).ignore(9).count(&[0, 9, 2, 9])?, 2);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn count(&self, targets: &[u32]) -> Result<usize> {
         Ok(self.rows(self.walk()?.as_ref(), targets)?.1)
     }
 

@@ -1,8 +1,9 @@
 //! Beam search: the likeliest sequence of a model that says what follows, approximately.
 
-use super::buffer::{add, mul};
-use super::softmax::log_softmax;
+use super::sample::LOGITS;
 use crate::error::{Error, Result, check_len, check_room};
+use crate::layer::buffer::{add, mul};
+use crate::layer::log_softmax;
 
 /// Beam search over the outputs of a model that gives logits for what follows a sequence.
 ///
@@ -268,7 +269,7 @@ impl Beam {
                 log_softmax(classes, &logits[row * classes..][..classes], log_p)?;
                 for (class, &log_p) in log_p.iter().enumerate() {
                     if log_p.is_nan() {
-                        return Err(super::sample::LOGITS.into());
+                        return Err(LOGITS.into());
                     }
                     let (score, of) = (score + log_p, [row as u32, class as u32, t as u32 + 1]);
                     if Some(class as u32) == end || t + 1 == steps {

@@ -21,7 +21,7 @@ pub(super) fn check_temperature(temperature: f32) -> Result<()> {
 /// The position of the greatest logit, the first of them if there are several.
 ///
 /// # Errors
-/// [`Error::Length`] if there are no logits; [`Error::Value`] if one is NaN.
+/// [`Error::Length`] if there are no logits; [`Error::Value`] if one is NaN, or if all are minus infinity: classes that are never chosen.
 ///
 /// ```
 /// assert_eq!(recurrent::argmax(&[0.5, 2.0, -1.0])?, 1);
@@ -38,7 +38,10 @@ pub fn argmax(logits: &[f32]) -> Result<usize> {
             (best, most) = (i, logit);
         }
     }
-    Ok(best)
+    match most {
+        f32::NEG_INFINITY => Err(Error::Value { argument: "logits", expected: "not all minus infinity" }),
+        _ => Ok(best),
+    }
 }
 
 /// A class drawn from `softmax(logits / temperature)`; with temperature 0 the [`argmax`].
@@ -49,7 +52,7 @@ pub fn argmax(logits: &[f32]) -> Result<usize> {
 ///
 /// # Errors
 /// [`Error::Length`] if there are no logits; [`Error::Value`] if the temperature is negative, infinite or NaN, if a logit
-/// is NaN, or, for a temperature above 0, if one is infinity or all are minus infinity.
+/// is NaN, if all are minus infinity, or, for a temperature above 0, if one is infinity.
 ///
 /// ```
 /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};

@@ -67,7 +67,7 @@ impl Sampling {
     ///
     /// # Errors
     /// [`Error::Length`] if there are no logits, or the scratch is too short; [`Error::Value`] if the temperature is negative,
-    /// infinite or NaN, `top_k` is 0, `top_p` not in `0..=1`, a logit NaN, or, for a temperature above 0, one infinity or all minus infinity.
+    /// infinite or NaN, `top_k` is 0, `top_p` not in `0..=1`, a logit NaN, all of them minus infinity, or, for a temperature above 0, one infinity.
     ///
     /// ```
     /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};

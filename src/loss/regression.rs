@@ -1,9 +1,9 @@
 //! Losses of single elements: binary cross-entropy, mean squared error.
 
-use super::Sequences;
 use crate::error::{Result, check_len};
 use crate::kernel::finish::{PART, logistic};
 use crate::kernel::walk::Rows;
+use crate::layer::Sequences;
 use crate::simd::{Isa, Op, Simd, dispatch};
 
 /// Numbers and what they should be, of the same shape.

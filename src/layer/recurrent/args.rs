@@ -1,6 +1,7 @@
 //! The arguments of the passes over sequences, of layers and of stacks.
 
-use super::sequences::Sequences;
+use crate::layer::gradients::Gradients;
+use crate::layer::sequences::Sequences;
 
 /// Arguments of [`Recurrent::forward`](crate::Recurrent::forward).
 #[derive(Debug, Default)]
@@ -38,16 +39,6 @@ pub struct ForwardTrain<'a> {
     pub tape: &'a mut [f32],
     /// At least [`train_scratch_len`](crate::Recurrent::train_scratch_len) elements.
     pub scratch: &'a mut [f32],
-}
-
-/// Whether gradients of weights replace what is in their buffer or are added to it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Gradients {
-    /// The buffer is written and never read.
-    #[default]
-    Overwrite,
-    /// The buffer holds a sum, to which is added.
-    Accumulate,
 }
 
 /// Arguments of [`Recurrent::backward`](crate::Recurrent::backward).

@@ -1,0 +1,238 @@
+//! Weights in panels, and the weights of a pass.
+
+use super::buffer::take;
+use crate::error::{Error, Result, check_len, check_room};
+use crate::kernel::pack::{SLACK, aligned_start};
+use crate::simd::{Isa, MAX_LANES};
+
+/// Weights in panels for one instruction set: what a pass wants to run on. Made by [`Recurrent::pack`](crate::Recurrent::pack),
+/// [`Stack::pack`](crate::Stack::pack), [`Dense::pack`](crate::Dense::pack) and [`Model::pack`](crate::model::Model::pack).
+///
+/// The storage is the caller's: a `Vec`, an array, a mutable slice. The layout is the instruction set's
+/// and not documented further; keep the canonical weights to save or to change them.
+#[derive(Clone, Copy, Debug)]
+pub struct Packed<B> {
+    isa: Isa,
+    owner: Fingerprint,
+    /// Where the panels start.
+    start: usize,
+    data: B,
+}
+
+/// What decides how weights are packed, in 64 bits: two layers or models with the same one have the same panels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fingerprint(u64);
+
+impl Fingerprint {
+    /// Of a kind of layers.
+    pub(crate) const fn new(kind: usize) -> Self {
+        Fingerprint(0).and(kind)
+    }
+
+    /// The same with one more number.
+    pub(crate) const fn and(self, number: usize) -> Self {
+        // Each step can be undone, so that different numbers never meet in it. The constant is that of Steele et al. 2014, SplitMix.
+        let mixed = (self.0.rotate_left(23) ^ number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        Fingerprint(mixed ^ mixed >> 32)
+    }
+
+    /// The same with all that went into another one.
+    pub(crate) const fn with(self, other: Fingerprint) -> Self {
+        self.and(other.0 as usize).and((other.0 >> 32) as usize)
+    }
+}
+
+/// The length that a layer has among others, so that what follows it starts at a whole vector, too; `usize::MAX` if it does not fit.
+pub(crate) const fn aligned_len(len: usize) -> usize {
+    match len.checked_next_multiple_of(MAX_LANES) {
+        Some(len) => len,
+        None => usize::MAX,
+    }
+}
+
+/// The length of a buffer for panels of this length, wherever it starts.
+pub(crate) const fn packed_len(panels: usize) -> usize {
+    if panels == 0 { 0 } else { panels.saturating_add(SLACK) }
+}
+
+impl<B> Packed<B> {
+    /// The instruction set that they were packed for, and that passes over them run on. (Layers of a model that have few units may run on a
+    /// narrower one.)
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Gives the storage back.
+    pub fn into_inner(self) -> B {
+        self.data
+    }
+}
+
+impl<B: AsMut<[f32]>> Packed<B> {
+    /// Has weights packed into `data`, the start of which is left out, so that they start at a whole vector.
+    pub(crate) fn new(
+        isa: Isa,
+        owner: Fingerprint,
+        panels: usize,
+        mut data: B,
+        pack: impl FnOnce(&mut [f32]) -> Result<()>,
+    ) -> Result<Self> {
+        let start = prepare(panels, data.as_mut(), pack)?;
+        Ok(Packed { isa, owner, start, data })
+    }
+}
+
+fn prepare(panels: usize, data: &mut [f32], pack: impl FnOnce(&mut [f32]) -> Result<()>) -> Result<usize> {
+    check_room("packed", packed_len(panels), data.len())?;
+    let start = aligned_start(data);
+    pack(data.get_mut(start..).and_then(|rest| rest.get_mut(..panels)).unwrap_or_default())?;
+    Ok(start)
+}
+
+impl<B: AsRef<[f32]>> Packed<B> {
+    /// The same weights, borrowed.
+    pub fn as_ref(&self) -> Packed<&[f32]> {
+        Packed { isa: self.isa, owner: self.owner, start: self.start, data: self.data.as_ref() }
+    }
+}
+
+/// Refuses what was packed for something else, or for another instruction set than the one that a layer is pinned to.
+#[inline(always)]
+pub(crate) fn check_packing(same: bool, what: &'static str, packed: Isa, pinned: Option<Isa>) -> Result<()> {
+    if !same {
+        return Err(Error::Packing { what });
+    }
+    match pinned {
+        Some(isa) if isa != packed => Err(Error::Packing { what: "instruction set" }),
+        _ => Ok(()),
+    }
+}
+
+/// The weights of a pass: packed, or canonical ones in place.
+///
+/// Packed weights are what a vector instruction set is fast on. Canonical weights are used where they are, say in
+/// flash, without a copy, one unit at a time: this is meant for microcontrollers, and slow elsewhere.
+/// Both give the same bits.
+///
+/// Passes take `impl Into<WeightSource>`, so a `&[f32]`, a `&[f32; N]` and a `&Packed<_>` can be given as they are.
+///
+/// ```
+/// use recurrent::{Rnn, WeightSource};
+/// let layer = Rnn::new(2, 3);
+/// let weights = vec![0.3; layer.weights_len()];
+/// let packed = layer.pack(&weights, vec![0.0; layer.packed_len()])?;
+/// let last = [WeightSource::from(&weights), (&packed).into()].map(|source| {
+///     let (mut state, mut scratch) = ([0.0; 3], vec![0.0; layer.scratch_len(1, 1)]);
+///     layer.step(source, &[0.5, -0.2], &mut state, &mut scratch).map(|()| state)
+/// });
+/// assert_eq!(last[0]?, last[1]?);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub enum WeightSource<'a> {
+    /// Canonical: of a layer `w_ih w_hh b_ih b_hh`, then `w_hr` of a projection and the peepholes, as far as it has them; of a model layer by layer.
+    Canonical(&'a [f32]),
+    /// Packed for an instruction set.
+    Packed(Packed<&'a [f32]>),
+}
+
+/// Whose weights a pass asks for.
+#[derive(Clone, Copy)]
+pub(crate) struct Owner {
+    /// What is packed: a layer, or a model.
+    pub(crate) what: &'static str,
+    pub(crate) fingerprint: Fingerprint,
+    /// Lengths of canonical weights and of panels.
+    pub(crate) weights: usize,
+    pub(crate) panels: usize,
+    pub(crate) pinned: Option<Isa>,
+}
+
+/// Weights that have been checked, of a layer or of several.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a> {
+    Canonical(&'a [f32]),
+    /// What was packed for this set.
+    Panels(&'a [f32], Isa),
+}
+
+impl<'a> WeightSource<'a> {
+    /// Refuses weights that are not the owner's, and packed ones whose storage has become shorter.
+    #[inline(always)]
+    pub(crate) fn check(self, owner: Owner) -> Result<Source<'a>> {
+        match self {
+            WeightSource::Canonical(flat) => {
+                check_len("weights", owner.weights, flat.len())?;
+                Ok(Source::Canonical(flat))
+            }
+            WeightSource::Packed(packed) => {
+                let same = packed.owner == owner.fingerprint;
+                check_packing(same, owner.what, packed.isa, owner.pinned)?;
+                let panels = packed.data.get(packed.start..).and_then(|rest| rest.get(..owner.panels));
+                let panels = panels.ok_or(Error::Packing { what: owner.what })?;
+                Ok(Source::Panels(panels, packed.isa))
+            }
+        }
+    }
+}
+
+impl<'a> Source<'a> {
+    /// Takes those of the first layer, of the given lengths.
+    #[inline(always)]
+    pub(crate) fn next(&mut self, weights: usize, panels: usize) -> Source<'a> {
+        match self {
+            Source::Canonical(rest) => Source::Canonical(take(rest, weights)),
+            Source::Panels(rest, isa) => Source::Panels(take(rest, panels), *isa),
+        }
+    }
+
+    /// The weights as they are: of layers that are not packed.
+    pub(crate) fn flat(self) -> &'a [f32] {
+        match self {
+            Source::Canonical(flat) | Source::Panels(flat, _) => flat,
+        }
+    }
+
+    /// The set that panels are for, or else the one that is chosen.
+    #[inline(always)]
+    pub(crate) fn isa(self, choose: impl FnOnce() -> Isa) -> Isa {
+        match self {
+            Source::Canonical(_) => choose(),
+            Source::Panels(_, isa) => isa,
+        }
+    }
+
+    /// The same for a layer of a model, each of which has its own set.
+    #[inline(always)]
+    pub(crate) fn on(self, choose: impl FnOnce() -> Isa) -> Source<'a> {
+        match self {
+            Source::Canonical(_) => self,
+            Source::Panels(panels, _) => Source::Panels(panels, choose()),
+        }
+    }
+}
+
+impl<'a> From<&'a [f32]> for WeightSource<'a> {
+    fn from(flat: &'a [f32]) -> Self {
+        WeightSource::Canonical(flat)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [f32; N]> for WeightSource<'a> {
+    fn from(flat: &'a [f32; N]) -> Self {
+        WeightSource::Canonical(flat)
+    }
+}
+
+#[cfg(feature = "std")]
+impl<'a> From<&'a std::vec::Vec<f32>> for WeightSource<'a> {
+    fn from(flat: &'a std::vec::Vec<f32>) -> Self {
+        WeightSource::Canonical(flat)
+    }
+}
+
+impl<'a, B: AsRef<[f32]>> From<&'a Packed<B>> for WeightSource<'a> {
+    fn from(packed: &'a Packed<B>) -> Self {
+        WeightSource::Packed(packed.as_ref())
+    }
+}

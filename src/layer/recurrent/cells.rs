@@ -1,0 +1,166 @@
+//! The cells' layers: what each is called, and its options.
+
+use super::description::Description;
+use super::front::Recurrent;
+use crate::cell::{GruCell, LstmCell, MguCell, Reset, RnnCell};
+use crate::kernel::Activation;
+use crate::seq::any::AnyCell;
+
+/// A simple recurrent layer, of tanh units or others. [`RnnCell`] has the equation.
+///
+/// ```
+/// use recurrent::{Activation, Rnn};
+/// const LAYER: Rnn = Rnn::new(2, 3).activation(Activation::Relu);
+/// assert_eq!(LAYER.weights_len(), 3 * (2 + 3 + 2)); // w_ih, w_hh, and two biases
+/// ```
+pub type Rnn = Recurrent<RnnCell>;
+/// A long short-term memory layer. [`LstmCell`] has the equations.
+///
+/// ```
+/// use recurrent::Lstm;
+/// const LAYER: Lstm = Lstm::new(2, 3);
+/// let (weights, mut scratch) = ([0.0; LAYER.weights_len()], [0.0; LAYER.scratch_len(1, 1)]);
+/// let mut state = [0.0, 0.0, 0.0, /* c */ 1.0, 2.0, 4.0];
+/// LAYER.step(&weights, &[9.0, 9.0], &mut state, &mut scratch)?;
+/// assert_eq!(state[3..], [0.5, 1.0, 2.0]); // without weights the forget gate is half open
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+pub type Lstm = Recurrent<LstmCell>;
+/// A gated recurrent unit layer. [`GruCell`] has the equations of both forms.
+///
+/// ```
+/// use recurrent::{Gru, Reset};
+/// const KERAS_1: Gru = Gru::new(2, 3).reset(Reset::Before);
+/// assert_eq!((KERAS_1.cell().reset, KERAS_1.weights_len()), (Reset::Before, 3 * 3 * (2 + 3 + 2)));
+/// ```
+pub type Gru = Recurrent<GruCell>;
+/// A minimal gated unit layer: one gate, two thirds of a GRU's weights. [`MguCell`] has its equations.
+pub type Mgu = Recurrent<MguCell>;
+
+impl Rnn {
+    /// A layer of `hidden` tanh units over `input` features.
+    pub const fn new(input: usize, hidden: usize) -> Self {
+        Recurrent::of(Description::new(AnyCell::Rnn(Self::STANDARD), input, hidden))
+    }
+
+    /// The same layer with another activation. Tanh and ReLU are fast, the others go the way of the
+    /// [options](Recurrent#options).
+    pub const fn activation(self, activation: Activation) -> Self {
+        let slow = !matches!(activation, Activation::Tanh | Activation::Relu);
+        self.with(RnnCell { activation, ..self.cell() }, slow)
+    }
+
+    /// The same layer, with the argument of the activation kept between `-clip` and `clip`, as ONNX' `clip`.
+    /// Where it is clipped the gradient is 0.
+    pub const fn clip(self, clip: f32) -> Self {
+        self.with(RnnCell { clip, ..self.cell() }, true)
+    }
+}
+
+impl Lstm {
+    /// A layer of `hidden` units over `input` features.
+    pub const fn new(input: usize, hidden: usize) -> Self {
+        Recurrent::of(Description::new(AnyCell::Lstm(Self::STANDARD), input, hidden))
+    }
+
+    /// The same layer with other activations: of the gates `i f o`, of the cell gate `g`, and of the cell state on its way to
+    /// the hidden state (ONNX' f, g and h).
+    pub const fn activations(self, gates: Activation, cell: Activation, hidden: Activation) -> Self {
+        self.with(LstmCell { gates, cell, hidden, ..self.cell() }, true)
+    }
+
+    /// The same layer, with the argument of every activation kept between `-clip` and `clip`, as ONNX' `clip`.
+    /// Where it is clipped the gradient is 0. That is the operator's text; ONNX Runtime 1.31 leaves the cell state on its way to the
+    /// hidden state unclipped.
+    pub const fn clip(self, clip: f32) -> Self {
+        self.with(LstmCell { clip, ..self.cell() }, true)
+    }
+
+    /// The same layer with the forget gate `f = 1 - i`, as ONNX' `input_forget`. The rows of the forget gate stay in the
+    /// layout of the weights and are not used.
+    pub const fn coupled(self) -> Self {
+        self.with(LstmCell { coupled: true, ..self.cell() }, true)
+    }
+
+    /// The same layer with peepholes: the gates see the cell state (Gers and Schmidhuber 2000). Three more vectors of H
+    /// follow in the weights, in the order `i f o`.
+    pub const fn peepholes(self) -> Self {
+        let mut layer = self.levels.first;
+        layer.shape.peepholes = true;
+        Self::of(layer).with(LstmCell { peepholes: true, ..self.cell() }, true)
+    }
+
+    /// The same layer with its output projected to `width` elements (Sak et al. 2014, arXiv:1402.1128; PyTorch's
+    /// `proj_size`). The hidden state has that width, and `w_hr [R, H]` follows the biases in the weights.
+    pub const fn projection(self, width: usize) -> Self {
+        let mut layer = self.levels.first;
+        layer.shape.projection = Some(width);
+        Self::of(layer).with(LstmCell { projection: true, ..self.cell() }, true)
+    }
+}
+
+impl Gru {
+    /// A layer of `hidden` units over `input` features, in PyTorch's form (reset after).
+    pub const fn new(input: usize, hidden: usize) -> Self {
+        Recurrent::of(Description::new(AnyCell::Gru(Self::STANDARD), input, hidden))
+    }
+
+    /// The same layer in the given form. The two forms have different results for the same weights.
+    pub const fn reset(self, reset: Reset) -> Self {
+        self.with(GruCell { reset, ..self.cell() }, false)
+    }
+
+    /// The same layer with other activations: of the gates `r z`, and of the new gate (ONNX' f and g).
+    pub const fn activations(self, gates: Activation, new: Activation) -> Self {
+        self.with(GruCell { gates, new, ..self.cell() }, true)
+    }
+
+    /// The same layer, with the argument of every activation kept between `-clip` and `clip`, as ONNX' `clip`.
+    /// Where it is clipped the gradient is 0.
+    pub const fn clip(self, clip: f32) -> Self {
+        self.with(GruCell { clip, ..self.cell() }, true)
+    }
+}
+
+impl Mgu {
+    /// A layer of `hidden` units over `input` features (Zhou et al. 2016, arXiv:1603.09420).
+    ///
+    /// ```
+    /// use recurrent::{Gru, Mgu};
+    /// assert_eq!(3 * Mgu::new(8, 16).weights_len(), 2 * Gru::new(8, 16).weights_len());
+    /// ```
+    pub const fn new(input: usize, hidden: usize) -> Self {
+        Recurrent::of(Description::new(AnyCell::Mgu(Self::STANDARD), input, hidden))
+    }
+}
+
+macro_rules! cells {
+    ($($kind:ident: $cell:ident, $standard:expr;)+) => {$(
+        impl $kind {
+            const STANDARD: $cell = $standard;
+
+            /// The cell and its options.
+            pub const fn cell(&self) -> $cell {
+                match self.levels.first.cell {
+                    AnyCell::$kind(cell) => cell,
+                    // There is no other in it.
+                    _ => Self::STANDARD,
+                }
+            }
+
+            /// The same layer with another cell, and with options if it asks for what the fused equations do not have.
+            #[allow(dead_code, reason = "an MGU has none")]
+            const fn with(self, cell: $cell, options: bool) -> Self {
+                let layer = self.levels.first;
+                let options = layer.options || options;
+                Recurrent::of(Description { cell: AnyCell::$kind(cell), options, ..layer })
+            }
+        }
+    )+};
+}
+cells! {
+    Rnn: RnnCell, RnnCell { activation: Activation::Tanh, clip: f32::INFINITY };
+    Lstm: LstmCell, LstmCell::STANDARD;
+    Gru: GruCell, GruCell::STANDARD;
+    Mgu: MguCell, MguCell;
+}

@@ -1,0 +1,133 @@
+//! Inference: one level after the other, with the outputs in between in scratch.
+
+use super::args::Forward;
+use super::join::{Join, Merge, both};
+use super::levels::Levels;
+use super::pass::Given;
+use crate::error::{Error, Result, check_len, check_room};
+use crate::kernel::Walk;
+use crate::layer::buffer::{add_to, take_mut};
+use crate::layer::packed::{Source, WeightSource};
+
+impl Levels {
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(super) fn forward(
+        &self,
+        join: Option<&dyn Join>,
+        weights: WeightSource<'_>,
+        args: Forward<'_>,
+    ) -> Result<()> {
+        let weights = self.check_weights(weights)?;
+        let (walks, steps, batch) = (self.walks(args.sequences)?, args.sequences.steps, args.sequences.batch);
+        check_len("x", walks[0].rows().saturating_mul(self.input()), args.x.len())?;
+        if !args.y.is_empty() {
+            check_len("y", self.sequence_len(steps, batch), args.y.len())?;
+        }
+        check_len("state", self.state_len(batch), args.state.len())?;
+        check_room("scratch", self.scratch_len(steps, batch), args.scratch.len())?;
+        self.run_forward(join, weights, &walks, args)
+    }
+
+    /// The same over buffers that have been checked.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(crate) fn run_forward(
+        &self,
+        join: Option<&dyn Join>,
+        weights: Source<'_>,
+        walks: &[Walk<'_>; 2],
+        args: Forward<'_>,
+    ) -> Result<()> {
+        let Forward { sequences, x, y, state, scratch } = args;
+        let (steps, batch, rows) = (sequences.steps, sequences.batch, walks[0].rows());
+        let (first, output) = (&self.first, self.sequence_len(steps, batch));
+        let (is_both, states) = (self.both.is_some(), first.state_len(batch));
+        let (mut rest, mut weights) = (scratch, weights);
+        let [own_f, own_r] = self.pair(&mut rest, first.scratch_len(steps, batch));
+        let part = take_mut(&mut rest, if self.both == Some(Merge::Sum) { output } else { 0 });
+        let between = if self.depth > 1 { output } else { 0 };
+        let (mut below, mut above) = (take_mut(&mut rest, between), take_mut(&mut rest, between));
+        let (mut state, mut y) = (state, Some(y));
+        for index in 0..self.depth {
+            let shape = self.shape(index);
+            let x = if index == 0 { x } else { &*below };
+            let to = if index + 1 == self.depth { y.take().unwrap_or_default() } else { &mut *above };
+            let [given_f, given_r] = {
+                let ([w_f, w_r], [walk_f, walk_r]) = (self.next(&mut weights, index), walks);
+                let given = |weights, walk| Given { weights, walk, x, factors: None };
+                [given(w_f, walk_f), given(w_r, walk_r)]
+            };
+            let [state_f, state_r] = self.pair(&mut state, states);
+            let [mut y_f, mut y_r] = self.views(&mut *to, &mut *part, rows);
+            both!(
+                join,
+                is_both,
+                first.forward(shape, given_f, y_f.take(), state_f, None, own_f),
+                first.forward(shape, given_r, y_r.take(), state_r, None, own_r),
+            );
+            if self.both == Some(Merge::Sum) && !to.is_empty() {
+                add_to(to, part);
+            }
+            core::mem::swap(&mut below, &mut above);
+        }
+        Ok(())
+    }
+
+    /// One step of each level, from the output of the one below it; returns the last one's, `[B, R]`, which is a part of `state`.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(super) fn step<'s>(
+        &self,
+        weights: WeightSource<'_>,
+        x: &'s [f32],
+        state: &'s mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<&'s [f32]> {
+        let weights = self.check_weights(weights)?;
+        if self.both.is_some() {
+            return Err(Error::Value { argument: "stack", expected: "one with a single direction" });
+        }
+        let batch = self.step_batch(x.len(), state.len());
+        check_len("state", self.state_len(batch), state.len())?;
+        check_len("x", batch.saturating_mul(self.input()), x.len())?;
+        check_room("scratch", self.scratch_len(1, batch), scratch.len())?;
+        self.run_step(weights, batch, x, state, scratch)
+    }
+
+    /// The batch that a state has room for.
+    fn step_batch(&self, x: usize, state: usize) -> usize {
+        let row = self.state_len(1);
+        // Most often there is one row, and a division takes as long as a small layer's activations.
+        if state == row && row > 0 {
+            return 1;
+        }
+        match (state.checked_div(row), state.checked_rem(row)) {
+            (Some(batch), Some(0)) => batch,
+            // `x` says how many rows were meant.
+            _ => x.checked_div(self.input()).unwrap_or(1).max(1),
+        }
+    }
+
+    /// The same over buffers that have been checked. Nothing in it can panic where there is one level.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(crate) fn run_step<'s>(
+        &self,
+        weights: Source<'_>,
+        batch: usize,
+        x: &'s [f32],
+        state: &'s mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<&'s [f32]> {
+        let (first, units) = (&self.first, batch.saturating_mul(self.first.width()));
+        if self.depth == 1 {
+            first.step(first.shape, weights, batch, x, state, scratch)?;
+            return Ok(state.get(..units).unwrap_or_default());
+        }
+        let (mut weights, mut x, mut state) = (weights, x, state);
+        for index in 0..self.depth {
+            let own = take_mut(&mut state, first.state_len(batch));
+            let [weights, _] = self.next(&mut weights, index);
+            first.step(self.shape(index), weights, batch, x, own, scratch)?;
+            x = &own[..units];
+        }
+        Ok(x)
+    }
+}

@@ -1,0 +1,285 @@
+//! The recurrent layer as users have it: a thin front, with the type of its cell, over what has none.
+
+use core::marker::PhantomData;
+
+use super::args::{Backward, Forward, ForwardTrain};
+use super::cell::Cell;
+use super::description::Description;
+use super::levels::Levels;
+use super::weights::{Weights, WeightsMut};
+use crate::error::{Error, Result, check_len};
+use crate::layer::packed::{Packed, WeightSource};
+use crate::simd::Isa;
+
+/// A recurrent layer: a cell and its dimensions.
+///
+/// It is a constant that owns nothing: it tells the length of every buffer, in `f32` elements, and runs passes over
+/// buffers of the caller. A length that does not fit into `usize` is `usize::MAX`, and the passes
+/// refuse it with [`Error::Overflow`].
+///
+/// Shapes are row-major; `T` steps, `B` batch rows, `I` inputs, `H` hidden units, `G` gates.
+///
+/// | buffer | shape | what it is |
+/// |---|---|---|
+/// | weights, gradients | `w_ih [G*H, I]`, `w_hh [G*H, R]`, `b_ih [G*H]`, `b_hh [G*H]` | one flat slice, PyTorch's order |
+/// | state | `h [B, R]`, then for an LSTM `c [B, H]` | the caller's, read and written by every pass |
+/// | x, y | `[T, B, I]`, `[T, B, R]` | time-major, or [batch-major](crate::Sequences::batch_major) |
+/// | tape | opaque | what a training forward keeps for the backward |
+/// | scratch | opaque | garbage before and after |
+///
+/// `R` is the width of the hidden state: `H`, unless an LSTM has a [`projection`](crate::Lstm::projection).
+///
+/// # Options
+/// Other activations, clipping, coupled gates, peepholes, a projection and recurrent dropout are computed by equations that decide
+/// at run time, over sums that go through memory. They give up some speed, and cost layers without them nothing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recurrent<C> {
+    pub(crate) levels: Levels,
+    cell: PhantomData<C>,
+}
+
+impl<C> Recurrent<C> {
+    /// `layer` has a cell of this type.
+    pub(super) const fn of(layer: Description) -> Self {
+        Recurrent { levels: Levels::single(layer), cell: PhantomData }
+    }
+}
+
+impl<C: Cell> Recurrent<C> {
+    /// Features of the input, `I`.
+    pub const fn input(&self) -> usize {
+        self.levels.first.shape.input
+    }
+
+    /// Units, `H`.
+    pub const fn hidden(&self) -> usize {
+        self.levels.first.shape.hidden
+    }
+
+    /// Width of the hidden state and of the output, `R`: `H`, unless there is a projection.
+    pub const fn width(&self) -> usize {
+        self.levels.first.shape.width()
+    }
+
+    /// Gates, `G`: blocks of H rows in the weights.
+    pub const fn gates(&self) -> usize {
+        self.levels.first.shape.gates
+    }
+
+    /// Whether the weights have biases.
+    pub const fn has_bias(&self) -> bool {
+        self.levels.first.shape.bias
+    }
+
+    /// Whether sequences are run in reverse.
+    pub const fn is_reverse(&self) -> bool {
+        self.levels.first.reverse
+    }
+
+    /// Whether it is able to train with recurrent dropout.
+    pub const fn has_recurrent_dropout(&self) -> bool {
+        self.levels.first.recurrent_dropout
+    }
+
+    /// The same layer without biases, if `bias` is false: the weights have none then.
+    pub const fn bias(self, bias: bool) -> Self {
+        let mut layer = self.levels.first;
+        layer.shape.bias = bias;
+        Self::of(layer)
+    }
+
+    /// The same layer over sequences in reverse: each row from its last step to its first. Outputs stay at the step of their
+    /// input, so the last state is the output of the first step.
+    pub const fn reverse(self) -> Self {
+        let mut layer = self.levels.first;
+        layer.reverse = true;
+        Self::of(layer)
+    }
+
+    /// The same layer, able to train with recurrent dropout (Gal and Ghahramani 2016, arXiv:1512.05287): the hidden state is
+    /// multiplied by one mask in all steps where it meets its weights. The mask is an argument of the training passes, and the same for
+    /// all gates. (Keras draws one for each gate of an LSTM or GRU: that cannot be expressed.)
+    pub const fn recurrent_dropout(self) -> Self {
+        let mut layer = self.levels.first;
+        layer.recurrent_dropout = true;
+        Self::of(layer)
+    }
+
+    /// The same layer pinned to an instruction set, instead of the best one of the CPU.
+    pub const fn on(self, isa: Isa) -> Self {
+        let mut layer = self.levels.first;
+        layer.isa = Some(isa);
+        Self::of(layer)
+    }
+
+    /// The instruction set that passes run on: the best one of the CPU for so few or so many units, unless the layer is
+    /// [pinned](Self::on) to one.
+    pub fn isa(&self) -> Isa {
+        self.levels.first.isa()
+    }
+
+    /// Length of the weights, and of their gradients: `G*H*(I + R + 2)`, and `R*H` for a projection, `3*H` for peepholes.
+    pub const fn weights_len(&self) -> usize {
+        self.levels.weights_len()
+    }
+
+    /// Length of packed weights, for any instruction set of this target.
+    pub const fn packed_len(&self) -> usize {
+        self.levels.packed_len()
+    }
+
+    /// Length of the state of `batch` rows: `B*R`, and for an LSTM `B*H` more.
+    pub const fn state_len(&self, batch: usize) -> usize {
+        self.levels.first.state_len(batch)
+    }
+
+    /// Length of the tape of a training pass: `B*R + T*B*P*H`, with `P` 1 for an RNN, 5 for an LSTM, 4 for a GRU or an MGU; with a
+    /// projection `T*B*R` more.
+    pub const fn tape_len(&self, steps: usize, batch: usize) -> usize {
+        self.levels.first.tape_len(steps, batch)
+    }
+
+    /// Length of the scratch of [`forward`](Self::forward), and with `steps` 1 of [`step`](Self::step).
+    pub const fn scratch_len(&self, steps: usize, batch: usize) -> usize {
+        self.levels.first.scratch_len(steps, batch)
+    }
+
+    /// Length of the scratch of [`forward_train`](Self::forward_train) and [`backward`](Self::backward).
+    pub const fn train_scratch_len(&self, batch: usize) -> usize {
+        self.levels.first.train_scratch_len(batch)
+    }
+
+    /// Named parts of a flat buffer of weights or gradients.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if it does not have [`weights_len`](Self::weights_len) elements.
+    pub fn weights<'a>(&self, flat: &'a [f32]) -> Result<Weights<'a, C::Gate>> {
+        check_len("weights", self.weights_len(), flat.len())?;
+        let shape = self.levels.first.shape;
+        let parts = shape.split(flat).ok_or(Error::Overflow { buffer: "weights" })?;
+        Ok(Weights::new(parts, shape.gates))
+    }
+
+    /// Named parts of a flat buffer of weights or gradients, for writing.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if it does not have [`weights_len`](Self::weights_len) elements.
+    pub fn weights_mut<'a>(&self, flat: &'a mut [f32]) -> Result<WeightsMut<'a, C::Gate>> {
+        check_len("weights", self.weights_len(), flat.len())?;
+        let shape = self.levels.first.shape;
+        let parts = shape.split_mut(flat).ok_or(Error::Overflow { buffer: "weights" })?;
+        Ok(WeightsMut::new(parts, shape.gates))
+    }
+
+    /// Arranges canonical weights for this layer's instruction set, in a buffer of [`packed_len`](Self::packed_len) elements.
+    ///
+    /// Pack once after loading or changing weights, then run any number of passes.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Overflow`] for `weights` or `packed`.
+    ///
+    /// ```
+    /// use recurrent::Lstm;
+    /// let layer = Lstm::new(8, 16);
+    /// let weights = vec![0.1; layer.weights_len()];
+    /// let packed = layer.pack(&weights, vec![0.0; layer.packed_len()])?;
+    /// let mut state = vec![0.0; layer.state_len(1)];
+    /// let mut scratch = vec![0.0; layer.scratch_len(1, 1)];
+    /// layer.step(&packed, &[1.0; 8], &mut state, &mut scratch)?;
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], packed: B) -> Result<Packed<B>> {
+        self.levels.pack(weights, packed)
+    }
+
+    /// One step: the next state of each row from its input. The hidden state that it leaves is the output.
+    ///
+    /// `x` is `[B, I]` and `state` `[B, H]` (for an LSTM `h` then `c`); the batch is what `state` has room for.
+    /// `scratch` has at least [`scratch_len(1, B)`](Self::scratch_len) elements. Any number of steps gives the
+    /// same bits as one [`forward`](Self::forward) over all of them.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Packing`] if the weights were packed for another layer.
+    #[inline(always)]
+    pub fn step<'w>(
+        &self,
+        weights: impl Into<WeightSource<'w>>,
+        x: &[f32],
+        state: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<()> {
+        self.levels.step(weights.into(), x, state, scratch).map(drop)
+    }
+
+    /// A batch of sequences from a given state: every hidden state, and the last state.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists); [`Error::Index`] for a length above the
+    /// steps; [`Error::Packing`] if the weights were packed for another layer, or for another instruction set than it is pinned to.
+    ///
+    /// ```
+    /// use recurrent::{Forward, Gru, Sequences};
+    /// const LAYER: Gru = Gru::new(3, 5);
+    /// let weights = [0.1; LAYER.weights_len()];
+    /// let x = [1.0; 4 * 2 * 3];
+    /// let mut y = [0.0; 4 * 2 * 5];
+    /// let mut state = [0.0; LAYER.state_len(2)];
+    /// let mut scratch = [0.0; LAYER.scratch_len(4, 2)];
+    /// let sequences = Sequences::new(4, 2);
+    /// LAYER.forward(&weights, Forward { sequences, x: &x, y: &mut y, state: &mut state, scratch: &mut scratch })?;
+    /// assert_eq!(state, y[3 * 2 * 5..]);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn forward<'w>(&self, weights: impl Into<WeightSource<'w>>, args: Forward<'_>) -> Result<()> {
+        self.levels.forward(None, weights.into(), args)
+    }
+
+    /// As [`forward`](Self::forward), from canonical weights, and keeps on the tape what [`backward`](Self::backward) needs.
+    /// The outputs have the same bits.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists); [`Error::Index`] for a length above the
+    /// steps; [`Error::Value`] for factors of dropout that the layer was not made for.
+    #[inline(always)]
+    pub fn forward_train(&self, weights: &[f32], args: ForwardTrain<'_>) -> Result<()> {
+        self.levels.forward_train(None, weights, args)
+    }
+
+    /// Backpropagation through time: from the gradients of the outputs and of the last state to those of the weights,
+    /// the input and the initial state.
+    ///
+    /// `weights`, `x`, `y` and `tape` are those of the forward pass. For truncated backpropagation, run `forward_train` and
+    /// `backward` on one chunk after the other: carry the state, and start every chunk's `dstate` at zero.
+    ///
+    /// # Errors
+    /// As [`forward_train`](Self::forward_train).
+    ///
+    /// ```
+    /// use recurrent::{Activation, Backward, ForwardTrain, Rnn, Sequences};
+    /// const LAYER: Rnn = Rnn::new(1, 1).activation(Activation::Relu);
+    /// const T: usize = 3;
+    /// let weights = [2.0, 0.5, 0.0, 0.0]; // h' = 2 x + h / 2, where that is positive
+    /// let (sequences, x) = (Sequences::new(T, 1), [1.0, 1.0, 1.0]);
+    /// let (mut y, mut state, mut tape) = ([0.0; T], [0.0; 1], [0.0; LAYER.tape_len(T, 1)]);
+    /// let mut scratch = [0.0; LAYER.train_scratch_len(1)];
+    /// LAYER.forward_train(&weights, ForwardTrain {
+    ///     sequences, x: &x, y: &mut y, state: &mut state, tape: &mut tape, scratch: &mut scratch, ..Default::default()
+    /// })?;
+    /// assert_eq!(y, [2.0, 3.0, 3.5]);
+    ///
+    /// let (mut dstate, mut dx, mut grads) = ([1.0], [0.0; T], [0.0; LAYER.weights_len()]); // the loss is the last state
+    /// LAYER.backward(&weights, Backward {
+    ///     sequences, x: &x, y: &y, dstate: &mut dstate, dx: Some(&mut dx), grads: Some(&mut grads),
+    ///     tape: &mut tape, scratch: &mut scratch, ..Default::default()
+    /// })?;
+    /// assert_eq!(dx, [0.5, 1.0, 2.0]);
+    /// assert_eq!(dstate, [0.125]); // now of the initial state
+    /// assert_eq!(grads, [1.75, 4.0, 1.75, 1.75]); // w_ih, w_hh, b_ih, b_hh
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn backward(&self, weights: &[f32], args: Backward<'_>) -> Result<()> {
+        self.levels.backward(None, weights, args)
+    }
+}

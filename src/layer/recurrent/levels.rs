@@ -1,0 +1,247 @@
+//! Recurrent layers on top of each other: lengths, and how the flat buffers are cut.
+
+use super::description::Description;
+use super::join::Merge;
+use crate::error::Result;
+use crate::kernel::Walk;
+use crate::kernel::canonical::Shape;
+use crate::kernel::view::ColumnsMut;
+use crate::layer::buffer::{add, max, mul, take, take_mut};
+use crate::layer::packed::{Fingerprint, Owner, Packed, Source, WeightSource, packed_len};
+use crate::layer::sequences::Sequences;
+
+/// Layers of one description, each over the output of the one below it, in one direction or in both. A single layer is one level.
+///
+/// Weights, states, factors and tapes are those of all levels, one after the other, with the reverse direction behind the forward one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Levels {
+    pub(crate) first: Description,
+    pub(crate) depth: usize,
+    pub(crate) both: Option<Merge>,
+    // What every step asks for, computed once.
+    weights: usize,
+    panels: usize,
+    fingerprint: Fingerprint,
+}
+
+impl Levels {
+    pub(crate) const fn new(first: Description, depth: usize, both: Option<Merge>) -> Self {
+        let depth = if depth == 0 { 1 } else { depth };
+        let fingerprint = first.fingerprint();
+        let mut levels = Levels { first, depth, both, weights: 0, panels: 0, fingerprint };
+        let other = levels.level(1);
+        levels.weights = levels.total(first.weights_len(), other.weights_len());
+        levels.panels = levels.total(first.panels_len(), other.panels_len());
+        let merge = match both {
+            None => 0,
+            Some(Merge::Concat) => 1,
+            Some(Merge::Sum) => 2,
+        };
+        levels.fingerprint = fingerprint.and(depth).and(merge);
+        levels
+    }
+
+    /// One layer in its own direction.
+    pub(crate) const fn single(layer: Description) -> Self {
+        Levels::new(layer, 1, None)
+    }
+
+    /// 1 or 2.
+    pub(crate) const fn directions(&self) -> usize {
+        if self.both.is_some() { 2 } else { 1 }
+    }
+
+    pub(crate) const fn input(&self) -> usize {
+        self.first.shape.input
+    }
+
+    /// Features of the output of each level.
+    pub(crate) const fn output(&self) -> usize {
+        match self.both {
+            Some(Merge::Concat) => mul(self.first.width(), 2),
+            _ => self.first.width(),
+        }
+    }
+
+    /// The layer at a level, in its own direction.
+    pub(crate) const fn level(&self, index: usize) -> Description {
+        Description { shape: self.shape(index), ..self.first }
+    }
+
+    pub(super) const fn shape(&self, index: usize) -> Shape {
+        match index {
+            0 => self.first.shape,
+            _ => Shape { input: self.output(), ..self.first.shape },
+        }
+    }
+
+    /// The sum over all levels and directions of a length, of which the first level's and that of any other are given.
+    const fn total(&self, first: usize, other: usize) -> usize {
+        mul(self.directions(), add(first, mul(self.depth - 1, other)))
+    }
+
+    pub(crate) const fn weights_len(&self) -> usize {
+        self.weights
+    }
+
+    /// Length of packed weights, without what it takes to align them.
+    pub(crate) const fn panels_len(&self) -> usize {
+        self.panels
+    }
+
+    pub(crate) const fn packed_len(&self) -> usize {
+        packed_len(self.panels)
+    }
+
+    pub(crate) const fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    pub(crate) const fn state_len(&self, batch: usize) -> usize {
+        let state = self.first.state_len(batch);
+        self.total(state, state)
+    }
+
+    pub(crate) const fn recurrent_dropout_len(&self, batch: usize) -> usize {
+        let factors = mul(batch, self.first.width());
+        self.total(factors, factors)
+    }
+
+    /// The same, or none for layers that were not made with it.
+    pub(crate) const fn drawn_len(&self, batch: usize) -> usize {
+        if self.first.recurrent_dropout { self.recurrent_dropout_len(batch) } else { 0 }
+    }
+
+    pub(crate) const fn layer_dropout_len(&self, steps: usize, batch: usize) -> usize {
+        mul(self.depth - 1, self.sequence_len(steps, batch))
+    }
+
+    /// Whether an output depends on its past only, so that steps can be taken one by one.
+    pub(crate) const fn is_causal(&self) -> bool {
+        self.both.is_none() && !self.first.reverse
+    }
+
+    pub(crate) const fn tape_len(&self, steps: usize, batch: usize) -> usize {
+        add(self.passes_len(steps, batch), self.outputs_len(steps, batch))
+    }
+
+    /// The tapes of all levels and directions.
+    pub(super) const fn passes_len(&self, steps: usize, batch: usize) -> usize {
+        let tape = self.first.tape_len(steps, batch);
+        self.total(tape, tape)
+    }
+
+    /// What the backward pass needs of outputs besides the last level's. When directions are added, the parts are needed.
+    const fn outputs_len(&self, steps: usize, batch: usize) -> usize {
+        let output = self.sequence_len(steps, batch);
+        match self.both {
+            Some(Merge::Sum) => mul(mul(output, 2), self.depth),
+            _ => mul(output, self.depth - 1),
+        }
+    }
+
+    /// Length of a level's output.
+    pub(crate) const fn sequence_len(&self, steps: usize, batch: usize) -> usize {
+        mul(mul(steps, batch), self.output())
+    }
+
+    pub(crate) const fn scratch_len(&self, steps: usize, batch: usize) -> usize {
+        let own = mul(self.directions(), self.first.scratch_len(steps, batch));
+        let between = if self.depth > 1 { 2 } else { 0 };
+        let parts = if let Some(Merge::Sum) = self.both { 1 } else { 0 };
+        add(own, mul(self.sequence_len(steps, batch), between + parts))
+    }
+
+    pub(crate) const fn train_scratch_len(&self, steps: usize, batch: usize) -> usize {
+        let own = mul(self.directions(), self.train_scratch(batch));
+        let between = if self.depth > 1 { 3 } else { 0 };
+        add(own, mul(self.sequence_len(steps, batch), between))
+    }
+
+    /// Scratch of one direction of any level in training.
+    pub(super) const fn train_scratch(&self, batch: usize) -> usize {
+        max(self.first.train_scratch_len(batch), self.level(self.depth - 1).train_scratch_len(batch))
+    }
+
+    #[inline(always)]
+    fn owner(&self) -> Owner {
+        Owner {
+            what: "layer",
+            fingerprint: self.fingerprint,
+            weights: self.weights,
+            panels: self.panels,
+            pinned: self.first.isa,
+        }
+    }
+
+    /// Refuses weights that are not this one's.
+    #[inline(always)]
+    pub(super) fn check_weights<'a>(&self, weights: WeightSource<'a>) -> Result<Source<'a>> {
+        weights.check(self.owner())
+    }
+
+    /// Takes the weights of a level: of both directions, or twice the same.
+    #[inline(always)]
+    pub(super) fn next<'a>(&self, weights: &mut Source<'a>, index: usize) -> [Source<'a>; 2] {
+        let level = self.level(index);
+        let (flat, panels) = (level.weights_len(), level.panels_len());
+        let forward = weights.next(flat, panels);
+        [forward, if self.both.is_some() { weights.next(flat, panels) } else { forward }]
+    }
+
+    /// Takes so many elements for each direction; none for a second one that there is not.
+    #[inline(always)]
+    pub(super) fn pair<'a>(&self, rest: &mut &'a mut [f32], len: usize) -> [&'a mut [f32]; 2] {
+        [take_mut(rest, len), take_mut(rest, if self.both.is_some() { len } else { 0 })]
+    }
+
+    /// Where the directions of a level write: to an output, of which there are `rows`, and if they are added also to `part`; nowhere if the
+    /// output is not wanted.
+    #[inline(always)]
+    pub(super) fn views<'a>(
+        &self,
+        to: &'a mut [f32],
+        part: &'a mut [f32],
+        rows: usize,
+    ) -> [Option<ColumnsMut<'a>>; 2] {
+        let width = self.first.width();
+        match self.both {
+            _ if to.is_empty() => [None, None],
+            None => [Some(ColumnsMut::new(to, rows, width)), None],
+            Some(Merge::Sum) => [to, part].map(|to| Some(ColumnsMut::new(to, rows, width))),
+            Some(Merge::Concat) => {
+                let (left, right) = ColumnsMut::new(to, rows, 2 * width).split(width);
+                [Some(left), Some(right)]
+            }
+        }
+    }
+
+    pub(crate) fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], packed: B) -> Result<Packed<B>> {
+        crate::error::check_len("weights", self.weights, weights.len())?;
+        Packed::new(self.first.isa(), self.fingerprint, self.panels, packed, |to| self.pack_into(weights, to))
+    }
+
+    /// Packs weights that have been checked.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(crate) fn pack_into(&self, weights: &[f32], to: &mut [f32]) -> Result<()> {
+        let (mut from, mut to, isa) = (weights, to, self.first.isa());
+        for index in 0..self.depth {
+            let level = self.level(index);
+            for _ in 0..self.directions() {
+                let from = take(&mut from, level.weights_len());
+                let to = take_mut(&mut to, level.panels_len());
+                self.first.pack(level.shape, isa, from, to)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The ways of the two directions; a layer with one direction goes the first.
+    #[inline(always)]
+    pub(crate) fn walks<'a>(&self, sequences: Sequences<'a>) -> Result<[Walk<'a>; 2]> {
+        match self.both {
+            None => sequences.walk(self.first.reverse).map(|walk| [walk; 2]),
+            Some(_) => Ok([sequences.walk(false)?, sequences.walk(true)?]),
+        }
+    }
+}

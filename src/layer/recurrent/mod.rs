@@ -1,0 +1,46 @@
+//! Recurrent layers: a cell with its dimensions, and stacks of them in one direction or in both.
+//!
+//! What users have, [`Recurrent`] and [`Stack`], is typed by its cell and does nothing itself: below it one description has all
+//! lengths, checks and passes, which are compiled once, here, and not for each cell or in each crate that uses them. Firmware, which is
+//! compiled as a whole, has them inlined, so that an image has the code of its constant layers' cells.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `cells` | `Rnn`, `Lstm`, `Gru`, `Mgu`, and their options |
+//! | `stack`, `front` | `Stack`, `Recurrent` |
+//! | `cell` | what may be a layer's cell |
+//! | `weights` | typed views over flat weights |
+//! | `forward`, `train` | the passes over levels, and the checks of their arguments |
+//! | `levels` | layers on top of each other: lengths, packing |
+//! | `pass` | one layer in one direction, down to the time loops |
+//! | `description` | a layer as a value: its lengths |
+//! | `args`, `join` | arguments; the two directions |
+//!
+//! Files import each other downward in this table.
+
+mod args;
+mod cell;
+mod cells;
+mod description;
+mod forward;
+mod front;
+mod join;
+mod levels;
+mod pass;
+mod stack;
+mod train;
+mod weights;
+
+pub use args::{Backward, Forward, ForwardTrain};
+pub use cell::Cell;
+pub use cells::{Gru, Lstm, Mgu, Rnn};
+pub use front::Recurrent;
+#[cfg(feature = "std")]
+pub use join::Threads;
+pub use join::{Join, Merge, Sequential};
+pub(crate) use levels::Levels;
+pub use stack::Stack;
+pub use weights::{
+    GruWeights, GruWeightsMut, LstmWeights, LstmWeightsMut, MguWeights, MguWeightsMut, RnnWeights,
+    RnnWeightsMut, Weights, WeightsMut,
+};

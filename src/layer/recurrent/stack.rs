@@ -1,0 +1,234 @@
+//! Layers on top of each other, as users have them: a thin front, with the type of their cell, over what has none.
+
+use core::marker::PhantomData;
+
+use super::args::{Backward, Forward, ForwardTrain};
+use super::cell::Cell;
+use super::front::Recurrent;
+use super::join::{Join, Merge};
+use super::levels::Levels;
+use crate::error::Result;
+use crate::layer::packed::{Packed, WeightSource};
+use crate::simd::Isa;
+
+/// Recurrent layers on top of each other, each in one direction or in both: PyTorch's `num_layers` and `bidirectional`.
+///
+/// Like a [`Recurrent`] layer it is a constant that owns nothing. Its weights are those of its layers, one
+/// after the other, with the reverse direction of a layer behind the forward one; and so are its gradients and its states.
+///
+/// ```
+/// use recurrent::{Forward, Lstm, Merge, Sequences, Stack};
+/// const STACK: Stack<recurrent::LstmCell> = Stack::new(Lstm::new(4, 8)).layers(2).bidirectional(Merge::Concat);
+/// let weights = vec![0.1; STACK.weights_len()];
+/// let packed = STACK.pack(&weights, vec![0.0; STACK.packed_len()])?;
+/// let (steps, batch) = (5, 2);
+/// let (x, mut y) = (vec![1.0; steps * batch * 4], vec![0.0; steps * batch * STACK.output()]);
+/// let (mut state, mut scratch) = (vec![0.0; STACK.state_len(batch)], vec![0.0; STACK.scratch_len(steps, batch)]);
+/// let sequences = Sequences::new(steps, batch).lengths(&[5, 3]);
+/// STACK.forward(&packed, Forward { sequences, x: &x, y: &mut y, state: &mut state, scratch: &mut scratch })?;
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stack<C> {
+    pub(crate) levels: Levels,
+    cell: PhantomData<C>,
+}
+
+impl<C: Cell> Stack<C> {
+    const fn of(levels: Levels) -> Self {
+        Stack { levels, cell: PhantomData }
+    }
+
+    /// One layer in its own direction. Its options are those of all layers.
+    pub const fn new(first: Recurrent<C>) -> Self {
+        Self::of(first.levels)
+    }
+
+    /// The same with `layers` layers, each over the output of the one below it. There is at least one.
+    pub const fn layers(self, layers: usize) -> Self {
+        Self::of(Levels::new(self.levels.first, layers, self.levels.both))
+    }
+
+    /// The same with both directions in each layer.
+    pub const fn bidirectional(self, merge: Merge) -> Self {
+        Self::of(Levels::new(self.levels.first, self.levels.depth, Some(merge)))
+    }
+
+    /// The same stack pinned to an instruction set, instead of the best one of the CPU.
+    pub const fn on(mut self, isa: Isa) -> Self {
+        self.levels.first.isa = Some(isa);
+        self
+    }
+
+    /// Features of the input, `I`.
+    pub const fn input(&self) -> usize {
+        self.levels.input()
+    }
+
+    /// Features of the output: `R`, or `2*R` if two directions are concatenated.
+    pub const fn output(&self) -> usize {
+        self.levels.output()
+    }
+
+    /// 1 or 2.
+    pub const fn directions(&self) -> usize {
+        self.levels.directions()
+    }
+
+    /// How the two directions of each layer become one; `None` if there is one direction.
+    pub const fn merge(&self) -> Option<Merge> {
+        self.levels.both
+    }
+
+    /// The number of layers.
+    pub const fn depth(&self) -> usize {
+        self.levels.depth
+    }
+
+    /// One of the layers, in one of its directions.
+    pub const fn layer(&self, index: usize, direction: usize) -> Recurrent<C> {
+        let mut layer = self.levels.level(index);
+        if self.levels.both.is_some() {
+            layer.reverse = direction == 1;
+        }
+        Recurrent::of(layer)
+    }
+
+    /// Length of the weights, and of their gradients.
+    pub const fn weights_len(&self) -> usize {
+        self.levels.weights_len()
+    }
+
+    /// Length of packed weights, for any instruction set of this target.
+    pub const fn packed_len(&self) -> usize {
+        self.levels.packed_len()
+    }
+
+    /// Length of the states of `batch` rows: for each layer and direction `h [B, R]`, then for an LSTM `c [B, H]`.
+    pub const fn state_len(&self, batch: usize) -> usize {
+        self.levels.state_len(batch)
+    }
+
+    /// Length of the factors of recurrent dropout, `[B, R]` for each layer and direction.
+    pub const fn recurrent_dropout_len(&self, batch: usize) -> usize {
+        self.levels.recurrent_dropout_len(batch)
+    }
+
+    /// Length of the factors of dropout between layers: one for each output of each layer but the last.
+    pub const fn layer_dropout_len(&self, steps: usize, batch: usize) -> usize {
+        self.levels.layer_dropout_len(steps, batch)
+    }
+
+    /// Length of the tape of a training pass: those of all layers and directions, and the outputs of the layers in between.
+    pub const fn tape_len(&self, steps: usize, batch: usize) -> usize {
+        self.levels.tape_len(steps, batch)
+    }
+
+    /// Length of the scratch of [`forward`](Self::forward).
+    pub const fn scratch_len(&self, steps: usize, batch: usize) -> usize {
+        self.levels.scratch_len(steps, batch)
+    }
+
+    /// Length of the scratch of [`forward_train`](Self::forward_train) and [`backward`](Self::backward).
+    pub const fn train_scratch_len(&self, steps: usize, batch: usize) -> usize {
+        self.levels.train_scratch_len(steps, batch)
+    }
+
+    /// Arranges canonical weights for this stack's instruction set, in a buffer of [`packed_len`](Self::packed_len) elements.
+    ///
+    /// # Errors
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `weights` or `packed`.
+    pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], packed: B) -> Result<Packed<B>> {
+        self.levels.pack(weights, packed)
+    }
+
+    /// A batch of sequences from given states: the last layer's outputs, and the last states of all layers.
+    ///
+    /// The arguments are those of [`Recurrent::forward`](crate::Recurrent::forward), with this stack's lengths. `y` is
+    /// `[T, B, output]`, or empty if only the states are wanted.
+    ///
+    /// # Errors
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer; [`Error::Packing`](crate::Error::Packing) if the weights were packed for
+    /// something else.
+    #[inline(always)]
+    pub fn forward<'w>(&self, weights: impl Into<WeightSource<'w>>, args: Forward<'_>) -> Result<()> {
+        self.levels.forward(None, weights.into(), args)
+    }
+
+    /// The same, with the two directions of each layer run by `join`: say [`Threads`](crate::Threads). The results have the same bits.
+    ///
+    /// # Errors
+    /// As for [`forward`](Self::forward).
+    pub fn forward_with<'w>(
+        &self,
+        join: &dyn Join,
+        weights: impl Into<WeightSource<'w>>,
+        args: Forward<'_>,
+    ) -> Result<()> {
+        self.levels.forward(Some(join), weights.into(), args)
+    }
+
+    /// One step of each layer, from the output of the one below it; returns the last one's, `[B, R]`, which is a part of `state`.
+    ///
+    /// `x` is `[B, I]`; `state` and `scratch` are those of [`forward`](Self::forward) with one step, and so are the bits.
+    /// There has to be one direction, and a stack that runs in reverse takes the steps as they come.
+    ///
+    /// # Errors
+    /// As [`Recurrent::step`](crate::Recurrent::step); [`Error::Value`](crate::Error::Value) for a stack with both directions.
+    ///
+    /// ```
+    /// use recurrent::{Gru, GruCell, Stack};
+    /// const STACK: Stack<GruCell> = Stack::new(Gru::new(2, 4)).layers(2);
+    /// let weights = [0.1; STACK.weights_len()];
+    /// let (mut state, mut scratch) = ([0.0; STACK.state_len(1)], [0.0; STACK.scratch_len(1, 1)]);
+    /// let y = STACK.step(&weights, &[1.0, -1.0], &mut state, &mut scratch)?;
+    /// assert_eq!(y.len(), 4);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn step<'w, 's>(
+        &self,
+        weights: impl Into<WeightSource<'w>>,
+        x: &'s [f32],
+        state: &'s mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<&'s [f32]> {
+        self.levels.step(weights.into(), x, state, scratch)
+    }
+
+    /// As [`forward`](Self::forward), from canonical weights, and keeps on the tape what [`backward`](Self::backward) needs.
+    ///
+    /// # Errors
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer;
+    /// [`Error::Value`](crate::Error::Value) for factors of recurrent dropout, if the layer was not made with it.
+    #[inline(always)]
+    pub fn forward_train(&self, weights: &[f32], args: ForwardTrain<'_>) -> Result<()> {
+        self.levels.forward_train(None, weights, args)
+    }
+
+    /// The same, with the two directions of each layer run by `join`. The results have the same bits.
+    ///
+    /// # Errors
+    /// As for [`forward_train`](Self::forward_train).
+    pub fn forward_train_with(&self, join: &dyn Join, weights: &[f32], args: ForwardTrain<'_>) -> Result<()> {
+        self.levels.forward_train(Some(join), weights, args)
+    }
+
+    /// Backpropagation through time and layers: from the gradients of the outputs and of the last states to those of the
+    /// weights, the input and the initial states.
+    ///
+    /// # Errors
+    /// As for [`forward_train`](Self::forward_train).
+    #[inline(always)]
+    pub fn backward(&self, weights: &[f32], args: Backward<'_>) -> Result<()> {
+        self.levels.backward(None, weights, args)
+    }
+
+    /// The same, with the two directions of each layer run by `join`. The results have the same bits.
+    ///
+    /// # Errors
+    /// As for [`forward_train`](Self::forward_train).
+    pub fn backward_with(&self, join: &dyn Join, weights: &[f32], args: Backward<'_>) -> Result<()> {
+        self.levels.backward(Some(join), weights, args)
+    }
+}

@@ -1,0 +1,92 @@
+//! Layers that the compiler knows.
+
+use super::chain::{self, Chain};
+use super::layer::Layer;
+use super::refusal;
+use crate::error::Result;
+use crate::layer::packed::Fingerprint;
+
+/// Layers on top of each other.
+///
+/// Like a layer it is a constant that owns nothing: it tells the length of every buffer, in `f32` elements, and runs passes
+/// over buffers of the caller. A length that does not fit into `usize` is `usize::MAX`, and the passes refuse it.
+///
+/// ```
+/// use recurrent::model::{Layer, Model};
+/// const MODEL: Model<3> = Model::new([Layer::embedding(96, 8), Layer::gru(8, 16), Layer::dense(16, 96)]);
+/// static WEIGHTS: [f32; MODEL.weights_len()] = [0.0; MODEL.weights_len()];
+/// assert_eq!(WEIGHTS.len(), 96 * 8 + 3 * 16 * (8 + 16 + 2) + 96 * (16 + 1));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Model<const N: usize> {
+    pub(super) layers: [Layer; N],
+    /// `None` until it is set.
+    recurrent_dropout: Option<f32>,
+    fingerprint: Fingerprint,
+}
+
+impl<const N: usize> Model<N> {
+    /// A model of these layers, from the input to the output.
+    ///
+    /// # Panics
+    /// If layers do not fit together, as [`checked`](Self::checked) says. In a constant that is an error of the compiler.
+    ///
+    /// ```compile_fail
+    /// # use recurrent::model::{Layer, Model};
+    /// const MODEL: Model<2> = Model::new([Layer::gru(8, 16), Layer::dense(17, 1)]);
+    /// # let _ = MODEL;
+    /// ```
+    #[allow(clippy::panic, reason = "constants have no other way to fail")]
+    #[track_caller]
+    pub const fn new(layers: [Layer; N]) -> Self {
+        match Self::checked(layers) {
+            Ok(model) => model,
+            Err(e) => panic!("{}", refusal::Text::of(&e).as_str()),
+        }
+    }
+
+    /// The same with an error for layers that do not fit together. If even their number is not known before the program runs, it is a
+    /// [`Chain`].
+    ///
+    /// # Errors
+    /// [`Error::Features`](crate::Error::Features) if a layer takes another number of features than the one before it gives;
+    /// [`Error::Layers`](crate::Error::Layers) if there is no layer; if an embedding is not the first; if a recurrent layer or a second pool comes after a pool; if dropout or a pool is the first
+    /// or dropout the last; if the probability of dropout is not in `0..1`.
+    ///
+    /// ```
+    /// use recurrent::{Error, model::{Layer, Model}};
+    /// let wrong = Model::checked([Layer::gru(8, 16), Layer::dense(17, 1)]);
+    /// assert_eq!(wrong, Err(Error::Features { layer: 1, takes: 17, given: 16 }));
+    /// ```
+    pub const fn checked(layers: [Layer; N]) -> Result<Self> {
+        match chain::check(&layers) {
+            Ok(fingerprint) => Ok(Model { layers, recurrent_dropout: None, fingerprint }),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The same with this probability of recurrent dropout in the layers that were made
+    /// [able to](crate::Recurrent::recurrent_dropout). A model with such layers has to have one before factors are drawn, and it may be 0;
+    /// without such layers [`draw_dropout`](Self::draw_dropout) and [`forward_backward`](Self::forward_backward) refuse one above 0.
+    pub const fn recurrent_dropout(mut self, p: f32) -> Self {
+        self.recurrent_dropout = Some(p);
+        self
+    }
+
+    /// The layers, from the input to the output.
+    pub const fn layers(&self) -> &[Layer; N] {
+        &self.layers
+    }
+
+    /// The same model over a slice, whose type has no number in it.
+    #[inline(always)]
+    pub const fn chain(&self) -> Chain<'_> {
+        Chain::with(&self.layers, self.recurrent_dropout, self.fingerprint)
+    }
+}
+
+impl<'a, const N: usize> From<&'a Model<N>> for Chain<'a> {
+    fn from(model: &'a Model<N>) -> Self {
+        model.chain()
+    }
+}

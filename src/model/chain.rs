@@ -1,0 +1,183 @@
+//! Layers on top of each other, in a slice: what all models are made of.
+
+use super::layer::{Dims, Layer, Part};
+use crate::error::{Error, Result};
+use crate::layer::buffer::{add, max};
+use crate::layer::packed::{Fingerprint, Owner};
+
+/// A model whose layers stand in a slice: of a file, of a program's options, or of a [`Model`](super::Model).
+///
+/// It has the passes and the lengths of a [`Model`](super::Model), whose array is known to the compiler; the results have the same bits, and packed weights
+/// of the one are those of the other. There is no limit to the number of layers.
+///
+/// ```
+/// use recurrent::{Sequences, model::{Chain, Forward, Layer}};
+/// let layers: Vec<Layer> = (0..20).map(|i| Layer::gru(if i == 0 { 2 } else { 4 }, 4)).collect();
+/// let chain = Chain::new(&layers)?;
+/// let weights = vec![0.1; chain.weights_len()];
+/// let (mut y, mut state) = (vec![0.0; chain.output_len(3, 1)], vec![0.0; chain.state_len(1)]);
+/// let (mut scratch, sequences) = (vec![0.0; chain.scratch_len(3, 1)], Sequences::new(3, 1));
+/// let x = (&[1.0; 3 * 2]).into();
+/// chain.forward(&weights, Forward { sequences, x, y: &mut y, state: &mut state, scratch: &mut scratch })?;
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Chain<'a> {
+    layers: &'a [Layer],
+    /// `None` until it is set.
+    pub(super) recurrent_dropout: Option<f32>,
+    pub(super) fingerprint: Fingerprint,
+}
+
+impl<'a> Chain<'a> {
+    /// A model of these layers, from the input to the output.
+    ///
+    /// # Errors
+    /// [`Error::Features`] if a layer takes another number of features than the one before it gives; [`Error::Layers`] if there is no layer; if an
+    /// embedding is not the first; if a recurrent layer or a second pool comes after a pool; if dropout or a pool is the first
+    /// or dropout the last; if the probability of dropout is not in `0..1`.
+    pub const fn new(layers: &'a [Layer]) -> Result<Self> {
+        match check(layers) {
+            Ok(fingerprint) => Ok(Chain { layers, recurrent_dropout: None, fingerprint }),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The same with this probability of recurrent dropout in the layers that were made
+    /// [able to](crate::Recurrent::recurrent_dropout), as [`Model::recurrent_dropout`](super::Model::recurrent_dropout).
+    pub const fn recurrent_dropout(mut self, p: f32) -> Self {
+        self.recurrent_dropout = Some(p);
+        self
+    }
+
+    /// Layers that have been checked.
+    pub(super) const fn with(
+        layers: &'a [Layer],
+        recurrent_dropout: Option<f32>,
+        fingerprint: Fingerprint,
+    ) -> Self {
+        Chain { layers, recurrent_dropout, fingerprint }
+    }
+
+    /// The layers, from the input to the output.
+    pub const fn layers(&self) -> &'a [Layer] {
+        self.layers
+    }
+
+    pub(super) const fn input_layer(&self) -> Option<&'a Layer> {
+        match self.layers {
+            [first, ..] => Some(first),
+            [] => None,
+        }
+    }
+
+    pub(super) const fn dims(&self, steps: usize, batch: usize) -> Dims {
+        Dims::of(self.layers, 0, steps, batch)
+    }
+
+    /// What comes out.
+    pub(super) const fn out(&self, steps: usize, batch: usize) -> Dims {
+        Dims::of(self.layers, self.layers.len(), steps, batch)
+    }
+
+    /// The sum of a part's lengths over the first layers, and the greatest of them.
+    const fn lengths(&self, part: Part, count: usize, steps: usize, batch: usize) -> (usize, usize) {
+        let (mut sum, mut greatest, mut i) = (0, 0, 0);
+        let mut dims = self.dims(steps, batch);
+        while i < count {
+            let len = self.layers[i].len(part, dims);
+            (sum, greatest) = (add(sum, len), max(greatest, len));
+            dims = self.layers[i].after(dims);
+            i += 1;
+        }
+        (sum, greatest)
+    }
+
+    pub(super) const fn sum(&self, part: Part, steps: usize, batch: usize) -> usize {
+        self.lengths(part, self.layers.len(), steps, batch).0
+    }
+
+    pub(super) const fn greatest(&self, part: Part, steps: usize, batch: usize) -> usize {
+        self.lengths(part, self.layers.len(), steps, batch).1
+    }
+
+    /// Length of the outputs of all layers but the last.
+    pub(super) const fn between_len(&self, steps: usize, batch: usize) -> usize {
+        self.lengths(Part::Output, self.layers.len().saturating_sub(1), steps, batch).0
+    }
+
+    /// Length of the outputs of all layers.
+    pub(super) const fn outputs_len(&self, steps: usize, batch: usize) -> usize {
+        self.sum(Part::Output, steps, batch)
+    }
+
+    /// Length of the longest of them.
+    pub(super) const fn widest_len(&self, steps: usize, batch: usize) -> usize {
+        self.greatest(Part::Output, steps, batch)
+    }
+
+    /// Whose weights its passes ask for.
+    #[inline(always)]
+    pub(super) fn owner(&self) -> Owner {
+        let (weights, panels) = (self.weights_len(), self.sum(Part::Panels, 1, 1));
+        Owner { what: "model", fingerprint: self.fingerprint, weights, panels, pinned: None }
+    }
+}
+
+/// Refuses layers that do not fit together.
+pub(super) const fn check(layers: &[Layer]) -> Result<Fingerprint> {
+    if layers.is_empty() {
+        return Err(Error::Layers { layer: 0, what: "is missing" });
+    }
+    let (mut dims, mut pooled, mut i) = (Dims { steps: 1, batch: 1, width: 0 }, false, 0);
+    let mut fingerprint = Fingerprint::new(8);
+    while i < layers.len() {
+        let is_last = i + 1 == layers.len();
+        let what = match (&layers[i], layers[i].input()) {
+            (Layer::Embedding(_), _) if i > 0 => "is an embedding, which has to be the first",
+            (Layer::Pool(_) | Layer::Dropout(_), _) if i == 0 => "has to have another one below it",
+            (Layer::Dropout(_), _) if is_last => "is dropout, which has to have another one above it",
+            (Layer::Dropout(p), _) if !(*p >= 0.0 && *p < 1.0) => {
+                "has a probability of dropout that is not at least 0 and below 1"
+            }
+            (Layer::Rnn(_) | Layer::Lstm(_) | Layer::Gru(_) | Layer::Mgu(_) | Layer::Pool(_), _)
+                if pooled =>
+            {
+                "wants steps, and stands above a pool, which leaves none"
+            }
+            (_, Some(takes)) if i > 0 && takes != dims.width => {
+                return Err(Error::Features { layer: i, takes, given: dims.width });
+            }
+            _ => "",
+        };
+        if !what.is_empty() {
+            return Err(Error::Layers { layer: i, what });
+        }
+        pooled |= matches!(layers[i], Layer::Pool(_));
+        dims = layers[i].after(dims);
+        fingerprint = fingerprint.with(layers[i].fingerprint());
+        i += 1;
+    }
+    Ok(fingerprint)
+}
+
+/// A chain with layers of its own.
+#[cfg(feature = "std")]
+#[derive(Clone)]
+pub(crate) struct Owned {
+    layers: std::vec::Vec<Layer>,
+    recurrent_dropout: Option<f32>,
+    fingerprint: Fingerprint,
+}
+
+#[cfg(feature = "std")]
+impl Owned {
+    pub(crate) fn new(chain: Chain<'_>) -> Self {
+        let Chain { layers, recurrent_dropout, fingerprint } = chain;
+        Owned { layers: layers.to_vec(), recurrent_dropout, fingerprint }
+    }
+
+    pub(crate) fn chain(&self) -> Chain<'_> {
+        Chain::with(&self.layers, self.recurrent_dropout, self.fingerprint)
+    }
+}

@@ -1,0 +1,92 @@
+//! Sizes, and lengths of buffers.
+
+use super::array::Model;
+use super::chain::Chain;
+use super::layer::{Layer, Part};
+use crate::layer::buffer::{add, mul};
+use crate::layer::packed::packed_len;
+
+/// Lengths, of a slice and of an array.
+macro_rules! lengths {
+    ($($(#[$doc:meta])* $name:ident($chain:ident $(, $arg:ident)*) -> $type:ty { $e:expr })+) => {
+        impl Chain<'_> {
+            $($(#[$doc])*
+            pub const fn $name(&self $(, $arg: usize)*) -> $type {
+                let $chain = self;
+                $e
+            })+
+        }
+
+        impl<const N: usize> Model<N> {
+            $($(#[$doc])*
+            pub const fn $name(&self $(, $arg: usize)*) -> $type {
+                self.chain().$name($($arg),*)
+            })+
+        }
+    };
+}
+
+lengths! {
+    /// Classes of the embedding that it begins with; `None` for a model that takes values.
+    classes(chain) -> Option<usize> {
+        match chain.input_layer() {
+            Some(Layer::Embedding(l)) => Some(l.classes()),
+            _ => None,
+        }
+    }
+
+    /// Features of the input; 1 if it takes ids.
+    input(chain) -> usize {
+        chain.dims(1, 1).width
+    }
+
+    /// Features of the output.
+    output(chain) -> usize {
+        chain.out(1, 1).width
+    }
+
+    /// Whether it has one output for each sequence, because there is a pool, and not one for each step.
+    is_pooled(chain) -> bool {
+        chain.out(2, 1).steps == 1
+    }
+
+    /// Length of the weights, and of their gradients.
+    weights_len(chain) -> usize {
+        chain.sum(Part::Weights, 1, 1)
+    }
+
+    /// Length of packed weights, for any instruction set of this target.
+    packed_len(chain) -> usize {
+        packed_len(chain.sum(Part::Panels, 1, 1))
+    }
+
+    /// Length of the states of `batch` rows: those of all recurrent layers.
+    state_len(chain, batch) -> usize {
+        chain.sum(Part::State, 1, batch)
+    }
+
+    /// Length of the output: `T*B*output`, or `B*output` for a model with a pool.
+    output_len(chain, steps, batch) -> usize {
+        chain.out(steps, batch).len()
+    }
+
+    /// Length of the tape of a training pass: the outputs and the tapes of all layers.
+    tape_len(chain, steps, batch) -> usize {
+        add(chain.outputs_len(steps, batch), chain.sum(Part::Tape, steps, batch))
+    }
+
+    /// Length of the factors of dropout of a training pass.
+    dropout_len(chain, steps, batch) -> usize {
+        chain.sum(Part::Dropout, steps, batch)
+    }
+
+    /// Length of the scratch of a forward pass, and with `steps` 1 of a step.
+    scratch_len(chain, steps, batch) -> usize {
+        add(chain.between_len(steps, batch), chain.greatest(Part::Scratch, steps, batch))
+    }
+
+    /// Length of the scratch of a training pass.
+    train_scratch_len(chain, steps, batch) -> usize {
+        add(mul(2, chain.widest_len(steps, batch)), chain.greatest(Part::TrainScratch, steps, batch))
+    }
+}

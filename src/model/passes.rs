@@ -1,0 +1,280 @@
+//! The passes, as users call them.
+
+use rand_core::Rng;
+
+use super::args::{Forward, Input, Training};
+use super::array::Model;
+use super::chain::Chain;
+use super::{forward, train};
+use crate::error::{Result, check_len};
+use crate::layer::Sequences;
+use crate::layer::packed::{Packed, WeightSource};
+use crate::loss::Loss;
+use crate::simd::Isa;
+
+/// Runs a pass of a constant model: here over its slice, and in firmware, which is compiled as a whole, over its array.
+macro_rules! run {
+    ($model:ident, $floor:ident::$pass:ident($($arg:expr),*)) => {{
+        #[cfg(target_os = "none")]
+        {
+            $floor::$pass(&$model.layers, $model.chain() $(, $arg)*)
+        }
+        #[cfg(not(target_os = "none"))]
+        {
+            $model.chain().$pass($($arg),*)
+        }
+    }};
+}
+
+impl<const N: usize> Model<N> {
+    /// Arranges canonical weights for the instruction set, in a buffer of [`packed_len`](Self::packed_len) elements. Pack once after
+    /// loading or changing weights, then run any number of passes.
+    ///
+    /// # Errors
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `weights` or `packed`.
+    #[inline(always)]
+    pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], packed: B) -> Result<Packed<B>> {
+        self.chain().pack_by(weights, packed, |to| run!(self, forward::pack_into(weights, to)))
+    }
+
+    /// A batch of sequences from given states: the outputs, and the last states.
+    ///
+    /// Any number of [`step`](Self::step)s, or of calls with chunks of the sequences, gives the same bits, if no layer runs in reverse and
+    /// there is no pool. Dropout does nothing.
+    ///
+    /// # Errors
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer; [`Error::Index`](crate::Error::Index) for an id that is not below the
+    /// embedding's classes; [`Error::Value`](crate::Error::Value) for values where ids are wanted, or the reverse; [`Error::Packing`](crate::Error::Packing) if the
+    /// weights were packed for another model.
+    ///
+    /// ```
+    /// use recurrent::{Pool, Sequences, model::{Forward, Layer, Model}};
+    /// const MODEL: Model<3> = Model::new([Layer::gru(2, 4), Layer::Pool(Pool::Last), Layer::dense(4, 1)]);
+    /// let weights = vec![0.1; MODEL.weights_len()];
+    /// let packed = MODEL.pack(&weights, vec![0.0; MODEL.packed_len()])?;
+    /// let x = [1.0, 2.0, /**/ 3.0, 4.0, /**/ 5.0, 6.0]; // [T, B, 2]
+    /// let (mut y, mut state) = ([0.0; 1], vec![0.0; MODEL.state_len(1)]);
+    /// let mut scratch = vec![0.0; MODEL.scratch_len(3, 1)];
+    /// let sequences = Sequences::new(3, 1);
+    /// MODEL.forward(&packed, Forward { sequences, x: (&x).into(), y: &mut y, state: &mut state, scratch: &mut scratch })?;
+    /// assert!(y[0] > 0.1);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn forward<'w>(&self, weights: impl Into<WeightSource<'w>>, args: Forward<'_>) -> Result<()> {
+        let weights = weights.into();
+        run!(self, forward::forward(weights, args))
+    }
+
+    /// One step of each row: ids `[B]` or values `[B, I]` in, `y [B, O]` out. The batch is as many rows as `x` has. With canonical weights
+    /// this is the way of a microcontroller: they stay where they are, say in flash.
+    ///
+    /// `scratch` has at least [`scratch_len(1, B)`](Self::scratch_len) elements. A model that ends in the
+    /// [last step](crate::Pool::Last) gives at each step what it would say if the sequence ended there.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward); [`Error::Layers`](crate::Error::Layers) for a model that does not run forward step by step: that has a layer
+    /// in reverse or in both directions, or a pool over all steps.
+    ///
+    /// ```
+    /// use recurrent::model::{Layer, Model};
+    /// const MODEL: Model<2> = Model::new([Layer::gru(3, 24), Layer::dense(24, 2)]);
+    /// static WEIGHTS: [f32; MODEL.weights_len()] = [0.01; MODEL.weights_len()];
+    /// let (mut state, mut scratch) = ([0.0; MODEL.state_len(1)], [0.0; MODEL.scratch_len(1, 1)]);
+    /// let mut y = [0.0; 2];
+    /// for sample in [[0.1, 0.2, 9.8], [0.0, 0.3, 9.7]] {
+    ///     MODEL.step(&WEIGHTS, &sample, &mut y, &mut state, &mut scratch)?;
+    /// }
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn step<'w, 'x>(
+        &self,
+        weights: impl Into<WeightSource<'w>>,
+        x: impl Into<Input<'x>>,
+        y: &mut [f32],
+        state: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<()> {
+        let (weights, x) = (weights.into(), x.into());
+        run!(self, forward::step(weights, x, y, state, scratch))
+    }
+
+    /// The mean loss of a batch of sequences, and its gradients; the states become the last ones. For one of several batches they are shares
+    /// of a mean over all: [`total_targets`](Training::total_targets).
+    ///
+    /// # Errors
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer;
+    /// [`Error::Index`](crate::Error::Index) for an id that is not below the embedding's classes or a target that is not below the
+    /// outputs; [`Error::Value`](crate::Error::Value) for values where ids are wanted, or the reverse, for a probability of recurrent dropout
+    /// that no layer has a use for, and for fewer targets in total than in this batch.
+    ///
+    /// ```
+    /// use recurrent::{Sequences, model::{Layer, Loss, Model, Training}, train::{Adam, clip_scale}};
+    /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
+    /// const MODEL: Model<3> = Model::new([Layer::embedding(5, 4), Layer::gru(4, 8), Layer::dense(8, 5)]);
+    /// let (steps, batch) = (6, 2);
+    /// let (mut weights, mut grads) = (vec![0.0; MODEL.weights_len()], vec![0.0; MODEL.weights_len()]);
+    /// let (mut tape, mut state) = (vec![0.0; MODEL.tape_len(steps, batch)], vec![0.0; MODEL.state_len(batch)]);
+    /// let mut scratch = vec![0.0; MODEL.train_scratch_len(steps, batch)];
+    /// let (mut adam, mut moments) = (Adam::new(0.02), vec![0.0; Adam::moments_len(weights.len())]);
+    /// MODEL.init(&mut weights, &mut Xoshiro256PlusPlus::seed_from_u64(1))?;
+    /// let x = [0, 1, /**/ 1, 2, /**/ 2, 3, /**/ 3, 4, /**/ 4, 0, /**/ 0, 1]; // [T, B]
+    /// let next = x.map(|id| (id + 1) % 5);
+    /// let mut losses = vec![];
+    /// for _ in 0..40 {
+    ///     state.fill(0.0);
+    ///     losses.push(MODEL.forward_backward(&weights, Training {
+    ///         sequences: Sequences::new(steps, batch), x: (&x).into(), loss: Loss::classes(&next),
+    ///         grads: &mut grads, state: &mut state, tape: &mut tape, scratch: &mut scratch, ..Default::default()
+    ///     })?);
+    ///     if let Some(clip) = clip_scale(&grads, 5.0)? {
+    ///         adam.update_scaled(&mut weights, &grads, &mut moments, clip.scale)?;
+    ///     }
+    /// }
+    /// assert!(losses[0] > 1.3 && losses[39] < 0.3);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn forward_backward(&self, weights: &[f32], args: Training<'_>) -> Result<f32> {
+        run!(self, train::forward_backward(weights, args))
+    }
+
+    /// PyTorch's initial weights, layer by layer.
+    ///
+    /// # Errors
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `weights`.
+    #[inline(always)]
+    pub fn init(&self, weights: &mut [f32], rng: &mut impl Rng) -> Result<()> {
+        run!(self, train::init(weights, rng))
+    }
+
+    /// How many targets count in a batch: the steps that take part, or the sequences of a model with a pool, without those whose class is
+    /// ignored. A target of several numbers counts once.
+    ///
+    /// The mean loss of a batch is a sum divided by this. Gradients of several batches are added up with
+    /// [`total_targets`](Training::total_targets). A batch of 0 has gradients of zero, with which an optimiser should make no update: a decay of
+    /// weights would go on.
+    ///
+    /// # Errors
+    /// Those of [`forward_backward`](Self::forward_backward) about the sequences and the targets.
+    ///
+    /// ```
+    /// use recurrent::{Sequences, model::{Layer, Loss, Model}};
+    /// const MODEL: Model<2> = Model::new([Layer::gru(1, 4), Layer::dense(4, 3)]);
+    /// let sequences = Sequences::new(3, 2).lengths(&[3, 1]);
+    /// let targets = [0, 2, /**/ 1, 0, /**/ 9, 0]; // [T, B]
+    /// let loss = Loss::CrossEntropy { targets: &targets, ignored: Some(9) };
+    /// assert_eq!(MODEL.targets(sequences, loss)?, 3);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn targets(&self, sequences: Sequences<'_>, loss: Loss<'_>) -> Result<usize> {
+        self.chain().targets(sequences, loss)
+    }
+
+    /// Draws the factors of dropout for one training pass, in a buffer of [`dropout_len`](Self::dropout_len) elements.
+    ///
+    /// # Errors
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `factors`; [`Error::Value`](crate::Error::Value) if the probability of recurrent dropout is not in `0..1`,
+    /// if it was not [set](Self::recurrent_dropout) for a model with layers that were made for it, or if it is above 0 and there are none.
+    ///
+    /// ```
+    /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
+    /// use recurrent::model::{Layer, Model};
+    /// const MODEL: Model<3> = Model::new([Layer::gru(2, 8), Layer::Dropout(0.5), Layer::dense(8, 1)]);
+    /// let mut factors = [0.0; MODEL.dropout_len(10, 4)];
+    /// MODEL.draw_dropout(&mut factors, 10, 4, &mut Xoshiro256PlusPlus::seed_from_u64(1))?;
+    /// assert!(factors.iter().all(|f| *f == 0.0 || *f == 2.0));
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn draw_dropout(
+        &self,
+        factors: &mut [f32],
+        steps: usize,
+        batch: usize,
+        rng: &mut impl Rng,
+    ) -> Result<()> {
+        self.chain().draw_dropout(factors, steps, batch, rng)
+    }
+}
+
+impl Chain<'_> {
+    /// As [`Model::pack`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], packed: B) -> Result<Packed<B>> {
+        self.pack_by(weights, packed, |to| self.pack_into(weights, to))
+    }
+
+    pub(super) fn pack_into(&self, weights: &[f32], panels: &mut [f32]) -> Result<()> {
+        forward::pack_into(self.layers(), *self, weights, panels)
+    }
+
+    pub(super) fn pack_by<B: AsMut<[f32]>>(
+        &self,
+        weights: &[f32],
+        packed: B,
+        pack: impl FnOnce(&mut [f32]) -> Result<()>,
+    ) -> Result<Packed<B>> {
+        check_len("weights", self.weights_len(), weights.len())?;
+        let owner = self.owner();
+        Packed::new(Isa::detect(), owner.fingerprint, owner.panels, packed, pack)
+    }
+
+    /// As [`Model::forward`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline(always)]
+    pub fn forward<'w>(&self, weights: impl Into<WeightSource<'w>>, args: Forward<'_>) -> Result<()> {
+        self.forward_from(weights.into(), args)
+    }
+
+    fn forward_from(&self, weights: WeightSource<'_>, args: Forward<'_>) -> Result<()> {
+        forward::forward(self.layers(), *self, weights, args)
+    }
+
+    /// As [`Model::step`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline(always)]
+    pub fn step<'w, 'x>(
+        &self,
+        weights: impl Into<WeightSource<'w>>,
+        x: impl Into<Input<'x>>,
+        y: &mut [f32],
+        state: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<()> {
+        self.step_from(weights.into(), x.into(), y, state, scratch)
+    }
+
+    fn step_from(
+        &self,
+        weights: WeightSource<'_>,
+        x: Input<'_>,
+        y: &mut [f32],
+        state: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<()> {
+        forward::step(self.layers(), *self, weights, x, y, state, scratch)
+    }
+
+    /// As [`Model::forward_backward`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn forward_backward(&self, weights: &[f32], args: Training<'_>) -> Result<f32> {
+        train::forward_backward(self.layers(), *self, weights, args)
+    }
+
+    /// As [`Model::init`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn init(&self, weights: &mut [f32], rng: &mut impl Rng) -> Result<()> {
+        train::init(self.layers(), *self, weights, rng)
+    }
+}

@@ -1,0 +1,174 @@
+//! A cell as a value, and its passes: the one place where the kind of a cell becomes code.
+//!
+//! Layers describe a cell by values and call these functions. Each leads to the cell's table. In firmware, which is
+//! compiled as a whole, they are inlined where they are called, so that a constant layer's image has its own cell's code only.
+
+use super::backward::{BackwardPass, InputPass, input_gradient};
+use super::forward::ForwardPass;
+use super::step::StepPass;
+use super::table::{self, Table};
+use crate::cell::{Cell, GruCell, LstmCell, MguCell, Reset, RnnCell};
+use crate::error::Result;
+use crate::kernel::Activation;
+use crate::kernel::pack::{Canonical, aligned_start};
+use crate::kernel::step::Params;
+use crate::simd::{HAS_VECTORS, Isa};
+
+/// A cell with its options.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum AnyCell {
+    Rnn(RnnCell),
+    Lstm(LstmCell),
+    Gru(GruCell),
+    Mgu(MguCell),
+}
+
+macro_rules! counts {
+    ($($(#[$doc:meta])* $name:ident = $constant:ident;)+) => {
+        $($(#[$doc])*
+        pub(crate) const fn $name(&self) -> usize {
+            match self {
+                AnyCell::Rnn(_) => RnnCell::$constant,
+                AnyCell::Lstm(_) => LstmCell::$constant,
+                AnyCell::Gru(_) => GruCell::$constant,
+                AnyCell::Mgu(_) => MguCell::$constant,
+            }
+        })+
+    };
+}
+
+impl AnyCell {
+    counts! {
+        /// Blocks of H rows in the weight matrices.
+        gates = GATES;
+        /// Vectors of H in the state: 1 for `h`, 2 for `h` and `c`.
+        states = STATES;
+        /// Bias vectors of H in packed weights.
+        biases = BIASES;
+        /// Vectors of H that the tape holds for each step of each batch row.
+        tape = TAPE;
+    }
+
+    /// Products with hidden weights, one after the other, that a step consists of. Between two of them a step without a tape keeps a row of one.
+    pub(crate) const fn stages(&self) -> usize {
+        match self {
+            AnyCell::Gru(GruCell { reset: Reset::Before, .. }) | AnyCell::Mgu(_) => 2,
+            _ => 1,
+        }
+    }
+
+    /// The passes over its equations. `options` says whether anything is asked of it that the fixed functions do not have.
+    pub(crate) const fn table(&self, options: bool) -> &'static Table {
+        match (self, options) {
+            (AnyCell::Rnn(RnnCell { activation: Activation::Tanh, .. }), false) => &table::RNN_TANH,
+            (AnyCell::Rnn(RnnCell { activation: Activation::Relu, .. }), false) => &table::RNN_RELU,
+            (AnyCell::Rnn(_), _) => &table::RNN,
+            (AnyCell::Lstm(_), false) => &table::LSTM_STANDARD,
+            (AnyCell::Lstm(_), true) => &table::LSTM,
+            (AnyCell::Gru(GruCell { reset: Reset::After, .. }), false) => &table::GRU_AFTER_STANDARD,
+            (AnyCell::Gru(GruCell { reset: Reset::After, .. }), true) => &table::GRU_AFTER,
+            (AnyCell::Gru(_), false) => &table::GRU_BEFORE_STANDARD,
+            (AnyCell::Gru(_), true) => &table::GRU_BEFORE,
+            (AnyCell::Mgu(_), _) => &table::MGU,
+        }
+    }
+
+    /// What its equations see of its options.
+    fn params(&self) -> Params {
+        match self {
+            AnyCell::Rnn(cell) => cell.params(),
+            AnyCell::Lstm(cell) => cell.params(),
+            AnyCell::Gru(cell) => cell.params(),
+            AnyCell::Mgu(_) => table::NO_OPTIONS,
+        }
+    }
+
+    /// A number of its kind.
+    pub(crate) const fn kind(&self) -> usize {
+        match self {
+            AnyCell::Rnn(_) => 1,
+            AnyCell::Lstm(_) => 2,
+            AnyCell::Gru(_) => 3,
+            AnyCell::Mgu(_) => 4,
+        }
+    }
+}
+
+/// What runs: a cell, whether anything is asked of it that the fixed functions do not have, and the instruction set.
+#[derive(Clone, Copy)]
+pub(crate) struct Runs<'c> {
+    pub(crate) cell: &'c AnyCell,
+    pub(crate) options: bool,
+    pub(crate) isa: Isa,
+}
+
+impl Runs<'_> {
+    #[inline(always)]
+    fn table(self) -> &'static Table {
+        self.cell.table(self.options)
+    }
+
+    /// Calls a pass with the options of the cell. Those without have nothing to hand on, which a small step would notice.
+    #[inline(always)]
+    fn with_params(self, pass: impl FnOnce(&Params) -> crate::kernel::Checked) -> Result<()> {
+        Ok(if self.options { pass(&self.cell.params()) } else { pass(&table::NO_OPTIONS) }?)
+    }
+
+    /// Packs canonical weights into panels.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(crate) fn pack(self, w: Canonical<'_>, out: &mut [f32]) {
+        self.table().pack(self.isa, w, out);
+    }
+
+    /// One step from weights in panels.
+    #[inline(always)]
+    pub(crate) fn step_packed(self, data: &[f32], pass: &mut StepPass<'_>) -> Result<()> {
+        self.with_params(|params| (self.table().step)(self.isa, params, data, pass))
+    }
+
+    /// One step from canonical weights, where they are.
+    #[inline(always)]
+    pub(crate) fn step_in_place(self, w: &Canonical<'_>, pass: &mut StepPass<'_>) -> Result<()> {
+        self.with_params(|params| (self.table().step_in_place)(self.isa, params, w, pass))
+    }
+
+    /// A forward pass from weights in panels.
+    #[inline(always)]
+    pub(crate) fn forward_packed(self, data: &[f32], pass: &mut ForwardPass<'_>) -> Result<()> {
+        self.with_params(|params| (self.table().forward)(self.isa, params, data, pass))
+    }
+
+    /// A forward pass from canonical weights, where they are.
+    #[inline(always)]
+    pub(crate) fn forward_in_place(self, w: &Canonical<'_>, pass: &mut ForwardPass<'_>) -> Result<()> {
+        self.with_params(|params| (self.table().forward_in_place)(self.isa, params, w, pass))
+    }
+
+    /// A training forward pass, which has a tape. Where there are vectors the weights are packed into `panels` first.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(crate) fn forward_train(
+        self,
+        w: &Canonical<'_>,
+        panels: &mut [f32],
+        pass: &mut ForwardPass<'_>,
+    ) -> Result<()> {
+        if HAS_VECTORS {
+            let panels = panels.get_mut(aligned_start(panels)..).unwrap_or_default();
+            self.pack(*w, panels);
+            return self.forward_packed(panels, pass);
+        }
+        self.with_params(|params| (self.table().train_in_place)(self.isa, params, w, pass))
+    }
+
+    /// A backward pass, but for the gradient of the input.
+    #[inline(always)]
+    pub(crate) fn backward(self, pass: BackwardPass<'_>) -> Result<()> {
+        self.with_params(|params| (self.table().backward)(self.isa, params, pass))
+    }
+
+    /// The gradient of the input, from the tape that a backward pass leaves.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(crate) fn input_gradient(self, pass: InputPass<'_>) -> Result<()> {
+        Ok(input_gradient(self.isa, &self.table().layout, pass)?)
+    }
+}

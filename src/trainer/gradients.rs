@@ -1,0 +1,111 @@
+//! The gradients of batches, shard by shard.
+
+use std::vec::Vec;
+
+use rand_core::Rng;
+
+use super::{Batch, Shard, Trainer};
+use crate::error::{Error, Result};
+
+impl Trainer {
+    /// Refuses batches that do not fit, before anything moves; how many targets count in all of them.
+    pub(super) fn check(&self, batches: &[Batch<'_>]) -> Result<usize> {
+        let (model, mut targets) = (self.model(), 0usize);
+        let mut rows = self.is_carrying().then_some((self.batch, self.shards.len()));
+        for &Batch { sequences, x, loss } in batches {
+            model.check_input(sequences, x)?;
+            targets = targets.saturating_add(model.targets(sequences, loss)?);
+            let batch = sequences.batch();
+            let here = (batch, self.shards_of(batch));
+            if self.stateful && *rows.get_or_insert(here) != here {
+                return Err(OTHER_ROWS);
+            }
+        }
+        Ok(targets)
+    }
+
+    /// Whether there are states that another cut of the rows would lose.
+    fn is_carrying(&self) -> bool {
+        self.shards.iter().any(|shard| shard.state.iter().any(|x| *x != 0.0))
+    }
+
+    /// The mean loss over the targets of all batches; leaves its gradients in `grads`.
+    pub(super) fn gradients(
+        &mut self,
+        batches: &[Batch<'_>],
+        total: usize,
+        rng: &mut impl Rng,
+    ) -> Result<f32> {
+        let mut mean = 0.0;
+        self.grads.fill(0.0);
+        for &batch in batches {
+            self.cut(batch.sequences.batch())?;
+            for shard in &mut self.shards {
+                shard.prepare(self.model.chain(), batch.sequences.steps(), rng)?;
+            }
+            let (model, weights) = (self.model.chain(), &self.weights);
+            for_each(&mut self.shards, |shard| shard.run(model, weights, batch));
+            for shard in &mut self.shards {
+                // Of several means each counts as much as there are targets in it.
+                let share = shard.targets as f64 / total.max(1) as f64;
+                mean += f64::from(shard.loss?) * share;
+                if shard.targets > 0 {
+                    add_scaled(&mut self.grads, &shard.grads, share as f32);
+                }
+                // States that are not carried are zero whenever no batch is run.
+                if !self.stateful {
+                    shard.state.fill(0.0);
+                }
+            }
+        }
+        Ok(mean as f32)
+    }
+
+    /// Goes back to the states before the last batches.
+    pub(super) fn restore_states(&mut self) {
+        self.shards.iter_mut().for_each(Shard::restore_state);
+    }
+
+    /// The number of shards of so many rows.
+    pub(super) fn shards_of(&self, batch: usize) -> usize {
+        self.count.unwrap_or((batch / 16).min(8)).clamp(1, batch.max(1))
+    }
+
+    /// Cuts so many rows. States begin at zero if there were others before, which were not carried.
+    fn cut(&mut self, batch: usize) -> Result<()> {
+        if (self.batch, self.shards.len()) != (batch, self.shards_of(batch)) {
+            self.shards = self.new_shards(batch)?;
+            self.batch = batch;
+        }
+        Ok(())
+    }
+
+    /// The shards of so many rows, with states of zero.
+    pub(super) fn new_shards(&self, batch: usize) -> Result<Vec<Shard>> {
+        let count = self.shards_of(batch);
+        let at = |i: usize| batch / count * i + batch % count * i / count;
+        (0..count).map(|i| Shard::new(self.model(), at(i)..at(i + 1))).collect()
+    }
+}
+
+/// Why a batch is refused that would lose the states of another.
+pub(super) const OTHER_ROWS: Error = Error::Value {
+    argument: "sequences",
+    expected: "as many rows, in as many shards, as those whose states are carried: `reset` drops these",
+};
+
+/// `a += scale * b`
+fn add_scaled(a: &mut [f32], b: &[f32], scale: f32) {
+    a.iter_mut().zip(b).for_each(|(a, b)| *a += scale * b);
+}
+
+#[cfg(feature = "rayon")]
+fn for_each(shards: &mut [Shard], run: impl Fn(&mut Shard) + Send + Sync) {
+    use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
+    shards.par_iter_mut().for_each(run);
+}
+
+#[cfg(not(feature = "rayon"))]
+fn for_each(shards: &mut [Shard], run: impl Fn(&mut Shard)) {
+    shards.iter_mut().for_each(run);
+}
