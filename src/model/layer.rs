@@ -207,7 +207,7 @@ impl Layer {
         match (self.levels(), self) {
             (Some(levels), _) => levels.first.isa(),
             (_, Layer::Dense(l)) => l.isa(),
-            _ => Isa::SCALAR,
+            _ => Isa::PORTABLE,
         }
     }
 

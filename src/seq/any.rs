@@ -58,6 +58,7 @@ impl AnyCell {
     }
 
     /// The passes over its equations. `options` says whether anything is asked of it that the fixed functions do not have.
+    #[inline(always)]
     pub(crate) const fn table(&self, options: bool) -> &'static Table {
         match (self, options) {
             (AnyCell::Rnn(RnnCell { activation: Activation::Tanh, .. }), false) => &table::RNN_TANH,
@@ -74,6 +75,7 @@ impl AnyCell {
     }
 
     /// What its equations see of its options.
+    #[inline(always)]
     fn params(&self) -> Params {
         match self {
             AnyCell::Rnn(cell) => cell.params(),
@@ -94,6 +96,19 @@ impl AnyCell {
     }
 }
 
+/// Calls a pass of the table with the options of the cell. Those without have nothing to hand on, which a small step would notice.
+/// (A macro and not a closure, which is left as a call, so that a constant cell would not be one any more.)
+macro_rules! call {
+    ($runs:ident, $pass:ident, $($arg:expr),+) => {{
+        let pass = $runs.table().$pass;
+        let checked = match $runs.options {
+            true => pass($runs.isa, &$runs.cell.params(), $($arg),+),
+            false => pass($runs.isa, &table::NO_OPTIONS, $($arg),+),
+        };
+        Ok(checked?)
+    }};
+}
+
 /// What runs: a cell, whether anything is asked of it that the fixed functions do not have, and the instruction set.
 #[derive(Clone, Copy)]
 pub(crate) struct Runs<'c> {
@@ -108,12 +123,6 @@ impl Runs<'_> {
         self.cell.table(self.options)
     }
 
-    /// Calls a pass with the options of the cell. Those without have nothing to hand on, which a small step would notice.
-    #[inline(always)]
-    fn with_params(self, pass: impl FnOnce(&Params) -> crate::kernel::Checked) -> Result<()> {
-        Ok(if self.options { pass(&self.cell.params()) } else { pass(&table::NO_OPTIONS) }?)
-    }
-
     /// Packs canonical weights into panels.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn pack(self, w: Canonical<'_>, out: &mut [f32]) {
@@ -123,25 +132,25 @@ impl Runs<'_> {
     /// One step from weights in panels.
     #[inline(always)]
     pub(crate) fn step_packed(self, data: &[f32], pass: &mut StepPass<'_>) -> Result<()> {
-        self.with_params(|params| (self.table().step)(self.isa, params, data, pass))
+        call!(self, step, data, pass)
     }
 
     /// One step from canonical weights, where they are.
     #[inline(always)]
     pub(crate) fn step_in_place(self, w: &Canonical<'_>, pass: &mut StepPass<'_>) -> Result<()> {
-        self.with_params(|params| (self.table().step_in_place)(self.isa, params, w, pass))
+        call!(self, step_in_place, w, pass)
     }
 
     /// A forward pass from weights in panels.
     #[inline(always)]
     pub(crate) fn forward_packed(self, data: &[f32], pass: &mut ForwardPass<'_>) -> Result<()> {
-        self.with_params(|params| (self.table().forward)(self.isa, params, data, pass))
+        call!(self, forward, data, pass)
     }
 
     /// A forward pass from canonical weights, where they are.
     #[inline(always)]
     pub(crate) fn forward_in_place(self, w: &Canonical<'_>, pass: &mut ForwardPass<'_>) -> Result<()> {
-        self.with_params(|params| (self.table().forward_in_place)(self.isa, params, w, pass))
+        call!(self, forward_in_place, w, pass)
     }
 
     /// A training forward pass, which has a tape. Where there are vectors the weights are packed into `panels` first.
@@ -157,13 +166,13 @@ impl Runs<'_> {
             self.pack(*w, panels);
             return self.forward_packed(panels, pass);
         }
-        self.with_params(|params| (self.table().train_in_place)(self.isa, params, w, pass))
+        call!(self, train_in_place, w, pass)
     }
 
     /// A backward pass, but for the gradient of the input.
     #[inline(always)]
     pub(crate) fn backward(self, pass: BackwardPass<'_>) -> Result<()> {
-        self.with_params(|params| (self.table().backward)(self.isa, params, pass))
+        call!(self, backward, pass)
     }
 
     /// The gradient of the input, from the tape that a backward pass leaves.

@@ -285,7 +285,7 @@ macro_rules! vector_sets {
                 $($(#[$cfg])* if <$token>::available() {
                     return Isa(Kind::$kind);
                 })*
-                Isa(Kind::PORTABLE)
+                Isa::PORTABLE
             }
 
             /// The best set for so many units: what fits into a narrower vector takes longer in a wider one (LSTM(1, 8): 47 ns, and 61).
@@ -418,6 +418,11 @@ impl Isa {
         )
     ))]
     pub const FUSED: Isa = Isa(Kind::Fused);
+}
+
+impl Isa {
+    /// The portable set that is a choice on this target.
+    pub(crate) const PORTABLE: Isa = Isa(Kind::PORTABLE);
 }
 
 impl Kind {

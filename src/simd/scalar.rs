@@ -80,6 +80,7 @@ pub(crate) trait MulAdd: Copy {
 
 /// Two roundings.
 #[derive(Clone, Copy)]
+#[allow(dead_code, reason = "not where every CPU of the target fuses")]
 pub(crate) struct Separate;
 
 impl MulAdd for Separate {
