@@ -8,7 +8,7 @@ mod numbers;
 use models::{BATCH, Buffers, CLASSIFIER, STEPS, TAGGER, WRITER, bits, forward, ids, nan, scaled};
 use numbers::random;
 use recurrent::model::{Chain, Forward, Input, Layer, Loss, Model, Training};
-use recurrent::{Error, Gru, Lstm, Merge, Mgu, Result, Sequences, Stack};
+use recurrent::{Error, Gru, Isa, Lstm, Merge, Mgu, Result, Sequences, Stack};
 
 /// More layers than any array in these tests has: recurrent ones of all kinds on top of each other, and a dense one.
 fn deep() -> Vec<Layer> {
@@ -158,6 +158,7 @@ fn weights_packed_for_other_layers_are_refused() -> Result<()> {
     let gru = Gru::new(4, 6);
     let others = [
         Layer::from(gru),
+        gru.on(Isa::SCALAR).into(),
         gru.bias(false).into(),
         gru.reset(recurrent::Reset::Before).into(),
         Gru::new(4, 7).into(),
