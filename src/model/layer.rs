@@ -211,13 +211,13 @@ impl Layer {
         }
     }
 
-    /// What decides how its weights are packed; the set that it is pinned to does, too.
+    /// What decides how its weights are packed, with the set that it is pinned to, and its direction.
     pub(super) const fn fingerprint(&self) -> Fingerprint {
         let (fingerprint, pinned) = match self {
             Layer::Embedding(l) => (Fingerprint::new(6).and(l.classes()).and(l.width()), None),
             Layer::Dense(l) => (l.fingerprint(), l.pinned()),
             _ => match self.levels() {
-                Some(levels) => (levels.fingerprint(), levels.first.isa),
+                Some(levels) => (levels.fingerprint().and(levels.first.reverse as usize), levels.first.isa),
                 None => (Fingerprint::new(7), None),
             },
         };
