@@ -173,7 +173,7 @@ fn inference_has_the_bits_of_training() -> Result<()> {
         loss: Loss<'_>,
     ) -> Result<()> {
         let mut b = Buffers::new(model);
-        b.dropout.clear();
+        b.dropout.fill(1.0);
         let packed = model.pack(&b.weights[..], nan(model.packed_len()))?;
         let (y, state) = forward(model, &packed, sequences, x, &b.state);
         assert_eq!((bits(&y), bits(&state)), {

@@ -80,33 +80,42 @@ impl Sampling {
     /// ```
     pub fn draw(&self, logits: &[f32], scratch: &mut [f32], rng: &mut impl Rng) -> Result<usize> {
         self.check()?;
-        let Sampling { temperature, top_k, top_p } = *self;
-        let classes = logits.len();
-        check_room("scratch", self.scratch_len(classes), scratch.len())?;
-        if self.scratch_len(classes) == 0 {
-            return sample(logits, temperature, rng);
+        check_room("scratch", self.scratch_len(logits.len()), scratch.len())?;
+        if self.scratch_len(logits.len()) == 0 {
+            return sample(logits, self.temperature, rng);
         }
+        let sorted = self.sorted(logits, scratch)?;
+        Ok(self.choose(logits, sorted, (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64))
+    }
+
+    /// The `top_k` greatest, in descending order.
+    fn sorted<'a>(&self, logits: &[f32], scratch: &'a mut [f32]) -> Result<&'a [f32]> {
         // It finds NaN.
         let most = logits[argmax(logits)?];
         if most.is_infinite() {
             return Err(LOGITS);
         }
-        let sorted = &mut scratch[..classes];
+        let (classes, sorted) = (logits.len(), &mut scratch[..logits.len()]);
         // Without the sign of zero, so that equal numbers have the same bits.
         sorted.iter_mut().zip(logits).for_each(|(to, from)| *to = from + 0.0);
-        let count = top_k.min(classes);
+        let count = self.top_k.min(classes);
         if count < classes {
             sorted.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a));
         }
         let sorted = &mut sorted[..count];
         sorted.sort_unstable_by(|a, b| b.total_cmp(a));
-        let at = (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+        Ok(sorted)
+    }
+
+    /// The class at a share of the probability of what is left.
+    fn choose(&self, logits: &[f32], sorted: &[f32], at: f64) -> usize {
+        let Sampling { temperature, top_p, .. } = *self;
         let rank = dispatch(Isa::detect(), Draw { sorted, temperature, top_p, at });
         // The same number among those that are equal.
         let chosen = sorted[rank].to_bits();
         let before = sorted[..rank].iter().rev().take_while(|logit| logit.to_bits() == chosen).count();
         let mut equal = logits.iter().enumerate().filter(|(_, logit)| (**logit + 0.0).to_bits() == chosen);
-        Ok(equal.nth(before).map_or(0, |(class, _)| class))
+        equal.nth(before).map_or(0, |(class, _)| class)
     }
 }
 

@@ -132,6 +132,11 @@ impl Dense {
         aligned_len(panels_len(self.input, self.output).saturating_add(self.output))
     }
 
+    /// The set that it is pinned to.
+    pub(crate) const fn pinned(&self) -> Option<Isa> {
+        self.isa
+    }
+
     /// What decides how its weights are packed.
     pub(crate) const fn fingerprint(&self) -> Fingerprint {
         Fingerprint::new(5).and(self.input).and(self.output)

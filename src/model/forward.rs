@@ -5,24 +5,29 @@ use super::chain::Chain;
 use super::layer::{Dims, Layer, Part};
 use super::through::{Layers, Visit};
 use crate::error::{Error, Result, check_len, check_room};
-use crate::layer::buffer::{take, take_mut};
+use crate::layer::buffer::{multiply, take, take_mut};
 use crate::layer::packed::{Source, WeightSource};
-use crate::layer::{self, Sequences};
+use crate::layer::{self, ForwardTrain, Sequences};
 
-/// How far a pass has come, and what is left of the buffers.
-struct Pass<'a> {
-    sequences: Sequences<'a>,
-    weights: Source<'a>,
-    x: Input<'a>,
-    dims: Dims,
-    state: &'a mut [f32],
-    /// Outputs of all layers but the last.
-    rows: &'a mut [f32],
-    y: &'a mut [f32],
-    scratch: &'a mut [f32],
+/// How far a pass from the input to the output has come, and what is left of the buffers. `TRAIN` says whether it keeps what the way
+/// back needs.
+pub(super) struct Up<'a, const TRAIN: bool> {
+    pub(super) sequences: Sequences<'a>,
+    pub(super) weights: Source<'a>,
+    pub(super) x: Input<'a>,
+    pub(super) dims: Dims,
+    pub(super) state: &'a mut [f32],
+    /// Outputs: in training of all layers, otherwise of all but the last.
+    pub(super) rows: &'a mut [f32],
+    /// The last one's.
+    pub(super) y: &'a mut [f32],
+    /// Of dropout.
+    pub(super) factors: &'a [f32],
+    pub(super) tapes: &'a mut [f32],
+    pub(super) scratch: &'a mut [f32],
 }
 
-impl<'a> Pass<'a> {
+impl<'a, const TRAIN: bool> Up<'a, TRAIN> {
     /// Takes the weights of the next layer.
     #[inline(always)]
     fn next(&mut self, layer: &Layer) -> Source<'a> {
@@ -33,57 +38,71 @@ impl<'a> Pass<'a> {
     /// Takes the place of the output of a layer.
     #[inline(always)]
     fn output(&mut self, after: Dims, is_last: bool) -> &'a mut [f32] {
-        if is_last { core::mem::take(&mut self.y) } else { take_mut(&mut self.rows, after.len()) }
-    }
-}
-
-/// A layer that is not recurrent.
-#[inline(always)]
-fn around(
-    layer: &Layer,
-    weights: Source<'_>,
-    (sequences, dims): (Sequences<'_>, Dims),
-    x: Input<'_>,
-    y: &mut [f32],
-    scratch: &mut [f32],
-) -> Result<()> {
-    match layer {
-        Layer::Embedding(l) => {
-            l.forward(weights.flat().get(..l.weights_len()).unwrap_or_default(), x.ids(), y)
+        match is_last && !TRAIN {
+            true => core::mem::take(&mut self.y),
+            false => take_mut(&mut self.rows, after.len()),
         }
-        Layer::Dense(l) => l.run_forward(weights, dims.rows(), x.values(), y, scratch),
-        Layer::Pool(pool) => pool.forward(dims.width, sequences, x.values(), y),
-        _ => Ok(()),
+    }
+
+    /// Runs a layer that is not recurrent.
+    #[inline(always)]
+    fn around(&mut self, layer: &Layer, weights: Source<'_>, y: &mut [f32]) -> Result<()> {
+        let (dims, x) = (self.dims, self.x.values());
+        match layer {
+            Layer::Embedding(l) => {
+                l.forward(weights.flat().get(..l.weights_len()).unwrap_or_default(), self.x.ids(), y)
+            }
+            Layer::Dense(l) => l.run_forward(weights, dims.rows(), x, y, self.scratch),
+            Layer::Pool(pool) => pool.forward(dims.width, self.sequences, x, y),
+            _ => {
+                y.copy_from_slice(x);
+                multiply(y, take(&mut self.factors, dims.len()));
+                Ok(())
+            }
+        }
     }
 }
 
-/// The outputs of a batch of sequences.
-struct Whole<'a>(Pass<'a>);
-
-impl Visit for Whole<'_> {
+impl<const TRAIN: bool> Visit for Up<'_, TRAIN> {
     #[cfg_attr(target_os = "none", inline(always))]
     fn visit(&mut self, layers: &[Layer], index: usize) -> Result<()> {
-        let (Whole(at), layer) = (self, &layers[index]);
-        let (weights, dims, after) = (at.next(layer), at.dims, layer.after(at.dims));
-        if let Layer::Dropout(_) = layer {
+        let (layer, dims, sequences) = (&layers[index], self.dims, self.sequences);
+        let (weights, after) = (self.next(layer), layer.after(dims));
+        if let (Layer::Dropout(_), false) = (layer, TRAIN) {
             return Ok(());
         }
-        let y = at.output(after, index + 1 == layers.len());
+        let y = self.output(after, index + 1 == layers.len());
         if let Some(levels) = layer.levels() {
-            let (x, state) = (at.x.values(), take_mut(&mut at.state, layer.len(Part::State, dims)));
-            let (sequences, scratch) = (at.sequences, &mut *at.scratch);
-            let args = layer::Forward { sequences, x, y: &mut *y, state, scratch };
-            levels.run_forward(None, weights, &levels.walks(sequences)?, args)?;
+            let (x, walks) = (self.x.values(), levels.walks(sequences)?);
+            let state = take_mut(&mut self.state, layer.len(Part::State, dims));
+            let scratch = &mut *self.scratch;
+            if TRAIN {
+                let factors = take(&mut self.factors, layer.len(Part::Dropout, dims));
+                let args = ForwardTrain {
+                    sequences,
+                    x,
+                    y: &mut *y,
+                    state,
+                    recurrent_dropout: Some(factors).filter(|f| !f.is_empty()),
+                    layer_dropout: None,
+                    tape: take_mut(&mut self.tapes, layer.len(Part::Tape, dims)),
+                    scratch,
+                };
+                levels.run_forward_train(None, weights.flat(), &walks, args)?;
+            } else {
+                let args = layer::Forward { sequences, x, y: &mut *y, state, scratch };
+                levels.run_forward(None, weights, &walks, args)?;
+            }
         } else {
-            around(layer, weights, (at.sequences, dims), at.x, y, at.scratch)?;
+            self.around(layer, weights, y)?;
         }
-        (at.x, at.dims) = (Input::Values(y), after);
+        (self.x, self.dims) = (Input::Values(y), after);
         Ok(())
     }
 }
 
 /// One step. The output of a recurrent layer is a part of its state.
-struct Step<'a>(Pass<'a>);
+struct Step<'a>(Up<'a, false>);
 
 impl Visit for Step<'_> {
     #[cfg_attr(target_os = "none", inline(always))]
@@ -96,7 +115,7 @@ impl Visit for Step<'_> {
             levels.run_step(weights, dims.batch, at.x.values(), state, at.scratch)?
         } else if let Layer::Embedding(_) | Layer::Dense(_) = layer {
             let y = at.output(after, is_last);
-            around(layer, weights, (at.sequences, dims), at.x, y, at.scratch)?;
+            at.around(layer, weights, y)?;
             y
         } else {
             at.x.values()
@@ -125,7 +144,8 @@ pub(super) fn forward<L: Layers + ?Sized>(
     check_room("scratch", chain.scratch_len(steps, batch), scratch.len())?;
     let (rows, scratch) = scratch.split_at_mut(chain.between_len(steps, batch));
     let dims = chain.dims(steps, batch);
-    layers.up(&mut Whole(Pass { sequences, weights, x, dims, state, rows, y, scratch }))
+    let (factors, tapes) = (&[][..], &mut [][..]);
+    layers.up(&mut Up::<false> { sequences, weights, x, dims, state, rows, y, factors, tapes, scratch })
 }
 
 #[inline(always)]
@@ -148,7 +168,8 @@ pub(super) fn step<L: Layers + ?Sized>(
     check_room("scratch", chain.scratch_len(1, batch), scratch.len())?;
     let (rows, scratch) = scratch.split_at_mut(chain.between_len(1, batch));
     let dims = chain.dims(1, batch);
-    layers.up(&mut Step(Pass { sequences, weights, x, dims, state, rows, y, scratch }))
+    let (factors, tapes) = (&[][..], &mut [][..]);
+    layers.up(&mut Step(Up { sequences, weights, x, dims, state, rows, y, factors, tapes, scratch }))
 }
 
 /// Packs one layer after the other.

@@ -211,16 +211,20 @@ impl Layer {
         }
     }
 
-    /// What decides how its weights are packed.
+    /// What decides how its weights are packed, with the set that it is pinned to, and its direction.
     pub(super) const fn fingerprint(&self) -> Fingerprint {
-        match self {
-            Layer::Embedding(l) => Fingerprint::new(6).and(l.classes()).and(l.width()),
-            Layer::Dense(l) => l.fingerprint(),
+        let (fingerprint, pinned) = match self {
+            Layer::Embedding(l) => (Fingerprint::new(6).and(l.classes()).and(l.width()), None),
+            Layer::Dense(l) => (l.fingerprint(), l.pinned()),
             _ => match self.levels() {
-                Some(levels) => levels.fingerprint(),
-                None => Fingerprint::new(7),
+                Some(levels) => (levels.fingerprint().and(levels.first.reverse as usize), levels.first.isa),
+                None => (Fingerprint::new(7), None),
             },
-        }
+        };
+        fingerprint.and(match pinned {
+            Some(isa) => isa.lanes(),
+            None => 0,
+        })
     }
 
     /// The length of a part.

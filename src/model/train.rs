@@ -4,63 +4,15 @@ use rand_core::Rng;
 
 use super::args::{Input, Training};
 use super::chain::Chain;
+use super::forward::Up;
 use super::layer::{Dims, Layer, Part};
 use super::through::{Layers, Visit};
 use crate::error::{Error, Result, check_len, check_room};
-use crate::layer::buffer::{multiply, take, take_last, take_last_mut, take_mut};
-use crate::layer::{Backward, DenseBackward, ForwardTrain, Gradients, Sequences};
+use crate::layer::buffer::{multiply, take_last, take_last_mut, take_mut};
+use crate::layer::packed::Source;
+use crate::layer::{Backward, DenseBackward, Gradients, Sequences};
 use crate::loss::Loss;
 use crate::train::dropout;
-
-/// The way up: how far it has come, and what is left of the buffers.
-struct Up<'a> {
-    sequences: Sequences<'a>,
-    x: Input<'a>,
-    dims: Dims,
-    weights: &'a [f32],
-    factors: &'a [f32],
-    state: &'a mut [f32],
-    outputs: &'a mut [f32],
-    tapes: &'a mut [f32],
-    scratch: &'a mut [f32],
-}
-
-impl Visit for Up<'_> {
-    #[cfg_attr(target_os = "none", inline(always))]
-    fn visit(&mut self, layers: &[Layer], index: usize) -> Result<()> {
-        let (layer, dims, sequences) = (&layers[index], self.dims, self.sequences);
-        let (after, x) = (layer.after(dims), self.x.values());
-        let w = take(&mut self.weights, layer.weights_len());
-        let y = take_mut(&mut self.outputs, after.len());
-        let factors = take(&mut self.factors, layer.len(Part::Dropout, dims));
-        let scratch = &mut *self.scratch;
-        if let Some(levels) = layer.levels() {
-            let args = ForwardTrain {
-                sequences,
-                x,
-                y: &mut *y,
-                state: take_mut(&mut self.state, layer.len(Part::State, dims)),
-                recurrent_dropout: Some(factors).filter(|f| !f.is_empty()),
-                layer_dropout: None,
-                tape: take_mut(&mut self.tapes, layer.len(Part::Tape, dims)),
-                scratch,
-            };
-            levels.run_forward_train(None, w, &levels.walks(sequences)?, args)?;
-        } else {
-            match layer {
-                Layer::Embedding(l) => l.forward(w, self.x.ids(), y)?,
-                Layer::Dense(l) => l.forward(w, dims.rows(), x, y, scratch)?,
-                Layer::Pool(pool) => pool.forward(dims.width, sequences, x, y)?,
-                _ => {
-                    y.copy_from_slice(x);
-                    multiply(y, factors);
-                }
-            }
-        }
-        (self.x, self.dims) = (Input::Values(y), after);
-        Ok(())
-    }
-}
 
 /// The way down.
 struct Down<'a> {
@@ -159,14 +111,15 @@ pub(super) fn forward_backward<L: Layers + ?Sized>(
 
     let dims = chain.dims(steps, batch);
     let (outputs, tapes) = tape.split_at_mut(chain.outputs_len(steps, batch));
-    layers.up(&mut Up {
+    layers.up(&mut Up::<true> {
         sequences,
+        weights: Source::Canonical(weights),
         x,
         dims,
-        weights,
-        factors,
         state,
-        outputs: &mut *outputs,
+        rows: &mut *outputs,
+        y: &mut [],
+        factors,
         tapes: &mut *tapes,
         scratch: &mut *scratch,
     })?;

@@ -164,7 +164,7 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
         }
         let train = tape.is_some();
         let ld = tape_row(layout, sizes);
-        let projected = layout.x_gates * dims.hidden;
+        let projected = layout.x_gates.saturating_mul(dims.hidden);
         let mut list = RowList::new();
         let panels = w[0].panels();
         // Steps whose input part is computed at once.

@@ -74,10 +74,14 @@ fn two_normals(bits: u64) -> [f64; 2] {
 pub fn orthogonal(w: &mut [f32], rows: usize, cols: usize, rng: &mut impl Rng) -> Result<()> {
     check_len("w", rows.saturating_mul(cols), w.len())?;
     normal(w, 1.0, rng);
+    orthonormalise(w, rows, cols);
+    Ok(())
+}
+
+fn orthonormalise(w: &mut [f32], rows: usize, cols: usize) {
     if !w.is_empty() {
         dispatch(Isa::detect(), Orthonormalise { w, rows, cols });
     }
-    Ok(())
 }
 
 /// Orthonormalises the rows, or the columns if there are fewer of them. The products are loops over f64 that the compiler

@@ -12,7 +12,7 @@ use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::pack::Source;
 use crate::kernel::panel::tile::{self, Acc, Tile, WIDEST, accumulate, drive_row};
 use crate::kernel::rows::view::ColumnsMut;
-use crate::kernel::rows::walk::{Rows, Walk};
+use crate::kernel::rows::walk::Walk;
 use crate::kernel::vector::load;
 use crate::kernel::{Checked, check};
 use crate::simd::Simd;
@@ -40,7 +40,10 @@ pub(crate) fn step<S: Simd, E: Equations, W: Source<S>, const SAVE: bool>(
     };
     check(stages && first.fits(s, &E::LAYOUT, dims), "weights of a step")?;
     let panels = dims.hidden.div_ceil(S::LANES);
-    for b in Rows::step(walk, t).iter() {
+    for b in 0..walk.batch() {
+        if !walk.active(t, b) {
+            continue;
+        }
         let seq = walk.row(t, b);
         let row = raw.row(b, seq);
         let x = if raw.x.is_null() { raw.x } else { raw.x.wrapping_add(seq * dims.input) };

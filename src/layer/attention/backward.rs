@@ -80,7 +80,15 @@ impl Attention {
         keys: &Keys<'_, impl AsRef<[f32]>>,
         args: AttentionBackward<'_>,
     ) -> Result<()> {
-        let keys = keys.as_ref();
+        self.backward_from(weights, keys.as_ref(), args)
+    }
+
+    fn backward_from(
+        &self,
+        weights: &[f32],
+        keys: Keys<'_, &[f32]>,
+        args: AttentionBackward<'_>,
+    ) -> Result<()> {
         let AttentionBackward {
             sequences,
             queries,

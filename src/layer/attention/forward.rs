@@ -39,7 +39,15 @@ impl Attention {
         keys: &Keys<'_, impl AsRef<[f32]>>,
         args: AttentionForward<'_>,
     ) -> Result<()> {
-        let keys = keys.as_ref();
+        self.forward_from(weights, keys.as_ref(), args)
+    }
+
+    fn forward_from(
+        &self,
+        weights: &[f32],
+        keys: Keys<'_, &[f32]>,
+        args: AttentionForward<'_>,
+    ) -> Result<()> {
         let AttentionForward { sequences, queries, context, alignments, scratch } = args;
         let walk = self.check(weights, &keys, sequences, queries.len())?;
         check_len("context", walk.rows().saturating_mul(self.input), context.len())?;

@@ -40,6 +40,13 @@ impl<'a, B> Keys<'a, B> {
     }
 }
 
+impl<'a> Keys<'a, ()> {
+    fn with<B>(self, data: B) -> Keys<'a, B> {
+        let Keys { isa, layer, walk, steps, .. } = self;
+        Keys { isa, layer, walk, steps, data }
+    }
+}
+
 impl Keys<'_, &[f32]> {
     /// Refuses keys of another layer.
     pub(super) fn check(&self, layer: &Attention) -> Result<()> {
@@ -90,16 +97,27 @@ impl Attention {
         mut keys: B,
         scratch: &mut [f32],
     ) -> Result<Keys<'a, B>> {
+        Ok(self.fill(weights, sequences, x, keys.as_mut(), scratch)?.with(keys))
+    }
+
+    /// Writes the keys; those that it returns have none yet.
+    fn fill<'a>(
+        &self,
+        weights: &[f32],
+        sequences: Sequences<'a>,
+        x: &[f32],
+        keys: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<Keys<'a, ()>> {
         let (walk, steps, batch) = (sequences.walk(false)?, sequences.steps, sequences.batch);
         check_len("weights", self.weights_len(), weights.len())?;
         check_len("x", walk.rows().saturating_mul(self.input), x.len())?;
-        let room = keys.as_mut();
-        check_room("keys", self.keys_len(steps, batch), room.len())?;
+        check_room("keys", self.keys_len(steps, batch), keys.len())?;
         check_room("scratch", self.scratch_len(0, steps, batch), scratch.len())?;
         let layer = Attention { isa: None, ..*self };
         let (isa, parts) = (self.isa(), self.split(weights)?);
-        dispatch(isa, Forward { layer, walk: &walk, steps, parts, x, keys: room, scratch })?;
-        Ok(Keys { isa, layer, walk, steps, data: keys })
+        dispatch(isa, Forward { layer, walk: &walk, steps, parts, x, keys, scratch })?;
+        Ok(Keys { isa, layer, walk, steps, data: () })
     }
 
     /// From the gradient of the keys, which [`backward`](Self::backward) has summed up, to that of the encoder's outputs, and to those
@@ -114,7 +132,15 @@ impl Attention {
         keys: &Keys<'_, impl AsRef<[f32]>>,
         args: KeysBackward<'_>,
     ) -> Result<()> {
-        let keys = keys.as_ref();
+        self.keys_backward_from(weights, keys.as_ref(), args)
+    }
+
+    fn keys_backward_from(
+        &self,
+        weights: &[f32],
+        keys: Keys<'_, &[f32]>,
+        args: KeysBackward<'_>,
+    ) -> Result<()> {
         let Keys { isa, walk, steps, .. } = keys;
         let KeysBackward { x, dkeys, dx, grads, mode, scratch } = args;
         keys.check(self)?;
