@@ -8,6 +8,7 @@ mod burn;
 mod candle;
 mod nexus;
 mod onnxruntime;
+mod openvino;
 mod ours;
 mod rtneural;
 mod torch;
@@ -18,6 +19,7 @@ pub fn all(threads: usize) -> Result<Vec<Box<dyn Contestant>>> {
     let mut all: Vec<Box<dyn Contestant>> = vec![
         Box::new(ours::Ours::default()),
         Box::new(onnxruntime::OnnxRuntime::new(threads)?),
+        Box::new(openvino::OpenVino::new(threads)?),
         Box::new(torch::Torch::new(threads)?),
     ];
     if threads == 1 {
