@@ -14,6 +14,7 @@ import sys
 OURS = "recurrent"
 COLOURS = {
     "onnxruntime": "#4477aa",
+    "openvino": "#ee8866",
     "torch": "#ee6677",
     "tract": "#228833",
     "nexus": "#aa3377",

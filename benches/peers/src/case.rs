@@ -3,6 +3,10 @@
 use std::fmt;
 
 use crate::machine::Work;
+use crate::shapes::{SEQUENCES, TRAINING};
+
+/// Input, hidden: constants in `contestants/ours.rs` and `rtneural/peer.cpp`, too.
+const STREAMING: [(usize, usize); 5] = [(1, 8), (1, 16), (1, 32), (1, 64), (32, 32)];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
@@ -49,6 +53,20 @@ pub struct Case {
 /// Samples that streaming takes in turns. With the same one again and again the state would stand still, and a library that looks at its
 /// values first, to compute less for some, would always go the same way.
 pub const SAMPLES: usize = 64;
+
+pub fn cases() -> impl Iterator<Item = Case> {
+    let cells = [Cell::Lstm, Cell::Gru, Cell::Rnn];
+    let inference = cells.into_iter().flat_map(|cell| {
+        SEQUENCES.map(|(batch, steps, hidden)| Case::new(What::Infer, cell, batch, steps, hidden, hidden))
+    });
+    let training = cells.into_iter().flat_map(|cell| {
+        TRAINING.map(|(batch, steps, hidden)| Case::new(What::Train, cell, batch, steps, hidden, hidden))
+    });
+    let streaming = [Cell::Lstm, Cell::Gru]
+        .into_iter()
+        .flat_map(|cell| STREAMING.map(|(input, hidden)| Case::new(What::Step, cell, 1, 1, input, hidden)));
+    inference.chain(streaming).chain(training)
+}
 
 /// The parts of the weights.
 pub struct Parts<'a> {
@@ -137,4 +155,13 @@ fn random(seed: u64, len: usize, bound: f32) -> Vec<f32> {
         (state >> 40) as f32 / (1 << 23) as f32 - 1.0
     };
     (0..len).map(|_| next() * bound).collect()
+}
+
+/// Infinite where the lengths differ or one is not a number.
+pub fn difference(expected: &[f32], actual: &[f32]) -> f32 {
+    if expected.len() != actual.len() || actual.iter().any(|x| !x.is_finite()) {
+        return f32::INFINITY;
+    }
+    let largest = expected.iter().fold(1.0_f32, |m, x| m.max(x.abs()));
+    expected.iter().zip(actual).map(|(a, b)| (a - b).abs() / largest).fold(0.0, f32::max)
 }

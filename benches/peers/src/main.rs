@@ -16,11 +16,11 @@ mod machine;
 mod onnx;
 #[path = "../../common/shapes.rs"]
 mod shapes;
+mod turn;
 
-use case::{Case, Cell, What};
+use case::{Case, What, cases, difference};
 use contestants::Contestant;
 use machine::{Core, Effort};
-use shapes::{SEQUENCES, TRAINING};
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -31,9 +31,6 @@ const ROUNDS: usize = 11;
 const TURN: Duration = Duration::from_millis(15);
 /// Between the turns of contestants that have several threads.
 const SETTLE: Duration = Duration::from_millis(20);
-
-/// Input, hidden: constants in `contestants/ours.rs` and `rtneural/peer.cpp`, too.
-const STREAMING: [(usize, usize); 5] = [(1, 8), (1, 16), (1, 32), (1, 64), (32, 32)];
 
 /// Arguments: the number of threads for those that have them, and a text that names of cases have to contain.
 /// The results are appended to the file that `PEERS_RESULTS` names.
@@ -74,20 +71,6 @@ fn main() -> Result<()> {
         results.flush()?;
     }
     Ok(())
-}
-
-fn cases() -> impl Iterator<Item = Case> {
-    let cells = [Cell::Lstm, Cell::Gru, Cell::Rnn];
-    let inference = cells.into_iter().flat_map(|cell| {
-        SEQUENCES.map(|(batch, steps, hidden)| Case::new(What::Infer, cell, batch, steps, hidden, hidden))
-    });
-    let training = cells.into_iter().flat_map(|cell| {
-        TRAINING.map(|(batch, steps, hidden)| Case::new(What::Train, cell, batch, steps, hidden, hidden))
-    });
-    let streaming = [Cell::Lstm, Cell::Gru]
-        .into_iter()
-        .flat_map(|cell| STREAMING.map(|(input, hidden)| Case::new(What::Step, cell, 1, 1, input, hidden)));
-    inference.chain(streaming).chain(training)
 }
 
 /// A contestant's name, its version, and the sorted seconds per call of its rounds.
@@ -131,13 +114,4 @@ fn measure(case: &Case, threads: usize, contestants: &mut [Box<dyn Contestant>])
         (contestant.name(), contestant.version(), times)
     });
     Ok(rows.collect())
-}
-
-/// Infinite where the lengths differ or one is not a number.
-fn difference(expected: &[f32], actual: &[f32]) -> f32 {
-    if expected.len() != actual.len() || actual.iter().any(|x| !x.is_finite()) {
-        return f32::INFINITY;
-    }
-    let largest = expected.iter().fold(1.0_f32, |m, x| m.max(x.abs()));
-    expected.iter().zip(actual).map(|(a, b)| (a - b).abs() / largest).fold(0.0, f32::max)
 }

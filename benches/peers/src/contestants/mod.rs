@@ -1,36 +1,25 @@
 //! One file per library.
 
-use std::hint::black_box;
-use std::time::Duration;
-
 use crate::Result;
-use crate::case::{Case, SAMPLES};
+pub use crate::turn::Contestant;
+use crate::turn::{sample, time};
 
 mod burn;
 mod candle;
 mod nexus;
 mod onnxruntime;
+mod openvino;
 mod ours;
 mod rtneural;
 mod torch;
 mod tract;
-
-pub trait Contestant {
-    fn name(&self) -> &'static str;
-    fn version(&self) -> String;
-    /// Builds the layer; false if the library has no such thing.
-    fn set_up(&mut self, case: &Case) -> Result<bool>;
-    /// What the first call after `set_up` gives: `y [T, B, H]`, and for training after it `dx` and the gradients of the weights.
-    fn output(&mut self, case: &Case) -> Result<Vec<f32>>;
-    /// The time of so many calls.
-    fn run(&mut self, calls: usize) -> Result<Duration>;
-}
 
 /// The first is the one with which the others are compared. With several threads, those that have them, and this crate on one.
 pub fn all(threads: usize) -> Result<Vec<Box<dyn Contestant>>> {
     let mut all: Vec<Box<dyn Contestant>> = vec![
         Box::new(ours::Ours::default()),
         Box::new(onnxruntime::OnnxRuntime::new(threads)?),
+        Box::new(openvino::OpenVino::new(threads)?),
         Box::new(torch::Torch::new(threads)?),
     ];
     if threads == 1 {
@@ -41,33 +30,4 @@ pub fn all(threads: usize) -> Result<Vec<Box<dyn Contestant>>> {
         all.push(Box::new(burn::Burn::default()));
     }
     Ok(all)
-}
-
-/// Times `calls` calls of `f`, each with dropping its result.
-fn time<T>(calls: usize, mut f: impl FnMut() -> Result<T>) -> Result<Duration> {
-    let one = std::thread::available_parallelism()?.get() == 1;
-    let start = now(one);
-    for _ in 0..calls {
-        black_box(f()?);
-    }
-    Ok(now(one) - start)
-}
-
-/// The next one of the samples in turns.
-#[inline(always)]
-fn sample<'a>(samples: &'a [f32], next: &mut usize, input: usize) -> &'a [f32] {
-    let i = *next % SAMPLES;
-    *next += 1;
-    &samples[i * input..][..input]
-}
-
-/// On one core, the processor time of all threads of this process: the same on a quiet machine, and nearly the same on a
-/// busy one. On several, what a clock on the wall shows.
-fn now(one: bool) -> Duration {
-    let mut at = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    let clock = if one { libc::CLOCK_PROCESS_CPUTIME_ID } else { libc::CLOCK_MONOTONIC };
-    // SAFETY: `at` is valid for writing, and both clocks exist on Linux.
-    let done = unsafe { libc::clock_gettime(clock, &mut at) };
-    assert_eq!(done, 0, "no clock");
-    Duration::new(at.tv_sec as u64, at.tv_nsec as u32)
 }
