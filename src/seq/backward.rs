@@ -3,10 +3,9 @@
 //! The loop leaves the gradient of every pre-activation in the tape, in place of what the forward pass saved.
 //! The gradients of the weights are then a few products over all rows of the tape, outside of the loop.
 
-use super::forward::tape_row;
 use super::gradient::{Inputs, Sums};
 use super::state_rows;
-use super::step::{Sizes, Stage};
+use super::step::{Sizes, Stage, tape_row};
 use crate::kernel::panel::canonical::{Canonical, Parts};
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::product::{Init, Left, Right, columns_len, product};

@@ -1,14 +1,15 @@
 //! The forward time loop, for inference and for training.
 
-use super::step::{Io, Sizes, step};
+use super::step::{Io, Row, Sizes, Steps, step, tape_row};
 use super::{block_steps, state_rows};
 use crate::kernel::panel::layout::Layout;
-use crate::kernel::panel::pack::{InPlace, Panels, Source};
+use crate::kernel::panel::pack::Panels;
+use crate::kernel::panel::source::{InPlace, Source};
 use crate::kernel::rows::list::RowList;
 use crate::kernel::step::ahead::{AHEAD, Ahead, has_room};
 use crate::kernel::step::batch::project;
-use crate::kernel::step::row::{self, SingleStep, Stages};
-use crate::kernel::step::{Equations, Input, Params, SecondStage, Step};
+use crate::kernel::step::row::Stages;
+use crate::kernel::step::{Input, Params};
 use crate::kernel::vector::has_vectors;
 use crate::kernel::view::ColumnsMut;
 use crate::kernel::{Checked, Masked, Walk};
@@ -36,75 +37,6 @@ pub(crate) struct ForwardPass<'a> {
     pub(crate) stage: &'a mut [f32],
     /// `[block_steps * B, G * H]`, or empty: nothing is projected ahead (with a tape, that is where it goes).
     pub(crate) block: &'a mut [f32],
-}
-
-/// Elements of a row of the tape.
-pub(super) fn tape_row(layout: &Layout, sizes: &Sizes) -> usize {
-    // Behind the planes is room for the gradient of the projection's output.
-    let planes = layout.tape_planes().saturating_mul(sizes.dims.hidden);
-    planes + if sizes.projects { sizes.dims.width } else { 0 }
-}
-
-/// A step of a batch: the weights of its stages, its number, its buffers, room for sums, and a list for its rows.
-type StepFn<S, W> = fn(S, &Params, Stages<W>, usize, Step<'_>, &mut [f32], &mut RowList) -> Checked;
-
-/// A cell's steps on one instruction set, from one kind of weights.
-pub(super) struct Steps<S, W> {
-    pub(super) layout: Layout,
-    pub(super) second: Option<SecondStage>,
-    pub(super) step: StepFn<S, W>,
-    /// Steps of a single row, where there is code for them.
-    pub(super) single: Option<fn(S, &Params, W, Row<'_>) -> Checked>,
-}
-
-/// Some steps of a single row.
-pub(super) struct Row<'a> {
-    walk: &'a Walk<'a>,
-    sizes: &'a Sizes,
-    /// Projected input of steps `first..first + count`.
-    block: &'a [f32],
-    first: usize,
-    count: usize,
-    h: &'a mut [f32],
-    h_next: &'a mut [f32],
-    c: &'a mut [f32],
-    y: Option<ColumnsMut<'a>>,
-    ahead: Option<&'a Ahead<'a>>,
-}
-
-/// All of them in one function, because a call for each takes as long as a quarter of a small step.
-pub(super) fn row_steps<S: Simd, E: Equations, W: Source<S>>(
-    s: S,
-    params: &Params,
-    w: W,
-    row: Row<'_>,
-) -> Checked {
-    s.call(RowSteps { s, e: E::new(params), w, row })
-}
-
-struct RowSteps<'a, S, E, W> {
-    s: S,
-    e: E,
-    w: W,
-    row: Row<'a>,
-}
-
-impl<S: Simd, E: Equations, W: Source<S>> Region for RowSteps<'_, S, E, W> {
-    type Output = Checked;
-    #[inline(always)]
-    fn run(self) -> Checked {
-        let RowSteps { s, e, w, row } = self;
-        let Row { walk, sizes, block, first, count, h, h_next, c, mut y, ahead } = row;
-        for t in first..first + count {
-            if let Some(ahead) = ahead {
-                ahead.allow(t - first);
-            }
-            let (x, y) = (Input::Block { data: block, first }, y.as_mut().map(ColumnsMut::reborrow));
-            let (h, h_next, c) = (&mut *h, &mut *h_next, &mut *c);
-            row::single(s, e, w, t, SingleStep { walk, dims: sizes.dims, x, h, h_next, c, y, ahead })?;
-        }
-        Ok(())
-    }
 }
 
 /// Weights that the input part of many steps can be computed from at once.

@@ -1,20 +1,19 @@
 //! One step of a batch with all that a layer may ask for: what the weights see of the hidden state, the cell, and a projection.
 
-use super::forward::Steps;
-use super::table::PROJECTION;
 use crate::kernel::Checked;
 use crate::kernel::Walk;
 use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::layout::Layout;
-use crate::kernel::panel::pack::Source;
 use crate::kernel::panel::product::Left;
+use crate::kernel::panel::source::Source;
 use crate::kernel::rows::list::RowList;
 use crate::kernel::rows::view::ColumnsMut;
 use crate::kernel::rows::walk::Rows;
+use crate::kernel::step::ahead::Ahead;
 use crate::kernel::step::batch::room_len;
-use crate::kernel::step::row::Stages;
-use crate::kernel::step::{Input, Params, Step, Tape};
-use crate::simd::{HAS_VECTORS, Simd};
+use crate::kernel::step::row::{self, SingleStep, Stages};
+use crate::kernel::step::{Equations, Input, Params, SecondStage, Step, Tape};
+use crate::simd::{HAS_VECTORS, Region, Simd};
 
 /// Sizes of a layer that a pass needs, and which options cost it memory.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +26,9 @@ pub(crate) struct Sizes {
     /// Whether the hidden state may be multiplied by factors where it meets its weights.
     pub(crate) drops: bool,
 }
+
+/// The layout of a projection: one gate of R units over the cell's H outputs.
+pub(crate) const PROJECTION: Layout = Layout::hidden_gate(0);
 
 /// The projection's sizes, seen as a layer of R units whose hidden state has H elements.
 pub(crate) const fn projection(dims: Dims) -> Dims {
@@ -81,6 +83,75 @@ impl<'a> Stage<'a> {
             part
         };
         Stage { seen: take(seen), planes: take(planes), output: take(output), sums: take(sums) }
+    }
+}
+
+/// Elements of a row of the tape.
+pub(super) fn tape_row(layout: &Layout, sizes: &Sizes) -> usize {
+    // Behind the planes is room for the gradient of the projection's output.
+    let planes = layout.tape_planes().saturating_mul(sizes.dims.hidden);
+    planes + if sizes.projects { sizes.dims.width } else { 0 }
+}
+
+/// A step of a batch: the weights of its stages, its number, its buffers, room for sums, and a list for its rows.
+type StepFn<S, W> = fn(S, &Params, Stages<W>, usize, Step<'_>, &mut [f32], &mut RowList) -> Checked;
+
+/// A cell's steps on one instruction set, from one kind of weights.
+pub(super) struct Steps<S, W> {
+    pub(super) layout: Layout,
+    pub(super) second: Option<SecondStage>,
+    pub(super) step: StepFn<S, W>,
+    /// Steps of a single row, where there is code for them.
+    pub(super) single: Option<fn(S, &Params, W, Row<'_>) -> Checked>,
+}
+
+/// Some steps of a single row.
+pub(super) struct Row<'a> {
+    pub(super) walk: &'a Walk<'a>,
+    pub(super) sizes: &'a Sizes,
+    /// Projected input of steps `first..first + count`.
+    pub(super) block: &'a [f32],
+    pub(super) first: usize,
+    pub(super) count: usize,
+    pub(super) h: &'a mut [f32],
+    pub(super) h_next: &'a mut [f32],
+    pub(super) c: &'a mut [f32],
+    pub(super) y: Option<ColumnsMut<'a>>,
+    pub(super) ahead: Option<&'a Ahead<'a>>,
+}
+
+/// All of them in one function, because a call for each takes as long as a quarter of a small step.
+pub(super) fn row_steps<S: Simd, E: Equations, W: Source<S>>(
+    s: S,
+    params: &Params,
+    w: W,
+    row: Row<'_>,
+) -> Checked {
+    s.call(RowSteps { s, e: E::new(params), w, row })
+}
+
+struct RowSteps<'a, S, E, W> {
+    s: S,
+    e: E,
+    w: W,
+    row: Row<'a>,
+}
+
+impl<S: Simd, E: Equations, W: Source<S>> Region for RowSteps<'_, S, E, W> {
+    type Output = Checked;
+    #[inline(always)]
+    fn run(self) -> Checked {
+        let RowSteps { s, e, w, row } = self;
+        let Row { walk, sizes, block, first, count, h, h_next, c, mut y, ahead } = row;
+        for t in first..first + count {
+            if let Some(ahead) = ahead {
+                ahead.allow(t - first);
+            }
+            let (x, y) = (Input::Block { data: block, first }, y.as_mut().map(ColumnsMut::reborrow));
+            let (h, h_next, c) = (&mut *h, &mut *h_next, &mut *c);
+            row::single(s, e, w, t, SingleStep { walk, dims: sizes.dims, x, h, h_next, c, y, ahead })?;
+        }
+        Ok(())
     }
 }
 

@@ -5,11 +5,12 @@
 //! set: once, for all of its steps.
 
 use super::backward::{BackwardPass, bptt};
-use super::forward::{ForwardPass, Steps, row_steps, time_loop};
-use super::step::{StepPass, one_step};
+use super::forward::{ForwardPass, time_loop};
+use super::step::{PROJECTION, StepPass, Steps, one_step, row_steps};
 use crate::cell::{Chosen, Elman, Lstm, Mgu, Rectified, ResetAfter, ResetBefore, Standard};
 use crate::kernel::panel::layout::Layout;
-use crate::kernel::panel::pack::{Canonical, InPlace, Panels, Source, pack};
+use crate::kernel::panel::pack::{Canonical, Panels, pack};
+use crate::kernel::panel::source::{InPlace, Source};
 use crate::kernel::step::backward::Gradients;
 use crate::kernel::step::batch::{self, Epilogues};
 use crate::kernel::step::row::{self, Stages};
@@ -57,9 +58,6 @@ pub(super) const NO_OPTIONS: Params = {
     let slot = Slot { f: Activation::Tanh, clip: f32::INFINITY };
     Params { slots: [slot; 3], coupled: false, peepholes: false }
 };
-
-/// The layout of a projection: one gate of R units over the cell's H outputs.
-pub(crate) const PROJECTION: Layout = Layout::hidden_gate(0);
 
 impl Table {
     const fn of<E: Equations>() -> Self {

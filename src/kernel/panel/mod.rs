@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `layout`, `canonical` | which gates feed which sums; the parts of a layer's weights |
 //! | `pack` | canonical weights to gate-interleaved panels |
+//! | `source` | the weights of a step of one row, packed or in place |
 //! | `sums` | rows times panels: the one family of functions that multiplies |
 //! | `tile` | the same for one row whose equations stay in registers |
 //! | `product` | rows times a matrix |
@@ -16,5 +17,6 @@ pub(crate) mod gemm;
 pub(crate) mod layout;
 pub(crate) mod pack;
 pub(crate) mod product;
+pub(crate) mod source;
 pub(crate) mod sums;
 pub(crate) mod tile;

@@ -1,4 +1,4 @@
-//! Canonical weights to gate-interleaved panels, and the two ways in which a tile reads weights.
+//! Canonical weights to gate-interleaved panels, and where they stand there.
 //!
 //! A panel holds all weights of `L` hidden units, `L` being the lanes of a vector, in the order in which
 //! a tile reads them:
@@ -15,10 +15,7 @@ use core::marker::PhantomData;
 
 pub(crate) use super::canonical::{Canonical, Dims};
 use super::layout::Layout;
-use super::product::{Init, Left, product_transposed, project};
 use super::sums::Right;
-use super::tile::Weight;
-use crate::kernel::Checked;
 use crate::kernel::vector::load;
 use crate::simd::{HAS_VECTORS, MAX_LANES, Region, Simd};
 
@@ -177,24 +174,6 @@ pub(crate) fn transpose<S: Simd>(_: S, k: usize, n: usize, panels: &[f32], out: 
     }
 }
 
-/// Where a step of one row reads its weights.
-pub(crate) trait Source<S: Simd>: Copy {
-    type W: Weight<S>;
-    /// Whether these are weights of a layer of just these sizes, with the gates of the layout. Then they have all panels of `hidden`
-    /// units, with input weights for `input` elements and hidden weights for `width`.
-    fn fits(&self, s: S, layout: &Layout, dims: Dims) -> bool;
-    /// The initial values of a panel's sums.
-    /// # Safety
-    /// The panel exists, and the weights [fit](Self::fits) the layout.
-    unsafe fn bias(self, s: S, layout: &Layout, panel: usize) -> [S::V; 4];
-    /// The input weights.
-    fn x(self, layout: &Layout) -> Self::W;
-    /// The hidden weights.
-    fn h(self, layout: &Layout) -> Self::W;
-    /// `c [B, H] = left [B, width] * w^T`, where `w` holds the hidden weights of one gate.
-    fn project(self, s: S, layout: &Layout, left: Left<'_>, dims: Dims, c: &mut [f32]) -> Checked;
-}
-
 /// Packed panels of one stage, in the layout of this module.
 #[derive(Clone, Copy)]
 pub(crate) struct Panels<'a> {
@@ -222,6 +201,13 @@ impl<'a> Panels<'a> {
         self.sizes == Sizes::new(layout, lanes, dims)
     }
 
+    /// The input weights, or the hidden ones if `hidden`, of a layout: where they start, and the elements of a panel.
+    #[inline(always)]
+    pub(super) fn part(&self, layout: &Layout, lanes: usize, hidden: bool) -> (*const f32, usize) {
+        let before = if hidden { self.sizes.before } else { layout.sums * lanes };
+        (self.start.wrapping_add(before), self.sizes.panel)
+    }
+
     /// Where the bias vectors of the first panel start, and how far it is to those of the next panel.
     #[inline(always)]
     pub(crate) fn biases(&self) -> (*const f32, usize) {
@@ -231,133 +217,14 @@ impl<'a> Panels<'a> {
     /// The input weights as a right operand of `x_gates` gates.
     #[inline(always)]
     pub(crate) fn x_right(&self, layout: &Layout, lanes: usize) -> Right {
-        let start = self.start.wrapping_add(layout.sums * lanes);
-        Right { start, panel: self.sizes.panel, next: layout.x_gates * lanes }
+        let (start, panel) = self.part(layout, lanes, false);
+        Right { start, panel, next: layout.x_gates * lanes }
     }
 
     /// The hidden weights as a right operand of `h_gates` gates.
     #[inline(always)]
     pub(crate) fn h_right(&self, layout: &Layout, lanes: usize) -> Right {
-        let start = self.start.wrapping_add(self.sizes.before);
-        Right { start, panel: self.sizes.panel, next: layout.h_gates * lanes }
-    }
-}
-
-impl<S: Simd> Source<S> for Panels<'_> {
-    type W = Stream;
-    #[inline(always)]
-    fn fits(&self, _: S, layout: &Layout, dims: Dims) -> bool {
-        self.fits_lanes(layout, S::LANES, dims)
-    }
-    #[inline(always)]
-    unsafe fn bias(self, s: S, layout: &Layout, panel: usize) -> [S::V; 4] {
-        let mut bias = [s.splat(0.0); 4];
-        for a in 0..4 {
-            if a < layout.sums {
-                // SAFETY: the caller's panel is one of those that `new` found in `data`; by its sizes it starts with `sums` vectors.
-                bias[a] = unsafe { s.load(self.start.add(panel * self.sizes.panel + a * S::LANES)) };
-            }
-        }
-        bias
-    }
-    #[inline(always)]
-    fn x(self, layout: &Layout) -> Stream {
-        let start = self.start.wrapping_add(layout.sums * S::LANES);
-        Stream { start, panel: self.sizes.panel, gates: layout.x_gates }
-    }
-    #[inline(always)]
-    fn h(self, layout: &Layout) -> Stream {
-        let start = self.start.wrapping_add(self.sizes.before);
-        Stream { start, panel: self.sizes.panel, gates: layout.h_gates }
-    }
-    #[inline(always)]
-    fn project(self, s: S, layout: &Layout, left: Left<'_>, dims: Dims, c: &mut [f32]) -> Checked {
-        project(s, layout, left, self, dims, c)
-    }
-}
-
-/// `[panel][k][gate][lane]`
-#[derive(Clone, Copy)]
-pub(crate) struct Stream {
-    start: *const f32,
-    panel: usize,
-    gates: usize,
-}
-
-impl<S: Simd> Weight<S> for Stream {
-    #[inline(always)]
-    unsafe fn get(self, s: S, panel: usize, k: usize, g: usize) -> S::V {
-        // SAFETY: the caller names a vector of the panels, whose length `Panels::new` has checked.
-        unsafe { s.load(self.start.add(panel * self.panel + (k * self.gates + g) * S::LANES)) }
-    }
-    #[inline(always)]
-    fn skip(self, rows: usize) -> Self {
-        Stream { start: self.start.wrapping_add(rows * self.gates * S::LANES), ..self }
-    }
-}
-
-/// Canonical weights, read in place, one unit to a panel (for instruction sets of one lane).
-#[derive(Clone, Copy)]
-pub(crate) struct InPlace<'a>(pub(crate) Canonical<'a>);
-
-impl<S: Simd> Source<S> for InPlace<'_> {
-    type W = Rows;
-    #[inline(always)]
-    fn fits(&self, _: S, layout: &Layout, dims: Dims) -> bool {
-        S::LANES == 1 && self.0.shape().dims() == dims && layout.gates() <= self.0.shape().gates
-    }
-    #[inline(always)]
-    unsafe fn bias(self, s: S, layout: &Layout, panel: usize) -> [S::V; 4] {
-        let mut bias = [s.splat(0.0); 4];
-        for a in 0..4 {
-            if a < layout.sums {
-                // SAFETY: the caller's; a unit is a panel, and `fits` has compared the gates.
-                bias[a] = s.splat(unsafe { self.0.bias(layout, a, panel) });
-            }
-        }
-        bias
-    }
-    #[inline(always)]
-    fn x(self, _: &Layout) -> Rows {
-        let (shape, parts) = (self.0.shape(), self.0.parts());
-        Rows { start: parts.w_ih.as_ptr(), gate: shape.hidden * shape.input, width: shape.input }
-    }
-    #[inline(always)]
-    fn h(self, layout: &Layout) -> Rows {
-        let (shape, parts) = (self.0.shape(), self.0.parts());
-        let (width, gate) = (shape.width(), shape.hidden * shape.width());
-        Rows { start: parts.w_hh.as_ptr().wrapping_add(layout.h_first * gate), gate, width }
-    }
-    #[inline(always)]
-    fn project(self, s: S, layout: &Layout, left: Left<'_>, dims: Dims, c: &mut [f32]) -> Checked {
-        let rows = (layout.h_first * dims.hidden, (layout.h_first + 1) * dims.hidden);
-        let w = self.0.parts().w_hh.get(rows.0 * dims.width..rows.1 * dims.width).unwrap_or_default();
-        product_transposed(s, left, w, c, Init::Zero)
-    }
-}
-
-/// `[gate][unit][k]`, one unit to a panel.
-#[derive(Clone, Copy)]
-pub(crate) struct Rows {
-    start: *const f32,
-    /// Elements of a gate.
-    gate: usize,
-    width: usize,
-}
-
-impl<S: Simd> Weight<S> for Rows {
-    #[inline(always)]
-    unsafe fn get(self, s: S, unit: usize, k: usize, g: usize) -> S::V {
-        // SAFETY: the caller names a weight of the matrix, which has the length that its shape says; a vector has one lane here.
-        s.splat(unsafe { *self.start.add(g * self.gate + unit * self.width + k) })
-    }
-    #[inline(always)]
-    fn skip(self, rows: usize) -> Self {
-        Rows { start: self.start.wrapping_add(rows), ..self }
-    }
-    #[inline(always)]
-    fn chains(self, unit: usize, gates: usize) -> Option<(*const f32, usize)> {
-        let step = if gates == 1 { self.width } else { self.gate };
-        Some((self.start.wrapping_add(unit * self.width), step))
+        let (start, panel) = self.part(layout, lanes, true);
+        Right { start, panel, next: layout.h_gates * lanes }
     }
 }

@@ -9,7 +9,7 @@ use super::units::{self, Row};
 use super::{Equations, Input};
 use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::layout::Layout;
-use crate::kernel::panel::pack::Source;
+use crate::kernel::panel::source::Source;
 use crate::kernel::panel::tile::{self, Acc, Tile, WIDEST, accumulate, drive_row};
 use crate::kernel::rows::view::ColumnsMut;
 use crate::kernel::rows::walk::Walk;

@@ -1,0 +1,147 @@
+//! The two ways in which a step of one row reads weights: from panels, and in place.
+
+use super::canonical::{Canonical, Dims};
+use super::layout::Layout;
+use super::pack::Panels;
+use super::product::{Init, Left, product_transposed, project};
+use super::tile::Weight;
+use crate::kernel::Checked;
+use crate::simd::Simd;
+
+/// Where a step of one row reads its weights.
+pub(crate) trait Source<S: Simd>: Copy {
+    type W: Weight<S>;
+    /// Whether these are weights of a layer of just these sizes, with the gates of the layout. Then they have all panels of `hidden`
+    /// units, with input weights for `input` elements and hidden weights for `width`.
+    fn fits(&self, s: S, layout: &Layout, dims: Dims) -> bool;
+    /// The initial values of a panel's sums.
+    /// # Safety
+    /// The panel exists, and the weights [fit](Self::fits) the layout.
+    unsafe fn bias(self, s: S, layout: &Layout, panel: usize) -> [S::V; 4];
+    /// The input weights.
+    fn x(self, layout: &Layout) -> Self::W;
+    /// The hidden weights.
+    fn h(self, layout: &Layout) -> Self::W;
+    /// `c [B, H] = left [B, width] * w^T`, where `w` holds the hidden weights of one gate.
+    fn project(self, s: S, layout: &Layout, left: Left<'_>, dims: Dims, c: &mut [f32]) -> Checked;
+}
+
+impl<S: Simd> Source<S> for Panels<'_> {
+    type W = Stream;
+    #[inline(always)]
+    fn fits(&self, _: S, layout: &Layout, dims: Dims) -> bool {
+        self.fits_lanes(layout, S::LANES, dims)
+    }
+    #[inline(always)]
+    unsafe fn bias(self, s: S, layout: &Layout, panel: usize) -> [S::V; 4] {
+        let mut bias = [s.splat(0.0); 4];
+        for a in 0..4 {
+            if a < layout.sums {
+                let (start, step) = self.biases();
+                // SAFETY: the caller's panel is one of those that `Panels::new` found; by its sizes it starts with `sums` vectors.
+                bias[a] = unsafe { s.load(start.add(panel * step + a * S::LANES)) };
+            }
+        }
+        bias
+    }
+    #[inline(always)]
+    fn x(self, layout: &Layout) -> Stream {
+        let (start, panel) = self.part(layout, S::LANES, false);
+        Stream { start, panel, gates: layout.x_gates }
+    }
+    #[inline(always)]
+    fn h(self, layout: &Layout) -> Stream {
+        let (start, panel) = self.part(layout, S::LANES, true);
+        Stream { start, panel, gates: layout.h_gates }
+    }
+    #[inline(always)]
+    fn project(self, s: S, layout: &Layout, left: Left<'_>, dims: Dims, c: &mut [f32]) -> Checked {
+        project(s, layout, left, self, dims, c)
+    }
+}
+
+/// `[panel][k][gate][lane]`
+#[derive(Clone, Copy)]
+pub(crate) struct Stream {
+    start: *const f32,
+    panel: usize,
+    gates: usize,
+}
+
+impl<S: Simd> Weight<S> for Stream {
+    #[inline(always)]
+    unsafe fn get(self, s: S, panel: usize, k: usize, g: usize) -> S::V {
+        // SAFETY: the caller names a vector of the panels, whose length `Panels::new` has checked.
+        unsafe { s.load(self.start.add(panel * self.panel + (k * self.gates + g) * S::LANES)) }
+    }
+    #[inline(always)]
+    fn skip(self, rows: usize) -> Self {
+        Stream { start: self.start.wrapping_add(rows * self.gates * S::LANES), ..self }
+    }
+}
+
+/// Canonical weights, read in place, one unit to a panel (for instruction sets of one lane).
+#[derive(Clone, Copy)]
+pub(crate) struct InPlace<'a>(pub(crate) Canonical<'a>);
+
+impl<S: Simd> Source<S> for InPlace<'_> {
+    type W = Rows;
+    #[inline(always)]
+    fn fits(&self, _: S, layout: &Layout, dims: Dims) -> bool {
+        S::LANES == 1 && self.0.shape().dims() == dims && layout.gates() <= self.0.shape().gates
+    }
+    #[inline(always)]
+    unsafe fn bias(self, s: S, layout: &Layout, panel: usize) -> [S::V; 4] {
+        let mut bias = [s.splat(0.0); 4];
+        for a in 0..4 {
+            if a < layout.sums {
+                // SAFETY: the caller's; a unit is a panel, and `fits` has compared the gates.
+                bias[a] = s.splat(unsafe { self.0.bias(layout, a, panel) });
+            }
+        }
+        bias
+    }
+    #[inline(always)]
+    fn x(self, _: &Layout) -> Rows {
+        let (shape, parts) = (self.0.shape(), self.0.parts());
+        Rows { start: parts.w_ih.as_ptr(), gate: shape.hidden * shape.input, width: shape.input }
+    }
+    #[inline(always)]
+    fn h(self, layout: &Layout) -> Rows {
+        let (shape, parts) = (self.0.shape(), self.0.parts());
+        let (width, gate) = (shape.width(), shape.hidden * shape.width());
+        Rows { start: parts.w_hh.as_ptr().wrapping_add(layout.h_first * gate), gate, width }
+    }
+    #[inline(always)]
+    fn project(self, s: S, layout: &Layout, left: Left<'_>, dims: Dims, c: &mut [f32]) -> Checked {
+        let rows = (layout.h_first * dims.hidden, (layout.h_first + 1) * dims.hidden);
+        let w = self.0.parts().w_hh.get(rows.0 * dims.width..rows.1 * dims.width).unwrap_or_default();
+        product_transposed(s, left, w, c, Init::Zero)
+    }
+}
+
+/// `[gate][unit][k]`, one unit to a panel.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows {
+    start: *const f32,
+    /// Elements of a gate.
+    gate: usize,
+    width: usize,
+}
+
+impl<S: Simd> Weight<S> for Rows {
+    #[inline(always)]
+    unsafe fn get(self, s: S, unit: usize, k: usize, g: usize) -> S::V {
+        // SAFETY: the caller names a weight of the matrix, which has the length that its shape says; a vector has one lane here.
+        s.splat(unsafe { *self.start.add(g * self.gate + unit * self.width + k) })
+    }
+    #[inline(always)]
+    fn skip(self, rows: usize) -> Self {
+        Rows { start: self.start.wrapping_add(rows), ..self }
+    }
+    #[inline(always)]
+    fn chains(self, unit: usize, gates: usize) -> Option<(*const f32, usize)> {
+        let step = if gates == 1 { self.width } else { self.gate };
+        Some((self.start.wrapping_add(unit * self.width), step))
+    }
+}
