@@ -181,7 +181,8 @@ impl<S: Simd, const G: usize, const NP: usize, const EXACT: bool> Region for Col
             let take = if left > Self::MOST && left < 2 * Self::MOST { left.div_ceil(2) } else { left };
             macro_rules! block {
                 ($($mb:literal)*) => {$(
-                    if const { fits::<S>(G, $mb, NP) } && take >= $mb {
+                    // Three rows are two and one, unless they are the most.
+                    if const { fits::<S>(G, $mb, NP) && ($mb != 3 || Self::MOST == 3) } && take >= $mb {
                         // SAFETY: of the job's rows at least `$mb` are left, and the promise made to `sums`.
                         unsafe { tile::<S, G, $mb, NP, EXACT>(s, job, row, panel) };
                         row += $mb;

@@ -48,6 +48,11 @@ pub(crate) const fn is_one_tile<S: Simd>(sums: usize, widest: usize, panels: usi
     matches!(panels, 1 | 2 | 4 | 8) && panels <= widest && fits::<S>(sums, 1, panels)
 }
 
+/// Whether a row is worth tiles of several panels: not in single lanes where there are vectors, which nobody runs for speed.
+const fn several<S: Simd>() -> bool {
+    S::LANES > 1 || !crate::simd::HAS_VECTORS
+}
+
 /// Covers one row with tiles that are compiled right here, from the last panel to the first if `descending`: where steps alternate, each
 /// begins with the panels that the step before ended with, which are still in the cache.
 /// # Safety
@@ -68,7 +73,7 @@ pub(crate) unsafe fn drive_row<S: Simd, T: Tile<S>>(s: S, tile: &T, panels: usiz
     let mut left = panels;
     macro_rules! many {
         ($($np:literal)*) => {$(
-            while const { fits::<S>(T::SUMS, 1, $np) } && widest >= $np && left >= $np {
+            while const { fits::<S>(T::SUMS, 1, $np) && ($np == 1 || several::<S>()) } && widest >= $np && left >= $np {
                 let panel = if descending { left - $np } else { panels - left };
                 // SAFETY: `panel + $np <= panels`, and the caller's promise.
                 unsafe { tile.run::<$np>(s, panel) };
