@@ -219,7 +219,8 @@ pub(super) fn step<S: Simd, W: Source<S>>(
     w[1].project(s, &PROJECTION, left, projection(dims), h_next)?;
     if let Some(mut y) = y {
         for b in rows.iter() {
-            y.row(walk.row(t, b)).copy_from_slice(&h_next[b * dims.width..][..dims.width]);
+            let h = h_next.get(b * dims.width..).unwrap_or_default();
+            y.row(walk.row(t, b)).iter_mut().zip(h).for_each(|(y, h)| *y = *h);
         }
     }
     Ok(())

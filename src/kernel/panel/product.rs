@@ -170,7 +170,7 @@ impl<S: Simd> Region for Multiply<'_, S> {
             let out = Planes { start: c, ld: n, rows: list.rows(), planes: [0; 4] };
             let job = Job {
                 gates: 1,
-                parts: &parts[..count],
+                parts: parts.get(..count).unwrap_or_default(),
                 start: [start; 4],
                 from: Planes { start: c.cast_const(), ld: n, rows: list.rows(), planes: [0; 4] },
                 out,

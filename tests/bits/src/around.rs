@@ -139,6 +139,7 @@ macro_rules! model {
         let y = $buffers.blank($model.output_len(t, b));
         let packed = $buffers.blank($model.packed_len());
         let training = Training {
+            total_targets: None,
             sequences: $sequences,
             x: $x.into(),
             loss: $loss,
