@@ -51,8 +51,8 @@ impl Layout {
     #[inline(always)]
     pub(crate) const fn is_uniform(&self) -> bool {
         let mut i = 0;
-        while i < self.h_gates {
-            if self.h_map[i] != i {
+        while i < 4 {
+            if i < self.h_gates && self.h_map[i] != i {
                 return false;
             }
             i += 1;
@@ -61,16 +61,22 @@ impl Layout {
     }
 
     /// Gates that a layer's weights must have.
+    #[inline(always)]
     pub(super) const fn gates(&self) -> usize {
         let hidden = self.h_first + self.h_gates;
         let (mut gates, mut i) = (if hidden > self.x_gates { hidden } else { self.x_gates }, 0);
-        while i < 2 * self.sums {
-            let gate = if i < self.sums { self.bias_x[i] } else { self.bias_h[i - self.sums] };
-            if gate != NONE && gate >= gates {
-                gates = gate + 1;
+        while i < 4 {
+            if i < self.sums {
+                gates = Self::with_bias(Self::with_bias(gates, self.bias_x[i]), self.bias_h[i]);
             }
             i += 1;
         }
         gates
+    }
+
+    /// So many gates, or as many as it takes to have one more, if it is one.
+    #[inline(always)]
+    const fn with_bias(gates: usize, gate: usize) -> usize {
+        if gate != NONE && gate >= gates { gate + 1 } else { gates }
     }
 }
