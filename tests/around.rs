@@ -315,3 +315,30 @@ fn pooling_refuses_wrong_lengths() {
         assert_eq!((y, dx), ([7.0; 5], [7.0; 13]));
     }
 }
+
+/// Where a probability comes close to its target the gradient is small, and still a number of seven digits.
+#[test]
+fn small_gradients_of_a_binary_loss_keep_their_digits() {
+    for l in [0.5f32, 3.0, 10.0, 17.0, 40.0, 80.0] {
+        for (logit, target) in [(l, 1.0), (-l, 0.0)] {
+            let mut d = [0.0];
+            recurrent::binary_cross_entropy(&[logit], &[target], Some(&mut d)).unwrap();
+            let want = 1.0 / (1.0 + f64::from(l).exp()) * if target == 1.0 { -1.0 } else { 1.0 };
+            assert!((f64::from(d[0]) - want).abs() < 1e-6 * want.abs(), "{logit}: {}, {want}", d[0]);
+        }
+    }
+}
+
+/// Gradients of a softmax that are about the same: only their differences count.
+#[test]
+fn a_softmax_does_not_see_what_is_added_to_all_gradients() {
+    let (y, dy) = ([0.3f32, 0.7], [1000.001f32, 1000.0]);
+    let mut dx = [0.0; 2];
+    softmax_backward(2, &y, &dy, &mut dx).unwrap();
+    let wide = |of: [f32; 2]| of.map(f64::from);
+    let ([y0, y1], [d0, d1]) = (wide(y), wide(dy));
+    let mean = y0 * d0 + y1 * d1;
+    for (got, want) in dx.iter().zip([y0 * (d0 - mean), y1 * (d1 - mean)]) {
+        assert!((f64::from(*got) - want).abs() < 1e-6 * want.abs(), "{got} {want}");
+    }
+}

@@ -16,8 +16,32 @@ pub enum Pool {
     Max,
 }
 
-/// Features that the maximum's backward pass takes at once: a cache line.
+/// Features that the mean and the maximum's backward pass take at once: a cache line.
 const WIDE: usize = 16;
+
+/// Sums that keep what their rounding loses, to add it at the end (Knuth's exact addition): of ten thousand equal steps a plain sum is off by 1e-4.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    sum: f32,
+    lost: f32,
+}
+
+impl Sum {
+    #[inline(always)]
+    fn add(&mut self, x: f32) {
+        let sum = self.sum + x;
+        let of_x = sum - self.sum;
+        let of_sum = sum - of_x;
+        self.lost += (self.sum - of_sum) + (x - of_x);
+        self.sum = sum;
+    }
+
+    /// What is lost is NaN if something was not finite, which the sum has for itself.
+    #[inline(always)]
+    fn total(self) -> f32 {
+        if self.lost.is_finite() { self.sum + self.lost } else { self.sum }
+    }
+}
 
 /// NaN is greater than any number.
 fn exceeds(x: f32, most: f32) -> bool {
@@ -57,13 +81,14 @@ impl Pool {
                     }
                 }
                 Pool::Mean => {
-                    let mut count = 0usize;
-                    for row in walk.sequence(b) {
-                        y.iter_mut().zip(step(row)).for_each(|(y, x)| *y += x);
-                        count += 1;
-                    }
-                    if count > 0 {
-                        y.iter_mut().for_each(|y| *y /= count as f32);
+                    let count = walk.count(b).max(1) as f32;
+                    for (i, y) in y.chunks_mut(WIDE).enumerate() {
+                        let mut sums = [Sum::default(); WIDE];
+                        for row in walk.sequence(b) {
+                            let x = &step(row)[i * WIDE..][..y.len()];
+                            sums.iter_mut().zip(x).for_each(|(sum, x)| sum.add(*x));
+                        }
+                        y.iter_mut().zip(sums).for_each(|(y, sum)| *y = sum.total() / count);
                     }
                 }
                 Pool::Max => {

@@ -158,9 +158,10 @@ pub(super) fn softmax_row<S: Simd>(s: S, x: &[f32], y: &mut [f32]) {
 /// From the gradient `d` of one row's softmax to that of its input.
 #[inline(always)]
 pub(super) fn softmax_row_backward(y: &[f32], d: &mut [f32]) {
-    let mean = sum(y, Some(d)) as f32;
+    let mean = sum(y, Some(d));
     for (d, y) in d.iter_mut().zip(y) {
-        *d = *y * (*d - mean);
+        // Of gradients that are about the same only the difference counts, which a mean of fewer digits would lose.
+        *d = *y * (f64::from(*d) - mean) as f32;
     }
 }
 

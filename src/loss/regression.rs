@@ -126,7 +126,7 @@ impl Op for Binary<'_> {
             for (i, (part, targets)) in logits.chunks(PART).zip(targets.chunks(PART)).enumerate() {
                 let mut l = [0.0; PART];
                 l[..part.len()].copy_from_slice(part);
-                let (sigmoids, tails) = logistic(s, &l);
+                let (smaller, tails) = logistic(s, &l);
                 for (j, (&l, &t)) in part.iter().zip(targets).enumerate() {
                     // `max` would pass over NaN.
                     let above = if l < 0.0 { 0.0 } else { l };
@@ -135,7 +135,9 @@ impl Op for Binary<'_> {
                 }
                 if let Some(d) = dx.as_deref_mut() {
                     for (j, (d, t)) in d[first + i * PART..].iter_mut().zip(targets).enumerate() {
-                        *d = (sigmoids[j] - t) * scale;
+                        // `sigmoid(l) - t`, of which both may be close to 1.
+                        let off = if l[j] < 0.0 { smaller[j] - t } else { (1.0 - t) - smaller[j] };
+                        *d = off * scale;
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! Passes that touch every element once.
 
-use crate::simd::{Region, Simd};
+use crate::simd::{HAS_VECTORS, Region, Simd};
 
 use crate::kernel::rows::walk::Rows;
 use crate::kernel::vector::{load, store};
@@ -8,7 +8,9 @@ use crate::kernel::{Checked, check};
 
 /// `out[j] (+)= sum over the rows that take part of a[row][column + j]`: a bias gradient.
 ///
-/// The rows are added in ascending order.
+/// Of a million rows one chain would be off by a hundredth where the terms are about the same, so that each addition rounds the same way. So rows are
+/// added up by `BLOCK`s, in ascending order, and the blocks in a sum whose rounding is kept and added at the end. The order of all additions is
+/// fixed: all sets give the same bits.
 #[inline(always)]
 pub(crate) fn column_sums<S: Simd>(
     s: S,
@@ -24,6 +26,18 @@ pub(crate) fn column_sums<S: Simd>(
 
 /// Rows that are added up at a time.
 const BLOCK: usize = 8;
+
+/// Columns whose rounding is kept at a time: a kibibyte of stack where there are vectors.
+const GROUP: usize = if HAS_VECTORS { 256 } else { 32 };
+
+/// `a + b`, and what is lost by its rounding (Knuth's exact addition). Where `a` or `b` is not finite the latter is NaN.
+#[inline(always)]
+fn add_exactly<S: Simd>(s: S, a: S::V, b: S::V) -> (S::V, S::V) {
+    let sum = s.add(a, b);
+    let of_b = s.sub(sum, a);
+    let of_a = s.sub(sum, of_b);
+    (sum, s.add(s.sub(a, of_a), s.sub(b, of_b)))
+}
 
 /// A function of its own, which all cells share.
 struct ColumnSums<'a, S> {
@@ -49,31 +63,98 @@ impl<S: Simd> Region for ColumnSums<'_, S> {
         if !add {
             out.fill(0.0);
         }
-        // Some rows at a time, so that few streams of memory are read at once, each one to its end.
-        let mut taken = rows.iter();
-        let mut block = [0; BLOCK];
-        loop {
-            let mut count = 0;
-            for (at, row) in block.iter_mut().zip(&mut taken) {
-                *at = row;
-                count += 1;
-            }
-            if count == 0 {
-                return Ok(());
-            }
-            for j in (0..m).step_by(S::LANES) {
-                let left = m - j;
-                // SAFETY: `left` columns follow `j`: they exist in `out` and, by `column + m <= ld`, in every row of `a`, of which
-                // `rows` yields those below `sources()` only.
-                unsafe {
-                    let to = out.as_mut_ptr().add(j);
-                    let mut sum = load(s, to, left);
-                    for row in block.iter().take(count) {
-                        sum = s.add(sum, load(s, a.as_ptr().add(row * ld + column + j), left));
+        const { assert!(GROUP.is_multiple_of(S::LANES)) };
+        for first in (0..m).step_by(GROUP) {
+            let end = m.min(first + GROUP);
+            let mut lost = [0.0f32; GROUP];
+            // Some rows at a time, so that few streams of memory are read at once.
+            let mut taken = rows.iter();
+            let mut block = [0; BLOCK];
+            loop {
+                let mut count = 0;
+                for (at, row) in block.iter_mut().zip(&mut taken) {
+                    *at = row;
+                    count += 1;
+                }
+                if count == 0 {
+                    break;
+                }
+                for j in (first..end).step_by(S::LANES) {
+                    let left = m - j;
+                    // SAFETY: `left` columns follow `j`: they exist in `out` and, by `column + m <= ld`, in every row of `a`, of which
+                    // `rows` yields those below `sources()` only. `j - first` is a multiple of the lanes below `GROUP`, which is one, too.
+                    unsafe {
+                        let from = a.as_ptr().add(column + j);
+                        let mut part = load(s, from.add(block[0] * ld), left);
+                        for row in &block[1..count] {
+                            part = s.add(part, load(s, from.add(row * ld), left));
+                        }
+                        let to = out.as_mut_ptr().add(j);
+                        let (sum, off) = add_exactly(s, load(s, to, left), part);
+                        store(s, to, sum, left);
+                        let lost = lost.as_mut_ptr().add(j - first);
+                        s.store(lost, s.add(s.load(lost), off));
                     }
-                    store(s, to, sum, left);
                 }
             }
+            for (out, lost) in out[first..end].iter_mut().zip(lost) {
+                // It is NaN if something was not finite, which the sum has for itself.
+                *out += if lost.is_finite() { lost } else { 0.0 };
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::simd::{Isa, Op, dispatch};
+
+    struct Sums<'a>(&'a [f32], usize, &'a mut [f32], bool);
+
+    impl Op for Sums<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) {
+            let Sums(a, ld, out, add) = self;
+            column_sums(s, a, ld, Rows::all(a.len() / ld), 1, out, add).unwrap();
+        }
+    }
+
+    /// Around the groups of columns and the blocks of rows; the same bits on every set, also those that round twice.
+    #[test]
+    fn sums_are_exact_to_a_few_roundings_and_the_same_everywhere() {
+        for m in [1, 7, GROUP - 1, GROUP, GROUP + 1, 2 * GROUP + 3] {
+            for rows in [1, 7, 8, 9, 1000] {
+                let ld = m + 2;
+                let a: Vec<f32> = (0..rows * ld).map(|i| 0.1 + (i * 37 % 101) as f32 * 1e-6).collect();
+                let mut first: Option<Vec<f32>> = None;
+                for isa in Isa::available() {
+                    let mut out = vec![0.25; m];
+                    dispatch(isa, Sums(&a, ld, &mut out, true));
+                    for (j, sum) in out.iter().enumerate() {
+                        let want =
+                            0.25 + a.iter().skip(1 + j).step_by(ld).map(|x| f64::from(*x)).sum::<f64>();
+                        assert!((f64::from(*sum) - want).abs() <= 5e-7 * want, "{sum} {want}");
+                    }
+                    assert!(*first.get_or_insert(out.clone()) == out, "{} {m} {rows}", isa.name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_stays() {
+        for isa in Isa::available() {
+            let mut a = [1.0f32; 20 * 4];
+            (a[4 * 3 + 1], a[4 * 9 + 2]) = (f32::INFINITY, f32::NAN);
+            let mut out = [0.0; 3];
+            dispatch(isa, Sums(&a, 4, &mut out, false));
+            assert!(out[0] == f32::INFINITY && out[1].is_nan() && out[2] == 20.0, "{out:?}");
         }
     }
 }

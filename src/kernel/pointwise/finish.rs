@@ -90,20 +90,21 @@ impl<S: Simd> Region for Backward<'_, S> {
 /// Elements that [`logistic`] takes at once.
 pub(crate) const PART: usize = 16;
 
-/// `sigmoid(x)` and `exp(-|x|)`.
+/// `sigmoid(-|x|)`, the smaller of the two probabilities, and `exp(-|x|)`. One less the former would have no digits left to take a target off.
 #[inline(always)]
 pub(crate) fn logistic<S: Simd>(s: S, x: &[f32; PART]) -> ([f32; PART], [f32; PART]) {
-    let (mut sigmoids, mut tails) = ([0.0; PART], [0.0; PART]);
+    let (mut smaller, mut tails) = ([0.0; PART], [0.0; PART]);
     for v in 0..PART / S::LANES {
         let at = v * S::LANES;
         // SAFETY: `v < PART / LANES`, so `at + LANES <= PART`.
         unsafe {
             let x = s.load(x.as_ptr().add(at));
-            s.store(sigmoids.as_mut_ptr().add(at), sigmoid(s, x));
-            s.store(tails.as_mut_ptr().add(at), exp(s, s.sub(s.splat(0.0), s.abs(x))));
+            let e = exp(s, s.sub(s.splat(0.0), s.abs(x)));
+            s.store(smaller.as_mut_ptr().add(at), s.div(e, s.add(s.splat(1.0), e)));
+            s.store(tails.as_mut_ptr().add(at), e);
         }
     }
-    (sigmoids, tails)
+    (smaller, tails)
 }
 
 #[cfg(test)]

@@ -1,0 +1,120 @@
+//! Sums over so many rows that one chain of additions would be off where terms are about the same.
+
+#[path = "common/numbers.rs"]
+mod numbers;
+
+use numbers::random;
+use recurrent::{Backward, Dense, DenseBackward, ForwardTrain, Gradients, Lstm, Pool, Result, Sequences};
+
+/// What README.md promises of outputs and gradients.
+const TOLERANCE: f64 = 1e-5;
+
+#[track_caller]
+fn close(got: f32, want: f64, what: &str) {
+    let off = (f64::from(got) - want).abs() / want.abs();
+    assert!(off < TOLERANCE, "{what}: {got}, should be {want}, off by {off:e}");
+}
+
+#[test]
+fn means_of_equal_steps_are_the_step() -> Result<()> {
+    for (steps, width) in [(10_000, 1), (10_000, 17), (1_000_000, 1)] {
+        let x = vec![0.1f32; steps * width];
+        let mut y = vec![f32::NAN; width];
+        Pool::Mean.forward(width, Sequences::new(steps, 1), &x, &mut y)?;
+        y.iter().for_each(|y| close(*y, f64::from(0.1f32), &format!("{steps} steps")));
+    }
+    // Beyond 2^24 a plain sum of ones grows no more.
+    let ones = vec![1.0f32; 20_000_000];
+    let mut y = [f32::NAN];
+    Pool::Mean.forward(1, Sequences::new(ones.len(), 1), &ones, &mut y)?;
+    assert_eq!(y, [1.0]);
+    // Numbers that nearly cancel.
+    let x: Vec<f32> = (0..40_001).map(|i| if i % 2 == 0 { 1e4 } else { -1e4 } + i as f32 * 1e-3).collect();
+    Pool::Mean.forward(1, Sequences::new(x.len(), 1), &x, &mut y)?;
+    close(y[0], x.iter().map(|x| f64::from(*x)).sum::<f64>() / x.len() as f64, "alternating");
+    Ok(())
+}
+
+#[test]
+fn what_is_not_finite_stays_in_a_mean() -> Result<()> {
+    let mut y = [0.0; 3];
+    let x = [1.0, f32::INFINITY, f32::NAN, /**/ 3.0, 2.0, 2.0, /**/ 5.0, f32::INFINITY, 2.0];
+    Pool::Mean.forward(3, Sequences::new(3, 1), &x, &mut y)?;
+    assert!(y[0] == 3.0 && y[1] == f32::INFINITY && y[2].is_nan(), "{y:?}");
+    Ok(())
+}
+
+#[test]
+fn gradients_of_biases_over_a_million_rows() -> Result<()> {
+    const ROWS: usize = 1_000_000;
+    let layer = Dense::new(1, 2);
+    let x = vec![0.0; ROWS];
+    let mut dy: Vec<f32> = random(2 * ROWS, 1).iter().map(|x| 0.1 + 1e-3 * x).collect();
+    let want = [0, 1].map(|j| dy.iter().skip(j).step_by(2).map(|x| f64::from(*x)).sum::<f64>());
+    let (weights, mut grads) = (vec![0.5; layer.weights_len()], vec![f32::NAN; layer.weights_len()]);
+    layer.backward(
+        &weights,
+        DenseBackward {
+            rows: ROWS,
+            x: &x,
+            y: &[],
+            dy: &mut dy,
+            dx: None,
+            grads: Some(&mut grads),
+            mode: Gradients::Overwrite,
+            scratch: &mut vec![0.0; layer.scratch_len()],
+        },
+    )?;
+    close(grads[2], want[0], "dense");
+    close(grads[3], want[1], "dense");
+    Ok(())
+}
+
+/// Of a recurrent layer: without weights each step is the same, and the gradient of a bias as many times that of one step.
+#[test]
+fn gradients_of_a_recurrent_bias() -> Result<()> {
+    const ROWS: usize = 200_000;
+    let layer = Lstm::new(1, 2);
+    let weights = vec![0.0; layer.weights_len()];
+    let run = |steps: usize, batch: usize| -> Result<Vec<f32>> {
+        let sequences = Sequences::new(steps, batch);
+        let x = vec![0.3; steps * batch];
+        let mut y = vec![0.0; steps * batch * 2];
+        let mut tape = vec![0.0; layer.tape_len(steps, batch)];
+        let mut scratch = vec![0.0; layer.train_scratch_len(batch)];
+        layer.forward_train(
+            &weights,
+            ForwardTrain {
+                sequences,
+                x: &x,
+                y: &mut y,
+                state: &mut vec![0.0; layer.state_len(batch)],
+                tape: &mut tape,
+                scratch: &mut scratch,
+                ..Default::default()
+            },
+        )?;
+        let mut grads = vec![0.0; layer.weights_len()];
+        layer.backward(
+            &weights,
+            Backward {
+                sequences,
+                x: &x,
+                y: &y,
+                dy: &vec![0.1; y.len()],
+                dstate: &mut vec![0.0; layer.state_len(batch)],
+                grads: Some(&mut grads),
+                tape: &mut tape,
+                scratch: &mut scratch,
+                ..Default::default()
+            },
+        )?;
+        Ok(grads[layer.weights_len() - 8..].to_vec())
+    };
+    let (one, many) = (run(1, 1)?, run(1, ROWS)?);
+    assert!(one.iter().any(|g| *g != 0.0));
+    for (one, many) in one.iter().zip(&many).filter(|(one, _)| **one != 0.0) {
+        close(*many, ROWS as f64 * f64::from(*one), "one step of many rows");
+    }
+    Ok(())
+}
