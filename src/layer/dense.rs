@@ -266,8 +266,8 @@ impl Dense {
         let Some((panels, Some(b))) = parts.map(|(panels, rest)| (panels, rest.get(..self.output))) else {
             return Err(Error::Packing { what: "layer" });
         };
-        let left = Left::plain(x, rows, self.input);
-        dispatch(isa, FromPanels(ForwardPass { left, b, y, finish: self.finish }, panels))?;
+        let pass = ForwardPass { x, rows, b, y, finish: self.finish };
+        dispatch(isa, FromPanels(pass, panels))?;
         Ok(())
     }
 
@@ -284,7 +284,7 @@ impl Dense {
         let (w, b) = self.split(weights)?;
         self.check(rows, x.len(), ("y", y.len()))?;
         check_room("scratch", self.scratch_len(), scratch.len())?;
-        let pass = ForwardPass { left: Left::plain(x, rows, self.input), b, y, finish: self.finish };
+        let pass = ForwardPass { x, rows, b, y, finish: self.finish };
         if HAS_VECTORS && rows >= PACK_ROWS {
             Ok(dispatch(isa, Packing(pass, w, scratch))?)
         } else {
@@ -341,17 +341,26 @@ impl Dense {
 
 /// A forward pass. All lengths have been checked.
 struct ForwardPass<'a> {
-    left: Left<'a>,
+    /// `[rows, I]`
+    x: &'a [f32],
+    rows: usize,
     b: &'a [f32],
     y: &'a mut [f32],
     finish: Option<Finish>,
 }
 
-impl ForwardPass<'_> {
+impl<'a> ForwardPass<'a> {
+    /// The left operand. It is made where the product is, so that its rows are known there to be all of a matrix.
+    #[inline(always)]
+    fn left(&self) -> Left<'a> {
+        Left::plain(self.x, self.rows, self.x.len().checked_div(self.rows).unwrap_or(0))
+    }
+
     #[inline(always)]
     fn panels<S: Simd>(self, s: S, panels: &[f32]) -> Checked {
-        let right = Right::panels(panels, self.left.len, self.b.len());
-        product(s, self.left, right, &mut *self.y, Init::Bias(self.b))?;
+        let left = self.left();
+        let right = Right::panels(panels, left.len, self.b.len());
+        product(s, left, right, &mut *self.y, Init::Bias(self.b))?;
         self.end(s);
         Ok(())
     }
@@ -384,7 +393,7 @@ impl Op for Packing<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> Checked {
         let Packing(pass, w, scratch) = self;
-        pack_rows(S::LANES, pass.left.len, w, scratch);
+        pack_rows(S::LANES, pass.left().len, w, scratch);
         pass.panels(s, scratch)
     }
 }
@@ -397,7 +406,7 @@ impl Op for InPlace<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> Checked {
         let InPlace(pass, w) = self;
-        product_transposed(s, pass.left, w, &mut *pass.y, Init::Bias(pass.b))?;
+        product_transposed(s, pass.left(), w, &mut *pass.y, Init::Bias(pass.b))?;
         pass.end(s);
         Ok(())
     }

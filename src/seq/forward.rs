@@ -5,7 +5,6 @@ use super::{block_steps, state_rows};
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::pack::Panels;
 use crate::kernel::panel::source::{InPlace, Source};
-use crate::kernel::rows::list::RowList;
 use crate::kernel::step::ahead::{AHEAD, Ahead, has_room};
 use crate::kernel::step::batch::project;
 use crate::kernel::step::row::Stages;
@@ -97,7 +96,6 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
         let train = tape.is_some();
         let ld = tape_row(layout, sizes);
         let projected = layout.x_gates.saturating_mul(dims.hidden);
-        let mut list = RowList::new();
         let panels = w[0].panels();
         // Steps whose input part is computed at once.
         let at_once = match panels {
@@ -136,7 +134,7 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
                     None => (&mut *here, projected),
                 };
                 let (block, to) = ((first, count), (ld, train));
-                project(s, layout, *panels, walk, dims, block, x, out, to, &mut list)?;
+                project(s, layout, *panels, walk, dims, block, x, out, to)?;
             }
             let later = match beside {
                 true => Ahead::new(layout, S::LANES, walk, dims, first + count, x, &mut *there)?,
@@ -170,7 +168,7 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
                         peepholes,
                         factors,
                     };
-                    step(s, steps, params, w, sizes, t, io, (stage, &mut list))?;
+                    step(s, steps, steps.step, params, w, sizes, t, io, stage)?;
                     if let Some(masked) = walk.masked() {
                         carry(walk, t, masked, now, next, y.as_mut());
                     }

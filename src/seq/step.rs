@@ -6,7 +6,6 @@ use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::product::Left;
 use crate::kernel::panel::source::Source;
-use crate::kernel::rows::list::RowList;
 use crate::kernel::rows::view::ColumnsMut;
 use crate::kernel::rows::walk::Rows;
 use crate::kernel::step::ahead::Ahead;
@@ -93,13 +92,15 @@ pub(super) fn tape_row(layout: &Layout, sizes: &Sizes) -> usize {
     planes + if sizes.projects { sizes.dims.width } else { 0 }
 }
 
-/// A step of a batch: the weights of its stages, its number, its buffers, room for sums, and a list for its rows.
-type StepFn<S, W> = fn(S, &Params, Stages<W>, usize, Step<'_>, &mut [f32], &mut RowList) -> Checked;
+/// A step of a batch: the weights of its stages, its number, its buffers, and room for sums.
+type StepFn<S, W> = fn(S, &Params, Stages<W>, usize, Step<'_>, &mut [f32]) -> Checked;
 
 /// A cell's steps on one instruction set, from one kind of weights.
 pub(super) struct Steps<S, W> {
     pub(super) layout: Layout,
     pub(super) second: Option<SecondStage>,
+    /// Whether there may be a projection.
+    pub(super) projects: bool,
     pub(super) step: StepFn<S, W>,
     /// Steps of a single row, where there is code for them.
     pub(super) single: Option<fn(S, &Params, W, Row<'_>) -> Checked>,
@@ -175,18 +176,19 @@ pub(super) struct Io<'a> {
     pub(super) factors: Option<&'a [f32]>,
 }
 
-/// Step `t` of a batch.
+/// Step `t` of a batch. `call` is the step of `steps`, or the same function by its name, which is inlined.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 pub(super) fn step<S: Simd, W: Source<S>>(
     s: S,
     steps: &Steps<S, W>,
+    call: impl Fn(S, &Params, Stages<W>, usize, Step<'_>, &mut [f32]) -> Checked,
     params: &Params,
     w: Stages<W>,
     sizes: &Sizes,
     t: usize,
     io: Io<'_>,
-    (stage, list): (&mut [f32], &mut RowList),
+    stage: &mut [f32],
 ) -> Checked {
     let Io { walk, x, h, h_next, c, y, tape, ld, peepholes, factors } = io;
     let dims = sizes.dims;
@@ -206,14 +208,14 @@ pub(super) fn step<S: Simd, W: Source<S>>(
         None if two_stages => (Tape::Step(stage.planes), steps.layout.sums * dims.hidden),
         None => (Tape::None, ld),
     };
-    if !sizes.projects {
+    if !steps.projects || !sizes.projects {
         let io = Step { walk, dims, x, seen, h, h_next, c, y, tape, ld, peepholes, factors };
-        return (steps.step)(s, params, w, t, io, stage.sums, list);
+        return call(s, params, w, t, io, stage.sums);
     }
     let output = stage.output;
     let io =
         Step { walk, dims, x, seen, h, h_next: &mut *output, c, y: None, tape, ld, peepholes, factors: None };
-    (steps.step)(s, params, w, t, io, stage.sums, list)?;
+    call(s, params, w, t, io, stage.sums)?;
     let rows = Rows::batch(walk, t);
     let left = Left { data: output, ld: dims.hidden, rows, count: 1, len: dims.hidden, at: [0; 4] };
     w[1].project(s, &PROJECTION, left, projection(dims), h_next)?;
@@ -248,6 +250,7 @@ pub(crate) struct StepPass<'a> {
 pub(super) fn one_step<S: Simd, W: Source<S>>(
     s: S,
     steps: &Steps<S, W>,
+    call: impl Fn(S, &Params, Stages<W>, usize, Step<'_>, &mut [f32]) -> Checked,
     params: &Params,
     w: Stages<W>,
     peepholes: &[f32],
@@ -266,7 +269,7 @@ pub(super) fn one_step<S: Simd, W: Source<S>>(
         peepholes,
         factors: None,
     };
-    step(s, steps, params, w, sizes, 0, io, (stage, &mut RowList::new()))?;
+    step(s, steps, call, params, w, sizes, 0, io, stage)?;
     h.iter_mut().zip(&**h_next).for_each(|(h, next)| *h = *next);
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::kernel::panel::source::{InPlace, Source};
 use crate::kernel::step::backward::Gradients;
 use crate::kernel::step::batch::{self, Epilogues};
 use crate::kernel::step::row::{self, Stages};
-use crate::kernel::step::{Equations, Params, SecondStage};
+use crate::kernel::step::{Equations, Params, SecondStage, Step};
 use crate::kernel::vector::has_vectors;
 use crate::kernel::{Activation, Checked, Slot};
 use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch, dispatch_single};
@@ -124,7 +124,8 @@ impl<S: Simd, W: Source<S>> Steps<S, W> {
         Steps {
             layout: E::LAYOUT,
             second: E::SECOND,
-            step: |s, params, w, t, io, _, _| row::step::<S, E, W, SAVE>(s, E::new(params), w, t, io),
+            projects: E::PEEPHOLES,
+            step: |s, params, w, t, io, _| row::step::<S, E, W, SAVE>(s, E::new(params), w, t, io),
             single: None,
         }
     }
@@ -137,8 +138,9 @@ impl<'a, S: Simd> Steps<S, Panels<'a>> {
         Steps {
             layout: E::LAYOUT,
             second: E::SECOND,
-            step: |s, params, w, t, io, room, list| {
-                batch::step(s, const { &Epilogues::of::<E>() }, params, w, t, io, room, list)
+            projects: E::PEEPHOLES,
+            step: |s, params, w, t, io, room| {
+                batch::step(s, const { &Epilogues::of::<E>() }, params, w, t, io, room)
             },
             single: if has_row::<E>() { Some(row_steps::<S, E, Panels<'a>>) } else { None },
         }
@@ -161,14 +163,8 @@ fn step<E: Equations>(isa: Isa, params: &Params, data: &[f32], pass: &mut StepPa
                 return crate::kernel::check(false, "packed weights of a step");
             };
             if const { !has_vectors::<S>() } {
-                return one_step(
-                    s,
-                    const { &Steps::<S, Panels<'_>>::by_rows::<E, HAS_VECTORS>() },
-                    params,
-                    w,
-                    peepholes,
-                    pass,
-                );
+                let steps = const { &Steps::<S, Panels<'_>>::by_rows::<E, HAS_VECTORS>() };
+                return one_step(s, steps, steps.step, params, w, peepholes, pass);
             }
             if const { has_row::<E>() } && pass.batch == 1 {
                 let StepPass { sizes, x, h, h_next, c, .. } = pass;
@@ -176,7 +172,8 @@ fn step<E: Equations>(isa: Isa, params: &Params, data: &[f32], pass: &mut StepPa
                 let io = row::SingleStep { walk, dims: sizes.dims, x, h, h_next, c, y, ahead: None };
                 return row::single(s, E::new(params), w[0], 0, io);
             }
-            one_step(s, const { &Steps::<S, Panels<'_>>::by_batches::<E>() }, params, w, peepholes, pass)
+            let steps = const { &Steps::<S, Panels<'_>>::by_batches::<E>() };
+            one_step(s, steps, steps.step, params, w, peepholes, pass)
         }
     }
     dispatch(isa, Run::<E>(params, data, pass, core::marker::PhantomData))
@@ -201,7 +198,10 @@ fn step_in_place<E: Equations>(
         fn run<S: Simd>(self, s: S) -> Checked {
             let Run(params, w, pass, _) = self;
             let steps = const { &Steps::<S, InPlace<'_>>::by_rows::<E, HAS_VECTORS>() };
-            one_step(s, steps, params, in_place(w), w.parts().peepholes, pass)
+            let call = |s, params: &Params, w, t, io: Step<'_>, _: &mut [f32]| {
+                row::step::<S, E, InPlace<'_>, HAS_VECTORS>(s, E::new(params), w, t, io)
+            };
+            one_step(s, steps, call, params, in_place(w), w.parts().peepholes, pass)
         }
     }
     dispatch_single(isa, Run::<E>(params, w, pass, core::marker::PhantomData))

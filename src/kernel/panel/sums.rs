@@ -108,6 +108,14 @@ impl<S: Simd> Region for Sums<'_, S> {
         let (first, rest) = (panels.start..panels.end.min(whole), panels.start.max(whole)..panels.end);
         // SAFETY: the promise made to `sums`.
         unsafe {
+            // Sets without vectors step row by row (see `kernel/step/row.rs`), and here multiply one matrix.
+            if const { !crate::kernel::vector::has_vectors::<S>() } {
+                groups::<S, 1>(s, job, first);
+                if const { S::LANES > 1 } && !rest.is_empty() {
+                    s.call(Column::<'_, S, 1, 1, true> { s, job, panel: rest.start });
+                }
+                return;
+            }
             match job.gates {
                 1 => groups::<S, 1>(s, job, first),
                 2 => groups::<S, 2>(s, job, first),
@@ -127,10 +135,6 @@ impl<S: Simd> Region for Sums<'_, S> {
 /// As for [`sums`]; the job has `G` gates.
 #[inline(always)]
 unsafe fn groups<S: Simd, const G: usize>(s: S, job: &Job<'_>, panels: Range<usize>) {
-    // Sets without vectors step row by row: see `kernel/step/row.rs`.
-    if const { G > 1 && !crate::kernel::vector::has_vectors::<S>() } {
-        return;
-    }
     // With few rows, several panels at once make up for the missing chains.
     let wide = job.out.rows.len().min(if S::ACCUMULATORS >= 24 { 6 } else { 3 });
     let mut left = panels.len();

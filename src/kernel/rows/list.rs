@@ -3,11 +3,13 @@
 //! A walk knows which rows take part in a step and where they stand. Kernels are compiled for many shapes of tiles, so they are
 //! given lists instead, which are made once per step.
 
+use core::mem::MaybeUninit;
+
 use super::walk::{Rows, Taken};
 use crate::simd::HAS_VECTORS;
 
 /// Rows of one call. With more, the weights are read once per `MOST` rows. Microcontrollers have little stack.
-pub(crate) const MOST: usize = if HAS_VECTORS { 96 } else { 16 };
+pub(crate) const MOST: usize = if HAS_VECTORS { 96 } else { 4 };
 
 /// `0, 1, 2, ...`
 pub(crate) static COUNT: [usize; MOST] = {
@@ -19,16 +21,19 @@ pub(crate) static COUNT: [usize; MOST] = {
     rows
 };
 
-/// Up to [`MOST`] rows that take part.
+/// Up to [`MOST`] rows that take part. It is made for each step, so nothing is written that is not used.
 pub(crate) struct RowList {
+    /// As many elements of both lists have been written.
     count: usize,
-    rows: [usize; MOST],
-    sources: [usize; MOST],
+    rows: [MaybeUninit<usize>; MOST],
+    sources: [MaybeUninit<usize>; MOST],
 }
 
 impl RowList {
+    #[inline(always)]
     pub(crate) const fn new() -> Self {
-        RowList { count: 0, rows: [0; MOST], sources: [0; MOST] }
+        let none = [const { MaybeUninit::uninit() }; MOST];
+        RowList { count: 0, rows: none, sources: none }
     }
 
     /// Replaces the list by the next rows of `taken`, an iterator over `rows`. False if there are none.
@@ -38,8 +43,8 @@ impl RowList {
         while self.count < MOST
             && let Some(row) = taken.next()
         {
-            self.rows[self.count] = row;
-            self.sources[self.count] = rows.source(row);
+            self.rows[self.count].write(row);
+            self.sources[self.count].write(rows.source(row));
             self.count += 1;
         }
         self.count > 0
@@ -48,12 +53,14 @@ impl RowList {
     /// The rows, ascending.
     #[inline(always)]
     pub(crate) fn rows(&self) -> &[usize] {
-        self.rows.get(..self.count).unwrap_or_default()
+        // SAFETY: `fill` has written the first `count` elements, of which there are at most `MOST`.
+        unsafe { core::slice::from_raw_parts(self.rows.as_ptr().cast(), self.count) }
     }
 
     /// Their rows in the sequence buffer.
     #[inline(always)]
     pub(crate) fn sources(&self) -> &[usize] {
-        self.sources.get(..self.count).unwrap_or_default()
+        // SAFETY: as above.
+        unsafe { core::slice::from_raw_parts(self.sources.as_ptr().cast(), self.count) }
     }
 }

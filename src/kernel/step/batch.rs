@@ -201,9 +201,8 @@ pub(crate) fn step<S: Simd>(
     t: usize,
     io: Step<'_>,
     room: &mut [f32],
-    list: &mut RowList,
 ) -> Checked {
-    s.call(BatchStep { s, cell, params, w, t, io, room, list })
+    s.call(BatchStep { s, cell, params, w, t, io, room })
 }
 
 struct BatchStep<'a, S> {
@@ -214,14 +213,13 @@ struct BatchStep<'a, S> {
     t: usize,
     io: Step<'a>,
     room: &'a mut [f32],
-    list: &'a mut RowList,
 }
 
 impl<S: Simd> Region for BatchStep<'_, S> {
     type Output = Checked;
     #[inline(always)]
     fn run(self) -> Checked {
-        let BatchStep { s, cell, params, w: [w, w_second], t, io, room, list } = self;
+        let BatchStep { s, cell, params, w: [w, w_second], t, io, room } = self;
         let layout = &cell.layout;
         let raw = Raw::of(layout, cell.reads_h, t, io)?;
         let (walk, dims) = (raw.walk, raw.dims);
@@ -240,8 +238,9 @@ impl<S: Simd> Region for BatchStep<'_, S> {
             };
         check(fits, "weights of a step")?;
         let descending = !t.is_multiple_of(2);
-        let mut taken = rows.iter();
+        let (mut taken, mut list) = (rows.iter(), RowList::new());
         while list.fill(rows, &mut taken) {
+            let list = &list;
             let mut left = hidden;
             while left > 0 {
                 let take = match left % wide {
@@ -414,7 +413,6 @@ pub(crate) fn project<S: Simd>(
     x: &[f32],
     out: &mut [f32],
     (ld, by_walk): (usize, bool),
-    list: &mut RowList,
 ) -> Checked {
     let (rows, Dims { input, hidden, .. }) = (walk.rows(), dims);
     let fits = first + count <= walk.steps()
@@ -424,7 +422,7 @@ pub(crate) fn project<S: Simd>(
         && out.len() >= ld * if by_walk { rows } else { count * walk.batch() };
     check(fits, "input projection")?;
     let rows = Rows::block(walk, first, count);
-    let mut taken = rows.iter();
+    let (mut taken, mut list) = (rows.iter(), RowList::new());
     let (bias, panel) = w.biases();
     let bias = |sum: usize| Start::Vector(bias.wrapping_add(sum * S::LANES), panel);
     let start = [bias(0), bias(1), bias(2), bias(3)];
