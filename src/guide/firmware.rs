@@ -150,7 +150,8 @@
 //! second. On a Cortex-M0 they are not counted. `.ci/firmware` measures all of this against ceilings, and
 //! `examples/firmware/README.md` has the tables.
 //!
-//! To keep it small: let layers and models be constants (`const`), so that the compiler knows which cell and which options there are; use
+//! To keep it small: let layers and models be constants (`const`), so that the compiler knows which cells and which options there are, in a
+//! model of up to 16 layers too; use
 //! few kinds of cells; `opt-level = "s"` makes code smaller and steps slower. Options of cells and sequences of many steps cost code only where they are used.
 //!
 //! # Training on the device

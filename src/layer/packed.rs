@@ -187,6 +187,7 @@ impl<'a> Source<'a> {
     }
 
     /// The weights as they are: of layers that are not packed.
+    #[inline(always)]
     pub(crate) fn flat(self) -> &'a [f32] {
         match self {
             Source::Canonical(flat) | Source::Panels(flat, _) => flat,
@@ -202,13 +203,10 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The same for a layer of a model, each of which has its own set.
+    /// Whether they are in panels, and where they are.
     #[inline(always)]
-    pub(crate) fn on(self, choose: impl FnOnce() -> Isa) -> Source<'a> {
-        match self {
-            Source::Canonical(_) => self,
-            Source::Panels(panels, _) => Source::Panels(panels, choose()),
-        }
+    pub(crate) fn parts(self) -> (bool, &'a [f32]) {
+        (matches!(self, Source::Panels(..)), self.flat())
     }
 }
 

@@ -10,10 +10,10 @@ use crate::layer::packed::{Source, WeightSource};
 use crate::layer::{self, ForwardTrain, Sequences};
 
 /// How far a pass from the input to the output has come, and what is left of the buffers. `TRAIN` says whether it keeps what the way
-/// back needs.
-pub(super) struct Up<'a, const TRAIN: bool> {
+/// back needs, `PACKED` whether the weights are in panels: firmware has the code of one of both, however many layers there are.
+pub(super) struct Up<'a, const TRAIN: bool, const PACKED: bool> {
     pub(super) sequences: Sequences<'a>,
-    pub(super) weights: Source<'a>,
+    pub(super) weights: &'a [f32],
     pub(super) x: Input<'a>,
     pub(super) dims: Dims,
     pub(super) state: &'a mut [f32],
@@ -27,12 +27,23 @@ pub(super) struct Up<'a, const TRAIN: bool> {
     pub(super) scratch: &'a mut [f32],
 }
 
-impl<'a, const TRAIN: bool> Up<'a, TRAIN> {
+impl<'a> Up<'a, false, false> {
+    /// The same over panels.
+    #[inline(always)]
+    fn packed(self) -> Up<'a, false, true> {
+        let Up { sequences, weights, x, dims, state, rows, y, factors, tapes, scratch } = self;
+        Up { sequences, weights, x, dims, state, rows, y, factors, tapes, scratch }
+    }
+}
+
+impl<'a, const TRAIN: bool, const PACKED: bool> Up<'a, TRAIN, PACKED> {
     /// Takes the weights of the next layer.
     #[inline(always)]
     fn next(&mut self, layer: &Layer) -> Source<'a> {
-        let weights = self.weights.next(layer.weights_len(), layer.len(Part::Panels, self.dims));
-        weights.on(|| layer.isa())
+        match PACKED {
+            true => Source::Panels(take(&mut self.weights, layer.len(Part::Panels, self.dims)), layer.isa()),
+            false => Source::Canonical(take(&mut self.weights, layer.weights_len())),
+        }
     }
 
     /// Takes the place of the output of a layer.
@@ -63,7 +74,7 @@ impl<'a, const TRAIN: bool> Up<'a, TRAIN> {
     }
 }
 
-impl<const TRAIN: bool> Visit for Up<'_, TRAIN> {
+impl<const TRAIN: bool, const PACKED: bool> Visit for Up<'_, TRAIN, PACKED> {
     #[cfg_attr(target_os = "none", inline(always))]
     fn visit(&mut self, layers: &[Layer], index: usize) -> Result<()> {
         let (layer, dims, sequences) = (&layers[index], self.dims, self.sequences);
@@ -102,9 +113,9 @@ impl<const TRAIN: bool> Visit for Up<'_, TRAIN> {
 }
 
 /// One step. The output of a recurrent layer is a part of its state.
-struct Step<'a>(Up<'a, false>);
+struct Step<'a, const PACKED: bool>(Up<'a, false, PACKED>);
 
-impl Visit for Step<'_> {
+impl<const PACKED: bool> Visit for Step<'_, PACKED> {
     #[cfg_attr(target_os = "none", inline(always))]
     fn visit(&mut self, layers: &[Layer], index: usize) -> Result<()> {
         let (Step(at), layer) = (self, &layers[index]);
@@ -144,8 +155,10 @@ pub(super) fn forward<L: Layers + ?Sized>(
     check_room("scratch", chain.scratch_len(steps, batch), scratch.len())?;
     let (rows, scratch) = scratch.split_at_mut(chain.between_len(steps, batch));
     let dims = chain.dims(steps, batch);
+    let (is_packed, weights) = weights.parts();
     let (factors, tapes) = (&[][..], &mut [][..]);
-    layers.up(&mut Up::<false> { sequences, weights, x, dims, state, rows, y, factors, tapes, scratch })
+    let mut up = Up::<false, false> { sequences, weights, x, dims, state, rows, y, factors, tapes, scratch };
+    if is_packed { layers.up(&mut up.packed()) } else { layers.up(&mut up) }
 }
 
 #[inline(always)]
@@ -168,8 +181,10 @@ pub(super) fn step<L: Layers + ?Sized>(
     check_room("scratch", chain.scratch_len(1, batch), scratch.len())?;
     let (rows, scratch) = scratch.split_at_mut(chain.between_len(1, batch));
     let dims = chain.dims(1, batch);
+    let (is_packed, weights) = weights.parts();
     let (factors, tapes) = (&[][..], &mut [][..]);
-    layers.up(&mut Step(Up { sequences, weights, x, dims, state, rows, y, factors, tapes, scratch }))
+    let up = Up::<false, false> { sequences, weights, x, dims, state, rows, y, factors, tapes, scratch };
+    if is_packed { layers.up(&mut Step(up.packed())) } else { layers.up(&mut Step(up)) }
 }
 
 /// Packs one layer after the other.

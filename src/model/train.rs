@@ -9,7 +9,6 @@ use super::layer::{Dims, Layer, Part};
 use super::through::{Layers, Visit};
 use crate::error::{Error, Result, check_len, check_room};
 use crate::layer::buffer::{multiply, take_last, take_last_mut, take_mut};
-use crate::layer::packed::Source;
 use crate::layer::{Backward, DenseBackward, Gradients, Sequences};
 use crate::loss::Loss;
 use crate::train::dropout;
@@ -111,9 +110,9 @@ pub(super) fn forward_backward<L: Layers + ?Sized>(
 
     let dims = chain.dims(steps, batch);
     let (outputs, tapes) = tape.split_at_mut(chain.outputs_len(steps, batch));
-    layers.up(&mut Up::<true> {
+    layers.up(&mut Up::<true, false> {
         sequences,
-        weights: Source::Canonical(weights),
+        weights,
         x,
         dims,
         state,

@@ -117,10 +117,9 @@ impl Description {
         let train = tape.is_some();
         let mut pass = ForwardPass { walk, sizes, factors, x, y, h, c, tape, h_next, stage, block };
         match weights {
+            // Weights change with each update, so that those of a training are canonical.
+            _ if train => runs.forward_train(&canonical(shape, weights.flat())?, panels, &mut pass),
             Source::Panels(data, _) => runs.forward_packed(data, &mut pass),
-            Source::Canonical(flat) if train => {
-                runs.forward_train(&canonical(shape, flat)?, panels, &mut pass)
-            }
             Source::Canonical(flat) => runs.forward_in_place(&canonical(shape, flat)?, &mut pass),
         }
     }
