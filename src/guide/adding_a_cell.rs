@@ -4,33 +4,33 @@
 //! masks, training, stacks and checks of lengths come from the floors around it. Read `src/cell/rnn/mod.rs` first: it is the shortest. Then
 //! say of your cell which of two kinds it is:
 //!
-//! - **One stage**: every product of a step is with `x` or with the previous `h`. RNN, LSTM, and GRU with reset after. It implements `Fused`.
-//! - **Two stages**: some hidden weights multiply what the step itself has made. GRU with reset before, and MGU, which is the shorter. It implements `SecondStage`.
+//! - **One stage**: every product of a step is with `x` or with the previous `h`. RNN, LSTM, and GRU with reset after.
+//! - **Two stages**: some hidden weights multiply what the step itself has made. GRU with reset before, and MGU, which is the shorter.
 //!
 //! # The pieces
 //! All of them are in `src/cell/NAME/`.
 //!
 //! | piece | what it says |
 //! |---|---|
+//! | `oracle.rs` | the equations in f64, from the paper, sharing nothing |
 //! | the cell, `pub struct`, and an enum of its gates with `impl Gate` | options, if any; the order of blocks in the weights |
-//! | `impl Layout` | how gates feed accumulators, of which there are at most 4 |
-//! | `impl Equations` | the equations forward, and their derivatives |
-//! | `impl Fused`, or `impl SecondStage` | how the hidden weights get their gradients; the equations of the second stage |
-//! | `impl Cell` | `GATES`; `STATES` (2 if there is a `c`); `BIASES`, which is `ACC`; `TAPE`, planes of H in a row of the tape |
-//! | `impl Choose` | from the cell's options to the type with the equations |
-//! | `oracle.rs` | the same in f64, from the paper, sharing nothing |
+//! | `impl Equations` on a private type | how gates feed sums (`LAYOUT`), the second stage (`SECOND`), the equations forward and backward |
+//! | `impl Cell` | `GATES`; `STATES` (2 if there is a `c`); `BIASES`, which is `sums`; `TAPE`, planes of H in a row of the tape |
+//! | `fn params` | its options as the equations see them, if there are any |
 //!
-//! **Layout.** Accumulator `g` gets gate `g` of `w_ih`, for the first `XG` ones. Gate `HFIRST + g` of `w_hh` feeds accumulator `HMAP[g]`, for `HG`
-//! gates. `BIAS_X[a]`, `BIAS_H[a]` are the gates of `b_ih`, `b_hh` that accumulator `a` starts from, or `NONE`.
+//! **Layout.** Sum `g` gets gate `g` of `w_ih`, for the first `x_gates` ones. Gate `h_first + g` of `w_hh` feeds sum `h_map[g]`, for `h_gates`
+//! gates. `bias_x[a]`, `bias_h[a]` are the gates of `b_ih`, `b_hh` that sum `a` starts from, or `NONE`. A unit has at most 4 sums.
+//! The gradients of weights and biases follow from the layout.
 //!
-//! **Equations.** `forward` gets finished accumulators, the previous `h` and `c`; it returns the new ones and `saved`, one value for each
-//! accumulator, which goes on the tape. (A previous `c` is kept by itself: `TAPE` is `ACC`, and one more with a `c`.) `backward` gets `saved`,
+//! **Equations.** `forward` gets finished sums, the previous `h` and `c`; it returns the new ones and `saved`, one value for each
+//! sum, which goes on the tape. (A previous `c` is kept by itself: `TAPE` is `sums`, and one more with a `c`.) `backward` gets `saved`,
 //! the previous `h` and `c`, and the gradients of the new ones. It returns the gradients of the
-//! accumulators, which take the places of `saved`, and those of the previous `h` and `c`, without what comes through `w_hh`. Write down
+//! sums, which take the places of `saved`, and those of the previous `h` and `c`, without what comes through `w_hh`. Write down
 //! derivatives by activated values: `f (1 - f)` is `s.fnma(f, f, f)`, `1 - n^2` is `s.fnma(n, n, one)`.
 //!
-//! **Hidden gradients.** The gradients of gates `gate..gate + count` of `w_hh` and `b_hh` are in the planes from `plane` on. They multiply the
-//! previous hidden state (`operand: None`), or a plane of the tape (`Some(plane)`). Those of `w_ih` and `b_ih` are planes `0..XG`.
+//! **Functions.** A cell with other activations takes them as a parameter `F: Functions`, and its equations stand once: `Standard` has
+//! sigmoid and tanh, known at compile time, and `Chosen` what the options say. `f.value` computes a function, `f.save` chooses what goes on the
+//! tape (the value, or the argument where the function is chosen at run time), and `f.saved_both` gives value and slope back.
 //!
 //! # A worked example
 //! The minimal gated unit (Zhou et al. 2016, arXiv:1603.09420) has two gates and two stages:
@@ -41,8 +41,8 @@
 //! h' = (1 - f) * h + f * n
 //! ```
 //!
-//! What passes from stage to stage stands in the planes of the tape. A second stage shares four of them, so `ACC` is 4, also if
-//! fewer are needed; the spare one is useful here on the way back.
+//! What passes from stage to stage stands in the planes of the tape, so `sums` is 4, also if fewer are needed; the spare plane is useful
+//! here on the way back.
 //!
 //! | plane | after stage one | after stage two | back, after stage one | back, after stage two |
 //! |---|---|---|---|---|
@@ -52,32 +52,28 @@
 //! | 3 `FH` | `f * h` | the same | the same | the same: what `W_hn` multiplies |
 //!
 //! ```text
-//! stage one   ACC 4  XG 2  HG 1  HMAP [0; 4]  HFIRST 0  BIAS_X and BIAS_H [0, 1, NONE, NONE]  HAS_C false
-//!   forward   f = sigmoid(acc[F]);  h stays;  saved [f, acc[N], 0, f * h]
+//! LAYOUT      sums 4  x_gates 2  h_gates 1  h_map [0; 4]  h_first 0  bias_x and bias_h [0, 1, NONE, NONE]  has_c false
+//!   forward   f = sigmoid(planes[F]);  saved [f, planes[N], 0, f * h]
 //!   backward  dn = dh f (1 - n^2);  previous dh: dh - dh f;  gradients [f, dn, dh (n - h), f * h]
 //!
-//! stage two   ACC 0  XG 0  HG 1  HMAP [0; 4]  HFIRST 1  no biases  HAS_C false;  SUM = N  OPERAND = FH
-//!   forward   n = tanh(sum);  h' = h + f (n - h);  saves n
-//!   backward  given d = W_hn^T dn:  df = (d h + plane 2) f (1 - f);  previous dh: dh + d f;  gradients [df, dn, anything, f * h]
+//! SECOND      hidden gate 1;  sum N  operand FH
+//!   second            n = tanh(planes[N]);  h' = h + f (n - h);  saves n
+//!   second_backward   given d = W_hn^T dn:  df = (d h + plane 2) f (1 - f);  previous dh: dh + d f;  gradients [df, dn, anything, f * h]
 //!
-//! HIDDEN_GRADIENTS   gate 0, count 1, plane F, operand None;   gate 1, count 1, plane N, operand Some(FH)
-//! Cell               GATES 2  STATES 1  BIASES 4  TAPE 4
+//! Cell        GATES 2  STATES 1  BIASES 4  TAPE 4
 //! ```
 //!
 //! `src/cell/mgu/mod.rs` says just this. Packing, the products between the stages and the time they happen at follow from it, in
-//! `src/cell/two_stage.rs`: `impl Choose` runs a pass with `Two(Mgu)`, or, if there are options, with `OptionalTwo`.
+//! `src/kernel/step/batch.rs` for batches on sets with vectors, and in `src/kernel/step/row.rs` for rows.
 //!
 //! # Options
-//! Every layer has [`recurrent_dropout`](crate::Recurrent::recurrent_dropout), and a layer with options comes to `Choose::form` with `options`
-//! true. A cell that takes the fused equations then would leave the factors out silently, which this crate does not do. So give the cell
-//! a general form, of equations over stored sums: a one-stage cell by `Pointwise` and `Optional` on its type (`rnn` needs 30 lines), as
-//! `General(self)`; one with two stages by a `Pointwise` for each and `OptionalTwoStage`, as `OptionalTwo(self)`, with the second product in
-//! plane 3. Other options (`clip`, activations) are methods of your own layer.
+//! Every layer has [`recurrent_dropout`](crate::Recurrent::recurrent_dropout): the time loop multiplies what the weights see, and a cell has
+//! nothing to do for it. Other options (`clip`, activations) are methods of your own layer, which set `options` of its description.
 //!
 //! # The registrations
 //! 1. `src/cell/mod.rs`: `mod` and `pub use`.
-//! 2. `src/seq/mod.rs`: the cell in `passes!`, which compiles its passes once.
-//! 3. `src/seq/any.rs`: a variant of `AnyCell`, with its counts and its number; of two stages, also in `stages`.
+//! 2. `src/seq/table.rs`: a line in `tables!` for each form of its equations, which compiles their passes once.
+//! 3. `src/seq/any.rs`: a variant of `AnyCell`, with its counts, its number and its tables; of two stages, also in `stages`.
 //! 4. `src/layer/recurrent/cell.rs`: the cell and its gates in `cells!`; `cells.rs`: a type alias, a line in `cells!`, and
 //!    `impl ALIAS { pub const fn new }` with its options. Then `pub use` in the `mod.rs` of both folders and in `src/lib.rs`.
 //!

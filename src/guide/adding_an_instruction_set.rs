@@ -27,7 +27,6 @@
 //! # The line
 //! In `src/simd/mod.rs`: the module, with the `cfg` of its target, and an entry of `vector_sets!`, the best set first. From it follow detection,
 //! [`Isa::available`](crate::Isa::available), dispatch, and the lengths of packed buffers, which are rounded to the widest set of the target.
-//! A target that had no vectors before is to be named in the two `cfg`s at the end of that file, too; otherwise its programs carry code that never runs.
 //!
 //! # The tests
 //! They run over `Isa::available()`, so there is nothing to register:

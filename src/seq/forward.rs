@@ -87,7 +87,7 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
     fn run(self) -> Checked {
         let TimeLoop { s, steps, params, w, peepholes, pass } = self;
         let &mut ForwardPass { walk, ref sizes, x, factors, .. } = pass;
-        let (sizes, dims, layout) = (&*sizes, sizes.dims, &steps.layout);
+        let (sizes, dims, layout) = (sizes, sizes.dims, &steps.layout);
         let ForwardPass { y, h, c, tape, h_next, stage, block, .. } = pass;
         // Without units, the number of steps is not bounded by any buffer.
         if dims.hidden == 0 && dims.width == 0 {

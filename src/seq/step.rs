@@ -95,6 +95,9 @@ pub(super) fn tape_row(layout: &Layout, sizes: &Sizes) -> usize {
 /// A step of a batch: the weights of its stages, its number, its buffers, and room for sums.
 type StepFn<S, W> = fn(S, &Params, Stages<W>, usize, Step<'_>, &mut [f32]) -> Checked;
 
+/// Steps of a single row.
+type RowFn<S, W> = fn(S, &Params, W, Row<'_>) -> Checked;
+
 /// A cell's steps on one instruction set, from one kind of weights.
 pub(super) struct Steps<S, W> {
     pub(super) layout: Layout,
@@ -103,7 +106,7 @@ pub(super) struct Steps<S, W> {
     pub(super) projects: bool,
     pub(super) step: StepFn<S, W>,
     /// Steps of a single row, where there is code for them.
-    pub(super) single: Option<fn(S, &Params, W, Row<'_>) -> Checked>,
+    pub(super) single: Option<RowFn<S, W>>,
 }
 
 /// Some steps of a single row.

@@ -195,7 +195,7 @@ impl<'a> Panels<'a> {
         Some((Panels { start: own.as_ptr(), sizes, data: PhantomData }, rest))
     }
 
-    /// As [`Source::fits`].
+    /// Whether these are panels of just these sizes, with the gates of the layout.
     #[inline(always)]
     pub(crate) fn fits_lanes(&self, layout: &Layout, lanes: usize, dims: Dims) -> bool {
         self.sizes == Sizes::new(layout, lanes, dims)
