@@ -50,13 +50,16 @@
 //! This folder may import everything below, and no unsafe code is in it. To add a format: a file with `read`, the framework's row in `layout.rs`, and
 //! a line in [`Format`].
 
+mod audio;
 mod error;
+mod format;
 mod image;
-mod json;
 mod keras;
 mod layout;
 mod network;
+mod note;
 mod onnx;
+mod options;
 mod plan;
 mod run;
 mod safetensors;
@@ -66,75 +69,48 @@ mod tensor;
 mod torch;
 
 use std::format;
-use std::path::Path;
 use std::string::String;
 use std::vec::Vec;
 
 use crate::model::Layer;
 pub use error::{Error, Result};
+pub use format::Format;
 pub use network::{Named, Network};
+pub use note::{Ending, Note};
+pub use options::ReadOptions;
 pub use plan::Plan;
 
-/// A file format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Format {
-    /// PyTorch's parameters in a safetensors file: read and written.
-    Safetensors,
-    /// A Keras v3 archive, `.keras`: read.
-    Keras,
-    /// An ONNX model: read.
-    Onnx,
-    /// RTNeural's JSON, in the form of Keras or that of PyTorch: read.
-    Json,
-    /// An [image](crate::image) for flash, `.img`: read and written.
-    Image,
-    /// Rust source with a model and its weights: written.
-    Source,
-}
+/// All bytes of a file beside a model, by its name in the model.
+pub type External<'a> = dyn Fn(&str) -> std::io::Result<Vec<u8>> + 'a;
 
-impl Format {
-    /// All formats, with their names and the extensions of their files.
-    pub const ALL: [(Format, &'static str, &'static str); 6] = [
-        (Format::Safetensors, "safetensors", "safetensors"),
-        (Format::Keras, "keras", "keras"),
-        (Format::Onnx, "onnx", "onnx"),
-        (Format::Json, "rtneural", "json"),
-        (Format::Image, "image", "img"),
-        (Format::Source, "rust", "rs"),
-    ];
-
-    /// The format of a file by its extension.
-    ///
-    /// ```
-    /// use recurrent::io::Format;
-    /// assert_eq!(Format::of("model.ONNX".as_ref()), Some(Format::Onnx));
-    /// assert_eq!(Format::of("model".as_ref()), None);
-    /// ```
-    pub fn of(path: &Path) -> Option<Format> {
-        let extension = path.extension()?.to_str()?;
-        Format::ALL.iter().find(|f| f.2.eq_ignore_ascii_case(extension)).map(|f| f.0)
-    }
-
-    /// The format's name, as the tool has it.
-    pub fn name(self) -> &'static str {
-        Format::ALL.iter().find(|f| f.0 == self).map_or("", |f| f.1)
-    }
-}
-
-/// The model of a file. A `plan` says what PyTorch's parameters leave open; other formats take none.
+/// The model of a file. A `plan` says what PyTorch's parameters leave open; other formats take none. What was taken for granted stands in
+/// the [notes](Network::notes) of the network; [`ReadOptions`] can refuse that, tell the format, and read data beside the file.
 ///
 /// # Errors
 /// [`Error`] with the tensor, layer, node or attribute at fault. Whatever the bytes are, there is no panic, and no more memory
 /// is asked for than a small multiple of their number.
 pub fn read(bytes: &[u8], format: Format, plan: Option<&Plan>) -> Result<Network> {
+    let options = ReadOptions::new().format(format);
+    match plan {
+        Some(plan) => options.plan(plan).read(bytes),
+        None => options.read(bytes),
+    }
+}
+
+fn dispatch(
+    bytes: &[u8],
+    format: Format,
+    plan: Option<&Plan>,
+    external: Option<&External<'_>>,
+) -> Result<Network> {
     match (format, plan) {
         (Format::Safetensors, _) => safetensors::read(bytes, plan),
-        (Format::Json, _) => json::read(bytes, plan),
+        (Format::Torch, _) => torch::checkpoint::read(bytes, plan),
+        (Format::Json, _) => audio::read(bytes, plan),
         (_, Some(_)) => error::plan_given(),
         (Format::Image, None) => image::read(bytes),
         (Format::Keras, None) => keras::read(bytes),
-        (Format::Onnx, None) => onnx::read(bytes),
+        (Format::Onnx, None) => onnx::read(bytes, external),
         (Format::Source, None) => error::unsupported("Rust source", "it is only written"),
     }
 }
@@ -142,8 +118,14 @@ pub fn read(bytes: &[u8], format: Format, plan: Option<&Plan>) -> Result<Network
 /// The file of a model.
 ///
 /// # Errors
-/// [`Error::Unsupported`] with the layer that the format cannot express.
+/// [`Error::Unsupported`] with the layer that the format cannot express, or if an [`Ending`] follows the last one.
 pub fn write(network: &Network, format: Format) -> Result<Vec<u8>> {
+    if network.ending() != Ending::None {
+        return error::unsupported(
+            "the softmax after the last layer",
+            "files hold no such thing: write `network.logits()`, and call `recurrent::softmax` on its outputs",
+        );
+    }
     match format {
         Format::Safetensors => safetensors::write(network),
         Format::Image => image::write(network),

@@ -6,6 +6,7 @@ use std::string::{String, ToString};
 use std::vec::Vec;
 
 use super::error::{Result, unsupported};
+use super::note::{Ending, Note};
 use super::size;
 use crate::model::Layer;
 use crate::{Cell, Merge, Recurrent, Stack};
@@ -31,10 +32,19 @@ pub struct Named {
 /// assert_eq!(io::read(&file, Format::Safetensors, None)?, network);
 /// # Ok::<(), io::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Network {
     layers: Vec<Named>,
     weights: Vec<f32>,
+    ending: Ending,
+    notes: Vec<Note>,
+}
+
+/// Notes say how a network was read, and not what it is.
+impl PartialEq for Network {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.layers, &self.weights, self.ending) == (&other.layers, &other.weights, other.ending)
+    }
 }
 
 impl Network {
@@ -49,7 +59,7 @@ impl Network {
         if let Some(l) = layers.iter().find(|l| !plain(&l.layer) && l.layer.weights_len() == 0) {
             return unsupported(format!("layer `{}`", l.name), "has a size of 0, and no weights");
         }
-        let network = Network { layers, weights };
+        let network = Network { layers, weights, ending: Ending::None, notes: Vec::new() };
         let expected = size::weights_len(&network.layers().collect::<Vec<_>>())?;
         crate::error::check_len("weights", expected, network.weights.len())?;
         let mut names = BTreeSet::new();
@@ -75,6 +85,21 @@ impl Network {
         &self.weights
     }
 
+    /// What follows the last layer. [`run`](Self::run) computes it; the formats that are written cannot hold it.
+    pub fn ending(&self) -> Ending {
+        self.ending
+    }
+
+    /// The network without what follows its last layer: its outputs are logits where they were probabilities.
+    pub fn logits(self) -> Self {
+        Network { ending: Ending::None, ..self }
+    }
+
+    /// What was taken for granted or left out when the network was read.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
     /// Each layer with its weights.
     pub fn parts(&self) -> impl Iterator<Item = (&Named, &[f32])> {
         let mut rest = &self.weights[..];
@@ -91,6 +116,8 @@ impl Network {
 pub(super) struct Builder {
     layers: Vec<Named>,
     pub(super) weights: Vec<f32>,
+    pub(super) ending: Ending,
+    pub(super) notes: Vec<Note>,
 }
 
 impl Builder {
@@ -111,7 +138,8 @@ impl Builder {
         }
         let leading = self.layers.iter().take_while(|l| dropout(l)).count();
         self.layers.drain(..leading);
-        Network::new(self.layers, self.weights)
+        let network = Network::new(self.layers, self.weights)?;
+        Ok(Network { ending: self.ending, notes: self.notes, ..network })
     }
 }
 
