@@ -59,7 +59,10 @@ impl Format {
     pub fn of(path: &Path) -> Option<Format> {
         let extension = path.extension()?.to_str()?;
         let first = Format::ALL.iter().map(|&(format, _, extension)| (extension, format));
-        first.chain(ALIASES).find(|(known, _)| known.eq_ignore_ascii_case(extension)).map(|(_, format)| format)
+        first
+            .chain(ALIASES)
+            .find(|(known, _)| known.eq_ignore_ascii_case(extension))
+            .map(|(_, format)| format)
     }
 
     /// The format's name, as the tool has it.
@@ -131,18 +134,23 @@ const FOREIGN: [(&[u8], &str, &str); 20] = [
 ];
 
 /// Extensions of files that are not read, whose bytes say nothing.
-const EXTENSIONS: [(&str, &str, &str); 13] = [
+const EXTENSIONS: [(&str, &str, &str); 14] = [
+    ("data", "the data of an ONNX model", "give the .onnx file beside it, which names this one"),
     ("tflite", "a TensorFlow Lite model", TFLITE),
     ("pb", "a TensorFlow graph", SAVED_MODEL),
     ("index", "a TensorFlow checkpoint", SAVED_MODEL),
     ("meta", "a TensorFlow checkpoint", SAVED_MODEL),
+    ("mlmodel", "a Core ML model", "it is not read: convert the model that it was made of"),
     (
-        "mlmodel",
-        "a Core ML model",
-        "it is not read: convert the model that it was made of",
+        "npz",
+        "NumPy arrays",
+        "it says no layers: write the parameters with safetensors, under PyTorch's names",
     ),
-    ("npz", "NumPy arrays", "it says no layers: write the parameters with safetensors, under PyTorch's names"),
-    ("npy", "a NumPy array", "it says no layers: write the parameters with safetensors, under PyTorch's names"),
+    (
+        "npy",
+        "a NumPy array",
+        "it says no layers: write the parameters with safetensors, under PyTorch's names",
+    ),
     ("joblib", "a pickle of joblib", "load it in Python, and save the model with its framework"),
     ("mat", "a MATLAB file", "export the network with `exportONNXNetwork`"),
     ("caffemodel", "a Caffe model", "it is not read: convert it to ONNX"),

@@ -1,14 +1,15 @@
-//! Models of PyTorch, Keras, ONNX and RTNeural: read into the layout of this crate, and written back.
+//! Models of PyTorch, Keras, ONNX, RTNeural and amp plugins: read into the layout of this crate, and written back.
 //!
 //! A file is read into a [`Network`]: layers with their names, and one flat slice of weights. What a file holds that this crate would
-//! compute differently, or not at all, is an [`Error`] that names the tensor, layer, node or attribute; nothing is guessed or left out.
+//! compute differently, or not at all, is an [`Error`] that names the tensor, layer, node or attribute. What a file leaves open, and what of it has
+//! no part in the network, is a [`Note`] that the network carries.
 //! `f16` and `bf16` of PyTorch and ONNX are widened. Damaged files are errors, too: no panic, and no more memory than a small multiple of the file's size.
 //!
 //! ```
 //! use recurrent::io::{self, Format};
 //! use recurrent::model::Input;
 //! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/formats/onnx_lstm_static.onnx");
-//! let network = io::read(&std::fs::read(path)?, Format::Onnx, None)?;
+//! let (network, ..) = io::ReadOptions::new().open(path.as_ref())?;
 //! let y = network.run(Input::Values(&[0.1, 0.2, 0.3]), 1, 1)?; // one step of one sequence
 //! let image = io::write(&network, Format::Image)?; // what firmware uses in place
 //! assert_eq!((y.len(), image.len()), (2, 32 + 3 * 64 + 4 * network.weights().len()));
@@ -37,15 +38,21 @@
 //! | [`Embedding`](crate::Embedding) | `nn.Embedding` | `Embedding` | `Gather` |
 //! | [`Pool`](crate::Pool) | | `return_sequences=False`, `GlobalAveragePooling1D`, `GlobalMaxPooling1D` | `Gather` of the last step, `Y_h`, `ReduceMean`, `ReduceMax` |
 //!
-//! - **PyTorch** (`.safetensors`): any prefix. Parameters do not say everything, so that a [`Plan`] may be needed, as
+//! - **PyTorch** (`.safetensors`; `.pt` and `.pth`, of any version; nothing of a pickle is run): any prefix. Of a checkpoint the parameters at the top
+//!   count, or those under `state_dict`, `model_state_dict`, `model` and the like; of a pickled module its own. Parameters do not say everything, so that a [`Plan`] may be needed, as
 //!   `emb,rnn:relu,@last,fc:tanh`. Without one there is at most one way to put the layers on top of each other, with linear layers last and without
 //!   activations. What is written is loaded with `strict=True`, and has its plan in the metadata if it needs one. A linear layer without a bias
 //!   gets one of zeros; the first layer of a plan needs `:linear` then, because it is an embedding otherwise.
-//! - **Keras** (`.keras`, version 3): `Sequential` models, and `Functional` ones that are a chain.
-//! - **ONNX**: the graph is a chain of the nodes in the table, and of what moves axes about between them. Initial states are zero or inputs of the
-//!   graph; in this crate they are the caller's either way. Batch-major graphs become time-major.
-//! - **RTNeural** (`.json`): layers in the form of Keras, or PyTorch's parameters as lists, which may need a plan.
+//! - **Keras** 2 and 3 (`.keras`, `.h5`): `Sequential` models, and `Functional` ones that are a chain. A softmax at the end is the network's
+//!   [`Ending`].
+//! - **ONNX**: the graph is a chain of the nodes in the table, and of what moves axes about between them. Constants are folded. Initial states are
+//!   zero or inputs of the graph; in this crate they are the caller's either way. Batch-major graphs become time-major. Data in files beside the
+//!   model is read from its folder only, or by [`ReadOptions::external`].
+//! - **RTNeural**, AIDA-X (`.json`, `.aidax`): layers in the form of Keras, or PyTorch's parameters as lists, which may need a plan. **GuitarML**,
+//!   Automated-GuitarAmpModelling (`.json`) without `skip`. **Neural Amp Modeler** (`.nam`): LSTMs whose initial state is zero.
 //! - **Images** (`.img`): [`crate::image`]. They hold no names.
+//!
+#![doc = include_str!("collection.md")]
 //!
 //! This folder may import everything below, and no unsafe code is in it. To add a format: a file with `read`, the framework's row in `layout.rs`, and
 //! a line in [`Format`].

@@ -24,7 +24,10 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
         Some("SimpleRNN") => {}
         other => {
             let other = other.unwrap_or("without a name");
-            return unsupported(format!("a model `{other}`"), "only `SimpleRNN` is a chain of layers of this crate");
+            return unsupported(
+                format!("a model `{other}`"),
+                "only `SimpleRNN` is a chain of layers of this crate",
+            );
         }
     }
     match data.get("skip").map(|skip| skip.as_f64().or(skip.as_bool().map(f64::from))) {
@@ -42,7 +45,10 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
         Some("RNN") => (Some(Function::Tanh), 1),
         other => {
             let other = other.unwrap_or("");
-            return unsupported(format!("`unit_type` \"{other}\""), "this crate has \"LSTM\", \"GRU\" and \"RNN\"");
+            return unsupported(
+                format!("`unit_type` \"{other}\""),
+                "this crate has \"LSTM\", \"GRU\" and \"RNN\"",
+            );
         }
     };
     let rows = hidden.saturating_mul(gates);

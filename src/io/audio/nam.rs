@@ -37,7 +37,10 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
     };
     let known = ["input_size", "hidden_size", "num_layers", "in_channels", "out_channels"];
     if let Some(key) = config.keys().find(|key| !known.contains(&&key[..])) {
-        return unsupported(format!("`{key}` of `config`"), "is not known, and may change what the model computes");
+        return unsupported(
+            format!("`{key}` of `config`"),
+            "is not known, and may change what the model computes",
+        );
     }
     let (input, hidden, depth) =
         (size(config, "input_size")?, size(config, "hidden_size")?, size(config, "num_layers")?);

@@ -50,7 +50,9 @@ fn keys(file: &Map<String, Value>, network: &mut Builder) -> Result<()> {
             }
             "in_skip" | "skip" | "in_gain" | "out_gain" => {}
             silent if SILENT.contains(&silent) => {}
-            other => network.notes.push(Note::LeftOut(format!("`{other}` of the file, which RTNeural does not read"))),
+            other => network
+                .notes
+                .push(Note::LeftOut(format!("`{other}` of the file, which RTNeural does not read"))),
         }
     }
     Ok(())
@@ -108,10 +110,16 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
                 return damaged(FORMAT, format!("`{at}.weights` is not a list"));
             }
             (conv, _) if conv.starts_with("conv") => {
-                return unsupported(format!("{at}: layer `{conv}`"), "is a convolution, which this crate does not have");
+                return unsupported(
+                    format!("{at}: layer `{conv}`"),
+                    "is a convolution, which this crate does not have",
+                );
             }
             ("batchnorm" | "batchnorm2d", _) => {
-                return unsupported(format!("{at}: layer `{kind}`"), "scales and shifts, which no layer of this crate does");
+                return unsupported(
+                    format!("{at}: layer `{kind}`"),
+                    "scales and shifts, which no layer of this crate does",
+                );
             }
             ("prelu", _) => {
                 return unsupported(
@@ -120,11 +128,13 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
                 );
             }
             (kind, _) => {
-                return unsupported(format!("{at}: layer `{kind}`"), "this crate has dense, lstm, gru and activation");
+                return unsupported(
+                    format!("{at}: layer `{kind}`"),
+                    "this crate has dense, lstm, gru and activation",
+                );
             }
         };
-        let mut context =
-            Context { network: &mut network, at, input, width, tensors: Tensors(tensors) };
+        let mut context = Context { network: &mut network, at, input, width, tensors: Tensors(tensors) };
         match kind {
             "dense" | "time-distributed-dense" => context.dense(name, function)?,
             "lstm" => context.recurrent(name, Kind::Lstm, function)?,
@@ -179,7 +189,10 @@ impl Context<'_> {
 
     fn recurrent(&mut self, name: String, kind: Kind, function: &str) -> Result<()> {
         if !["", "tanh"].contains(&function) {
-            return unsupported(format!("activation `{function}` of {}", self.at), "RTNeural's layer has tanh");
+            return unsupported(
+                format!("activation `{function}` of {}", self.at),
+                "RTNeural's layer has tanh",
+            );
         }
         let (input, width) = (self.input, self.width);
         let rows = kind.gates().saturating_mul(width);

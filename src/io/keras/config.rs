@@ -231,7 +231,7 @@ fn histories<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     match value {
         Value::Object(object) => {
             if let Some(history) = object.get("keras_history").and_then(|h| h.get(0)) {
-                found.extend(history.as_str());
+                return found.extend(history.as_str());
             }
             object.values().for_each(|v| histories(v, found));
         }

@@ -116,7 +116,9 @@ fn missing(class: &str) -> &'static str {
         }
         "Masking" => "makes a mask from the input, which no layer of this crate does",
         "Lambda" => "runs Python code, which is not read: use layers of Keras",
-        "CuDNNLSTM" | "CuDNNGRU" => "is of another layout: load it with Keras 2, and save it as an LSTM or GRU",
+        "CuDNNLSTM" | "CuDNNGRU" => {
+            "is of another layout: load it with Keras 2, and save it as an LSTM or GRU"
+        }
         "RepeatVector" => "makes a step of a row for each output, which no layer of this crate does",
         "Attention" | "AdditiveAttention" | "MultiHeadAttention" | "GroupQueryAttention" => {
             "is attention in a graph, which is not read: only chains of layers are"
@@ -124,8 +126,12 @@ fn missing(class: &str) -> &'static str {
         "Concatenate" | "Add" | "Multiply" | "Average" | "Maximum" | "Subtract" | "Dot" => {
             "joins branches of a graph, which is not read: only chains of layers are"
         }
-        "ConvLSTM1D" | "ConvLSTM2D" | "ConvLSTM3D" => "is a convolutional LSTM, which this crate does not have",
-        "Sequential" | "Functional" | "Model" => "is a model in a model, which is not read: build one of all layers",
+        "ConvLSTM1D" | "ConvLSTM2D" | "ConvLSTM3D" => {
+            "is a convolutional LSTM, which this crate does not have"
+        }
+        "Sequential" | "Functional" | "Model" => {
+            "is a model in a model, which is not read: build one of all layers"
+        }
         _ if class.contains("Conv") => "is a convolution, which this crate does not have",
         _ if class.contains("Pooling") => "pools in another way than over all steps",
         _ => "this crate has no such layer",

@@ -107,7 +107,13 @@ impl Recurrent {
 }
 
 impl Model {
-    pub(super) fn recurrent(&mut self, kind: Kind, mut config: Config<'_>, place: &Place, name: String) -> Result<()> {
+    pub(super) fn recurrent(
+        &mut self,
+        kind: Kind,
+        mut config: Config<'_>,
+        place: &Place,
+        name: String,
+    ) -> Result<()> {
         let layer_name = config.place.clone();
         let layer = recurrent(kind, &mut config, self.version)?;
         if layer.backwards {
@@ -125,14 +131,21 @@ impl Model {
         Ok(())
     }
 
-    pub(super) fn bidirectional(&mut self, mut config: Config<'_>, place: &Place, name: String) -> Result<()> {
+    pub(super) fn bidirectional(
+        &mut self,
+        mut config: Config<'_>,
+        place: &Place,
+        name: String,
+    ) -> Result<()> {
         let merge = match config.function("merge_mode")? {
             "concat" => Merge::Concat,
             "sum" => Merge::Sum,
             other => {
                 return unsupported(
                     config.place,
-                    format!("`merge_mode` is `{other}`: this crate joins directions by \"concat\" and \"sum\""),
+                    format!(
+                        "`merge_mode` is `{other}`: this crate joins directions by \"concat\" and \"sum\""
+                    ),
                 );
             }
         };

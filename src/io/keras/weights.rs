@@ -68,10 +68,13 @@ impl Weights {
     pub(super) fn groups(file: File, len: usize) -> Self {
         let names = file.root().groups().unwrap_or_default();
         let all = ["layers", "_layer_checkpoint_dependencies"];
-        let found = all.into_iter().flat_map(|first| ['/', '\\'].map(|separator| Groups { first, separator }));
+        let found =
+            all.into_iter().flat_map(|first| ['/', '\\'].map(|separator| Groups { first, separator }));
         let mut found = found.filter(|g| match g.separator {
             '/' => names.iter().any(|name| name == g.first),
-            other => names.iter().any(|n| n.strip_prefix(g.first).is_some_and(|rest| rest.starts_with(other))),
+            other => {
+                names.iter().any(|n| n.strip_prefix(g.first).is_some_and(|rest| rest.starts_with(other)))
+            }
         });
         let groups = found.next().unwrap_or(Groups { first: "layers", separator: '/' });
         Weights { file, len, groups: Some(groups), lists: BTreeMap::new() }

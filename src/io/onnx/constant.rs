@@ -76,7 +76,9 @@ pub(super) fn value(name: &str, tensor: &schema::Tensor, data: &Data<'_>) -> Res
                 }
                 data => wrong(
                     &format!("data of shape {shape:?}"),
-                    data.map_or("bytes that are not whole".to_string(), |d| format!("{} whole elements", d.len())),
+                    data.map_or("bytes that are not whole".to_string(), |d| {
+                        format!("{} whole elements", d.len())
+                    }),
                 ),
             };
         }

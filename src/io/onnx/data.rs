@@ -36,7 +36,9 @@ impl<'a> Data<'a> {
         if let Some(file) = self.files.borrow().get(name) {
             return Ok(file.clone());
         }
-        let Some(external) = self.external else { return Err(missing(name, "only the bytes of the model were given")) };
+        let Some(external) = self.external else {
+            return Err(missing(name, "only the bytes of the model were given"));
+        };
         let file: Rc<[u8]> = external(name).map_err(|e| missing(name, &e.to_string()))?.into();
         self.files.borrow_mut().insert(name.to_string(), file.clone());
         Ok(file)
@@ -58,7 +60,10 @@ impl<'a> Data<'a> {
         let Some(part) = part else {
             return damaged(
                 FORMAT,
-                format!("constant `{name}` is beyond the end of `{location}`, which has {} bytes", file.len()),
+                format!(
+                    "constant `{name}` is beyond the end of `{location}`, which has {} bytes",
+                    file.len()
+                ),
             );
         };
         let mut taken = self.taken.borrow_mut();

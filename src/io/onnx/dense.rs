@@ -8,11 +8,11 @@ use super::schema::Node;
 
 use super::super::error::{Error, Result, unsupported};
 use super::super::layout::transpose;
+use super::super::note::Ending;
 use super::super::tensor::{Tensor, show as show_shape};
 use super::shape::position;
 use super::value::Axis;
 use super::{Attributes, Walk, show};
-use super::super::note::Ending;
 use crate::Dense;
 use crate::model::Layer;
 

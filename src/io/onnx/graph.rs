@@ -108,7 +108,9 @@ impl Walk<'_> {
         let is_state = |v: &Value| matches!(v, Value::Last { .. } | Value::State | Value::States(_));
         let inputs: Vec<Value> = node.input.iter().filter_map(value).cloned().collect();
         let made = match (op, &inputs[..]) {
-            ("Concat", parts) if !parts.is_empty() && parts.len() == node.input.len() && parts.iter().all(is_state) => {
+            ("Concat", parts)
+                if !parts.is_empty() && parts.len() == node.input.len() && parts.iter().all(is_state) =>
+            {
                 let first = Attributes::new(node).int("axis", 0) == 0;
                 match parts.iter().all(|part| matches!(part, Value::Last { .. })) && first {
                     true => Value::States(parts.into()),
@@ -124,11 +126,10 @@ impl Walk<'_> {
                     None => Value::State,
                 }
             }
-            ("Transpose" | "Squeeze" | "Unsqueeze" | "Reshape" | "Identity" | "Gather" | "Slice" | "Cast", [state, ..])
-                if matches!(state, Value::State | Value::States(_)) =>
-            {
-                Value::State
-            }
+            (
+                "Transpose" | "Squeeze" | "Unsqueeze" | "Reshape" | "Identity" | "Gather" | "Slice" | "Cast",
+                [state, ..],
+            ) if matches!(state, Value::State | Value::States(_)) => Value::State,
             // The state of a layer with one direction, out of its axis.
             ("Gather" | "Slice", [Value::Last { axes, version }, ..])
                 if axes.first() == Some(&Axis::Direction) && self.taken(op, node, 1) == Some(0) =>
@@ -145,7 +146,9 @@ impl Walk<'_> {
         };
         // What is taken out of several layers has lost the axis, or has it with size 1.
         let made = match (made, op) {
-            (Value::Last { mut axes, version }, "Gather" | "Slice") if axes.first() == Some(&Axis::Direction) => {
+            (Value::Last { mut axes, version }, "Gather" | "Slice")
+                if axes.first() == Some(&Axis::Direction) =>
+            {
                 if op == "Slice" || self.keeps(node) {
                     axes[0] = Axis::One;
                 } else {
@@ -198,8 +201,10 @@ impl Walk<'_> {
             return damaged(FORMAT, "the graph has no output");
         }
         let value = |name: &str| self.values.get(name);
-        let is_data = |name: &str| matches!(value(name), Some(Value::Data { version, .. }) if *version == self.version);
-        let is_last = |name: &str| matches!(value(name), Some(Value::Last { version, .. }) if *version == self.version);
+        let is_data =
+            |name: &str| matches!(value(name), Some(Value::Data { version, .. }) if *version == self.version);
+        let is_last =
+            |name: &str| matches!(value(name), Some(Value::Last { version, .. }) if *version == self.version);
         // The outputs of the last layer come before its states, in whatever order the graph has them.
         let main = graph.output.iter().position(|o| is_data(&o.name));
         let main = main.or_else(|| graph.output.iter().position(|o| is_last(&o.name)));

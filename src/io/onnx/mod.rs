@@ -4,6 +4,7 @@
 //! which values are constants or zeros. A node that does something to the data that is not known to be a layer of this crate, or to
 //! leave the data as it is, is refused.
 
+mod array;
 mod constant;
 mod data;
 mod dense;
@@ -173,6 +174,11 @@ fn leaves(op: &str, node: &Node, axes: &[Axis]) -> Result<()> {
 impl Walk<'_> {
     fn node(&mut self, node: &Node) -> Result<()> {
         let op = &node.op_type[..];
+        if let Some(name) =
+            node.output.iter().find(|name| !name.is_empty() && self.values.contains_key(&name[..]))
+        {
+            return damaged(FORMAT, format!("`{name}` is made twice"));
+        }
         if ["Loop", "Scan", "If", "SequenceMap"].contains(&op) {
             return self.looped(op, node);
         }
@@ -199,7 +205,10 @@ impl Walk<'_> {
         if !matches!(&node.domain[..], "" | "ai.onnx") {
             return unsupported(
                 show(node),
-                format!("is of the domain `{}`: inline its functions (`onnx.inliner`), or export standard operators", node.domain),
+                format!(
+                    "is of the domain `{}`: inline its functions (`onnx.inliner`), or export standard operators",
+                    node.domain
+                ),
             );
         }
         if op == "Shape" {

@@ -80,12 +80,16 @@ impl Walk<'_> {
         let mut attributes = Attributes::new(node);
         let added = self.ints(node, &mut attributes, "axes");
         attributes.finish()?;
-        match added.as_deref() {
-            Some(&[axis]) if let Some(at) = position(axis, axes.len() + 1) => {
+        let at = match added.as_deref() {
+            Some(&[axis]) => position(axis, axes.len() + 1),
+            _ => None,
+        };
+        match at {
+            Some(at) => {
                 axes.insert(at, Axis::One);
                 self.goes_on(node, axes)
             }
-            _ => unsupported(show(node), "adds several axes, or such that are not constant"),
+            None => unsupported(show(node), "adds several axes, or such that are not constant"),
         }
     }
 
@@ -96,7 +100,10 @@ impl Walk<'_> {
         let kept: Vec<Axis> = axes.iter().copied().filter(|axis| *axis != Axis::One).collect();
         match kept[..] {
             [_, Axis::Feature] if axis == 1 && axes.first() != Some(&Axis::One) => self.goes_on(node, kept),
-            _ => unsupported(show(node), "joins the features of several steps, which no layer of this crate does"),
+            _ => unsupported(
+                show(node),
+                "joins the features of several steps, which no layer of this crate does",
+            ),
         }
     }
 
@@ -104,18 +111,23 @@ impl Walk<'_> {
     pub(super) fn reshape(&mut self, node: &Node, axes: Vec<Axis>) -> Result<()> {
         let mut attributes = Attributes::new(node);
         let allow_zero = attributes.int("allowzero", 0) != 0;
-        let named = attributes.get("shape").map(|a| a.ints.iter().map(|&n| Size::Known(n)).collect::<Vec<_>>());
+        let named =
+            attributes.get("shape").map(|a| a.ints.iter().map(|&n| Size::Known(n)).collect::<Vec<_>>());
         attributes.finish()?;
         let shape = named.or_else(|| match self.values.get(node.input.get(1)?) {
             Some(Value::Ints(ints)) => Some(ints.data.to_vec()),
             _ => None,
         });
         let Some(shape) = shape else {
-            return unsupported(show(node), "has a shape that is not constant, nor made of the sizes of the data");
+            return unsupported(
+                show(node),
+                "has a shape that is not constant, nor made of the sizes of the data",
+            );
         };
         // What stays, and its size.
         let joins = axes.ends_with(&[Axis::Direction, Axis::Feature]);
-        let single = |axis: Axis| axis == Axis::One || axis == Axis::Direction && (joins || self.directions == 1);
+        let single =
+            |axis: Axis| axis == Axis::One || axis == Axis::Direction && (joins || self.directions == 1);
         let kept: Vec<Axis> = axes.iter().copied().filter(|&axis| !single(axis)).collect();
         let width = if joins { self.width.saturating_mul(self.directions) } else { self.width };
         let size = |axis: Axis| match axis {
@@ -134,7 +146,9 @@ impl Walk<'_> {
                     open = true;
                     Some(axis)
                 }
-                Some(axis) if copied && axes.get(at) == Some(&axis) && !(joins && axis == Axis::Feature) => Some(axis),
+                Some(axis) if copied && axes.get(at) == Some(&axis) && !(joins && axis == Axis::Feature) => {
+                    Some(axis)
+                }
                 Some(axis) if n == size(axis) => Some(axis),
                 _ => None,
             };
@@ -143,7 +157,9 @@ impl Walk<'_> {
                     rest.next();
                     made.push(axis);
                 }
-                None if n == Size::Known(1) || copied && axes.get(at) == Some(&Axis::One) => made.push(Axis::One),
+                None if n == Size::Known(1) || copied && axes.get(at) == Some(&Axis::One) => {
+                    made.push(Axis::One)
+                }
                 None => return self.no_reshape(node, &shape),
             }
         }
@@ -166,7 +182,10 @@ impl Walk<'_> {
             .collect();
         unsupported(
             show(node),
-            format!("makes [{}] of the data, which is more than to join the directions of a layer", words.join(", ")),
+            format!(
+                "makes [{}] of the data, which is more than to join the directions of a layer",
+                words.join(", ")
+            ),
         )
     }
 
@@ -199,7 +218,9 @@ impl Walk<'_> {
                 }
                 self.goes_on(node, axes)
             }
-            (Some((index, rank)), Some(of)) if index.len() == 1 && rank <= 1 && self.is_last(index[0], of) => {
+            (Some((index, rank)), Some(of))
+                if index.len() == 1 && rank <= 1 && self.is_last(index[0], of) =>
+            {
                 self.pool(node, axes, axis, Pool::Last, rank == 1)
             }
             _ => unsupported(show(node), "takes something else than the last step"),
@@ -235,7 +256,8 @@ impl Walk<'_> {
                 _ => None,
             },
         };
-        let (starts, ends, of, by) = (given("starts", 1), given("ends", 2), given("axes", 3), given("steps", 4));
+        let (starts, ends, of, by) =
+            (given("starts", 1), given("ends", 2), given("axes", 3), given("steps", 4));
         attributes.finish()?;
         let by = by.unwrap_or_default();
         let none = node.input.get(3).is_none_or(|name| name.is_empty());

@@ -59,9 +59,15 @@ impl Ints {
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     /// The data, as of a version.
-    Data { axes: Vec<Axis>, version: usize },
+    Data {
+        axes: Vec<Axis>,
+        version: usize,
+    },
     /// The last states of the layer before, which are the outputs of the last step.
-    Last { axes: Vec<Axis>, version: usize },
+    Last {
+        axes: Vec<Axis>,
+        version: usize,
+    },
     /// States of several layers, one after the other.
     States(Rc<[Value]>),
     /// Another state of a layer.

@@ -59,7 +59,9 @@ enum Role {
 
 fn role(pickle: &Pickle, id: Id) -> Role {
     match pickle.entries(id) {
-        Some(entries) if entries.iter().any(|(_, value)| tensor(pickle, *value).is_some()) => Role::Parameters,
+        Some(entries) if entries.iter().any(|(_, value)| tensor(pickle, *value).is_some()) => {
+            Role::Parameters
+        }
         Some(_) => Role::Other,
         None if attributes(pickle, id).is_some() => Role::Module,
         None => Role::Other,
@@ -95,7 +97,10 @@ fn model(pickle: &Pickle, root: Id) -> Result<Id> {
             let names: Vec<_> = entries.iter().take(8).map(|(key, _)| name(*key)).collect();
             unsupported(
                 format!("a checkpoint of {}", names.join(", ")),
-                format!("none of it has parameters: they are looked for at the top, or under {}", KEYS.join(", ")),
+                format!(
+                    "none of it has parameters: they are looked for at the top, or under {}",
+                    KEYS.join(", ")
+                ),
             )
         }
         _ => {
@@ -116,10 +121,14 @@ fn tensor(pickle: &Pickle, id: Id) -> Option<&[Id]> {
         let Node::Call { of, args, .. } = pickle.node(id) else { return None };
         let args = pickle.list(*args);
         match pickle.global(*of)? {
-            "torch._utils _rebuild_tensor_v2" | "torch._utils _rebuild_tensor" | "torch._utils _rebuild_tensor_v3" => {
+            "torch._utils _rebuild_tensor_v2"
+            | "torch._utils _rebuild_tensor"
+            | "torch._utils _rebuild_tensor_v3" => {
                 return Some(args);
             }
-            "torch._utils _rebuild_parameter" | "torch._utils _rebuild_parameter_with_state" => id = *args.first()?,
+            "torch._utils _rebuild_parameter" | "torch._utils _rebuild_parameter_with_state" => {
+                id = *args.first()?
+            }
             // Function, class, arguments and state.
             "torch._tensor _rebuild_from_type_v2" => {
                 return match pickle.global(*args.first()?)? {
@@ -155,7 +164,8 @@ impl Found<'_> {
         }
         let Some(entries) = attributes(pickle, id) else { return Ok(()) };
         self.own(id, prefix);
-        let group = |key: &str| entries.iter().find(|(k, _)| pickle.text(*k) == Some(key)).map(|(_, value)| *value);
+        let group =
+            |key: &str| entries.iter().find(|(k, _)| pickle.text(*k) == Some(key)).map(|(_, value)| *value);
         let Some(modules) = group("_modules") else {
             // A module of TorchScript has its parameters and modules as attributes.
             self.entries(entries, prefix)?;
@@ -222,10 +232,17 @@ impl Found<'_> {
     fn tensor(&mut self, name: &str, args: &[Id]) -> Result<Option<Tensor>> {
         let pickle = &self.container.pickle;
         let broken = |what: &str| damaged(FORMAT, format!("tensor `{name}` {what}"));
-        let [of, first, sizes, strides, ..] = *args else { return broken("has no storage, sizes or strides") };
-        let Some((kind, key, _)) = storage(pickle, of) else { return broken("has a storage that is not known") };
-        let numbers = |id: Id| pickle.list(id).iter().map(|&n| pickle.size(n)).collect::<Option<Vec<usize>>>();
-        let (Some(first), Some(shape), Some(strides)) = (pickle.size(first), numbers(sizes), numbers(strides)) else {
+        let [of, first, sizes, strides, ..] = *args else {
+            return broken("has no storage, sizes or strides");
+        };
+        let Some((kind, key, _)) = storage(pickle, of) else {
+            return broken("has a storage that is not known");
+        };
+        let numbers =
+            |id: Id| pickle.list(id).iter().map(|&n| pickle.size(n)).collect::<Option<Vec<usize>>>();
+        let (Some(first), Some(shape), Some(strides)) =
+            (pickle.size(first), numbers(sizes), numbers(strides))
+        else {
             return broken("has sizes that are no numbers");
         };
         match kind {

@@ -1,6 +1,7 @@
 //! PyTorch's parameters: `nn.Embedding`, `nn.RNN`, `nn.LSTM`, `nn.GRU` and their cells, `nn.Linear`, under any prefix.
 
 pub(super) mod checkpoint;
+mod opcodes;
 mod order;
 mod pickle;
 mod storage;
@@ -86,10 +87,17 @@ fn foreign(tensors: &Tensors, prefix: &str) -> Option<&'static str> {
         _ if has("running_mean").is_some() => {
             Some("is a BatchNorm, which no layer of this crate is: fold it into the linear layer beside it")
         }
-        Some(1) => Some("is a normalisation or a PReLU (its weight has one axis), which no layer of this crate is"),
-        Some(3..) => Some("is a convolution (its weight has more than two axes), which this crate does not have"),
+        Some(1) => {
+            Some("is a normalisation or a PReLU (its weight has one axis), which no layer of this crate is")
+        }
+        Some(3..) => {
+            Some("is a convolution (its weight has more than two axes), which this crate does not have")
+        }
         _ if has("in_proj_weight").is_some() => Some("is attention in a graph, which is not read"),
-        _ if has("weight_g").is_some() || has("weight_ih_l0_g").is_some() || has("weight_hh_l0_raw").is_some() => {
+        _ if has("weight_g").is_some()
+            || has("weight_ih_l0_g").is_some()
+            || has("weight_hh_l0_raw").is_some() =>
+        {
             Some("has its weights in parts (weight_norm or the like): remove that before saving")
         }
         _ => None,
@@ -161,13 +169,18 @@ fn read_known(mut tensors: Tensors, plan: Option<&Plan>, known: &Known) -> Resul
                 let Item::Module(name, _) = item else { continue };
                 if !all.contains(name) {
                     let there = names(all.iter().map(|name| &name[..]));
-                    return unclear(format!("the plan has `{name}`, which is no module of the file: they are {there}"));
+                    return unclear(format!(
+                        "the plan has `{name}`, which is no module of the file: they are {there}"
+                    ));
                 }
                 modules.insert(name.clone(), module(&tensors, name)?);
             }
             let left: Vec<&str> = all.iter().filter(|&n| !modules.contains_key(n)).map(|n| &n[..]).collect();
             if !left.is_empty() {
-                notes.push(Note::LeftOut(format!("modules of the file that the plan does not name: {}", names(left))));
+                notes.push(Note::LeftOut(format!(
+                    "modules of the file that the plan does not name: {}",
+                    names(left)
+                )));
             }
             plan
         }

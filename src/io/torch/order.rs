@@ -104,17 +104,18 @@ pub(super) fn infer(
             _ => format!("the layers {names} fit together in more than one way: {SAY}"),
         });
     };
-    let has = match &known.activations[..] {
-        [] => String::new(),
-        some => {
-            let all: Vec<_> = some.iter().map(|(name, class)| format!("`{name}` ({class})")).collect();
-            format!("; the module has the functions {}", all.join(", "))
-        }
-    };
+    if !known.activations.is_empty() {
+        let all: Vec<_> =
+            known.activations.iter().map(|(name, class)| format!("`{name}` ({class})")).collect();
+        return unclear(format!(
+            "the module has {}, and the file does not say where it stands: {SAY}",
+            all.join(", ")
+        ));
+    }
     for pair in order.windows(2) {
         if pair[0].1 == Role::Dense {
             return unclear(format!(
-                "parameters do not say what stands between `{}` and `{}`{has}: {SAY}",
+                "parameters do not say what stands between `{}` and `{}`: {SAY}",
                 pair[0].0, pair[1].0
             ));
         }
@@ -136,14 +137,14 @@ pub(super) fn infer(
             ));
         }
     }
-    notes.extend(open(order, &has));
+    notes.extend(open(order));
     Ok(Plan(order.iter().map(|(name, _)| Item::Module(name.clone(), None)).collect()))
 }
 
 const OTHERWISE: &str = "say otherwise with --layers";
 
 /// What the parameters leave open. A single module is what the file says.
-fn open(order: &[(String, Role)], has: &str) -> Option<Note> {
+fn open(order: &[(String, Role)]) -> Option<Note> {
     let mut assumed: Vec<String> = Vec::new();
     for pair in order.windows(2) {
         assumed.push(format!("no function between `{}` and `{}`", pair[0].0, pair[1].0));
@@ -161,5 +162,5 @@ fn open(order: &[(String, Role)], has: &str) -> Option<Note> {
         [ref before @ .., last] if *role == Role::Dense => format!("{},@last,{last}", before.join(",")),
         _ => format!("{},@last", names.join(",")),
     };
-    Some(Note::Assumed(format!("{}{has}; {OTHERWISE}, such as `{example}`", assumed.join(", "))))
+    Some(Note::Assumed(format!("{}; {OTHERWISE}, such as `{example}`", assumed.join(", "))))
 }

@@ -9,7 +9,8 @@ use std::vec::Vec;
 use zip::ZipArchive;
 
 use super::super::error::{Result, damaged, unsupported};
-use super::pickle::{self, FORMAT, Id, Node, Pickle};
+use super::opcodes;
+use super::pickle::{FORMAT, Id, Node, Pickle};
 
 /// The elements of a storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +44,8 @@ impl Kind {
             "IntStorage" | "QInt32Storage" => Kind::Other(4),
             "ShortStorage" => Kind::Other(2),
             "ComplexDoubleStorage" => Kind::Other(16),
-            "CharStorage" | "ByteStorage" | "BoolStorage" | "UntypedStorage" | "QInt8Storage" | "QUInt8Storage" => {
-                Kind::Other(1)
-            }
+            "CharStorage" | "ByteStorage" | "BoolStorage" | "UntypedStorage" | "QInt8Storage"
+            | "QUInt8Storage" => Kind::Other(1),
             _ => return None,
         })
     }
@@ -97,7 +97,11 @@ fn zip(bytes: &[u8]) -> Result<Container> {
     let mut entry = |name: &str| -> Result<Vec<u8>> {
         let mut entry = zip.by_name(name).map_err(|e| refuse(&format!("{name}: {e}")))?;
         let mut data = Vec::new();
-        entry.by_ref().take(left as u64 + 1).read_to_end(&mut data).map_err(|e| refuse(&format!("{name}: {e}")))?;
+        entry
+            .by_ref()
+            .take(left as u64 + 1)
+            .read_to_end(&mut data)
+            .map_err(|e| refuse(&format!("{name}: {e}")))?;
         match left.checked_sub(data.len()) {
             Some(rest) => left = rest,
             None => return damaged(FORMAT, format!("{name}: the archive has more in it than its own size")),
@@ -108,7 +112,7 @@ fn zip(bytes: &[u8]) -> Result<Container> {
     if names.contains(&order) && entry(&order)? != b"little" {
         return unsupported("a checkpoint of a big-endian machine", "save it on a little-endian one");
     }
-    let (pickle, _) = pickle::read(&entry(pickle)?).map(|(pickle, rest)| (pickle, rest.len()))?;
+    let (pickle, _) = opcodes::read(&entry(pickle)?).map(|(pickle, rest)| (pickle, rest.len()))?;
     let mut storages = BTreeMap::new();
     let prefix = format!("{folder}data/");
     for name in &names {
@@ -121,7 +125,7 @@ fn zip(bytes: &[u8]) -> Result<Container> {
 
 /// Pickles of a magic number, a version, the machine, the object and the keys of its storages, and then their bytes.
 fn legacy(bytes: &[u8]) -> Result<Container> {
-    let (magic, rest) = pickle::read(bytes)?;
+    let (magic, rest) = opcodes::read(bytes)?;
     // The magic number is longer than an `i64`.
     if !matches!(magic.node(magic.root()), Node::Other) {
         return match magic.node(magic.root()) {
@@ -132,21 +136,24 @@ fn legacy(bytes: &[u8]) -> Result<Container> {
             _ => damaged(FORMAT, "it is a pickle, but not of `torch.save`"),
         };
     }
-    let (_, rest) = pickle::read(rest)?;
-    let (system, rest) = pickle::read(rest)?;
+    let (_, rest) = opcodes::read(rest)?;
+    let (system, rest) = opcodes::read(rest)?;
     let little = system.get(system.root(), "little_endian").map(|id| system.node(id).clone());
     if matches!(little, Some(Node::Bool(false))) {
         return unsupported("a checkpoint of a big-endian machine", "save it on a little-endian one");
     }
-    let (pickle, rest) = pickle::read(rest)?;
-    let (keys, mut rest) = pickle::read(rest)?;
+    let (pickle, rest) = opcodes::read(rest)?;
+    let (keys, mut rest) = opcodes::read(rest)?;
     let kinds: BTreeMap<&str, Kind> = pickle.storages().map(|(kind, key, _)| (key, kind)).collect();
     let mut storages = BTreeMap::new();
     for key in keys.list(keys.root()) {
         let key = keys.text(*key).unwrap_or("");
-        let Some(kind) = kinds.get(key) else { return damaged(FORMAT, format!("no tensor has the storage `{key}`")) };
+        let Some(kind) = kinds.get(key) else {
+            return damaged(FORMAT, format!("no tensor has the storage `{key}`"));
+        };
         let len = rest.split_first_chunk().map(|(len, rest)| (u64::from_le_bytes(*len), rest));
-        let len = len.and_then(|(len, rest)| Some((usize::try_from(len).ok()?.checked_mul(kind.size())?, rest)));
+        let len =
+            len.and_then(|(len, rest)| Some((usize::try_from(len).ok()?.checked_mul(kind.size())?, rest)));
         let Some((data, others)) = len.and_then(|(len, rest)| rest.split_at_checked(len)) else {
             return damaged(FORMAT, format!("it ends in the storage `{key}`"));
         };
