@@ -171,6 +171,10 @@ pub(super) fn content(bytes: &[u8]) -> Content {
     if bytes.is_empty() {
         return Content::Foreign("the file is empty", "it may not have been saved or downloaded to its end");
     }
+    // A length of eight bytes, which may begin as anything does, and a header in JSON.
+    if bytes.len() > 8 && bytes[8] == b'{' && bytes[4..8] == [0; 4] {
+        return Content::Known(Format::Safetensors);
+    }
     if bytes.len() >= 8 && &bytes[4..8] == b"TFL3" {
         return Content::Foreign("this is a TensorFlow Lite model", TFLITE);
     }
@@ -195,10 +199,6 @@ pub(super) fn content(bytes: &[u8]) -> Content {
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if text.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{') {
         return Content::Known(Format::Json);
-    }
-    // A length of eight bytes, and a header in JSON.
-    if bytes.len() > 8 && bytes[8] == b'{' && bytes[4..8] == [0; 4] {
-        return Content::Known(Format::Safetensors);
     }
     match *bytes {
         // A version of the format, which TensorFlow's has not passed and ONNX' began above, and a message.

@@ -68,8 +68,9 @@ impl View for &Tensor {
 /// The file of a model. The plan is written if the parameters alone would not be read as this model, or leave something open.
 pub(super) fn write(network: &Network) -> Result<Vec<u8>> {
     let (tensors, plan) = torch::write(network)?;
-    let plain =
-        torch::read(tensors.clone(), None).is_ok_and(|other| other == *network && other.notes().is_empty());
+    // What a file left open stays open: nothing is added to PyTorch's own.
+    let plain = torch::read(tensors.clone(), None)
+        .is_ok_and(|other| other == *network && (other.notes().is_empty() || !network.notes().is_empty()));
     let words = plan.to_string();
     if !plain && words.parse::<Plan>().ok().as_ref() != Some(&plan) {
         return unsupported(format!("the layers `{words}`"), "a name has a comma or colon, or begins with @");

@@ -48,6 +48,7 @@ impl Walk<'_> {
             }
             ("Range", _) => return one(self.range(&inputs).unwrap_or(Value::Other)),
             ("Split", Some(value)) => return self.split(node, &value.clone()),
+            ("Concat", Some(_)) if inputs.iter().all(Value::is_zero) => return one(Value::Zeros),
             ("Concat", _) if inputs.iter().any(|v| matches!(v, Value::Input)) => return one(Value::Input),
             ("Mul" | "Add" | "Sub" | "Div", Some(first)) => {
                 return one(match inputs.get(1) {

@@ -280,6 +280,9 @@ impl Walk<'_> {
                 Axis::Direction => i64::try_from(self.directions).ok(),
                 Axis::Feature => i64::try_from(self.width).ok().filter(|&n| n > 0),
             };
+            if axes[at] == Axis::Direction && self.directions == 2 {
+                return unsupported(show(node), "takes one direction of two: only both together are read");
+            }
             let to_end = end >= i64::from(i32::MAX) || size.is_some_and(|n| end >= n);
             match start {
                 0 if to_end => {}

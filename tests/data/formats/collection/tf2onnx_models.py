@@ -40,7 +40,8 @@ save("softmax", "`LSTM`, `LSTM` of the last step, `Dense` with `relu`, with `sof
 of = [layers.GRU(3, return_sequences=True), layers.GRU(3), layers.Dense(1)]
 save("gru", "`GRU`, `GRU` of the last step, `Dense`", of, x)
 of = [layers.Embedding(7, 3), layers.Bidirectional(layers.LSTM(2, return_sequences=True)), layers.Dense(2)]
-save("embedding", "`Embedding` of ids that are floats, `Bidirectional(LSTM)`, `Dense` over steps", of, ids)
+what = "`Embedding` of ids that are floats, `Bidirectional(LSTM)` in two parts, `Dense` over steps"
+save("embedding", what, of, ids, "takes one direction of two")
 if TAG == "o117":
     of = [layers.LSTM(3, recurrent_dropout=0.2, activation="gelu"), layers.Dense(1)]
     save("loop", "an `LSTM` with `gelu`, which becomes a loop", of, x, "is a loop that an exporter made")
