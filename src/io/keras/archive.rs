@@ -87,6 +87,11 @@ fn zip(bytes: &[u8]) -> Result<Archive> {
 
 fn hdf5(bytes: &[u8]) -> Result<Archive> {
     let file = File::from_bytes(bytes.to_vec()).map_err(refuse)?;
+    // What is cut off may be something that nobody asks for, but then the file is not what was saved.
+    let end = file.superblock().eof_address;
+    if end > bytes.len() as u64 {
+        return damaged(FORMAT, format!("it has {} of its {end} bytes", bytes.len()));
+    }
     let attributes = file.root().attrs().map_err(refuse)?;
     let Some(config) = attributes.get("model_config").and_then(text) else {
         let groups = file.root().groups().map_err(refuse)?;

@@ -36,7 +36,7 @@ fn integers(of: i32, raw: &[u8]) -> Option<Vec<i64>> {
         all[..size].copy_from_slice(bytes);
         i64::from_le_bytes(all)
     };
-    (raw.len() % size == 0).then(|| raw.chunks_exact(size).map(widen).collect())
+    raw.len().is_multiple_of(size).then(|| raw.chunks_exact(size).map(widen).collect())
 }
 
 /// The value of an initialiser.

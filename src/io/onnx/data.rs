@@ -1,6 +1,6 @@
 //! Data of constants that is in files beside the model.
 
-use std::cell::RefCell;
+use core::cell::RefCell;
 use std::collections::BTreeMap;
 use std::format;
 use std::rc::Rc;

@@ -128,8 +128,8 @@ impl Walk<'_> {
             }
             (
                 "Transpose" | "Squeeze" | "Unsqueeze" | "Reshape" | "Identity" | "Gather" | "Slice" | "Cast",
-                [state, ..],
-            ) if matches!(state, Value::State | Value::States(_)) => Value::State,
+                [Value::State | Value::States(_), ..],
+            ) => Value::State,
             // The state of a layer with one direction, out of its axis.
             ("Gather" | "Slice", [Value::Last { axes, version }, ..])
                 if axes.first() == Some(&Axis::Direction) && self.taken(op, node, 1) == Some(0) =>
@@ -224,7 +224,7 @@ impl Walk<'_> {
     }
 
     /// Notes that a layer takes something from the caller.
-    pub(super) fn from_caller(&mut self, what: &str) {
+    pub(super) fn note_caller(&mut self, what: &str) {
         let note = Note::Assumed(what.to_string());
         if !self.network.notes.contains(&note) {
             self.network.notes.push(note);

@@ -185,7 +185,7 @@ impl Walk<'_> {
             match self.values.get(name) {
                 Some(Value::Input) if input == 4 => {
                     self.padded = true;
-                    self.from_caller("the graph takes lengths: they are those of the sequences that are run");
+                    self.note_caller("the graph takes lengths: they are those of the sequences that are run");
                 }
                 // All of them are whole.
                 Some(Value::Ints(lengths)) if input == 4 && lengths.data.iter().all(|n| *n == steps) => {}
@@ -193,7 +193,7 @@ impl Walk<'_> {
                     return unsupported(show(node), "has constant lengths that are not those of its steps");
                 }
                 Some(Value::Input) => {
-                    self.from_caller("the graph takes initial states: `run` begins with zeros");
+                    self.note_caller("the graph takes initial states: `run` begins with zeros");
                 }
                 Some(value) if input > 4 && value.is_zero() => {}
                 Some(Value::Floats(_)) => {

@@ -269,7 +269,7 @@ impl Found<'_> {
         let last = shape.iter().zip(&strides).try_fold(first, |at, (size, stride)| {
             size.saturating_sub(1).checked_mul(*stride).and_then(|n| at.checked_add(n))
         });
-        if len > 0 && !last.is_some_and(|last| last < stored) {
+        if len > 0 && last.is_none_or(|last| last >= stored) {
             return broken("reaches beyond its storage");
         }
         let element = |at: usize| {
