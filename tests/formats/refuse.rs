@@ -59,7 +59,7 @@ fn what_parameters_do_not_say_has_to_be_said() {
     let file = bytes("torch_rnn_relu.safetensors");
     says(&message(&file, Format::Safetensors, None), &["tanh or ReLU", "rnn:tanh", "--layers"]);
     says(&message(&file, Format::Safetensors, Some("rnn,fc")), &["rnn:tanh"]);
-    says(&message(&file, Format::Safetensors, Some("rnn:relu,other")), &["other.weight"]);
+    says(&message(&file, Format::Safetensors, Some("rnn:relu,other")), &["`other`", "`fc`, `rnn`"]);
     assert!("rnn:gelu".parse::<Plan>().is_err());
     assert!("@first".parse::<Plan>().is_err());
 }
