@@ -86,7 +86,7 @@ fn failures_have_messages_and_statuses() {
         (vec!["inspect", &data("image_gru.img"), "--steps", "0"], 2, "--steps"),
         (vec!["inspect", &data("image_gru.img"), "--batch", "18446744073709551615"], 1, "does not fit"),
         // The elements fit, and the bytes do not.
-        (vec!["inspect", &data("image_gru.img"), "--batch", "200000000000000000"], 1, "word can count"),
+        (vec!["inspect", &data("image_gru.img"), "--batch", "400000000000000000"], 1, "word can count"),
     ] {
         let out = tool(&args);
         assert_eq!(out.status.code(), Some(status), "{args:?}");

@@ -159,3 +159,12 @@ fn embeddings_and_linear_layers_are_told_apart() {
     assert!(read(&bytes, Format::Safetensors, None).unwrap() == network);
     assert!(bytes.windows(9).any(|w| w == b"table,gru"));
 }
+
+/// They take no weights, so that a file of a hundred bytes could have any number of them.
+#[test]
+fn layers_without_units_are_refused() {
+    let file =
+        br#"{"architecture":"LSTM","config":{"input_size":1,"hidden_size":0,"num_layers":1000000000000},
+        "weights":[]}"#;
+    says(&message(file, Format::Json, None), &["1000000000000 layers of 0 units"]);
+}
