@@ -78,8 +78,8 @@ fn failures_have_messages_and_statuses() {
         (vec!["convert", &data("keras_sequential.keras"), "x.safetensors"], 1, "reset before"),
         (vec!["frobnicate"], 2, "Usage"),
         (vec!["check", &data("image_gru.img"), "--steps", "9999999999"], 2, "1000000"),
-        (vec!["inspect", "x", "--from", "pickle"], 2, "safetensors, keras"),
-        (vec!["inspect", "x", "--from", "rust"], 2, "read are safetensors, keras, onnx, rtneural, image\n"),
+        (vec!["inspect", "x", "--from", "pickle"], 2, "safetensors, pytorch"),
+        (vec!["inspect", "x", "--from", "rust"], 2, "are safetensors, pytorch, keras, onnx, json, image\n"),
         (vec!["convert", "x", "y", "--to", "onnx"], 2, "written are safetensors, image, rust\n"),
         (vec!["convert", &data("image_gru.img"), "y.what"], 1, "--to (safetensors, image, rust)"),
         (vec!["inspect", &data("image_gru.img"), "--batch", "0"], 2, "--batch"),
@@ -101,8 +101,8 @@ fn what_a_plan_leaves_out_is_said() {
     let source = data("torch_two_lstms.safetensors");
     let out = tool(&["convert", &source, image.to_str().unwrap(), "--layers", "lstm,lstm2"]);
     assert!(out.status.success());
-    assert!(text(&out.stderr).contains("leaves out `dense`"), "{}", text(&out.stderr));
-    let out = tool(&["convert", &source, image.to_str().unwrap()]);
+    assert!(text(&out.stderr).contains("left out: `dense`, which the plan"), "{}", text(&out.stderr));
+    let out = tool(&["convert", &source, image.to_str().unwrap(), "--layers", "lstm,lstm2,dense"]);
     assert!(out.status.success() && out.stderr.is_empty(), "{}", text(&out.stderr));
 }
 
@@ -137,4 +137,41 @@ fn convert_keeps_what_is_beside() {
         let out = tool(&["convert", &source, "/dev/stdout", "--to", "image"]);
         assert!(out.status.success() && out.stdout.starts_with(b"RECURIMG"), "{}", text(&out.stderr));
     }
+}
+
+/// What was taken for granted is said beside the output, and is an error if it has to be.
+#[test]
+fn what_a_file_leaves_open_is_said() {
+    let file = data("torch_two_lstms.safetensors");
+    let out = tool(&["check", &file]);
+    let said = text(&out.stderr);
+    assert!(out.status.success() && said.starts_with("note: ") && said.contains("--layers"), "{said}");
+    assert!(!text(&out.stdout).contains("note"));
+    let out = tool(&["check", &file, "--strict"]);
+    assert!(out.status.code() == Some(1) && out.stdout.is_empty(), "{}", text(&out.stderr));
+    let out = tool(&["check", &file, "--strict", "--layers", "lstm,lstm2,dense"]);
+    assert!(out.status.success() && out.stderr.is_empty(), "{}", text(&out.stderr));
+}
+
+/// A model that ends in a softmax gives probabilities, and what is written of it logits.
+#[test]
+fn a_softmax_is_said_where_it_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("model.img");
+    let image = image.to_str().unwrap();
+    let source = data("collection/k215_softmax.keras");
+    let out = tool(&["inspect", &source]);
+    assert!(text(&out.stdout).contains("softmax, by `check` only"), "{}", text(&out.stderr));
+    let out = tool(&["convert", &source, image, "--strict"]);
+    assert!(out.status.code() == Some(1) && !fs::exists(image).unwrap(), "{}", text(&out.stderr));
+    let out = tool(&["convert", &source, image]);
+    assert!(out.status.success() && text(&out.stderr).contains("logits"), "{}", text(&out.stderr));
+    let last = |file: &str| -> Vec<f32> {
+        let shown = text(&tool(&["check", file]).stdout);
+        shown.lines().last().unwrap().split(' ').map(|word| word.parse().unwrap()).collect()
+    };
+    let (y, logits) = (last(&source), last(image));
+    assert!((y.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+    let whole: f32 = logits.iter().map(|x| x.exp()).sum();
+    assert!(logits.iter().zip(&y).all(|(x, y)| (x.exp() / whole - y).abs() < 1e-6));
 }

@@ -89,10 +89,6 @@ pub(super) fn unsupported<T>(what: impl Into<String>, why: impl Into<String>) ->
     Err(Error::Unsupported { what: what.into(), why: why.into() })
 }
 
-/// Why a softmax at the end of a model is refused.
-pub(super) const SOFTMAX: &str =
-    "a softmax is no part of a model here: let the model give logits, and call `recurrent::softmax` on them";
-
 /// Refuses a plan where it would have no effect.
 pub(super) fn plan_given<T>() -> Result<T> {
     unsupported("a plan of the layers", "the file says its layers itself")

@@ -1,14 +1,15 @@
-//! Models of PyTorch, Keras, ONNX and RTNeural: read into the layout of this crate, and written back.
+//! Models of PyTorch, Keras, ONNX, RTNeural and amp plugins: read into the layout of this crate, and written back.
 //!
 //! A file is read into a [`Network`]: layers with their names, and one flat slice of weights. What a file holds that this crate would
-//! compute differently, or not at all, is an [`Error`] that names the tensor, layer, node or attribute; nothing is guessed or left out.
+//! compute differently, or not at all, is an [`Error`] that names the tensor, layer, node or attribute. What a file leaves open, and what of it has
+//! no part in the network, is a [`Note`] that the network carries.
 //! `f16` and `bf16` of PyTorch and ONNX are widened. Damaged files are errors, too: no panic, and no more memory than a small multiple of the file's size.
 //!
 //! ```
 //! use recurrent::io::{self, Format};
 //! use recurrent::model::Input;
 //! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/formats/onnx_lstm_static.onnx");
-//! let network = io::read(&std::fs::read(path)?, Format::Onnx, None)?;
+//! let (network, ..) = io::ReadOptions::new().open(path.as_ref())?;
 //! let y = network.run(Input::Values(&[0.1, 0.2, 0.3]), 1, 1)?; // one step of one sequence
 //! let image = io::write(&network, Format::Image)?; // what firmware uses in place
 //! assert_eq!((y.len(), image.len()), (2, 32 + 3 * 64 + 4 * network.weights().len()));
@@ -37,26 +38,35 @@
 //! | [`Embedding`](crate::Embedding) | `nn.Embedding` | `Embedding` | `Gather` |
 //! | [`Pool`](crate::Pool) | | `return_sequences=False`, `GlobalAveragePooling1D`, `GlobalMaxPooling1D` | `Gather` of the last step, `Y_h`, `ReduceMean`, `ReduceMax` |
 //!
-//! - **PyTorch** (`.safetensors`): any prefix. Parameters do not say everything, so that a [`Plan`] may be needed, as
+//! - **PyTorch** (`.safetensors`; `.pt` and `.pth`, of any version; nothing of a pickle is run): any prefix. Of a checkpoint the parameters at the top
+//!   count, or those under `state_dict`, `model_state_dict`, `model` and the like; of a pickled module its own. Parameters do not say everything, so that a [`Plan`] may be needed, as
 //!   `emb,rnn:relu,@last,fc:tanh`. Without one there is at most one way to put the layers on top of each other, with linear layers last and without
 //!   activations. What is written is loaded with `strict=True`, and has its plan in the metadata if it needs one. A linear layer without a bias
 //!   gets one of zeros; the first layer of a plan needs `:linear` then, because it is an embedding otherwise.
-//! - **Keras** (`.keras`, version 3): `Sequential` models, and `Functional` ones that are a chain.
-//! - **ONNX**: the graph is a chain of the nodes in the table, and of what moves axes about between them. Initial states are zero or inputs of the
-//!   graph; in this crate they are the caller's either way. Batch-major graphs become time-major.
-//! - **RTNeural** (`.json`): layers in the form of Keras, or PyTorch's parameters as lists, which may need a plan.
+//! - **Keras** 2 and 3 (`.keras`, `.h5`): `Sequential` models, and `Functional` ones that are a chain. A softmax at the end is the network's
+//!   [`Ending`].
+//! - **ONNX**: the graph is a chain of the nodes in the table, and of what moves axes about between them. Constants are folded. Initial states are
+//!   zero or inputs of the graph; in this crate they are the caller's either way. Batch-major graphs become time-major. Data in files beside the
+//!   model is read from its folder only, or by [`ReadOptions::external`].
+//! - **RTNeural**, AIDA-X (`.json`, `.aidax`): layers in the form of Keras, or PyTorch's parameters as lists, which may need a plan. **GuitarML**,
+//!   Automated-GuitarAmpModelling (`.json`) without `skip`. **Neural Amp Modeler** (`.nam`): LSTMs whose initial state is zero.
 //! - **Images** (`.img`): [`crate::image`]. They hold no names.
+//!
+#![doc = include_str!("collection.md")]
 //!
 //! This folder may import everything below, and no unsafe code is in it. To add a format: a file with `read`, the framework's row in `layout.rs`, and
 //! a line in [`Format`].
 
+mod audio;
 mod error;
+mod format;
 mod image;
-mod json;
 mod keras;
 mod layout;
 mod network;
+mod note;
 mod onnx;
+mod options;
 mod plan;
 mod run;
 mod safetensors;
@@ -66,85 +76,48 @@ mod tensor;
 mod torch;
 
 use std::format;
-use std::path::Path;
 use std::string::String;
 use std::vec::Vec;
 
 use crate::model::Layer;
 pub use error::{Error, Result};
+pub use format::Format;
 pub use network::{Named, Network};
+pub use note::{Ending, Note};
+pub use options::ReadOptions;
 pub use plan::Plan;
 
-/// A file format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Format {
-    /// PyTorch's parameters in a safetensors file: read and written.
-    Safetensors,
-    /// A Keras v3 archive, `.keras`: read.
-    Keras,
-    /// An ONNX model: read.
-    Onnx,
-    /// RTNeural's JSON, in the form of Keras or that of PyTorch: read.
-    Json,
-    /// An [image](crate::image) for flash, `.img`: read and written.
-    Image,
-    /// Rust source with a model and its weights: written.
-    Source,
-}
+/// All bytes of a file beside a model, by its name in the model.
+pub type External<'a> = dyn Fn(&str) -> std::io::Result<Vec<u8>> + 'a;
 
-impl Format {
-    /// All formats, with their names and the extensions of their files.
-    pub const ALL: [(Format, &'static str, &'static str); 6] = [
-        (Format::Safetensors, "safetensors", "safetensors"),
-        (Format::Keras, "keras", "keras"),
-        (Format::Onnx, "onnx", "onnx"),
-        (Format::Json, "rtneural", "json"),
-        (Format::Image, "image", "img"),
-        (Format::Source, "rust", "rs"),
-    ];
-
-    /// The format of a file by its extension.
-    ///
-    /// ```
-    /// use recurrent::io::Format;
-    /// assert_eq!(Format::of("model.ONNX".as_ref()), Some(Format::Onnx));
-    /// assert_eq!(Format::of("model".as_ref()), None);
-    /// ```
-    pub fn of(path: &Path) -> Option<Format> {
-        let extension = path.extension()?.to_str()?;
-        Format::ALL.iter().find(|f| f.2.eq_ignore_ascii_case(extension)).map(|f| f.0)
-    }
-
-    /// Whether models of this format can be read.
-    pub fn is_read(self) -> bool {
-        self != Format::Source
-    }
-
-    /// Whether models can be written in this format.
-    pub fn is_written(self) -> bool {
-        matches!(self, Format::Safetensors | Format::Image | Format::Source)
-    }
-
-    /// The format's name, as the tool has it.
-    pub fn name(self) -> &'static str {
-        Format::ALL.iter().find(|f| f.0 == self).map_or("", |f| f.1)
-    }
-}
-
-/// The model of a file. A `plan` says what PyTorch's parameters leave open; other formats take none.
+/// The model of a file. A `plan` says what PyTorch's parameters leave open; other formats take none. What was taken for granted stands in
+/// the [notes](Network::notes) of the network; [`ReadOptions`] can refuse that, tell the format, and read data beside the file.
 ///
 /// # Errors
 /// [`Error`] with the tensor, layer, node or attribute at fault. Whatever the bytes are, there is no panic, and no more memory
 /// is asked for than a small multiple of their number.
 pub fn read(bytes: &[u8], format: Format, plan: Option<&Plan>) -> Result<Network> {
+    let options = ReadOptions::new().format(format);
+    match plan {
+        Some(plan) => options.plan(plan).read(bytes),
+        None => options.read(bytes),
+    }
+}
+
+fn dispatch(
+    bytes: &[u8],
+    format: Format,
+    plan: Option<&Plan>,
+    external: Option<&External<'_>>,
+) -> Result<Network> {
     match (format, plan) {
         (Format::Safetensors, _) => safetensors::read(bytes, plan),
-        (Format::Json, _) => json::read(bytes, plan),
+        (Format::Torch, _) => torch::checkpoint::read(bytes, plan),
+        (Format::Json, _) => audio::read(bytes, plan),
         (_, Some(_)) => error::plan_given(),
         (Format::Image, None) => image::read(bytes),
         (Format::Keras, None) => keras::read(bytes),
-        (Format::Onnx, None) => onnx::read(bytes),
+        (Format::Onnx, None) => onnx::read(bytes, external),
         (Format::Source, None) => error::unsupported("Rust source", "it is only written"),
     }
 }
@@ -152,8 +125,14 @@ pub fn read(bytes: &[u8], format: Format, plan: Option<&Plan>) -> Result<Network
 /// The file of a model.
 ///
 /// # Errors
-/// [`Error::Unsupported`] with the layer that the format cannot express.
+/// [`Error::Unsupported`] with the layer that the format cannot express, or if an [`Ending`] follows the last one.
 pub fn write(network: &Network, format: Format) -> Result<Vec<u8>> {
+    if network.ending() != Ending::None {
+        return error::unsupported(
+            "the softmax after the last layer",
+            "files hold no such thing: write `network.logits()`, and call `recurrent::softmax` on its outputs",
+        );
+    }
     match format {
         Format::Safetensors => safetensors::write(network),
         Format::Image => image::write(network),

@@ -6,6 +6,7 @@ use std::string::{String, ToString};
 use std::vec::Vec;
 
 use super::error::{Result, unsupported};
+use super::note::{Ending, Note};
 use super::size;
 use crate::model::Layer;
 use crate::{Cell, Merge, Recurrent, Stack};
@@ -35,13 +36,14 @@ pub struct Named {
 pub struct Network {
     layers: Vec<Named>,
     weights: Vec<f32>,
-    left_out: Vec<String>,
+    ending: Ending,
+    notes: Vec<Note>,
 }
 
-/// Of the models: what their files hold besides makes no difference.
+/// Notes say how a network was read, and not what it is.
 impl PartialEq for Network {
     fn eq(&self, other: &Self) -> bool {
-        self.layers == other.layers && self.weights == other.weights
+        (&self.layers, &self.weights, self.ending) == (&other.layers, &other.weights, other.ending)
     }
 }
 
@@ -57,7 +59,7 @@ impl Network {
         if let Some(l) = layers.iter().find(|l| !plain(&l.layer) && l.layer.weights_len() == 0) {
             return unsupported(format!("layer `{}`", l.name), "has a size of 0, and no weights");
         }
-        let network = Network { layers, weights, left_out: Vec::new() };
+        let network = Network { layers, weights, ending: Ending::None, notes: Vec::new() };
         let expected = size::weights_len(&network.layers().collect::<Vec<_>>())?;
         crate::error::check_len("weights", expected, network.weights.len())?;
         let mut names = BTreeSet::new();
@@ -78,19 +80,24 @@ impl Network {
         self.layers.iter().map(|l| l.layer)
     }
 
-    /// What the file holds that a [`Plan`](super::Plan) does not name, in the order of the alphabet: modules, and tensors that are in none.
-    pub fn left_out(&self) -> &[String] {
-        &self.left_out
-    }
-
-    pub(super) fn leaving_out(mut self, names: impl IntoIterator<Item = String>) -> Self {
-        self.left_out.extend(names);
-        self
-    }
-
     /// The weights, layer after layer.
     pub fn weights(&self) -> &[f32] {
         &self.weights
+    }
+
+    /// What follows the last layer. [`run`](Self::run) computes it; the formats that are written cannot hold it.
+    pub fn ending(&self) -> Ending {
+        self.ending
+    }
+
+    /// The network without what follows its last layer: its outputs are logits where they were probabilities.
+    pub fn logits(self) -> Self {
+        Network { ending: Ending::None, ..self }
+    }
+
+    /// What was taken for granted or left out when the network was read.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
     }
 
     /// Each layer with its weights.
@@ -109,6 +116,8 @@ impl Network {
 pub(super) struct Builder {
     layers: Vec<Named>,
     pub(super) weights: Vec<f32>,
+    pub(super) ending: Ending,
+    pub(super) notes: Vec<Note>,
 }
 
 impl Builder {
@@ -129,7 +138,8 @@ impl Builder {
         }
         let leading = self.layers.iter().take_while(|l| dropout(l)).count();
         self.layers.drain(..leading);
-        Network::new(self.layers, self.weights)
+        let network = Network::new(self.layers, self.weights)?;
+        Ok(Network { ending: self.ending, notes: self.notes, ..network })
     }
 }
 

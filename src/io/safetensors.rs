@@ -13,6 +13,7 @@ use ::safetensors::{Dtype, SafeTensors, View};
 
 use super::error::{Error, Result, damaged, unsupported};
 use super::network::Network;
+use super::note::Note;
 use super::plan::Plan;
 use super::size::SHARED;
 use super::tensor::{Element, Tensor, Tensors, elements};
@@ -108,10 +109,13 @@ impl View for &Tensor {
     }
 }
 
-/// The file of a model. The plan is written if the parameters alone would not be read as this model.
+/// The file of a model. The plan is written if the parameters alone would not be read as this model, or leave something open.
 pub(super) fn write(network: &Network) -> Result<Vec<u8>> {
     let (tensors, plan) = torch::write(network)?;
-    let plain = torch::read(tensors.clone(), None).is_ok_and(|other| other == *network);
+    // What a file left open stays open: nothing is added to PyTorch's own.
+    let was_open = network.notes().iter().any(|note| matches!(note, Note::Assumed(_)));
+    let plain = torch::read(tensors.clone(), None)
+        .is_ok_and(|other| other == *network && (other.notes().is_empty() || was_open));
     let words = plan.to_string();
     if !plain && words.parse::<Plan>().ok().as_ref() != Some(&plan) {
         return unsupported(format!("the layers `{words}`"), "a name has a comma or colon, or begins with @");

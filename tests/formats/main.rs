@@ -1,10 +1,12 @@
 //! Models in the files of other frameworks: what they compute, what comes back out, and what damage does.
 #![allow(clippy::unwrap_used)]
 
+mod collection;
 mod damage;
 mod golden;
 mod keras;
 mod onnx;
+mod readers;
 mod refuse;
 mod round_trip;
 mod torch;

@@ -59,7 +59,7 @@ fn what_parameters_do_not_say_has_to_be_said() {
     let file = bytes("torch_rnn_relu.safetensors");
     says(&message(&file, Format::Safetensors, None), &["tanh or ReLU", "rnn:tanh", "--layers"]);
     says(&message(&file, Format::Safetensors, Some("rnn,fc")), &["rnn:tanh"]);
-    says(&message(&file, Format::Safetensors, Some("rnn:relu,other")), &["other.weight"]);
+    says(&message(&file, Format::Safetensors, Some("rnn:relu,other")), &["`other`", "`fc`, `rnn`"]);
     assert!("rnn:gelu".parse::<Plan>().is_err());
     assert!("@first".parse::<Plan>().is_err());
 }
@@ -158,4 +158,13 @@ fn embeddings_and_linear_layers_are_told_apart() {
     let bytes = write(&network, Format::Safetensors).unwrap();
     assert!(read(&bytes, Format::Safetensors, None).unwrap() == network);
     assert!(bytes.windows(9).any(|w| w == b"table,gru"));
+}
+
+/// They take no weights, so that a file of a hundred bytes could have any number of them.
+#[test]
+fn layers_without_units_are_refused() {
+    let file =
+        br#"{"architecture":"LSTM","config":{"input_size":1,"hidden_size":0,"num_layers":1000000000000},
+        "weights":[]}"#;
+    says(&message(file, Format::Json, None), &["1000000000000 layers of 0 units"]);
 }

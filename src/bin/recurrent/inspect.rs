@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use recurrent::io::{describe, size};
+use recurrent::io::{Ending, describe, size};
 use recurrent::model::Layer;
 
 use crate::{Failure, Source};
@@ -22,6 +22,11 @@ pub fn print(source: &Source, batch: usize, steps: usize, out: &mut impl Write) 
     for (index, (named, weights)) in network.parts().enumerate() {
         let name = if named.name.is_empty() { "-" } else { &named.name };
         writeln!(out, "{index:4}  {name:<20} {:>9}  {}", weights.len(), describe(&named.layer))?;
+    }
+    match network.ending() {
+        Ending::Softmax => writeln!(out, "      {:<20} {:>9}  softmax, by `check` only", "-", 0)?,
+        Ending::LogSoftmax => writeln!(out, "      {:<20} {:>9}  log-softmax, by `check` only", "-", 0)?,
+        _ => {}
     }
     writeln!(out, "      {:<20} {:>9}  weights", "", needs.weights)?;
 

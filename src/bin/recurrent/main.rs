@@ -12,12 +12,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use recurrent::io::{self as models, Format, Network, Plan};
+use recurrent::io::{self as models, Ending, Format, Network, Plan, ReadOptions};
 
-/// Reads recurrent models of PyTorch, Keras, ONNX and RTNeural, and writes them for this crate and for firmware.
+/// Reads recurrent models of PyTorch, Keras, ONNX, RTNeural and amp plugins, and writes them for this crate and for firmware.
 ///
-/// Formats are known by the extensions of files: .safetensors (PyTorch's parameters), .keras, .onnx, .json (RTNeural), .img (the image that
-/// firmware uses in place) and .rs (Rust source, written only).
+/// What a file is, its first bytes say, or else its extension. Read: .safetensors, .pt and .pth (PyTorch's parameters), .keras and .h5, .onnx,
+/// .json, .aidax and .nam (RTNeural, AIDA-X, GuitarML, Neural Amp Modeler), .img (the image that firmware uses in place). Written: .safetensors,
+/// .img, .rs (Rust source).
+///
+/// What a file leaves open, and what of it has no part in the model, is said on the standard error; --strict makes it an error.
 ///
 /// Exit status: 0 if all went well, 1 if a file could not be read, written or understood, 2 for a wrong command line.
 #[derive(Parser)]
@@ -70,9 +73,12 @@ enum Command {
 struct Source {
     /// Model to read
     file: PathBuf,
-    /// Format of the model, if the extension does not say it
+    /// Format of the model, if neither its bytes nor its extension say it
     #[arg(long, value_parser = from_format)]
     from: Option<Format>,
+    /// Fail if the file leaves something open, or if something of it has no part in the model
+    #[arg(long)]
+    strict: bool,
     /// What PyTorch's parameters do not say: the layers in order, as `emb,rnn:relu,@last,fc:tanh`. Names are those of the modules; `:tanh`,
     /// `:relu` and `:sigmoid` tell an RNN's nonlinearity or what follows a linear layer; `:linear` tells a first layer without a bias
     /// from an embedding; `@last`, `@mean` and `@max` make one
@@ -116,28 +122,34 @@ impl From<io::Error> for Failure {
     }
 }
 
-fn format_of(
-    path: &Path,
-    given: Option<Format>,
-    (flag, can): (&str, fn(Format) -> bool),
-) -> Result<Format, Failure> {
+/// The format of a file to write.
+fn format_of(path: &Path, given: Option<Format>) -> Result<Format, Failure> {
     given.or_else(|| Format::of(path)).ok_or_else(|| {
-        let names = names(can);
-        Failure::at(path, format!("the extension says no format: give one with {flag} ({names})"))
+        let names = names(Format::is_written);
+        Failure::at(path, format!("the extension says no format: give one with --to ({names})"))
     })
 }
 
 impl Source {
-    fn read(&self) -> Result<(Network, Format, usize), Failure> {
-        let format = format_of(&self.file, self.from, ("--from", Format::is_read))?;
-        let bytes = fs::read(&self.file).map_err(|e| Failure::at(&self.file, e))?;
-        let network =
-            models::read(&bytes, format, self.layers.as_ref()).map_err(|e| Failure::at(&self.file, e))?;
-        if !network.left_out().is_empty() {
-            let names = network.left_out().join("`, `");
-            eprintln!("note: {}: the plan of the layers leaves out `{names}`", self.file.display());
+    /// The model. What was taken for granted is said on the standard error.
+    fn read(&self) -> Result<(Network, Format, u64), Failure> {
+        let mut options = ReadOptions::new().strict(self.strict);
+        if let Some(format) = self.from {
+            options = options.format(format);
         }
-        Ok((network, format, bytes.len()))
+        if let Some(plan) = &self.layers {
+            options = options.plan(plan);
+        }
+        let (network, format, len) = options.open(&self.file).map_err(|e| Failure::at(&self.file, e))?;
+        for note in network.notes() {
+            self.say(&note.to_string());
+        }
+        Ok((network, format, len))
+    }
+
+    /// A word to the user beside the output.
+    fn say(&self, what: &str) {
+        eprintln!("note: {}: {what}", self.file.display());
     }
 }
 
@@ -166,12 +178,27 @@ fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
+/// The network as files hold it: without a softmax after its last layer.
+fn logits(source: &Source, network: Network) -> Result<Network, Failure> {
+    if network.ending() == Ending::None {
+        return Ok(network);
+    }
+    let what = "left out: the softmax after the last layer, so that the outputs are logits; `recurrent::softmax` makes \
+                probabilities of them";
+    if source.strict {
+        return Err(Failure::at(&source.file, what));
+    }
+    source.say(what);
+    Ok(network.logits())
+}
+
 fn run(command: Command, out: &mut impl Write) -> Result<(), Failure> {
     match command {
         Command::Inspect { source, batch, steps } => inspect::print(&source, batch.get(), steps.get(), out),
         Command::Convert { source, output, to } => {
-            let to = format_of(&output, to, ("--to", Format::is_written))?;
+            let to = format_of(&output, to)?;
             let (network, ..) = source.read()?;
+            let network = logits(&source, network)?;
             let bytes = models::write(&network, to).map_err(|e| Failure::at(&output, e))?;
             save(&output, &bytes).map_err(|e| Failure::at(&output, e))?;
             let weights = network.weights().len();

@@ -1,28 +1,43 @@
-//! The parts of an archive.
+//! The containers: a zip file with the configuration in JSON and the weights in HDF5, or one HDF5 file with both.
 
 use std::format;
 use std::io::{Cursor, Read};
-use std::string::{String, ToString};
+use std::string::ToString;
 use std::vec::Vec;
 
-use hdf5_pure::{AttrValue, DType, File};
+use hdf5_pure::File;
 use serde_json::Value;
 use zip::ZipArchive;
 
-use super::super::error::{Error, Result, damaged};
-use super::super::tensor::{check_shape, elements, show};
+use super::super::error::{Error, Result, damaged, unsupported};
 use super::config::FORMAT;
+use super::weights::{Weights, text};
 
-/// An archive, unpacked.
+/// A model's file, unpacked.
 pub(super) struct Archive {
     pub(super) config: Value,
+    /// The version of Keras that wrote the file.
+    pub(super) version: Version,
     pub(super) weights: Weights,
 }
 
-/// The file of the weights.
-pub(super) struct Weights {
-    file: File,
-    len: usize,
+/// What differs between the versions of Keras, by their first number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Version(pub(super) u32);
+
+impl Version {
+    fn of(text: Option<&str>) -> Result<Self> {
+        let first = text.and_then(|t| t.split('.').next()?.parse().ok());
+        match first {
+            // Before there was a version.
+            Some(0 | 1) => unsupported(
+                "a model of Keras 1",
+                "its layers have other options: load it with Keras 2, and save it again",
+            ),
+            Some(n) => Ok(Version(n)),
+            None => damaged(FORMAT, "it does not say the version of Keras"),
+        }
+    }
 }
 
 /// An archive may be deflated, though Keras' own are not, but what is inside of it is bounded by its own size.
@@ -30,12 +45,16 @@ fn limit(archive: usize) -> usize {
     archive.saturating_mul(32).saturating_add(1 << 20)
 }
 
-fn refuse(e: impl ToString) -> Error {
+pub(super) fn refuse(e: impl ToString) -> Error {
     Error::Damaged { format: FORMAT, what: e.to_string() }
 }
 
-/// Unpacks an archive.
+/// Opens a file of either kind.
 pub(super) fn open(bytes: &[u8]) -> Result<Archive> {
+    if bytes.starts_with(b"\x89HDF\r\n\x1a\n") { hdf5(bytes) } else { zip(bytes) }
+}
+
+fn zip(bytes: &[u8]) -> Result<Archive> {
     let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(refuse)?;
     let mut entry = |name: &str| -> Result<Vec<u8>> {
         let entry = zip.by_name(name).map_err(|e| refuse(format!("{name}: {e}")))?;
@@ -50,47 +69,43 @@ pub(super) fn open(bytes: &[u8]) -> Result<Archive> {
         }
         Ok(data)
     };
-    let config =
-        serde_json::from_slice(&entry("config.json")?).map_err(|e| refuse(format!("config.json: {e}")))?;
+    let mut json = |name: &str| -> Result<Value> {
+        serde_json::from_slice(&entry(name)?).map_err(|e| refuse(format!("{name}: {e}")))
+    };
+    let config = json("config.json")?;
+    // The configuration has said its version since Keras 3; files without it are of this kind, too.
+    let metadata = json("metadata.json").unwrap_or(Value::Null);
+    let version = match metadata.get("keras_version") {
+        Some(version) => Version::of(version.as_str())?,
+        None => Version(3),
+    };
     let weights = entry("model.weights.h5")?;
     let len = weights.len();
     let file = File::from_bytes(weights).map_err(|e| refuse(format!("model.weights.h5: {e}")))?;
-    Ok(Archive { config, weights: Weights { file, len } })
+    Ok(Archive { config, version, weights: Weights::groups(file, len) })
 }
 
-impl Weights {
-    /// The name of the layer whose weights are in a group, if the file says it.
-    pub(super) fn name(&self, group: &str) -> Result<Option<String>> {
-        let Ok(group) = self.file.group(&format!("{group}/vars")) else { return Ok(None) };
-        let attributes = group.attrs().map_err(refuse)?;
-        Ok(match attributes.get("name") {
-            // Keras' own have a variable length.
-            Some(
-                AttrValue::VarLenString(name)
-                | AttrValue::VarLenAsciiString(name)
-                | AttrValue::String(name)
-                | AttrValue::AsciiString(name),
-            ) => Some(name.clone()),
-            _ => None,
-        })
+fn hdf5(bytes: &[u8]) -> Result<Archive> {
+    let file = File::from_bytes(bytes.to_vec()).map_err(refuse)?;
+    // What is cut off may be something that nobody asks for, but then the file is not what was saved.
+    let end = file.superblock().eof_address;
+    if end > bytes.len() as u64 {
+        return damaged(FORMAT, format!("it has {} of its {end} bytes", bytes.len()));
     }
-
-    /// A tensor that has to have this shape.
-    pub(super) fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let wrong = |found: String| Error::Tensor { name: name.to_string(), expected: show(shape), found };
-        let data = self.file.dataset(name).map_err(|e| wrong(e.to_string()))?;
-        let found = data.shape().map_err(refuse)?.into_iter();
-        let found: Vec<usize> = found.map(|d| usize::try_from(d).unwrap_or(usize::MAX)).collect();
-        check_shape(name, shape, &found)?;
-        match data.dtype().map_err(refuse)? {
-            DType::F32 => {}
-            other => return Err(wrong(format!("elements of {other:?}"))),
-        }
-        // Keras writes its tensors as they are, so that none is longer than the file.
-        match elements(shape) {
-            Some(n) if n <= self.len / 4 => {}
-            _ => return damaged(FORMAT, format!("tensor `{name}` is longer than the file")),
-        }
-        data.read_f32().map_err(refuse)
-    }
+    let attributes = file.root().attrs().map_err(refuse)?;
+    let Some(config) = attributes.get("model_config").and_then(text) else {
+        let groups = file.root().groups().map_err(refuse)?;
+        let weights = attributes.contains_key("layer_names")
+            || groups.iter().any(|g| ["layers", "_layer_checkpoint_dependencies"].contains(&&g[..]));
+        return match weights {
+            true => unsupported(
+                "a file of weights alone (`save_weights`)",
+                "it does not say the layers: save the whole model with `model.save(\"model.keras\")`",
+            ),
+            false => damaged(FORMAT, "this HDF5 file has no attribute `model_config`: it is not of Keras"),
+        };
+    };
+    let config = serde_json::from_str(config).map_err(|e| refuse(format!("model_config: {e}")))?;
+    let version = Version::of(attributes.get("keras_version").and_then(text))?;
+    Ok(Archive { config, version, weights: Weights::lists(file, bytes.len()) })
 }

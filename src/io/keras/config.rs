@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::super::error::{Result, damaged, unsupported};
 
-pub(super) const FORMAT: &str = "Keras archive";
+pub(super) const FORMAT: &str = "Keras model";
 
 /// The configuration of a layer. Keys are struck off as they are read.
 #[derive(Debug)]
@@ -29,21 +29,28 @@ impl<'a> Config<'a> {
         };
         let name = raw.get("name").and_then(Value::as_str).unwrap_or("");
         let place = format!("layer `{name}` ({class})");
-        let registered = layer.get("registered_name").is_some_and(|name| !name.is_null());
-        if registered || layer.get("module").and_then(Value::as_str) != Some("keras.layers") {
+        let registered = layer.get("registered_name").and_then(Value::as_str);
+        // HDF5 files of Keras 2 say neither; those of Keras 3 register its own layers, too.
+        let own = registered.is_none_or(|name| name == class);
+        let module = layer.get("module").and_then(Value::as_str);
+        if !own || module.is_some_and(|module| module != "keras.layers") {
             return unsupported(place, "is not one of Keras' own layers");
         }
         Ok(Config { class, place, values: raw.clone(), raw })
     }
 
-    /// Strikes off what every layer has.
+    /// Strikes off what every layer has. The first one may say the shape of the input.
     pub(super) fn common(&mut self) -> Result<()> {
         self.skip(&["name", "trainable"]);
+        if self.class != "InputLayer" {
+            self.skip(&["batch_input_shape"]);
+        }
         let dtype = self.values.remove("dtype").unwrap_or(Value::Null);
         let policy = dtype.get("config").and_then(|c| c.get("name")).unwrap_or(&dtype);
         match policy.as_str() {
             Some("float32") => Ok(()),
-            // Ids, which have no policy.
+            // Old layers inherit it from the session, and ids have none.
+            None if policy.is_null() => Ok(()),
             _ if self.class == "InputLayer" => Ok(()),
             _ => unsupported(format!("`dtype` of {}", self.place), format!("is {policy}, not \"float32\"")),
         }
@@ -62,8 +69,26 @@ impl<'a> Config<'a> {
     }
 
     pub(super) fn text(&mut self, key: &str) -> Result<&'a str> {
-        // Activations with parameters are objects.
         self.get(key, "a text", Value::as_str)
+    }
+
+    /// The name of a function. Those with parameters, and those of others, are objects.
+    pub(super) fn function(&mut self, key: &str) -> Result<&'a str> {
+        match self.raw.get(key) {
+            Some(Value::Object(object)) => {
+                let class = object.get("class_name").and_then(Value::as_str).unwrap_or("");
+                unsupported(
+                    format!("`{key}` of {}", self.place),
+                    format!("is a `{class}` with parameters of its own, which is not read"),
+                )
+            }
+            // No function is the linear one.
+            None | Some(Value::Null) => {
+                self.values.remove(key);
+                Ok("linear")
+            }
+            Some(_) => self.text(key),
+        }
     }
 
     pub(super) fn size(&mut self, key: &str) -> Result<usize> {
@@ -85,6 +110,15 @@ impl<'a> Config<'a> {
             Some(Some(flag)) if flag == value => Ok(()),
             _ => unsupported(&self.place, format!("has to have `{key}` {value}")),
         }
+    }
+
+    /// A flag that files of older versions do not have.
+    pub(super) fn flag_or(&mut self, key: &str, default: bool) -> Result<bool> {
+        if self.raw.contains_key(key) { self.flag(key) } else { Ok(default) }
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.raw.contains_key(key)
     }
 
     /// Sizes, or nothing where any size goes.
@@ -125,13 +159,15 @@ impl<'a> Config<'a> {
 /// The layers of a model, in order.
 pub(super) fn layers(model: &Value) -> Result<Vec<Config<'_>>> {
     let class = model.get("class_name").and_then(Value::as_str).unwrap_or("");
-    let layers = model.get("config").and_then(|c| c.get("layers")).and_then(Value::as_array);
+    // Before Keras 2.2.3 the configuration of a Sequential model was the list itself.
+    let config = model.get("config");
+    let layers = config.and_then(|c| c.get("layers").or(Some(c))).and_then(Value::as_array);
     let Some(layers) = layers else { return damaged(FORMAT, "the configuration has no layers") };
     match class {
         "Sequential" => {}
-        "Functional" => {
+        "Functional" | "Model" => {
             chain(layers)?;
-            let outputs = model.get("config").and_then(|c| c.get("output_layers")).unwrap_or(&Value::Null);
+            let outputs = config.and_then(|c| c.get("output_layers")).unwrap_or(&Value::Null);
             let last = layers.last().and_then(|layer| layer.get("name"));
             // One output is a list of its layer and two positions, or a list of one such list.
             let only = match outputs.as_array().map(|list| &list[..]) {
@@ -149,7 +185,7 @@ pub(super) fn layers(model: &Value) -> Result<Vec<Config<'_>>> {
         other => {
             return unsupported(
                 format!("a model of class `{other}`"),
-                "only Sequential and Functional ones can be read",
+                "only Sequential and Functional ones can be read: build one of the same layers, and save that",
             );
         }
     }
@@ -171,7 +207,12 @@ fn chain(layers: &[Value]) -> Result<()> {
             );
         }
         let calls = layer.get("inbound_nodes").and_then(Value::as_array).into_iter().flatten();
-        let arguments = calls.filter_map(|call| call.get("kwargs")?.as_object()).flatten();
+        // An object with `kwargs`, or a list of lists of a layer, two positions and the arguments.
+        let arguments = calls.flat_map(|call| match call {
+            Value::Array(inputs) => inputs.iter().filter_map(|input| input.get(3)?.as_object()).collect(),
+            call => call.get("kwargs").and_then(Value::as_object).into_iter().collect::<Vec<_>>(),
+        });
+        let arguments = arguments.flatten();
         for (argument, value) in arguments {
             if !matches!(value, Value::Null | Value::Bool(false)) {
                 return unsupported(
@@ -190,11 +231,18 @@ fn histories<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     match value {
         Value::Object(object) => {
             if let Some(history) = object.get("keras_history").and_then(|h| h.get(0)) {
-                found.extend(history.as_str());
+                return found.extend(history.as_str());
             }
             object.values().for_each(|v| histories(v, found));
         }
-        Value::Array(items) => items.iter().for_each(|v| histories(v, found)),
+        Value::Array(items) => match &items[..] {
+            // Keras 2: the layer, two positions, and arguments.
+            [Value::String(layer), Value::Number(_), Value::Number(_), rest @ ..] => {
+                found.push(layer);
+                rest.iter().for_each(|v| histories(v, found));
+            }
+            items => items.iter().for_each(|v| histories(v, found)),
+        },
         _ => {}
     }
 }

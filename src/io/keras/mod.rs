@@ -1,10 +1,13 @@
-//! Keras v3 archives: a zip file with the configuration in JSON and the weights in HDF5.
+//! Models of Keras 2 and 3: archives (`.keras`), which are zip files with the configuration in JSON and the weights in HDF5, and HDF5 files
+//! with both (`.h5`).
 //!
 //! The layers are a chain. Masks, states and dropout are no weights, and no part of the configuration is left unread: a key that is not
 //! known to be without effect on the output is refused.
 
 mod archive;
 mod config;
+mod recurrent;
+mod weights;
 
 use std::collections::BTreeMap;
 use std::format;
@@ -12,19 +15,27 @@ use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
 
-use super::error::{Result, SOFTMAX, damaged, unsupported};
-use super::layout::{Direction, KERAS, Kind, transpose};
-use super::network::{Builder, Frame, Network};
+use super::error::{Result, unsupported};
+use super::layout::{Kind, transpose};
+use super::network::{Builder, Network};
+use super::note::{Ending, Note};
 use crate::model::Layer;
-use crate::{Activation, Dense, Embedding, Gru, Lstm, Merge, Pool, Reset, Rnn};
-use archive::Weights;
-use config::{Config, FORMAT};
+use crate::{Activation, Dense, Embedding, Pool};
+use archive::Version;
+use config::Config;
+use weights::{Place, Weights};
 
-/// The model of an archive.
+/// The model of a file.
 pub(super) fn read(bytes: &[u8]) -> Result<Network> {
-    let archive::Archive { config, weights } = archive::open(bytes)?;
-    let mut model =
-        Model { weights, counts: BTreeMap::new(), network: Builder::default(), width: 0, pooled: false };
+    let archive::Archive { config, version, weights } = archive::open(bytes)?;
+    let mut model = Model {
+        weights,
+        version,
+        counts: BTreeMap::new(),
+        network: Builder::default(),
+        width: 0,
+        pooled: false,
+    };
     for layer in config::layers(&config)? {
         model.layer(layer)?;
     }
@@ -34,6 +45,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Network> {
 /// A model on its way.
 struct Model {
     weights: Weights,
+    version: Version,
     /// Layers of each class so far, which name the groups of the weights.
     counts: BTreeMap<String, usize>,
     network: Builder,
@@ -41,17 +53,6 @@ struct Model {
     width: usize,
     /// Whether there is one row for each sequence.
     pooled: bool,
-}
-
-/// What a recurrent layer's configuration says.
-struct Recurrent {
-    kind: Kind,
-    units: usize,
-    activations: Vec<Activation>,
-    bias: bool,
-    reset: Reset,
-    backwards: bool,
-    sequences: bool,
 }
 
 /// `SimpleRNN` becomes `simple_rnn`, as the groups of the weights are named.
@@ -69,9 +70,27 @@ fn snake_case(class: &str) -> String {
     name
 }
 
-fn activation(config: &mut Config<'_>, key: &str) -> Result<Option<Activation>> {
-    Ok(Some(match config.text(key)? {
-        "linear" => return Ok(None),
+/// What a layer does with its sums.
+enum Function {
+    Cell(Activation),
+    Ending(Ending),
+    Identity,
+}
+
+/// The function of a cell; none is the identity.
+fn activation(config: &mut Config<'_>, key: &str, version: Version) -> Result<Option<Activation>> {
+    match function(config, key, version)? {
+        Function::Cell(f) => Ok(Some(f)),
+        Function::Identity => Ok(None),
+        Function::Ending(_) => {
+            unsupported(format!("`{key}` of {}", config.place), "a softmax is no function of a cell here")
+        }
+    }
+}
+
+fn function(config: &mut Config<'_>, key: &str, version: Version) -> Result<Function> {
+    Ok(Function::Cell(match config.function(key)? {
+        "linear" => return Ok(Function::Identity),
         "tanh" => Activation::Tanh,
         "sigmoid" => Activation::Sigmoid,
         "relu" => Activation::Relu,
@@ -79,85 +98,43 @@ fn activation(config: &mut Config<'_>, key: &str) -> Result<Option<Activation>> 
         "softplus" => Activation::Softplus,
         "elu" => Activation::Elu { alpha: 1.0 },
         // Keras 3 divides by 6, where Keras 2 and ONNX have 0.2.
+        "hard_sigmoid" if version.0 < 3 => Activation::HardSigmoid { alpha: 0.2, beta: 0.5 },
         "hard_sigmoid" => Activation::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 },
-        "softmax" => return unsupported(&config.place, SOFTMAX),
+        "softmax" => return Ok(Function::Ending(Ending::Softmax)),
+        "log_softmax" => return Ok(Function::Ending(Ending::LogSoftmax)),
         other => {
             return unsupported(format!("`{key}` of {}", config.place), format!("`{other}` is not known"));
         }
     }))
 }
 
-fn recurrent(kind: Kind, config: &mut Config<'_>) -> Result<Recurrent> {
-    let units = config.size("units")?;
-    let identity = Activation::Affine { alpha: 1.0, beta: 0.0 };
-    let f = activation(config, "activation")?.unwrap_or(identity);
-    let activations = match kind {
-        Kind::Rnn => vec![f],
-        _ => vec![activation(config, "recurrent_activation")?.unwrap_or(identity), f],
-    };
-    let this = Recurrent {
-        kind,
-        units,
-        activations,
-        bias: config.flag("use_bias")?,
-        reset: match kind == Kind::Gru && !config.flag("reset_after")? {
-            true => Reset::Before,
-            false => Reset::After,
-        },
-        backwards: config.flag("go_backwards")?,
-        sequences: config.flag("return_sequences")?,
-    };
-    config.has_to_be("return_state", false)?;
-    // The state of the first sequence is zero either way, and what becomes of the last is the caller's business.
-    config.skip(&[
-        "stateful",
-        "unroll",
-        "zero_output_for_mask",
-        "dropout",
-        "recurrent_dropout",
-        "seed",
-        "unit_forget_bias",
-    ]);
-    config.skip(&["implementation", "time_major"]);
-    config.skip_training(&["kernel", "recurrent", "bias", "activity"]);
-    config.finish()?;
-    Ok(this)
-}
-
-impl Recurrent {
-    fn layer(&self, input: usize, frame: Frame) -> Layer {
-        let f = &self.activations;
-        match self.kind {
-            Kind::Rnn => Layer::Rnn(frame.stack(Rnn::new(input, self.units).activation(f[0]))),
-            Kind::Lstm => {
-                let layer = Lstm::new(input, self.units);
-                let standard = f[..] == [Activation::Sigmoid, Activation::Tanh];
-                Layer::Lstm(frame.stack(if standard { layer } else { layer.activations(f[0], f[1], f[1]) }))
-            }
-            Kind::Gru => {
-                let layer = Gru::new(input, self.units).reset(self.reset);
-                let standard = f[..] == [Activation::Sigmoid, Activation::Tanh];
-                Layer::Gru(frame.stack(if standard { layer } else { layer.activations(f[0], f[1]) }))
-            }
+/// Why layers of a class are refused.
+fn missing(class: &str) -> &'static str {
+    match class {
+        "BatchNormalization" | "LayerNormalization" | "Normalization" | "UnitNormalization" => {
+            "scales and shifts the features, which no layer of this crate does: fold it into the dense layer beside it"
         }
-    }
-
-    /// Reads the weights of a direction from a group.
-    fn weights(&self, from: &mut Weights, group: &str, input: usize) -> Result<Direction> {
-        let rows = self.kind.gates().saturating_mul(self.units);
-        let mut take =
-            |index: usize, shape: &[usize]| from.take(&format!("{group}/cell/vars/{index}"), shape);
-        let (w_ih, w_hh) = (take(0, &[input, rows])?, take(1, &[self.units, rows])?);
-        let bias = match (self.bias, self.kind == Kind::Gru && self.reset == Reset::After) {
-            (false, _) => None,
-            (true, false) => Some((take(2, &[rows])?, None)),
-            (true, true) => {
-                let mut both = take(2, &[2, rows])?;
-                let second = both.split_off(rows);
-                Some((both, Some(second)))
-            }
-        };
-        Ok(Direction { w_ih, w_hh, bias, ..Direction::default() })
+        "Masking" => "makes a mask from the input, which no layer of this crate does",
+        "Lambda" => "runs Python code, which is not read: use layers of Keras",
+        "CuDNNLSTM" | "CuDNNGRU" => {
+            "is of another layout: load it with Keras 2, and save it as an LSTM or GRU"
+        }
+        "RepeatVector" => "makes a step of a row for each output, which no layer of this crate does",
+        "Attention" | "AdditiveAttention" | "MultiHeadAttention" | "GroupQueryAttention" => {
+            "is attention in a graph, which is not read: only chains of layers are"
+        }
+        "Concatenate" | "Add" | "Multiply" | "Average" | "Maximum" | "Subtract" | "Dot" => {
+            "joins branches of a graph, which is not read: only chains of layers are"
+        }
+        "ConvLSTM1D" | "ConvLSTM2D" | "ConvLSTM3D" => {
+            "is a convolutional LSTM, which this crate does not have"
+        }
+        "Sequential" | "Functional" | "Model" => {
+            "is a model in a model, which is not read: build one of all layers"
+        }
+        _ if class.contains("Conv") => "is a convolution, which this crate does not have",
+        _ if class.contains("Pooling") => "pools in another way than over all steps",
+        _ => "this crate has no such layer",
     }
 }
 
@@ -165,43 +142,43 @@ impl Model {
     fn layer(&mut self, mut config: Config<'_>) -> Result<()> {
         let class = config.class.to_string();
         let name = config.name()?;
-        let group = self.group(&class, &name)?;
+        let place = self.place(&class, &name)?;
+        if self.network.ending != Ending::None && !matches!(&class[..], "Dropout" | "Flatten") {
+            return unsupported(config.place, "follows a softmax, which can only stand at the end here");
+        }
+        if class != "InputLayer" && config.has("batch_input_shape") && self.width == 0 {
+            self.input(&mut config, "batch_input_shape")?;
+        }
         config.common()?;
         match &class[..] {
             "InputLayer" => {
                 config.skip(&["sparse", "ragged", "optional"]);
-                let shape = config.shape("batch_shape")?;
-                config.finish()?;
-                match shape[..] {
-                    // Ids.
-                    [_, _] => {}
-                    [_, _, Some(width)] => self.width = width,
-                    _ => {
-                        return unsupported(
-                            format!("the input `{name}`"),
-                            "is not of batch, steps and features",
-                        );
-                    }
-                }
-                Ok(())
+                let key = if config.has("batch_shape") { "batch_shape" } else { "batch_input_shape" };
+                self.input(&mut config, key)?;
+                config.finish()
             }
             "Embedding" => {
                 let (classes, width) = (config.size("input_dim")?, config.size("output_dim")?);
-                config.has_to_be("mask_zero", false)?;
-                config.skip(&["quantization_config", "input_length", "lora_rank"]);
+                if config.flag_or("mask_zero", false)? {
+                    return unsupported(
+                        config.place,
+                        "has `mask_zero`: it makes a mask from the ids, which no layer of this crate does",
+                    );
+                }
+                config.skip(&["quantization_config", "input_length", "lora_rank", "lora_alpha"]);
                 config.skip_training(&["embeddings", "activity"]);
                 config.finish()?;
-                let table = self.weights.take(&format!("{group}/vars/0"), &[classes, width])?;
+                let table = self.weights.take(&place, 0, &[classes, width])?;
                 self.network.weights.extend(table);
                 self.network.push(name, Embedding::new(classes, width));
                 self.width = width;
                 Ok(())
             }
-            "SimpleRNN" => self.recurrent(Kind::Rnn, config, &group, name),
-            "LSTM" => self.recurrent(Kind::Lstm, config, &group, name),
-            "GRU" => self.recurrent(Kind::Gru, config, &group, name),
-            "Bidirectional" => self.bidirectional(config, &group, name),
-            "Dense" => self.dense(config, &group, name),
+            "SimpleRNN" => self.recurrent(Kind::Rnn, config, &place, name),
+            "LSTM" => self.recurrent(Kind::Lstm, config, &place, name),
+            "GRU" => self.recurrent(Kind::Gru, config, &place, name),
+            "Bidirectional" => self.bidirectional(config, &place, name),
+            "Dense" => self.dense(config, &place, name),
             "TimeDistributed" => {
                 let mut inner = config.inner("layer")?;
                 config.finish()?;
@@ -209,7 +186,8 @@ impl Model {
                     return unsupported(inner.place, "is not a dense layer over steps");
                 }
                 inner.common()?;
-                self.dense(inner, &format!("{group}/layer"), name)
+                let place = self.weights.part(&place, "layer", 0);
+                self.dense(inner, &place, name)
             }
             "Dropout" => {
                 config.skip(&["seed", "noise_shape"]);
@@ -218,47 +196,73 @@ impl Model {
                 self.network.push(name, Layer::Dropout(rate as f32));
                 Ok(())
             }
-            "Activation" => {
-                let f = activation(&mut config, "activation")?;
-                let place = config.place.clone();
-                config.finish()?;
-                match (self.network.last(), f) {
-                    (_, None) => {}
-                    (Some(Layer::Dense(dense)), Some(_)) if dense.activation().is_none() => {
-                        *dense = with_activation(*dense, f, &place)?;
-                    }
-                    _ => {
-                        return unsupported(place, "an activation has to follow a dense layer that has none");
-                    }
-                }
+            "SpatialDropout1D" | "GaussianNoise" | "GaussianDropout" | "ActivityRegularization" => {
+                let what = format!("{}, which does something in training only", config.place);
+                self.network.notes.push(Note::LeftOut(what));
                 Ok(())
             }
-            "GlobalAveragePooling1D" | "GlobalMaxPooling1D" => {
+            // One row for each sequence is flat.
+            "Flatten" if self.pooled => Ok(()),
+            "ReLU" => {
+                for (key, standard) in [("negative_slope", 0.0), ("threshold", 0.0)] {
+                    if config.has(key) && config.number(key)? != standard {
+                        return unsupported(config.place, format!("`{key}` is not {standard}"));
+                    }
+                }
+                let limited = config.has("max_value") && config.number("max_value").is_ok();
+                config.skip(&["max_value"]);
+                config.finish()?;
+                match limited {
+                    true => unsupported(config.place, "has a `max_value`"),
+                    false => self.function(Function::Cell(Activation::Relu), &config.place),
+                }
+            }
+            "Softmax" => {
+                let axis = config.number("axis")?;
+                config.finish()?;
+                match axis == -1.0 {
+                    true => self.function(Function::Ending(Ending::Softmax), &config.place),
+                    false => unsupported(config.place, "works on another axis than the features"),
+                }
+            }
+            "Activation" => {
+                let f = function(&mut config, "activation", self.version)?;
+                config.finish()?;
+                self.function(f, &config.place)
+            }
+            "GlobalAveragePooling1D" | "GlobalMaxPooling1D" | "GlobalMaxPool1D" | "GlobalAvgPool1D" => {
                 config.has_to_be("keepdims", false)?;
-                if config.text("data_format")? != "channels_last" {
+                if config.function("data_format")? != "channels_last" {
                     return unsupported(config.place, "its features are not the last axis");
                 }
                 config.finish()?;
-                let pool = if class == "GlobalMaxPooling1D" { Pool::Max } else { Pool::Mean };
-                self.pool(name, pool);
+                self.pool(name, if class.contains("Max") { Pool::Max } else { Pool::Mean });
                 Ok(())
             }
-            _ => unsupported(config.place, "this crate has no such layer"),
+            _ => unsupported(config.place, missing(&class)),
         }
     }
 
-    /// The group of a layer's weights, which has to be the one that says its name.
-    fn group(&mut self, class: &str, name: &str) -> Result<String> {
+    /// The shape of the input.
+    fn input(&mut self, config: &mut Config<'_>, key: &str) -> Result<()> {
+        match config.shape(key)?[..] {
+            // Ids.
+            [_, _] => Ok(()),
+            [_, _, Some(width)] => {
+                self.width = width;
+                Ok(())
+            }
+            _ => unsupported(&config.place, "its input is not of batch, steps and features"),
+        }
+    }
+
+    /// Where the weights of a layer are.
+    fn place(&mut self, class: &str, name: &str) -> Result<Place> {
         let class = snake_case(class);
         let count = self.counts.entry(class.clone()).or_default();
-        let group = if *count == 0 { format!("layers/{class}") } else { format!("layers/{class}_{count}") };
+        let group = if *count == 0 { class } else { format!("{class}_{count}") };
         *count += 1;
-        match self.weights.name(&group)? {
-            Some(other) if other != name => {
-                damaged(FORMAT, format!("the weights in `{group}` are those of `{other}`, not of `{name}`"))
-            }
-            _ => Ok(group),
-        }
+        self.weights.place(&group, name)
     }
 
     fn pool(&mut self, name: impl ToString, pool: Pool) {
@@ -266,97 +270,48 @@ impl Model {
         self.pooled = true;
     }
 
-    fn recurrent(&mut self, kind: Kind, mut config: Config<'_>, group: &str, name: String) -> Result<()> {
-        let place = config.place.clone();
-        let layer = recurrent(kind, &mut config)?;
-        if layer.backwards {
-            // Its outputs come in the order in which they are computed, and its last state is that of the first step.
-            return unsupported(place, "goes backwards outside of a Bidirectional");
-        }
-        let direction = layer.weights(&mut self.weights, group, self.width)?;
-        KERAS.append(kind, layer.units, direction, &mut self.network.weights);
-        let frame = Frame { depth: 1, merge: None, reverse: false, bias: layer.bias };
-        self.network.push(&name, layer.layer(self.width, frame));
-        self.width = layer.units;
-        if !layer.sequences {
-            self.pool("", Pool::Last);
-        }
-        Ok(())
-    }
-
-    fn bidirectional(&mut self, mut config: Config<'_>, group: &str, name: String) -> Result<()> {
-        let merge = match config.text("merge_mode")? {
-            "concat" => Merge::Concat,
-            "sum" => Merge::Sum,
-            other => return unsupported(config.place, format!("there is no merge mode `{other}`")),
-        };
-        let mut both = Vec::new();
-        for key in ["layer", "backward_layer"] {
-            let mut inner = config.inner(key)?;
-            let kind = match inner.class {
-                "SimpleRNN" => Kind::Rnn,
-                "LSTM" => Kind::Lstm,
-                "GRU" => Kind::Gru,
-                _ => return unsupported(inner.place, "is not a recurrent layer"),
-            };
-            inner.common()?;
-            both.push(recurrent(kind, &mut inner)?);
-        }
-        let place = config.place.clone();
-        config.finish()?;
-        let [forward, backward] = &both[..] else {
-            return damaged(FORMAT, "a Bidirectional without two layers");
-        };
-        let same = forward.kind == backward.kind
-            && forward.units == backward.units
-            && forward.activations == backward.activations
-            && (forward.bias, forward.reset) == (backward.bias, backward.reset);
-        if !same || forward.backwards || !backward.backwards {
-            return unsupported(place, "its two layers are not the same in opposite directions");
-        }
-        if !forward.sequences || !backward.sequences {
-            return unsupported(
+    /// What follows a layer of sums.
+    fn function(&mut self, f: Function, place: &str) -> Result<()> {
+        match (f, self.network.last()) {
+            (Function::Identity, _) => Ok(()),
+            (Function::Ending(ending), _) => {
+                self.network.ending = ending;
+                Ok(())
+            }
+            (Function::Cell(f), Some(Layer::Dense(dense))) if dense.activation().is_none() => {
+                *dense = with_activation(*dense, f, place)?;
+                Ok(())
+            }
+            _ => unsupported(
                 place,
-                "gives the last outputs of both directions, which stand at different steps",
-            );
+                "is an activation that does not follow a dense layer without one: this crate has none as a layer of its own",
+            ),
         }
-        for (layer, part) in [(forward, "forward_layer"), (backward, "backward_layer")] {
-            let direction = layer.weights(&mut self.weights, &format!("{group}/{part}"), self.width)?;
-            KERAS.append(layer.kind, layer.units, direction, &mut self.network.weights);
-        }
-        let frame = Frame { depth: 1, merge: Some(merge), reverse: false, bias: forward.bias };
-        self.network.push(name, forward.layer(self.width, frame));
-        self.width = if merge == Merge::Concat { forward.units.saturating_mul(2) } else { forward.units };
-        Ok(())
     }
 
-    fn dense(&mut self, mut config: Config<'_>, group: &str, name: String) -> Result<()> {
+    fn dense(&mut self, mut config: Config<'_>, place: &Place, name: String) -> Result<()> {
         let units = config.size("units")?;
         let bias = config.flag("use_bias")?;
-        let f = activation(&mut config, "activation")?;
-        config.skip(&["quantization_config", "lora_rank", "lora_alpha"]);
+        let f = function(&mut config, "activation", self.version)?;
+        config.skip(&["quantization_config", "lora_rank", "lora_alpha", "input_dim"]);
         config.skip_training(&["kernel", "bias", "activity"]);
-        let place = config.place.clone();
         config.finish()?;
-        let w = self.weights.take(&format!("{group}/vars/0"), &[self.width, units])?;
-        let b =
-            if bias { self.weights.take(&format!("{group}/vars/1"), &[units])? } else { vec![0.0; units] };
-        let dense = with_activation(Dense::new(self.width, units), f, &place)?;
+        let w = self.weights.take(place, 0, &[self.width, units])?;
+        let b = if bias { self.weights.take(place, 1, &[units])? } else { vec![0.0; units] };
         self.network.weights.extend(transpose(&w, units));
         self.network.weights.extend(b);
-        self.network.push(name, dense);
+        self.network.push(name, Dense::new(self.width, units));
         self.width = units;
-        Ok(())
+        self.function(f, &config.place)
     }
 }
 
-fn with_activation(dense: Dense, f: Option<Activation>, place: &str) -> Result<Dense> {
+fn with_activation(dense: Dense, f: Activation, place: &str) -> Result<Dense> {
     Ok(match f {
-        None => dense,
-        Some(Activation::Tanh) => dense.tanh(),
-        Some(Activation::Relu) => dense.relu(),
-        Some(Activation::Sigmoid) => dense.sigmoid(),
-        Some(other) => {
+        Activation::Tanh => dense.tanh(),
+        Activation::Relu => dense.relu(),
+        Activation::Sigmoid => dense.sigmoid(),
+        other => {
             return unsupported(place, format!("dense layers do not have the activation {other:?}"));
         }
     })

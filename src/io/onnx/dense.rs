@@ -8,8 +8,11 @@ use super::schema::Node;
 
 use super::super::error::{Error, Result, unsupported};
 use super::super::layout::transpose;
+use super::super::note::Ending;
 use super::super::tensor::{Tensor, show as show_shape};
-use super::{Attributes, Axis, Walk, show};
+use super::shape::position;
+use super::value::Axis;
+use super::{Attributes, Walk, show};
 use crate::Dense;
 use crate::model::Layer;
 
@@ -24,7 +27,7 @@ pub(super) enum Open {
     Activation,
 }
 
-impl Walk {
+impl Walk<'_> {
     /// A matrix `[O, I]`, or its transpose, and a bias.
     fn dense(&mut self, node: &Node, axes: Vec<Axis>, transposed: bool, bias: Option<Tensor>) -> Result<()> {
         let matrix = self.floats(node, 1)?.filter(|t| t.shape.len() == 2);
@@ -51,7 +54,7 @@ impl Walk {
         let name = self.name(node, "dense");
         self.push(&name, Dense::new(columns, rows))?;
         (self.dense, self.width) = (open, rows);
-        self.data(node, axes)
+        self.goes_on(node, axes)
     }
 
     pub(super) fn matmul(&mut self, node: &Node, axes: Vec<Axis>) -> Result<()> {
@@ -91,11 +94,14 @@ impl Walk {
         self.network.weights[end - self.width..].copy_from_slice(&bias.data);
         self.dense = Open::Activation;
         self.version += 1;
-        self.data(node, axes)
+        self.goes_on(node, axes)
     }
 
     pub(super) fn activation(&mut self, op: &str, node: &Node, axes: Vec<Axis>) -> Result<()> {
         Attributes::new(node).finish()?;
+        if self.network.ending != Ending::None {
+            return unsupported(show(node), "follows a softmax, which can only stand at the end here");
+        }
         match self.network.last() {
             Some(Layer::Dense(dense)) if self.dense != Open::No => {
                 *dense = match op {
@@ -105,9 +111,45 @@ impl Walk {
                 };
                 self.dense = Open::No;
                 self.version += 1;
-                self.data(node, axes)
+                self.goes_on(node, axes)
             }
-            _ => unsupported(show(node), "an activation has to follow a matrix"),
+            _ => unsupported(
+                show(node),
+                "is an activation that does not follow a matrix without one: this crate has none as a layer of its own",
+            ),
         }
+    }
+
+    /// A softmax over the features, behind which nothing may come.
+    pub(super) fn softmax(&mut self, op: &str, node: &Node, axes: Vec<Axis>) -> Result<()> {
+        let mut attributes = Attributes::new(node);
+        // Older ones work on all axes from theirs on.
+        let axis = attributes.int("axis", if self.opset >= 13 { -1 } else { 1 });
+        attributes.finish()?;
+        let last = axes.len().checked_sub(1);
+        if axes.last() != Some(&Axis::Feature) || position(axis, axes.len()) != last {
+            return unsupported(show(node), "works on another axis than the features");
+        }
+        if self.network.ending != Ending::None {
+            return unsupported(show(node), "follows another softmax");
+        }
+        self.network.ending = if op == "Softmax" { Ending::Softmax } else { Ending::LogSoftmax };
+        self.version += 1;
+        self.goes_on(node, axes)
+    }
+}
+
+/// Why an operator that the data goes through is refused.
+pub(super) fn missing(op: &str) -> &'static str {
+    match op {
+        "Conv" | "ConvTranspose" => "is a convolution, which this crate does not have",
+        "BatchNormalization" | "LayerNormalization" | "InstanceNormalization" | "GroupNormalization" => {
+            "scales and shifts the features, which no layer of this crate does: fold it into the matrix beside it"
+        }
+        "Mul" | "Div" | "Sub" => "scales or shifts the data, which no layer of this crate does",
+        "Concat" | "Sum" => "joins branches of the graph, which is not read: only chains of layers are",
+        "ArgMax" | "TopK" => "makes indices of the outputs: export the model without it",
+        "Attention" | "MultiHeadAttention" => "is attention in a graph, which is not read",
+        _ => "the data goes through it, and this crate has no such layer",
     }
 }

@@ -4,69 +4,47 @@
 //! which values are constants or zeros. A node that does something to the data that is not known to be a layer of this crate, or to
 //! leave the data as it is, is refused.
 
+mod array;
 mod constant;
+mod data;
 mod dense;
+mod fold;
+mod graph;
 mod recurrent;
 mod schema;
 mod shape;
+mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::format;
-use std::rc::Rc;
 use std::string::{String, ToString};
-use std::vec;
 use std::vec::Vec;
 
 use prost::Message;
 
-use super::error::{Error, Result, SOFTMAX, damaged, unsupported};
+use super::External;
+use super::error::{Error, Result, damaged, unsupported};
 use super::network::{Builder, Network};
+use super::note::Ending;
 use super::size::SHARED;
 use super::tensor::{Tensor, check_sizes};
 use crate::model::Layer;
 use crate::{Embedding, Pool};
-use schema::{Attribute, Graph, Model, Node, ValueInfo, element};
+use data::Data;
+use schema::{Attribute, Model, Node, element};
+use value::{Axis, Value};
 
 const FORMAT: &str = "ONNX file";
 
-/// An axis of the data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Axis {
-    /// The first two of the graph's input: which of them is time, a recurrent layer says.
-    First,
-    Second,
-    Direction,
-    Feature,
-}
-
-/// What is known of a value.
-#[derive(Clone, Debug)]
-enum Value {
-    /// The data, as of a version.
-    Data {
-        axes: Vec<Axis>,
-        version: usize,
-    },
-    /// The last states of the layer before.
-    Last {
-        axes: Vec<Axis>,
-        version: usize,
-    },
-    /// Shared, because a node `Identity` costs a file next to nothing.
-    Floats(Rc<Tensor>),
-    Ints(Rc<[i64]>),
-    /// Floats that are all zero, of a shape that may depend on the input.
-    Zeros,
-    /// Another input of the graph: a state, or lengths.
-    Input,
-    /// Something that has to do with shapes.
-    Other,
-}
-
 /// The graph on its way.
-#[derive(Debug, Default)]
-struct Walk {
+struct Walk<'a> {
+    /// The files beside the model.
+    data: &'a Data<'a>,
     values: BTreeMap<String, Value>,
+    /// Elements that constants may still take.
+    budget: usize,
+    /// The version of the operators.
+    opset: i64,
     network: Builder,
     names: BTreeSet<String>,
     /// Counts what has been done to the data: an older version is another branch of the graph.
@@ -90,14 +68,37 @@ struct Walk {
 }
 
 /// The model of a file.
-pub(super) fn read(bytes: &[u8]) -> Result<Network> {
+pub(super) fn read(bytes: &[u8], external: Option<&External<'_>>) -> Result<Network> {
     let model = match Model::decode(bytes) {
         Ok(model) => model,
         Err(e) => return damaged(FORMAT, format!("{e}")),
     };
     let Some(graph) = model.graph else { return damaged(FORMAT, "it has no graph") };
-    let room = bytes.len().saturating_mul(SHARED) / size_of::<f32>();
-    let mut walk = Walk { room, ..Walk::default() };
+    let data = Data::new(external);
+    let own = |opset: &&schema::Opset| matches!(&opset.domain[..], "" | "ai.onnx");
+    let mut walk = Walk {
+        data: &data,
+        values: BTreeMap::new(),
+        budget: 0,
+        // A file without one is older than operators of versions.
+        opset: model.opset.iter().find(own).map_or(1, |opset| opset.version),
+        network: Builder::default(),
+        names: BTreeSet::new(),
+        version: 0,
+        layers: 0,
+        room: 0,
+        time: None,
+        sizes: [None; 2],
+        width: 0,
+        directions: 0,
+        padded: false,
+        dense: dense::Open::default(),
+    };
+    walk.constants(&graph)?;
+    let len = bytes.len().saturating_add(data.len());
+    walk.room = len.saturating_mul(SHARED) / size_of::<f32>();
+    // Exporters leave the steps in which they put weights in order.
+    walk.budget = len.saturating_mul(2).saturating_add(1 << 16);
     walk.inputs(&graph)?;
     for node in &graph.node {
         walk.node(node)?;
@@ -154,9 +155,10 @@ fn leaves(op: &str, node: &Node, axes: &[Axis]) -> Result<()> {
         "Cast" => {
             let to = attributes.int("to", 0);
             attributes.int("saturate", 1);
+            let wide = [element::INT32, element::INT64, element::UINT32, element::UINT64].map(i64::from);
             let kept = match axes.contains(&Axis::Feature) {
                 true => to == i64::from(element::FLOAT),
-                false => [element::INT32, element::INT64].map(i64::from).contains(&to),
+                false => wide.contains(&to),
             };
             if !kept {
                 return unsupported(show(node), format!("makes other numbers: its type is {to}"));
@@ -174,54 +176,53 @@ fn leaves(op: &str, node: &Node, axes: &[Axis]) -> Result<()> {
     attributes.finish()
 }
 
-impl Walk {
-    fn inputs(&mut self, graph: &Graph) -> Result<()> {
-        for tensor in &graph.initializer {
-            self.value(&tensor.name, constant::value(&tensor.name, tensor)?);
-        }
-        let mut inputs = graph.input.iter().filter(|i| !self.values.contains_key(&i.name));
-        let Some(first) = inputs.next() else { return damaged(FORMAT, "the graph has no input") };
-        let others: Vec<_> = inputs.map(|i| i.name.clone()).collect();
-        others.iter().for_each(|name| self.value(name, Value::Input));
-        self.first_input(first)
-    }
-
-    fn first_input(&mut self, input: &ValueInfo) -> Result<()> {
-        let name = input.name.clone();
-        let tensor = input.r#type.as_ref().and_then(|t| t.tensor.as_ref());
-        let ids = matches!(tensor.map(|t| t.element), Some(element::INT64 | element::INT32));
-        let mut axes = vec![Axis::First, Axis::Second];
-        if !ids {
-            axes.push(Axis::Feature);
-        }
-        if let Some(shape) = tensor.and_then(|t| t.shape.as_ref()) {
-            if shape.dim.len() != axes.len() {
-                return Err(Error::Tensor {
-                    name,
-                    expected: format!("{} axes", axes.len()),
-                    found: format!("{}", shape.dim.len()),
-                });
-            }
-            self.sizes = [shape.dim[0].value, shape.dim[1].value];
-        }
-        self.values.insert(name, Value::Data { axes, version: 0 });
-        Ok(())
-    }
-
+impl Walk<'_> {
     fn node(&mut self, node: &Node) -> Result<()> {
         let op = &node.op_type[..];
+        if let Some(name) =
+            node.output.iter().find(|name| !name.is_empty() && self.values.contains_key(&name[..]))
+        {
+            return damaged(FORMAT, format!("`{name}` is made twice"));
+        }
+        if ["Loop", "Scan", "If", "SequenceMap"].contains(&op) {
+            return self.looped(op, node);
+        }
+        if self.states(op, node)? {
+            return Ok(());
+        }
         let is_data =
             |v: &&String| matches!(self.values.get(&v[..]), Some(Value::Data { .. } | Value::Last { .. }));
         let Some(data) = node.input.iter().find(is_data) else {
+            let states = |v: &String| matches!(self.values.get(v), Some(Value::State | Value::States(_)));
+            if node.input.first().is_some_and(states) {
+                return unsupported(
+                    show(node),
+                    "works on the last states of both directions, of several layers or of a cell, which a chain of layers does not give",
+                );
+            }
             let made = self.without_data(op, node)?;
-            node.output.iter().for_each(|output| self.value(output, made.clone()));
+            for (index, output) in node.output.iter().enumerate() {
+                let value = made.get(index).or(made.last()).cloned().unwrap_or(Value::Other);
+                self.value(output, value);
+            }
             return Ok(());
         };
         if !matches!(&node.domain[..], "" | "ai.onnx") {
-            return unsupported(show(node), "is of another domain than ONNX' own");
+            return unsupported(
+                show(node),
+                format!(
+                    "is of the domain `{}`: inline its functions (`onnx.inliner`), or export standard operators",
+                    node.domain
+                ),
+            );
         }
         if op == "Shape" {
-            return self.made(node, Value::Other);
+            let axes = match self.values.get(data) {
+                Some(Value::Data { axes, .. } | Value::Last { axes, .. }) => axes.clone(),
+                _ => Vec::new(),
+            };
+            let shape = self.shape_of(node, &axes);
+            return self.made(node, shape);
         }
         let axes = self.current(node, data)?;
         let first = node.input.first() == Some(data);
@@ -232,37 +233,22 @@ impl Walk {
             "Gemm" if first => self.gemm(node, axes),
             "Add" => self.bias(node, axes),
             "Tanh" | "Relu" | "Sigmoid" => self.activation(op, node, axes),
-            "Transpose" => shape::transpose(node, axes).and_then(|axes| self.data(node, axes)),
+            "Transpose" => shape::transpose(node, axes).and_then(|axes| self.goes_on(node, axes)),
             "Squeeze" if first => self.squeeze(node, axes),
+            "Unsqueeze" if first => self.unsqueeze(node, axes),
             "Reshape" if first => self.reshape(node, axes),
+            "Flatten" if first => self.flatten(node, axes),
             "Gather" if first => self.step(node, axes),
+            "GatherND" if first => self.step_by_list(node, axes),
+            "Slice" if first => self.slice(node, axes),
             "ReduceMean" | "ReduceMax" if first => self.reduce(op, node, axes),
-            "Softmax" | "LogSoftmax" => unsupported(show(node), SOFTMAX),
+            "Softmax" | "LogSoftmax" => self.softmax(op, node, axes),
             "Identity" | "Dropout" | "Cast" if first => {
                 leaves(op, node, &axes)?;
-                self.data(node, axes)
+                self.goes_on(node, axes)
             }
-            _ => unsupported(show(node), "the data goes through it, and this crate has no such layer"),
+            _ => unsupported(show(node), dense::missing(op)),
         }
-    }
-
-    /// What a node makes of constants and shapes.
-    fn without_data(&self, op: &str, node: &Node) -> Result<Value> {
-        let first = node.input.first().and_then(|name| self.values.get(name));
-        Ok(match (op, first) {
-            ("Constant", _) => constant::node(node)?,
-            ("ConstantOfShape", _) if constant::fills_with_zero(node)? => Value::Zeros,
-            (
-                "Expand" | "Slice" | "Squeeze" | "Unsqueeze" | "Reshape" | "Transpose" | "Tile" | "Identity",
-                Some(value),
-            ) => match value {
-                Value::Zeros => Value::Zeros,
-                Value::Floats(t) if t.data.iter().all(|&x| x == 0.0) => Value::Zeros,
-                other if op == "Identity" => other.clone(),
-                _ => Value::Other,
-            },
-            _ => Value::Other,
-        })
     }
 
     /// The axes of the data that goes into a node, which has to be what the layer before made.
@@ -291,6 +277,9 @@ impl Walk {
                 "has more weights than {SHARED} times the bytes of the file: its nodes share constants"
             );
             return unsupported("the graph", why);
+        }
+        if self.network.ending != Ending::None {
+            return unsupported("the graph", "goes on after a softmax, which can only stand at the end here");
         }
         let mut unique = name.to_string();
         let mut n = 1;
@@ -333,7 +322,7 @@ impl Walk {
     }
 
     /// The data goes on with these axes.
-    fn data(&mut self, node: &Node, axes: Vec<Axis>) -> Result<()> {
+    fn goes_on(&mut self, node: &Node, axes: Vec<Axis>) -> Result<()> {
         let version = self.version;
         self.made(node, Value::Data { axes, version })
     }
@@ -349,8 +338,7 @@ impl Walk {
             _ => Err(Error::Tensor {
                 name: name.clone(),
                 expected: "floats that are constant".to_string(),
-                found: "something that the graph computes, or no floats: constants have to be folded"
-                    .to_string(),
+                found: self.not_constant(name).to_string(),
             }),
         }
     }
@@ -372,25 +360,6 @@ impl Walk {
         self.push(&name, Embedding::new(classes, width))?;
         self.width = width;
         axes.push(Axis::Feature);
-        self.data(node, axes)
-    }
-
-    fn outputs(&mut self, graph: &Graph) -> Result<()> {
-        if graph.output.is_empty() {
-            return damaged(FORMAT, "the graph has no output");
-        }
-        for (index, output) in graph.output.iter().enumerate() {
-            let name = &output.name[..];
-            match self.values.get(name) {
-                Some(Value::Data { version, .. }) if *version == self.version => {}
-                Some(Value::Last { version, .. }) if *version == self.version && index == 0 => {
-                    self.push("", Layer::Pool(Pool::Last))?;
-                }
-                // States that are given out besides.
-                Some(Value::Last { .. }) if index > 0 => {}
-                _ => return unsupported(format!("output `{name}`"), "is not what the last layer makes"),
-            }
-        }
-        Ok(())
+        self.goes_on(node, axes)
     }
 }

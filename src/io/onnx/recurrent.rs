@@ -11,7 +11,8 @@ use super::super::error::{Result, damaged, unsupported};
 use super::super::layout::{Direction, Kind, ONNX};
 use super::super::network::Frame;
 use super::super::tensor::check_shape;
-use super::{Attributes, Axis, FORMAT, Value, Walk, show};
+use super::value::{Axis, Size, Value};
+use super::{Attributes, FORMAT, Walk, show};
 use crate::model::Layer;
 use crate::{Activation, Gru, Lstm, Merge, Reset, Rnn};
 
@@ -121,7 +122,7 @@ fn activations(
     Ok(all)
 }
 
-impl Walk {
+impl Walk<'_> {
     pub(super) fn recurrent(&mut self, op: &str, node: &Node, axes: &[Axis]) -> Result<()> {
         let kind = match op {
             "RNN" => Kind::Rnn,
@@ -136,17 +137,10 @@ impl Walk {
         if *self.time.get_or_insert(time) != time {
             return unsupported(show(node), "takes for time what another layer takes for the batch");
         }
-        // States come from the caller or are zero, and lengths are the caller's.
-        for (input, what) in [(4, "lengths"), (5, "an initial state"), (6, "an initial state")] {
-            let Some(name) = node.input.get(input).filter(|name| !name.is_empty()) else { continue };
-            self.padded |= input == 4;
-            match self.values.get(name) {
-                Some(Value::Input) => {}
-                Some(Value::Zeros) if input > 4 => {}
-                Some(Value::Floats(t)) if input > 4 && t.data.iter().all(|&x| x == 0.0) => {}
-                _ => return unsupported(show(node), format!("has {what} that is neither zero nor an input")),
-            }
+        if [first, second].iter().any(|axis| !matches!(axis, Axis::First | Axis::Second)) {
+            return unsupported(show(node), "takes data that has no steps any more");
         }
+        self.given(node, time)?;
         let (input, hidden, bias) = self.directions_of(kind, node, &options)?;
         let merge = (options.directions == 2).then_some(Merge::Concat);
         let frame = Frame { depth: 1, merge, reverse: options.reverse, bias };
@@ -171,11 +165,45 @@ impl Walk {
         if let Some(y_h) = outputs.next() {
             // In reverse the last state is the output of the first step.
             let forward = options.directions == 1 && !options.reverse;
-            let value = if forward { Value::Last { axes: last.to_vec(), version } } else { Value::Other };
+            let value = if forward { Value::Last { axes: last.to_vec(), version } } else { Value::State };
             self.value(y_h, value);
         }
         if let Some(y_c) = outputs.next() {
-            self.value(y_c, Value::Other);
+            self.value(y_c, Value::State);
+        }
+        Ok(())
+    }
+
+    /// Lengths and initial states: they come from the caller, or say nothing.
+    fn given(&mut self, node: &Node, time: Axis) -> Result<()> {
+        let steps = match time {
+            Axis::First => self.sizes[0].map_or(Size::Free(time), Size::Known),
+            _ => self.sizes[1].map_or(Size::Free(time), Size::Known),
+        };
+        for (input, what) in [(4, "lengths"), (5, "an initial state"), (6, "an initial state")] {
+            let Some(name) = node.input.get(input).filter(|name| !name.is_empty()) else { continue };
+            match self.values.get(name) {
+                Some(Value::Input) if input == 4 => {
+                    self.padded = true;
+                    self.note_caller("the graph takes lengths: they are those of the sequences that are run");
+                }
+                // All of them are whole.
+                Some(Value::Ints(lengths)) if input == 4 && lengths.data.iter().all(|n| *n == steps) => {}
+                Some(Value::Ints(_)) if input == 4 => {
+                    return unsupported(show(node), "has constant lengths that are not those of its steps");
+                }
+                Some(Value::Input) => {
+                    self.note_caller("the graph takes initial states: `run` begins with zeros");
+                }
+                Some(value) if input > 4 && value.is_zero() => {}
+                Some(Value::Floats(_)) => {
+                    return unsupported(
+                        show(node),
+                        "has an initial state in the file that is not zero, and a network here begins with zeros",
+                    );
+                }
+                _ => return unsupported(show(node), format!("has {what} that is neither zero nor an input")),
+            }
         }
         Ok(())
     }

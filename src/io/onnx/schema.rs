@@ -8,9 +8,15 @@ use prost::Message;
 /// Element types of tensors.
 pub(super) mod element {
     pub(in super::super) const FLOAT: i32 = 1;
+    pub(in super::super) const UINT8: i32 = 2;
+    pub(in super::super) const INT8: i32 = 3;
+    pub(in super::super) const UINT16: i32 = 4;
+    pub(in super::super) const INT16: i32 = 5;
     pub(in super::super) const INT32: i32 = 6;
     pub(in super::super) const INT64: i32 = 7;
     pub(in super::super) const FLOAT16: i32 = 10;
+    pub(in super::super) const UINT32: i32 = 12;
+    pub(in super::super) const UINT64: i32 = 13;
     pub(in super::super) const BFLOAT16: i32 = 16;
 }
 
@@ -18,6 +24,16 @@ pub(super) mod element {
 pub(super) struct Model {
     #[prost(message, optional, tag = "7")]
     pub(super) graph: Option<Graph>,
+    #[prost(message, repeated, tag = "8")]
+    pub(super) opset: Vec<Opset>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Opset {
+    #[prost(string, tag = "1")]
+    pub(super) domain: String,
+    #[prost(int64, tag = "2")]
+    pub(super) version: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -84,9 +100,19 @@ pub(super) struct Tensor {
     pub(super) name: String,
     #[prost(bytes = "vec", optional, tag = "9")]
     pub(super) raw_data: Option<Vec<u8>>,
+    #[prost(message, repeated, tag = "13")]
+    pub(super) external_data: Vec<Entry>,
     /// 1 for data in another file.
     #[prost(int32, tag = "14")]
     pub(super) data_location: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Entry {
+    #[prost(string, tag = "1")]
+    pub(super) key: String,
+    #[prost(string, tag = "2")]
+    pub(super) value: String,
 }
 
 #[derive(Clone, PartialEq, Message)]

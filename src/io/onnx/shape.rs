@@ -6,12 +6,13 @@ use std::vec::Vec;
 use super::schema::Node;
 
 use super::super::error::{Result, unsupported};
-use super::{Attributes, Axis, Value, Walk, show};
+use super::value::{Axis, Size, Value};
+use super::{Attributes, Walk, show};
 use crate::Pool;
 use crate::model::Layer;
 
 /// The position that an axis means, which counts from the end if it is negative.
-fn position(axis: i64, rank: usize) -> Option<usize> {
+pub(super) fn position(axis: i64, rank: usize) -> Option<usize> {
     let axis = if axis < 0 { axis.checked_add(i64::try_from(rank).ok()?)? } else { axis };
     usize::try_from(axis).ok().filter(|&axis| axis < rank)
 }
@@ -24,18 +25,24 @@ pub(super) fn transpose(node: &Node, axes: Vec<Axis>) -> Result<Vec<Axis>> {
     let moved: Option<Vec<Axis>> =
         perm.iter().map(|&p| axes.get(usize::try_from(p).ok()?).copied()).collect();
     match moved {
-        Some(moved) if moved.len() == axes.len() && axes.iter().all(|a| moved.contains(a)) => Ok(moved),
+        Some(moved) if is_permutation(&perm, axes.len()) => Ok(moved),
         _ => unsupported(show(node), format!("permutes {} axes by {perm:?}", axes.len())),
     }
 }
 
-impl Walk {
+fn is_permutation(perm: &[i64], rank: usize) -> bool {
+    let mut sorted = perm.to_vec();
+    sorted.sort_unstable();
+    sorted.len() == rank && sorted.into_iter().zip(0..).all(|(p, i)| p == i)
+}
+
+impl Walk<'_> {
     /// Integers that are an attribute in older operators, and an input in newer ones.
     fn ints(&self, node: &Node, attributes: &mut Attributes<'_>, name: &'static str) -> Option<Vec<i64>> {
         match attributes.get(name) {
             Some(attribute) => Some(attribute.ints.clone()),
             None => match self.values.get(node.input.get(1)?) {
-                Some(Value::Ints(ints)) => Some(ints.to_vec()),
+                Some(Value::Ints(ints)) => ints.known(),
                 _ => None,
             },
         }
@@ -45,48 +52,151 @@ impl Walk {
         let mut attributes = Attributes::new(node);
         let squeezed = self.ints(node, &mut attributes, "axes");
         attributes.finish()?;
-        let at = match squeezed.as_deref() {
-            Some(&[axis]) => position(axis, axes.len()),
-            _ => None,
+        let single = |axis: &Axis| match axis {
+            Axis::One => true,
+            Axis::Direction => self.directions == 1,
+            _ => false,
         };
-        match at {
-            Some(at) if axes[at] == Axis::Direction && self.directions == 1 => {
-                axes.remove(at);
-                self.data(node, axes)
+        let rank = axes.len();
+        let gone: Option<Vec<usize>> =
+            squeezed.iter().flatten().map(|&a| position(a, rank).filter(|&at| single(&axes[at]))).collect();
+        match gone {
+            Some(gone) if !gone.is_empty() => {
+                let mut at = 0;
+                axes.retain(|_| {
+                    at += 1;
+                    !gone.contains(&(at - 1))
+                });
+                self.goes_on(node, axes)
             }
-            _ => unsupported(show(node), "squeezes something else than the one direction of a layer"),
+            _ => unsupported(
+                show(node),
+                "squeezes something else than the one direction of a layer or what is left of its steps",
+            ),
         }
     }
 
-    /// Directions and features become one axis.
-    pub(super) fn reshape(&mut self, node: &Node, mut axes: Vec<Axis>) -> Result<()> {
+    pub(super) fn unsqueeze(&mut self, node: &Node, mut axes: Vec<Axis>) -> Result<()> {
+        let mut attributes = Attributes::new(node);
+        let added = self.ints(node, &mut attributes, "axes");
+        attributes.finish()?;
+        let at = match added.as_deref() {
+            Some(&[axis]) => position(axis, axes.len() + 1),
+            _ => None,
+        };
+        match at {
+            Some(at) => {
+                axes.insert(at, Axis::One);
+                self.goes_on(node, axes)
+            }
+            None => unsupported(show(node), "adds several axes, or such that are not constant"),
+        }
+    }
+
+    pub(super) fn flatten(&mut self, node: &Node, axes: Vec<Axis>) -> Result<()> {
+        let mut attributes = Attributes::new(node);
+        let axis = attributes.int("axis", 1);
+        attributes.finish()?;
+        let kept: Vec<Axis> = axes.iter().copied().filter(|axis| *axis != Axis::One).collect();
+        match kept[..] {
+            [_, Axis::Feature] if axis == 1 && axes.first() != Some(&Axis::One) => self.goes_on(node, kept),
+            _ => unsupported(
+                show(node),
+                "joins the features of several steps, which no layer of this crate does",
+            ),
+        }
+    }
+
+    /// Directions and features become one axis; those of size 1 come and go.
+    pub(super) fn reshape(&mut self, node: &Node, axes: Vec<Axis>) -> Result<()> {
         let mut attributes = Attributes::new(node);
         let allow_zero = attributes.int("allowzero", 0) != 0;
-        let shape = self.ints(node, &mut attributes, "shape").unwrap_or_default();
+        let named =
+            attributes.get("shape").map(|a| a.ints.iter().map(|&n| Size::Known(n)).collect::<Vec<_>>());
         attributes.finish()?;
-        let refuse = || unsupported(show(node), "does something else than to join the directions of a layer");
-        if !axes.ends_with(&[Axis::Direction, Axis::Feature]) {
-            return refuse();
-        }
-        axes.remove(axes.len() - 2);
-        if shape.len() != axes.len() || allow_zero && shape.contains(&0) {
-            return refuse();
-        }
-        let joined = self.width.saturating_mul(self.directions);
-        for (&size, axis) in shape.iter().zip(&axes) {
-            let known = match axis {
-                Axis::First => self.sizes[0],
-                Axis::Second => self.sizes[1],
-                _ => i64::try_from(joined).ok(),
+        let shape = named.or_else(|| match self.values.get(node.input.get(1)?) {
+            Some(Value::Ints(ints)) => Some(ints.data.to_vec()),
+            _ => None,
+        });
+        let Some(shape) = shape else {
+            return unsupported(
+                show(node),
+                "has a shape that is not constant, nor made of the sizes of the data",
+            );
+        };
+        // What stays, and its size.
+        let joins = axes.ends_with(&[Axis::Direction, Axis::Feature]);
+        let single =
+            |axis: Axis| axis == Axis::One || axis == Axis::Direction && (joins || self.directions == 1);
+        let kept: Vec<Axis> = axes.iter().copied().filter(|&axis| !single(axis)).collect();
+        let width = if joins { self.width.saturating_mul(self.directions) } else { self.width };
+        let size = |axis: Axis| match axis {
+            Axis::First => self.sizes[0].map_or(Size::Free(axis), Size::Known),
+            Axis::Second => self.sizes[1].map_or(Size::Free(axis), Size::Known),
+            Axis::Direction => i64::try_from(self.directions).map_or(Size::Free(axis), Size::Known),
+            _ => i64::try_from(width).ok().filter(|&n| n > 0).map_or(Size::Free(axis), Size::Known),
+        };
+        let (mut made, mut rest) = (Vec::new(), kept.iter().copied().peekable());
+        let mut open = false;
+        for (at, &n) in shape.iter().enumerate() {
+            let next = rest.peek().copied();
+            let copied = n == Size::Known(0) && !allow_zero;
+            let takes = match next {
+                Some(axis) if n == Size::Known(-1) && !open => {
+                    open = true;
+                    Some(axis)
+                }
+                Some(axis) if copied && axes.get(at) == Some(&axis) && !(joins && axis == Axis::Feature) => {
+                    Some(axis)
+                }
+                Some(axis) if n == size(axis) => Some(axis),
+                _ => None,
             };
-            let copied = size == 0 && *axis != Axis::Feature;
-            if !(size == -1 || copied || known == Some(size)) {
-                return refuse();
+            match takes {
+                Some(axis) => {
+                    rest.next();
+                    made.push(axis);
+                }
+                None if n == Size::Known(1) || copied && axes.get(at) == Some(&Axis::One) => {
+                    made.push(Axis::One)
+                }
+                None => return self.no_reshape(node, &shape),
             }
         }
-        self.width = joined;
-        self.directions = 1;
-        self.data(node, axes)
+        if rest.next().is_some() {
+            return self.no_reshape(node, &shape);
+        }
+        if joins {
+            (self.width, self.directions) = (width, 1);
+        }
+        self.goes_on(node, made)
+    }
+
+    fn no_reshape(&self, node: &Node, shape: &[Size]) -> Result<()> {
+        let words: Vec<_> = shape
+            .iter()
+            .map(|n| match n {
+                Size::Known(n) => format!("{n}"),
+                Size::Free(_) => "?".into(),
+            })
+            .collect();
+        unsupported(
+            show(node),
+            format!(
+                "makes [{}] of the data, which is more than to join the directions of a layer",
+                words.join(", ")
+            ),
+        )
+    }
+
+    /// Whether an index on an axis is the last step.
+    fn is_last(&self, index: i64, axis: Axis) -> bool {
+        let steps = match axis {
+            Axis::First => self.sizes[0],
+            Axis::Second => self.sizes[1],
+            _ => None,
+        };
+        index == -1 || steps.is_some_and(|steps| index == steps - 1)
     }
 
     /// One step out of all: the last.
@@ -94,10 +204,95 @@ impl Walk {
         let mut attributes = Attributes::new(node);
         let axis = attributes.int("axis", 0);
         attributes.finish()?;
-        let index = node.input.get(1).and_then(|name| self.values.get(name));
-        match index {
-            Some(Value::Ints(index)) if index[..] == [-1] => self.pool(node, axes, axis, Pool::Last),
+        let index = match node.input.get(1).and_then(|name| self.values.get(name)) {
+            Some(Value::Ints(index)) => index.known().map(|n| (n, index.shape.len())),
+            _ => None,
+        };
+        let at = position(axis, axes.len());
+        match (index, at.map(|at| axes[at])) {
+            // An axis of one is taken out of, too.
+            (Some((index, rank)), Some(Axis::One)) if matches!(index[..], [0 | -1]) && rank <= 1 => {
+                let mut axes = axes;
+                if let (0, Some(at)) = (rank, at) {
+                    axes.remove(at);
+                }
+                self.goes_on(node, axes)
+            }
+            (Some((index, rank)), Some(of))
+                if index.len() == 1 && rank <= 1 && self.is_last(index[0], of) =>
+            {
+                self.pool(node, axes, axis, Pool::Last, rank == 1)
+            }
             _ => unsupported(show(node), "takes something else than the last step"),
+        }
+    }
+
+    /// The last step by a list of one index: `GatherND` along the first axis.
+    pub(super) fn step_by_list(&mut self, node: &Node, axes: Vec<Axis>) -> Result<()> {
+        let mut attributes = Attributes::new(node);
+        let batch = attributes.int("batch_dims", 0);
+        attributes.finish()?;
+        let index = match node.input.get(1).and_then(|name| self.values.get(name)) {
+            Some(Value::Ints(ints)) => ints.known().map(|n| (n, ints.shape.clone())),
+            _ => None,
+        };
+        match (index, axes.first()) {
+            (Some((index, shape)), Some(&of))
+                if batch == 0 && index.len() == 1 && self.is_last(index[0], of) && shape.len() <= 2 =>
+            {
+                self.pool(node, axes, 0, Pool::Last, shape.len() == 2)
+            }
+            _ => unsupported(show(node), "takes something else than the last step"),
+        }
+    }
+
+    /// The last step by a slice, which leaves its axis.
+    pub(super) fn slice(&mut self, node: &Node, axes: Vec<Axis>) -> Result<()> {
+        let mut attributes = Attributes::new(node);
+        let mut given = |name: &'static str, input: usize| match attributes.get(name) {
+            Some(attribute) => Some(attribute.ints.clone()),
+            None => match self.values.get(node.input.get(input)?) {
+                Some(Value::Ints(ints)) => ints.known(),
+                _ => None,
+            },
+        };
+        let (starts, ends, of, by) =
+            (given("starts", 1), given("ends", 2), given("axes", 3), given("steps", 4));
+        attributes.finish()?;
+        let by = by.unwrap_or_default();
+        let none = node.input.get(3).is_none_or(|name| name.is_empty());
+        let of = of.or_else(|| none.then(|| (0..starts.as_ref().map_or(0, |s| s.len() as i64)).collect()));
+        let (Some(starts), Some(ends), Some(of)) = (starts, ends, of) else {
+            return unsupported(show(node), "cuts at places that are not constant");
+        };
+        if by.iter().any(|&step| step != 1) || starts.len() != ends.len() || of.len() != starts.len() {
+            return unsupported(show(node), "takes something else than the last step");
+        }
+        let mut last = None;
+        for ((&start, &end), &axis) in starts.iter().zip(&ends).zip(&of) {
+            let Some(at) = position(axis, axes.len()) else {
+                return unsupported(show(node), "cuts an axis that is not there");
+            };
+            let size = match axes[at] {
+                Axis::First => self.sizes[0],
+                Axis::Second => self.sizes[1],
+                Axis::One => Some(1),
+                Axis::Direction => i64::try_from(self.directions).ok(),
+                Axis::Feature => i64::try_from(self.width).ok().filter(|&n| n > 0),
+            };
+            if axes[at] == Axis::Direction && self.directions == 2 {
+                return unsupported(show(node), "takes one direction of two: only both together are read");
+            }
+            let to_end = end >= i64::from(i32::MAX) || size.is_some_and(|n| end >= n);
+            match start {
+                0 if to_end => {}
+                start if to_end && self.is_last(start, axes[at]) && last.is_none() => last = Some(axis),
+                _ => return unsupported(show(node), "takes something else than the last step"),
+            }
+        }
+        match last {
+            Some(axis) => self.pool(node, axes, axis, Pool::Last, true),
+            None => self.goes_on(node, axes),
         }
     }
 
@@ -108,22 +303,27 @@ impl Walk {
         attributes.int("noop_with_empty_axes", 0);
         attributes.finish()?;
         match over.as_deref() {
-            Some(&[axis]) if keep == 0 => {
-                self.pool(node, axes, axis, if op == "ReduceMean" { Pool::Mean } else { Pool::Max })
+            Some(&[axis]) => {
+                let pool = if op == "ReduceMean" { Pool::Mean } else { Pool::Max };
+                self.pool(node, axes, axis, pool, keep != 0)
             }
             _ => unsupported(show(node), "reduces something else than the steps"),
         }
     }
 
-    fn pool(&mut self, node: &Node, mut axes: Vec<Axis>, axis: i64, pool: Pool) -> Result<()> {
+    fn pool(&mut self, node: &Node, mut axes: Vec<Axis>, axis: i64, pool: Pool, keep: bool) -> Result<()> {
         if self.padded {
             return unsupported(show(node), "takes the zeros after the ends of sequences for steps");
         }
         match position(axis, axes.len()) {
             Some(at) if self.time == Some(axes[at]) => {
-                axes.remove(at);
+                if keep {
+                    axes[at] = Axis::One;
+                } else {
+                    axes.remove(at);
+                }
                 self.push("", Layer::Pool(pool))?;
-                self.data(node, axes)
+                self.goes_on(node, axes)
             }
             _ => unsupported(show(node), "works on another axis than time"),
         }

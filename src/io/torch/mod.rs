@@ -1,6 +1,10 @@
 //! PyTorch's parameters: `nn.Embedding`, `nn.RNN`, `nn.LSTM`, `nn.GRU` and their cells, `nn.Linear`, under any prefix.
 
+pub(super) mod checkpoint;
+mod opcodes;
 mod order;
+mod pickle;
+mod storage;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +18,7 @@ pub(super) use write::write;
 use super::error::{Error, Result, unclear, unsupported};
 use super::layout::{Direction, Kind, TORCH};
 use super::network::{Builder, Frame, Network};
+use super::note::Note;
 use super::plan::{Function, Item, Plan};
 use super::tensor::{Tensors, show};
 use crate::model::Layer;
@@ -33,6 +38,17 @@ enum Module {
     },
     /// A matrix, which may be an embedding if it has no bias.
     Matrix { rows: usize, columns: usize, bias: bool },
+}
+
+/// What a file says besides the parameters.
+#[derive(Debug, Default)]
+struct Known {
+    /// Modules in the order in which they were made, if the file keeps it.
+    order: Vec<String>,
+    /// What RNNs have.
+    functions: BTreeMap<String, Function>,
+    /// Modules that are functions, and their classes.
+    activations: Vec<(String, String)>,
 }
 
 fn full(prefix: &str, leaf: &str) -> String {
@@ -63,8 +79,36 @@ fn matrix(tensors: &Tensors, name: &str) -> Result<(usize, usize)> {
     }
 }
 
+/// Why a module has no layer here, if its parameters are those of a known one.
+fn foreign(tensors: &Tensors, prefix: &str) -> Option<&'static str> {
+    let has = |leaf: &str| tensors.shape(&full(prefix, leaf));
+    let weight = has("weight").map(<[usize]>::len);
+    match weight {
+        _ if has("running_mean").is_some() => {
+            Some("is a BatchNorm, which no layer of this crate is: fold it into the linear layer beside it")
+        }
+        Some(1) => {
+            Some("is a normalisation or a PReLU (its weight has one axis), which no layer of this crate is")
+        }
+        Some(3..) => {
+            Some("is a convolution (its weight has more than two axes), which this crate does not have")
+        }
+        _ if has("in_proj_weight").is_some() => Some("is attention in a graph, which is not read"),
+        _ if has("weight_g").is_some()
+            || has("weight_ih_l0_g").is_some()
+            || has("weight_hh_l0_raw").is_some() =>
+        {
+            Some("has its weights in parts (weight_norm or the like): remove that before saving")
+        }
+        _ => None,
+    }
+}
+
 /// What the module under a prefix is.
 fn module(tensors: &Tensors, prefix: &str) -> Result<Module> {
+    if let Some(why) = foreign(tensors, prefix) {
+        return unsupported(format!("module `{prefix}`"), why);
+    }
     let is_cell = tensors.shape(&full(prefix, "weight_ih")).is_some();
     let name = |part: &str, layer, reverse| full(prefix, &leaf(part, layer, reverse, is_cell));
     if !is_cell && tensors.shape(&name("weight_ih", 0, false)).is_none() {
@@ -105,52 +149,75 @@ fn module(tensors: &Tensors, prefix: &str) -> Result<Module> {
 }
 
 /// The model of PyTorch's parameters. With a plan, tensors of other modules are left; without one they are refused.
-pub(super) fn read(mut tensors: Tensors, plan: Option<&Plan>) -> Result<Network> {
+pub(super) fn read(tensors: Tensors, plan: Option<&Plan>) -> Result<Network> {
+    read_known(tensors, plan, &Known::default())
+}
+
+fn names<'a>(of: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<_> = of.into_iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
+fn read_known(mut tensors: Tensors, plan: Option<&Plan>, known: &Known) -> Result<Network> {
+    let all: BTreeSet<String> = tensors.0.keys().map(|name| prefix(name).to_string()).collect();
     let mut modules = BTreeMap::new();
+    let mut notes = Vec::new();
     let inferred;
     let plan = match plan {
         Some(plan) => {
             for item in &plan.0 {
-                if let Item::Module(name, _) = item {
-                    modules.insert(name.clone(), module(&tensors, name)?);
+                let Item::Module(name, _) = item else { continue };
+                if !all.contains(name) {
+                    let there = names(all.iter().map(|name| &name[..]));
+                    return unclear(format!(
+                        "the plan has `{name}`, which is no module of the file: they are {there}"
+                    ));
                 }
+                modules.insert(name.clone(), module(&tensors, name)?);
+            }
+            // A tensor that is in no module stands for itself.
+            let left: BTreeSet<&str> = tensors
+                .0
+                .keys()
+                .map(|tensor| (&tensor[..], prefix(tensor)))
+                .filter(|(_, module)| !modules.contains_key(*module))
+                .map(|(tensor, module)| if module.is_empty() { tensor } else { module })
+                .collect();
+            if !left.is_empty() {
+                let left = names(left);
+                notes.push(Note::LeftOut(format!("{left}, which the plan of the layers does not name")));
             }
             plan
         }
         None => {
-            let names: BTreeSet<&str> = tensors.0.keys().map(|name| prefix(name)).collect();
-            for name in names {
-                let known = ["weight_ih", "weight_ih_l0", "weight_hh", "weight_hh_l0", "weight"];
-                if !known.iter().any(|leaf| tensors.shape(&full(name, leaf)).is_some()) {
-                    return unknown(&tensors, name);
+            let leaves = ["weight_ih", "weight_ih_l0", "weight_hh", "weight_hh_l0", "weight"];
+            for name in all {
+                let is_known = leaves.iter().any(|leaf| tensors.shape(&full(&name, leaf)).is_some());
+                if !is_known && foreign(&tensors, &name).is_none() {
+                    return unknown(&tensors, &name);
                 }
-                modules.insert(name.to_string(), module(&tensors, name)?);
+                let module = module(&tensors, &name)?;
+                modules.insert(name, module);
             }
-            inferred = order::infer(&modules)?;
+            inferred = order::infer(&modules, known, &mut notes)?;
             &inferred
         }
     };
     let mut network = Builder::default();
+    network.notes = notes;
     for (position, item) in plan.0.iter().enumerate() {
         match item {
             Item::Plain(layer) => network.push("", *layer),
             Item::Module(name, function) => {
                 let Some(module) = modules.get(name) else { continue };
-                add(&mut network, &mut tensors, (name, module, *function, position == 0))?;
+                let function = function.or_else(|| known.functions.get(name).copied());
+                add(&mut network, &mut tensors, (name, module, function, position == 0))?;
             }
         }
     }
-    let mut left_out = BTreeSet::new();
-    tensors.0.retain(|name, _| {
-        let module = prefix(name);
-        let is_of_the_model = modules.contains_key(module);
-        if !is_of_the_model {
-            left_out.insert(if module.is_empty() { name } else { module }.to_string());
-        }
-        is_of_the_model
-    });
+    tensors.0.retain(|name, _| modules.contains_key(prefix(name)));
     tensors.finish()?;
-    Ok(network.finish()?.leaving_out(left_out))
+    network.finish()
 }
 
 /// Refuses a module that has none of the parameters of those that are known.

@@ -7,8 +7,9 @@ use std::vec::Vec;
 
 use super::super::error::{Result, unclear};
 use super::super::layout::Kind;
+use super::super::note::Note;
 use super::super::plan::{Item, Plan};
-use super::Module;
+use super::{Known, Module, names};
 
 /// What a module is in a model.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,20 +64,54 @@ const MAX_MODULES: usize = 8;
 
 const SAY: &str = "say the layers in their order with --layers, such as `emb,gru,@last,fc:tanh`";
 
-/// The plan that the shapes leave as the only one.
-pub(super) fn infer(modules: &BTreeMap<String, Module>) -> Result<Plan> {
+/// Whether the modules fit together in the order in which they were made.
+fn made(modules: &BTreeMap<String, Module>, known: &Known) -> Option<Vec<(String, Role)>> {
+    let mut order: Vec<(String, Role)> = Vec::new();
+    let mut width = None;
+    for name in &known.order {
+        let (role, input, output) = role(modules.get(name)?, order.is_empty());
+        let late = role == Role::Recurrent && order.last().is_some_and(|(_, role)| *role == Role::Dense);
+        if late || !order.is_empty() && input != width {
+            return None;
+        }
+        order.push((name.clone(), role));
+        width = Some(output);
+    }
+    (order.len() == modules.len()).then_some(order)
+}
+
+/// The plan that the shapes leave as the only one; or that of the order in which the modules were made. What parameters do not say of it
+/// is a note.
+pub(super) fn infer(
+    modules: &BTreeMap<String, Module>,
+    known: &Known,
+    notes: &mut Vec<Note>,
+) -> Result<Plan> {
     let mut found = Vec::new();
     if modules.len() <= MAX_MODULES {
         orders(modules, &mut Vec::new(), None, &mut found);
     }
+    if found.len() != 1
+        && let Some(order) = made(modules, known)
+    {
+        found = [order].into();
+        notes.push(Note::Assumed(format!("the layers follow each other as they were made; {OTHERWISE}")));
+    }
     let [order] = &found[..] else {
-        let names: Vec<_> = modules.keys().map(|n| format!("`{n}`")).collect();
-        let names = names.join(", ");
+        let names = names(modules.keys().map(|name| &name[..]));
         return unclear(match found.len() {
             0 => format!("the layers {names} do not fit together with the linear ones last: {SAY}"),
             _ => format!("the layers {names} fit together in more than one way: {SAY}"),
         });
     };
+    if !known.activations.is_empty() {
+        let all: Vec<_> =
+            known.activations.iter().map(|(name, class)| format!("`{name}` ({class})")).collect();
+        return unclear(format!(
+            "the module has {}, and the file does not say where it stands: {SAY}",
+            all.join(", ")
+        ));
+    }
     for pair in order.windows(2) {
         if pair[0].1 == Role::Dense {
             return unclear(format!(
@@ -94,11 +129,38 @@ pub(super) fn infer(modules: &BTreeMap<String, Module>) -> Result<Plan> {
         ));
     }
     for (name, _) in order {
-        if let Some(Module::Recurrent { kind: Kind::Rnn, .. }) = modules.get(name) {
+        if let Some(Module::Recurrent { kind: Kind::Rnn, .. }) = modules.get(name)
+            && !known.functions.contains_key(name)
+        {
             return unclear(format!(
                 "parameters do not say whether the RNN `{name}` has tanh or ReLU: {SAY}, with `{name}:tanh` or `{name}:relu`"
             ));
         }
     }
+    notes.extend(open(order));
     Ok(Plan(order.iter().map(|(name, _)| Item::Module(name.clone(), None)).collect()))
+}
+
+const OTHERWISE: &str = "say otherwise with --layers";
+
+/// What the parameters leave open. A single module is what the file says.
+fn open(order: &[(String, Role)]) -> Option<Note> {
+    let mut assumed: Vec<String> = Vec::new();
+    for pair in order.windows(2) {
+        assumed.push(format!("no function between `{}` and `{}`", pair[0].0, pair[1].0));
+    }
+    let (last, role) = order.last()?;
+    if *role == Role::Dense {
+        assumed.push(format!("no function after `{last}`"));
+    }
+    if assumed.is_empty() {
+        return None;
+    }
+    assumed.push("an output for every step".into());
+    let names: Vec<&str> = order.iter().map(|(name, _)| &name[..]).collect();
+    let example = match names[..] {
+        [ref before @ .., last] if *role == Role::Dense => format!("{},@last,{last}", before.join(",")),
+        _ => format!("{},@last", names.join(",")),
+    };
+    Some(Note::Assumed(format!("{}; {OTHERWISE}, such as `{example}`", assumed.join(", "))))
 }

@@ -1,0 +1,100 @@
+//! JSON of audio plugins: RTNeural (also as AIDA-X and others write it), GuitarML's and Automated-GuitarAmpModelling's amp models, and the
+//! Neural Amp Modeler's. They say themselves which of them they are.
+
+mod guitarml;
+mod nam;
+mod rtneural;
+
+use std::format;
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+use serde_json::{Map, Value};
+
+use super::error::{Error, Result, damaged, plan_given};
+use super::network::Network;
+use super::plan::Plan;
+use super::tensor::{Tensor, Tensors};
+use super::torch;
+
+const FORMAT: &str = "JSON model";
+
+pub(super) fn read(bytes: &[u8], plan: Option<&Plan>) -> Result<Network> {
+    // Files that were written on Windows may begin with a mark.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let file = match serde_json::from_slice(bytes) {
+        Ok(Value::Object(file)) => file,
+        Ok(_) => return damaged(FORMAT, "it is not an object"),
+        Err(e) => return damaged(FORMAT, e.to_string()),
+    };
+    let has = |key: &str| file.contains_key(key);
+    match plan {
+        None if has("layers") => rtneural::read(&file),
+        None if has("architecture") => nam::read(&file),
+        None if has("model_data") => guitarml::read(&file),
+        Some(_) if has("layers") || has("architecture") || has("model_data") => plan_given(),
+        // PyTorch's parameters as lists.
+        _ => {
+            let parameters = match file.get("state_dict") {
+                Some(Value::Object(parameters)) => parameters,
+                _ => &file,
+            };
+            torch::read(tensors(parameters)?, plan)
+        }
+    }
+}
+
+/// Named lists of numbers.
+fn tensors(of: &Map<String, Value>) -> Result<Tensors> {
+    let mut tensors = Tensors::default();
+    for (name, value) in of {
+        tensors.0.insert(name.clone(), tensor(name, value)?);
+    }
+    Ok(tensors)
+}
+
+/// Lists in lists of numbers.
+fn tensor(name: &str, value: &Value) -> Result<Tensor> {
+    let mut tensor = Tensor { shape: Vec::new(), data: Vec::new() };
+    let mut first = value;
+    while let Value::Array(items) = first {
+        tensor.shape.push(items.len());
+        first = items.first().unwrap_or(&Value::Null);
+    }
+    collect(name, value, &tensor.shape, &mut tensor.data)?;
+    Ok(tensor)
+}
+
+fn collect(name: &str, value: &Value, shape: &[usize], data: &mut Vec<f32>) -> Result<()> {
+    let wrong = |expected: String, found: &Value| {
+        let found = match found {
+            Value::Array(items) => format!("a list of {}", items.len()),
+            other => other.to_string().chars().take(40).collect(),
+        };
+        Err(Error::Tensor { name: name.to_string(), expected, found })
+    };
+    match (shape, value) {
+        ([], Value::Number(number)) => match number.as_f64().map(|x| x as f32) {
+            Some(x) if x.is_finite() => data.push(x),
+            _ => return wrong("a number that fits into 32 bits".to_string(), value),
+        },
+        ([], _) => return wrong("a number".to_string(), value),
+        ([n, inner @ ..], Value::Array(items)) if items.len() == *n => {
+            items.iter().try_for_each(|item| collect(name, item, inner, data))?;
+        }
+        ([n, ..], _) => return wrong(format!("a list of {n}, as those beside it"), value),
+    }
+    Ok(())
+}
+
+/// The size under a key.
+fn size(object: &Map<String, Value>, key: &str) -> Result<usize> {
+    match object.get(key).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok()) {
+        Some(n) => Ok(n),
+        None => damaged(FORMAT, format!("`{key}` is not a size")),
+    }
+}
+
+/// Why a model that adds its input to its output is refused.
+const SKIP: &str = "adds the input to the output, which no layer of this crate does: run the layers alone by setting it to 0, \
+                    and add the input yourself";

@@ -1,0 +1,94 @@
+//! What is known of the values of a graph before any input is there.
+
+use std::rc::Rc;
+use std::vec::Vec;
+
+use super::super::tensor::Tensor;
+
+/// An axis of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Axis {
+    /// The first two of the graph's input: which of them is time, a recurrent layer says.
+    First,
+    Second,
+    Direction,
+    Feature,
+    /// One that is left of the steps, of size 1.
+    One,
+}
+
+/// A size: a number, or that of an axis which depends on the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    Known(i64),
+    Free(Axis),
+}
+
+impl Size {
+    pub(super) fn known(self) -> Option<i64> {
+        match self {
+            Size::Known(n) => Some(n),
+            Size::Free(_) => None,
+        }
+    }
+}
+
+/// Integers: a scalar, or a tensor of any shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ints {
+    pub(super) shape: Vec<usize>,
+    pub(super) data: Rc<[Size]>,
+}
+
+impl Ints {
+    pub(super) fn list(data: Vec<Size>) -> Self {
+        Ints { shape: [data.len()].into(), data: data.into() }
+    }
+
+    pub(super) fn scalar(n: Size) -> Self {
+        Ints { shape: Vec::new(), data: [n].into() }
+    }
+
+    /// The numbers, if none depends on the input.
+    pub(super) fn known(&self) -> Option<Vec<i64>> {
+        self.data.iter().map(|n| n.known()).collect()
+    }
+}
+
+/// What is known of a value.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    /// The data, as of a version.
+    Data {
+        axes: Vec<Axis>,
+        version: usize,
+    },
+    /// The last states of the layer before, which are the outputs of the last step.
+    Last {
+        axes: Vec<Axis>,
+        version: usize,
+    },
+    /// States of several layers, one after the other.
+    States(Rc<[Value]>),
+    /// Another state of a layer.
+    State,
+    /// Shared, because a node `Identity` costs a file next to nothing.
+    Floats(Rc<Tensor>),
+    Ints(Ints),
+    /// Floats that are all zero, of a shape that may depend on the input.
+    Zeros,
+    /// Another input of the graph, or a part of it: a state, or lengths.
+    Input,
+    /// Anything else. No layer takes it.
+    Other,
+}
+
+impl Value {
+    pub(super) fn is_zero(&self) -> bool {
+        match self {
+            Value::Zeros => true,
+            Value::Floats(t) => t.data.iter().all(|&x| x == 0.0),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! A pickle, read without running anything of it: what would be a call is a value that says so.
+//!
+//! Why not a crate: those that read checkpoints open paths only, forget the order of parameters and what modules say of themselves, and copy shared
+//! values, which makes gigabytes of a small file. Here a value is a number, its parts stand in one list, and an opcode adds one node at most.
+
+use std::rc::Rc;
+use std::vec::Vec;
+
+use super::storage::{Kind, storage};
+
+pub(super) const FORMAT: &str = "PyTorch checkpoint";
+
+/// The number of a value in its [`Pickle`].
+pub(super) type Id = usize;
+
+/// A value.
+#[derive(Clone, Debug)]
+pub(super) enum Node {
+    /// Something that no parameter is made of: a float, bytes, a number that is too large.
+    Other,
+    None,
+    Bool(bool),
+    Int(i64),
+    Text(Rc<str>),
+    /// A tuple, list or set.
+    List(Vec<Id>),
+    Dict(Vec<(Id, Id)>),
+    /// A class or function: module and name.
+    Global(Rc<str>),
+    /// What a class or function would make of arguments. Items and state come later.
+    Call {
+        of: Id,
+        args: Id,
+        items: Vec<(Id, Id)>,
+        state: Option<Id>,
+    },
+    /// What the container of the pickle holds.
+    Persistent(Id),
+}
+
+/// All values of a pickle.
+#[derive(Debug)]
+pub(super) struct Pickle {
+    nodes: Vec<Node>,
+    root: Id,
+}
+
+impl Pickle {
+    pub(super) fn new(nodes: Vec<Node>, root: Id) -> Self {
+        Pickle { nodes, root }
+    }
+
+    pub(super) fn root(&self) -> Id {
+        self.root
+    }
+
+    pub(super) fn node(&self, id: Id) -> &Node {
+        self.nodes.get(id).unwrap_or(&Node::Other)
+    }
+
+    /// All storages of the pickle: kind, key and elements.
+    pub(super) fn storages(&self) -> impl Iterator<Item = (Kind, &str, usize)> {
+        (0..self.nodes.len()).filter_map(|id| storage(self, id))
+    }
+
+    pub(super) fn text(&self, id: Id) -> Option<&str> {
+        match self.node(id) {
+            Node::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(super) fn size(&self, id: Id) -> Option<usize> {
+        match self.node(id) {
+            Node::Int(n) => usize::try_from(*n).ok(),
+            Node::Bool(flag) => Some(usize::from(*flag)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn list(&self, id: Id) -> &[Id] {
+        match self.node(id) {
+            Node::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// Module and name of a class or function; persistent ones are classes whose source is in the file.
+    pub(super) fn global(&self, id: Id) -> Option<&str> {
+        match self.node(id) {
+            Node::Global(name) => Some(name),
+            Node::Persistent(of) => match self.list(*of) {
+                [kind, class, ..] if self.text(*kind) == Some("module") => match self.node(*class) {
+                    Node::Global(name) => Some(name),
+                    _ => None,
+                },
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The entries of a dictionary, of any class.
+    pub(super) fn entries(&self, id: Id) -> Option<&[(Id, Id)]> {
+        match self.node(id) {
+            Node::Dict(entries) => Some(entries),
+            Node::Call { of, items, .. }
+                if self.global(*of).is_some_and(|name| name.ends_with("Dict") || name.ends_with(" dict")) =>
+            {
+                Some(items)
+            }
+            _ => None,
+        }
+    }
+
+    /// The value under a key.
+    pub(super) fn get(&self, id: Id, key: &str) -> Option<Id> {
+        let found = self.entries(id)?.iter().rev().find(|(k, _)| self.text(*k) == Some(key));
+        found.map(|(_, value)| *value)
+    }
+}
