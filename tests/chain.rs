@@ -62,7 +62,7 @@ fn a_deep_chain_is_its_layers() -> Result<()> {
     assert!(rest.is_empty() && state.is_empty());
     let packed = chain.pack(&weights, nan(chain.packed_len()))?;
     for (y, last) in [
-        run(chain, &weights, (&x[..]).into(), STEPS, &start),
+        run(chain, &weights[..], (&x[..]).into(), STEPS, &start),
         run(chain, &packed, (&x[..]).into(), STEPS, &start),
     ] {
         assert_eq!(bits(&y), bits(&rows));
@@ -138,9 +138,9 @@ fn a_constant_model_is_a_chain() -> Result<()> {
             chain.pack(&b.weights, nan(chain.packed_len()))?,
         );
         let sequences = Sequences::new(STEPS, BATCH);
-        let (y, state) = forward(model, &b.weights, sequences, x, &b.state);
+        let (y, state) = forward(model, &b.weights[..], sequences, x, &b.state);
         for (other, last) in [
-            run(chain, &b.weights, x, STEPS, &b.state),
+            run(chain, &b.weights[..], x, STEPS, &b.state),
             run(chain, &ours, x, STEPS, &b.state),
             forward(model, &theirs, sequences, x, &b.state),
         ] {

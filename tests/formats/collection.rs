@@ -85,10 +85,12 @@ fn the_index_is_whole() {
     assert!(named.len() >= 60, "{} files", named.len());
 }
 
+/// Framework, layers, and why it is refused.
+type Row = (String, String, Option<String>);
+
 /// The table of the documentation, made of the index.
 fn table() -> String {
-    let mut rows: BTreeMap<(String, String, Option<String>), (BTreeSet<String>, BTreeSet<String>)> =
-        BTreeMap::new();
+    let mut rows: BTreeMap<Row, (BTreeSet<String>, BTreeSet<String>)> = BTreeMap::new();
     for entry in index() {
         let words: Vec<&str> = entry.framework.split(' ').collect();
         let is_version = |word: &&&str| word.starts_with(|c: char| c.is_ascii_digit());

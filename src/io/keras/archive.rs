@@ -2,15 +2,14 @@
 
 use std::format;
 use std::io::{Cursor, Read};
-use std::string::ToString;
 use std::vec::Vec;
 
 use hdf5_pure::File;
 use serde_json::Value;
 use zip::ZipArchive;
 
-use super::super::error::{Error, Result, damaged, unsupported};
-use super::config::FORMAT;
+use super::super::error::{Result, damaged, unsupported};
+use super::config::{FORMAT, refuse};
 use super::weights::{Weights, text};
 
 /// A model's file, unpacked.
@@ -43,10 +42,6 @@ impl Version {
 /// An archive may be deflated, though Keras' own are not, but what is inside of it is bounded by its own size.
 fn limit(archive: usize) -> usize {
     archive.saturating_mul(32).saturating_add(1 << 20)
-}
-
-pub(super) fn refuse(e: impl ToString) -> Error {
-    Error::Damaged { format: FORMAT, what: e.to_string() }
 }
 
 /// Opens a file of either kind.

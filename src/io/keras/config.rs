@@ -6,9 +6,14 @@ use std::vec::Vec;
 
 use serde_json::{Map, Value};
 
-use super::super::error::{Result, damaged, unsupported};
+use super::super::error::{Error, Result, damaged, unsupported};
 
 pub(super) const FORMAT: &str = "Keras model";
+
+/// What a reader of a container says of a damaged file.
+pub(super) fn refuse(e: impl ToString) -> Error {
+    Error::Damaged { format: FORMAT, what: e.to_string() }
+}
 
 /// The configuration of a layer. Keys are struck off as they are read.
 #[derive(Debug)]

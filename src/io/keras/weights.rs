@@ -9,8 +9,7 @@ use hdf5_pure::{AttrValue, DType, File};
 
 use super::super::error::{Error, Result, damaged};
 use super::super::tensor::{check_shape, elements, show};
-use super::archive::refuse;
-use super::config::FORMAT;
+use super::config::{FORMAT, refuse};
 
 /// The file of the weights.
 pub(super) struct Weights {

@@ -6,8 +6,6 @@
 use std::rc::Rc;
 use std::vec::Vec;
 
-use super::storage::{Kind, storage};
-
 pub(super) const FORMAT: &str = "PyTorch checkpoint";
 
 /// The number of a value in its [`Pickle`].
@@ -58,9 +56,9 @@ impl Pickle {
         self.nodes.get(id).unwrap_or(&Node::Other)
     }
 
-    /// All storages of the pickle: kind, key and elements.
-    pub(super) fn storages(&self) -> impl Iterator<Item = (Kind, &str, usize)> {
-        (0..self.nodes.len()).filter_map(|id| storage(self, id))
+    /// The numbers of all values.
+    pub(super) fn ids(&self) -> core::ops::Range<Id> {
+        0..self.nodes.len()
     }
 
     pub(super) fn text(&self, id: Id) -> Option<&str> {

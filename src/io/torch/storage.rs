@@ -69,6 +69,11 @@ pub(super) fn storage(pickle: &Pickle, id: Id) -> Option<(Kind, &str, usize)> {
     }
 }
 
+/// All storages of a pickle: kind, key and elements.
+pub(super) fn storages(pickle: &Pickle) -> impl Iterator<Item = (Kind, &str, usize)> {
+    pickle.ids().filter_map(|id| storage(pickle, id))
+}
+
 impl Container {
     pub(super) fn bytes(&self, key: &str) -> Option<&[u8]> {
         self.storages.get(key).map(|bytes| &bytes[..])
@@ -144,7 +149,7 @@ fn legacy(bytes: &[u8]) -> Result<Container> {
     }
     let (pickle, rest) = opcodes::read(rest)?;
     let (keys, mut rest) = opcodes::read(rest)?;
-    let kinds: BTreeMap<&str, Kind> = pickle.storages().map(|(kind, key, _)| (key, kind)).collect();
+    let kinds: BTreeMap<&str, Kind> = storages(&pickle).map(|(kind, key, _)| (key, kind)).collect();
     let mut storages = BTreeMap::new();
     for key in keys.list(keys.root()) {
         let key = keys.text(*key).unwrap_or("");

@@ -28,7 +28,7 @@ pub(crate) fn column_sums<S: Simd>(
 const BLOCK: usize = 8;
 
 /// Columns whose rounding is kept at a time: a kibibyte of stack where there are vectors.
-const GROUP: usize = if HAS_VECTORS { 256 } else { 32 };
+const GROUP: usize = if HAS_VECTORS { 256 } else { 8 };
 
 /// `a + b`, and what is lost by its rounding (Knuth's exact addition). Where `a` or `b` is not finite the latter is NaN.
 #[inline(always)]
