@@ -14,7 +14,9 @@ pub type Result<T> = core::result::Result<T, Error>;
 /// let weights = vec![0.0; layer.weights_len()];
 /// let mut state = vec![0.0; layer.state_len(1)];
 /// let error = layer.step(&weights, &[0.0; 3], &mut state, &mut []).unwrap_err();
-/// assert!(error.to_string().starts_with("`scratch` has 0 elements, needs at least 8: see `scratch_len`"));
+/// let needed = layer.scratch_len(1, 1);
+/// let says = format!("`scratch` has 0 elements, needs at least {needed}: see `scratch_len`");
+/// assert!(error.to_string().starts_with(&says));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
