@@ -131,6 +131,17 @@ if LATEST:
 DYNAMO = "dynamo" in inspect.signature(torch.onnx.export).parameters and TAG != "t21"
 
 
+def without_traces(path):
+    """The newer exporter writes down where in which source file each node was made: paths of the machine that it ran on."""
+    import onnx
+
+    model = onnx.load(path, load_external_data=False)
+    for part in [model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer, *model.functions]:
+        del part.metadata_props[:]
+    del model.metadata_props[:]
+    onnx.save(model, path)
+
+
 def exported(topology, model, what, x, states=(), dynamic=True, refused="", dynamo=False, external=False):
     seed(model, topology)
     kind = "dynamo" if dynamo else "script"
@@ -147,6 +158,7 @@ def exported(topology, model, what, x, states=(), dynamic=True, refused="", dyna
         how["dynamic_axes"] = {"x": {0: "a", 1: "b"}}
     path = str(FOLDER / file)
     torch.onnx.export(model, fed, path, input_names=names, **({} if dynamo else {"dynamo": False} if DYNAMO else {}), **{k: v for k, v in how.items() if dynamo or k != "dynamo"})
+    without_traces(path)
     if not refused:
         golden(file, x, run(model, x, *states))
     entry(file, f"PyTorch {VERSION}, {'dynamo' if dynamo else 'TorchScript'} exporter", what, refused=refused)
