@@ -89,6 +89,8 @@ impl Learner {
         Ok(())
     }
 
+    /// One update. It is a function of its own, so that its buffers' places are off the stack while `report` prints.
+    #[inline(never)]
     fn update(&mut self, adam: &mut Adam) -> Result<f32> {
         let (w_cell, w_head) = self.weights.split_at(CELL.weights_len());
         let (g_cell, g_head) = self.grads.split_at_mut(CELL.weights_len());
