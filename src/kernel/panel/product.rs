@@ -3,6 +3,7 @@
 use super::layout::Layout;
 use super::pack::{Dims, Panels, pack_columns};
 use super::sums::{self, Job, Part, Planes, Start};
+use super::tile::{Tile, Weight, accumulate, drive_row};
 use crate::kernel::rows::list::RowList;
 use crate::kernel::rows::walk::Rows;
 use crate::kernel::{Checked, check};
@@ -99,7 +100,7 @@ pub(crate) fn project<S: Simd>(
 }
 
 /// `c [B, n] (+)= left [B, k] * w^T` with `w [n, k]` row-major and in place: for instruction sets of one lane, and the
-/// same bits as [`product`] over packed rows.
+/// same bits as [`product`] over packed rows. It goes row by row, in one function, because those who call it have little stack.
 #[inline(always)]
 pub(crate) fn product_transposed<S: Simd>(
     s: S,
@@ -110,9 +111,79 @@ pub(crate) fn product_transposed<S: Simd>(
 ) -> Checked {
     let (k, rows) = (left.count * left.len, left.rows.end());
     let Some(n) = c.len().checked_div(rows) else { return Ok(()) };
-    check(S::LANES == 1 && w.len() == n * k && right_init(init, n), "product_transposed")?;
-    let operand = sums::Right { start: w.as_ptr(), panel: k, next: 1 };
-    multiply(s, left, operand, (c, n), init, false)
+    let fits = left.fits() && c.len() == rows * n && w.len() == n * k && right_init(init, n);
+    check(S::LANES == 1 && fits, "product_transposed")?;
+    let c = c.as_mut_ptr();
+    for row in left.rows.iter() {
+        let a = left.data.as_ptr().wrapping_add(left.rows.source(row) * left.ld);
+        let tile =
+            RowTile { left, a, w: Transposed { start: w.as_ptr(), k }, c: c.wrapping_add(row * n), init };
+        // SAFETY: the row exists in both buffers, and the panels are the `n` rows of `w`: all of it was just checked.
+        unsafe { drive_row(s, &tile, n, false) };
+    }
+    Ok(())
+}
+
+/// One row of [`product_transposed`].
+struct RowTile<'a> {
+    left: Left<'a>,
+    /// The row on the left.
+    a: *const f32,
+    w: Transposed,
+    /// The row of the output.
+    c: *mut f32,
+    init: Init<'a>,
+}
+
+impl<S: Simd> Tile<S> for RowTile<'_> {
+    const SUMS: usize = 1;
+
+    #[inline(always)]
+    unsafe fn run<const NP: usize>(&self, s: S, panel: usize) {
+        let Left { count, len, at, .. } = self.left;
+        let mut acc = [[s.splat(0.0); 4]; NP];
+        // SAFETY: the caller's panels exist, one element each in the output and the bias, and a row in `w`; the row on the left has the
+        // columns of all runs.
+        unsafe {
+            for p in 0..NP {
+                acc[p][0] = match self.init {
+                    Init::Zero => s.splat(0.0),
+                    Init::Accumulate => s.load(self.c.add(panel + p)),
+                    Init::Bias(bias) => s.load(bias.as_ptr().add(panel + p)),
+                };
+            }
+            for (run, at) in at.into_iter().enumerate().take(count) {
+                let w = Weight::<S>::skip(self.w, run * len);
+                accumulate(s, &mut acc, 1, [0; 4], w, panel, self.a.add(at * len), len);
+            }
+            for p in 0..NP {
+                s.store(self.c.add(panel + p), acc[p][0]);
+            }
+        }
+    }
+}
+
+/// A row-major matrix `[n, k]`, one of whose rows is a panel.
+#[derive(Clone, Copy)]
+struct Transposed {
+    start: *const f32,
+    k: usize,
+}
+
+impl<S: Simd> Weight<S> for Transposed {
+    #[inline(always)]
+    unsafe fn get(self, s: S, panel: usize, k: usize, _: usize) -> S::V {
+        // SAFETY: the caller names an element of the matrix; a vector has one lane here.
+        s.splat(unsafe { *self.start.add(panel * self.k + k) })
+    }
+    #[inline(always)]
+    fn skip(self, rows: usize) -> Self {
+        Transposed { start: self.start.wrapping_add(rows), ..self }
+    }
+    #[inline(always)]
+    fn chains(self, panel: usize, _: usize) -> Option<(*const f32, usize)> {
+        Some((self.start.wrapping_add(panel * self.k), self.k))
+    }
 }
 
 fn right_init(init: Init<'_>, n: usize) -> bool {
