@@ -52,37 +52,37 @@ struct Measured {
     stack: usize,
 }
 
-// Layers are constants, as in firmware that runs them, and closures would capture a value of them.
+// Layers are constants, as in firmware that runs them: inline ones, because closures would capture a value.
 macro_rules! measure {
     ($($name:ident: $layer:expr,)*) => {$(
         fn $name<const I: usize, const H: usize>(counter: &mut Counter, b: &mut Buffers) -> Result<Measured, Error> {
             let sequences = Sequences::new(STEPS, 1);
-            let weights = &WEIGHTS[..$layer.weights_len()];
+            let weights = &WEIGHTS[..(const { $layer }).weights_len()];
             let (x, dy) = (&X[..STEPS * I], &DY[..STEPS * H]);
-            let (tape, y) = (&mut b.tape[..$layer.tape_len(STEPS, 1)], &mut b.y[..STEPS * H]);
-            let (state, scratch) = (&mut b.state[..$layer.state_len(1)], &mut b.scratch);
-            let grads = Some(&mut b.grads[..$layer.weights_len()]);
+            let (tape, y) = (&mut b.tape[..(const { $layer }).tape_len(STEPS, 1)], &mut b.y[..STEPS * H]);
+            let (state, scratch) = (&mut b.state[..(const { $layer }).state_len(1)], &mut b.scratch);
+            let grads = Some(&mut b.grads[..(const { $layer }).weights_len()]);
             let (recurrent_dropout, layer_dropout, mode) = (None, None, Gradients::Overwrite);
             let mut run = Ok(());
             let step = counter.count(|| {
                 for x in x.chunks_exact(I) {
-                    run = run.and_then(|()| $layer.step(weights, x, state, scratch));
+                    run = run.and_then(|()| (const { $layer }).step(weights, x, state, scratch));
                 }
             });
             run?;
             state.fill(0.0);
-            let (outcome, stack) = with_stack(|| $layer.step(weights, &x[..I], state, scratch));
+            let (outcome, stack) = with_stack(|| (const { $layer }).step(weights, &x[..I], state, scratch));
             outcome?;
             state.fill(0.0);
             let mut result = Ok(());
             let args = ForwardTrain { sequences, x, y, state, recurrent_dropout, layer_dropout, tape, scratch };
-            let forward = counter.count(|| result = $layer.forward_train(weights, args));
+            let forward = counter.count(|| result = (const { $layer }).forward_train(weights, args));
             result?;
             let dstate = state;
             dstate.fill(0.0);
             let args =
                 Backward { sequences, x, y, dy, dstate, dx: None, grads, mode, recurrent_dropout, layer_dropout, tape, scratch };
-            let backward = counter.count(|| result = $layer.backward(weights, args));
+            let backward = counter.count(|| result = (const { $layer }).backward(weights, args));
             result?;
             let [step, forward, backward] = [step, forward, backward].map(|count| count / STEPS as u32);
             Ok(Measured { step, forward, backward, stack })
