@@ -1,9 +1,9 @@
 //! Every pass of every cell: as a layer, in a stack, and in a model.
 
-use recurrent::model::{self, Layer, Model, Training, Weights};
+use recurrent::model::{self, Layer, Model, Training};
 use recurrent::{
     Backward, Forward, ForwardTrain, Gru, GruCell, Lstm, LstmCell, Mgu, MguCell, Packed, Result, Rnn,
-    RnnCell, Stack,
+    RnnCell, Stack, WeightSource,
 };
 
 type Panels<'a> = Packed<&'a mut [f32]>;
@@ -59,10 +59,10 @@ pub fn model(
     let mut packed = vec![0.0; MODEL.packed_len()];
     let packed = MODEL.pack(w, &mut packed[..])?;
     MODEL.forward(w, one)?;
-    MODEL.forward(Weights::from(&packed), other)?;
+    MODEL.forward(WeightSource::from(&packed), other)?;
     let (mut y, mut state) = ([0.0], vec![0.0; MODEL.state_len(1)]);
     let mut scratch = vec![0.0; MODEL.scratch_len(1, 1)];
     MODEL.step(w, &[1.0, 2.0], &mut y, &mut state, &mut scratch)?;
-    MODEL.step(Weights::from(&packed), &[1.0, 2.0], &mut y, &mut state, &mut scratch)?;
+    MODEL.step(WeightSource::from(&packed), &[1.0, 2.0], &mut y, &mut state, &mut scratch)?;
     MODEL.forward_backward(w, training)
 }
