@@ -125,7 +125,7 @@ impl<S: Simd, W: Source<S>> Steps<S, W> {
             layout: E::LAYOUT,
             second: E::SECOND,
             projects: E::PEEPHOLES,
-            step: |s, params, w, t, io, _| row::step::<S, E, W, SAVE>(s, E::new(params), w, t, io),
+            step: |s, params, w, t, io, _| row::step_apart::<S, E, W, SAVE>(s, params, w, t, io),
             single: None,
         }
     }
@@ -198,8 +198,10 @@ fn step_in_place<E: Equations>(
         fn run<S: Simd>(self, s: S) -> Checked {
             let Run(params, w, pass, _) = self;
             let steps = const { &Steps::<S, InPlace<'_>>::by_rows::<E, HAS_VECTORS>() };
-            let call = |s, params: &Params, w, t, io: Step<'_>, _: &mut [f32]| {
-                row::step::<S, E, InPlace<'_>, HAS_VECTORS>(s, E::new(params), w, t, io)
+            // With a projection there are two places that call it, and then it is not inlined.
+            let call = |s, params: &Params, w, t, io: Step<'_>, _: &mut [f32]| match const { E::PEEPHOLES } {
+                true => row::step_apart::<S, E, InPlace<'_>, HAS_VECTORS>(s, params, w, t, io),
+                false => row::step::<S, E, InPlace<'_>, HAS_VECTORS>(s, E::new(params), w, t, io),
             };
             one_step(s, steps, call, params, in_place(w), w.parts().peepholes, pass)
         }

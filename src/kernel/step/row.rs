@@ -6,7 +6,7 @@
 use super::ahead::{Ahead, Both, PANELS, has_room};
 use super::io::{Raw, Step};
 use super::units::{self, Row};
-use super::{Equations, Input};
+use super::{Equations, Input, Params};
 use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::source::Source;
@@ -15,7 +15,7 @@ use crate::kernel::rows::view::ColumnsMut;
 use crate::kernel::rows::walk::Walk;
 use crate::kernel::vector::load;
 use crate::kernel::{Checked, check};
-use crate::simd::Simd;
+use crate::simd::{Region, Simd};
 
 /// The weights of a cell's stages, packed or in place.
 pub(crate) type Stages<W> = [W; 2];
@@ -62,6 +62,34 @@ pub(crate) fn step<S: Simd, E: Equations, W: Source<S>, const SAVE: bool>(
         }
     }
     Ok(())
+}
+
+/// The same as a function of its own, compiled for the instruction set, for who calls it through a pointer.
+pub(crate) fn step_apart<S: Simd, E: Equations, W: Source<S>, const SAVE: bool>(
+    s: S,
+    params: &Params,
+    w: Stages<W>,
+    t: usize,
+    io: Step<'_>,
+) -> Checked {
+    s.call(Apart::<S, E, W, SAVE> { s, e: E::new(params), w, t, io })
+}
+
+struct Apart<'a, S, E, W, const SAVE: bool> {
+    s: S,
+    e: E,
+    w: Stages<W>,
+    t: usize,
+    io: Step<'a>,
+}
+
+impl<S: Simd, E: Equations, W: Source<S>, const SAVE: bool> Region for Apart<'_, S, E, W, SAVE> {
+    type Output = Checked;
+    #[inline(always)]
+    fn run(self) -> Checked {
+        let Apart { s, e, w, t, io } = self;
+        step::<S, E, W, SAVE>(s, e, w, t, io)
+    }
 }
 
 /// The buffers of a step of a single row.
