@@ -52,7 +52,7 @@
 //!   [shards](crate::trainer::Trainer::shards) add in another order.
 //! - **Other frameworks.** Their sums have other orders, and their activations other errors.
 //!
-//! To have the same training everywhere: the same seed, and a fused set on every machine.
+//! To have the same training everywhere: the same seed, and a fused set on every machine. A model's loss is computed on the set of its last layer.
 //!
 //! Generators of random numbers are yours; a seed of `rand_xoshiro` gives the same weights on every machine.
 //!

@@ -49,12 +49,13 @@ pub struct CrossEntropy<'a> {
     classes: usize,
     ignored: Option<u32>,
     sequences: Option<Sequences<'a>>,
+    isa: Option<Isa>,
 }
 
 impl<'a> CrossEntropy<'a> {
     /// Over so many classes. All rows count.
     pub const fn new(classes: usize) -> Self {
-        CrossEntropy { classes, ignored: None, sequences: None }
+        CrossEntropy { classes, ignored: None, sequences: None, isa: None }
     }
 
     /// Rows with this target do not count, as PyTorch's `ignore_index`. It may be a class or not.
@@ -67,6 +68,12 @@ impl<'a> CrossEntropy<'a> {
     /// not count, whatever their targets. Resets make no difference.
     pub const fn over(mut self, sequences: Sequences<'a>) -> Self {
         self.sequences = Some(sequences);
+        self
+    }
+
+    /// Pins the instruction set, as [`Dense::on`](crate::Dense::on).
+    pub const fn on(mut self, isa: Isa) -> Self {
+        self.isa = Some(isa);
         self
     }
 
@@ -104,7 +111,8 @@ impl<'a> CrossEntropy<'a> {
         if count == 0 {
             return Ok(0.0);
         }
-        let sum = dispatch(Isa::detect(), Pass { classes, logits, targets, rows, ignored, count, dlogits });
+        let isa = self.isa.unwrap_or_else(Isa::detect);
+        let sum = dispatch(isa, Pass { classes, logits, targets, rows, ignored, count, dlogits });
         Ok((sum / count as f64) as f32)
     }
 

@@ -8,6 +8,7 @@ mod regression;
 
 use crate::error::{Result, check_len};
 use crate::layer::Sequences;
+use crate::simd::Isa;
 
 pub use cross_entropy::{CrossEntropy, cross_entropy};
 pub use regression::{binary_cross_entropy, mean_squared_error};
@@ -73,12 +74,13 @@ impl<'a> Loss<'a> {
         }
     }
 
-    /// The mean, and its gradient.
+    /// The mean, and its gradient, on this instruction set.
     ///
     /// # Errors
     /// None, if the targets were counted, and the others are as long as they have to be.
     pub(crate) fn mean(
         &self,
+        isa: Isa,
         width: usize,
         sequences: Sequences<'_>,
         pooled: bool,
@@ -88,10 +90,10 @@ impl<'a> Loss<'a> {
         let over = (!pooled).then_some((sequences, width));
         match *self {
             Loss::CrossEntropy { targets, ignored } => {
-                classes(width, sequences, pooled, ignored).loss(y, targets, dy)
+                classes(width, sequences, pooled, ignored).on(isa).loss(y, targets, dy)
             }
-            Loss::BinaryCrossEntropy { targets } => binary_cross_entropy_over(over, y, targets, dy),
-            Loss::MeanSquaredError { targets } => mean_squared_error_over(over, y, targets, dy),
+            Loss::BinaryCrossEntropy { targets } => binary_cross_entropy_over(isa, over, y, targets, dy),
+            Loss::MeanSquaredError { targets } => mean_squared_error_over(isa, over, y, targets, dy),
         }
     }
 }

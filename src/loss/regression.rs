@@ -96,18 +96,19 @@ fn mean(
 /// # Ok::<(), recurrent::Error>(())
 /// ```
 pub fn binary_cross_entropy(logits: &[f32], targets: &[f32], dlogits: Option<&mut [f32]>) -> Result<f32> {
-    binary_cross_entropy_over(None, logits, targets, dlogits)
+    binary_cross_entropy_over(Isa::detect(), None, logits, targets, dlogits)
 }
 
 /// The same over the rows of a padded batch that take part, each of so many elements.
 pub(crate) fn binary_cross_entropy_over(
+    isa: Isa,
     over: Option<(Sequences<'_>, usize)>,
     logits: &[f32],
     targets: &[f32],
     dlogits: Option<&mut [f32]>,
 ) -> Result<f32> {
     let pair = Pair { names: ["logits", "dlogits"], x: logits, targets, dx: dlogits };
-    mean(over, pair, |pair, elements| dispatch(Isa::detect(), Binary(pair, elements)))
+    mean(over, pair, |pair, elements| dispatch(isa, Binary(pair, elements)))
 }
 
 /// All lengths have been checked.
@@ -167,18 +168,19 @@ impl Op for Binary<'_> {
 /// # Ok::<(), recurrent::Error>(())
 /// ```
 pub fn mean_squared_error(x: &[f32], targets: &[f32], dx: Option<&mut [f32]>) -> Result<f32> {
-    mean_squared_error_over(None, x, targets, dx)
+    mean_squared_error_over(Isa::detect(), None, x, targets, dx)
 }
 
 /// The same over the rows of a padded batch that take part, each of so many elements.
 pub(crate) fn mean_squared_error_over(
+    isa: Isa,
     over: Option<(Sequences<'_>, usize)>,
     x: &[f32],
     targets: &[f32],
     dx: Option<&mut [f32]>,
 ) -> Result<f32> {
     let pair = Pair { names: ["x", "dx"], x, targets, dx };
-    mean(over, pair, |pair, elements| dispatch(Isa::detect(), Squared(pair, elements)))
+    mean(over, pair, |pair, elements| dispatch(isa, Squared(pair, elements)))
 }
 
 /// All lengths have been checked.

@@ -4,6 +4,7 @@ use super::layer::{Dims, Layer, Part};
 use crate::error::{Error, Result};
 use crate::layer::buffer::{add, max};
 use crate::layer::packed::{Fingerprint, Owner};
+use crate::simd::Isa;
 
 /// A model whose layers stand in a slice: of a file, of a program's options, or of a [`Model`](super::Model).
 ///
@@ -62,6 +63,11 @@ impl<'a> Chain<'a> {
     /// The layers, from the input to the output.
     pub const fn layers(&self) -> &'a [Layer] {
         self.layers
+    }
+
+    /// The instruction set of the losses: that of the last layer that has one, so that a training on a chosen set has its bits.
+    pub(crate) fn isa(&self) -> Isa {
+        self.layers.iter().rev().find_map(Layer::isa).unwrap_or_else(Isa::detect)
     }
 
     pub(super) const fn input_layer(&self) -> Option<&'a Layer> {

@@ -8,6 +8,7 @@ use crate::error::{Error, Result, check_len, check_room};
 use crate::layer::buffer::{multiply, take, take_mut};
 use crate::layer::packed::{Source, WeightSource};
 use crate::layer::{self, ForwardTrain, Sequences};
+use crate::simd::Isa;
 
 /// How far a pass from the input to the output has come, and what is left of the buffers. `TRAIN` says whether it keeps what the way
 /// back needs, `PACKED` whether the weights are in panels: firmware has the code of one of both, however many layers there are.
@@ -41,7 +42,10 @@ impl<'a, const TRAIN: bool, const PACKED: bool> Up<'a, TRAIN, PACKED> {
     #[inline(always)]
     fn next(&mut self, layer: &Layer) -> Source<'a> {
         match PACKED {
-            true => Source::Panels(take(&mut self.weights, layer.len(Part::Panels, self.dims)), layer.isa()),
+            true => Source::Panels(
+                take(&mut self.weights, layer.len(Part::Panels, self.dims)),
+                layer.isa().unwrap_or(Isa::PORTABLE),
+            ),
             false => Source::Canonical(take(&mut self.weights, layer.weights_len())),
         }
     }

@@ -201,13 +201,13 @@ impl Layer {
         Dims { width, ..dims }
     }
 
-    /// The instruction set that its passes run on.
+    /// The instruction set that its passes run on, if they depend on one.
     #[inline(always)]
-    pub(super) fn isa(&self) -> Isa {
+    pub(super) fn isa(&self) -> Option<Isa> {
         match (self.levels(), self) {
-            (Some(levels), _) => levels.first.isa(),
-            (_, Layer::Dense(l)) => l.isa(),
-            _ => Isa::PORTABLE,
+            (Some(levels), _) => Some(levels.first.isa()),
+            (_, Layer::Dense(l)) => Some(l.isa()),
+            _ => None,
         }
     }
 

@@ -127,7 +127,7 @@ pub(super) fn forward_backward<L: Layers + ?Sized>(
     let (dx, scratch) = scratch.split_at_mut(widest);
     let outputs = &*outputs;
     let y = &outputs[outputs.len() - chain.output_len(steps, batch)..];
-    let mut mean = loss.mean(width, sequences, pooled, y, Some(&mut dy[..y.len()]))?;
+    let mut mean = loss.mean(chain.isa(), width, sequences, pooled, y, Some(&mut dy[..y.len()]))?;
     if let Some(total) = total_targets {
         let share = targets as f64 / total.max(1) as f64;
         mean = (f64::from(mean) * share) as f32;

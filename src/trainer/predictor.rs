@@ -96,10 +96,11 @@ impl Predictor {
     /// # Errors
     /// As [`Chain::forward`], and for targets as [`Chain::forward_backward`].
     pub fn loss(&mut self, batch: Batch<'_>) -> Result<f32> {
-        let (width, pooled) = (self.model.chain().output(), self.model.chain().is_pooled());
+        let chain = self.model.chain();
+        let (isa, width, pooled) = (chain.isa(), chain.output(), chain.is_pooled());
         self.model.chain().targets(batch.sequences, batch.loss)?;
         let y = self.forward(batch.sequences, batch.x)?;
-        batch.loss.mean(width, batch.sequences, pooled, y, None)
+        batch.loss.mean(isa, width, batch.sequences, pooled, y, None)
     }
 
     /// Writes: the prompt, which is not given back, and then ids until `each`, which is given these, returns false.
