@@ -53,11 +53,11 @@ pub use kernel::Activation;
 #[cfg(feature = "std")]
 pub use layer::Threads;
 pub use layer::{
-    Attention, AttentionBackward, AttentionForward, Backward, Cell, Dense, DenseBackward, Embedding, Forward,
-    ForwardTrain, Gradients, Gru, GruWeights, GruWeightsMut, Join, Keys, KeysBackward, Lstm, LstmWeights,
-    LstmWeightsMut, Masked, Merge, Mgu, MguWeights, MguWeightsMut, Packed, Pool, Recurrent, Rnn, RnnWeights,
-    RnnWeightsMut, Sequences, Sequential, Stack, WeightSource, Weights, WeightsMut, log_softmax,
-    log_softmax_backward, softmax, softmax_backward,
+    Activate, Attention, AttentionBackward, AttentionForward, Backward, Cell, Dense, DenseBackward,
+    Embedding, Forward, ForwardTrain, Gradients, Gru, GruWeights, GruWeightsMut, Join, Keys, KeysBackward,
+    Lstm, LstmWeights, LstmWeightsMut, Masked, Merge, Mgu, MguWeights, MguWeightsMut, Packed, Pool,
+    Recurrent, Rnn, RnnWeights, RnnWeightsMut, Scale, Sequences, Sequential, Stack, WeightSource, Weights,
+    WeightsMut, log_softmax, log_softmax_backward, softmax, softmax_backward,
 };
 pub use loss::{CrossEntropy, binary_cross_entropy, cross_entropy, mean_squared_error};
 pub use simd::Isa;

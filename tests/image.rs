@@ -3,12 +3,12 @@
 
 use recurrent::image::{self, Aligned, Image};
 use recurrent::model::{Layer, Model};
-use recurrent::{Activation, Dense, Error, Gru, Lstm, Merge, Mgu, Pool, Reset, Rnn, Stack};
+use recurrent::{Activate, Activation, Dense, Error, Gru, Lstm, Merge, Mgu, Pool, Reset, Rnn, Scale, Stack};
 
 fn layers() -> Vec<Layer> {
     let gates = Activation::HardSigmoid { alpha: 0.3, beta: 0.4 };
     vec![
-        Layer::embedding(7, 3),
+        Dense::new(3, 3).into(),
         Rnn::new(3, 4).activation(Activation::Elu { alpha: 0.8 }).bias(false).into(),
         Stack::new(Gru::new(4, 5).reset(Reset::Before).clip(0.9)).layers(3).bidirectional(Merge::Sum).into(),
         Stack::new(
@@ -25,6 +25,9 @@ fn layers() -> Vec<Layer> {
         Layer::Dropout(0.25),
         Gru::new(4, 3).reverse().into(),
         Mgu::new(3, 3).reverse().into(),
+        Scale::new(3).into(),
+        Activate::new(Activation::LeakyRelu { alpha: 0.2 }).into(),
+        Layer::Residual,
         Layer::Pool(Pool::Max),
         Dense::new(3, 2).sigmoid().into(),
     ]
@@ -59,7 +62,7 @@ fn every_layer_and_weight_comes_back() {
     let mut copy = vec![0.0; weights.len()];
     image.copy_weights(&mut copy).unwrap();
     assert_eq!(copy, weights);
-    let expected: [Layer; 9] = layers().try_into().unwrap();
+    let expected: [Layer; 12] = layers().try_into().unwrap();
     assert_eq!(image.model(), Model::checked(expected));
     assert!(matches!(image.model::<7>(), Err(Error::Image { offset: 12, .. })));
     assert!(image.copy_weights(&mut copy[1..]).is_err());

@@ -8,7 +8,7 @@ mod numbers;
 use models::{BATCH, Buffers, STEPS, TAGGER, WRITER, bits, ids, nan};
 use numbers::length;
 use recurrent::model::{Forward, Input, Layer, Loss, Model};
-use recurrent::{Dense, Error, Lstm, Mgu, Pool, Result, Sequences, Stack};
+use recurrent::{Activate, Activation, Dense, Error, Lstm, Mgu, Pool, Result, Scale, Sequences, Stack};
 
 /// The buffers of a pass, each of which is made one element too short in turn. Scratch may be longer.
 #[test]
@@ -139,6 +139,15 @@ fn layers_that_do_not_fit_are_refused() {
     for above in [gru, Layer::Pool(Pool::Last), Layer::Dense(Dense::new(3, 1))] {
         at(2)(Model::checked([gru, Layer::Pool(Pool::Max), above]).unwrap_err());
     }
+    for plain in [Layer::Residual, Layer::from(Activate::new(Activation::Relu))] {
+        at(0)(Model::checked([plain, gru]).unwrap_err());
+    }
+    // A sum with the input, which has other features, or is ids, or has more rows.
+    at(2)(Model::checked([gru, Layer::dense(4, 3), Layer::Residual]).unwrap_err());
+    at(2)(Model::checked([Layer::embedding(4, 4), gru, Layer::Residual]).unwrap_err());
+    at(2)(Model::checked([gru, Layer::Pool(Pool::Last), Layer::Residual]).unwrap_err());
+    at(1)(Model::checked([gru, Scale::new(3).into()]).unwrap_err());
+    at(1)(Model::checked([Layer::gru(4, 3), Layer::Pool(Pool::Ends)]).unwrap_err());
     for p in [-0.1, 1.0, f32::NAN] {
         at(1)(Model::checked([gru, Layer::Dropout(p), gru]).unwrap_err());
     }

@@ -226,7 +226,7 @@ fn of_model(u: &mut Unstructured<'_>, sequences: &Sequences<'_>, rows: usize) ->
         let total_targets = None;
         let sequences = *sequences;
         let args =
-            Training { sequences, x, loss, total_targets, grads, mode, state, dropout, tape, scratch };
+            Training { sequences, x, loss, total_targets, grads, mode, state, dstate: None, dropout, tape, scratch };
         model.forward_backward(&weights, args)
     });
     Ok(())

@@ -15,16 +15,16 @@
 //!
 //! Weights start at a multiple of 16 bytes, and end where the image does. The words of a layer, which are 0 where it has no use for them:
 //!
-//! | word | embedding | rnn, lstm, gru, mgu | dense | pool | dropout |
-//! |---|---|---|---|---|---|
-//! | 0 | 0 | 1, 2, 3, 7 | 4 | 5 | 6 |
-//! | 1 | classes | input | input | 0 last, 1 mean, 2 max | |
-//! | 2 | width | hidden | output | | |
-//! | 3 | | [flags](#flags) | | | |
-//! | 4 | | layers of the stack | | | |
-//! | 5 | | width of the projection, or 0 | | | |
-//! | 6 | | clip: f32, or infinity | | | probability: f32 |
-//! | 7..16 | | up to three activations | activation, or 0 | | |
+//! | word | embedding | rnn, lstm, gru, mgu | dense | pool | dropout | scale | activation | residual |
+//! |---|---|---|---|---|---|---|---|---|
+//! | 0 | 0 | 1, 2, 3, 7 | 4 | 5 | 6 | 8 | 9 | 10 |
+//! | 1 | classes | input | input | 0 last, 1 mean, 2 max, 3 ends | | width | | |
+//! | 2 | width | hidden | output | | | | | |
+//! | 3 | | [flags](#flags) | | | | | | |
+//! | 4 | | layers of the stack | | | | | | |
+//! | 5 | | width of the projection, or 0 | | | | | | |
+//! | 6 | | clip: f32, or infinity | | | probability: f32 | | | |
+//! | 7..16 | | up to three activations | activation, or 0 | | | | activation | |
 //!
 //! An activation is its number, alpha and beta (f32). The numbers are 1 tanh, 2 sigmoid, 3 ReLU, 4 affine, 5 leaky ReLU, 6 thresholded
 //! ReLU, 7 scaled tanh, 8 hard sigmoid, 9 ELU, 10 softsign, 11 softplus.

@@ -2,7 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::model::Layer;
-use crate::{Activation, Cell, Dense, Embedding, Gru, Lstm, Merge, Mgu, Pool, Recurrent, Reset, Rnn, Stack};
+use crate::{
+    Activate, Activation, Cell, Dense, Embedding, Gru, Lstm, Merge, Mgu, Pool, Recurrent, Reset, Rnn, Scale,
+    Stack,
+};
 
 pub(super) type Record = [u32; 16];
 
@@ -92,6 +95,7 @@ pub(super) const fn decode(r: &Record) -> core::result::Result<Layer, Wrong> {
             0 => Pool::Last,
             1 => Pool::Mean,
             2 => Pool::Max,
+            3 => Pool::Ends,
             _ => return Err((1, "there is no such pool")),
         }),
         6 => {
@@ -102,6 +106,9 @@ pub(super) const fn decode(r: &Record) -> core::result::Result<Layer, Wrong> {
             Layer::Dropout(p)
         }
         7 => Layer::Mgu(get!(stack(r, Mgu::new(first, second)))),
+        8 => Layer::Scale(Scale::new(first)),
+        9 => Layer::Activate(Activate::new(get!(function(r, 0)))),
+        10 => Layer::Residual,
         _ => return Err((0, "there is no such layer")),
     })
 }
@@ -203,9 +210,16 @@ pub(super) fn encode(layer: &Layer, index: usize) -> Result<Record> {
                 Pool::Last => 0,
                 Pool::Mean => 1,
                 Pool::Max => 2,
+                Pool::Ends => 3,
             };
             sizes(5, pool, 0)?;
         }
+        Layer::Scale(l) => sizes(8, l.width(), 0)?,
+        Layer::Activate(l) => {
+            r[0] = 9;
+            functions(&mut r, index, &[l.function()])?;
+        }
+        Layer::Residual => r[0] = 10,
         Layer::Dropout(p) if !(0.0..1.0).contains(p) => {
             let what = "has a probability of dropout that is not at least 0 and below 1";
             return Err(Error::Layers { layer: index, what });
@@ -263,6 +277,10 @@ fn options(r: &mut Record, index: usize, clip: f32, functions: &[Activation]) ->
         return Err(Error::Layers { layer: index, what: "has a clip that is not above 0" });
     }
     r[6] = clip.to_bits();
+    self::functions(r, index, functions)
+}
+
+fn functions(r: &mut Record, index: usize, functions: &[Activation]) -> Result<()> {
     for (words, &f) in r[FUNCTIONS..].chunks_exact_mut(3).zip(functions) {
         let (number, alpha, beta) = number(f);
         if alpha.is_nan() || beta.is_nan() {

@@ -150,6 +150,9 @@ pub fn kind(layer: &Layer) -> &'static str {
         Layer::Gru(_) => "gru",
         Layer::Mgu(_) => "mgu",
         Layer::Dense(_) => "dense",
+        Layer::Activate(_) => "activation",
+        Layer::Scale(_) => "scale",
+        Layer::Residual => "residual",
         Layer::Pool(_) => "pool",
         Layer::Dropout(_) => "dropout",
     }

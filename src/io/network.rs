@@ -55,7 +55,9 @@ impl Network {
     /// [`Error::Unsupported`](super::Error::Unsupported) if two layers have the same name, or one has a size of 0.
     pub fn new(layers: Vec<Named>, weights: Vec<f32>) -> Result<Self> {
         // Weights bound every other size; without any a small file could ask for gigabytes.
-        let plain = |l: &Layer| matches!(l, Layer::Pool(_) | Layer::Dropout(_));
+        let plain = |l: &Layer| {
+            matches!(l, Layer::Pool(_) | Layer::Dropout(_) | Layer::Activate(_) | Layer::Residual)
+        };
         if let Some(l) = layers.iter().find(|l| !plain(&l.layer) && l.layer.weights_len() == 0) {
             return unsupported(format!("layer `{}`", l.name), "has a size of 0, and no weights");
         }

@@ -9,8 +9,20 @@ use crate::model::Layer;
 use crate::{Activation, Cell, GruCell, LstmCell, Reset, Stack};
 
 /// What the expressions of layers may name.
-const NAMES: [&str; 10] =
-    ["Activation", "Dense", "Gru", "Lstm", "Merge", "Mgu", "Pool", "Reset", "Rnn", "Stack"];
+const NAMES: [&str; 12] = [
+    "Activate",
+    "Activation",
+    "Dense",
+    "Gru",
+    "Lstm",
+    "Merge",
+    "Mgu",
+    "Pool",
+    "Reset",
+    "Rnn",
+    "Scale",
+    "Stack",
+];
 
 /// The source of a module with `MODEL` and `WEIGHTS`. Floats have as many digits as it takes to get the same ones back.
 pub(super) fn write(network: &Network) -> String {
@@ -105,7 +117,9 @@ pub(super) fn layer(layer: &Layer) -> String {
         }
         Layer::Mgu(s) => format!("Layer::Mgu({})", stack("Mgu", s, String::new())),
         Layer::Pool(pool) => format!("Layer::Pool(Pool::{pool:?})"),
-        Layer::Dropout(_) => format!("Layer::{layer:?}"),
+        Layer::Activate(l) => format!("Layer::Activate(Activate::new({}))", activation(l.function())),
+        Layer::Scale(l) => format!("Layer::Scale(Scale::new({}))", l.width()),
+        Layer::Residual | Layer::Dropout(_) => format!("Layer::{layer:?}"),
     }
 }
 

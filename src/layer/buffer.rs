@@ -53,3 +53,33 @@ pub(crate) fn add_to(a: &mut [f32], b: &[f32]) {
 pub(crate) fn multiply(a: &mut [f32], b: &[f32]) {
     a.iter_mut().zip(b).for_each(|(a, b)| *a *= b);
 }
+
+/// Features whose sums over rows are taken at once: a cache line.
+pub(crate) const WIDE: usize = 16;
+
+/// Sums that add what the rounding of one addition loses to the next term (Kahan 1965, with Knuth's exact addition): of ten thousand equal
+/// steps a plain sum is off by 1e-4.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Sum {
+    sum: f32,
+    lost: f32,
+}
+
+impl Sum {
+    #[inline(always)]
+    pub(crate) fn add(&mut self, x: f32) {
+        let x = x + self.lost;
+        let sum = self.sum + x;
+        let of_x = sum - self.sum;
+        let of_sum = sum - of_x;
+        let lost = (self.sum - of_sum) + (x - of_x);
+        // It is NaN if something was not finite, which the sum has for itself.
+        self.lost = if lost.is_finite() { lost } else { 0.0 };
+        self.sum = sum;
+    }
+
+    #[inline(always)]
+    pub(crate) fn total(self) -> f32 {
+        self.sum + self.lost
+    }
+}

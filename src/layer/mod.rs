@@ -7,13 +7,14 @@
 //! |---|---|
 //! | `recurrent` | recurrent layers, and stacks of them in one direction or in both |
 //! | `attention` | attention over an encoder's outputs |
-//! | `dense`, `embedding`, `pool`, `softmax` | what stands around them |
+//! | `dense`, `embedding`, `scale`, `activate`, `pool`, `softmax` | what stands around them |
 //! | `sequences` | a padded batch, as every pass takes it |
 //! | `packed` | weights in panels |
 //! | `gradients`, `buffer` | what all of them use |
 //!
 //! Files import each other downward in this table. Losses and what draws or searches are no layers: they have floors of their own.
 
+mod activate;
 mod attention;
 pub(crate) mod buffer;
 mod dense;
@@ -22,10 +23,12 @@ mod gradients;
 pub(crate) mod packed;
 mod pool;
 pub(crate) mod recurrent;
+mod scale;
 mod sequences;
 mod softmax;
 
 pub use crate::kernel::Masked;
+pub use activate::Activate;
 pub use attention::{Attention, AttentionBackward, AttentionForward, Keys, KeysBackward};
 pub use dense::{Dense, DenseBackward};
 pub use embedding::Embedding;
@@ -39,5 +42,6 @@ pub use recurrent::{
     LstmWeightsMut, Merge, Mgu, MguWeights, MguWeightsMut, Recurrent, Rnn, RnnWeights, RnnWeightsMut,
     Sequential, Stack, Weights, WeightsMut,
 };
+pub use scale::Scale;
 pub use sequences::Sequences;
 pub use softmax::{log_softmax, log_softmax_backward, softmax, softmax_backward};

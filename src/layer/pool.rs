@@ -1,5 +1,6 @@
 //! Pooling over time: one row out of the steps of each sequence.
 
+use super::buffer::{Sum, WIDE};
 use super::sequences::Sequences;
 use crate::error::{Error, Result, check_len};
 use crate::kernel::Walk;
@@ -14,36 +15,10 @@ pub enum Pool {
     Mean,
     /// The greatest of each feature; NaN if one is. Its gradient goes to the first step that has it.
     Max,
-}
-
-/// Features that the mean and the maximum's backward pass take at once: a cache line.
-const WIDE: usize = 16;
-
-/// Sums that add what the rounding of one addition loses to the next term (Kahan 1965, with Knuth's exact addition): of ten thousand equal
-/// steps a plain sum is off by 1e-4.
-#[derive(Clone, Copy, Default)]
-struct Sum {
-    sum: f32,
-    lost: f32,
-}
-
-impl Sum {
-    #[inline(always)]
-    fn add(&mut self, x: f32) {
-        let x = x + self.lost;
-        let sum = self.sum + x;
-        let of_x = sum - self.sum;
-        let of_sum = sum - of_x;
-        let lost = (self.sum - of_sum) + (x - of_x);
-        // It is NaN if something was not finite, which the sum has for itself.
-        self.lost = if lost.is_finite() { lost } else { 0.0 };
-        self.sum = sum;
-    }
-
-    #[inline(always)]
-    fn total(self) -> f32 {
-        self.sum + self.lost
-    }
+    /// The ends of both directions: the first half of the features of the last step, and the second half of those of the first step. After
+    /// layers with [both directions side by side](crate::Merge::Concat) it is what each of them ends with: PyTorch's `h_n` of the last layer,
+    /// and what Keras' `Bidirectional` gives without `return_sequences`.
+    Ends,
 }
 
 /// NaN is greater than any number.
@@ -74,13 +49,19 @@ impl Pool {
         if width == 0 {
             return Ok(());
         }
-        let step = |row: usize| &x[row * width..(row + 1) * width];
+        let (step, half) = (|row: usize| &x[row * width..(row + 1) * width], width / 2);
         for (b, y) in y.chunks_exact_mut(width).enumerate() {
             y.fill(0.0);
             match self {
                 Pool::Last => {
                     if let Some(row) = walk.sequence(b).next_back() {
                         y.copy_from_slice(step(row));
+                    }
+                }
+                Pool::Ends => {
+                    if let Some([first, last]) = ends(&walk, b) {
+                        y[..half].copy_from_slice(&step(last)[..half]);
+                        y[half..].copy_from_slice(&step(first)[half..]);
                     }
                 }
                 Pool::Mean => {
@@ -134,6 +115,7 @@ impl Pool {
         let walk = check(width, sequences, ("x", x.len()), ("dy", dy.len()))?;
         check_len("dx", x.len(), dx.len())?;
         dx.fill(0.0);
+        let half = width / 2;
         if width == 0 {
             return Ok(());
         }
@@ -142,6 +124,12 @@ impl Pool {
                 Pool::Last => {
                     if let Some(row) = walk.sequence(b).next_back() {
                         dx[row * width..(row + 1) * width].copy_from_slice(dy);
+                    }
+                }
+                Pool::Ends => {
+                    if let Some([first, last]) = ends(&walk, b) {
+                        dx[last * width..][..half].copy_from_slice(&dy[..half]);
+                        dx[first * width + half..][..width - half].copy_from_slice(&dy[half..]);
                     }
                 }
                 Pool::Mean => {
@@ -173,6 +161,13 @@ impl Pool {
         }
         Ok(())
     }
+}
+
+/// The rows of the first and of the last step of a sequence that take part.
+fn ends(walk: &Walk<'_>, b: usize) -> Option<[usize; 2]> {
+    let mut rows = walk.sequence(b);
+    let first = rows.next()?;
+    Some([first, rows.next_back().unwrap_or(first)])
 }
 
 /// Lengths of a buffer of steps and of one of rows.

@@ -94,9 +94,11 @@ pub struct Training<'a> {
     pub grads: &'a mut [f32],
     /// Whether `grads` is overwritten or added to.
     pub mode: Gradients,
-    /// The initial state, and then the last, [`state_len`](crate::model::Model::state_len) elements. No gradient goes back into it: for truncated
+    /// The initial state, and then the last, [`state_len`](crate::model::Model::state_len) elements. For truncated
     /// backpropagation carry it from chunk to chunk.
     pub state: &'a mut [f32],
+    /// Takes the gradient of the initial state, as long as `state`, if it is wanted: initial states can be trained, too. It is overwritten.
+    pub dstate: Option<&'a mut [f32]>,
     /// Factors of dropout, as [`draw_dropout`](crate::model::Model::draw_dropout) makes them, for a model that has it; factors of 1 drop nothing.
     pub dropout: Option<&'a [f32]>,
     /// [`tape_len`](crate::model::Model::tape_len) elements; after the pass it begins with the outputs of all layers.

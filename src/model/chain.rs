@@ -2,6 +2,7 @@
 
 use super::layer::{Dims, Layer, Part};
 use crate::error::{Error, Result};
+use crate::layer::Pool;
 use crate::layer::buffer::{add, max};
 use crate::layer::packed::{Fingerprint, Owner};
 use crate::simd::Isa;
@@ -35,7 +36,7 @@ impl<'a> Chain<'a> {
     ///
     /// # Errors
     /// [`Error::Features`] if a layer takes another number of features than the one before it gives; [`Error::Layers`] if there is no layer; if an
-    /// embedding is not the first; if a recurrent layer or a second pool comes after a pool; if dropout or a pool is the first
+    /// embedding is not the first; if a recurrent layer, a residual or a second pool comes after a pool; if what has no sizes of its own is the first
     /// or dropout the last; if the probability of dropout is not in `0..1`.
     pub const fn new(layers: &'a [Layer]) -> Result<Self> {
         match check(layers) {
@@ -137,11 +138,14 @@ pub(super) const fn check(layers: &[Layer]) -> Result<Fingerprint> {
     }
     let (mut dims, mut pooled, mut i) = (Dims { steps: 1, batch: 1, width: 0 }, false, 0);
     let mut fingerprint = Fingerprint::new(8);
+    let width = Dims::of(layers, 0, 1, 1).width;
     while i < layers.len() {
         let is_last = i + 1 == layers.len();
         let what = match (&layers[i], layers[i].input()) {
             (Layer::Embedding(_), _) if i > 0 => "is an embedding, which has to be the first",
-            (Layer::Pool(_) | Layer::Dropout(_), _) if i == 0 => "has to have another one below it",
+            (Layer::Pool(_) | Layer::Dropout(_) | Layer::Activate(_) | Layer::Residual, _) if i == 0 => {
+                "has to have another one below it"
+            }
             (Layer::Dropout(_), _) if is_last => "is dropout, which has to have another one above it",
             (Layer::Dropout(p), _) if !(*p >= 0.0 && *p < 1.0) => {
                 "has a probability of dropout that is not at least 0 and below 1"
@@ -150,6 +154,16 @@ pub(super) const fn check(layers: &[Layer]) -> Result<Fingerprint> {
                 if pooled =>
             {
                 "wants steps, and stands above a pool, which leaves none"
+            }
+            (Layer::Pool(Pool::Ends), _) if !dims.width.is_multiple_of(2) => {
+                "takes the ends of both directions, and needs an even number of features"
+            }
+            (Layer::Residual, _) if pooled => "adds the input, and stands above a pool",
+            (Layer::Residual, _) if matches!(layers[0], Layer::Embedding(_)) => {
+                "adds the input, and the model takes ids"
+            }
+            (Layer::Residual, _) if dims.width != width => {
+                return Err(Error::Features { layer: i, takes: width, given: dims.width });
             }
             (_, Some(takes)) if i > 0 && takes != dims.width => {
                 return Err(Error::Features { layer: i, takes, given: dims.width });

@@ -27,6 +27,10 @@ impl Display for Layer {
             Layer::Pool(Pool::Last) => f.write_str("pool (last)"),
             Layer::Pool(Pool::Mean) => f.write_str("pool (mean)"),
             Layer::Pool(Pool::Max) => f.write_str("pool (max)"),
+            Layer::Pool(Pool::Ends) => f.write_str("pool (ends)"),
+            Layer::Activate(l) => write!(f, "activation ({:?})", l.function()),
+            Layer::Scale(l) => write!(f, "scale of {} features", l.width()),
+            Layer::Residual => f.write_str("residual"),
             Layer::Dropout(p) => write!(f, "dropout {p}"),
         }
     }

@@ -5,7 +5,7 @@ use super::chain::Chain;
 use super::layer::{Dims, Layer, Part};
 use super::through::{Layers, Visit};
 use crate::error::{Error, Result, check_len, check_room};
-use crate::layer::buffer::{multiply, take, take_mut};
+use crate::layer::buffer::{add_to, multiply, take, take_mut};
 use crate::layer::packed::{Source, WeightSource};
 use crate::layer::{self, ForwardTrain, Sequences};
 use crate::simd::Isa;
@@ -18,6 +18,8 @@ pub(super) struct Up<'a, const TRAIN: bool, const PACKED: bool> {
     pub(super) x: Input<'a>,
     pub(super) dims: Dims,
     pub(super) state: &'a mut [f32],
+    /// The model's own input, for residuals; none if it takes ids.
+    pub(super) input: &'a [f32],
     /// Outputs: in training of all layers, otherwise of all but the last.
     pub(super) rows: &'a mut [f32],
     /// The last one's.
@@ -32,8 +34,8 @@ impl<'a> Up<'a, false, false> {
     /// The same over panels.
     #[inline(always)]
     fn packed(self) -> Up<'a, false, true> {
-        let Up { sequences, weights, x, dims, state, rows, y, factors, tapes, scratch } = self;
-        Up { sequences, weights, x, dims, state, rows, y, factors, tapes, scratch }
+        let Up { sequences, weights, x, input, dims, state, rows, y, factors, tapes, scratch } = self;
+        Up { sequences, weights, x, input, dims, state, rows, y, factors, tapes, scratch }
     }
 }
 
@@ -69,6 +71,13 @@ impl<'a, const TRAIN: bool, const PACKED: bool> Up<'a, TRAIN, PACKED> {
             }
             Layer::Dense(l) => l.run_forward(weights, dims.rows(), x, y, self.scratch),
             Layer::Pool(pool) => pool.forward(dims.width, self.sequences, x, y),
+            Layer::Activate(l) => l.forward(x, y),
+            Layer::Scale(l) => l.forward(weights.flat().get(..l.weights_len()).unwrap_or_default(), x, y),
+            Layer::Residual => {
+                y.copy_from_slice(x);
+                add_to(y, self.input);
+                Ok(())
+            }
             _ => {
                 y.copy_from_slice(x);
                 multiply(y, take(&mut self.factors, dims.len()));
@@ -128,7 +137,7 @@ impl<const PACKED: bool> Visit for Step<'_, PACKED> {
         let made = if let Some(levels) = layer.levels() {
             let state = take_mut(&mut at.state, layer.len(Part::State, dims));
             levels.run_step(weights, dims.batch, at.x.values(), state, at.scratch)?
-        } else if let Layer::Embedding(_) | Layer::Dense(_) = layer {
+        } else if !matches!(layer, Layer::Pool(_) | Layer::Dropout(_)) {
             let y = at.output(after, is_last);
             at.around(layer, weights, y)?;
             y
@@ -160,8 +169,9 @@ pub(super) fn forward<L: Layers + ?Sized>(
     let (rows, scratch) = scratch.split_at_mut(chain.between_len(steps, batch));
     let dims = chain.dims(steps, batch);
     let (is_packed, weights) = weights.parts();
-    let (factors, tapes) = (&[][..], &mut [][..]);
-    let mut up = Up::<false, false> { sequences, weights, x, dims, state, rows, y, factors, tapes, scratch };
+    let (factors, tapes, input) = (&[][..], &mut [][..], x.values());
+    let mut up =
+        Up::<false, false> { sequences, weights, x, input, dims, state, rows, y, factors, tapes, scratch };
     if is_packed { layers.up(&mut up.packed()) } else { layers.up(&mut up) }
 }
 
@@ -186,8 +196,9 @@ pub(super) fn step<L: Layers + ?Sized>(
     let (rows, scratch) = scratch.split_at_mut(chain.between_len(1, batch));
     let dims = chain.dims(1, batch);
     let (is_packed, weights) = weights.parts();
-    let (factors, tapes) = (&[][..], &mut [][..]);
-    let up = Up::<false, false> { sequences, weights, x, dims, state, rows, y, factors, tapes, scratch };
+    let (factors, tapes, input) = (&[][..], &mut [][..], x.values());
+    let up =
+        Up::<false, false> { sequences, weights, x, input, dims, state, rows, y, factors, tapes, scratch };
     if is_packed { layers.up(&mut Step(up.packed())) } else { layers.up(&mut Step(up)) }
 }
 
@@ -250,7 +261,9 @@ impl Chain<'_> {
         for (index, layer) in self.layers().iter().enumerate() {
             let what = match (layer.levels(), layer) {
                 (Some(levels), _) if !levels.is_causal() => "does not run forward",
-                (_, Layer::Pool(layer::Pool::Mean | layer::Pool::Max)) => "is a pool that needs all steps",
+                (_, Layer::Pool(layer::Pool::Mean | layer::Pool::Max | layer::Pool::Ends)) => {
+                    "is a pool that needs all steps"
+                }
                 _ => continue,
             };
             return Err(Error::Layers { layer: index, what });

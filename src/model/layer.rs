@@ -4,7 +4,7 @@ use crate::cell::{GruCell, LstmCell, MguCell, RnnCell};
 use crate::layer::buffer::{add, mul};
 use crate::layer::packed::{Fingerprint, aligned_len};
 use crate::layer::recurrent::Levels;
-use crate::layer::{Dense, Embedding, Gru, Lstm, Mgu, Pool, Rnn, Stack};
+use crate::layer::{Activate, Dense, Embedding, Gru, Lstm, Mgu, Pool, Rnn, Scale, Stack};
 use crate::simd::Isa;
 
 /// A layer of a [`Model`](super::Model).
@@ -34,6 +34,12 @@ pub enum Layer {
     Mgu(Stack<MguCell>),
     /// A dense layer: over each step, or over each sequence once a pool has been passed.
     Dense(Dense),
+    /// An activation function of each feature.
+    Activate(Activate),
+    /// A scale and a shift for each feature.
+    Scale(Scale),
+    /// The sum with the model's input, which has as many features: what stands below has learnt the difference. The input is values.
+    Residual,
     /// One row out of the steps of each sequence. What follows sees rows of sequences, and is not recurrent.
     Pool(Pool),
     /// Dropout with this probability, in training with factors; it stands between other layers.
@@ -83,6 +89,8 @@ macro_rules! from {
 }
 
 from! {
+    Activate => Activate, layer => layer;
+    Scale => Scale, layer => layer;
     Embedding => Embedding, layer => layer;
     Rnn => Rnn, layer => Stack::new(layer);
     Lstm => Lstm, layer => Stack::new(layer);
@@ -102,6 +110,7 @@ impl Layer {
         match self {
             Layer::Embedding(l) => l.weights_len(),
             Layer::Dense(l) => l.weights_len(),
+            Layer::Scale(l) => l.weights_len(),
             _ => match self.levels() {
                 Some(levels) => levels.weights_len(),
                 None => 0,
@@ -117,7 +126,7 @@ impl Layer {
             Layer::Lstm(stack) => Some(&stack.levels),
             Layer::Gru(stack) => Some(&stack.levels),
             Layer::Mgu(stack) => Some(&stack.levels),
-            Layer::Embedding(_) | Layer::Dense(_) | Layer::Pool(_) | Layer::Dropout(_) => None,
+            _ => None,
         }
     }
 }
@@ -180,6 +189,7 @@ impl Layer {
         match self {
             Layer::Embedding(_) => Some(1),
             Layer::Dense(l) => Some(l.input()),
+            Layer::Scale(l) => Some(l.width()),
             _ => match self.levels() {
                 Some(levels) => Some(levels.input()),
                 None => None,
@@ -192,6 +202,7 @@ impl Layer {
         let width = match self {
             Layer::Embedding(l) => l.width(),
             Layer::Dense(l) => l.output(),
+            Layer::Scale(l) => l.width(),
             Layer::Pool(_) => return Dims { steps: 1, ..dims },
             _ => match self.levels() {
                 Some(levels) => levels.output(),
@@ -207,6 +218,7 @@ impl Layer {
         match (self.levels(), self) {
             (Some(levels), _) => Some(levels.first.isa()),
             (_, Layer::Dense(l)) => Some(l.isa()),
+            (_, Layer::Activate(l)) => Some(l.isa()),
             _ => None,
         }
     }
@@ -216,6 +228,7 @@ impl Layer {
         let (fingerprint, pinned) = match self {
             Layer::Embedding(l) => (Fingerprint::new(6).and(l.classes()).and(l.width()), None),
             Layer::Dense(l) => (l.fingerprint(), l.pinned()),
+            Layer::Scale(l) => (Fingerprint::new(10).and(l.width()), None),
             _ => match self.levels() {
                 Some(levels) => (levels.fingerprint().and(levels.first.reverse as usize), levels.first.isa),
                 None => (Fingerprint::new(7), None),
@@ -233,7 +246,7 @@ impl Layer {
         match (part, self) {
             (Part::Weights, _) => self.weights_len(),
             (Part::Output, _) => self.after(dims).len(),
-            (Part::Panels, Layer::Embedding(_)) => aligned_len(self.weights_len()),
+            (Part::Panels, Layer::Embedding(_) | Layer::Scale(_)) => aligned_len(self.weights_len()),
             (Part::Panels, Layer::Dense(l)) => l.packed_panels_len(),
             (Part::Scratch | Part::TrainScratch, Layer::Dense(l)) => l.scratch_len(),
             (Part::Dropout, Layer::Dropout(_)) => dims.len(),

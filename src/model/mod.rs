@@ -92,6 +92,7 @@
 //! |---|---|
 //! | `passes` | the passes, as users call them |
 //! | `lengths` | sizes, and lengths of buffers |
+//! | `state` | one initial state for all rows |
 //! | `array` | [`Model`]: layers that the compiler knows |
 //! | `forward`, `train` | what passes do with one layer after the other; they cut the buffers once |
 //! | `through` | how a pass goes through layers |
@@ -111,6 +112,7 @@ mod layer;
 mod lengths;
 mod passes;
 mod refusal;
+mod state;
 mod through;
 mod train;
 

@@ -26,6 +26,8 @@ struct Down<'a> {
     /// Gradients of a layer's output and of its input, which change places.
     dy: &'a mut [f32],
     dx: &'a mut [f32],
+    /// Takes the gradients of the initial states; empty if they are not wanted.
+    dstate: &'a mut [f32],
     scratch: &'a mut [f32],
 }
 
@@ -43,13 +45,24 @@ impl Visit for Down<'_> {
         let grads = take_last_mut(&mut self.grads, layer.weights_len());
         let factors = take_last(&mut self.factors, layer.len(Part::Dropout, dims));
         let dy = &mut self.dy[..y.len()];
-        if let Layer::Dropout(_) = layer {
-            multiply(dy, factors);
-            return Ok(());
+        match layer {
+            Layer::Dropout(_) => {
+                multiply(dy, factors);
+                return Ok(());
+            }
+            // The sum has the gradient of both parts, and the model's input has none.
+            Layer::Residual => return Ok(()),
+            _ => {}
         }
         let dx = &mut self.dx[..if index == 0 { 0 } else { dims.len() }];
         if let Some(levels) = layer.levels() {
-            let (dstate, scratch) = self.scratch.split_at_mut(layer.len(Part::State, dims));
+            let len = layer.len(Part::State, dims);
+            let given = len.min(self.dstate.len());
+            let mut dstate = take_last_mut(&mut self.dstate, given);
+            let mut scratch = &mut *self.scratch;
+            if dstate.is_empty() {
+                dstate = take_mut(&mut scratch, len);
+            }
             dstate.fill(0.0);
             let args = Backward {
                 sequences,
@@ -70,6 +83,8 @@ impl Visit for Down<'_> {
             match layer {
                 Layer::Embedding(l) => l.backward(below.ids(), dy, grads, mode)?,
                 Layer::Pool(pool) => pool.backward(dims.width, sequences, x, dy, dx)?,
+                Layer::Activate(l) => l.backward(x, dy, dx)?,
+                Layer::Scale(l) => l.backward(w, x, dy, (index > 0).then_some(dx), Some(grads), mode)?,
                 Layer::Dense(l) => {
                     let (dx, grads) = ((index > 0).then_some(dx), Some(grads));
                     let (rows, scratch) = (dims.rows(), &mut *self.scratch);
@@ -90,7 +105,8 @@ pub(super) fn forward_backward<L: Layers + ?Sized>(
     weights: &[f32],
     args: Training<'_>,
 ) -> Result<f32> {
-    let Training { sequences, x, loss, total_targets, grads, mode, state, dropout, tape, scratch } = args;
+    let Training { sequences, x, loss, total_targets, grads, mode, state, dstate, dropout, tape, scratch } =
+        args;
     let (width, pooled) = (chain.output(), chain.is_pooled());
     check_len("weights", chain.weights_len(), weights.len())?;
     chain.check_input(sequences, x)?;
@@ -103,6 +119,10 @@ pub(super) fn forward_backward<L: Layers + ?Sized>(
     chain.check_recurrent_dropout()?;
     check_len("grads", chain.weights_len(), grads.len())?;
     check_len("state", chain.state_len(batch), state.len())?;
+    let dstate = dstate.unwrap_or_default();
+    if !dstate.is_empty() {
+        check_len("dstate", state.len(), dstate.len())?;
+    }
     let factors = dropout.unwrap_or_default();
     check_len("dropout", chain.dropout_len(steps, batch), factors.len())?;
     check_len("tape", chain.tape_len(steps, batch), tape.len())?;
@@ -114,6 +134,7 @@ pub(super) fn forward_backward<L: Layers + ?Sized>(
         sequences,
         weights,
         x,
+        input: x.values(),
         dims,
         state,
         rows: &mut *outputs,
@@ -144,6 +165,7 @@ pub(super) fn forward_backward<L: Layers + ?Sized>(
         tapes,
         dy,
         dx,
+        dstate,
         scratch,
     })?;
     Ok(mean)
@@ -164,6 +186,7 @@ impl<R: Rng> Visit for Init<'_, R> {
             (Some(levels), _) => levels.init(weights, self.rng),
             (_, Layer::Embedding(l)) => l.init(weights, self.rng),
             (_, Layer::Dense(l)) => l.init(weights, self.rng),
+            (_, Layer::Scale(l)) => l.init(weights),
             _ => Ok(()),
         }
     }

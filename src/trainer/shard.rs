@@ -89,8 +89,20 @@ impl Shard {
         let Batch { sequences, x, loss } = copy.fill(model, batch, rows.clone());
         self.targets = model.targets(sequences, loss).unwrap_or(0);
         let (mode, dropout) = (Gradients::Overwrite, Some(&dropout[..]));
-        let total_targets = None;
-        let args = Training { sequences, x, loss, total_targets, grads, mode, state, dropout, tape, scratch };
+        let (total_targets, dstate) = (None, None);
+        let args = Training {
+            sequences,
+            x,
+            loss,
+            total_targets,
+            grads,
+            mode,
+            state,
+            dstate,
+            dropout,
+            tape,
+            scratch,
+        };
         self.loss = model.forward_backward(weights, args);
     }
 }

@@ -1,9 +1,11 @@
-//! Three models, and the buffers of their passes.
+//! Models, and the buffers of their passes.
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
 use super::numbers::{random, rng};
 use recurrent::model::{Forward, Input, Layer, Loss, Model, Training, WeightSource};
-use recurrent::{Dense, Gradients, Gru, Lstm, Merge, Pool, Result, Rnn, Sequences, Stack};
+use recurrent::{
+    Activate, Activation, Dense, Gradients, Gru, Lstm, Merge, Pool, Result, Rnn, Scale, Sequences, Stack,
+};
 
 pub const STEPS: usize = 5;
 pub const BATCH: usize = 3;
@@ -26,6 +28,26 @@ pub const CLASSIFIER: Model<4> = Model::new([
     Layer::Pool(Pool::Mean),
     Layer::Dense(Dense::new(8, 6).relu()),
     Layer::dense(6, 4),
+]);
+
+/// One output for each sequence, by the ends of both directions, with scales and activations between.
+pub const READER: Model<7> = Model::new([
+    Layer::Scale(Scale::new(3)),
+    Layer::Activate(Activate::new(Activation::Softsign)),
+    Layer::Gru(Stack::new(Gru::new(3, 5)).layers(2).bidirectional(Merge::Concat)),
+    Layer::Pool(Pool::Ends),
+    Layer::Activate(Activate::new(Activation::Elu { alpha: 0.7 })),
+    Layer::Scale(Scale::new(10)),
+    Layer::dense(10, 4),
+]);
+
+/// One that adds to its input, step by step.
+pub const AMPLIFIER: Model<5> = Model::new([
+    Layer::Lstm(Stack::new(Lstm::new(3, 6).projection(4))),
+    Layer::dense(4, 3),
+    Layer::Activate(Activate::new(Activation::ScaledTanh { alpha: 0.8, beta: 1.5 })),
+    Layer::Residual,
+    Layer::Scale(Scale::new(3)),
 ]);
 
 /// It can be taken step by step.
@@ -89,7 +111,19 @@ impl Buffers {
         let (total_targets, mode) = (None, Gradients::Overwrite);
         model.forward_backward(
             weights,
-            Training { sequences, x, loss, total_targets, grads, mode, state, dropout, tape, scratch },
+            Training {
+                sequences,
+                x,
+                loss,
+                total_targets,
+                grads,
+                mode,
+                state,
+                dstate: None,
+                dropout,
+                tape,
+                scratch,
+            },
         )
     }
 }

@@ -54,7 +54,13 @@ pub(in super::super) fn write(network: &Network) -> Result<(Tensors, Plan)> {
             Layer::Mgu(_) => {
                 return unsupported(format!("layer `{name}`"), "PyTorch has no minimal gated unit");
             }
-            other @ (Layer::Pool(_) | Layer::Dropout(_)) => {
+            Layer::Scale(_) => {
+                return unsupported(
+                    format!("layer `{name}`"),
+                    "PyTorch has no module that only scales and shifts features",
+                );
+            }
+            other @ (Layer::Pool(_) | Layer::Dropout(_) | Layer::Activate(_) | Layer::Residual) => {
                 plan.push(Item::Plain(other));
                 continue;
             }

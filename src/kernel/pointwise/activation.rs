@@ -25,6 +25,8 @@
 //! 7. its curve: `examples/activations.rs`.
 
 use super::math::{exp, sigmoid, tanh};
+use crate::kernel::vector::{load, store};
+use crate::kernel::{Checked, check};
 use crate::simd::{MAX_LANES, Region, Simd};
 
 /// An activation function, as the ONNX operators RNN, LSTM and GRU name and define them.
@@ -119,6 +121,38 @@ impl<S: Simd> Region for Derivative<S> {
     fn run(self) -> S::V {
         derivative(self.0, self.1, self.2, self.3)
     }
+}
+
+/// `y = f(x)` of each element.
+#[inline(always)]
+pub(crate) fn activate<S: Simd>(s: S, f: Activation, x: &[f32], y: &mut [f32]) -> Checked {
+    check(x.len() == y.len(), "activation")?;
+    let (n, x, y) = (x.len(), x.as_ptr(), y.as_mut_ptr());
+    let mut i = 0;
+    while i < n {
+        // SAFETY: `n - i` elements are left in both.
+        unsafe { store(s, y.add(i), s.call(Value(s, f, load(s, x.add(i), n - i))), n - i) };
+        i += S::LANES;
+    }
+    Ok(())
+}
+
+/// `dx = dy f'(x)` of each element.
+#[inline(always)]
+pub(crate) fn deactivate<S: Simd>(s: S, f: Activation, x: &[f32], dy: &[f32], dx: &mut [f32]) -> Checked {
+    check(x.len() == dy.len() && x.len() == dx.len(), "gradient of an activation")?;
+    let (n, x, dy, dx) = (x.len(), x.as_ptr(), dy.as_ptr(), dx.as_mut_ptr());
+    let mut i = 0;
+    while i < n {
+        // SAFETY: `n - i` elements are left in all three.
+        unsafe {
+            let at = load(s, x.add(i), n - i);
+            let slope = s.call(Derivative(s, f, at, s.call(Value(s, f, at))));
+            store(s, dx.add(i), s.mul(load(s, dy.add(i), n - i), slope), n - i);
+        }
+        i += S::LANES;
+    }
+    Ok(())
 }
 
 impl Slot {

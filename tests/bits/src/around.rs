@@ -146,6 +146,7 @@ macro_rules! model {
             grads: &mut *grads,
             mode: Gradients::Accumulate,
             state: &mut *state,
+            dstate: None,
             dropout: Some(&*factors),
             tape,
             scratch: &mut *scratch,
@@ -161,6 +162,7 @@ macro_rules! model {
                 x: $x.into(),
                 y: &mut *y,
                 state: &mut *state,
+                dstate: None,
                 scratch: &mut *scratch,
             };
             if forms == 0 {

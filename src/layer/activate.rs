@@ -1,0 +1,88 @@
+//! An activation function as a layer of its own.
+
+use crate::error::{Result, check_len};
+use crate::kernel::activation::{Activation, activate, deactivate};
+use crate::simd::{Isa, Op, Simd, dispatch};
+
+/// An activation function of each element: `y = f(x)`. It has no weights and needs no scratch.
+///
+/// A dense layer with tanh, sigmoid or ReLU does the same in one pass: [`Dense::tanh`](crate::Dense::tanh) and its like.
+///
+/// ```
+/// use recurrent::{Activate, Activation};
+/// const LAYER: Activate = Activate::new(Activation::LeakyRelu { alpha: 0.5 });
+/// let x = [-2.0, 3.0];
+/// let (mut y, mut dx) = ([0.0; 2], [0.0; 2]);
+/// LAYER.forward(&x, &mut y)?;
+/// LAYER.backward(&x, &[1.0, 1.0], &mut dx)?;
+/// assert_eq!((y, dx), ([-1.0, 3.0], [0.5, 1.0]));
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Activate {
+    function: Activation,
+    isa: Option<Isa>,
+}
+
+impl Activate {
+    /// A layer of this function.
+    pub const fn new(function: Activation) -> Self {
+        Activate { function, isa: None }
+    }
+
+    /// Pins the instruction set, as [`Dense::on`](crate::Dense::on).
+    pub const fn on(mut self, isa: Isa) -> Self {
+        self.isa = Some(isa);
+        self
+    }
+
+    /// The instruction set that its passes run on.
+    #[inline(always)]
+    pub fn isa(&self) -> Isa {
+        self.isa.unwrap_or_else(Isa::detect)
+    }
+
+    /// The function.
+    pub const fn function(&self) -> Activation {
+        self.function
+    }
+
+    /// The function of each element of `x`; `y` is as long.
+    ///
+    /// # Errors
+    /// [`Error::Length`](crate::Error::Length) for `y`.
+    pub fn forward(&self, x: &[f32], y: &mut [f32]) -> Result<()> {
+        check_len("y", x.len(), y.len())?;
+        Ok(dispatch(self.isa(), ForwardPass(self.function, x, y))?)
+    }
+
+    /// From the gradient of the output to that of the input, `dx = dy f'(x)`: `x` is that of the forward pass, and all three have its length.
+    ///
+    /// # Errors
+    /// [`Error::Length`](crate::Error::Length) for `dy` or `dx`.
+    pub fn backward(&self, x: &[f32], dy: &[f32], dx: &mut [f32]) -> Result<()> {
+        check_len("dy", x.len(), dy.len())?;
+        check_len("dx", x.len(), dx.len())?;
+        Ok(dispatch(self.isa(), BackwardPass(self.function, x, dy, dx))?)
+    }
+}
+
+struct ForwardPass<'a>(Activation, &'a [f32], &'a mut [f32]);
+
+impl Op for ForwardPass<'_> {
+    type Output = crate::kernel::Checked;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Self::Output {
+        activate(s, self.0, self.1, self.2)
+    }
+}
+
+struct BackwardPass<'a>(Activation, &'a [f32], &'a [f32], &'a mut [f32]);
+
+impl Op for BackwardPass<'_> {
+    type Output = crate::kernel::Checked;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Self::Output {
+        deactivate(s, self.0, self.1, self.2, self.3)
+    }
+}
