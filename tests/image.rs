@@ -1,8 +1,8 @@
 //! Images: every layer goes through one, and nothing that is not one is taken for it.
 #![allow(clippy::unwrap_used)]
 
-use recurrent::image::{self, Aligned, Image};
-use recurrent::model::{Layer, Model};
+use recurrent::image::{self, Aligned, Extras, Image};
+use recurrent::model::{Ending, Layer, Model};
 use recurrent::{Activate, Activation, Dense, Error, Gru, Lstm, Merge, Mgu, Pool, Reset, Rnn, Scale, Stack};
 
 fn layers() -> Vec<Layer> {
@@ -33,13 +33,28 @@ fn layers() -> Vec<Layer> {
     ]
 }
 
+fn state(layers: &[Layer]) -> Vec<f32> {
+    let mut len = 0;
+    for layer in layers.iter().filter(|layer| !matches!(layer, Layer::Pool(_) | Layer::Dropout(_))) {
+        // A layer alone has the state that it has in the model; what has no weights of its own has none.
+        len += Model::checked([*layer]).map_or(0, |model| model.state_len(1));
+    }
+    (0..len).map(|i| (i as f32 * 0.21).cos()).collect()
+}
+
+fn extras(state: &[f32]) -> Extras<'_> {
+    Extras { initial_state: state, ending: Ending::LogSoftmax, classes: "yes\nnöö" }
+}
+
 /// An image of those layers, at an address that is a multiple of 16.
 fn written() -> (Vec<f32>, Vec<Aligned<[u8; 16]>>, usize) {
     let layers = layers();
     let len: usize = layers.iter().map(Layer::weights_len).sum();
     let weights: Vec<f32> = (0..len).map(|i| (i as f32 * 0.37).sin()).collect();
-    let mut bytes = vec![0; image::len(&layers)];
-    image::write(&layers, &weights, &mut bytes).unwrap();
+    let state = state(&layers);
+    let extras = extras(&state);
+    let mut bytes = vec![0; image::len_with(&layers, &extras)];
+    image::write_with(&layers, &weights, &extras, &mut bytes).unwrap();
     let blocks = bytes.chunks(16).map(|chunk| {
         let mut block = [0; 16];
         block[..chunk.len()].copy_from_slice(chunk);
@@ -62,6 +77,12 @@ fn every_layer_and_weight_comes_back() {
     let mut copy = vec![0.0; weights.len()];
     image.copy_weights(&mut copy).unwrap();
     assert_eq!(copy, weights);
+    let expected_state = state(&layers());
+    let mut copy_of_state = vec![0.0; image.initial_state_len()];
+    image.copy_initial_state(&mut copy_of_state).unwrap();
+    assert_eq!(copy_of_state, expected_state);
+    assert!(image.has_initial_state());
+    assert_eq!((image.ending(), image.classes()), (Ending::LogSoftmax, "yes\nnöö"));
     let expected: [Layer; 12] = layers().try_into().unwrap();
     assert_eq!(image.model(), Model::checked(expected));
     assert!(matches!(image.model::<7>(), Err(Error::Image { offset: 12, .. })));
@@ -81,9 +102,13 @@ fn weights_are_used_in_place_where_they_are_aligned() {
         match image.weights() {
             Ok(found) => {
                 assert_eq!(found, weights);
+                assert_eq!(image.extras(), Ok(extras(&state(&layers()))));
                 aligned += 1;
             }
-            Err(e) => assert!(matches!(e, Error::Image { what, .. } if what.contains("aligned"))),
+            Err(e) => {
+                assert!(matches!(e, Error::Image { what, .. } if what.contains("aligned")));
+                assert!(image.extras().is_err());
+            }
         }
     }
     assert_eq!(aligned, 1);
@@ -94,7 +119,7 @@ fn every_flipped_bit_is_found() {
     let (_, blocks, len) = written();
     let mut bytes = flat(&blocks, len);
     // All of header and layers, and some of the weights.
-    let inner = (0..len * 8).filter(|bit| *bit < (32 + 8 * 64) * 8 || bit % 31 == 0);
+    let inner = (0..len * 8).filter(|bit| *bit < (32 + 12 * 80 + 112) * 8 || bit % 31 == 0);
     for bit in inner {
         bytes[bit / 8] ^= 1 << (bit % 8);
         assert!(matches!(Image::from_bytes(&bytes), Err(Error::Image { .. })), "bit {bit}");
@@ -132,7 +157,7 @@ fn sign(bytes: &mut [u8]) {
 fn signed_nonsense_is_refused_or_another_image() {
     let (_, blocks, len) = written();
     let whole = flat(&blocks, len);
-    for at in (0..32 + 8 * 64).step_by(4).filter(|&at| at != 20) {
+    for at in (0..32 + 12 * 80 + 112).step_by(4).filter(|&at| at != 20) {
         for word in [1u32, 2, 7, 12, 64, 256, 0x7fc0_0000, 0x8000_0000, u32::MAX] {
             let mut bytes = whole.clone();
             bytes[at..at + 4].copy_from_slice(&word.to_le_bytes());
@@ -142,7 +167,14 @@ fn signed_nonsense_is_refused_or_another_image() {
                 assert!(image.layers().eq(layers.iter().copied()), "byte {at}: {word} is NaN");
                 let (mut weights, mut again) = (vec![0.0; n], vec![0; bytes.len()]);
                 image.copy_weights(&mut weights).unwrap();
-                image::write(&layers, &weights, &mut again).unwrap();
+                let mut state = vec![0.0; image.initial_state_len()];
+                image.copy_initial_state(&mut state).unwrap();
+                let extras = Extras {
+                    initial_state: if image.has_initial_state() { &state } else { &[] },
+                    ending: image.ending(),
+                    classes: image.classes(),
+                };
+                image::write_with(&layers, &weights, &extras, &mut again).unwrap();
                 assert!(again == bytes, "byte {at}: {word}");
             }
         }
@@ -203,4 +235,56 @@ fn clips_that_are_not_above_zero_are_refused() {
             assert!(bytes.iter().all(|&b| b == 7));
         }
     }
+}
+
+/// The first version: layers without tags, and nothing beside them.
+#[test]
+fn images_of_version_1_are_read() {
+    let layers = [Layer::gru(2, 3), Layer::Pool(Pool::Last), Layer::dense(3, 1)];
+    let weights: Vec<f32> =
+        (0..layers.iter().map(Layer::weights_len).sum()).map(|i: usize| i as f32).collect();
+    let mut new = vec![0; image::len(&layers)];
+    image::write(&layers, &weights, &mut new).unwrap();
+    let mut old = new[..32].to_vec();
+    old[8..12].copy_from_slice(&1u32.to_le_bytes());
+    old[24..28].fill(0);
+    for index in 0..layers.len() {
+        old.extend(&new[32 + 80 * index + 12..][..64]);
+    }
+    old.extend(&new[32 + 80 * layers.len()..]);
+    sign(&mut old);
+    let image = Image::from_bytes(&old).unwrap();
+    assert!(image.layers().eq(layers));
+    let mut copy = vec![0.0; image.weights_len()];
+    image.copy_weights(&mut copy).unwrap();
+    assert_eq!(copy, weights);
+    assert_eq!((image.has_initial_state(), image.ending(), image.classes()), (false, Ending::None, ""));
+    assert_eq!(image::model(&old), Model::checked(layers));
+    // A version that is yet to come.
+    old[8] = 3;
+    sign(&mut old);
+    assert!(matches!(Image::from_bytes(&old), Err(Error::Image { offset: 8, .. })));
+}
+
+#[test]
+fn records_that_are_not_known_are_refused() {
+    let layers = [Layer::gru(2, 3)];
+    let weights = vec![0.5; layers[0].weights_len()];
+    let extras = Extras { classes: "a\nb\nc", ..Extras::default() };
+    let mut bytes = vec![0; image::len_with(&layers, &extras)];
+    image::write_with(&layers, &weights, &extras, &mut bytes).unwrap();
+    let at = 32 + 80;
+    for (offset, value, place) in [(at, 5, at), (at, 1, at), (at + 4, 60_000, at + 4), (at + 8, 0xff, at + 8)]
+    {
+        let mut wrong = bytes.clone();
+        wrong[offset..offset + 4].copy_from_slice(&(value as u32).to_le_bytes());
+        sign(&mut wrong);
+        let result = Image::from_bytes(&wrong);
+        assert!(matches!(result, Err(Error::Image { offset, .. }) if offset == place), "{result:?}");
+    }
+    let short = Extras { initial_state: &[1.0; 2], ..Extras::default() };
+    let mut bytes = vec![7; image::len_with(&layers, &short)];
+    let wrong = image::write_with(&layers, &weights, &short, &mut bytes);
+    assert!(matches!(wrong, Err(Error::Length { buffer: "initial_state", expected: 3, actual: 2 })));
+    assert!(bytes.iter().all(|&b| b == 7));
 }

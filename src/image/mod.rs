@@ -4,16 +4,37 @@
 //!
 //! ```text
 //! byte   0  RECURIMG             magic
-//!        8  u32                  version: 1
+//!        8  u32                  version: 2
 //!       12  u32                  n, the number of layers
 //!       16  u32                  w, the number of weights
 //!       20  u32                  CRC-32 (IEEE 802.3, as in zlib) of all other bytes
-//!       24  zeros
-//!       32  n times 16 words     the layers, from the input to the output
-//!  32+64*n  w times f32          the weights, layer after layer, in the layout of this crate
+//!       24  u32                  r, the bytes of all records
+//!       28  zeros
+//!       32  n times 80 bytes     a record for each layer, from the input to the output
+//!           r - n times 80       other records, in ascending order of their tags
+//!    32 + r w times f32          the weights, layer after layer, in the layout of this crate
 //! ```
 //!
-//! Weights start at a multiple of 16 bytes, and end where the image does. The words of a layer, which are 0 where it has no use for them:
+//! Weights start at a multiple of 16 bytes, and end where the image does. A record is
+//!
+//! ```text
+//! byte   0  u32                  tag
+//!        4  u32                  bytes of the content
+//!        8                       content
+//!                                zeros, up to a multiple of 16 bytes
+//! ```
+//!
+//! | tag | content |
+//! |---|---|
+//! | 1 | a layer: the type of its weights, 0 for f32, then 16 words |
+//! | 2 | the initial state of one row, where it is not zeros: f32 |
+//! | 3 | what follows the last layer, where something does: u32, 1 for a softmax, 2 for its logarithm |
+//! | 4 | names of the classes: UTF-8, one to a line |
+//!
+//! A reader refuses records that it does not know. Version 1 is read, too: its layers are the 16 words alone, without tag, length and type, and
+//! there are no other records.
+//!
+//! The words of a layer, which are 0 where it has no use for them:
 //!
 //! | word | embedding | rnn, lstm, gru, mgu | dense | pool | dropout | scale | activation | residual |
 //! |---|---|---|---|---|---|---|---|---|
@@ -59,15 +80,23 @@ mod record;
 
 use crate::error::{Error, Result, check_len};
 use crate::kernel::bytes::floats;
-use crate::model::{Layer, Model};
+use crate::model::{Chain, Ending, Layer, Model};
 use record::Record;
 
 const MAGIC: [u8; 8] = *b"RECURIMG";
-const VERSION: u32 = 1;
 const HEADER: usize = 32;
-const RECORD: usize = 64;
 /// Where the checksum stands.
 const CHECKSUM: usize = 20;
+/// Bytes of a layer in version 1, and of its record in version 2.
+const OLD_LAYER: usize = 64;
+const LAYER: usize = 80;
+/// Bytes of what stands before the words of a layer in version 2: tag, length and type of the weights.
+const BEFORE: usize = 12;
+
+const TAG_LAYER: u32 = 1;
+const TAG_INITIAL: u32 = 2;
+const TAG_ENDING: u32 = 3;
+const TAG_CLASSES: u32 = 4;
 
 /// Bytes at an address that is a multiple of 16. Made by [`include_image!`](crate::include_image).
 #[derive(Clone, Copy, Debug)]
@@ -94,8 +123,18 @@ const fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
-/// The numbers of layers and of weights, if the header is one.
-const fn header(bytes: &[u8]) -> Result<(usize, usize)> {
+/// What a header says.
+#[derive(Clone, Copy, Debug)]
+struct Header {
+    is_old: bool,
+    layers: usize,
+    weights: usize,
+    /// Where the weights start.
+    end: usize,
+}
+
+/// The header, if it is one and the image is as long as it says.
+const fn header(bytes: &[u8]) -> Result<Header> {
     if bytes.len() < HEADER {
         return wrong(bytes.len(), "the header is cut off");
     }
@@ -106,32 +145,54 @@ const fn header(bytes: &[u8]) -> Result<(usize, usize)> {
         }
         i += 1;
     }
-    if word(bytes, 8) != VERSION {
-        return wrong(8, "the image has another version than 1");
-    }
+    let is_old = match word(bytes, 8) {
+        1 => true,
+        2 => false,
+        _ => return wrong(8, "the image has a version that this crate does not know; it reads 1 and 2"),
+    };
     let (layers, weights) = (word(bytes, 12) as u64, word(bytes, 16) as u64);
-    let len = HEADER as u64 + RECORD as u64 * layers + 4 * weights;
+    let records = if is_old { OLD_LAYER as u64 * layers } else { word(bytes, 24) as u64 };
+    let len = HEADER as u64 + records + 4 * weights;
     if (bytes.len() as u64) < len {
         return wrong(bytes.len(), "the image is shorter than its header says");
     }
     if bytes.len() as u64 > len {
         return wrong(len as usize, "more bytes follow than the header says");
     }
-    Ok((layers as usize, weights as usize))
+    if !is_old && (records < LAYER as u64 * layers || !records.is_multiple_of(16)) {
+        return wrong(24, "the records are shorter than those of the layers");
+    }
+    Ok(Header { is_old, layers: layers as usize, weights: weights as usize, end: HEADER + records as usize })
 }
 
-/// The layer at a position.
-const fn layer(bytes: &[u8], index: usize) -> Result<Layer> {
-    let at = HEADER + RECORD * index;
-    let mut record: Record = [0; 16];
-    let mut i = 0;
-    while i < record.len() {
-        record[i] = word(bytes, at + 4 * i);
-        i += 1;
+impl Header {
+    /// Where the words of a layer start.
+    const fn words(&self, index: usize) -> usize {
+        if self.is_old { HEADER + OLD_LAYER * index } else { HEADER + LAYER * index + BEFORE }
     }
-    match record::decode(&record) {
-        Ok(layer) => Ok(layer),
-        Err((word, what)) => wrong(at + 4 * word, what),
+
+    /// The layer at a position.
+    const fn layer(&self, bytes: &[u8], index: usize) -> Result<Layer> {
+        let at = self.words(index);
+        if !self.is_old {
+            let start = at - BEFORE;
+            if word(bytes, start) != TAG_LAYER || word(bytes, start + 4) as usize != LAYER - 12 {
+                return wrong(start, "the record is not that of a layer");
+            }
+            if word(bytes, start + 8) != 0 {
+                return wrong(start + 8, "there is no such type of weights");
+            }
+        }
+        let mut record: Record = [0; 16];
+        let mut i = 0;
+        while i < record.len() {
+            record[i] = word(bytes, at + 4 * i);
+            i += 1;
+        }
+        match record::decode(&record) {
+            Ok(layer) => Ok(layer),
+            Err((word, what)) => wrong(at + 4 * word, what),
+        }
     }
 }
 
@@ -140,16 +201,16 @@ const fn layer(bytes: &[u8], index: usize) -> Result<Layer> {
 /// # Errors
 /// [`Error::Image`] with the first byte that is not that of an image of `N` layers; [`Error::Layers`] if they do not fit together.
 pub const fn model<const N: usize>(bytes: &[u8]) -> Result<Model<N>> {
-    let layers = match header(bytes) {
-        Ok((layers, _)) => layers,
+    let header = match header(bytes) {
+        Ok(header) => header,
         Err(e) => return Err(e),
     };
-    if layers != N {
+    if header.layers != N {
         return wrong(12, "the image has another number of layers than the model");
     }
     let (mut all, mut i) = ([Layer::dense(0, 0); N], 0);
     while i < N {
-        all[i] = match layer(bytes, i) {
+        all[i] = match header.layer(bytes, i) {
             Ok(layer) => layer,
             Err(e) => return Err(e),
         };
@@ -158,55 +219,136 @@ pub const fn model<const N: usize>(bytes: &[u8]) -> Result<Model<N>> {
     Model::checked(all)
 }
 
+/// What an image says beside layers and weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Extras<'a> {
+    /// The state of one row to begin with, [`state_len(1)`](Model::state_len) elements; empty for zeros.
+    pub initial_state: &'a [f32],
+    /// What follows the last layer.
+    pub ending: Ending,
+    /// Names of the classes, one to a line.
+    pub classes: &'a str,
+}
+
 /// An image that has been checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Image<'a> {
     bytes: &'a [u8],
-    layers: usize,
+    header: Header,
+    initial_state: &'a [u8],
+    ending: Ending,
+    classes: &'a str,
 }
 
 impl<'a> Image<'a> {
     /// An image in `bytes`, which need not be aligned for this.
     ///
     /// # Errors
-    /// [`Error::Image`] with the first byte that is wrong: of the header, of a layer, of the checksum. Whatever the bytes are, nothing
+    /// [`Error::Image`] with the first byte that is wrong: of the header, of a record, of the checksum. Whatever the bytes are, nothing
     /// else happens.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self> {
-        let (layers, weights) = header(bytes)?;
+        let header = header(bytes)?;
         if checksum(bytes) != word(bytes, CHECKSUM) {
-            return wrong(CHECKSUM, "the checksum is another one: the image is damaged");
+            return wrong(CHECKSUM, "checksum mismatch: the image is damaged");
         }
-        if let Some(i) = (24..HEADER).find(|&i| bytes[i] != 0) {
+        let unused = if header.is_old { 24 } else { 28 };
+        if let Some(i) = (unused..HEADER).find(|&i| bytes[i] != 0) {
             return wrong(i, "a byte of the header that has no meaning is not 0");
         }
         let mut len = 0usize;
-        for index in 0..layers {
-            let layer = layer(bytes, index)?;
+        for index in 0..header.layers {
+            let layer = header.layer(bytes, index)?;
             len = len.saturating_add(layer.weights_len());
-            let at = HEADER + RECORD * index;
-            let encoded = record::encode(&layer, index)?;
+            let (at, encoded) = (header.words(index), record::encode(&layer, index)?);
             if let Some(i) = (0..16).find(|&i| encoded[i] != word(bytes, at + 4 * i)) {
                 return wrong(at + 4 * i, "a word that the layer has no use for is not 0");
             }
+            if !header.is_old && word(bytes, at + OLD_LAYER) != 0 {
+                return wrong(at + OLD_LAYER, PADDING);
+            }
         }
-        if len != weights {
+        if len != header.weights {
             return wrong(16, "the number of weights is not that of the layers");
         }
-        Ok(Image { bytes, layers })
+        let mut image = Image { bytes, header, initial_state: &[], ending: Ending::None, classes: "" };
+        if !header.is_old {
+            image.records()?;
+        }
+        Ok(image)
+    }
+
+    /// Reads what follows the layers.
+    fn records(&mut self) -> Result<()> {
+        let Image { bytes, header, .. } = *self;
+        let (mut at, mut before) = (HEADER + LAYER * header.layers, TAG_LAYER);
+        while at < header.end {
+            // The records are a multiple of 16 bytes long.
+            let (tag, len) = (word(bytes, at), word(bytes, at + 4) as usize);
+            let start = at + 8;
+            let Some(content) = bytes[start..header.end].get(..len) else {
+                return wrong(at + 4, "the record is longer than all records");
+            };
+            if tag <= before {
+                return wrong(at, "the record does not follow in the order of the tags");
+            }
+            match tag {
+                TAG_INITIAL => {
+                    let mut state = 0usize;
+                    for index in 0..header.layers {
+                        let layer = [header.layer(bytes, index)?];
+                        state = state.saturating_add(Chain::state_of(&layer));
+                    }
+                    if len == 0 || state.checked_mul(4) != Some(len) {
+                        return wrong(at + 4, "the initial state is not as long as that of the layers");
+                    }
+                    self.initial_state = content;
+                }
+                TAG_ENDING => {
+                    self.ending = match (len, content.first()) {
+                        (4, Some(1)) => Ending::Softmax,
+                        (4, Some(2)) => Ending::LogSoftmax,
+                        _ => return wrong(start, "there is no such ending"),
+                    };
+                    if content[1..] != [0; 3] {
+                        return wrong(start, "there is no such ending");
+                    }
+                }
+                TAG_CLASSES => match core::str::from_utf8(content) {
+                    Ok(classes) if !classes.is_empty() => self.classes = classes,
+                    _ => return wrong(start, "the names of the classes are not text in UTF-8"),
+                },
+                _ => return wrong(at, "the record is of a kind that this crate does not know"),
+            }
+            at = padded(start + len);
+            if let Some(i) = (start + len..at).find(|&i| bytes[i] != 0) {
+                return wrong(i, PADDING);
+            }
+            before = tag;
+        }
+        Ok(())
+    }
+
+    /// What the image says beside layers and weights.
+    ///
+    /// # Errors
+    /// As [`weights`](Self::weights), if there is an initial state.
+    pub fn extras(&self) -> Result<Extras<'a>> {
+        let initial_state = self.in_place(self.initial_state)?;
+        Ok(Extras { initial_state, ending: self.ending, classes: self.classes })
     }
 
     /// The layers, from the input to the output.
     pub fn layers(&self) -> impl ExactSizeIterator<Item = Layer> {
-        let bytes = self.bytes;
+        let Image { bytes, header, .. } = *self;
         // They have been read before.
-        (0..self.layers).map(move |i| layer(bytes, i).unwrap_or(Layer::dense(0, 0)))
+        (0..header.layers).map(move |i| header.layer(bytes, i).unwrap_or(Layer::dense(0, 0)))
     }
 
     /// Whether it is an image of these layers, whatever their instruction sets and its weights.
     #[cfg(feature = "std")]
     pub(crate) fn same_layers(&self, layers: &[Layer]) -> bool {
         let mut both = self.layers().zip(layers).enumerate();
-        layers.len() == self.layers
+        layers.len() == self.header.layers
             && both.all(|(i, (theirs, ours))| {
                 let [theirs, ours] = [&theirs, ours].map(|layer| record::encode(layer, i));
                 theirs.is_ok() && theirs == ours
@@ -222,12 +364,12 @@ impl<'a> Image<'a> {
     }
 
     fn weight_bytes(&self) -> &'a [u8] {
-        &self.bytes[HEADER + RECORD * self.layers..]
+        &self.bytes[self.header.end..]
     }
 
     /// The number of weights.
     pub fn weights_len(&self) -> usize {
-        self.weight_bytes().len() / 4
+        self.header.weights
     }
 
     /// The weights, where they are.
@@ -236,14 +378,53 @@ impl<'a> Image<'a> {
     /// [`Error::Image`] if they are not aligned as `f32` are, or if this machine is not little-endian: [`copy_weights`](Self::copy_weights)
     /// serves there.
     pub fn weights(&self) -> Result<&'a [f32]> {
-        let offset = HEADER + RECORD * self.layers;
+        self.in_place(self.weight_bytes())
+    }
+
+    /// Bytes of the image as floats.
+    fn in_place(&self, part: &'a [u8]) -> Result<&'a [f32]> {
+        if part.is_empty() {
+            return Ok(&[]);
+        }
+        let offset = part.as_ptr() as usize - self.bytes.as_ptr() as usize;
         if cfg!(target_endian = "big") {
-            return wrong(offset, "the weights are little-endian, and this machine is not");
+            return wrong(offset, "the numbers are little-endian, and this machine is not");
         }
-        match floats(self.weight_bytes()) {
-            Some(weights) => Ok(weights),
-            None => wrong(offset, "the weights are not aligned to 4 bytes"),
+        match floats(part) {
+            Some(numbers) => Ok(numbers),
+            None => wrong(offset, "the image is not aligned to 4 bytes"),
         }
+    }
+
+    /// Length of the initial state, that of one row of the layers.
+    pub fn initial_state_len(&self) -> usize {
+        self.layers().fold(0, |len, layer| len.saturating_add(Chain::state_of(&[layer])))
+    }
+
+    /// Whether it has an initial state; without one it is zeros.
+    pub fn has_initial_state(&self) -> bool {
+        !self.initial_state.is_empty()
+    }
+
+    /// Copies the initial state of one row: zeros, if the image has none.
+    ///
+    /// # Errors
+    /// [`Error::Length`] for `state`, which has [`state_len(1)`](Model::state_len) elements.
+    pub fn copy_initial_state(&self, state: &mut [f32]) -> Result<()> {
+        check_len("state", self.initial_state_len(), state.len())?;
+        state.fill(0.0);
+        copy(self.initial_state, state);
+        Ok(())
+    }
+
+    /// What follows the last layer.
+    pub fn ending(&self) -> Ending {
+        self.ending
+    }
+
+    /// Names of the classes, one to a line; empty if the image has none.
+    pub fn classes(&self) -> &'a str {
+        self.classes
     }
 
     /// Copies the weights, on any machine and from any address.
@@ -252,21 +433,47 @@ impl<'a> Image<'a> {
     /// [`Error::Length`] for `weights`.
     pub fn copy_weights(&self, weights: &mut [f32]) -> Result<()> {
         check_len("weights", self.weights_len(), weights.len())?;
-        for (weight, bytes) in weights.iter_mut().zip(self.weight_bytes().chunks_exact(4)) {
-            *weight = f32::from_bits(word(bytes, 0));
-        }
+        copy(self.weight_bytes(), weights);
         Ok(())
     }
 }
 
+fn copy(bytes: &[u8], to: &mut [f32]) {
+    for (to, bytes) in to.iter_mut().zip(bytes.chunks_exact(4)) {
+        *to = f32::from_bits(word(bytes, 0));
+    }
+}
+
+const PADDING: &str = "a byte between two records is not 0";
+
+/// The next multiple of 16.
+const fn padded(at: usize) -> usize {
+    at.saturating_add(15) & !15
+}
+
+/// Bytes of a record; none if it has no content.
+const fn record_len(content: usize) -> usize {
+    if content == 0 { 0 } else { padded(content.saturating_add(8)) }
+}
+
 /// Bytes of the image of a model; `usize::MAX` if they do not fit.
 pub const fn len(layers: &[Layer]) -> usize {
+    len_with(layers, &Extras { initial_state: &[], ending: Ending::None, classes: "" })
+}
+
+/// Bytes of the image of a model with these extras; `usize::MAX` if they do not fit.
+pub const fn len_with(layers: &[Layer], extras: &Extras<'_>) -> usize {
     let (mut weights, mut i) = (0usize, 0);
     while i < layers.len() {
         weights = weights.saturating_add(layers[i].weights_len());
         i += 1;
     }
-    weights.saturating_mul(4).saturating_add(HEADER + RECORD * layers.len())
+    weights.saturating_mul(4).saturating_add(HEADER + LAYER * layers.len()).saturating_add(extras_len(extras))
+}
+
+const fn extras_len(extras: &Extras<'_>) -> usize {
+    let ending = if matches!(extras.ending, Ending::None) { 0 } else { 4 };
+    record_len(4 * extras.initial_state.len()) + record_len(ending) + record_len(extras.classes.len())
 }
 
 /// Writes the image of a model into `bytes`, which has [`len`]`(layers)` elements.
@@ -291,31 +498,83 @@ pub const fn len(layers: &[Layer]) -> usize {
 /// # Ok::<(), recurrent::Error>(())
 /// ```
 pub fn write(layers: &[Layer], weights: &[f32], bytes: &mut [u8]) -> Result<()> {
-    let total = len(layers);
+    write_with(layers, weights, &Extras::default(), bytes)
+}
+
+/// The same with what else there is to say; `bytes` has [`len_with`]`(layers, extras)` elements.
+///
+/// # Errors
+/// As [`write()`]; [`Error::Length`] for an initial state that is not as long as that of the layers.
+///
+/// ```
+/// use recurrent::image::{self, Extras, Image};
+/// use recurrent::model::{Ending, Layer};
+/// const LAYERS: [Layer; 2] = [Layer::gru(1, 2), Layer::dense(2, 2)];
+/// let extras = Extras { initial_state: &[0.5, -0.5], ending: Ending::Softmax, classes: "no\nyes" };
+/// let mut bytes = vec![0; image::len_with(&LAYERS, &extras)];
+/// image::write_with(&LAYERS, &[0.5; LAYERS[0].weights_len() + LAYERS[1].weights_len()], &extras, &mut bytes)?;
+/// let image = Image::from_bytes(&bytes)?;
+/// assert_eq!((image.ending(), image.classes()), (Ending::Softmax, "no\nyes"));
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+pub fn write_with(layers: &[Layer], weights: &[f32], extras: &Extras<'_>, bytes: &mut [u8]) -> Result<()> {
+    let total = len_with(layers, extras);
     check_len("bytes", total, bytes.len())?;
-    check_len("weights", (total - HEADER - RECORD * layers.len()) / 4, weights.len())?;
+    let records = LAYER * layers.len() + extras_len(extras);
+    check_len("weights", (total - HEADER - records) / 4, weights.len())?;
+    if !extras.initial_state.is_empty() {
+        check_len("initial_state", Chain::state_of(layers), extras.initial_state.len())?;
+    }
     let size = |n: usize, buffer| u32::try_from(n).map_err(|_| Error::Overflow { buffer });
     let (count, weight_count) = (size(layers.len(), "bytes")?, size(weights.len(), "weights")?);
+    let records = size(records, "bytes")?;
     for (index, layer) in layers.iter().enumerate() {
         record::encode(layer, index)?;
     }
 
-    bytes[..HEADER].fill(0);
+    bytes.fill(0);
     bytes[..8].copy_from_slice(&MAGIC);
-    let mut put = |at: usize, word: u32| bytes[at..at + 4].copy_from_slice(&word.to_le_bytes());
-    put(8, VERSION);
-    put(12, count);
-    put(16, weight_count);
-    let mut at = HEADER;
+    let mut at = 8;
+    let mut put = |word: u32, at: &mut usize| {
+        bytes[*at..*at + 4].copy_from_slice(&word.to_le_bytes());
+        *at += 4;
+    };
+    for word in [2, count, weight_count, 0, records, 0] {
+        put(word, &mut at);
+    }
     for (index, layer) in layers.iter().enumerate() {
+        put(TAG_LAYER, &mut at);
+        put((LAYER - 12) as u32, &mut at);
+        put(0, &mut at);
         for word in record::encode(layer, index)? {
-            put(at, word);
-            at += 4;
+            put(word, &mut at);
+        }
+        at += 4;
+    }
+    if !extras.initial_state.is_empty() {
+        put(TAG_INITIAL, &mut at);
+        put(4 * extras.initial_state.len() as u32, &mut at);
+        extras.initial_state.iter().for_each(|x| put(x.to_bits(), &mut at));
+        at = padded(at);
+    }
+    let ending = match extras.ending {
+        Ending::None => 0,
+        Ending::Softmax => 1,
+        Ending::LogSoftmax => 2,
+    };
+    if ending > 0 {
+        for word in [TAG_ENDING, 4, ending, 0] {
+            put(word, &mut at);
         }
     }
-    for weight in weights {
-        put(at, weight.to_bits());
-        at += 4;
+    if !extras.classes.is_empty() {
+        put(TAG_CLASSES, &mut at);
+        put(extras.classes.len() as u32, &mut at);
+        bytes[at..at + extras.classes.len()].copy_from_slice(extras.classes.as_bytes());
+        at = padded(at + extras.classes.len());
+    }
+    for (weight, to) in weights.iter().zip(bytes[at..].chunks_exact_mut(4)) {
+        to.copy_from_slice(&weight.to_bits().to_le_bytes());
     }
     let sum = checksum(bytes);
     bytes[CHECKSUM..CHECKSUM + 4].copy_from_slice(&sum.to_le_bytes());

@@ -1,30 +1,40 @@
 //! Flash images: the layers have no names in them, and get the names of their kinds and positions.
 
 use std::format;
+use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
 
 use super::error::Result;
 use super::network::{Builder, Network};
-use crate::image::{Image, len, write as write_image};
-use crate::model::Layer;
+use crate::image::{Extras, Image, len_with, write_with};
+use crate::model::{Chain, Layer};
 
 /// The model of an image.
 pub(super) fn read(bytes: &[u8]) -> Result<Network> {
     let image = Image::from_bytes(bytes)?;
     let mut network = Builder::default();
+    network.ending = image.ending();
     for (index, layer) in image.layers().enumerate() {
         network.push(format!("{}{index}", super::kind(&layer)), layer);
     }
     network.weights = vec![0.0; image.weights_len()];
     image.copy_weights(&mut network.weights)?;
-    network.finish()
+    if image.has_initial_state() {
+        let layers: Vec<Layer> = image.layers().collect();
+        network.initial_state = vec![0.0; Chain::state_of(&layers)];
+        image.copy_initial_state(&mut network.initial_state)?;
+    }
+    network.finish()?.with_classes(image.classes().lines().map(str::to_string).collect())
 }
 
 /// The image of a model.
 pub(super) fn write(network: &Network) -> Result<Vec<u8>> {
     let layers: Vec<Layer> = network.layers().collect();
-    let mut bytes = vec![0; len(&layers)];
-    write_image(&layers, network.weights(), &mut bytes)?;
+    let classes: String = network.classes().join("\n");
+    let extras =
+        Extras { initial_state: network.initial_state(), ending: network.ending(), classes: &classes };
+    let mut bytes = vec![0; len_with(&layers, &extras)];
+    write_with(&layers, network.weights(), &extras, &mut bytes)?;
     Ok(bytes)
 }

@@ -125,13 +125,17 @@ fn dispatch(
 /// The file of a model.
 ///
 /// # Errors
-/// [`Error::Unsupported`] with the layer that the format cannot express, or if an [`Ending`] follows the last one.
+/// [`Error::Unsupported`] with the layer that the format cannot express, or if an [`Ending`] follows the last one or there is an initial state: only
+/// images hold these.
 pub fn write(network: &Network, format: Format) -> Result<Vec<u8>> {
-    if network.ending() != Ending::None {
+    if network.ending() != Ending::None && format != Format::Image {
         return error::unsupported(
             "the softmax after the last layer",
-            "files hold no such thing: write `network.logits()`, and call `recurrent::softmax` on its outputs",
+            "only an image holds it: write `network.logits()`, and call `recurrent::softmax` on its outputs",
         );
+    }
+    if !network.initial_state().is_empty() && format != Format::Image {
+        return error::unsupported("the initial state", "only an image holds it");
     }
     match format {
         Format::Safetensors => safetensors::write(network),

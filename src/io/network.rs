@@ -8,7 +8,7 @@ use std::vec::Vec;
 use super::error::{Result, unsupported};
 use super::note::{Ending, Note};
 use super::size;
-use crate::model::Layer;
+use crate::model::{Chain, Layer};
 use crate::{Cell, Merge, Recurrent, Stack};
 
 /// A layer and its name in the file: a prefix of PyTorch's parameters, the name of a Keras layer or of an ONNX node.
@@ -37,6 +37,8 @@ pub struct Network {
     layers: Vec<Named>,
     weights: Vec<f32>,
     ending: Ending,
+    initial_state: Vec<f32>,
+    classes: Vec<String>,
     notes: Vec<Note>,
 }
 
@@ -44,6 +46,7 @@ pub struct Network {
 impl PartialEq for Network {
     fn eq(&self, other: &Self) -> bool {
         (&self.layers, &self.weights, self.ending) == (&other.layers, &other.weights, other.ending)
+            && (&self.initial_state, &self.classes) == (&other.initial_state, &other.classes)
     }
 }
 
@@ -61,7 +64,14 @@ impl Network {
         if let Some(l) = layers.iter().find(|l| !plain(&l.layer) && l.layer.weights_len() == 0) {
             return unsupported(format!("layer `{}`", l.name), "has a size of 0, and no weights");
         }
-        let network = Network { layers, weights, ending: Ending::None, notes: Vec::new() };
+        let network = Network {
+            layers,
+            weights,
+            ending: Ending::None,
+            initial_state: Vec::new(),
+            classes: Vec::new(),
+            notes: Vec::new(),
+        };
         let expected = size::weights_len(&network.layers().collect::<Vec<_>>())?;
         crate::error::check_len("weights", expected, network.weights.len())?;
         let mut names = BTreeSet::new();
@@ -87,7 +97,49 @@ impl Network {
         &self.weights
     }
 
-    /// What follows the last layer. [`run`](Self::run) computes it; the formats that are written cannot hold it.
+    /// The same with a state to begin with, that of one row; an empty one is zeros.
+    ///
+    /// # Errors
+    /// [`Error::Model`](super::Error::Model) if it is not as long as that of the layers.
+    pub fn with_initial_state(mut self, state: Vec<f32>) -> Result<Self> {
+        if !state.is_empty() {
+            let layers: Vec<Layer> = self.layers().collect();
+            crate::error::check_len("initial_state", Chain::state_of(&layers), state.len())?;
+        }
+        // Zeros are what there is without one.
+        self.initial_state = if state.iter().all(|x| *x == 0.0) { Vec::new() } else { state };
+        Ok(self)
+    }
+
+    /// The state of one row to begin with; empty for zeros. Images hold it; the other formats that are written cannot.
+    pub fn initial_state(&self) -> &[f32] {
+        &self.initial_state
+    }
+
+    /// The same with names of the classes, one for each output.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`](super::Error::Unsupported) for another number of names than of outputs, and for a name that is empty or has a line end.
+    pub fn with_classes(mut self, classes: Vec<String>) -> Result<Self> {
+        let layers: Vec<Layer> = self.layers().collect();
+        let outputs = Chain::new(&layers)?.output();
+        if !classes.is_empty() && classes.len() != outputs {
+            let found = format!("are {}, and the model has {outputs} outputs", classes.len());
+            return unsupported("the names of the classes", found);
+        }
+        if let Some(name) = classes.iter().find(|name| name.is_empty() || name.contains(['\n', '\r'])) {
+            return unsupported(format!("the name {name:?} of a class"), "is empty or has a line end");
+        }
+        self.classes = classes;
+        Ok(self)
+    }
+
+    /// Names of the classes, one for each output; empty if they are not known.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// What follows the last layer. [`run`](Self::run) computes it. Images hold it; the other formats that are written cannot.
     pub fn ending(&self) -> Ending {
         self.ending
     }
@@ -119,6 +171,7 @@ pub(super) struct Builder {
     layers: Vec<Named>,
     pub(super) weights: Vec<f32>,
     pub(super) ending: Ending,
+    pub(super) initial_state: Vec<f32>,
     pub(super) notes: Vec<Note>,
 }
 
@@ -141,6 +194,7 @@ impl Builder {
         let leading = self.layers.iter().take_while(|l| dropout(l)).count();
         self.layers.drain(..leading);
         let network = Network::new(self.layers, self.weights)?;
+        let network = network.with_initial_state(self.initial_state)?;
         Ok(Network { ending: self.ending, notes: self.notes, ..network })
     }
 }

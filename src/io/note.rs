@@ -3,6 +3,8 @@
 use core::fmt;
 use std::string::String;
 
+pub use crate::model::Ending;
+
 /// Something that a file does not say, or that has no part in the model that was made of it.
 ///
 /// A network carries its notes: [`Network::notes`](super::Network::notes). [`ReadOptions::strict`](super::ReadOptions::strict) makes an error of the
@@ -23,17 +25,4 @@ impl fmt::Display for Note {
             Note::LeftOut(what) => write!(f, "left out: {what}"),
         }
     }
-}
-
-/// What follows the last layer of a network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Ending {
-    /// Nothing: the outputs are those of the last layer.
-    #[default]
-    None,
-    /// A softmax over the features of each row.
-    Softmax,
-    /// The logarithm of a softmax over the features of each row.
-    LogSoftmax,
 }

@@ -61,6 +61,11 @@ impl<'a> Chain<'a> {
         Chain { layers, recurrent_dropout, fingerprint }
     }
 
+    /// Length of the state of one row of layers that need not fit together.
+    pub(crate) const fn state_of(layers: &[Layer]) -> usize {
+        Chain::with(layers, None, Fingerprint::new(8)).state_len(1)
+    }
+
     /// The layers, from the input to the output.
     pub const fn layers(&self) -> &'a [Layer] {
         self.layers

@@ -98,6 +98,7 @@
 //! | `through` | how a pass goes through layers |
 //! | `display`, `refusal` | layers, and why they are no model, in words |
 //! | `chain` | [`Chain`]: layers in a slice, and whether they fit together |
+//! | `ending` | what follows the last layer |
 //! | `layer` | what a layer is, and how long its parts of the buffers are |
 //! | `args` | what passes are given |
 //!
@@ -107,6 +108,7 @@ mod args;
 mod array;
 mod chain;
 mod display;
+mod ending;
 mod forward;
 mod layer;
 mod lengths;
@@ -123,4 +125,5 @@ pub use array::Model;
 pub use chain::Chain;
 #[cfg(feature = "std")]
 pub(crate) use chain::Owned;
+pub use ending::Ending;
 pub use layer::Layer;
