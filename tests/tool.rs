@@ -53,6 +53,41 @@ fn convert_and_check_agree() {
 }
 
 #[test]
+fn check_compares_with_what_is_expected() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_string()
+    };
+    let model = data("image_gru.img");
+    let (x, state) = (file("x", "0.5 -0.25 1\n0 0 0.125\n"), file("state", "0.1 -0.2 0.3 0.4 0 0"));
+    let shown = tool(&["inspect", &model]);
+    assert!(shown.status.success());
+    let zero = tool(&["check", &model, "--input", &x]);
+    let y = file("y", &text(&zero.stdout));
+    let same = tool(&["check", &model, "--input", &x, "--expect", &y]);
+    assert!(same.status.success(), "{}", text(&same.stderr));
+    assert!(text(&same.stdout).starts_with("largest difference 0e0 of "), "{}", text(&same.stdout));
+
+    let mut numbers: Vec<f32> =
+        text(&zero.stdout).split_whitespace().map(|word| word.parse().unwrap()).collect();
+    let width = text(&zero.stdout).lines().next().unwrap().split_whitespace().count();
+    numbers[width] += 0.25;
+    let other = file("other", &numbers.iter().map(f32::to_string).collect::<Vec<_>>().join(" "));
+    let differs = tool(&["check", &model, "--input", &x, "--expect", &other]);
+    assert_eq!(differs.status.code(), Some(1));
+    assert!(text(&differs.stdout).contains("row 1, output 0"), "{}", text(&differs.stdout));
+    assert!(text(&differs.stderr).contains("differ by more than"), "{}", text(&differs.stderr));
+    let wide = ["check", &model, "--input", &x, "--expect", &other, "--tolerance", "0.5"];
+    assert!(tool(&wide).status.success());
+
+    let wrong = tool(&["check", &model, "--input", &x, "--state", &x]);
+    assert!(!wrong.status.success() && text(&wrong.stderr).contains("the model's state has"));
+    let _ = state;
+}
+
+#[test]
 fn check_takes_input_from_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("x.txt");
@@ -66,7 +101,7 @@ fn check_takes_input_from_a_file() {
     assert!(shown.split_whitespace().map(|word| word.parse::<f32>().unwrap()).eq(y), "{shown}");
     fs::write(&input, "0.5, -0.25").unwrap();
     let out = tool(&["check", &data("image_gru.img"), "--input", input.to_str().unwrap()]);
-    assert!(out.status.code() == Some(1) && text(&out.stderr).contains("whole steps of 3"));
+    assert!(out.status.code() == Some(1) && text(&out.stderr).contains("not a multiple of 3"));
 }
 
 #[test]
@@ -157,21 +192,28 @@ fn what_a_file_leaves_open_is_said() {
 #[test]
 fn a_softmax_is_said_where_it_is_left_out() {
     let folder = tempfile::tempdir().unwrap();
-    let image = folder.path().join("model.img");
-    let image = image.to_str().unwrap();
+    let file = folder.path().join("model.safetensors");
+    let file = file.to_str().unwrap();
     let source = data("collection/k215_softmax.keras");
     let out = tool(&["inspect", &source]);
     assert!(text(&out.stdout).contains("softmax, by `check` only"), "{}", text(&out.stderr));
-    let out = tool(&["convert", &source, image, "--strict"]);
-    assert!(out.status.code() == Some(1) && !fs::exists(image).unwrap(), "{}", text(&out.stderr));
-    let out = tool(&["convert", &source, image]);
+    let out = tool(&["convert", &source, file, "--strict"]);
+    assert!(out.status.code() == Some(1) && !fs::exists(file).unwrap(), "{}", text(&out.stderr));
+    let out = tool(&["convert", &source, file]);
     assert!(out.status.success() && text(&out.stderr).contains("logits"), "{}", text(&out.stderr));
-    let last = |file: &str| -> Vec<f32> {
-        let shown = text(&tool(&["check", file]).stdout);
+    let last = |path: &str| -> Vec<f32> {
+        let shown = text(&tool(&["check", path]).stdout);
         shown.lines().last().unwrap().split(' ').map(|word| word.parse().unwrap()).collect()
     };
-    let (y, logits) = (last(&source), last(image));
+    let (y, logits) = (last(&source), last(file));
     assert!((y.iter().sum::<f32>() - 1.0).abs() < 1e-6);
     let whole: f32 = logits.iter().map(|x| x.exp()).sum();
     assert!(logits.iter().zip(&y).all(|(x, y)| (x.exp() / whole - y).abs() < 1e-6));
+
+    // An image holds it.
+    let image = folder.path().join("model.img");
+    let image = image.to_str().unwrap();
+    let out = tool(&["convert", &source, image, "--strict"]);
+    assert!(out.status.success() && out.stderr.is_empty(), "{}", text(&out.stderr));
+    assert_eq!(last(image), y);
 }

@@ -86,6 +86,7 @@ pub use network::{Named, Network};
 pub use note::{Ending, Note};
 pub use options::ReadOptions;
 pub use plan::Plan;
+pub use run::Instance;
 
 /// All bytes of a file beside a model, by its name in the model.
 pub type External<'a> = dyn Fn(&str) -> std::io::Result<Vec<u8>> + 'a;

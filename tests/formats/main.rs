@@ -4,6 +4,7 @@
 mod collection;
 mod damage;
 mod golden;
+mod instance;
 mod keras;
 mod onnx;
 mod readers;

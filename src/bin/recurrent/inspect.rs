@@ -28,7 +28,13 @@ pub fn print(source: &Source, batch: usize, steps: usize, out: &mut impl Write) 
         Ending::LogSoftmax => writeln!(out, "      {:<20} {:>9}  log-softmax, by `check` only", "-", 0)?,
         _ => {}
     }
+    if !network.initial_state().is_empty() {
+        writeln!(out, "      {:<20} {:>9}  initial state, not zeros", "-", 0)?;
+    }
     writeln!(out, "      {:<20} {:>9}  weights", "", needs.weights)?;
+    if !network.classes().is_empty() {
+        writeln!(out, "\nclasses: {}", network.classes().join(", "))?;
+    }
 
     let inference = [("state", needs.state), ("scratch", needs.scratch), ("output", needs.output)];
     let twice = bytes([needs.weights; 2]).map_or(usize::MAX, |bytes| bytes / size_of::<f32>());

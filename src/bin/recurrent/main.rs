@@ -53,7 +53,7 @@ enum Command {
         #[arg(long, value_parser = to_format)]
         to: Option<Format>,
     },
-    /// Run a model from a state of zeros, and print its outputs: a line for each step
+    /// Run a model from its initial state, and print its outputs, a line for each step; or compare them
     Check {
         #[command(flatten)]
         source: Source,
@@ -66,6 +66,15 @@ enum Command {
         /// Seed of the random input, which is printed too
         #[arg(long, default_value_t = 0)]
         seed: u64,
+        /// Initial state, in the same form: for each recurrent layer `h`, and of an LSTM `c`
+        #[arg(long, value_name = "FILE")]
+        state: Option<PathBuf>,
+        /// Outputs that are expected, in the same form: instead of the outputs the largest difference is printed, and where it is
+        #[arg(long, value_name = "FILE", requires = "input")]
+        expect: Option<PathBuf>,
+        /// Largest difference that is no failure, relative to the larger of 1 and the largest expected output
+        #[arg(long, default_value_t = 1e-5, requires = "expect")]
+        tolerance: f32,
     },
 }
 
@@ -198,14 +207,15 @@ fn run(command: Command, out: &mut impl Write) -> Result<(), Failure> {
         Command::Convert { source, output, to } => {
             let to = format_of(&output, to)?;
             let (network, ..) = source.read()?;
-            let network = logits(&source, network)?;
+            let network = if to == Format::Image { network } else { logits(&source, network)? };
             let bytes = models::write(&network, to).map_err(|e| Failure::at(&output, e))?;
             save(&output, &bytes).map_err(|e| Failure::at(&output, e))?;
             let weights = network.weights().len();
             Ok(writeln!(out, "{}: {weights} weights, {} bytes", output.display(), bytes.len())?)
         }
-        Command::Check { source, input, steps, seed } => {
-            check::print(&source, input.as_deref(), steps, seed, out)
+        Command::Check { source, input, steps, seed, state, expect, tolerance } => {
+            let run = check::Run { source, input, steps, seed, state, expect, tolerance };
+            run.print(out)
         }
     }
 }

@@ -374,9 +374,16 @@ def image():
     one = struct.pack("<f", float("inf"))
     gru = struct.pack("<6I", 3, 3, 4, 0, 1, 0) + one + struct.pack("<9I", 2, 0, 0, 1, 0, 0, 0, 0, 0)
     dense = struct.pack("<16I", 4, 4, 2, *[0] * 13)
-    head = b"RECURIMG" + struct.pack("<3I", 1, 2, weights.size)
-    rest = bytes(8) + gru + dense + weights.tobytes()
-    (FOLDER / f"{name}.img").write_bytes(head + struct.pack("<I", zlib.crc32(head + rest)) + rest)
+
+    def write(file, version, records, layers):
+        head = b"RECURIMG" + struct.pack("<3I", version, 2, weights.size)
+        rest = struct.pack("<2I", records, 0) + layers + weights.tobytes()
+        (FOLDER / file).write_bytes(head + struct.pack("<I", zlib.crc32(head + rest)) + rest)
+
+    # Version 1 has the layers alone; in version 2 each is a record with a tag, a length and the type of its weights.
+    write(f"{name}_v1.img", 1, 0, gru + dense)
+    record = lambda layer: struct.pack("<3I", 1, 68, 0) + layer + bytes(4)
+    write(f"{name}.img", 2, 160, record(gru) + record(dense))
 
 
 if __name__ == "__main__":
