@@ -13,9 +13,9 @@ pub enum Format {
     Torch,
     /// A Keras model, as an archive (`.keras`) or an HDF5 file (`.h5`): read.
     Keras,
-    /// An ONNX model: read.
+    /// An ONNX model: read and written.
     Onnx,
-    /// JSON of RTNeural, AIDA-X, GuitarML or the Neural Amp Modeler: read.
+    /// JSON of RTNeural, AIDA-X, GuitarML or the Neural Amp Modeler: read, and written as RTNeural's.
     Json,
     /// An [image](crate::image) for flash, `.img`: read and written.
     Image,
@@ -72,7 +72,12 @@ impl Format {
 
     /// Whether models can be written in this format.
     pub fn is_written(self) -> bool {
-        matches!(self, Format::Safetensors | Format::Image | Format::Source)
+        !matches!(self, Format::Torch | Format::Keras)
+    }
+
+    /// Whether a file of the format says what follows the last layer.
+    pub fn holds_endings(self) -> bool {
+        matches!(self, Format::Image | Format::Onnx | Format::Json)
     }
 
     /// The format's name, as the tool has it.

@@ -86,6 +86,28 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// Appends a matrix or a bias of this crate with its gates where this layout has them; not transposed.
+    pub(super) fn unblock(&self, kind: Kind, w: &[f32], to: &mut Vec<f32>) {
+        unblock(w, self.order(kind), to);
+    }
+
+    /// The same for peepholes.
+    pub(super) fn unblock_peepholes(&self, p: &[f32], to: &mut Vec<f32>) {
+        unblock(p, &self.peepholes, to);
+    }
+}
+
+/// The reverse of [`blocks`]: the block that stands at a place there goes to the place that `order` names.
+fn unblock(w: &[f32], order: &[usize], to: &mut Vec<f32>) {
+    let len = w.len().checked_div(order.len()).unwrap_or(0);
+    let mut out = std::vec![0.0; w.len()];
+    for (&gate, block) in order.iter().zip(w.chunks(len.max(1))) {
+        out[gate * len..(gate + 1) * len].copy_from_slice(block);
+    }
+    to.extend(out);
+}
+
 /// Appends the blocks of `hidden` rows in another order; a bias is a matrix of one column.
 fn blocks(w: &[f32], order: &[usize], hidden: usize, transposed: bool, to: &mut Vec<f32>) {
     let rows = order.len() * hidden;

@@ -129,18 +129,20 @@ fn dispatch(
 /// [`Error::Unsupported`] with the layer that the format cannot express, or if an [`Ending`] follows the last one or there is an initial state: only
 /// images hold these.
 pub fn write(network: &Network, format: Format) -> Result<Vec<u8>> {
-    if network.ending() != Ending::None && format != Format::Image {
+    if network.ending() != Ending::None && !format.holds_endings() {
         return error::unsupported(
             "the softmax after the last layer",
-            "only an image holds it: write `network.logits()`, and call `recurrent::softmax` on its outputs",
+            "only images, ONNX and RTNeural's JSON hold it: write `network.logits()`, and call `recurrent::softmax` on its outputs",
         );
     }
-    if !network.initial_state().is_empty() && format != Format::Image {
-        return error::unsupported("the initial state", "only an image holds it");
+    if !network.initial_state().is_empty() && !matches!(format, Format::Image | Format::Onnx) {
+        return error::unsupported("the initial state", "only images and ONNX hold it");
     }
     match format {
         Format::Safetensors => safetensors::write(network),
         Format::Image => image::write(network),
+        Format::Onnx => onnx::write::write(network),
+        Format::Json => audio::write::write(network),
         Format::Source => Ok(source::write(network).into_bytes()),
         other => error::unsupported(format!("format {}", other.name()), "it is only read"),
     }

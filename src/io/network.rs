@@ -144,6 +144,11 @@ impl Network {
         self.ending
     }
 
+    /// The same with this after its last layer.
+    pub fn with_ending(self, ending: Ending) -> Self {
+        Network { ending, ..self }
+    }
+
     /// The network without what follows its last layer: its outputs are logits where they were probabilities.
     pub fn logits(self) -> Self {
         Network { ending: Ending::None, ..self }

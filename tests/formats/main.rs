@@ -11,6 +11,7 @@ mod readers;
 mod refuse;
 mod round_trip;
 mod torch;
+mod written;
 
 use std::fs;
 use std::path::PathBuf;

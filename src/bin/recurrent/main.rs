@@ -18,7 +18,7 @@ use recurrent::io::{self as models, Ending, Format, Network, Plan, ReadOptions};
 ///
 /// What a file is, its first bytes say, or else its extension. Read: .safetensors, .pt and .pth (PyTorch's parameters), .keras and .h5, .onnx,
 /// .json, .aidax and .nam (RTNeural, AIDA-X, GuitarML, Neural Amp Modeler), .img (the image that firmware uses in place). Written: .safetensors,
-/// .img, .rs (Rust source).
+/// .onnx, .json (RTNeural's), .img, .rs (Rust source).
 ///
 /// What a file leaves open, and what of it has no part in the model, is said on the standard error; --strict makes it an error.
 ///
@@ -207,7 +207,7 @@ fn run(command: Command, out: &mut impl Write) -> Result<(), Failure> {
         Command::Convert { source, output, to } => {
             let to = format_of(&output, to)?;
             let (network, ..) = source.read()?;
-            let network = if to == Format::Image { network } else { logits(&source, network)? };
+            let network = if to.holds_endings() { network } else { logits(&source, network)? };
             let bytes = models::write(&network, to).map_err(|e| Failure::at(&output, e))?;
             save(&output, &bytes).map_err(|e| Failure::at(&output, e))?;
             let weights = network.weights().len();

@@ -4,6 +4,7 @@
 mod guitarml;
 mod nam;
 mod rtneural;
+pub(super) mod write;
 
 use std::format;
 use std::string::{String, ToString};

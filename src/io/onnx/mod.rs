@@ -14,6 +14,7 @@ mod recurrent;
 mod schema;
 mod shape;
 mod value;
+pub(super) mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::format;

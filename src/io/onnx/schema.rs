@@ -22,6 +22,10 @@ pub(super) mod element {
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Model {
+    #[prost(int64, tag = "1")]
+    pub(super) ir_version: i64,
+    #[prost(string, tag = "2")]
+    pub(super) producer: String,
     #[prost(message, optional, tag = "7")]
     pub(super) graph: Option<Graph>,
     #[prost(message, repeated, tag = "8")]
@@ -40,6 +44,8 @@ pub(super) struct Opset {
 pub(super) struct Graph {
     #[prost(message, repeated, tag = "1")]
     pub(super) node: Vec<Node>,
+    #[prost(string, tag = "2")]
+    pub(super) name: String,
     #[prost(message, repeated, tag = "5")]
     pub(super) initializer: Vec<Tensor>,
     #[prost(message, repeated, tag = "11")]
@@ -82,6 +88,9 @@ pub(super) struct Attribute {
     pub(super) ints: Vec<i64>,
     #[prost(string, repeated, tag = "9")]
     pub(super) strings: Vec<String>,
+    /// Which of the fields it is.
+    #[prost(int32, tag = "20")]
+    pub(super) kind: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -147,4 +156,7 @@ pub(super) struct Shape {
 pub(super) struct Dimension {
     #[prost(int64, optional, tag = "1")]
     pub(super) value: Option<i64>,
+    /// The name of a dimension of any size.
+    #[prost(string, tag = "2")]
+    pub(super) parameter: String,
 }
