@@ -243,6 +243,7 @@ impl Walk<'_> {
             "GatherND" if first => self.step_by_list(node, axes),
             "Slice" if first => self.slice(node, axes),
             "ReduceMean" | "ReduceMax" if first => self.reduce(op, node, axes),
+            "ReduceSum" if first => self.sum_directions(node, axes),
             "Softmax" | "LogSoftmax" => self.softmax(op, node, axes),
             "Identity" | "Dropout" | "Cast" if first => {
                 leaves(op, node, &axes)?;

@@ -8,8 +8,8 @@ use super::schema::Node;
 use super::super::error::{Result, unsupported};
 use super::value::{Axis, Size, Value};
 use super::{Attributes, Walk, show};
-use crate::Pool;
 use crate::model::Layer;
+use crate::{Merge, Pool};
 
 /// The position that an axis means, which counts from the end if it is negative.
 pub(super) fn position(axis: i64, rank: usize) -> Option<usize> {
@@ -294,6 +294,38 @@ impl Walk<'_> {
             Some(axis) => self.pool(node, axes, axis, Pool::Last, true),
             None => self.goes_on(node, axes),
         }
+    }
+
+    /// The sum of both directions of the layer before.
+    pub(super) fn sum_directions(&mut self, node: &Node, mut axes: Vec<Axis>) -> Result<()> {
+        let mut attributes = Attributes::new(node);
+        let over = self.ints(node, &mut attributes, "axes");
+        let keep = attributes.int("keepdims", 1);
+        attributes.int("noop_with_empty_axes", 0);
+        attributes.finish()?;
+        let at = over.and_then(|over| match over[..] {
+            [axis] => position(axis, axes.len()).filter(|&at| axes[at] == Axis::Direction),
+            _ => None,
+        });
+        let layer = match self.network.last() {
+            Some(Layer::Rnn(stack)) => Some(Layer::Rnn(stack.bidirectional(Merge::Sum))),
+            Some(Layer::Lstm(stack)) => Some(Layer::Lstm(stack.bidirectional(Merge::Sum))),
+            Some(Layer::Gru(stack)) => Some(Layer::Gru(stack.bidirectional(Merge::Sum))),
+            _ => None,
+        };
+        let (Some(at), Some(layer), 2) = (at, layer, self.directions) else {
+            return unsupported(show(node), "sums something else than the two directions of a layer");
+        };
+        if let Some(last) = self.network.last() {
+            *last = layer;
+        }
+        self.directions = 1;
+        if keep != 0 {
+            axes[at] = Axis::One;
+        } else {
+            axes.remove(at);
+        }
+        self.goes_on(node, axes)
     }
 
     pub(super) fn reduce(&mut self, op: &str, node: &Node, axes: Vec<Axis>) -> Result<()> {
