@@ -9,7 +9,7 @@ use super::error::{Result, unsupported};
 use super::note::{Ending, Note};
 use super::size;
 use crate::model::{Chain, Layer};
-use crate::{Cell, Merge, Recurrent, Stack};
+use crate::{Activate, Activation, Cell, Merge, Recurrent, Stack};
 
 /// A layer and its name in the file: a prefix of PyTorch's parameters, the name of a Keras layer or of an ONNX node.
 #[derive(Clone, Debug, PartialEq)]
@@ -184,6 +184,24 @@ impl Builder {
     /// Adds a layer whose weights have been or will be appended.
     pub(super) fn push(&mut self, name: impl ToString, layer: impl Into<Layer>) {
         self.layers.push(Named { name: name.to_string(), layer: layer.into() });
+    }
+
+    /// Adds an activation: to a dense layer without one, if it can have it, or else as a layer of its own.
+    pub(super) fn activate(&mut self, function: Activation) {
+        if let Some(Layer::Dense(dense)) = self.last()
+            && dense.activation().is_none()
+        {
+            match function {
+                Activation::Tanh => *dense = dense.tanh(),
+                Activation::Relu => *dense = dense.relu(),
+                Activation::Sigmoid => *dense = dense.sigmoid(),
+                _ => {}
+            }
+            if dense.activation().is_some() {
+                return;
+            }
+        }
+        self.push("", Activate::new(function));
     }
 
     pub(super) fn last(&mut self) -> Option<&mut Layer> {

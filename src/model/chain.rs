@@ -167,7 +167,7 @@ pub(super) const fn check(layers: &[Layer]) -> Result<Fingerprint> {
             (Layer::Residual, _) if matches!(layers[0], Layer::Embedding(_)) => {
                 "adds the input, and the model takes ids"
             }
-            (Layer::Residual, _) if dims.width != width => {
+            (Layer::Residual, _) if dims.width > width => {
                 return Err(Error::Features { layer: i, takes: width, given: dims.width });
             }
             (_, Some(takes)) if i > 0 && takes != dims.width => {

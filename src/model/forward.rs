@@ -75,7 +75,9 @@ impl<'a, const TRAIN: bool, const PACKED: bool> Up<'a, TRAIN, PACKED> {
             Layer::Scale(l) => l.forward(weights.flat().get(..l.weights_len()).unwrap_or_default(), x, y),
             Layer::Residual => {
                 y.copy_from_slice(x);
-                add_to(y, self.input);
+                let (width, rows) = (dims.width.max(1), dims.rows());
+                let input = self.input.chunks_exact((self.input.len() / rows.max(1)).max(1));
+                y.chunks_exact_mut(width).zip(input).for_each(|(y, input)| add_to(y, input));
                 Ok(())
             }
             _ => {

@@ -10,8 +10,9 @@ use serde_json::{Map, Value};
 use super::super::error::{Error, Result, damaged, unsupported};
 use super::super::network::Network;
 use super::super::plan::{Function, Item, Plan};
-use super::{FORMAT, SKIP, size, tensors};
+use super::{FORMAT, size, tensors};
 use crate::io::torch;
+use crate::model::Layer;
 
 pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
     let object = |key: &str| match file.get(key) {
@@ -30,11 +31,11 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
             );
         }
     }
-    match data.get("skip").map(|skip| skip.as_f64().or(skip.as_bool().map(f64::from))) {
-        Some(Some(0.0)) => {}
-        // The layer adds its input unless it is told not to.
-        _ => return unsupported("`skip` of `model_data`", SKIP),
-    }
+    // The layer adds the first feature of its input unless it is told otherwise.
+    let skip = match data.get("skip") {
+        Some(skip) => skip.as_f64().or(skip.as_bool().map(f64::from)),
+        None => Some(1.0),
+    };
     let tensors = tensors(parameters)?;
     let (input, hidden, output) =
         (size(data, "input_size")?, size(data, "hidden_size")?, size(data, "output_size")?);
@@ -69,7 +70,18 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
     if tensors.shape(&format!("rec.weight_hh_l{depth}")).is_some() {
         return damaged(FORMAT, "`num_layers` is less than the layers of `state_dict`");
     }
-    let items: Vec<Item> =
+    let mut items: Vec<Item> =
         [Item::Module("rec".to_string(), function), Item::Module("lin".to_string(), None)].into();
+    match skip {
+        Some(0.0) => {}
+        Some(skip) if skip == output as f64 && output <= input => items.push(Item::Plain(Layer::Residual)),
+        _ => {
+            let skip = data.get("skip").unwrap_or(&Value::Null);
+            return unsupported(
+                format!("`skip` {skip} of `model_data`"),
+                format!("adds so many features of the {input} of the input to the {output} of the output"),
+            );
+        }
+    }
     torch::read(tensors, Some(&Plan(items)))
 }

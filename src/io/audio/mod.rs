@@ -12,11 +12,12 @@ use std::vec::Vec;
 
 use serde_json::{Map, Value};
 
-use super::error::{Error, Result, damaged, plan_given};
-use super::network::Network;
+use super::error::{Error, Result, damaged, plan_given, unsupported};
+use super::network::{Builder, Network};
 use super::plan::Plan;
 use super::tensor::{Tensor, Tensors};
 use super::torch;
+use crate::model::Layer;
 
 const FORMAT: &str = "JSON model";
 
@@ -96,6 +97,12 @@ fn size(object: &Map<String, Value>, key: &str) -> Result<usize> {
     }
 }
 
-/// Why a model that adds its input to its output is refused.
-const SKIP: &str = "adds the input to the output, which no layer of this crate does: run the layers alone by setting it to 0, \
-                    and add the input yourself";
+/// Adds the sum with the first features of the input, of which the output has no more.
+fn residual(network: &mut Builder, input: usize, output: usize, key: &str) -> Result<()> {
+    if output > input {
+        let why = format!("adds the {input} features of the input to the {output} of the output");
+        return unsupported(format!("`{key}`"), why);
+    }
+    network.push("", Layer::Residual);
+    Ok(())
+}

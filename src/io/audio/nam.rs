@@ -66,13 +66,8 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
         let (w_ih, w_hh): (Vec<&[f32]>, Vec<&[f32]>) =
             joined.chunks(columns.saturating_add(hidden).max(1)).map(|row| row.split_at(columns)).unzip();
         let bias = take(rows)?.to_vec();
-        let initial = take(hidden.saturating_mul(2))?;
-        if initial.iter().any(|x| *x != 0.0) {
-            return unsupported(
-                format!("the initial state of layer {index}"),
-                "is not zero, and a network here begins with zeros",
-            );
-        }
+        // `h`, then `c`, as the state has them here.
+        network.initial_state.extend_from_slice(take(hidden.saturating_mul(2))?);
         let from = Direction {
             w_ih: w_ih.concat(),
             w_hh: w_hh.concat(),

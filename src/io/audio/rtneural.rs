@@ -3,6 +3,7 @@
 
 use std::format;
 use std::string::{String, ToString};
+use std::vec;
 use std::vec::Vec;
 
 use serde_json::{Map, Value};
@@ -12,9 +13,8 @@ use super::super::layout::{Direction, KERAS, Kind, transpose};
 use super::super::network::{Builder, Network};
 use super::super::note::{Ending, Note};
 use super::super::tensor::Tensors;
-use super::{FORMAT, SKIP, tensor};
-use crate::model::Layer;
-use crate::{Dense, Gru, Lstm};
+use super::{FORMAT, residual, tensor};
+use crate::{Activation, Dense, Gru, Lstm, Scale};
 
 /// Keys of a file that say something about the model, and change nothing.
 const SILENT: [&str; 16] = [
@@ -36,26 +36,55 @@ const SILENT: [&str; 16] = [
     "params",
 ];
 
-/// Refuses what changes numbers, and notes what is not known.
-fn keys(file: &Map<String, Value>, network: &mut Builder) -> Result<()> {
+/// What AIDA-X does around the layers: `out_gain (layers(in_gain x) + in_gain x)`, the sum if it is asked for.
+#[derive(Default)]
+struct Around {
+    /// The key that asks for the sum.
+    skip: Option<String>,
+    in_gain: f32,
+    out_gain: f32,
+}
+
+/// Reads what changes numbers, and notes what is not known.
+fn keys(file: &Map<String, Value>, network: &mut Builder) -> Result<Around> {
+    let mut around = Around { skip: None, in_gain: 1.0, out_gain: 1.0 };
     for (key, value) in file {
-        let zero = value.as_f64() == Some(0.0) || matches!(value, Value::Null | Value::Bool(false));
-        match &key[..] {
-            "in_skip" | "skip" if !zero => return unsupported(format!("`{key}` of the file"), SKIP),
-            "in_gain" | "out_gain" if !zero => {
+        let number = value.as_f64().or(value.as_bool().map(f64::from)).or(value.is_null().then_some(0.0));
+        match (&key[..], number) {
+            ("in_skip" | "skip", Some(0.0)) => {}
+            ("in_skip" | "skip", Some(1.0)) => around.skip = Some(key.clone()),
+            ("in_gain", Some(db)) => around.in_gain = gain(db),
+            ("out_gain", Some(db)) => around.out_gain = gain(db),
+            ("in_skip" | "skip" | "in_gain" | "out_gain", _) => {
                 return unsupported(
-                    format!("`{key}` of the file, {value} dB"),
-                    "scales the signal, which no layer of this crate does: set it to 0, and scale the signal yourself",
+                    format!("`{key}` of the file"),
+                    format!("is {value}, which is not known"),
                 );
             }
-            "in_skip" | "skip" | "in_gain" | "out_gain" => {}
-            silent if SILENT.contains(&silent) => {}
-            other => network
-                .notes
-                .push(Note::LeftOut(format!("`{other}` of the file, which RTNeural does not read"))),
+            (key, _) => silent(key, network),
         }
     }
-    Ok(())
+    Ok(around)
+}
+
+/// A gain in decibels as a factor. AIDA-X takes what is at or below -90 for silence.
+fn gain(db: f64) -> f32 {
+    if db > -90.0 { libm::pow(10.0, db / 20.0) as f32 } else { 0.0 }
+}
+
+fn scale(network: &mut Builder, name: &str, width: usize, by: f32) {
+    if by != 1.0 {
+        network.weights.extend(vec![by; width]);
+        network.weights.extend(vec![0.0; width]);
+        network.push(name, Scale::new(width));
+    }
+}
+
+/// Notes a key that says nothing known.
+fn silent(key: &str, network: &mut Builder) {
+    if !SILENT.contains(&key) {
+        network.notes.push(Note::LeftOut(format!("`{key}` of the file, which RTNeural does not read")));
+    }
 }
 
 /// A layer on its way.
@@ -77,11 +106,13 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
         None => damaged(FORMAT, format!("`{what}` is not a list that ends in a number")),
     };
     let mut network = Builder::default();
-    keys(file, &mut network)?;
+    let around = keys(file, &mut network)?;
     let Some(Value::Array(layers)) = file.get("layers") else {
         return damaged(FORMAT, "`layers` is not a list");
     };
     let mut input = last("in_shape", file.get("in_shape"))?;
+    let first = input;
+    scale(&mut network, "in_gain", first, around.in_gain);
     for (index, layer) in layers.iter().enumerate() {
         let at = format!("layers[{index}]");
         let Value::Object(layer) = layer else { return damaged(FORMAT, format!("`{at}` is not an object")) };
@@ -143,33 +174,38 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
         context.tensors.finish()?;
         input = width;
     }
+    match around.skip {
+        // What is added is the input after its gain.
+        Some(_) if around.in_gain == 0.0 => {
+            return unsupported("`in_gain` of the file", "is silence, with a sum with the input");
+        }
+        Some(key) => {
+            scale(&mut network, "skip_gain", input, 1.0 / around.in_gain);
+            residual(&mut network, first, input, &key)?;
+            scale(&mut network, "out_gain", input, around.in_gain * around.out_gain);
+        }
+        None => scale(&mut network, "out_gain", input, around.out_gain),
+    }
     network.finish()
 }
 
-/// An activation after the layers so far.
+/// An activation after the layers so far: that of a dense layer, if it has none, or else a layer of its own.
 fn activation(network: &mut Builder, function: &str, at: &str) -> Result<()> {
-    let dense = match (function, network.last()) {
-        ("" | "linear", _) => return Ok(()),
-        ("softmax", _) => {
+    let function = match function {
+        "" | "linear" => return Ok(()),
+        "softmax" => {
             network.ending = Ending::Softmax;
             return Ok(());
         }
-        (_, Some(Layer::Dense(dense))) if dense.activation().is_none() => dense,
-        _ => {
-            return unsupported(
-                format!("activation `{function}` of {at}"),
-                "does not follow a dense layer without one: this crate has none as a layer of its own",
-            );
-        }
-    };
-    *dense = match function {
-        "tanh" => dense.tanh(),
-        "relu" => dense.relu(),
-        "sigmoid" => dense.sigmoid(),
+        "tanh" => Activation::Tanh,
+        "relu" => Activation::Relu,
+        "sigmoid" => Activation::Sigmoid,
+        "elu" => Activation::Elu { alpha: 1.0 },
         other => {
-            return unsupported(format!("activation `{other}` of {at}"), "dense layers do not have it");
+            return unsupported(format!("activation `{other}` of {at}"), "is not known");
         }
     };
+    network.activate(function);
     Ok(())
 }
 
