@@ -186,6 +186,12 @@ impl Builder {
         self.layers.push(Named { name: name.to_string(), layer: layer.into() });
     }
 
+    /// Length of the state of the layers so far.
+    pub(super) fn state_len(&self) -> usize {
+        let layers: Vec<Layer> = self.layers.iter().map(|l| l.layer).collect();
+        Chain::state_of(&layers)
+    }
+
     /// Adds an activation: to a dense layer without one, if it can have it, or else as a layer of its own.
     pub(super) fn activate(&mut self, function: Activation) {
         if let Some(Layer::Dense(dense)) = self.last()
@@ -217,7 +223,11 @@ impl Builder {
         let leading = self.layers.iter().take_while(|l| dropout(l)).count();
         self.layers.drain(..leading);
         let network = Network::new(self.layers, self.weights)?;
-        let network = network.with_initial_state(self.initial_state)?;
+        let mut initial_state = self.initial_state;
+        if !initial_state.is_empty() {
+            initial_state.resize(Chain::state_of(&network.layers().collect::<Vec<_>>()), 0.0);
+        }
+        let network = network.with_initial_state(initial_state)?;
         Ok(Network { ending: self.ending, notes: self.notes, ..network })
     }
 }

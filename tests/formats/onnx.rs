@@ -136,7 +136,7 @@ fn nodes_that_change_the_data_are_refused() {
         [dense(), floats("b", &[2]), node("Transpose", &["m"], "t", &[attribute])].concat()
     };
     assert!(graph(&[sums(&[1, 0, 2]), add(&[])]).is_ok());
-    refused(&[sums(&[1, 2, 0]), add(&[])], &["Add node `y`", "something else"]);
+    refused(&[sums(&[1, 2, 0]), add(&[])], &["Add node `y`", "another axis than the features"]);
     refused(&[sums(&[1, 0, 2]), add(&[attribute("axis", 1)])], &["`axis`", "Add node `y`"]);
 }
 

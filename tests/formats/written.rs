@@ -157,6 +157,14 @@ fn onnx_files_that_are_written_are_read() {
         }
     }
     assert_eq!(written, cases().count() - 1);
+    for (name, first) in networks() {
+        let bytes = write(&first, Format::Onnx).unwrap();
+        let second = read(&bytes, Format::Onnx, None).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(second.ending(), first.ending(), "{name}");
+        assert_eq!(second.initial_state(), first.initial_state(), "{name}");
+        let ((_, y), (_, found)) = (run(&first, 5, 3), run(&second, 5, 3));
+        assert!(y.iter().zip(&found).all(|(y, found)| (y - found).abs() < 1e-6), "{name}: {y:?} {found:?}");
+    }
 }
 
 #[test]

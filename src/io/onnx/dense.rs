@@ -1,6 +1,7 @@
 //! Matrices, biases and activations, which are nodes of their own.
 
 use std::format;
+use std::string::String;
 use std::vec;
 use std::vec::Vec;
 
@@ -11,10 +12,10 @@ use super::super::layout::transpose;
 use super::super::note::Ending;
 use super::super::tensor::{Tensor, show as show_shape};
 use super::shape::position;
-use super::value::Axis;
+use super::value::{Axis, Value};
 use super::{Attributes, Walk, show};
-use crate::Dense;
 use crate::model::Layer;
+use crate::{Activate, Activation, Dense, Scale};
 
 /// What may still be said of the last layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub(super) enum Open {
     Bias,
     /// It is a matrix with one, and without an activation.
     Activation,
+    /// It is a scale whose shift is still zero.
+    Shift,
 }
 
 impl Walk<'_> {
@@ -76,48 +79,158 @@ impl Walk<'_> {
 
     pub(super) fn bias(&mut self, node: &Node, axes: Vec<Axis>) -> Result<()> {
         Attributes::new(node).finish()?;
-        let refuse = |why| unsupported(show(node), why);
-        if self.dense != Open::Bias || axes.last() != Some(&Axis::Feature) {
-            return refuse("adds to something else than the sums of a matrix");
+        let (bias, _) = self.operand(node, &axes)?;
+        self.shift(node, axes, bias)
+    }
+
+    /// The constant operand of a node, an element for each feature, and whether it is the first one.
+    fn operand(&self, node: &Node, axes: &[Axis]) -> Result<(Vec<f32>, bool)> {
+        let refuse = |why: String| unsupported(show(node), why);
+        if axes.last() != Some(&Axis::Feature) || axes.contains(&Axis::Direction) || self.width == 0 {
+            return refuse("works on another axis than the features".into());
         }
-        let Some(bias) = self.floats(node, 0).or_else(|_| self.floats(node, 1))?.cloned() else {
-            return refuse("has one operand");
+        let first = self.floats(node, 0).is_ok();
+        let Some(given) = self.floats(node, usize::from(!first))? else {
+            return refuse("has one operand".into());
         };
-        if bias.shape != [self.width] {
-            return refuse(&format!(
-                "adds a tensor of {}, not one of [{}]",
-                show_shape(&bias.shape),
-                self.width
-            ));
+        match given.data[..] {
+            [one] => Ok((vec![one; self.width], first)),
+            _ if given.data.len() == self.width && given.shape.last() == Some(&self.width) => {
+                Ok((given.data.clone(), first))
+            }
+            _ => {
+                let (found, width) = (show_shape(&given.shape), self.width);
+                refuse(format!("has a constant of {found}, and the data has {width} features"))
+            }
         }
-        let end = self.network.weights.len();
-        self.network.weights[end - self.width..].copy_from_slice(&bias.data);
-        self.dense = Open::Activation;
-        self.version += 1;
+    }
+
+    /// Adds to each feature: it is the bias of the matrix before, or the shift of the scale before, or a scale of its own.
+    fn shift(&mut self, node: &Node, axes: Vec<Axis>, by: Vec<f32>) -> Result<()> {
+        if let Open::Bias | Open::Shift = self.dense {
+            let end = self.network.weights.len();
+            self.network.weights[end - self.width..].copy_from_slice(&by);
+            self.dense = if self.dense == Open::Bias { Open::Activation } else { Open::No };
+            self.version += 1;
+            return self.goes_on(node, axes);
+        }
+        let ones = vec![1.0; by.len()];
+        self.scale(node, axes, ones, by)
+    }
+
+    /// Scales and shifts each feature.
+    fn scale(&mut self, node: &Node, axes: Vec<Axis>, by: Vec<f32>, shift: Vec<f32>) -> Result<()> {
+        let open = if shift.iter().all(|x| *x == 0.0) { Open::Shift } else { Open::No };
+        self.network.weights.extend(by);
+        self.network.weights.extend(shift);
+        let name = self.name(node, "scale");
+        self.push(&name, Scale::new(self.width))?;
+        self.dense = open;
         self.goes_on(node, axes)
     }
 
-    pub(super) fn activation(&mut self, op: &str, node: &Node, axes: Vec<Axis>) -> Result<()> {
+    /// `Mul`, `Div` and `Sub` with a constant.
+    pub(super) fn line(&mut self, op: &str, node: &Node, axes: Vec<Axis>) -> Result<()> {
         Attributes::new(node).finish()?;
+        let (mut by, first) = self.operand(node, &axes)?;
+        let zeros = vec![0.0; by.len()];
+        match (op, first) {
+            ("Mul", _) => self.scale(node, axes, by, zeros),
+            ("Div", false) => {
+                by.iter_mut().for_each(|x| *x = 1.0 / *x);
+                self.scale(node, axes, by, zeros)
+            }
+            ("Sub", false) => {
+                by.iter_mut().for_each(|x| *x = -*x);
+                self.shift(node, axes, by)
+            }
+            ("Sub", true) => self.scale(node, axes, vec![-1.0; zeros.len()], by),
+            _ => unsupported(show(node), "divides by the data, which no layer of this crate does"),
+        }
+    }
+
+    /// Batch normalisation with constants: a scale and a shift.
+    pub(super) fn normalisation(&mut self, node: &Node, axes: Vec<Axis>) -> Result<()> {
+        let mut attributes = Attributes::new(node);
+        let epsilon = attributes.float("epsilon").unwrap_or(1e-5);
+        let training = attributes.int("training_mode", 0);
+        attributes.float("momentum");
+        attributes.int("spatial", 1);
+        attributes.finish()?;
+        if training != 0 {
+            return unsupported(
+                show(node),
+                "is in its mode of training: export the model in evaluation mode",
+            );
+        }
+        if axes.get(1) != Some(&Axis::Feature) {
+            return unsupported(show(node), "normalises another axis than the features");
+        }
+        let mut parts = [const { Vec::new() }; 4];
+        for (i, part) in parts.iter_mut().enumerate() {
+            match self.floats(node, i + 1)? {
+                Some(given) if given.data.len() == self.width => *part = given.data.clone(),
+                _ => return unsupported(show(node), format!("has no constants for {} features", self.width)),
+            }
+        }
+        let [scale, shift, mean, variance] = parts;
+        let by = |j: usize| f64::from(scale[j]) / libm::sqrt(f64::from(variance[j]) + f64::from(epsilon));
+        let whole = (0..self.width).map(|j| by(j) as f32).collect();
+        let shift =
+            (0..self.width).map(|j| (f64::from(shift[j]) - f64::from(mean[j]) * by(j)) as f32).collect();
+        self.scale(node, axes, whole, shift)
+    }
+
+    /// The sum of the data and of the input of the graph. `false` for another sum.
+    pub(super) fn residual(&mut self, node: &Node) -> Result<bool> {
+        let version = |name: &String| match self.values.get(name) {
+            Some(Value::Data { axes, version }) => Some((axes.clone(), *version)),
+            _ => None,
+        };
+        let [Some(a), Some(b)] = [0, 1].map(|i| node.input.get(i).and_then(version)) else {
+            return Ok(false);
+        };
+        let (data, input) = if a.1 > b.1 { (a, b) } else { (b, a) };
+        if data.1 != self.version || input.1 != 0 || data.1 == 0 || data.0 != input.0 {
+            return Ok(false);
+        }
+        Attributes::new(node).finish()?;
+        self.push("", Layer::Residual)?;
+        self.goes_on(node, data.0)?;
+        Ok(true)
+    }
+
+    pub(super) fn activation(&mut self, op: &str, node: &Node, axes: Vec<Axis>) -> Result<()> {
+        let mut attributes = Attributes::new(node);
+        let (alpha, beta) = (attributes.float("alpha"), attributes.float("beta"));
+        attributes.finish()?;
         if self.network.ending != Ending::None {
             return unsupported(show(node), "follows a softmax, which can only stand at the end here");
         }
-        match self.network.last() {
-            Some(Layer::Dense(dense)) if self.dense != Open::No => {
-                *dense = match op {
-                    "Tanh" => dense.tanh(),
-                    "Relu" => dense.relu(),
-                    _ => dense.sigmoid(),
-                };
-                self.dense = Open::No;
-                self.version += 1;
-                self.goes_on(node, axes)
+        let function = match op {
+            "Tanh" => Activation::Tanh,
+            "Relu" => Activation::Relu,
+            "Sigmoid" => Activation::Sigmoid,
+            "Elu" => Activation::Elu { alpha: alpha.unwrap_or(1.0) },
+            "LeakyRelu" => Activation::LeakyRelu { alpha: alpha.unwrap_or(0.01) },
+            "ThresholdedRelu" => Activation::ThresholdedRelu { alpha: alpha.unwrap_or(1.0) },
+            "HardSigmoid" => {
+                Activation::HardSigmoid { alpha: alpha.unwrap_or(0.2), beta: beta.unwrap_or(0.5) }
             }
-            _ => unsupported(
-                show(node),
-                "is an activation that does not follow a matrix without one: this crate has none as a layer of its own",
-            ),
+            "Softsign" => Activation::Softsign,
+            _ => Activation::Softplus,
+        };
+        if [alpha, beta].into_iter().flatten().any(f32::is_nan) {
+            return unsupported(show(node), "has a parameter that is NaN");
         }
+        if let Open::Bias | Open::Activation = self.dense {
+            self.network.activate(function);
+            self.dense = Open::No;
+            self.version += 1;
+        } else {
+            self.push("", Activate::new(function))?;
+        }
+        self.goes_on(node, axes)
     }
 
     /// A softmax over the features, behind which nothing may come.
@@ -143,10 +256,9 @@ impl Walk<'_> {
 pub(super) fn missing(op: &str) -> &'static str {
     match op {
         "Conv" | "ConvTranspose" => "is a convolution, which this crate does not have",
-        "BatchNormalization" | "LayerNormalization" | "InstanceNormalization" | "GroupNormalization" => {
-            "scales and shifts the features, which no layer of this crate does: fold it into the matrix beside it"
+        "LayerNormalization" | "InstanceNormalization" | "GroupNormalization" => {
+            "normalises each row by itself, which no layer of this crate does"
         }
-        "Mul" | "Div" | "Sub" => "scales or shifts the data, which no layer of this crate does",
         "Concat" | "Sum" => "joins branches of the graph, which is not read: only chains of layers are",
         "ArgMax" | "TopK" => "makes indices of the outputs: export the model without it",
         "Attention" | "MultiHeadAttention" => "is attention in a graph, which is not read",

@@ -108,6 +108,13 @@ impl Walk<'_> {
                 _ => Vec::new(),
             },
         };
+        // A state of one row, which is repeated for a batch that is not known: it stays what it is.
+        if let ("Expand", [Value::Floats(t), Value::Ints(to)]) = (op, inputs)
+            && let ([front, 1, back], [first, Size::Free(_), last]) = (&t.shape[..], &to.data[..])
+            && [(front, first), (back, last)].iter().all(|(n, to)| to.known() == i64::try_from(**n).ok())
+        {
+            return Ok(inputs[0].clone());
+        }
         // All parts of a `Concat`; of the others the first input is what moves.
         let moving = if op == "Concat" { inputs } else { &inputs[..inputs.len().min(1)] };
         let floats: Option<Vec<Array<f32>>> = moving
@@ -260,7 +267,7 @@ impl Walk<'_> {
     }
 
     /// The shape of the data.
-    pub(super) fn shape_of(&self, node: &Node, axes: &[Axis]) -> Value {
+    pub(super) fn shape_of(&self, node: &Node, axes: &[Axis], (width, directions): (usize, usize)) -> Value {
         let known = |n: usize, axis: Axis| match i64::try_from(n) {
             Ok(n) if n > 0 => Size::Known(n),
             _ => Size::Free(axis),
@@ -270,8 +277,8 @@ impl Walk<'_> {
             .map(|&axis| match axis {
                 Axis::First => self.sizes[0].map_or(Size::Free(axis), Size::Known),
                 Axis::Second => self.sizes[1].map_or(Size::Free(axis), Size::Known),
-                Axis::Direction => known(self.directions, axis),
-                Axis::Feature => known(self.width, axis),
+                Axis::Direction => known(directions, axis),
+                Axis::Feature => known(width, axis),
                 Axis::One => Size::Known(1),
             })
             .collect();

@@ -106,8 +106,13 @@ impl Walk<'_> {
     /// States that are put together, as PyTorch gives those of several layers, and one of them taken out again.
     pub(super) fn states(&mut self, op: &str, node: &Node) -> Result<bool> {
         let value = |name: &String| self.values.get(name);
-        let is_state = |v: &Value| matches!(v, Value::Last { .. } | Value::State | Value::States(_));
+        let is_state = |v: &Value| {
+            matches!(v, Value::Last { .. } | Value::Half { .. } | Value::State | Value::States(_))
+        };
         let inputs: Vec<Value> = node.input.iter().filter_map(value).cloned().collect();
+        if op == "Concat" && self.ends(node, &inputs)? {
+            return Ok(true);
+        }
         let made = match (op, &inputs[..]) {
             ("Concat", parts)
                 if !parts.is_empty() && parts.len() == node.input.len() && parts.iter().all(is_state) =>
@@ -119,14 +124,28 @@ impl Walk<'_> {
                 }
             }
             ("Gather" | "Slice" | "Split", [Value::States(parts), ..]) => {
-                let (Some(first), Some(last)) = (parts.first(), parts.last()) else { return Ok(false) };
-                match self.taken(op, node, parts.len()) {
-                    Some(at) if at + 1 == parts.len() => last.clone(),
-                    Some(0) => first.clone(),
-                    Some(at) => parts[at].clone(),
+                // All layers have as many directions as the last, or else this is another one's axis.
+                let directions = self.states.1.max(1);
+                match self.taken(op, node, parts.len() * directions) {
+                    Some(at) => match (&parts[at / directions], directions) {
+                        (Value::Last { axes, version }, 2) => {
+                            Value::Half { direction: at % 2, axes: axes.clone(), version: *version }
+                        }
+                        (part, _) => part.clone(),
+                    },
                     None => Value::State,
                 }
             }
+            ("Gather" | "Slice", [Value::Last { axes, version }, ..])
+                if axes.first() == Some(&Axis::Direction) && self.states.1 == 2 =>
+            {
+                match self.taken(op, node, 2) {
+                    Some(direction) => Value::Half { direction, axes: axes.clone(), version: *version },
+                    None => return Ok(false),
+                }
+            }
+            // One direction's, whose first axis may come and go.
+            ("Squeeze" | "Unsqueeze", [Value::Half { .. }, ..]) => inputs[0].clone(),
             (
                 "Transpose" | "Squeeze" | "Unsqueeze" | "Reshape" | "Identity" | "Gather" | "Slice" | "Cast",
                 [Value::State | Value::States(_), ..],
@@ -157,11 +176,43 @@ impl Walk<'_> {
                 }
                 Value::Last { axes, version }
             }
+            (Value::Half { direction, mut axes, version }, "Gather" | "Slice") => {
+                match op == "Slice" || self.keeps(node) {
+                    true => axes[0] = Axis::One,
+                    false => _ = axes.remove(0),
+                }
+                Value::Half { direction, axes, version }
+            }
+            (Value::Half { direction, mut axes, version }, "Squeeze") => {
+                axes.retain(|axis| *axis != Axis::One);
+                Value::Half { direction, axes, version }
+            }
+            (Value::Half { .. }, "Unsqueeze") => Value::State,
             (made, _) => made,
         };
         for output in &node.output {
             self.value(output, made.clone());
         }
+        Ok(true)
+    }
+
+    /// The last states of both directions side by side, which are the data from here on.
+    fn ends(&mut self, node: &Node, inputs: &[Value]) -> Result<bool> {
+        let &[
+            Value::Half { direction: 0, axes: ref first, version },
+            Value::Half { direction: 1, axes: ref second, version: other },
+        ] = inputs
+        else {
+            return Ok(false);
+        };
+        let (axes, rank) = (first.clone(), first.len() as i64);
+        let axis = Attributes::new(node).int("axis", 0);
+        if first != second || version != self.version || other != version || ![-1, rank - 1].contains(&axis) {
+            return Ok(false);
+        }
+        self.push("", Layer::Pool(Pool::Ends))?;
+        (self.width, self.directions) = (self.states.0 * 2, 1);
+        self.goes_on(node, axes)?;
         Ok(true)
     }
 
@@ -204,8 +255,11 @@ impl Walk<'_> {
         let value = |name: &str| self.values.get(name);
         let is_data =
             |name: &str| matches!(value(name), Some(Value::Data { version, .. }) if *version == self.version);
-        let is_last =
-            |name: &str| matches!(value(name), Some(Value::Last { version, .. }) if *version == self.version);
+        // Those of both directions are apart in the graph, and side by side here.
+        let is_last = |name: &str| {
+            matches!(value(name), Some(Value::Last { version, .. }) if *version == self.version)
+                && self.states.1 < 2
+        };
         // The outputs of the last layer come before its states, in whatever order the graph has them.
         let main = graph.output.iter().position(|o| is_data(&o.name));
         let main = main.or_else(|| graph.output.iter().position(|o| is_last(&o.name)));
@@ -214,7 +268,8 @@ impl Walk<'_> {
             match self.values.get(name) {
                 _ if main == Some(index) => {}
                 // States that are given out besides.
-                Some(Value::Last { .. } | Value::State | Value::States(_)) if main.is_some() => {}
+                Some(Value::Last { .. } | Value::Half { .. } | Value::State | Value::States(_))
+                    if main.is_some() => {}
                 _ => return unsupported(format!("output `{name}`"), "is not what the last layer makes"),
             }
         }

@@ -60,8 +60,10 @@ struct Walk<'a> {
     sizes: [Option<i64>; 2],
     /// The width of the features.
     width: usize,
-    /// Directions of the layer before.
+    /// Directions of the layer before; 1 once they are joined.
     directions: usize,
+    /// Units and directions of the last recurrent layer, as its states have them.
+    states: (usize, usize),
     /// Whether sequences have lengths, after which `Y` is padded with zeros.
     padded: bool,
     /// Whether the last layer is a matrix whose bias or activation may follow.
@@ -92,6 +94,7 @@ pub(super) fn read(bytes: &[u8], external: Option<&External<'_>>) -> Result<Netw
         sizes: [None; 2],
         width: 0,
         directions: 0,
+        states: (0, 0),
         padded: false,
         dense: dense::Open::default(),
     };
@@ -218,12 +221,16 @@ impl Walk<'_> {
             );
         }
         if op == "Shape" {
-            let axes = match self.values.get(data) {
-                Some(Value::Data { axes, .. } | Value::Last { axes, .. }) => axes.clone(),
-                _ => Vec::new(),
+            let (axes, sizes) = match self.values.get(data) {
+                Some(Value::Data { axes, .. }) => (axes.clone(), (self.width, self.directions)),
+                Some(Value::Last { axes, .. }) => (axes.clone(), self.states),
+                _ => (Vec::new(), (0, 0)),
             };
-            let shape = self.shape_of(node, &axes);
+            let shape = self.shape_of(node, &axes, sizes);
             return self.made(node, shape);
+        }
+        if op == "Add" && self.residual(node)? {
+            return Ok(());
         }
         let axes = self.current(node, data)?;
         let first = node.input.first() == Some(data);
@@ -233,7 +240,10 @@ impl Walk<'_> {
             "MatMul" if first => self.matmul(node, axes),
             "Gemm" if first => self.gemm(node, axes),
             "Add" => self.bias(node, axes),
-            "Tanh" | "Relu" | "Sigmoid" => self.activation(op, node, axes),
+            "Tanh" | "Relu" | "Sigmoid" | "Elu" | "LeakyRelu" | "ThresholdedRelu" | "HardSigmoid"
+            | "Softsign" | "Softplus" => self.activation(op, node, axes),
+            "Mul" | "Div" | "Sub" => self.line(op, node, axes),
+            "BatchNormalization" if first => self.normalisation(node, axes),
             "Transpose" => shape::transpose(node, axes).and_then(|axes| self.goes_on(node, axes)),
             "Squeeze" if first => self.squeeze(node, axes),
             "Unsqueeze" if first => self.unsqueeze(node, axes),
@@ -266,8 +276,9 @@ impl Walk<'_> {
             );
         }
         if let Some(Value::Last { .. }) = self.values.get(name) {
-            // From here on, what counts are the last states.
-            self.push("", Layer::Pool(Pool::Last))?;
+            // From here on, what counts are the last states, of one direction or of both.
+            (self.width, self.directions) = self.states;
+            self.push("", Layer::Pool(if self.directions == 2 { Pool::Ends } else { Pool::Last }))?;
         }
         Ok(axes)
     }

@@ -7,10 +7,10 @@ use std::vec::Vec;
 
 use super::schema::Node;
 
-use super::super::error::{Result, damaged, unsupported};
+use super::super::error::{Error, Result, damaged, unsupported};
 use super::super::layout::{Direction, Kind, ONNX};
 use super::super::network::Frame;
-use super::super::tensor::check_shape;
+use super::super::tensor::{check_shape, show as show_shape};
 use super::value::{Axis, Size, Value};
 use super::{Attributes, FORMAT, Walk, show};
 use crate::model::Layer;
@@ -146,8 +146,10 @@ impl Walk<'_> {
         let frame = Frame { depth: 1, merge, reverse: options.reverse, bias };
         let name = self.name(node, &op.to_ascii_lowercase());
         let layer = self.layer(kind, node, &options, (input, hidden), frame);
+        self.initial_state(kind, node, (options.directions, hidden))?;
         self.push(&name, layer)?;
         (self.width, self.directions) = (hidden, options.directions);
+        self.states = (hidden, options.directions);
 
         let (batch, mut outputs) = (if time == first { second } else { first }, node.output.iter());
         let sequence = match options.batch_major {
@@ -164,12 +166,55 @@ impl Walk<'_> {
         }
         if let Some(y_h) = outputs.next() {
             // In reverse the last state is the output of the first step.
-            let forward = options.directions == 1 && !options.reverse;
+            let forward = options.directions == 2 || !options.reverse;
             let value = if forward { Value::Last { axes: last.to_vec(), version } } else { Value::State };
             self.value(y_h, value);
         }
         if let Some(y_c) = outputs.next() {
             self.value(y_c, Value::State);
+        }
+        Ok(())
+    }
+
+    /// Keeps initial states that are constant, which have to be the same for all rows.
+    fn initial_state(&mut self, kind: Kind, node: &Node, (directions, hidden): (usize, usize)) -> Result<()> {
+        let count = if kind == Kind::Lstm { 2 } else { 1 };
+        let mut parts = [Vec::new(), Vec::new()];
+        for (part, input) in parts.iter_mut().zip([5, 6]).take(count) {
+            let Some(Value::Floats(given)) = node.input.get(input).and_then(|name| self.values.get(name))
+            else {
+                continue;
+            };
+            // [directions, batch, hidden]
+            let rows = given.shape.get(1).copied().unwrap_or(0);
+            if given.shape != [directions, rows, hidden] || rows == 0 || hidden == 0 {
+                return Err(Error::Tensor {
+                    name: node.input[input].clone(),
+                    expected: format!("[{directions}, batch, {hidden}]"),
+                    found: show_shape(&given.shape),
+                });
+            }
+            for direction in given.data.chunks(rows * hidden) {
+                let first = &direction[..hidden];
+                if direction.chunks(hidden).any(|row| row != first) {
+                    return unsupported(show(node), "has an initial state that is another one for each row");
+                }
+                part.extend_from_slice(first);
+            }
+        }
+        if parts.iter().flatten().all(|x| *x == 0.0) {
+            return Ok(());
+        }
+        let before = self.network.state_len();
+        let state = &mut self.network.initial_state;
+        state.resize(before, 0.0);
+        for direction in 0..directions {
+            for part in &parts[..count] {
+                match part.chunks(hidden).nth(direction) {
+                    Some(row) => state.extend_from_slice(row),
+                    None => state.resize(state.len() + hidden, 0.0),
+                }
+            }
         }
         Ok(())
     }
@@ -196,12 +241,7 @@ impl Walk<'_> {
                     self.note_caller("the graph takes initial states: `run` begins with zeros");
                 }
                 Some(value) if input > 4 && value.is_zero() => {}
-                Some(Value::Floats(_)) => {
-                    return unsupported(
-                        show(node),
-                        "has an initial state in the file that is not zero, and a network here begins with zeros",
-                    );
-                }
+                Some(Value::Floats(_)) if input > 4 => {}
                 _ => return unsupported(show(node), format!("has {what} that is neither zero nor an input")),
             }
         }

@@ -68,6 +68,12 @@ pub(super) enum Value {
         axes: Vec<Axis>,
         version: usize,
     },
+    /// The last state of one direction of two, as of a version.
+    Half {
+        direction: usize,
+        axes: Vec<Axis>,
+        version: usize,
+    },
     /// States of several layers, one after the other.
     States(Rc<[Value]>),
     /// Another state of a layer.

@@ -39,7 +39,7 @@ pub(in super::super) fn write(network: &Network) -> Result<Vec<u8>> {
         None => (false, None),
     };
     let input = features.map(|layer| width_of(&layer));
-    let mut at = At { value: "x".into(), width: input.unwrap_or(1), pooled: false };
+    let mut at = At { value: "x".into(), width: input.unwrap_or(1), pooled: false, ends: None };
     let mut states = network.initial_state();
     for (named, weights) in network.parts() {
         at = writer.layer(named, weights, at, &mut states)?;
@@ -81,6 +81,8 @@ struct At {
     value: String,
     width: usize,
     pooled: bool,
+    /// The last states of both directions, `[2, B, H]`, if the layer before has them side by side.
+    ends: Option<String>,
 }
 
 struct Writer {
@@ -192,13 +194,14 @@ impl Writer {
     }
 
     fn layer(&mut self, named: &Named, weights: &[f32], at: At, states: &mut &[f32]) -> Result<At> {
-        let At { value, width, pooled } = at;
-        let same = |value| At { value, width, pooled };
+        let At { value, width, pooled, ends } = at;
+        let to = |value, width, pooled| At { value, width, pooled, ends: None };
+        let same = |value| to(value, width, pooled);
         Ok(match named.layer {
             Layer::Embedding(l) => {
                 let table = self.constant(&[l.classes(), l.width()], weights);
                 let value = self.node("Gather", &[&table, &value], vec![int("axis", 0)]);
-                At { value, width: l.width(), pooled }
+                to(value, l.width(), pooled)
             }
             Layer::Dense(l) => {
                 let (w, b) = weights.split_at(l.output() * l.input());
@@ -209,7 +212,7 @@ impl Writer {
                 if let Some(f) = l.activation() {
                     value = self.activation(f, &value);
                 }
-                At { value, width: l.output(), pooled }
+                to(value, l.output(), pooled)
             }
             Layer::Activate(l) => same(self.activation(l.function(), &value)),
             Layer::Scale(l) => {
@@ -219,13 +222,19 @@ impl Writer {
                 same(self.node("Add", &[&scaled, &shift], vec![]))
             }
             Layer::Residual => same(self.node("Add", &[&value, "x"], vec![])),
-            Layer::Dropout(_) => same(value),
+            Layer::Dropout(_) => At { value, width, pooled, ends },
             Layer::Pool(pool) => {
                 let value = match pool {
                     Pool::Last => self.step_of(&value, -1),
                     Pool::Mean | Pool::Max => {
                         let op = if pool == Pool::Mean { "ReduceMean" } else { "ReduceMax" };
                         self.node(op, &[&value], vec![ints("axes", &[0]), int("keepdims", 0)])
+                    }
+                    Pool::Ends if ends.is_some() => {
+                        let states = ends.unwrap_or_default();
+                        let swapped = self.node("Transpose", &[&states], vec![ints("perm", &[1, 0, 2])]);
+                        let shape = self.integers(&[0, -1]);
+                        self.node("Reshape", &[&swapped, &shape], vec![])
                     }
                     Pool::Ends => {
                         let [last, first] = [-1, 0].map(|step| self.step_of(&value, step));
@@ -234,13 +243,13 @@ impl Writer {
                         self.node("Concat", &[&forward, &backward], vec![int("axis", -1)])
                     }
                 };
-                At { value, width, pooled: true }
+                to(value, width, true)
             }
             Layer::Rnn(stack) => {
                 let RnnCell { activation, clip, .. } = stack.layer(0, 0).cell();
                 let functions = vec![activation];
                 let operator = Operator { kind: Kind::Rnn, name: "RNN", functions, clip, attributes: vec![] };
-                self.stack(&operator, &stack, named, weights, value, states)?
+                self.stack(&operator, &stack, weights, value, states)?
             }
             Layer::Lstm(stack) => {
                 let LstmCell { gates, cell, hidden, clip, coupled, projection, .. } =
@@ -251,7 +260,7 @@ impl Writer {
                 let attributes = if coupled { vec![int("input_forget", 1)] } else { vec![] };
                 let functions = vec![gates, cell, hidden];
                 let operator = Operator { kind: Kind::Lstm, name: "LSTM", functions, clip, attributes };
-                self.stack(&operator, &stack, named, weights, value, states)?
+                self.stack(&operator, &stack, weights, value, states)?
             }
             Layer::Gru(stack) => {
                 let GruCell { gates, new, clip, reset, .. } = stack.layer(0, 0).cell();
@@ -259,7 +268,7 @@ impl Writer {
                 let attributes = vec![int("linear_before_reset", after)];
                 let functions = vec![gates, new];
                 let operator = Operator { kind: Kind::Gru, name: "GRU", functions, clip, attributes };
-                self.stack(&operator, &stack, named, weights, value, states)?
+                self.stack(&operator, &stack, weights, value, states)?
             }
             Layer::Mgu(_) => {
                 return unsupported(format!("layer `{}`", named.name), "ONNX has no minimal gated unit");
@@ -301,14 +310,13 @@ impl Writer {
         &mut self,
         operator: &Operator,
         stack: &Stack<C>,
-        named: &Named,
         weights: &[f32],
         input: String,
         states: &mut &[f32],
     ) -> Result<At> {
         let (first, directions) = (stack.layer(0, 0), stack.directions());
         let hidden = first.hidden();
-        let (mut value, mut rest) = (input, weights);
+        let (mut value, mut rest, mut ends) = (input, weights, None);
         for index in 0..stack.depth() {
             let (mut w, mut r, mut b, mut p) = (vec![], vec![], vec![], vec![]);
             for direction in 0..directions {
@@ -345,11 +353,16 @@ impl Writer {
                 (_, true) => "reverse",
                 _ => "forward",
             };
-            let y =
-                self.node(operator.name, &inputs, self.attributes(operator, hidden, directions, direction));
-            value = self.join(stack, &y, named)?;
+            let attributes = self.attributes(operator, hidden, directions, direction);
+            let y = self.node(operator.name, &inputs, attributes);
+            if index + 1 == stack.depth() && stack.merge() == Some(Merge::Concat) {
+                let states = self.fresh();
+                self.graph.node.last_mut().into_iter().for_each(|node| node.output.push(states.clone()));
+                ends = Some(states);
+            }
+            value = self.join(stack, &y);
         }
-        Ok(At { value, width: stack.output(), pooled: false })
+        Ok(At { value, width: stack.output(), pooled: false, ends })
     }
 
     /// The attributes of a recurrent operator.
@@ -415,8 +428,8 @@ impl Writer {
     }
 
     /// From `[T, D, B, H]` to the output of a level.
-    fn join<C: Cell>(&mut self, stack: &Stack<C>, y: &str, _: &Named) -> Result<String> {
-        Ok(match stack.merge() {
+    fn join<C: Cell>(&mut self, stack: &Stack<C>, y: &str) -> String {
+        match stack.merge() {
             None => {
                 let axis = self.integers(&[1]);
                 self.node("Squeeze", &[y, &axis], vec![])
@@ -430,6 +443,6 @@ impl Writer {
                 let shape = self.integers(&[0, 0, -1]);
                 self.node("Reshape", &[&swapped, &shape], vec![])
             }
-        })
+        }
     }
 }
