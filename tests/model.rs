@@ -196,7 +196,7 @@ fn the_loss_runs_on_the_set_of_the_layers() -> Result<()> {
                     scratch: &mut scratch,
                 },
             )?;
-            dense.forward(&weights, 1, x, &mut y, &mut scratch)?;
+            dense.forward(&weights[..], 1, x, &mut y, &mut scratch)?;
             let expected = CrossEntropy::new(9).on(isa).loss(&y, &[*target], Some(&mut dy))?;
             assert_eq!(loss.to_bits(), expected.to_bits(), "{}", isa.name());
             assert_eq!(bits(&grads[27..]), bits(&dy), "{}", isa.name());
