@@ -11,10 +11,10 @@ use rand_xoshiro::rand_core::SeedableRng;
 use recurrent::model::{self, Layer, Loss, Model, Training};
 use recurrent::train::{Adam, AdamW, Cosine, RmsProp, Sgd, clip_norm, clip_scale, clip_value, orthogonal};
 use recurrent::{
-    Attention, AttentionBackward, AttentionForward, Backward, Beam, BeamBuffers, CrossEntropy, Dense,
-    DenseBackward, Embedding, Error, Forward, ForwardTrain, Generate, Gradients, Gru, Isa, KeysBackward,
-    Lstm, Pool, Sampling, Sequences, Stack, argmax, binary_cross_entropy, cross_entropy, log_softmax,
-    mean_squared_error, sample, softmax,
+    Activate, Activation, Attention, AttentionBackward, AttentionForward, Backward, Beam, BeamBuffers,
+    CrossEntropy, Dense, DenseBackward, Embedding, Error, Forward, ForwardTrain, Generate, Gradients, Gru,
+    Isa, KeysBackward, Lstm, Pool, Sampling, Scale, Sequences, Stack, argmax, binary_cross_entropy,
+    cross_entropy, log_softmax, mean_squared_error, sample, softmax,
 };
 
 thread_local! {
@@ -291,10 +291,12 @@ fn attention_and_beam_search_do_not_allocate() {
 
 #[test]
 fn models_do_not_allocate() {
-    const MODEL: Model<4> = Model::new([
+    const MODEL: Model<6> = Model::new([
         Layer::embedding(7, 4),
         Layer::Gru(Stack::new(Gru::new(4, 9)).layers(2)),
         Layer::Dropout(0.5),
+        Layer::Scale(Scale::new(9)),
+        Layer::Activate(Activate::new(Activation::Softplus)),
         Layer::dense(9, 7),
     ]);
     const SAMPLING: Sampling = Sampling::new(0.8).top_k(3);
@@ -303,7 +305,8 @@ fn models_do_not_allocate() {
     let ids: Vec<u32> = (0..steps as u32 * batch as u32).map(|i| i % 7).collect();
     let [mut weights, mut grads] = [(); 2].map(|()| vec![0.0; MODEL.weights_len()]);
     let (mut room, mut factors) = (vec![0.0; MODEL.packed_len()], vec![0.0; MODEL.dropout_len(steps, batch)]);
-    let (mut state, mut tape) = (vec![0.0; MODEL.state_len(batch)], vec![0.0; MODEL.tape_len(steps, batch)]);
+    let [mut state, mut dstate] = [(); 2].map(|()| vec![0.0; MODEL.state_len(batch)]);
+    let mut tape = vec![0.0; MODEL.tape_len(steps, batch)];
     let (mut y, mut left) = (vec![0.0; MODEL.output_len(steps, batch)], 4);
     let scratch = MODEL.train_scratch_len(steps, batch).max(MODEL.generate_scratch_len(SAMPLING));
     let mut scratch = vec![0.0; scratch.max(MODEL.scratch_len(steps, batch))];
@@ -326,6 +329,7 @@ fn models_do_not_allocate() {
                 grads: &mut grads,
                 mode: Gradients::Accumulate,
                 state: &mut state,
+                dstate: Some(&mut dstate),
                 dropout: Some(&factors),
                 tape: &mut tape,
                 scratch,

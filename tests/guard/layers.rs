@@ -201,6 +201,7 @@ fn models() {
                 grads: &mut edge.nan(weights.len()),
                 mode: Gradients::Overwrite,
                 state: &mut state,
+                dstate: Some(&mut edge.nan(model.state_len(batch))),
                 dropout: Some(&dropout),
                 tape: &mut edge.nan(model.tape_len(steps, batch)),
                 scratch: &mut edge.nan(model.train_scratch_len(steps, batch)),

@@ -4,7 +4,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use recurrent::model::{self, Input, Layer, Loss, Model, Training};
-use recurrent::{Error, Gradients, Gru, Lstm, Merge, Mgu, Pool, Reset, Rnn, Sequences, Stack};
+use recurrent::{
+    Activate, Activation, Error, Gradients, Gru, Lstm, Merge, Mgu, Pool, Reset, Rnn, Scale, Sequences, Stack,
+};
 
 use crate::common::{Random, assert_same, pattern};
 use crate::config;
@@ -15,7 +17,7 @@ const STEPS: usize = 6;
 fn models(causal: bool) -> impl Strategy<Value = Model<4>> {
     let stack = (0..5_usize, 1..12_usize, 1..3_usize, 0..if causal { 1 } else { 3_usize });
     let dense = (1..20_usize, 0..3_usize);
-    (1..9_usize, vec(stack, 2), dense, 0..if causal { 1 } else { 4_usize }).prop_map(
+    (1..9_usize, vec(stack, 2), dense, 0..if causal { 3 } else { 7_usize }).prop_map(
         |(input, stacks, (output, finish), between)| {
             let mut width = input;
             let mut stack = |(cell, hidden, layers, both): (usize, usize, usize, usize)| {
@@ -41,13 +43,17 @@ fn models(causal: bool) -> impl Strategy<Value = Model<4>> {
             let [first, second] = [stack(stacks[0]), stack(stacks[1])];
             let dense = recurrent::Dense::new(width, output);
             let dense = [dense, dense.tanh(), dense.relu()][finish];
-            match between {
-                0 => Model::new([first, second, Layer::Dropout(0.2), Layer::Dense(dense)]),
-                pool => {
-                    let pool = [Pool::Last, Pool::Mean, Pool::Max][pool - 1];
-                    Model::new([first, second, Layer::Pool(pool), Layer::Dense(dense)])
-                }
-            }
+            let between = match between {
+                0 => Layer::Dropout(0.2),
+                1 => Layer::Scale(Scale::new(width)),
+                2 => Layer::Activate(Activate::new(Activation::Softsign)),
+                // The ends of both directions are halves.
+                3 if width % 2 == 0 => Layer::Pool(Pool::Ends),
+                3 | 4 => Layer::Pool(Pool::Last),
+                5 => Layer::Pool(Pool::Mean),
+                _ => Layer::Pool(Pool::Max),
+            };
+            Model::new([first, second, between, Layer::Dense(dense)])
         },
     )
 }
@@ -103,6 +109,7 @@ fn train(model: &Model<4>, data: &Data, sequences: Sequences<'_>, garbage: f32) 
         total_targets: None,
         mode: Gradients::Overwrite,
         state: &mut state,
+        dstate: None,
         dropout: Some(&kept),
         tape: &mut tape,
         scratch: &mut scratch,
@@ -219,6 +226,7 @@ proptest! {
                 grads,
                 mode: Gradients::Accumulate,
                 state,
+                dstate: None,
                 dropout: Some(&kept),
                 tape,
                 scratch,
