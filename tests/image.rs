@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use recurrent::image::{self, Aligned, Extras, Image};
-use recurrent::model::{Ending, Layer, Model};
+use recurrent::model::{Ending, InputMask, Layer, Model};
 use recurrent::{Activate, Activation, Dense, Error, Gru, Lstm, Merge, Mgu, Pool, Reset, Rnn, Scale, Stack};
 
 fn layers() -> Vec<Layer> {
@@ -43,7 +43,12 @@ fn state(layers: &[Layer]) -> Vec<f32> {
 }
 
 fn extras(state: &[f32]) -> Extras<'_> {
-    Extras { initial_state: state, ending: Ending::LogSoftmax, classes: "yes\nnöö" }
+    Extras {
+        initial_state: state,
+        ending: Ending::LogSoftmax,
+        classes: "yes\nnöö",
+        mask: Some(InputMask::Value(-1.5)),
+    }
 }
 
 /// An image of those layers, at an address that is a multiple of 16.
@@ -119,7 +124,7 @@ fn every_flipped_bit_is_found() {
     let (_, blocks, len) = written();
     let mut bytes = flat(&blocks, len);
     // All of header and layers, and some of the weights.
-    let inner = (0..len * 8).filter(|bit| *bit < (32 + 12 * 80 + 112) * 8 || bit % 31 == 0);
+    let inner = (0..len * 8).filter(|bit| *bit < (32 + 12 * 80 + 128) * 8 || bit % 31 == 0);
     for bit in inner {
         bytes[bit / 8] ^= 1 << (bit % 8);
         assert!(matches!(Image::from_bytes(&bytes), Err(Error::Image { .. })), "bit {bit}");
@@ -157,7 +162,7 @@ fn sign(bytes: &mut [u8]) {
 fn signed_nonsense_is_refused_or_another_image() {
     let (_, blocks, len) = written();
     let whole = flat(&blocks, len);
-    for at in (0..32 + 12 * 80 + 112).step_by(4).filter(|&at| at != 20) {
+    for at in (0..32 + 12 * 80 + 128).step_by(4).filter(|&at| at != 20) {
         for word in [1u32, 2, 7, 12, 64, 256, 0x7fc0_0000, 0x8000_0000, u32::MAX] {
             let mut bytes = whole.clone();
             bytes[at..at + 4].copy_from_slice(&word.to_le_bytes());
@@ -173,6 +178,7 @@ fn signed_nonsense_is_refused_or_another_image() {
                     initial_state: if image.has_initial_state() { &state } else { &[] },
                     ending: image.ending(),
                     classes: image.classes(),
+                    mask: image.mask(),
                 };
                 image::write_with(&layers, &weights, &extras, &mut again).unwrap();
                 assert!(again == bytes, "byte {at}: {word}");
@@ -274,7 +280,8 @@ fn records_that_are_not_known_are_refused() {
     let mut bytes = vec![0; image::len_with(&layers, &extras)];
     image::write_with(&layers, &weights, &extras, &mut bytes).unwrap();
     let at = 32 + 80;
-    for (offset, value, place) in [(at, 5, at), (at, 1, at), (at + 4, 60_000, at + 4), (at + 8, 0xff, at + 8)]
+    for (offset, value, place) in
+        [(at, 6, at), (at, 5, at + 4), (at, 1, at), (at + 4, 60_000, at + 4), (at + 8, 0xff, at + 8)]
     {
         let mut wrong = bytes.clone();
         wrong[offset..offset + 4].copy_from_slice(&(value as u32).to_le_bytes());

@@ -33,6 +33,7 @@ fn open(bytes: &[u8]) {
             initial_state: if image.has_initial_state() { &state } else { &[] },
             ending: image.ending(),
             classes: image.classes(),
+            mask: image.mask(),
         };
         let mut again = vec![0; image::len_with(&layers, &extras)];
         image::write_with(&layers, &weights, &extras, &mut again).unwrap();

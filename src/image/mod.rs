@@ -30,6 +30,7 @@
 //! | 2 | the initial state of one row, where it is not zeros: f32 |
 //! | 3 | what follows the last layer, where something does: u32, 1 for a softmax, 2 for its logarithm |
 //! | 4 | names of the classes: UTF-8, one to a line |
+//! | 5 | which steps are masked by their input: u32, 1 for a value, 2 for an id; then the value, f32, or the id, u32 |
 //!
 //! A reader refuses records that it does not know. Version 1 is read, too: its layers are the 16 words alone, without tag, length and type, and
 //! there are no other records.
@@ -80,7 +81,7 @@ mod record;
 
 use crate::error::{Error, Result, check_len};
 use crate::kernel::bytes::floats;
-use crate::model::{Chain, Ending, Layer, Model};
+use crate::model::{Chain, Ending, InputMask, Layer, Model};
 use record::Record;
 
 const MAGIC: [u8; 8] = *b"RECURIMG";
@@ -97,6 +98,7 @@ const TAG_LAYER: u32 = 1;
 const TAG_INITIAL: u32 = 2;
 const TAG_ENDING: u32 = 3;
 const TAG_CLASSES: u32 = 4;
+const TAG_MASK: u32 = 5;
 
 /// Bytes at an address that is a multiple of 16. Made by [`include_image!`](crate::include_image).
 #[derive(Clone, Copy, Debug)]
@@ -228,6 +230,8 @@ pub struct Extras<'a> {
     pub ending: Ending,
     /// Names of the classes, one to a line.
     pub classes: &'a str,
+    /// Which steps are masked by their input.
+    pub mask: Option<InputMask>,
 }
 
 /// An image that has been checked.
@@ -238,6 +242,7 @@ pub struct Image<'a> {
     initial_state: &'a [u8],
     ending: Ending,
     classes: &'a str,
+    mask: Option<InputMask>,
 }
 
 impl<'a> Image<'a> {
@@ -270,7 +275,8 @@ impl<'a> Image<'a> {
         if len != header.weights {
             return wrong(16, "the number of weights is not that of the layers");
         }
-        let mut image = Image { bytes, header, initial_state: &[], ending: Ending::None, classes: "" };
+        let mut image =
+            Image { bytes, header, initial_state: &[], ending: Ending::None, classes: "", mask: None };
         if !header.is_old {
             image.records()?;
         }
@@ -317,6 +323,16 @@ impl<'a> Image<'a> {
                     Ok(classes) if !classes.is_empty() => self.classes = classes,
                     _ => return wrong(start, "the names of the classes are not text in UTF-8"),
                 },
+                TAG_MASK if len == 8 => {
+                    self.mask = match (word(bytes, start), word(bytes, start + 4)) {
+                        (1, value) if !f32::from_bits(value).is_nan() => {
+                            Some(InputMask::Value(f32::from_bits(value)))
+                        }
+                        (2, id) => Some(InputMask::Id(id)),
+                        _ => return wrong(start, "there is no such mask"),
+                    };
+                }
+                TAG_MASK => return wrong(at + 4, "a mask has 8 bytes"),
                 _ => return wrong(at, "the record is of a kind that this crate does not know"),
             }
             at = padded(start + len);
@@ -334,7 +350,7 @@ impl<'a> Image<'a> {
     /// As [`weights`](Self::weights), if there is an initial state.
     pub fn extras(&self) -> Result<Extras<'a>> {
         let initial_state = self.in_place(self.initial_state)?;
-        Ok(Extras { initial_state, ending: self.ending, classes: self.classes })
+        Ok(Extras { initial_state, ending: self.ending, classes: self.classes, mask: self.mask })
     }
 
     /// The layers, from the input to the output.
@@ -422,6 +438,11 @@ impl<'a> Image<'a> {
         self.ending
     }
 
+    /// Which steps are masked by their input.
+    pub fn mask(&self) -> Option<InputMask> {
+        self.mask
+    }
+
     /// Names of the classes, one to a line; empty if the image has none.
     pub fn classes(&self) -> &'a str {
         self.classes
@@ -458,7 +479,7 @@ const fn record_len(content: usize) -> usize {
 
 /// Bytes of the image of a model; `usize::MAX` if they do not fit.
 pub const fn len(layers: &[Layer]) -> usize {
-    len_with(layers, &Extras { initial_state: &[], ending: Ending::None, classes: "" })
+    len_with(layers, &Extras { initial_state: &[], ending: Ending::None, classes: "", mask: None })
 }
 
 /// Bytes of the image of a model with these extras; `usize::MAX` if they do not fit.
@@ -473,7 +494,10 @@ pub const fn len_with(layers: &[Layer], extras: &Extras<'_>) -> usize {
 
 const fn extras_len(extras: &Extras<'_>) -> usize {
     let ending = if matches!(extras.ending, Ending::None) { 0 } else { 4 };
-    record_len(4 * extras.initial_state.len()) + record_len(ending) + record_len(extras.classes.len())
+    record_len(4 * extras.initial_state.len())
+        + record_len(ending)
+        + record_len(extras.classes.len())
+        + if extras.mask.is_some() { 16 } else { 0 }
 }
 
 /// Writes the image of a model into `bytes`, which has [`len`]`(layers)` elements.
@@ -510,7 +534,7 @@ pub fn write(layers: &[Layer], weights: &[f32], bytes: &mut [u8]) -> Result<()> 
 /// use recurrent::image::{self, Extras, Image};
 /// use recurrent::model::{Ending, Layer};
 /// const LAYERS: [Layer; 2] = [Layer::gru(1, 2), Layer::dense(2, 2)];
-/// let extras = Extras { initial_state: &[0.5, -0.5], ending: Ending::Softmax, classes: "no\nyes" };
+/// let extras = Extras { initial_state: &[0.5, -0.5], ending: Ending::Softmax, classes: "no\nyes", ..Extras::default() };
 /// let mut bytes = vec![0; image::len_with(&LAYERS, &extras)];
 /// image::write_with(&LAYERS, &[0.5; LAYERS[0].weights_len() + LAYERS[1].weights_len()], &extras, &mut bytes)?;
 /// let image = Image::from_bytes(&bytes)?;
@@ -535,26 +559,22 @@ pub fn write_with(layers: &[Layer], weights: &[f32], extras: &Extras<'_>, bytes:
     bytes.fill(0);
     bytes[..8].copy_from_slice(&MAGIC);
     let mut at = 8;
-    let mut put = |word: u32, at: &mut usize| {
-        bytes[*at..*at + 4].copy_from_slice(&word.to_le_bytes());
-        *at += 4;
-    };
     for word in [2, count, weight_count, 0, records, 0] {
-        put(word, &mut at);
+        put(bytes, &mut at, word);
     }
     for (index, layer) in layers.iter().enumerate() {
-        put(TAG_LAYER, &mut at);
-        put((LAYER - 12) as u32, &mut at);
-        put(0, &mut at);
+        put(bytes, &mut at, TAG_LAYER);
+        put(bytes, &mut at, (LAYER - 12) as u32);
+        put(bytes, &mut at, 0);
         for word in record::encode(layer, index)? {
-            put(word, &mut at);
+            put(bytes, &mut at, word);
         }
         at += 4;
     }
     if !extras.initial_state.is_empty() {
-        put(TAG_INITIAL, &mut at);
-        put(4 * extras.initial_state.len() as u32, &mut at);
-        extras.initial_state.iter().for_each(|x| put(x.to_bits(), &mut at));
+        put(bytes, &mut at, TAG_INITIAL);
+        put(bytes, &mut at, 4 * extras.initial_state.len() as u32);
+        extras.initial_state.iter().for_each(|x| put(bytes, &mut at, x.to_bits()));
         at = padded(at);
     }
     let ending = match extras.ending {
@@ -564,14 +584,23 @@ pub fn write_with(layers: &[Layer], weights: &[f32], extras: &Extras<'_>, bytes:
     };
     if ending > 0 {
         for word in [TAG_ENDING, 4, ending, 0] {
-            put(word, &mut at);
+            put(bytes, &mut at, word);
         }
     }
     if !extras.classes.is_empty() {
-        put(TAG_CLASSES, &mut at);
-        put(extras.classes.len() as u32, &mut at);
+        put(bytes, &mut at, TAG_CLASSES);
+        put(bytes, &mut at, extras.classes.len() as u32);
         bytes[at..at + extras.classes.len()].copy_from_slice(extras.classes.as_bytes());
         at = padded(at + extras.classes.len());
+    }
+    if let Some(mask) = extras.mask {
+        let (kind, of) = match mask {
+            InputMask::Value(value) => (1, value.to_bits()),
+            InputMask::Id(id) => (2, id),
+        };
+        for word in [TAG_MASK, 8, kind, of] {
+            put(bytes, &mut at, word);
+        }
     }
     for (weight, to) in weights.iter().zip(bytes[at..].chunks_exact_mut(4)) {
         to.copy_from_slice(&weight.to_bits().to_le_bytes());
@@ -579,6 +608,12 @@ pub fn write_with(layers: &[Layer], weights: &[f32], extras: &Extras<'_>, bytes:
     let sum = checksum(bytes);
     bytes[CHECKSUM..CHECKSUM + 4].copy_from_slice(&sum.to_le_bytes());
     Ok(())
+}
+
+/// Writes a word, and goes on behind it.
+fn put(bytes: &mut [u8], at: &mut usize, word: u32) {
+    bytes[*at..*at + 4].copy_from_slice(&word.to_le_bytes());
+    *at += 4;
 }
 
 /// CRC-32 of everything but itself.

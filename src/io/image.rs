@@ -15,6 +15,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Network> {
     let image = Image::from_bytes(bytes)?;
     let mut network = Builder::default();
     network.ending = image.ending();
+    network.mask = image.mask();
     for (index, layer) in image.layers().enumerate() {
         network.push(format!("{}{index}", super::kind(&layer)), layer);
     }
@@ -32,8 +33,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<Network> {
 pub(super) fn write(network: &Network) -> Result<Vec<u8>> {
     let layers: Vec<Layer> = network.layers().collect();
     let classes: String = network.classes().join("\n");
-    let extras =
-        Extras { initial_state: network.initial_state(), ending: network.ending(), classes: &classes };
+    let extras = Extras {
+        initial_state: network.initial_state(),
+        ending: network.ending(),
+        classes: &classes,
+        mask: network.mask(),
+    };
     let mut bytes = vec![0; len_with(&layers, &extras)];
     write_with(&layers, network.weights(), &extras, &mut bytes)?;
     Ok(bytes)

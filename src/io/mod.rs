@@ -138,6 +138,9 @@ pub fn write(network: &Network, format: Format) -> Result<Vec<u8>> {
     if !network.initial_state().is_empty() && !matches!(format, Format::Image | Format::Onnx) {
         return error::unsupported("the initial state", "only images and ONNX hold it");
     }
+    if network.mask().is_some() && format != Format::Image {
+        return error::unsupported("the mask that is made from the input", "only images hold it");
+    }
     match format {
         Format::Safetensors => safetensors::write(network),
         Format::Image => image::write(network),

@@ -8,7 +8,7 @@ use std::vec::Vec;
 use super::error::{Result, unsupported};
 use super::note::{Ending, Note};
 use super::size;
-use crate::model::{Chain, Layer};
+use crate::model::{Chain, InputMask, Layer};
 use crate::{Activate, Activation, Cell, Merge, Recurrent, Stack};
 
 /// A layer and its name in the file: a prefix of PyTorch's parameters, the name of a Keras layer or of an ONNX node.
@@ -39,6 +39,7 @@ pub struct Network {
     ending: Ending,
     initial_state: Vec<f32>,
     classes: Vec<String>,
+    mask: Option<InputMask>,
     notes: Vec<Note>,
 }
 
@@ -46,7 +47,8 @@ pub struct Network {
 impl PartialEq for Network {
     fn eq(&self, other: &Self) -> bool {
         (&self.layers, &self.weights, self.ending) == (&other.layers, &other.weights, other.ending)
-            && (&self.initial_state, &self.classes) == (&other.initial_state, &other.classes)
+            && (&self.initial_state, &self.classes, self.mask)
+                == (&other.initial_state, &other.classes, other.mask)
     }
 }
 
@@ -70,6 +72,7 @@ impl Network {
             ending: Ending::None,
             initial_state: Vec::new(),
             classes: Vec::new(),
+            mask: None,
             notes: Vec::new(),
         };
         let expected = size::weights_len(&network.layers().collect::<Vec<_>>())?;
@@ -144,6 +147,16 @@ impl Network {
         self.ending
     }
 
+    /// The same with steps that are masked by their input.
+    pub fn with_mask(self, mask: Option<InputMask>) -> Self {
+        Network { mask, ..self }
+    }
+
+    /// Which steps are masked by their input. [`run`](Self::run) and instances do it. Images hold it; the other formats that are written cannot.
+    pub fn mask(&self) -> Option<InputMask> {
+        self.mask
+    }
+
     /// The same with this after its last layer.
     pub fn with_ending(self, ending: Ending) -> Self {
         Network { ending, ..self }
@@ -177,6 +190,7 @@ pub(super) struct Builder {
     pub(super) weights: Vec<f32>,
     pub(super) ending: Ending,
     pub(super) initial_state: Vec<f32>,
+    pub(super) mask: Option<InputMask>,
     pub(super) notes: Vec<Note>,
 }
 
@@ -228,7 +242,7 @@ impl Builder {
             initial_state.resize(Chain::state_of(&network.layers().collect::<Vec<_>>()), 0.0);
         }
         let network = network.with_initial_state(initial_state)?;
-        Ok(Network { ending: self.ending, notes: self.notes, ..network })
+        Ok(Network { ending: self.ending, mask: self.mask, notes: self.notes, ..network })
     }
 }
 

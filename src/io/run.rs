@@ -9,8 +9,8 @@ use super::error::Result;
 use super::network::Network;
 use super::options::ReadOptions;
 use crate::error::check_len;
-use crate::model::{Chain, Ending, Forward, Input, Layer, Owned, Packed};
-use crate::{Sequences, log_softmax, softmax};
+use crate::model::{Chain, Ending, Forward, Input, InputMask, Layer, Owned, Packed};
+use crate::{Masked, Sequences, log_softmax, softmax};
 
 /// What all instances of a network share.
 struct Shared {
@@ -19,6 +19,7 @@ struct Shared {
     /// Of one row.
     initial_state: Vec<f32>,
     ending: Ending,
+    mask: Option<InputMask>,
 }
 
 /// A network at work: it runs on packed weights, from call to call, and keeps its states between them.
@@ -46,6 +47,8 @@ pub struct Instance {
     y: Vec<f32>,
     /// After the ending, if there is one.
     ended: Vec<f32>,
+    /// Of steps that are masked by their input.
+    mask: Vec<bool>,
 }
 
 impl Instance {
@@ -122,6 +125,10 @@ impl Instance {
     /// by step because a layer runs in reverse or pools all steps.
     pub fn step<'x>(&mut self, x: impl Into<Input<'x>>) -> Result<&[f32]> {
         let (x, batch) = (x.into(), self.batch);
+        if self.shared.mask.is_some() {
+            self.chain().check_steps()?;
+            return self.forward(Sequences::new(1, batch), x);
+        }
         check_len("x", batch.saturating_mul(self.input()), x.len())?;
         let len = self.prepare(1)?;
         let Instance { shared, state, scratch, y, .. } = self;
@@ -143,7 +150,23 @@ impl Instance {
         }
         self.chain().check_input(sequences, x)?;
         let len = self.prepare(sequences.steps())?;
-        let Instance { shared, state, scratch, y, .. } = self;
+        let Instance { shared, state, scratch, y, mask, .. } = self;
+        let sequences = match shared.mask {
+            Some(from) => {
+                mask.clear();
+                mask.resize(sequences.steps() * sequences.batch(), true);
+                from.fill(x, mask)?;
+                let how = match sequences.mask {
+                    Some((given, how)) => {
+                        mask.iter_mut().zip(given).for_each(|(mask, given)| *mask &= given);
+                        how
+                    }
+                    None => Masked::Carry,
+                };
+                sequences.mask(mask, how)
+            }
+            None => sequences,
+        };
         let args = Forward { sequences, x, y: &mut y[..len], state, scratch };
         shared.model.chain().forward(&shared.packed, args)?;
         self.end(len)
@@ -199,9 +222,11 @@ impl Network {
             packed,
             initial_state: self.initial_state().to_vec(),
             ending: self.ending(),
+            mask: self.mask(),
         };
         let (state, scratch, y, ended) = (vec![], vec![], vec![], vec![]);
-        let mut instance = Instance { shared: Arc::new(shared), batch: 1, state, scratch, y, ended };
+        let mut instance =
+            Instance { shared: Arc::new(shared), batch: 1, state, scratch, y, ended, mask: vec![] };
         instance.rows(1)?;
         Ok(instance)
     }

@@ -98,6 +98,7 @@
 //! | `through` | how a pass goes through layers |
 //! | `display`, `refusal` | layers, and why they are no model, in words |
 //! | `chain` | [`Chain`]: layers in a slice, and whether they fit together |
+//! | `mask` | masks that are made from the input |
 //! | `ending` | what follows the last layer |
 //! | `layer` | what a layer is, and how long its parts of the buffers are |
 //! | `args` | what passes are given |
@@ -112,6 +113,7 @@ mod ending;
 mod forward;
 mod layer;
 mod lengths;
+mod mask;
 mod passes;
 mod refusal;
 mod state;
@@ -127,3 +129,4 @@ pub use chain::Chain;
 pub(crate) use chain::Owned;
 pub use ending::Ending;
 pub use layer::Layer;
+pub use mask::InputMask;

@@ -1,8 +1,8 @@
 //! Networks at work: from call to call, with states of their own.
 
-use recurrent::Sequences;
 use recurrent::io::{self, Ending, Format, Instance, Named, Network, ReadOptions};
-use recurrent::model::{Input, Layer};
+use recurrent::model::{Input, InputMask, Layer};
+use recurrent::{Masked, Sequences};
 
 fn network() -> Network {
     let layers = [("lstm", Layer::lstm(2, 3)), ("gru", Layer::gru(3, 4)), ("fc", Layer::dense(4, 3))];
@@ -107,4 +107,51 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     assert!(instance.set_state(&before[1..]).is_err());
     assert_eq!(instance.state(), before);
     assert!(Instance::open("there is no such file".as_ref()).is_err());
+}
+
+/// Steps that their input masks change nothing, and what they give is what the step before gave.
+#[test]
+fn masks_are_made_from_the_input() {
+    let plain = network();
+    let masked = plain.clone().with_mask(Some(InputMask::Value(-1.0)));
+    let image = io::write(&masked, Format::Image).unwrap();
+    let masked = io::read(&image, Format::Image, None).unwrap();
+    assert_eq!(masked.mask(), Some(InputMask::Value(-1.0)));
+    let x = samples(5, 1);
+    let mut padded = x.clone();
+    padded.splice(4..4, [-1.0; 4]); // after two steps, two that do not count
+    padded.extend([-1.0; 2]);
+    let (short, long) =
+        (plain.run(Input::Values(&x), 5, 1).unwrap(), masked.run(Input::Values(&padded), 8, 1).unwrap());
+    assert_eq!(long[..6], short[..6]);
+    assert_eq!([&long[6..9], &long[9..12]], [&short[3..6]; 2]);
+    assert_eq!(long[12..21], short[6..]);
+    assert_eq!(long[21..], short[12..]);
+
+    let mut stepped = masked.instance().unwrap();
+    for (x, y) in padded.chunks(2).zip(long.chunks(3)) {
+        assert_eq!(stepped.step(x).unwrap(), y);
+    }
+    // What the caller masks is masked, too.
+    let mut both = masked.instance().unwrap();
+    let mine = [true, true, true, true, true, true, false, true];
+    let y = both.forward(Sequences::new(8, 1).mask(&mine, Masked::Carry), &padded).unwrap();
+    assert_eq!(y[15..18], long[15..18]);
+    assert_eq!(y[18..21], long[15..18]);
+
+    let ids: Network = Network::new(
+        vec![
+            Named { name: "embedding".into(), layer: Layer::embedding(4, 2) },
+            Named { name: "gru".into(), layer: Layer::gru(2, 3) },
+        ],
+        vec![0.25; Layer::embedding(4, 2).weights_len() + Layer::gru(2, 3).weights_len()],
+    )
+    .unwrap();
+    let masked = ids.clone().with_mask(Some(InputMask::Id(0)));
+    let y = masked.run(Input::Ids(&[1, 0, 2]), 3, 1).unwrap();
+    let short = ids.run(Input::Ids(&[1, 2]), 2, 1).unwrap();
+    assert_eq!((&y[..3], &y[3..6], &y[6..]), (&short[..3], &short[..3], &short[3..]));
+    assert!(ids.with_mask(Some(InputMask::Value(0.0))).run(Input::Ids(&[1]), 1, 1).is_err());
+    let refused = io::write(&masked, Format::Safetensors).unwrap_err().to_string();
+    assert!(refused.contains("mask"), "{refused}");
 }
