@@ -11,8 +11,10 @@
 //! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/formats/onnx_lstm_static.onnx");
 //! let (network, ..) = io::ReadOptions::new().open(path.as_ref())?;
 //! let y = network.run(Input::Values(&[0.1, 0.2, 0.3]), 1, 1)?; // one step of one sequence
+//! let mut stream = network.instance()?; // packed weights, and states that stay from call to call
+//! assert_eq!(stream.step(&[0.1, 0.2, 0.3])?, y);
 //! let image = io::write(&network, Format::Image)?; // what firmware uses in place
-//! assert_eq!((y.len(), image.len()), (2, 32 + 3 * 64 + 4 * network.weights().len()));
+//! assert_eq!((y.len(), image.len()), (2, 32 + 3 * 80 + 4 * network.weights().len()));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -36,6 +38,11 @@
 //! | activations, `clip`, `coupled` | `nonlinearity` of an RNN | `activation`, `recurrent_activation` | `activations`, `clip`, `input_forget` |
 //! | [`Dense`](crate::Dense) `[O, I]` | `nn.Linear` | `Dense [I, O]`, `TimeDistributed` | `MatMul` and `Add`, `Gemm`; `Tanh`, `Relu`, `Sigmoid` |
 //! | [`Embedding`](crate::Embedding) | `nn.Embedding` | `Embedding` | `Gather` |
+//! | [`Activate`](crate::Activate) | | `Activation`, `ReLU` and others | `Tanh`, `Elu`, `LeakyRelu` and others |
+//! | [`Scale`](crate::Scale) | | `BatchNormalization`, `Normalization` | `Mul`, `Add`, `BatchNormalization` |
+//! | [`Pool::Ends`](crate::Pool) | `h_n` of both directions | `Bidirectional` without sequences | `Y_h` of both directions |
+//! | [`Residual`](crate::model::Layer::Residual) | | | `Add` of the input |
+//! | [`InputMask`](crate::model::InputMask) | | `Masking`, `mask_zero` | |
 //! | [`Pool`](crate::Pool) | | `return_sequences=False`, `GlobalAveragePooling1D`, `GlobalMaxPooling1D` | `Gather` of the last step, `Y_h`, `ReduceMean`, `ReduceMax` |
 //!
 //! - **PyTorch** (`.safetensors`; `.pt` and `.pth`, of any version; nothing of a pickle is run): any prefix. Of a checkpoint the parameters at the top
@@ -45,11 +52,11 @@
 //!   gets one of zeros; the first layer of a plan needs `:linear` then, because it is an embedding otherwise.
 //! - **Keras** 2 and 3 (`.keras`, `.h5`): `Sequential` models, and `Functional` ones that are a chain. A softmax at the end is the network's
 //!   [`Ending`].
-//! - **ONNX**: the graph is a chain of the nodes in the table, and of what moves axes about between them. Constants are folded. Initial states are
-//!   zero or inputs of the graph; in this crate they are the caller's either way. Batch-major graphs become time-major. Data in files beside the
+//! - **ONNX**: the graph is a chain of the nodes in the table, and of what moves axes about between them. Constants are folded. Initial states that
+//!   are constants are the network's; those that are inputs of the graph are the caller's. What is written is of opset 17, and takes any steps and rows. Batch-major graphs become time-major. Data in files beside the
 //!   model is read from its folder only, or by [`ReadOptions::external`].
 //! - **RTNeural**, AIDA-X (`.json`, `.aidax`): layers in the form of Keras, or PyTorch's parameters as lists, which may need a plan. **GuitarML**,
-//!   Automated-GuitarAmpModelling (`.json`) without `skip`. **Neural Amp Modeler** (`.nam`): LSTMs whose initial state is zero.
+//!   Automated-GuitarAmpModelling (`.json`). **Neural Amp Modeler** (`.nam`): LSTMs, with their initial states. RTNeural's JSON is what is written.
 //! - **Images** (`.img`): [`crate::image`]. They hold no names.
 //!
 #![doc = include_str!("collection.md")]

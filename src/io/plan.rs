@@ -8,8 +8,8 @@ use std::string::{String, ToString};
 use std::vec::Vec;
 
 use super::error::{Error, Result};
-use crate::Pool;
-use crate::model::Layer;
+use crate::model::{Ending, Layer};
+use crate::{Activate, Activation, Pool};
 
 /// An item of a plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +18,8 @@ pub(super) enum Item {
     Module(String, Option<Function>),
     /// A layer without parameters.
     Plain(Layer),
+    /// What follows the last layer.
+    Ending(Ending),
 }
 
 /// What PyTorch's RNN or the function behind a linear layer may be.
@@ -47,7 +49,20 @@ const FUNCTIONS: [(&str, Function); 4] = [
     ("relu", Function::Relu),
     ("sigmoid", Function::Sigmoid),
 ];
-const POOLS: [(&str, Pool); 3] = [("last", Pool::Last), ("mean", Pool::Mean), ("max", Pool::Max)];
+const PLAIN: [(&str, Item); 12] = [
+    ("last", Item::Plain(Layer::Pool(Pool::Last))),
+    ("mean", Item::Plain(Layer::Pool(Pool::Mean))),
+    ("max", Item::Plain(Layer::Pool(Pool::Max))),
+    ("states", Item::Plain(Layer::Pool(Pool::Ends))),
+    ("tanh", Item::Plain(Layer::Activate(Activate::new(Activation::Tanh)))),
+    ("relu", Item::Plain(Layer::Activate(Activate::new(Activation::Relu)))),
+    ("sigmoid", Item::Plain(Layer::Activate(Activate::new(Activation::Sigmoid)))),
+    ("softsign", Item::Plain(Layer::Activate(Activate::new(Activation::Softsign)))),
+    ("softplus", Item::Plain(Layer::Activate(Activate::new(Activation::Softplus)))),
+    ("residual", Item::Plain(Layer::Residual)),
+    ("softmax", Item::Ending(Ending::Softmax)),
+    ("log_softmax", Item::Ending(Ending::LogSoftmax)),
+];
 
 fn find<T: Copy>(table: &[(&str, T)], word: &str) -> Option<T> {
     table.iter().find(|(name, _)| *name == word).map(|&(_, value)| value)
@@ -62,7 +77,7 @@ impl Plan {
     pub(super) fn modules(&self) -> BTreeSet<&str> {
         let names = self.0.iter().filter_map(|item| match item {
             Item::Module(name, _) => Some(&name[..]),
-            Item::Plain(_) => None,
+            Item::Plain(_) | Item::Ending(_) => None,
         });
         names.collect()
     }
@@ -80,19 +95,36 @@ impl core::str::FromStr for Plan {
             };
             let parsed = match (item.strip_prefix('@'), tail) {
                 (Some("dropout"), Some(p)) => p.parse().ok().map(|p| Item::Plain(Layer::Dropout(p))),
-                (Some(pool), None) => find(&POOLS, pool).map(|p| Item::Plain(Layer::Pool(p))),
+                (Some(plain), None) => PLAIN.iter().find(|(name, _)| *name == plain).map(|(_, item)| item.clone()),
                 (Some(_), Some(_)) => None,
                 (None, Some(f)) => find(&FUNCTIONS, f).map(|f| Item::Module(item.to_string(), Some(f))),
                 (None, None) => Some(Item::Module(item.to_string(), None)),
             };
             parsed.ok_or_else(|| Error::Unclear {
                 what: format!(
-                    "`{word}` is not a layer: a name, `name:linear`, `name:tanh`, `name:relu`, `name:sigmoid`, `@last`, `@mean`, `@max` \
-                     or `@dropout:0.1`"
+                    "`{word}` is not a layer: a name, `name:linear`, `name:tanh`, `name:relu`, `name:sigmoid`, `@last`, `@mean`, `@max`, \
+                     `@states`, `@relu`, `@tanh`, `@sigmoid`, `@softsign`, `@softplus`, `@residual`, `@softmax`, `@log_softmax` or `@dropout:0.1`"
                 ),
             })
         });
-        Ok(Plan(items.collect::<Result<_>>()?))
+        let items: Vec<Item> = items.collect::<Result<_>>()?;
+        match items.iter().rev().skip(1).find(|item| matches!(item, Item::Ending(_))) {
+            Some(ending) => {
+                let what = format!("`@{}` can only stand at the end of a plan", name(&PLAIN, ending));
+                Err(Error::Unclear { what })
+            }
+            None => Ok(Plan(items)),
+        }
+    }
+}
+
+impl Item {
+    /// Whether a plan has a word for it.
+    pub(super) fn has_word(&self) -> bool {
+        match self {
+            Item::Module(..) | Item::Plain(Layer::Dropout(_)) => true,
+            other => PLAIN.iter().any(|(_, item)| item == other),
+        }
     }
 }
 
@@ -107,9 +139,8 @@ impl fmt::Display for Plan {
                 Item::Module(module, Some(function)) => {
                     write!(f, "{module}:{}", name(&FUNCTIONS, function))?;
                 }
-                Item::Plain(Layer::Pool(pool)) => write!(f, "@{}", name(&POOLS, pool))?,
                 Item::Plain(Layer::Dropout(p)) => write!(f, "@dropout:{p}")?,
-                Item::Plain(other) => write!(f, "{other:?}")?,
+                other => write!(f, "@{}", name(&PLAIN, other))?,
             }
         }
         Ok(())

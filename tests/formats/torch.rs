@@ -1,7 +1,8 @@
 //! What PyTorch's files hold besides plain parameters: tied weights, other modules, other element types.
 
-use recurrent::io::{Format, Network, Note, read};
+use recurrent::io::{Ending, Format, Network, Note, Plan, read, write};
 use recurrent::model::Layer;
+use recurrent::{Activate, Activation};
 
 use crate::refuse::{message, says};
 use crate::{bytes, network};
@@ -111,4 +112,24 @@ fn wide_elements_are_rounded_where_they_fit() {
     assert_eq!(read(f64::from(f32::MAX)).unwrap().weights()[..3], [0.1, 0.0, f32::MAX]);
     assert_eq!(read(f64::INFINITY).unwrap().weights()[2], f32::INFINITY);
     says(&read(1e39).unwrap_err().to_string(), &["`fc.weight`", "32-bit", "1e39"]);
+}
+
+/// What stands between and behind PyTorch's modules, as a plan says it.
+#[test]
+fn plans_say_activations_states_residuals_and_endings() {
+    let plan: Plan = "lstm,@relu,lstm2,dense,@residual,@softmax".parse().unwrap();
+    assert_eq!(plan.to_string(), "lstm,@relu,lstm2,dense,@residual,@softmax");
+    let network = read(&bytes("torch_two_lstms.safetensors"), Format::Safetensors, Some(&plan)).unwrap();
+    let layers: Vec<Layer> = network.layers().collect();
+    assert_eq!(layers[1], Layer::Activate(Activate::new(Activation::Relu)));
+    assert_eq!((layers.last(), network.ending()), (Some(&Layer::Residual), Ending::Softmax));
+    // The plan is written beside the parameters, and read without one.
+    let written = write(&network.clone().logits(), Format::Safetensors).unwrap();
+    assert!(read(&written, Format::Safetensors, None).unwrap() == network.logits());
+
+    let both: Plan = "@states".parse().unwrap();
+    assert_eq!(both.to_string(), "@states");
+    for words in ["lstm,@softmax,dense", "lstm,@softmin", "@relu:2"] {
+        assert!(words.parse::<Plan>().is_err(), "{words}");
+    }
 }

@@ -91,7 +91,8 @@ struct Source {
     /// What PyTorch's parameters do not say: the layers in order, as `emb,rnn:relu,@last,fc:tanh`. Names are those of the modules; `:tanh`,
     /// `:relu` and `:sigmoid` tell an RNN's nonlinearity or what follows a linear layer; `:linear` tells a first layer without a bias
     /// from an embedding; `@last`, `@mean` and `@max` make one
-    /// row out of all steps
+    /// row out of all steps, and `@states` of the last states of both directions; `@relu`, `@tanh`, `@sigmoid`, `@softsign` and `@softplus` are
+    /// activations, `@residual` adds the input, `@softmax` and `@log_softmax` end the model
     #[arg(long, value_name = "PLAN")]
     layers: Option<Plan>,
 }

@@ -208,6 +208,7 @@ fn read_known(mut tensors: Tensors, plan: Option<&Plan>, known: &Known) -> Resul
     for (position, item) in plan.0.iter().enumerate() {
         match item {
             Item::Plain(layer) => network.push("", *layer),
+            Item::Ending(ending) => network.ending = *ending,
             Item::Module(name, function) => {
                 let Some(module) = modules.get(name) else { continue };
                 let function = function.or_else(|| known.functions.get(name).copied());

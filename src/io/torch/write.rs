@@ -61,7 +61,15 @@ pub(in super::super) fn write(network: &Network) -> Result<(Tensors, Plan)> {
                 );
             }
             other @ (Layer::Pool(_) | Layer::Dropout(_) | Layer::Activate(_) | Layer::Residual) => {
-                plan.push(Item::Plain(other));
+                let item = Item::Plain(other);
+                if !item.has_word() {
+                    let what = super::super::describe(&other);
+                    return unsupported(
+                        format!("layer `{what}`"),
+                        "a plan of PyTorch's modules has no word for it",
+                    );
+                }
+                plan.push(item);
                 continue;
             }
         };
