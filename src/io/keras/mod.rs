@@ -103,7 +103,10 @@ fn function(config: &mut Config<'_>, key: &str, version: Version) -> Result<Func
         "softmax" => return Ok(Function::Ending(Ending::Softmax)),
         "log_softmax" => return Ok(Function::Ending(Ending::LogSoftmax)),
         other => {
-            return unsupported(format!("`{key}` of {}", config.place), format!("`{other}` is not known"));
+            return unsupported(
+                format!("`{key}` of {}", config.place),
+                format!("`{other}` is a function that this crate does not have"),
+            );
         }
     }))
 }
@@ -130,8 +133,19 @@ fn missing(class: &str) -> &'static str {
             "is a convolutional LSTM, which this crate does not have"
         }
         "Sequential" | "Functional" | "Model" => {
-            "is a model in a model, which is not read: build one of all layers"
+            "is a model in a model, which is not read: build one of all their layers"
         }
+        "Flatten" => "makes one row of all steps, which no layer of this crate does",
+        "Reshape" | "Permute" | "Cropping1D" | "ZeroPadding1D" | "UpSampling1D" => {
+            "moves values between steps and features, which no layer of this crate does"
+        }
+        "Rescaling" => {
+            "scales the input, which no layer of this crate does: scale it yourself, and leave the layer out"
+        }
+        "LeakyReLU" | "PReLU" | "ELU" | "ThresholdedReLU" => {
+            "is an activation that dense layers of this crate do not have"
+        }
+        "RNN" | "StackedRNNCells" => "runs cells of its own: use an LSTM, GRU or SimpleRNN layer",
         _ if class.contains("Conv") => "is a convolution, which this crate does not have",
         _ if class.contains("Pooling") => "pools in another way than over all steps",
         _ => "this crate has no such layer",
@@ -182,19 +196,13 @@ impl Model {
             "TimeDistributed" => {
                 let mut inner = config.inner("layer")?;
                 config.finish()?;
-                if inner.class != "Dense" || self.pooled {
-                    return unsupported(inner.place, "is not a dense layer over steps");
-                }
                 inner.common()?;
-                let place = self.weights.part(&place, "layer", 0);
-                self.dense(inner, &place, name)
-            }
-            "Dropout" => {
-                config.skip(&["seed", "noise_shape"]);
-                let rate = config.number("rate")?;
-                config.finish()?;
-                self.network.push(name, Layer::Dropout(rate as f32));
-                Ok(())
+                match inner.class {
+                    _ if self.pooled => unsupported(inner.place, "has no steps to be run over"),
+                    "Dense" => self.dense(inner, &self.weights.part(&place, "layer", 0), name),
+                    "Dropout" | "ReLU" | "Softmax" | "Activation" => self.plain(inner, name),
+                    _ => unsupported(inner.place, "is no layer that this crate runs over steps"),
+                }
             }
             "SpatialDropout1D" | "GaussianNoise" | "GaussianDropout" | "ActivityRegularization" => {
                 let what = format!("{}, which does something in training only", config.place);
@@ -203,6 +211,30 @@ impl Model {
             }
             // One row for each sequence is flat.
             "Flatten" if self.pooled => Ok(()),
+            "Dropout" | "ReLU" | "Softmax" | "Activation" => self.plain(config, name),
+            "GlobalAveragePooling1D" | "GlobalMaxPooling1D" | "GlobalMaxPool1D" | "GlobalAvgPool1D" => {
+                config.has_to_be("keepdims", false)?;
+                if config.function("data_format")? != "channels_last" {
+                    return unsupported(config.place, "its features are not the last axis");
+                }
+                config.finish()?;
+                self.pool(name, if class.contains("Max") { Pool::Max } else { Pool::Mean });
+                Ok(())
+            }
+            _ => unsupported(config.place, missing(&class)),
+        }
+    }
+
+    /// A layer that does the same to each element of a row, or to each row.
+    fn plain(&mut self, mut config: Config<'_>, name: String) -> Result<()> {
+        match config.class {
+            "Dropout" => {
+                config.skip(&["seed", "noise_shape"]);
+                let rate = config.number("rate")?;
+                config.finish()?;
+                self.network.push(name, Layer::Dropout(rate as f32));
+                Ok(())
+            }
             "ReLU" => {
                 for (key, standard) in [("negative_slope", 0.0), ("threshold", 0.0)] {
                     if config.has(key) && config.number(key)? != standard {
@@ -225,21 +257,11 @@ impl Model {
                     false => unsupported(config.place, "works on another axis than the features"),
                 }
             }
-            "Activation" => {
+            _ => {
                 let f = function(&mut config, "activation", self.version)?;
                 config.finish()?;
                 self.function(f, &config.place)
             }
-            "GlobalAveragePooling1D" | "GlobalMaxPooling1D" | "GlobalMaxPool1D" | "GlobalAvgPool1D" => {
-                config.has_to_be("keepdims", false)?;
-                if config.function("data_format")? != "channels_last" {
-                    return unsupported(config.place, "its features are not the last axis");
-                }
-                config.finish()?;
-                self.pool(name, if class.contains("Max") { Pool::Max } else { Pool::Mean });
-                Ok(())
-            }
-            _ => unsupported(config.place, missing(&class)),
         }
     }
 
@@ -292,6 +314,12 @@ impl Model {
     fn dense(&mut self, mut config: Config<'_>, place: &Place, name: String) -> Result<()> {
         let units = config.size("units")?;
         let bias = config.flag("use_bias")?;
+        if self.width == 0 {
+            return unsupported(
+                config.place,
+                "takes an input without steps: a model here takes batch, steps and features, or ids",
+            );
+        }
         let f = function(&mut config, "activation", self.version)?;
         config.skip(&["quantization_config", "lora_rank", "lora_alpha", "input_dim"]);
         config.skip_training(&["kernel", "bias", "activity"]);
