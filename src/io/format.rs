@@ -229,7 +229,12 @@ fn archive(bytes: &[u8]) -> Content {
         let ends = [&bytes[..bytes.len().min(1 << 16)], &bytes[bytes.len().saturating_sub(1 << 16)..]];
         ends.iter().any(|part| part.windows(name.len()).any(|w| w == name))
     };
-    if has(b"model.weights.h5") || has(b"config.json") && has(b"metadata.json") {
+    if has(b"/archive_format") || has(b"serialized_exported_program.json") {
+        Content::Foreign(
+            "this is a program of `torch.export`",
+            "it is not read: save the parameters with `torch.save(model.state_dict(), path)`",
+        )
+    } else if has(b"model.weights.h5") || has(b"config.json") && has(b"metadata.json") {
         Content::Known(Format::Keras)
     } else if has(b"data.pkl") {
         Content::Known(Format::Torch)

@@ -224,6 +224,10 @@ impl Builder {
         self.push("", Activate::new(function));
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+
     pub(super) fn last(&mut self) -> Option<&mut Layer> {
         self.layers.last_mut().map(|l| &mut l.layer)
     }

@@ -16,7 +16,7 @@ use super::network::Network;
 use super::note::Note;
 use super::plan::Plan;
 use super::size::SHARED;
-use super::tensor::{Element, Tensor, Tensors, elements};
+use super::tensor::{Element, Tensor, Tensors, elements, narrow};
 use super::torch;
 
 /// The entry of the metadata that holds the plan.
@@ -68,29 +68,20 @@ pub(super) fn read(bytes: &[u8], plan: Option<&Plan>) -> Result<Network> {
 
 /// Elements as 32-bit floats. Those of 64 bits are rounded, if they are not too large for it.
 fn floats(name: &str, dtype: Dtype, bytes: &[u8]) -> Result<Vec<f32>> {
-    let wrong = |expected: &str, found: String| Error::Tensor {
-        name: name.to_string(),
-        expected: expected.to_string(),
-        found,
-    };
     match dtype {
         Dtype::F16 => Ok(Element::F16.widen(bytes)),
         Dtype::BF16 => Ok(Element::Bf16.widen(bytes)),
         Dtype::F32 => Ok(Element::F32.widen(bytes)),
         Dtype::F64 => {
-            let wide = bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b));
-            wide.map(|x| match x as f32 {
-                narrow if x.is_finite() && !narrow.is_finite() => {
-                    Err(wrong("numbers that a 32-bit float can hold", format!("{x:e}")))
-                }
-                narrow => Ok(narrow),
-            })
-            .collect()
+            bytes.as_chunks().0.iter().map(|b| narrow(name, f64::from_le_bytes(*b))).collect()
         }
-        other => Err(wrong(
-            "elements of F64, F32, F16 or BF16, or a plan of the layers (--layers) that leaves its module out",
-            format!("{other:?}"),
-        )),
+        other => Err(Error::Tensor {
+            name: name.to_string(),
+            expected:
+                "elements of F64, F32, F16 or BF16, or a plan of the layers (--layers) that leaves its module out"
+                    .to_string(),
+            found: format!("{other:?}"),
+        }),
     }
 }
 

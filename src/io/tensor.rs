@@ -42,6 +42,18 @@ impl Element {
     }
 }
 
+/// A 64-bit float of a tensor, rounded. One that is too large for it is refused: what is computed with it would be no number.
+pub(super) fn narrow(name: &str, x: f64) -> Result<f32> {
+    match x as f32 {
+        narrow if x.is_finite() && !narrow.is_finite() => Err(Error::Tensor {
+            name: name.to_string(),
+            expected: "numbers that a 32-bit float can hold".to_string(),
+            found: format!("{x:e}"),
+        }),
+        narrow => Ok(narrow),
+    }
+}
+
 /// The product of a shape; `None` if it does not fit.
 pub(super) fn elements(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))

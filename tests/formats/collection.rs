@@ -101,7 +101,11 @@ fn table() -> String {
         row.0.insert(version.to_string());
         row.1.insert(format!("`.{extension}`"));
     }
-    let list = |of: &BTreeSet<String>| of.iter().cloned().collect::<Vec<_>>().join(", ");
+    let list = |of: &BTreeSet<String>| {
+        let mut all: Vec<&str> = of.iter().map(|word| &word[..]).collect();
+        all.sort_by_key(|word| word.split('.').map(|part| part.parse().unwrap_or(0)).collect::<Vec<u32>>());
+        all.join(", ")
+    };
     let mut text = String::from(
         "\n# What is read\n\nThis table is made of the files in `tests/data/formats/collection`, which the frameworks have written.\n\n\
          | framework | versions | files | model | |\n|---|---|---|---|---|\n",

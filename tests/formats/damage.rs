@@ -58,7 +58,7 @@ fn all() -> impl Iterator<Item = (&'static str, Format, Option<Plan>)> {
         ("collection/t215_module.pt", Format::Torch),
         ("collection/o117_softmax.onnx", Format::Onnx),
         ("collection/t215_dynamo_last.onnx", Format::Onnx),
-        ("collection/audio_nam.nam", Format::Json),
+        ("collection/nam0130_lstm.nam", Format::Json),
     ];
     cases().chain(more.map(|(file, format)| (file, format, None)))
 }

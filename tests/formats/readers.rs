@@ -27,6 +27,7 @@ fn first_bytes_tell_what_a_file_is() {
         (b"version https://git-lfs.github.com/spec/v1", &["Git LFS", "git lfs pull"]),
         (b"\x1f\x8b\x08\0", &["gzip", "unpack"]),
         (b"\x08\x01\x12\x08", &["SavedModel", "model.save"]),
+        (b"PK\x03\x04..model/archive_format", &["torch.export", "state_dict"]),
         (b"what is this", &["--from", "onnx"]),
     ] {
         says(&told(bytes), words);
@@ -70,6 +71,10 @@ fn what_is_left_open_is_noted() {
     let network = strict.plan(&plan).read(&file).unwrap();
     let again = write(&network, Format::Safetensors).unwrap();
     assert!(strict.read(&again).unwrap() == network);
+    // Tensors beside the model have no part in it.
+    let beside = ReadOptions::new().read(&collected("t215_beside.pt")).unwrap();
+    let [Note::LeftOut(what), Note::Assumed(_)] = beside.notes() else { panic!("{:?}", beside.notes()) };
+    says(what, &["`mean`, beside the parameters of the model"]);
     // A module of its own neither.
     assert!(strict.read(&bytes("torch_lstm_bidirectional.safetensors")).is_ok());
 }

@@ -140,30 +140,7 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
             ("dense" | "time-distributed-dense" | "lstm" | "gru", _) => {
                 return damaged(FORMAT, format!("`{at}.weights` is not a list"));
             }
-            (conv, _) if conv.starts_with("conv") => {
-                return unsupported(
-                    format!("{at}: layer `{conv}`"),
-                    "is a convolution, which this crate does not have",
-                );
-            }
-            ("batchnorm" | "batchnorm2d", _) => {
-                return unsupported(
-                    format!("{at}: layer `{kind}`"),
-                    "scales and shifts, which no layer of this crate does",
-                );
-            }
-            ("prelu", _) => {
-                return unsupported(
-                    format!("{at}: layer `prelu`"),
-                    "is an activation with weights, which this crate does not have",
-                );
-            }
-            (kind, _) => {
-                return unsupported(
-                    format!("{at}: layer `{kind}`"),
-                    "this crate has dense, lstm, gru and activation",
-                );
-            }
+            _ => return foreign(kind, &at),
         };
         let mut context = Context { network: &mut network, at, input, width, tensors: Tensors(tensors) };
         match kind {
@@ -187,6 +164,17 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
         None => scale(&mut network, "out_gain", input, around.out_gain),
     }
     network.finish()
+}
+
+/// Refuses a layer that this crate does not have.
+fn foreign<T>(kind: &str, at: &str) -> Result<T> {
+    let why = match kind {
+        conv if conv.starts_with("conv") => "is a convolution, which this crate does not have",
+        "batchnorm" | "batchnorm2d" => "scales and shifts, which no layer of this crate does",
+        "prelu" => "is an activation with weights, which this crate does not have",
+        _ => "this crate has dense, lstm, gru and activation",
+    };
+    unsupported(format!("{at}: layer `{kind}`"), why)
 }
 
 /// An activation after the layers so far: that of a dense layer, if it has none, or else a layer of its own.

@@ -38,6 +38,9 @@ impl<'a> Config<'a> {
         // HDF5 files of Keras 2 say neither; those of Keras 3 register its own layers, too.
         let own = registered.is_none_or(|name| name == class);
         let module = layer.get("module").and_then(Value::as_str);
+        if ["Sequential", "Functional", "Model"].contains(&class) {
+            return unsupported(place, super::missing(class));
+        }
         if !own || module.is_some_and(|module| module != "keras.layers") {
             return unsupported(place, "is not one of Keras' own layers");
         }
@@ -104,6 +107,26 @@ impl<'a> Config<'a> {
         self.get(key, "a number", Value::as_f64)
     }
 
+    /// A number as f32, which is not NaN.
+    pub(super) fn float(&mut self, key: &str) -> Result<f32> {
+        // Some versions store it as a list of one, or as an array.
+        self.get(key, "a number", |v| v.as_f64().or(v.get("config")?.get("value")?.as_f64()))
+            .map(|x| x as f32)
+    }
+
+    /// The axis of a normalisation: a number, or a list of one.
+    pub(super) fn axis(&mut self) -> Result<i64> {
+        self.get("axis", "one axis", |v| match v.as_array() {
+            Some(list) if list.len() == 1 => list[0].as_i64(),
+            _ => v.as_i64(),
+        })
+    }
+
+    /// Whether a key has a value.
+    pub(super) fn given(&self, key: &str) -> bool {
+        self.raw.get(key).is_some_and(|value| !value.is_null())
+    }
+
     pub(super) fn flag(&mut self, key: &str) -> Result<bool> {
         self.get(key, "true or false", Value::as_bool)
     }
@@ -167,30 +190,27 @@ pub(super) fn layers(model: &Value) -> Result<Vec<Config<'_>>> {
     // Before Keras 2.2.3 the configuration of a Sequential model was the list itself.
     let config = model.get("config");
     let layers = config.and_then(|c| c.get("layers").or(Some(c))).and_then(Value::as_array);
+    if !["Sequential", "Functional", "Model"].contains(&class) {
+        return unsupported(
+            format!("a model of class `{class}`"),
+            "only Sequential and Functional ones can be read: build one of the same layers, and save that",
+        );
+    }
     let Some(layers) = layers else { return damaged(FORMAT, "the configuration has no layers") };
-    match class {
-        "Sequential" => {}
-        "Functional" | "Model" => {
-            chain(layers)?;
-            let outputs = config.and_then(|c| c.get("output_layers")).unwrap_or(&Value::Null);
-            let last = layers.last().and_then(|layer| layer.get("name"));
-            // One output is a list of its layer and two positions, or a list of one such list.
-            let only = match outputs.as_array().map(|list| &list[..]) {
-                Some([Value::Array(only)]) => only.first(),
-                Some([name @ Value::String(_), ..]) => Some(name),
-                _ => None,
-            };
-            if only.is_none() || only != last {
-                return unsupported(
-                    format!("the outputs {outputs}"),
-                    "are something else than the output of the last layer",
-                );
-            }
-        }
-        other => {
+    if class != "Sequential" {
+        chain(layers)?;
+        let outputs = config.and_then(|c| c.get("output_layers")).unwrap_or(&Value::Null);
+        let last = layers.last().and_then(|layer| layer.get("name"));
+        // One output is a list of its layer and two positions, or a list of one such list.
+        let only = match outputs.as_array().map(|list| &list[..]) {
+            Some([Value::Array(only)]) => only.first(),
+            Some([name @ Value::String(_), ..]) => Some(name),
+            _ => None,
+        };
+        if only.is_none() || only != last {
             return unsupported(
-                format!("a model of class `{other}`"),
-                "only Sequential and Functional ones can be read: build one of the same layers, and save that",
+                format!("the outputs {outputs}"),
+                "are something else than the output of the last layer",
             );
         }
     }
@@ -205,9 +225,9 @@ fn chain(layers: &[Value]) -> Result<()> {
         let mut sources = Vec::new();
         histories(layer.get("inbound_nodes").unwrap_or(&Value::Null), &mut sources);
         if sources != before.into_iter().collect::<Vec<_>>() {
-            let name = name.unwrap_or("");
+            let (name, class) = (name.unwrap_or(""), layer.get("class_name").and_then(Value::as_str));
             return unsupported(
-                format!("layer `{name}`"),
+                format!("layer `{name}` ({})", class.unwrap_or("")),
                 "does not take the output of the layer before it and nothing else",
             );
         }

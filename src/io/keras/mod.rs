@@ -19,8 +19,8 @@ use super::error::{Result, unsupported};
 use super::layout::{Kind, transpose};
 use super::network::{Builder, Network};
 use super::note::{Ending, Note};
-use crate::model::Layer;
-use crate::{Activation, Dense, Embedding, Pool};
+use crate::model::{InputMask, Layer};
+use crate::{Activation, Dense, Embedding, Pool, Scale};
 use archive::Version;
 use config::Config;
 use weights::{Place, Weights};
@@ -103,7 +103,10 @@ fn function(config: &mut Config<'_>, key: &str, version: Version) -> Result<Func
         "softmax" => return Ok(Function::Ending(Ending::Softmax)),
         "log_softmax" => return Ok(Function::Ending(Ending::LogSoftmax)),
         other => {
-            return unsupported(format!("`{key}` of {}", config.place), format!("`{other}` is not known"));
+            return unsupported(
+                format!("`{key}` of {}", config.place),
+                format!("`{other}` is a function that this crate does not have"),
+            );
         }
     }))
 }
@@ -111,10 +114,9 @@ fn function(config: &mut Config<'_>, key: &str, version: Version) -> Result<Func
 /// Why layers of a class are refused.
 fn missing(class: &str) -> &'static str {
     match class {
-        "BatchNormalization" | "LayerNormalization" | "Normalization" | "UnitNormalization" => {
-            "scales and shifts the features, which no layer of this crate does: fold it into the dense layer beside it"
+        "LayerNormalization" | "UnitNormalization" | "GroupNormalization" => {
+            "normalises each row by itself, which no layer of this crate does"
         }
-        "Masking" => "makes a mask from the input, which no layer of this crate does",
         "Lambda" => "runs Python code, which is not read: use layers of Keras",
         "CuDNNLSTM" | "CuDNNGRU" => {
             "is of another layout: load it with Keras 2, and save it as an LSTM or GRU"
@@ -130,8 +132,14 @@ fn missing(class: &str) -> &'static str {
             "is a convolutional LSTM, which this crate does not have"
         }
         "Sequential" | "Functional" | "Model" => {
-            "is a model in a model, which is not read: build one of all layers"
+            "is a model in a model, which is not read: build one of all their layers"
         }
+        "Flatten" => "makes one row of all steps, which no layer of this crate does",
+        "Reshape" | "Permute" | "Cropping1D" | "ZeroPadding1D" | "UpSampling1D" => {
+            "moves values between steps and features, which no layer of this crate does"
+        }
+        "PReLU" => "is an activation with weights, which this crate does not have",
+        "RNN" | "StackedRNNCells" => "runs cells of its own: use an LSTM, GRU or SimpleRNN layer",
         _ if class.contains("Conv") => "is a convolution, which this crate does not have",
         _ if class.contains("Pooling") => "pools in another way than over all steps",
         _ => "this crate has no such layer",
@@ -160,10 +168,7 @@ impl Model {
             "Embedding" => {
                 let (classes, width) = (config.size("input_dim")?, config.size("output_dim")?);
                 if config.flag_or("mask_zero", false)? {
-                    return unsupported(
-                        config.place,
-                        "has `mask_zero`: it makes a mask from the ids, which no layer of this crate does",
-                    );
+                    self.network.mask = Some(InputMask::Id(0));
                 }
                 config.skip(&["quantization_config", "input_length", "lora_rank", "lora_alpha"]);
                 config.skip_training(&["embeddings", "activity"]);
@@ -182,19 +187,14 @@ impl Model {
             "TimeDistributed" => {
                 let mut inner = config.inner("layer")?;
                 config.finish()?;
-                if inner.class != "Dense" || self.pooled {
-                    return unsupported(inner.place, "is not a dense layer over steps");
-                }
                 inner.common()?;
-                let place = self.weights.part(&place, "layer", 0);
-                self.dense(inner, &place, name)
-            }
-            "Dropout" => {
-                config.skip(&["seed", "noise_shape"]);
-                let rate = config.number("rate")?;
-                config.finish()?;
-                self.network.push(name, Layer::Dropout(rate as f32));
-                Ok(())
+                match inner.class {
+                    _ if self.pooled => unsupported(inner.place, "has no steps to be run over"),
+                    "Dense" => self.dense(inner, &self.weights.part(&place, "layer", 0), name),
+                    "Dropout" | "ReLU" | "LeakyReLU" | "ELU" | "ThresholdedReLU" | "Softmax"
+                    | "Activation" => self.plain(inner, name),
+                    _ => unsupported(inner.place, "is no layer that this crate runs over steps"),
+                }
             }
             "SpatialDropout1D" | "GaussianNoise" | "GaussianDropout" | "ActivityRegularization" => {
                 let what = format!("{}, which does something in training only", config.place);
@@ -203,19 +203,88 @@ impl Model {
             }
             // One row for each sequence is flat.
             "Flatten" if self.pooled => Ok(()),
-            "ReLU" => {
-                for (key, standard) in [("negative_slope", 0.0), ("threshold", 0.0)] {
-                    if config.has(key) && config.number(key)? != standard {
-                        return unsupported(config.place, format!("`{key}` is not {standard}"));
-                    }
+            "Dropout" | "ReLU" | "LeakyReLU" | "ELU" | "ThresholdedReLU" | "Softmax" | "Activation" => {
+                self.plain(config, name)
+            }
+            "BatchNormalization" => self.batch_normalisation(config, &place, name),
+            "Normalization" => self.normalisation(config, &place, name),
+            "Rescaling" => {
+                let (scale, offset) = (config.number("scale")?, config.number("offset")?);
+                config.finish()?;
+                let (scale, offset) = (vec![scale as f32; self.width], vec![offset as f32; self.width]);
+                self.scale(&config.place, name, scale, offset)
+            }
+            "Masking" => {
+                let value = config.number("mask_value")? as f32;
+                config.finish()?;
+                if !self.network.is_empty() {
+                    return unsupported(config.place, "masks what layers make, and not the input");
                 }
+                if value.is_nan() {
+                    return unsupported(config.place, "has the mask value NaN, which equals no input");
+                }
+                self.network.mask = Some(InputMask::Value(value));
+                Ok(())
+            }
+            "GlobalAveragePooling1D" | "GlobalMaxPooling1D" | "GlobalMaxPool1D" | "GlobalAvgPool1D" => {
+                config.has_to_be("keepdims", false)?;
+                if config.function("data_format")? != "channels_last" {
+                    return unsupported(config.place, "its features are not the last axis");
+                }
+                config.finish()?;
+                if class.contains("Max") && self.network.mask.is_some() {
+                    return unsupported(config.place, "takes the steps that are masked for steps");
+                }
+                self.pool(name, if class.contains("Max") { Pool::Max } else { Pool::Mean });
+                Ok(())
+            }
+            _ => unsupported(config.place, missing(&class)),
+        }
+    }
+
+    /// A layer that does the same to each element of a row, or to each row.
+    fn plain(&mut self, mut config: Config<'_>, name: String) -> Result<()> {
+        match config.class {
+            "Dropout" => {
+                config.skip(&["seed", "noise_shape"]);
+                let rate = config.number("rate")?;
+                config.finish()?;
+                self.network.push(name, Layer::Dropout(rate as f32));
+                Ok(())
+            }
+            "ReLU" => {
+                let mut number = |key| if config.has(key) { config.number(key) } else { Ok(0.0) };
+                let (slope, threshold) = (number("negative_slope")?, number("threshold")?);
                 let limited = config.has("max_value") && config.number("max_value").is_ok();
                 config.skip(&["max_value"]);
                 config.finish()?;
-                match limited {
-                    true => unsupported(config.place, "has a `max_value`"),
-                    false => self.function(Function::Cell(Activation::Relu), &config.place),
+                if limited || slope != 0.0 && threshold != 0.0 {
+                    let why = "has a `max_value`, or a `threshold` with a `negative_slope`";
+                    return unsupported(config.place, why);
                 }
+                let f = match (slope, threshold) {
+                    (0.0, 0.0) => Activation::Relu,
+                    (0.0, threshold) => Activation::ThresholdedRelu { alpha: threshold as f32 },
+                    (slope, _) => Activation::LeakyRelu { alpha: slope as f32 },
+                };
+                self.function(Function::Cell(f), &config.place)
+            }
+            "LeakyReLU" => {
+                // Keras 2 has another name for it.
+                let key = if config.has("negative_slope") { "negative_slope" } else { "alpha" };
+                let alpha = config.float(key)?;
+                config.finish()?;
+                self.function(Function::Cell(Activation::LeakyRelu { alpha }), &config.place)
+            }
+            "ELU" => {
+                let alpha = config.float("alpha")?;
+                config.finish()?;
+                self.function(Function::Cell(Activation::Elu { alpha }), &config.place)
+            }
+            "ThresholdedReLU" => {
+                let alpha = config.float("theta")?;
+                config.finish()?;
+                self.function(Function::Cell(Activation::ThresholdedRelu { alpha }), &config.place)
             }
             "Softmax" => {
                 let axis = config.number("axis")?;
@@ -225,21 +294,11 @@ impl Model {
                     false => unsupported(config.place, "works on another axis than the features"),
                 }
             }
-            "Activation" => {
+            _ => {
                 let f = function(&mut config, "activation", self.version)?;
                 config.finish()?;
                 self.function(f, &config.place)
             }
-            "GlobalAveragePooling1D" | "GlobalMaxPooling1D" | "GlobalMaxPool1D" | "GlobalAvgPool1D" => {
-                config.has_to_be("keepdims", false)?;
-                if config.function("data_format")? != "channels_last" {
-                    return unsupported(config.place, "its features are not the last axis");
-                }
-                config.finish()?;
-                self.pool(name, if class.contains("Max") { Pool::Max } else { Pool::Mean });
-                Ok(())
-            }
-            _ => unsupported(config.place, missing(&class)),
         }
     }
 
@@ -272,26 +331,93 @@ impl Model {
 
     /// What follows a layer of sums.
     fn function(&mut self, f: Function, place: &str) -> Result<()> {
-        match (f, self.network.last()) {
-            (Function::Identity, _) => Ok(()),
-            (Function::Ending(ending), _) => {
-                self.network.ending = ending;
-                Ok(())
+        match f {
+            Function::Identity => {}
+            Function::Ending(ending) => self.network.ending = ending,
+            Function::Cell(_) if self.network.is_empty() => {
+                return unsupported(place, "is an activation of the input, before any layer");
             }
-            (Function::Cell(f), Some(Layer::Dense(dense))) if dense.activation().is_none() => {
-                *dense = with_activation(*dense, f, place)?;
-                Ok(())
-            }
-            _ => unsupported(
-                place,
-                "is an activation that does not follow a dense layer without one: this crate has none as a layer of its own",
-            ),
+            Function::Cell(f) => self.network.activate(f),
         }
+        Ok(())
+    }
+
+    /// A scale and a shift for each feature.
+    fn scale(&mut self, place: &str, name: String, scale: Vec<f32>, shift: Vec<f32>) -> Result<()> {
+        if self.width == 0 {
+            return unsupported(place, "takes an input whose features the file does not say");
+        }
+        self.network.weights.extend(scale);
+        self.network.weights.extend(shift);
+        self.network.push(name, Scale::new(self.width));
+        Ok(())
+    }
+
+    /// Refuses a normalisation along another axis than the features.
+    fn last_axis(&self, config: &mut Config<'_>) -> Result<()> {
+        let last = if self.pooled { 1 } else { 2 };
+        match config.axis()? {
+            -1 => Ok(()),
+            axis if axis == last => Ok(()),
+            axis => {
+                unsupported(&config.place, format!("normalises along axis {axis}, not along the features"))
+            }
+        }
+    }
+
+    /// What batch normalisation does once it is trained: a scale and a shift.
+    fn batch_normalisation(&mut self, mut config: Config<'_>, place: &Place, name: String) -> Result<()> {
+        self.last_axis(&mut config)?;
+        let epsilon = config.number("epsilon")?;
+        let (has_scale, has_shift) = (config.flag("scale")?, config.flag("center")?);
+        config.has_to_be("renorm", false)?;
+        config.skip(&["momentum", "synchronized", "fused", "virtual_batch_size", "quantization_config"]);
+        config.skip_training(&["gamma", "beta", "moving_mean", "moving_variance"]);
+        config.finish()?;
+        let (width, mut index) = (self.width, 0);
+        let mut take = |is_there: bool, otherwise: f32| -> Result<Vec<f32>> {
+            match is_there {
+                true => {
+                    index += 1;
+                    self.weights.take(place, index - 1, &[width])
+                }
+                false => Ok(vec![otherwise; width]),
+            }
+        };
+        let (gamma, beta) = (take(has_scale, 1.0)?, take(has_shift, 0.0)?);
+        let (mean, variance) = (take(true, 0.0)?, take(true, 1.0)?);
+        let by = |j: usize| f64::from(gamma[j]) / libm::sqrt(f64::from(variance[j]) + epsilon);
+        let scale = (0..width).map(|j| by(j) as f32).collect();
+        let shift = (0..width).map(|j| (f64::from(beta[j]) - f64::from(mean[j]) * by(j)) as f32).collect();
+        self.scale(&config.place, name, scale, shift)
+    }
+
+    /// A mean and a variance that were adapted to a data set.
+    fn normalisation(&mut self, mut config: Config<'_>, place: &Place, name: String) -> Result<()> {
+        self.last_axis(&mut config)?;
+        if config.flag_or("invert", false)? || config.given("mean") || config.given("variance") {
+            return unsupported(config.place, "is inverted, or has constants in its configuration");
+        }
+        config.skip(&["mean", "variance"]);
+        config.finish()?;
+        let (mean, variance) =
+            (self.weights.take(place, 0, &[self.width])?, self.weights.take(place, 1, &[self.width])?);
+        // Keras keeps the deviation above this.
+        let by = |j: usize| 1.0 / libm::sqrt(f64::from(variance[j])).max(1e-7);
+        let scale = (0..self.width).map(|j| by(j) as f32).collect();
+        let shift = (0..self.width).map(|j| (-f64::from(mean[j]) * by(j)) as f32).collect();
+        self.scale(&config.place, name, scale, shift)
     }
 
     fn dense(&mut self, mut config: Config<'_>, place: &Place, name: String) -> Result<()> {
         let units = config.size("units")?;
         let bias = config.flag("use_bias")?;
+        if self.width == 0 {
+            return unsupported(
+                config.place,
+                "takes an input without steps: a model here takes batch, steps and features, or ids",
+            );
+        }
         let f = function(&mut config, "activation", self.version)?;
         config.skip(&["quantization_config", "lora_rank", "lora_alpha", "input_dim"]);
         config.skip_training(&["kernel", "bias", "activity"]);
@@ -304,15 +430,4 @@ impl Model {
         self.width = units;
         self.function(f, &config.place)
     }
-}
-
-fn with_activation(dense: Dense, f: Activation, place: &str) -> Result<Dense> {
-    Ok(match f {
-        Activation::Tanh => dense.tanh(),
-        Activation::Relu => dense.relu(),
-        Activation::Sigmoid => dense.sigmoid(),
-        other => {
-            return unsupported(place, format!("dense layers do not have the activation {other:?}"));
-        }
-    })
 }

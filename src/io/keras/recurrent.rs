@@ -12,7 +12,7 @@ use super::config::{Config, FORMAT};
 use super::weights::{Place, Weights};
 use super::{Model, Version, activation};
 use crate::model::Layer;
-use crate::{Activation, Gru, Lstm, Merge, Pool, Reset, Rnn};
+use crate::{Activation, Dense, Gru, Lstm, Merge, Pool, Reset, Rnn};
 
 /// What a recurrent layer's configuration says.
 struct Recurrent {
@@ -178,11 +178,8 @@ impl Model {
         if !alike || forward.backwards || !backward.backwards {
             return unsupported(layer_name, "its two layers are not the same in opposite directions");
         }
-        if !forward.sequences || !backward.sequences {
-            return unsupported(
-                layer_name,
-                "gives the last outputs of both directions, which stand at different steps",
-            );
+        if forward.sequences != backward.sequences {
+            return unsupported(layer_name, "gives all outputs of one direction, and the last of the other");
         }
         let parts = [(forward, "forward_layer", 0), (backward, "backward_layer", forward.count())];
         for (layer, part, skip) in parts {
@@ -190,9 +187,24 @@ impl Model {
             let direction = layer.weights(&mut self.weights, &place, self.width)?;
             KERAS.append(layer.kind, layer.units, direction, &mut self.network.weights);
         }
-        let frame = Frame { depth: 1, merge: Some(merge), reverse: false, bias: forward.bias };
-        self.network.push(name, forward.layer(self.width, frame));
-        self.width = if merge == Merge::Concat { forward.units.saturating_mul(2) } else { forward.units };
+        let (units, sequences) = (forward.units, forward.sequences);
+        // The last outputs stand at different steps, so that they are added up after they have been taken.
+        let within = if sequences { merge } else { Merge::Concat };
+        let frame = Frame { depth: 1, merge: Some(within), reverse: false, bias: forward.bias };
+        self.network.push(&name, forward.layer(self.width, frame));
+        self.width = if within == Merge::Concat { units.saturating_mul(2) } else { units };
+        if !sequences {
+            self.pool("", Pool::Ends);
+            if merge == Merge::Sum {
+                // A matrix of two identities.
+                let sums = (0..units)
+                    .flat_map(|row| (0..2 * units).map(move |i| f32::from(u8::from(i % units == row))));
+                self.network.weights.extend(sums);
+                self.network.weights.extend(vec![0.0; units]);
+                self.network.push(format!("{name}_sum"), Dense::new(2 * units, units));
+                self.width = units;
+            }
+        }
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use std::vec::Vec;
 use super::schema::{self, Node, element};
 
 use super::super::error::{Error, Result, damaged, unsupported};
-use super::super::tensor::{Element, Tensor, elements};
+use super::super::tensor::{Element, Tensor, elements, narrow};
 use super::data::Data;
 use super::value::{Ints, Size, Value};
 use super::{Attributes, FORMAT, show};
@@ -63,6 +63,15 @@ pub(super) fn value(name: &str, tensor: &schema::Tensor, data: &Data<'_>) -> Res
         (element::FLOAT16, None) => widen(Element::F16, &halves()),
         (element::BFLOAT16, Some(raw)) => widen(Element::Bf16, raw),
         (element::BFLOAT16, None) => widen(Element::Bf16, &halves()),
+        (element::DOUBLE, None) => {
+            Some(tensor.double_data.iter().map(|&x| narrow(name, x)).collect::<Result<_>>()?)
+        }
+        (element::DOUBLE, Some(raw)) => match raw.as_chunks() {
+            (wide, []) => {
+                Some(wide.iter().map(|b| narrow(name, f64::from_le_bytes(*b))).collect::<Result<_>>()?)
+            }
+            _ => None,
+        },
         (integer, raw) if is_integer(integer) => {
             let data = match raw {
                 Some(raw) => integers(integer, raw),
@@ -126,6 +135,6 @@ pub(super) fn fill(node: &Node) -> Result<Value> {
     match fill {
         Some(tensor) if tensor.data_location != 0 => unsupported(show(node), "has its value in another file"),
         Some(tensor) => value("value", tensor, &Data::default()),
-        None => Ok(Value::Zeros),
+        None => Ok(Value::Zeros(None)),
     }
 }

@@ -27,28 +27,21 @@ impl Walk<'_> {
         }
         match (op, inputs.first()) {
             ("Constant", _) => return one(constant::node(node, self.data)?),
-            ("ConstantOfShape", _) => {
-                let fill = constant::fill(node)?;
-                return one(match (&fill, inputs.first()) {
-                    (Value::Zeros, _) => Value::Zeros,
-                    (Value::Floats(t), _) if t.data.iter().all(|&x| x == 0.0) => Value::Zeros,
-                    (Value::Ints(n), Some(Value::Ints(shape))) => {
-                        let len = shape.known().and_then(|s| {
-                            s.iter().try_fold(1usize, |n, &d| n.checked_mul(usize::try_from(d).ok()?))
-                        });
-                        match (len, n.data.first()) {
-                            (Some(len), Some(&n)) if shape.data.len() == 1 && self.spend(len) => {
-                                Value::Ints(Ints::list(vec![n; len]))
-                            }
-                            _ => Value::Other,
-                        }
-                    }
-                    _ => Value::Other,
-                });
-            }
+            ("ConstantOfShape", shape) => return one(self.filled(node, shape)?),
             ("Range", _) => return one(self.range(&inputs).unwrap_or(Value::Other)),
             ("Split", Some(value)) => return self.split(node, &value.clone()),
-            ("Concat", Some(_)) if inputs.iter().all(Value::is_zero) => return one(Value::Zeros),
+            ("Concat", Some(_))
+                if inputs.iter().any(|v| matches!(v, Value::Zeros(_)))
+                    && inputs.iter().all(Value::is_zero) =>
+            {
+                return one(Value::Zeros(None));
+            }
+            ("Shape", Some(value)) => {
+                return one(match value.shape() {
+                    Some(sizes) => part(node, &sizes),
+                    None => Value::Other,
+                });
+            }
             ("Concat", _) if inputs.iter().any(|v| matches!(v, Value::Input)) => return one(Value::Input),
             ("Mul" | "Add" | "Sub" | "Div", Some(first)) => {
                 return one(match inputs.get(1) {
@@ -77,10 +70,38 @@ impl Walk<'_> {
         one(match inputs.first() {
             Some(Value::Input) => Value::Input,
             Some(Value::State) => Value::State,
-            Some(value) if op != "Concat" && value.is_zero() => Value::Zeros,
+            Some(value) if op == "Expand" && value.is_zero() => {
+                // A single element takes the shape that is asked for.
+                let is_one = |n: &Size| *n == Size::Known(1);
+                let single = value.shape().is_some_and(|shape| shape.iter().all(is_one) && shape.len() < 2);
+                Value::Zeros(inputs.get(1).filter(|_| single).and_then(sizes))
+            }
+            Some(Value::Zeros(shape)) if ["Identity", "Cast"].contains(&op) => Value::Zeros(shape.clone()),
+            Some(Value::Zeros(_)) if op != "Concat" => Value::Zeros(None),
             Some(Value::States(_) | Value::Other) | None => Value::Other,
             Some(_) if op == "Tile" => Value::Other,
-            Some(_) => self.moved(op, node, &inputs)?,
+            Some(first) => match self.moved(op, node, &inputs)? {
+                Value::Other if op != "Concat" && first.is_zero() => Value::Zeros(None),
+                made => made,
+            },
+        })
+    }
+
+    /// A constant of a shape and of one number.
+    fn filled(&mut self, node: &Node, shape: Option<&Value>) -> Result<Value> {
+        let fill = constant::fill(node)?;
+        if fill.is_zero() {
+            return Ok(Value::Zeros(shape.and_then(sizes)));
+        }
+        let (Value::Ints(number), Some(Value::Ints(shape))) = (fill, shape) else { return Ok(Value::Other) };
+        let len = shape
+            .known()
+            .and_then(|s| s.iter().try_fold(1usize, |n, &d| n.checked_mul(usize::try_from(d).ok()?)));
+        Ok(match (len, number.data.first()) {
+            (Some(len), Some(&n)) if shape.data.len() == 1 && self.spend(len) => {
+                Value::Ints(Ints::list(vec![n; len]))
+            }
+            _ => Value::Other,
         })
     }
 
@@ -229,7 +250,8 @@ impl Walk<'_> {
         let count = node.output.len();
         let Value::Floats(t) = value else {
             let part = match value {
-                Value::Input | Value::Zeros | Value::State => value.clone(),
+                Value::Input | Value::State => value.clone(),
+                Value::Zeros(_) => Value::Zeros(None),
                 _ => Value::Other,
             };
             return Ok(vec![part; count]);
@@ -282,14 +304,26 @@ impl Walk<'_> {
                 Axis::One => Size::Known(1),
             })
             .collect();
-        let mut attributes = Attributes::new(node);
-        let n = sizes.len() as i64;
-        let bound = |at: i64| {
-            usize::try_from(if at < 0 { at.saturating_add(n) } else { at }.clamp(0, n)).unwrap_or(0)
-        };
-        let (start, end) = (bound(attributes.int("start", 0)), bound(attributes.int("end", n)));
-        Value::Ints(Ints::list(sizes.get(start..end).unwrap_or(&[]).to_vec()))
+        part(node, &sizes)
     }
+}
+
+/// The sizes that a list says, if it is one.
+fn sizes(list: &Value) -> Option<Rc<[Size]>> {
+    match list {
+        Value::Ints(ints) if ints.shape.len() == 1 => Some(Rc::clone(&ints.data)),
+        _ => None,
+    }
+}
+
+/// The part of a shape that a node `Shape` asks for.
+fn part(node: &Node, sizes: &[Size]) -> Value {
+    let mut attributes = Attributes::new(node);
+    let n = sizes.len() as i64;
+    let bound =
+        |at: i64| usize::try_from(if at < 0 { at.saturating_add(n) } else { at }.clamp(0, n)).unwrap_or(0);
+    let (start, end) = (bound(attributes.int("start", 0)), bound(attributes.int("end", n)));
+    Value::Ints(Ints::list(sizes.get(start..end).unwrap_or(&[]).to_vec()))
 }
 
 impl Walk<'_> {

@@ -15,6 +15,7 @@ pub(super) mod element {
     pub(in super::super) const INT32: i32 = 6;
     pub(in super::super) const INT64: i32 = 7;
     pub(in super::super) const FLOAT16: i32 = 10;
+    pub(in super::super) const DOUBLE: i32 = 11;
     pub(in super::super) const UINT32: i32 = 12;
     pub(in super::super) const UINT64: i32 = 13;
     pub(in super::super) const BFLOAT16: i32 = 16;
@@ -109,6 +110,8 @@ pub(super) struct Tensor {
     pub(super) name: String,
     #[prost(bytes = "vec", optional, tag = "9")]
     pub(super) raw_data: Option<Vec<u8>>,
+    #[prost(double, repeated, tag = "10")]
+    pub(super) double_data: Vec<f64>,
     #[prost(message, repeated, tag = "13")]
     pub(super) external_data: Vec<Entry>,
     /// 1 for data in another file.

@@ -55,6 +55,8 @@ impl Walk<'_> {
         let single = |axis: &Axis| match axis {
             Axis::One => true,
             Axis::Direction => self.directions == 1,
+            // Models of one output may give it without its axis.
+            Axis::Feature => self.width == 1 && self.layers > 0,
             _ => false,
         };
         let rank = axes.len();
@@ -71,7 +73,7 @@ impl Walk<'_> {
             }
             _ => unsupported(
                 show(node),
-                "squeezes something else than the one direction of a layer or what is left of its steps",
+                "squeezes something else than the one direction of a layer, what is left of its steps, or one feature",
             ),
         }
     }

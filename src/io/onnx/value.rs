@@ -81,8 +81,8 @@ pub(super) enum Value {
     /// Shared, because a node `Identity` costs a file next to nothing.
     Floats(Rc<Tensor>),
     Ints(Ints),
-    /// Floats that are all zero, of a shape that may depend on the input.
-    Zeros,
+    /// Floats that are all zero, of a shape that may depend on the input, if it is known.
+    Zeros(Option<Rc<[Size]>>),
     /// Another input of the graph, or a part of it: a state, or lengths.
     Input,
     /// Anything else. No layer takes it.
@@ -90,9 +90,22 @@ pub(super) enum Value {
 }
 
 impl Value {
+    /// The shape of a constant.
+    pub(super) fn shape(&self) -> Option<Vec<Size>> {
+        let known = |shape: &[usize]| {
+            shape.iter().map(|&n| i64::try_from(n).ok().map(Size::Known)).collect::<Option<Vec<_>>>()
+        };
+        match self {
+            Value::Zeros(shape) => shape.as_deref().map(<[Size]>::to_vec),
+            Value::Floats(t) => known(&t.shape),
+            Value::Ints(ints) => known(&ints.shape),
+            _ => None,
+        }
+    }
+
     pub(super) fn is_zero(&self) -> bool {
         match self {
-            Value::Zeros => true,
+            Value::Zeros(_) => true,
             Value::Floats(t) => t.data.iter().all(|&x| x == 0.0),
             _ => false,
         }

@@ -1,15 +1,16 @@
 //! Checkpoints of PyTorch (`.pt`, `.pth`): which of its values are the model's parameters, and what a pickled module says of itself.
 
 use std::format;
-use std::string::ToString;
+use std::string::{String, ToString};
 use std::vec::Vec;
 
 use half::{bf16, f16};
 
 use super::super::error::{Error, Result, damaged, unclear, unsupported};
 use super::super::network::Network;
+use super::super::note::Note;
 use super::super::plan::{Function, Plan};
-use super::super::tensor::{Tensor, Tensors, elements};
+use super::super::tensor::{Tensor, Tensors, elements, narrow};
 use super::pickle::{FORMAT, Id, Node, Pickle};
 use super::storage::{Container, Kind, storage};
 use super::{Known, full};
@@ -17,8 +18,11 @@ use super::{Known, full};
 /// Modules are not nested deeper than this.
 const MAX_DEPTH: usize = 32;
 
-/// Names under which the parameters of a model are kept, one level down.
-const KEYS: [&str; 10] = [
+/// Dictionaries of the model are looked for as deep as this.
+const MAX_LEVELS: usize = 2;
+
+/// Names under which the parameters of a model are kept.
+const KEYS: [&str; 11] = [
     "state_dict",
     "model_state_dict",
     "model_state",
@@ -29,6 +33,7 @@ const KEYS: [&str; 10] = [
     "params",
     "module",
     "state",
+    "checkpoint",
 ];
 
 /// The model of a checkpoint.
@@ -38,15 +43,23 @@ pub(in super::super) fn read(bytes: &[u8], plan: Option<&Plan>) -> Result<Networ
         container: &container,
         tensors: Tensors::default(),
         known: Known::default(),
+        integers: Vec::new(),
         left: container.len().saturating_mul(2),
     };
     let root = container.pickle.root();
-    let model = model(&container.pickle, root)?;
-    found.collect(model, "", 0)?;
-    if found.tensors.0.is_empty() {
-        return damaged(FORMAT, "no parameters are in it");
+    let model = model(&container.pickle, root, 0)?;
+    if model != root {
+        found.beside(root);
     }
-    super::read_known(found.tensors, plan, &found.known)
+    found.collect(model, "", 0)?;
+    let Found { tensors, mut known, integers, .. } = found;
+    if tensors.0.is_empty() {
+        return damaged(FORMAT, "no parameters of 16, 32 or 64 bits are in it");
+    }
+    if !integers.is_empty() {
+        known.left.push(Note::LeftOut(format!("{}, which are no floats", integers.join(", "))));
+    }
+    super::read_known(tensors, plan, &known)
 }
 
 /// What a value is.
@@ -63,6 +76,7 @@ fn role(pickle: &Pickle, id: Id) -> Role {
             Role::Parameters
         }
         Some(_) => Role::Other,
+        None if tensor(pickle, id).is_some() => Role::Other,
         None if attributes(pickle, id).is_some() => Role::Module,
         None => Role::Other,
     }
@@ -77,34 +91,39 @@ fn attributes(pickle: &Pickle, id: Id) -> Option<&[(Id, Id)]> {
 }
 
 /// The value that has the model's parameters: the root, or one of its entries.
-fn model(pickle: &Pickle, root: Id) -> Result<Id> {
-    if role(pickle, root) != Role::Other {
-        return Ok(root);
-    }
-    let Some(entries) = pickle.entries(root) else {
-        return damaged(FORMAT, "it holds no dictionary and no module");
-    };
+fn model(pickle: &Pickle, root: Id, depth: usize) -> Result<Id> {
     let has = |id: &Id| role(pickle, *id) != Role::Other;
-    let named = KEYS.iter().filter_map(|key| pickle.get(root, key)).find(has);
-    if let Some(found) = named {
+    // Tensors may stand beside the model: means of the data, or the state of a random generator.
+    if let Some(found) = KEYS.iter().filter_map(|key| pickle.get(root, key)).find(has) {
         return Ok(found);
     }
-    let all: Vec<_> = entries.iter().filter(|(_, value)| has(value)).collect();
+    if has(&root) {
+        return Ok(root);
+    }
+    if pickle.get(root, "param_groups").is_some() {
+        return unsupported("the state of an optimiser", "it holds no parameters: save `model.state_dict()`");
+    }
+    let inner = |key: &&str| pickle.get(root, key).filter(|&id| pickle.entries(id).is_some());
+    if depth < MAX_LEVELS
+        && let Some(found) = KEYS.iter().filter_map(inner).find_map(|id| model(pickle, id, depth + 1).ok())
+    {
+        return Ok(found);
+    }
     let name = |id: Id| format!("`{}`", pickle.text(id).unwrap_or(""));
+    let entries: Vec<(String, Id)> = match (pickle.entries(root), pickle.list(root)) {
+        (Some(entries), _) => entries.iter().map(|(key, value)| (name(*key), *value)).collect(),
+        (None, []) => {
+            let why = "it holds no dictionary and no module: save `model.state_dict()`";
+            return damaged(FORMAT, why);
+        }
+        (None, items) => items.iter().enumerate().map(|(i, value)| (format!("item {i}"), *value)).collect(),
+    };
+    let all: Vec<_> = entries.iter().filter(|(_, value)| has(value)).collect();
     match all[..] {
         [(_, one)] => Ok(*one),
-        [] => {
-            let names: Vec<_> = entries.iter().take(8).map(|(key, _)| name(*key)).collect();
-            unsupported(
-                format!("a checkpoint of {}", names.join(", ")),
-                format!(
-                    "none of it has parameters: they are looked for at the top, or under {}",
-                    KEYS.join(", ")
-                ),
-            )
-        }
+        [] => nothing(pickle, &entries),
         _ => {
-            let names: Vec<_> = all.iter().map(|(key, _)| name(*key)).collect();
+            let names: Vec<_> = all.iter().map(|(name, _)| &name[..]).collect();
             unclear(format!(
                 "the checkpoint holds parameters under {}: save those of one model alone, with \
                  `torch.save(model.state_dict(), path)`",
@@ -112,6 +131,25 @@ fn model(pickle: &Pickle, root: Id) -> Result<Id> {
             ))
         }
     }
+}
+
+/// What a checkpoint without parameters is.
+fn nothing(pickle: &Pickle, entries: &[(String, Id)]) -> Result<Id> {
+    let is_array = |id: Id| match pickle.node(id) {
+        Node::Call { of, .. } => pickle.global(*of).is_some_and(|of| of.starts_with("numpy")),
+        _ => false,
+    };
+    if entries.iter().any(|(_, value)| is_array(*value)) {
+        return unsupported(
+            "a checkpoint of NumPy arrays",
+            "save tensors: `torch.save({k: torch.tensor(v) for k, v in arrays.items()}, path)`",
+        );
+    }
+    let names: Vec<_> = entries.iter().take(8).map(|(name, _)| &name[..]).collect();
+    unsupported(
+        format!("a checkpoint of {}", names.join(", ")),
+        format!("none of it has parameters: they are looked for at the top, or under {}", KEYS.join(", ")),
+    )
 }
 
 /// The arguments of what makes a tensor: storage, first element, sizes and strides.
@@ -148,11 +186,28 @@ struct Found<'a> {
     container: &'a Container,
     tensors: Tensors,
     known: Known,
+    /// Tensors of other elements than floats.
+    integers: Vec<String>,
     /// Elements that may still be read: tensors that share a storage would make much of a small file.
     left: usize,
 }
 
 impl Found<'_> {
+    /// Notes the tensors of floats that stand beside the model.
+    fn beside(&mut self, root: Id) {
+        let pickle = &self.container.pickle;
+        let is_float = |id: Id| match tensor(pickle, id).and_then(|args| storage(pickle, *args.first()?)) {
+            Some((kind, ..)) => !matches!(kind, Kind::Other(_)),
+            None => false,
+        };
+        let all = pickle.entries(root).unwrap_or(&[]).iter().filter(|(_, value)| is_float(*value));
+        let names: Vec<_> = all.map(|(key, _)| format!("`{}`", pickle.text(*key).unwrap_or(""))).collect();
+        if !names.is_empty() {
+            let what = format!("{}, beside the parameters of the model", names.join(", "));
+            self.known.left.push(Note::LeftOut(what));
+        }
+    }
+
     /// The parameters of a dictionary or a module.
     fn collect(&mut self, id: Id, prefix: &str, depth: usize) -> Result<()> {
         if depth > MAX_DEPTH {
@@ -246,15 +301,19 @@ impl Found<'_> {
             return broken("has sizes that are no numbers");
         };
         match kind {
-            Kind::F16 | Kind::Bf16 | Kind::F32 => {}
-            Kind::F64 => {
-                return Err(Error::Tensor {
-                    name: name.to_string(),
-                    expected: "elements of float32, float16 or bfloat16".to_string(),
-                    found: "float64: save `model.float().state_dict()`".to_string(),
-                });
+            Kind::F16 | Kind::Bf16 | Kind::F32 | Kind::F64 => {}
+            Kind::Other(_) => {
+                let element = args.get(6).and_then(|id| pickle.global(*id)).unwrap_or("");
+                if element.contains("float") {
+                    return Err(Error::Tensor {
+                        name: name.to_string(),
+                        expected: "floats of 16, 32 or 64 bits".to_string(),
+                        found: element.replace(' ', "."),
+                    });
+                }
+                self.integers.push(format!("`{name}`"));
+                return Ok(None);
             }
-            Kind::Other(_) => return Ok(None),
         }
         let Some(bytes) = self.container.bytes(key) else { return broken("has no data in the file") };
         let stored = bytes.len() / kind.size();
@@ -275,10 +334,11 @@ impl Found<'_> {
         let element = |at: usize| {
             let b = &bytes[at * kind.size()..][..kind.size()];
             match *b {
-                [a, b, c, d] => f32::from_le_bytes([a, b, c, d]),
-                [a, b] if kind == Kind::F16 => f16::from_le_bytes([a, b]).to_f32(),
-                [a, b] => bf16::from_le_bytes([a, b]).to_f32(),
-                _ => f32::NAN,
+                [a, b, c, d] => Ok(f32::from_le_bytes([a, b, c, d])),
+                [a, b] if kind == Kind::F16 => Ok(f16::from_le_bytes([a, b]).to_f32()),
+                [a, b] => Ok(bf16::from_le_bytes([a, b]).to_f32()),
+                [a, b, c, d, e, f, g, h] => narrow(name, f64::from_le_bytes([a, b, c, d, e, f, g, h])),
+                _ => Ok(f32::NAN),
             }
         };
         let data = (0..len).map(|index| {
@@ -290,6 +350,6 @@ impl Found<'_> {
             }
             element(at)
         });
-        Ok(Some(Tensor { data: data.collect(), shape }))
+        Ok(Some(Tensor { data: data.collect::<Result<_>>()?, shape }))
     }
 }

@@ -49,6 +49,8 @@ struct Known {
     functions: BTreeMap<String, Function>,
     /// Modules that are functions, and their classes.
     activations: Vec<(String, String)>,
+    /// What of the file is no parameter of the model.
+    left: Vec<Note>,
 }
 
 fn full(prefix: &str, leaf: &str) -> String {
@@ -99,6 +101,9 @@ fn foreign(tensors: &Tensors, prefix: &str) -> Option<&'static str> {
             || has("weight_hh_l0_raw").is_some() =>
         {
             Some("has its weights in parts (weight_norm or the like): remove that before saving")
+        }
+        _ if has("scale").is_some_and(<[usize]>::is_empty) => {
+            Some("is quantised, which no layer of this crate is: save the model as it was before that")
         }
         _ => None,
     }
@@ -161,7 +166,7 @@ fn names<'a>(of: impl IntoIterator<Item = &'a str>) -> String {
 fn read_known(mut tensors: Tensors, plan: Option<&Plan>, known: &Known) -> Result<Network> {
     let all: BTreeSet<String> = tensors.0.keys().map(|name| prefix(name).to_string()).collect();
     let mut modules = BTreeMap::new();
-    let mut notes = Vec::new();
+    let mut notes = known.left.clone();
     let inferred;
     let plan = match plan {
         Some(plan) => {

@@ -163,6 +163,7 @@ impl Machine {
         Ok(())
     }
 
+    /// Opcodes of the stack and of what holds values.
     fn step(&mut self, op: u8, bytes: &mut Bytes<'_>) -> Result<()> {
         match op {
             // PROTO, FRAME
@@ -175,6 +176,41 @@ impl Machine {
                 let top = self.top()?;
                 self.stack.push(top);
             }
+            b')' | b']' | 0x8f => self.push(Node::List(Vec::new())),
+            b't' | b'l' | 0x91 => {
+                let items = self.marked()?;
+                self.push(Node::List(items));
+            }
+            0x85..=0x87 => self.tuple(usize::from(op - 0x84))?,
+            b'a' => {
+                let item = self.pop()?;
+                self.append(&[item])?;
+            }
+            b'e' | 0x90 => {
+                let items = self.marked()?;
+                self.append(&items)?;
+            }
+            b'}' => self.push(Node::Dict(Vec::new())),
+            b'd' => {
+                let items = self.marked()?;
+                self.push(Node::Dict(Self::pairs(&items)));
+            }
+            b's' => {
+                let (value, key) = (self.pop()?, self.pop()?);
+                self.set([(key, value)].into())?;
+            }
+            b'u' => {
+                let items = self.marked()?;
+                self.set(Self::pairs(&items))?;
+            }
+            _ => self.literal(op, bytes)?,
+        }
+        Ok(())
+    }
+
+    /// Opcodes of numbers, texts and bytes.
+    fn literal(&mut self, op: u8, bytes: &mut Bytes<'_>) -> Result<()> {
+        match op {
             b'N' => self.push(Node::None),
             0x88 => self.push(Node::Bool(true)),
             0x89 => self.push(Node::Bool(false)),
@@ -240,33 +276,6 @@ impl Machine {
                 })?;
                 bytes.take(n)?;
                 self.push(Node::Other);
-            }
-            b')' | b']' | 0x8f => self.push(Node::List(Vec::new())),
-            b't' | b'l' | 0x91 => {
-                let items = self.marked()?;
-                self.push(Node::List(items));
-            }
-            0x85..=0x87 => self.tuple(usize::from(op - 0x84))?,
-            b'a' => {
-                let item = self.pop()?;
-                self.append(&[item])?;
-            }
-            b'e' | 0x90 => {
-                let items = self.marked()?;
-                self.append(&items)?;
-            }
-            b'}' => self.push(Node::Dict(Vec::new())),
-            b'd' => {
-                let items = self.marked()?;
-                self.push(Node::Dict(Self::pairs(&items)));
-            }
-            b's' => {
-                let (value, key) = (self.pop()?, self.pop()?);
-                self.set([(key, value)].into())?;
-            }
-            b'u' => {
-                let items = self.marked()?;
-                self.set(Self::pairs(&items))?;
             }
             _ => self.object(op, bytes)?,
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::format;
-use std::string::String;
+use std::string::{String, ToString};
 use std::vec::Vec;
 
 use super::super::error::{Result, unclear};
@@ -64,6 +64,23 @@ const MAX_MODULES: usize = 8;
 
 const SAY: &str = "say the layers in their order with --layers, such as `emb,gru,@last,fc:tanh`";
 
+/// What to do, with the layers of the file for an example.
+fn say(order: &[(String, Role)]) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for (index, (name, role)) in order.iter().enumerate() {
+        let below = index.checked_sub(1).map(|i| order[i].1);
+        let dense = |role: Option<Role>| role == Some(Role::Dense);
+        if *role == Role::Dense && below == Some(Role::Recurrent) {
+            words.push("@last".to_string());
+        }
+        match *role == Role::Dense && dense(order.get(index + 1).map(|next| next.1)) {
+            true => words.push(format!("{name}:relu")),
+            false => words.push(name.clone()),
+        }
+    }
+    format!("say the layers in their order with --layers, such as `{}`", words.join(","))
+}
+
 /// Whether the modules fit together in the order in which they were made.
 fn made(modules: &BTreeMap<String, Module>, known: &Known) -> Option<Vec<(String, Role)>> {
     let mut order: Vec<(String, Role)> = Vec::new();
@@ -99,24 +116,27 @@ pub(super) fn infer(
     }
     let [order] = &found[..] else {
         let names = names(modules.keys().map(|name| &name[..]));
-        return unclear(match found.len() {
-            0 => format!("the layers {names} do not fit together with the linear ones last: {SAY}"),
-            _ => format!("the layers {names} fit together in more than one way: {SAY}"),
+        return unclear(match found.first() {
+            None => format!("the layers {names} do not fit together with the linear ones last: {SAY}"),
+            Some(one) => format!("the layers {names} fit together in more than one way: {}", say(one)),
         });
     };
     if !known.activations.is_empty() {
         let all: Vec<_> =
             known.activations.iter().map(|(name, class)| format!("`{name}` ({class})")).collect();
         return unclear(format!(
-            "the module has {}, and the file does not say where it stands: {SAY}",
-            all.join(", ")
+            "the module has {}, and the file does not say where it stands: {}",
+            all.join(", "),
+            say(order)
         ));
     }
     for pair in order.windows(2) {
         if pair[0].1 == Role::Dense {
             return unclear(format!(
-                "parameters do not say what stands between `{}` and `{}`: {SAY}",
-                pair[0].0, pair[1].0
+                "parameters do not say what stands between `{}` and `{}`: {}",
+                pair[0].0,
+                pair[1].0,
+                say(order)
             ));
         }
     }

@@ -34,7 +34,8 @@ class Net(nn.Module):
             y = torch.cat((h[-2], h[-1]), 1)
         elif self.take == "relu":
             y = torch.relu(y)
-        return self.fc(y)
+        y = self.fc(y)
+        return y.squeeze(-1) if self.take == "squeeze" else y
 
 
 class Stream(nn.Module):
@@ -71,6 +72,7 @@ def run(model, x, *states):
     with torch.no_grad():
         y = model(torch.from_numpy(np.ascontiguousarray(np.swapaxes(x, 0, 1)) if swap else x), *states)
     y = (y[0] if isinstance(y, tuple) else y).numpy()
+    y = y[..., None] if getattr(model, "take", "") == "squeeze" else y
     return np.swapaxes(y, 0, 1) if swap and y.ndim == 3 else y
 
 
@@ -124,7 +126,14 @@ if LATEST:
     strange = Net(nn.LSTM(2, 3), nn.Linear(3, 2))
     strange.conv = nn.Conv1d(2, 2, 3)
     checkpoint("conv", strange, "`state_dict()`: `nn.Conv1d`", state, x, "", "`conv`: is a convolution")
-    checkpoint("double", Net(nn.LSTM(2, 3), nn.Linear(3, 2)), "`state_dict()` of 64 bits", lambda m: m.double().state_dict(), x, "", "float64")
+    double = lambda m: {k: v.double() for k, v in m.state_dict().items()}
+    checkpoint("double", Net(nn.LSTM(2, 3), nn.Linear(3, 2)), f"`state_dict()` of 64 bits: {rnn}", double, x)
+    parallel = lambda m: {"epoch": 2, "state_dict": nn.DataParallel(m).state_dict()}
+    checkpoint("parallel", Net(nn.GRU(2, 3), nn.Linear(3, 2)), "a checkpoint of `nn.DataParallel`: `nn.GRU`, `nn.Linear`", parallel, x)
+    beside = lambda m: {"model": m.state_dict(), "mean": torch.zeros(2), "random": torch.get_rng_state()}
+    checkpoint("beside", Net(nn.GRU(2, 3), nn.Linear(3, 2)), "a checkpoint with tensors beside the model: `nn.GRU`, `nn.Linear`", beside, x)
+    optimiser = lambda m: torch.optim.Adam(m.parameters()).state_dict()
+    checkpoint("optimiser", Net(nn.GRU(2, 3), nn.Linear(3, 2)), "the state of an optimiser", optimiser, x, "", "the state of an optimiser")
     twice = lambda m: {"encoder": m.state_dict(), "decoder": m.state_dict()}
     checkpoint("two", Net(nn.LSTM(2, 3), nn.Linear(3, 2)), "two models in one checkpoint", twice, x, "", "under `encoder`, `decoder`")
 
@@ -174,6 +183,8 @@ for dynamo in [False, True] if DYNAMO else [False]:
     tagger = Tagger()
     exported("tagger", tagger, "`nn.Embedding`, `nn.LSTM` of both directions, `log_softmax`", ids, dynamic=False, dynamo=dynamo)
     if LATEST:
+        net = Net(nn.LSTM(2, 3), nn.Linear(3, 1), "squeeze")
+        exported("squeeze", net, "`nn.LSTM`, `nn.Linear`, one feature without its axis", x, dynamic=False, dynamo=dynamo)
         stream = Stream()
         zeros = torch.zeros(2, B, 3)
         exported("stream", stream, "`nn.GRU` of two layers with states in and out", x, (zeros,), dynamic=False, dynamo=dynamo)
