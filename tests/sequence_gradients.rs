@@ -130,6 +130,10 @@ impl Case {
 
     /// Gradients of `sum(y*dy) + sum(state*dstate)`: of the weights, the input and the initial state.
     fn differences(&self) -> [Vec<f64>; 3] {
+        self.differences_of(STEP)
+    }
+
+    fn differences_of(&self, step: f64) -> [Vec<f64>; 3] {
         let (dy, dstate) = (wide(&self.dy), wide(&self.dstate));
         let mut arguments = [wide(&self.weights), wide(&self.x), wide(&self.state)];
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
@@ -141,7 +145,7 @@ impl Case {
                     let out = self.reference([0, 1, 2].map(|n| &arguments[n][..]));
                     dot(&out.y, &dy) + dot(&out.state, &dstate)
                 };
-                let difference = (loss(at + STEP) - loss(at - STEP)) / (2.0 * STEP);
+                let difference = (loss(at + step) - loss(at - step)) / (2.0 * step);
                 loss(at);
                 difference
             };
@@ -305,4 +309,39 @@ fn every_combination_of_options() {
             });
         }
     }
+}
+
+/// Update gates without a bound, and states of hundreds that bring tanh close to its limit, where its derivative is multiplied by them.
+#[test]
+fn states_that_grow() {
+    // Differences over what states of hundreds multiply have to be small.
+    const STEP: f64 = 1e-7;
+    let says = Says::all().next().unwrap();
+    let mut most = 0.0f64;
+    for cell in [Cell::GruResetAfter, Cell::GruResetBefore] {
+        let gates = Function::ThresholdedRelu { alpha: 0.1 };
+        let plain = Options::new(cell, 3, 9);
+        let options = Options { functions: [gates, Function::Tanh, plain.functions[2]], ..plain };
+        let mut checked = 0;
+        for seed in 0..40 {
+            let mut case = Case::from_seed(seed, options, says, (3, 2));
+            let hidden = 3 * 9 * 3..3 * 9 * (3 + 9);
+            case.weights[hidden].iter_mut().for_each(|w| *w *= 0.006);
+            case.state.iter_mut().for_each(|h| *h *= 300.0);
+            let want = case.reference([&wide(&case.weights), &wide(&case.x), &wide(&case.state)]);
+            if want.margin < MARGIN {
+                continue;
+            }
+            let [_, _, dstate] = case.differences_of(STEP);
+            for isa in Isa::available() {
+                let got = case.library(layer(&options, false, isa));
+                let what = format!("{cell:?}, seed {seed}, {}", isa.name());
+                compare(&got[0], &want.y, GROWING * OUTPUT_TOLERANCE, &what);
+                most = most.max(compare(&got[4], &dstate, GROWING * GRADIENT_TOLERANCE, &what));
+            }
+            checked += 1;
+        }
+        assert!(checked > 20, "{checked} cases of {cell:?}");
+    }
+    println!("dstate is off by {most:.1e}");
 }
