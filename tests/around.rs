@@ -414,3 +414,39 @@ fn scales_are_their_equation_and_derivative() {
     assert_eq!(Scale::new(2).forward(&weights, &[0.0; 3], &mut [0.0; 3]), Err(length("x", 2, 3)));
     assert_eq!(Scale::new(2).forward(&weights, &[0.0; 2], &mut [0.0; 3]), Err(length("y", 2, 3)));
 }
+
+/// Where one class is nearly certain, gradients are as small as what it lacks for 1, and still numbers of seven digits. And the probabilities,
+/// which are rounded, need not be 1 together: what all gradients have in common does not show.
+#[test]
+fn gradients_of_a_certain_softmax_keep_their_digits() {
+    for (x, dy) in [
+        ([18.0f32, 0.0, 1.0], [1.0f32, -1.0, 0.5]),
+        ([9.0, 1.0, 0.3], [100.0, 99.0, 101.0]),
+        ([0.1, 0.2, 0.4], [1000.0, 1000.0, 1000.001]),
+        ([0.0, 20.0, 1.0], [0.0, -0.25, 0.0]),
+    ] {
+        let (mut y, mut dx) = ([0.0; 3], [0.0; 3]);
+        let (x64, d64) = (x.map(f64::from), dy.map(f64::from));
+        let p = softmax_oracle(3, &x64);
+        softmax(3, &x, &mut y).unwrap();
+        softmax_backward(3, &y, &dy, &mut dx).unwrap();
+        for j in 0..3 {
+            // Without the difference of what is about the same.
+            let want: f64 = (0..3).map(|k| p[j] * p[k] * (d64[j] - d64[k])).sum();
+            let off = (f64::from(dx[j]) - want).abs();
+            assert!(off <= 2e-6 * want.abs(), "softmax of {x:?}: dx[{j}] is {}, should be {want}", dx[j]);
+        }
+        log_softmax(3, &x, &mut y).unwrap();
+        log_softmax_backward(3, &y, &dy, &mut dx).unwrap();
+        let total: f64 = d64.iter().sum();
+        for j in 0..3 {
+            let others: f64 = (0..3).filter(|k| *k != j).map(|k| d64[j] * p[k] - p[j] * d64[k]).sum();
+            let (off, least) = ((f64::from(dx[j]) - others).abs(), 1e-7 * p[j].min(0.5) * total.abs());
+            assert!(
+                off <= 2e-6 * others.abs() + least,
+                "log softmax of {x:?}: dx[{j}] is {}, should be {others}",
+                dx[j]
+            );
+        }
+    }
+}

@@ -4,7 +4,9 @@
 mod numbers;
 
 use numbers::random;
-use recurrent::{Backward, Dense, DenseBackward, ForwardTrain, Gradients, Lstm, Pool, Result, Sequences};
+use recurrent::{
+    Backward, Dense, DenseBackward, Embedding, ForwardTrain, Gradients, Isa, Lstm, Pool, Result, Sequences,
+};
 
 /// What README.md promises of outputs and gradients.
 const TOLERANCE: f64 = 1e-5;
@@ -45,8 +47,9 @@ fn what_is_not_finite_stays_in_a_mean() -> Result<()> {
 }
 
 #[test]
-fn gradients_of_biases_over_a_million_rows() -> Result<()> {
-    const ROWS: usize = 1_000_000;
+fn gradients_of_biases_over_ten_million_rows() -> Result<()> {
+    // So many that what is lost by rounding is itself a long sum: added up apart, it would be off by 9e-5.
+    const ROWS: usize = 10_000_000;
     let layer = Dense::new(1, 2);
     let x = vec![0.0; ROWS];
     let mut dy: Vec<f32> = random(2 * ROWS, 1).iter().map(|x| 0.1 + 1e-3 * x).collect();
@@ -115,6 +118,43 @@ fn gradients_of_a_recurrent_bias() -> Result<()> {
     assert!(one.iter().any(|g| *g != 0.0));
     for (one, many) in one.iter().zip(&many).filter(|(one, _)| **one != 0.0) {
         close(*many, ROWS as f64 * f64::from(*one), "one step of many rows");
+    }
+    Ok(())
+}
+
+/// Gradients of weights and of embeddings are chains over all rows, where terms are about the same not better than guide/numerics.rs says:
+/// `rows * 1.5e-8` of themselves.
+#[test]
+fn gradients_of_weights_lose_what_is_stated() -> Result<()> {
+    for rows in [1_000, 30_000, 1_000_000] {
+        let bound = 1.5e-8 * rows as f64 + 1e-6;
+        let (x, terms) =
+            (vec![1.0; rows], random(rows, 1).iter().map(|x| 0.1 + 1e-3 * x).collect::<Vec<f32>>());
+        let want = terms.iter().map(|x| f64::from(*x)).sum::<f64>();
+        let mut off = Vec::new();
+        for isa in Isa::available() {
+            let layer = Dense::new(1, 1).on(isa);
+            let mut grads = vec![f32::NAN; layer.weights_len()];
+            layer.backward(
+                &vec![0.5; layer.weights_len()],
+                DenseBackward {
+                    rows,
+                    x: &x,
+                    y: &[],
+                    dy: &mut terms.clone(),
+                    dx: None,
+                    grads: Some(&mut grads),
+                    mode: Gradients::Overwrite,
+                    scratch: &mut vec![0.0; layer.scratch_len()],
+                },
+            )?;
+            off.push((f64::from(grads[0]) - want).abs() / want);
+        }
+        let mut grads = [f32::NAN];
+        Embedding::new(1, 1).backward(&vec![0; rows], &terms, &mut grads, Gradients::Overwrite)?;
+        off.push((f64::from(grads[0]) - want).abs() / want);
+        println!("{rows} rows: off by {:.1e}", off.iter().fold(0.0f64, |most, off| most.max(*off)));
+        assert!(off.iter().all(|off| *off < bound), "{rows} rows: {off:?}");
     }
     Ok(())
 }

@@ -49,12 +49,14 @@ fn train(layer: Layer, case: &Case, dropout: Option<&[f32]>) -> Trained {
 
 const SIZES: [(usize, usize, usize, usize); 4] = [(3, 5, 2, 4), (2, 17, 5, 3), (4, 9, 1, 35), (0, 8, 33, 2)];
 
-/// The way of the options computes the cell without them: to the bit, but for the form reset before, whose new gate
-/// adds its two products in another order.
+/// The way of the options computes the cell without them, to the bit. But close to their limits it takes the derivatives of tanh and sigmoid from the
+/// arguments, which have more digits than the values: gradients are the same to the bit where all arguments are below 1.5, and elsewhere nearly.
 #[test]
 fn an_option_without_effect_changes_nothing() {
     const FAR: f32 = 1e30;
-    for (input, hidden, batch, steps) in SIZES {
+    for ((input, hidden, batch, steps), scale) in
+        SIZES.into_iter().flat_map(|size| [(size, 1.0), (size, 0.2)])
+    {
         for isa in Isa::available() {
             let (rnn, lstm, gru) = (
                 Rnn::new(input, hidden).on(isa),
@@ -62,20 +64,22 @@ fn an_option_without_effect_changes_nothing() {
                 Gru::new(input, hidden).on(isa),
             );
             let (relu, mgu) = (rnn.activation(Activation::Relu), Mgu::new(input, hidden).on(isa));
+            // With each, whether its functions are chosen and saturate.
             let pairs = [
-                (Kind::RnnTanh, Layer::Rnn(rnn.clip(FAR))),
-                (Kind::RnnTanh, Layer::Rnn(rnn.recurrent_dropout())),
-                (Kind::RnnRelu, Layer::Rnn(relu.clip(FAR))),
-                (Kind::Lstm, Layer::Lstm(lstm.clip(FAR))),
-                (Kind::Lstm, Layer::Lstm(lstm.recurrent_dropout())),
-                (Kind::Gru, Layer::Gru(gru.clip(FAR))),
-                (Kind::Gru, Layer::Gru(gru.activations(Activation::Sigmoid, Activation::Tanh))),
-                (Kind::GruResetBefore, Layer::Gru(gru.reset(Reset::Before).clip(FAR))),
-                (Kind::Mgu, Layer::Mgu(mgu.recurrent_dropout())),
+                (Kind::RnnTanh, Layer::Rnn(rnn.clip(FAR)), true),
+                (Kind::RnnTanh, Layer::Rnn(rnn.recurrent_dropout()), false),
+                (Kind::RnnRelu, Layer::Rnn(relu.clip(FAR)), false),
+                (Kind::Lstm, Layer::Lstm(lstm.clip(FAR)), true),
+                (Kind::Lstm, Layer::Lstm(lstm.recurrent_dropout()), false),
+                (Kind::Gru, Layer::Gru(gru.clip(FAR)), true),
+                (Kind::Gru, Layer::Gru(gru.activations(Activation::Sigmoid, Activation::Tanh)), true),
+                (Kind::GruResetBefore, Layer::Gru(gru.reset(Reset::Before).clip(FAR)), true),
+                (Kind::Mgu, Layer::Mgu(mgu.recurrent_dropout()), false),
             ];
-            for (kind, other) in pairs {
-                let name = format!("{kind:?} {input} x {hidden} on {}", isa.name());
-                let case = Case::new(kind, (input, hidden, batch, steps));
+            for (kind, other, is_chosen) in pairs {
+                let name = format!("{kind:?} {input} x {hidden}, weights times {scale} on {}", isa.name());
+                let mut case = Case::new(kind, (input, hidden, batch, steps));
+                case.weights.iter_mut().for_each(|w| *w *= scale);
                 let (a, b) = (case.train(kind.layer(input, hidden, isa)), train(other, &case, None));
                 let parts = [
                     (&a.y, &b.y, "y"),
@@ -85,8 +89,9 @@ fn an_option_without_effect_changes_nothing() {
                     (&a.dstate, &b.dstate, "dstate"),
                 ];
                 for (a, b, part) in parts {
-                    if matches!(kind, Kind::GruResetBefore | Kind::Mgu) {
+                    if is_chosen && scale == 1.0 && !matches!(part, "y" | "state") {
                         let largest = a.iter().fold(0.0, |m: f32, v| m.max(v.abs()));
+                        assert_eq!(a.len(), b.len());
                         let close = a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-6 * largest);
                         assert!(close, "{name}: {part}");
                     } else {

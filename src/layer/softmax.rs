@@ -158,12 +158,17 @@ pub(super) fn softmax_row<S: Simd>(s: S, x: &[f32], y: &mut [f32]) {
 /// From the gradient `d` of one row's softmax to that of its input.
 #[inline(always)]
 pub(super) fn softmax_row_backward(y: &[f32], d: &mut [f32]) {
-    let mean = sum(y, Some(d));
+    // The weights of a mean are 1 together, and these, which are rounded, are not quite. Where the mean is close to `d`, nothing but that would be left.
+    let whole = sum(y, None);
+    let mean = if whole == 0.0 { 0.0 } else { sum(y, Some(d)) / whole };
     for (d, y) in d.iter_mut().zip(y) {
         // Of gradients that are about the same only the difference counts, which a mean of fewer digits would lose.
         *d = *y * (f64::from(*d) - mean) as f32;
     }
 }
+
+/// The logarithm of a probability above which there is one class at most: of 0.6.
+const CERTAIN: f32 = -0.5;
 
 /// All lengths have been checked: there are classes.
 struct Backward<'a> {
@@ -205,12 +210,14 @@ impl Op for Backward<'_> {
         let rows = y.chunks_exact(classes).zip(dy.chunks_exact(classes));
         for ((y, dy), dx) in rows.zip(dx.chunks_exact_mut(classes)) {
             if log {
-                let total = sum(dy, None) as f32;
+                let total = sum(dy, None);
                 for (i, block) in y.chunks(BLOCK).enumerate() {
                     exp_sum(s, block, 0.0, None, Some(&mut dx[i * BLOCK..]));
                 }
-                for (dx, dy) in dx.iter_mut().zip(dy) {
-                    *dx = *dy - *dx * total;
+                for ((dx, dy), y) in dx.iter_mut().zip(dy).zip(y) {
+                    // Of the one class that may be certain, what it lacks for 1 counts, which an f32 has no digits for.
+                    let p = if *y > CERTAIN { libm::exp(f64::from(*y)) } else { f64::from(*dx) };
+                    *dx = (f64::from(*dy) - p * total) as f32;
                 }
             } else {
                 dx.copy_from_slice(dy);

@@ -72,7 +72,7 @@ fn other_classes_and_types_are_refused() {
 #[test]
 fn options_that_this_crate_does_not_have_are_refused() {
     for (from, to, words) in [
-        ("\"mask_zero\": false", "\"mask_zero\": true", ["`embedding`", "mask_zero"]),
+        ("\"return_sequences\": true", "\"return_sequences\": 1", ["return_sequences", "true or false"]),
         ("\"return_state\": false", "\"return_state\": true", ["lstm", "return_state"]),
         ("\"unit_forget_bias\"", "\"unit_whatever\"", ["lstm", "unit_whatever"]),
         ("\"activation\": \"tanh\"", "\"activation\": \"gelu\"", ["activation", "gelu"]),

@@ -129,7 +129,10 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
         }
         let width = last(&format!("{at}.shape"), layer.get("shape"))?;
         let tensors = match (kind, layer.get("weights")) {
-            ("dense" | "time-distributed-dense" | "lstm" | "gru", Some(Value::Array(weights))) => weights
+            (
+                "dense" | "time-distributed-dense" | "lstm" | "gru" | "batchnorm",
+                Some(Value::Array(weights)),
+            ) => weights
                 .iter()
                 .enumerate()
                 .map(|(i, w)| {
@@ -137,7 +140,7 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
                     Ok((name.clone(), tensor(&name, w)?))
                 })
                 .collect::<Result<_>>()?,
-            ("dense" | "time-distributed-dense" | "lstm" | "gru", _) => {
+            ("dense" | "time-distributed-dense" | "lstm" | "gru" | "batchnorm", _) => {
                 return damaged(FORMAT, format!("`{at}.weights` is not a list"));
             }
             _ => return foreign(kind, &at),
@@ -146,6 +149,9 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
         match kind {
             "dense" | "time-distributed-dense" => context.dense(name, function)?,
             "lstm" => context.recurrent(name, Kind::Lstm, function)?,
+            "batchnorm" => {
+                context.normalisation(name, layer.get("epsilon").and_then(Value::as_f64), function)?
+            }
             _ => context.recurrent(name, Kind::Gru, function)?,
         }
         context.tensors.finish()?;
@@ -170,9 +176,9 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
 fn foreign<T>(kind: &str, at: &str) -> Result<T> {
     let why = match kind {
         conv if conv.starts_with("conv") => "is a convolution, which this crate does not have",
-        "batchnorm" | "batchnorm2d" => "scales and shifts, which no layer of this crate does",
+        "batchnorm2d" => "normalises images, which this crate does not have",
         "prelu" => "is an activation with weights, which this crate does not have",
-        _ => "this crate has dense, lstm, gru and activation",
+        _ => "this crate has dense, lstm, gru, batchnorm and activation",
     };
     unsupported(format!("{at}: layer `{kind}`"), why)
 }
@@ -208,6 +214,29 @@ impl Context<'_> {
         self.network.weights.extend(transpose(&w, width));
         self.network.weights.extend(b);
         self.network.push(name, Dense::new(input, width));
+        activation(self.network, function, &self.at)
+    }
+
+    /// A scale and a shift, out of `gamma` and `beta`, if they are there, and of the mean and the variance.
+    fn normalisation(&mut self, name: String, epsilon: Option<f64>, function: &str) -> Result<()> {
+        let width = self.width;
+        if width != self.input {
+            return damaged(FORMAT, format!("`{}` has another width than the layer before it", self.at));
+        }
+        let is_affine = self.tensors.0.len() > 2;
+        let (gamma, beta) = match is_affine {
+            true => (self.take(0, &[width])?, self.take(1, &[width])?),
+            false => (vec![1.0; width], vec![0.0; width]),
+        };
+        let first = if is_affine { 2 } else { 0 };
+        let (mean, variance) = (self.take(first, &[width])?, self.take(first + 1, &[width])?);
+        let epsilon = epsilon.unwrap_or(0.001);
+        let by = |j: usize| f64::from(gamma[j]) / libm::sqrt(f64::from(variance[j]) + epsilon);
+        self.network.weights.extend((0..width).map(|j| by(j) as f32));
+        self.network
+            .weights
+            .extend((0..width).map(|j| (f64::from(beta[j]) - f64::from(mean[j]) * by(j)) as f32));
+        self.network.push(name, Scale::new(width));
         activation(self.network, function, &self.at)
     }
 

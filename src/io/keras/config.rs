@@ -110,7 +110,7 @@ impl<'a> Config<'a> {
     /// A number as f32, which is not NaN.
     pub(super) fn float(&mut self, key: &str) -> Result<f32> {
         // Some versions store it as a list of one, or as an array.
-        self.get(key, "a number", |v| v.as_f64().or(v.get("config")?.get("value")?.as_f64()))
+        self.get(key, "a number", |v| v.as_f64().or_else(|| v.get("config")?.get("value")?.as_f64()))
             .map(|x| x as f32)
     }
 

@@ -372,6 +372,7 @@ impl Model {
         let (has_scale, has_shift) = (config.flag("scale")?, config.flag("center")?);
         config.has_to_be("renorm", false)?;
         config.skip(&["momentum", "synchronized", "fused", "virtual_batch_size", "quantization_config"]);
+        config.skip(&["renorm_clipping", "renorm_momentum"]);
         config.skip_training(&["gamma", "beta", "moving_mean", "moving_variance"]);
         config.finish()?;
         let (width, mut index) = (self.width, 0);

@@ -216,28 +216,50 @@ fn value<S: Simd>(s: S, f: Activation, x: S::V) -> S::V {
 fn derivative<S: Simd>(s: S, f: Activation, x: S::V, y: S::V) -> S::V {
     let (zero, one) = (s.splat(0.0), s.splat(1.0));
     match f {
-        Activation::Tanh => s.fnma(y, y, one),
-        Activation::Sigmoid => s.fnma(y, y, y),
+        Activation::Tanh => tanh_slope(s, x, y),
+        Activation::Sigmoid => sigmoid_slope(s, x, y),
         Activation::Relu => s.lt_select(zero, x, one, zero),
         Activation::Affine { alpha, .. } => s.splat(alpha),
         Activation::LeakyRelu { alpha } => s.lt_select(x, zero, s.splat(alpha), one),
         Activation::ThresholdedRelu { alpha } => s.lt_select(x, s.splat(alpha), zero, one),
         Activation::ScaledTanh { alpha, beta } => {
-            let t = tanh(s, s.mul(s.splat(beta), x));
-            s.mul(s.splat(alpha * beta), s.fnma(t, t, one))
+            let x = s.mul(s.splat(beta), x);
+            s.mul(s.splat(alpha * beta), tanh_slope(s, x, tanh(s, x)))
         }
         Activation::HardSigmoid { alpha, beta } => {
             let line = s.fma(s.splat(alpha), x, s.splat(beta));
             let slope = s.lt_select(line, one, s.splat(alpha), zero);
             s.lt_select(zero, line, slope, zero)
         }
-        Activation::Elu { alpha } => s.lt_select(x, zero, s.add(y, s.splat(alpha)), one),
+        Activation::Elu { alpha } => s.lt_select(x, zero, s.mul(s.splat(alpha), exp(s, x)), one),
         Activation::Softsign => {
             let d = s.add(one, s.abs(x));
             s.div(one, s.mul(d, d))
         }
         Activation::Softplus => sigmoid(s, x),
     }
+}
+
+/// Where a function comes close to its limit, the derivative is not taken from the value: `1 - y^2` is left with the rounding of `y`.
+const STEEP: f32 = 1.5;
+
+/// The derivative of tanh: `1 - y^2`, and far out `4 e / (1 + e)^2` with `e = exp(-2 |x|)`.
+#[inline(always)]
+fn tanh_slope<S: Simd>(s: S, x: S::V, y: S::V) -> S::V {
+    let (one, size) = (s.splat(1.0), s.abs(x));
+    let e = exp(s, s.mul(s.splat(-2.0), size));
+    let d = s.add(one, e);
+    let far = s.div(s.mul(s.splat(4.0), e), s.mul(d, d));
+    s.lt_select(s.splat(STEEP), size, far, s.fnma(y, y, one))
+}
+
+/// The derivative of the sigmoid: `y - y^2`, and far out `e / (1 + e)^2` with `e = exp(-|x|)`.
+#[inline(always)]
+fn sigmoid_slope<S: Simd>(s: S, x: S::V, y: S::V) -> S::V {
+    let (one, size) = (s.splat(1.0), s.abs(x));
+    let e = exp(s, s.sub(s.splat(0.0), size));
+    let d = s.add(one, e);
+    s.lt_select(s.splat(STEEP), size, s.div(e, s.mul(d, d)), s.fnma(y, y, y))
 }
 
 /// `log(1 + x)` by the mathematical library, one lane after the other: the same bits everywhere.

@@ -189,6 +189,36 @@ fn errors_are_within_the_promise() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
+/// Where a function saturates its derivative keeps its digits: states that grow multiply it by large numbers.
+#[test]
+fn derivatives_keep_their_digits_far_out() {
+    let x = points();
+    let scaled = Activation::ScaledTanh { alpha: 1.25, beta: 0.6 };
+    // The argument `beta x` of the scaled one is rounded before anything else, and the derivative falls by `e^-2` with each 1 of it.
+    let cases = [
+        (Activation::Tanh, 0.0),
+        (Activation::Sigmoid, 0.0),
+        (scaled, 0.6 * EPSILON),
+        (Activation::Elu { alpha: 0.8 }, 0.0),
+    ];
+    for (f, of_argument) in cases {
+        for isa in Isa::available() {
+            let (_, d) = apply(isa, slot(f), &x);
+            let mut most = (0.0f64, 0.0);
+            for (x, d) in x.iter().zip(d) {
+                let (_, want) = exact(f, f64::from(*x));
+                // Below this the exponential itself is subnormal.
+                if want > 1e-36 {
+                    let off = (f64::from(d) - want).abs() / want - of_argument * f64::from(x.abs());
+                    most = if off > most.0 { (off, *x) } else { most };
+                }
+            }
+            std::println!("{f:?} on {}: {most:?}", isa.name());
+            assert!(most.0 < 2e-6, "{f:?} on {}: {most:?}", isa.name());
+        }
+    }
+}
+
 #[test]
 fn not_a_number_stays_one() {
     for Promise { f, .. } in PROMISES {

@@ -9,7 +9,7 @@ use crate::kernel::{Checked, check};
 /// `out[j] (+)= sum over the rows that take part of a[row][column + j]`: a bias gradient.
 ///
 /// Of a million rows one chain would be off by a hundredth where the terms are about the same, so that each addition rounds the same way. So rows are
-/// added up by `BLOCK`s, in ascending order, and the blocks in a sum whose rounding is kept and added at the end. The order of all additions is
+/// added up by `BLOCK`s, in ascending order, and the blocks in a sum whose rounding is kept and goes into the next one. The order of all additions is
 /// fixed: all sets give the same bits.
 #[inline(always)]
 pub(crate) fn column_sums<S: Simd>(
@@ -30,13 +30,15 @@ const BLOCK: usize = 8;
 /// Columns whose rounding is kept at a time: a kibibyte of stack where there are vectors.
 const GROUP: usize = if HAS_VECTORS { 256 } else { 8 };
 
-/// `a + b`, and what is lost by its rounding (Knuth's exact addition). Where `a` or `b` is not finite the latter is NaN.
+/// `a + b`, and what is lost by its rounding (Knuth's exact addition): nothing where `a` or `b` is not finite, which the sum has for itself.
 #[inline(always)]
 fn add_exactly<S: Simd>(s: S, a: S::V, b: S::V) -> (S::V, S::V) {
     let sum = s.add(a, b);
     let of_b = s.sub(sum, a);
     let of_a = s.sub(sum, of_b);
-    (sum, s.add(s.sub(a, of_a), s.sub(b, of_b)))
+    let lost = s.add(s.sub(a, of_a), s.sub(b, of_b));
+    // NaN is not below anything.
+    (sum, s.lt_select(s.abs(lost), s.splat(f32::INFINITY), lost, s.splat(0.0)))
 }
 
 /// A function of its own, which all cells share.
@@ -89,17 +91,12 @@ impl<S: Simd> Region for ColumnSums<'_, S> {
                         for row in &block[1..count] {
                             part = s.add(part, load(s, from.add(row * ld), left));
                         }
-                        let to = out.as_mut_ptr().add(j);
-                        let (sum, off) = add_exactly(s, load(s, to, left), part);
+                        let (to, kept) = (out.as_mut_ptr().add(j), lost.as_mut_ptr().add(j - first));
+                        let (sum, lost) = add_exactly(s, load(s, to, left), s.add(part, s.load(kept)));
                         store(s, to, sum, left);
-                        let lost = lost.as_mut_ptr().add(j - first);
-                        s.store(lost, s.add(s.load(lost), off));
+                        s.store(kept, lost);
                     }
                 }
-            }
-            for (out, lost) in out[first..end].iter_mut().zip(lost) {
-                // It is NaN if something was not finite, which the sum has for itself.
-                *out += if lost.is_finite() { lost } else { 0.0 };
             }
         }
         Ok(())

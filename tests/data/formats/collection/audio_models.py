@@ -16,7 +16,8 @@ class Amp(nn.Module):
         self.rec, self.lin, self.skip = rnn, nn.Linear(rnn.hidden_size, 1), skip
 
     def forward(self, x):
-        return self.lin(self.rec(x)[0])
+        y = self.lin(self.rec(x)[0])
+        return y + x[:, :, : self.skip] if self.skip else y
 
 
 def seeded(name, model):
@@ -58,5 +59,5 @@ save("guitarml_lstm", "json", "GuitarML", "LSTM without `skip`", file, x, run(mo
 model, file = guitarml("guitarml2", nn.GRU(1, 3, 2), 0)
 save("guitarml_gru", "json", "GuitarML", "GRU of two layers without `skip`", file, x, run(model))
 model, file = guitarml("guitarml", nn.LSTM(1, 3), 1)
-save("guitarml_skip", "json", "GuitarML", "LSTM with `skip`", file, x, None, "`skip` of `model_data`: adds the input")
+save("guitarml_skip", "json", "GuitarML", "LSTM with `skip`", file, x, run(model))
 finish(TAG)

@@ -20,7 +20,14 @@ FRAMEWORK = f"Keras {keras.__version__}"
 def save(model, topology, extension, what, x, refused=""):
     file = f"{TAG}_{topology}.{extension}"
     rng = numbers(topology)
-    model.set_weights([rng.uniform(-1, 1, w.shape).astype(np.float32) for w in model.get_weights()])
+    for layer in model.layers:
+        weights = [rng.uniform(-1, 1, w.shape).astype(w.dtype) for w in layer.get_weights()]
+        if "Normalization" in type(layer).__name__:
+            # Variances, and how many elements were counted.
+            weights = [abs(w) + w.dtype.type(0.25) for w in weights]
+        layer.set_weights(weights)
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
     model.save(str(FOLDER / file))
     if not refused:
         y = np.asarray(model(np.swapaxes(x, 0, 1)))
@@ -86,12 +93,48 @@ if TAG in ["k215", "k315"]:
         save(embedding(), "embedding", extension, "`Embedding`, `Bidirectional(LSTM)`, `GlobalMaxPooling1D`, `Dense`", ids)
         what = "`Bidirectional(SimpleRNN)` summed, `GRU` with `reset_after=False`, `GlobalAveragePooling1D`"
         save(mixed(), "mixed", extension, what, x)
-    masked = sequential(layers.Masking(), layers.LSTM(2))
-    save(masked, "masking", "h5", "`Masking`", x, "(Masking): makes a mask from the input")
-    both = sequential(layers.Bidirectional(layers.LSTM(2)))
-    save(both, "bidirectional_last", "keras", "`Bidirectional` of the last step", x, "stand at different steps")
-    normal = sequential(layers.LSTM(2, return_sequences=True), layers.BatchNormalization())
-    save(normal, "batchnorm", "keras", "`BatchNormalization`", x, "(BatchNormalization): scales and shifts")
+    padded = x.copy()
+    padded[-1, 0] = 0  # the end of one row, the start of another, and a step between
+    padded[0, 1] = 0
+    padded[2, 1] = 0
+    masked = sequential(layers.Masking(), layers.LSTM(2, return_sequences=True), layers.GRU(3), layers.Dense(2))
+    for extension in ["keras", "h5"]:
+        save(masked, "masking", extension, "`Masking`, `LSTM`, `GRU` of the last step, `Dense`", padded)
+    zeros = ids.copy()
+    zeros[-1, 0] = zeros[0, 1] = 0
+    save(
+        sequential(
+            layers.Embedding(7, 3, mask_zero=True),
+            layers.Bidirectional(layers.GRU(2)),
+            layers.Dense(2, activation="softmax"),
+            shape=(T,),
+            dtype="int32",
+        ),
+        "mask_zero",
+        "keras",
+        "`Embedding` with `mask_zero`, `Bidirectional(GRU)` of the last step, `Dense` with `softmax`",
+        zeros,
+    )
+    both = sequential(layers.Bidirectional(layers.LSTM(2)), layers.Dense(3))
+    for extension in ["keras", "h5"]:
+        save(both, "bidirectional_last", extension, "`Bidirectional(LSTM)` of the last step, `Dense`", x)
+    both = sequential(layers.Bidirectional(layers.GRU(3), merge_mode="sum"))
+    save(both, "bidirectional_last_sum", "keras", "`Bidirectional(GRU)` of the last step, summed", x)
+    normal = sequential(
+        layers.BatchNormalization(),
+        layers.LSTM(2, return_sequences=True),
+        layers.BatchNormalization(center=False, epsilon=0.01),
+        layers.GRU(3),
+        layers.BatchNormalization(scale=False),
+        layers.LeakyReLU(),
+        layers.Dense(2, activation="elu"),
+    )
+    for extension in ["keras", "h5"]:
+        save(normal, "batchnorm", extension, "`BatchNormalization` before, between and after layers, `LeakyReLU`, `elu`", x)
+    adapted = sequential(
+        layers.Normalization(axis=-1), layers.Rescaling(0.5, offset=1.0), layers.LSTM(3), layers.Activation("softplus")
+    )
+    save(adapted, "normalization", "keras", "`Normalization`, `Rescaling`, `LSTM`, `Activation`", x)
     convolution = sequential(layers.Conv1D(2, 2), layers.LSTM(2))
     save(convolution, "conv", "h5", "`Conv1D`", x, "(Conv1D): is a convolution")
     model = softmax()

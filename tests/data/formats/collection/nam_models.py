@@ -31,6 +31,11 @@ def save(topology, what, model, silent=True, refused=""):
         model.export(Path(place))
         (FOLDER / name).write_text((Path(place) / "model.nam").read_text())
     if not refused:
+        if not silent:
+            # What it has exported is what it begins with.
+            h, c = model._get_initial_state()
+            model._initial_hidden.data = h.detach().reshape(model._initial_hidden.shape)
+            model._initial_cell.data = c.detach().reshape(model._initial_cell.shape)
         x = values("x", T, B, 1)
         with torch.no_grad():
             y = model(torch.from_numpy(x[:, :, 0].T.copy()), pad_start=False).numpy()
@@ -40,7 +45,8 @@ def save(topology, what, model, silent=True, refused=""):
 
 save("lstm", "LSTM without biases", LSTM(3))
 save("two", "LSTM of two layers without biases", LSTM(2, num_layers=2))
-save("state", "LSTM with biases, and so with initial states", LSTM(3), False, "the initial state of layer 0")
+save("state", "LSTM with biases, and so with initial states", LSTM(3), False)
+save("state_two", "LSTM of two layers with initial states", LSTM(2, num_layers=2), False)
 sizes = {"input_size": 1, "condition_size": 1, "channels": 2, "kernel_size": 2, "dilations": [1], "activation": "Tanh", "gated": False}
 wavenet = lambda head: WaveNet.init_from_config({"layers_configs": [{**sizes, **head}], "head_scale": 0.02})
 try:

@@ -36,18 +36,22 @@ def run(path, x):
     return np.swapaxes(np.array(sequences), 0, 1)
 
 
-def save(topology, framework, what, of, more=None, extension="json", refused=""):
+def save(topology, framework, what, of, more=None, extension="json", refused="", around=lambda f, x: f(x)):
     name = f"{TAG}_{topology}.{extension}"
     model = keras.Sequential(of)
     rng = numbers(topology)
-    model.set_weights([rng.uniform(-1, 1, w.shape).astype(np.float32) for w in model.get_weights()])
+    for layer in model.layers:
+        weights = [rng.uniform(-1, 1, w.shape).astype(np.float32) for w in layer.get_weights()]
+        if isinstance(layer, layers.BatchNormalization):
+            weights = [np.abs(w) + 0.25 for w in weights]
+        layer.set_weights(weights)
     save_model(model, FOLDER / name)
     # On one line, and with what other programs add.
     file = {**json.loads((FOLDER / name).read_text()), **(more or {})}
     (FOLDER / name).write_text(json.dumps(file))
     if not refused:
         x = values("x", T, B, model.input_shape[-1])
-        golden(name, x, run(FOLDER / name, x))
+        golden(name, x, around(lambda x: run(FOLDER / name, x), x))
     entry(name, framework, what, refused=refused)
 
 
@@ -69,13 +73,18 @@ save("softmax", "RTNeural", "`gru`, `dense` with `softmax`", of)
 of = [steps(), layers.Conv1D(2, 3, padding="causal"), layers.LSTM(2, return_sequences=True)]
 save("conv", "RTNeural", "`conv1d`", of, refused="`conv1d`: is a convolution")
 of = [steps(), layers.LSTM(2, return_sequences=True), layers.BatchNormalization()]
-save("batchnorm", "RTNeural", "`batchnorm`", of, refused="`batchnorm`: scales and shifts")
+save("batchnorm", "RTNeural", "`lstm`, `batchnorm`", of)
 of = [steps(), layers.LSTM(2, return_sequences=True), layers.Dense(1, activation="elu")]
-save("elu", "RTNeural", "`dense` with `elu`", of, refused="activation `elu` of layers[1]")
+save("elu", "RTNeural", "`lstm`, `dense` with `elu`", of)
 more = {"metadata": {"name": "amp"}, "input_batch": [0.0, 0.5], "output_batch": [0.1, 0.2], "samplerate": 48000, "author": "somebody", "in_skip": 0}
 gru = [steps(), layers.GRU(3, return_sequences=True), layers.Dense(1)]
 save("aidax", "AIDA-X", "`lstm`, `dense`, with metadata", lstm(), more, "aidax")
 save("aidax_gru", "AIDA-X", "`gru`, `dense`, with metadata", gru, {**more, "in_gain": 0.0, "out_gain": 0.0}, "aidax")
-save("aidax_skip", "AIDA-X", "`in_skip` 1", lstm(), {**more, "in_skip": 1}, refused="`in_skip` of the file: adds the input")
-save("aidax_gain", "AIDA-X", "`in_gain` 3 dB", lstm(), {**more, "in_gain": 3.0}, refused="`in_gain` of the file, 3.0 dB")
+# What AIDA-X' plugin does around RTNeural: the sum is with the input after its gain.
+db = lambda gain: 10 ** (gain / 20)
+save("aidax_skip", "AIDA-X", "`in_skip` 1", lstm(), {**more, "in_skip": 1}, around=lambda f, x: f(x) + x)
+gains = {**more, "in_gain": 3.0, "out_gain": -2.0}
+save("aidax_gain", "AIDA-X", "`in_gain` 3 dB, `out_gain` -2 dB", lstm(), gains, around=lambda f, x: db(-2) * f(db(3) * x))
+both = lambda f, x: db(-2) * (f(db(3) * x) + db(3) * x)
+save("aidax_both", "AIDA-X", "`in_skip` 1 with gains", lstm(), {**gains, "in_skip": 1}, around=both)
 finish(TAG)

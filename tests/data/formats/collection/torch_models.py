@@ -189,9 +189,9 @@ for dynamo in [False, True] if DYNAMO else [False]:
         zeros = torch.zeros(2, B, 3)
         exported("stream", stream, "`nn.GRU` of two layers with states in and out", x, (zeros,), dynamic=False, dynamo=dynamo)
         net = Net(nn.LSTM(2, 3, bidirectional=True), nn.Linear(6, 2), "both")
-        exported("both", net, "`torch.cat((h[-2], h[-1]), 1)`", x, dynamic=False, refused="last states of both directions", dynamo=dynamo)
+        exported("both", net, "`torch.cat((h[-2], h[-1]), 1)`", x, dynamic=False, dynamo=dynamo)
         net = Net(nn.GRU(2, 3), nn.Linear(3, 2), "relu")
-        exported("relu", net, "a ReLU between `nn.GRU` and `nn.Linear`", x, dynamic=False, refused="does not follow a matrix", dynamo=dynamo)
+        exported("relu", net, "a ReLU between `nn.GRU` and `nn.Linear`", x, dynamic=False, dynamo=dynamo)
 if LATEST:
     large = Net(nn.GRU(2, 16), nn.Linear(16, 2), "last")
     exported("external", large, "weights in a file beside the model", x, dynamic=False, dynamo=True, external=True)
