@@ -162,7 +162,6 @@ macro_rules! model {
                 x: $x.into(),
                 y: &mut *y,
                 state: &mut *state,
-                dstate: None,
                 scratch: &mut *scratch,
             };
             if forms == 0 {
