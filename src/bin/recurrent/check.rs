@@ -13,9 +13,12 @@ use recurrent::model::{Input, Layer};
 
 use crate::{Failure, Source};
 
-/// The numbers of a text.
+/// The numbers of a text, without what stands behind a `#`.
 fn numbers<T: FromStr>(path: &Path, text: &str) -> Result<Vec<T>, Failure> {
-    let words = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty());
+    // Comments, as `check` itself prints them.
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+    let words = lines.flat_map(|line| line.split(|c: char| c == ',' || c.is_whitespace()));
+    let words = words.filter(|word| !word.is_empty());
     words
         .map(|word| {
             word.parse().map_err(|_| Failure::at(path, format!("`{word}` is no input of this model")))

@@ -31,9 +31,9 @@ pub(in super::super) fn write(network: &Network) -> Result<Vec<u8>> {
     Ok(serde_json::to_vec(&file).unwrap_or_default())
 }
 
-/// An activation as a layer of its own.
+/// An activation as a layer of its own. RTNeural asks every layer for weights.
 fn activation(name: &str, width: usize) -> Value {
-    json!({ "type": "activation", "activation": name, "shape": [null, null, width] })
+    json!({ "type": "activation", "activation": name, "shape": [null, null, width], "weights": [] })
 }
 
 /// A matrix of so many columns as a list of rows.
