@@ -61,7 +61,10 @@ fn check_compares_with_what_is_expected() {
         path.to_str().unwrap().to_string()
     };
     let model = data("image_gru.img");
-    let (x, state) = (file("x", "# two steps\n0.5 -0.25 1 # the first\n0 0 0.125\n"), file("state", "0.1 -0.2 0.3 0.4 0 0"));
+    let (x, state) = (
+        file("x", "# two steps\n0.5 -0.25 1 # the first\n0 0 0.125\n"),
+        file("state", "0.1 -0.2 0.3 0.4 0 0"),
+    );
     let shown = tool(&["inspect", &model]);
     assert!(shown.status.success());
     let zero = tool(&["check", &model, "--input", &x]);

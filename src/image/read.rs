@@ -1,0 +1,277 @@
+//! Reading: an image is checked once, and used where it is.
+
+use super::header::{
+    CHECKSUM, HEADER, Header, LAYER, OLD_LAYER, PADDING, TAG_CLASSES, TAG_ENDING, TAG_INITIAL, TAG_LAYER,
+    TAG_MASK, checksum, header, padded, word, wrong,
+};
+use super::record;
+use crate::error::{Result, check_len};
+use crate::kernel::bytes::floats;
+use crate::model::{Chain, Ending, InputMask, Layer, Model};
+
+/// What an image says beside layers and weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Extras<'a> {
+    /// The state of one row to begin with, [`state_len(1)`](Model::state_len) elements; empty for zeros.
+    pub initial_state: &'a [f32],
+    /// What follows the last layer.
+    pub ending: Ending,
+    /// Names of the classes, one to a line.
+    pub classes: &'a str,
+    /// Which steps are masked by their input.
+    pub mask: Option<InputMask>,
+}
+
+/// An image that has been checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Image<'a> {
+    bytes: &'a [u8],
+    header: Header,
+    initial_state: &'a [u8],
+    ending: Ending,
+    classes: &'a str,
+    mask: Option<InputMask>,
+}
+
+impl<'a> Image<'a> {
+    /// An image in `bytes`, which need not be aligned for this.
+    ///
+    /// # Errors
+    /// [`Error::Image`] with the first byte that is wrong: of the header, of a record, of the checksum. Whatever the bytes are, nothing
+    /// else happens.
+    pub fn from_bytes(bytes: &'a [u8]) -> Result<Self> {
+        let header = header(bytes)?;
+        if checksum(bytes) != word(bytes, CHECKSUM) {
+            return wrong(CHECKSUM, "checksum mismatch: the image is damaged");
+        }
+        let unused = if header.is_old { 24 } else { 28 };
+        if let Some(i) = (unused..HEADER).find(|&i| bytes[i] != 0) {
+            return wrong(i, "a byte of the header that has no meaning is not 0");
+        }
+        let mut len = 0usize;
+        for index in 0..header.layers {
+            let layer = header.layer(bytes, index)?;
+            len = len.saturating_add(layer.weights_len());
+            let (at, encoded) = (header.words(index), record::encode(&layer, index)?);
+            if let Some(i) = (0..16).find(|&i| encoded[i] != word(bytes, at + 4 * i)) {
+                return wrong(at + 4 * i, "a word that the layer has no use for is not 0");
+            }
+            if !header.is_old && word(bytes, at + OLD_LAYER) != 0 {
+                return wrong(at + OLD_LAYER, PADDING);
+            }
+        }
+        if len != header.weights {
+            return wrong(16, "the number of weights is not that of the layers");
+        }
+        let mut image =
+            Image { bytes, header, initial_state: &[], ending: Ending::None, classes: "", mask: None };
+        if !header.is_old {
+            image.records()?;
+        }
+        Ok(image)
+    }
+
+    /// Reads what follows the layers.
+    fn records(&mut self) -> Result<()> {
+        let Image { bytes, header, .. } = *self;
+        let (mut at, mut before) = (HEADER + LAYER * header.layers, TAG_LAYER);
+        while at < header.end {
+            // The records are a multiple of 16 bytes long.
+            let (tag, len) = (word(bytes, at), word(bytes, at + 4) as usize);
+            let start = at + 8;
+            let Some(content) = bytes[start..header.end].get(..len) else {
+                return wrong(at + 4, "the record is longer than all records");
+            };
+            if tag <= before {
+                return wrong(at, "the record does not follow in the order of the tags");
+            }
+            match tag {
+                TAG_INITIAL => {
+                    let mut state = 0usize;
+                    for index in 0..header.layers {
+                        let layer = [header.layer(bytes, index)?];
+                        state = state.saturating_add(Chain::state_of(&layer));
+                    }
+                    if len == 0 || state.checked_mul(4) != Some(len) {
+                        return wrong(at + 4, "the initial state is not as long as that of the layers");
+                    }
+                    self.initial_state = content;
+                }
+                TAG_ENDING => {
+                    self.ending = match (len, content.first()) {
+                        (4, Some(1)) => Ending::Softmax,
+                        (4, Some(2)) => Ending::LogSoftmax,
+                        _ => return wrong(start, "there is no such ending"),
+                    };
+                    if content[1..] != [0; 3] {
+                        return wrong(start, "there is no such ending");
+                    }
+                }
+                TAG_CLASSES => match core::str::from_utf8(content) {
+                    Ok(classes) if !classes.is_empty() => self.classes = classes,
+                    _ => return wrong(start, "the names of the classes are not text in UTF-8"),
+                },
+                TAG_MASK if len == 8 => {
+                    self.mask = match (word(bytes, start), word(bytes, start + 4)) {
+                        (1, value) if !f32::from_bits(value).is_nan() => {
+                            Some(InputMask::Value(f32::from_bits(value)))
+                        }
+                        (2, id) => Some(InputMask::Id(id)),
+                        _ => return wrong(start, "there is no such mask"),
+                    };
+                }
+                TAG_MASK => return wrong(at + 4, "a mask has 8 bytes"),
+                _ => return wrong(at, "the record is of a kind that this crate does not know"),
+            }
+            at = padded(start + len);
+            if let Some(i) = (start + len..at).find(|&i| bytes[i] != 0) {
+                return wrong(i, PADDING);
+            }
+            before = tag;
+        }
+        Ok(())
+    }
+
+    /// What the image says beside layers and weights.
+    ///
+    /// # Errors
+    /// As [`weights`](Self::weights), if there is an initial state.
+    pub fn extras(&self) -> Result<Extras<'a>> {
+        let initial_state = self.in_place(self.initial_state)?;
+        Ok(Extras { initial_state, ending: self.ending, classes: self.classes, mask: self.mask })
+    }
+
+    /// The layers, from the input to the output.
+    pub fn layers(&self) -> impl ExactSizeIterator<Item = Layer> {
+        let Image { bytes, header, .. } = *self;
+        // They have been read before.
+        (0..header.layers).map(move |i| header.layer(bytes, i).unwrap_or(Layer::dense(0, 0)))
+    }
+
+    /// Whether it is an image of these layers, whatever their instruction sets and its weights.
+    #[cfg(feature = "std")]
+    pub(crate) fn same_layers(&self, layers: &[Layer]) -> bool {
+        let mut both = self.layers().zip(layers).enumerate();
+        layers.len() == self.header.layers
+            && both.all(|(i, (theirs, ours))| {
+                let [theirs, ours] = [&theirs, ours].map(|layer| record::encode(layer, i));
+                theirs.is_ok() && theirs == ours
+            })
+    }
+
+    /// The layers as a model.
+    ///
+    /// # Errors
+    /// [`Error::Image`] if there are not `N` of them, [`Error::Layers`] if they do not fit together.
+    pub fn model<const N: usize>(&self) -> Result<Model<N>> {
+        model(self.bytes)
+    }
+
+    fn weight_bytes(&self) -> &'a [u8] {
+        &self.bytes[self.header.end..]
+    }
+
+    /// The number of weights.
+    pub fn weights_len(&self) -> usize {
+        self.header.weights
+    }
+
+    /// The weights, where they are.
+    ///
+    /// # Errors
+    /// [`Error::Image`] if they are not aligned as `f32` are, or if this machine is not little-endian: [`copy_weights`](Self::copy_weights)
+    /// serves there.
+    pub fn weights(&self) -> Result<&'a [f32]> {
+        self.in_place(self.weight_bytes())
+    }
+
+    /// Bytes of the image as floats.
+    fn in_place(&self, part: &'a [u8]) -> Result<&'a [f32]> {
+        if part.is_empty() {
+            return Ok(&[]);
+        }
+        let offset = part.as_ptr() as usize - self.bytes.as_ptr() as usize;
+        if cfg!(target_endian = "big") {
+            return wrong(offset, "the numbers are little-endian, and this machine is not");
+        }
+        match floats(part) {
+            Some(numbers) => Ok(numbers),
+            None => wrong(offset, "the image is not aligned to 4 bytes"),
+        }
+    }
+
+    /// Length of the initial state, that of one row of the layers.
+    pub fn initial_state_len(&self) -> usize {
+        self.layers().fold(0, |len, layer| len.saturating_add(Chain::state_of(&[layer])))
+    }
+
+    /// Whether it has an initial state; without one it is zeros.
+    pub fn has_initial_state(&self) -> bool {
+        !self.initial_state.is_empty()
+    }
+
+    /// Copies the initial state of one row: zeros, if the image has none.
+    ///
+    /// # Errors
+    /// [`Error::Length`] for `state`, which has [`state_len(1)`](Model::state_len) elements.
+    pub fn copy_initial_state(&self, state: &mut [f32]) -> Result<()> {
+        check_len("state", self.initial_state_len(), state.len())?;
+        state.fill(0.0);
+        copy(self.initial_state, state);
+        Ok(())
+    }
+
+    /// What follows the last layer.
+    pub fn ending(&self) -> Ending {
+        self.ending
+    }
+
+    /// Which steps are masked by their input.
+    pub fn mask(&self) -> Option<InputMask> {
+        self.mask
+    }
+
+    /// Names of the classes, one to a line; empty if the image has none.
+    pub fn classes(&self) -> &'a str {
+        self.classes
+    }
+
+    /// Copies the weights, on any machine and from any address.
+    ///
+    /// # Errors
+    /// [`Error::Length`] for `weights`.
+    pub fn copy_weights(&self, weights: &mut [f32]) -> Result<()> {
+        check_len("weights", self.weights_len(), weights.len())?;
+        copy(self.weight_bytes(), weights);
+        Ok(())
+    }
+}
+
+fn copy(bytes: &[u8], to: &mut [f32]) {
+    for (to, bytes) in to.iter_mut().zip(bytes.chunks_exact(4)) {
+        *to = f32::from_bits(word(bytes, 0));
+    }
+}
+
+/// The model of an image, for constants: sizes of buffers follow from it. The checksum and the weights are not looked at.
+///
+/// # Errors
+/// [`Error::Image`] with the first byte that is not that of an image of `N` layers; [`Error::Layers`] if they do not fit together.
+pub const fn model<const N: usize>(bytes: &[u8]) -> Result<Model<N>> {
+    let header = match header(bytes) {
+        Ok(header) => header,
+        Err(e) => return Err(e),
+    };
+    if header.layers != N {
+        return wrong(12, "the image has another number of layers than the model");
+    }
+    let (mut all, mut i) = ([Layer::dense(0, 0); N], 0);
+    while i < N {
+        all[i] = match header.layer(bytes, i) {
+            Ok(layer) => layer,
+            Err(e) => return Err(e),
+        };
+        i += 1;
+    }
+    Model::checked(all)
+}

@@ -1,0 +1,154 @@
+//! Writing.
+
+use super::header::{
+    CHECKSUM, HEADER, LAYER, MAGIC, TAG_CLASSES, TAG_ENDING, TAG_INITIAL, TAG_LAYER, TAG_MASK, checksum,
+    padded,
+};
+use super::read::Extras;
+use super::record;
+use crate::error::{Error, Result, check_len};
+use crate::model::{Chain, Ending, InputMask, Layer};
+
+/// Bytes of a record; none if it has no content.
+const fn record_len(content: usize) -> usize {
+    if content == 0 { 0 } else { padded(content.saturating_add(8)) }
+}
+
+/// Bytes of the image of a model; `usize::MAX` if they do not fit.
+pub const fn len(layers: &[Layer]) -> usize {
+    len_with(layers, &Extras { initial_state: &[], ending: Ending::None, classes: "", mask: None })
+}
+
+/// Bytes of the image of a model with these extras; `usize::MAX` if they do not fit.
+pub const fn len_with(layers: &[Layer], extras: &Extras<'_>) -> usize {
+    let (mut weights, mut i) = (0usize, 0);
+    while i < layers.len() {
+        weights = weights.saturating_add(layers[i].weights_len());
+        i += 1;
+    }
+    weights.saturating_mul(4).saturating_add(HEADER + LAYER * layers.len()).saturating_add(extras_len(extras))
+}
+
+const fn extras_len(extras: &Extras<'_>) -> usize {
+    let ending = if matches!(extras.ending, Ending::None) { 0 } else { 4 };
+    record_len(4 * extras.initial_state.len())
+        + record_len(ending)
+        + record_len(extras.classes.len())
+        + if extras.mask.is_some() { 16 } else { 0 }
+}
+
+/// Writes the image of a model into `bytes`, which has [`len`]`(layers)` elements.
+///
+/// # Errors
+/// [`Error::Length`] or [`Error::Overflow`] for `weights` or `bytes`; [`Error::Layers`] for a layer that no image can hold, because a size
+/// does not fit into 32 bits, a projection has no width, or a clip is not above 0.
+///
+/// ```
+/// use recurrent::image::{self, Image};
+/// use recurrent::model::Layer;
+/// const LAYERS: [Layer; 2] = [Layer::gru(2, 3), Layer::dense(3, 1)];
+/// let weights = [0.5; LAYERS[0].weights_len() + LAYERS[1].weights_len()];
+/// let mut bytes = [0; image::len(&LAYERS)];
+/// image::write(&LAYERS, &weights, &mut bytes)?;
+///
+/// let image = Image::from_bytes(&bytes)?;
+/// assert!(image.layers().eq(LAYERS));
+/// let mut copy = weights.map(|_| 0.0);
+/// image.copy_weights(&mut copy)?;
+/// assert_eq!(copy, weights);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+pub fn write(layers: &[Layer], weights: &[f32], bytes: &mut [u8]) -> Result<()> {
+    write_with(layers, weights, &Extras::default(), bytes)
+}
+
+/// The same with what else there is to say; `bytes` has [`len_with`]`(layers, extras)` elements.
+///
+/// # Errors
+/// As [`write()`]; [`Error::Length`] for an initial state that is not as long as that of the layers.
+///
+/// ```
+/// use recurrent::image::{self, Extras, Image};
+/// use recurrent::model::{Ending, Layer};
+/// const LAYERS: [Layer; 2] = [Layer::gru(1, 2), Layer::dense(2, 2)];
+/// let extras = Extras { initial_state: &[0.5, -0.5], ending: Ending::Softmax, classes: "no\nyes", ..Extras::default() };
+/// let mut bytes = vec![0; image::len_with(&LAYERS, &extras)];
+/// image::write_with(&LAYERS, &[0.5; LAYERS[0].weights_len() + LAYERS[1].weights_len()], &extras, &mut bytes)?;
+/// let image = Image::from_bytes(&bytes)?;
+/// assert_eq!((image.ending(), image.classes()), (Ending::Softmax, "no\nyes"));
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+pub fn write_with(layers: &[Layer], weights: &[f32], extras: &Extras<'_>, bytes: &mut [u8]) -> Result<()> {
+    let total = len_with(layers, extras);
+    check_len("bytes", total, bytes.len())?;
+    let records = LAYER * layers.len() + extras_len(extras);
+    check_len("weights", (total - HEADER - records) / 4, weights.len())?;
+    if !extras.initial_state.is_empty() {
+        check_len("initial_state", Chain::state_of(layers), extras.initial_state.len())?;
+    }
+    let size = |n: usize, buffer| u32::try_from(n).map_err(|_| Error::Overflow { buffer });
+    let (count, weight_count) = (size(layers.len(), "bytes")?, size(weights.len(), "weights")?);
+    let records = size(records, "bytes")?;
+    for (index, layer) in layers.iter().enumerate() {
+        record::encode(layer, index)?;
+    }
+
+    bytes.fill(0);
+    bytes[..8].copy_from_slice(&MAGIC);
+    let mut at = 8;
+    for word in [2, count, weight_count, 0, records, 0] {
+        put(bytes, &mut at, word);
+    }
+    for (index, layer) in layers.iter().enumerate() {
+        put(bytes, &mut at, TAG_LAYER);
+        put(bytes, &mut at, (LAYER - 12) as u32);
+        put(bytes, &mut at, 0);
+        for word in record::encode(layer, index)? {
+            put(bytes, &mut at, word);
+        }
+        at += 4;
+    }
+    if !extras.initial_state.is_empty() {
+        put(bytes, &mut at, TAG_INITIAL);
+        put(bytes, &mut at, 4 * extras.initial_state.len() as u32);
+        extras.initial_state.iter().for_each(|x| put(bytes, &mut at, x.to_bits()));
+        at = padded(at);
+    }
+    let ending = match extras.ending {
+        Ending::None => 0,
+        Ending::Softmax => 1,
+        Ending::LogSoftmax => 2,
+    };
+    if ending > 0 {
+        for word in [TAG_ENDING, 4, ending, 0] {
+            put(bytes, &mut at, word);
+        }
+    }
+    if !extras.classes.is_empty() {
+        put(bytes, &mut at, TAG_CLASSES);
+        put(bytes, &mut at, extras.classes.len() as u32);
+        bytes[at..at + extras.classes.len()].copy_from_slice(extras.classes.as_bytes());
+        at = padded(at + extras.classes.len());
+    }
+    if let Some(mask) = extras.mask {
+        let (kind, of) = match mask {
+            InputMask::Value(value) => (1, value.to_bits()),
+            InputMask::Id(id) => (2, id),
+        };
+        for word in [TAG_MASK, 8, kind, of] {
+            put(bytes, &mut at, word);
+        }
+    }
+    for (weight, to) in weights.iter().zip(bytes[at..].chunks_exact_mut(4)) {
+        to.copy_from_slice(&weight.to_bits().to_le_bytes());
+    }
+    let sum = checksum(bytes);
+    bytes[CHECKSUM..CHECKSUM + 4].copy_from_slice(&sum.to_le_bytes());
+    Ok(())
+}
+
+/// Writes a word, and goes on behind it.
+fn put(bytes: &mut [u8], at: &mut usize, word: u32) {
+    bytes[*at..*at + 4].copy_from_slice(&word.to_le_bytes());
+    *at += 4;
+}
