@@ -310,6 +310,15 @@ fn a_residual_adds_the_input() -> Result<()> {
     let (whole, _) = forward(&WHOLE, &weights[..], sequences, (&x[..]).into(), &state);
     let sum: Vec<f32> = below.iter().zip(&x).map(|(y, x)| y + x).collect();
     assert_eq!(bits(&whole), bits(&sum));
+
+    // Of an input of more features the first ones.
+    const NARROW: Model<3> = Model::new([Layer::gru(3, 4), Layer::dense(4, 2), Layer::Residual]);
+    const BELOW_IT: Model<2> = Model::new([Layer::gru(3, 4), Layer::dense(4, 2)]);
+    let weights = scaled(BELOW_IT.weights_len(), 0.7);
+    let (below, _) = forward(&BELOW_IT, &weights[..], sequences, (&x[..]).into(), &state);
+    let (whole, _) = forward(&NARROW, &weights[..], sequences, (&x[..]).into(), &state);
+    let sum = below.chunks(2).zip(x.chunks(3)).flat_map(|(y, x)| [y[0] + x[0], y[1] + x[1]]);
+    assert_eq!(bits(&whole), bits(&sum.collect::<Vec<_>>()));
     Ok(())
 }
 

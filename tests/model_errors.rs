@@ -142,8 +142,8 @@ fn layers_that_do_not_fit_are_refused() {
     for plain in [Layer::Residual, Layer::from(Activate::new(Activation::Relu))] {
         at(0)(Model::checked([plain, gru]).unwrap_err());
     }
-    // A sum with the input, which has other features, or is ids, or has more rows.
-    at(2)(Model::checked([gru, Layer::dense(4, 3), Layer::Residual]).unwrap_err());
+    // A sum with the input, which has fewer features, or is ids, or has more rows.
+    at(2)(Model::checked([gru, Layer::dense(4, 5), Layer::Residual]).unwrap_err());
     at(2)(Model::checked([Layer::embedding(4, 4), gru, Layer::Residual]).unwrap_err());
     at(2)(Model::checked([gru, Layer::Pool(Pool::Last), Layer::Residual]).unwrap_err());
     at(1)(Model::checked([gru, Scale::new(3).into()]).unwrap_err());

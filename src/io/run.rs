@@ -29,7 +29,7 @@ struct Shared {
 ///
 /// ```
 /// use recurrent::{Sequences, io::Instance};
-/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/formats/torch_rnn_relu.safetensors");
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/formats/image_gru.img");
 /// # let path = std::path::Path::new(path);
 /// let mut left = Instance::open(path)?;
 /// let mut right = left.clone(); // the same weights, and states of its own

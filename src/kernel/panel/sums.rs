@@ -135,8 +135,10 @@ impl<S: Simd> Region for Sums<'_, S> {
 /// As for [`sums`]; the job has `G` gates.
 #[inline(always)]
 unsafe fn groups<S: Simd, const G: usize>(s: S, job: &Job<'_>, panels: Range<usize>) {
-    // With few rows, several panels at once make up for the missing chains.
-    let wide = job.out.rows.len().min(if S::ACCUMULATORS >= 24 { 6 } else { 3 });
+    // With few rows, several panels at once make up for the missing chains. Sets without vectors take one row at a time, and then as many panels
+    // as they can.
+    let most = if S::ACCUMULATORS >= 24 { 6 } else { S::ACCUMULATORS / 4 };
+    let wide = job.out.rows.len().min(most);
     let mut left = panels.len();
     while left > 0 {
         macro_rules! group {
