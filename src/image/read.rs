@@ -37,7 +37,7 @@ impl<'a> Image<'a> {
     /// An image in `bytes`, which need not be aligned for this.
     ///
     /// # Errors
-    /// [`Error::Image`] with the first byte that is wrong: of the header, of a record, of the checksum. Whatever the bytes are, nothing
+    /// [`Error::Image`](crate::Error::Image) with the first byte that is wrong: of the header, of a record, of the checksum. Whatever the bytes are, nothing
     /// else happens.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self> {
         let header = header(bytes)?;
@@ -162,7 +162,7 @@ impl<'a> Image<'a> {
     /// The layers as a model.
     ///
     /// # Errors
-    /// [`Error::Image`] if there are not `N` of them, [`Error::Layers`] if they do not fit together.
+    /// [`Error::Image`](crate::Error::Image) if there are not `N` of them, [`Error::Layers`](crate::Error::Layers) if they do not fit together.
     pub fn model<const N: usize>(&self) -> Result<Model<N>> {
         model(self.bytes)
     }
@@ -179,7 +179,7 @@ impl<'a> Image<'a> {
     /// The weights, where they are.
     ///
     /// # Errors
-    /// [`Error::Image`] if they are not aligned as `f32` are, or if this machine is not little-endian: [`copy_weights`](Self::copy_weights)
+    /// [`Error::Image`](crate::Error::Image) if they are not aligned as `f32` are, or if this machine is not little-endian: [`copy_weights`](Self::copy_weights)
     /// serves there.
     pub fn weights(&self) -> Result<&'a [f32]> {
         self.in_place(self.weight_bytes())
@@ -213,7 +213,7 @@ impl<'a> Image<'a> {
     /// Copies the initial state of one row: zeros, if the image has none.
     ///
     /// # Errors
-    /// [`Error::Length`] for `state`, which has [`state_len(1)`](Model::state_len) elements.
+    /// [`Error::Length`](crate::Error::Length) for `state`, which has [`state_len(1)`](Model::state_len) elements.
     pub fn copy_initial_state(&self, state: &mut [f32]) -> Result<()> {
         check_len("state", self.initial_state_len(), state.len())?;
         state.fill(0.0);
@@ -239,7 +239,7 @@ impl<'a> Image<'a> {
     /// Copies the weights, on any machine and from any address.
     ///
     /// # Errors
-    /// [`Error::Length`] for `weights`.
+    /// [`Error::Length`](crate::Error::Length) for `weights`.
     pub fn copy_weights(&self, weights: &mut [f32]) -> Result<()> {
         check_len("weights", self.weights_len(), weights.len())?;
         copy(self.weight_bytes(), weights);
@@ -256,7 +256,7 @@ fn copy(bytes: &[u8], to: &mut [f32]) {
 /// The model of an image, for constants: sizes of buffers follow from it. The checksum and the weights are not looked at.
 ///
 /// # Errors
-/// [`Error::Image`] with the first byte that is not that of an image of `N` layers; [`Error::Layers`] if they do not fit together.
+/// [`Error::Image`](crate::Error::Image) with the first byte that is not that of an image of `N` layers; [`Error::Layers`](crate::Error::Layers) if they do not fit together.
 pub const fn model<const N: usize>(bytes: &[u8]) -> Result<Model<N>> {
     let header = match header(bytes) {
         Ok(header) => header,
