@@ -12,8 +12,8 @@ use models::{
 use numbers::{random, rng};
 use recurrent::model::{Input, Layer, Loss, Model, Training};
 use recurrent::{
-    Backward, CrossEntropy, Dense, DenseBackward, Embedding, ForwardTrain, Generate, Gradients, Gru, Isa,
-    Lstm, Masked, Merge, Pool, Result, Sampling, Sequences, Stack, argmax,
+    Backward, CrossEntropy, Dense, DenseBackward, Embedding, ForwardTrain, Generate, Gradients, Gru, Lstm,
+    Masked, Merge, Pool, Result, Sampling, Sequences, Stack, argmax,
 };
 
 /// The tagger's loss, gradients and last states from its layers' own passes.
@@ -167,44 +167,6 @@ fn training_has_the_bits_of_the_layers() -> Result<()> {
     Ok(())
 }
 
-/// A training on a chosen set has the bits of that set from start to end, whatever the CPU could do. Of one row, the gradient of a bias
-/// is that of the loss.
-#[test]
-fn the_loss_runs_on_the_set_of_the_layers() -> Result<()> {
-    const ROWS: usize = 200;
-    let (x, targets) = (random(ROWS * 3, 1), ids(ROWS, 9));
-    for isa in Isa::available() {
-        let dense = Dense::new(3, 9).on(isa);
-        let model = Model::new([Layer::from(dense)]);
-        let weights = scaled(dense.weights_len(), 3.0);
-        let (mut tape, mut scratch) = (nan(model.tape_len(1, 1)), nan(model.train_scratch_len(1, 1)));
-        for (x, target) in x.chunks(3).zip(&targets) {
-            let (mut grads, mut y, mut dy) = (nan(weights.len()), nan(9), nan(9));
-            let loss = model.forward_backward(
-                &weights,
-                Training {
-                    total_targets: None,
-                    sequences: Sequences::new(1, 1),
-                    x: x.into(),
-                    loss: Loss::classes(&[*target]),
-                    grads: &mut grads,
-                    mode: Gradients::Overwrite,
-                    state: &mut [],
-                    dstate: None,
-                    dropout: None,
-                    tape: &mut tape,
-                    scratch: &mut scratch,
-                },
-            )?;
-            dense.forward(&weights[..], 1, x, &mut y, &mut scratch)?;
-            let expected = CrossEntropy::new(9).on(isa).loss(&y, &[*target], Some(&mut dy))?;
-            assert_eq!(loss.to_bits(), expected.to_bits(), "{}", isa.name());
-            assert_eq!(bits(&grads[27..]), bits(&dy), "{}", isa.name());
-        }
-    }
-    Ok(())
-}
-
 #[test]
 fn inference_has_the_bits_of_training() -> Result<()> {
     fn check<const N: usize>(
@@ -277,121 +239,6 @@ fn the_last_step_can_be_asked_for_at_any_time() -> Result<()> {
         assert_eq!(bits(&y), bits(&whole));
     }
     Ok(())
-}
-
-#[test]
-fn steps_of_a_residual_have_the_bits_of_the_whole() -> Result<()> {
-    let b = Buffers::new(&AMPLIFIER);
-    let x = random(STEPS * BATCH * 3, 4);
-    let (whole, last) =
-        forward(&AMPLIFIER, &b.weights[..], Sequences::new(STEPS, BATCH), (&x[..]).into(), &b.state);
-    let packed = AMPLIFIER.pack(&b.weights[..], nan(AMPLIFIER.packed_len()))?;
-    let (mut states, mut scratch) =
-        ([b.state.clone(), b.state.clone()], nan(AMPLIFIER.scratch_len(1, BATCH)));
-    for (x, expected) in x.chunks(BATCH * 3).zip(whole.chunks(BATCH * 3)) {
-        let mut y = nan(BATCH * 3);
-        AMPLIFIER.step(&b.weights[..], x, &mut y, &mut states[0], &mut scratch)?;
-        assert_eq!(bits(&y), bits(expected));
-        AMPLIFIER.step(&packed, x, &mut y, &mut states[1], &mut scratch)?;
-        assert_eq!(bits(&y), bits(expected));
-    }
-    assert_eq!(states.map(|state| bits(&state)), [bits(&last), bits(&last)]);
-    Ok(())
-}
-
-/// The same as the sum of the input and of what the layers below give by themselves.
-#[test]
-fn a_residual_adds_the_input() -> Result<()> {
-    const BELOW: Model<2> = Model::new([Layer::gru(3, 4), Layer::dense(4, 3)]);
-    const WHOLE: Model<3> = Model::new([Layer::gru(3, 4), Layer::dense(4, 3), Layer::Residual]);
-    let (weights, x) = (scaled(BELOW.weights_len(), 0.7), random(STEPS * BATCH * 3, 4));
-    let (sequences, state) = (Sequences::new(STEPS, BATCH), scaled(BELOW.state_len(BATCH), 0.5));
-    let (below, _) = forward(&BELOW, &weights[..], sequences, (&x[..]).into(), &state);
-    let (whole, _) = forward(&WHOLE, &weights[..], sequences, (&x[..]).into(), &state);
-    let sum: Vec<f32> = below.iter().zip(&x).map(|(y, x)| y + x).collect();
-    assert_eq!(bits(&whole), bits(&sum));
-
-    // Of an input of more features the first ones.
-    const NARROW: Model<3> = Model::new([Layer::gru(3, 4), Layer::dense(4, 2), Layer::Residual]);
-    const BELOW_IT: Model<2> = Model::new([Layer::gru(3, 4), Layer::dense(4, 2)]);
-    let weights = scaled(BELOW_IT.weights_len(), 0.7);
-    let (below, _) = forward(&BELOW_IT, &weights[..], sequences, (&x[..]).into(), &state);
-    let (whole, _) = forward(&NARROW, &weights[..], sequences, (&x[..]).into(), &state);
-    let sum = below.chunks(2).zip(x.chunks(3)).flat_map(|(y, x)| [y[0] + x[0], y[1] + x[1]]);
-    assert_eq!(bits(&whole), bits(&sum.collect::<Vec<_>>()));
-    Ok(())
-}
-
-/// The ends of both directions are the parts of the state that the last level has in each.
-#[test]
-fn the_ends_are_the_last_states() {
-    const ENDS: Model<2> = Model::new([
-        Layer::Gru(Stack::new(Gru::new(3, 5)).layers(2).bidirectional(Merge::Concat)),
-        Layer::Pool(Pool::Ends),
-    ]);
-    let (weights, x) = (scaled(ENDS.weights_len(), 0.7), random(STEPS * BATCH * 3, 4));
-    let state = vec![0.0; ENDS.state_len(BATCH)];
-    for sequences in [Sequences::new(STEPS, BATCH), Sequences::new(STEPS, BATCH).lengths(&LENGTHS)] {
-        let (y, last) = forward(&ENDS, &weights[..], sequences, (&x[..]).into(), &state);
-        let [forward, backward] = [2, 3].map(|part| &last[part * BATCH * 5..][..BATCH * 5]);
-        for b in 0..BATCH {
-            assert_eq!(y[b * 10..][..5], forward[b * 5..][..5]);
-            assert_eq!(y[b * 10 + 5..][..5], backward[b * 5..][..5]);
-        }
-    }
-}
-
-/// The gradient of the initial state against the difference of two losses; and of one that all rows share.
-#[test]
-fn gradients_of_initial_states_are_those_of_the_loss() -> Result<()> {
-    fn check<const N: usize>(model: &Model<N>, x: Input<'_>, loss: Loss<'_>) -> Result<()> {
-        const STEP: f32 = 2e-3;
-        let sequences = Sequences::new(STEPS, BATCH).lengths(&LENGTHS);
-        let mut b = Buffers::new(model);
-        let row = scaled(model.state_len(1), 0.5);
-        let mut dstate = nan(b.state.len());
-        let mut loss_of = |row: &[f32], dstate: Option<&mut [f32]>| -> Result<f32> {
-            model.repeat_state(row, BATCH, &mut b.state)?;
-            let Buffers { weights, grads, state, tape, scratch, dropout } = &mut b;
-            let dropout = (!dropout.is_empty()).then_some(&dropout[..]);
-            let (total_targets, mode) = (None, Gradients::Overwrite);
-            model.forward_backward(
-                weights,
-                Training {
-                    sequences,
-                    x,
-                    loss,
-                    total_targets,
-                    grads,
-                    mode,
-                    state,
-                    dstate,
-                    dropout,
-                    tape,
-                    scratch,
-                },
-            )
-        };
-        loss_of(&row, Some(&mut dstate))?;
-        let mut gradient = nan(row.len());
-        model.sum_dstate(&dstate, BATCH, &mut gradient)?;
-        for (i, gradient) in gradient.iter().enumerate() {
-            let mut at = |step: f32| -> Result<f64> {
-                let mut moved = row.clone();
-                moved[i] += step;
-                Ok(f64::from(loss_of(&moved, None)?))
-            };
-            let difference = (at(STEP)? - at(-STEP)?) / f64::from(2.0 * STEP);
-            assert!((difference - f64::from(*gradient)).abs() < 2e-4, "{i}: {difference} {gradient}");
-        }
-        assert!(gradient.iter().any(|g| g.abs() > 4e-3), "{gradient:?}");
-        Ok(())
-    }
-    let (x, values) = (ids(STEPS * BATCH, 7), random(STEPS * BATCH * 3, 3));
-    check(&TAGGER, (&x[..]).into(), Loss::classes(&x))?;
-    let targets = random(STEPS * BATCH * 3, 5);
-    check(&AMPLIFIER, (&values[..]).into(), Loss::MeanSquaredError { targets: &targets })?;
-    check(&READER, (&values[..]).into(), Loss::classes(&[3, 0, 1]))
 }
 
 /// The gradient along random directions, one for each layer, against the difference of two losses.

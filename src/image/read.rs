@@ -87,26 +87,19 @@ impl<'a> Image<'a> {
             }
             match tag {
                 TAG_INITIAL => {
-                    let mut state = 0usize;
-                    for index in 0..header.layers {
-                        let layer = [header.layer(bytes, index)?];
-                        state = state.saturating_add(Chain::state_of(&layer));
-                    }
-                    if len == 0 || state.checked_mul(4) != Some(len) {
+                    if len == 0 || self.initial_state_len().checked_mul(4) != Some(len) {
                         return wrong(at + 4, "the initial state is not as long as that of the layers");
                     }
                     self.initial_state = content;
                 }
-                TAG_ENDING => {
-                    self.ending = match (len, content.first()) {
-                        (4, Some(1)) => Ending::Softmax,
-                        (4, Some(2)) => Ending::LogSoftmax,
+                TAG_ENDING if len == 4 => {
+                    self.ending = match word(bytes, start) {
+                        1 => Ending::Softmax,
+                        2 => Ending::LogSoftmax,
                         _ => return wrong(start, "there is no such ending"),
                     };
-                    if content[1..] != [0; 3] {
-                        return wrong(start, "there is no such ending");
-                    }
                 }
+                TAG_ENDING => return wrong(at + 4, "an ending has 4 bytes"),
                 TAG_CLASSES => match core::str::from_utf8(content) {
                     Ok(classes) if !classes.is_empty() => self.classes = classes,
                     _ => return wrong(start, "the names of the classes are not text in UTF-8"),

@@ -124,6 +124,18 @@ fn blocks(w: &[f32], order: &[usize], hidden: usize, transposed: bool, to: &mut 
     }
 }
 
+/// Scale and shift of a normalisation with constants, `gamma (x - mean) / deviation + beta`, where `deviation` makes it of the variance.
+pub(super) fn normalisation(
+    [gamma, beta, mean, variance]: [&[f32]; 4],
+    deviation: impl Fn(f64) -> f64,
+) -> [Vec<f32>; 2] {
+    let scale = gamma.iter().zip(variance).map(|(g, v)| f64::from(*g) / deviation(f64::from(*v)));
+    let scale: Vec<f64> = scale.collect();
+    let shift =
+        beta.iter().zip(mean).zip(&scale).map(|((b, m), scale)| f64::from(*b) - f64::from(*m) * scale);
+    [scale.iter().map(|x| *x as f32).collect(), shift.map(|x| x as f32).collect()]
+}
+
 /// The transpose of a matrix of so many columns.
 pub(super) fn transpose(w: &[f32], columns: usize) -> Vec<f32> {
     (0..columns).flat_map(|c| w.iter().skip(c).step_by(columns).copied()).collect()

@@ -3,7 +3,8 @@
 //! A file is read into a [`Network`]: layers with their names, and one flat slice of weights. What a file holds that this crate would
 //! compute differently, or not at all, is an [`Error`] that names the tensor, layer, node or attribute. What a file leaves open, and what of it has
 //! no part in the network, is a [`Note`] that the network carries.
-//! `f16` and `bf16` of PyTorch and ONNX are widened, and `f64` is rounded where it fits. Damaged files are errors, too: no panic, and no more memory than a small multiple of the file's size.
+//! `f16` and `bf16` of PyTorch and ONNX are widened, and `f64` is rounded where it fits. A damaged file is an error: there is no panic, and reading
+//! takes no more memory than a small multiple of the file's size.
 //!
 //! ```
 //! use recurrent::io::{self, Format};
@@ -46,7 +47,8 @@
 //! | [`Pool`](crate::Pool) | | `return_sequences=False`, `GlobalAveragePooling1D`, `GlobalMaxPooling1D` | `Gather` of the last step, `Y_h`, `ReduceMean`, `ReduceMax` |
 //!
 //! - **PyTorch** (`.safetensors`; `.pt` and `.pth`, of any version; nothing of a pickle is run): any prefix. Of a checkpoint the parameters at the top
-//!   count, or those up to two levels down under `state_dict`, `model_state_dict`, `model` and the like; of a pickled module its own. Parameters do not say everything, so that a [`Plan`] may be needed, as
+//!   count, or those up to two levels below, under keys such as `state_dict`, `model_state_dict` and `model`. Of a pickled module its own
+//!   parameters count. Parameters do not say everything, so that a [`Plan`] may be needed, as
 //!   `emb,rnn:relu,@last,fc:tanh`. Without one there is at most one way to put the layers on top of each other, with linear layers last and without
 //!   activations. What is written is loaded with `strict=True`, and has its plan in the metadata if it needs one. A linear layer without a bias
 //!   gets one of zeros; the first layer of a plan needs `:linear` then, because it is an embedding otherwise.
@@ -133,8 +135,8 @@ fn dispatch(
 /// The file of a model.
 ///
 /// # Errors
-/// [`Error::Unsupported`] with the layer that the format cannot express, or if an [`Ending`] follows the last one or there is an initial state: only
-/// images hold these.
+/// [`Error::Unsupported`] with the layer that the format cannot express, or with the ending, the initial state or the mask if it
+/// cannot hold that.
 pub fn write(network: &Network, format: Format) -> Result<Vec<u8>> {
     if network.ending() != Ending::None && !format.holds_endings() {
         return error::unsupported(

@@ -9,7 +9,7 @@ use super::error::{Result, unsupported};
 use super::note::{Ending, Note};
 use super::size;
 use crate::model::{Chain, InputMask, Layer};
-use crate::{Activate, Activation, Cell, Merge, Recurrent, Stack};
+use crate::{Activate, Activation, Cell, Merge, Recurrent, Scale, Stack};
 
 /// A layer and its name in the file: a prefix of PyTorch's parameters, the name of a Keras layer or of an ONNX node.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,7 +114,7 @@ impl Network {
         Ok(self)
     }
 
-    /// The state of one row to begin with; empty for zeros. Images hold it; the other formats that are written cannot.
+    /// The state of one row to begin with; empty for zeros. Images and ONNX hold it.
     pub fn initial_state(&self) -> &[f32] {
         &self.initial_state
     }
@@ -142,7 +142,8 @@ impl Network {
         &self.classes
     }
 
-    /// What follows the last layer. [`run`](Self::run) computes it. Images hold it; the other formats that are written cannot.
+    /// What follows the last layer. [`run`](Self::run) computes it. [`Format::holds_endings`](super::Format::holds_endings) says which
+    /// formats hold it.
     pub fn ending(&self) -> Ending {
         self.ending
     }
@@ -152,7 +153,7 @@ impl Network {
         Network { mask, ..self }
     }
 
-    /// Which steps are masked by their input. [`run`](Self::run) and instances do it. Images hold it; the other formats that are written cannot.
+    /// Which steps are masked by their input. [`run`](Self::run) and instances do it. Only images hold it.
     pub fn mask(&self) -> Option<InputMask> {
         self.mask
     }
@@ -200,6 +201,14 @@ impl Builder {
         self.layers.push(Named { name: name.to_string(), layer: layer.into() });
     }
 
+    /// Adds a scale and a shift for each feature.
+    pub(super) fn scale(&mut self, name: impl ToString, [scale, shift]: [Vec<f32>; 2]) {
+        let width = scale.len();
+        self.weights.extend(scale);
+        self.weights.extend(shift);
+        self.push(name, Scale::new(width));
+    }
+
     /// Length of the state of the layers so far.
     pub(super) fn state_len(&self) -> usize {
         let layers: Vec<Layer> = self.layers.iter().map(|l| l.layer).collect();
@@ -222,6 +231,11 @@ impl Builder {
             }
         }
         self.push("", Activate::new(function));
+    }
+
+    /// Features of the input, if there is a layer that says them.
+    pub(super) fn input(&self) -> Option<usize> {
+        self.layers.first()?.layer.input()
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -9,23 +9,14 @@ use super::error::Result;
 use super::network::Network;
 use super::options::ReadOptions;
 use crate::error::check_len;
-use crate::model::{Chain, Ending, Forward, Input, InputMask, Layer, Owned, Packed};
+use crate::model::{Chain, Ending, Input, InputMask, Layer};
+use crate::trainer::{Predictor, zeros};
 use crate::{Masked, Sequences, log_softmax, softmax};
-
-/// What all instances of a network share.
-struct Shared {
-    model: Owned,
-    packed: Packed<Vec<f32>>,
-    /// Of one row.
-    initial_state: Vec<f32>,
-    ending: Ending,
-    mask: Option<InputMask>,
-}
 
 /// A network at work: it runs on packed weights, from call to call, and keeps its states between them.
 ///
-/// A clone has states of its own and shares the weights, so that many streams need one copy of them. It begins with the network's initial
-/// states, for one row; [`rows`](Self::rows) is for more. The first call makes the buffers, later ones of the same sizes do not allocate.
+/// A clone has states of its own and shares the weights, so that many streams need one copy of them. An instance begins with one row, in the
+/// network's initial state; [`rows`](Self::rows) is for more. The first call makes the buffers. Later calls of the same sizes do not allocate.
 ///
 /// ```
 /// use recurrent::{Sequences, io::Instance};
@@ -40,14 +31,15 @@ struct Shared {
 /// ```
 #[derive(Clone)]
 pub struct Instance {
-    shared: Arc<Shared>,
+    predictor: Predictor,
     batch: usize,
-    state: Vec<f32>,
-    scratch: Vec<f32>,
-    y: Vec<f32>,
-    /// After the ending, if there is one.
+    /// Of one row; empty for zeros.
+    initial_state: Arc<[f32]>,
+    ending: Ending,
+    input_mask: Option<InputMask>,
+    /// The outputs after the ending, if there is one.
     ended: Vec<f32>,
-    /// Of steps that are masked by their input.
+    /// Which steps take part, if their input says it.
     mask: Vec<bool>,
 }
 
@@ -61,7 +53,7 @@ impl Instance {
     }
 
     fn chain(&self) -> Chain<'_> {
-        self.shared.model.chain()
+        self.predictor.chain()
     }
 
     /// Features of the input; 1 if it takes ids.
@@ -76,12 +68,12 @@ impl Instance {
 
     /// What follows the last layer, which the outputs have gone through.
     pub fn ending(&self) -> Ending {
-        self.shared.ending
+        self.ending
     }
 
     /// The states, in the layout of [`Chain::state_len`]: for each recurrent layer the rows of `h`, and of an LSTM the rows of `c`.
     pub fn state(&self) -> &[f32] {
-        &self.state
+        self.predictor.state()
     }
 
     /// Goes on from these states.
@@ -89,32 +81,29 @@ impl Instance {
     /// # Errors
     /// [`Error::Model`](super::Error::Model) if `state` is not as long as [`state`](Self::state).
     pub fn set_state(&mut self, state: &[f32]) -> Result<()> {
-        check_len("state", self.state.len(), state.len())?;
-        self.state.copy_from_slice(state);
+        check_len("state", self.state().len(), state.len())?;
+        self.predictor.state_of(self.batch)?.copy_from_slice(state);
         Ok(())
     }
 
-    /// Begins anew, with so many rows, each in the initial state.
+    /// Starts `batch` new rows, each in the initial state. The states of the rows before are dropped.
     ///
     /// # Errors
     /// [`Error::Model`](super::Error::Model) if there is not enough memory for them.
     pub fn rows(&mut self, batch: usize) -> Result<()> {
-        let len = self.chain().state_len(batch);
-        fit(&mut self.state, "state", len)?;
-        self.state.truncate(len);
+        self.predictor.state_of(batch)?;
         self.batch = batch;
         self.reset();
         Ok(())
     }
 
-    /// Begins anew, from the initial state.
+    /// Puts every row back into the initial state.
     pub fn reset(&mut self) {
-        let Instance { shared, batch, state, .. } = self;
-        if shared.initial_state.is_empty() {
-            state.fill(0.0);
-        } else {
-            // Both have been made as long as they have to be.
-            let _ = shared.model.chain().repeat_state(&shared.initial_state, *batch, state);
+        self.predictor.reset();
+        let Instance { predictor, batch, initial_state, .. } = self;
+        if !initial_state.is_empty() {
+            // Both lengths were checked when the instance and the rows were made.
+            let _ = predictor.repeat_state(initial_state, *batch);
         }
     }
 
@@ -125,19 +114,18 @@ impl Instance {
     /// by step because a layer runs in reverse or pools all steps.
     pub fn step<'x>(&mut self, x: impl Into<Input<'x>>) -> Result<&[f32]> {
         let (x, batch) = (x.into(), self.batch);
-        if self.shared.mask.is_some() {
+        check_len("x", batch.saturating_mul(self.input()), x.len())?;
+        if self.input_mask.is_some() {
             self.chain().check_steps()?;
             return self.forward(Sequences::new(1, batch), x);
         }
-        check_len("x", batch.saturating_mul(self.input()), x.len())?;
-        let len = self.prepare(1)?;
-        let Instance { shared, state, scratch, y, .. } = self;
-        shared.model.chain().step(&shared.packed, x, &mut y[..len], state, scratch)?;
-        self.end(len)
+        let Instance { predictor, ending, ended, .. } = self;
+        let width = predictor.chain().output();
+        end(*ending, width, predictor.step(x)?, ended)
     }
 
     /// A chunk of each row's sequence, which goes on where the one before it ended: `[T, B, O]` out, or `[B, O]` of a network with a pool.
-    /// Sequences that do not belong together begin with [`reset`](Self::reset).
+    /// Call [`reset`](Self::reset) before sequences that do not go on.
     ///
     /// # Errors
     /// [`Error::Model`](super::Error::Model) if the sequences are not as many as [`rows`](Self::rows), the input has another length than they
@@ -149,61 +137,49 @@ impl Instance {
             return Err(crate::Error::Value { argument: "sequences", expected }.into());
         }
         self.chain().check_input(sequences, x)?;
-        let len = self.prepare(sequences.steps())?;
-        let Instance { shared, state, scratch, y, mask, .. } = self;
-        let sequences = match shared.mask {
-            Some(from) => {
-                mask.clear();
-                mask.resize(sequences.steps() * sequences.batch(), true);
-                from.fill(x, mask)?;
-                let how = match sequences.mask {
-                    Some((given, how)) => {
-                        mask.iter_mut().zip(given).for_each(|(mask, given)| *mask &= given);
-                        how
-                    }
-                    None => Masked::Carry,
-                };
-                sequences.mask(mask, how)
-            }
+        let Instance { predictor, ending, input_mask, ended, mask, .. } = self;
+        let sequences = match input_mask {
+            Some(from) => masked(*from, sequences, x, mask)?,
             None => sequences,
         };
-        let args = Forward { sequences, x, y: &mut y[..len], state, scratch };
-        shared.model.chain().forward(&shared.packed, args)?;
-        self.end(len)
-    }
-
-    /// Makes the buffers long enough, and says how long the output is.
-    fn prepare(&mut self, steps: usize) -> Result<usize> {
-        let (output, scratch) =
-            (self.chain().output_len(steps, self.batch), self.chain().scratch_len(steps, self.batch));
-        fit(&mut self.y, "y", output)?;
-        fit(&mut self.scratch, "scratch", scratch)?;
-        if self.ending() != Ending::None {
-            fit(&mut self.ended, "y", output)?;
-        }
-        Ok(output)
-    }
-
-    /// The outputs after what follows the last layer.
-    fn end(&mut self, len: usize) -> Result<&[f32]> {
-        let width = self.output();
-        let function = match self.ending() {
-            Ending::None => return Ok(&self.y[..len]),
-            Ending::Softmax => softmax,
-            Ending::LogSoftmax => log_softmax,
-        };
-        function(width, &self.y[..len], &mut self.ended[..len])?;
-        Ok(&self.ended[..len])
+        let width = predictor.chain().output();
+        end(*ending, width, predictor.forward(sequences, x)?, ended)
     }
 }
 
-/// Makes a buffer at least so long.
-fn fit(buffer: &mut Vec<f32>, name: &'static str, len: usize) -> Result<()> {
-    if buffer.len() < len {
-        buffer.try_reserve_exact(len - buffer.len()).map_err(|_| crate::Error::Memory { buffer: name })?;
-        buffer.resize(len, 0.0);
+/// The sequences without the steps that their input masks. Those that the caller masks stay masked.
+fn masked<'m>(
+    from: InputMask,
+    sequences: Sequences<'m>,
+    x: Input<'_>,
+    mask: &'m mut Vec<bool>,
+) -> Result<Sequences<'m>> {
+    mask.clear();
+    mask.resize(sequences.steps() * sequences.batch(), true);
+    from.fill(x, mask)?;
+    let how = match sequences.mask {
+        Some((given, how)) => {
+            mask.iter_mut().zip(given).for_each(|(mask, given)| *mask &= given);
+            how
+        }
+        None => Masked::Carry,
+    };
+    Ok(sequences.mask(mask, how))
+}
+
+/// The outputs after what follows the last layer.
+fn end<'y>(ending: Ending, width: usize, y: &'y [f32], ended: &'y mut Vec<f32>) -> Result<&'y [f32]> {
+    let function = match ending {
+        Ending::None => return Ok(y),
+        Ending::Softmax => softmax,
+        Ending::LogSoftmax => log_softmax,
+    };
+    if ended.len() < y.len() {
+        *ended = zeros("y", y.len())?;
     }
-    Ok(())
+    let ended = &mut ended[..y.len()];
+    function(width, y, ended)?;
+    Ok(ended)
 }
 
 impl Network {
@@ -213,20 +189,15 @@ impl Network {
     /// [`Error::Model`](super::Error::Model) if there is not enough memory.
     pub fn instance(&self) -> Result<Instance> {
         let layers: Vec<Layer> = self.layers().collect();
-        let chain = Chain::new(&layers)?;
-        let mut panels = Vec::new();
-        fit(&mut panels, "packed", chain.packed_len())?;
-        let packed = chain.pack(self.weights(), panels)?;
-        let shared = Shared {
-            model: Owned::new(chain),
-            packed,
-            initial_state: self.initial_state().to_vec(),
+        let mut instance = Instance {
+            predictor: Predictor::new(Chain::new(&layers)?, self.weights())?.stateful(),
+            batch: 1,
+            initial_state: self.initial_state().into(),
             ending: self.ending(),
-            mask: self.mask(),
+            input_mask: self.mask(),
+            ended: vec![],
+            mask: vec![],
         };
-        let (state, scratch, y, ended) = (vec![], vec![], vec![], vec![]);
-        let mut instance =
-            Instance { shared: Arc::new(shared), batch: 1, state, scratch, y, ended, mask: vec![] };
         instance.rows(1)?;
         Ok(instance)
     }

@@ -186,7 +186,7 @@ pub(super) enum Part {
 
 impl Layer {
     /// Features of the input, if the layer says; ids count as one.
-    pub(super) const fn input(&self) -> Option<usize> {
+    pub(crate) const fn input(&self) -> Option<usize> {
         match self {
             Layer::Embedding(_) => Some(1),
             Layer::Dense(l) => Some(l.input()),

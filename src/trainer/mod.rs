@@ -127,7 +127,7 @@ pub struct Trainer {
 }
 
 /// Zeros; sizes may come from a user, so that too little memory is an ordinary error.
-fn zeros(buffer: &'static str, len: usize) -> Result<Vec<f32>> {
+pub(crate) fn zeros(buffer: &'static str, len: usize) -> Result<Vec<f32>> {
     let mut zeros = Vec::new();
     zeros.try_reserve_exact(len).map_err(|_| Error::Memory { buffer })?;
     zeros.resize(len, 0.0);

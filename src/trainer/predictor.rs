@@ -1,5 +1,6 @@
 //! A trained model at work.
 
+use std::sync::Arc;
 use std::vec::Vec;
 
 use rand_core::Rng;
@@ -10,7 +11,7 @@ use crate::generate::{Generate, Sampling};
 use crate::layer::Sequences;
 use crate::model::{Chain, Forward, Input, Owned, Packed};
 
-/// A model with packed weights, and the buffers to run it in.
+/// A model with packed weights, and the buffers to run it in. A clone has buffers and states of its own, and shares the weights.
 ///
 /// ```
 /// use recurrent::{Sequences, model::{Layer, Model}, trainer::Predictor};
@@ -23,8 +24,7 @@ use crate::model::{Chain, Forward, Input, Owned, Packed};
 /// ```
 #[derive(Clone)]
 pub struct Predictor {
-    model: Owned,
-    packed: Packed<Vec<f32>>,
+    shared: Arc<(Owned, Packed<Vec<f32>>)>,
     state: Vec<f32>,
     y: Vec<f32>,
     scratch: Vec<f32>,
@@ -40,7 +40,12 @@ impl Predictor {
         let model = model.into();
         let packed = model.pack(weights, zeros("packed", model.packed_len())?)?;
         let (state, y, scratch) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Predictor { model: Owned::new(model), packed, state, y, scratch, stateful: false })
+        Ok(Predictor { shared: Arc::new((Owned::new(model), packed)), state, y, scratch, stateful: false })
+    }
+
+    /// The model.
+    pub(crate) fn chain(&self) -> Chain<'_> {
+        self.shared.0.chain()
     }
 
     /// The same with a state that is carried from call to call, until [`reset`](Self::reset). A call with another number of rows is an
@@ -55,22 +60,49 @@ impl Predictor {
         self.state.fill(0.0);
     }
 
+    /// The carried states, in the layout of [`Chain::state_len`]; empty before the first call.
+    pub fn state(&self) -> &[f32] {
+        &self.state
+    }
+
+    /// The carried states of so many rows, to be changed.
+    pub(crate) fn state_of(&mut self, batch: usize) -> Result<&mut [f32]> {
+        let len = self.chain().state_len(batch);
+        if self.state.len() != len {
+            self.state = zeros("state", len)?;
+        }
+        Ok(&mut self.state)
+    }
+
+    /// Gives every carried row this state.
+    pub(crate) fn repeat_state(&mut self, initial: &[f32], batch: usize) -> Result<()> {
+        let Predictor { shared, state, .. } = self;
+        shared.0.chain().repeat_state(initial, batch, state)
+    }
+
     /// Makes room for so many rows and elements of scratch.
     fn prepare(&mut self, batch: usize, scratch: usize) -> Result<()> {
-        let state = self.model.chain().state_len(batch);
         if !self.stateful {
             self.state.fill(0.0);
         }
-        if self.state.len() != state {
-            if self.state.iter().any(|x| *x != 0.0) {
-                return Err(OTHER_ROWS);
-            }
-            self.state = zeros("state", state)?;
+        if self.state.len() != self.chain().state_len(batch) && self.state.iter().any(|x| *x != 0.0) {
+            return Err(OTHER_ROWS);
         }
+        self.state_of(batch)?;
         if self.scratch.len() < scratch {
             self.scratch = zeros("scratch", scratch)?;
         }
         Ok(())
+    }
+
+    /// The same for a pass over so many steps; returns the length of its output.
+    fn prepare_pass(&mut self, steps: usize, batch: usize) -> Result<usize> {
+        let (len, scratch) = (self.chain().output_len(steps, batch), self.chain().scratch_len(steps, batch));
+        if self.y.len() < len {
+            self.y = zeros("y", len)?;
+        }
+        self.prepare(batch, scratch)?;
+        Ok(len)
     }
 
     /// The outputs of a batch, `[T, B, O]`, or `[B, O]` for a model with a pool.
@@ -78,16 +110,28 @@ impl Predictor {
     /// # Errors
     /// As [`Chain::forward`]; [`Error::Value`](crate::Error::Value) for another number of rows than those whose state is carried.
     pub fn forward<'x>(&mut self, sequences: Sequences<'_>, x: impl Into<Input<'x>>) -> Result<&[f32]> {
-        let (x, steps, batch) = (x.into(), sequences.steps(), sequences.batch());
-        self.model.chain().check_input(sequences, x)?;
-        let (len, scratch) =
-            (self.model.chain().output_len(steps, batch), self.model.chain().scratch_len(steps, batch));
-        if self.y.len() < len {
-            self.y = zeros("y", len)?;
-        }
-        self.prepare(batch, scratch)?;
-        let (y, state, scratch) = (&mut self.y[..len], &mut self.state, &mut self.scratch);
-        self.model.chain().forward(&self.packed, Forward { sequences, x, y, state, scratch })?;
+        let x = x.into();
+        self.chain().check_input(sequences, x)?;
+        let len = self.prepare_pass(sequences.steps(), sequences.batch())?;
+        let Predictor { shared, state, scratch, y, .. } = self;
+        let y = &mut y[..len];
+        shared.0.chain().forward(&shared.1, Forward { sequences, x, y, state, scratch })?;
+        Ok(&self.y[..len])
+    }
+
+    /// One step of each row: ids `[B]` or values `[B, I]` in, `[B, O]` out. Without [`stateful`](Self::stateful) each step begins with a state of
+    /// zero.
+    ///
+    /// # Errors
+    /// As [`Chain::step`]; [`Error::Value`](crate::Error::Value) for another number of rows than those whose state is carried.
+    pub fn step<'x>(&mut self, x: impl Into<Input<'x>>) -> Result<&[f32]> {
+        let x = x.into();
+        let batch = x.len().checked_div(self.chain().input()).unwrap_or(0);
+        self.chain().check_steps()?;
+        self.chain().check_input(Sequences::new(1, batch), x)?;
+        let len = self.prepare_pass(1, batch)?;
+        let Predictor { shared, state, scratch, y, .. } = self;
+        shared.0.chain().step(&shared.1, x, &mut y[..len], state, scratch)?;
         Ok(&self.y[..len])
     }
 
@@ -96,9 +140,9 @@ impl Predictor {
     /// # Errors
     /// As [`Chain::forward`], and for targets as [`Chain::forward_backward`].
     pub fn loss(&mut self, batch: Batch<'_>) -> Result<f32> {
-        let chain = self.model.chain();
+        let chain = self.chain();
         let (isa, width, pooled) = (chain.isa(), chain.output(), chain.is_pooled());
-        self.model.chain().targets(batch.sequences, batch.loss)?;
+        chain.targets(batch.sequences, batch.loss)?;
         let y = self.forward(batch.sequences, batch.x)?;
         batch.loss.mean(isa, width, batch.sequences, pooled, y, None)
     }
@@ -127,8 +171,8 @@ impl Predictor {
         rng: &mut impl Rng,
         each: impl FnMut(u32) -> bool,
     ) -> Result<()> {
-        self.prepare(1, self.model.chain().generate_scratch_len(sampling))?;
-        let (state, scratch) = (&mut self.state, &mut self.scratch);
-        self.model.chain().generate(&self.packed, Generate { prompt, sampling, state, scratch }, rng, each)
+        self.prepare(1, self.chain().generate_scratch_len(sampling))?;
+        let Predictor { shared, state, scratch, .. } = self;
+        shared.0.chain().generate(&shared.1, Generate { prompt, sampling, state, scratch }, rng, each)
     }
 }

@@ -106,6 +106,18 @@ impl Buffers {
         x: Input<'_>,
         loss: Loss<'_>,
     ) -> Result<f32> {
+        self.train_states(model, sequences, x, loss, None)
+    }
+
+    /// The same with the gradient of the initial state.
+    pub fn train_states<const N: usize>(
+        &mut self,
+        model: &Model<N>,
+        sequences: Sequences<'_>,
+        x: Input<'_>,
+        loss: Loss<'_>,
+        dstate: Option<&mut [f32]>,
+    ) -> Result<f32> {
         let Buffers { weights, grads, state, tape, scratch, dropout } = self;
         let dropout = (!dropout.is_empty()).then_some(&dropout[..]);
         let (total_targets, mode) = (None, Gradients::Overwrite);
@@ -119,7 +131,7 @@ impl Buffers {
                 grads,
                 mode,
                 state,
-                dstate: None,
+                dstate,
                 dropout,
                 tape,
                 scratch,

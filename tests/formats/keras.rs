@@ -25,7 +25,7 @@ pub fn rebuilt(file: &str, method: CompressionMethod, edit: impl Fn(&str, Vec<u8
 }
 
 /// What is said of an archive with some text of the configuration replaced.
-fn refused(file: &str, from: &str, to: &str) -> String {
+pub fn refused(file: &str, from: &str, to: &str) -> String {
     let file = rebuilt(file, CompressionMethod::Stored, |name, data| match name {
         "config.json" => {
             let text = String::from_utf8(data).unwrap();

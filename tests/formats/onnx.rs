@@ -77,6 +77,15 @@ fn graph(parts: &[Vec<u8>]) -> Result<Network, Error> {
     read(&part(7, [parts.concat(), ends].concat()), Format::Onnx, None)
 }
 
+/// A file whose input has so many features, all of which are multiplied by one number.
+pub fn scaled_input(features: i64) -> Vec<u8> {
+    let shape: Vec<u8> = [5, 2, features].iter().flat_map(|&n| part(1, int(1, n))).collect();
+    let tensor = [int(1, 1), part(2, shape)].concat();
+    let x = part(11, [part(1, "x"), part(2, part(1, tensor))].concat());
+    let nodes = [floats("two", &[1]), node("Mul", &["x", "two"], "y", &[])].concat();
+    part(7, [nodes, x, part(12, part(1, "y"))].concat())
+}
+
 fn refused(parts: &[Vec<u8>], words: &[&str]) {
     says(&graph(parts).unwrap_err().to_string(), words);
 }

@@ -168,3 +168,20 @@ fn layers_without_units_are_refused() {
         "weights":[]}"#;
     says(&message(file, Format::Json, None), &["1000000000000 layers of 0 units"]);
 }
+
+/// A size that a small file says is no reason to ask for so much memory.
+#[test]
+fn widths_are_bounded_by_the_file() {
+    let json = br#"{"in_shape": [null, null, 4000000000000], "in_gain": 3.0, "layers": []}"#;
+    says(&message(json, Format::Json, None), &["in_shape", "4000000000000"]);
+    let json = br#"{"in_shape": [null, null, 4000000000000], "out_gain": 3.0, "layers": []}"#;
+    says(&message(json, Format::Json, None), &["in_shape", "4000000000000"]);
+    let wide = crate::keras::refused(
+        "collection/k215_normalization.keras",
+        "\"batch_input_shape\": [null, 4, 2]",
+        "\"batch_input_shape\": [null, 4, 4000000000000]",
+    );
+    says(&wide, &["4000000000000", "features"]);
+    let onnx = crate::onnx::scaled_input(4_000_000_000_000);
+    says(&message(&onnx, Format::Onnx, None), &["4000000000000", "features"]);
+}

@@ -11,7 +11,7 @@ use crate::common::{Trained, assert_same};
 use crate::config;
 use crate::reference::{self, Function};
 
-/// Largest deviation of an output relative to the largest one: ten times that of tests/sequence_gradients.rs, because
+/// Largest deviation of an output relative to the largest one: ten times that of tests/sequence_gradients, because
 /// states may grow that nothing bounds.
 const TOLERANCE: f64 = 1e-5;
 

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use recurrent::Sequences;
-use recurrent::io as models;
+use recurrent::io::{self as models, Network};
 use recurrent::model::{Input, Layer};
 
 use crate::{Failure, Source};
@@ -21,7 +21,9 @@ fn numbers<T: FromStr>(path: &Path, text: &str) -> Result<Vec<T>, Failure> {
     let words = words.filter(|word| !word.is_empty());
     words
         .map(|word| {
-            word.parse().map_err(|_| Failure::at(path, format!("`{word}` is no input of this model")))
+            word.parse().map_err(|_| {
+                Failure::at(path, format!("`{word}` is not a number, or not an id where ids are expected"))
+            })
         })
         .collect()
 }
@@ -59,35 +61,35 @@ pub struct Run {
     pub tolerance: f32,
 }
 
+/// The input of a run: ids or values.
+struct Given {
+    ids: Vec<u32>,
+    values: Vec<f32>,
+}
+
 impl Run {
-    pub fn print(&self, out: &mut impl Write) -> Result<(), Failure> {
-        let Run { source, input, steps, seed, state, .. } = self;
-        let at_model = |e: models::Error| Failure::at(&source.file, e);
-        let (network, ..) = source.read()?;
-        let mut instance = network.instance().map_err(at_model)?;
-        let text = input.as_ref().map(|path| text(path).map_err(|e| Failure::at(path, e))).transpose()?;
-        let path = input.as_deref().unwrap_or(Path::new("-"));
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(*seed);
+    /// The numbers of a file.
+    fn numbers<T: FromStr>(path: &Path) -> Result<Vec<T>, Failure> {
+        numbers(path, &text(path).map_err(|e| Failure::at(path, e))?)
+    }
+
+    /// The input: of the file that was given, or else random.
+    fn given(&self, network: &Network, width: usize) -> Result<Given, Failure> {
         let (mut ids, mut values) = (Vec::new(), Vec::new());
-        let width = instance.input();
-        match network.named().first().map(|named| named.layer) {
-            Some(Layer::Embedding(table)) => {
-                ids = match &text {
-                    Some(text) => numbers(path, text)?,
-                    None => {
-                        (0..*steps).map(|_| (rng.next_u64() % table.classes().max(1) as u64) as u32).collect()
-                    }
-                };
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(self.seed);
+        let (first, steps) = (network.layers().next(), self.steps);
+        match (first, &self.input) {
+            (Some(Layer::Embedding(_)), Some(path)) => ids = Self::numbers(path)?,
+            (Some(Layer::Embedding(table)), None) => {
+                ids = (0..steps).map(|_| (rng.next_u64() % table.classes().max(1) as u64) as u32).collect();
             }
-            _ => {
-                values = match &text {
-                    Some(text) => numbers(path, text)?,
-                    None => (0..(*steps as usize).saturating_mul(width)).map(|_| uniform(&mut rng)).collect(),
-                };
+            (_, Some(path)) => values = Self::numbers(path)?,
+            (_, None) => {
+                values = (0..(steps as usize).saturating_mul(width)).map(|_| uniform(&mut rng)).collect();
             }
         }
-        let x = if ids.is_empty() { Input::Values(&values) } else { Input::Ids(&ids) };
         let len = ids.len().max(values.len());
+        let path = self.input.as_deref().unwrap_or(Path::new("-"));
         if width == 0 || len % width != 0 {
             let why = format!("{len} numbers are not a multiple of {width}, the model's input size");
             return Err(Failure::at(path, why));
@@ -95,20 +97,32 @@ impl Run {
         if len == 0 {
             return Err(Failure::at(path, "the input has no steps"));
         }
-        if let Some(path) = state {
-            let state = numbers(path, &self::text(path).map_err(|e| Failure::at(path, e))?)?;
-            if state.len() != instance.state().len() {
-                let (has, needs) = (state.len(), instance.state().len());
-                return Err(Failure::at(path, format!("{has} numbers, and the model's state has {needs}")));
+        Ok(Given { ids, values })
+    }
+
+    /// Runs the model, and prints its outputs, or how far they are from those that are expected.
+    pub fn print(&self, out: &mut impl Write) -> Result<(), Failure> {
+        let at_model = |e: models::Error| Failure::at(&self.source.file, e);
+        let (network, ..) = self.source.read()?;
+        let mut instance = network.instance().map_err(at_model)?;
+        let (width, output) = (instance.input(), instance.output());
+        let Given { ids, values } = self.given(&network, width)?;
+        if let Some(path) = &self.state {
+            let state = Self::numbers(path)?;
+            let (has, needs) = (state.len(), instance.state().len());
+            if has != needs {
+                let why = format!("{has} numbers, where the model's state has {needs}");
+                return Err(Failure::at(path, why));
             }
             instance.set_state(&state).map_err(at_model)?;
         }
-        let output = instance.output();
-        let y = instance.forward(Sequences::new(len / width, 1), x).map_err(at_model)?;
+        let x = if ids.is_empty() { Input::Values(&values) } else { Input::Ids(&ids) };
+        let steps = ids.len().max(values.len()) / width;
+        let y = instance.forward(Sequences::new(steps, 1), x).map_err(at_model)?;
         if let Some(path) = &self.expect {
             return self.compare(path, y, output, out);
         }
-        if input.is_none() {
+        if self.input.is_none() {
             writeln!(out, "# input")?;
             rows(out, &ids, 1)?;
             rows(out, &values, width)?;
@@ -117,45 +131,31 @@ impl Run {
         Ok(rows(out, y, output)?)
     }
 
-    /// Says how far the outputs are from those that are expected.
+    /// Prints the largest difference between the outputs and those that are expected. One above the tolerance is a failure.
     fn compare(&self, path: &Path, y: &[f32], width: usize, out: &mut impl Write) -> Result<(), Failure> {
-        let expected: Vec<f32> = numbers(path, &text(path).map_err(|e| Failure::at(path, e))?)?;
+        let expected: Vec<f32> = Self::numbers(path)?;
         if expected.len() != y.len() {
-            let why =
-                format!("{} numbers, and the model gives {}: {width} for each row", expected.len(), y.len());
+            let (has, gives) = (expected.len(), y.len());
+            let why = format!("{has} numbers, where the model gives {gives}: {width} for each row");
             return Err(Failure::at(path, why));
         }
-        let scale = expected.iter().fold(1f32, |most, x| most.max(x.abs()));
-        let apart = |a: f32, b: f32| match (a.is_nan(), b.is_nan()) {
-            (false, false) if a == b => 0.0, // infinities, too
-            (false, false) => (a - b).abs(),
-            (a, b) => {
-                if a == b {
-                    0.0
-                } else {
-                    f32::INFINITY
-                }
-            }
+        // Infinity would allow anything.
+        let finite = expected.iter().filter(|x| x.is_finite());
+        let limit = self.tolerance * finite.fold(1f32, |most, x| most.max(x.abs()));
+        let difference = |y: f32, expected: f32| match y == expected || y.is_nan() && expected.is_nan() {
+            true => 0.0,
+            false if (y - expected).is_nan() => f32::INFINITY,
+            false => (y - expected).abs(),
         };
-        let (mut worst, mut at) = (0.0, 0);
-        for (i, (&y, &expected)) in y.iter().zip(&expected).enumerate() {
-            let apart = apart(y, expected);
-            if apart > worst {
-                (worst, at) = (apart, i);
-            }
+        let all = y.iter().zip(&expected).map(|(y, expected)| difference(*y, *expected));
+        let (at, worst) = all.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
+        let (row, feature) = (at / width, at % width);
+        let place = format!("row {row}, output {feature}: {} where {} is expected", y[at], expected[at]);
+        writeln!(out, "largest difference {worst:e} of {} outputs, {place}", y.len())?;
+        if worst <= limit {
+            return Ok(());
         }
-        let (row, feature) = (at / width.max(1), at % width.max(1));
-        let where_ = format!("row {row}, output {feature}: {} where {} is expected", y[at], expected[at]);
-        writeln!(out, "largest difference {worst:e} of {} outputs, {where_}", y.len())?;
-        match worst <= self.tolerance * scale {
-            true => Ok(()),
-            false => {
-                let limit = self.tolerance * scale;
-                Err(Failure::at(
-                    &self.source.file,
-                    format!("the outputs differ by more than {limit:e} (--tolerance)"),
-                ))
-            }
-        }
+        let why = format!("the outputs differ by more than {limit:e} (--tolerance)");
+        Err(Failure::at(&self.source.file, why))
     }
 }

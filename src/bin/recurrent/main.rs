@@ -69,7 +69,7 @@ enum Command {
         /// Initial state, in the same form: for each recurrent layer `h`, and of an LSTM `c`
         #[arg(long, value_name = "FILE")]
         state: Option<PathBuf>,
-        /// Outputs that are expected, in the same form: instead of the outputs the largest difference is printed, and where it is
+        /// Expected outputs, in the same form: prints the largest difference and its place, instead of the outputs
         #[arg(long, value_name = "FILE", requires = "input")]
         expect: Option<PathBuf>,
         /// Largest difference that is no failure, relative to the larger of 1 and the largest expected output
@@ -91,8 +91,9 @@ struct Source {
     /// What PyTorch's parameters do not say: the layers in order, as `emb,rnn:relu,@last,fc:tanh`. Names are those of the modules; `:tanh`,
     /// `:relu` and `:sigmoid` tell an RNN's nonlinearity or what follows a linear layer; `:linear` tells a first layer without a bias
     /// from an embedding; `@last`, `@mean` and `@max` make one
-    /// row out of all steps, and `@states` of the last states of both directions; `@relu`, `@tanh`, `@sigmoid`, `@softsign` and `@softplus` are
-    /// activations, `@residual` adds the input, `@softmax` and `@log_softmax` end the model
+    /// row out of all steps; `@states` makes one of the last states of both directions; `@relu`, `@tanh`,
+    /// `@sigmoid`, `@softsign` and `@softplus` are activations; `@residual` adds the input; `@softmax` and
+    /// `@log_softmax` end the model
     #[arg(long, value_name = "PLAN")]
     layers: Option<Plan>,
 }

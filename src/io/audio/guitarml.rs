@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::super::error::{Error, Result, damaged, unsupported};
 use super::super::network::Network;
 use super::super::plan::{Function, Item, Plan};
-use super::{FORMAT, size, tensors};
+use super::{FORMAT, no_residual, size, tensors};
 use crate::io::torch;
 use crate::model::Layer;
 
@@ -75,13 +75,7 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
     match skip {
         Some(0.0) => {}
         Some(skip) if skip == output as f64 && output <= input => items.push(Item::Plain(Layer::Residual)),
-        _ => {
-            let skip = data.get("skip").unwrap_or(&Value::Null);
-            return unsupported(
-                format!("`skip` {skip} of `model_data`"),
-                format!("adds so many features of the {input} of the input to the {output} of the output"),
-            );
-        }
+        _ => return no_residual("skip", input, output),
     }
     torch::read(tensors, Some(&Plan(items)))
 }

@@ -13,11 +13,10 @@ use std::vec::Vec;
 use serde_json::{Map, Value};
 
 use super::error::{Error, Result, damaged, plan_given, unsupported};
-use super::network::{Builder, Network};
+use super::network::Network;
 use super::plan::Plan;
 use super::tensor::{Tensor, Tensors};
 use super::torch;
-use crate::model::Layer;
 
 const FORMAT: &str = "JSON model";
 
@@ -31,7 +30,7 @@ pub(super) fn read(bytes: &[u8], plan: Option<&Plan>) -> Result<Network> {
     };
     let has = |key: &str| file.contains_key(key);
     match plan {
-        None if has("layers") => rtneural::read(&file),
+        None if has("layers") => rtneural::read(&file, bytes.len()),
         None if has("architecture") => nam::read(&file),
         None if has("model_data") => guitarml::read(&file),
         Some(_) if has("layers") || has("architecture") || has("model_data") => plan_given(),
@@ -97,12 +96,10 @@ fn size(object: &Map<String, Value>, key: &str) -> Result<usize> {
     }
 }
 
-/// Adds the sum with the first features of the input, of which the output has no more.
-fn residual(network: &mut Builder, input: usize, output: usize, key: &str) -> Result<()> {
-    if output > input {
-        let why = format!("adds the {input} features of the input to the {output} of the output");
-        return unsupported(format!("`{key}`"), why);
-    }
-    network.push("", Layer::Residual);
-    Ok(())
+/// Why a sum with the input is refused.
+fn no_residual<T>(key: &str, input: usize, output: usize) -> Result<T> {
+    unsupported(
+        format!("`{key}` with {input} inputs and {output} outputs"),
+        "the sum with the input needs an output for each input that is added, starting with the first",
+    )
 }

@@ -9,12 +9,13 @@ use std::vec::Vec;
 use serde_json::{Map, Value};
 
 use super::super::error::{Result, damaged, unsupported};
-use super::super::layout::{Direction, KERAS, Kind, transpose};
+use super::super::layout::{Direction, KERAS, Kind, normalisation, transpose};
 use super::super::network::{Builder, Network};
 use super::super::note::{Ending, Note};
 use super::super::tensor::Tensors;
-use super::{FORMAT, residual, tensor};
-use crate::{Activation, Dense, Gru, Lstm, Scale};
+use super::{FORMAT, no_residual, tensor};
+use crate::model::Layer;
+use crate::{Activation, Dense, Gru, Lstm};
 
 /// Keys of a file that say something about the model, and change nothing.
 const SILENT: [&str; 16] = [
@@ -37,7 +38,6 @@ const SILENT: [&str; 16] = [
 ];
 
 /// What AIDA-X does around the layers: `out_gain (layers(in_gain x) + in_gain x)`, the sum if it is asked for.
-#[derive(Default)]
 struct Around {
     /// The key that asks for the sum.
     skip: Option<String>,
@@ -74,9 +74,7 @@ fn gain(db: f64) -> f32 {
 
 fn scale(network: &mut Builder, name: &str, width: usize, by: f32) {
     if by != 1.0 {
-        network.weights.extend(vec![by; width]);
-        network.weights.extend(vec![0.0; width]);
-        network.push(name, Scale::new(width));
+        network.scale(name, [by, 0.0].map(|x| vec![x; width]));
     }
 }
 
@@ -96,8 +94,8 @@ struct Context<'a> {
     tensors: Tensors,
 }
 
-/// Layers have no state but that of their cells, and each gives its outputs at every step.
-pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
+/// Layers have no state but that of their cells, and each gives its outputs at every step. `len` is the length of the file.
+pub(super) fn read(file: &Map<String, Value>, len: usize) -> Result<Network> {
     let last = |what: &str, shape: Option<&Value>| match shape
         .and_then(Value::as_array)
         .and_then(|s| s.last()?.as_u64())
@@ -112,6 +110,9 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
     };
     let mut input = last("in_shape", file.get("in_shape"))?;
     let first = input;
+    if first > len {
+        return damaged(FORMAT, format!("`in_shape` says {first} features, more than the file has bytes"));
+    }
     scale(&mut network, "in_gain", first, around.in_gain);
     for (index, layer) in layers.iter().enumerate() {
         let at = format!("layers[{index}]");
@@ -164,7 +165,11 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
         }
         Some(key) => {
             scale(&mut network, "skip_gain", input, 1.0 / around.in_gain);
-            residual(&mut network, first, input, &key)?;
+            // The plugin adds the first input to the only output.
+            if input != 1 || first == 0 {
+                return no_residual(&key, first, input);
+            }
+            network.push("", Layer::Residual);
             scale(&mut network, "out_gain", input, around.in_gain * around.out_gain);
         }
         None => scale(&mut network, "out_gain", input, around.out_gain),
@@ -224,19 +229,15 @@ impl Context<'_> {
             return damaged(FORMAT, format!("`{}` has another width than the layer before it", self.at));
         }
         let is_affine = self.tensors.0.len() > 2;
+        let first = if is_affine { 2 } else { 0 };
+        let (mean, variance) = (self.take(first, &[width])?, self.take(first + 1, &[width])?);
         let (gamma, beta) = match is_affine {
             true => (self.take(0, &[width])?, self.take(1, &[width])?),
             false => (vec![1.0; width], vec![0.0; width]),
         };
-        let first = if is_affine { 2 } else { 0 };
-        let (mean, variance) = (self.take(first, &[width])?, self.take(first + 1, &[width])?);
         let epsilon = epsilon.unwrap_or(0.001);
-        let by = |j: usize| f64::from(gamma[j]) / libm::sqrt(f64::from(variance[j]) + epsilon);
-        self.network.weights.extend((0..width).map(|j| by(j) as f32));
         self.network
-            .weights
-            .extend((0..width).map(|j| (f64::from(beta[j]) - f64::from(mean[j]) * by(j)) as f32));
-        self.network.push(name, Scale::new(width));
+            .scale(name, normalisation([&gamma, &beta, &mean, &variance], |v| libm::sqrt(v + epsilon)));
         activation(self.network, function, &self.at)
     }
 

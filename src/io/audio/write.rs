@@ -14,12 +14,11 @@ use crate::{Activation, Cell, GruCell, LstmCell, Recurrent, Stack};
 
 /// The file of a network, which RTNeural's `json_parser` reads. RTNeural goes step by step from zeros, so what cannot do that is refused.
 pub(in super::super) fn write(network: &Network) -> Result<Vec<u8>> {
-    let (mut layers, mut input, mut width) = (Vec::new(), None, 0);
+    let (mut layers, mut width) = (Vec::new(), 0);
     for (named, weights) in network.parts() {
-        let takes = crate::model::Chain::new(&[named.layer]).map_or(width, |chain| chain.input());
-        input = input.or(Some(takes));
         width = layer(&mut layers, named, weights, width)?;
     }
+    let input = network.layers().next().and_then(|layer| layer.input());
     match network.ending() {
         Ending::None => {}
         Ending::Softmax => layers.push(activation("softmax", width)),

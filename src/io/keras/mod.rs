@@ -16,7 +16,7 @@ use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
 
-use super::error::{Result, unsupported};
+use super::error::{Result, damaged, unsupported};
 use super::layout::{Kind, transpose};
 use super::network::{Builder, Network};
 use super::note::{Ending, Note};
@@ -212,8 +212,8 @@ impl Model {
             "Rescaling" => {
                 let (scale, offset) = (config.number("scale")?, config.number("offset")?);
                 config.finish()?;
-                let (scale, offset) = (vec![scale as f32; self.width], vec![offset as f32; self.width]);
-                self.scale(&config.place, name, scale, offset)
+                let parts = [scale, offset].map(|x| vec![x as f32; self.width]);
+                self.scale(&config.place, name, parts)
             }
             "Masking" => {
                 let value = config.number("mask_value")? as f32;
@@ -308,6 +308,10 @@ impl Model {
         match config.shape(key)?[..] {
             // Ids.
             [_, _] => Ok(()),
+            [_, _, Some(width)] if width > self.weights.most() => damaged(
+                config::FORMAT,
+                format!("{}: {width} features are more than the weights", config.place),
+            ),
             [_, _, Some(width)] => {
                 self.width = width;
                 Ok(())

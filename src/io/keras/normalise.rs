@@ -6,26 +6,18 @@ use std::vec;
 use std::vec::Vec;
 
 use super::super::error::{Result, unsupported};
+use super::super::layout::normalisation;
 use super::Model;
 use super::config::Config;
 use super::weights::Place;
-use crate::Scale;
 
 impl Model {
     /// A scale and a shift for each feature.
-    pub(super) fn scale(
-        &mut self,
-        place: &str,
-        name: String,
-        scale: Vec<f32>,
-        shift: Vec<f32>,
-    ) -> Result<()> {
+    pub(super) fn scale(&mut self, place: &str, name: String, parts: [Vec<f32>; 2]) -> Result<()> {
         if self.width == 0 {
             return unsupported(place, "takes an input whose features the file does not say");
         }
-        self.network.weights.extend(scale);
-        self.network.weights.extend(shift);
-        self.network.push(name, Scale::new(self.width));
+        self.network.scale(name, parts);
         Ok(())
     }
 
@@ -56,22 +48,18 @@ impl Model {
         config.skip(&["renorm_clipping", "renorm_momentum"]);
         config.skip_training(&["gamma", "beta", "moving_mean", "moving_variance"]);
         config.finish()?;
-        let (width, mut index) = (self.width, 0);
-        let mut take = |is_there: bool, otherwise: f32| -> Result<Vec<f32>> {
-            match is_there {
-                true => {
-                    index += 1;
-                    self.weights.take(place, index - 1, &[width])
-                }
-                false => Ok(vec![otherwise; width]),
-            }
+        let first = usize::from(has_scale) + usize::from(has_shift);
+        // These are there, and bound the others.
+        let [mean, variance] = [first, first + 1].map(|index| self.weights.take(place, index, &[self.width]));
+        let (mean, variance) = (mean?, variance?);
+        let mut given = |is_there: bool, index: usize, otherwise: f32| match is_there {
+            true => self.weights.take(place, index, &[self.width]),
+            false => Ok(vec![otherwise; self.width]),
         };
-        let (gamma, beta) = (take(has_scale, 1.0)?, take(has_shift, 0.0)?);
-        let (mean, variance) = (take(true, 0.0)?, take(true, 1.0)?);
-        let by = |j: usize| f64::from(gamma[j]) / libm::sqrt(f64::from(variance[j]) + epsilon);
-        let scale = (0..width).map(|j| by(j) as f32).collect();
-        let shift = (0..width).map(|j| (f64::from(beta[j]) - f64::from(mean[j]) * by(j)) as f32).collect();
-        self.scale(&config.place, name, scale, shift)
+        let gamma = given(has_scale, 0, 1.0)?;
+        let beta = given(has_shift, usize::from(has_scale), 0.0)?;
+        let parts = normalisation([&gamma, &beta, &mean, &variance], |v| libm::sqrt(v + epsilon));
+        self.scale(&config.place, name, parts)
     }
 
     /// A mean and a variance that were adapted to a data set.
@@ -89,10 +77,9 @@ impl Model {
         config.finish()?;
         let (mean, variance) =
             (self.weights.take(place, 0, &[self.width])?, self.weights.take(place, 1, &[self.width])?);
+        let (ones, zeros) = (vec![1.0; self.width], vec![0.0; self.width]);
         // Keras keeps the deviation above this.
-        let by = |j: usize| 1.0 / libm::sqrt(f64::from(variance[j])).max(1e-7);
-        let scale = (0..self.width).map(|j| by(j) as f32).collect();
-        let shift = (0..self.width).map(|j| (-f64::from(mean[j]) * by(j)) as f32).collect();
-        self.scale(&config.place, name, scale, shift)
+        let parts = normalisation([&ones, &zeros, &mean, &variance], |v| libm::sqrt(v).max(1e-7));
+        self.scale(&config.place, name, parts)
     }
 }

@@ -102,6 +102,11 @@ impl Weights {
         }
     }
 
+    /// How many numbers the file can hold.
+    pub(super) fn most(&self) -> usize {
+        self.len / size_of::<f32>()
+    }
+
     /// Where the weights of a part of a layer are, after `skip` weights of other parts.
     pub(super) fn part(&self, of: &Place, part: &str, skip: usize) -> Place {
         match &self.groups {
@@ -145,7 +150,7 @@ impl Weights {
         }
         // Keras writes its tensors as they are, so that none is longer than the file.
         match elements(shape) {
-            Some(n) if n <= self.len / 4 => {}
+            Some(n) if n <= self.most() => {}
             _ => return damaged(FORMAT, format!("tensor `{name}` is longer than the file")),
         }
         data.read_f32().map_err(refuse)

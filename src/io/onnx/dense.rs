@@ -8,7 +8,7 @@ use std::vec::Vec;
 use super::schema::Node;
 
 use super::super::error::{Error, Result, unsupported};
-use super::super::layout::transpose;
+use super::super::layout::{normalisation, transpose};
 use super::super::note::Ending;
 use super::super::tensor::{Tensor, show as show_shape};
 use super::shape::position;
@@ -173,12 +173,9 @@ impl Walk<'_> {
                 _ => return unsupported(show(node), format!("has no constants for {} features", self.width)),
             }
         }
-        let [scale, shift, mean, variance] = parts;
-        let by = |j: usize| f64::from(scale[j]) / libm::sqrt(f64::from(variance[j]) + f64::from(epsilon));
-        let whole = (0..self.width).map(|j| by(j) as f32).collect();
-        let shift =
-            (0..self.width).map(|j| (f64::from(shift[j]) - f64::from(mean[j]) * by(j)) as f32).collect();
-        self.scale(node, axes, whole, shift)
+        let parts = parts.each_ref().map(|part| &part[..]);
+        let [scale, shift] = normalisation(parts, |v| libm::sqrt(v + f64::from(epsilon)));
+        self.scale(node, axes, scale, shift)
     }
 
     /// The sum of the data and of the input of the graph. `false` for another sum.
@@ -193,6 +190,10 @@ impl Walk<'_> {
         let (data, input) = if a.1 > b.1 { (a, b) } else { (b, a) };
         if data.1 != self.version || input.1 != 0 || data.1 == 0 || data.0 != input.0 {
             return Ok(false);
+        }
+        // Of other widths the operator repeats the one feature that there is.
+        if self.network.input() != Some(self.width) {
+            return unsupported(show(node), "adds an input of another number of features");
         }
         Attributes::new(node).finish()?;
         self.push("", Layer::Residual)?;

@@ -85,6 +85,11 @@ impl Walk<'_> {
             let sizes: Vec<Option<i64>> = shape.dim.iter().map(|dim| dim.value.filter(|&n| n > 0)).collect();
             self.sizes = [sizes[0], sizes[1]];
             self.width = sizes.get(2).copied().flatten().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+            if self.width > self.room {
+                let what =
+                    format!("the input has {} features, more than the file can have weights for", self.width);
+                return damaged(FORMAT, what);
+            }
         }
         self.value(&name, Value::Data { axes, version: 0 });
         Ok(())
@@ -124,7 +129,7 @@ impl Walk<'_> {
                 }
             }
             ("Gather" | "Slice" | "Split", [Value::States(parts), ..]) => {
-                // All layers have as many directions as the last, or else this is another one's axis.
+                // The layers are assumed to have as many directions as the last one.
                 let directions = self.states.1.max(1);
                 match self.taken(op, node, parts.len() * directions) {
                     Some(at) => match (&parts[at / directions], directions) {

@@ -197,7 +197,10 @@ impl Walk<'_> {
             for direction in given.data.chunks(rows * hidden) {
                 let first = &direction[..hidden];
                 if direction.chunks(hidden).any(|row| row != first) {
-                    return unsupported(show(node), "has an initial state that is another one for each row");
+                    return unsupported(
+                        show(node),
+                        "has an initial state that differs between rows: only one that all rows share can be read",
+                    );
                 }
                 part.extend_from_slice(first);
             }

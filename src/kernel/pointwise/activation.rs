@@ -20,7 +20,7 @@
 //! 3. its names in files: `io/onnx/recurrent.rs`, `io/keras/mod.rs`;
 //! 4. `activation_tests.rs`: `exact` (found) and `PROMISES`;
 //! 5. the f64 reference: `function.rs` and `combinations.rs` in `tests/common/reference/`, `tests/common/options.rs`, and `grows` in
-//!    `tests/sequence_gradients.rs` if it has no bound;
+//!    `tests/sequence_gradients` if it has no bound;
 //! 6. golden data, if ONNX has it: `tests/common/golden.rs` and `tests/data/sequences/from_onnx.py`;
 //! 7. its curve: `examples/activations.rs`.
 

@@ -34,14 +34,11 @@ const STRINGS: i32 = 8;
 
 /// The file of a network: its input is `x`, `[steps, batch, features]` or ids `[steps, batch]`, and its output `y`.
 pub(in crate::io) fn write(network: &Network) -> Result<Vec<u8>> {
-    let mut writer = Writer { graph: Graph { name: "recurrent".into(), ..Graph::default() }, count: 0 };
     let first = network.named().first().map(|named| named.layer);
-    let (is_ids, features) = match first {
-        Some(Layer::Embedding(_)) => (true, None),
-        Some(layer) => (false, Some(layer)),
-        None => (false, None),
-    };
-    let input = features.map(|layer| width_of(&layer));
+    let is_ids = matches!(first, Some(Layer::Embedding(_)));
+    let input = first.and_then(|layer| layer.input()).filter(|_| !is_ids);
+    let graph = Graph { name: "recurrent".into(), ..Graph::default() };
+    let mut writer = Writer { graph, count: 0, input: input.unwrap_or(1) };
     let mut at = At { value: "x".into(), width: input.unwrap_or(1), pooled: false, ends: None };
     let mut states = network.initial_state();
     for (named, weights) in network.parts() {
@@ -74,11 +71,6 @@ pub(in crate::io) fn write(network: &Network) -> Result<Vec<u8>> {
     Ok(model.encode_to_vec())
 }
 
-/// Features that a first layer takes.
-fn width_of(layer: &Layer) -> usize {
-    crate::model::Chain::new(&[*layer]).map_or(0, |chain| chain.input())
-}
-
 /// How far the graph has come.
 struct At {
     value: String,
@@ -92,6 +84,8 @@ struct Writer {
     graph: Graph,
     /// Values so far, which have numbers for names.
     count: usize,
+    /// Features of the input.
+    input: usize,
 }
 
 fn int(name: &str, i: i64) -> Attribute {
@@ -215,7 +209,11 @@ impl Writer {
                 let scaled = self.node("Mul", &[&value, &scale], vec![]);
                 same(self.node("Add", &[&scaled, &shift], vec![]))
             }
-            Layer::Residual => same(self.node("Add", &[&value, "x"], vec![])),
+            Layer::Residual if width == self.input => same(self.node("Add", &[&value, "x"], vec![])),
+            Layer::Residual => {
+                let first = self.features_of("x", 0, width);
+                same(self.node("Add", &[&value, &first], vec![]))
+            }
             Layer::Dropout(_) => At { value, width, pooled, ends },
             Layer::Pool(pool) => {
                 let value = match pool {
