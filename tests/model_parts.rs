@@ -8,9 +8,7 @@ mod numbers;
 use models::{AMPLIFIER, BATCH, Buffers, LENGTHS, READER, STEPS, TAGGER, bits, forward, ids, nan, scaled};
 use numbers::random;
 use recurrent::model::{Input, Layer, Loss, Model, Training};
-use recurrent::{
-    CrossEntropy, Dense, DenseBackward, Gradients, Gru, Isa, Merge, Pool, Result, Sequences, Stack,
-};
+use recurrent::{CrossEntropy, Dense, Gradients, Gru, Isa, Merge, Pool, Result, Sequences, Stack};
 
 #[test]
 fn steps_of_a_residual_have_the_bits_of_the_whole() -> Result<()> {

@@ -7,7 +7,7 @@ mod numbers;
 use numbers::{random, rng};
 use recurrent::model::{Input, Layer, Loss, Model, Training};
 use recurrent::train::{Adam, AdamW, Cosine, RmsProp, Sgd, clip_scale};
-use recurrent::trainer::{Batch, Trainer};
+use recurrent::trainer::{Batch, Predictor, Trainer};
 use recurrent::{Gru, Masked, Pool, Result, Sequences, Stack};
 
 const STEPS: usize = 6;
@@ -336,5 +336,28 @@ fn without_rows_or_steps_there_is_nothing_to_learn() -> Result<()> {
         let _ = trainer.update(Batch { sequences, x, loss }, &mut rng(1));
         assert_eq!((trainer.weights(), trainer.updates()), (&before[..], 0));
     }
+    Ok(())
+}
+
+/// Steps go on from the carried state, and a clone has one of its own.
+#[test]
+fn a_predictor_steps_and_its_clones_are_apart() -> Result<()> {
+    let model = Model::new([Layer::lstm(2, 3), Layer::dense(3, 1)]);
+    let weights: Vec<f32> = (0..model.weights_len()).map(|i| (i as f32 * 0.7).sin()).collect();
+    let x: Vec<f32> = (0..5 * 2 * 2).map(|i| (i as f32 * 1.3).cos()).collect(); // [T, B, 2]
+    let mut whole = Predictor::new(&model, &weights)?;
+    let y = whole.forward(Sequences::new(5, 2), &x)?.to_vec();
+    let mut stepped = Predictor::new(&model, &weights)?.stateful();
+    for (t, x) in x.chunks(4).enumerate() {
+        let mut clone = stepped.clone();
+        assert_eq!(clone.step(x)?, &y[t * 2..][..2]);
+        clone.reset();
+        assert_eq!(stepped.step(x)?, &y[t * 2..][..2]);
+    }
+    // Another number of rows would lose the states of these.
+    assert!(stepped.step(&x[..2]).is_err());
+    assert!(stepped.step(&x[..3]).is_err());
+    stepped.reset();
+    assert_eq!(stepped.step(&x[..4])?, &y[..2]);
     Ok(())
 }

@@ -225,8 +225,8 @@ fn of_model(u: &mut Unstructured<'_>, sequences: &Sequences<'_>, rows: usize) ->
         let mode = Gradients::Overwrite;
         let total_targets = None;
         let sequences = *sequences;
-        let args =
-            Training { sequences, x, loss, total_targets, grads, mode, state, dstate: None, dropout, tape, scratch };
+        let dstate = None;
+        let args = Training { sequences, x, loss, total_targets, grads, mode, state, dstate, dropout, tape, scratch };
         model.forward_backward(&weights, args)
     });
     Ok(())

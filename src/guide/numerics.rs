@@ -78,7 +78,7 @@
 //! chains of their own, which are shorter.
 //!
 //! Layers without options keep the values of their gates for the backward pass, so that derivatives near saturation, `1 - y^2` and `y - y^2`, are off by up to
-//! 1.2e-7, and not by so much of themselves: what passes through nothing but units at arguments of 5 is left with four digits. Layers with
+//! 1.2e-7 absolute, which is much of a small derivative: a gradient that passes only through units at arguments of 5 keeps four digits. Layers with
 //! options keep the arguments, and the derivatives of tanh, sigmoid and ELU are good to 2e-6 of themselves.
 //!
 //! Options may let states grow. Sums of states of hundreds are rounded to some 1e-4, and a derivative at a sum that is small is off by as much. No backward

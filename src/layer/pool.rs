@@ -15,9 +15,9 @@ pub enum Pool {
     Mean,
     /// The greatest of each feature; NaN if one is. Its gradient goes to the first step that has it.
     Max,
-    /// The ends of both directions: the first half of the features of the last step, and the second half of those of the first step. After
-    /// layers with [both directions side by side](crate::Merge::Concat) it is what each of them ends with: PyTorch's `h_n` of the last layer,
-    /// and what Keras' `Bidirectional` gives without `return_sequences`.
+    /// The last state of each direction: the first half of the features of the last step, and the second half of the features of the first
+    /// step. It is for layers with [both directions side by side](crate::Merge::Concat), as PyTorch's `h_n` of the last layer and Keras'
+    /// `Bidirectional` without `return_sequences`.
     Ends,
 }
 

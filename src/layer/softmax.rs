@@ -158,7 +158,7 @@ pub(super) fn softmax_row<S: Simd>(s: S, x: &[f32], y: &mut [f32]) {
 /// From the gradient `d` of one row's softmax to that of its input.
 #[inline(always)]
 pub(super) fn softmax_row_backward(y: &[f32], d: &mut [f32]) {
-    // The weights of a mean are 1 together, and these, which are rounded, are not quite. Where the mean is close to `d`, nothing but that would be left.
+    // The probabilities are rounded, so their sum is not quite 1. Where all of `d` is close to the mean, that error would dominate `d - mean`.
     let whole = sum(y, None);
     let mean = if whole == 0.0 { 0.0 } else { sum(y, Some(d)) / whole };
     for (d, y) in d.iter_mut().zip(y) {
@@ -167,7 +167,7 @@ pub(super) fn softmax_row_backward(y: &[f32], d: &mut [f32]) {
     }
 }
 
-/// The logarithm of a probability above which there is one class at most: of 0.6.
+/// The logarithm of 0.6: at most one class has a larger probability.
 const CERTAIN: f32 = -0.5;
 
 /// All lengths have been checked: there are classes.

@@ -97,7 +97,8 @@ pub struct Training<'a> {
     /// The initial state, and then the last, [`state_len`](crate::model::Model::state_len) elements. For truncated
     /// backpropagation carry it from chunk to chunk.
     pub state: &'a mut [f32],
-    /// Takes the gradient of the initial state, as long as `state`, if it is wanted: initial states can be trained, too. It is overwritten.
+    /// If given, it is overwritten with the gradient of the initial state; as long as `state`. [`sum_dstate`](crate::model::Model::sum_dstate)
+    /// makes the gradient of one initial state for all rows.
     pub dstate: Option<&'a mut [f32]>,
     /// Factors of dropout, as [`draw_dropout`](crate::model::Model::draw_dropout) makes them, for a model that has it; factors of 1 drop nothing.
     pub dropout: Option<&'a [f32]>,

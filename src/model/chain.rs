@@ -36,8 +36,8 @@ impl<'a> Chain<'a> {
     ///
     /// # Errors
     /// [`Error::Features`] if a layer takes another number of features than the one before it gives; [`Error::Layers`] if there is no layer; if an
-    /// embedding is not the first; if a recurrent layer, a residual or a second pool comes after a pool; if what has no sizes of its own is the first
-    /// or dropout the last; if the probability of dropout is not in `0..1`.
+    /// embedding is not the first; if a recurrent layer, a residual or a second pool comes after a pool; if a layer without
+    /// sizes (a pool, an activation, a residual, dropout) is the first or dropout the last; if the probability of dropout is not in `0..1`.
     pub const fn new(layers: &'a [Layer]) -> Result<Self> {
         match check(layers) {
             Ok(fingerprint) => Ok(Chain { layers, recurrent_dropout: None, fingerprint }),
@@ -71,7 +71,7 @@ impl<'a> Chain<'a> {
         self.layers
     }
 
-    /// The instruction set of the losses: that of the last layer that has one, so that a training on a chosen set has its bits.
+    /// The instruction set of the losses: that of the last layer that has one. A training on a chosen set then has the bits of that set.
     pub(crate) fn isa(&self) -> Isa {
         self.layers.iter().rev().find_map(Layer::isa).unwrap_or_else(Isa::detect)
     }
@@ -163,9 +163,11 @@ pub(super) const fn check(layers: &[Layer]) -> Result<Fingerprint> {
             (Layer::Pool(Pool::Ends), _) if !dims.width.is_multiple_of(2) => {
                 "takes the ends of both directions, and needs an even number of features"
             }
-            (Layer::Residual, _) if pooled => "adds the input, and stands above a pool",
+            (Layer::Residual, _) if pooled => {
+                "adds the input, which has steps, and a pool below it left one row"
+            }
             (Layer::Residual, _) if matches!(layers[0], Layer::Embedding(_)) => {
-                "adds the input, and the model takes ids"
+                "adds the input, which is ids and has no features"
             }
             (Layer::Residual, _) if dims.width > width => {
                 return Err(Error::Features { layer: i, takes: width, given: dims.width });

@@ -1,7 +1,7 @@
 //! What follows the last layer.
 
-/// What follows the last layer of a model: a function of whole rows, which is no layer here, because losses and sampling take logits. The passes of a
-/// model do not compute it; it says what the outputs are.
+/// The function of whole rows that follows the last layer of a model. The passes of a model do not compute it, because losses and sampling take
+/// logits; `io::Instance` does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ending {

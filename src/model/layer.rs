@@ -38,8 +38,8 @@ pub enum Layer {
     Activate(Activate),
     /// A scale and a shift for each feature.
     Scale(Scale),
-    /// The sum with the model's input: what stands below has learnt the difference. The input is values, of as many features or more, of which
-    /// the first are added.
+    /// Adds the model's input to the output so far. The input has to be values, of at least as many features; the features beyond them are not
+    /// added.
     Residual,
     /// One row out of the steps of each sequence. What follows sees rows of sequences, and is not recurrent.
     Pool(Pool),

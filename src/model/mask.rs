@@ -3,7 +3,7 @@
 use super::args::Input;
 use crate::error::{Error, Result, check_len};
 
-/// Which steps do not take part, as their input says: padding that has no lengths beside it.
+/// Tells padding by its content, for batches without lengths: such steps do not take part.
 ///
 /// ```
 /// use recurrent::model::InputMask;

@@ -26,7 +26,7 @@ struct Down<'a> {
     /// Gradients of a layer's output and of its input, which change places.
     dy: &'a mut [f32],
     dx: &'a mut [f32],
-    /// Takes the gradients of the initial states; empty if they are not wanted.
+    /// For the gradients of the initial states; empty if they are not wanted.
     dstate: &'a mut [f32],
     scratch: &'a mut [f32],
 }

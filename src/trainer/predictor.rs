@@ -65,7 +65,7 @@ impl Predictor {
         &self.state
     }
 
-    /// The carried states of so many rows, to be changed.
+    /// The carried states of `batch` rows, for writing. States of another number of rows are replaced by zeros.
     pub(crate) fn state_of(&mut self, batch: usize) -> Result<&mut [f32]> {
         let len = self.chain().state_len(batch);
         if self.state.len() != len {
@@ -80,7 +80,7 @@ impl Predictor {
         shared.0.chain().repeat_state(initial, batch, state)
     }
 
-    /// Makes room for so many rows and elements of scratch.
+    /// Makes room for the states of `batch` rows and for `scratch` elements of scratch.
     fn prepare(&mut self, batch: usize, scratch: usize) -> Result<()> {
         if !self.stateful {
             self.state.fill(0.0);
@@ -95,7 +95,7 @@ impl Predictor {
         Ok(())
     }
 
-    /// The same for a pass over so many steps; returns the length of its output.
+    /// Makes the buffers of a pass over `steps` steps large enough. Returns the length of its output.
     fn prepare_pass(&mut self, steps: usize, batch: usize) -> Result<usize> {
         let (len, scratch) = (self.chain().output_len(steps, batch), self.chain().scratch_len(steps, batch));
         if self.y.len() < len {

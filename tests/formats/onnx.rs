@@ -77,7 +77,7 @@ fn graph(parts: &[Vec<u8>]) -> Result<Network, Error> {
     read(&part(7, [parts.concat(), ends].concat()), Format::Onnx, None)
 }
 
-/// A file whose input has so many features, all of which are multiplied by one number.
+/// A graph that multiplies an input of `features` features by one number.
 pub fn scaled_input(features: i64) -> Vec<u8> {
     let shape: Vec<u8> = [5, 2, features].iter().flat_map(|&n| part(1, int(1, n))).collect();
     let tensor = [int(1, 1), part(2, shape)].concat();

@@ -86,7 +86,7 @@ fn deviation(got: &[Vec<f32>], want: &[Vec<f64>]) -> f64 {
 /// without they come from the values, and do not.
 #[test]
 fn units_that_saturate() {
-    // Twice the tolerance: an argument of 4 to 5 is rounded to some 1e-6, of which the derivative of tanh makes twice as much.
+    // An argument of 4 to 5 is rounded by 1e-6, and the derivative of tanh doubles that: twice the usual tolerance.
     const TOLERANCE: f64 = 2.0 * GRADIENT_TOLERANCE;
     let says = Says::all().next().unwrap();
     for cell in CELLS {

@@ -12,7 +12,7 @@ use super::super::network::{Named, Network};
 use crate::model::{Ending, Layer};
 use crate::{Activation, Cell, GruCell, LstmCell, Recurrent, Stack};
 
-/// The file of a network, which RTNeural's `json_parser` reads. RTNeural goes step by step from zeros, so what cannot do that is refused.
+/// The file of a network, which RTNeural's `json_parser` reads. RTNeural goes step by step from a state of zeros; other models are refused.
 pub(in super::super) fn write(network: &Network) -> Result<Vec<u8>> {
     let (mut layers, mut width) = (Vec::new(), 0);
     for (named, weights) in network.parts() {
@@ -35,7 +35,7 @@ fn activation(name: &str, width: usize) -> Value {
     json!({ "type": "activation", "activation": name, "shape": [null, null, width], "weights": [] })
 }
 
-/// A matrix of so many columns as a list of rows.
+/// A matrix with `columns` columns, as a list of rows.
 fn matrix(w: &[f32], columns: usize) -> Value {
     w.chunks(columns.max(1)).map(list).collect()
 }

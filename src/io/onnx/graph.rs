@@ -201,7 +201,7 @@ impl Walk<'_> {
         Ok(true)
     }
 
-    /// The last states of both directions side by side, which are the data from here on.
+    /// `Concat` of the last states of both directions: from here on they are the data.
     fn ends(&mut self, node: &Node, inputs: &[Value]) -> Result<bool> {
         let &[
             Value::Half { direction: 0, axes: ref first, version },

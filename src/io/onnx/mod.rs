@@ -276,7 +276,7 @@ impl Walk<'_> {
             );
         }
         if let Some(Value::Last { .. }) = self.values.get(name) {
-            // From here on, what counts are the last states, of one direction or of both.
+            // From here on, the last states are the data: of one direction or of both.
             (self.width, self.directions) = self.states;
             self.push("", Layer::Pool(if self.directions == 2 { Pool::Ends } else { Pool::Last }))?;
         }

@@ -135,8 +135,8 @@ impl<S: Simd> Region for Sums<'_, S> {
 /// As for [`sums`]; the job has `G` gates.
 #[inline(always)]
 unsafe fn groups<S: Simd, const G: usize>(s: S, job: &Job<'_>, panels: Range<usize>) {
-    // With few rows, several panels at once make up for the missing chains. Sets without vectors take one row at a time, and then as many panels
-    // as they can.
+    // With few rows, several panels at once make up for the missing chains. Sets without vectors take one row at a time, so that they can use all
+    // panels with any number of rows.
     let most = if S::ACCUMULATORS >= 24 { 6 } else { S::ACCUMULATORS / 4 };
     let wide = job.out.rows.len().min(most);
     let mut left = panels.len();

@@ -6,160 +6,18 @@
 
 use core::ops::Range;
 
+use super::Params;
+use super::epilogues::{Epilogues, Units};
 use super::io::{Raw, Step};
 use super::row::Stages;
-use super::{Equations, Params, SecondStage, units};
 use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::pack::Panels;
 use crate::kernel::panel::sums::{Job, Part, Planes, Start, sums};
 use crate::kernel::rows::list::{COUNT, MOST, RowList};
 use crate::kernel::rows::walk::{Rows, Walk};
-use crate::kernel::vector::load;
 use crate::kernel::{Checked, check};
 use crate::simd::{MAX_LANES, Region, Simd};
-
-/// A cell on one instruction set: its layouts, and its equations as functions over sums in memory.
-pub(crate) struct Epilogues<S> {
-    pub(crate) layout: Layout,
-    pub(crate) second: Option<SecondStage>,
-    reads_h: bool,
-    /// # Safety
-    /// As of [`Units`].
-    first: unsafe fn(S, &Params, &Units<'_>),
-    /// # Safety
-    /// As of [`Units`].
-    last: unsafe fn(S, &Params, &Units<'_>),
-}
-
-impl<S: Simd> Epilogues<S> {
-    pub(crate) const fn of<E: Equations>() -> Self {
-        Epilogues {
-            layout: E::LAYOUT,
-            second: E::SECOND,
-            reads_h: E::READS_H,
-            first: first::<S, E>,
-            last: last::<S, E>,
-        }
-    }
-}
-
-/// Units of some rows whose sums are finished.
-///
-/// The rows take part in the step and exist in the buffers of `raw`, which are those of the cell's layout; `units` are below `hidden`.
-/// Sums are in place if `raw` has rows to save in, otherwise in `sums`.
-struct Units<'a> {
-    raw: &'a Raw<'a>,
-    list: &'a RowList,
-    units: Range<usize>,
-    /// Rows of `ld` elements, one for each row of the list, that hold planes of the units only.
-    sums: *const f32,
-    ld: usize,
-    /// Planes that are read from the projected rows instead, because no hidden weights feed them.
-    projected: [bool; 4],
-}
-
-/// Vectors of units that the equations take at once.
-const fn at_once<S: Simd, E: Equations>() -> usize {
-    match (E::SEVERAL, S::ACCUMULATORS >= 24) {
-        (false, _) => 1,
-        (true, false) => 2,
-        (true, true) => 4,
-    }
-}
-
-/// The first stage's equations.
-/// # Safety
-/// As of [`Units`], with the layout of `E`.
-unsafe fn first<S: Simd, E: Equations>(s: S, params: &Params, io: &Units<'_>) {
-    s.call(First::<S, E> { s, e: E::new(params), io });
-}
-
-struct First<'a, S, E> {
-    s: S,
-    e: E,
-    io: &'a Units<'a>,
-}
-
-impl<S: Simd, E: Equations> Region for First<'_, S, E> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let First { s, e, io } = self;
-        let (raw, hidden) = (io.raw, io.raw.dims.hidden);
-        for (i, (&b, &seq)) in io.list.rows().iter().zip(io.list.sources()).enumerate() {
-            let row = raw.row(b, seq);
-            let width = io.units.len().next_multiple_of(S::LANES);
-            let (from, plane, first) = match row.saved.is_null() {
-                false => (row.saved.cast_const(), hidden, 0),
-                true => (io.sums.wrapping_add(i * io.ld), width, io.units.start),
-            };
-            let mut planes = [from; 4];
-            for a in 0..4 {
-                planes[a] = match io.projected[a] {
-                    true => raw.projected(b, seq).wrapping_add(a * hidden),
-                    false => from.wrapping_add(a * plane).wrapping_sub(first),
-                };
-            }
-            let mut unit = io.units.start;
-            macro_rules! vectors {
-                ($($n:literal)*) => {$(
-                    if const { at_once::<S, E>() >= $n } {
-                        while unit + ($n - 1) * S::LANES < io.units.end {
-                            let mut sums = [[s.splat(0.0); 4]; $n];
-                            // SAFETY: the rows exist, and have these units in each plane of the layout, by the promise of `first`.
-                            unsafe {
-                                for n in 0..$n {
-                                    let at = unit + n * S::LANES;
-                                    for a in 0..E::LAYOUT.sums {
-                                        sums[n][a % 4] = load(s, planes[a % 4].add(at), hidden - at);
-                                    }
-                                }
-                                units::first::<S, E, $n, true>(s, e, &row, unit, sums);
-                            }
-                            unit += $n * S::LANES;
-                        }
-                    }
-                )*};
-            }
-            vectors!(4 2 1);
-        }
-    }
-}
-
-/// The second stage's equations.
-/// # Safety
-/// As of [`Units`], with the layout of `E`, and rows to save in.
-unsafe fn last<S: Simd, E: Equations>(s: S, params: &Params, io: &Units<'_>) {
-    if const { E::SECOND.is_some() } {
-        s.call(Last::<S, E> { s, e: E::new(params), io });
-    }
-}
-
-struct Last<'a, S, E> {
-    s: S,
-    e: E,
-    io: &'a Units<'a>,
-}
-
-impl<S: Simd, E: Equations> Region for Last<'_, S, E> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let (Some(stage), Last { s, e, io }) = (const { E::SECOND }, self) else { return };
-        let hidden = io.raw.dims.hidden;
-        for (&b, &seq) in io.list.rows().iter().zip(io.list.sources()) {
-            let row = io.raw.row(b, seq);
-            for unit in io.units.clone().step_by(S::LANES) {
-                // SAFETY: the rows exist, and have these units in each plane of the layout, by the promise of `last`.
-                unsafe {
-                    let sum = load(s, row.saved.cast_const().add(stage.sum * hidden + unit), hidden - unit);
-                    units::second::<S, E>(s, e, &row, unit, sum);
-                }
-            }
-        }
-    }
-}
 
 /// Sums that stay in the first-level cache until the epilogue reads them.
 const CACHED: usize = 4096;

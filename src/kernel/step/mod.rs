@@ -1,7 +1,7 @@
 //! One step of a cell over a batch, forward and backward.
 //!
 //! A cell is its [`Equations`], on vectors of units in registers. They are used in two ways:
-//! - [`batch`]: sums of products for all rows ([`panel::sums`](super::panel::sums)) go to memory, some units at a time, and
+//! - [`batch`] and [`epilogues`]: sums of products for all rows ([`panel::sums`](super::panel::sums)) go to memory, some units at a time, and
 //!   an epilogue computes the equations from there. Sums know no cell, epilogues know no tile, so the two add up.
 //! - [`row`]: a step of one small row, and every step on sets without vectors, keeps sums and equations in registers. It is one function
 //!   for each cell, set and kind of weights: a product, which is worth it, because handing buffers from one function to the next
@@ -12,6 +12,7 @@
 pub(crate) mod ahead;
 pub(crate) mod backward;
 pub(crate) mod batch;
+pub(crate) mod epilogues;
 mod io;
 pub(crate) mod row;
 mod units;

@@ -64,7 +64,7 @@ pub(crate) fn step<S: Simd, E: Equations, W: Source<S>, const SAVE: bool>(
     Ok(())
 }
 
-/// The same as a function of its own, compiled for the instruction set, for who calls it through a pointer.
+/// [`step`] as a function of its own, compiled for the instruction set, for calls through a pointer.
 pub(crate) fn step_apart<S: Simd, E: Equations, W: Source<S>, const SAVE: bool>(
     s: S,
     params: &Params,

@@ -76,7 +76,7 @@ struct At {
     value: String,
     width: usize,
     pooled: bool,
-    /// The last states of both directions, `[2, B, H]`, if the layer before has them side by side.
+    /// The last states of both directions, `[2, B, H]`, if the layer before joins its directions side by side.
     ends: Option<String>,
 }
 

@@ -1,17 +1,16 @@
 //! The dense layer: `y = f(x W^T + b)`, and its gradients.
 
+mod passes;
+
 use super::gradients::Gradients;
 use super::packed::{Fingerprint, Owner, Packed, Source, WeightSource, aligned_len, packed_len};
 use crate::error::{Error, Result, check_len, check_room};
-use crate::kernel::elementwise::column_sums;
-use crate::kernel::finish::{Finish, finish, unfinish};
-use crate::kernel::gemm::outer;
+use crate::kernel::Activation;
+use crate::kernel::finish::Finish;
 use crate::kernel::pack::pack_rows;
-use crate::kernel::product::{Init, Left, Right, columns_len, product, product_transposed};
-use crate::kernel::view::Columns;
-use crate::kernel::walk::Rows;
-use crate::kernel::{Activation, Checked};
-use crate::simd::{HAS_VECTORS, Isa, MAX_LANES, Op, Simd, dispatch, dispatch_single};
+use crate::kernel::product::columns_len;
+use crate::simd::{HAS_VECTORS, Isa, MAX_LANES, dispatch, dispatch_single};
+use passes::{BackwardPass, ForwardPass, FromPanels, InPlace, Packing};
 
 /// A dense (fully connected) layer, `y = f(x W^T + b)`, as PyTorch's `nn.Linear` and an activation function `f`:
 /// [`tanh`](Self::tanh), [`relu`](Self::relu), [`sigmoid`](Self::sigmoid), or none.
@@ -335,116 +334,6 @@ impl Dense {
         }
         let add = mode == Gradients::Accumulate;
         dispatch(self.isa(), BackwardPass { layer: *self, w, rows, x, y, dy, dx, grads, add, scratch })?;
-        Ok(())
-    }
-}
-
-/// A forward pass. All lengths have been checked.
-struct ForwardPass<'a> {
-    /// `[rows, I]`
-    x: &'a [f32],
-    rows: usize,
-    b: &'a [f32],
-    y: &'a mut [f32],
-    finish: Option<Finish>,
-}
-
-impl<'a> ForwardPass<'a> {
-    /// The left operand. It is made where the product is, so that its rows are known there to be all of a matrix.
-    #[inline(always)]
-    fn left(&self) -> Left<'a> {
-        Left::plain(self.x, self.rows, self.x.len().checked_div(self.rows).unwrap_or(0))
-    }
-
-    #[inline(always)]
-    fn panels<S: Simd>(self, s: S, panels: &[f32]) -> Checked {
-        let left = self.left();
-        let right = Right::panels(panels, left.len, self.b.len());
-        product(s, left, right, &mut *self.y, Init::Bias(self.b))?;
-        self.end(s);
-        Ok(())
-    }
-
-    /// What follows the product.
-    #[inline(always)]
-    fn end<S: Simd>(self, s: S) {
-        if let Some(f) = self.finish {
-            finish(s, f, self.y);
-        }
-    }
-}
-
-/// From packed weights.
-struct FromPanels<'a>(ForwardPass<'a>, &'a [f32]);
-
-impl Op for FromPanels<'_> {
-    type Output = Checked;
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> Checked {
-        self.0.panels(s, self.1)
-    }
-}
-
-/// From canonical weights `w`, packed for this pass.
-struct Packing<'a>(ForwardPass<'a>, &'a [f32], &'a mut [f32]);
-
-impl Op for Packing<'_> {
-    type Output = Checked;
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> Checked {
-        let Packing(pass, w, scratch) = self;
-        pack_rows(S::LANES, pass.left().len, w, scratch);
-        pass.panels(s, scratch)
-    }
-}
-
-/// From canonical weights `w` where they are, one output at a time.
-struct InPlace<'a>(ForwardPass<'a>, &'a [f32]);
-
-impl Op for InPlace<'_> {
-    type Output = Checked;
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> Checked {
-        let InPlace(pass, w) = self;
-        product_transposed(s, pass.left(), w, &mut *pass.y, Init::Bias(pass.b))?;
-        pass.end(s);
-        Ok(())
-    }
-}
-
-/// A backward pass. All lengths have been checked.
-struct BackwardPass<'a> {
-    layer: Dense,
-    w: &'a [f32],
-    rows: usize,
-    x: &'a [f32],
-    y: &'a [f32],
-    dy: &'a mut [f32],
-    dx: Option<&'a mut [f32]>,
-    grads: Option<&'a mut [f32]>,
-    add: bool,
-    scratch: &'a mut [f32],
-}
-
-impl Op for BackwardPass<'_> {
-    type Output = Checked;
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> Checked {
-        let BackwardPass { layer, w, rows, x, y, dy, dx, grads, add, scratch } = self;
-        let Dense { input, output, .. } = layer;
-        if let Some(f) = layer.finish {
-            unfinish(s, f, y, dy)?;
-        }
-        let dy = &*dy;
-        if let Some(grads) = grads {
-            let (dw, db) = grads.split_at_mut(output * input);
-            outer(s, Columns::all(dy, output), Columns::all(x, input), dw, add, scratch)?;
-            column_sums(s, dy, output, Rows::all(rows), 0, db, add)?;
-        }
-        if let Some(dx) = dx {
-            let right = Right::for_rows(s, rows, w, input, scratch);
-            product(s, Left::plain(dy, rows, output), right, dx, Init::Zero)?;
-        }
         Ok(())
     }
 }
