@@ -95,6 +95,13 @@ impl<'a> Sequences<'a> {
         self.batch
     }
 
+    /// Whether this is one step of one row and nothing else.
+    #[inline(always)]
+    pub(crate) const fn is_one_step(&self) -> bool {
+        let listed = self.lengths.is_some() || self.mask.is_some() || self.resets.is_some();
+        self.steps == 1 && self.batch == 1 && !listed
+    }
+
     /// Refuses lists that do not fit, as every pass does.
     pub(crate) fn check(&self) -> Result<()> {
         self.walk(false).map(drop)

@@ -154,12 +154,16 @@ const fn has_row<E: Equations>() -> bool {
 }
 
 fn step<E: Equations>(isa: Isa, params: &Params, data: &[f32], pass: &mut StepPass<'_>) -> Checked {
-    struct Run<'a, 'b, E>(&'a Params, &'a [f32], &'a mut StepPass<'b>, core::marker::PhantomData<E>);
+    /// By one reference, because a copy of what was just written waits for it.
+    struct Run<'a, 'b, E>(
+        &'a mut (&'a Params, &'a [f32], &'a mut StepPass<'b>),
+        core::marker::PhantomData<E>,
+    );
     impl<E: Equations> Op for Run<'_, '_, E> {
         type Output = Checked;
         #[inline(always)]
         fn run<S: Simd>(self, s: S) -> Checked {
-            let Run(params, data, pass, _) = self;
+            let Run((params, data, pass), _) = self;
             let Some((w, peepholes)) = panels::<E>(S::LANES, &pass.sizes, data) else {
                 return crate::kernel::check(false, "packed weights of a step");
             };
@@ -177,7 +181,7 @@ fn step<E: Equations>(isa: Isa, params: &Params, data: &[f32], pass: &mut StepPa
             one_step(s, steps, steps.step, params, w, peepholes, pass)
         }
     }
-    dispatch(isa, Run::<E>(params, data, pass, core::marker::PhantomData))
+    dispatch(isa, Run::<E>(&mut (params, data, pass), core::marker::PhantomData))
 }
 
 #[cfg_attr(target_os = "none", inline(always))]

@@ -21,6 +21,8 @@ pub(crate) struct Levels {
     // What every step asks for, computed once.
     weights: usize,
     panels: usize,
+    /// State and scratch of a step of one row.
+    row: (usize, usize),
     fingerprint: Fingerprint,
 }
 
@@ -28,10 +30,11 @@ impl Levels {
     pub(crate) const fn new(first: Description, depth: usize, both: Option<Merge>) -> Self {
         let depth = if depth == 0 { 1 } else { depth };
         let fingerprint = first.fingerprint();
-        let mut levels = Levels { first, depth, both, weights: 0, panels: 0, fingerprint };
+        let mut levels = Levels { first, depth, both, weights: 0, panels: 0, row: (0, 0), fingerprint };
         let other = levels.level(1);
         levels.weights = levels.total(first.weights_len(), other.weights_len());
         levels.panels = levels.total(first.panels_len(), other.panels_len());
+        levels.row = (levels.state_len(1), levels.scratch_len(1, 1));
         let merge = match both {
             None => 0,
             Some(Merge::Concat) => 1,
@@ -150,6 +153,12 @@ impl Levels {
         let between = if self.depth > 1 { 2 } else { 0 };
         let parts = if let Some(Merge::Sum) = self.both { 1 } else { 0 };
         add(own, mul(self.sequence_len(steps, batch), between + parts))
+    }
+
+    /// Whether these are the lengths of the buffers of one row's step: most often they are, and then nothing else has to be computed.
+    #[inline(always)]
+    pub(super) const fn is_row(&self, x: usize, state: usize, scratch: usize) -> bool {
+        x == self.input() && state == self.row.0 && scratch >= self.row.1 && scratch != usize::MAX
     }
 
     pub(crate) const fn train_scratch_len(&self, steps: usize, batch: usize) -> usize {

@@ -47,8 +47,22 @@ impl Description {
         Ok(())
     }
 
-    /// One step of each row. Nothing in it can panic.
+    /// [`step`](Self::step) as a function of its own.
     #[cfg_attr(target_os = "none", inline(always))]
+    pub(super) fn step_apart(
+        &self,
+        shape: Shape,
+        weights: Source<'_>,
+        batch: usize,
+        x: &[f32],
+        state: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<()> {
+        self.step(shape, weights, batch, x, state, scratch)
+    }
+
+    /// One step of each row. Nothing in it can panic.
+    #[inline(always)]
     pub(super) fn step(
         &self,
         shape: Shape,
