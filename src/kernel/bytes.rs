@@ -7,13 +7,6 @@ pub(crate) fn floats(bytes: &[u8]) -> Option<&[f32]> {
     (before.is_empty() && after.is_empty()).then_some(floats)
 }
 
-/// The same for writing.
-pub(crate) fn floats_mut(bytes: &mut [u8]) -> Option<&mut [f32]> {
-    // SAFETY: every pattern of bits is an `f32`, and every `f32` is one of bytes; the borrow is that of `bytes`.
-    let (before, floats, after) = unsafe { bytes.align_to_mut::<f32>() };
-    (before.is_empty() && after.is_empty()).then_some(floats)
-}
-
 /// The bytes of floats.
 pub(crate) fn bytes(floats: &[f32]) -> &[u8] {
     // SAFETY: a byte has no alignment and no pattern that it is not, and the lifetime is that of `floats`.

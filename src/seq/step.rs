@@ -1,17 +1,17 @@
 //! One step of a batch with all that a layer may ask for: what the weights see of the hidden state, the cell, and a projection.
 
-use crate::kernel::rows::list::MOST;
-use crate::kernel::{Checked, Narrow, Walk};
 use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::product::Left;
 use crate::kernel::panel::source::{Projection, Source};
+use crate::kernel::rows::list::MOST;
 use crate::kernel::rows::view::ColumnsMut;
 use crate::kernel::rows::walk::Rows;
 use crate::kernel::step::ahead::Ahead;
 use crate::kernel::step::batch::room_len;
 use crate::kernel::step::row::{self, SingleStep, Stages};
 use crate::kernel::step::{Equations, Input, Params, SecondStage, Step, Tape};
+use crate::kernel::{Checked, Narrow, Walk};
 use crate::simd::{HAS_VECTORS, Region, Simd};
 
 /// Sizes of a layer that a pass needs, and which options cost it memory.
@@ -24,8 +24,8 @@ pub(crate) struct Sizes {
     pub(crate) projects: bool,
     /// Whether the hidden state may be multiplied by factors where it meets its weights.
     pub(crate) drops: bool,
-    /// How narrow its matrices are, in inference.
-    pub(crate) narrow: Option<Narrow>,
+    /// How narrow its matrices are, in inference, and the elements of the widest row that is multiplied with such.
+    pub(crate) narrow: Option<(Narrow, usize)>,
 }
 
 /// The layout of a projection: one gate of R units over the cell's H outputs.
@@ -50,10 +50,12 @@ pub(super) struct Stage<'a> {
 
 /// Lengths of the parts of a [`Stage`]. `planes` is a number of vectors of H that the tape holds for each row.
 const fn parts(planes: usize, two_stages: bool, sizes: &Sizes, batch: usize) -> [usize; 4] {
-    let Dims { input, hidden, width } = sizes.dims;
+    let Dims { hidden, width, .. } = sizes.dims;
     let sums = HAS_VECTORS || sizes.narrow.is_some();
     let codes = match sizes.narrow {
-        Some(narrow) => codes_len(narrow, input, if hidden > width { hidden } else { width }, batch),
+        Some((narrow, widest)) => {
+            codes_len(narrow, widest, if hidden > width { hidden } else { width }, batch)
+        }
         None => 0,
     };
     let state = batch.saturating_mul(hidden);

@@ -354,7 +354,12 @@ fn forward_narrow<E: Equations>(
     data: NarrowWeights<'_>,
     pass: &mut ForwardPass<'_>,
 ) -> Checked {
-    struct Run<'a, 'b, E>(&'a Params, NarrowWeights<'a>, &'a mut ForwardPass<'b>, core::marker::PhantomData<E>);
+    struct Run<'a, 'b, E>(
+        &'a Params,
+        NarrowWeights<'a>,
+        &'a mut ForwardPass<'b>,
+        core::marker::PhantomData<E>,
+    );
     impl<E: Equations> Op for Run<'_, '_, E> {
         type Output = Checked;
         #[inline(always)]

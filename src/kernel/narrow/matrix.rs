@@ -1,7 +1,7 @@
 //! One matrix of weights, as floats or already narrow, and what its weights are as integers.
 
 use super::{LARGEST_WEIGHT, Narrow};
-use crate::kernel::bytes::{bytes, bytes_mut};
+use crate::kernel::bytes::bytes;
 use crate::simd::f16_to_f32;
 
 /// A row-major matrix.
@@ -35,6 +35,15 @@ fn to_bf16(x: f32) -> Option<u16> {
     let bits = x.to_bits();
     let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
     (x.is_finite() && f32::from_bits(rounded & 0xffff_0000).is_finite()).then_some((rounded >> 16) as u16)
+}
+
+/// The scale of a row of weights: the largest magnitude by 127, with the lowest seven bits rounded up. So a weight of 8 bits times the scale is
+/// exactly an `f32`, and those, rounded again, have the same scale and the same bits. Zero for a row without a weight of at least 127 times the
+/// least normal number.
+fn scale_of(row: &[f32]) -> f32 {
+    let most = row.iter().fold(0.0, |most: f32, w| most.max(w.abs()));
+    let scale = f32::from_bits(((most / LARGEST_WEIGHT as f32).to_bits() + 0x7f) & !0x7f);
+    if scale >= f32::MIN_POSITIVE { scale } else { 0.0 }
 }
 
 /// Stores a weight at its place among others.
@@ -71,32 +80,36 @@ impl<'a> Matrix<'a> {
         let scale = match self {
             _ if !narrow.has_scales() => 1.0,
             Matrix::Codes(_, scales) => scales.get(row).copied().unwrap_or_default(),
-            Matrix::Floats(weights) => {
-                let weights = weights.get(row * k..(row + 1) * k).unwrap_or_default();
-                weights.iter().fold(0.0, |most: f32, w| most.max(w.abs())) / LARGEST_WEIGHT as f32
-            }
+            Matrix::Floats(weights) => scale_of(weights.get(row * k..(row + 1) * k).unwrap_or_default()),
         };
         Row { matrix: self, narrow, first: row * k, scale }
     }
 
-    /// Writes the matrix, of rows of `k` weights, and its scales to the start of `out`, and returns the rest of it.
-    pub(crate) fn write<'o>(self, narrow: Narrow, rows: usize, k: usize, out: &'o mut [f32]) -> &'o mut [f32] {
-        let len = narrow.matrix_len(rows, k);
-        let scales = if narrow.has_scales() { rows } else { 0 };
+    /// Writes the matrix, of rows of `k` weights, and its scales to the start of `out`, which need not be aligned, and returns the rest of it.
+    pub(crate) fn write<'o>(self, narrow: Narrow, rows: usize, k: usize, out: &'o mut [u8]) -> &'o mut [u8] {
+        let len = 4 * narrow.matrix_len(rows, k);
+        let scales = if narrow.has_scales() { 4 * rows } else { 0 };
         let (out, rest) = out.split_at_mut(len);
         let (codes, scales) = out.split_at_mut(len - scales);
-        codes.fill(0.0);
-        let codes = bytes_mut(codes);
+        codes.fill(0);
         for row in 0..rows {
             let from = self.row(narrow, row, k);
-            if let Some(scale) = scales.get_mut(row) {
-                *scale = from.scale;
+            if let Some(scale) = scales.chunks_exact_mut(4).nth(row) {
+                scale.copy_from_slice(&from.scale.to_ne_bytes());
             }
             for i in 0..k {
                 store(narrow, codes, row * k + i, from.code(i));
             }
         }
         rest
+    }
+
+    /// Writes what the weights of `rows` rows of `k` are worth.
+    pub(crate) fn widen(self, narrow: Narrow, rows: usize, k: usize, out: &mut [f32]) {
+        for row in 0..rows {
+            let of = self.row(narrow, row, k);
+            out[row * k..(row + 1) * k].iter_mut().enumerate().for_each(|(i, to)| *to = of.value(i));
+        }
     }
 }
 
@@ -122,11 +135,8 @@ impl Row<'_> {
             (Matrix::Codes(codes, _), _) => u16::from(bytes(codes)[at]),
             (Matrix::Floats(weights), Narrow::F16) => to_f16(weights[at]).unwrap_or_default(),
             (Matrix::Floats(weights), Narrow::Bf16) => to_bf16(weights[at]).unwrap_or_default(),
-            // In a row of tiny weights the scale may be zero, or so coarse that the quotient is above 127.
-            (Matrix::Floats(weights), _) if self.scale >= f32::MIN_POSITIVE => {
-                let limit = LARGEST_WEIGHT as f32;
-                let code = libm::rintf(weights[at] / self.scale).clamp(-limit, limit);
-                u16::from(code as i8 as u8)
+            (Matrix::Floats(weights), _) if self.scale > 0.0 => {
+                u16::from(libm::rintf(weights[at] / self.scale) as i8 as u8)
             }
             _ => 0,
         }

@@ -12,7 +12,8 @@
 //! | `matrix` | what a weight becomes, and where it stands |
 //!
 //! # Integers
-//! A row of weights has one scale, its largest magnitude by 127, and a row that it is multiplied by has one, too: its largest magnitude by the
+//! A row of weights has one scale, its largest magnitude by 127 with the lowest bits rounded up, so that an integer times the scale is exactly an
+//! `f32`: rounding that again changes nothing. A row that it is multiplied by has a scale, too: its largest magnitude by the
 //! largest integer that its length allows. Both are made of that row alone. Sums of products of integers are exact, and each becomes a float once:
 //! `sum * (scale of the row * scale of the weights) + what the sum starts from`. So the bits do not depend on the batch, the chunking or the
 //! instruction set, but for whether that multiplication and addition round once.

@@ -13,11 +13,11 @@
 use core::marker::PhantomData;
 use core::ops::Range;
 
+use super::Narrow;
 use super::codes::write_codes;
 use super::matrix::{Matrix, store};
 use super::sums::{Right, Sums};
-use super::Narrow;
-use crate::kernel::bytes::bytes_mut;
+use crate::kernel::bytes::{bytes, bytes_mut};
 use crate::kernel::panel::canonical::{Dims, Parts, Shape};
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::operand::{Matrices, Operand, ready};
@@ -83,25 +83,53 @@ impl<'a> Given<'a> {
         fits.then_some(Given { shape, narrow, w_ih, w_hh, w_hr, rest })
     }
 
+    /// One matrix of `f32`, `[hidden, input]`, and its biases, which have its length.
+    pub(crate) fn matrix(shape: Shape, narrow: Narrow, w: &'a [f32], b: &'a [f32]) -> Self {
+        let none = Matrix::Floats(&[]);
+        let rest = Parts { b_ih: b, ..Parts::default() };
+        Given { shape, narrow, w_ih: Matrix::Floats(w), w_hh: none, w_hr: none, rest }
+    }
+
+    /// The same of narrow weights; `None` if they are too short.
+    pub(crate) fn words_of_matrix(shape: Shape, narrow: Narrow, words: &'a [f32]) -> Option<Self> {
+        let mut left = words;
+        let w_ih = Matrix::take(narrow, shape.hidden, shape.input, &mut left)?;
+        (left.len() == shape.hidden).then_some(Given { w_ih, ..Given::matrix(shape, narrow, &[], left) })
+    }
+
+    /// Writes one narrow matrix and its biases.
+    pub(crate) fn write_matrix(&self, out: &mut [u8]) {
+        let Shape { input, hidden, .. } = self.shape;
+        self.w_ih.write(self.narrow, hidden, input, out).copy_from_slice(bytes(self.rest.b_ih));
+    }
+
+    /// Writes the weights that one narrow matrix and its biases stand for.
+    pub(crate) fn widen_matrix(&self, out: &mut [f32]) {
+        let Shape { input, hidden, .. } = self.shape;
+        let (w, b) = out.split_at_mut(hidden * input);
+        self.w_ih.widen(self.narrow, hidden, input, w);
+        b.copy_from_slice(self.rest.b_ih);
+    }
+
     /// The name of the first part with a weight that the format cannot hold, and the weight's place in it.
     pub(crate) fn refused(&self) -> Option<(&'static str, usize)> {
         let parts = [("w_ih", self.w_ih), ("w_hh", self.w_hh), ("w_hr", self.w_hr)];
         parts.into_iter().find_map(|(name, of)| Some((name, of.refused(self.narrow)?)))
     }
 
-    /// Writes narrow weights into `out`, which has [`words_len`] elements.
-    pub(crate) fn write(&self, out: &mut [f32]) {
+    /// Writes narrow weights into `out`, which has [`words_len`] words.
+    pub(crate) fn write(&self, out: &mut [u8]) {
         let (shape, rest) = (&self.shape, &self.rest);
         let rows = shape.gates * shape.hidden;
         let out = self.w_ih.write(self.narrow, rows, shape.input, out);
         let mut out = self.w_hh.write(self.narrow, rows, shape.width(), out);
         for bias in [rest.b_ih, rest.b_hh] {
-            let (to, others) = out.split_at_mut(bias.len());
-            to.copy_from_slice(bias);
+            let (to, others) = out.split_at_mut(size_of_val(bias));
+            to.copy_from_slice(bytes(bias));
             out = others;
         }
         let (outputs, inputs) = projection(shape);
-        self.w_hr.write(self.narrow, outputs, inputs, out).copy_from_slice(rest.peepholes);
+        self.w_hr.write(self.narrow, outputs, inputs, out).copy_from_slice(bytes(rest.peepholes));
     }
 
     /// Writes the weights that the narrow ones stand for into `out`, which has the length of canonical weights.
@@ -115,10 +143,7 @@ impl<'a> Given<'a> {
             (to.w_hr, self.w_hr, inputs, outputs),
         ];
         for (to, from, k, rows) in all {
-            for row in 0..rows {
-                let of = from.row(self.narrow, row, k);
-                to[row * k..(row + 1) * k].iter_mut().enumerate().for_each(|(i, to)| *to = of.value(i));
-            }
+            from.widen(self.narrow, rows, k, to);
         }
         to.b_ih.copy_from_slice(rest.b_ih);
         to.b_hh.copy_from_slice(rest.b_hh);
@@ -180,10 +205,8 @@ pub(crate) fn pack<'o>(layout: &Layout, lanes: usize, w: &Given<'_>, out: &'o mu
         return rest;
     }
     out.fill(0.0);
-    let sides = [
-        (w.w_ih, dims.input, 0, layout.x_gates),
-        (w.w_hh, dims.width, layout.h_first, layout.h_gates),
-    ];
+    let sides =
+        [(w.w_ih, dims.input, 0, layout.x_gates), (w.w_hh, dims.width, layout.h_first, layout.h_gates)];
     for (index, panel) in out.chunks_exact_mut(sizes.panel).enumerate() {
         for lane in 0..lanes.min(dims.hidden - index * lanes) {
             let unit = index * lanes + lane;
@@ -269,7 +292,8 @@ impl<'a> NarrowPanels<'a> {
         while list.fill(left.rows, &mut taken) {
             let from = left.data.as_ptr();
             let none = core::ptr::null();
-            let mut operand = Operand { hidden, left: from, ld: left.ld, rows: list.sources(), k, codes: none };
+            let mut operand =
+                Operand { hidden, left: from, ld: left.ld, rows: list.sources(), k, codes: none };
             let out = Planes { start: to, ld: dims.hidden, rows: list.rows(), planes: [0; 4] };
             let job = Job {
                 gates: 1,
@@ -328,7 +352,8 @@ impl<S: Simd> Matrices<S> for NarrowPanels<'_> {
             return Ok(());
         }
         let (k, len) = (operand.k, self.narrow.room_len(operand.k));
-        let (Some(largest), Some(words)) = (self.narrow.largest(k), len.checked_mul(operand.rows.len())) else {
+        let (Some(largest), Some(words)) = (self.narrow.largest(k), len.checked_mul(operand.rows.len()))
+        else {
             return check(false, "length of a row of integers");
         };
         check(words <= room.len(), "room for integers")?;
@@ -362,7 +387,12 @@ impl<S: Simd> Matrices<S> for NarrowPanels<'_> {
             // SAFETY: the caller's promise: the panels exist, and the operand has been made ready.
             unsafe { Sums { s, job: &job, operand, right, panels: panels.clone() }.run(self.narrow) };
             job.start = [Start::From; 4];
-            job.from = Planes { start: job.out.start.cast_const(), ld: job.out.ld, rows: job.out.rows, planes: job.out.planes };
+            job.from = Planes {
+                start: job.out.start.cast_const(),
+                ld: job.out.ld,
+                rows: job.out.rows,
+                planes: job.out.planes,
+            };
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Weights of 16 bits are widened in registers and go through the chains of [`panel::sums`](crate::kernel::panel::sums): the same bits. Integers
 //! are summed exactly, two elements of a row at a time.
 
+use core::marker::PhantomData;
 use core::ops::Range;
 
 use super::Narrow;
@@ -33,7 +34,7 @@ pub(super) struct Sums<'a, S> {
 }
 
 /// What weights are, and how a sum goes on.
-trait Kind<S: Simd>: Copy {
+trait Kind<S: Simd> {
     type Sum: Copy;
     type Weights: Copy;
     /// Elements of a row that are taken at once.
@@ -55,11 +56,8 @@ trait Kind<S: Simd>: Copy {
     fn end(s: S, sum: Self::Sum, start: S::V, scale: S::V) -> S::V;
 }
 
-#[derive(Clone, Copy)]
 struct F16;
-#[derive(Clone, Copy)]
 struct Bf16;
-#[derive(Clone, Copy)]
 struct Int8;
 
 macro_rules! widened {
@@ -139,28 +137,28 @@ impl<S: Simd> Sums<'_, S> {
     pub(super) unsafe fn run(self, narrow: Narrow) {
         let s = self.s;
         match narrow {
-            Narrow::F16 => s.call(Of(self, F16)),
-            Narrow::Bf16 => s.call(Of(self, Bf16)),
-            Narrow::W8A16 | Narrow::W8A8 => s.call(Of(self, Int8)),
+            Narrow::F16 => s.call(Of::<_, F16>(self, PhantomData)),
+            Narrow::Bf16 => s.call(Of::<_, Bf16>(self, PhantomData)),
+            Narrow::W8A16 | Narrow::W8A8 => s.call(Of::<_, Int8>(self, PhantomData)),
         }
     }
 }
 
 /// A function of its own for each kind of weights, which all cells share.
-struct Of<'a, S, K>(Sums<'a, S>, K);
+struct Of<'a, S, K>(Sums<'a, S>, PhantomData<K>);
 
 impl<S: Simd, K: Kind<S>> Region for Of<'_, S, K> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let Of(sums, kind) = self;
+        let Of(sums, _) = self;
         // SAFETY: the promise made to `Sums::run`.
         unsafe {
             match sums.job.gates {
-                1 => groups::<S, K, 1>(&sums, kind),
-                2 => groups::<S, K, 2>(&sums, kind),
-                3 => groups::<S, K, 3>(&sums, kind),
-                _ => groups::<S, K, 4>(&sums, kind),
+                1 => groups::<S, K, 1>(&sums),
+                2 => groups::<S, K, 2>(&sums),
+                3 => groups::<S, K, 3>(&sums),
+                _ => groups::<S, K, 4>(&sums),
             }
         }
     }
@@ -175,7 +173,7 @@ const fn fits<S: Simd>(gates: usize, rows: usize, panels: usize) -> bool {
 /// # Safety
 /// As for [`Sums::run`]; the job has `G` gates.
 #[inline(always)]
-unsafe fn groups<S: Simd, K: Kind<S>, const G: usize>(sums: &Sums<'_, S>, kind: K) {
+unsafe fn groups<S: Simd, K: Kind<S>, const G: usize>(sums: &Sums<'_, S>) {
     let Sums { s, job, ref panels, .. } = *sums;
     let mut left = panels.len();
     while left > 0 {
@@ -183,7 +181,7 @@ unsafe fn groups<S: Simd, K: Kind<S>, const G: usize>(sums: &Sums<'_, S>, kind: 
             ($($np:literal)*) => {$(
                 if const { fits::<S>(G, 1, $np) } && left >= $np && (job.out.rows.len() == 1 || $np == 1) {
                     let panel = if job.descending { panels.start + left - $np } else { panels.end - left };
-                    s.call(Column::<'_, S, K, G, $np> { sums, panel, kind });
+                    s.call(Column::<'_, S, K, G, $np> { sums, panel, kind: PhantomData });
                     left -= $np;
                     continue;
                 }
@@ -198,7 +196,7 @@ unsafe fn groups<S: Simd, K: Kind<S>, const G: usize>(sums: &Sums<'_, S>, kind: 
 struct Column<'a, S, K, const G: usize, const NP: usize> {
     sums: &'a Sums<'a, S>,
     panel: usize,
-    kind: K,
+    kind: PhantomData<K>,
 }
 
 impl<S: Simd, K: Kind<S>, const G: usize, const NP: usize> Region for Column<'_, S, K, G, NP> {

@@ -48,7 +48,14 @@ pub(crate) trait Matrices<S: Simd>: Copy {
     /// Computes a job, whose own parts are not looked at, for some panels: the sum over one or two operands, in their order.
     /// # Safety
     /// As for [`sums`]. Operands are [ready](Self::ready), and have the `k` of their weights. Two operands feed the same sums.
-    unsafe fn sums(&self, s: S, layout: &Layout, operands: &[Operand<'_>], job: Job<'_>, panels: Range<usize>);
+    unsafe fn sums(
+        &self,
+        s: S,
+        layout: &Layout,
+        operands: &[Operand<'_>],
+        job: Job<'_>,
+        panels: Range<usize>,
+    );
 }
 
 impl<S: Simd> Matrices<S> for Panels<'_> {
@@ -68,34 +75,32 @@ impl<S: Simd> Matrices<S> for Panels<'_> {
         s: S,
         layout: &Layout,
         operands: &[Operand<'_>],
-        mut job: Job<'_>,
+        job: Job<'_>,
         panels: Range<usize>,
     ) {
-        let part = |of: &Operand<'_>| Part {
-            left: of.left,
-            ld: of.ld,
-            rows: of.rows,
-            step: 1,
-            right: match of.hidden {
-                true => self.h_right(layout, S::LANES),
-                false => self.x_right(layout, S::LANES),
-            },
-            k: of.k,
-        };
-        let (one, two);
-        job.parts = match operands {
+        let part = |of| self.product(layout, S::LANES, of);
+        match operands {
             [x, h] => {
-                two = [part(x), part(h)];
-                &two
+                let parts = &[part(x), part(h)];
+                // SAFETY: the caller's promise.
+                unsafe { sums(s, &Job { parts, ..job }, panels) }
             }
             [of] => {
-                one = [part(of)];
-                &one
+                let parts = &[part(of)];
+                // SAFETY: the caller's promise.
+                unsafe { sums(s, &Job { parts, ..job }, panels) }
             }
-            _ => &[],
-        };
-        // SAFETY: the caller's promise.
-        unsafe { sums(s, &job, panels) }
+            _ => {}
+        }
+    }
+}
+
+impl Panels<'_> {
+    /// The product of an operand.
+    #[inline(always)]
+    fn product<'o>(&self, layout: &Layout, lanes: usize, of: &Operand<'o>) -> Part<'o> {
+        let right = if of.hidden { self.h_right(layout, lanes) } else { self.x_right(layout, lanes) };
+        Part { left: of.left, ld: of.ld, rows: of.rows, step: 1, right, k: of.k }
     }
 }
 

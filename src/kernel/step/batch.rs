@@ -91,9 +91,7 @@ impl<S: Simd, W: Matrices<S>> Region for BatchStep<'_, S, W> {
             && room.len() >= sums
             && match &cell.second {
                 None => true,
-                Some(stage) => {
-                    kept && w_second.fits(s, &stage.layout, Dims { width: hidden, ..dims })
-                }
+                Some(stage) => kept && w_second.fits(s, &stage.layout, Dims { width: hidden, ..dims }),
             };
         check(fits, "weights of a step")?;
         let (room, codes) = room.split_at_mut(sums);
@@ -135,8 +133,18 @@ impl<S: Simd, W: Matrices<S>> Region for BatchStep<'_, S, W> {
                 };
                 let start = if descending { left - take } else { hidden - left };
                 let take = take.min(hidden - start);
-                let part =
-                    Sums { s, layout, raw: &raw, w, x, h, list, room: &mut *room, units: start..start + take, descending };
+                let part = Sums {
+                    s,
+                    layout,
+                    raw: &raw,
+                    w,
+                    x,
+                    h,
+                    list,
+                    room: &mut *room,
+                    units: start..start + take,
+                    descending,
+                };
                 // SAFETY: the rows of the list take part in the step, so all buffers of `raw` have them, as its check has seen, and the
                 // weights have the panels of `hidden` units. The room has a row of `wide` units for each plane of each row.
                 unsafe {

@@ -30,7 +30,15 @@ impl Description {
     /// A layer without options.
     pub(crate) const fn new(cell: AnyCell, input: usize, hidden: usize) -> Self {
         let shape = Shape::new(cell.gates(), input, hidden);
-        Description { cell, shape, options: false, reverse: false, recurrent_dropout: false, isa: None, narrow: None }
+        Description {
+            cell,
+            shape,
+            options: false,
+            reverse: false,
+            recurrent_dropout: false,
+            isa: None,
+            narrow: None,
+        }
     }
 
     /// Width of the hidden state.
@@ -115,14 +123,23 @@ impl Description {
         add(self.step_scratch(batch), add(self.block_len(steps, batch), self.codes_len(steps, batch)))
     }
 
-    /// Room for the rows that are projected at once, as integers. The layer is one over its own inputs or over outputs of its like.
+    /// Room for the rows that are projected at once, as integers.
     pub(super) const fn codes_len(&self, steps: usize, batch: usize) -> usize {
         match (self.narrow, block_steps(steps, batch)) {
             (None, _) | (_, 0 | 1) => 0,
-            (Some(narrow), ahead) => {
-                let widest = max(self.shape.input, mul(2, self.width()));
-                mul(mul(ahead, batch), narrow.room_len(widest))
-            }
+            (Some(narrow), ahead) => mul(mul(ahead, batch), narrow.room_len(self.widest())),
+        }
+    }
+
+    /// Elements of the widest input of this layer and of its like above it, which take the outputs of both directions.
+    const fn widest(&self) -> usize {
+        max(self.shape.input, mul(2, self.width()))
+    }
+
+    const fn narrow_row(&self) -> Option<(Narrow, usize)> {
+        match self.narrow {
+            Some(narrow) => Some((narrow, self.widest())),
+            None => None,
         }
     }
 
@@ -148,7 +165,7 @@ impl Description {
             peepholes: shape.peepholes_len(),
             projects: shape.projection.is_some(),
             drops: self.recurrent_dropout,
-            narrow: self.narrow,
+            narrow: self.narrow_row(),
         }
     }
 

@@ -3,9 +3,10 @@
 use super::description::Description;
 use super::join::Merge;
 use crate::error::Result;
-use crate::kernel::{Narrow, Walk};
+use crate::kernel::bytes::bytes;
 use crate::kernel::canonical::Shape;
 use crate::kernel::view::ColumnsMut;
+use crate::kernel::{Narrow, Walk};
 use crate::layer::buffer::{add, max, mul, take, take_mut};
 use crate::layer::packed::{Fingerprint, Owner, Packed, Source, WeightSource, packed_len};
 use crate::layer::sequences::Sequences;
@@ -219,8 +220,16 @@ impl Levels {
 
     pub(crate) fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], packed: B) -> Result<Packed<B>> {
         crate::error::check_len("weights", self.weights, weights.len())?;
-        self.check_narrow()?;
-        Packed::new(self.first.isa(), self.fingerprint, self.panels, packed, |to| self.pack_into(weights, to))
+        self.check_values(weights)?;
+        self.packed_by(packed, |to| self.pack_into(weights, to))
+    }
+
+    pub(super) fn packed_by<B: AsMut<[f32]>>(
+        &self,
+        packed: B,
+        pack: impl FnOnce(&mut [f32]) -> Result<()>,
+    ) -> Result<Packed<B>> {
+        Packed::new(self.first.isa(), self.fingerprint, self.panels, packed, pack)
     }
 
     /// Packs weights that have been checked.
@@ -258,11 +267,11 @@ impl Levels {
     }
 
     /// Goes through the parts of all levels and directions: canonical weights, words, or panels of one each.
-    fn each(
+    fn each<T>(
         &self,
         (from, from_len): (&[f32], impl Fn(&Description) -> usize),
-        (to, to_len): (&mut [f32], impl Fn(&Description) -> usize),
-        with: impl Fn(&Description, &[f32], &mut [f32]) -> Result<()>,
+        (to, to_len): (&mut [T], impl Fn(&Description) -> usize),
+        with: impl Fn(&Description, &[f32], &mut [T]) -> Result<()>,
     ) -> Result<()> {
         let (mut from, mut to) = (from, to);
         for index in 0..self.depth {
@@ -274,13 +283,23 @@ impl Levels {
         Ok(())
     }
 
-    /// Rounds weights that have been checked to words. Without a format they are copied.
-    pub(crate) fn write_words(&self, weights: &[f32], words: &mut [f32]) -> Result<()> {
-        let (from, to) = ((weights, Description::weights_len), (words, Description::words_len));
+    /// Refuses weights that their format cannot hold, and a format that cannot be multiplied.
+    pub(crate) fn check_values(&self, weights: &[f32]) -> Result<()> {
+        self.check_narrow()?;
+        let nowhere = (&mut [0u8; 0][..], |_: &Description| 0);
+        self.each((weights, Description::weights_len), nowhere, |level, from, _| match level.narrow {
+            Some(narrow) => Description::rounded(level.shape, narrow, from).map(drop),
+            None => Ok(()),
+        })
+    }
+
+    /// Rounds weights that have been checked to the bytes of words. Without a format they are copied.
+    pub(crate) fn write_words(&self, weights: &[f32], out: &mut [u8]) -> Result<()> {
+        let (from, to) = ((weights, Description::weights_len), (out, |l: &Description| 4 * l.words_len()));
         self.each(from, to, |level, from, to| {
             match level.narrow {
                 Some(narrow) => Description::rounded(level.shape, narrow, from)?.write(to),
-                None => to.copy_from_slice(from),
+                None => to.copy_from_slice(bytes(from)),
             }
             Ok(())
         })

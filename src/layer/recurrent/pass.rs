@@ -126,9 +126,7 @@ impl Description {
         // What is left is for rows that are projected ahead, or, where training packs, for panels.
         let (block, panels) = if tape.is_none() { (rest, &mut [][..]) } else { (&mut [][..], rest) };
         let (block, codes) = match self.narrow {
-            Some(_) if tape.is_none() => {
-                block.split_at_mut(self.block_len(walk.steps(), walk.batch()))
-            }
+            Some(_) if tape.is_none() => block.split_at_mut(self.block_len(walk.steps(), walk.batch())),
             _ => (block, &mut [][..]),
         };
         let train = tape.is_some();
