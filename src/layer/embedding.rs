@@ -35,9 +35,12 @@ impl Embedding {
     }
 
     /// The same table in a narrow format in inference, when it is part of a [`Model`](crate::model::Model) whose weights are packed.
-    pub const fn narrow(mut self, narrow: Narrow) -> Self {
-        self.narrow = Some(narrow);
-        self
+    pub const fn narrow(self, narrow: Narrow) -> Self {
+        self.with_format(Some(narrow))
+    }
+
+    pub(crate) const fn with_format(self, narrow: Option<Narrow>) -> Self {
+        Embedding { narrow, ..self }
     }
 
     /// How narrow the table is; `None` for `f32`.

@@ -111,13 +111,22 @@ from! {
 impl Layer {
     /// The same layer with matrices of a narrow format in inference; a layer without a matrix stays as it is.
     pub const fn narrow(self, narrow: Narrow) -> Self {
+        self.with_format(Some(narrow))
+    }
+
+    /// The same layer with all weights in `f32`.
+    pub const fn wide(self) -> Self {
+        self.with_format(None)
+    }
+
+    const fn with_format(self, narrow: Option<Narrow>) -> Self {
         match self {
-            Layer::Embedding(l) => Layer::Embedding(l.narrow(narrow)),
-            Layer::Dense(l) => Layer::Dense(l.narrow(narrow)),
-            Layer::Rnn(stack) => Layer::Rnn(stack.narrow(narrow)),
-            Layer::Lstm(stack) => Layer::Lstm(stack.narrow(narrow)),
-            Layer::Gru(stack) => Layer::Gru(stack.narrow(narrow)),
-            Layer::Mgu(stack) => Layer::Mgu(stack.narrow(narrow)),
+            Layer::Embedding(l) => Layer::Embedding(l.with_format(narrow)),
+            Layer::Dense(l) => Layer::Dense(l.with_format(narrow)),
+            Layer::Rnn(stack) => Layer::Rnn(stack.with_format(narrow)),
+            Layer::Lstm(stack) => Layer::Lstm(stack.with_format(narrow)),
+            Layer::Gru(stack) => Layer::Gru(stack.with_format(narrow)),
+            Layer::Mgu(stack) => Layer::Mgu(stack.with_format(narrow)),
             other => other,
         }
     }

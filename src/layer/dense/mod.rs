@@ -117,9 +117,12 @@ impl Dense {
 
     /// The same layer with matrices of a narrow format in inference: it runs from weights that [`pack`](Self::pack) has rounded, or
     /// [`pack_narrow`](Self::pack_narrow) has read. Training stays with weights in `f32`.
-    pub const fn narrow(mut self, narrow: Narrow) -> Self {
-        self.narrow = Some(narrow);
-        self
+    pub const fn narrow(self, narrow: Narrow) -> Self {
+        self.with_format(Some(narrow))
+    }
+
+    pub(crate) const fn with_format(self, narrow: Option<Narrow>) -> Self {
+        Dense { narrow, ..self }
     }
 
     /// How narrow the matrix is; `None` for `f32`.

@@ -260,9 +260,9 @@ impl Levels {
         self.total(self.first.words_len(), self.level(1).words_len())
     }
 
-    /// The same layers with matrices of a format.
-    pub(crate) const fn narrow(self, narrow: Narrow) -> Self {
-        let first = Description { narrow: Some(narrow), ..self.first };
+    /// The same layers with matrices of a format, or in `f32`.
+    pub(crate) const fn with_format(self, narrow: Option<Narrow>) -> Self {
+        let first = Description { narrow, ..self.first };
         Levels::new(first, self.depth, self.both)
     }
 

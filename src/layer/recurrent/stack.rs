@@ -65,7 +65,11 @@ impl<C: Cell> Stack<C> {
     /// The same stack with matrices of a narrow format in inference: it runs from weights that [`pack`](Self::pack) has rounded, or
     /// [`pack_narrow`](Self::pack_narrow) has read. Training stays with weights in `f32`.
     pub const fn narrow(self, narrow: Narrow) -> Self {
-        Self::of(self.levels.narrow(narrow))
+        self.with_format(Some(narrow))
+    }
+
+    pub(crate) const fn with_format(self, narrow: Option<Narrow>) -> Self {
+        Self::of(self.levels.with_format(narrow))
     }
 
     /// How narrow the matrices are; `None` for `f32`.
