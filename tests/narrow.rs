@@ -100,6 +100,51 @@ fn sixteen_bits_are_the_layer_on_rounded_weights() {
     });
 }
 
+/// Those that stay narrow when they are packed: small ones are packed as `f32`.
+#[test]
+fn sixteen_bits_of_large_layers_are_the_layer_on_rounded_weights() {
+    let kinds = [
+        (Kind::RnnTanh, 530),
+        (Kind::Lstm, 260),
+        (Kind::LstmOptions, 370),
+        (Kind::Gru, 300),
+        (Kind::GruResetBefore, 300),
+        (Kind::Mgu, 370),
+    ];
+    for (kind, hidden) in kinds {
+        for isa in Isa::available() {
+            let (input, steps) = (21, 3);
+            let wide = kind.layer(input, hidden, isa);
+            let mut random = Random::new(7);
+            let weights = random_weights(wide, &mut random);
+            let x = random.uniform(steps * BATCH * input, 1.0);
+            for format in SIXTEEN {
+                let narrow = wide.narrow(format);
+                assert!(narrow.packed_len() < wide.packed_len() * 2 / 3, "{kind:?}");
+                let mut bytes = narrow_weights(narrow, &weights);
+                let mut rounded = vec![f32::NAN; weights.len()];
+                narrow.from_narrow(bytes.get(), &mut rounded).unwrap();
+                let (packed_wide, packed) =
+                    (wide.pack(&rounded).unwrap(), narrow.pack_narrow(bytes.get()).unwrap());
+                let all = Sequences::new(steps, BATCH);
+                // Few rows and single ones; many in one step; and inputs of many steps at once.
+                for sequences in [
+                    all,
+                    all.lengths(&[3, 0, 2, 1, 3]),
+                    Sequences::new(1, steps * BATCH),
+                    Sequences::new(steps * BATCH, 1),
+                ] {
+                    let expected = run(wide, &packed_wide, sequences, &x);
+                    let found = run(narrow, &packed, sequences, &x);
+                    let what = format!("{kind:?} {format:?} {} {hidden}", isa.name());
+                    assert_bits(&expected.0, &found.0, &what);
+                    assert_bits(&expected.1, &found.1, &what);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn integers_have_the_same_bits_in_batches_chunks_and_steps() {
     each(|kind, isa, (input, hidden)| {

@@ -154,9 +154,9 @@ impl Runs<'_> {
         call!(self, forward_in_place, w, pass)
     }
 
-    /// Packs weights with narrow matrices into panels.
-    pub(crate) fn pack_narrow(self, w: &Given<'_>, out: &mut [f32]) {
-        self.table().pack_narrow(self.isa, w, out);
+    /// Packs weights with narrow matrices into panels: as they are, or as the `f32` that they stand for.
+    pub(crate) fn pack_narrow(self, w: &Given<'_>, wide: bool, out: &mut [f32]) {
+        self.table().pack_narrow(self.isa, w, wide, out);
     }
 
     /// One step from narrow weights in panels.

@@ -70,7 +70,9 @@ const fn parts(planes: usize, two_stages: bool, sizes: &Sizes, batch: usize) -> 
 /// Room for the inputs and hidden states of a step as integers.
 const fn codes_len(narrow: Narrow, input: usize, hidden: usize, batch: usize) -> usize {
     let rows = if batch < MOST { batch } else { MOST };
+    let widened = narrow.widened_len(input, rows).saturating_add(narrow.widened_len(hidden, rows));
     rows.saturating_mul(narrow.room_len(input).saturating_add(narrow.room_len(hidden)))
+        .saturating_add(widened)
 }
 
 /// Elements of the scratch of a step, besides the next hidden state.

@@ -8,7 +8,7 @@ use super::backward::{BackwardPass, bptt};
 use super::forward::{ForwardPass, time_loop};
 use super::step::{PROJECTION, StepPass, Steps, one_step, row_steps};
 use crate::cell::{Chosen, Elman, Lstm, Mgu, Rectified, ResetAfter, ResetBefore, Standard};
-use crate::kernel::narrow::panels::{Given, NarrowPanels, pack as pack_narrow};
+use crate::kernel::narrow::panels::{Given, NarrowPanels, pack as pack_narrow, pack_wide};
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::pack::{Canonical, Panels, pack};
 use crate::kernel::panel::source::{InPlace, Source};
@@ -98,8 +98,9 @@ impl Table {
 }
 
 impl Table {
-    /// As [`pack`](Self::pack), with narrow matrices.
-    pub(crate) fn pack_narrow(&self, isa: Isa, w: &Given<'_>, out: &mut [f32]) {
+    /// As [`pack`](Self::pack), with narrow matrices, or with those that they stand for.
+    pub(crate) fn pack_narrow(&self, isa: Isa, w: &Given<'_>, wide: bool, out: &mut [f32]) {
+        let pack_narrow = if wide { pack_wide } else { pack_narrow };
         let mut rest = pack_narrow(&self.layout, isa.lanes(), w, out);
         if let Some(stage) = &self.second {
             rest = pack_narrow(&stage.layout, isa.lanes(), w, rest);

@@ -231,6 +231,39 @@ pub(crate) fn pack<'o>(layout: &Layout, lanes: usize, w: &Given<'_>, out: &'o mu
     rest
 }
 
+/// Packs the weights that a format holds into panels of `f32`, as [`pack`](crate::kernel::panel::pack::pack) does.
+pub(crate) fn pack_wide<'o>(
+    layout: &Layout,
+    lanes: usize,
+    w: &Given<'_>,
+    out: &'o mut [f32],
+) -> &'o mut [f32] {
+    let dims = w.shape.dims();
+    let unit = layout.sums + layout.x_gates * dims.input + layout.h_gates * dims.width;
+    let (out, rest) = out.split_at_mut(dims.hidden.div_ceil(lanes) * unit * lanes);
+    if out.is_empty() || layout.gates() > w.shape.gates {
+        return rest;
+    }
+    out.fill(0.0);
+    for unit_index in 0..dims.hidden {
+        let panel = &mut out[unit_index / lanes * unit * lanes..][..unit * lanes];
+        let mut column = panel.iter_mut().skip(unit_index % lanes).step_by(lanes);
+        for (sum, to) in column.by_ref().take(layout.sums).enumerate() {
+            *to = w.rest.bias(layout, sum, unit_index, dims.hidden);
+        }
+        let sides =
+            [(w.w_ih, dims.input, 0, layout.x_gates), (w.w_hh, dims.width, layout.h_first, layout.h_gates)];
+        for (matrix, k, first, gates) in sides {
+            for i in 0..k {
+                for (g, to) in column.by_ref().take(gates).enumerate() {
+                    *to = matrix.row(w.narrow, (first + g) * dims.hidden + unit_index, k).value(i);
+                }
+            }
+        }
+    }
+    rest
+}
+
 /// The place of weight `i` of a unit's gate among the weights of a panel.
 const fn place(narrow: Narrow, lanes: usize, gates: usize, i: usize, g: usize, lane: usize) -> usize {
     let together = pairs(narrow);
@@ -291,7 +324,7 @@ impl<'a> NarrowPanels<'a> {
         let to = c.as_mut_ptr();
         while list.fill(left.rows, &mut taken) {
             let from = left.data.as_ptr();
-            let none = core::ptr::null();
+            let none = core::ptr::null_mut();
             let mut operand =
                 Operand { hidden, left: from, ld: left.ld, rows: list.sources(), k, codes: none };
             let out = Planes { start: to, ld: dims.hidden, rows: list.rows(), planes: [0; 4] };
@@ -342,13 +375,20 @@ impl<S: Simd> Matrices<S> for NarrowPanels<'_> {
     }
 
     #[inline(always)]
-    fn room_len(&self, k: usize) -> usize {
+    fn row_room_len(&self, k: usize) -> usize {
         self.narrow.room_len(k)
+    }
+
+    #[inline(always)]
+    fn room_len(&self, k: usize, rows: usize) -> usize {
+        self.narrow.room_len(k).saturating_mul(rows).saturating_add(self.narrow.widened_len(k, rows))
     }
 
     #[inline(always)]
     unsafe fn ready(&self, s: S, operand: &mut Operand<'_>, room: &mut [f32]) -> Checked {
         if !self.narrow.has_scales() {
+            // Where a panel is widened.
+            operand.codes = if room.is_empty() { core::ptr::null_mut() } else { room.as_mut_ptr() };
             return Ok(());
         }
         let (k, len) = (operand.k, self.narrow.room_len(operand.k));

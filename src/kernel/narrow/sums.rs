@@ -6,10 +6,10 @@
 use core::marker::PhantomData;
 use core::ops::Range;
 
-use super::Narrow;
+use super::{Narrow, WIDEN_ROWS};
 use crate::kernel::panel::operand::Operand;
-use crate::kernel::panel::sums::{Job, Start};
-use crate::kernel::vector::{load, store};
+use crate::kernel::panel::sums::{self as wide, Job, Part, Start};
+use crate::kernel::vector::{has_vectors, load, store};
 use crate::simd::{Region, Simd};
 
 /// The narrow matrix of a product.
@@ -54,6 +54,14 @@ trait Kind<S: Simd> {
     fn add(s: S, sum: Self::Sum, x: Self::Weights, w: Self::Weights) -> Self::Sum;
     /// `scale` is that of the row times those of the weights.
     fn end(s: S, sum: Self::Sum, start: S::V, scale: S::V) -> S::V;
+
+    /// Weights of 16 bits as floats.
+    /// # Safety
+    /// As for [`weights`](Self::weights); and they are no integers.
+    #[inline(always)]
+    unsafe fn widen(s: S, _p: *const u8) -> S::V {
+        s.splat(0.0)
+    }
 }
 
 struct F16;
@@ -86,6 +94,11 @@ macro_rules! widened {
             #[inline(always)]
             fn add(s: S, sum: S::V, x: S::V, w: S::V) -> S::V {
                 s.fma(x, w, sum)
+            }
+            #[inline(always)]
+            unsafe fn widen(s: S, p: *const u8) -> S::V {
+                // SAFETY: the caller's.
+                unsafe { s.$load(p.cast()) }
             }
             #[inline(always)]
             fn end(_: S, sum: S::V, _: S::V, _: S::V) -> S::V {
@@ -152,6 +165,15 @@ impl<S: Simd, K: Kind<S>> Region for Of<'_, S, K> {
     #[inline(always)]
     fn run(self) {
         let Of(sums, _) = self;
+        // Sets without vectors have sums of one gate only.
+        if const { has_vectors::<S>() && !K::CODES }
+            && !sums.operand.codes.is_null()
+            && sums.job.out.rows.len() >= WIDEN_ROWS
+        {
+            // SAFETY: the promise made to `Sums::run`; the operand is ready for so many rows, with a room for a panel.
+            unsafe { widened::<S, K>(&sums) };
+            return;
+        }
         // SAFETY: the promise made to `Sums::run`.
         unsafe {
             match sums.job.gates {
@@ -161,6 +183,30 @@ impl<S: Simd, K: Kind<S>> Region for Of<'_, S, K> {
                 _ => groups::<S, K, 4>(&sums),
             }
         }
+    }
+}
+
+/// Widens one panel after the other, for all rows.
+/// # Safety
+/// As for [`Sums::run`], with weights of 16 bits, and a room of `Narrow::widened_len` elements behind the operand's pointer.
+unsafe fn widened<S: Simd, K: Kind<S>>(sums: &Sums<'_, S>) {
+    let Sums { s, job, operand, right, ref panels, .. } = *sums;
+    let (gates, k) = (job.gates.min(4), operand.k);
+    for i in 0..panels.len() {
+        let panel = if job.descending { panels.end - 1 - i } else { panels.start + i };
+        let from = right.codes.wrapping_add(panel * right.panel).cast::<u8>();
+        for vector in 0..k * gates {
+            // SAFETY: the panel has so many vectors, and so has the room.
+            unsafe {
+                let v = K::widen(s, from.wrapping_add(vector * S::LANES * K::BYTES));
+                s.store(operand.codes.wrapping_add(vector * S::LANES), v);
+            }
+        }
+        let right = wide::Right { start: operand.codes.cast_const(), panel: 0, next: gates * S::LANES };
+        let part = Part { left: operand.left, ld: operand.ld, rows: operand.rows, step: 1, right, k };
+        let job = Job { parts: core::slice::from_ref(&part), ..*job };
+        // SAFETY: the caller's promise; the only panel that is asked for is the one in the room.
+        unsafe { wide::sums(s, &job, panel..panel + 1) };
     }
 }
 
@@ -254,7 +300,7 @@ unsafe fn tile<S: Simd, K: Kind<S>, const G: usize, const MB: usize, const NP: u
                 }
             }
             x[m] = match K::CODES {
-                true => operand.codes.wrapping_add((row + m) * right.room),
+                true => operand.codes.wrapping_add((row + m) * right.room).cast_const(),
                 false => operand.left.wrapping_add(*operand.rows.get_unchecked(row + m) * operand.ld),
             };
         }

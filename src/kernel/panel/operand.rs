@@ -19,8 +19,8 @@ pub(crate) struct Operand<'a> {
     pub(crate) rows: &'a [usize],
     /// Elements of a row.
     pub(crate) k: usize,
-    /// The rows of the list as integers, one after the other, where the weights want such; otherwise null.
-    pub(crate) codes: *const f32,
+    /// The rows of the list as integers, one after the other, or the room for a panel that is widened, where the weights want such; otherwise null.
+    pub(crate) codes: *mut f32,
 }
 
 /// The matrices of a stage in panels.
@@ -31,13 +31,20 @@ pub(crate) trait Matrices<S: Simd>: Copy {
     /// Where the bias vectors of the first panel start, and how far it is to those of the next panel.
     fn biases(&self) -> (*const f32, usize);
 
-    /// Whether a row is made of integers before it is multiplied. Then nothing of it is read after [`ready`](Self::ready).
+    /// Elements of the room for one row of integers, if rows are made of such before they are multiplied. Then nothing of them is read after
+    /// [`ready`](Self::ready).
     #[inline(always)]
-    fn room_len(&self, _k: usize) -> usize {
+    fn row_room_len(&self, _k: usize) -> usize {
         0
     }
 
-    /// Makes rows ready to be multiplied, in a room of [`room_len`](Self::room_len) elements for each.
+    /// Elements of the room that the multiplication of so many rows asks for.
+    #[inline(always)]
+    fn room_len(&self, _k: usize, _rows: usize) -> usize {
+        0
+    }
+
+    /// Makes rows ready to be multiplied, in a room of [`room_len`](Self::room_len) elements.
     /// # Safety
     /// The rows have `k` elements each.
     #[inline(always)]
@@ -114,7 +121,7 @@ pub(crate) unsafe fn ready<'r, S: Simd, W: Matrices<S>>(
     operand: &mut Operand<'_>,
     room: &'r mut [f32],
 ) -> Result<&'r mut [f32], crate::kernel::Wrong> {
-    let len = w.room_len(operand.k).saturating_mul(operand.rows.len());
+    let len = w.room_len(operand.k, operand.rows.len());
     check(len <= room.len(), "room for integers")?;
     let (own, rest) = room.split_at_mut(len);
     // SAFETY: the caller's promise.

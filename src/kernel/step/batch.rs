@@ -99,7 +99,7 @@ impl<S: Simd, W: Matrices<S>> Region for BatchStep<'_, S, W> {
         let (mut taken, mut list) = (rows.iter(), RowList::new());
         while list.fill(rows, &mut taken) {
             let list = &list;
-            let none = core::ptr::null();
+            let none = core::ptr::null_mut();
             let mut x = Operand {
                 hidden: false,
                 left: raw.x,
@@ -299,7 +299,7 @@ pub(crate) fn project<S: Simd, W: Matrices<S>>(
     let (rows, Dims { input, hidden, .. }) = (walk.rows(), dims);
     let fits = first + count <= walk.steps()
         && w.fits(s, layout, dims)
-        && room.len() >= w.room_len(input)
+        && room.len() >= w.room_len(input, 1)
         && x.len() == rows * input
         && layout.x_gates * hidden <= ld
         && out.len() >= ld * if by_walk { rows } else { count * walk.batch() };
@@ -310,11 +310,11 @@ pub(crate) fn project<S: Simd, W: Matrices<S>>(
     let bias = |sum: usize| Start::Vector(bias.wrapping_add(sum * S::LANES), panel);
     let start = [bias(0), bias(1), bias(2), bias(3)];
     let to = out.as_mut_ptr();
-    let most = room.len().checked_div(w.room_len(input)).unwrap_or(MOST);
+    let most = room.len().checked_div(w.row_room_len(input)).unwrap_or(MOST);
     while list.fill_up_to(most, rows, &mut taken) {
         let (left, rows) = (x.as_ptr(), list.sources());
         let mut operand =
-            Operand { hidden: false, left, ld: input, rows, k: input, codes: core::ptr::null() };
+            Operand { hidden: false, left, ld: input, rows, k: input, codes: core::ptr::null_mut() };
         let out = Planes {
             start: to,
             ld,

@@ -63,7 +63,7 @@ impl Description {
 
     /// Length of packed weights, without what it takes to align them.
     pub(crate) const fn panels_len(&self) -> usize {
-        let Some(narrow) = self.narrow else { return self.wide_panels_len() };
+        let Some(narrow) = self.packed_format() else { return self.wide_panels_len() };
         let (hidden, width) = (self.shape.hidden, self.width());
         let Some(units) = hidden.checked_next_multiple_of(MAX_LANES) else { return usize::MAX };
         let gates = self.cell.gates();
@@ -125,9 +125,12 @@ impl Description {
 
     /// Room for the rows that are projected at once, as integers.
     pub(super) const fn codes_len(&self, steps: usize, batch: usize) -> usize {
-        match (self.narrow, block_steps(steps, batch)) {
+        match (self.packed_format(), block_steps(steps, batch)) {
             (None, _) | (_, 0 | 1) => 0,
-            (Some(narrow), ahead) => mul(mul(ahead, batch), narrow.room_len(self.widest())),
+            (Some(narrow), ahead) => {
+                let rows = mul(ahead, batch);
+                add(mul(rows, narrow.room_len(self.widest())), narrow.widened_len(self.widest(), rows))
+            }
         }
     }
 
@@ -136,8 +139,20 @@ impl Description {
         max(self.shape.input, mul(2, self.width()))
     }
 
-    const fn narrow_row(&self) -> Option<(Narrow, usize)> {
+    /// The format of packed weights. Few weights of 16 bits are rounded to it, and packed as `f32`. All levels of a stack do the same.
+    pub(crate) const fn packed_format(&self) -> Option<Narrow> {
         match self.narrow {
+            Some(narrow)
+                if narrow.stays_packed(mul(mul(self.shape.gates, self.shape.hidden), self.width())) =>
+            {
+                Some(narrow)
+            }
+            _ => None,
+        }
+    }
+
+    const fn narrow_row(&self) -> Option<(Narrow, usize)> {
+        match self.packed_format() {
             Some(narrow) => Some((narrow, self.widest())),
             None => None,
         }

@@ -322,7 +322,11 @@ impl Levels {
         let (isa, panels) = (self.first.isa(), (panels, Description::panels_len));
         self.each((words, Description::words_len), panels, |level, from, to| match level.narrow {
             Some(narrow) => {
-                level.on(isa).pack_narrow(&level.given(narrow, from)?, to);
+                level.on(isa).pack_narrow(
+                    &level.given(narrow, from)?,
+                    self.first.packed_format().is_none(),
+                    to,
+                );
                 Ok(())
             }
             None => level.pack(level.shape, isa, from, to),

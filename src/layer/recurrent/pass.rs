@@ -44,7 +44,11 @@ impl Description {
     #[cfg_attr(target_os = "none", inline(always))]
     pub(super) fn pack(&self, shape: Shape, isa: Isa, from: &[f32], to: &mut [f32]) -> Result<()> {
         if let Some(narrow) = self.narrow {
-            self.on(isa).pack_narrow(&Self::rounded(shape, narrow, from)?, to);
+            self.on(isa).pack_narrow(
+                &Self::rounded(shape, narrow, from)?,
+                self.packed_format().is_none(),
+                to,
+            );
             return Ok(());
         }
         self.on(isa).pack(canonical(shape, from)?, to);
@@ -77,7 +81,7 @@ impl Description {
             }
             Source::Panels(data, _) => {
                 let pass = &mut StepPass { sizes, batch, x, h, c, h_next, stage };
-                match self.narrow {
+                match self.packed_format() {
                     Some(narrow) => runs.step_narrow((narrow, data), pass),
                     None => runs.step_packed(data, pass),
                 }
@@ -109,7 +113,7 @@ impl Description {
             && walk.is_one_step()
         {
             let step = &mut StepPass { sizes, batch: 1, x, h: &mut *h, c, h_next, stage };
-            match self.narrow {
+            match self.packed_format() {
                 Some(narrow) => runs.step_narrow((narrow, data), step)?,
                 None => runs.step_packed(data, step)?,
             }
@@ -125,7 +129,7 @@ impl Description {
         });
         // What is left is for rows that are projected ahead, or, where training packs, for panels.
         let (block, panels) = if tape.is_none() { (rest, &mut [][..]) } else { (&mut [][..], rest) };
-        let (block, codes) = match self.narrow {
+        let (block, codes) = match self.packed_format() {
             Some(_) if tape.is_none() => block.split_at_mut(self.block_len(walk.steps(), walk.batch())),
             _ => (block, &mut [][..]),
         };
@@ -134,7 +138,7 @@ impl Description {
         match weights {
             // Weights change with each update, so that those of a training are canonical.
             _ if train => runs.forward_train(&canonical(shape, weights.flat())?, panels, &mut pass),
-            Source::Panels(data, _) => match self.narrow {
+            Source::Panels(data, _) => match self.packed_format() {
                 Some(narrow) => runs.forward_narrow((narrow, data), &mut pass),
                 None => runs.forward_packed(data, &mut pass),
             },
