@@ -47,7 +47,7 @@ fn run<'w>(
 
 fn narrow_weights(layer: Layer, weights: &[f32]) -> Bytes {
     let mut bytes = Bytes::new(layer.narrow_len());
-    layer.to_narrow(weights, bytes.get()).unwrap();
+    layer.round(weights, bytes.get()).unwrap();
     bytes
 }
 
@@ -77,7 +77,7 @@ fn sixteen_bits_are_the_layer_on_rounded_weights() {
             {
                 let mut bytes = narrow_weights(narrow, &weights);
                 let mut rounded = vec![f32::NAN; weights.len()];
-                narrow.from_narrow(bytes.get(), &mut rounded).unwrap();
+                narrow.widen(bytes.get(), &mut rounded).unwrap();
                 let (packed_wide, packed) = (wide.pack(&rounded).unwrap(), narrow.pack(&weights).unwrap());
                 let all = Sequences::new(STEPS, BATCH);
                 for sequences in [
@@ -123,7 +123,7 @@ fn sixteen_bits_of_large_layers_are_the_layer_on_rounded_weights() {
                 assert!(narrow.packed_len() < wide.packed_len() * 2 / 3, "{kind:?}");
                 let mut bytes = narrow_weights(narrow, &weights);
                 let mut rounded = vec![f32::NAN; weights.len()];
-                narrow.from_narrow(bytes.get(), &mut rounded).unwrap();
+                narrow.widen(bytes.get(), &mut rounded).unwrap();
                 let (packed_wide, packed) =
                     (wide.pack(&rounded).unwrap(), narrow.pack_narrow(bytes.get()).unwrap());
                 let all = Sequences::new(steps, BATCH);
@@ -341,8 +341,8 @@ fn narrow_bytes_pack_to_the_same() {
             let found = run(layer, &layer.pack_narrow(bytes.get()).unwrap(), sequences, &x);
             // What the bytes stand for is rounded to the same bytes, and wide weights can be kept instead.
             let (mut wide, mut again) = (vec![f32::NAN; weights.len()], Bytes::new(layer.narrow_len()));
-            layer.from_narrow(bytes.get(), &mut wide).unwrap();
-            layer.to_narrow(&wide, again.get()).unwrap();
+            layer.widen(bytes.get(), &mut wide).unwrap();
+            layer.round(&wide, again.get()).unwrap();
             assert_eq!(bytes.get(), again.get(), "{kind:?} {format:?}");
             assert_bits(&expected.0, &found.0, "y");
             assert!(layer.narrow_len() < layer.weights_len() * 4, "{kind:?} {format:?}");
@@ -356,8 +356,8 @@ fn rounding_is_to_the_nearest() {
     let round = |format, w: f32| {
         let (layer, mut bytes) = (layer.narrow(format), Bytes::new(layer.narrow(format).narrow_len()));
         let mut out = [f32::NAN; 2];
-        layer.to_narrow(&[w, 0.0], bytes.get())?;
-        layer.from_narrow(bytes.get(), &mut out)?;
+        layer.round(&[w, 0.0], bytes.get())?;
+        layer.widen(bytes.get(), &mut out)?;
         Ok::<f32, Error>(out[0])
     };
     // The definition: of all numbers of the format, the nearest. Steps of f16 near x are 2^(e - 10), at least 2^-24.
@@ -393,7 +393,7 @@ fn nothing_is_written_when_weights_are_refused() {
     let error = Error::Narrow { part: "w_ih", index: 5, format: "f16" };
     let mut bytes = Bytes::new(layer.narrow_len());
     bytes.0.fill(7.0);
-    assert_eq!(layer.to_narrow(&weights, bytes.get()), Err(error));
+    assert_eq!(layer.round(&weights, bytes.get()), Err(error));
     assert!(bytes.0.iter().all(|x| *x == 7.0));
     let mut room = vec![7.0; layer.packed_len()];
     assert_eq!(layer.pack(&weights, &mut room[..]).map(drop), Err(error));
@@ -409,7 +409,7 @@ fn nothing_is_written_when_weights_are_refused() {
     assert!(matches!(refused, Err(Error::Value { argument: "narrow", .. })), "{refused:?}");
     let short = Bytes::new(4).get().len();
     assert_eq!(
-        layer.to_narrow(&weights, Bytes::new(4).get()),
+        layer.round(&weights, Bytes::new(4).get()),
         Err(Error::Length { buffer: "narrow", expected: layer.narrow_len(), actual: short })
     );
     // Sums of 32 bits.
@@ -481,18 +481,18 @@ fn a_model_is_as_narrow_as_its_layers() -> Result<()> {
         assert!(error > 0.0 && error < largest, "{format:?}: {error:e}");
         // From bytes, and 16 bits as the wide model on the weights that they stand for.
         let mut bytes = Bytes::new(narrow.narrow_len());
-        narrow.to_narrow(&weights, bytes.get())?;
+        narrow.round(&weights, bytes.get())?;
         let from_bytes = narrow.pack_narrow(bytes.get(), vec![0.0; narrow.packed_len()])?;
         assert_bits(&y, &run_model(&narrow, (&from_bytes).into(), &ids)?, "bytes");
         if SIXTEEN.contains(&format) {
             let mut rounded = vec![f32::NAN; weights.len()];
-            narrow.from_narrow(bytes.get(), &mut rounded)?;
+            narrow.widen(bytes.get(), &mut rounded)?;
             let packed = TAGGER.pack(&rounded, vec![0.0; TAGGER.packed_len()])?;
             assert_bits(&y, &run_model(&TAGGER, (&packed).into(), &ids)?, "rounded");
         }
         // Weights that were packed for another format are refused.
         assert!(run_model(&TAGGER, (&from_bytes).into(), &ids).is_err());
-        assert!(run_model(&narrow, (&weights).into(), &ids).is_err());
+        assert!(run_model(&narrow, (&weights[..]).into(), &ids).is_err());
     }
     Ok(())
 }

@@ -171,7 +171,7 @@ fn narrow_weights_do_not_allocate() {
                     (vec![0.0; steps * batch * layer.width()], vec![0.0; layer.state_len(batch)]);
                 let mut scratch = vec![0.0; layer.scratch_len(steps, batch)];
                 let (mut room, mut bytes) = (vec![0.0; layer.packed_len()], vec![0; layer.narrow_len()]);
-                let (rounding, ()) = allocations(|| layer.to_narrow(&weights, &mut bytes).unwrap());
+                let (rounding, ()) = allocations(|| layer.round(&weights, &mut bytes).unwrap());
                 let (packing, packed) = allocations(|| layer.pack_into(&weights, &mut room[..]).unwrap());
                 let packed = packed.as_ref();
                 let sequences = Sequences::new(steps, batch);

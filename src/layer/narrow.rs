@@ -15,7 +15,7 @@ pub(crate) fn words(narrow: &[u8], len: usize) -> Result<&[f32]> {
 /// `packed_by`, the last three over what has been checked. The two `self` parts say where.
 macro_rules! narrow_weights {
     ($self:ident => $inner:expr, $what:literal) => {
-        /// Length in bytes of narrow weights: of what [`narrow`](Self::narrow) made narrow; the rest stays `f32`.
+        /// Length in bytes of narrow weights: of layers with a narrow format; the rest stays `f32`.
         pub const fn narrow_len(&$self) -> usize {
             $inner.words_len().saturating_mul(4)
         }
@@ -28,18 +28,18 @@ macro_rules! narrow_weights {
         /// # Errors
         /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer; [`Error::Narrow`](crate::Error::Narrow) for a weight that its format cannot
         /// hold; [`Error::Value`](crate::Error::Value) for rows too long for integers.
-        pub fn to_narrow(&$self, weights: &[f32], narrow: &mut [u8]) -> Result<()> {
+        pub fn round(&$self, weights: &[f32], narrow: &mut [u8]) -> Result<()> {
             $crate::error::check_len("weights", $self.weights_len(), weights.len())?;
             $crate::error::check_len("narrow", $self.narrow_len(), narrow.len())?;
             $inner.check_values(weights)?;
             $inner.write_words(weights, narrow)
         }
 
-        /// The weights that narrow ones stand for, in `f32`, exactly. [`to_narrow`](Self::to_narrow) makes the same bytes of them again.
+        /// The weights that narrow ones stand for, in `f32`, exactly. [`round`](Self::round) makes the same bytes of them again.
         ///
         /// # Errors
         /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer; [`Error::Value`](crate::Error::Value) for bytes that are not aligned.
-        pub fn from_narrow(&$self, narrow: &[u8], weights: &mut [f32]) -> Result<()> {
+        pub fn widen(&$self, narrow: &[u8], weights: &mut [f32]) -> Result<()> {
             $crate::error::check_len("weights", $self.weights_len(), weights.len())?;
             let words = $crate::layer::narrow::words(narrow, $self.narrow_len())?;
             $inner.widen_words(words, weights)
@@ -48,7 +48,7 @@ macro_rules! narrow_weights {
         /// Arranges narrow weights as [`pack`](Self::pack) does, which rounds weights in `f32`.
         ///
         /// # Errors
-        /// As [`from_narrow`](Self::from_narrow), and for `packed`.
+        /// As [`widen`](Self::widen), and for `packed`.
         pub fn pack_narrow<B: AsMut<[f32]>>(&$self, narrow: &[u8], packed: B) -> Result<$crate::layer::Packed<B>> {
             let words = $crate::layer::narrow::words(narrow, $self.narrow_len())?;
             $inner.check_narrow()?;

@@ -149,7 +149,7 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
                     None => (&mut *here, projected),
                 };
                 let (block, to) = ((first, count), (ld, train));
-                project(s, layout, *panels, walk, dims, block, x, out, to, &mut *codes)?;
+                project(s, layout, *panels, walk, dims, block, x, out, to, codes)?;
             }
             let later = match beside {
                 true => Ahead::new(layout, S::LANES, walk, dims, first + count, x, &mut *there)?,

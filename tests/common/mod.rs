@@ -163,11 +163,11 @@ impl Layer {
     pub fn narrow_len(&self) -> usize {
         each!(self, l => l.narrow_len())
     }
-    pub fn to_narrow(&self, weights: &[f32], narrow: &mut [u8]) -> Result<()> {
-        each!(self, l => l.to_narrow(weights, narrow))
+    pub fn round(&self, weights: &[f32], narrow: &mut [u8]) -> Result<()> {
+        each!(self, l => l.round(weights, narrow))
     }
-    pub fn from_narrow(&self, narrow: &[u8], weights: &mut [f32]) -> Result<()> {
-        each!(self, l => l.from_narrow(narrow, weights))
+    pub fn widen(&self, narrow: &[u8], weights: &mut [f32]) -> Result<()> {
+        each!(self, l => l.widen(narrow, weights))
     }
     pub fn pack_narrow(&self, narrow: &[u8]) -> Result<Packed<Vec<f32>>> {
         each!(self, l => l.pack_narrow(narrow, vec![f32::NAN; self.packed_len()]))

@@ -16,8 +16,7 @@ pub(crate) enum Matrix<'a> {
 /// The weight as 16 bits: rounded to the nearest, ties to even. `None` for one that is not finite, or rounds to more than 65504.
 fn to_f16(x: f32) -> Option<u16> {
     let (sign, magnitude) = ((x.to_bits() >> 16 & 0x8000) as u16, x.abs());
-    // Also NaN.
-    if !(magnitude < 65520.0) {
+    if magnitude.is_nan() || magnitude >= 65520.0 {
         return None;
     }
     // Subnormal numbers are multiples of 2^-24; above them the lowest 13 bits are rounded away.
@@ -86,7 +85,7 @@ impl<'a> Matrix<'a> {
     }
 
     /// Writes the matrix, of rows of `k` weights, and its scales to the start of `out`, which need not be aligned, and returns the rest of it.
-    pub(crate) fn write<'o>(self, narrow: Narrow, rows: usize, k: usize, out: &'o mut [u8]) -> &'o mut [u8] {
+    pub(crate) fn write(self, narrow: Narrow, rows: usize, k: usize, out: &mut [u8]) -> &mut [u8] {
         let len = 4 * narrow.matrix_len(rows, k);
         let scales = if narrow.has_scales() { 4 * rows } else { 0 };
         let (out, rest) = out.split_at_mut(len);
@@ -152,7 +151,3 @@ impl Row<'_> {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "matrix_tests.rs"]
-mod tests;
