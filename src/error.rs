@@ -65,6 +65,15 @@ pub enum Error {
         /// What it has to be.
         expected: &'static str,
     },
+    /// A weight is one that a narrow format cannot hold.
+    Narrow {
+        /// The part of the weights, as [`Weights`](crate::Weights) names it.
+        part: &'static str,
+        /// Its place in the part.
+        index: usize,
+        /// The format.
+        format: &'static str,
+    },
     /// Layers of a model do not fit together.
     Layers {
         /// The position of the layer that does not fit.
@@ -133,6 +142,10 @@ impl fmt::Display for Error {
                 write!(f, "`{buffer}[{position}]` is {id}, but must be below {limit}, the number of classes")
             }
             Error::Value { argument, expected } => write!(f, "`{argument}` must be {expected}"),
+            Error::Narrow { part, index, format } => write!(
+                f,
+                "`{part}[{index}]` cannot be held in {format}: it is not finite, or too large; keep this layer in f32, or take a format with its range"
+            ),
             Error::Layers { layer, what } => write!(f, "layer {layer} of the model {what}"),
             Error::Features { layer, takes, given } => {
                 write!(
@@ -168,6 +181,7 @@ fn rule(buffer: &str) -> (bool, &'static str) {
         "dkeys" => (false, "`dkeys_len`"),
         "ids" => (true, "`ids_len`"),
         "bytes" => (false, "`image::len`"),
+        "narrow" => (false, "`narrow_len`"),
         "prompt" | "from" | "out" => (true, "the argument's documentation"),
         _ => (false, "its shape in the documentation of the pass"),
     }
@@ -219,6 +233,7 @@ mod tests {
             Error::Skipped { .. } => 8,
             Error::Features { .. } => 9,
             Error::Internal { .. } => 10,
+            Error::Narrow { .. } => 11,
         }
     }
 
@@ -285,6 +300,10 @@ mod tests {
                 "`temperature` must be above zero",
             ),
             (
+                Error::Narrow { part: "w_hh", index: 17, format: "f16" },
+                "`w_hh[17]` cannot be held in f16: it is not finite, or too large; keep this layer in f32, or take a format with its range",
+            ),
+            (
                 Error::Layers { layer: 2, what: "is a pool that needs all steps" },
                 "layer 2 of the model is a pool that needs all steps",
             ),
@@ -308,7 +327,7 @@ mod tests {
         for (error, text) in table {
             assert_eq!(error.to_string(), text);
         }
-        for variant in (0..11).filter(|v| cfg!(feature = "std") || ![2, 8].contains(v)) {
+        for variant in (0..12).filter(|v| cfg!(feature = "std") || ![2, 8].contains(v)) {
             assert!(table.iter().any(|(error, _)| number(*error) == variant), "{variant}");
         }
     }

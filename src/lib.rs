@@ -49,7 +49,7 @@ pub mod guide;
 pub use cell::{Gate, GruCell, GruGate, LstmCell, LstmGate, MguCell, MguGate, Reset, RnnCell, RnnGate};
 pub use error::{Error, Result};
 pub use generate::{Beam, BeamBuffers, BeamStep, Generate, Hypotheses, Sampling, argmax, sample};
-pub use kernel::Activation;
+pub use kernel::{Activation, Narrow};
 #[cfg(feature = "std")]
 pub use layer::Threads;
 pub use layer::{

@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 use recurrent::image::{self, Aligned, Extras, Image};
-use recurrent::model::{Ending, InputMask, Layer, Model};
-use recurrent::{Activate, Activation, Dense, Error, Gru, Lstm, Merge, Mgu, Pool, Reset, Rnn, Scale, Stack};
+use recurrent::model::{Ending, Forward, InputMask, Layer, Model};
+use recurrent::{
+    Activate, Activation, Dense, Error, Gru, Lstm, Merge, Mgu, Narrow, Pool, Reset, Rnn, Scale, Sequences,
+    Stack,
+};
 
 fn layers() -> Vec<Layer> {
     let gates = Activation::HardSigmoid { alpha: 0.3, beta: 0.4 };
@@ -294,4 +297,49 @@ fn records_that_are_not_known_are_refused() {
     let wrong = image::write_with(&layers, &weights, &short, &mut bytes);
     assert!(matches!(wrong, Err(Error::Length { buffer: "initial_state", expected: 3, actual: 2 })));
     assert!(bytes.iter().all(|&b| b == 7));
+}
+
+/// Rounded to formats of its own, each layer comes back with the weights that were rounded.
+#[test]
+fn narrow_layers_go_through_an_image() -> recurrent::Result<()> {
+    let formats = [Narrow::F16, Narrow::Bf16, Narrow::W8A16, Narrow::W8A8];
+    let wide = layers();
+    let layers: Vec<Layer> = wide.iter().zip(formats.iter().cycle()).map(|(l, f)| l.narrow(*f)).collect();
+    let weights: Vec<f32> = (0..layers.iter().map(Layer::weights_len).sum())
+        .map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.013)
+        .collect();
+    // Aligned, because narrow weights are used where they are.
+    let mut room = vec![0f32; image::len(&layers) / 4];
+    assert!(image::len(&layers) < image::len(&wide));
+    // SAFETY: bytes have no alignment, and every pattern of theirs is a float.
+    let bytes = unsafe { room.align_to_mut::<u8>().1 };
+    image::write(&layers, &weights, bytes)?;
+    let image = Image::from_bytes(bytes)?;
+    assert!(image.is_narrow() && image.layers().eq(layers.iter().copied()));
+    let mut rounded = vec![f32::NAN; image.weights_len()];
+    image.copy_weights(&mut rounded)?;
+    let error = weights.iter().zip(&rounded).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(error > 0.0 && error < 0.01, "{error}");
+    assert!(matches!(image.weights(), Err(Error::Image { .. })));
+    // The bytes pack to what the rounded weights pack to.
+    let chain = recurrent::model::Chain::new(&layers)?;
+    let room = || vec![0.0; chain.packed_len()];
+    let outputs = [chain.pack(&rounded, room())?, chain.pack_narrow(image.narrow(), room())?].map(|packed| {
+        let (mut y, mut state) = (vec![f32::NAN; chain.output_len(2, 3)], vec![0.1; chain.state_len(3)]);
+        let (sequences, mut scratch) = (Sequences::new(2, 3), vec![0.0; chain.scratch_len(2, 3)]);
+        let x = (&weights[..2 * 3 * 3]).into();
+        let args = Forward { sequences, x, y: &mut y, state: &mut state, scratch: &mut scratch };
+        chain.forward(&packed, args).map(|()| y.iter().map(|x| x.to_bits()).collect::<Vec<_>>())
+    });
+    assert_eq!(outputs[0], outputs[1]);
+    assert!(outputs[0].as_ref().is_ok_and(|y| y.iter().any(|y| *y != y & 0x8000_0000)));
+    // A type of weights that there is not, and one for a layer without a matrix.
+    let mut copy = bytes.to_vec();
+    copy[32 + 8] = 5;
+    assert!(Image::from_bytes(&copy).is_err());
+    let pool = layers.iter().position(|l| matches!(l, Layer::Pool(_))).unwrap();
+    let mut copy = bytes.to_vec();
+    copy[32 + 80 * pool + 8] = 1;
+    assert!(image::model::<12>(&copy).is_err_and(|e| e.to_string().contains("without a matrix")));
+    Ok(())
 }

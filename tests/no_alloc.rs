@@ -13,7 +13,7 @@ use recurrent::train::{Adam, AdamW, Cosine, RmsProp, Sgd, clip_norm, clip_scale,
 use recurrent::{
     Activate, Activation, Attention, AttentionBackward, AttentionForward, Backward, Beam, BeamBuffers,
     CrossEntropy, Dense, DenseBackward, Embedding, Error, Forward, ForwardTrain, Generate, Gradients, Gru,
-    Isa, KeysBackward, Lstm, Pool, Sampling, Scale, Sequences, Stack, argmax, binary_cross_entropy,
+    Isa, KeysBackward, Lstm, Narrow, Pool, Sampling, Scale, Sequences, Stack, argmax, binary_cross_entropy,
     cross_entropy, log_softmax, mean_squared_error, sample, softmax,
 };
 
@@ -155,6 +155,38 @@ fn passes_do_not_allocate() {
         // Not pinned to an instruction set: detection.
         let (detect, _) = allocations(Isa::detect);
         assert_eq!(detect, 0);
+    }
+}
+
+#[test]
+fn narrow_weights_do_not_allocate() {
+    for kind in Kind::ALL {
+        for isa in Isa::available() {
+            for format in [Narrow::F16, Narrow::Bf16, Narrow::W8A16, Narrow::W8A8] {
+                let (layer, (steps, batch)) = (kind.layer(5, 19, isa).narrow(format), (9, 3));
+                let random = &mut Random::new(1);
+                let weights = random_weights(layer, random);
+                let x = random.uniform(steps * batch * 5, 1.0);
+                let (mut y, mut state) =
+                    (vec![0.0; steps * batch * layer.width()], vec![0.0; layer.state_len(batch)]);
+                let mut scratch = vec![0.0; layer.scratch_len(steps, batch)];
+                let (mut room, mut bytes) = (vec![0.0; layer.packed_len()], vec![0; layer.narrow_len()]);
+                let (rounding, ()) = allocations(|| layer.round(&weights, &mut bytes).unwrap());
+                let (packing, packed) = allocations(|| layer.pack_into(&weights, &mut room[..]).unwrap());
+                let packed = packed.as_ref();
+                let sequences = Sequences::new(steps, batch);
+                let args = Forward { sequences, x: &x, y: &mut y, state: &mut state, scratch: &mut scratch };
+                let (forward, ()) = allocations(|| layer.forward(&packed, args).unwrap());
+                let (step, ()) =
+                    allocations(|| layer.step(&packed, &x[..batch * 5], &mut state, &mut scratch).unwrap());
+                assert_eq!(
+                    [rounding, packing, forward, step],
+                    [0; 4],
+                    "{kind:?} {format:?} on {}",
+                    isa.name()
+                );
+            }
+        }
     }
 }
 

@@ -220,3 +220,40 @@ fn a_softmax_is_said_where_it_is_left_out() {
     assert!(out.status.success() && out.stderr.is_empty(), "{}", text(&out.stderr));
     assert_eq!(last(image), y);
 }
+
+#[test]
+fn convert_makes_weights_narrow() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    let source = data("torch_gru_prefix.safetensors");
+    let (wide, narrow) = (file("wide.img"), file("narrow.img"));
+    assert!(tool(&["convert", &source, &wide]).status.success());
+    let out = tool(&["convert", &source, &narrow, "--weights", "int8,model.fc=f32"]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let said = text(&out.stdout);
+    assert!(said.contains("int8, weights change by at most") && !said.contains("model.fc:"), "{said}");
+    assert!(fs::metadata(&narrow).unwrap().len() < fs::metadata(&wide).unwrap().len());
+    let shown = text(&tool(&["inspect", &narrow]).stdout);
+    assert!(shown.contains(".narrow(Narrow::W8A16)") && shown.contains("int8-a8"), "{shown}");
+
+    // It runs, and near the wide one.
+    let out = tool(&["check", &narrow, "--against", &wide, "--steps", "20"]);
+    let said = text(&out.stdout);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let errors: Vec<f64> =
+        said.lines().skip(1).map(|l| l.split_whitespace().nth(1).unwrap().parse().unwrap()).collect();
+    assert!(errors.len() == 2 && errors.iter().all(|e| *e > 0.0 && *e < 0.05), "{said}");
+    let same = text(&tool(&["check", &wide, "--against", &wide]).stdout);
+    assert!(same.lines().skip(1).all(|line| line.contains("0.00e0")), "{same}");
+
+    // Other formats get the rounded weights, and this is said.
+    let out = tool(&["convert", &narrow, &file("rounded.safetensors")]);
+    assert!(out.status.success() && text(&out.stderr).contains("only images stay narrow"));
+    assert!(!tool(&["convert", &narrow, &file("rounded.safetensors"), "--strict"]).status.success());
+
+    // What is not there is said.
+    let out = tool(&["convert", &source, &narrow, "--weights", "int4"]);
+    assert!(out.status.code() == Some(2) && text(&out.stderr).contains("f16, bf16, int8, int8-a8"));
+    let out = tool(&["convert", &source, &narrow, "--weights", "int8,head=f32"]);
+    assert!(out.status.code() == Some(1) && text(&out.stderr).contains("model.fc"), "{}", text(&out.stderr));
+}

@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use recurrent::Narrow;
 
 use checkpoint::Checkpoint;
 use cli::Options;
@@ -62,6 +63,9 @@ impl From<io::Error> for Failure {
         Failure::new(format!("cannot write to standard output: {e}"))
     }
 }
+
+/// What `--narrow` tells of.
+const FORMATS: [Narrow; 4] = [Narrow::F16, Narrow::Bf16, Narrow::W8A16, Narrow::W8A8];
 
 fn main() -> ExitCode {
     match Options::from_command_line().and_then(|options| run(&options)) {
@@ -119,11 +123,16 @@ fn run(options: &Options) -> Result<(), Failure> {
         training.now.save(path)?;
     }
     let (now, rate) = (&training.now, training.rate());
-    let val = validate(now, &val)?;
+    let (streams, val) = (&val, validate(now, &val, None)?);
     if !options.quiet {
         say(&format!("\nafter {} updates, it writes:", now.trainer.updates()));
         write(now, options, &prompt, &AtomicBool::new(false))?;
         say("");
+    }
+    for format in FORMATS.into_iter().filter(|_| options.narrow) {
+        let narrow = validate(now, streams, Some(format))?;
+        let more = (narrow / val - 1.0) * 100.0;
+        writeln!(io::stdout(), "val from {:<8} {narrow:.5}, {more:+.3} %", format.name())?;
     }
     writeln!(io::stdout(), "train {:.4} val {val:.4} chars_per_s {rate:.0}", recent(&now.losses))?;
     Ok(())

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
-use recurrent::Sequences;
 use recurrent::model::Loss;
-use recurrent::trainer::Batch;
+use recurrent::trainer::{Batch, Predictor};
+use recurrent::{Narrow, Sequences};
 
 use crate::Failure;
 use crate::checkpoint::{Checkpoint, RECENT};
@@ -80,10 +80,13 @@ pub fn recent(losses: &[f32]) -> f64 {
     losses.iter().map(|&x| f64::from(x)).sum::<f64>() / losses.len() as f64
 }
 
-/// The mean loss over all characters of the streams, read once from beginning to end.
-pub fn validate(now: &Checkpoint, streams: &Streams) -> Result<f64, Failure> {
+/// The mean loss over all characters of the streams, read once from beginning to end; from narrow weights, if a format is given.
+pub fn validate(now: &Checkpoint, streams: &Streams, format: Option<Narrow>) -> Result<f64, Failure> {
     let steps = now.steps.min(streams.len);
-    let mut run = now.trainer.predictor()?.stateful();
+    let mut run = match format {
+        None => now.trainer.predictor()?.stateful(),
+        Some(format) => Predictor::new(&now.shape.model()?.narrow(format), now.trainer.weights())?.stateful(),
+    };
     let (mut x, mut targets) = (vec![0; steps * now.batch], vec![0; steps * now.batch]);
     let mut sum = 0.0;
     for from in (0..streams.len).step_by(steps) {

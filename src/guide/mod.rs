@@ -8,6 +8,7 @@
 //! | [`firmware`] | How does a model get from PyTorch into the flash of a microcontroller? |
 //! | [`other_frameworks`] | What is this called that I know from PyTorch or Keras, and what is not the same? |
 //! | [`instruction_sets`] | Which vectors does it run on, and who decides? |
+//! | [`narrow_weights`] | Which formats of weights are there, what do they cost, where do they pay? |
 //! | [`numerics`] | What has the same bits, and how far off are the others? |
 //! | [`adding_a_cell`] | What does another cell take? |
 //! | [`adding_an_instruction_set`] | What does another kind of vector take? |
@@ -48,6 +49,7 @@ pub mod desktop;
 pub mod firmware;
 pub mod instruction_sets;
 pub mod layouts;
+pub mod narrow_weights;
 pub mod numerics;
 pub mod other_frameworks;
 pub mod training_through_time;

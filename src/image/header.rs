@@ -78,15 +78,16 @@ impl Header {
 
     /// The layer at a position.
     pub(super) const fn layer(&self, bytes: &[u8], index: usize) -> Result<Layer> {
-        let at = self.words(index);
+        let (at, mut narrow) = (self.words(index), None);
         if !self.is_old {
             let start = at - BEFORE;
             if word(bytes, start) != TAG_LAYER || word(bytes, start + 4) as usize != LAYER - 12 {
                 return wrong(start, "the record is not that of a layer");
             }
-            if word(bytes, start + 8) != 0 {
-                return wrong(start + 8, "there is no such type of weights");
-            }
+            narrow = match record::format(word(bytes, start + 8)) {
+                Some(narrow) => narrow,
+                None => return wrong(start + 8, "there is no such type of weights"),
+            };
         }
         let mut record: Record = [0; 16];
         let mut i = 0;
@@ -95,7 +96,16 @@ impl Header {
             i += 1;
         }
         match record::decode(&record) {
-            Ok(layer) => Ok(layer),
+            Ok(layer) => match narrow {
+                None => Ok(layer),
+                Some(narrow) => {
+                    let layer = layer.narrow(narrow);
+                    match layer.narrow_format() {
+                        Some(_) => Ok(layer),
+                        None => wrong(at - 4, "a layer without a matrix has weights in f32"),
+                    }
+                }
+            },
             Err((word, what)) => wrong(at + 4 * word, what),
         }
     }

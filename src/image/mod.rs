@@ -6,13 +6,13 @@
 //! byte   0  RECURIMG             magic
 //!        8  u32                  version: 2
 //!       12  u32                  n, the number of layers
-//!       16  u32                  w, the number of weights
+//!       16  u32                  w, the words of 4 bytes of all weights
 //!       20  u32                  CRC-32 (IEEE 802.3, as in zlib) of all other bytes
 //!       24  u32                  r, the bytes of all records
 //!       28  zeros
 //!       32  n times 80 bytes     a record for each layer, from the input to the output
 //!           r - n times 80       other records, in ascending order of their tags
-//!    32 + r w times f32          the weights, layer after layer, in the layout of this crate
+//!    32 + r w words              the weights, layer after layer, in the layout of this crate
 //! ```
 //!
 //! Weights start at a multiple of 16 bytes, and end where the image does. A record is
@@ -26,11 +26,13 @@
 //!
 //! | tag | content |
 //! |---|---|
-//! | 1 | a layer: the type of its weights, 0 for f32, then 16 words |
+//! | 1 | a layer: the type of its weights, 0 for f32, 1 f16, 2 bf16, 3 int8 with activations of 16 bits, 4 int8 with activations of 8 bits, then 16 words |
 //! | 2 | the initial state of one row, where it is not zeros: f32 |
 //! | 3 | what follows the last layer, where something does: u32, 1 for a softmax, 2 for its logarithm |
 //! | 4 | names of the classes: UTF-8, one to a line |
 //! | 5 | which steps are masked by their input: u32, 1 for a value, 2 for an id; then the value, f32, or the id, u32 |
+//!
+//! Matrices are in the type of their layer, each in whole words; behind a matrix of integers stand the scales of its rows, f32. All else is f32.
 //!
 //! A reader refuses records that it does not know. Version 1 is read, too: its layers are the 16 words alone, without tag, length and type, and
 //! there are no other records.

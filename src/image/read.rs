@@ -7,6 +7,7 @@ use super::header::{
 use super::record;
 use crate::error::{Result, check_len};
 use crate::kernel::bytes::floats;
+use crate::layer::buffer::{take, take_mut};
 use crate::model::{Chain, Ending, InputMask, Layer, Model};
 
 /// What an image says beside layers and weights.
@@ -51,7 +52,7 @@ impl<'a> Image<'a> {
         let mut len = 0usize;
         for index in 0..header.layers {
             let layer = header.layer(bytes, index)?;
-            len = len.saturating_add(layer.weights_len());
+            len = len.saturating_add(layer.words_len());
             let (at, encoded) = (header.words(index), record::encode(&layer, index)?);
             if let Some(i) = (0..16).find(|&i| encoded[i] != word(bytes, at + 4 * i)) {
                 return wrong(at + 4 * i, "a word that the layer has no use for is not 0");
@@ -61,7 +62,7 @@ impl<'a> Image<'a> {
             }
         }
         if len != header.weights {
-            return wrong(16, "the number of weights is not that of the layers");
+            return wrong(16, "the number of words of weights is not that of the layers");
         }
         let mut image =
             Image { bytes, header, initial_state: &[], ending: Ending::None, classes: "", mask: None };
@@ -166,15 +167,29 @@ impl<'a> Image<'a> {
 
     /// The number of weights.
     pub fn weights_len(&self) -> usize {
-        self.header.weights
+        self.layers().fold(0, |len, layer| len.saturating_add(layer.weights_len()))
     }
 
-    /// The weights, where they are.
+    /// Whether a layer has narrow weights.
+    pub fn is_narrow(&self) -> bool {
+        self.layers().any(|layer| layer.narrow_format().is_some())
+    }
+
+    /// The bytes of all weights, where they are, as [`Model::pack_narrow`] takes them.
+    pub fn narrow(&self) -> &'a [u8] {
+        self.weight_bytes()
+    }
+
+    /// The weights, where they are; of an image whose weights are all `f32`.
     ///
     /// # Errors
+    /// [`Error::Image`](crate::Error::Image) if layers have narrow weights, which [`narrow`](Self::narrow) gives.
     /// [`Error::Image`](crate::Error::Image) if they are not aligned as `f32` are, or if this machine is not little-endian: [`copy_weights`](Self::copy_weights)
     /// serves there.
     pub fn weights(&self) -> Result<&'a [f32]> {
+        if self.is_narrow() {
+            return wrong(self.header.end, "the weights are narrow: pack them with `pack_narrow`");
+        }
         self.in_place(self.weight_bytes())
     }
 
@@ -229,13 +244,22 @@ impl<'a> Image<'a> {
         self.classes
     }
 
-    /// Copies the weights, on any machine and from any address.
+    /// Copies the weights, on any machine and from any address; narrow ones become the `f32` that they stand for, and these have to be aligned to
+    /// 4 bytes, on a machine that is little-endian.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) for `weights`.
+    /// [`Error::Length`](crate::Error::Length) for `weights`; [`Error::Image`](crate::Error::Image) for narrow weights that cannot be read here.
     pub fn copy_weights(&self, weights: &mut [f32]) -> Result<()> {
         check_len("weights", self.weights_len(), weights.len())?;
-        copy(self.weight_bytes(), weights);
+        if !self.is_narrow() {
+            copy(self.weight_bytes(), weights);
+            return Ok(());
+        }
+        let (mut words, mut rest) = (self.in_place(self.weight_bytes())?, weights);
+        for layer in self.layers() {
+            let from = take(&mut words, layer.words_len());
+            layer.widen_words(from, take_mut(&mut rest, layer.weights_len()))?;
+        }
         Ok(())
     }
 }

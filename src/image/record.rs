@@ -3,8 +3,8 @@
 use crate::error::{Error, Result};
 use crate::model::Layer;
 use crate::{
-    Activate, Activation, Cell, Dense, Embedding, Gru, Lstm, Merge, Mgu, Pool, Recurrent, Reset, Rnn, Scale,
-    Stack,
+    Activate, Activation, Cell, Dense, Embedding, Gru, Lstm, Merge, Mgu, Narrow, Pool, Recurrent, Reset, Rnn,
+    Scale, Stack,
 };
 
 pub(super) type Record = [u32; 16];
@@ -21,6 +21,30 @@ const ALL: u32 = 255;
 
 /// Where the first activation stands; each has three words.
 const FUNCTIONS: usize = 7;
+
+/// The number of a type of weights.
+pub(super) const fn format_number(narrow: Option<Narrow>) -> u32 {
+    match narrow {
+        None => 0,
+        Some(Narrow::F16) => 1,
+        Some(Narrow::Bf16) => 2,
+        Some(Narrow::W8A16) => 3,
+        Some(Narrow::W8A8) => 4,
+    }
+}
+
+/// The type of weights of a number, `None` within for `f32`; `None` if there is no such type.
+#[allow(clippy::option_option, reason = "one of them is a format")]
+pub(super) const fn format(number: u32) -> Option<Option<Narrow>> {
+    Some(match number {
+        0 => None,
+        1 => Some(Narrow::F16),
+        2 => Some(Narrow::Bf16),
+        3 => Some(Narrow::W8A16),
+        4 => Some(Narrow::W8A8),
+        _ => return None,
+    })
+}
 
 /// The word that is wrong, and how.
 type Wrong = (usize, &'static str);

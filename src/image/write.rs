@@ -7,6 +7,7 @@ use super::header::{
 use super::read::Extras;
 use super::record;
 use crate::error::{Error, Result, check_len};
+use crate::layer::buffer::take;
 use crate::model::{Chain, Ending, InputMask, Layer};
 
 /// Bytes of a record; none if it has no content.
@@ -23,7 +24,7 @@ pub const fn len(layers: &[Layer]) -> usize {
 pub const fn len_with(layers: &[Layer], extras: &Extras<'_>) -> usize {
     let (mut weights, mut i) = (0usize, 0);
     while i < layers.len() {
-        weights = weights.saturating_add(layers[i].weights_len());
+        weights = weights.saturating_add(layers[i].words_len());
         i += 1;
     }
     weights.saturating_mul(4).saturating_add(HEADER + LAYER * layers.len()).saturating_add(extras_len(extras))
@@ -41,7 +42,8 @@ const fn extras_len(extras: &Extras<'_>) -> usize {
 ///
 /// # Errors
 /// [`Error::Length`] or [`Error::Overflow`] for `weights` or `bytes`; [`Error::Layers`] for a layer that no image can hold, because a size
-/// does not fit into 32 bits, a projection has no width, or a clip is not above 0.
+/// does not fit into 32 bits, a projection has no width, or a clip is not above 0; [`Error::Narrow`] for a weight that its layer's format
+/// cannot hold.
 ///
 /// ```
 /// use recurrent::image::{self, Image};
@@ -82,15 +84,27 @@ pub fn write_with(layers: &[Layer], weights: &[f32], extras: &Extras<'_>, bytes:
     let total = len_with(layers, extras);
     check_len("bytes", total, bytes.len())?;
     let records = LAYER * layers.len() + extras_len(extras);
-    check_len("weights", (total - HEADER - records) / 4, weights.len())?;
+    let words = (total - HEADER - records) / 4;
+    let expected = layers.iter().fold(0usize, |len, layer| len.saturating_add(layer.weights_len()));
+    check_len("weights", expected, weights.len())?;
     if !extras.initial_state.is_empty() {
         check_len("initial_state", Chain::state_of(layers), extras.initial_state.len())?;
     }
     let size = |n: usize, buffer| u32::try_from(n).map_err(|_| Error::Overflow { buffer });
-    let (count, weight_count) = (size(layers.len(), "bytes")?, size(weights.len(), "weights")?);
+    let (count, weight_count) = (size(layers.len(), "bytes")?, size(words, "weights")?);
     let records = size(records, "bytes")?;
     for (index, layer) in layers.iter().enumerate() {
         record::encode(layer, index)?;
+    }
+    let mut rest = weights;
+    for layer in layers {
+        let weights = take(&mut rest, layer.weights_len());
+        layer.check_narrow()?;
+        layer.check_values(weights)?;
+        if cfg!(target_endian = "big") && layer.narrow_format().is_some() {
+            let expected = "in f32: narrow weights are written on little-endian machines only";
+            return Err(Error::Value { argument: "layers", expected });
+        }
     }
 
     bytes.fill(0);
@@ -102,7 +116,7 @@ pub fn write_with(layers: &[Layer], weights: &[f32], extras: &Extras<'_>, bytes:
     for (index, layer) in layers.iter().enumerate() {
         put(bytes, &mut at, TAG_LAYER);
         put(bytes, &mut at, (LAYER - 12) as u32);
-        put(bytes, &mut at, 0);
+        put(bytes, &mut at, record::format_number(layer.narrow_format()));
         for word in record::encode(layer, index)? {
             put(bytes, &mut at, word);
         }
@@ -139,8 +153,18 @@ pub fn write_with(layers: &[Layer], weights: &[f32], extras: &Extras<'_>, bytes:
             put(bytes, &mut at, word);
         }
     }
-    for (weight, to) in weights.iter().zip(bytes[at..].chunks_exact_mut(4)) {
-        to.copy_from_slice(&weight.to_bits().to_le_bytes());
+    let mut rest = weights;
+    for layer in layers {
+        let (from, to) = (take(&mut rest, layer.weights_len()), &mut bytes[at..][..4 * layer.words_len()]);
+        match layer.narrow_format() {
+            Some(_) => layer.write_words(from, to)?,
+            None => {
+                for (weight, to) in from.iter().zip(to.chunks_exact_mut(4)) {
+                    to.copy_from_slice(&weight.to_bits().to_le_bytes());
+                }
+            }
+        }
+        at += 4 * layer.words_len();
     }
     let sum = checksum(bytes);
     bytes[CHECKSUM..CHECKSUM + 4].copy_from_slice(&sum.to_le_bytes());

@@ -72,6 +72,7 @@ mod format;
 mod image;
 mod keras;
 mod layout;
+mod narrow;
 mod network;
 mod note;
 mod onnx;
@@ -149,6 +150,12 @@ pub fn write(network: &Network, format: Format) -> Result<Vec<u8>> {
     }
     if network.mask().is_some() && format != Format::Image {
         return error::unsupported("the mask that is made from the input", "only images hold it");
+    }
+    if network.is_narrow() && format != Format::Image {
+        return error::unsupported(
+            "narrow weights",
+            "only images hold them: write `network.wide()`, whose weights are as rounded",
+        );
     }
     match format {
         Format::Safetensors => safetensors::write(network),

@@ -34,8 +34,8 @@ pub struct Named {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Network {
-    layers: Vec<Named>,
-    weights: Vec<f32>,
+    pub(super) layers: Vec<Named>,
+    pub(super) weights: Vec<f32>,
     ending: Ending,
     initial_state: Vec<f32>,
     classes: Vec<String>,

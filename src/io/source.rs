@@ -70,6 +70,15 @@ fn float(x: f32) -> String {
 
 /// A layer as an expression.
 pub(super) fn layer(layer: &Layer) -> String {
+    let narrow = match layer.narrow_format() {
+        Some(format) => format!(".narrow(Narrow::{format:?})"),
+        None => String::new(),
+    };
+    wide(layer) + &narrow
+}
+
+/// The same, whatever its weights are.
+fn wide(layer: &Layer) -> String {
     match layer {
         Layer::Embedding(l) => format!("Layer::embedding({}, {})", l.classes(), l.width()),
         Layer::Dense(l) => {

@@ -14,18 +14,21 @@
 //! | `rows` | which rows take part in a step, and where they stand | |
 //! | `panel` | weights in panels, and all that multiplies | `rows`, `vector` |
 //! | `pointwise` | exp, sigmoid, tanh, other activations, softmax, updates of weights, sums over rows | `panel`, `rows`, `vector` |
+//! | `narrow` | matrices of 16 or 8 bits, and what multiplies them | `panel`, `rows`, `vector`, `bytes` |
 //! | `step` | one step of a cell over a batch, forward and backward | all of them |
 //! | `bytes` | floats where they stand in bytes | |
 //!
 #![doc = include_str!("SAFETY.md")]
 
 pub(crate) mod bytes;
+pub(crate) mod narrow;
 pub(crate) mod panel;
 pub(crate) mod pointwise;
 pub(crate) mod rows;
 pub(crate) mod step;
 pub(crate) mod vector;
 
+pub use narrow::Narrow;
 pub use pointwise::activation::Activation;
 pub(crate) use pointwise::activation::Slot;
 pub use rows::walk::Masked;

@@ -23,7 +23,7 @@ pub(crate) fn take<'a>(rest: &mut &'a [f32], n: usize) -> &'a [f32] {
 }
 
 /// The first `n` elements of `rest`, which loses them.
-pub(crate) fn take_mut<'a>(rest: &mut &'a mut [f32], n: usize) -> &'a mut [f32] {
+pub(crate) fn take_mut<'a, T>(rest: &mut &'a mut [T], n: usize) -> &'a mut [T] {
     let (first, others) = core::mem::take(rest).split_at_mut(n);
     *rest = others;
     first

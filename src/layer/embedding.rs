@@ -2,6 +2,9 @@
 
 use super::gradients::Gradients;
 use crate::error::{Error, Result, check_len};
+use crate::kernel::Narrow;
+use crate::kernel::bytes::bytes;
+use crate::kernel::narrow::matrix::Matrix;
 
 /// A table of `V` classes with a vector of `D` features each, as PyTorch's `nn.Embedding`.
 ///
@@ -10,6 +13,7 @@ use crate::error::{Error, Result, check_len};
 pub struct Embedding {
     classes: usize,
     width: usize,
+    narrow: Option<Narrow>,
 }
 
 /// Refuses ids that are not below `limit`.
@@ -27,7 +31,70 @@ pub(crate) fn check_ids(buffer: &'static str, ids: &[u32], limit: usize) -> Resu
 impl Embedding {
     /// A table of `classes` rows of `width` features.
     pub const fn new(classes: usize, width: usize) -> Self {
-        Embedding { classes, width }
+        Embedding { classes, width, narrow: None }
+    }
+
+    /// The same table in a narrow format in inference, when it is part of a [`Model`](crate::model::Model) whose weights are packed.
+    pub const fn narrow(self, narrow: Narrow) -> Self {
+        self.with_format(Some(narrow))
+    }
+
+    pub(crate) const fn with_format(self, narrow: Option<Narrow>) -> Self {
+        Embedding { narrow, ..self }
+    }
+
+    /// How narrow the table is; `None` for `f32`.
+    pub const fn narrow_format(&self) -> Option<Narrow> {
+        self.narrow
+    }
+
+    /// Words of weights in the table's own format.
+    pub(crate) const fn words_len(&self) -> usize {
+        match self.narrow {
+            Some(narrow) => narrow.matrix_len(self.classes, self.width),
+            None => self.weights_len(),
+        }
+    }
+
+    /// Refuses weights that their format cannot hold.
+    pub(crate) fn check_values(&self, weights: &[f32]) -> Result<()> {
+        let refused = self.narrow.and_then(|narrow| Some((narrow, Matrix::Floats(weights).refused(narrow)?)));
+        match refused {
+            Some((narrow, index)) => Err(Error::Narrow { part: "embedding", index, format: narrow.name() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Rounds weights that have been checked to the bytes of words. Without a format they are copied.
+    pub(crate) fn write_words(&self, weights: &[f32], out: &mut [u8]) {
+        match self.narrow {
+            Some(narrow) => {
+                Matrix::Floats(weights).write(narrow, self.classes, self.width, out);
+            }
+            None => out.copy_from_slice(bytes(weights)),
+        }
+    }
+
+    /// The weights that words stand for.
+    pub(crate) fn widen_words(&self, words: &[f32], weights: &mut [f32]) {
+        let (mut rest, ids) = (words, 0..self.classes);
+        match self.narrow.map(|narrow| (narrow, Matrix::take(narrow, self.classes, self.width, &mut rest))) {
+            Some((narrow, Some(table))) => table.widen(narrow, ids.len(), self.width, weights),
+            _ => weights.copy_from_slice(words),
+        }
+    }
+
+    /// The rows of ids that have been checked, from words.
+    pub(crate) fn forward_words(&self, words: &[f32], ids: &[u32], y: &mut [f32]) -> Result<()> {
+        let Some(narrow) = self.narrow else { return self.forward(words, ids, y) };
+        let mut rest = words;
+        let table = Matrix::take(narrow, self.classes, self.width, &mut rest);
+        let table = table.ok_or(Error::Packing { what: "model" })?;
+        for (&id, y) in ids.iter().zip(y.chunks_exact_mut(self.width.max(1))) {
+            let row = table.row(narrow, id as usize, self.width);
+            y.iter_mut().enumerate().for_each(|(i, y)| *y = row.value(i));
+        }
+        Ok(())
     }
 
     /// Rows of the table, `V`.

@@ -10,6 +10,7 @@
 //! | `dense`, `embedding`, `scale`, `activate`, `pool`, `softmax` | what stands around them |
 //! | `sequences` | a padded batch, as every pass takes it |
 //! | `packed` | weights in panels |
+//! | `narrow` | weights in the formats of their layers, as bytes |
 //! | `gradients`, `buffer` | what all of them use |
 //!
 //! Files import each other downward in this table. Losses and what draws or searches are no layers: they have floors of their own.
@@ -20,6 +21,7 @@ pub(crate) mod buffer;
 mod dense;
 pub(crate) mod embedding;
 mod gradients;
+pub(crate) mod narrow;
 pub(crate) mod packed;
 mod pool;
 pub(crate) mod recurrent;

@@ -146,6 +146,8 @@ pub(crate) struct Owner {
     pub(crate) weights: usize,
     pub(crate) panels: usize,
     pub(crate) pinned: Option<Isa>,
+    /// Whether there are narrow weights, which are packed before they are used.
+    pub(crate) narrow: bool,
 }
 
 /// Weights that have been checked, of a layer or of several.
@@ -163,6 +165,11 @@ impl<'a> WeightSource<'a> {
         match self {
             WeightSource::Canonical(flat) => {
                 check_len("weights", owner.weights, flat.len())?;
+                if owner.narrow {
+                    let expected =
+                        "packed: a layer of narrow weights runs from weights that `pack` has rounded";
+                    return Err(Error::Value { argument: "weights", expected });
+                }
                 Ok(Source::Canonical(flat))
             }
             WeightSource::Packed(packed) => {

@@ -73,6 +73,12 @@ impl<const N: usize> Model<N> {
         self
     }
 
+    /// The same with other layers.
+    #[track_caller]
+    pub(super) const fn with(self, layers: [Layer; N]) -> Self {
+        Model { recurrent_dropout: self.recurrent_dropout, ..Self::new(layers) }
+    }
+
     /// The layers, from the input to the output.
     pub const fn layers(&self) -> &[Layer; N] {
         &self.layers

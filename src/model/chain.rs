@@ -128,11 +128,30 @@ impl<'a> Chain<'a> {
         self.greatest(Part::Output, steps, batch)
     }
 
+    /// Whether a layer has narrow matrices.
+    pub(crate) const fn is_narrow(&self) -> bool {
+        let mut i = 0;
+        while i < self.layers.len() {
+            if self.layers[i].narrow_format().is_some() {
+                return true;
+            }
+            i += 1;
+        }
+        false
+    }
+
     /// Whose weights its passes ask for.
     #[inline(always)]
     pub(super) fn owner(&self) -> Owner {
         let (weights, panels) = (self.weights_len(), self.sum(Part::Panels, 1, 1));
-        Owner { what: "model", fingerprint: self.fingerprint, weights, panels, pinned: None }
+        Owner {
+            what: "model",
+            fingerprint: self.fingerprint,
+            weights,
+            panels,
+            pinned: None,
+            narrow: self.is_narrow(),
+        }
     }
 }
 
@@ -146,6 +165,9 @@ pub(super) const fn check(layers: &[Layer]) -> Result<Fingerprint> {
     let width = Dims::of(layers, 0, 1, 1).width;
     while i < layers.len() {
         let is_last = i + 1 == layers.len();
+        if let Err(e) = layers[i].check_narrow() {
+            return Err(e);
+        }
         let what = match (&layers[i], layers[i].input()) {
             (Layer::Embedding(_), _) if i > 0 => "is an embedding, which has to be the first",
             (Layer::Pool(_) | Layer::Dropout(_) | Layer::Activate(_) | Layer::Residual, _) if i == 0 => {

@@ -5,6 +5,7 @@ use super::chain::Chain;
 use super::layer::{Dims, Layer, Part};
 use super::through::{Layers, Visit};
 use crate::error::{Error, Result, check_len, check_room};
+use crate::kernel::bytes::bytes_mut;
 use crate::layer::buffer::{add_to, multiply, take, take_mut};
 use crate::layer::packed::{Source, WeightSource};
 use crate::layer::{self, ForwardTrain, Sequences};
@@ -66,6 +67,9 @@ impl<'a, const TRAIN: bool, const PACKED: bool> Up<'a, TRAIN, PACKED> {
     fn around(&mut self, layer: &Layer, weights: Source<'_>, y: &mut [f32]) -> Result<()> {
         let (dims, x) = (self.dims, self.x.values());
         match layer {
+            Layer::Embedding(l) if PACKED => {
+                l.forward_words(weights.flat().get(..l.words_len()).unwrap_or_default(), self.x.ids(), y)
+            }
             Layer::Embedding(l) => {
                 l.forward(weights.flat().get(..l.weights_len()).unwrap_or_default(), self.x.ids(), y)
             }
@@ -219,6 +223,10 @@ impl Visit for Packing<'_> {
         match (layer.levels(), layer) {
             (Some(levels), _) => levels.pack_into(from, to),
             (_, Layer::Dense(l)) => l.pack_into(from, to),
+            (_, Layer::Embedding(l)) => {
+                l.write_words(from, bytes_mut(&mut to[..l.words_len()]));
+                Ok(())
+            }
             _ => {
                 to[..from.len()].copy_from_slice(from);
                 Ok(())

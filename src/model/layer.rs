@@ -1,9 +1,12 @@
 //! One layer of a model: a value that says what it is.
 
 use crate::cell::{GruCell, LstmCell, MguCell, RnnCell};
+use crate::error::Result;
+use crate::kernel::Narrow;
+use crate::kernel::bytes::bytes;
 use crate::layer::buffer::{add, mul};
 use crate::layer::packed::{Fingerprint, aligned_len};
-use crate::layer::recurrent::Levels;
+use crate::layer::recurrent::{Levels, narrow_fingerprint};
 use crate::layer::{Activate, Dense, Embedding, Gru, Lstm, Mgu, Pool, Rnn, Scale, Stack};
 use crate::simd::Isa;
 
@@ -106,6 +109,91 @@ from! {
 }
 
 impl Layer {
+    /// The same layer with matrices of a narrow format in inference; a layer without a matrix stays as it is.
+    pub const fn narrow(self, narrow: Narrow) -> Self {
+        self.with_format(Some(narrow))
+    }
+
+    /// The same layer with all weights in `f32`.
+    pub const fn wide(self) -> Self {
+        self.with_format(None)
+    }
+
+    const fn with_format(self, narrow: Option<Narrow>) -> Self {
+        match self {
+            Layer::Embedding(l) => Layer::Embedding(l.with_format(narrow)),
+            Layer::Dense(l) => Layer::Dense(l.with_format(narrow)),
+            Layer::Rnn(stack) => Layer::Rnn(stack.with_format(narrow)),
+            Layer::Lstm(stack) => Layer::Lstm(stack.with_format(narrow)),
+            Layer::Gru(stack) => Layer::Gru(stack.with_format(narrow)),
+            Layer::Mgu(stack) => Layer::Mgu(stack.with_format(narrow)),
+            other => other,
+        }
+    }
+
+    /// How narrow its matrices are; `None` for `f32`, and for a layer without a matrix.
+    pub const fn narrow_format(&self) -> Option<Narrow> {
+        match self {
+            Layer::Embedding(l) => l.narrow_format(),
+            Layer::Dense(l) => l.narrow_format(),
+            _ => match self.levels() {
+                Some(levels) => levels.first.narrow,
+                None => None,
+            },
+        }
+    }
+
+    /// Refuses a format that has too short sums for the layer's rows.
+    pub(crate) const fn check_narrow(&self) -> Result<()> {
+        match (self, self.levels()) {
+            (Layer::Dense(l), _) => l.check_narrow(),
+            (_, Some(levels)) => levels.check_narrow(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses weights that its format cannot hold.
+    pub(crate) fn check_values(&self, weights: &[f32]) -> Result<()> {
+        match (self, self.levels()) {
+            (Layer::Embedding(l), _) => l.check_values(weights),
+            (Layer::Dense(l), _) => l.check_values(weights),
+            (_, Some(levels)) => levels.check_values(weights),
+            _ => Ok(()),
+        }
+    }
+
+    /// Rounds weights that have been checked to the bytes of words. Without a format they are copied.
+    pub(crate) fn write_words(&self, weights: &[f32], out: &mut [u8]) -> Result<()> {
+        match (self, self.levels()) {
+            (Layer::Embedding(l), _) => l.write_words(weights, out),
+            (Layer::Dense(l), _) => l.write_words(weights, out)?,
+            (_, Some(levels)) => levels.write_words(weights, out)?,
+            _ => out.copy_from_slice(bytes(weights)),
+        }
+        Ok(())
+    }
+
+    /// The weights that words stand for.
+    pub(crate) fn widen_words(&self, words: &[f32], weights: &mut [f32]) -> Result<()> {
+        match (self, self.levels()) {
+            (Layer::Embedding(l), _) => l.widen_words(words, weights),
+            (Layer::Dense(l), _) => l.widen_words(words, weights)?,
+            (_, Some(levels)) => levels.widen_words(words, weights)?,
+            _ => weights.copy_from_slice(words),
+        }
+        Ok(())
+    }
+
+    /// Words of weights in its own format.
+    pub(crate) const fn words_len(&self) -> usize {
+        match (self, self.levels()) {
+            (Layer::Embedding(l), _) => l.words_len(),
+            (Layer::Dense(l), _) => l.words_len(),
+            (_, Some(levels)) => levels.words_len(),
+            _ => self.weights_len(),
+        }
+    }
+
     /// Length of the weights, and of their gradients.
     pub const fn weights_len(&self) -> usize {
         match self {
@@ -176,6 +264,7 @@ impl Dims {
 pub(super) enum Part {
     Weights,
     Panels,
+    Words,
     State,
     Output,
     Tape,
@@ -227,7 +316,10 @@ impl Layer {
     /// What decides how its weights are packed, with the set that it is pinned to, and its direction.
     pub(super) const fn fingerprint(&self) -> Fingerprint {
         let (fingerprint, pinned) = match self {
-            Layer::Embedding(l) => (Fingerprint::new(6).and(l.classes()).and(l.width()), None),
+            Layer::Embedding(l) => {
+                let of = Fingerprint::new(6).and(l.classes()).and(l.width());
+                (narrow_fingerprint(of, l.narrow_format()), None)
+            }
             Layer::Dense(l) => (l.fingerprint(), l.pinned()),
             Layer::Scale(l) => (Fingerprint::new(10).and(l.width()), None),
             _ => match self.levels() {
@@ -246,8 +338,9 @@ impl Layer {
         let Dims { steps, batch, .. } = dims;
         match (part, self) {
             (Part::Weights, _) => self.weights_len(),
+            (Part::Words, _) => self.words_len(),
             (Part::Output, _) => self.after(dims).len(),
-            (Part::Panels, Layer::Embedding(_) | Layer::Scale(_)) => aligned_len(self.weights_len()),
+            (Part::Panels, Layer::Embedding(_) | Layer::Scale(_)) => aligned_len(self.words_len()),
             (Part::Panels, Layer::Dense(l)) => l.packed_panels_len(),
             (Part::Scratch | Part::TrainScratch, Layer::Dense(l)) => l.scratch_len(),
             (Part::Dropout, Layer::Dropout(_)) => dims.len(),
@@ -263,6 +356,7 @@ impl Layer {
 const fn levels_len(levels: &Levels, part: Part, steps: usize, batch: usize) -> usize {
     match part {
         Part::Weights => levels.weights_len(),
+        Part::Words => levels.words_len(),
         Part::Panels => levels.panels_len(),
         Part::State => levels.state_len(batch),
         Part::Output => levels.sequence_len(steps, batch),

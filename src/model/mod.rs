@@ -91,6 +91,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `passes` | the passes, as users call them |
+//! | `narrow` | models whose matrices are narrow |
 //! | `lengths` | sizes, and lengths of buffers |
 //! | `state` | one initial state for all rows |
 //! | `array` | [`Model`]: layers that the compiler knows |
@@ -114,6 +115,7 @@ mod forward;
 mod layer;
 mod lengths;
 mod mask;
+mod narrow;
 mod passes;
 mod refusal;
 mod state;

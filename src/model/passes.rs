@@ -6,11 +6,10 @@ use super::args::{Forward, Input, Training};
 use super::array::Model;
 use super::chain::Chain;
 use super::{forward, train};
-use crate::error::{Result, check_len};
+use crate::error::Result;
 use crate::layer::Sequences;
 use crate::layer::packed::{Packed, WeightSource};
 use crate::loss::Loss;
-use crate::simd::Isa;
 
 /// Runs a pass of a constant model: here over its slice, and in firmware, which is compiled as a whole, over its array.
 macro_rules! run {
@@ -209,17 +208,6 @@ impl Chain<'_> {
 
     pub(super) fn pack_into(&self, weights: &[f32], panels: &mut [f32]) -> Result<()> {
         forward::pack_into(self.layers(), *self, weights, panels)
-    }
-
-    pub(super) fn pack_by<B: AsMut<[f32]>>(
-        &self,
-        weights: &[f32],
-        packed: B,
-        pack: impl FnOnce(&mut [f32]) -> Result<()>,
-    ) -> Result<Packed<B>> {
-        check_len("weights", self.weights_len(), weights.len())?;
-        let owner = self.owner();
-        Packed::new(Isa::detect(), owner.fingerprint, owner.panels, packed, pack)
     }
 
     /// As [`Model::forward`].

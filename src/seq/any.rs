@@ -6,10 +6,11 @@
 use super::backward::{BackwardPass, InputPass, input_gradient};
 use super::forward::ForwardPass;
 use super::step::StepPass;
-use super::table::{self, Table};
+use super::table::{self, NarrowWeights, Table};
 use crate::cell::{Cell, GruCell, LstmCell, MguCell, Reset, RnnCell};
 use crate::error::Result;
 use crate::kernel::Activation;
+use crate::kernel::narrow::panels::Given;
 use crate::kernel::pack::{Canonical, aligned_start};
 use crate::kernel::step::Params;
 use crate::simd::{HAS_VECTORS, Isa};
@@ -151,6 +152,21 @@ impl Runs<'_> {
     #[inline(always)]
     pub(crate) fn forward_in_place(self, w: &Canonical<'_>, pass: &mut ForwardPass<'_>) -> Result<()> {
         call!(self, forward_in_place, w, pass)
+    }
+
+    /// Packs weights with narrow matrices into panels: as they are, or as the `f32` that they stand for.
+    pub(crate) fn pack_narrow(self, w: &Given<'_>, wide: bool, out: &mut [f32]) {
+        self.table().pack_narrow(self.isa, w, wide, out);
+    }
+
+    /// One step from narrow weights in panels.
+    pub(crate) fn step_narrow(self, data: NarrowWeights<'_>, pass: &mut StepPass<'_>) -> Result<()> {
+        call!(self, step_narrow, data, pass)
+    }
+
+    /// A forward pass from narrow weights in panels.
+    pub(crate) fn forward_narrow(self, data: NarrowWeights<'_>, pass: &mut ForwardPass<'_>) -> Result<()> {
+        call!(self, forward_narrow, data, pass)
     }
 
     /// A training forward pass, which has a tape. Where there are vectors the weights are packed into `panels` first.

@@ -2,9 +2,11 @@
 
 use super::step::{Io, Row, Sizes, Steps, step, tape_row};
 use super::{block_steps, state_rows};
+use crate::kernel::narrow::panels::NarrowPanels;
 use crate::kernel::panel::layout::Layout;
+use crate::kernel::panel::operand::Matrices;
 use crate::kernel::panel::pack::Panels;
-use crate::kernel::panel::source::{InPlace, Source};
+use crate::kernel::panel::source::{InPlace, Projection};
 use crate::kernel::step::ahead::{AHEAD, Ahead, has_room};
 use crate::kernel::step::batch::project;
 use crate::kernel::step::row::Stages;
@@ -36,24 +38,37 @@ pub(crate) struct ForwardPass<'a> {
     pub(crate) stage: &'a mut [f32],
     /// `[block_steps * B, G * H]`, or empty: nothing is projected ahead (with a tape, that is where it goes).
     pub(crate) block: &'a mut [f32],
+    /// Room for inputs that are made of integers before they are projected.
+    pub(crate) codes: &'a mut [f32],
 }
 
 /// Weights that the input part of many steps can be computed from at once.
-pub(super) trait Projects<S: Simd>: Source<S> {
+pub(super) trait Projects<S: Simd>: Projection<S> {
+    type Panels: Matrices<S>;
     /// Panels, on sets with vectors.
-    fn panels(&self) -> Option<Panels<'_>>;
+    fn panels(&self) -> Option<Self::Panels>;
 }
 
 impl<S: Simd> Projects<S> for Panels<'_> {
+    type Panels = Self;
     #[inline(always)]
-    fn panels(&self) -> Option<Panels<'_>> {
+    fn panels(&self) -> Option<Self> {
         if const { has_vectors::<S>() } { Some(*self) } else { None }
     }
 }
 
-impl<S: Simd> Projects<S> for InPlace<'_> {
+impl<S: Simd> Projects<S> for NarrowPanels<'_> {
+    type Panels = Self;
     #[inline(always)]
-    fn panels(&self) -> Option<Panels<'_>> {
+    fn panels(&self) -> Option<Self> {
+        Some(*self)
+    }
+}
+
+impl<'a, S: Simd> Projects<S> for InPlace<'a> {
+    type Panels = Panels<'a>;
+    #[inline(always)]
+    fn panels(&self) -> Option<Panels<'a>> {
         None
     }
 }
@@ -88,7 +103,7 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
         let TimeLoop { s, steps, params, w, peepholes, pass } = self;
         let &mut ForwardPass { walk, ref sizes, x, factors, .. } = pass;
         let (sizes, dims, layout) = (sizes, sizes.dims, &steps.layout);
-        let ForwardPass { y, h, c, tape, h_next, stage, block, .. } = pass;
+        let ForwardPass { y, h, c, tape, h_next, stage, block, codes, .. } = pass;
         // Without units, the number of steps is not bounded by any buffer.
         if dims.hidden == 0 && dims.width == 0 {
             return Ok(());
@@ -134,7 +149,7 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
                     None => (&mut *here, projected),
                 };
                 let (block, to) = ((first, count), (ld, train));
-                project(s, layout, *panels, walk, dims, block, x, out, to)?;
+                project(s, layout, *panels, walk, dims, block, x, out, to, codes)?;
             }
             let later = match beside {
                 true => Ahead::new(layout, S::LANES, walk, dims, first + count, x, &mut *there)?,

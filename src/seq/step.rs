@@ -1,17 +1,17 @@
 //! One step of a batch with all that a layer may ask for: what the weights see of the hidden state, the cell, and a projection.
 
-use crate::kernel::Checked;
-use crate::kernel::Walk;
 use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::product::Left;
-use crate::kernel::panel::source::Source;
+use crate::kernel::panel::source::{Projection, Source};
+use crate::kernel::rows::list::MOST;
 use crate::kernel::rows::view::ColumnsMut;
 use crate::kernel::rows::walk::Rows;
 use crate::kernel::step::ahead::Ahead;
 use crate::kernel::step::batch::room_len;
 use crate::kernel::step::row::{self, SingleStep, Stages};
 use crate::kernel::step::{Equations, Input, Params, SecondStage, Step, Tape};
+use crate::kernel::{Checked, Narrow, Walk};
 use crate::simd::{HAS_VECTORS, Region, Simd};
 
 /// Sizes of a layer that a pass needs, and which options cost it memory.
@@ -24,6 +24,8 @@ pub(crate) struct Sizes {
     pub(crate) projects: bool,
     /// Whether the hidden state may be multiplied by factors where it meets its weights.
     pub(crate) drops: bool,
+    /// How narrow its matrices are, in inference, and the elements of the widest row that is multiplied with such.
+    pub(crate) narrow: Option<(Narrow, usize)>,
 }
 
 /// The layout of a projection: one gate of R units over the cell's H outputs.
@@ -42,20 +44,35 @@ pub(super) struct Stage<'a> {
     pub(super) planes: &'a mut [f32],
     /// `[B, H]`: the output before its projection.
     pub(super) output: &'a mut [f32],
-    /// Room for sums, on sets with vectors.
+    /// Room for sums, on sets with vectors, and for rows that are made of integers.
     pub(super) sums: &'a mut [f32],
 }
 
 /// Lengths of the parts of a [`Stage`]. `planes` is a number of vectors of H that the tape holds for each row.
 const fn parts(planes: usize, two_stages: bool, sizes: &Sizes, batch: usize) -> [usize; 4] {
     let Dims { hidden, width, .. } = sizes.dims;
+    let sums = HAS_VECTORS || sizes.narrow.is_some();
+    let codes = match sizes.narrow {
+        Some((narrow, widest)) => {
+            codes_len(narrow, widest, if hidden > width { hidden } else { width }, batch)
+        }
+        None => 0,
+    };
     let state = batch.saturating_mul(hidden);
     [
         if sizes.drops { batch.saturating_mul(width) } else { 0 },
         if two_stages { state.saturating_mul(planes) } else { 0 },
         if sizes.projects { state } else { 0 },
-        if HAS_VECTORS && !two_stages { room_len(planes, batch, hidden) } else { 0 },
+        codes.saturating_add(if sums && !two_stages { room_len(planes, batch, hidden) } else { 0 }),
     ]
+}
+
+/// Room for the inputs and hidden states of a step as integers.
+const fn codes_len(narrow: Narrow, input: usize, hidden: usize, batch: usize) -> usize {
+    let rows = if batch < MOST { batch } else { MOST };
+    let widened = narrow.widened_len(input, rows).saturating_add(narrow.widened_len(hidden, rows));
+    rows.saturating_mul(narrow.room_len(input).saturating_add(narrow.room_len(hidden)))
+        .saturating_add(widened)
 }
 
 /// Elements of the scratch of a step, besides the next hidden state.
@@ -182,7 +199,7 @@ pub(super) struct Io<'a> {
 /// Step `t` of a batch. `call` is the step of `steps`, or the same function by its name, which is inlined.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-pub(super) fn step<S: Simd, W: Source<S>>(
+pub(super) fn step<S: Simd, W: Projection<S>>(
     s: S,
     steps: &Steps<S, W>,
     call: impl Fn(S, &Params, Stages<W>, usize, Step<'_>, &mut [f32]) -> Checked,
@@ -218,10 +235,10 @@ pub(super) fn step<S: Simd, W: Source<S>>(
     let output = stage.output;
     let io =
         Step { walk, dims, x, seen, h, h_next: &mut *output, c, y: None, tape, ld, peepholes, factors: None };
-    call(s, params, w, t, io, stage.sums)?;
+    call(s, params, w, t, io, &mut *stage.sums)?;
     let rows = Rows::batch(walk, t);
     let left = Left { data: output, ld: dims.hidden, rows, count: 1, len: dims.hidden, at: [0; 4] };
-    w[1].project(s, &PROJECTION, left, projection(dims), h_next)?;
+    w[1].project(s, &PROJECTION, left, projection(dims), h_next, stage.sums)?;
     if let Some(mut y) = y {
         for b in rows.iter() {
             let h = h_next.get(b * dims.width..).unwrap_or_default();
@@ -250,7 +267,7 @@ pub(crate) struct StepPass<'a> {
 }
 
 #[inline(always)]
-pub(super) fn one_step<S: Simd, W: Source<S>>(
+pub(super) fn one_step<S: Simd, W: Projection<S>>(
     s: S,
     steps: &Steps<S, W>,
     call: impl Fn(S, &Params, Stages<W>, usize, Step<'_>, &mut [f32]) -> Checked,

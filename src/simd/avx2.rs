@@ -1,4 +1,4 @@
-//! AVX2 with FMA: 8 lanes, 16 registers (Haswell, Zen and later).
+//! AVX2 with FMA and F16C: 8 lanes, 16 registers (Haswell, Zen and later).
 //!
 //! Partial loads and stores go through the masked moves, whose mask is read from a sliding window.
 
@@ -19,7 +19,7 @@ impl Vectors for Avx2 {
 
     #[inline]
     fn available() -> bool {
-        super::cpu_has!("avx2") && super::cpu_has!("fma")
+        super::cpu_has!("avx2") && super::cpu_has!("fma") && has_f16c()
     }
 
     #[inline(always)]
@@ -33,11 +33,33 @@ impl Vectors for Avx2 {
     }
 }
 
-/// The intrinsics below need AVX2 and FMA (and what these imply), which holding an `Avx2` proves; pointers and `n <= LANES` are
+/// Whether the CPU has F16C. Every CPU with AVX2 has it, but one need not imply the other.
+#[cfg(feature = "std")]
+fn has_f16c() -> bool {
+    super::cpu_has!("f16c")
+}
+
+/// Whether the CPU has F16C. Every CPU with AVX2 has it, but one need not imply the other. `cpufeatures` does not ask for it.
+#[cfg(not(feature = "std"))]
+#[allow(unused_unsafe, reason = "later versions of Rust than the oldest supported one have a safe CPUID")]
+fn has_f16c() -> bool {
+    use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
+    const UNKNOWN: u8 = 2;
+    // CPUID takes long.
+    static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
+    if ANSWER.load(Relaxed) == UNKNOWN {
+        // SAFETY: a CPU on which AVX2 was found has CPUID.
+        let leaf = unsafe { __cpuid(1) };
+        ANSWER.store((leaf.ecx >> 29 & 1) as u8, Relaxed);
+    }
+    ANSWER.load(Relaxed) == 1
+}
+
+/// The intrinsics below need AVX2, FMA and F16C (and what these imply), which holding an `Avx2` proves; pointers and `n <= LANES` are
 /// the caller's.
 macro_rules! intrinsic {
     ($e:expr) => {
-        // SAFETY: `self` was made by `new`, whose caller saw `available()`: AVX2 and FMA are there. Pointers, and `n <= LANES`,
+        // SAFETY: `self` was made by `new`, whose caller saw `available()`: AVX2, FMA and F16C are there. Pointers, and `n <= LANES`,
         // are the method's own contract.
         unsafe { $e }
     };
@@ -55,7 +77,7 @@ unsafe fn mask(n: usize) -> __m256i {
 
 /// An instruction that is none, which the compiler keeps in its place.
 #[inline]
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,f16c")]
 fn pin(mut a: __m256) -> __m256 {
     // SAFETY: the template is a comment: no instruction, no memory, no flag; the register goes in and comes out.
     unsafe { core::arch::asm!("/* {0} */", inout(ymm_reg) a, options(nomem, nostack, preserves_flags)) };
@@ -63,7 +85,7 @@ fn pin(mut a: __m256) -> __m256 {
 }
 
 #[inline(never)]
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,f16c")]
 fn compile<R: Region>(region: R) -> R::Output {
     region.run()
 }
@@ -76,7 +98,7 @@ impl MulAdd for Avx2 {
 
     #[inline]
     fn call<R: Region>(self, region: R) -> R::Output {
-        // SAFETY: the token proves that the CPU has both features.
+        // SAFETY: the token proves that the CPU has these features.
         unsafe { compile(region) }
     }
 }
@@ -86,6 +108,8 @@ impl Simd for Avx2 {
     const LANES: usize = 8;
     const ACCUMULATORS: usize = 12;
     const FUSED: bool = true;
+    type Ints = __m256i;
+    type Pairs = __m256i;
 
     #[inline]
     fn call<R: Region>(self, region: R) -> R::Output {
@@ -163,6 +187,46 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn pin(self, a: __m256) -> __m256 {
         intrinsic!(pin(a))
+    }
+    #[inline(always)]
+    fn no_ints(self) -> __m256i {
+        intrinsic!(_mm256_setzero_si256())
+    }
+    #[inline(always)]
+    unsafe fn splat_pair(self, p: *const i16) -> __m256i {
+        intrinsic!(_mm256_set1_epi32(p.cast::<i32>().read_unaligned()))
+    }
+    #[inline(always)]
+    unsafe fn load_pairs(self, p: *const i8) -> __m256i {
+        intrinsic!(_mm256_cvtepi8_epi16(_mm_loadu_si128(p.cast())))
+    }
+    #[inline(always)]
+    fn dot(self, acc: __m256i, a: __m256i, b: __m256i) -> __m256i {
+        intrinsic!(_mm256_add_epi32(acc, _mm256_madd_epi16(a, b)))
+    }
+    #[inline(always)]
+    fn ints_to_f32(self, a: __m256i) -> __m256 {
+        intrinsic!(_mm256_cvtepi32_ps(a))
+    }
+    #[inline(always)]
+    unsafe fn store_low(self, p: *mut i16, a: __m256) {
+        intrinsic!({
+            let low = _mm256_and_si256(_mm256_castps_si256(a), _mm256_set1_epi32(0xffff));
+            let packed = _mm256_packus_epi32(low, low);
+            let ordered = _mm256_permute4x64_epi64::<0b1000>(packed);
+            _mm_storeu_si128(p.cast(), _mm256_castsi256_si128(ordered));
+        })
+    }
+    #[inline(always)]
+    unsafe fn load_f16(self, p: *const u16) -> __m256 {
+        intrinsic!(_mm256_cvtph_ps(_mm_loadu_si128(p.cast())))
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(self, p: *const u16) -> __m256 {
+        intrinsic!({
+            let wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(p.cast()));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide))
+        })
     }
     #[inline(always)]
     fn exponent(self, a: __m256) -> __m256 {

@@ -1,6 +1,7 @@
 //! AVX-512: 16 lanes, 32 registers (Skylake-X, Zen 4 and later).
 //!
-//! The foundation (F) alone is enough for every operation: what it lacks, logic on floats, is there on integers.
+//! The foundation (F) is enough for every operation on floats: what it lacks, logic on floats, is there on integers. Products of integers of
+//! 16 bits are in BW, which only the Xeon Phi lacks.
 //! Partial loads and stores are masked moves, which do not touch the elements whose bit is clear.
 
 use core::arch::x86_64::*;
@@ -17,12 +18,12 @@ impl Vectors for Avx512 {
 
     #[inline]
     fn available() -> bool {
-        Avx2::available() && super::cpu_has!("avx512f") && has_f16c()
+        Avx2::available() && super::cpu_has!("avx512f") && super::cpu_has!("avx512bw")
     }
 
     #[inline(always)]
     unsafe fn new() -> Self {
-        // SAFETY: the caller saw `available()`, which asked for AVX2 and FMA, too.
+        // SAFETY: the caller saw `available()`, which asked for AVX2, FMA and F16C, too.
         Avx512(unsafe { Avx2::new() })
     }
 
@@ -32,32 +33,10 @@ impl Vectors for Avx512 {
     }
 }
 
-/// Whether the CPU has F16C, which AVX-512F implies for rustc, but not for Intel. The standard library has asked for it.
-#[cfg(feature = "std")]
-const fn has_f16c() -> bool {
-    true
-}
-
-/// Whether the CPU has F16C, which AVX-512F implies for rustc, but not for Intel. `cpufeatures` does not ask for it.
-#[cfg(not(feature = "std"))]
-#[allow(unused_unsafe, reason = "later versions of Rust than the oldest supported one have a safe CPUID")]
-fn has_f16c() -> bool {
-    use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
-    const UNKNOWN: u8 = 2;
-    // CPUID takes long.
-    static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
-    if ANSWER.load(Relaxed) == UNKNOWN {
-        // SAFETY: a CPU on which AVX2 was found has CPUID.
-        let leaf = unsafe { __cpuid(1) };
-        ANSWER.store((leaf.ecx >> 29 & 1) as u8, Relaxed);
-    }
-    ANSWER.load(Relaxed) == 1
-}
-
-/// The intrinsics below need AVX-512F, which holding an `Avx512` proves; the pointers are the caller's.
+/// The intrinsics below need AVX-512F and BW, which holding an `Avx512` proves; the pointers are the caller's.
 macro_rules! intrinsic {
     ($e:expr) => {
-        // SAFETY: `self` was made by `new`, whose caller saw `available()`: AVX-512F is there. Pointers, and `n <= LANES`, are
+        // SAFETY: `self` was made by `new`, whose caller saw `available()`: AVX-512F and BW are there. Pointers, and `n <= LANES`, are
         // the method's own contract.
         unsafe { $e }
     };
@@ -75,15 +54,17 @@ impl Simd for Avx512 {
     const LANES: usize = 16;
     const ACCUMULATORS: usize = 24;
     const FUSED: bool = true;
+    type Ints = __m512i;
+    type Pairs = __m512i;
 
     #[inline]
     fn call<R: Region>(self, region: R) -> R::Output {
         #[inline(never)]
-        #[target_feature(enable = "avx512f,avx2,fma")]
+        #[target_feature(enable = "avx512f,avx512bw,avx2,fma,f16c")]
         fn inner<R: Region>(region: R) -> R::Output {
             region.run()
         }
-        // SAFETY: `available()` asked for AVX2, FMA, AVX-512F and F16C, which is all that the attribute enables.
+        // SAFETY: `available()` asked for AVX2, FMA, F16C, AVX-512F and BW, which is all that the attribute enables.
         unsafe { inner(region) }
     }
 
@@ -157,6 +138,41 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn lt_select(self, a: __m512, b: __m512, x: __m512, y: __m512) -> __m512 {
         intrinsic!(_mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b), y, x))
+    }
+    #[inline(always)]
+    fn no_ints(self) -> __m512i {
+        intrinsic!(_mm512_setzero_si512())
+    }
+    #[inline(always)]
+    unsafe fn splat_pair(self, p: *const i16) -> __m512i {
+        intrinsic!(_mm512_set1_epi32(p.cast::<i32>().read_unaligned()))
+    }
+    #[inline(always)]
+    unsafe fn load_pairs(self, p: *const i8) -> __m512i {
+        intrinsic!(_mm512_cvtepi8_epi16(_mm256_loadu_si256(p.cast())))
+    }
+    #[inline(always)]
+    fn dot(self, acc: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        intrinsic!(_mm512_add_epi32(acc, _mm512_madd_epi16(a, b)))
+    }
+    #[inline(always)]
+    fn ints_to_f32(self, a: __m512i) -> __m512 {
+        intrinsic!(_mm512_cvtepi32_ps(a))
+    }
+    #[inline(always)]
+    unsafe fn store_low(self, p: *mut i16, a: __m512) {
+        intrinsic!(_mm256_storeu_si256(p.cast(), _mm512_cvtepi32_epi16(_mm512_castps_si512(a))))
+    }
+    #[inline(always)]
+    unsafe fn load_f16(self, p: *const u16) -> __m512 {
+        intrinsic!(_mm512_cvtph_ps(_mm256_loadu_si256(p.cast())))
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(self, p: *const u16) -> __m512 {
+        intrinsic!({
+            let wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(p.cast()));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
+        })
     }
     #[inline(always)]
     fn exponent(self, a: __m512) -> __m512 {

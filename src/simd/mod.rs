@@ -15,6 +15,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod narrow;
 // The M profile with an FPU: the other profiles have atomics of 64 bits.
 #[cfg_attr(
     all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")),
@@ -35,6 +36,8 @@ mod times;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm;
 
+pub(crate) use narrow::f16_to_f32;
+use narrow::narrow_in_arrays;
 pub(crate) use times::Times;
 
 #[cfg(any(
@@ -139,6 +142,38 @@ pub(crate) trait Simd: Copy {
     fn exponent(self, a: Self::V) -> Self::V;
     /// The bits shifted right by one, and the bits less those: two integers whose sum is that in the lowest bits.
     fn halves(self, a: Self::V) -> (Self::V, Self::V);
+
+    // Narrow weights: integers, and floats of 16 bits.
+
+    /// An integer of 32 bits for each lane.
+    type Ints: Copy;
+    /// Two integers of 16 bits for each lane.
+    type Pairs: Copy;
+    fn no_ints(self) -> Self::Ints;
+    /// The same two integers in each lane.
+    /// # Safety
+    /// `p` is valid for reading two elements.
+    unsafe fn splat_pair(self, p: *const i16) -> Self::Pairs;
+    /// Two integers of 8 bits for each lane, widened.
+    /// # Safety
+    /// `p` is valid for reading `2 * LANES` elements.
+    unsafe fn load_pairs(self, p: *const i8) -> Self::Pairs;
+    /// `acc + a[0] * b[0] + a[1] * b[1]` in each lane. The result has to fit.
+    fn dot(self, acc: Self::Ints, a: Self::Pairs, b: Self::Pairs) -> Self::Ints;
+    /// The nearest floats, ties to even.
+    fn ints_to_f32(self, a: Self::Ints) -> Self::V;
+    /// Stores the lowest 16 bits of each lane.
+    /// # Safety
+    /// `p` is valid for writing `LANES` elements.
+    unsafe fn store_low(self, p: *mut i16, a: Self::V);
+    /// Floats of 16 bits (IEEE 754 binary16), widened. None of them is NaN.
+    /// # Safety
+    /// `p` is valid for reading `LANES` elements.
+    unsafe fn load_f16(self, p: *const u16) -> Self::V;
+    /// The upper halves of floats, widened.
+    /// # Safety
+    /// `p` is valid for reading `LANES` elements.
+    unsafe fn load_bf16(self, p: *const u16) -> Self::V;
 
     // What follows does nothing that the operations above do not; a set has it where it is faster as a whole.
 

@@ -6,7 +6,7 @@
 use core::arch::aarch64::*;
 
 use super::scalar::MulAdd;
-use super::{Region, Simd, Vectors};
+use super::{Region, Simd, Vectors, narrow_in_arrays};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Neon(());
@@ -56,6 +56,8 @@ impl Simd for Neon {
     const LANES: usize = 4;
     const ACCUMULATORS: usize = 24;
     const FUSED: bool = true;
+
+    narrow_in_arrays!(4);
 
     #[inline]
     fn call<R: Region>(self, region: R) -> R::Output {

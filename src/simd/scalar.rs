@@ -5,7 +5,7 @@
 //! turn the arrays into whatever the target has: registers of a Cortex-M4F's FPU, SSE2 on an old x86.
 //! The tokens of other sets are `MulAdd` too: for single elements, with their instruction.
 
-use super::{Region, SIGMOID_LEN, Simd, TANH_LEN};
+use super::{Region, SIGMOID_LEN, Simd, TANH_LEN, narrow_in_arrays};
 
 /// Lanes of the portable instruction sets: four gates of four units are 16 of a Cortex-M4F's 32 registers.
 pub(super) const LANES: usize = 4;
@@ -118,6 +118,8 @@ impl<M: MulAdd, const N: usize> Simd for Scalar<M, N> {
     const FUSED: bool = M::FUSED;
     const CHAINS: usize = if N == 1 { M::CHAINS } else { 0 };
     const SUMS: bool = N == 4 && M::SUMS;
+
+    narrow_in_arrays!(N);
 
     #[inline(always)]
     fn call<R: Region>(self, region: R) -> R::Output {

@@ -167,6 +167,73 @@ fn partial_loads_and_stores_touch_what_they_name() {
     }
 }
 
+/// Integers and floats of 16 bits, lane by lane against their definitions.
+struct NarrowOperations;
+
+/// The value of a float of 16 bits, by its definition.
+fn binary16(bits: u16) -> f32 {
+    let (sign, exponent, rest) = (bits >> 15, i32::from(bits >> 10 & 31), f64::from(bits & 0x3ff));
+    let magnitude = match exponent {
+        0 => rest * 2f64.powi(-24),
+        31 => f64::INFINITY,
+        _ => (1024.0 + rest) * 2f64.powi(exponent - 25),
+    };
+    (if sign == 1 { -magnitude } else { magnitude }) as f32
+}
+
+impl Op for NarrowOperations {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let lanes = |v: S::V| {
+            let mut out = [f32::NAN; MOST];
+            // SAFETY: no set of these tests has more than `MOST` lanes.
+            unsafe { s.store(out.as_mut_ptr(), v) };
+            out
+        };
+        // Both ends of the range, and what lies between.
+        let weights: Vec<i8> = (0..2 * S::LANES).map(|i| [127, -127, 0, 1, -86, 33][i % 6]).collect();
+        for x in [[32767, -32767], [-32767, -32767], [1, 0], [-300, 12345]] {
+            // SAFETY: two weights for each lane, and two integers.
+            let (w, x_pair) = unsafe { (s.load_pairs(weights.as_ptr()), s.splat_pair(x.as_ptr())) };
+            let sums = lanes(s.ints_to_f32(s.dot(s.dot(s.no_ints(), w, x_pair), w, x_pair)));
+            for i in 0..S::LANES {
+                let once = i32::from(weights[2 * i]) * i32::from(x[0])
+                    + i32::from(weights[2 * i + 1]) * i32::from(x[1]);
+                assert_eq!(sums[i].to_bits(), ((2 * once) as f32).to_bits(), "{x:?}, lane {i}");
+            }
+        }
+        let mut stored = [7i16; MOST + 1];
+        // SAFETY: no set of these tests has more than `MOST` lanes.
+        unsafe { s.store_low(stored.as_mut_ptr(), s.add(s.splat(-12345.0), s.splat(12_582_912.0))) };
+        for (i, x) in stored.into_iter().enumerate() {
+            assert_eq!(x, if i < S::LANES { -12345 } else { 7 });
+        }
+        // Every number that there is.
+        for first in (0..=u16::MAX).step_by(S::LANES) {
+            let bits: Vec<u16> = (0..S::LANES).map(|i| first.saturating_add(i as u16)).collect();
+            // SAFETY: a number for each lane.
+            let (f16, bf16) = unsafe { (s.load_f16(bits.as_ptr()), s.load_bf16(bits.as_ptr())) };
+            let (f16, bf16) = (lanes(f16), lanes(bf16));
+            for (i, bits) in bits.into_iter().enumerate() {
+                assert_eq!(bf16[i].to_bits(), u32::from(bits) << 16);
+                if bits & 0x7fff <= 0x7c00 {
+                    assert_eq!(f16[i].to_bits(), binary16(bits).to_bits(), "{bits:x}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn narrow_operations_are_their_definitions() {
+    for isa in Isa::available() {
+        dispatch(isa, NarrowOperations);
+        dispatch(isa, Thrice(NarrowOperations));
+        dispatch_single(isa, NarrowOperations);
+    }
+}
+
 #[test]
 fn the_best_set_is_the_last_available() {
     let best = Isa::detect();

@@ -24,11 +24,27 @@ macro_rules! each {
     }};
 }
 
+/// An array with an element for each of the vectors, made from its number.
+macro_rules! parts {
+    (|$i:ident| $e:expr) => {{
+        let mut out = [{
+            let $i = 0;
+            $e
+        }; N];
+        for $i in 1..N {
+            out[$i] = $e;
+        }
+        out
+    }};
+}
+
 impl<S: Simd, const N: usize> Simd for Times<S, N> {
     type V = [S::V; N];
     const LANES: usize = N * S::LANES;
     const ACCUMULATORS: usize = S::ACCUMULATORS / N;
     const FUSED: bool = S::FUSED;
+    type Ints = [S::Ints; N];
+    type Pairs = [S::Pairs; N];
 
     #[inline]
     fn call<R: Region>(self, region: R) -> R::Output {
@@ -72,6 +88,46 @@ impl<S: Simd, const N: usize> Simd for Times<S, N> {
             // SAFETY: of the caller's `n` elements `left` are this vector's; without any the pointer is not written to.
             unsafe { self.0.store_n(p.wrapping_add(i * S::LANES), v[i], left) };
         }
+    }
+
+    #[inline(always)]
+    fn no_ints(self) -> Self::Ints {
+        [self.0.no_ints(); N]
+    }
+    #[inline(always)]
+    unsafe fn splat_pair(self, p: *const i16) -> Self::Pairs {
+        // SAFETY: the caller's.
+        [unsafe { self.0.splat_pair(p) }; N]
+    }
+    #[inline(always)]
+    unsafe fn load_pairs(self, p: *const i8) -> Self::Pairs {
+        // SAFETY: the caller's `2 * N * S::LANES` elements are that many for each vector.
+        unsafe { parts!(|i| self.0.load_pairs(p.add(2 * i * S::LANES))) }
+    }
+    #[inline(always)]
+    fn dot(self, acc: Self::Ints, a: Self::Pairs, b: Self::Pairs) -> Self::Ints {
+        parts!(|i| self.0.dot(acc[i], a[i], b[i]))
+    }
+    #[inline(always)]
+    fn ints_to_f32(self, a: Self::Ints) -> Self::V {
+        parts!(|i| self.0.ints_to_f32(a[i]))
+    }
+    #[inline(always)]
+    unsafe fn store_low(self, p: *mut i16, a: Self::V) {
+        for i in 0..N {
+            // SAFETY: the caller's `N * S::LANES` elements are that many for each vector.
+            unsafe { self.0.store_low(p.add(i * S::LANES), a[i]) };
+        }
+    }
+    #[inline(always)]
+    unsafe fn load_f16(self, p: *const u16) -> Self::V {
+        // SAFETY: the caller's `N * S::LANES` elements are that many for each vector.
+        unsafe { parts!(|i| self.0.load_f16(p.add(i * S::LANES))) }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(self, p: *const u16) -> Self::V {
+        // SAFETY: the caller's `N * S::LANES` elements are that many for each vector.
+        unsafe { parts!(|i| self.0.load_bf16(p.add(i * S::LANES))) }
     }
 
     #[inline(always)]

@@ -6,7 +6,7 @@
 use core::arch::wasm32::*;
 
 use super::scalar::Separate;
-use super::{Region, Simd, Vectors};
+use super::{Region, Simd, Vectors, narrow_in_arrays};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Simd128(());
@@ -36,6 +36,8 @@ impl Simd for Simd128 {
     const LANES: usize = 4;
     const ACCUMULATORS: usize = 12;
     const FUSED: bool = false;
+
+    narrow_in_arrays!(4);
 
     #[inline(never)]
     fn call<R: Region>(self, region: R) -> R::Output {

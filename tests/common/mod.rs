@@ -7,8 +7,8 @@ pub mod oracle;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use recurrent::{
-    Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Isa, Lstm, Mgu, Packed, Reset, Result, Rnn,
-    Sequences, WeightSource,
+    Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Isa, Lstm, Mgu, Narrow, Packed, Reset,
+    Result, Rnn, Sequences, WeightSource,
 };
 
 /// Every cell with every choice of its fused equations, and some with options.
@@ -151,6 +151,26 @@ impl Layer {
             Layer::Gru(l) => Layer::Gru(l.reverse()),
             Layer::Mgu(l) => Layer::Mgu(l.reverse()),
         }
+    }
+    pub fn narrow(self, narrow: Narrow) -> Layer {
+        match self {
+            Layer::Rnn(l) => Layer::Rnn(l.narrow(narrow)),
+            Layer::Lstm(l) => Layer::Lstm(l.narrow(narrow)),
+            Layer::Gru(l) => Layer::Gru(l.narrow(narrow)),
+            Layer::Mgu(l) => Layer::Mgu(l.narrow(narrow)),
+        }
+    }
+    pub fn narrow_len(&self) -> usize {
+        each!(self, l => l.narrow_len())
+    }
+    pub fn round(&self, weights: &[f32], narrow: &mut [u8]) -> Result<()> {
+        each!(self, l => l.round(weights, narrow))
+    }
+    pub fn widen(&self, narrow: &[u8], weights: &mut [f32]) -> Result<()> {
+        each!(self, l => l.widen(narrow, weights))
+    }
+    pub fn pack_narrow(&self, narrow: &[u8]) -> Result<Packed<Vec<f32>>> {
+        each!(self, l => l.pack_narrow(narrow, vec![f32::NAN; self.packed_len()]))
     }
     pub fn input(&self) -> usize {
         each!(self, l => l.input())

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use recurrent::Sequences;
-use recurrent::io::{self as models, Network};
+use recurrent::io::{self as models, Network, ReadOptions};
 use recurrent::model::{Input, Layer};
 
 use crate::{Failure, Source};
@@ -58,6 +58,7 @@ pub struct Run {
     pub seed: u64,
     pub state: Option<PathBuf>,
     pub expect: Option<PathBuf>,
+    pub against: Option<PathBuf>,
     pub tolerance: f32,
 }
 
@@ -119,6 +120,9 @@ impl Run {
         let x = if ids.is_empty() { Input::Values(&values) } else { Input::Ids(&ids) };
         let steps = ids.len().max(values.len()) / width;
         let y = instance.forward(Sequences::new(steps, 1), x).map_err(at_model)?;
+        if let Some(path) = &self.against {
+            return self.against(path, &network, x, y, steps, out);
+        }
         if let Some(path) = &self.expect {
             return self.compare(path, y, output, out);
         }
@@ -129,6 +133,43 @@ impl Run {
             writeln!(out, "# output")?;
         }
         Ok(rows(out, y, output)?)
+    }
+
+    /// Prints how far the outputs are from those of another model.
+    fn against(
+        &self,
+        path: &Path,
+        network: &Network,
+        x: Input<'_>,
+        y: &[f32],
+        steps: usize,
+        out: &mut impl Write,
+    ) -> Result<(), Failure> {
+        let at = |e| Failure::at(path, e);
+        let (other, ..) = ReadOptions::new().open(path).map_err(at)?;
+        let mut instance = other.instance().map_err(at)?;
+        let width = instance.output();
+        let expected = instance.forward(Sequences::new(steps, 1), x).map_err(at)?;
+        if expected.len() != y.len() {
+            let why =
+                format!("it has {} outputs for this input, and the model has {}", expected.len(), y.len());
+            return Err(Failure::at(path, why));
+        }
+        let names = network.classes();
+        writeln!(out, "{:<20} {:>12} {:>12} {:>12}", "output", "largest", "mean", "of largest")?;
+        for output in 0..width {
+            let pairs = y.iter().zip(expected).skip(output).step_by(width);
+            let (mut largest, mut sum, mut most, mut count) = (0f64, 0f64, 0f64, 0f64);
+            for (y, expected) in pairs {
+                let error = f64::from((y - expected).abs());
+                // NaN is more than any number.
+                largest = if error.is_nan() || error > largest { error } else { largest };
+                (sum, most, count) = (sum + error, most.max(f64::from(expected.abs())), count + 1.0);
+            }
+            let name = names.get(output).cloned().unwrap_or_else(|| output.to_string());
+            writeln!(out, "{name:<20} {largest:>12.2e} {:>12.2e} {most:>12.2e}", sum / count)?;
+        }
+        Ok(())
     }
 
     /// Prints the largest difference between the outputs and those that are expected. One above the tolerance is a failure.

@@ -5,6 +5,7 @@ use std::io::Write;
 use recurrent::io::{Ending, describe, size};
 use recurrent::model::Layer;
 
+use crate::weights::ALL;
 use crate::{Failure, Source};
 
 /// Bytes of so many floats, if they can be counted.
@@ -54,6 +55,7 @@ pub fn print(source: &Source, batch: usize, steps: usize, out: &mut impl Write) 
     rows.push(("RAM: training", bytes(training.map(|part| part.1)), "and input and targets"));
     rows.extend(training.map(|(what, n)| (what, bytes([n]), "")));
 
+    let formats = formats(&layers, batch, steps);
     writeln!(out, "\nbytes for {batch} x {steps} steps (--batch, --steps):\n")?;
     for (what, n, note) in rows {
         let Some(n) = n else {
@@ -63,5 +65,23 @@ pub fn print(source: &Source, batch: usize, steps: usize, out: &mut impl Write) 
         let what = if what.contains(':') { what.to_string() } else { format!("  {what}") };
         writeln!(out, "{}", format!("  {what:<28} {n:>12}  {note}").trim_end())?;
     }
+    writeln!(out, "\nwith weights in other formats (convert --weights):\n")?;
+    writeln!(out, "  {:<10} {:>14} {:>16} {:>16}", "", "flash: image", "packed weights", "RAM: inference")?;
+    for (name, [image, packed, ram]) in formats {
+        writeln!(out, "  {name:<10} {image:>14} {packed:>16} {ram:>16}")?;
+    }
     Ok(())
+}
+
+/// Bytes of the image, of packed weights and of the buffers of inference for each format of all matrices that can hold them.
+fn formats(layers: &[Layer], batch: usize, steps: usize) -> Vec<(&'static str, [usize; 3])> {
+    let all = std::iter::once(("f32", None)).chain(ALL.map(|format| (format.name(), Some(format))));
+    all.filter_map(|(name, format)| {
+        let layers: Vec<Layer> =
+            layers.iter().map(|l| format.map_or(l.wide(), |format| l.narrow(format))).collect();
+        let needs = size::of(&layers, steps, batch).ok()?;
+        let ram = bytes([needs.state, needs.scratch, needs.output])?;
+        Some((name, [recurrent::image::len(&layers), bytes([needs.packed])?, ram]))
+    })
+    .collect()
 }

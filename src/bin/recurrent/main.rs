@@ -3,6 +3,7 @@
 
 mod check;
 mod inspect;
+mod weights;
 
 use std::fmt::Display;
 use std::fs;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use recurrent::io::{self as models, Ending, Format, Network, Plan, ReadOptions};
+use weights::Formats;
 
 /// Reads recurrent models of PyTorch, Keras, ONNX, RTNeural and amp plugins, and writes them for this crate and for firmware.
 ///
@@ -52,6 +54,10 @@ enum Command {
         /// Format to write, if the extension does not say it
         #[arg(long, value_parser = to_format)]
         to: Option<Format>,
+        /// Format of the matrices: `int8`, `int8-a8`, `f16`, `bf16` or `f32`, of all layers or, as `fc=f32`, of one: `int8,fc=f32`. Only
+        /// images stay narrow; other formats get the rounded weights. Says what the rounding changes
+        #[arg(long, value_name = "FORMATS")]
+        weights: Option<Formats>,
     },
     /// Run a model from its initial state, and print its outputs, a line for each step; or compare them
     Check {
@@ -72,6 +78,9 @@ enum Command {
         /// Expected outputs, in the same form: prints the largest difference and its place, instead of the outputs
         #[arg(long, value_name = "FILE", requires = "input")]
         expect: Option<PathBuf>,
+        /// Another model: prints the largest and the mean difference of every output from its outputs for the same input
+        #[arg(long, value_name = "MODEL", conflicts_with_all = ["expect", "state"])]
+        against: Option<PathBuf>,
         /// Largest difference that is no failure, relative to the larger of 1 and the largest expected output
         #[arg(long, default_value_t = 1e-5, requires = "expect")]
         tolerance: f32,
@@ -203,20 +212,38 @@ fn logits(source: &Source, network: Network) -> Result<Network, Failure> {
     Ok(network.logits())
 }
 
+/// The network as files hold it that are no images: with rounded weights in `f32`.
+fn wide(source: &Source, network: Network) -> Result<Network, Failure> {
+    if !network.is_narrow() {
+        return Ok(network);
+    }
+    let what = "only images stay narrow: the weights are rounded, and written as f32";
+    if source.strict {
+        return Err(Failure::at(&source.file, what));
+    }
+    source.say(what);
+    Ok(network.wide())
+}
+
 fn run(command: Command, out: &mut impl Write) -> Result<(), Failure> {
     match command {
         Command::Inspect { source, batch, steps } => inspect::print(&source, batch.get(), steps.get(), out),
-        Command::Convert { source, output, to } => {
+        Command::Convert { source, output, to, weights } => {
             let to = format_of(&output, to)?;
             let (network, ..) = source.read()?;
             let network = if to.holds_endings() { network } else { logits(&source, network)? };
+            let network = match weights {
+                Some(formats) => formats.apply(&source, network, out)?,
+                None => network,
+            };
+            let network = if to == Format::Image { network } else { wide(&source, network)? };
             let bytes = models::write(&network, to).map_err(|e| Failure::at(&output, e))?;
             save(&output, &bytes).map_err(|e| Failure::at(&output, e))?;
             let weights = network.weights().len();
             Ok(writeln!(out, "{}: {weights} weights, {} bytes", output.display(), bytes.len())?)
         }
-        Command::Check { source, input, steps, seed, state, expect, tolerance } => {
-            let run = check::Run { source, input, steps, seed, state, expect, tolerance };
+        Command::Check { source, input, steps, seed, state, expect, against, tolerance } => {
+            let run = check::Run { source, input, steps, seed, state, expect, against, tolerance };
             run.print(out)
         }
     }

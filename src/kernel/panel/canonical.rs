@@ -15,7 +15,7 @@ pub(crate) struct Shape {
 }
 
 /// The parts of the weights; those that a layer does not have are empty.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Parts<T> {
     /// `[G*H, I]`
     pub(crate) w_ih: T,
@@ -154,6 +154,17 @@ impl<'a> Canonical<'a> {
             return 0.0;
         }
         part(self.parts.b_ih, layout.bias_x[sum]) + part(self.parts.b_hh, layout.bias_h[sum])
+    }
+}
+
+impl Parts<&[f32]> {
+    /// What the sum of unit `unit` of `hidden` starts from; a bias that is not there is zero.
+    pub(crate) fn bias(&self, layout: &Layout, sum: usize, unit: usize, hidden: usize) -> f32 {
+        let part = |from: &[f32], gate: usize| match gate {
+            NONE => 0.0,
+            gate => from.get(gate * hidden + unit).copied().unwrap_or_default(),
+        };
+        part(self.b_ih, layout.bias_x[sum]) + part(self.b_hh, layout.bias_h[sum])
     }
 }
 

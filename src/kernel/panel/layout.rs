@@ -62,7 +62,7 @@ impl Layout {
 
     /// Gates that a layer's weights must have.
     #[inline(always)]
-    pub(super) const fn gates(&self) -> usize {
+    pub(crate) const fn gates(&self) -> usize {
         let hidden = self.h_first + self.h_gates;
         let (mut gates, mut i) = (if hidden > self.x_gates { hidden } else { self.x_gates }, 0);
         while i < 4 {

@@ -6,6 +6,7 @@
 //! | `layout`, `canonical` | which gates feed which sums; the parts of a layer's weights |
 //! | `pack` | canonical weights to gate-interleaved panels |
 //! | `source` | the weights of a step of one row, packed or in place |
+//! | `operand` | rows and matrices of a step's sums, whatever the weights are made of |
 //! | `sums` | rows times panels: the one family of functions that multiplies |
 //! | `tile` | the same for one row whose equations stay in registers |
 //! | `product` | rows times a matrix |
@@ -15,6 +16,7 @@ pub(crate) mod canonical;
 pub(crate) mod gather;
 pub(crate) mod gemm;
 pub(crate) mod layout;
+pub(crate) mod operand;
 pub(crate) mod pack;
 pub(crate) mod product;
 pub(crate) mod source;

@@ -40,6 +40,11 @@ impl<'a> Left<'a> {
         Left { data, ld: k, rows: Rows::all(rows), count: 1, len: k, at: [0; 4] }
     }
 
+    /// Whether it is a matrix of rows of `k` elements, all of which take part.
+    pub(crate) fn is_matrix(&self, k: usize) -> bool {
+        self.fits() && self.count == 1 && self.at[0] == 0 && self.len == k
+    }
+
     fn fits(&self) -> bool {
         self.count <= 4
             && self.at[..self.count].iter().all(|at| (at + 1) * self.len <= self.ld)

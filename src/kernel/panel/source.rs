@@ -8,8 +8,22 @@ use super::tile::Weight;
 use crate::kernel::Checked;
 use crate::simd::Simd;
 
+/// Weights that an output is projected with.
+pub(crate) trait Projection<S: Simd>: Copy {
+    /// `c [B, H] = left [B, width] * w^T`, where `w` holds the hidden weights of one gate. `room` is for rows that are made of integers.
+    fn project(
+        self,
+        s: S,
+        layout: &Layout,
+        left: Left<'_>,
+        dims: Dims,
+        c: &mut [f32],
+        room: &mut [f32],
+    ) -> Checked;
+}
+
 /// Where a step of one row reads its weights.
-pub(crate) trait Source<S: Simd>: Copy {
+pub(crate) trait Source<S: Simd>: Projection<S> {
     type W: Weight<S>;
     /// Whether these are weights of a layer of just these sizes, with the gates of the layout. Then they have all panels of `hidden`
     /// units, with input weights for `input` elements and hidden weights for `width`.
@@ -22,8 +36,21 @@ pub(crate) trait Source<S: Simd>: Copy {
     fn x(self, layout: &Layout) -> Self::W;
     /// The hidden weights.
     fn h(self, layout: &Layout) -> Self::W;
-    /// `c [B, H] = left [B, width] * w^T`, where `w` holds the hidden weights of one gate.
-    fn project(self, s: S, layout: &Layout, left: Left<'_>, dims: Dims, c: &mut [f32]) -> Checked;
+}
+
+impl<S: Simd> Projection<S> for Panels<'_> {
+    #[inline(always)]
+    fn project(
+        self,
+        s: S,
+        layout: &Layout,
+        left: Left<'_>,
+        dims: Dims,
+        c: &mut [f32],
+        _: &mut [f32],
+    ) -> Checked {
+        project(s, layout, left, self, dims, c)
+    }
 }
 
 impl<S: Simd> Source<S> for Panels<'_> {
@@ -54,10 +81,6 @@ impl<S: Simd> Source<S> for Panels<'_> {
         let (start, panel) = self.part(layout, S::LANES, true);
         Stream { start, panel, gates: layout.h_gates }
     }
-    #[inline(always)]
-    fn project(self, s: S, layout: &Layout, left: Left<'_>, dims: Dims, c: &mut [f32]) -> Checked {
-        project(s, layout, left, self, dims, c)
-    }
 }
 
 /// `[panel][k][gate][lane]`
@@ -83,6 +106,23 @@ impl<S: Simd> Weight<S> for Stream {
 /// Canonical weights, read in place, one unit to a panel (for instruction sets of one lane).
 #[derive(Clone, Copy)]
 pub(crate) struct InPlace<'a>(pub(crate) Canonical<'a>);
+
+impl<S: Simd> Projection<S> for InPlace<'_> {
+    #[inline(always)]
+    fn project(
+        self,
+        s: S,
+        layout: &Layout,
+        left: Left<'_>,
+        dims: Dims,
+        c: &mut [f32],
+        _: &mut [f32],
+    ) -> Checked {
+        let rows = (layout.h_first * dims.hidden, (layout.h_first + 1) * dims.hidden);
+        let w = self.0.parts().w_hh.get(rows.0 * dims.width..rows.1 * dims.width).unwrap_or_default();
+        product_transposed(s, left, w, c, Init::Zero)
+    }
+}
 
 impl<S: Simd> Source<S> for InPlace<'_> {
     type W = Rows;
@@ -111,12 +151,6 @@ impl<S: Simd> Source<S> for InPlace<'_> {
         let (shape, parts) = (self.0.shape(), self.0.parts());
         let (width, gate) = (shape.width(), shape.hidden * shape.width());
         Rows { start: parts.w_hh.as_ptr().wrapping_add(layout.h_first * gate), gate, width }
-    }
-    #[inline(always)]
-    fn project(self, s: S, layout: &Layout, left: Left<'_>, dims: Dims, c: &mut [f32]) -> Checked {
-        let rows = (layout.h_first * dims.hidden, (layout.h_first + 1) * dims.hidden);
-        let w = self.0.parts().w_hh.get(rows.0 * dims.width..rows.1 * dims.width).unwrap_or_default();
-        product_transposed(s, left, w, c, Init::Zero)
     }
 }
 

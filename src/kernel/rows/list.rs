@@ -39,8 +39,14 @@ impl RowList {
     /// Replaces the list by the next rows of `taken`, an iterator over `rows`. False if there are none.
     #[inline(always)]
     pub(crate) fn fill(&mut self, rows: Rows<'_>, taken: &mut Taken<'_>) -> bool {
+        self.fill_up_to(MOST, rows, taken)
+    }
+
+    /// The same for at most so many rows.
+    #[inline(always)]
+    pub(crate) fn fill_up_to(&mut self, most: usize, rows: Rows<'_>, taken: &mut Taken<'_>) -> bool {
         self.count = 0;
-        while self.count < MOST
+        while self.count < most.min(MOST)
             && let Some(row) = taken.next()
         {
             self.rows[self.count].write(row);

@@ -12,8 +12,8 @@ use super::io::{Raw, Step};
 use super::row::Stages;
 use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::layout::Layout;
-use crate::kernel::panel::pack::Panels;
-use crate::kernel::panel::sums::{Job, Part, Planes, Start, sums};
+use crate::kernel::panel::operand::{Matrices, Operand, ready};
+use crate::kernel::panel::sums::{Job, Planes, Start};
 use crate::kernel::rows::list::{COUNT, MOST, RowList};
 use crate::kernel::rows::walk::{Rows, Walk};
 use crate::kernel::{Checked, check};
@@ -48,14 +48,14 @@ pub(crate) const fn room_len(planes: usize, batch: usize, hidden: usize) -> usiz
     }
 }
 
-/// One step of a batch. Without rows to save in the sums go to `room`.
+/// One step of a batch. Without rows to save in the sums go to the start of `room`. What is left of it is for rows that are made of integers.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-pub(crate) fn step<S: Simd>(
+pub(crate) fn step<S: Simd, W: Matrices<S>>(
     s: S,
     cell: &Epilogues<S>,
     params: &Params,
-    w: Stages<Panels<'_>>,
+    w: Stages<W>,
     t: usize,
     io: Step<'_>,
     room: &mut [f32],
@@ -63,17 +63,17 @@ pub(crate) fn step<S: Simd>(
     s.call(BatchStep { s, cell, params, w, t, io, room })
 }
 
-struct BatchStep<'a, S> {
+struct BatchStep<'a, S, W> {
     s: S,
     cell: &'a Epilogues<S>,
     params: &'a Params,
-    w: Stages<Panels<'a>>,
+    w: Stages<W>,
     t: usize,
     io: Step<'a>,
     room: &'a mut [f32],
 }
 
-impl<S: Simd> Region for BatchStep<'_, S> {
+impl<S: Simd, W: Matrices<S>> Region for BatchStep<'_, S, W> {
     type Output = Checked;
     #[inline(always)]
     fn run(self) -> Checked {
@@ -86,19 +86,44 @@ impl<S: Simd> Region for BatchStep<'_, S> {
         let rows = Rows::step(walk, t);
         let most = rows.count().min(MOST);
         let wide = units_at_once(layout.tape_planes(), most, hidden);
-        let fits = w.fits_lanes(layout, S::LANES, dims)
-            && (kept || room.len() >= most * layout.sums * wide)
+        let sums = if kept { 0 } else { most * layout.sums * wide };
+        let fits = w.fits(s, layout, dims)
+            && room.len() >= sums
             && match &cell.second {
                 None => true,
-                Some(stage) => {
-                    kept && w_second.fits_lanes(&stage.layout, S::LANES, Dims { width: hidden, ..dims })
-                }
+                Some(stage) => kept && w_second.fits(s, &stage.layout, Dims { width: hidden, ..dims }),
             };
         check(fits, "weights of a step")?;
+        let (room, codes) = room.split_at_mut(sums);
         let descending = !t.is_multiple_of(2);
         let (mut taken, mut list) = (rows.iter(), RowList::new());
         while list.fill(rows, &mut taken) {
             let list = &list;
+            let none = core::ptr::null_mut();
+            let mut x = Operand {
+                hidden: false,
+                left: raw.x,
+                ld: dims.input,
+                rows: list.sources(),
+                k: dims.input,
+                codes: none,
+            };
+            let mut h = Operand {
+                hidden: true,
+                left: raw.seen,
+                ld: dims.width,
+                rows: list.rows(),
+                k: dims.width,
+                codes: none,
+            };
+            // SAFETY: the rows of the list take part in the step, so the buffers of `raw` have them, as its check has seen.
+            unsafe {
+                let codes = match raw.block.is_null() {
+                    true => ready(s, &w, &mut x, &mut *codes)?,
+                    false => &mut *codes,
+                };
+                ready(s, &w, &mut h, codes)?;
+            }
             let mut left = hidden;
             while left > 0 {
                 let take = match left % wide {
@@ -108,8 +133,18 @@ impl<S: Simd> Region for BatchStep<'_, S> {
                 };
                 let start = if descending { left - take } else { hidden - left };
                 let take = take.min(hidden - start);
-                let part =
-                    Sums { s, layout, raw: &raw, w, list, room, units: start..start + take, descending };
+                let part = Sums {
+                    s,
+                    layout,
+                    raw: &raw,
+                    w,
+                    x,
+                    h,
+                    list,
+                    room: &mut *room,
+                    units: start..start + take,
+                    descending,
+                };
                 // SAFETY: the rows of the list take part in the step, so all buffers of `raw` have them, as its check has seen, and the
                 // weights have the panels of `hidden` units. The room has a row of `wide` units for each plane of each row.
                 unsafe {
@@ -123,10 +158,11 @@ impl<S: Simd> Region for BatchStep<'_, S> {
                 let planes =
                     Planes { start: raw.saved, ld: raw.ld, rows: saved, planes: [stage.sum * hidden; 4] };
                 let operand = raw.saved.cast_const().wrapping_add(stage.operand * hidden);
-                let right = w_second.h_right(&stage.layout, S::LANES);
+                let mut operand =
+                    Operand { hidden: true, left: operand, ld: raw.ld, rows: saved, k: hidden, codes: none };
                 let job = Job {
                     gates: 1,
-                    parts: &[Part { left: operand, ld: raw.ld, rows: saved, step: 1, right, k: hidden }],
+                    parts: &[],
                     start: [Start::From; 4],
                     from: Planes { start: raw.saved.cast_const(), ..planes_of(&planes) },
                     out: planes,
@@ -136,7 +172,8 @@ impl<S: Simd> Region for BatchStep<'_, S> {
                 };
                 // SAFETY: as above; the rows to save in have all planes of the layout, among which are both of the stage's.
                 unsafe {
-                    sums(s, &job, 0..hidden.div_ceil(S::LANES));
+                    ready(s, &w_second, &mut operand, &mut *codes)?;
+                    w_second.sums(s, &stage.layout, &[operand], job, 0..hidden.div_ceil(S::LANES));
                     let (sums, projected) = (core::ptr::null(), [false; 4]);
                     let units = Units { raw: &raw, list, units: 0..hidden, sums, ld: 0, projected };
                     (cell.last)(s, params, &units);
@@ -153,25 +190,27 @@ fn planes_of<'a>(of: &Planes<'a, *mut f32>) -> Planes<'a, *const f32> {
 }
 
 /// The sums of some units of the rows of a list.
-struct Sums<'a, S> {
+struct Sums<'a, S, W> {
     s: S,
     layout: &'a Layout,
     raw: &'a Raw<'a>,
-    w: Panels<'a>,
+    w: W,
+    x: Operand<'a>,
+    h: Operand<'a>,
     list: &'a RowList,
     room: &'a mut [f32],
     units: Range<usize>,
     descending: bool,
 }
 
-impl<'a, S: Simd> Sums<'a, S> {
+impl<'a, S: Simd, W: Matrices<S>> Sums<'a, S, W> {
     /// Bias, input and hidden state, in this order.
     /// # Safety
     /// The buffers have the rows and units, the weights their panels, and the room or the rows to save in all planes.
     #[inline(always)]
     unsafe fn run(self) -> Units<'a> {
-        let Sums { s, layout, raw, w, list, room, units, descending } = self;
-        let Dims { input, hidden, width } = raw.dims;
+        let Sums { s, layout, raw, w, x, h, list, room, units, descending } = self;
+        let hidden = raw.dims.hidden;
         let panels = units.start / S::LANES..units.end.div_ceil(S::LANES);
         let by = |walk: bool| if walk { list.sources() } else { list.rows() };
         // Planes of the units only, unless they are saved.
@@ -187,28 +226,12 @@ impl<'a, S: Simd> Sums<'a, S> {
                 Planes { start: room.wrapping_sub(units.start), ld, rows, planes: all(wide) }
             }
         };
-        let x = Part {
-            left: raw.x,
-            ld: input,
-            rows: list.sources(),
-            step: 1,
-            right: w.x_right(layout, S::LANES),
-            k: input,
-        };
-        let h = Part {
-            left: raw.seen,
-            ld: width,
-            rows: list.rows(),
-            step: 1,
-            right: w.h_right(layout, S::LANES),
-            k: width,
-        };
         let (bias, panel) = w.biases();
         let bias = |sum: usize| Start::Vector(bias.wrapping_add(sum * S::LANES), panel);
         let biases = [bias(0), bias(1), bias(2), bias(3)];
         let mut job = Job {
             gates: layout.x_gates,
-            parts: &[x, h],
+            parts: &[],
             start: biases,
             from: planes_of(&out),
             out,
@@ -221,12 +244,11 @@ impl<'a, S: Simd> Sums<'a, S> {
         // SAFETY: the caller's promise.
         unsafe {
             if is_raw && layout.is_uniform() {
-                sums(s, &job, panels);
+                w.sums(s, layout, &[x, h], job, panels);
                 return Units { raw, list, units, sums: room, ld, projected };
             }
             if is_raw {
-                job.parts = core::slice::from_ref(&x);
-                sums(s, &job, panels.clone());
+                w.sums(s, layout, &[x], job, panels.clone());
             } else {
                 job.from = Planes {
                     start: raw.block,
@@ -249,8 +271,8 @@ impl<'a, S: Simd> Sums<'a, S> {
                     projected[a % 4] = !fed[a % 4];
                 }
             }
-            (job.gates, job.parts) = (layout.h_gates, core::slice::from_ref(&h));
-            sums(s, &job, panels);
+            job.gates = layout.h_gates;
+            w.sums(s, layout, &[h], job, panels);
         }
         Units { raw, list, units, sums: room, ld, projected }
     }
@@ -258,23 +280,26 @@ impl<'a, S: Simd> Sums<'a, S> {
 
 /// The input part of steps `first..first + count`: `bias + W_ih x`, one row for each step of each batch row.
 ///
-/// `out` is a block `[count * B, x_gates*H]`, or the tape, whose first planes take it; its rows have `ld` elements.
+/// `out` is a block `[count * B, x_gates*H]`, or the tape, whose first planes take it; its rows have `ld` elements. `room` is for rows that are
+/// made of integers.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-pub(crate) fn project<S: Simd>(
+pub(crate) fn project<S: Simd, W: Matrices<S>>(
     s: S,
     layout: &Layout,
-    w: Panels<'_>,
+    w: W,
     walk: &Walk<'_>,
     dims: Dims,
     (first, count): (usize, usize),
     x: &[f32],
     out: &mut [f32],
     (ld, by_walk): (usize, bool),
+    room: &mut [f32],
 ) -> Checked {
     let (rows, Dims { input, hidden, .. }) = (walk.rows(), dims);
     let fits = first + count <= walk.steps()
-        && w.fits_lanes(layout, S::LANES, dims)
+        && w.fits(s, layout, dims)
+        && room.len() >= w.room_len(input, 1)
         && x.len() == rows * input
         && layout.x_gates * hidden <= ld
         && out.len() >= ld * if by_walk { rows } else { count * walk.batch() };
@@ -285,8 +310,11 @@ pub(crate) fn project<S: Simd>(
     let bias = |sum: usize| Start::Vector(bias.wrapping_add(sum * S::LANES), panel);
     let start = [bias(0), bias(1), bias(2), bias(3)];
     let to = out.as_mut_ptr();
-    while list.fill(rows, &mut taken) {
-        let right = w.x_right(layout, S::LANES);
+    let most = room.len().checked_div(w.row_room_len(input)).unwrap_or(MOST);
+    while list.fill_up_to(most, rows, &mut taken) {
+        let (left, rows) = (x.as_ptr(), list.sources());
+        let mut operand =
+            Operand { hidden: false, left, ld: input, rows, k: input, codes: core::ptr::null_mut() };
         let out = Planes {
             start: to,
             ld,
@@ -295,7 +323,7 @@ pub(crate) fn project<S: Simd>(
         };
         let job = Job {
             gates: layout.x_gates,
-            parts: &[Part { left: x.as_ptr(), ld: input, rows: list.sources(), step: 1, right, k: input }],
+            parts: &[],
             start,
             from: planes_of(&out),
             out,
@@ -304,7 +332,10 @@ pub(crate) fn project<S: Simd>(
             descending: false,
         };
         // SAFETY: the rows of `count` steps exist in the buffers just checked, and so do the panels of `hidden` units, in `w` too.
-        unsafe { sums(s, &job, 0..hidden.div_ceil(S::LANES)) }
+        unsafe {
+            ready(s, &w, &mut operand, &mut *room)?;
+            w.sums(s, layout, &[operand], job, 0..hidden.div_ceil(S::LANES));
+        }
     }
     Ok(())
 }

@@ -1,14 +1,18 @@
 //! The dense layer: `y = f(x W^T + b)`, and its gradients.
 
+mod narrow;
 mod passes;
 
 use super::gradients::Gradients;
+use super::narrow::narrow_weights;
 use super::packed::{Fingerprint, Owner, Packed, Source, WeightSource, aligned_len, packed_len};
+use super::recurrent::narrow_fingerprint;
 use crate::error::{Error, Result, check_len, check_room};
-use crate::kernel::Activation;
 use crate::kernel::finish::Finish;
 use crate::kernel::pack::pack_rows;
 use crate::kernel::product::columns_len;
+use crate::kernel::rows::list::MOST;
+use crate::kernel::{Activation, Narrow};
 use crate::simd::{HAS_VECTORS, Isa, MAX_LANES, dispatch, dispatch_single};
 use passes::{BackwardPass, ForwardPass, FromPanels, InPlace, Packing};
 
@@ -28,6 +32,7 @@ pub struct Dense {
     output: usize,
     finish: Option<Finish>,
     isa: Option<Isa>,
+    narrow: Option<Narrow>,
 }
 
 /// Arguments of [`Dense::backward`].
@@ -63,7 +68,7 @@ const fn panels_len(k: usize, n: usize) -> usize {
 impl Dense {
     /// A layer of `output` units over `input` features.
     pub const fn new(input: usize, output: usize) -> Self {
-        Dense { input, output, finish: None, isa: None }
+        Dense { input, output, finish: None, isa: None, narrow: None }
     }
 
     /// Features of the input, `I`.
@@ -110,6 +115,21 @@ impl Dense {
         self
     }
 
+    /// The same layer with matrices of a narrow format in inference: it runs from weights that [`pack`](Self::pack) has rounded, or
+    /// [`pack_narrow`](Self::pack_narrow) has read. Training stays with weights in `f32`.
+    pub const fn narrow(self, narrow: Narrow) -> Self {
+        self.with_format(Some(narrow))
+    }
+
+    pub(crate) const fn with_format(self, narrow: Option<Narrow>) -> Self {
+        Dense { narrow, ..self }
+    }
+
+    /// How narrow the matrix is; `None` for `f32`.
+    pub const fn narrow_format(&self) -> Option<Narrow> {
+        self.narrow
+    }
+
     /// The instruction set that passes run on.
     #[inline]
     pub fn isa(&self) -> Isa {
@@ -128,6 +148,14 @@ impl Dense {
 
     /// The same without what it takes to align them: the panels and the biases.
     pub(crate) const fn packed_panels_len(&self) -> usize {
+        if let Some(narrow) = self.narrow {
+            return match self.output.checked_next_multiple_of(MAX_LANES) {
+                Some(units) => {
+                    aligned_len(units.saturating_mul(narrow.panel_len(1, self.input).saturating_add(1)))
+                }
+                None => usize::MAX,
+            };
+        }
         aligned_len(panels_len(self.input, self.output).saturating_add(self.output))
     }
 
@@ -138,16 +166,21 @@ impl Dense {
 
     /// What decides how its weights are packed.
     pub(crate) const fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::new(5).and(self.input).and(self.output)
+        narrow_fingerprint(Fingerprint::new(5).and(self.input).and(self.output), self.narrow)
     }
 
     /// Length of the scratch of [`forward`](Self::forward) and [`backward`](Self::backward), for any number of rows.
     pub const fn scratch_len(&self) -> usize {
+        let codes = match self.narrow {
+            Some(narrow) => narrow.room_len(self.input).saturating_mul(MOST),
+            None => 0,
+        };
         if !HAS_VECTORS {
-            return 0;
+            return codes;
         }
         let (forward, backward) = (panels_len(self.input, self.output), panels_len(self.output, self.input));
-        if forward > backward { forward } else { backward }
+        let wide = if forward > backward { forward } else { backward };
+        if wide > codes { wide } else { codes }
     }
 
     fn check(&self, rows: usize, x: usize, y: (&'static str, usize)) -> Result<()> {
@@ -181,12 +214,26 @@ impl Dense {
     /// ```
     pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], packed: B) -> Result<Packed<B>> {
         check_len("weights", self.weights_len(), weights.len())?;
-        let (isa, panels) = (self.isa(), self.packed_panels_len());
-        Packed::new(isa, self.fingerprint(), panels, packed, |to| self.pack_into(weights, to))
+        self.check_values(weights)?;
+        self.packed_by(packed, |to| self.pack_into(weights, to))
     }
+
+    fn packed_by<B: AsMut<[f32]>>(
+        &self,
+        packed: B,
+        pack: impl FnOnce(&mut [f32]) -> Result<()>,
+    ) -> Result<Packed<B>> {
+        Packed::new(self.isa(), self.fingerprint(), self.packed_panels_len(), packed, pack)
+    }
+
+    narrow_weights!(self => self, "layer");
 
     /// Packs weights into panels of [`packed_panels_len`](Self::packed_panels_len) elements.
     pub(crate) fn pack_into(&self, weights: &[f32], to: &mut [f32]) -> Result<()> {
+        if let Some(narrow) = self.narrow {
+            self.pack_given(&self.rounded(narrow, weights)?, to);
+            return Ok(());
+        }
         let (w, b) = self.split(weights)?;
         let (panels, rest) = to.split_at_mut(panels_len(self.input, self.output));
         pack_rows(self.isa().lanes(), self.input, w, panels);
@@ -197,7 +244,14 @@ impl Dense {
     #[inline(always)]
     const fn owner(&self) -> Owner {
         let (weights, panels) = (self.weights_len(), self.packed_panels_len());
-        Owner { what: "layer", fingerprint: self.fingerprint(), weights, panels, pinned: self.isa }
+        Owner {
+            what: "layer",
+            fingerprint: self.fingerprint(),
+            weights,
+            panels,
+            pinned: self.isa,
+            narrow: self.narrow.is_some(),
+        }
     }
 
     /// `y = f(x W^T + b)` for each row: `x [rows, I]`, `y [rows, O]`.
@@ -255,7 +309,10 @@ impl Dense {
     ) -> Result<()> {
         match weights {
             Source::Canonical(flat) => self.forward_on(self.isa(), flat, rows, x, y, scratch),
-            Source::Panels(data, isa) => self.forward_packed(isa, data, rows, x, y),
+            Source::Panels(data, isa) => match self.narrow {
+                Some(narrow) => self.forward_narrow((isa, narrow), data, rows, x, y, scratch),
+                None => self.forward_packed(isa, data, rows, x, y),
+            },
         }
     }
 

@@ -2,10 +2,13 @@
 
 use super::Dense;
 use crate::kernel::Checked;
+use crate::kernel::canonical::Dims;
 use crate::kernel::elementwise::column_sums;
 use crate::kernel::finish::{Finish, finish, unfinish};
 use crate::kernel::gemm::outer;
+use crate::kernel::narrow::panels::NarrowPanels;
 use crate::kernel::pack::pack_rows;
+use crate::kernel::panel::layout::Layout;
 use crate::kernel::product::{Init, Left, Right, product, product_transposed};
 use crate::kernel::view::Columns;
 use crate::kernel::walk::Rows;
@@ -54,6 +57,27 @@ impl Op for FromPanels<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> Checked {
         self.0.panels(s, self.1)
+    }
+}
+
+/// From a narrow matrix in panels.
+pub(super) struct FromNarrow<'a> {
+    pub(super) pass: ForwardPass<'a>,
+    pub(super) panels: NarrowPanels<'a>,
+    pub(super) layout: &'a Layout,
+    pub(super) dims: Dims,
+    pub(super) scratch: &'a mut [f32],
+}
+
+impl Op for FromNarrow<'_> {
+    type Output = Checked;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Checked {
+        let FromNarrow { pass, panels, layout, dims, scratch } = self;
+        let left = Left::plain(pass.x, pass.rows, dims.input);
+        panels.multiply(s, layout, false, left, dims, &mut *pass.y, scratch)?;
+        pass.end(s);
+        Ok(())
     }
 }
 

@@ -1,6 +1,9 @@
 //! A recurrent layer as a value: what it computes, and the lengths of its buffers.
 
+use crate::error::{Error, Result};
+use crate::kernel::Narrow;
 use crate::kernel::canonical::Shape;
+use crate::kernel::narrow::panels::{Given, words_len};
 use crate::kernel::product::columns_len;
 use crate::layer::buffer::{add, max, mul};
 use crate::layer::packed::{Fingerprint, aligned_len, packed_len};
@@ -19,13 +22,23 @@ pub(crate) struct Description {
     pub(crate) reverse: bool,
     pub(crate) recurrent_dropout: bool,
     pub(crate) isa: Option<Isa>,
+    /// How narrow its matrices are, in inference.
+    pub(crate) narrow: Option<Narrow>,
 }
 
 impl Description {
     /// A layer without options.
     pub(crate) const fn new(cell: AnyCell, input: usize, hidden: usize) -> Self {
         let shape = Shape::new(cell.gates(), input, hidden);
-        Description { cell, shape, options: false, reverse: false, recurrent_dropout: false, isa: None }
+        Description {
+            cell,
+            shape,
+            options: false,
+            reverse: false,
+            recurrent_dropout: false,
+            isa: None,
+            narrow: None,
+        }
     }
 
     /// Width of the hidden state.
@@ -50,6 +63,24 @@ impl Description {
 
     /// Length of packed weights, without what it takes to align them.
     pub(crate) const fn panels_len(&self) -> usize {
+        let Some(narrow) = self.packed_format() else { return self.wide_panels_len() };
+        let (hidden, width) = (self.shape.hidden, self.width());
+        let Some(units) = hidden.checked_next_multiple_of(MAX_LANES) else { return usize::MAX };
+        let gates = self.cell.gates();
+        let matrices = add(narrow.panel_len(gates, self.shape.input), narrow.panel_len(gates, width));
+        let projection = match self.shape.projection {
+            Some(width) => match width.checked_next_multiple_of(MAX_LANES) {
+                Some(outputs) => mul(outputs, narrow.panel_len(1, hidden)),
+                None => return usize::MAX,
+            },
+            None => 0,
+        };
+        let cell = mul(units, add(self.cell.biases(), matrices));
+        aligned_len(add(cell, add(self.shape.peepholes_len(), projection)))
+    }
+
+    /// The same of weights in `f32`, which training packs.
+    const fn wide_panels_len(&self) -> usize {
         let (hidden, width) = (self.shape.hidden, self.width());
         let Some(units) = hidden.checked_next_multiple_of(MAX_LANES) else { return usize::MAX };
         let unit = add(self.cell.biases(), mul(self.cell.gates(), add(self.shape.input, width)));
@@ -68,7 +99,8 @@ impl Description {
             Some(width) => add(width, 1),
             None => 0,
         };
-        Fingerprint::new(self.cell.kind() | flags).and(input).and(hidden).and(projection)
+        let fingerprint = Fingerprint::new(self.cell.kind() | flags).and(input).and(hidden).and(projection);
+        narrow_fingerprint(fingerprint, self.narrow)
     }
 
     pub(crate) const fn state_len(&self, batch: usize) -> usize {
@@ -88,7 +120,42 @@ impl Description {
     }
 
     pub(crate) const fn scratch_len(&self, steps: usize, batch: usize) -> usize {
-        add(self.step_scratch(batch), self.block_len(steps, batch))
+        add(self.step_scratch(batch), add(self.block_len(steps, batch), self.codes_len(steps, batch)))
+    }
+
+    /// Room for the rows that are projected at once, as integers.
+    pub(super) const fn codes_len(&self, steps: usize, batch: usize) -> usize {
+        match (self.packed_format(), block_steps(steps, batch)) {
+            (None, _) | (_, 0 | 1) => 0,
+            (Some(narrow), ahead) => {
+                let rows = mul(ahead, batch);
+                add(mul(rows, narrow.room_len(self.widest())), narrow.widened_len(self.widest(), rows))
+            }
+        }
+    }
+
+    /// Elements of the widest input of this layer and of its like above it, which take the outputs of both directions.
+    const fn widest(&self) -> usize {
+        max(self.shape.input, mul(2, self.width()))
+    }
+
+    /// The format of packed weights. Few weights of 16 bits are rounded to it, and packed as `f32`. All levels of a stack do the same.
+    pub(crate) const fn packed_format(&self) -> Option<Narrow> {
+        match self.narrow {
+            Some(narrow)
+                if narrow.stays_packed(mul(mul(self.shape.gates, self.shape.hidden), self.width())) =>
+            {
+                Some(narrow)
+            }
+            _ => None,
+        }
+    }
+
+    const fn narrow_row(&self) -> Option<(Narrow, usize)> {
+        match self.packed_format() {
+            Some(narrow) => Some((narrow, self.widest())),
+            None => None,
+        }
     }
 
     pub(crate) const fn train_scratch_len(&self, batch: usize) -> usize {
@@ -113,10 +180,11 @@ impl Description {
             peepholes: shape.peepholes_len(),
             projects: shape.projection.is_some(),
             drops: self.recurrent_dropout,
+            narrow: self.narrow_row(),
         }
     }
 
-    const fn block_len(&self, steps: usize, batch: usize) -> usize {
+    pub(super) const fn block_len(&self, steps: usize, batch: usize) -> usize {
         match block_steps(steps, batch) {
             0 | 1 => 0,
             ahead => mul(mul(ahead, batch), mul(self.cell.gates(), self.shape.hidden)),
@@ -125,7 +193,7 @@ impl Description {
 
     /// Training packs the weights anew in each pass, on targets with vectors.
     const fn train_packed_len(&self) -> usize {
-        if HAS_VECTORS { packed_len(self.panels_len()) } else { 0 }
+        if HAS_VECTORS { packed_len(self.wide_panels_len()) } else { 0 }
     }
 
     const fn columns_len(&self) -> usize {
@@ -139,5 +207,54 @@ impl Description {
             None => 0,
         };
         max(add(columns_len(MAX_LANES, rows, width), w_hr), columns_len(MAX_LANES, rows, self.shape.input))
+    }
+
+    /// Words of weights in the layer's own format.
+    pub(crate) const fn words_len(&self) -> usize {
+        match self.narrow {
+            Some(narrow) => words_len(&self.shape, narrow),
+            None => self.weights_len(),
+        }
+    }
+
+    /// Refuses a format that has too short sums for the layer's rows.
+    pub(crate) const fn check_narrow(&self) -> Result<()> {
+        match self.narrow {
+            Some(narrow) => check_rows(narrow, max(max(self.shape.input, self.width()), self.shape.hidden)),
+            None => Ok(()),
+        }
+    }
+
+    /// Narrow weights.
+    pub(super) fn given<'a>(&self, narrow: Narrow, words: &'a [f32]) -> Result<Given<'a>> {
+        Given::words(self.shape, narrow, words).ok_or(Error::Overflow { buffer: "narrow" })
+    }
+
+    /// Weights in `f32` to be rounded to a format, unless there is one that it cannot hold.
+    pub(super) fn rounded(shape: Shape, narrow: Narrow, flat: &[f32]) -> Result<Given<'_>> {
+        let given = Given::floats(shape, narrow, flat).ok_or(Error::Overflow { buffer: "weights" })?;
+        match given.refused() {
+            Some((part, index)) => Err(Error::Narrow { part, index, format: narrow.name() }),
+            None => Ok(given),
+        }
+    }
+}
+
+/// Refuses integers for rows of so many elements that sums of 32 bits may overflow.
+pub(crate) const fn check_rows(narrow: Narrow, k: usize) -> Result<()> {
+    match narrow.holds(k) {
+        true => Ok(()),
+        false => Err(Error::Value {
+            argument: "narrow",
+            expected: "f16 or bf16 for a layer with rows of more than 133144 elements, whose sums of integers could overflow",
+        }),
+    }
+}
+
+/// A fingerprint with the format of the weights.
+pub(crate) const fn narrow_fingerprint(of: Fingerprint, narrow: Option<Narrow>) -> Fingerprint {
+    match narrow {
+        Some(narrow) => of.and(11 + narrow as usize),
+        None => of,
     }
 }

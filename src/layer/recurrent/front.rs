@@ -8,6 +8,8 @@ use super::description::Description;
 use super::levels::Levels;
 use super::weights::{Weights, WeightsMut};
 use crate::error::{Error, Result, check_len};
+use crate::kernel::Narrow;
+use crate::layer::narrow::narrow_weights;
 use crate::layer::packed::{Packed, WeightSource};
 use crate::simd::Isa;
 
@@ -112,6 +114,19 @@ impl<C: Cell> Recurrent<C> {
         Self::of(layer)
     }
 
+    /// The same layer with matrices of a narrow format in inference: it runs from weights that [`pack`](Self::pack) has rounded, or
+    /// [`pack_narrow`](Self::pack_narrow) has read. Training stays with weights in `f32`.
+    pub const fn narrow(self, narrow: Narrow) -> Self {
+        let mut layer = self.levels.first;
+        layer.narrow = Some(narrow);
+        Self::of(layer)
+    }
+
+    /// How narrow the matrices are; `None` for `f32`.
+    pub const fn narrow_format(&self) -> Option<Narrow> {
+        self.levels.first.narrow
+    }
+
     /// The instruction set that passes run on: the best one of the CPU for so few or so many units, unless the layer is
     /// [pinned](Self::on) to one.
     pub fn isa(&self) -> Isa {
@@ -191,6 +206,8 @@ impl<C: Cell> Recurrent<C> {
     pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], packed: B) -> Result<Packed<B>> {
         self.levels.pack(weights, packed)
     }
+
+    narrow_weights!(self => self.levels, "layer");
 
     /// One step: the next state of each row from its input. The hidden state that it leaves is the output.
     ///

@@ -3,9 +3,10 @@
 use super::description::Description;
 use super::join::Merge;
 use crate::error::Result;
-use crate::kernel::Walk;
+use crate::kernel::bytes::bytes;
 use crate::kernel::canonical::Shape;
 use crate::kernel::view::ColumnsMut;
+use crate::kernel::{Narrow, Walk};
 use crate::layer::buffer::{add, max, mul, take, take_mut};
 use crate::layer::packed::{Fingerprint, Owner, Packed, Source, WeightSource, packed_len};
 use crate::layer::sequences::Sequences;
@@ -180,6 +181,7 @@ impl Levels {
             weights: self.weights,
             panels: self.panels,
             pinned: self.first.isa,
+            narrow: self.first.narrow.is_some(),
         }
     }
 
@@ -227,7 +229,16 @@ impl Levels {
 
     pub(crate) fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], packed: B) -> Result<Packed<B>> {
         crate::error::check_len("weights", self.weights, weights.len())?;
-        Packed::new(self.first.isa(), self.fingerprint, self.panels, packed, |to| self.pack_into(weights, to))
+        self.check_values(weights)?;
+        self.packed_by(packed, |to| self.pack_into(weights, to))
+    }
+
+    pub(super) fn packed_by<B: AsMut<[f32]>>(
+        &self,
+        packed: B,
+        pack: impl FnOnce(&mut [f32]) -> Result<()>,
+    ) -> Result<Packed<B>> {
+        Packed::new(self.first.isa(), self.fingerprint, self.panels, packed, pack)
     }
 
     /// Packs weights that have been checked.
@@ -243,6 +254,92 @@ impl Levels {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a format that has too short sums for the layers' rows.
+    pub(crate) const fn check_narrow(&self) -> Result<()> {
+        match self.first.check_narrow() {
+            Ok(()) if self.depth > 1 => self.level(1).check_narrow(),
+            checked => checked,
+        }
+    }
+
+    /// Words of weights in the layers' own format.
+    pub(crate) const fn words_len(&self) -> usize {
+        self.total(self.first.words_len(), self.level(1).words_len())
+    }
+
+    /// The same layers with matrices of a format, or in `f32`.
+    pub(crate) const fn with_format(self, narrow: Option<Narrow>) -> Self {
+        let first = Description { narrow, ..self.first };
+        Levels::new(first, self.depth, self.both)
+    }
+
+    /// Goes through the parts of all levels and directions: canonical weights, words, or panels of one each.
+    fn each<T>(
+        &self,
+        (from, from_len): (&[f32], impl Fn(&Description) -> usize),
+        (to, to_len): (&mut [T], impl Fn(&Description) -> usize),
+        with: impl Fn(&Description, &[f32], &mut [T]) -> Result<()>,
+    ) -> Result<()> {
+        let (mut from, mut to) = (from, to);
+        for index in 0..self.depth {
+            let level = self.level(index);
+            for _ in 0..self.directions() {
+                with(&level, take(&mut from, from_len(&level)), take_mut(&mut to, to_len(&level)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses weights that their format cannot hold, and a format that cannot be multiplied.
+    pub(crate) fn check_values(&self, weights: &[f32]) -> Result<()> {
+        self.check_narrow()?;
+        let nowhere = (&mut [0u8; 0][..], |_: &Description| 0);
+        self.each((weights, Description::weights_len), nowhere, |level, from, _| match level.narrow {
+            Some(narrow) => Description::rounded(level.shape, narrow, from).map(drop),
+            None => Ok(()),
+        })
+    }
+
+    /// Rounds weights that have been checked to the bytes of words. Without a format they are copied.
+    pub(crate) fn write_words(&self, weights: &[f32], out: &mut [u8]) -> Result<()> {
+        let (from, to) = ((weights, Description::weights_len), (out, |l: &Description| 4 * l.words_len()));
+        self.each(from, to, |level, from, to| {
+            match level.narrow {
+                Some(narrow) => Description::rounded(level.shape, narrow, from)?.write(to),
+                None => to.copy_from_slice(bytes(from)),
+            }
+            Ok(())
+        })
+    }
+
+    /// The weights that words stand for.
+    pub(crate) fn widen_words(&self, words: &[f32], weights: &mut [f32]) -> Result<()> {
+        let (from, to) = ((words, Description::words_len), (weights, Description::weights_len));
+        self.each(from, to, |level, from, to| {
+            match level.narrow {
+                Some(narrow) => level.given(narrow, from)?.widen(to),
+                None => to.copy_from_slice(from),
+            }
+            Ok(())
+        })
+    }
+
+    /// Packs words that have been checked.
+    pub(crate) fn pack_words(&self, words: &[f32], panels: &mut [f32]) -> Result<()> {
+        let (isa, panels) = (self.first.isa(), (panels, Description::panels_len));
+        self.each((words, Description::words_len), panels, |level, from, to| match level.narrow {
+            Some(narrow) => {
+                level.on(isa).pack_narrow(
+                    &level.given(narrow, from)?,
+                    self.first.packed_format().is_none(),
+                    to,
+                );
+                Ok(())
+            }
+            None => level.pack(level.shape, isa, from, to),
+        })
     }
 
     /// The ways of the two directions; a layer with one direction goes the first.

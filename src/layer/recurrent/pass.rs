@@ -43,6 +43,14 @@ impl Description {
     /// Arranges the weights in panels.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(super) fn pack(&self, shape: Shape, isa: Isa, from: &[f32], to: &mut [f32]) -> Result<()> {
+        if let Some(narrow) = self.narrow {
+            self.on(isa).pack_narrow(
+                &Self::rounded(shape, narrow, from)?,
+                self.packed_format().is_none(),
+                to,
+            );
+            return Ok(());
+        }
         self.on(isa).pack(canonical(shape, from)?, to);
         Ok(())
     }
@@ -86,7 +94,11 @@ impl Description {
                 runs.step_in_place(&w, &mut StepPass { sizes, batch, x, h, c, h_next, stage })
             }
             Source::Panels(data, _) => {
-                runs.step_packed(data, &mut StepPass { sizes, batch, x, h, c, h_next, stage })
+                let pass = &mut StepPass { sizes, batch, x, h, c, h_next, stage };
+                match self.packed_format() {
+                    Some(narrow) => runs.step_narrow((narrow, data), pass),
+                    None => runs.step_packed(data, pass),
+                }
             }
         }
     }
@@ -115,7 +127,10 @@ impl Description {
             && walk.is_one_step()
         {
             let step = &mut StepPass { sizes, batch: 1, x, h: &mut *h, c, h_next, stage };
-            runs.step_packed(data, step)?;
+            match self.packed_format() {
+                Some(narrow) => runs.step_narrow((narrow, data), step)?,
+                None => runs.step_packed(data, step)?,
+            }
             if let Some(mut y) = y {
                 y.row(0).copy_from_slice(h);
             }
@@ -128,12 +143,19 @@ impl Description {
         });
         // What is left is for rows that are projected ahead, or, where training packs, for panels.
         let (block, panels) = if tape.is_none() { (rest, &mut [][..]) } else { (&mut [][..], rest) };
+        let (block, codes) = match self.packed_format() {
+            Some(_) if tape.is_none() => block.split_at_mut(self.block_len(walk.steps(), walk.batch())),
+            _ => (block, &mut [][..]),
+        };
         let train = tape.is_some();
-        let mut pass = ForwardPass { walk, sizes, factors, x, y, h, c, tape, h_next, stage, block };
+        let mut pass = ForwardPass { walk, sizes, factors, x, y, h, c, tape, h_next, stage, block, codes };
         match weights {
             // Weights change with each update, so that those of a training are canonical.
             _ if train => runs.forward_train(&canonical(shape, weights.flat())?, panels, &mut pass),
-            Source::Panels(data, _) => runs.forward_packed(data, &mut pass),
+            Source::Panels(data, _) => match self.packed_format() {
+                Some(narrow) => runs.forward_narrow((narrow, data), &mut pass),
+                None => runs.forward_packed(data, &mut pass),
+            },
             Source::Canonical(flat) => runs.forward_in_place(&canonical(shape, flat)?, &mut pass),
         }
     }

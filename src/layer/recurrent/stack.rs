@@ -8,6 +8,8 @@ use super::front::Recurrent;
 use super::join::{Join, Merge};
 use super::levels::Levels;
 use crate::error::Result;
+use crate::kernel::Narrow;
+use crate::layer::narrow::narrow_weights;
 use crate::layer::packed::{Packed, WeightSource};
 use crate::simd::Isa;
 
@@ -58,6 +60,21 @@ impl<C: Cell> Stack<C> {
     pub const fn on(mut self, isa: Isa) -> Self {
         self.levels.first.isa = Some(isa);
         self
+    }
+
+    /// The same stack with matrices of a narrow format in inference: it runs from weights that [`pack`](Self::pack) has rounded, or
+    /// [`pack_narrow`](Self::pack_narrow) has read. Training stays with weights in `f32`.
+    pub const fn narrow(self, narrow: Narrow) -> Self {
+        self.with_format(Some(narrow))
+    }
+
+    pub(crate) const fn with_format(self, narrow: Option<Narrow>) -> Self {
+        Self::of(self.levels.with_format(narrow))
+    }
+
+    /// How narrow the matrices are; `None` for `f32`.
+    pub const fn narrow_format(&self) -> Option<Narrow> {
+        self.levels.first.narrow
     }
 
     /// Features of the input, `I`.
@@ -141,6 +158,8 @@ impl<C: Cell> Stack<C> {
     pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], packed: B) -> Result<Packed<B>> {
         self.levels.pack(weights, packed)
     }
+
+    narrow_weights!(self => self.levels, "layers");
 
     /// A batch of sequences from given states: the last layer's outputs, and the last states of all layers.
     ///

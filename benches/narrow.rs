@@ -1,0 +1,131 @@
+//! Narrow weights beside `f32` of the same layer: `cargo bench --bench narrow`, or with words that a shape's name contains.
+//!
+//! All formats of a shape take turns, so that what else the machine does meets all of them. Printed are the medians of the rounds: microseconds of
+//! a call in `f32`, and what the others take of it. Behind each stands the error of the outputs against `f32`: the largest, and the root mean square,
+//! over ten models with weights as PyTorch initialises them and normal inputs.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use recurrent::{Cell, Forward, Gru, Lstm, Narrow, Packed, Recurrent, Sequences};
+
+const FORMATS: [Narrow; 4] = [Narrow::F16, Narrow::Bf16, Narrow::W8A16, Narrow::W8A8];
+const ROUNDS: usize = 11;
+const SEEDS: u64 = 10;
+
+/// Rows, steps, and units, which are as many as inputs.
+const SHAPES: [(usize, usize, usize); 9] = [
+    (1, 1, 32),
+    (1, 1, 128),
+    (1, 1, 512),
+    (1, 1, 1024),
+    (1, 100, 32),
+    (1, 100, 128),
+    (1, 100, 512),
+    (32, 100, 128),
+    (32, 100, 512),
+];
+
+/// Between -`scale` and `scale`.
+fn uniform(rng: &mut impl Rng, n: usize, scale: f32) -> Vec<f32> {
+    (0..n).map(|_| ((rng.next_u32() >> 8) as f32 / 8_388_608.0 - 1.0) * scale).collect()
+}
+
+/// About normal: sums of twelve.
+fn normal(rng: &mut impl Rng, n: usize) -> Vec<f32> {
+    (0..n).map(|_| uniform(rng, 12, 0.5).iter().sum()).collect()
+}
+
+/// A layer with packed weights and its buffers.
+struct Runner<C> {
+    layer: Recurrent<C>,
+    packed: Packed<Vec<f32>>,
+    y: Vec<f32>,
+    scratch: Vec<f32>,
+}
+
+impl<C: Cell> Runner<C> {
+    fn new(layer: Recurrent<C>, weights: &[f32], (batch, steps, hidden): (usize, usize, usize)) -> Self {
+        Runner {
+            layer,
+            packed: layer.pack(weights, vec![0.0; layer.packed_len()]).unwrap(),
+            y: vec![0.0; steps * batch * hidden],
+            scratch: vec![0.0; layer.scratch_len(steps, batch)],
+        }
+    }
+
+    fn run(&mut self, sequences: Sequences<'_>, x: &[f32], state: &mut [f32]) {
+        let Runner { layer, packed, y, scratch } = self;
+        layer.forward(&*packed, Forward { sequences, x, y, state, scratch }).unwrap();
+    }
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+fn shape<C: Cell>(name: &str, wide: Recurrent<C>, shape: (usize, usize, usize), filter: &[String]) {
+    let (batch, steps, hidden) = shape;
+    let name = format!("{name} b{batch} t{steps} h{hidden}");
+    if !filter.is_empty() && !filter.iter().any(|word| name.contains(word)) {
+        return;
+    }
+    let sequences = Sequences::new(steps, batch);
+    let mut errors = [(0f64, 0f64, 0usize); FORMATS.len()];
+    let mut times = vec![Vec::new(); 1 + FORMATS.len()];
+    for seed in 0..SEEDS {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let weights = uniform(&mut rng, wide.weights_len(), 1.0 / (hidden as f32).sqrt());
+        let x = normal(&mut rng, steps * batch * hidden);
+        let layers = std::iter::once(wide).chain(FORMATS.map(|format| wide.narrow(format)));
+        let mut runners: Vec<_> = layers.map(|layer| Runner::new(layer, &weights, shape)).collect();
+        let zeros = vec![0.0; wide.state_len(batch)];
+        for runner in &mut runners {
+            runner.run(sequences, &x, &mut zeros.clone());
+        }
+        let exact = runners[0].y.clone();
+        for (sum, runner) in errors.iter_mut().zip(&runners[1..]) {
+            for (y, exact) in runner.y.iter().zip(&exact) {
+                let error = f64::from((y - exact).abs());
+                *sum = (sum.0.max(error), sum.1 + error * error, sum.2 + 1);
+            }
+        }
+        if seed > 0 {
+            continue;
+        }
+        let mut state = zeros.clone();
+        let started = Instant::now();
+        runners[0].run(sequences, &x, &mut state);
+        let calls = (0.02 / started.elapsed().as_secs_f64().max(1e-9)).clamp(1.0, 1e5) as usize;
+        for _ in 0..ROUNDS {
+            for (runner, times) in runners.iter_mut().zip(&mut times) {
+                let started = Instant::now();
+                for _ in 0..calls {
+                    runner.run(sequences, black_box(&x), &mut state);
+                }
+                times.push(started.elapsed().as_secs_f64() / calls as f64);
+            }
+        }
+    }
+    let times: Vec<f64> = times.into_iter().map(median).collect();
+    print!("| {name} | {:.2} |", times[0] * 1e6);
+    for (time, (largest, squares, count)) in times[1..].iter().zip(errors) {
+        print!(" {:.2} ({largest:.0e}, {:.0e}) |", time / times[0], (squares / count as f64).sqrt());
+    }
+    println!();
+}
+
+fn main() {
+    let filter: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    println!("set: {}", recurrent::Isa::detect().name());
+    print!("| case | f32, us |");
+    FORMATS.iter().for_each(|format| print!(" {} of it |", format.name()));
+    println!("\n|---|---|{}", "---|".repeat(FORMATS.len()));
+    for of in SHAPES {
+        shape("lstm", Lstm::new(of.2, of.2), of, &filter);
+        shape("gru", Gru::new(of.2, of.2), of, &filter);
+    }
+}

@@ -1,0 +1,76 @@
+//! Formats of weights: which layer gets which, and what rounding to it changes.
+
+use std::io::Write;
+use std::str::FromStr;
+
+use recurrent::Narrow;
+use recurrent::io::{Named, Network};
+
+use crate::{Failure, Source};
+
+/// The formats that were asked for: of all layers, and of some by their name.
+#[derive(Clone, Debug, Default)]
+pub struct Formats {
+    all: Option<Narrow>,
+    named: Vec<(String, Option<Narrow>)>,
+}
+
+/// All formats, by the names that the tool has for them.
+pub const ALL: [Narrow; 4] = [Narrow::F16, Narrow::Bf16, Narrow::W8A16, Narrow::W8A8];
+
+fn format(name: &str) -> Result<Option<Narrow>, String> {
+    match ALL.into_iter().find(|format| format.name() == name) {
+        None if name != "f32" => {
+            let names = ALL.map(Narrow::name).join(", ");
+            Err(format!("`{name}` is no format of weights: they are f32, {names}"))
+        }
+        found => Ok(found),
+    }
+}
+
+impl FromStr for Formats {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut formats = Formats::default();
+        for part in text.split(',') {
+            match part.rsplit_once('=') {
+                Some((name, of)) => formats.named.push((name.to_string(), format(of)?)),
+                None => formats.all = format(part)?,
+            }
+        }
+        Ok(formats)
+    }
+}
+
+impl Formats {
+    fn of(&self, named: &Named) -> Option<Narrow> {
+        self.named.iter().rev().find(|(name, _)| *name == named.name).map_or(self.all, |found| found.1)
+    }
+
+    /// The network with these formats. Prints what becomes of the weights of each layer.
+    pub fn apply(&self, source: &Source, network: Network, out: &mut impl Write) -> Result<Network, Failure> {
+        if let Some((name, _)) =
+            self.named.iter().find(|(name, _)| network.named().iter().all(|l| l.name != *name))
+        {
+            let names: Vec<&str> = network.named().iter().map(|l| l.name.as_str()).collect();
+            let why = format!("--weights names the layer `{name}`; the layers are {}", names.join(", "));
+            return Err(Failure::at(&source.file, why));
+        }
+        let rounded = network.clone().with_formats(|named| self.of(named));
+        let rounded = rounded.map_err(|e| Failure::at(&source.file, e))?;
+        for ((named, before), (_, after)) in network.parts().zip(rounded.parts()) {
+            let Some(format) = self.of(named) else { continue };
+            let errors = before.iter().zip(after).map(|(a, b)| f64::from((a - b).abs()));
+            let (largest, squares) = errors.fold((0f64, 0f64), |(most, sum), e| (most.max(e), sum + e * e));
+            let rms = (squares / before.len().max(1) as f64).sqrt();
+            let name = format.name();
+            writeln!(
+                out,
+                "{}: {name}, weights change by at most {largest:.1e}, root mean square {rms:.1e}",
+                named.name
+            )?;
+        }
+        Ok(rounded)
+    }
+}

@@ -1,0 +1,60 @@
+//! Rows of `f32` to integers: what weights of 8 bits are multiplied by.
+//!
+//! A row becomes a scale and integers of 16 bits, of which the largest magnitude has the largest integer. The scale is zero for a row without an
+//! element of at least 2^-100, and NaN for one that is not finite, which makes all sums NaN.
+
+use crate::kernel::vector::load;
+use crate::simd::{MAX_LANES, Simd};
+
+/// Elements below it are zero.
+const LEAST: f32 = f32::from_bits((127 - 100) << 23);
+/// Added to a float of at most 22 bits it leaves the nearest integer, ties to even, in the lowest bits.
+const ROUND: f32 = 12_582_912.0;
+
+/// Writes the scale of `k` elements and their integers, which are at most `largest`, and zeros behind them.
+/// # Safety
+/// `from` is valid for reading `k` elements, and `to` for writing `Narrow::room_len(k)`.
+#[inline(always)]
+pub(super) unsafe fn write_codes<S: Simd>(s: S, from: *const f32, k: usize, largest: f32, to: *mut f32) {
+    let zero = s.splat(0.0);
+    let (mut most, mut bad) = (zero, zero);
+    // SAFETY: the caller's: elements `i..k` follow.
+    let at = |i: usize| unsafe { load(s, from.add(i), k - i) };
+    for i in (0..k).step_by(S::LANES) {
+        let x = at(i);
+        most = s.max(s.abs(x), most);
+        // Zero, or NaN for what is not finite.
+        bad = s.fma(x, zero, bad);
+    }
+    let most = greatest(s, most, |most, x| if x > most { x } else { most });
+    let bad = greatest(s, bad, |sum, x| sum + x);
+    let (scale, factor) = match most >= LEAST {
+        _ if bad.is_nan() => (f32::NAN, 0.0),
+        true => (most / largest, largest / most),
+        false => (0.0, 0.0),
+    };
+    let (factor, round) = (s.splat(factor), s.splat(ROUND));
+    // SAFETY: the caller's: one element, and integers for whole vectors, of 16 bits each.
+    unsafe {
+        *to = scale;
+        let codes = to.add(1).cast::<i16>();
+        for i in (0..k).step_by(S::LANES) {
+            let x = if scale.is_nan() { zero } else { at(i) };
+            s.store_low(codes.add(i), s.add(s.mul(x, factor), round));
+        }
+        // A pair has two elements also where the row ends with one.
+        let end = k.next_multiple_of(S::LANES);
+        if end < k.next_multiple_of(2) {
+            *codes.add(end) = 0;
+        }
+    }
+}
+
+/// The lanes of a vector, one after the other.
+#[inline(always)]
+fn greatest<S: Simd>(s: S, v: S::V, with: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [0.0; MAX_LANES];
+    // SAFETY: no vector has more than `MAX_LANES`.
+    unsafe { s.store(lanes.as_mut_ptr(), v) };
+    lanes.into_iter().take(S::LANES).fold(0.0, with)
+}

@@ -1,0 +1,119 @@
+//! Models whose matrices are narrow.
+
+use super::array::Model;
+use super::chain::Chain;
+use super::layer::{Dims, Layer, Part};
+use crate::error::{Result, check_len};
+use crate::kernel::Narrow;
+use crate::layer::buffer::{take, take_mut};
+use crate::layer::narrow::narrow_weights;
+use crate::layer::packed::Packed;
+use crate::simd::Isa;
+
+impl Chain<'_> {
+    const fn words_len(&self) -> usize {
+        self.sum(Part::Words, 1, 1)
+    }
+
+    /// Layers have been checked when the chain was made.
+    #[allow(clippy::unused_self)]
+    const fn check_narrow(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Goes through the layers' parts of two buffers, the second with elements of `size` bytes.
+    fn each<T>(
+        &self,
+        (from, from_part): (&[f32], Part),
+        (to, to_part, size): (&mut [T], Part, usize),
+        mut with: impl FnMut(&Layer, &[f32], &mut [T]) -> Result<()>,
+    ) -> Result<()> {
+        let (mut from, mut to) = (from, to);
+        self.layers().iter().try_for_each(|layer| {
+            let from = take(&mut from, layer.len(from_part, Dims::ONE));
+            with(layer, from, take_mut(&mut to, 4 / size * layer.len(to_part, Dims::ONE)))
+        })
+    }
+
+    /// Refuses weights that their format cannot hold.
+    pub(super) fn check_values(&self, weights: &[f32]) -> Result<()> {
+        let mut rest = weights;
+        self.layers().iter().try_for_each(|layer| layer.check_values(take(&mut rest, layer.weights_len())))
+    }
+
+    fn write_words(&self, weights: &[f32], out: &mut [u8]) -> Result<()> {
+        self.each((weights, Part::Weights), (out, Part::Words, 1), Layer::write_words)
+    }
+
+    fn widen_words(&self, words: &[f32], weights: &mut [f32]) -> Result<()> {
+        self.each((words, Part::Words), (weights, Part::Weights, 4), Layer::widen_words)
+    }
+
+    fn pack_words(&self, words: &[f32], panels: &mut [f32]) -> Result<()> {
+        let to = (panels, Part::Panels, 4);
+        self.each((words, Part::Words), to, |layer, from, to| match (layer.levels(), layer) {
+            (Some(levels), _) => levels.pack_words(from, to),
+            (_, Layer::Dense(l)) => l.pack_words(from, to),
+            // Tables and scales lie in packed weights as they are.
+            _ => {
+                to[..from.len()].copy_from_slice(from);
+                Ok(())
+            }
+        })
+    }
+
+    fn packed_by<B: AsMut<[f32]>>(
+        &self,
+        packed: B,
+        pack: impl FnOnce(&mut [f32]) -> Result<()>,
+    ) -> Result<Packed<B>> {
+        let owner = self.owner();
+        Packed::new(Isa::detect(), owner.fingerprint, owner.panels, packed, pack)
+    }
+
+    narrow_weights!(self => self, "layers");
+
+    pub(super) fn pack_by<B: AsMut<[f32]>>(
+        &self,
+        weights: &[f32],
+        packed: B,
+        pack: impl FnOnce(&mut [f32]) -> Result<()>,
+    ) -> Result<Packed<B>> {
+        check_len("weights", self.weights_len(), weights.len())?;
+        self.check_values(weights)?;
+        self.packed_by(packed, pack)
+    }
+}
+
+impl<const N: usize> Model<N> {
+    /// The same model with all matrices in a narrow format in inference: it runs from weights that [`pack`](Self::pack) has rounded, or
+    /// [`pack_narrow`](Self::pack_narrow) has read. Training stays with weights in `f32`. To choose a format for each layer, make it
+    /// of layers that are [narrow](Layer::narrow).
+    ///
+    /// # Panics
+    /// For integers, if a layer has rows of more than 133,144 elements, whose sums could overflow. In a constant that is an error of the compiler.
+    ///
+    /// ```
+    /// use recurrent::{Narrow, model::{Layer, Model}};
+    /// const WIDE: Model<2> = Model::new([Layer::lstm(64, 64), Layer::dense(64, 8)]);
+    /// const MODEL: Model<2> = WIDE.narrow(Narrow::W8A16);
+    /// assert!(MODEL.narrow_len() * 100 < 4 * MODEL.weights_len() * 30);
+    /// let weights = vec![0.01; MODEL.weights_len()];
+    /// let packed = MODEL.pack(&weights, vec![0.0; MODEL.packed_len()])?;
+    /// let (mut state, mut y) = (vec![0.0; MODEL.state_len(1)], [0.0; 8]);
+    /// let mut scratch = vec![0.0; MODEL.scratch_len(1, 1)];
+    /// MODEL.step(&packed, &[1.0; 64], &mut y, &mut state, &mut scratch)?;
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    #[track_caller]
+    pub const fn narrow(self, narrow: Narrow) -> Self {
+        let (mut layers, mut i) = (self.layers, 0);
+        while i < N {
+            layers[i] = layers[i].narrow(narrow);
+            i += 1;
+        }
+        self.with(layers)
+    }
+
+    narrow_weights!(self => self.chain(), "layers");
+}
