@@ -69,4 +69,5 @@
 //! Integers cannot be widened: sums of floats are not exact.
 //!
 //! # What is not there
-//! Training for integers, narrow weights in place in flash, dot products of AVX-512 VNNI, AVX-VNNI, NEON and Cortex-M. Without vectors narrow weights are packed, too.
+//! Training for integers; dot products of AVX-512 VNNI, AVX-VNNI, NEON and Cortex-M; narrow weights in place, and so on targets without an operating system: there `narrow` does
+//! not exist, and images with narrow weights are refused.

@@ -98,6 +98,11 @@ impl Header {
         match record::decode(&record) {
             Ok(layer) => match narrow {
                 None => Ok(layer),
+                #[cfg(target_os = "none")]
+                Some(_) => {
+                    wrong(at - 4, "narrow weights are not there on targets without an operating system")
+                }
+                #[cfg(not(target_os = "none"))]
                 Some(narrow) => {
                     let layer = layer.narrow(narrow);
                     match layer.narrow_format() {

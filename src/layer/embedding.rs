@@ -4,6 +4,7 @@ use super::gradients::Gradients;
 use crate::error::{Error, Result, check_len};
 use crate::kernel::Narrow;
 use crate::kernel::bytes::bytes;
+use crate::kernel::narrow::here;
 use crate::kernel::narrow::matrix::Matrix;
 
 /// A table of `V` classes with a vector of `D` features each, as PyTorch's `nn.Embedding`.
@@ -35,6 +36,7 @@ impl Embedding {
     }
 
     /// The same table in a narrow format in inference, when it is part of a [`Model`](crate::model::Model) whose weights are packed.
+    #[cfg(not(target_os = "none"))]
     pub const fn narrow(self, narrow: Narrow) -> Self {
         self.with_format(Some(narrow))
     }
@@ -44,13 +46,14 @@ impl Embedding {
     }
 
     /// How narrow the table is; `None` for `f32`.
+    #[inline(always)]
     pub const fn narrow_format(&self) -> Option<Narrow> {
-        self.narrow
+        here(self.narrow)
     }
 
     /// Words of weights in the table's own format.
     pub(crate) const fn words_len(&self) -> usize {
-        match self.narrow {
+        match self.narrow_format() {
             Some(narrow) => narrow.matrix_len(self.classes, self.width),
             None => self.weights_len(),
         }
@@ -58,7 +61,8 @@ impl Embedding {
 
     /// Refuses weights that their format cannot hold.
     pub(crate) fn check_values(&self, weights: &[f32]) -> Result<()> {
-        let refused = self.narrow.and_then(|narrow| Some((narrow, Matrix::Floats(weights).refused(narrow)?)));
+        let refused =
+            self.narrow_format().and_then(|narrow| Some((narrow, Matrix::Floats(weights).refused(narrow)?)));
         match refused {
             Some((narrow, index)) => Err(Error::Narrow { part: "embedding", index, format: narrow.name() }),
             None => Ok(()),
@@ -67,7 +71,7 @@ impl Embedding {
 
     /// Rounds weights that have been checked to the bytes of words. Without a format they are copied.
     pub(crate) fn write_words(&self, weights: &[f32], out: &mut [u8]) {
-        match self.narrow {
+        match self.narrow_format() {
             Some(narrow) => {
                 Matrix::Floats(weights).write(narrow, self.classes, self.width, out);
             }
@@ -78,7 +82,10 @@ impl Embedding {
     /// The weights that words stand for.
     pub(crate) fn widen_words(&self, words: &[f32], weights: &mut [f32]) {
         let (mut rest, ids) = (words, 0..self.classes);
-        match self.narrow.map(|narrow| (narrow, Matrix::take(narrow, self.classes, self.width, &mut rest))) {
+        match self
+            .narrow_format()
+            .map(|narrow| (narrow, Matrix::take(narrow, self.classes, self.width, &mut rest)))
+        {
             Some((narrow, Some(table))) => table.widen(narrow, ids.len(), self.width, weights),
             _ => weights.copy_from_slice(words),
         }
@@ -86,7 +93,7 @@ impl Embedding {
 
     /// The rows of ids that have been checked, from words.
     pub(crate) fn forward_words(&self, words: &[f32], ids: &[u32], y: &mut [f32]) -> Result<()> {
-        let Some(narrow) = self.narrow else { return self.forward(words, ids, y) };
+        let Some(narrow) = self.narrow_format() else { return self.forward(words, ids, y) };
         let mut rest = words;
         let table = Matrix::take(narrow, self.classes, self.width, &mut rest);
         let table = table.ok_or(Error::Packing { what: "model" })?;

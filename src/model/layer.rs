@@ -109,7 +109,9 @@ from! {
 }
 
 impl Layer {
-    /// The same layer with matrices of a narrow format in inference; a layer without a matrix stays as it is.
+    /// The same layer with matrices of a narrow format in inference; a layer without a matrix stays as it is. Not on targets without an operating
+    /// system.
+    #[cfg(not(target_os = "none"))]
     pub const fn narrow(self, narrow: Narrow) -> Self {
         self.with_format(Some(narrow))
     }
@@ -133,11 +135,14 @@ impl Layer {
 
     /// How narrow its matrices are; `None` for `f32`, and for a layer without a matrix.
     pub const fn narrow_format(&self) -> Option<Narrow> {
+        if cfg!(target_os = "none") {
+            return None;
+        }
         match self {
             Layer::Embedding(l) => l.narrow_format(),
             Layer::Dense(l) => l.narrow_format(),
             _ => match self.levels() {
-                Some(levels) => levels.first.narrow,
+                Some(levels) => levels.first.format(),
                 None => None,
             },
         }
@@ -186,6 +191,9 @@ impl Layer {
 
     /// Words of weights in its own format.
     pub(crate) const fn words_len(&self) -> usize {
+        if cfg!(target_os = "none") {
+            return self.weights_len();
+        }
         match (self, self.levels()) {
             (Layer::Embedding(l), _) => l.words_len(),
             (Layer::Dense(l), _) => l.words_len(),
@@ -264,7 +272,6 @@ impl Dims {
 pub(super) enum Part {
     Weights,
     Panels,
-    Words,
     State,
     Output,
     Tape,
@@ -338,7 +345,6 @@ impl Layer {
         let Dims { steps, batch, .. } = dims;
         match (part, self) {
             (Part::Weights, _) => self.weights_len(),
-            (Part::Words, _) => self.words_len(),
             (Part::Output, _) => self.after(dims).len(),
             (Part::Panels, Layer::Embedding(_) | Layer::Scale(_)) => aligned_len(self.words_len()),
             (Part::Panels, Layer::Dense(l)) => l.packed_panels_len(),
@@ -356,7 +362,6 @@ impl Layer {
 const fn levels_len(levels: &Levels, part: Part, steps: usize, batch: usize) -> usize {
     match part {
         Part::Weights => levels.weights_len(),
-        Part::Words => levels.words_len(),
         Part::Panels => levels.panels_len(),
         Part::State => levels.state_len(batch),
         Part::Output => levels.sequence_len(steps, batch),

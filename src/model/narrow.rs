@@ -12,7 +12,12 @@ use crate::simd::Isa;
 
 impl Chain<'_> {
     const fn words_len(&self) -> usize {
-        self.sum(Part::Words, 1, 1)
+        let (layers, mut len, mut i) = (self.layers(), 0usize, 0);
+        while i < layers.len() {
+            len = len.saturating_add(layers[i].words_len());
+            i += 1;
+        }
+        len
     }
 
     /// Layers have been checked when the chain was made.
@@ -21,17 +26,17 @@ impl Chain<'_> {
         Ok(())
     }
 
-    /// Goes through the layers' parts of two buffers, the second with elements of `size` bytes.
+    /// Goes through the layers' parts of two buffers.
     fn each<T>(
         &self,
-        (from, from_part): (&[f32], Part),
-        (to, to_part, size): (&mut [T], Part, usize),
+        (from, from_len): (&[f32], impl Fn(&Layer) -> usize),
+        (to, to_len): (&mut [T], impl Fn(&Layer) -> usize),
         mut with: impl FnMut(&Layer, &[f32], &mut [T]) -> Result<()>,
     ) -> Result<()> {
         let (mut from, mut to) = (from, to);
         self.layers().iter().try_for_each(|layer| {
-            let from = take(&mut from, layer.len(from_part, Dims::ONE));
-            with(layer, from, take_mut(&mut to, 4 / size * layer.len(to_part, Dims::ONE)))
+            let from = take(&mut from, from_len(layer));
+            with(layer, from, take_mut(&mut to, to_len(layer)))
         })
     }
 
@@ -42,16 +47,16 @@ impl Chain<'_> {
     }
 
     fn write_words(&self, weights: &[f32], out: &mut [u8]) -> Result<()> {
-        self.each((weights, Part::Weights), (out, Part::Words, 1), Layer::write_words)
+        self.each((weights, Layer::weights_len), (out, |l: &Layer| 4 * l.words_len()), Layer::write_words)
     }
 
     fn widen_words(&self, words: &[f32], weights: &mut [f32]) -> Result<()> {
-        self.each((words, Part::Words), (weights, Part::Weights, 4), Layer::widen_words)
+        self.each((words, Layer::words_len), (weights, Layer::weights_len), Layer::widen_words)
     }
 
     fn pack_words(&self, words: &[f32], panels: &mut [f32]) -> Result<()> {
-        let to = (panels, Part::Panels, 4);
-        self.each((words, Part::Words), to, |layer, from, to| match (layer.levels(), layer) {
+        let to = (panels, |l: &Layer| l.len(Part::Panels, Dims::ONE));
+        self.each((words, Layer::words_len), to, |layer, from, to| match (layer.levels(), layer) {
             (Some(levels), _) => levels.pack_words(from, to),
             (_, Layer::Dense(l)) => l.pack_words(from, to),
             // Tables and scales lie in packed weights as they are.
@@ -105,6 +110,7 @@ impl<const N: usize> Model<N> {
     /// MODEL.step(&packed, &[1.0; 64], &mut y, &mut state, &mut scratch)?;
     /// # Ok::<(), recurrent::Error>(())
     /// ```
+    #[cfg(not(target_os = "none"))]
     #[track_caller]
     pub const fn narrow(self, narrow: Narrow) -> Self {
         let (mut layers, mut i) = (self.layers, 0);

@@ -11,6 +11,8 @@
 //! | `codes` | rows of `f32` to integers |
 //! | `matrix` | what a weight becomes, and where it stands |
 //!
+//! Targets without an operating system have no narrow weights yet, and nothing of them in an image: `format` of a layer is `None` there for the compiler.
+//!
 //! # Integers
 //! A row of weights has one scale, its largest magnitude by 127 with the lowest bits rounded up, so that an integer times the scale is exactly an
 //! `f32`: rounding that again changes nothing. A row that it is multiplied by has a scale, too: its largest magnitude by the
@@ -54,6 +56,12 @@ const WORTH: usize = 1 << 18;
 
 /// From so many rows on, a panel of 16 bits is widened once for all of them.
 pub(crate) const WIDEN_ROWS: usize = 4;
+
+/// The format of a layer: none on targets without an operating system.
+#[inline(always)]
+pub(crate) const fn here(format: Option<Narrow>) -> Option<Narrow> {
+    if cfg!(target_os = "none") { None } else { format }
+}
 
 /// The largest magnitude of a weight of 8 bits. -128 is not used, so that both signs are alike.
 pub(crate) const LARGEST_WEIGHT: i32 = 127;

@@ -9,6 +9,7 @@ use super::packed::{Fingerprint, Owner, Packed, Source, WeightSource, aligned_le
 use super::recurrent::narrow_fingerprint;
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::finish::Finish;
+use crate::kernel::narrow::here;
 use crate::kernel::pack::pack_rows;
 use crate::kernel::product::columns_len;
 use crate::kernel::rows::list::MOST;
@@ -117,6 +118,7 @@ impl Dense {
 
     /// The same layer with matrices of a narrow format in inference: it runs from weights that [`pack`](Self::pack) has rounded, or
     /// [`pack_narrow`](Self::pack_narrow) has read. Training stays with weights in `f32`.
+    #[cfg(not(target_os = "none"))]
     pub const fn narrow(self, narrow: Narrow) -> Self {
         self.with_format(Some(narrow))
     }
@@ -126,8 +128,9 @@ impl Dense {
     }
 
     /// How narrow the matrix is; `None` for `f32`.
+    #[inline(always)]
     pub const fn narrow_format(&self) -> Option<Narrow> {
-        self.narrow
+        here(self.narrow)
     }
 
     /// The instruction set that passes run on.
@@ -148,13 +151,8 @@ impl Dense {
 
     /// The same without what it takes to align them: the panels and the biases.
     pub(crate) const fn packed_panels_len(&self) -> usize {
-        if let Some(narrow) = self.narrow {
-            return match self.output.checked_next_multiple_of(MAX_LANES) {
-                Some(units) => {
-                    aligned_len(units.saturating_mul(narrow.panel_len(1, self.input).saturating_add(1)))
-                }
-                None => usize::MAX,
-            };
+        if let Some(narrow) = self.narrow_format() {
+            return self.narrow_panels_len(narrow);
         }
         aligned_len(panels_len(self.input, self.output).saturating_add(self.output))
     }
@@ -166,12 +164,12 @@ impl Dense {
 
     /// What decides how its weights are packed.
     pub(crate) const fn fingerprint(&self) -> Fingerprint {
-        narrow_fingerprint(Fingerprint::new(5).and(self.input).and(self.output), self.narrow)
+        narrow_fingerprint(Fingerprint::new(5).and(self.input).and(self.output), self.narrow_format())
     }
 
     /// Length of the scratch of [`forward`](Self::forward) and [`backward`](Self::backward), for any number of rows.
     pub const fn scratch_len(&self) -> usize {
-        let codes = match self.narrow {
+        let codes = match self.narrow_format() {
             Some(narrow) => narrow.room_len(self.input).saturating_mul(MOST),
             None => 0,
         };
@@ -230,7 +228,7 @@ impl Dense {
 
     /// Packs weights into panels of [`packed_panels_len`](Self::packed_panels_len) elements.
     pub(crate) fn pack_into(&self, weights: &[f32], to: &mut [f32]) -> Result<()> {
-        if let Some(narrow) = self.narrow {
+        if let Some(narrow) = self.narrow_format() {
             self.pack_given(&self.rounded(narrow, weights)?, to);
             return Ok(());
         }
@@ -250,7 +248,7 @@ impl Dense {
             weights,
             panels,
             pinned: self.isa,
-            narrow: self.narrow.is_some(),
+            narrow: self.narrow_format().is_some(),
         }
     }
 
@@ -309,7 +307,7 @@ impl Dense {
     ) -> Result<()> {
         match weights {
             Source::Canonical(flat) => self.forward_on(self.isa(), flat, rows, x, y, scratch),
-            Source::Panels(data, isa) => match self.narrow {
+            Source::Panels(data, isa) => match self.narrow_format() {
                 Some(narrow) => self.forward_narrow((isa, narrow), data, rows, x, y, scratch),
                 None => self.forward_packed(isa, data, rows, x, y),
             },

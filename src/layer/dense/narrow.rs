@@ -8,8 +8,9 @@ use crate::kernel::bytes::bytes;
 use crate::kernel::canonical::{Dims, Shape};
 use crate::kernel::narrow::panels::{Given, NarrowPanels, pack};
 use crate::kernel::panel::layout::{Layout, NONE};
+use crate::layer::packed::aligned_len;
 use crate::layer::recurrent::check_rows;
-use crate::simd::{Isa, dispatch};
+use crate::simd::{Isa, MAX_LANES, dispatch};
 
 /// One gate of the input weights, with a bias.
 const LAYOUT: Layout =
@@ -24,9 +25,19 @@ impl Dense {
         Shape { projection: Some(0), bias: false, ..Shape::new(1, self.input, self.output) }
     }
 
+    /// Length of packed weights, without what it takes to align them.
+    pub(super) const fn narrow_panels_len(&self, narrow: Narrow) -> usize {
+        match self.output.checked_next_multiple_of(MAX_LANES) {
+            Some(units) => {
+                aligned_len(units.saturating_mul(narrow.panel_len(1, self.input).saturating_add(1)))
+            }
+            None => usize::MAX,
+        }
+    }
+
     /// Words of weights in the layer's own format.
     pub(crate) const fn words_len(&self) -> usize {
-        match self.narrow {
+        match self.narrow_format() {
             Some(narrow) => narrow.matrix_len(self.output, self.input).saturating_add(self.output),
             None => self.weights_len(),
         }
@@ -34,7 +45,7 @@ impl Dense {
 
     /// Refuses a format that has too short sums for the layer's rows.
     pub(crate) const fn check_narrow(&self) -> Result<()> {
-        match self.narrow {
+        match self.narrow_format() {
             Some(narrow) => check_rows(narrow, self.input),
             None => Ok(()),
         }
@@ -43,7 +54,7 @@ impl Dense {
     /// Refuses weights that their format cannot hold, and a format that cannot be multiplied.
     pub(crate) fn check_values(&self, weights: &[f32]) -> Result<()> {
         self.check_narrow()?;
-        match self.narrow {
+        match self.narrow_format() {
             Some(narrow) => self.rounded(narrow, weights).map(drop),
             None => Ok(()),
         }
@@ -70,7 +81,7 @@ impl Dense {
 
     /// Rounds weights that have been checked to the bytes of words. Without a format they are copied.
     pub(crate) fn write_words(&self, weights: &[f32], out: &mut [u8]) -> Result<()> {
-        match self.narrow {
+        match self.narrow_format() {
             Some(narrow) => self.rounded(narrow, weights)?.write_matrix(out),
             None => out.copy_from_slice(bytes(weights)),
         }
@@ -79,7 +90,7 @@ impl Dense {
 
     /// The weights that words stand for.
     pub(crate) fn widen_words(&self, words: &[f32], weights: &mut [f32]) -> Result<()> {
-        match self.narrow {
+        match self.narrow_format() {
             Some(narrow) => self.given(narrow, words)?.widen_matrix(weights),
             None => weights.copy_from_slice(words),
         }
@@ -88,7 +99,7 @@ impl Dense {
 
     /// Packs words that have been checked.
     pub(crate) fn pack_words(&self, words: &[f32], panels: &mut [f32]) -> Result<()> {
-        match self.narrow {
+        match self.narrow_format() {
             Some(narrow) => self.pack_given(&self.given(narrow, words)?, panels),
             None => self.pack_into(words, panels)?,
         }

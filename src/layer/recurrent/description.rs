@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::kernel::Narrow;
 use crate::kernel::canonical::Shape;
+use crate::kernel::narrow::here;
 use crate::kernel::narrow::panels::{Given, words_len};
 use crate::kernel::product::columns_len;
 use crate::layer::buffer::{add, max, mul};
@@ -61,9 +62,22 @@ impl Description {
         self.shape.len()
     }
 
+    /// How narrow its matrices are, in inference.
+    #[inline(always)]
+    pub(crate) const fn format(&self) -> Option<Narrow> {
+        here(self.narrow)
+    }
+
     /// Length of packed weights, without what it takes to align them.
     pub(crate) const fn panels_len(&self) -> usize {
-        let Some(narrow) = self.packed_format() else { return self.wide_panels_len() };
+        match self.packed_format() {
+            Some(narrow) => self.narrow_panels_len(narrow),
+            None => self.wide_panels_len(),
+        }
+    }
+
+    /// The same of narrow weights.
+    const fn narrow_panels_len(&self, narrow: Narrow) -> usize {
         let (hidden, width) = (self.shape.hidden, self.width());
         let Some(units) = hidden.checked_next_multiple_of(MAX_LANES) else { return usize::MAX };
         let gates = self.cell.gates();
@@ -100,7 +114,7 @@ impl Description {
             None => 0,
         };
         let fingerprint = Fingerprint::new(self.cell.kind() | flags).and(input).and(hidden).and(projection);
-        narrow_fingerprint(fingerprint, self.narrow)
+        narrow_fingerprint(fingerprint, self.format())
     }
 
     pub(crate) const fn state_len(&self, batch: usize) -> usize {
@@ -125,9 +139,16 @@ impl Description {
 
     /// Room for the rows that are projected at once, as integers.
     pub(super) const fn codes_len(&self, steps: usize, batch: usize) -> usize {
-        match (self.packed_format(), block_steps(steps, batch)) {
-            (None, _) | (_, 0 | 1) => 0,
-            (Some(narrow), ahead) => {
+        match self.packed_format() {
+            Some(narrow) => self.narrow_codes_len(narrow, steps, batch),
+            None => 0,
+        }
+    }
+
+    const fn narrow_codes_len(&self, narrow: Narrow, steps: usize, batch: usize) -> usize {
+        match block_steps(steps, batch) {
+            0 | 1 => 0,
+            ahead => {
                 let rows = mul(ahead, batch);
                 add(mul(rows, narrow.room_len(self.widest())), narrow.widened_len(self.widest(), rows))
             }
@@ -141,7 +162,7 @@ impl Description {
 
     /// The format of packed weights. Few weights of 16 bits are rounded to it, and packed as `f32`. All levels of a stack do the same.
     pub(crate) const fn packed_format(&self) -> Option<Narrow> {
-        match self.narrow {
+        match self.format() {
             Some(narrow)
                 if narrow.stays_packed(mul(mul(self.shape.gates, self.shape.hidden), self.width())) =>
             {
@@ -211,7 +232,7 @@ impl Description {
 
     /// Words of weights in the layer's own format.
     pub(crate) const fn words_len(&self) -> usize {
-        match self.narrow {
+        match self.format() {
             Some(narrow) => words_len(&self.shape, narrow),
             None => self.weights_len(),
         }
@@ -219,7 +240,7 @@ impl Description {
 
     /// Refuses a format that has too short sums for the layer's rows.
     pub(crate) const fn check_narrow(&self) -> Result<()> {
-        match self.narrow {
+        match self.format() {
             Some(narrow) => check_rows(narrow, max(max(self.shape.input, self.width()), self.shape.hidden)),
             None => Ok(()),
         }

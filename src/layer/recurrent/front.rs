@@ -116,6 +116,7 @@ impl<C: Cell> Recurrent<C> {
 
     /// The same layer with matrices of a narrow format in inference: it runs from weights that [`pack`](Self::pack) has rounded, or
     /// [`pack_narrow`](Self::pack_narrow) has read. Training stays with weights in `f32`.
+    #[cfg(not(target_os = "none"))]
     pub const fn narrow(self, narrow: Narrow) -> Self {
         let mut layer = self.levels.first;
         layer.narrow = Some(narrow);
@@ -124,7 +125,7 @@ impl<C: Cell> Recurrent<C> {
 
     /// How narrow the matrices are; `None` for `f32`.
     pub const fn narrow_format(&self) -> Option<Narrow> {
-        self.levels.first.narrow
+        self.levels.first.format()
     }
 
     /// The instruction set that passes run on: the best one of the CPU for so few or so many units, unless the layer is

@@ -181,7 +181,7 @@ impl Levels {
             weights: self.weights,
             panels: self.panels,
             pinned: self.first.isa,
-            narrow: self.first.narrow.is_some(),
+            narrow: self.first.format().is_some(),
         }
     }
 
@@ -296,7 +296,7 @@ impl Levels {
     pub(crate) fn check_values(&self, weights: &[f32]) -> Result<()> {
         self.check_narrow()?;
         let nowhere = (&mut [0u8; 0][..], |_: &Description| 0);
-        self.each((weights, Description::weights_len), nowhere, |level, from, _| match level.narrow {
+        self.each((weights, Description::weights_len), nowhere, |level, from, _| match level.format() {
             Some(narrow) => Description::rounded(level.shape, narrow, from).map(drop),
             None => Ok(()),
         })
@@ -306,7 +306,7 @@ impl Levels {
     pub(crate) fn write_words(&self, weights: &[f32], out: &mut [u8]) -> Result<()> {
         let (from, to) = ((weights, Description::weights_len), (out, |l: &Description| 4 * l.words_len()));
         self.each(from, to, |level, from, to| {
-            match level.narrow {
+            match level.format() {
                 Some(narrow) => Description::rounded(level.shape, narrow, from)?.write(to),
                 None => to.copy_from_slice(bytes(from)),
             }
@@ -318,7 +318,7 @@ impl Levels {
     pub(crate) fn widen_words(&self, words: &[f32], weights: &mut [f32]) -> Result<()> {
         let (from, to) = ((words, Description::words_len), (weights, Description::weights_len));
         self.each(from, to, |level, from, to| {
-            match level.narrow {
+            match level.format() {
                 Some(narrow) => level.given(narrow, from)?.widen(to),
                 None => to.copy_from_slice(from),
             }
@@ -329,7 +329,7 @@ impl Levels {
     /// Packs words that have been checked.
     pub(crate) fn pack_words(&self, words: &[f32], panels: &mut [f32]) -> Result<()> {
         let (isa, panels) = (self.first.isa(), (panels, Description::panels_len));
-        self.each((words, Description::words_len), panels, |level, from, to| match level.narrow {
+        self.each((words, Description::words_len), panels, |level, from, to| match level.format() {
             Some(narrow) => {
                 level.on(isa).pack_narrow(
                     &level.given(narrow, from)?,

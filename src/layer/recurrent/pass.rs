@@ -43,7 +43,7 @@ impl Description {
     /// Arranges the weights in panels.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(super) fn pack(&self, shape: Shape, isa: Isa, from: &[f32], to: &mut [f32]) -> Result<()> {
-        if let Some(narrow) = self.narrow {
+        if let Some(narrow) = self.format() {
             self.on(isa).pack_narrow(
                 &Self::rounded(shape, narrow, from)?,
                 self.packed_format().is_none(),

@@ -64,6 +64,7 @@ impl<C: Cell> Stack<C> {
 
     /// The same stack with matrices of a narrow format in inference: it runs from weights that [`pack`](Self::pack) has rounded, or
     /// [`pack_narrow`](Self::pack_narrow) has read. Training stays with weights in `f32`.
+    #[cfg(not(target_os = "none"))]
     pub const fn narrow(self, narrow: Narrow) -> Self {
         self.with_format(Some(narrow))
     }
@@ -74,7 +75,7 @@ impl<C: Cell> Stack<C> {
 
     /// How narrow the matrices are; `None` for `f32`.
     pub const fn narrow_format(&self) -> Option<Narrow> {
-        self.levels.first.narrow
+        self.levels.first.format()
     }
 
     /// Features of the input, `I`.

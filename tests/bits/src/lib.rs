@@ -5,6 +5,7 @@
 #![cfg_attr(any(target_arch = "wasm32", target_os = "none"), no_std)]
 
 mod around;
+mod narrow;
 mod options;
 
 use core::fmt::{self, Write};
@@ -51,7 +52,8 @@ pub fn report(out: &mut impl Write, room: &mut [f32]) -> fmt::Result {
         }
     }
     options::report(out, room)?;
-    around::report(out, room)
+    around::report(out, room)?;
+    narrow::report(out, room)
 }
 
 fn line(
