@@ -1,7 +1,6 @@
 //! Running a model that has been read.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::vec;
 use std::vec::Vec;
 
@@ -33,8 +32,6 @@ use crate::{Masked, Sequences, log_softmax, softmax};
 pub struct Instance {
     predictor: Predictor,
     batch: usize,
-    /// Of one row; empty for zeros.
-    initial_state: Arc<[f32]>,
     ending: Ending,
     input_mask: Option<InputMask>,
     /// The outputs after the ending, if there is one.
@@ -82,7 +79,7 @@ impl Instance {
     /// [`Error::Model`](super::Error::Model) if `state` is not as long as [`state`](Self::state).
     pub fn set_state(&mut self, state: &[f32]) -> Result<()> {
         check_len("state", self.state().len(), state.len())?;
-        self.predictor.state_of(self.batch)?.copy_from_slice(state);
+        self.predictor.set_state(state);
         Ok(())
     }
 
@@ -91,20 +88,14 @@ impl Instance {
     /// # Errors
     /// [`Error::Model`](super::Error::Model) if there is not enough memory for them.
     pub fn rows(&mut self, batch: usize) -> Result<()> {
-        self.predictor.state_of(batch)?;
+        self.predictor.rows(batch)?;
         self.batch = batch;
-        self.reset();
         Ok(())
     }
 
     /// Puts every row back into the initial state.
     pub fn reset(&mut self) {
         self.predictor.reset();
-        let Instance { predictor, batch, initial_state, .. } = self;
-        if !initial_state.is_empty() {
-            // Both lengths were checked when the instance and the rows were made.
-            let _ = predictor.repeat_state(initial_state, *batch);
-        }
     }
 
     /// One step of each row: ids `[B]` or values `[B, I]` in, `[B, O]` out.
@@ -189,10 +180,10 @@ impl Network {
     /// [`Error::Model`](super::Error::Model) if there is not enough memory.
     pub fn instance(&self) -> Result<Instance> {
         let layers: Vec<Layer> = self.layers().collect();
+        let predictor = Predictor::new(Chain::new(&layers)?, self.weights())?.stateful();
         let mut instance = Instance {
-            predictor: Predictor::new(Chain::new(&layers)?, self.weights())?.stateful(),
+            predictor: predictor.with_initial_state(self.initial_state())?,
             batch: 1,
-            initial_state: self.initial_state().into(),
             ending: self.ending(),
             input_mask: self.mask(),
             ended: vec![],
