@@ -59,7 +59,9 @@
 //!   model is read from its folder only, or by [`ReadOptions::external`].
 //! - **RTNeural**, AIDA-X (`.json`, `.aidax`): layers in the form of Keras, or PyTorch's parameters as lists, which may need a plan. **GuitarML**,
 //!   Automated-GuitarAmpModelling (`.json`). **Neural Amp Modeler** (`.nam`): LSTMs, with their initial states. RTNeural's JSON is what is written.
-//! - **Images** (`.img`): [`crate::image`]. They hold no names.
+//! - **Images** (`.img`): [`crate::image`]. They hold no names of layers, but names of classes.
+//!
+//! A network is what the file says; to be run, it has its scales [folded](Network::folded) into the matrices beside them.
 //!
 #![doc = include_str!("collection.md")]
 //!
@@ -68,6 +70,7 @@
 
 mod audio;
 mod error;
+mod folded;
 mod format;
 mod image;
 mod keras;

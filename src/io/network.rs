@@ -182,6 +182,12 @@ impl Network {
             (l, own)
         })
     }
+
+    /// The same with other layers and weights, which fit together as those before did.
+    pub(super) fn with_parts(self, parts: Vec<(Named, Vec<f32>)>) -> Self {
+        let (layers, weights): (Vec<Named>, Vec<Vec<f32>>) = parts.into_iter().unzip();
+        Network { layers, weights: weights.concat(), ..self }
+    }
 }
 
 /// A network in the making.

@@ -174,13 +174,16 @@ fn end<'y>(ending: Ending, width: usize, y: &'y [f32], ended: &'y mut Vec<f32>) 
 }
 
 impl Network {
-    /// The network with packed weights, ready to run.
+    /// The network with packed weights, ready to run; its scales are [folded](Self::folded).
     ///
     /// # Errors
     /// [`Error::Model`](super::Error::Model) if there is not enough memory.
     pub fn instance(&self) -> Result<Instance> {
-        let layers: Vec<Layer> = self.layers().collect();
-        let predictor = Predictor::new(Chain::new(&layers)?, self.weights())?.stateful();
+        let has_scales = self.layers().any(|layer| matches!(layer, Layer::Scale(_)));
+        let folded = has_scales.then(|| self.clone().folded());
+        let network = folded.as_ref().unwrap_or(self);
+        let layers: Vec<Layer> = network.layers().collect();
+        let predictor = Predictor::new(Chain::new(&layers)?, network.weights())?.stateful();
         let mut instance = Instance {
             predictor: predictor.with_initial_state(self.initial_state())?,
             batch: 1,

@@ -3,6 +3,7 @@
 
 mod collection;
 mod damage;
+mod folded;
 mod golden;
 mod instance;
 mod keras;
