@@ -215,6 +215,25 @@ impl Builder {
         self.push(name, Scale::new(width));
     }
 
+    /// Makes the last layer add its two directions up. `false` if it is none that has directions.
+    pub(super) fn sum_directions(&mut self) -> bool {
+        match self.last() {
+            Some(Layer::Rnn(stack)) => *stack = stack.bidirectional(Merge::Sum),
+            Some(Layer::Lstm(stack)) => *stack = stack.bidirectional(Merge::Sum),
+            Some(Layer::Gru(stack)) => *stack = stack.bidirectional(Merge::Sum),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Appends the weights of a layer that adds the second half of its input to the first: a matrix of two identities.
+    pub(super) fn sum_of_halves(&mut self, units: usize) -> Layer {
+        let row = |row: usize| (0..2 * units).map(move |i| f32::from(u8::from(i % units == row)));
+        self.weights.extend((0..units).flat_map(row));
+        self.weights.resize(self.weights.len() + units, 0.0);
+        Layer::dense(2 * units, units)
+    }
+
     /// Length of the state of the layers so far.
     pub(super) fn state_len(&self) -> usize {
         let layers: Vec<Layer> = self.layers.iter().map(|l| l.layer).collect();

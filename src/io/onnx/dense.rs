@@ -188,7 +188,7 @@ impl Walk<'_> {
             return Ok(false);
         };
         let (data, input) = if a.1 > b.1 { (a, b) } else { (b, a) };
-        if data.1 != self.version || input.1 != 0 || data.1 == 0 || data.0 != input.0 {
+        if self.reversed || data.1 != self.version || input.1 != 0 || data.1 == 0 || data.0 != input.0 {
             return Ok(false);
         }
         // Of other widths the operator repeats the one feature that there is.

@@ -10,7 +10,10 @@ mod data;
 mod dense;
 mod fold;
 mod graph;
+mod halves;
 mod recurrent;
+mod reverse;
+mod rows;
 mod schema;
 mod shape;
 mod value;
@@ -56,6 +59,8 @@ struct Walk<'a> {
     room: usize,
     /// Which axis is time, once a recurrent layer has been passed.
     time: Option<Axis>,
+    /// Whether the steps stand backwards.
+    reversed: bool,
     /// What is known of the first two axes' sizes.
     sizes: [Option<i64>; 2],
     /// The width of the features.
@@ -64,6 +69,8 @@ struct Walk<'a> {
     directions: usize,
     /// Units and directions of the last recurrent layer, as its states have them.
     states: (usize, usize),
+    /// What takes its last states out of its outputs.
+    pool: Pool,
     /// Whether sequences have lengths, after which `Y` is padded with zeros.
     padded: bool,
     /// Whether the last layer is a matrix whose bias or activation may follow.
@@ -91,10 +98,12 @@ pub(super) fn read(bytes: &[u8], external: Option<&External<'_>>) -> Result<Netw
         layers: 0,
         room: 0,
         time: None,
+        reversed: false,
         sizes: [None; 2],
         width: 0,
         directions: 0,
         states: (0, 0),
+        pool: Pool::Last,
         padded: false,
         dense: dense::Open::default(),
     };
@@ -191,17 +200,19 @@ impl Walk<'_> {
         if ["Loop", "Scan", "If", "SequenceMap"].contains(&op) {
             return self.looped(op, node);
         }
-        if self.states(op, node)? {
+        if self.halves(op, node)? || self.states(op, node)? {
             return Ok(());
         }
         let is_data =
             |v: &&String| matches!(self.values.get(&v[..]), Some(Value::Data { .. } | Value::Last { .. }));
         let Some(data) = node.input.iter().find(is_data) else {
-            let states = |v: &String| matches!(self.values.get(v), Some(Value::State | Value::States(_)));
+            let states = |v: &String| {
+                matches!(self.values.get(v), Some(Value::Half(_) | Value::State | Value::States(_)))
+            };
             if node.input.first().is_some_and(states) {
                 return unsupported(
                     show(node),
-                    "works on the last states of both directions, of several layers or of a cell, which a chain of layers does not give",
+                    "works on one direction, on last states of several layers or on those of a cell, which a chain of layers does not give",
                 );
             }
             let made = self.without_data(op, node)?;
@@ -251,7 +262,9 @@ impl Walk<'_> {
             "Flatten" if first => self.flatten(node, axes),
             "Gather" if first => self.step(node, axes),
             "GatherND" if first => self.step_by_list(node, axes),
+            "Slice" if first && self.is_reversal(node) => self.reverse_slice(node, axes),
             "Slice" if first => self.slice(node, axes),
+            "ReverseSequence" if first => self.reverse_sequence(node, axes),
             "ReduceMean" | "ReduceMax" if first => self.reduce(op, node, axes),
             "ReduceSum" if first => self.sum_directions(node, axes),
             "Softmax" | "LogSoftmax" => self.softmax(op, node, axes),
@@ -278,7 +291,8 @@ impl Walk<'_> {
         if let Some(Value::Last { .. }) = self.values.get(name) {
             // From here on, the last states are the data: of one direction or of both.
             (self.width, self.directions) = self.states;
-            self.push("", Layer::Pool(if self.directions == 2 { Pool::Ends } else { Pool::Last }))?;
+            self.push("", Layer::Pool(self.pool))?;
+            self.reversed = false;
         }
         Ok(axes)
     }

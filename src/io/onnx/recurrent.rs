@@ -11,10 +11,10 @@ use super::super::error::{Error, Result, damaged, unsupported};
 use super::super::layout::{Direction, Kind, ONNX};
 use super::super::network::Frame;
 use super::super::tensor::{check_shape, show as show_shape};
-use super::value::{Axis, Size, Value};
+use super::value::{Axis, Value};
 use super::{Attributes, FORMAT, Walk, show};
 use crate::model::Layer;
-use crate::{Activation, Gru, Lstm, Merge, Reset, Rnn};
+use crate::{Activation, Gru, Lstm, Merge, Pool, Reset, Rnn};
 
 /// The attributes of a node.
 struct Options {
@@ -141,15 +141,25 @@ impl Walk<'_> {
             return unsupported(show(node), "takes data that has no steps any more");
         }
         self.given(node, time)?;
+        if self.reversed && (options.directions == 2 || self.padded) {
+            return unsupported(show(node), "takes the steps backwards, and has both directions or lengths");
+        }
+        // Of steps that stand backwards the last comes first.
+        let reverse = options.reverse != self.reversed;
         let (input, hidden, bias) = self.directions_of(kind, node, &options)?;
         let merge = (options.directions == 2).then_some(Merge::Concat);
-        let frame = Frame { depth: 1, merge, reverse: options.reverse, bias };
+        let frame = Frame { depth: 1, merge, reverse, bias };
         let name = self.name(node, &op.to_ascii_lowercase());
         let layer = self.layer(kind, node, &options, (input, hidden), frame);
         self.initial_state(kind, node, (options.directions, hidden))?;
         self.push(&name, layer)?;
         (self.width, self.directions) = (hidden, options.directions);
         self.states = (hidden, options.directions);
+        self.pool = match options.directions {
+            2 => Pool::Ends,
+            _ if reverse => Pool::First,
+            _ => Pool::Last,
+        };
 
         let (batch, mut outputs) = (if time == first { second } else { first }, node.output.iter());
         let sequence = match options.batch_major {
@@ -165,10 +175,7 @@ impl Walk<'_> {
             self.value(y, Value::Data { axes: sequence.to_vec(), version });
         }
         if let Some(y_h) = outputs.next() {
-            // In reverse the last state is the output of the first step.
-            let forward = options.directions == 2 || !options.reverse;
-            let value = if forward { Value::Last { axes: last.to_vec(), version } } else { Value::State };
-            self.value(y_h, value);
+            self.value(y_h, Value::Last { axes: last.to_vec(), version });
         }
         if let Some(y_c) = outputs.next() {
             self.value(y_c, Value::State);
@@ -224,10 +231,7 @@ impl Walk<'_> {
 
     /// Lengths and initial states: they come from the caller, or say nothing.
     fn given(&mut self, node: &Node, time: Axis) -> Result<()> {
-        let steps = match time {
-            Axis::First => self.sizes[0].map_or(Size::Free(time), Size::Known),
-            _ => self.sizes[1].map_or(Size::Free(time), Size::Known),
-        };
+        let steps = self.size(time);
         for (input, what) in [(4, "lengths"), (5, "an initial state"), (6, "an initial state")] {
             let Some(name) = node.input.get(input).filter(|name| !name.is_empty()) else { continue };
             match self.values.get(name) {
@@ -237,7 +241,8 @@ impl Walk<'_> {
                 }
                 // All of them are whole.
                 Some(Value::Ints(lengths)) if input == 4 && lengths.data.iter().all(|n| *n == steps) => {}
-                Some(Value::Ints(_)) if input == 4 => {
+                Some(Value::Lengths(n)) if input == 4 && *n == steps => {}
+                Some(Value::Ints(_) | Value::Lengths(_)) if input == 4 => {
                     return unsupported(show(node), "has constant lengths that are not those of its steps");
                 }
                 Some(Value::Input) => {

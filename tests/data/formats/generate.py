@@ -361,6 +361,7 @@ def onnx_models():
     operator("onnx_gru_reset_after", "GRU", (2, 3), linear_before_reset=1, activations=["Sigmoid", "ScaledTanh"], activation_alpha=[1.2], activation_beta=[0.7])
     operator("onnx_rnn_batch_major", "RNN", (3, 2), evaluate=True, layout=1)
     operator("onnx_gru_last_state", "GRU", (2, 4), last=True, linear_before_reset=1)
+    operator("onnx_lstm_reverse_state", "LSTM", (2, 3), last=True, direction="reverse")
 
 
 # The image
