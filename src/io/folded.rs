@@ -63,18 +63,19 @@ fn fold(parts: &mut [Part], at: usize) -> bool {
     let Some(((_, scale), above)) = above.split_first_mut() else { return false };
     let (scale, shift) = scale.split_at(scale.len() / 2);
     let plain = |part: &&mut Part| !is_dropout(&part.0.layer);
-    let replace = |part: Option<&mut Part>,
-                   folded: fn(&Layer, &[f32], &[f32], &[f32]) -> Option<Vec<f32>>| {
-        let Some((named, weights)) = part else { return false };
-        match folded(&named.layer, weights, scale, shift) {
-            Some(folded) => {
-                *weights = folded;
-                true
-            }
-            None => false,
-        }
-    };
-    replace(above.iter_mut().find(plain), before) || replace(below.iter_mut().rev().find(plain), after)
+    if let Some((named, weights)) = above.iter_mut().find(plain)
+        && let Some(folded) = before(&named.layer, weights, scale, shift)
+    {
+        *weights = folded;
+        return true;
+    }
+    if let Some((named, weights)) = below.iter_mut().rev().find(plain)
+        && let Some(folded) = after(&named.layer, weights, scale, shift)
+    {
+        *weights = folded;
+        return true;
+    }
+    false
 }
 
 /// The weights of a layer over the input that a scale had made.
