@@ -7,6 +7,7 @@ use std::vec::Vec;
 use super::error::Result;
 use super::network::Network;
 use super::options::ReadOptions;
+use super::size;
 use crate::error::check_len;
 use crate::model::{Chain, Ending, Input, InputMask, Layer};
 use crate::trainer::{Predictor, zeros};
@@ -61,6 +62,14 @@ impl Instance {
     /// Features of the output.
     pub fn output(&self) -> usize {
         self.chain().output()
+    }
+
+    /// The lengths of the buffers that it runs in, for sequences of so many steps; those of training are of the same layers.
+    ///
+    /// # Errors
+    /// As [`size::of`].
+    pub fn needs(&self, steps: usize) -> Result<size::Needs> {
+        size::of(self.chain().layers(), steps, self.batch)
     }
 
     /// What follows the last layer, which the outputs have gone through.

@@ -78,6 +78,43 @@ fn directions_come_together_again() {
     assert_eq!(sum.weights()[sum.weights().len() - 10..], identities);
 }
 
+/// As slices of the features: `y[:, -1, :2]` and `y[:, 0, 2:]`.
+#[test]
+fn directions_side_by_side_come_apart() {
+    let whole = [
+        apart(),
+        node("Concat", &["forward", "backward"], "both", &[attribute("axis", 2)]),
+        node("Gather", &["both", "back"], "last", &[attribute("axis", 0)]),
+        node("Gather", &["both", "zero"], "first", &[attribute("axis", 0)]),
+        node("Slice", &["last", "zero", "two", "two"], "left", &[]),
+        node("Slice", &["first", "two", "end", "two"], "right", &[]),
+        node("Slice", &["both", "zero", "two", "two"], "all_left", &[]),
+        node("Slice", &["both", "two", "end", "two"], "all_right", &[]),
+    ];
+    let joined = |op: &str, first: &str, second: &str, attributes: &[Vec<u8>]| {
+        graph(&[whole.concat(), node(op, &[first, second], "y", attributes)], &["y"])
+    };
+    let both = |merge| Layer::from(Stack::new(Rnn::new(3, 2).bias(false)).bidirectional(merge));
+    let last = [attribute("axis", -1)];
+    let ends = [both(Merge::Concat), Layer::Pool(Pool::Ends)];
+    assert_eq!(layers(joined("Concat", "left", "right", &last)), ends);
+    assert_eq!(layers(joined("Add", "all_left", "all_right", &[])), [both(Merge::Sum)]);
+    // One step that nothing is cut from is the data.
+    for (output, pool) in [("last", Pool::Last), ("first", Pool::First)] {
+        assert_eq!(layers(graph(&[whole.concat()], &[output])), [both(Merge::Concat), Layer::Pool(pool)]);
+    }
+    let dense = [floats("m", &[4, 2]), node("MatMul", &["last", "m"], "y", &[])];
+    assert_eq!(
+        layers(graph(&[whole.concat(), dense.concat()], &["y"])),
+        [both(Merge::Concat), Layer::Pool(Pool::Last), Layer::Dense(Dense::new(4, 2))]
+    );
+    let wrong = joined("Concat", "right", "left", &last).unwrap_err().to_string();
+    says(&wrong, &["`y`", "not what the last layer makes"]);
+    // Other features than those of one direction are nobody's.
+    let third = [ints("three", &[3]), node("Slice", &["both", "zero", "three", "two"], "y", &[])];
+    says(&graph(&[whole.concat(), third.concat()], &["y"]).unwrap_err().to_string(), &["Slice node `y`"]);
+}
+
 #[test]
 fn directions_that_do_not_are_refused() {
     let refused = |network: Result<Network, Error>, words: &[&str]| {

@@ -140,14 +140,15 @@ impl Model {
         place: &Place,
         name: String,
     ) -> Result<()> {
-        let merge = match config.function("merge_mode")? {
+        let mode = config.function("merge_mode")?;
+        let merge = match mode {
             "concat" => Merge::Concat,
-            "sum" => Merge::Sum,
+            "sum" | "ave" => Merge::Sum,
             other => {
                 return unsupported(
                     config.place,
                     format!(
-                        "`merge_mode` is `{other}`: this crate joins directions by \"concat\" and \"sum\""
+                        "`merge_mode` is `{other}`: this crate joins directions by \"concat\", \"sum\" and \"ave\""
                     ),
                 );
             }
@@ -203,6 +204,9 @@ impl Model {
                 self.network.push(format!("{name}_sum"), sum);
                 self.width = units;
             }
+        }
+        if mode == "ave" {
+            self.network.scale(format!("{name}_mean"), [vec![0.5; units], vec![0.0; units]]);
         }
         Ok(())
     }

@@ -339,7 +339,7 @@ impl Walk<'_> {
     pub(super) fn not_constant(&self, name: &str) -> &'static str {
         match self.values.get(name) {
             Some(Value::Input) => "an input of the graph",
-            Some(Value::Data { .. } | Value::Last { .. }) => "the data",
+            Some(Value::Data { .. } | Value::Last { .. } | Value::Step { .. }) => "the data",
             Some(Value::Ints(_)) => "integers",
             None => "nothing of that name",
             _ => {

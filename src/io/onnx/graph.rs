@@ -179,8 +179,10 @@ impl Walk<'_> {
         let value = |name: &str| self.values.get(name);
         let is_data =
             |name: &str| matches!(value(name), Some(Value::Data { version, .. }) if *version == self.version);
-        let is_last =
-            |name: &str| matches!(value(name), Some(Value::Last { version, .. }) if *version == self.version);
+        let is_last = |name: &str| match value(name) {
+            Some(Value::Last { version, .. } | Value::Step { version, .. }) => *version == self.version,
+            _ => false,
+        };
         // The outputs of the last layer come before its states, in whatever order the graph has them.
         let main = graph.output.iter().position(|o| is_data(&o.name));
         let main = main.or_else(|| graph.output.iter().position(|o| is_last(&o.name)));
@@ -194,19 +196,20 @@ impl Walk<'_> {
                 _ => return unsupported(format!("output `{name}`"), "is not what the last layer makes"),
             }
         }
-        if main.is_none_or(|index| is_data(&graph.output[index].name)) {
-            if self.reversed {
-                return unsupported("the graph", "gives the outputs of all steps backwards");
+        match main.and_then(|index| self.values.get(&graph.output[index].name)) {
+            Some(&Value::Step { pool, .. }) => self.push("", Layer::Pool(pool)),
+            Some(Value::Last { .. }) => {
+                self.push("", Layer::Pool(self.pool))?;
+                if self.states.1 == 2 {
+                    self.note_caller(
+                        "the last states of both directions, [2, B, H] in the graph, are side by side: [B, 2*H]",
+                    );
+                }
+                Ok(())
             }
-        } else {
-            self.push("", Layer::Pool(self.pool))?;
-            if self.states.1 == 2 {
-                self.note_caller(
-                    "the last states of both directions, [2, B, H] in the graph, are side by side: [B, 2*H]",
-                );
-            }
+            _ if self.reversed => unsupported("the graph", "gives the outputs of all steps backwards"),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Notes that a layer takes something from the caller.

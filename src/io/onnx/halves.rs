@@ -7,8 +7,8 @@ use super::schema::Node;
 use super::shape::{position, transpose};
 use super::value::{Axis, Half, Value};
 use super::{Attributes, Walk, leaves};
-use crate::Pool;
 use crate::model::Layer;
+use crate::{Merge, Pool};
 
 /// A node that takes a part out along one axis.
 pub(super) struct Cut {
@@ -98,6 +98,21 @@ impl Walk<'_> {
             ("Concat" | "Add", [Value::Half(first), Value::Half(second)]) => {
                 return self.join(op, node, first, second);
             }
+            ("Slice" | "Gather", [Value::Data { axes, version }, ..])
+                if *version == self.version && self.side_by_side() =>
+            {
+                let Some(cut) = self.cut(op, node, axes.len()) else { return Ok(false) };
+                let (of, version) = (axes[cut.axis], *version);
+                if let (Some(pool), axes) = (self.end_of(&cut, of), cut.left(axes.clone())) {
+                    return self.made(node, Value::Step { axes, pool, version }).map(|()| true);
+                }
+                self.side(&cut, axes, None)
+            }
+            ("Slice", [Value::Step { axes, pool, version }, ..])
+                if *version == self.version && self.side_by_side() =>
+            {
+                self.cut(op, node, axes.len()).and_then(|cut| self.side(&cut, axes, Some(*pool)))
+            }
             ("Slice" | "Gather", [Value::Data { axes, version }, ..]) if *version == self.version => self
                 .cut(op, node, axes.len())
                 .filter(|cut| axes[cut.axis] == Axis::Direction && self.states.1 == 2)
@@ -121,6 +136,26 @@ impl Walk<'_> {
             Some(half) => self.made(node, Value::Half(half)).map(|()| true),
             None => Ok(false),
         }
+    }
+
+    /// Whether the data is that of a layer with both directions, side by side.
+    fn side_by_side(&mut self) -> bool {
+        let (units, directions) = self.states;
+        let apart = directions != 2 || self.directions != 1 || self.width != units * 2 || self.reversed;
+        let is_stack = |layer: &mut Layer| layer.levels().is_some_and(|l| l.both == Some(Merge::Concat));
+        !apart && self.network.last().is_some_and(is_stack)
+    }
+
+    /// The half of the features that is one direction's.
+    fn side(&self, cut: &Cut, axes: &[Axis], step: Option<Pool>) -> Option<Half> {
+        let units = i64::try_from(self.states.0).ok()?;
+        let end = cut.end.filter(|_| axes[cut.axis] == Axis::Feature)?;
+        let direction = match cut.start {
+            0 if end == units || end == -units => 0,
+            start if (start == units || start == -units) && self.is_end(end, Axis::Feature) => 1,
+            _ => return None,
+        };
+        Some(Half { direction, axes: axes.to_vec(), step, version: self.version })
     }
 
     /// A step of one direction, or what is left of an axis.

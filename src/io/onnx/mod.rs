@@ -203,8 +203,12 @@ impl Walk<'_> {
         if self.halves(op, node)? || self.states(op, node)? {
             return Ok(());
         }
-        let is_data =
-            |v: &&String| matches!(self.values.get(&v[..]), Some(Value::Data { .. } | Value::Last { .. }));
+        let is_data = |v: &&String| {
+            matches!(
+                self.values.get(&v[..]),
+                Some(Value::Data { .. } | Value::Last { .. } | Value::Step { .. })
+            )
+        };
         let Some(data) = node.input.iter().find(is_data) else {
             let states = |v: &String| {
                 matches!(self.values.get(v), Some(Value::Half(_) | Value::State | Value::States(_)))
@@ -233,7 +237,9 @@ impl Walk<'_> {
         }
         if op == "Shape" {
             let (axes, sizes) = match self.values.get(data) {
-                Some(Value::Data { axes, .. }) => (axes.clone(), (self.width, self.directions)),
+                Some(Value::Data { axes, .. } | Value::Step { axes, .. }) => {
+                    (axes.clone(), (self.width, self.directions))
+                }
                 Some(Value::Last { axes, .. }) => (axes.clone(), self.states),
                 _ => (Vec::new(), (0, 0)),
             };
@@ -279,7 +285,11 @@ impl Walk<'_> {
     /// The axes of the data that goes into a node, which has to be what the layer before made.
     fn current(&mut self, node: &Node, name: &str) -> Result<Vec<Axis>> {
         let (axes, version) = match self.values.get(name) {
-            Some(Value::Data { axes, version } | Value::Last { axes, version }) => (axes.clone(), *version),
+            Some(
+                Value::Data { axes, version }
+                | Value::Last { axes, version }
+                | Value::Step { axes, version, .. },
+            ) => (axes.clone(), *version),
             _ => return damaged(FORMAT, format!("`{name}` is not the data")),
         };
         if version != self.version {
@@ -293,6 +303,9 @@ impl Walk<'_> {
             (self.width, self.directions) = self.states;
             self.push("", Layer::Pool(self.pool))?;
             self.reversed = false;
+        }
+        if let Some(&Value::Step { pool, .. }) = self.values.get(name) {
+            self.push("", Layer::Pool(pool))?;
         }
         Ok(axes)
     }

@@ -95,6 +95,12 @@ pub(super) enum Value {
         version: usize,
     },
     Half(Half),
+    /// One step of data that has both directions side by side; it becomes the data when it is used, as of a version.
+    Step {
+        axes: Vec<Axis>,
+        pool: Pool,
+        version: usize,
+    },
     /// States of several layers, one after the other.
     States(Rc<[Value]>),
     /// Another state of a layer.
