@@ -26,9 +26,9 @@ impl Network {
     /// use recurrent::{Scale, io::{Named, Network}, model::Layer};
     /// let layers = [("norm", Layer::Scale(Scale::new(1))), ("fc", Layer::dense(1, 1))];
     /// let named = layers.map(|(name, layer)| Named { name: name.into(), layer });
-    /// let network = Network::new(named.into(), vec![0.5, 2.0, /* fc */ 3.0, 1.0])?;
+    /// let network = Network::new(named.into(), vec![0.5, 2.0, /* fc */ 2.0, 1.0])?;
     /// let folded = network.folded();
-    /// assert_eq!((folded.named().len(), folded.weights()), (1, &[1.5, 7.0][..])); // 3 (0.5 x + 2) + 1
+    /// assert_eq!((folded.named().len(), folded.weights()), (1, &[1.0, 5.0][..])); // 2 (0.5 x + 2) + 1
     /// # Ok::<(), recurrent::io::Error>(())
     /// ```
     pub fn folded(self) -> Network {

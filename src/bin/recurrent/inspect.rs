@@ -50,7 +50,8 @@ pub fn print(source: &Source, batch: usize, steps: usize, out: &mut impl Write) 
         ("factors of dropout", needs.dropout),
         ("scratch", needs.train_scratch),
     ];
-    let image = Some(recurrent::image::len(&layers)).filter(|len| *len < usize::MAX);
+    let run: Vec<Layer> = folded.layers().collect();
+    let image = Some(recurrent::image::len(&run)).filter(|len| *len < usize::MAX);
     let mut rows = vec![("flash: image", image, "used in place")];
     rows.push(("RAM: inference", bytes(inference.map(|part| part.1)), "and the input"));
     rows.extend(inference.map(|(what, n)| (what, bytes([n]), "")));
