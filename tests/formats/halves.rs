@@ -4,8 +4,9 @@ use recurrent::io::{Error, Format, Network, read};
 use recurrent::model::Layer;
 use recurrent::{Dense, Lstm, Merge, Pool, Rnn, Stack};
 
-use crate::onnx::{attribute, floats, input, ints, node, part};
+use crate::onnx::{attribute, constant, floats, input, ints, node, part};
 use crate::refuse::says;
+use crate::{Golden, bytes};
 
 /// A node with several outputs, and a direction.
 fn layer(op: &str, outputs: &[&str], direction: &str, x: &str) -> Vec<u8> {
@@ -113,6 +114,68 @@ fn directions_side_by_side_come_apart() {
     // Other features than those of one direction are nobody's.
     let third = [ints("three", &[3]), node("Slice", &["both", "zero", "three", "two"], "y", &[])];
     says(&graph(&[whole.concat(), third.concat()], &["y"]).unwrap_err().to_string(), &["Slice node `y`"]);
+}
+
+/// Two nodes over the same data, in either order.
+#[test]
+fn directions_of_two_nodes_are_one_layer() {
+    let two = |first: &str, second: &str, rest: &[Vec<u8>]| {
+        let node = |op: &str, names: [&str; 2], direction: &str, at: u8| {
+            let inputs = ["x".to_string(), format!("w{at}"), format!("r{at}")];
+            let inputs = inputs.iter().flat_map(|input| part(1, input)).collect();
+            let outputs = names.iter().flat_map(|output| part(2, output)).collect();
+            let direction = part(5, [part(1, "direction"), part(4, direction)].concat());
+            part(1, [inputs, outputs, part(3, names[0]), part(4, op), direction].concat())
+        };
+        let of = |direction: &str| match direction {
+            "forward" => node("RNN", ["f", "f_n"], "forward", 0),
+            _ => node("RNN", ["b", "b_n"], "reverse", 1),
+        };
+        let numbers = |from: f32, n: usize| -> Vec<u8> {
+            (0..n).flat_map(|i| (from + i as f32).to_le_bytes()).collect()
+        };
+        let constants = [
+            constant("w0", &[1, 2, 3], 1, &numbers(0.0, 6)),
+            constant("r0", &[1, 2, 2], 1, &numbers(6.0, 4)),
+            constant("w1", &[1, 2, 3], 1, &numbers(10.0, 6)),
+            constant("r1", &[1, 2, 2], 1, &numbers(16.0, 4)),
+        ];
+        graph(&[constants.concat(), of(first), of(second), rest.concat()], &["y"])
+    };
+    let both = Layer::from(Stack::new(Rnn::new(3, 2).bias(false)).bidirectional(Merge::Concat));
+    let weights: Vec<f32> = (0..20).map(|i| i as f32).collect();
+    let squeezed = |of: &str, axis: &str| node("Squeeze", &[of, axis], &format!("{of}_s"), &[]);
+    let join = |a: &str, b: &str| node("Concat", &[a, b], "y", &[attribute("axis", -1)]);
+    for [first, second] in [["forward", "reverse"], ["reverse", "forward"]] {
+        let all = [squeezed("f", "one"), squeezed("b", "one"), join("f_s", "b_s")];
+        let network = two(first, second, &all).unwrap();
+        assert_eq!(network.layers().collect::<Vec<_>>(), [both]);
+        assert_eq!(network.weights(), weights);
+        let last = [squeezed("f_n", "zero"), squeezed("b_n", "zero"), join("f_n_s", "b_n_s")];
+        let network = two(first, second, &last).unwrap();
+        assert_eq!(network.layers().collect::<Vec<_>>(), [both, Layer::Pool(Pool::Ends)]);
+        assert_eq!(network.weights(), weights);
+        let swapped = [squeezed("f", "one"), squeezed("b", "one"), join("b_s", "f_s")];
+        says(
+            &two(first, second, &swapped).unwrap_err().to_string(),
+            &["`y`", "not what the last layer makes"],
+        );
+    }
+    let twice = two("forward", "forward", &[squeezed("f", "one"), node("Identity", &["f_s"], "y", &[])]);
+    says(&twice.unwrap_err().to_string(), &["made twice"]);
+    let one = two("forward", "reverse", &[squeezed("f", "one"), node("Tanh", &["f_s"], "y", &[])]);
+    says(&one.unwrap_err().to_string(), &["`y`", "one direction"]);
+}
+
+/// As ONNX Runtime computes them, one with an initial state in reverse only.
+#[test]
+fn two_nodes_give_their_outputs() {
+    for file in ["onnx_lstm_two_nodes.onnx", "onnx_lstm_two_states.onnx"] {
+        let network = read(&bytes(file), Format::Onnx, None).unwrap();
+        assert!(!network.initial_state().is_empty());
+        let difference = Golden::of(file).difference(&network);
+        assert!(difference < 1e-6, "{file}: {difference}");
+    }
 }
 
 #[test]

@@ -98,26 +98,26 @@ impl Walk<'_> {
             ("Concat" | "Add", [Value::Half(first), Value::Half(second)]) => {
                 return self.join(op, node, first, second);
             }
-            ("Slice" | "Gather", [Value::Data { axes, version }, ..])
-                if *version == self.version && self.side_by_side() =>
-            {
-                let Some(cut) = self.cut(op, node, axes.len()) else { return Ok(false) };
-                let (of, version) = (axes[cut.axis], *version);
-                if let (Some(pool), axes) = (self.end_of(&cut, of), cut.left(axes.clone())) {
-                    return self.made(node, Value::Step { axes, pool, version }).map(|()| true);
-                }
-                self.side(&cut, axes, None)
+            ("Slice" | "Gather", [Value::Data { axes, version }, ..]) if *version == self.version => {
+                return match self.part_of_data(op, node, axes) {
+                    Some(part) => self.made(node, part).map(|()| true),
+                    None => Ok(false),
+                };
+            }
+            ("Squeeze", [Value::Step { axes, pool, version }, ..]) => {
+                return match self.squeezed(node, axes, false)? {
+                    Some(axes) => {
+                        let step = Value::Step { axes, pool: *pool, version: *version };
+                        self.made(node, step).map(|()| true)
+                    }
+                    None => Ok(false),
+                };
             }
             ("Slice", [Value::Step { axes, pool, version }, ..])
                 if *version == self.version && self.side_by_side() =>
             {
                 self.cut(op, node, axes.len()).and_then(|cut| self.side(&cut, axes, Some(*pool)))
             }
-            ("Slice" | "Gather", [Value::Data { axes, version }, ..]) if *version == self.version => self
-                .cut(op, node, axes.len())
-                .filter(|cut| axes[cut.axis] == Axis::Direction && self.states.1 == 2)
-                .and_then(|cut| Some((cut.one_of(2)?, cut.left(axes.clone()))))
-                .map(|(direction, axes)| Half { direction, axes, step: None, version: *version }),
             ("Slice" | "Gather", [Value::Half(half), ..]) => self.part(op, node, half),
             ("Squeeze", [Value::Half(half), ..]) => {
                 let left = self.squeezed(node, &half.axes, false)?;
@@ -135,6 +135,24 @@ impl Walk<'_> {
         match made {
             Some(half) => self.made(node, Value::Half(half)).map(|()| true),
             None => Ok(false),
+        }
+    }
+
+    /// One direction out of both, or one step of a recurrent layer.
+    fn part_of_data(&mut self, op: &str, node: &Node, axes: &[Axis]) -> Option<Value> {
+        let cut = self.cut(op, node, axes.len())?;
+        let version = self.version;
+        match axes[cut.axis] {
+            Axis::Direction if self.states.1 == 2 => {
+                let (direction, axes) = (cut.one_of(2)?, cut.left(axes.to_vec()));
+                Some(Value::Half(Half { direction, axes, step: None, version }))
+            }
+            Axis::Feature if self.side_by_side() => self.side(&cut, axes, None).map(Value::Half),
+            of if !self.reversed && self.network.last().is_some_and(|layer| layer.levels().is_some()) => {
+                let pool = self.end_of(&cut, of)?;
+                Some(Value::Step { axes: cut.left(axes.to_vec()), pool, version })
+            }
+            _ => None,
         }
     }
 

@@ -5,6 +5,7 @@
 //! leave the data as it is, is refused.
 
 mod array;
+mod beside;
 mod constant;
 mod data;
 mod dense;
@@ -32,8 +33,8 @@ use super::network::{Builder, Network};
 use super::note::Ending;
 use super::size::SHARED;
 use super::tensor::{Tensor, check_sizes};
+use crate::Pool;
 use crate::model::Layer;
-use crate::{Embedding, Pool};
 use data::Data;
 use schema::{Attribute, Model, Node, element};
 use value::{Axis, Value};
@@ -71,6 +72,8 @@ struct Walk<'a> {
     states: (usize, usize),
     /// What takes its last states out of its outputs.
     pool: Pool,
+    /// The layer before, if another may stand beside it.
+    alone: Option<beside::Alone>,
     /// Whether sequences have lengths, after which `Y` is padded with zeros.
     padded: bool,
     /// Whether the last layer is a matrix whose bias or activation may follow.
@@ -104,6 +107,7 @@ pub(super) fn read(bytes: &[u8], external: Option<&External<'_>>) -> Result<Netw
         directions: 0,
         states: (0, 0),
         pool: Pool::Last,
+        alone: None,
         padded: false,
         dense: dense::Open::default(),
     };
@@ -200,7 +204,7 @@ impl Walk<'_> {
         if ["Loop", "Scan", "If", "SequenceMap"].contains(&op) {
             return self.looped(op, node);
         }
-        if self.halves(op, node)? || self.states(op, node)? {
+        if self.beside(op, node)? || self.halves(op, node)? || self.states(op, node)? {
             return Ok(());
         }
         let is_data = |v: &&String| {
@@ -381,25 +385,5 @@ impl Walk<'_> {
                 found: self.not_constant(name).to_string(),
             }),
         }
-    }
-
-    fn embedding(&mut self, node: &Node, mut axes: Vec<Axis>) -> Result<()> {
-        let mut attributes = Attributes::new(node);
-        let axis = attributes.int("axis", 0);
-        attributes.finish()?;
-        let table = self.floats(node, 0)?.cloned();
-        let Some(Tensor { shape, data }) = table.filter(|t| t.shape.len() == 2) else {
-            return unsupported(show(node), "an embedding is a constant matrix");
-        };
-        let (classes, width) = (shape[0], shape[1]);
-        if axis != 0 || axes != [Axis::First, Axis::Second] {
-            return unsupported(show(node), "an embedding is a matrix of a row for each id");
-        }
-        self.network.weights.extend(data);
-        let name = self.name(node, "embedding");
-        self.push(&name, Embedding::new(classes, width))?;
-        self.width = width;
-        axes.push(Axis::Feature);
-        self.goes_on(node, axes)
     }
 }

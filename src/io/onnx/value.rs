@@ -95,7 +95,7 @@ pub(super) enum Value {
         version: usize,
     },
     Half(Half),
-    /// One step of data that has both directions side by side; it becomes the data when it is used, as of a version.
+    /// One step of what a recurrent layer gives; it becomes the data when it is used, as of a version.
     Step {
         axes: Vec<Axis>,
         pool: Pool,
