@@ -19,7 +19,7 @@ impl Network {
     /// network as it was read.
     ///
     /// Products are made in f64 and rounded once. A scale stays a layer of its own where no such layer is beside it (dropout is stepped over), where a dense layer
-    /// before it has an activation, where a layer without biases would have to take a shift, and where outputs could differ by more than
+    /// before it has an activation, where a layer without biases would have to take a shift, where the weights beside it are narrow, and where outputs could differ by more than
     /// 1e-6: that is so of shifts that are much greater than the deviations, in whose differences digits are lost.
     ///
     /// ```
@@ -63,13 +63,15 @@ fn fold(parts: &mut [Part], at: usize) -> bool {
     let Some(((_, scale), above)) = above.split_first_mut() else { return false };
     let (scale, shift) = scale.split_at(scale.len() / 2);
     let plain = |part: &&mut Part| !is_dropout(&part.0.layer);
-    if let Some((named, weights)) = above.iter_mut().find(plain)
+    // Narrow weights are rounded, and would be once more.
+    let wide = |part: &&mut Part| part.0.layer.narrow_format().is_none();
+    if let Some((named, weights)) = above.iter_mut().find(plain).filter(wide)
         && let Some(folded) = before(&named.layer, weights, scale, shift)
     {
         *weights = folded;
         return true;
     }
-    if let Some((named, weights)) = below.iter_mut().rev().find(plain)
+    if let Some((named, weights)) = below.iter_mut().rev().find(plain).filter(wide)
         && let Some(folded) = after(&named.layer, weights, scale, shift)
     {
         *weights = folded;

@@ -4,7 +4,9 @@ use std::fs;
 
 use recurrent::io::{Format, Named, Network, ReadOptions, read, write};
 use recurrent::model::{Chain, Forward, Input, InputMask, Layer};
-use recurrent::{Activate, Activation, Dense, Gru, Lstm, Masked, Merge, Pool, Rnn, Scale, Sequences, Stack};
+use recurrent::{
+    Activate, Activation, Dense, Gru, Lstm, Masked, Merge, Narrow, Pool, Rnn, Scale, Sequences, Stack,
+};
 
 use crate::{Golden, path};
 
@@ -153,6 +155,10 @@ fn what_would_change_outputs_stays() {
         let (before, folded) = (format!("{network:?}"), network.folded());
         assert_eq!(format!("{folded:?}"), before);
     }
+    // Narrow weights are rounded already.
+    let narrow =
+        of(vec![scale(3), Layer::gru(3, 4)], 0.8, 0.6).with_formats(|_| Some(Narrow::W8A16)).unwrap();
+    assert_eq!(narrow.clone().folded(), narrow);
     // A scale alone needs no bias.
     let network = of(vec![scale(3), Gru::new(3, 4).bias(false).into()], 0.8, 0.0);
     assert_eq!(scales(&network.folded()), 0);
