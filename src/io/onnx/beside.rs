@@ -1,6 +1,6 @@
 //! Two layers over the same data, one of which runs in reverse: together they are one layer with both directions.
 
-use std::string::{String, ToString};
+use std::string::ToString;
 use std::vec::Vec;
 
 use super::super::error::Result;
@@ -11,20 +11,6 @@ use super::schema::Node;
 use super::value::{Axis, Half, Value};
 use super::{Walk, show};
 use crate::{Merge, Pool};
-
-/// A layer of one direction that is the last so far.
-#[derive(Clone)]
-pub(super) struct Alone {
-    /// The name of its data, and the version of that.
-    pub(super) data: (String, usize),
-    /// The version that it made.
-    pub(super) version: usize,
-    pub(super) kind: Kind,
-    pub(super) options: Options,
-    pub(super) sizes: (usize, usize, bool),
-    /// Length of the state of the layers below.
-    pub(super) state: usize,
-}
 
 impl Walk<'_> {
     /// Makes one layer of a node and of the layer before, if they are the two directions of one. `false` if they are not.

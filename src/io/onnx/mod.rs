@@ -73,7 +73,7 @@ struct Walk<'a> {
     /// What takes its last states out of its outputs.
     pool: Pool,
     /// The layer before, if another may stand beside it.
-    alone: Option<beside::Alone>,
+    alone: Option<recurrent::Alone>,
     /// Whether sequences have lengths, after which `Y` is padded with zeros.
     padded: bool,
     /// Whether the last layer is a matrix whose bias or activation may follow.

@@ -11,7 +11,6 @@ use super::super::error::{Error, Result, damaged, unsupported};
 use super::super::layout::{Direction, Kind, ONNX};
 use super::super::network::Frame;
 use super::super::tensor::{check_shape, show as show_shape};
-use super::beside::Alone;
 use super::value::{Axis, Value};
 use super::{Attributes, FORMAT, Walk, show};
 use crate::model::Layer;
@@ -28,6 +27,20 @@ pub(super) struct Options {
     clip: Option<f32>,
     coupled: bool,
     reset: Reset,
+}
+
+/// A layer of one direction that is the last so far.
+#[derive(Clone)]
+pub(super) struct Alone {
+    /// The name of its data, and the version of that.
+    pub(super) data: (String, usize),
+    /// The version that it made.
+    pub(super) version: usize,
+    pub(super) kind: Kind,
+    pub(super) options: Options,
+    pub(super) sizes: (usize, usize, bool),
+    /// Length of the state of the layers below.
+    pub(super) state: usize,
 }
 
 pub(super) fn options(kind: Kind, node: &Node) -> Result<Options> {
