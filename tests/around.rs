@@ -270,7 +270,7 @@ fn pooling_is_its_equation_and_derivative() {
                             Pool::Mean => (!rows.is_empty()).then(|| of.sum::<f64>() / rows.len() as f64),
                             Pool::Max => of.reduce(f64::max),
                             Pool::Ends if i < width / 2 => of.reduce(|_, last| last),
-                            Pool::Ends => of.reduce(|first, _| first),
+                            Pool::Ends | Pool::First => of.reduce(|first, _| first),
                         };
                         y.push(pooled.unwrap_or(0.0));
                     }
@@ -278,7 +278,7 @@ fn pooling_is_its_equation_and_derivative() {
                 y
             };
             let dy = random(BATCH * width, 61);
-            for pool in [Pool::Last, Pool::Mean, Pool::Max, Pool::Ends] {
+            for pool in [Pool::Last, Pool::Mean, Pool::Max, Pool::Ends, Pool::First] {
                 let mut y = vec![f32::NAN; BATCH * width];
                 pool.forward(width, sequences, &x, &mut y).unwrap();
                 assert_close("y", &y, &oracle(pool, &wide(&x)), 1e-7);
@@ -302,7 +302,7 @@ fn pooling_is_its_equation_and_derivative() {
 #[test]
 fn pooling_refuses_wrong_lengths() {
     let two = Sequences::new(3, 2);
-    for pool in [Pool::Last, Pool::Mean, Pool::Max, Pool::Ends] {
+    for pool in [Pool::Last, Pool::Mean, Pool::Max, Pool::Ends, Pool::First] {
         let (mut y, mut dx) = ([7.0; 5], [7.0; 13]);
         assert_eq!(pool.forward(2, two, &[0.0; 11], &mut y[..4]), Err(length("x", 12, 11)));
         assert_eq!(pool.forward(2, two, &[0.0; 12], &mut y), Err(length("y", 4, 5)));

@@ -91,6 +91,59 @@ fn check_compares_with_what_is_expected() {
 }
 
 #[test]
+fn classes_have_names_and_probabilities() {
+    let folder = tempfile::tempdir().unwrap();
+    let [image, names] = ["model.img", "names"].map(|name| folder.path().join(name));
+    fs::write(&names, "left\nto the right\n").unwrap();
+    let [image, names] = [&image, &names].map(|path| path.to_str().unwrap());
+    let model = data("collection/k215_softmax.h5");
+    assert!(tool(&["convert", &model, image, "--class-file", names]).status.success());
+    assert!(text(&tool(&["inspect", image]).stdout).contains("classes: left, to the right"));
+    let shown = text(&tool(&["check", image, "--seed", "1"]).stdout);
+    let (row, comment) = shown.lines().last().unwrap().split_once("  # ").unwrap();
+    let y: Vec<f32> = row.split(' ').map(|word| word.parse().unwrap()).collect();
+    assert!(y.len() == 2 && (y[0] + y[1] - 1.0).abs() < 1e-6, "{shown}");
+    // The greatest comes first.
+    let of = |name: &str, y: f32| format!("{name} {:.2} %", 100.0 * y);
+    let both = [of("left", y[0]), of("to the right", y[1])];
+    let sorted = if y[0] > y[1] { both.join(", ") } else { [&both[1][..], &both[0]].join(", ") };
+    assert_eq!(comment, sorted);
+    // Without names, and without probabilities, there are numbers only.
+    assert!(!text(&tool(&["check", &model, "--seed", "1"]).stdout).contains('%'));
+    let named = tool(&["check", &data("image_gru.img"), "--classes", "a,b"]);
+    assert!(named.status.success() && !text(&named.stdout).contains('%'));
+    // A file of another format has no place for them, which is said.
+    let onnx = folder.path().join("model.onnx");
+    let onnx = tool(&["convert", &model, onnx.to_str().unwrap(), "--classes", "a,b"]);
+    assert!(onnx.status.success() && text(&onnx.stderr).contains("names of the classes"));
+    for (classes, words) in [("a", "are 1, and the model has 2 outputs"), ("a,", "is empty")] {
+        let out = tool(&["check", &model, "--classes", classes]);
+        assert!(out.status.code() == Some(1) && text(&out.stderr).contains(words), "{}", text(&out.stderr));
+    }
+}
+
+#[test]
+fn scales_are_folded_unless_they_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let [folded, kept] = ["folded.img", "kept.img"].map(|name| folder.path().join(name));
+    let [folded, kept] = [&folded, &kept].map(|path| path.to_str().unwrap());
+    let model = data("collection/k215_batchnorm.h5");
+    assert!(text(&tool(&["inspect", &model]).stdout).contains("folded into the matrix beside it"));
+    let out = tool(&["convert", &model, folded]);
+    assert!(out.status.success() && text(&out.stderr).contains("--keep-scales"), "{}", text(&out.stderr));
+    let out = tool(&["convert", &model, kept, "--keep-scales"]);
+    assert!(out.status.success() && out.stderr.is_empty(), "{}", text(&out.stderr));
+    let count = |image: &str| text(&tool(&["inspect", image]).stdout).matches("Layer::Scale").count();
+    assert!(count(folded) < count(kept), "{} {}", count(folded), count(kept));
+    let [x, y] = ["x", "y"].map(|name| folder.path().join(name));
+    fs::write(&x, "0.5 -0.25 1 0.125 -0.5 0").unwrap();
+    let [x, y] = [&x, &y].map(|path| path.to_str().unwrap());
+    fs::write(y, tool(&["check", kept, "--input", x]).stdout).unwrap();
+    let out = tool(&["check", folded, "--input", x, "--expect", y, "--tolerance", "1e-6"]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+}
+
+#[test]
 fn check_takes_input_from_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("x.txt");

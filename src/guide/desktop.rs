@@ -84,8 +84,8 @@
 //! # Saving
 //! | what | how |
 //! |---|---|
-//! | a training, to go on | [`save`](crate::trainer::Trainer::save), [`load`](crate::trainer::Trainer::load): weights, moments, states, the number of updates. It goes on to the bit if the program has the same settings, and restores the generators of dropout and of its batches |
-//! | a model, for firmware or another program | [`image::write`](crate::image::write()) |
+//! | a training, to go on | [`save`](crate::trainer::Trainer::save), [`load`](crate::trainer::Trainer::load): weights, a learned initial state, moments, states, the number of updates. It goes on to the bit if the program has the same settings, and restores the generators of dropout and of its batches |
+//! | a model, for firmware or another program | [`image::write`](crate::image::write()), with a learned initial state [`image::write_with`](crate::image::write_with) |
 //! | a model, for PyTorch or as Rust source | [`io::write`](crate::io::write), feature `io` |
 //! | weights alone | [`weights`](crate::trainer::Trainer::weights) is a slice of `f32`: any way to write one |
 //!

@@ -29,7 +29,8 @@
 //! recurrent check model.safetensors --input samples.txt     # a line of outputs for each step
 //! ```
 //! `samples.txt` has numbers between spaces, commas or line ends: all inputs of the first step, then of the second. The state starts at
-//! zero. The outputs are those of the last layer, so of a classifier logits; behind a pool there is one line.
+//! zero, or where the model says. The outputs are those of the last layer, so of a classifier logits, unless the file ends in a softmax; behind
+//! a pool there is one line. With `--classes no,yes` probabilities have their names behind them.
 //!
 //! Compare with what PyTorch gives for the same samples: they agree to about 1e-6. A file that this crate would compute differently is refused.
 //!
@@ -38,7 +39,8 @@
 //! recurrent convert model.safetensors model.img
 //! ```
 //! An [image](crate::image) is the layers, the weights and a checksum, in the bytes that the device reads in place. `model.rs` instead
-//! of `model.img` gives Rust source with a constant and a static array.
+//! of `model.img` gives Rust source with a constant and a static array. Normalisations are folded into the matrices beside them, so that the device
+//! does nothing for them; `--keep-scales` leaves them as layers. `--classes no,yes` puts names into the image.
 //!
 //! # 5. Link the crate without a heap
 //! ```toml

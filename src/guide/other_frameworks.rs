@@ -68,9 +68,10 @@
 //! | `unroll`, `implementation` | nothing |
 //!
 //! What is not the same:
-//! - Outputs of a reversed layer stay at the step of their input. Keras gives them in the order in which they are computed.
-//! - `Bidirectional` with `return_sequences=False` joins last states of different steps: take them out of `state`, because `Pool::Last`
-//!   takes both directions at the last step.
+//! - Outputs of a reversed layer stay at the step of their input. Keras gives them in the order in which they are computed. The last of them is
+//!   that of the first step: [`Pool::First`](crate::Pool::First).
+//! - `Bidirectional` with `return_sequences=False` joins last states of different steps: [`Pool::Ends`](crate::Pool::Ends) does, and
+//!   [`Pool::Last`](crate::Pool::Last) takes both directions at the last step.
 //! - Recurrent dropout has one mask for all gates; one for each gate cannot be expressed.
 //! - [`init`](crate::Recurrent::init) is PyTorch's: Keras begins with other distributions and an open forget gate.
 //! - Adam's `eps` is PyTorch's 1e-8, and not 1e-7: it is a field.

@@ -83,6 +83,11 @@
 //! carries the state, and no gradient goes into it. A [`Trainer`](crate::trainer::Trainer) carries its states if it is
 //! [`stateful`](crate::trainer::Trainer::stateful).
 //!
+//! # The initial state
+//! It is zero unless you say otherwise. Where it should be learned, [`Training::dstate`](crate::model::Training::dstate) takes its gradient: with one
+//! state for all rows, [`repeat_state`](crate::model::Chain::repeat_state) begins and [`sum_dstate`](crate::model::Chain::sum_dstate) ends a pass. A
+//! trainer does it by [`learn_initial_state`](crate::trainer::Trainer::learn_initial_state).
+//!
 //! # Vanishing and exploding
 //! On its way back over a step the gradient of the hidden state is multiplied by the step's derivative. Over many steps that is a power: it
 //! dies away, or it explodes (Bengio et al. 1994; Pascanu et al. 2013, arXiv:1211.5063).

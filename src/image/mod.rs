@@ -42,7 +42,7 @@
 //! | word | embedding | rnn, lstm, gru, mgu | dense | pool | dropout | scale | activation | residual |
 //! |---|---|---|---|---|---|---|---|---|
 //! | 0 | 0 | 1, 2, 3, 7 | 4 | 5 | 6 | 8 | 9 | 10 |
-//! | 1 | classes | input | input | 0 last, 1 mean, 2 max, 3 ends | | width | | |
+//! | 1 | classes | input | input | 0 last, 1 mean, 2 max, 3 ends, 4 first | | width | | |
 //! | 2 | width | hidden | output | | | | | |
 //! | 3 | | [flags](#flags) | | | | | | |
 //! | 4 | | layers of the stack | | | | | | |

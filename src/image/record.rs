@@ -120,6 +120,7 @@ pub(super) const fn decode(r: &Record) -> core::result::Result<Layer, Wrong> {
             1 => Pool::Mean,
             2 => Pool::Max,
             3 => Pool::Ends,
+            4 => Pool::First,
             _ => return Err((1, "there is no such pool")),
         }),
         6 => {
@@ -235,6 +236,7 @@ pub(super) fn encode(layer: &Layer, index: usize) -> Result<Record> {
                 Pool::Mean => 1,
                 Pool::Max => 2,
                 Pool::Ends => 3,
+                Pool::First => 4,
             };
             sizes(5, pool, 0)?;
         }

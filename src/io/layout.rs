@@ -48,6 +48,16 @@ pub(super) struct Direction {
 }
 
 impl Kind {
+    /// The cell of an operator of ONNX.
+    pub(super) fn of(op: &str) -> Option<Self> {
+        match op {
+            "RNN" => Some(Kind::Rnn),
+            "LSTM" => Some(Kind::Lstm),
+            "GRU" => Some(Kind::Gru),
+            _ => None,
+        }
+    }
+
     pub(super) fn gates(self) -> usize {
         match self {
             Kind::Rnn => 1,

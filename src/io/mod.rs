@@ -35,13 +35,14 @@
 //! | [`Reset::After`](crate::Reset), `Before` | after | `reset_after` | `linear_before_reset` 1, 0 |
 //! | [`Stack::layers`](crate::Stack::layers) | `_l1`, `_l2` | a layer each | a node each |
 //! | [`Merge::Concat`](crate::Merge), `Sum` | `_reverse` | `Bidirectional`, `merge_mode` | `direction`: `bidirectional`, concatenated |
-//! | [`reverse`](crate::Recurrent::reverse) | | | `direction`: `reverse` |
+//! | [`reverse`](crate::Recurrent::reverse) | | `go_backwards` | `direction`: `reverse`; `ReverseSequence` |
 //! | activations, `clip`, `coupled` | `nonlinearity` of an RNN | `activation`, `recurrent_activation` | `activations`, `clip`, `input_forget` |
 //! | [`Dense`](crate::Dense) `[O, I]` | `nn.Linear` | `Dense [I, O]`, `TimeDistributed` | `MatMul` and `Add`, `Gemm`; `Tanh`, `Relu`, `Sigmoid` |
 //! | [`Embedding`](crate::Embedding) | `nn.Embedding` | `Embedding` | `Gather` |
 //! | [`Activate`](crate::Activate) | | `Activation`, `ReLU` and others | `Tanh`, `Elu`, `LeakyRelu` and others |
 //! | [`Scale`](crate::Scale) | | `BatchNormalization`, `Normalization` | `Mul`, `Add`, `BatchNormalization` |
 //! | [`Pool::Ends`](crate::Pool) | `h_n` of both directions | `Bidirectional` without sequences | `Y_h` of both directions |
+//! | [`Pool::First`](crate::Pool) | | `go_backwards` without sequences | `Y_h` in reverse, `Gather` of the first step |
 //! | [`Residual`](crate::model::Layer::Residual) | | | `Add` of the input |
 //! | [`InputMask`](crate::model::InputMask) | | `Masking`, `mask_zero` | |
 //! | [`Pool`](crate::Pool) | | `return_sequences=False`, `GlobalAveragePooling1D`, `GlobalMaxPooling1D` | `Gather` of the last step, `Y_h`, `ReduceMean`, `ReduceMax` |
@@ -54,12 +55,15 @@
 //!   gets one of zeros; the first layer of a plan needs `:linear` then, because it is an embedding otherwise.
 //! - **Keras** 2 and 3 (`.keras`, `.h5`): `Sequential` models, and `Functional` ones that are a chain. A softmax at the end is the network's
 //!   [`Ending`].
-//! - **ONNX**: the graph is a chain of the nodes in the table, and of what moves axes about between them. Constants are folded. Initial states that
+//! - **ONNX**: the graph is a chain of the nodes in the table, and of what moves axes about between them. Directions may be cut apart and joined
+//!   again, as tf2onnx does. Constants are folded. Initial states that
 //!   are constants are the network's; those that are inputs of the graph are the caller's. What is written is of opset 17, and takes any steps and rows. Batch-major graphs become time-major. Data in files beside the
 //!   model is read from its folder only, or by [`ReadOptions::external`].
 //! - **RTNeural**, AIDA-X (`.json`, `.aidax`): layers in the form of Keras, or PyTorch's parameters as lists, which may need a plan. **GuitarML**,
 //!   Automated-GuitarAmpModelling (`.json`). **Neural Amp Modeler** (`.nam`): LSTMs, with their initial states. RTNeural's JSON is what is written.
-//! - **Images** (`.img`): [`crate::image`]. They hold no names.
+//! - **Images** (`.img`): [`crate::image`]. They hold no names of layers, but names of classes.
+//!
+//! A network is what the file says; to be run, it has its scales [folded](Network::folded) into the matrices beside them.
 //!
 #![doc = include_str!("collection.md")]
 //!
@@ -68,6 +72,7 @@
 
 mod audio;
 mod error;
+mod folded;
 mod format;
 mod image;
 mod keras;

@@ -182,6 +182,12 @@ impl Network {
             (l, own)
         })
     }
+
+    /// The same with other layers and weights, which fit together as those before did.
+    pub(super) fn with_parts(self, parts: Vec<(Named, Vec<f32>)>) -> Self {
+        let (layers, weights): (Vec<Named>, Vec<Vec<f32>>) = parts.into_iter().unzip();
+        Network { layers, weights: weights.concat(), ..self }
+    }
 }
 
 /// A network in the making.
@@ -207,6 +213,25 @@ impl Builder {
         self.weights.extend(scale);
         self.weights.extend(shift);
         self.push(name, Scale::new(width));
+    }
+
+    /// Makes the last layer add its two directions up. `false` if it is none that has directions.
+    pub(super) fn sum_directions(&mut self) -> bool {
+        match self.last() {
+            Some(Layer::Rnn(stack)) => *stack = stack.bidirectional(Merge::Sum),
+            Some(Layer::Lstm(stack)) => *stack = stack.bidirectional(Merge::Sum),
+            Some(Layer::Gru(stack)) => *stack = stack.bidirectional(Merge::Sum),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Appends the weights of a layer that adds the second half of its input to the first: a matrix of two identities.
+    pub(super) fn sum_of_halves(&mut self, units: usize) -> Layer {
+        let row = |row: usize| (0..2 * units).map(move |i| f32::from(u8::from(i % units == row)));
+        self.weights.extend((0..units).flat_map(row));
+        self.weights.resize(self.weights.len() + units, 0.0);
+        Layer::dense(2 * units, units)
     }
 
     /// Length of the state of the layers so far.

@@ -49,11 +49,12 @@ const FUNCTIONS: [(&str, Function); 4] = [
     ("relu", Function::Relu),
     ("sigmoid", Function::Sigmoid),
 ];
-const PLAIN: [(&str, Item); 12] = [
+const PLAIN: [(&str, Item); 13] = [
     ("last", Item::Plain(Layer::Pool(Pool::Last))),
     ("mean", Item::Plain(Layer::Pool(Pool::Mean))),
     ("max", Item::Plain(Layer::Pool(Pool::Max))),
     ("states", Item::Plain(Layer::Pool(Pool::Ends))),
+    ("first", Item::Plain(Layer::Pool(Pool::First))),
     ("tanh", Item::Plain(Layer::Activate(Activate::new(Activation::Tanh)))),
     ("relu", Item::Plain(Layer::Activate(Activate::new(Activation::Relu)))),
     ("sigmoid", Item::Plain(Layer::Activate(Activate::new(Activation::Sigmoid)))),
@@ -103,7 +104,7 @@ impl core::str::FromStr for Plan {
             parsed.ok_or_else(|| Error::Unclear {
                 what: format!(
                     "`{word}` is not a layer: a name, `name:linear`, `name:tanh`, `name:relu`, `name:sigmoid`, `@last`, `@mean`, `@max`, \
-                     `@states`, `@relu`, `@tanh`, `@sigmoid`, `@softsign`, `@softplus`, `@residual`, `@softmax`, `@log_softmax` or `@dropout:0.1`"
+                     `@states`, `@first`, `@relu`, `@tanh`, `@sigmoid`, `@softsign`, `@softplus`, `@residual`, `@softmax`, `@log_softmax` or `@dropout:0.1`"
                 ),
             })
         });

@@ -1,13 +1,13 @@
 //! Running a model that has been read.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::vec;
 use std::vec::Vec;
 
 use super::error::Result;
 use super::network::Network;
 use super::options::ReadOptions;
+use super::size;
 use crate::error::check_len;
 use crate::model::{Chain, Ending, Input, InputMask, Layer};
 use crate::trainer::{Predictor, zeros};
@@ -33,8 +33,6 @@ use crate::{Masked, Sequences, log_softmax, softmax};
 pub struct Instance {
     predictor: Predictor,
     batch: usize,
-    /// Of one row; empty for zeros.
-    initial_state: Arc<[f32]>,
     ending: Ending,
     input_mask: Option<InputMask>,
     /// The outputs after the ending, if there is one.
@@ -66,6 +64,14 @@ impl Instance {
         self.chain().output()
     }
 
+    /// The lengths of the buffers that it runs in, for sequences of so many steps; those of training are of the same layers.
+    ///
+    /// # Errors
+    /// As [`size::of`].
+    pub fn needs(&self, steps: usize) -> Result<size::Needs> {
+        size::of(self.chain().layers(), steps, self.batch)
+    }
+
     /// What follows the last layer, which the outputs have gone through.
     pub fn ending(&self) -> Ending {
         self.ending
@@ -82,7 +88,7 @@ impl Instance {
     /// [`Error::Model`](super::Error::Model) if `state` is not as long as [`state`](Self::state).
     pub fn set_state(&mut self, state: &[f32]) -> Result<()> {
         check_len("state", self.state().len(), state.len())?;
-        self.predictor.state_of(self.batch)?.copy_from_slice(state);
+        self.predictor.set_state(state);
         Ok(())
     }
 
@@ -91,20 +97,14 @@ impl Instance {
     /// # Errors
     /// [`Error::Model`](super::Error::Model) if there is not enough memory for them.
     pub fn rows(&mut self, batch: usize) -> Result<()> {
-        self.predictor.state_of(batch)?;
+        self.predictor.rows(batch)?;
         self.batch = batch;
-        self.reset();
         Ok(())
     }
 
     /// Puts every row back into the initial state.
     pub fn reset(&mut self) {
         self.predictor.reset();
-        let Instance { predictor, batch, initial_state, .. } = self;
-        if !initial_state.is_empty() {
-            // Both lengths were checked when the instance and the rows were made.
-            let _ = predictor.repeat_state(initial_state, *batch);
-        }
     }
 
     /// One step of each row: ids `[B]` or values `[B, I]` in, `[B, O]` out.
@@ -183,16 +183,19 @@ fn end<'y>(ending: Ending, width: usize, y: &'y [f32], ended: &'y mut Vec<f32>) 
 }
 
 impl Network {
-    /// The network with packed weights, ready to run.
+    /// The network with packed weights, ready to run; its scales are [folded](Self::folded).
     ///
     /// # Errors
     /// [`Error::Model`](super::Error::Model) if there is not enough memory.
     pub fn instance(&self) -> Result<Instance> {
-        let layers: Vec<Layer> = self.layers().collect();
+        let has_scales = self.layers().any(|layer| matches!(layer, Layer::Scale(_)));
+        let folded = has_scales.then(|| self.clone().folded());
+        let network = folded.as_ref().unwrap_or(self);
+        let layers: Vec<Layer> = network.layers().collect();
+        let predictor = Predictor::new(Chain::new(&layers)?, network.weights())?.stateful();
         let mut instance = Instance {
-            predictor: Predictor::new(Chain::new(&layers)?, self.weights())?.stateful(),
+            predictor: predictor.with_initial_state(self.initial_state())?,
             batch: 1,
-            initial_state: self.initial_state().into(),
             ending: self.ending(),
             input_mask: self.mask(),
             ended: vec![],

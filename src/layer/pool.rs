@@ -19,6 +19,8 @@ pub enum Pool {
     /// step. It is for layers with [both directions side by side](crate::Merge::Concat), as PyTorch's `h_n` of the last layer and Keras'
     /// `Bidirectional` without `return_sequences`.
     Ends,
+    /// The first step: the last state of a layer that runs in reverse, as ONNX' `Y_h` and Keras' `go_backwards` without `return_sequences`.
+    First,
 }
 
 /// NaN is greater than any number.
@@ -55,6 +57,11 @@ impl Pool {
             match self {
                 Pool::Last => {
                     if let Some(row) = walk.sequence(b).next_back() {
+                        y.copy_from_slice(step(row));
+                    }
+                }
+                Pool::First => {
+                    if let Some(row) = walk.sequence(b).next() {
                         y.copy_from_slice(step(row));
                     }
                 }
@@ -123,6 +130,11 @@ impl Pool {
             match self {
                 Pool::Last => {
                     if let Some(row) = walk.sequence(b).next_back() {
+                        dx[row * width..(row + 1) * width].copy_from_slice(dy);
+                    }
+                }
+                Pool::First => {
+                    if let Some(row) = walk.sequence(b).next() {
                         dx[row * width..(row + 1) * width].copy_from_slice(dy);
                     }
                 }

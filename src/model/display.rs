@@ -28,6 +28,7 @@ impl Display for Layer {
             Layer::Pool(Pool::Mean) => f.write_str("pool (mean)"),
             Layer::Pool(Pool::Max) => f.write_str("pool (max)"),
             Layer::Pool(Pool::Ends) => f.write_str("pool (ends)"),
+            Layer::Pool(Pool::First) => f.write_str("pool (first)"),
             Layer::Activate(l) => write!(f, "activation ({:?})", l.function()),
             Layer::Scale(l) => write!(f, "scale of {} features", l.width()),
             Layer::Residual => f.write_str("residual"),

@@ -271,9 +271,7 @@ impl Chain<'_> {
         for (index, layer) in self.layers().iter().enumerate() {
             let what = match (layer.levels(), layer) {
                 (Some(levels), _) if !levels.is_causal() => "does not run forward",
-                (_, Layer::Pool(layer::Pool::Mean | layer::Pool::Max | layer::Pool::Ends)) => {
-                    "is a pool that needs all steps"
-                }
+                (_, Layer::Pool(pool)) if *pool != layer::Pool::Last => "is a pool that needs all steps",
                 _ => continue,
             };
             return Err(Error::Layers { layer: index, what });

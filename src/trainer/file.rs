@@ -7,7 +7,7 @@
 //! | 8 | `RECTRAIN` |
 //! | 2 * 4 | version: 1; CRC-32, as in zlib, of all that follows |
 //! | 8 * 8 | updates made; the kind of optimiser, its step; rows of a batch, shards; bytes of the image, moments `m`, elements of the states `s` |
-//! | | the model and its weights, as an [image] |
+//! | | the model, its weights, and the initial state if it is learned, as an [image] |
 //! | m * 4 | the optimiser's moments: f32 |
 //! | s * 4 | the states of the rows, shard by shard: f32 |
 //!
@@ -20,7 +20,7 @@ use std::vec::Vec;
 use std::{format, fs, vec};
 
 use super::{Optimiser, Trainer, zeros};
-use crate::image::{self, Image};
+use crate::image::{self, Extras, Image};
 use crate::model::Layer;
 
 const MAGIC: [u8; 8] = *b"RECTRAIN";
@@ -44,8 +44,10 @@ impl Trainer {
     /// If the model does not fit into an [image].
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let states = || self.shards.iter().flat_map(|shard| &shard.state);
-        let mut image = vec![0; image::len(self.model().layers())];
-        image::write(self.model().layers(), &self.weights, &mut image).map_err(Error::other)?;
+        let (layers, initial_state) = (self.model().layers(), self.initial_state());
+        let extras = Extras { initial_state, ..Extras::default() };
+        let mut image = vec![0; image::len_with(layers, &extras)];
+        image::write_with(layers, self.weights(), &extras, &mut image).map_err(Error::other)?;
         let sizes = [self.batch, self.shards.len(), image.len(), self.moments.len(), states().count()];
         let mut bytes = MAGIC.to_vec();
         bytes.extend(VERSION.to_le_bytes());
@@ -66,7 +68,7 @@ impl Trainer {
     /// Goes back to a training that [`to_bytes`](Self::to_bytes) has given, of the same model.
     ///
     /// # Errors
-    /// If the bytes are damaged, or belong to another model, optimiser, or number of shards; the error says which. Nothing has changed then.
+    /// If the bytes are damaged, or belong to another model, optimiser, or number of shards, or do not agree on a learned initial state; the error says which. Nothing has changed then.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<()> {
         let Some((header, body)) = bytes.split_first_chunk::<HEADER>() else {
             return Err(damaged("too short for a training"));
@@ -94,6 +96,13 @@ impl Trainer {
         if let Some(why) = self.differs(&image) {
             return Err(damaged(why));
         }
+        let learns = !self.initial_state().is_empty();
+        if image.has_initial_state() != learns {
+            let (theirs, ours) = if learns { ("no", "one") } else { ("a", "none") };
+            return Err(damaged(format!(
+                "a training with {theirs} learned initial state, and not {ours}; `Trainer::learn_initial_state` decides"
+            )));
+        }
         if kind != self.optimiser.kind() {
             let [theirs, ours] = [kind, self.optimiser.kind()].map(Optimiser::name_of);
             return Err(damaged(format!("a training with another optimiser: {theirs}, and not {ours}")));
@@ -111,12 +120,16 @@ impl Trainer {
             )));
         }
         let (moments, states) = floats_of.split_at(4 * moments as usize);
-        let mut weights = zeros("weights", self.weights.len()).map_err(Error::other)?;
-        image.copy_weights(&mut weights).map_err(damaged)?;
+        let mut parameters = zeros("weights", self.parameters.len()).map_err(Error::other)?;
+        let (weights, initial_state) = parameters.split_at_mut(self.model().weights_len());
+        image.copy_weights(weights).map_err(damaged)?;
+        if learns {
+            image.copy_initial_state(initial_state).map_err(damaged)?;
+        }
 
         let shards = if fresh { Vec::new() } else { self.new_shards(batch).map_err(Error::other)? };
         (self.shards, self.batch) = (shards, batch);
-        self.weights = weights;
+        self.parameters = parameters;
         self.moments.iter_mut().zip(floats(moments)).for_each(|(to, x)| *to = x);
         let to = self.shards.iter_mut().flat_map(|shard| &mut shard.state);
         to.zip(floats(states)).for_each(|(to, x)| *to = x);

@@ -10,6 +10,10 @@ use crate::error::{Error, Result};
 impl Trainer {
     /// Refuses batches that do not fit, before anything moves; how many targets count in all of them.
     pub(super) fn check(&self, batches: &[Batch<'_>]) -> Result<usize> {
+        if self.stateful && !self.initial_state().is_empty() {
+            let expected = "not set where the initial state is learned: carried states begin elsewhere";
+            return Err(Error::Value { argument: "stateful", expected });
+        }
         let (model, mut targets) = (self.model(), 0usize);
         let mut rows = self.is_carrying().then_some((self.batch, self.shards.len()));
         for &Batch { sequences, x, loss } in batches {
@@ -43,8 +47,8 @@ impl Trainer {
             for shard in &mut self.shards {
                 shard.prepare(self.model.chain(), batch.sequences.steps(), rng)?;
             }
-            let (model, weights) = (self.model.chain(), &self.weights);
-            for_each(&mut self.shards, |shard| shard.run(model, weights, batch));
+            let (model, parameters) = (self.model.chain(), &self.parameters);
+            for_each(&mut self.shards, |shard| shard.run(model, parameters, batch));
             for shard in &mut self.shards {
                 // Of several means each counts as much as there are targets in it.
                 let share = shard.targets as f64 / total.max(1) as f64;
@@ -84,7 +88,8 @@ impl Trainer {
     pub(super) fn new_shards(&self, batch: usize) -> Result<Vec<Shard>> {
         let count = self.shards_of(batch);
         let at = |i: usize| batch / count * i + batch % count * i / count;
-        (0..count).map(|i| Shard::new(self.model(), at(i)..at(i + 1))).collect()
+        let parameters = self.parameters.len();
+        (0..count).map(|i| Shard::new(self.model(), parameters, at(i)..at(i + 1))).collect()
     }
 }
 

@@ -38,6 +38,7 @@ mod gradients;
 mod optimiser;
 mod predictor;
 mod shard;
+mod state;
 
 use std::vec::Vec;
 
@@ -108,7 +109,8 @@ pub struct Update {
 #[derive(Clone)]
 pub struct Trainer {
     model: Owned,
-    weights: Vec<f32>,
+    /// The weights, then the initial state if it is learned. Gradients and moments have the same order.
+    parameters: Vec<f32>,
     grads: Vec<f32>,
     moments: Vec<f32>,
     optimiser: Optimiser,
@@ -153,7 +155,7 @@ impl Trainer {
             model: Owned::new(model),
             grads: zeros("grads", len)?,
             moments: zeros("moments", optimiser.moments_len(len))?,
-            weights,
+            parameters: weights,
             optimiser,
             rate: None,
             clip: f32::INFINITY,
@@ -182,7 +184,8 @@ impl Trainer {
 
     /// The same with states that are carried from batch to batch, for truncated backpropagation through time: the rows of a batch go on
     /// where those of the last one ended, until [`reset`](Self::reset). A batch of another number of rows is an error until then. A skipped
-    /// update leaves the states as they were before its batch. Without this every batch begins with a state of zero.
+    /// update leaves the states as they were before its batch. Without this every batch begins with a state of zero, or in one that is
+    /// [learned](Self::learn_initial_state).
     pub fn stateful(mut self) -> Self {
         self.stateful = true;
         self
@@ -209,12 +212,13 @@ impl Trainer {
 
     /// The weights, in the layout of the model.
     pub fn weights(&self) -> &[f32] {
-        &self.weights
+        &self.parameters[..self.model().weights_len()]
     }
 
     /// The weights, to be changed.
     pub fn weights_mut(&mut self) -> &mut [f32] {
-        &mut self.weights
+        let len = self.model().weights_len();
+        &mut self.parameters[..len]
     }
 
     /// Updates made.
@@ -222,10 +226,10 @@ impl Trainer {
         self.updates
     }
 
-    /// Whether weights, moments and carried states are free of infinity and NaN.
+    /// Whether weights, learned and carried states, and moments are free of infinity and NaN.
     pub fn is_finite(&self) -> bool {
         self.finite_states()
-            && [&self.weights, &self.moments].iter().all(|of| of.iter().all(|x| x.is_finite()))
+            && [&self.parameters, &self.moments].iter().all(|of| of.iter().all(|x| x.is_finite()))
     }
 
     fn finite_states(&self) -> bool {
@@ -244,8 +248,8 @@ impl Trainer {
     /// batch in which no target counts is run for its states, and is no update.
     ///
     /// # Errors
-    /// As [`Chain::forward_backward`] and the optimiser; [`Error::Value`] for a learning rate of 0 that no [`rate`](Self::rate) replaces, and for
-    /// another number of rows than those whose states are carried; [`Error::Memory`] if there is not enough memory.
+    /// As [`Chain::forward_backward`] and the optimiser; [`Error::Value`] for a learning rate of 0 that no [`rate`](Self::rate) replaces, for
+    /// another number of rows than those whose states are carried, and for states that are carried and learned both; [`Error::Memory`] if there is not enough memory.
     pub fn update(&mut self, batch: Batch<'_>, rng: &mut impl Rng) -> Result<Update> {
         self.update_accumulated(&[batch], rng)
     }
@@ -295,7 +299,8 @@ impl Trainer {
             }
             Some(_) if targets == 0 => {}
             Some(clip) => {
-                self.optimiser.update(rate, &mut self.weights, &self.grads, &mut self.moments, clip.scale)?;
+                let (parameters, moments) = (&mut self.parameters, &mut self.moments);
+                self.optimiser.update(rate, parameters, &self.grads, moments, clip.scale)?;
                 self.updates += 1;
                 self.skipped = 0;
             }
@@ -325,7 +330,7 @@ impl Trainer {
         Ok(())
     }
 
-    /// The mean loss of a batch, from a state of zero, without dropout and without learning from it.
+    /// The mean loss of a batch, from the initial state, without dropout and without learning from it.
     ///
     /// # Errors
     /// As [`Chain::forward`] and [`Chain::forward_backward`].
@@ -338,6 +343,6 @@ impl Trainer {
     /// # Errors
     /// [`Error::Memory`] if there is not enough memory.
     pub fn predictor(&self) -> Result<Predictor> {
-        Predictor::new(self.model(), &self.weights)
+        Predictor::new(self.model(), self.weights())?.with_initial_state(self.initial_state())
     }
 }

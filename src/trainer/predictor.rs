@@ -6,7 +6,7 @@ use std::vec::Vec;
 use rand_core::Rng;
 
 use super::{Batch, OTHER_ROWS, zeros};
-use crate::error::Result;
+use crate::error::{Result, check_len};
 use crate::generate::{Generate, Sampling};
 use crate::layer::Sequences;
 use crate::model::{Chain, Forward, Input, Owned, Packed};
@@ -25,7 +25,11 @@ use crate::model::{Chain, Forward, Input, Owned, Packed};
 #[derive(Clone)]
 pub struct Predictor {
     shared: Arc<(Owned, Packed<Vec<f32>>)>,
+    /// Of one row; empty for zeros.
+    initial_state: Arc<[f32]>,
     state: Vec<f32>,
+    /// Whether the state is that of sequences which go on.
+    carries: bool,
     y: Vec<f32>,
     scratch: Vec<f32>,
     stateful: bool,
@@ -39,8 +43,29 @@ impl Predictor {
     pub fn new<'m>(model: impl Into<Chain<'m>>, weights: &[f32]) -> Result<Self> {
         let model = model.into();
         let packed = model.pack(weights, zeros("packed", model.packed_len())?)?;
-        let (state, y, scratch) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Predictor { shared: Arc::new((Owned::new(model), packed)), state, y, scratch, stateful: false })
+        Ok(Predictor {
+            shared: Arc::new((Owned::new(model), packed)),
+            initial_state: Arc::new([]),
+            state: Vec::new(),
+            carries: false,
+            y: Vec::new(),
+            scratch: Vec::new(),
+            stateful: false,
+        })
+    }
+
+    /// The same with an initial state, that of one row in the layout of [`Chain::state_len`], in which every sequence begins. Without this, or
+    /// with an empty one, it is zero.
+    ///
+    /// # Errors
+    /// [`Error::Length`](crate::Error::Length) for `state`.
+    pub fn with_initial_state(mut self, state: &[f32]) -> Result<Self> {
+        if !state.is_empty() {
+            check_len("state", self.chain().state_len(1), state.len())?;
+        }
+        self.initial_state = state.into();
+        self.reset();
+        Ok(self)
     }
 
     /// The model.
@@ -49,15 +74,21 @@ impl Predictor {
     }
 
     /// The same with a state that is carried from call to call, until [`reset`](Self::reset). A call with another number of rows is an
-    /// error until then. Without this every call begins with a state of zero.
+    /// error until then. Without this every call begins in the initial state.
     pub fn stateful(mut self) -> Self {
         self.stateful = true;
         self
     }
 
-    /// Makes the carried state zero.
+    /// Puts every row back into the initial state.
     pub fn reset(&mut self) {
-        self.state.fill(0.0);
+        let Predictor { shared, initial_state, state, carries, .. } = self;
+        *carries = false;
+        state.fill(0.0);
+        if let Some(rows) = state.len().checked_div(initial_state.len()) {
+            // The state is that of whole rows.
+            let _ = shared.0.chain().repeat_state(initial_state, rows, state);
+        }
     }
 
     /// The carried states, in the layout of [`Chain::state_len`]; empty before the first call.
@@ -65,33 +96,33 @@ impl Predictor {
         &self.state
     }
 
-    /// The carried states of `batch` rows, for writing. States of another number of rows are replaced by zeros.
-    pub(crate) fn state_of(&mut self, batch: usize) -> Result<&mut [f32]> {
+    /// Starts `batch` new rows, each in the initial state.
+    pub(crate) fn rows(&mut self, batch: usize) -> Result<()> {
         let len = self.chain().state_len(batch);
         if self.state.len() != len {
             self.state = zeros("state", len)?;
         }
-        Ok(&mut self.state)
+        self.reset();
+        Ok(())
     }
 
-    /// Gives every carried row this state.
-    pub(crate) fn repeat_state(&mut self, initial: &[f32], batch: usize) -> Result<()> {
-        let Predictor { shared, state, .. } = self;
-        shared.0.chain().repeat_state(initial, batch, state)
+    /// Goes on from these states, which are as long as those that are carried.
+    pub(crate) fn set_state(&mut self, state: &[f32]) {
+        self.state.copy_from_slice(state);
+        self.carries = true;
     }
 
     /// Makes room for the states of `batch` rows and for `scratch` elements of scratch.
     fn prepare(&mut self, batch: usize, scratch: usize) -> Result<()> {
-        if !self.stateful {
-            self.state.fill(0.0);
-        }
-        if self.state.len() != self.chain().state_len(batch) && self.state.iter().any(|x| *x != 0.0) {
+        if !self.carries {
+            self.rows(batch)?;
+        } else if self.state.len() != self.chain().state_len(batch) {
             return Err(OTHER_ROWS);
         }
-        self.state_of(batch)?;
         if self.scratch.len() < scratch {
             self.scratch = zeros("scratch", scratch)?;
         }
+        self.carries = self.stateful;
         Ok(())
     }
 
@@ -119,8 +150,8 @@ impl Predictor {
         Ok(&self.y[..len])
     }
 
-    /// One step of each row: ids `[B]` or values `[B, I]` in, `[B, O]` out. Without [`stateful`](Self::stateful) each step begins with a state of
-    /// zero.
+    /// One step of each row: ids `[B]` or values `[B, I]` in, `[B, O]` out. Without [`stateful`](Self::stateful) each step begins in the
+    /// initial state.
     ///
     /// # Errors
     /// As [`Chain::step`]; [`Error::Value`](crate::Error::Value) for another number of rows than those whose state is carried.

@@ -22,6 +22,8 @@ pub(super) struct Shard {
     pub(super) state: Vec<f32>,
     /// The state before the batches of an update.
     before: Vec<f32>,
+    /// The gradient of the initial states; empty if they are not learned.
+    dstate: Vec<f32>,
     /// How many targets count.
     pub(super) targets: usize,
     pub(super) loss: Result<f32>,
@@ -49,9 +51,12 @@ fn fit(buffer: &mut Vec<f32>, name: &'static str, len: usize) -> Result<()> {
 }
 
 impl Shard {
-    pub(super) fn new(model: Chain<'_>, rows: Range<usize>) -> Result<Self> {
+    /// Some rows of a model with so many parameters: its weights, or an initial state besides.
+    pub(super) fn new(model: Chain<'_>, parameters: usize, rows: Range<usize>) -> Result<Self> {
+        let learned = if parameters > model.weights_len() { model.state_len(rows.len()) } else { 0 };
         Ok(Shard {
-            grads: zeros("grads", model.weights_len())?,
+            grads: zeros("grads", parameters)?,
+            dstate: zeros("dstate", learned)?,
             state: zeros("state", model.state_len(rows.len()))?,
             before: zeros("state", model.state_len(rows.len()))?,
             rows,
@@ -84,12 +89,22 @@ impl Shard {
     }
 
     /// The gradients of this shard's rows of a batch that has been checked.
-    pub(super) fn run(&mut self, model: Chain<'_>, weights: &[f32], batch: Batch<'_>) {
-        let Shard { rows, copy, dropout, tape, scratch, grads, state, .. } = self;
+    pub(super) fn run(&mut self, model: Chain<'_>, parameters: &[f32], batch: Batch<'_>) {
+        self.loss = self.gradients(model, parameters, batch);
+    }
+
+    fn gradients(&mut self, model: Chain<'_>, parameters: &[f32], batch: Batch<'_>) -> Result<f32> {
+        let Shard { rows, copy, dropout, tape, scratch, grads, state, dstate, .. } = self;
+        let batch_rows = rows.len();
+        let (weights, initial) = parameters.split_at(model.weights_len());
+        let (grads, initial_grads) = grads.split_at_mut(weights.len());
+        if !initial.is_empty() {
+            model.repeat_state(initial, batch_rows, state)?;
+        }
         let Batch { sequences, x, loss } = copy.fill(model, batch, rows.clone());
         self.targets = model.targets(sequences, loss).unwrap_or(0);
         let (mode, dropout) = (Gradients::Overwrite, Some(&dropout[..]));
-        let (total_targets, dstate) = (None, None);
+        let (total_targets, of_state) = (None, (!initial.is_empty()).then_some(&mut dstate[..]));
         let args = Training {
             sequences,
             x,
@@ -98,12 +113,16 @@ impl Shard {
             grads,
             mode,
             state,
-            dstate,
+            dstate: of_state,
             dropout,
             tape,
             scratch,
         };
-        self.loss = model.forward_backward(weights, args);
+        let loss = model.forward_backward(weights, args)?;
+        if !initial.is_empty() {
+            model.sum_dstate(dstate, batch_rows, initial_grads)?;
+        }
+        Ok(loss)
     }
 }
 

@@ -27,6 +27,8 @@ fn steps_and_chunks_have_the_bits_of_a_run() {
     for (x, y) in x.chunks(4).zip(whole.chunks(6)) {
         assert_eq!(stepped.step(x).unwrap(), y);
     }
+    let needs = chunked.needs(4).unwrap();
+    assert_eq!((needs.state, needs.output), (chunked.state().len(), 4 * 2 * 3));
     let [first, second] = [0..4, 4..6].map(|steps: std::ops::Range<usize>| {
         let x = &x[steps.start * 4..steps.end * 4];
         chunked.forward(Sequences::new(steps.len(), 2), x).unwrap().to_vec()

@@ -3,7 +3,9 @@
 
 mod collection;
 mod damage;
+mod folded;
 mod golden;
+mod halves;
 mod instance;
 mod keras;
 mod onnx;
@@ -50,8 +52,12 @@ pub const CASES: [(&str, Option<&str>); 25] = [
 ];
 
 /// More of the same.
-pub const OPERATORS: [&str; 3] =
-    ["onnx_gru_reset_after.onnx", "onnx_rnn_batch_major.onnx", "onnx_gru_last_state.onnx"];
+pub const OPERATORS: [&str; 4] = [
+    "onnx_gru_reset_after.onnx",
+    "onnx_rnn_batch_major.onnx",
+    "onnx_gru_last_state.onnx",
+    "onnx_lstm_reverse_state.onnx",
+];
 
 pub fn path(file: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/formats")).join(file)

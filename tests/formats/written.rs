@@ -95,6 +95,10 @@ fn networks() -> Vec<(&'static str, Network)> {
                 Dense::new(3, 2).relu().into(),
             ]),
         ),
+        (
+            "first",
+            of(vec![Gru::new(3, 4).reverse().into(), Pool::First.into(), Dense::new(4, 2).tanh().into()]),
+        ),
         ("last", of(vec![Layer::lstm(3, 4), Layer::Pool(Pool::Last), Dense::new(4, 2).sigmoid().into()])),
     ]
 }

@@ -17,7 +17,7 @@ const STEPS: usize = 6;
 fn models(causal: bool) -> impl Strategy<Value = Model<4>> {
     let stack = (0..5_usize, 1..12_usize, 1..3_usize, 0..if causal { 1 } else { 3_usize });
     let dense = (1..20_usize, 0..3_usize);
-    (1..9_usize, vec(stack, 2), dense, 0..if causal { 3 } else { 7_usize }).prop_map(
+    (1..9_usize, vec(stack, 2), dense, 0..if causal { 3 } else { 8_usize }).prop_map(
         |(input, stacks, (output, finish), between)| {
             let mut width = input;
             let mut stack = |(cell, hidden, layers, both): (usize, usize, usize, usize)| {
@@ -51,6 +51,7 @@ fn models(causal: bool) -> impl Strategy<Value = Model<4>> {
                 3 if width % 2 == 0 => Layer::Pool(Pool::Ends),
                 3 | 4 => Layer::Pool(Pool::Last),
                 5 => Layer::Pool(Pool::Mean),
+                6 => Layer::Pool(Pool::First),
                 _ => Layer::Pool(Pool::Max),
             };
             Model::new([first, second, between, Layer::Dense(dense)])

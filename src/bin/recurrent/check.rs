@@ -7,9 +7,9 @@ use std::str::FromStr;
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
-use recurrent::Sequences;
-use recurrent::io::{self as models, Network, ReadOptions};
+use recurrent::io::{self as models, Ending, Network, ReadOptions};
 use recurrent::model::{Input, Layer};
+use recurrent::{Activation, Sequences};
 
 use crate::{Failure, Source};
 
@@ -46,6 +46,38 @@ fn rows<T: std::fmt::Display>(out: &mut impl Write, values: &[T], width: usize) 
     for row in values.chunks(width.max(1)) {
         let words: Vec<String> = row.iter().map(T::to_string).collect();
         writeln!(out, "{}", words.join(" "))?;
+    }
+    Ok(())
+}
+
+/// What makes probabilities of a network's outputs; none if they are no probabilities.
+fn probability(network: &Network) -> Option<fn(f32) -> f32> {
+    match (network.ending(), network.layers().last()) {
+        (Ending::Softmax, _) => Some(|y| y),
+        (Ending::LogSoftmax, _) => Some(f32::exp),
+        (Ending::None, Some(Layer::Dense(dense))) if dense.activation() == Some(Activation::Sigmoid) => {
+            Some(|y| y)
+        }
+        (Ending::None, Some(Layer::Activate(layer))) if layer.function() == Activation::Sigmoid => {
+            Some(|y| y)
+        }
+        _ => None,
+    }
+}
+
+/// Prints each row of outputs, and behind it as a comment the names of the classes with their probabilities, the greatest first.
+fn named_rows(
+    out: &mut impl Write,
+    y: &[f32],
+    classes: &[String],
+    probability: fn(f32) -> f32,
+) -> io::Result<()> {
+    for row in y.chunks(classes.len()) {
+        let words: Vec<String> = row.iter().map(f32::to_string).collect();
+        let mut named: Vec<_> = classes.iter().zip(row.iter().map(|y| probability(*y))).collect();
+        named.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let names: Vec<String> = named.iter().map(|(name, p)| format!("{name} {:.2} %", 100.0 * p)).collect();
+        writeln!(out, "{}  # {}", words.join(" "), names.join(", "))?;
     }
     Ok(())
 }
@@ -132,7 +164,10 @@ impl Run {
             rows(out, &values, width)?;
             writeln!(out, "# output")?;
         }
-        Ok(rows(out, y, output)?)
+        match probability(&network) {
+            Some(p) if !network.classes().is_empty() => Ok(named_rows(out, y, network.classes(), p)?),
+            _ => Ok(rows(out, y, output)?),
+        }
     }
 
     /// Prints how far the outputs are from those of another model.

@@ -20,9 +20,12 @@ pub fn print(source: &Source, batch: usize, steps: usize, out: &mut impl Write) 
     let needs = size::of(&layers, steps, batch).map_err(|e| Failure::at(&source.file, e))?;
 
     writeln!(out, "{}: {}, {len} bytes", source.file.display(), format.name())?;
+    let folded = network.clone().folded();
     for (index, (named, weights)) in network.parts().enumerate() {
         let name = if named.name.is_empty() { "-" } else { &named.name };
-        writeln!(out, "{index:4}  {name:<20} {:>9}  {}", weights.len(), describe(&named.layer))?;
+        let stays = !matches!(named.layer, Layer::Scale(_)) || folded.named().contains(named);
+        let note = if stays { "" } else { "  folded into the matrix beside it, to run" };
+        writeln!(out, "{index:4}  {name:<20} {:>9}  {}{note}", weights.len(), describe(&named.layer))?;
     }
     match network.ending() {
         Ending::Softmax => writeln!(out, "      {:<20} {:>9}  softmax, by `check` only", "-", 0)?,
@@ -47,7 +50,8 @@ pub fn print(source: &Source, batch: usize, steps: usize, out: &mut impl Write) 
         ("factors of dropout", needs.dropout),
         ("scratch", needs.train_scratch),
     ];
-    let image = Some(recurrent::image::len(&layers)).filter(|len| *len < usize::MAX);
+    let run: Vec<Layer> = folded.layers().collect();
+    let image = Some(recurrent::image::len(&run)).filter(|len| *len < usize::MAX);
     let mut rows = vec![("flash: image", image, "used in place")];
     rows.push(("RAM: inference", bytes(inference.map(|part| part.1)), "and the input"));
     rows.extend(inference.map(|(what, n)| (what, bytes([n]), "")));

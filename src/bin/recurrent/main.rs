@@ -58,8 +58,12 @@ enum Command {
         /// images stay narrow; other formats get the rounded weights. Says what the rounding changes
         #[arg(long, value_name = "FORMATS")]
         weights: Option<Formats>,
+        /// Leave scales (normalisations) layers of their own, to train on: without this they are folded into the matrices beside them
+        #[arg(long)]
+        keep_scales: bool,
     },
-    /// Run a model from its initial state, and print its outputs, a line for each step; or compare them
+    /// Run a model from its initial state, and print its outputs, a line for each step; or compare them. Of a model that ends in
+    /// probabilities and has names of classes, these stand behind the outputs, the most probable first
     Check {
         #[command(flatten)]
         source: Source,
@@ -100,11 +104,17 @@ struct Source {
     /// What PyTorch's parameters do not say: the layers in order, as `emb,rnn:relu,@last,fc:tanh`. Names are those of the modules; `:tanh`,
     /// `:relu` and `:sigmoid` tell an RNN's nonlinearity or what follows a linear layer; `:linear` tells a first layer without a bias
     /// from an embedding; `@last`, `@mean` and `@max` make one
-    /// row out of all steps; `@states` makes one of the last states of both directions; `@relu`, `@tanh`,
+    /// row out of all steps; `@states` makes one of the last states of both directions, and `@first` one of the first step; `@relu`, `@tanh`,
     /// `@sigmoid`, `@softsign` and `@softplus` are activations; `@residual` adds the input; `@softmax` and
     /// `@log_softmax` end the model
     #[arg(long, value_name = "PLAN")]
     layers: Option<Plan>,
+    /// Names of the classes, one for each output: `no,yes`. Images hold them
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "class_file")]
+    classes: Vec<String>,
+    /// File with the names of the classes, one to a line
+    #[arg(long, value_name = "FILE")]
+    class_file: Option<PathBuf>,
 }
 
 /// The names of the formats that can do something.
@@ -164,7 +174,19 @@ impl Source {
         for note in network.notes() {
             self.say(&note.to_string());
         }
+        let classes = self.classes()?;
+        if classes.is_empty() {
+            return Ok((network, format, len));
+        }
+        let network = network.with_classes(classes).map_err(|e| Failure::at(&self.file, e))?;
         Ok((network, format, len))
+    }
+
+    /// The names of the classes that were given.
+    fn classes(&self) -> Result<Vec<String>, Failure> {
+        let Some(path) = &self.class_file else { return Ok(self.classes.clone()) };
+        let text = fs::read_to_string(path).map_err(|e| Failure::at(path, e))?;
+        Ok(text.lines().map(|name| name.trim().to_string()).collect())
     }
 
     /// A word to the user beside the output.
@@ -198,18 +220,27 @@ fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
-/// The network as files hold it: without a softmax after its last layer.
-fn logits(source: &Source, network: Network) -> Result<Network, Failure> {
-    if network.ending() == Ending::None {
-        return Ok(network);
+/// The network as a format holds it: without names of classes and a softmax after its last layer, if it has no place for them.
+fn held(source: &Source, network: Network, to: Format) -> Result<Network, Failure> {
+    let mut left_out = Vec::new();
+    let mut held = network;
+    if held.ending() != Ending::None && !to.holds_endings() {
+        left_out.push(
+            "left out: the softmax after the last layer, so that the outputs are logits; `recurrent::softmax` makes \
+             probabilities of them",
+        );
+        held = held.logits();
     }
-    let what = "left out: the softmax after the last layer, so that the outputs are logits; `recurrent::softmax` makes \
-                probabilities of them";
-    if source.strict {
-        return Err(Failure::at(&source.file, what));
+    if !held.classes().is_empty() && to != Format::Image {
+        left_out.push("left out: the names of the classes, which only images hold");
     }
-    source.say(what);
-    Ok(network.logits())
+    for what in left_out {
+        if source.strict {
+            return Err(Failure::at(&source.file, what));
+        }
+        source.say(what);
+    }
+    Ok(held)
 }
 
 /// The network as files hold it that are no images: with rounded weights in `f32`.
@@ -228,10 +259,17 @@ fn wide(source: &Source, network: Network) -> Result<Network, Failure> {
 fn run(command: Command, out: &mut impl Write) -> Result<(), Failure> {
     match command {
         Command::Inspect { source, batch, steps } => inspect::print(&source, batch.get(), steps.get(), out),
-        Command::Convert { source, output, to, weights } => {
+        Command::Convert { source, output, to, weights, keep_scales } => {
             let to = format_of(&output, to)?;
-            let (network, ..) = source.read()?;
-            let network = if to.holds_endings() { network } else { logits(&source, network)? };
+            let (mut network, ..) = source.read()?;
+            if !keep_scales {
+                let before = network.named().len();
+                network = network.folded();
+                if network.named().len() < before {
+                    source.say("scales are folded into the matrices beside them; --keep-scales leaves them as layers");
+                }
+            }
+            let network = held(&source, network, to)?;
             let network = match weights {
                 Some(formats) => formats.apply(&source, network, out)?,
                 None => network,

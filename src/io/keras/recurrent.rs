@@ -12,7 +12,7 @@ use super::config::{Config, FORMAT};
 use super::weights::{Place, Weights};
 use super::{Model, Version, activation};
 use crate::model::Layer;
-use crate::{Activation, Dense, Gru, Lstm, Merge, Pool, Reset, Rnn};
+use crate::{Activation, Gru, Lstm, Merge, Pool, Reset, Rnn};
 
 /// What a recurrent layer's configuration says.
 struct Recurrent {
@@ -116,17 +116,20 @@ impl Model {
     ) -> Result<()> {
         let layer_name = config.place.clone();
         let layer = recurrent(kind, &mut config, self.version)?;
-        if layer.backwards {
-            // Its outputs come in the order in which they are computed, and its last state is that of the first step.
-            return unsupported(layer_name, "goes backwards outside of a Bidirectional");
+        if layer.backwards && layer.sequences {
+            // They come in the order in which they are computed, and here at the step of their input.
+            return unsupported(
+                layer_name,
+                "goes backwards outside of a Bidirectional, and gives the outputs of all steps",
+            );
         }
         let direction = layer.weights(&mut self.weights, place, self.width)?;
         KERAS.append(kind, layer.units, direction, &mut self.network.weights);
-        let frame = Frame { depth: 1, merge: None, reverse: false, bias: layer.bias };
+        let frame = Frame { depth: 1, merge: None, reverse: layer.backwards, bias: layer.bias };
         self.network.push(&name, layer.layer(self.width, frame));
         self.width = layer.units;
         if !layer.sequences {
-            self.pool("", Pool::Last);
+            self.pool("", if layer.backwards { Pool::First } else { Pool::Last });
         }
         Ok(())
     }
@@ -137,14 +140,15 @@ impl Model {
         place: &Place,
         name: String,
     ) -> Result<()> {
-        let merge = match config.function("merge_mode")? {
+        let mode = config.function("merge_mode")?;
+        let merge = match mode {
             "concat" => Merge::Concat,
-            "sum" => Merge::Sum,
+            "sum" | "ave" => Merge::Sum,
             other => {
                 return unsupported(
                     config.place,
                     format!(
-                        "`merge_mode` is `{other}`: this crate joins directions by \"concat\" and \"sum\""
+                        "`merge_mode` is `{other}`: this crate joins directions by \"concat\", \"sum\" and \"ave\""
                     ),
                 );
             }
@@ -196,14 +200,13 @@ impl Model {
         if !sequences {
             self.pool("", Pool::Ends);
             if merge == Merge::Sum {
-                // A matrix of two identities.
-                let sums = (0..units)
-                    .flat_map(|row| (0..2 * units).map(move |i| f32::from(u8::from(i % units == row))));
-                self.network.weights.extend(sums);
-                self.network.weights.extend(vec![0.0; units]);
-                self.network.push(format!("{name}_sum"), Dense::new(2 * units, units));
+                let sum = self.network.sum_of_halves(units);
+                self.network.push(format!("{name}_sum"), sum);
                 self.width = units;
             }
+        }
+        if mode == "ave" {
+            self.network.scale(format!("{name}_mean"), [vec![0.5; units], vec![0.0; units]]);
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Matrices, biases and activations, which are nodes of their own.
+//! Matrices, tables, biases and activations, which are nodes of their own.
 
 use std::format;
 use std::string::String;
@@ -15,7 +15,7 @@ use super::shape::position;
 use super::value::{Axis, Value};
 use super::{Attributes, Walk, show};
 use crate::model::Layer;
-use crate::{Activate, Activation, Dense, Scale};
+use crate::{Activate, Activation, Dense, Embedding, Scale};
 
 /// What may still be said of the last layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,27 @@ pub(super) enum Open {
 }
 
 impl Walk<'_> {
+    /// A matrix of a row for each id.
+    pub(super) fn embedding(&mut self, node: &Node, mut axes: Vec<Axis>) -> Result<()> {
+        let mut attributes = Attributes::new(node);
+        let axis = attributes.int("axis", 0);
+        attributes.finish()?;
+        let table = self.floats(node, 0)?.cloned();
+        let Some(Tensor { shape, data }) = table.filter(|t| t.shape.len() == 2) else {
+            return unsupported(show(node), "an embedding is a constant matrix");
+        };
+        let (classes, width) = (shape[0], shape[1]);
+        if axis != 0 || axes != [Axis::First, Axis::Second] {
+            return unsupported(show(node), "an embedding is a matrix of a row for each id");
+        }
+        self.network.weights.extend(data);
+        let name = self.name(node, "embedding");
+        self.push(&name, Embedding::new(classes, width))?;
+        self.width = width;
+        axes.push(Axis::Feature);
+        self.goes_on(node, axes)
+    }
+
     /// A matrix `[O, I]`, or its transpose, and a bias.
     fn dense(&mut self, node: &Node, axes: Vec<Axis>, transposed: bool, bias: Option<Tensor>) -> Result<()> {
         let matrix = self.floats(node, 1)?.filter(|t| t.shape.len() == 2);
@@ -188,7 +209,7 @@ impl Walk<'_> {
             return Ok(false);
         };
         let (data, input) = if a.1 > b.1 { (a, b) } else { (b, a) };
-        if data.1 != self.version || input.1 != 0 || data.1 == 0 || data.0 != input.0 {
+        if self.reversed || data.1 != self.version || input.1 != 0 || data.1 == 0 || data.0 != input.0 {
             return Ok(false);
         }
         // Of other widths the operator repeats the one feature that there is.

@@ -36,6 +36,7 @@ impl Walk<'_> {
             {
                 return one(Value::Zeros(None));
             }
+            ("ReduceProd", Some(Value::Ints(list))) => return one(self.product(node, list)),
             ("Shape", Some(value)) => {
                 return one(match value.shape() {
                     Some(sizes) => part(node, &sizes),
@@ -78,7 +79,8 @@ impl Walk<'_> {
             }
             Some(Value::Zeros(shape)) if ["Identity", "Cast"].contains(&op) => Value::Zeros(shape.clone()),
             Some(Value::Zeros(_)) if op != "Concat" => Value::Zeros(None),
-            Some(Value::States(_) | Value::Other) | None => Value::Other,
+            Some(Value::Lengths(n)) if ["Identity", "Cast"].contains(&op) => Value::Lengths(*n),
+            Some(Value::States(_) | Value::Lengths(_) | Value::Other) | None => Value::Other,
             Some(_) if op == "Tile" => Value::Other,
             Some(first) => match self.moved(op, node, &inputs)? {
                 Value::Other if op != "Concat" && first.is_zero() => Value::Zeros(None),
@@ -129,6 +131,12 @@ impl Walk<'_> {
                 _ => Vec::new(),
             },
         };
+        // One length, which is repeated for a batch that is not known.
+        if let ("Expand", [Value::Ints(n), Value::Ints(to)]) = (op, inputs)
+            && let (&[length], &[Size::Free(_)]) = (&n.data[..], &to.data[..])
+        {
+            return Ok(Value::Lengths(length));
+        }
         // A state of one row, which is repeated for a batch that is not known: it stays what it is.
         if let ("Expand", [Value::Floats(t), Value::Ints(to)]) = (op, inputs)
             && let ([front, 1, back], [first, Size::Free(_), last]) = (&t.shape[..], &to.data[..])
@@ -228,6 +236,7 @@ impl Walk<'_> {
                 let f = |a: Size, b: Size| match (op, a, b) {
                     ("Mul", Size::Known(a), Size::Known(b)) => Some(Size::Known(a.checked_mul(b)?)),
                     ("Mul", Size::Known(1), other) | ("Mul" | "Div", other, Size::Known(1)) => Some(other),
+                    ("Mul", a, b) => self.rows_of(a, b),
                     ("Add", Size::Known(a), Size::Known(b)) => Some(Size::Known(a.checked_add(b)?)),
                     ("Sub", Size::Known(a), Size::Known(b)) => Some(Size::Known(a.checked_sub(b)?)),
                     ("Div", Size::Known(a), Size::Known(b)) => Some(Size::Known(a.checked_div(b)?)),
@@ -297,8 +306,7 @@ impl Walk<'_> {
         let sizes: Vec<Size> = axes
             .iter()
             .map(|&axis| match axis {
-                Axis::First => self.sizes[0].map_or(Size::Free(axis), Size::Known),
-                Axis::Second => self.sizes[1].map_or(Size::Free(axis), Size::Known),
+                Axis::First | Axis::Second | Axis::Rows { .. } => self.size(axis),
                 Axis::Direction => known(directions, axis),
                 Axis::Feature => known(width, axis),
                 Axis::One => Size::Known(1),
@@ -331,7 +339,7 @@ impl Walk<'_> {
     pub(super) fn not_constant(&self, name: &str) -> &'static str {
         match self.values.get(name) {
             Some(Value::Input) => "an input of the graph",
-            Some(Value::Data { .. } | Value::Last { .. }) => "the data",
+            Some(Value::Data { .. } | Value::Last { .. } | Value::Step { .. }) => "the data",
             Some(Value::Ints(_)) => "integers",
             None => "nothing of that name",
             _ => {

@@ -10,9 +10,9 @@ use super::super::error::{Error, Result, damaged, unsupported};
 use super::super::note::Note;
 use super::constant::{self, is_integer};
 use super::schema::{Graph, Node, ValueInfo};
-use super::value::{Axis, Value};
+use super::shape::transpose;
+use super::value::{Axis, Half, Value};
 use super::{Attributes, FORMAT, Walk, show};
-use crate::Pool;
 use crate::model::Layer;
 
 /// The input that becomes the data of the first layer: that from which its first recurrent layer, or else its embedding or first output, is made.
@@ -111,13 +111,16 @@ impl Walk<'_> {
     /// States that are put together, as PyTorch gives those of several layers, and one of them taken out again.
     pub(super) fn states(&mut self, op: &str, node: &Node) -> Result<bool> {
         let value = |name: &String| self.values.get(name);
-        let is_state = |v: &Value| {
-            matches!(v, Value::Last { .. } | Value::Half { .. } | Value::State | Value::States(_))
-        };
+        let is_state =
+            |v: &Value| matches!(v, Value::Last { .. } | Value::Half(_) | Value::State | Value::States(_));
         let inputs: Vec<Value> = node.input.iter().filter_map(value).cloned().collect();
-        if op == "Concat" && self.ends(node, &inputs)? {
-            return Ok(true);
-        }
+        // The one that is taken of so many along the first axis, and the axes that are left.
+        let taken = |axes: &[Axis], count: usize| {
+            let cut = self.cut(op, node, axes.len()).filter(|cut| cut.axis == 0)?;
+            let at = cut.one_of(count).filter(|_| axes.first() == Some(&Axis::Direction))?;
+            Some((at, cut.left(axes.to_vec())))
+        };
+        let directions = self.states.1.max(1);
         let made = match (op, &inputs[..]) {
             ("Concat", parts)
                 if !parts.is_empty() && parts.len() == node.input.len() && parts.iter().all(is_state) =>
@@ -128,129 +131,45 @@ impl Walk<'_> {
                     false => Value::State,
                 }
             }
-            ("Gather" | "Slice" | "Split", [Value::States(parts), ..]) => {
+            ("Gather" | "Slice", [Value::States(parts), ..]) => {
+                let axes = match parts.first() {
+                    Some(Value::Last { axes, .. }) => &axes[..],
+                    _ => &[],
+                };
                 // The layers are assumed to have as many directions as the last one.
-                let directions = self.states.1.max(1);
-                match self.taken(op, node, parts.len() * directions) {
-                    Some(at) => match (&parts[at / directions], directions) {
-                        (Value::Last { axes, version }, 2) => {
-                            Value::Half { direction: at % 2, axes: axes.clone(), version: *version }
-                        }
-                        (part, _) => part.clone(),
+                match taken(axes, parts.len() * directions) {
+                    Some((at, axes)) => match parts[at / directions] {
+                        Value::Last { version, .. } => last_state(at % directions, directions, axes, version),
+                        _ => Value::State,
                     },
                     None => Value::State,
                 }
             }
-            ("Gather" | "Slice", [Value::Last { axes, version }, ..])
-                if axes.first() == Some(&Axis::Direction) && self.states.1 == 2 =>
-            {
-                match self.taken(op, node, 2) {
-                    Some(direction) => Value::Half { direction, axes: axes.clone(), version: *version },
-                    None => return Ok(false),
-                }
+            // They stay states, of which nobody has to make the data.
+            ("Squeeze", [Value::Last { axes, version }, ..]) => match self.squeezed(node, axes, false)? {
+                Some(axes) => Value::Last { axes, version: *version },
+                None => return Ok(false),
+            },
+            ("Transpose", [Value::Last { axes, version }]) => {
+                Value::Last { axes: transpose(node, axes.clone())?, version: *version }
             }
-            // One direction's, whose first axis may come and go.
-            ("Squeeze" | "Unsqueeze", [Value::Half { .. }, ..]) => inputs[0].clone(),
+            ("Identity", [Value::Last { .. }]) => inputs[0].clone(),
+            // Of a layer with one direction it comes out of its axis.
+            ("Gather" | "Slice", [Value::Last { axes, version }, ..]) => match taken(axes, directions) {
+                Some((at, axes)) => last_state(at, directions, axes, *version),
+                None => return Ok(false),
+            },
             (
-                "Transpose" | "Squeeze" | "Unsqueeze" | "Reshape" | "Identity" | "Gather" | "Slice" | "Cast",
-                [Value::State | Value::States(_), ..],
+                "Transpose" | "Squeeze" | "Unsqueeze" | "Reshape" | "Identity" | "Gather" | "Slice" | "Split"
+                | "Cast",
+                [Value::Half(_) | Value::State | Value::States(_), ..],
             ) => Value::State,
-            // The state of a layer with one direction, out of its axis.
-            ("Gather" | "Slice", [Value::Last { axes, version }, ..])
-                if axes.first() == Some(&Axis::Direction) && self.taken(op, node, 1) == Some(0) =>
-            {
-                let mut axes = axes.clone();
-                if op == "Slice" || self.keeps(node) {
-                    axes[0] = Axis::One;
-                } else {
-                    axes.remove(0);
-                }
-                Value::Last { axes, version: *version }
-            }
             _ => return Ok(false),
-        };
-        // What is taken out of several layers has lost the axis, or has it with size 1.
-        let made = match (made, op) {
-            (Value::Last { mut axes, version }, "Gather" | "Slice")
-                if axes.first() == Some(&Axis::Direction) =>
-            {
-                if op == "Slice" || self.keeps(node) {
-                    axes[0] = Axis::One;
-                } else {
-                    axes.remove(0);
-                }
-                Value::Last { axes, version }
-            }
-            (Value::Half { direction, mut axes, version }, "Gather" | "Slice") => {
-                match op == "Slice" || self.keeps(node) {
-                    true => axes[0] = Axis::One,
-                    false => _ = axes.remove(0),
-                }
-                Value::Half { direction, axes, version }
-            }
-            (Value::Half { direction, mut axes, version }, "Squeeze") => {
-                axes.retain(|axis| *axis != Axis::One);
-                Value::Half { direction, axes, version }
-            }
-            (Value::Half { .. }, "Unsqueeze") => Value::State,
-            (made, _) => made,
         };
         for output in &node.output {
             self.value(output, made.clone());
         }
         Ok(true)
-    }
-
-    /// `Concat` of the last states of both directions: from here on they are the data.
-    fn ends(&mut self, node: &Node, inputs: &[Value]) -> Result<bool> {
-        let &[
-            Value::Half { direction: 0, axes: ref first, version },
-            Value::Half { direction: 1, axes: ref second, version: other },
-        ] = inputs
-        else {
-            return Ok(false);
-        };
-        let (axes, rank) = (first.clone(), first.len() as i64);
-        let axis = Attributes::new(node).int("axis", 0);
-        if first != second || version != self.version || other != version || ![-1, rank - 1].contains(&axis) {
-            return Ok(false);
-        }
-        self.push("", Layer::Pool(Pool::Ends))?;
-        (self.width, self.directions) = (self.states.0 * 2, 1);
-        self.goes_on(node, axes)?;
-        Ok(true)
-    }
-
-    /// Whether an index is a list, which keeps the axis.
-    fn keeps(&self, node: &Node) -> bool {
-        matches!(node.input.get(1).and_then(|name| self.values.get(name)), Some(Value::Ints(i)) if !i.shape.is_empty())
-    }
-
-    /// Which of `count` parts along the first axis a node takes, if it takes one.
-    fn taken(&self, op: &str, node: &Node, count: usize) -> Option<usize> {
-        let mut attributes = Attributes::new(node);
-        let numbers = |input: usize| match self.values.get(node.input.get(input)?) {
-            Some(Value::Ints(ints)) => ints.known(),
-            _ => None,
-        };
-        let count = i64::try_from(count).ok()?;
-        let at = |n: i64| if n < 0 { n.saturating_add(count) } else { n };
-        let start = match op {
-            "Gather" if attributes.int("axis", 0) == 0 => match numbers(1)?[..] {
-                [index] => at(index),
-                _ => return None,
-            },
-            "Slice" => {
-                let given = |name, input| attributes_of(node, name).or_else(|| numbers(input));
-                let axes = given("axes", 3).unwrap_or_else(|| vec![0]);
-                match (&given("starts", 1)?[..], &given("ends", 2)?[..], &axes[..]) {
-                    ([start], [end], [0]) if at(*end).min(count) == at(*start) + 1 => at(*start),
-                    _ => return None,
-                }
-            }
-            _ => return None,
-        };
-        usize::try_from(start).ok().filter(|_| start < count)
     }
 
     pub(super) fn outputs(&mut self, graph: &Graph) -> Result<()> {
@@ -260,10 +179,9 @@ impl Walk<'_> {
         let value = |name: &str| self.values.get(name);
         let is_data =
             |name: &str| matches!(value(name), Some(Value::Data { version, .. }) if *version == self.version);
-        // Those of both directions are apart in the graph, and side by side here.
-        let is_last = |name: &str| {
-            matches!(value(name), Some(Value::Last { version, .. }) if *version == self.version)
-                && self.states.1 < 2
+        let is_last = |name: &str| match value(name) {
+            Some(Value::Last { version, .. } | Value::Step { version, .. }) => *version == self.version,
+            _ => false,
         };
         // The outputs of the last layer come before its states, in whatever order the graph has them.
         let main = graph.output.iter().position(|o| is_data(&o.name));
@@ -273,15 +191,25 @@ impl Walk<'_> {
             match self.values.get(name) {
                 _ if main == Some(index) => {}
                 // States that are given out besides.
-                Some(Value::Last { .. } | Value::Half { .. } | Value::State | Value::States(_))
+                Some(Value::Last { .. } | Value::Half(_) | Value::State | Value::States(_))
                     if main.is_some() => {}
                 _ => return unsupported(format!("output `{name}`"), "is not what the last layer makes"),
             }
         }
-        if main.is_some_and(|index| !is_data(&graph.output[index].name)) {
-            self.push("", Layer::Pool(Pool::Last))?;
+        match main.and_then(|index| self.values.get(&graph.output[index].name)) {
+            Some(&Value::Step { pool, .. }) => self.push("", Layer::Pool(pool)),
+            Some(Value::Last { .. }) => {
+                self.push("", Layer::Pool(self.pool))?;
+                if self.states.1 == 2 {
+                    self.note_caller(
+                        "the last states of both directions, [2, B, H] in the graph, are side by side: [B, 2*H]",
+                    );
+                }
+                Ok(())
+            }
+            _ if self.reversed => unsupported("the graph", "gives the outputs of all steps backwards"),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Notes that a layer takes something from the caller.
@@ -293,6 +221,10 @@ impl Walk<'_> {
     }
 }
 
-fn attributes_of(node: &Node, name: &str) -> Option<Vec<i64>> {
-    node.attribute.iter().find(|a| a.name == name).map(|a| a.ints.clone())
+/// A last state that was taken out of those of all directions.
+fn last_state(direction: usize, directions: usize, axes: Vec<Axis>, version: usize) -> Value {
+    match directions {
+        2 => Value::Half(Half::state(direction, axes, version)),
+        _ => Value::Last { axes, version },
+    }
 }

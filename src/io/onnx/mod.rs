@@ -5,12 +5,16 @@
 //! leave the data as it is, is refused.
 
 mod array;
+mod beside;
 mod constant;
 mod data;
 mod dense;
 mod fold;
 mod graph;
+mod halves;
 mod recurrent;
+mod reverse;
+mod rows;
 mod schema;
 mod shape;
 mod value;
@@ -29,8 +33,8 @@ use super::network::{Builder, Network};
 use super::note::Ending;
 use super::size::SHARED;
 use super::tensor::{Tensor, check_sizes};
+use crate::Pool;
 use crate::model::Layer;
-use crate::{Embedding, Pool};
 use data::Data;
 use schema::{Attribute, Model, Node, element};
 use value::{Axis, Value};
@@ -56,6 +60,8 @@ struct Walk<'a> {
     room: usize,
     /// Which axis is time, once a recurrent layer has been passed.
     time: Option<Axis>,
+    /// Whether the steps stand backwards.
+    reversed: bool,
     /// What is known of the first two axes' sizes.
     sizes: [Option<i64>; 2],
     /// The width of the features.
@@ -64,6 +70,10 @@ struct Walk<'a> {
     directions: usize,
     /// Units and directions of the last recurrent layer, as its states have them.
     states: (usize, usize),
+    /// What takes its last states out of its outputs.
+    pool: Pool,
+    /// The layer before, if another may stand beside it.
+    alone: Option<recurrent::Alone>,
     /// Whether sequences have lengths, after which `Y` is padded with zeros.
     padded: bool,
     /// Whether the last layer is a matrix whose bias or activation may follow.
@@ -91,10 +101,13 @@ pub(super) fn read(bytes: &[u8], external: Option<&External<'_>>) -> Result<Netw
         layers: 0,
         room: 0,
         time: None,
+        reversed: false,
         sizes: [None; 2],
         width: 0,
         directions: 0,
         states: (0, 0),
+        pool: Pool::Last,
+        alone: None,
         padded: false,
         dense: dense::Open::default(),
     };
@@ -191,17 +204,23 @@ impl Walk<'_> {
         if ["Loop", "Scan", "If", "SequenceMap"].contains(&op) {
             return self.looped(op, node);
         }
-        if self.states(op, node)? {
+        if self.beside(op, node)? || self.halves(op, node)? || self.states(op, node)? {
             return Ok(());
         }
-        let is_data =
-            |v: &&String| matches!(self.values.get(&v[..]), Some(Value::Data { .. } | Value::Last { .. }));
+        let is_data = |v: &&String| {
+            matches!(
+                self.values.get(&v[..]),
+                Some(Value::Data { .. } | Value::Last { .. } | Value::Step { .. })
+            )
+        };
         let Some(data) = node.input.iter().find(is_data) else {
-            let states = |v: &String| matches!(self.values.get(v), Some(Value::State | Value::States(_)));
+            let states = |v: &String| {
+                matches!(self.values.get(v), Some(Value::Half(_) | Value::State | Value::States(_)))
+            };
             if node.input.first().is_some_and(states) {
                 return unsupported(
                     show(node),
-                    "works on the last states of both directions, of several layers or of a cell, which a chain of layers does not give",
+                    "works on one direction, on last states of several layers or on those of a cell, which a chain of layers does not give",
                 );
             }
             let made = self.without_data(op, node)?;
@@ -222,7 +241,9 @@ impl Walk<'_> {
         }
         if op == "Shape" {
             let (axes, sizes) = match self.values.get(data) {
-                Some(Value::Data { axes, .. }) => (axes.clone(), (self.width, self.directions)),
+                Some(Value::Data { axes, .. } | Value::Step { axes, .. }) => {
+                    (axes.clone(), (self.width, self.directions))
+                }
                 Some(Value::Last { axes, .. }) => (axes.clone(), self.states),
                 _ => (Vec::new(), (0, 0)),
             };
@@ -251,7 +272,9 @@ impl Walk<'_> {
             "Flatten" if first => self.flatten(node, axes),
             "Gather" if first => self.step(node, axes),
             "GatherND" if first => self.step_by_list(node, axes),
+            "Slice" if first && self.is_reversal(node) => self.reverse_slice(node, axes),
             "Slice" if first => self.slice(node, axes),
+            "ReverseSequence" if first => self.reverse_sequence(node, axes),
             "ReduceMean" | "ReduceMax" if first => self.reduce(op, node, axes),
             "ReduceSum" if first => self.sum_directions(node, axes),
             "Softmax" | "LogSoftmax" => self.softmax(op, node, axes),
@@ -266,7 +289,11 @@ impl Walk<'_> {
     /// The axes of the data that goes into a node, which has to be what the layer before made.
     fn current(&mut self, node: &Node, name: &str) -> Result<Vec<Axis>> {
         let (axes, version) = match self.values.get(name) {
-            Some(Value::Data { axes, version } | Value::Last { axes, version }) => (axes.clone(), *version),
+            Some(
+                Value::Data { axes, version }
+                | Value::Last { axes, version }
+                | Value::Step { axes, version, .. },
+            ) => (axes.clone(), *version),
             _ => return damaged(FORMAT, format!("`{name}` is not the data")),
         };
         if version != self.version {
@@ -278,7 +305,11 @@ impl Walk<'_> {
         if let Some(Value::Last { .. }) = self.values.get(name) {
             // From here on, the last states are the data: of one direction or of both.
             (self.width, self.directions) = self.states;
-            self.push("", Layer::Pool(if self.directions == 2 { Pool::Ends } else { Pool::Last }))?;
+            self.push("", Layer::Pool(self.pool))?;
+            self.reversed = false;
+        }
+        if let Some(&Value::Step { pool, .. }) = self.values.get(name) {
+            self.push("", Layer::Pool(pool))?;
         }
         Ok(axes)
     }
@@ -354,25 +385,5 @@ impl Walk<'_> {
                 found: self.not_constant(name).to_string(),
             }),
         }
-    }
-
-    fn embedding(&mut self, node: &Node, mut axes: Vec<Axis>) -> Result<()> {
-        let mut attributes = Attributes::new(node);
-        let axis = attributes.int("axis", 0);
-        attributes.finish()?;
-        let table = self.floats(node, 0)?.cloned();
-        let Some(Tensor { shape, data }) = table.filter(|t| t.shape.len() == 2) else {
-            return unsupported(show(node), "an embedding is a constant matrix");
-        };
-        let (classes, width) = (shape[0], shape[1]);
-        if axis != 0 || axes != [Axis::First, Axis::Second] {
-            return unsupported(show(node), "an embedding is a matrix of a row for each id");
-        }
-        self.network.weights.extend(data);
-        let name = self.name(node, "embedding");
-        self.push(&name, Embedding::new(classes, width))?;
-        self.width = width;
-        axes.push(Axis::Feature);
-        self.goes_on(node, axes)
     }
 }

@@ -11,16 +11,17 @@ use super::super::error::{Error, Result, damaged, unsupported};
 use super::super::layout::{Direction, Kind, ONNX};
 use super::super::network::Frame;
 use super::super::tensor::{check_shape, show as show_shape};
-use super::value::{Axis, Size, Value};
+use super::value::{Axis, Value};
 use super::{Attributes, FORMAT, Walk, show};
 use crate::model::Layer;
-use crate::{Activation, Gru, Lstm, Merge, Reset, Rnn};
+use crate::{Activation, Gru, Lstm, Merge, Pool, Reset, Rnn};
 
 /// The attributes of a node.
-struct Options {
+#[derive(Clone, PartialEq)]
+pub(super) struct Options {
     directions: usize,
-    reverse: bool,
-    batch_major: bool,
+    pub(super) reverse: bool,
+    pub(super) batch_major: bool,
     hidden: Option<i64>,
     activations: Vec<Activation>,
     clip: Option<f32>,
@@ -28,7 +29,21 @@ struct Options {
     reset: Reset,
 }
 
-fn options(kind: Kind, node: &Node) -> Result<Options> {
+/// A layer of one direction that is the last so far.
+#[derive(Clone)]
+pub(super) struct Alone {
+    /// The name of its data, and the version of that.
+    pub(super) data: (String, usize),
+    /// The version that it made.
+    pub(super) version: usize,
+    pub(super) kind: Kind,
+    pub(super) options: Options,
+    pub(super) sizes: (usize, usize, bool),
+    /// Length of the state of the layers below.
+    pub(super) state: usize,
+}
+
+pub(super) fn options(kind: Kind, node: &Node) -> Result<Options> {
     let mut attributes = Attributes::new(node);
     let direction = attributes.get("direction").map_or("forward", |a| &a.s);
     let directions = match direction {
@@ -124,11 +139,7 @@ fn activations(
 
 impl Walk<'_> {
     pub(super) fn recurrent(&mut self, op: &str, node: &Node, axes: &[Axis]) -> Result<()> {
-        let kind = match op {
-            "RNN" => Kind::Rnn,
-            "LSTM" => Kind::Lstm,
-            _ => Kind::Gru,
-        };
+        let kind = Kind::of(op).unwrap_or(Kind::Gru);
         let options = options(kind, node)?;
         let &[first, second, Axis::Feature] = axes else {
             return unsupported(show(node), "takes data that is not of steps, batch and features");
@@ -141,43 +152,65 @@ impl Walk<'_> {
             return unsupported(show(node), "takes data that has no steps any more");
         }
         self.given(node, time)?;
+        if self.reversed && (options.directions == 2 || self.padded) {
+            return unsupported(show(node), "takes the steps backwards, and has both directions or lengths");
+        }
+        // Of steps that stand backwards the last comes first.
+        let reverse = options.reverse != self.reversed;
         let (input, hidden, bias) = self.directions_of(kind, node, &options)?;
         let merge = (options.directions == 2).then_some(Merge::Concat);
-        let frame = Frame { depth: 1, merge, reverse: options.reverse, bias };
+        let frame = Frame { depth: 1, merge, reverse, bias };
         let name = self.name(node, &op.to_ascii_lowercase());
         let layer = self.layer(kind, node, &options, (input, hidden), frame);
+        let (before, state) = (self.version, self.network.state_len());
         self.initial_state(kind, node, (options.directions, hidden))?;
         self.push(&name, layer)?;
         (self.width, self.directions) = (hidden, options.directions);
         self.states = (hidden, options.directions);
-
-        let (batch, mut outputs) = (if time == first { second } else { first }, node.output.iter());
-        let sequence = match options.batch_major {
-            false => [time, Axis::Direction, batch, Axis::Feature],
-            true => [batch, time, Axis::Direction, Axis::Feature],
+        self.pool = match options.directions {
+            2 => Pool::Ends,
+            _ if reverse => Pool::First,
+            _ => Pool::Last,
         };
-        let last = match options.batch_major {
-            false => [Axis::Direction, batch, Axis::Feature],
-            true => [batch, Axis::Direction, Axis::Feature],
+
+        self.made_by(node, &options, [first, second]);
+        if let (Some(name), 1, false) = (node.input.first(), options.directions, self.reversed) {
+            let (data, version, sizes) = ((name.clone(), before), self.version, (input, hidden, bias));
+            self.alone = Some(Alone { data, version, kind, options, sizes, state });
+        }
+        Ok(())
+    }
+
+    /// The outputs of a layer over data of these axes.
+    pub(super) fn made_by(&mut self, node: &Node, options: &Options, [first, second]: [Axis; 2]) {
+        let mut outputs = node.output.iter();
+        let (sequence, last) = match options.batch_major {
+            false => {
+                ([first, Axis::Direction, second, Axis::Feature], [Axis::Direction, second, Axis::Feature])
+            }
+            true => {
+                ([first, second, Axis::Direction, Axis::Feature], [first, Axis::Direction, Axis::Feature])
+            }
         };
         let version = self.version;
         if let Some(y) = outputs.next() {
             self.value(y, Value::Data { axes: sequence.to_vec(), version });
         }
         if let Some(y_h) = outputs.next() {
-            // In reverse the last state is the output of the first step.
-            let forward = options.directions == 2 || !options.reverse;
-            let value = if forward { Value::Last { axes: last.to_vec(), version } } else { Value::State };
-            self.value(y_h, value);
+            self.value(y_h, Value::Last { axes: last.to_vec(), version });
         }
         if let Some(y_c) = outputs.next() {
             self.value(y_c, Value::State);
         }
-        Ok(())
     }
 
     /// Keeps initial states that are constant, which have to be the same for all rows.
-    fn initial_state(&mut self, kind: Kind, node: &Node, (directions, hidden): (usize, usize)) -> Result<()> {
+    pub(super) fn initial_state(
+        &mut self,
+        kind: Kind,
+        node: &Node,
+        (directions, hidden): (usize, usize),
+    ) -> Result<()> {
         let count = if kind == Kind::Lstm { 2 } else { 1 };
         let mut parts = [Vec::new(), Vec::new()];
         for (part, input) in parts.iter_mut().zip([5, 6]).take(count) {
@@ -223,11 +256,8 @@ impl Walk<'_> {
     }
 
     /// Lengths and initial states: they come from the caller, or say nothing.
-    fn given(&mut self, node: &Node, time: Axis) -> Result<()> {
-        let steps = match time {
-            Axis::First => self.sizes[0].map_or(Size::Free(time), Size::Known),
-            _ => self.sizes[1].map_or(Size::Free(time), Size::Known),
-        };
+    pub(super) fn given(&mut self, node: &Node, time: Axis) -> Result<()> {
+        let steps = self.size(time);
         for (input, what) in [(4, "lengths"), (5, "an initial state"), (6, "an initial state")] {
             let Some(name) = node.input.get(input).filter(|name| !name.is_empty()) else { continue };
             match self.values.get(name) {
@@ -237,7 +267,8 @@ impl Walk<'_> {
                 }
                 // All of them are whole.
                 Some(Value::Ints(lengths)) if input == 4 && lengths.data.iter().all(|n| *n == steps) => {}
-                Some(Value::Ints(_)) if input == 4 => {
+                Some(Value::Lengths(n)) if input == 4 && *n == steps => {}
+                Some(Value::Ints(_) | Value::Lengths(_)) if input == 4 => {
                     return unsupported(show(node), "has constant lengths that are not those of its steps");
                 }
                 Some(Value::Input) => {
@@ -252,7 +283,12 @@ impl Walk<'_> {
     }
 
     /// Appends the weights, and tells input, hidden size and whether there are biases.
-    fn directions_of(&mut self, kind: Kind, node: &Node, options: &Options) -> Result<(usize, usize, bool)> {
+    pub(super) fn directions_of(
+        &mut self,
+        kind: Kind,
+        node: &Node,
+        options: &Options,
+    ) -> Result<(usize, usize, bool)> {
         let d = options.directions;
         let tensor = |input: usize, shape: Option<&[usize]>| -> Result<Option<Vec<f32>>> {
             let (Some(tensor), Some(shape)) = (self.floats(node, input)?, shape) else { return Ok(None) };
@@ -296,7 +332,7 @@ impl Walk<'_> {
         Ok((input, hidden, b.is_some()))
     }
 
-    fn layer(
+    pub(super) fn layer(
         &self,
         kind: Kind,
         node: &Node,

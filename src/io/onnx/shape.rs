@@ -8,8 +8,11 @@ use super::schema::Node;
 use super::super::error::{Result, unsupported};
 use super::value::{Axis, Size, Value};
 use super::{Attributes, Walk, show};
+use crate::Pool;
 use crate::model::Layer;
-use crate::{Merge, Pool};
+
+const ONE_STEP: &str = "takes something else than the last or the first step";
+const ONE_DIRECTION: &str = "takes one direction of two: only both together are read";
 
 /// The position that an axis means, which counts from the end if it is negative.
 pub(super) fn position(axis: i64, rank: usize) -> Option<usize> {
@@ -38,7 +41,12 @@ fn is_permutation(perm: &[i64], rank: usize) -> bool {
 
 impl Walk<'_> {
     /// Integers that are an attribute in older operators, and an input in newer ones.
-    fn ints(&self, node: &Node, attributes: &mut Attributes<'_>, name: &'static str) -> Option<Vec<i64>> {
+    pub(super) fn ints(
+        &self,
+        node: &Node,
+        attributes: &mut Attributes<'_>,
+        name: &'static str,
+    ) -> Option<Vec<i64>> {
         match attributes.get(name) {
             Some(attribute) => Some(attribute.ints.clone()),
             None => match self.values.get(node.input.get(1)?) {
@@ -48,30 +56,32 @@ impl Walk<'_> {
         }
     }
 
-    pub(super) fn squeeze(&mut self, node: &Node, mut axes: Vec<Axis>) -> Result<()> {
+    /// The axes that a `Squeeze` leaves; `None` if it takes others than the one direction of a layer, what is left of its steps, or one
+    /// feature if that `may` go.
+    pub(super) fn squeezed(&self, node: &Node, axes: &[Axis], may: bool) -> Result<Option<Vec<Axis>>> {
         let mut attributes = Attributes::new(node);
         let squeezed = self.ints(node, &mut attributes, "axes");
         attributes.finish()?;
         let single = |axis: &Axis| match axis {
             Axis::One => true,
-            Axis::Direction => self.directions == 1,
-            // Models of one output may give it without its axis.
-            Axis::Feature => self.width == 1 && self.layers > 0,
+            Axis::Direction => self.states.1 == 1,
+            Axis::Feature => may,
             _ => false,
         };
-        let rank = axes.len();
-        let gone: Option<Vec<usize>> =
-            squeezed.iter().flatten().map(|&a| position(a, rank).filter(|&at| single(&axes[at]))).collect();
-        match gone {
-            Some(gone) if !gone.is_empty() => {
-                let mut at = 0;
-                axes.retain(|_| {
-                    at += 1;
-                    !gone.contains(&(at - 1))
-                });
-                self.goes_on(node, axes)
-            }
-            _ => unsupported(
+        let place = |&a: &i64| position(a, axes.len()).filter(|&at| single(&axes[at]));
+        let gone: Option<Vec<usize>> = squeezed.iter().flatten().map(place).collect();
+        let left = |gone: Vec<usize>| {
+            let kept = axes.iter().enumerate().filter(|(at, _)| !gone.contains(at));
+            kept.map(|(_, axis)| *axis).collect()
+        };
+        Ok(gone.filter(|gone| !gone.is_empty()).map(left))
+    }
+
+    pub(super) fn squeeze(&mut self, node: &Node, axes: Vec<Axis>) -> Result<()> {
+        // Models of one output may give it without its axis.
+        match self.squeezed(node, &axes, self.width == 1 && self.layers > 0)? {
+            Some(left) => self.goes_on(node, left),
+            None => unsupported(
                 show(node),
                 "squeezes something else than the one direction of a layer, what is left of its steps, or one feature",
             ),
@@ -133,11 +143,16 @@ impl Walk<'_> {
         let kept: Vec<Axis> = axes.iter().copied().filter(|&axis| !single(axis)).collect();
         let width = if joins { self.width.saturating_mul(self.directions) } else { self.width };
         let size = |axis: Axis| match axis {
-            Axis::First => self.sizes[0].map_or(Size::Free(axis), Size::Known),
-            Axis::Second => self.sizes[1].map_or(Size::Free(axis), Size::Known),
+            Axis::First | Axis::Second | Axis::Rows { .. } => self.size(axis),
             Axis::Direction => i64::try_from(self.directions).map_or(Size::Free(axis), Size::Known),
             _ => i64::try_from(width).ok().filter(|&n| n > 0).map_or(Size::Free(axis), Size::Known),
         };
+        if let Some(made) = self.rows(&kept, size(Axis::Feature), &shape) {
+            if joins {
+                (self.width, self.directions) = (width, 1);
+            }
+            return self.goes_on(node, made);
+        }
         let (mut made, mut rest) = (Vec::new(), kept.iter().copied().peekable());
         let mut open = false;
         for (at, &n) in shape.iter().enumerate() {
@@ -179,7 +194,7 @@ impl Walk<'_> {
             .iter()
             .map(|n| match n {
                 Size::Known(n) => format!("{n}"),
-                Size::Free(_) => "?".into(),
+                Size::Free(_) | Size::Rows => "?".into(),
             })
             .collect();
         unsupported(
@@ -192,16 +207,31 @@ impl Walk<'_> {
     }
 
     /// Whether an index on an axis is the last step.
-    fn is_last(&self, index: i64, axis: Axis) -> bool {
-        let steps = match axis {
-            Axis::First => self.sizes[0],
-            Axis::Second => self.sizes[1],
-            _ => None,
-        };
-        index == -1 || steps.is_some_and(|steps| index == steps - 1)
+    pub(super) fn is_last(&self, index: i64, axis: Axis) -> bool {
+        index == -1 || self.size(axis).known().is_some_and(|steps| index == steps - 1)
     }
 
-    /// One step out of all: the last.
+    /// Whether a slice that ends there goes on to the end of an axis.
+    pub(super) fn is_end(&self, end: i64, axis: Axis) -> bool {
+        let size = match axis {
+            Axis::One => Some(1),
+            Axis::Direction => i64::try_from(self.states.1).ok(),
+            Axis::Feature => i64::try_from(self.width).ok().filter(|&n| n > 0),
+            _ => self.size(axis).known(),
+        };
+        end >= i64::from(i32::MAX) || size.is_some_and(|n| end >= n)
+    }
+
+    /// The pool that takes one step, if it is the last or the first.
+    fn one_step(&self, index: i64, axis: Axis) -> Option<Pool> {
+        match index {
+            _ if self.is_last(index, axis) => Some(Pool::Last),
+            0 => Some(Pool::First),
+            _ => None,
+        }
+    }
+
+    /// One step out of all: the last, or the first.
     pub(super) fn step(&mut self, node: &Node, axes: Vec<Axis>) -> Result<()> {
         let mut attributes = Attributes::new(node);
         let axis = attributes.int("axis", 0);
@@ -220,16 +250,17 @@ impl Walk<'_> {
                 }
                 self.goes_on(node, axes)
             }
-            (Some((index, rank)), Some(of))
-                if index.len() == 1 && rank <= 1 && self.is_last(index[0], of) =>
-            {
-                self.pool(node, axes, axis, Pool::Last, rank == 1)
+            (Some((index, rank)), Some(of)) if index.len() == 1 && rank <= 1 => {
+                match self.one_step(index[0], of) {
+                    Some(pool) => self.pool(node, axes, axis, pool, rank == 1),
+                    None => unsupported(show(node), ONE_STEP),
+                }
             }
-            _ => unsupported(show(node), "takes something else than the last step"),
+            _ => unsupported(show(node), ONE_STEP),
         }
     }
 
-    /// The last step by a list of one index: `GatherND` along the first axis.
+    /// One step by a list of one index: `GatherND` along the first axis.
     pub(super) fn step_by_list(&mut self, node: &Node, axes: Vec<Axis>) -> Result<()> {
         let mut attributes = Attributes::new(node);
         let batch = attributes.int("batch_dims", 0);
@@ -239,16 +270,17 @@ impl Walk<'_> {
             _ => None,
         };
         match (index, axes.first()) {
-            (Some((index, shape)), Some(&of))
-                if batch == 0 && index.len() == 1 && self.is_last(index[0], of) && shape.len() <= 2 =>
-            {
-                self.pool(node, axes, 0, Pool::Last, shape.len() == 2)
+            (Some((index, shape)), Some(&of)) if batch == 0 && index.len() == 1 && shape.len() <= 2 => {
+                match self.one_step(index[0], of) {
+                    Some(pool) => self.pool(node, axes, 0, pool, shape.len() == 2),
+                    None => unsupported(show(node), ONE_STEP),
+                }
             }
-            _ => unsupported(show(node), "takes something else than the last step"),
+            _ => unsupported(show(node), ONE_STEP),
         }
     }
 
-    /// The last step by a slice, which leaves its axis.
+    /// One step by a slice, which leaves its axis.
     pub(super) fn slice(&mut self, node: &Node, axes: Vec<Axis>) -> Result<()> {
         let mut attributes = Attributes::new(node);
         let mut given = |name: &'static str, input: usize| match attributes.get(name) {
@@ -268,32 +300,30 @@ impl Walk<'_> {
             return unsupported(show(node), "cuts at places that are not constant");
         };
         if by.iter().any(|&step| step != 1) || starts.len() != ends.len() || of.len() != starts.len() {
-            return unsupported(show(node), "takes something else than the last step");
+            return unsupported(show(node), ONE_STEP);
         }
-        let mut last = None;
+        let mut taken = None;
         for ((&start, &end), &axis) in starts.iter().zip(&ends).zip(&of) {
             let Some(at) = position(axis, axes.len()) else {
                 return unsupported(show(node), "cuts an axis that is not there");
             };
-            let size = match axes[at] {
-                Axis::First => self.sizes[0],
-                Axis::Second => self.sizes[1],
-                Axis::One => Some(1),
-                Axis::Direction => i64::try_from(self.directions).ok(),
-                Axis::Feature => i64::try_from(self.width).ok().filter(|&n| n > 0),
-            };
-            if axes[at] == Axis::Direction && self.directions == 2 {
-                return unsupported(show(node), "takes one direction of two: only both together are read");
+            let to_end = self.is_end(end, axes[at]);
+            if axes[at] == Axis::Direction && !(start == 0 && to_end) {
+                return unsupported(show(node), ONE_DIRECTION);
             }
-            let to_end = end >= i64::from(i32::MAX) || size.is_some_and(|n| end >= n);
             match start {
                 0 if to_end => {}
-                start if to_end && self.is_last(start, axes[at]) && last.is_none() => last = Some(axis),
-                _ => return unsupported(show(node), "takes something else than the last step"),
+                start if to_end && self.is_last(start, axes[at]) && taken.is_none() => {
+                    taken = Some((axis, Pool::Last));
+                }
+                0 if end == 1 && self.time == Some(axes[at]) && taken.is_none() => {
+                    taken = Some((axis, Pool::First));
+                }
+                _ => return unsupported(show(node), ONE_STEP),
             }
         }
-        match last {
-            Some(axis) => self.pool(node, axes, axis, Pool::Last, true),
+        match taken {
+            Some((axis, pool)) => self.pool(node, axes, axis, pool, true),
             None => self.goes_on(node, axes),
         }
     }
@@ -309,18 +339,9 @@ impl Walk<'_> {
             [axis] => position(axis, axes.len()).filter(|&at| axes[at] == Axis::Direction),
             _ => None,
         });
-        let layer = match self.network.last() {
-            Some(Layer::Rnn(stack)) => Some(Layer::Rnn(stack.bidirectional(Merge::Sum))),
-            Some(Layer::Lstm(stack)) => Some(Layer::Lstm(stack.bidirectional(Merge::Sum))),
-            Some(Layer::Gru(stack)) => Some(Layer::Gru(stack.bidirectional(Merge::Sum))),
-            _ => None,
-        };
-        let (Some(at), Some(layer), 2) = (at, layer, self.directions) else {
+        let Some(at) = at.filter(|_| self.directions == 2 && self.network.sum_directions()) else {
             return unsupported(show(node), "sums something else than the two directions of a layer");
         };
-        if let Some(last) = self.network.last() {
-            *last = layer;
-        }
         self.directions = 1;
         if keep != 0 {
             axes[at] = Axis::One;
@@ -356,6 +377,7 @@ impl Walk<'_> {
                 } else {
                     axes.remove(at);
                 }
+                let pool = self.in_order(pool);
                 self.push("", Layer::Pool(pool))?;
                 self.goes_on(node, axes)
             }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::vec::Vec;
 
 use super::super::tensor::Tensor;
+use crate::Pool;
 
 /// An axis of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,11 @@ pub(super) enum Axis {
     Feature,
     /// One that is left of the steps, of size 1.
     One,
+    /// The first two as one.
+    Rows {
+        /// Whether the second comes first.
+        swapped: bool,
+    },
 }
 
 /// A size: a number, or that of an axis which depends on the input.
@@ -22,13 +28,15 @@ pub(super) enum Axis {
 pub(super) enum Size {
     Known(i64),
     Free(Axis),
+    /// The product of those of the first two axes.
+    Rows,
 }
 
 impl Size {
     pub(super) fn known(self) -> Option<i64> {
         match self {
             Size::Known(n) => Some(n),
-            Size::Free(_) => None,
+            Size::Free(_) | Size::Rows => None,
         }
     }
 }
@@ -55,6 +63,24 @@ impl Ints {
     }
 }
 
+/// The outputs of one direction of two, or one step of them.
+#[derive(Clone, Debug)]
+pub(super) struct Half {
+    pub(super) direction: usize,
+    pub(super) axes: Vec<Axis>,
+    /// Which step; none for all.
+    pub(super) step: Option<Pool>,
+    pub(super) version: usize,
+}
+
+impl Half {
+    /// The last state of a direction, which in reverse is the output of the first step.
+    pub(super) fn state(direction: usize, axes: Vec<Axis>, version: usize) -> Self {
+        let step = Some(if direction == 0 { Pool::Last } else { Pool::First });
+        Half { direction, axes, step, version }
+    }
+}
+
 /// What is known of a value.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
@@ -63,15 +89,16 @@ pub(super) enum Value {
         axes: Vec<Axis>,
         version: usize,
     },
-    /// The last states of the layer before, which are the outputs of the last step.
+    /// The last states of the layer before: outputs of its last step, in reverse of its first.
     Last {
         axes: Vec<Axis>,
         version: usize,
     },
-    /// The last state of one direction of two, as of a version.
-    Half {
-        direction: usize,
+    Half(Half),
+    /// One step of what a recurrent layer gives; it becomes the data when it is used, as of a version.
+    Step {
         axes: Vec<Axis>,
+        pool: Pool,
         version: usize,
     },
     /// States of several layers, one after the other.
@@ -81,6 +108,8 @@ pub(super) enum Value {
     /// Shared, because a node `Identity` costs a file next to nothing.
     Floats(Rc<Tensor>),
     Ints(Ints),
+    /// Integers that are all the same, as many as there are sequences.
+    Lengths(Size),
     /// Floats that are all zero, of a shape that may depend on the input, if it is known.
     Zeros(Option<Rc<[Size]>>),
     /// Another input of the graph, or a part of it: a state, or lengths.

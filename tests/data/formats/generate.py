@@ -326,6 +326,35 @@ def operator(name, op, sizes, evaluate=False, bias=True, peepholes=False, layout
     golden(name, x, np.swapaxes(y, 0, 1) if layout else y)
 
 
+def two_nodes(name, hidden, last):
+    """An LSTM in each direction, nodes of their own over the same data, the reverse one first and with an initial state; joined by features."""
+    rng = numbers(name)
+    of = {"w": (1, 4 * hidden, 3), "r": (1, 4 * hidden, hidden), "b": (1, 8 * hidden), "h": (1, B, hidden), "c": (1, B, hidden)}
+    initial, nodes = [numpy_helper.from_array(np.array([int(not last)]), "axis")], []
+    for direction in ["reverse", "forward"]:
+        at = lambda part: f"{direction}_{part}"
+        for part, shape in of.items():
+            if part in "hc" and direction == "forward":
+                continue
+            # One state for all rows.
+            value = rng.uniform(-1, 1, shape).astype(np.float32)
+            value = np.repeat(value[:, :1], B, 1) if part in "hc" else value
+            initial.append(numpy_helper.from_array(value, at(part)))
+        states = [at("h"), at("c")] if direction == "reverse" else []
+        inputs = ["x", at("w"), at("r"), at("b"), *([""] if states else []), *states]
+        nodes.append(helper.make_node("LSTM", inputs, [at("y"), at("y_h")], hidden_size=hidden, direction=direction))
+        nodes.append(helper.make_node("Squeeze", [at("y_h" if last else "y"), "axis"], [at("squeezed")]))
+    nodes.append(helper.make_node("Concat", ["forward_squeezed", "reverse_squeezed"], ["y"], axis=-1))
+    float32 = TensorProto.FLOAT
+    ends = [helper.make_tensor_value_info("x", float32, ["a", B, 3])], [helper.make_tensor_value_info("y", float32, None)]
+    graph = helper.make_graph(nodes, "graph", *ends, initial)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    path = FOLDER / f"{name}.onnx"
+    path.write_bytes(model.SerializeToString())
+    x = values(name, T, B, 3)
+    golden(name, x, run_onnx(path, x))
+
+
 def onnx_models():
     exported(
         "onnx_gru_bidirectional",
@@ -361,6 +390,9 @@ def onnx_models():
     operator("onnx_gru_reset_after", "GRU", (2, 3), linear_before_reset=1, activations=["Sigmoid", "ScaledTanh"], activation_alpha=[1.2], activation_beta=[0.7])
     operator("onnx_rnn_batch_major", "RNN", (3, 2), evaluate=True, layout=1)
     operator("onnx_gru_last_state", "GRU", (2, 4), last=True, linear_before_reset=1)
+    operator("onnx_lstm_reverse_state", "LSTM", (2, 3), last=True, direction="reverse")
+    two_nodes("onnx_lstm_two_nodes", 2, last=False)
+    two_nodes("onnx_lstm_two_states", 3, last=True)
 
 
 # The image

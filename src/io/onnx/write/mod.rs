@@ -218,6 +218,7 @@ impl Writer {
             Layer::Pool(pool) => {
                 let value = match pool {
                     Pool::Last => self.step_of(&value, -1),
+                    Pool::First => self.step_of(&value, 0),
                     Pool::Mean | Pool::Max => {
                         let op = if pool == Pool::Mean { "ReduceMean" } else { "ReduceMax" };
                         self.node(op, &[&value], vec![ints("axes", &[0]), int("keepdims", 0)])

@@ -120,6 +120,15 @@ if TAG in ["k215", "k315"]:
         save(both, "bidirectional_last", extension, "`Bidirectional(LSTM)` of the last step, `Dense`", x)
     both = sequential(layers.Bidirectional(layers.GRU(3), merge_mode="sum"))
     save(both, "bidirectional_last_sum", "keras", "`Bidirectional(GRU)` of the last step, summed", x)
+    both = sequential(
+        layers.Bidirectional(layers.LSTM(2, return_sequences=True), merge_mode="ave"),
+        layers.Bidirectional(layers.GRU(3), merge_mode="ave"),
+    )
+    save(both, "bidirectional_ave", "keras", "`Bidirectional(LSTM)`, and `Bidirectional(GRU)` of the last step, averaged", x)
+    backwards = sequential(layers.Masking(), layers.LSTM(3, go_backwards=True), layers.Dense(2))
+    save(backwards, "backwards", "keras", "`Masking`, `LSTM` with `go_backwards`, of the last step, `Dense`", padded)
+    backwards = sequential(layers.GRU(3, go_backwards=True), layers.Dense(2))
+    save(backwards, "backwards", "h5", "`GRU` with `go_backwards`, of the last step, `Dense`", x)
     normal = sequential(
         layers.BatchNormalization(),
         layers.LSTM(2, return_sequences=True),

@@ -41,8 +41,17 @@ of = [layers.GRU(3, return_sequences=True), layers.GRU(3), layers.Dense(1)]
 save("gru", "`GRU`, `GRU` of the last step, `Dense`", of, x)
 of = [layers.Embedding(7, 3), layers.Bidirectional(layers.LSTM(2, return_sequences=True)), layers.Dense(2)]
 what = "`Embedding` of ids that are floats, `Bidirectional(LSTM)` in two parts, `Dense` over steps"
-save("embedding", what, of, ids, "takes one direction of two")
+save("embedding", what, of, ids)
 if TAG == "o117":
+    both = layers.Bidirectional
+    for topology, cell in [("lstm", layers.LSTM), ("gru", layers.GRU)]:
+        name = topology.upper()
+        of = [both(cell(3, return_sequences=True)), both(cell(2)), layers.Dense(2)]
+        save(f"bidirectional_{topology}", f"`Bidirectional({name})` in two parts, and of the last step, `Dense`", of, x)
+        of = [both(cell(3, return_sequences=True), merge_mode="sum"), both(cell(2), merge_mode="ave")]
+        save(f"bidirectional_{topology}_sum", f"`Bidirectional({name})` summed, and the mean of the last step", of, x)
+        of = [cell(3, go_backwards=True), layers.Dense(2)]
+        save(f"backwards_{topology}", f"`{name}` with `go_backwards`, of the last step, `Dense`", of, x)
     of = [layers.LSTM(3, recurrent_dropout=0.2, activation="gelu"), layers.Dense(1)]
     save("loop", "an `LSTM` with `gelu`, which becomes a loop", of, x, "is a loop that an exporter made")
 finish(TAG)

@@ -32,6 +32,12 @@ class Net(nn.Module):
             y = h[-1]
         elif self.take == "both":
             y = torch.cat((h[-2], h[-1]), 1)
+        elif self.take == "ends":
+            n = self.rnn.hidden_size
+            y = torch.cat((y[:, -1, :n], y[:, 0, n:]), 1)
+        elif self.take == "sides":
+            n = self.rnn.hidden_size
+            y = y[..., :n] + y[..., n:]
         elif self.take == "relu":
             y = torch.relu(y)
         y = self.fc(y)
@@ -190,6 +196,10 @@ for dynamo in [False, True] if DYNAMO else [False]:
         exported("stream", stream, "`nn.GRU` of two layers with states in and out", x, (zeros,), dynamic=False, dynamo=dynamo)
         net = Net(nn.LSTM(2, 3, bidirectional=True), nn.Linear(6, 2), "both")
         exported("both", net, "`torch.cat((h[-2], h[-1]), 1)`", x, dynamic=False, dynamo=dynamo)
+        net = Net(nn.LSTM(2, 3, bidirectional=True, batch_first=True), nn.Linear(6, 2), "ends")
+        exported("ends", net, "`torch.cat((y[:, -1, :n], y[:, 0, n:]), 1)`", x, dynamic=not dynamo, dynamo=dynamo)
+        net = Net(nn.GRU(2, 3, bidirectional=True, batch_first=True), nn.Linear(3, 2), "sides")
+        exported("sides", net, "`y[..., :n] + y[..., n:]`", x, dynamic=not dynamo, dynamo=dynamo)
         net = Net(nn.GRU(2, 3), nn.Linear(3, 2), "relu")
         exported("relu", net, "a ReLU between `nn.GRU` and `nn.Linear`", x, dynamic=False, dynamo=dynamo)
 if LATEST:
