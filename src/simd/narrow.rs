@@ -71,7 +71,7 @@ macro_rules! narrow_in_arrays {
             let mut out = [0.0; $n];
             for i in 0..$n {
                 // SAFETY: the caller's: an element for each lane.
-                out[i] = crate::simd::f16_to_f32(unsafe { *p.add(i) });
+                out[i] = super::f16_to_f32(unsafe { *p.add(i) });
             }
             // SAFETY: the array has an element for each lane.
             unsafe { self.load(out.as_ptr()) }
