@@ -215,6 +215,30 @@ fn dense(layer: Dense, weights: &[f32], x: &[f32]) -> Vec<f32> {
     y
 }
 
+#[test]
+fn sixteen_bits_of_dense_layers_are_the_layer_on_rounded_weights() {
+    for isa in Isa::available() {
+        for format in SIXTEEN {
+            for (input, output) in [(1, 1), (3, 7), (33, 19)] {
+                let wide = Dense::new(input, output).on(isa);
+                let narrow = wide.narrow(format);
+                let mut random = Random::new(8);
+                let (weights, x) =
+                    (random.uniform(wide.weights_len(), 0.5), random.uniform(200 * input, 1.0));
+                let (mut bytes, mut rounded) =
+                    (Bytes::new(narrow.narrow_len()), vec![f32::NAN; weights.len()]);
+                narrow.round(&weights, bytes.get()).unwrap();
+                narrow.widen(bytes.get(), &mut rounded).unwrap();
+                for rows in [1, 3, 4, 5, 97, 200] {
+                    let x = &x[..rows * input];
+                    let what = format!("{format:?} {} {rows} x {input} x {output}", isa.name());
+                    assert_bits(&dense(wide, &rounded, x), &dense(narrow, &weights, x), &what);
+                }
+            }
+        }
+    }
+}
+
 /// The definition, in 64 bits and without any code of the crate: a row's scale and integers.
 fn integers(row: &[f32], largest: i64) -> (f32, Vec<i64>) {
     let most = row.iter().fold(0.0f32, |most, x| most.max(x.abs()));

@@ -170,7 +170,10 @@ impl Dense {
     /// Length of the scratch of [`forward`](Self::forward) and [`backward`](Self::backward), for any number of rows.
     pub const fn scratch_len(&self) -> usize {
         let codes = match self.narrow_format() {
-            Some(narrow) => narrow.room_len(self.input).saturating_mul(MOST),
+            Some(narrow) => {
+                let integers = narrow.room_len(self.input).saturating_mul(MOST);
+                integers.saturating_add(narrow.widened_len(self.input, MOST))
+            }
             None => 0,
         };
         if !HAS_VECTORS {
