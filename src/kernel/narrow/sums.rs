@@ -189,6 +189,7 @@ impl<S: Simd, K: Kind<S>> Region for Of<'_, S, K> {
 /// Widens one panel after the other, for all rows.
 /// # Safety
 /// As for [`Sums::run`], with weights of 16 bits, and a room of `Narrow::widened_len` elements behind the operand's pointer.
+#[inline(always)]
 unsafe fn widened<S: Simd, K: Kind<S>>(sums: &Sums<'_, S>) {
     let Sums { s, job, operand, right, ref panels, .. } = *sums;
     let (gates, k) = (job.gates.min(4), operand.k);
