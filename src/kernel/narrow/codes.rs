@@ -9,7 +9,7 @@ use crate::simd::{MAX_LANES, Simd};
 /// Elements below it are zero.
 const LEAST: f32 = f32::from_bits((127 - 100) << 23);
 /// Added to a float of at most 22 bits it leaves the nearest integer, ties to even, in the lowest bits.
-const ROUND: f32 = 12_582_912.0;
+pub(super) const ROUND: f32 = 12_582_912.0;
 
 /// Writes the scale of `k` elements and their integers, which are at most `largest`, and zeros behind them.
 /// # Safety

@@ -1,5 +1,6 @@
 //! One matrix of weights, as floats or already narrow, and what its weights are as integers.
 
+use super::codes::ROUND;
 use super::{LARGEST_WEIGHT, Narrow};
 use crate::kernel::bytes::bytes;
 use crate::simd::f16_to_f32;
@@ -13,6 +14,11 @@ pub(crate) enum Matrix<'a> {
     Codes(&'a [f32], &'a [f32]),
 }
 
+/// The nearest integer, ties to even, of a number of at most 22 bits.
+fn nearest(x: f32) -> f32 {
+    (x + ROUND) - ROUND
+}
+
 /// The weight as 16 bits: rounded to the nearest, ties to even. `None` for one that is not finite, or rounds to more than 65504.
 fn to_f16(x: f32) -> Option<u16> {
     let (sign, magnitude) = ((x.to_bits() >> 16 & 0x8000) as u16, x.abs());
@@ -21,7 +27,7 @@ fn to_f16(x: f32) -> Option<u16> {
     }
     // Subnormal numbers are multiples of 2^-24; above them the lowest 13 bits are rounded away.
     let bits = if magnitude < f32::from_bits(113 << 23) {
-        libm::rintf(magnitude * 16_777_216.0) as u32
+        nearest(magnitude * 16_777_216.0) as u32
     } else {
         let bits = magnitude.to_bits();
         ((bits + 0xfff + (bits >> 13 & 1)) >> 13) - (112 << 10)
@@ -135,7 +141,7 @@ impl Row<'_> {
             (Matrix::Floats(weights), Narrow::F16) => to_f16(weights[at]).unwrap_or_default(),
             (Matrix::Floats(weights), Narrow::Bf16) => to_bf16(weights[at]).unwrap_or_default(),
             (Matrix::Floats(weights), _) if self.scale > 0.0 => {
-                u16::from(libm::rintf(weights[at] / self.scale) as i8 as u8)
+                u16::from(nearest(weights[at] / self.scale) as i8 as u8)
             }
             _ => 0,
         }
