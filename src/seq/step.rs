@@ -51,8 +51,10 @@ pub(super) struct Stage<'a> {
 /// Lengths of the parts of a [`Stage`]. `planes` is a number of vectors of H that the tape holds for each row.
 const fn parts(planes: usize, two_stages: bool, sizes: &Sizes, batch: usize) -> [usize; 4] {
     let Dims { hidden, width, .. } = sizes.dims;
-    let sums = HAS_VECTORS || sizes.narrow.is_some();
-    let codes = match sizes.narrow {
+    // In firmware these lengths are constants only if the compiler inlines them, and so they have to stay short.
+    let narrow = if cfg!(target_os = "none") { None } else { sizes.narrow };
+    let sums = HAS_VECTORS || narrow.is_some();
+    let codes = match narrow {
         Some((narrow, widest)) => {
             codes_len(narrow, widest, if hidden > width { hidden } else { width }, batch)
         }
