@@ -64,7 +64,7 @@ impl Instance {
         self.chain().output()
     }
 
-    /// The lengths of the buffers that it runs in, for sequences of so many steps; those of training are of the same layers.
+    /// Lengths of the buffers that this network needs for sequences of `steps` steps, in inference and in training.
     ///
     /// # Errors
     /// As [`size::of`].

@@ -5,12 +5,13 @@
 
 use super::backward::{BackwardPass, InputPass, input_gradient};
 use super::forward::ForwardPass;
+use super::narrow::NarrowWeights;
 use super::step::StepPass;
-use super::table::{self, NarrowWeights, Table};
+use super::table::{self, Table};
 use crate::cell::{Cell, GruCell, LstmCell, MguCell, Reset, RnnCell};
 use crate::error::Result;
 use crate::kernel::Activation;
-use crate::kernel::narrow::panels::Given;
+use crate::kernel::narrow::unpacked::Unpacked;
 use crate::kernel::pack::{Canonical, aligned_start};
 use crate::kernel::step::Params;
 use crate::simd::{HAS_VECTORS, Isa};
@@ -155,7 +156,7 @@ impl Runs<'_> {
     }
 
     /// Packs weights with narrow matrices into panels: as they are, or as the `f32` that they stand for.
-    pub(crate) fn pack_narrow(self, w: &Given<'_>, wide: bool, out: &mut [f32]) {
+    pub(crate) fn pack_narrow(self, w: &Unpacked<'_>, wide: bool, out: &mut [f32]) {
         self.table().pack_narrow(self.isa, w, wide, out);
     }
 

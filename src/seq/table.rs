@@ -6,9 +6,11 @@
 
 use super::backward::{BackwardPass, bptt};
 use super::forward::{ForwardPass, time_loop};
+use super::narrow::{NarrowWeights, narrow};
 use super::step::{PROJECTION, StepPass, Steps, one_step, row_steps};
 use crate::cell::{Chosen, Elman, Lstm, Mgu, Rectified, ResetAfter, ResetBefore, Standard};
-use crate::kernel::narrow::panels::{Given, NarrowPanels, pack as pack_narrow, pack_wide};
+use crate::kernel::narrow::panels::{pack as pack_narrow, pack_wide};
+use crate::kernel::narrow::unpacked::Unpacked;
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::pack::{Canonical, Panels, pack};
 use crate::kernel::panel::source::{InPlace, Source};
@@ -18,7 +20,7 @@ use crate::kernel::step::epilogues::Epilogues;
 use crate::kernel::step::row::{self, Stages};
 use crate::kernel::step::{Equations, Params, SecondStage, Step};
 use crate::kernel::vector::has_vectors;
-use crate::kernel::{Activation, Checked, Narrow, Slot};
+use crate::kernel::{Activation, Checked, Slot};
 use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch, dispatch_single};
 
 /// The passes over one form of a cell.
@@ -39,9 +41,6 @@ pub(crate) struct Table {
     pub(crate) step_narrow: fn(Isa, &Params, NarrowWeights<'_>, &mut StepPass<'_>) -> Checked,
     pub(crate) forward_narrow: fn(Isa, &Params, NarrowWeights<'_>, &mut ForwardPass<'_>) -> Checked,
 }
-
-/// Packed narrow weights.
-pub(crate) type NarrowWeights<'a> = (Narrow, &'a [f32]);
 
 macro_rules! tables {
     ($($name:ident: $equations:ty;)*) => {
@@ -78,8 +77,8 @@ impl Table {
             forward_in_place: forward_in_place::<E, HAS_VECTORS>,
             train_in_place: forward_in_place::<E, true>,
             backward: backward::<E>,
-            step_narrow: step_narrow::<E>,
-            forward_narrow: forward_narrow::<E>,
+            step_narrow: |isa, params, data, pass| narrow::<E, _>(isa, params, data, pass),
+            forward_narrow: |isa, params, data, pass| narrow::<E, _>(isa, params, data, pass),
         }
     }
 
@@ -99,7 +98,7 @@ impl Table {
 
 impl Table {
     /// As [`pack`](Self::pack), with narrow matrices, or with those that they stand for.
-    pub(crate) fn pack_narrow(&self, isa: Isa, w: &Given<'_>, wide: bool, out: &mut [f32]) {
+    pub(crate) fn pack_narrow(&self, isa: Isa, w: &Unpacked<'_>, wide: bool, out: &mut [f32]) {
         let pack_narrow = if wide { pack_wide } else { pack_narrow };
         let mut rest = pack_narrow(&self.layout, isa.lanes(), w, out);
         if let Some(stage) = &self.second {
@@ -132,25 +131,6 @@ fn panels<'a, E: Equations>(
     }
     if pass.projects {
         (two, rest) = Panels::new(&PROJECTION, lanes, super::step::projection(dims), rest)?;
-    }
-    Some(([one, two], rest.get(..pass.peepholes).unwrap_or_default()))
-}
-
-/// The same of narrow weights.
-#[inline(always)]
-fn narrow_panels<'a, E: Equations>(
-    lanes: usize,
-    pass: &super::step::Sizes,
-    (narrow, data): NarrowWeights<'a>,
-) -> Option<(Stages<NarrowPanels<'a>>, &'a [f32])> {
-    let dims = pass.dims;
-    let (one, mut rest) = NarrowPanels::new(const { &E::LAYOUT }, lanes, dims, narrow, data)?;
-    let mut two = one;
-    if let Some(stage) = const { &E::SECOND } {
-        (two, rest) = NarrowPanels::new(&stage.layout, lanes, dims, narrow, rest)?;
-    }
-    if pass.projects {
-        (two, rest) = NarrowPanels::new(&PROJECTION, lanes, super::step::projection(dims), narrow, rest)?;
     }
     Some(([one, two], rest.get(..pass.peepholes).unwrap_or_default()))
 }
@@ -188,22 +168,6 @@ impl<'a, S: Simd> Steps<S, Panels<'a>> {
                 batch::step(s, const { &Epilogues::of::<E>() }, params, w, t, io, room)
             },
             single: if has_row::<E>() { Some(row_steps::<S, E, Panels<'a>>) } else { None },
-        }
-    }
-}
-
-impl<'a, S: Simd> Steps<S, NarrowPanels<'a>> {
-    /// Steps of whole batches.
-    #[inline(always)]
-    const fn narrow<E: Equations>() -> Self {
-        Steps {
-            layout: E::LAYOUT,
-            second: E::SECOND,
-            projects: E::PEEPHOLES,
-            step: |s, params, w, t, io, room| {
-                batch::step(s, const { &Epilogues::of::<E>() }, params, w, t, io, room)
-            },
-            single: None,
         }
     }
 }
@@ -329,55 +293,6 @@ fn forward_in_place<E: Equations, const SAVE: bool>(
         }
     }
     dispatch_single(isa, Run::<E, SAVE>(params, w, pass, core::marker::PhantomData))
-}
-
-fn step_narrow<E: Equations>(
-    isa: Isa,
-    params: &Params,
-    data: NarrowWeights<'_>,
-    pass: &mut StepPass<'_>,
-) -> Checked {
-    struct Run<'a, 'b, E>(&'a Params, NarrowWeights<'a>, &'a mut StepPass<'b>, core::marker::PhantomData<E>);
-    impl<E: Equations> Op for Run<'_, '_, E> {
-        type Output = Checked;
-        #[inline(always)]
-        fn run<S: Simd>(self, s: S) -> Checked {
-            let Run(params, data, pass, _) = self;
-            let Some((w, peepholes)) = narrow_panels::<E>(S::LANES, &pass.sizes, data) else {
-                return crate::kernel::check(false, "narrow weights of a step");
-            };
-            let steps = const { &Steps::<S, NarrowPanels<'_>>::narrow::<E>() };
-            one_step(s, steps, steps.step, params, w, peepholes, pass)
-        }
-    }
-    dispatch(isa, Run::<E>(params, data, pass, core::marker::PhantomData))
-}
-
-fn forward_narrow<E: Equations>(
-    isa: Isa,
-    params: &Params,
-    data: NarrowWeights<'_>,
-    pass: &mut ForwardPass<'_>,
-) -> Checked {
-    struct Run<'a, 'b, E>(
-        &'a Params,
-        NarrowWeights<'a>,
-        &'a mut ForwardPass<'b>,
-        core::marker::PhantomData<E>,
-    );
-    impl<E: Equations> Op for Run<'_, '_, E> {
-        type Output = Checked;
-        #[inline(always)]
-        fn run<S: Simd>(self, s: S) -> Checked {
-            let Run(params, data, pass, _) = self;
-            let Some((w, peepholes)) = narrow_panels::<E>(S::LANES, &pass.sizes, data) else {
-                return crate::kernel::check(false, "narrow weights of a forward pass");
-            };
-            let steps = const { &Steps::<S, NarrowPanels<'_>>::narrow::<E>() };
-            time_loop(s, steps, params, w, peepholes, pass)
-        }
-    }
-    dispatch(isa, Run::<E>(params, data, pass, core::marker::PhantomData))
 }
 
 fn backward<E: Equations>(isa: Isa, params: &Params, pass: BackwardPass<'_>) -> Checked {

@@ -107,6 +107,7 @@ impl Predictor {
     }
 
     /// Goes on from these states, which are as long as those that are carried.
+    #[cfg(feature = "io")]
     pub(crate) fn set_state(&mut self, state: &[f32]) {
         self.state.copy_from_slice(state);
         self.carries = true;

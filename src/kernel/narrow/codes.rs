@@ -1,7 +1,7 @@
-//! Rows of `f32` to integers: what weights of 8 bits are multiplied by.
+//! Rows of `x` and `h` as integers, which weights of 8 bits are multiplied by.
 //!
-//! A row becomes a scale and integers of 16 bits, of which the largest magnitude has the largest integer. The scale is zero for a row without an
-//! element of at least 2^-100, and NaN for one that is not finite, which makes all sums NaN.
+//! A row becomes a scale and integers of 16 bits. Its largest magnitude becomes the largest integer. If all elements are below 2^-100, the scale and the
+//! integers are zero. If an element is not finite, the scale is NaN, and so are all sums.
 
 use crate::kernel::vector::load;
 use crate::simd::{MAX_LANES, Simd};

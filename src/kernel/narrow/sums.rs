@@ -170,7 +170,7 @@ impl<S: Simd, K: Kind<S>> Region for Of<'_, S, K> {
             && !sums.operand.codes.is_null()
             && sums.job.out.rows.len() >= WIDEN_ROWS
         {
-            // SAFETY: the promise made to `Sums::run`; the operand is ready for so many rows, with a room for a panel.
+            // SAFETY: the promise made to `Sums::run`. `ready` gave the operand a buffer for a panel, because there are `WIDEN_ROWS` rows.
             unsafe { widened::<S, K>(&sums) };
             return;
         }
@@ -211,7 +211,7 @@ unsafe fn widened<S: Simd, K: Kind<S>>(sums: &Sums<'_, S>) {
     }
 }
 
-/// Whether the registers hold so many rows and panels of `gates` sums each.
+/// Whether the registers hold a tile of `rows` rows and `panels` panels, with `gates` sums each.
 const fn fits<S: Simd>(gates: usize, rows: usize, panels: usize) -> bool {
     gates * rows * panels <= S::ACCUMULATORS || (rows == 1 && panels == 1)
 }
@@ -222,11 +222,11 @@ const fn fits<S: Simd>(gates: usize, rows: usize, panels: usize) -> bool {
 #[inline(always)]
 unsafe fn groups<S: Simd, K: Kind<S>, const G: usize>(sums: &Sums<'_, S>) {
     let Sums { s, job, ref panels, .. } = *sums;
-    let mut left = panels.len();
+    let (mut left, single) = (panels.len(), !K::CODES || job.out.rows.len() == 1);
     while left > 0 {
         macro_rules! group {
             ($($np:literal)*) => {$(
-                if const { fits::<S>(G, 1, $np) } && left >= $np && (job.out.rows.len() == 1 || $np == 1) {
+                if const { fits::<S>(G, 1, $np) } && left >= $np && (single || $np == 1) {
                     let panel = if job.descending { panels.start + left - $np } else { panels.end - left };
                     s.call(Column::<'_, S, K, G, $np> { sums, panel, kind: PhantomData });
                     left -= $np;
@@ -234,7 +234,7 @@ unsafe fn groups<S: Simd, K: Kind<S>, const G: usize>(sums: &Sums<'_, S>) {
                 }
             )*};
         }
-        // Several panels at once make up for the rows that one row lacks.
+        // Rows that are taken one by one have two panels at once, for as many chains.
         group!(2 1);
     }
 }
@@ -246,6 +246,15 @@ struct Column<'a, S, K, const G: usize, const NP: usize> {
     kind: PhantomData<K>,
 }
 
+impl<S: Simd, K: Kind<S>, const G: usize, const NP: usize> Column<'_, S, K, G, NP> {
+    /// Whether there is a tile of so many rows: of one, and for integers of as many as the registers hold. Batches of 16 bits are
+    /// [widened].
+    const fn takes(rows: usize) -> bool {
+        let most = if fits::<S>(G, 4, 1) { 4 } else { 3 };
+        rows == 1 || (K::CODES && NP == 1 && rows == most && fits::<S>(G, rows, 1))
+    }
+}
+
 impl<S: Simd, K: Kind<S>, const G: usize, const NP: usize> Region for Column<'_, S, K, G, NP> {
     type Output = ();
     #[inline(always)]
@@ -255,7 +264,7 @@ impl<S: Simd, K: Kind<S>, const G: usize, const NP: usize> Region for Column<'_,
         while row < rows {
             macro_rules! block {
                 ($($mb:literal)*) => {$(
-                    if const { fits::<S>(G, $mb, NP) } && rows - row >= $mb {
+                    if const { Self::takes($mb) } && rows - row >= $mb {
                         // SAFETY: of the job's rows at least `$mb` are left, and the promise made to `Sums::run`.
                         unsafe { tile::<S, K, G, $mb, NP>(sums, row, panel) };
                         row += $mb;
@@ -263,7 +272,7 @@ impl<S: Simd, K: Kind<S>, const G: usize, const NP: usize> Region for Column<'_,
                     }
                 )*};
             }
-            block!(4 3 2 1);
+            block!(4 3 1);
         }
     }
 }

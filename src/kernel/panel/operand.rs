@@ -19,7 +19,7 @@ pub(crate) struct Operand<'a> {
     pub(crate) rows: &'a [usize],
     /// Elements of a row.
     pub(crate) k: usize,
-    /// The rows of the list as integers, one after the other, or the room for a panel that is widened, where the weights want such; otherwise null.
+    /// What [`ready`](Matrices::ready) needs memory for: the rows as integers, one after the other, or a buffer for a widened panel. Otherwise null.
     pub(crate) codes: *mut f32,
 }
 
@@ -31,20 +31,20 @@ pub(crate) trait Matrices<S: Simd>: Copy {
     /// Where the bias vectors of the first panel start, and how far it is to those of the next panel.
     fn biases(&self) -> (*const f32, usize);
 
-    /// Elements of the room for one row of integers, if rows are made of such before they are multiplied. Then nothing of them is read after
-    /// [`ready`](Self::ready).
+    /// Elements of the buffer for one row as integers; none where rows are multiplied as they are. [`ready`](Self::ready) makes the integers, and
+    /// the row itself is not read after it.
     #[inline(always)]
     fn row_room_len(&self, _k: usize) -> usize {
         0
     }
 
-    /// Elements of the room that the multiplication of so many rows asks for.
+    /// Elements of the buffer that it takes to multiply `rows` rows of `k` elements.
     #[inline(always)]
     fn room_len(&self, _k: usize, _rows: usize) -> usize {
         0
     }
 
-    /// Makes rows ready to be multiplied, in a room of [`room_len`](Self::room_len) elements.
+    /// Makes rows ready to be multiplied, in a buffer of [`room_len`](Self::room_len) elements.
     /// # Safety
     /// The rows have `k` elements each.
     #[inline(always)]

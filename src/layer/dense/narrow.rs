@@ -6,7 +6,8 @@ use crate::error::{Error, Result, check_room};
 use crate::kernel::Narrow;
 use crate::kernel::bytes::bytes;
 use crate::kernel::canonical::{Dims, Shape};
-use crate::kernel::narrow::panels::{Given, NarrowPanels, pack};
+use crate::kernel::narrow::panels::{NarrowPanels, pack};
+use crate::kernel::narrow::unpacked::Unpacked;
 use crate::kernel::panel::layout::{Layout, NONE};
 use crate::layer::packed::aligned_len;
 use crate::layer::recurrent::check_rows;
@@ -61,9 +62,9 @@ impl Dense {
     }
 
     /// Weights in `f32`, to be rounded.
-    pub(super) fn rounded<'a>(&self, narrow: Narrow, weights: &'a [f32]) -> Result<Given<'a>> {
+    pub(super) fn rounded<'a>(&self, narrow: Narrow, weights: &'a [f32]) -> Result<Unpacked<'a>> {
         let (w, b) = self.split(weights)?;
-        let given = Given::matrix(self.shape(), narrow, w, b);
+        let given = Unpacked::matrix(self.shape(), narrow, w, b);
         match given.refused() {
             Some((_, index)) => Err(Error::Narrow { part: "w", index, format: narrow.name() }),
             None => Ok(given),
@@ -71,11 +72,11 @@ impl Dense {
     }
 
     /// Narrow weights.
-    fn given<'a>(&self, narrow: Narrow, words: &'a [f32]) -> Result<Given<'a>> {
-        Given::words_of_matrix(self.shape(), narrow, words).ok_or(Error::Overflow { buffer: "narrow" })
+    fn given<'a>(&self, narrow: Narrow, words: &'a [f32]) -> Result<Unpacked<'a>> {
+        Unpacked::words_of_matrix(self.shape(), narrow, words).ok_or(Error::Overflow { buffer: "narrow" })
     }
 
-    pub(super) fn pack_given(&self, given: &Given<'_>, to: &mut [f32]) {
+    pub(super) fn pack_given(&self, given: &Unpacked<'_>, to: &mut [f32]) {
         pack(&LAYOUT, self.isa().lanes(), given, to);
     }
 

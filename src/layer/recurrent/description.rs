@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::kernel::Narrow;
 use crate::kernel::canonical::Shape;
 use crate::kernel::narrow::here;
-use crate::kernel::narrow::panels::{Given, words_len};
+use crate::kernel::narrow::unpacked::{Unpacked, words_len};
 use crate::kernel::product::columns_len;
 use crate::layer::buffer::{add, max, mul};
 use crate::layer::packed::{Fingerprint, aligned_len, packed_len};
@@ -247,13 +247,13 @@ impl Description {
     }
 
     /// Narrow weights.
-    pub(super) fn given<'a>(&self, narrow: Narrow, words: &'a [f32]) -> Result<Given<'a>> {
-        Given::words(self.shape, narrow, words).ok_or(Error::Overflow { buffer: "narrow" })
+    pub(super) fn given<'a>(&self, narrow: Narrow, words: &'a [f32]) -> Result<Unpacked<'a>> {
+        Unpacked::words(self.shape, narrow, words).ok_or(Error::Overflow { buffer: "narrow" })
     }
 
     /// Weights in `f32` to be rounded to a format, unless there is one that it cannot hold.
-    pub(super) fn rounded(shape: Shape, narrow: Narrow, flat: &[f32]) -> Result<Given<'_>> {
-        let given = Given::floats(shape, narrow, flat).ok_or(Error::Overflow { buffer: "weights" })?;
+    pub(super) fn rounded(shape: Shape, narrow: Narrow, flat: &[f32]) -> Result<Unpacked<'_>> {
+        let given = Unpacked::floats(shape, narrow, flat).ok_or(Error::Overflow { buffer: "weights" })?;
         match given.refused() {
             Some((part, index)) => Err(Error::Narrow { part, index, format: narrow.name() }),
             None => Ok(given),

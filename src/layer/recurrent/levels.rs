@@ -159,7 +159,7 @@ impl Levels {
     /// Whether these are the lengths of the buffers of one row's step: most often they are, and then nothing else has to be computed.
     #[inline(always)]
     pub(super) const fn is_row(&self, x: usize, state: usize, scratch: usize) -> bool {
-        x == self.input() && state == self.row.0 && scratch >= self.row.1 && scratch != usize::MAX
+        x == self.input() && state == self.row.0 && scratch >= self.row.1
     }
 
     pub(crate) const fn train_scratch_len(&self, steps: usize, batch: usize) -> usize {
@@ -244,16 +244,10 @@ impl Levels {
     /// Packs weights that have been checked.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn pack_into(&self, weights: &[f32], to: &mut [f32]) -> Result<()> {
-        let (mut from, mut to, isa) = (weights, to, self.first.isa());
-        for index in 0..self.depth {
-            let level = self.level(index);
-            for _ in 0..self.directions() {
-                let from = take(&mut from, level.weights_len());
-                let to = take_mut(&mut to, level.panels_len());
-                self.first.pack(level.shape, isa, from, to)?;
-            }
-        }
-        Ok(())
+        let (isa, to) = (self.first.isa(), (to, Description::panels_len));
+        self.each((weights, Description::weights_len), to, |level, from, to| {
+            self.first.pack(level.shape, isa, from, to)
+        })
     }
 
     /// Refuses a format that has too short sums for the layers' rows.
@@ -275,7 +269,8 @@ impl Levels {
         Levels::new(first, self.depth, self.both)
     }
 
-    /// Goes through the parts of all levels and directions: canonical weights, words, or panels of one each.
+    /// Calls `with` for each level and direction, with its part of either buffer: canonical weights, words, or panels.
+    #[cfg_attr(target_os = "none", inline(always))]
     fn each<T>(
         &self,
         (from, from_len): (&[f32], impl Fn(&Description) -> usize),
@@ -331,11 +326,7 @@ impl Levels {
         let (isa, panels) = (self.first.isa(), (panels, Description::panels_len));
         self.each((words, Description::words_len), panels, |level, from, to| match level.format() {
             Some(narrow) => {
-                level.on(isa).pack_narrow(
-                    &level.given(narrow, from)?,
-                    self.first.packed_format().is_none(),
-                    to,
-                );
+                level.pack_given(isa, &level.given(narrow, from)?, to);
                 Ok(())
             }
             None => level.pack(level.shape, isa, from, to),

@@ -7,6 +7,7 @@ use super::description::Description;
 use crate::error::{Error, Result};
 use crate::kernel::Walk;
 use crate::kernel::canonical::Shape;
+use crate::kernel::narrow::unpacked::Unpacked;
 use crate::kernel::pack::Canonical;
 use crate::kernel::view::{Columns, ColumnsMut};
 use crate::layer::packed::Source;
@@ -44,15 +45,16 @@ impl Description {
     #[cfg_attr(target_os = "none", inline(always))]
     pub(super) fn pack(&self, shape: Shape, isa: Isa, from: &[f32], to: &mut [f32]) -> Result<()> {
         if let Some(narrow) = self.format() {
-            self.on(isa).pack_narrow(
-                &Self::rounded(shape, narrow, from)?,
-                self.packed_format().is_none(),
-                to,
-            );
+            self.pack_given(isa, &Self::rounded(shape, narrow, from)?, to);
             return Ok(());
         }
         self.on(isa).pack(canonical(shape, from)?, to);
         Ok(())
+    }
+
+    /// Packs weights in a format, narrow or as the `f32` that they stand for.
+    pub(super) fn pack_given(&self, isa: Isa, given: &Unpacked<'_>, to: &mut [f32]) {
+        self.on(isa).pack_narrow(given, self.packed_format().is_none(), to);
     }
 
     /// [`step`](Self::step) as a function of its own.

@@ -1,0 +1,244 @@
+//! The choice of an instruction set, and the way into code that is compiled for it.
+
+#[cfg(any(
+    test,
+    feature = "reference",
+    all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))
+))]
+use super::fused::Fused;
+use super::scalar::Scalar;
+#[cfg(any(
+    test,
+    feature = "reference",
+    not(all(
+        target_arch = "arm",
+        target_abi = "eabihf",
+        target_has_atomic = "32",
+        not(target_has_atomic = "64")
+    ))
+))]
+use super::scalar::Separate;
+use super::{On, Op, Simd, Vectors, scalar};
+
+/// Runs `op` on vectors of `S`.
+#[inline]
+#[allow(dead_code, reason = "not every target has vectors")]
+fn run_on<S: Simd, O: Op>(s: S, op: O) -> O::Output {
+    s.call(On(op, s))
+}
+
+/// The same for sets without target features: there this is the function that the whole operation is compiled into.
+#[inline(never)]
+fn run_portable<S: Simd, O: Op>(s: S, op: O) -> O::Output {
+    s.call(On(op, s))
+}
+
+/// An instruction set that this CPU has.
+///
+/// The choice is made once per pass: [`Isa::detect`] takes the best one (layers of up to 8 units AVX2, and not AVX-512). A layer
+/// can be pinned to another with `on`, to test or to measure it.
+///
+/// ```
+/// use recurrent::Isa;
+/// println!("best: {}", Isa::detect().name());
+/// for isa in Isa::available() {
+///     println!("can run {}", isa.name());
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Isa(Kind);
+
+macro_rules! vector_sets {
+    ($($(#[$cfg:meta])* $kind:ident: $token:ty,)*) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        enum Kind {
+            #[cfg(any(test, feature = "reference", not(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")))))]
+            Scalar,
+            #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
+            Fused,
+            $($(#[$cfg])* $kind,)*
+        }
+
+        /// Lanes of the sets of this target.
+        const TARGET_LANES: &[usize] = &[scalar::LANES, $($(#[$cfg])* <$token>::LANES,)*];
+
+        impl Isa {
+            /// The best instruction set of this CPU, asked at run time where the target leaves a choice.
+            #[inline]
+            pub fn detect() -> Isa {
+                $($(#[$cfg])* if <$token>::available() {
+                    return Isa(Kind::$kind);
+                })*
+                Isa::PORTABLE
+            }
+
+            /// The best set for so many units: what fits into a narrower vector takes longer in a wider one (LSTM(1, 8): 47 ns, and 61).
+            #[inline]
+            #[allow(unused_mut, unused_variables, reason = "not every target has vectors")]
+            pub(crate) fn detect_for(units: usize) -> Isa {
+                let mut best = Isa::detect();
+                $($(#[$cfg])* if units <= <$token>::LANES && <$token>::LANES < best.lanes() && <$token>::available() {
+                    best = Isa(Kind::$kind);
+                })*
+                best
+            }
+
+            /// Every instruction set that this CPU can run, the slowest first.
+            pub fn available() -> impl Iterator<Item = Isa> {
+                [
+                    $($(#[$cfg])* <$token>::available().then_some(Isa(Kind::$kind)),)*
+                    #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
+                    Some(Isa::FUSED),
+                    #[cfg(any(test, feature = "reference", not(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")))))]
+                    Some(Isa::SCALAR),
+                ]
+                .into_iter()
+                .rev()
+                .flatten()
+            }
+
+            /// A lower-case name, as the benchmarks print it.
+            pub const fn name(self) -> &'static str {
+                match self.0 {
+                    #[cfg(any(test, feature = "reference", not(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")))))]
+                    Kind::Scalar => "scalar",
+                    #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
+                    Kind::Fused => "fused",
+                    $($(#[$cfg])* Kind::$kind => <$token>::NAME,)*
+                }
+            }
+
+            /// Whether multiplications and additions round once.
+            ///
+            /// All instruction sets for which this is true give the same bits, and so do all others.
+            pub const fn is_fused(self) -> bool {
+                match self.0 {
+                    #[cfg(any(test, feature = "reference", not(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")))))]
+                    Kind::Scalar => false,
+                    #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
+                    Kind::Fused => true,
+                    $($(#[$cfg])* Kind::$kind => <$token as Simd>::FUSED,)*
+                }
+            }
+
+            /// `f32` lanes of a vector, which is the width of a panel of packed weights.
+            pub const fn lanes(self) -> usize {
+                match self.0 {
+                    #[cfg(any(test, feature = "reference", not(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")))))]
+                    Kind::Scalar => scalar::LANES,
+                    #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
+                    Kind::Fused => scalar::LANES,
+                    $($(#[$cfg])* Kind::$kind => <$token>::LANES,)*
+                }
+            }
+        }
+
+        /// Runs `op` on vectors of the instruction set.
+        #[inline(always)]
+        pub(crate) fn dispatch<O: Op>(isa: Isa, op: O) -> O::Output {
+            match isa.0 {
+                #[cfg(any(test, feature = "reference", not(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")))))]
+                Kind::Scalar => run_portable(Scalar::<_, { scalar::LANES }>(Separate), op),
+                #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
+                Kind::Fused => run_portable(Scalar::<_, { scalar::LANES }>(Fused), op),
+                // SAFETY: `Isa`'s field is private to this module, and only `detect` and `available` make one of this kind,
+                // after `available()` of the token.
+                $($(#[$cfg])* Kind::$kind => run_on(unsafe { <$token>::new() }, op),)*
+            }
+        }
+
+        /// Runs `op` one element at a time, with the instruction set's rounding: for weights that are not packed.
+        #[inline(always)]
+        pub(crate) fn dispatch_single<O: Op>(isa: Isa, op: O) -> O::Output {
+            match isa.0 {
+                #[cfg(any(test, feature = "reference", not(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")))))]
+                Kind::Scalar => run_portable(Scalar::<_, 1>(Separate), op),
+                #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
+                Kind::Fused => run_portable(Scalar::<_, 1>(Fused), op),
+                // SAFETY: `Isa`'s field is private to this module, and only `detect` and `available` make one of this kind,
+                // after `available()` of the token.
+                $($(#[$cfg])* Kind::$kind => run_on(Scalar::<_, 1>(unsafe { <$token>::new() }.single()), op),)*
+            }
+        }
+    };
+}
+
+// The best first.
+vector_sets! {
+    #[cfg(target_arch = "x86_64")]
+    Avx512: super::avx512::Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2: super::avx2::Avx2,
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    Neon: super::neon::Neon,
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Simd128: super::wasm::Simd128,
+}
+
+impl Isa {
+    /// Portable code with separate multiplications and additions: the choice where the CPU has no fused multiply-add. Where it always has one
+    /// (a Cortex-M with an FPU), this set is there with the feature `reference` only.
+    #[cfg(any(
+        test,
+        feature = "reference",
+        not(all(
+            target_arch = "arm",
+            target_abi = "eabihf",
+            target_has_atomic = "32",
+            not(target_has_atomic = "64")
+        ))
+    ))]
+    pub const SCALAR: Isa = Isa(Kind::Scalar);
+    /// Portable code with fused multiply-adds: the choice on a Cortex-M with an FPU. It gives the bits of every instruction
+    /// set that has them. On other targets it is slow, a function call for each operation, and there with the feature `reference` only.
+    #[cfg(any(
+        test,
+        feature = "reference",
+        all(
+            target_arch = "arm",
+            target_abi = "eabihf",
+            target_has_atomic = "32",
+            not(target_has_atomic = "64")
+        )
+    ))]
+    pub const FUSED: Isa = Isa(Kind::Fused);
+}
+
+impl Isa {
+    /// The portable set that is a choice on this target.
+    pub(crate) const PORTABLE: Isa = Isa(Kind::PORTABLE);
+}
+
+impl Kind {
+    /// The portable set that is a choice on this target.
+    #[cfg(not(all(
+        target_arch = "arm",
+        target_abi = "eabihf",
+        target_has_atomic = "32",
+        not(target_has_atomic = "64")
+    )))]
+    const PORTABLE: Kind = Kind::Scalar;
+    /// The portable set that is a choice on this target.
+    #[cfg(all(
+        target_arch = "arm",
+        target_abi = "eabihf",
+        target_has_atomic = "32",
+        not(target_has_atomic = "64")
+    ))]
+    const PORTABLE: Kind = Kind::Fused;
+}
+
+/// The widest vector of this target, in lanes. Lengths of packed buffers are rounded to it, so as not to depend on what is detected.
+pub(crate) const MAX_LANES: usize = {
+    let (mut most, mut i) = (0, 0);
+    while i < TARGET_LANES.len() {
+        if TARGET_LANES[i] > most {
+            most = TARGET_LANES[i];
+        }
+        i += 1;
+    }
+    most
+};
+
+/// Whether there is a vector unit worth a packed copy of the weights in scratch (a microcontroller would rather keep the memory).
+pub(crate) const HAS_VECTORS: bool = TARGET_LANES.len() > 1;
