@@ -4,6 +4,7 @@ use super::array::Model;
 use super::chain::Chain;
 use super::layer::{Dims, Layer, Part};
 use crate::error::{Result, check_len};
+#[cfg(not(target_os = "none"))]
 use crate::kernel::Narrow;
 use crate::layer::buffer::{take, take_mut};
 use crate::layer::narrow::narrow_weights;

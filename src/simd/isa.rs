@@ -1,5 +1,7 @@
 //! The choice of an instruction set, and the way into code that is compiled for it.
 
+#[allow(unused_imports, reason = "not every target has vectors")]
+use super::Vectors;
 #[cfg(any(
     test,
     feature = "reference",
@@ -18,7 +20,7 @@ use super::scalar::Scalar;
     ))
 ))]
 use super::scalar::Separate;
-use super::{On, Op, Simd, Vectors, scalar};
+use super::{On, Op, Simd, scalar};
 
 /// Runs `op` on vectors of `S`.
 #[inline]

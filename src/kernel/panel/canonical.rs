@@ -84,6 +84,7 @@ impl Shape {
     }
 
     /// The parts of a flat buffer; `None` if its length is not the layer's.
+    #[inline(always)]
     pub(crate) fn split<'a>(&self, flat: &'a [f32]) -> Option<Parts<&'a [f32]>> {
         let mut parts: [&[f32]; 6] = [&[]; 6];
         let mut rest = flat;
@@ -115,6 +116,7 @@ pub(crate) struct Canonical<'a> {
 
 impl<'a> Canonical<'a> {
     /// `None` if the length is not the layer's.
+    #[inline(always)]
     pub(crate) fn new(shape: Shape, flat: &'a [f32]) -> Option<Self> {
         Some(Canonical { shape, parts: shape.split(flat)? })
     }

@@ -99,26 +99,23 @@ impl Levels {
         if self.both.is_some() {
             return Err(Error::Value { argument: "stack", expected: "one with a single direction" });
         }
-        if HAS_VECTORS && self.is_row(x.len(), state.len(), scratch.len()) {
+        let lens = [x.len(), state.len(), scratch.len()];
+        let row = self.is_row(x.len(), state.len(), scratch.len());
+        // With vectors, the step of one row is a function of its own, in which the batch is a constant.
+        if HAS_VECTORS && row {
             return self.run_step(weights, 1, x, state, scratch);
         }
-        self.step_rows(weights, x, state, scratch)
+        let batch = if row { 1 } else { self.rows(lens)? };
+        self.run_step(weights, batch, x, state, scratch)
     }
 
-    /// A step of any number of rows.
-    #[cfg_attr(target_os = "none", inline(always))]
-    fn step_rows<'s>(
-        &self,
-        weights: Source<'_>,
-        x: &'s [f32],
-        state: &'s mut [f32],
-        scratch: &mut [f32],
-    ) -> Result<&'s [f32]> {
-        let batch = self.step_batch(x.len(), state.len());
-        check_len("state", self.state_len(batch), state.len())?;
-        check_len("x", batch.saturating_mul(self.input()), x.len())?;
-        check_room("scratch", self.scratch_len(1, batch), scratch.len())?;
-        self.run_step(weights, batch, x, state, scratch)
+    /// The number of rows of a step whose `x`, `state` and `scratch` have these lengths.
+    fn rows(&self, [x, state, scratch]: [usize; 3]) -> Result<usize> {
+        let batch = self.step_batch(x, state);
+        check_len("state", self.state_len(batch), state)?;
+        check_len("x", batch.saturating_mul(self.input()), x)?;
+        check_room("scratch", self.scratch_len(1, batch), scratch)?;
+        Ok(batch)
     }
 
     /// The batch that a state has room for.

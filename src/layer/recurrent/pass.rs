@@ -17,8 +17,14 @@ use crate::seq::step::StepPass;
 use crate::simd::{HAS_VECTORS, Isa};
 
 #[inline(always)]
-fn canonical(shape: Shape, flat: &[f32]) -> Result<Canonical<'_>> {
+fn canonical_inline(shape: Shape, flat: &[f32]) -> Result<Canonical<'_>> {
     Canonical::new(shape, flat).ok_or(Error::Overflow { buffer: "weights" })
+}
+
+/// The same as a function of its own, for training.
+#[inline(never)]
+fn canonical(shape: Shape, flat: &[f32]) -> Result<Canonical<'_>> {
+    canonical_inline(shape, flat)
 }
 
 /// What a pass of one layer in one direction is given.
@@ -92,7 +98,7 @@ impl Description {
         let sizes = self.sizes(&shape);
         match weights {
             Source::Canonical(flat) => {
-                let w = canonical(shape, flat)?;
+                let w = canonical_inline(shape, flat)?;
                 runs.step_in_place(&w, &mut StepPass { sizes, batch, x, h, c, h_next, stage })
             }
             Source::Panels(data, _) => {
@@ -158,7 +164,7 @@ impl Description {
                 Some(narrow) => runs.forward_narrow((narrow, data), &mut pass),
                 None => runs.forward_packed(data, &mut pass),
             },
-            Source::Canonical(flat) => runs.forward_in_place(&canonical(shape, flat)?, &mut pass),
+            Source::Canonical(flat) => runs.forward_in_place(&canonical_inline(shape, flat)?, &mut pass),
         }
     }
 
