@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Kind, Layer, Random, Trained, assert_bits, random_weights, train_over};
+use common::{Kind, Layer, Random, Trained, assert_bits, random_weights, sets, train_over};
 use recurrent::{Backward, Forward, ForwardTrain, Gradients, Isa, Sequences, WeightSource};
 
 /// Input and hidden units around the panels of 4, 8 and 16.
@@ -14,7 +14,7 @@ const BATCHES: [usize; 15] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 31, 32, 33, 40]
 fn for_all(sizes: &[(usize, usize)], check: impl Fn(Layer, &str)) {
     for kind in Kind::ALL {
         for &(input, hidden) in sizes {
-            for isa in Isa::available() {
+            for isa in sets() {
                 let name = format!("{kind:?} {input} x {hidden} on {}", isa.name());
                 check(kind.layer(input, hidden, isa), &name);
             }
@@ -254,7 +254,7 @@ fn instruction_sets_that_round_once_agree() {
                 let case = Case::new(reference, steps, batch);
                 let want = case.train(reference);
                 let want_forward = case.forward(reference, &case.weights[..], f32::NAN);
-                for isa in Isa::available().filter(|isa| isa.is_fused()) {
+                for isa in sets().filter(|isa| isa.is_fused()) {
                     let name =
                         format!("{kind:?} {input} x {hidden}, {steps} steps of {batch} on {}", isa.name());
                     let layer = kind.layer(input, hidden, isa);
@@ -283,7 +283,7 @@ fn large_gradients_are_chains_too() {
         let case = Case::new(reference, STEPS, batch);
         let want = case.train(reference);
         assert!(want.grads.iter().all(|g| g.is_finite()) && want.grads.iter().any(|g| *g != 0.0), "{kind:?}");
-        for isa in Isa::available().filter(|isa| isa.is_fused()) {
+        for isa in sets().filter(|isa| isa.is_fused()) {
             let name = format!("{kind:?} on {}", isa.name());
             let layer = kind.layer(67, 65, isa);
             assert_bits(&case.train(layer).grads, &want.grads, &name);

@@ -9,7 +9,7 @@ mod options;
 #[path = "common/reference/mod.rs"]
 mod reference;
 
-use common::{Layer, Trained};
+use common::{Layer, Trained, sets};
 use golden::{Golden, files};
 use options::layer;
 use recurrent::{Backward, ForwardTrain, Gradients, Isa, Masked, Merge, Sequences, Stack};
@@ -147,7 +147,7 @@ fn check(prefix: &str, count: usize) {
             continue;
         }
         checked += 1;
-        for isa in Isa::available() {
+        for isa in sets() {
             let out = run(&golden, isa);
             let results = [
                 ("y", out.y),

@@ -4,7 +4,7 @@
 mod common;
 
 use common::case::{Case, compare, wide};
-use common::{Kind, Layer, Random, assert_bits, random_weights};
+use common::{Kind, Layer, Random, assert_bits, random_weights, sets};
 use recurrent::{Backward, Forward, ForwardTrain, Gradients, Isa, Sequences};
 
 /// Largest deviation of an output, relative to the largest one: a few roundings of 6e-8 each; measured 7.1e-7 for ReLU over
@@ -42,7 +42,7 @@ fn check(kind: Kind) {
         let units = batch * hidden;
         let matrices = kind.gates() * hidden * (input + hidden);
         let w_ih = kind.gates() * hidden * input;
-        for isa in Isa::available() {
+        for isa in sets() {
             let out = case.train(kind.layer(input, hidden, isa));
             let name = |part| format!("{kind:?} {size:?} on {}: {part}", isa.name());
             outputs = outputs.max(compare(&out.y, &oracle.y, OUTPUT_TOLERANCE, &name("y")));
@@ -162,7 +162,7 @@ fn for_all_options(check: impl Fn(Layer, &Case, &str)) {
             case.dy.truncate(size.2 * size.3 * scalar.width());
             case.state = random.uniform(scalar.state_len(size.2), 0.9);
             case.dstate = random.uniform(scalar.state_len(size.2), 1.0);
-            for isa in Isa::available() {
+            for isa in sets() {
                 let name = format!("{kind:?} {size:?} on {}", isa.name());
                 check(kind.layer(size.0, size.1, isa), &case, &name);
             }
@@ -205,7 +205,7 @@ fn accumulated_gradients_are_exact_sums_where_sums_are_exact() {
             dstate: few(random, batch * hidden, 2),
         };
         let before = few(random, len, 2);
-        for isa in Isa::available() {
+        for isa in sets() {
             let layer = kind.layer(input, hidden, isa);
             let mut once = vec![f32::NAN; len];
             backward(layer, &case, &case.dy, true, Some((&mut once, Gradients::Overwrite)));
@@ -316,7 +316,7 @@ fn chunks_that_hand_back_their_state_gradient_are_the_whole() {
 #[test]
 fn nothing_to_do() {
     for kind in Kind::ALL {
-        for isa in Isa::available() {
+        for isa in sets() {
             for (input, hidden, batch, steps) in [
                 (3, 5, 2, 0),
                 (3, 5, 0, 4),

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Kind, Layer, Random, Trained, assert_bits, random_weights};
+use common::{Kind, Layer, Random, Trained, assert_bits, random_weights, sets};
 use recurrent::{Backward, Forward, ForwardTrain, Gradients, Isa, Masked, Sequences};
 
 /// A batch: what is said of its sequences, and its arguments.
@@ -248,7 +248,7 @@ const SIZES: [(usize, usize, usize, usize); 4] = [(3, 5, 7, 4), (2, 17, 5, 9), (
 fn for_all(check: impl Fn(Layer, &mut Batch, &str)) {
     for kind in Kind::ALL {
         for (input, hidden, batch, steps) in SIZES {
-            for isa in Isa::available() {
+            for isa in sets() {
                 for options in 0..64 {
                     let layer = kind.layer(input, hidden, isa);
                     let mut batch = Batch::new(layer, (steps, batch), options, options as u64);
@@ -332,7 +332,7 @@ fn inference_gives_the_same_bits() {
 #[test]
 fn a_carried_output_passes_its_gradient_on() {
     for kind in Kind::ALL {
-        for isa in Isa::available() {
+        for isa in sets() {
             let layer = kind.layer(2, 9, isa);
             let mut batch = Batch::new(layer, (3, 2), 0, 5);
             let plain = batch.train(layer);
@@ -375,7 +375,7 @@ fn each_option_changes_the_result() {
 #[test]
 fn layouts_agree() {
     for kind in Kind::ALL {
-        for isa in Isa::available() {
+        for isa in sets() {
             let (steps, rows, input) = (7, 3, 4);
             let layer = kind.layer(input, 9, isa);
             let width = layer.width();

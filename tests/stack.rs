@@ -2,13 +2,13 @@
 
 mod common;
 
-use common::{Random, assert_bits};
+use common::{Random, assert_bits, sets};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 #[cfg(feature = "std")]
 use recurrent::Threads;
 use recurrent::{
-    Activation, Backward, Error, Forward, ForwardTrain, Gradients, Gru, Isa, Join, Lstm, Merge, Mgu,
+    Activation, Backward, Error, Forward, ForwardTrain, Gradients, Gru, Join, Lstm, Merge, Mgu,
     Recurrent, Reset, Rnn, Sequences, Sequential, Stack,
 };
 
@@ -240,7 +240,7 @@ macro_rules! suite {
             }
 
             pub fn check(layer: impl Fn(usize, usize) -> Recurrent<$cell>) {
-                for isa in Isa::available() {
+                for isa in sets() {
                     for merge in [None, Some(Merge::Concat), Some(Merge::Sum)] {
                         for (depth, dropout) in [(1, false), (1, true), (2, false), (3, true)] {
                             let layer = layer(3, 9).on(isa);
