@@ -192,13 +192,13 @@ impl Runs<'_> {
     /// The gradients of weights, from the tape that a backward pass leaves.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn weight_gradients(self, pass: GradientPass<'_>) -> Result<()> {
-        let Table { layout, second, .. } = self.table();
-        Ok(weight_gradients(self.isa, layout, second.as_ref(), pass)?)
+        let &Table { layout, second, .. } = self.table();
+        Ok(weight_gradients(self.isa, layout, second, pass)?)
     }
 
     /// The gradient of the input, from the tape that a backward pass leaves.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn input_gradient(self, pass: InputPass<'_>) -> Result<()> {
-        Ok(input_gradient(self.isa, &self.table().layout, pass)?)
+        Ok(input_gradient(self.isa, self.table().layout, pass)?)
     }
 }
