@@ -318,7 +318,8 @@ fn models() {
     }
 }
 
-/// Updates on rayon's threads, called inside the pool and outside; and what the trained model says.
+/// Updates on rayon's threads, called inside the pool and outside, with states that are carried or an initial state that is learned; and what
+/// the trained model says.
 #[cfg(feature = "rayon")]
 #[test]
 fn trainers() {
@@ -328,22 +329,27 @@ fn trainers() {
     let lists = Lists::new(steps);
     let ids: Vec<u32> = random.uniform(steps * BATCH, 10.9).iter().map(|x| x.abs() as u32).collect();
     let sequences = lists.all(steps)[4].1;
-    let updates = || {
+    let updates = |learned: bool| {
         let rng = &mut Xoshiro256PlusPlus::seed_from_u64(2);
-        let mut trainer = Trainer::new(&MODEL, Adam::new(0.01), rng).unwrap().stateful().clip(1.0);
+        let trainer = Trainer::new(&MODEL, Adam::new(0.01), rng).unwrap().clip(1.0);
+        let mut trainer = if learned { trainer.learn_initial_state().unwrap() } else { trainer.stateful() };
         let batch = Batch { sequences, x: (&ids).into(), loss: Loss::classes(&ids) };
         let losses: Vec<f32> = (0..3).map(|_| trainer.update(batch, rng).unwrap().loss).collect();
         assert!(losses[2] < losses[0]);
         let y = trainer.predictor().unwrap().forward(sequences, &ids).unwrap().to_vec();
-        [losses, trainer.weights().to_vec(), y]
+        assert_eq!(trainer.initial_state().iter().any(|x| *x != 0.0), learned);
+        [losses, trainer.weights().to_vec(), trainer.initial_state().to_vec(), y]
     };
-    let within = |threads: usize| {
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(updates)
-    };
-    let want = within(1);
-    for got in [within(2), within(3), within(8), updates()] {
-        for (got, want) in got.iter().zip(&want) {
-            assert_bits(got, want, "trainer");
+    for learned in [false, true] {
+        let within = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| updates(learned))
+        };
+        let want = within(1);
+        for got in [within(2), within(3), within(8), updates(learned)] {
+            for (got, want) in got.iter().zip(&want) {
+                assert_bits(got, want, if learned { "learned" } else { "carried" });
+            }
         }
     }
 }

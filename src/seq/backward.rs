@@ -48,7 +48,7 @@ struct Matrices<'a> {
     w_hr: Option<Right<'a>>,
 }
 
-/// Arranges the weights that a backward pass reads in panels of columns, where there are vectors.
+/// Arranges the weights that a backward pass reads in panels of columns. Nothing reads them where there are no vectors.
 pub(crate) fn pack_columns(isa: Isa, weights: Canonical<'_>, sizes: &Sizes, panels: &mut [f32]) -> Checked {
     struct Pack<'a>(Canonical<'a>, &'a Sizes, &'a mut [f32]);
     impl Op for Pack<'_> {
@@ -67,7 +67,7 @@ pub(crate) fn pack_columns(isa: Isa, weights: Canonical<'_>, sizes: &Sizes, pane
             Ok(())
         }
     }
-    if HAS_VECTORS { dispatch(isa, Pack(weights, sizes, panels)) } else { Ok(()) }
+    dispatch(isa, Pack(weights, sizes, panels))
 }
 
 /// Elements of `w_hh` and of `w_hr` in panels.

@@ -8,6 +8,7 @@ use crate::kernel::canonical::Shape;
 use crate::kernel::view::{Columns, ColumnsMut};
 use crate::layer::join::split_rows;
 use crate::seq::gradient::{GradientPass, InputPass, WeightRows, pack_input};
+use crate::simd::HAS_VECTORS;
 
 /// The gradients that a backward pass is given, and takes.
 pub(super) struct Gradient<'a> {
@@ -70,7 +71,9 @@ impl Description {
             dpeepholes.fill(0.0);
         }
         let (scratch, panels) = scratch.split_at_mut(self.parts_step_scratch(cut.rows, walk.batch()));
-        self.on(self.isa()).pack_columns(canonical(shape, given.weights.flat())?, &sizes, panels)?;
+        if HAS_VECTORS {
+            self.on(self.isa()).pack_columns(canonical(shape, given.weights.flat())?, &sizes, panels)?;
+        }
         let (dh, dc) = dstate.split_at_mut(walk.batch() * shape.width());
         let rows =
             BackwardRows { given, y, dy, dh, dc, dpeepholes, tape: self.tape(walk, &mut *tape), scratch };
