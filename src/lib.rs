@@ -50,6 +50,8 @@ pub use cell::{Gate, GruCell, GruGate, LstmCell, LstmGate, MguCell, MguGate, Res
 pub use error::{Error, Result};
 pub use generate::{Beam, BeamBuffers, BeamStep, Generate, Hypotheses, Sampling, argmax, sample};
 pub use kernel::{Activation, Narrow};
+#[cfg(feature = "rayon")]
+pub use layer::Rayon;
 #[cfg(feature = "std")]
 pub use layer::Threads;
 pub use layer::{

@@ -1,5 +1,5 @@
-//! What several threads may do with the types of the crate. That any number of them trains to the same bits is in
-//! tests/trainer.rs.
+//! What several threads may do with the types of the crate. That any number of them gives the same bits is in tests/parts.rs,
+//! tests/train_parts.rs and tests/trainer.rs.
 
 mod common;
 
@@ -29,6 +29,8 @@ fn everything_can_be_sent_and_shared() {
     shared!(train::Adam, train::AdamW, train::Sgd, train::RmsProp, train::Cosine, train::Steps);
     #[cfg(feature = "std")]
     shared!(Threads, trainer::Trainer, trainer::Predictor, trainer::Batch<'_>, trainer::Optimiser);
+    #[cfg(feature = "rayon")]
+    shared!(Rayon);
     #[cfg(feature = "io")]
     shared!(io::Network, io::Plan, io::Error);
 }

@@ -11,7 +11,7 @@ use super::size;
 use crate::error::check_len;
 use crate::model::{Chain, Ending, Input, InputMask, Layer};
 use crate::trainer::{Predictor, zeros};
-use crate::{Masked, Sequences, log_softmax, softmax};
+use crate::{Join, Masked, Sequences, log_softmax, softmax};
 
 /// A network at work: it runs on packed weights, from call to call, and keeps its states between them.
 ///
@@ -125,13 +125,34 @@ impl Instance {
     }
 
     /// A chunk of each row's sequence, which goes on where the one before it ended: `[T, B, O]` out, or `[B, O]` of a network with a pool.
-    /// Call [`reset`](Self::reset) before sequences that do not go on.
+    /// Call [`reset`](Self::reset) before sequences that do not go on. With the feature `rayon` its threads take part.
     ///
     /// # Errors
     /// [`Error::Model`](super::Error::Model) if the sequences are not as many as [`rows`](Self::rows), the input has another length than they
     /// ask for, or an id is out of range.
     pub fn forward<'x>(&mut self, sequences: Sequences<'_>, x: impl Into<Input<'x>>) -> Result<&[f32]> {
-        let x = x.into();
+        self.forward_by(None, sequences, x.into())
+    }
+
+    /// The same on several threads. The results have the same bits for any number of them.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn forward_with<'x>(
+        &mut self,
+        join: &dyn Join,
+        sequences: Sequences<'_>,
+        x: impl Into<Input<'x>>,
+    ) -> Result<&[f32]> {
+        self.forward_by(Some(join), sequences, x.into())
+    }
+
+    fn forward_by(
+        &mut self,
+        join: Option<&dyn Join>,
+        sequences: Sequences<'_>,
+        x: Input<'_>,
+    ) -> Result<&[f32]> {
         if sequences.batch() != self.batch {
             let expected = "as many rows as the states are for: see `Instance::rows`";
             return Err(crate::Error::Value { argument: "sequences", expected }.into());
@@ -143,7 +164,11 @@ impl Instance {
             None => sequences,
         };
         let width = predictor.chain().output();
-        end(*ending, width, predictor.forward(sequences, x)?, ended)
+        let y = match join {
+            Some(join) => predictor.forward_with(join, sequences, x)?,
+            None => predictor.forward(sequences, x)?,
+        };
+        end(*ending, width, y, ended)
     }
 }
 

@@ -11,6 +11,7 @@
 //! | `sequences` | a padded batch, as every pass takes it |
 //! | `packed` | weights in panels |
 //! | `narrow` | weights in the formats of their layers, as bytes |
+//! | `join` | who runs the parts of a pass: threads |
 //! | `gradients`, `buffer` | what all of them use |
 //!
 //! Files import each other downward in this table. Losses and what draws or searches are no layers: they have floors of their own.
@@ -21,6 +22,7 @@ pub(crate) mod buffer;
 mod dense;
 pub(crate) mod embedding;
 mod gradients;
+pub(crate) mod join;
 pub(crate) mod narrow;
 pub(crate) mod packed;
 mod pool;
@@ -35,14 +37,17 @@ pub use attention::{Attention, AttentionBackward, AttentionForward, Keys, KeysBa
 pub use dense::{Dense, DenseBackward};
 pub use embedding::Embedding;
 pub use gradients::Gradients;
+#[cfg(feature = "rayon")]
+pub use join::Rayon;
+#[cfg(feature = "std")]
+pub use join::Threads;
+pub use join::{Join, Sequential};
 pub use packed::{Packed, WeightSource};
 pub use pool::Pool;
-#[cfg(feature = "std")]
-pub use recurrent::Threads;
 pub use recurrent::{
-    Backward, Cell, Forward, ForwardTrain, Gru, GruWeights, GruWeightsMut, Join, Lstm, LstmWeights,
-    LstmWeightsMut, Merge, Mgu, MguWeights, MguWeightsMut, Recurrent, Rnn, RnnWeights, RnnWeightsMut,
-    Sequential, Stack, Weights, WeightsMut,
+    Backward, Cell, Forward, ForwardTrain, Gru, GruWeights, GruWeightsMut, Lstm, LstmWeights, LstmWeightsMut,
+    Merge, Mgu, MguWeights, MguWeightsMut, Recurrent, Rnn, RnnWeights, RnnWeightsMut, Stack, Weights,
+    WeightsMut,
 };
 pub use scale::Scale;
 pub use sequences::Sequences;

@@ -3,6 +3,10 @@
 use super::layer::{Dims, Layer, Part};
 use crate::error::{Error, Result};
 use crate::layer::Pool;
+#[cfg(feature = "std")]
+use crate::layer::Sequences;
+#[cfg(feature = "std")]
+use crate::layer::buffer::mul;
 use crate::layer::buffer::{add, max};
 use crate::layer::packed::{Fingerprint, Owner};
 use crate::simd::Isa;
@@ -111,6 +115,12 @@ impl<'a> Chain<'a> {
 
     pub(super) const fn greatest(&self, part: Part, steps: usize, batch: usize) -> usize {
         self.lengths(part, self.layers.len(), steps, batch).1
+    }
+
+    /// Multiply-adds of a pass over padded sequences, about.
+    #[cfg(feature = "std")]
+    pub(crate) fn work(&self, sequences: Sequences<'_>) -> usize {
+        mul(mul(sequences.steps(), sequences.batch()), self.sum(Part::Weights, 1, 1))
     }
 
     /// Length of the outputs of all layers but the last.

@@ -7,6 +7,7 @@ use super::through::{Layers, Visit};
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::bytes::bytes_mut;
 use crate::layer::buffer::{add_to, multiply, take, take_mut};
+use crate::layer::join::Team;
 use crate::layer::packed::{Source, WeightSource};
 use crate::layer::{self, ForwardTrain, Sequences};
 use crate::simd::Isa;
@@ -14,6 +15,8 @@ use crate::simd::Isa;
 /// How far a pass from the input to the output has come, and what is left of the buffers. `TRAIN` says whether it keeps what the way
 /// back needs, `PACKED` whether the weights are in panels: firmware has the code of one of both, however many layers there are.
 pub(super) struct Up<'a, const TRAIN: bool, const PACKED: bool> {
+    /// The threads that layers are run by; `None` for the caller's alone.
+    pub(super) team: Option<Team<'a>>,
     pub(super) sequences: Sequences<'a>,
     pub(super) weights: &'a [f32],
     pub(super) x: Input<'a>,
@@ -35,8 +38,8 @@ impl<'a> Up<'a, false, false> {
     /// The same over panels.
     #[inline(always)]
     fn packed(self) -> Up<'a, false, true> {
-        let Up { sequences, weights, x, input, dims, state, rows, y, factors, tapes, scratch } = self;
-        Up { sequences, weights, x, input, dims, state, rows, y, factors, tapes, scratch }
+        let Up { team, sequences, weights, x, input, dims, state, rows, y, factors, tapes, scratch } = self;
+        Up { team, sequences, weights, x, input, dims, state, rows, y, factors, tapes, scratch }
     }
 }
 
@@ -73,7 +76,7 @@ impl<'a, const TRAIN: bool, const PACKED: bool> Up<'a, TRAIN, PACKED> {
             Layer::Embedding(l) => {
                 l.forward(weights.flat().get(..l.weights_len()).unwrap_or_default(), self.x.ids(), y)
             }
-            Layer::Dense(l) => l.run_forward(weights, dims.rows(), x, y, self.scratch),
+            Layer::Dense(l) => l.run_forward(self.team, weights, dims.rows(), x, y, self.scratch),
             Layer::Pool(pool) => pool.forward(dims.width, self.sequences, x, y),
             Layer::Activate(l) => l.forward(x, y),
             Layer::Scale(l) => l.forward(weights.flat().get(..l.weights_len()).unwrap_or_default(), x, y),
@@ -118,10 +121,10 @@ impl<const TRAIN: bool, const PACKED: bool> Visit for Up<'_, TRAIN, PACKED> {
                     tape: take_mut(&mut self.tapes, layer.len(Part::Tape, dims)),
                     scratch,
                 };
-                levels.run_forward_train(None, weights.flat(), &walks, args)?;
+                levels.run_forward_train(self.team, weights.flat(), &walks, args)?;
             } else {
                 let args = layer::Forward { sequences, x, y: &mut *y, state, scratch };
-                levels.run_forward(None, weights, &walks, args)?;
+                levels.run_forward(self.team, weights, &walks, args)?;
             }
         } else {
             self.around(layer, weights, y)?;
@@ -162,6 +165,7 @@ impl<const PACKED: bool> Visit for Step<'_, PACKED> {
 pub(super) fn forward<L: Layers + ?Sized>(
     layers: &L,
     chain: Chain<'_>,
+    team: Option<Team<'_>>,
     weights: WeightSource<'_>,
     args: Forward<'_>,
 ) -> Result<()> {
@@ -171,13 +175,26 @@ pub(super) fn forward<L: Layers + ?Sized>(
     let (steps, batch) = (sequences.steps(), sequences.batch());
     check_len("y", chain.output_len(steps, batch), y.len())?;
     check_len("state", chain.state_len(batch), state.len())?;
-    check_room("scratch", chain.scratch_len(steps, batch), scratch.len())?;
+    let threads = team.map_or(1, |team| team.threads);
+    check_room("scratch", chain.scratch_len_with(threads, steps, batch), scratch.len())?;
     let (rows, scratch) = scratch.split_at_mut(chain.between_len(steps, batch));
     let dims = chain.dims(steps, batch);
     let (is_packed, weights) = weights.parts();
     let (factors, tapes, input) = (&[][..], &mut [][..], x.values());
-    let mut up =
-        Up::<false, false> { sequences, weights, x, input, dims, state, rows, y, factors, tapes, scratch };
+    let mut up = Up::<false, false> {
+        team,
+        sequences,
+        weights,
+        x,
+        input,
+        dims,
+        state,
+        rows,
+        y,
+        factors,
+        tapes,
+        scratch,
+    };
     if is_packed { layers.up(&mut up.packed()) } else { layers.up(&mut up) }
 }
 
@@ -203,8 +220,20 @@ pub(super) fn step<L: Layers + ?Sized>(
     let dims = chain.dims(1, batch);
     let (is_packed, weights) = weights.parts();
     let (factors, tapes, input) = (&[][..], &mut [][..], x.values());
-    let up =
-        Up::<false, false> { sequences, weights, x, input, dims, state, rows, y, factors, tapes, scratch };
+    let up = Up::<false, false> {
+        team: None,
+        sequences,
+        weights,
+        x,
+        input,
+        dims,
+        state,
+        rows,
+        y,
+        factors,
+        tapes,
+        scratch,
+    };
     if is_packed { layers.up(&mut Step(up.packed())) } else { layers.up(&mut Step(up)) }
 }
 

@@ -276,8 +276,9 @@ pub(super) enum Part {
     Output,
     Tape,
     Dropout,
-    Scratch,
-    TrainScratch,
+    /// For so many threads.
+    Scratch(usize),
+    TrainScratch(usize),
 }
 
 impl Layer {
@@ -348,7 +349,7 @@ impl Layer {
             (Part::Output, _) => self.after(dims).len(),
             (Part::Panels, Layer::Embedding(_) | Layer::Scale(_)) => aligned_len(self.words_len()),
             (Part::Panels, Layer::Dense(l)) => l.packed_panels_len(),
-            (Part::Scratch | Part::TrainScratch, Layer::Dense(l)) => l.scratch_len(),
+            (Part::Scratch(_) | Part::TrainScratch(_), Layer::Dense(l)) => l.scratch_len(),
             (Part::Dropout, Layer::Dropout(_)) => dims.len(),
             _ => match self.levels() {
                 Some(levels) => levels_len(levels, part, steps, batch),
@@ -367,8 +368,10 @@ const fn levels_len(levels: &Levels, part: Part, steps: usize, batch: usize) -> 
         Part::Output => levels.sequence_len(steps, batch),
         Part::Tape => levels.tape_len(steps, batch),
         Part::Dropout => levels.drawn_len(batch),
-        Part::Scratch => levels.scratch_len(steps, batch),
+        Part::Scratch(threads) => levels.scratch_len_with(threads, steps, batch),
         // The gradient of the state is in the scratch.
-        Part::TrainScratch => add(levels.state_len(batch), levels.train_scratch_len(steps, batch)),
+        Part::TrainScratch(threads) => {
+            add(levels.state_len(batch), levels.train_scratch_len_with(threads, steps, batch))
+        }
     }
 }

@@ -82,11 +82,21 @@ lengths! {
 
     /// Length of the scratch of a forward pass, and with `steps` 1 of a step.
     scratch_len(chain, steps, batch) -> usize {
-        add(chain.between_len(steps, batch), chain.greatest(Part::Scratch, steps, batch))
+        chain.scratch_len_with(1, steps, batch)
+    }
+
+    /// Length of the scratch of [`forward_with`](Self::forward_with) on so many [threads](crate::Join::threads).
+    scratch_len_with(chain, threads, steps, batch) -> usize {
+        add(chain.between_len(steps, batch), chain.greatest(Part::Scratch(threads), steps, batch))
     }
 
     /// Length of the scratch of a training pass.
     train_scratch_len(chain, steps, batch) -> usize {
-        add(mul(2, chain.widest_len(steps, batch)), chain.greatest(Part::TrainScratch, steps, batch))
+        chain.train_scratch_len_with(1, steps, batch)
+    }
+
+    /// Length of the scratch of [`forward_backward_with`](Self::forward_backward_with) on so many [threads](crate::Join::threads).
+    train_scratch_len_with(chain, threads, steps, batch) -> usize {
+        add(mul(2, chain.widest_len(steps, batch)), chain.greatest(Part::TrainScratch(threads), steps, batch))
     }
 }

@@ -7,8 +7,9 @@ use super::array::Model;
 use super::chain::Chain;
 use super::{forward, train};
 use crate::error::Result;
-use crate::layer::Sequences;
+use crate::layer::join::Team;
 use crate::layer::packed::{Packed, WeightSource};
+use crate::layer::{Join, Sequences};
 use crate::loss::Loss;
 
 /// Runs a pass of a constant model: here over its slice, and in firmware, which is compiled as a whole, over its array.
@@ -62,7 +63,42 @@ impl<const N: usize> Model<N> {
     #[inline(always)]
     pub fn forward<'w>(&self, weights: impl Into<WeightSource<'w>>, args: Forward<'_>) -> Result<()> {
         let weights = weights.into();
-        run!(self, forward::forward(weights, args))
+        #[cfg(target_os = "none")]
+        {
+            forward::forward(&self.layers, self.chain(), None, weights, args)
+        }
+        #[cfg(not(target_os = "none"))]
+        {
+            self.chain().forward(weights, args)
+        }
+    }
+
+    /// The same on several threads, layer after layer: rows of the batch in parts, and both directions of a layer at the same time, where
+    /// there is enough work in them. The results have the same bits. `scratch` has at least
+    /// [`scratch_len_with`](Self::scratch_len_with) elements.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    ///
+    /// ```
+    /// use recurrent::{Join, Sequences, Threads, model::{Forward, Layer, Model}};
+    /// const MODEL: Model<2> = Model::new([Layer::gru(8, 16), Layer::dense(16, 4)]);
+    /// let (steps, batch) = (50, 32);
+    /// let (weights, x) = (vec![0.1; MODEL.weights_len()], vec![1.0; steps * batch * 8]);
+    /// let (mut y, mut state) = (vec![0.0; MODEL.output_len(steps, batch)], vec![0.0; MODEL.state_len(batch)]);
+    /// let mut scratch = vec![0.0; MODEL.scratch_len_with(Threads.threads(), steps, batch)];
+    /// let sequences = Sequences::new(steps, batch);
+    /// let args = Forward { sequences, x: (&x).into(), y: &mut y, state: &mut state, scratch: &mut scratch };
+    /// MODEL.forward_with(&Threads, &weights, args)?;
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn forward_with<'w>(
+        &self,
+        join: &dyn Join,
+        weights: impl Into<WeightSource<'w>>,
+        args: Forward<'_>,
+    ) -> Result<()> {
+        self.chain().forward_with(join, weights, args)
     }
 
     /// One step of each row: ids `[B]` or values `[B, I]` in, `y [B, O]` out. The batch is as many rows as `x` has. With canonical weights
@@ -136,7 +172,24 @@ impl<const N: usize> Model<N> {
     /// ```
     #[inline(always)]
     pub fn forward_backward(&self, weights: &[f32], args: Training<'_>) -> Result<f32> {
-        run!(self, train::forward_backward(weights, args))
+        #[cfg(target_os = "none")]
+        {
+            train::forward_backward(&self.layers, self.chain(), None, weights, args)
+        }
+        #[cfg(not(target_os = "none"))]
+        {
+            self.chain().forward_backward(weights, args)
+        }
+    }
+
+    /// The same on several threads, as [`forward_with`](Self::forward_with). The loss and the gradients have the same bits for any number of
+    /// them: a gradient is one sum over all rows, in one order. `scratch` has at least
+    /// [`train_scratch_len_with`](Self::train_scratch_len_with) elements.
+    ///
+    /// # Errors
+    /// As [`forward_backward`](Self::forward_backward).
+    pub fn forward_backward_with(&self, join: &dyn Join, weights: &[f32], args: Training<'_>) -> Result<f32> {
+        self.chain().forward_backward_with(join, weights, args)
     }
 
     /// PyTorch's initial weights, layer by layer.
@@ -216,11 +269,30 @@ impl Chain<'_> {
     /// As there.
     #[inline(always)]
     pub fn forward<'w>(&self, weights: impl Into<WeightSource<'w>>, args: Forward<'_>) -> Result<()> {
-        self.forward_from(weights.into(), args)
+        self.forward_from(None, weights.into(), args)
     }
 
-    fn forward_from(&self, weights: WeightSource<'_>, args: Forward<'_>) -> Result<()> {
-        forward::forward(self.layers(), *self, weights, args)
+    /// As [`Model::forward_with`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn forward_with<'w>(
+        &self,
+        join: &dyn Join,
+        weights: impl Into<WeightSource<'w>>,
+        args: Forward<'_>,
+    ) -> Result<()> {
+        self.forward_from(Some(Team::of(join)), weights.into(), args)
+    }
+
+    /// The same of a team whose number of threads has been asked for.
+    pub(crate) fn forward_from(
+        &self,
+        team: Option<Team<'_>>,
+        weights: WeightSource<'_>,
+        args: Forward<'_>,
+    ) -> Result<()> {
+        forward::forward(self.layers(), *self, team, weights, args)
     }
 
     /// As [`Model::step`].
@@ -255,7 +327,25 @@ impl Chain<'_> {
     /// # Errors
     /// As there.
     pub fn forward_backward(&self, weights: &[f32], args: Training<'_>) -> Result<f32> {
-        train::forward_backward(self.layers(), *self, weights, args)
+        train::forward_backward(self.layers(), *self, None, weights, args)
+    }
+
+    /// As [`Model::forward_backward_with`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn forward_backward_with(&self, join: &dyn Join, weights: &[f32], args: Training<'_>) -> Result<f32> {
+        self.forward_backward_on(Some(Team::of(join)), weights, args)
+    }
+
+    /// The same of a team whose number of threads has been asked for.
+    pub(crate) fn forward_backward_on(
+        &self,
+        team: Option<Team<'_>>,
+        weights: &[f32],
+        args: Training<'_>,
+    ) -> Result<f32> {
+        train::forward_backward(self.layers(), *self, team, weights, args)
     }
 
     /// As [`Model::init`].

@@ -9,12 +9,15 @@ use super::layer::{Dims, Layer, Part};
 use super::through::{Layers, Visit};
 use crate::error::{Error, Result, check_len, check_room};
 use crate::layer::buffer::{multiply, take_last, take_last_mut, take_mut};
+use crate::layer::join::Team;
 use crate::layer::{Backward, DenseBackward, Gradients, Sequences};
 use crate::loss::Loss;
 use crate::train::dropout;
 
 /// The way down.
 struct Down<'a> {
+    /// The threads that layers are run by; `None` for the caller's alone.
+    team: Option<Team<'a>>,
     sequences: Sequences<'a>,
     x: Input<'a>,
     weights: &'a [f32],
@@ -78,7 +81,7 @@ impl Visit for Down<'_> {
                 tape: take_last_mut(&mut self.tapes, layer.len(Part::Tape, dims)),
                 scratch,
             };
-            levels.run_backward(None, w, &levels.walks(sequences)?, args)?;
+            levels.run_backward(self.team, w, &levels.walks(sequences)?, args)?;
         } else {
             match layer {
                 Layer::Embedding(l) => l.backward(below.ids(), dy, grads, mode)?,
@@ -88,7 +91,7 @@ impl Visit for Down<'_> {
                 Layer::Dense(l) => {
                     let (dx, grads) = ((index > 0).then_some(dx), Some(grads));
                     let (rows, scratch) = (dims.rows(), &mut *self.scratch);
-                    l.backward(w, DenseBackward { rows, x, y, dy, dx, grads, mode, scratch })?;
+                    l.backward_on(self.team, w, DenseBackward { rows, x, y, dy, dx, grads, mode, scratch })?;
                 }
                 _ => {}
             }
@@ -102,6 +105,7 @@ impl Visit for Down<'_> {
 pub(super) fn forward_backward<L: Layers + ?Sized>(
     layers: &L,
     chain: Chain<'_>,
+    team: Option<Team<'_>>,
     weights: &[f32],
     args: Training<'_>,
 ) -> Result<f32> {
@@ -126,11 +130,13 @@ pub(super) fn forward_backward<L: Layers + ?Sized>(
     let factors = dropout.unwrap_or_default();
     check_len("dropout", chain.dropout_len(steps, batch), factors.len())?;
     check_len("tape", chain.tape_len(steps, batch), tape.len())?;
-    check_room("scratch", chain.train_scratch_len(steps, batch), scratch.len())?;
+    let threads = team.map_or(1, |team| team.threads);
+    check_room("scratch", chain.train_scratch_len_with(threads, steps, batch), scratch.len())?;
 
     let dims = chain.dims(steps, batch);
     let (outputs, tapes) = tape.split_at_mut(chain.outputs_len(steps, batch));
     layers.up(&mut Up::<true, false> {
+        team,
         sequences,
         weights,
         x,
@@ -155,6 +161,7 @@ pub(super) fn forward_backward<L: Layers + ?Sized>(
         dy[..y.len()].iter_mut().for_each(|d| *d *= share as f32);
     }
     layers.down(&mut Down {
+        team,
         sequences,
         x,
         weights,

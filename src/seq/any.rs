@@ -3,18 +3,19 @@
 //! Layers describe a cell by values and call these functions. Each leads to the cell's table. In firmware, which is
 //! compiled as a whole, they are inlined where they are called, so that a constant layer's image has its own cell's code only.
 
-use super::backward::{BackwardPass, InputPass, input_gradient};
+use super::backward::{BackwardPass, pack_columns};
 use super::forward::ForwardPass;
+use super::gradient::{GradientPass, InputPass, input_gradient, weight_gradients};
 use super::narrow::NarrowWeights;
-use super::step::StepPass;
+use super::step::{Sizes, StepPass};
 use super::table::{self, Table};
 use crate::cell::{Cell, GruCell, LstmCell, MguCell, Reset, RnnCell};
 use crate::error::Result;
 use crate::kernel::Activation;
 use crate::kernel::narrow::unpacked::Unpacked;
-use crate::kernel::pack::{Canonical, aligned_start};
+use crate::kernel::pack::Canonical;
 use crate::kernel::step::Params;
-use crate::simd::{HAS_VECTORS, Isa};
+use crate::simd::Isa;
 
 /// A cell with its options.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -170,31 +171,34 @@ impl Runs<'_> {
         call!(self, forward_narrow, data, pass)
     }
 
-    /// A training forward pass, which has a tape. Where there are vectors the weights are packed into `panels` first.
+    /// A training forward pass, which has a tape, from canonical weights. Where there are vectors, training packs.
     #[cfg_attr(target_os = "none", inline(always))]
-    pub(crate) fn forward_train(
-        self,
-        w: &Canonical<'_>,
-        panels: &mut [f32],
-        pass: &mut ForwardPass<'_>,
-    ) -> Result<()> {
-        if HAS_VECTORS {
-            let panels = panels.get_mut(aligned_start(panels)..).unwrap_or_default();
-            self.pack(*w, panels);
-            return self.forward_packed(panels, pass);
-        }
+    pub(crate) fn train_in_place(self, w: &Canonical<'_>, pass: &mut ForwardPass<'_>) -> Result<()> {
         call!(self, train_in_place, w, pass)
     }
 
-    /// A backward pass, but for the gradient of the input.
+    /// Arranges weights as a backward pass reads them.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(crate) fn pack_columns(self, w: Canonical<'_>, sizes: &Sizes, panels: &mut [f32]) -> Result<()> {
+        Ok(pack_columns(self.isa, w, sizes, panels)?)
+    }
+
+    /// A backward pass, but for the gradients of weights and input.
     #[inline(always)]
     pub(crate) fn backward(self, pass: BackwardPass<'_>) -> Result<()> {
         call!(self, backward, pass)
     }
 
+    /// The gradients of weights, from the tape that a backward pass leaves.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(crate) fn weight_gradients(self, pass: GradientPass<'_>) -> Result<()> {
+        let &Table { layout, second, .. } = self.table();
+        Ok(weight_gradients(self.isa, layout, second, pass)?)
+    }
+
     /// The gradient of the input, from the tape that a backward pass leaves.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn input_gradient(self, pass: InputPass<'_>) -> Result<()> {
-        Ok(input_gradient(self.isa, &self.table().layout, pass)?)
+        Ok(input_gradient(self.isa, self.table().layout, pass)?)
     }
 }

@@ -1,30 +1,26 @@
-//! Backpropagation through time (Werbos 1990): the time loop backward, then the weight gradients of all steps at once.
+//! Backpropagation through time (Werbos 1990): the time loop backward. The weight gradients of all steps follow at once.
 //!
 //! The loop leaves the gradient of every pre-activation in the tape, in place of what the forward pass saved.
-//! The gradients of the weights are then a few products over all rows of the tape, outside of the loop.
+//! The gradients of the weights are then a few products over all rows of the tape, outside of the loop: `gradient`.
 
-use super::gradient::{Inputs, Sums};
 use super::state_rows;
 use super::step::{Sizes, Stage, tape_row};
-use crate::kernel::panel::canonical::{Canonical, Parts};
-use crate::kernel::panel::layout::Layout;
+use crate::kernel::panel::canonical::Canonical;
 use crate::kernel::panel::product::{Init, Left, Right, columns_len, product};
 use crate::kernel::step::Params;
 use crate::kernel::step::backward::{BackwardStep, Gradients};
-use crate::kernel::view::Columns;
+use crate::kernel::view::{Columns, ColumnsMut, Matrix};
 use crate::kernel::walk::Rows;
 use crate::kernel::{Checked, Masked, Walk, check};
-use crate::simd::{HAS_VECTORS, Isa, Region, Simd, dispatch};
+use crate::simd::{HAS_VECTORS, Isa, Op, Region, Simd, dispatch};
 
-/// A backward pass. All lengths have been checked.
+/// A backward pass, but for the gradients of weights and input. All lengths have been checked.
 pub(crate) struct BackwardPass<'a> {
     pub(crate) weights: Canonical<'a>,
     pub(crate) sizes: Sizes,
     /// Factors of the hidden state, an option of the cell.
     pub(crate) factors: Option<&'a [f32]>,
     pub(crate) walk: &'a Walk<'a>,
-    /// `[rows, I]`
-    pub(crate) x: &'a [f32],
     /// `[rows, R]`
     pub(crate) y: Columns<'a>,
     /// `[rows, R]`, unless only the last state has a gradient.
@@ -35,15 +31,14 @@ pub(crate) struct BackwardPass<'a> {
     pub(crate) dh: &'a mut [f32],
     /// `[B, H]`, or empty.
     pub(crate) dc: &'a mut [f32],
-    /// The parts of the weights, if wanted, and whether they are added to.
-    pub(crate) grads: Option<Parts<&'a mut [f32]>>,
-    pub(crate) accumulate: bool,
+    /// Added to: the gradient of the peepholes, if it is wanted.
+    pub(crate) dpeepholes: &'a mut [f32],
     /// `[rows, row of the tape]`
-    pub(crate) tape: &'a mut [f32],
+    pub(crate) tape: ColumnsMut<'a>,
     /// What the cell asks for.
     pub(crate) stage: &'a mut [f32],
-    /// Room for `w_hh` and `w_hr` in panels of columns, where there are vectors, and then for the operands of large products.
-    pub(crate) panels: &'a mut [f32],
+    /// `w_hh` and `w_hr` in panels of columns, as [`pack_columns`] leaves them; nothing where there are no vectors.
+    pub(crate) panels: &'a [f32],
 }
 
 /// The weights of a backward step.
@@ -51,6 +46,36 @@ pub(crate) struct BackwardPass<'a> {
 struct Matrices<'a> {
     w_hh: Right<'a>,
     w_hr: Option<Right<'a>>,
+}
+
+/// Arranges the weights that a backward pass reads in panels of columns. Nothing reads them where there are no vectors.
+pub(crate) fn pack_columns(isa: Isa, weights: Canonical<'_>, sizes: &Sizes, panels: &mut [f32]) -> Checked {
+    struct Pack<'a>(Canonical<'a>, &'a Sizes, &'a mut [f32]);
+    impl Op for Pack<'_> {
+        type Output = Checked;
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) -> Checked {
+            let Pack(weights, sizes, panels) = self;
+            let (dims, parts) = (sizes.dims, weights.parts());
+            let (first, second) = lengths::<S>(&weights, sizes);
+            check(first.saturating_add(second) <= panels.len(), "room of a backward pass")?;
+            let (w_hh, w_hr) = panels.split_at_mut(first);
+            Right::of(s, parts.w_hh, dims.width, w_hh);
+            if sizes.projects {
+                Right::of(s, parts.w_hr, dims.hidden, w_hr);
+            }
+            Ok(())
+        }
+    }
+    dispatch(isa, Pack(weights, sizes, panels))
+}
+
+/// Elements of `w_hh` and of `w_hr` in panels.
+#[inline(always)]
+fn lengths<S: Simd>(weights: &Canonical<'_>, sizes: &Sizes) -> (usize, usize) {
+    let dims = sizes.dims;
+    let projection = if sizes.projects { columns_len(S::LANES, dims.width, dims.hidden) } else { 0 };
+    (columns_len(S::LANES, weights.shape().gates * dims.hidden, dims.width), projection)
 }
 
 /// A backward pass on one instruction set.
@@ -73,24 +98,34 @@ impl<S: Simd> Region for Bptt<'_, '_, S> {
     fn run(self) -> Checked {
         let Bptt { s, cell, params, pass } = self;
         let BackwardPass {
-            weights, sizes, factors, walk, x, y, dy, h0, dh, dc, mut grads, tape, panels, ..
+            weights,
+            sizes,
+            factors,
+            walk,
+            y,
+            dy,
+            h0,
+            dh,
+            dc,
+            dpeepholes,
+            mut tape,
+            panels,
+            ..
         } = pass;
-        let (dims, parts, add, layout) = (sizes.dims, weights.parts(), pass.accumulate, &cell.layout);
+        let (dims, parts, layout) = (sizes.dims, weights.parts(), &cell.layout);
         let hidden = dims.hidden;
         // Without units, the number of steps is not bounded by any buffer.
         if hidden == 0 && dims.width == 0 {
             return Ok(());
         }
-        let rows = weights.shape().gates * hidden;
-        let room = if HAS_VECTORS { columns_len(S::LANES, rows, dims.width) } else { 0 };
-        check(room <= panels.len(), "room of a backward pass")?;
-        let (w_hh, w_hr) = panels.split_at_mut(room);
-        let w_hh = Right::of(s, parts.w_hh, dims.width, w_hh);
-        let w_hr = if sizes.projects { Some(Right::of(s, parts.w_hr, hidden, w_hr)) } else { None };
-        let w = Matrices { w_hh, w_hr };
-        if let (Some(grads), false) = (&mut grads, add) {
-            grads.peepholes.fill(0.0);
-        }
+        let (first, _) = if HAS_VECTORS { lengths::<S>(&weights, &sizes) } else { (0, 0) };
+        let Some((w_hh, w_hr)) = panels.split_at_checked(first) else {
+            return check(false, "panels of a backward pass");
+        };
+        let w = Matrices {
+            w_hh: Right::packed(parts.w_hh, dims.width, w_hh),
+            w_hr: if sizes.projects { Some(Right::packed(parts.w_hr, hidden, w_hr)) } else { None },
+        };
         let ld = tape_row(layout, &sizes);
         let mut stage = Stage::new(pass.stage, layout, cell.second.is_some(), &sizes, walk.batch());
         for t in (0..walk.steps()).rev() {
@@ -101,13 +136,13 @@ impl<S: Simd> Region for Bptt<'_, '_, S> {
                 walk,
                 dims,
                 peepholes: parts.peepholes,
-                dpeepholes: grads.as_mut().map_or(&mut [][..], |grads| &mut *grads.peepholes),
+                dpeepholes: &mut *dpeepholes,
                 h0,
                 y,
                 dy,
                 dh: &mut *dh,
                 dc: &mut *dc,
-                tape: &mut *tape,
+                tape: tape.reborrow(),
                 ld,
                 keep_out: sizes.projects,
             };
@@ -115,46 +150,6 @@ impl<S: Simd> Region for Bptt<'_, '_, S> {
             if walk.has_resets() {
                 cut(walk, t, [&mut *dh, &mut *dc]);
             }
-        }
-
-        let Some(grads) = grads else { return Ok(()) };
-        let mut sums = Sums { walk, present: Rows::present(walk), tape: &*tape, ld, add, room: panels };
-        sums.same(s, (0, layout.x_gates * hidden), Columns::all(x, dims.input), grads.w_ih)?;
-        sums.bias(s, 0, grads.b_ih)?;
-        let mut hidden_part = |gate: usize, count: usize, plane: usize, operand: Option<usize>| -> Checked {
-            let rows = gate * hidden..(gate + count) * hidden;
-            let dw = &mut grads.w_hh[rows.start * dims.width..rows.end * dims.width];
-            let columns = (plane * hidden, count * hidden);
-            if let Some(db) = grads.b_hh.get_mut(rows) {
-                // Where both biases feed the same sums, and both gradients begin at zero, they are the same.
-                match grads.b_ih.get(columns.0..columns.0 + columns.1) {
-                    Some(same) if !add => db.copy_from_slice(same),
-                    _ => sums.bias(s, columns.0, db)?,
-                }
-            }
-            match operand {
-                Some(plane) => sums.planes(s, columns, (plane * hidden, hidden), dw),
-                None => sums.before(s, columns, (h0, y), factors, dw),
-            }
-        };
-        // Gates whose sums stand side by side are one product.
-        let mut gate = 0;
-        while gate < layout.h_gates {
-            let plane = layout.h_map[gate % 4];
-            let mut count = 1;
-            while gate + count < layout.h_gates && layout.h_map[(gate + count) % 4] == plane + count {
-                count += 1;
-            }
-            hidden_part(layout.h_first + gate, count, plane, None)?;
-            gate += count;
-        }
-        if let Some(stage) = &cell.second {
-            hidden_part(stage.layout.h_first, 1, stage.sum, Some(stage.operand))?;
-        }
-        if sizes.projects {
-            // The step left the gradient of the projection's output at the end of the row, and its input behind the sums.
-            let (output, input) = ((ld - dims.width, dims.width), (layout.sums * hidden, hidden));
-            sums.planes(s, output, input, grads.w_hr)?;
         }
         Ok(())
     }
@@ -180,12 +175,12 @@ fn step<S: Simd>(
         // What is left of the hidden state's gradient is what the projection's weights see.
         add_output_gradient(walk, t, io.dy.take(), io.dh, width);
         let of = Rows::batch(walk, t);
-        let left = Left { data: &*io.dh, ld: width, rows: of, count: 1, len: width, at: [0; 4] };
+        let left = Left { of: Matrix::new(io.dh, width), rows: of, count: 1, len: width, at: [0; 4] };
         product(s, left, w_hr, stage.output, Init::Zero)?;
         for b in of.iter() {
             let dh = &mut io.dh[b * width..][..width];
-            let end = (walk.row(t, b) + 1) * ld;
-            io.tape[end - width..end].copy_from_slice(dh);
+            let kept = io.tape.row(walk.row(t, b)).iter_mut().skip(ld - width);
+            kept.zip(&*dh).for_each(|(kept, dh)| *kept = *dh);
             dh.fill(0.0);
         }
         let BackwardStep { peepholes, h0, y, keep_out, .. } = io;
@@ -199,7 +194,7 @@ fn step<S: Simd>(
             dy: None,
             dh: &mut *stage.output,
             dc: &mut *io.dc,
-            tape: &mut *io.tape,
+            tape: io.tape.reborrow(),
             ld,
             keep_out,
         };
@@ -210,7 +205,7 @@ fn step<S: Simd>(
     if let Some(second) = &cell.second {
         let d_operand = stage.planes.get_mut(..batch * hidden).unwrap_or_default();
         let at = [second.sum, 0, 0, 0];
-        let left = Left { data: &*io.tape, ld, rows, count: 1, len: hidden, at };
+        let left = Left { of: io.tape.matrix(), rows, count: 1, len: hidden, at };
         let right = Right { first: second.layout.h_first * hidden, ..w.w_hh };
         product(s, left, right, d_operand, Init::Zero)?;
         if let Some(factors) = factors {
@@ -218,7 +213,7 @@ fn step<S: Simd>(
         }
         cell.last(s, params, t, &mut io, d_operand)?;
     }
-    let left = Left { data: &*io.tape, ld, rows, count: layout.h_gates, len: hidden, at: layout.h_map };
+    let left = Left { of: io.tape.matrix(), rows, count: layout.h_gates, len: hidden, at: layout.h_map };
     let Some(factors) = factors else { return product(s, left, w.w_hh, io.dh, Init::Accumulate) };
     product(s, left, w.w_hh, stage.seen, Init::Zero)?;
     for b in rows.iter() {
@@ -240,28 +235,6 @@ fn add_output_gradient(walk: &Walk<'_>, t: usize, dy: Option<Columns<'_>>, dh: &
             dh.iter_mut().zip(dy.row(walk.row(t, b))).for_each(|(dh, dy)| *dh += dy);
         }
     }
-}
-
-/// The gradient of the input, from the tape that a backward pass leaves. All lengths have been checked.
-pub(crate) struct InputPass<'a> {
-    pub(crate) walk: &'a Walk<'a>,
-    pub(crate) sizes: Sizes,
-    pub(crate) w_ih: &'a [f32],
-    /// `[rows, I]`
-    pub(crate) dx: &'a mut [f32],
-    /// Whether it is added to.
-    pub(crate) add: bool,
-    /// `[rows, TAPE * H]`
-    pub(crate) tape: &'a [f32],
-    /// Room for `w_ih` in panels of columns, where there are vectors.
-    pub(crate) panels: &'a mut [f32],
-}
-
-/// The same for all cells.
-pub(crate) fn input_gradient(isa: Isa, layout: &Layout, pass: InputPass<'_>) -> Checked {
-    let InputPass { walk, sizes, w_ih, dx, add, tape, panels } = pass;
-    let (ld, len) = (tape_row(layout, &sizes), layout.x_gates * sizes.dims.hidden);
-    dispatch(isa, Inputs { walk, tape, ld, len, w_ih, dx, add, panels })
 }
 
 /// Adds the gradients of the outputs that only repeat a carried state.

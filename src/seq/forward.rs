@@ -8,7 +8,7 @@ use crate::kernel::panel::operand::Matrices;
 use crate::kernel::panel::pack::Panels;
 use crate::kernel::panel::source::{InPlace, Projection};
 use crate::kernel::step::ahead::{AHEAD, Ahead, has_room};
-use crate::kernel::step::batch::project;
+use crate::kernel::step::batch::{Projected, project};
 use crate::kernel::step::row::Stages;
 use crate::kernel::step::{Input, Params};
 use crate::kernel::vector::has_vectors;
@@ -31,7 +31,7 @@ pub(crate) struct ForwardPass<'a> {
     /// `[B, H]`, or empty.
     pub(crate) c: &'a mut [f32],
     /// `[rows, row of the tape]`, for training.
-    pub(crate) tape: Option<&'a mut [f32]>,
+    pub(crate) tape: Option<ColumnsMut<'a>>,
     /// `[B, R]`
     pub(crate) h_next: &'a mut [f32],
     /// What the cell asks for.
@@ -145,11 +145,10 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
                 && !(beside && first > 0)
             {
                 let (out, ld) = match tape {
-                    Some(tape) => (&mut **tape, ld),
-                    None => (&mut *here, projected),
+                    Some(tape) => (Projected::Tape(tape.reborrow()), ld),
+                    None => (Projected::Block(&mut *here), projected),
                 };
-                let (block, to) = ((first, count), (ld, train));
-                project(s, layout, *panels, walk, dims, block, x, out, to, codes)?;
+                project(s, layout, *panels, walk, dims, (first, count), x, out, ld, codes)?;
             }
             let later = match beside {
                 true => Ahead::new(layout, S::LANES, walk, dims, first + count, x, &mut *there)?,
@@ -178,7 +177,7 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
                         h_next: &mut *next,
                         c,
                         y: y.as_mut().map(ColumnsMut::reborrow),
-                        tape: tape.as_deref_mut(),
+                        tape: tape.as_mut().map(ColumnsMut::reborrow),
                         ld,
                         peepholes,
                         factors,

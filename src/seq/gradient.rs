@@ -1,25 +1,184 @@
 //! Gradients of the weights and of the input from a tape that holds those of the sums: no time loop any more.
 
+use core::ops::Range;
+
+use super::step::{Sizes, tape_row};
 use crate::kernel::elementwise::column_sums;
 use crate::kernel::gather::{Operand, gather};
 use crate::kernel::gemm::outer;
+use crate::kernel::panel::canonical::Parts;
+use crate::kernel::panel::layout::Layout;
 use crate::kernel::product::{Init, Left, Right, product};
 use crate::kernel::rows::previous::Before;
-use crate::kernel::view::Columns;
+use crate::kernel::step::SecondStage;
+use crate::kernel::view::{Columns, Matrix};
 use crate::kernel::walk::Rows;
 use crate::kernel::{Checked, Walk, check};
-use crate::simd::{Op, Simd};
+use crate::simd::{Isa, Op, Simd, dispatch};
+
+/// The gradients of some outputs of a layer's matrices: rows of theirs. All lengths have been checked.
+pub(crate) struct GradientPass<'a> {
+    pub(crate) sizes: Sizes,
+    /// Factors of the hidden state, an option of the cell.
+    pub(crate) factors: Option<&'a [f32]>,
+    pub(crate) walk: &'a Walk<'a>,
+    /// `[rows, I]`
+    pub(crate) x: &'a [f32],
+    /// `[rows, R]`
+    pub(crate) y: Columns<'a>,
+    /// `[B, R]`, the initial state of the forward pass.
+    pub(crate) h0: &'a [f32],
+    /// `[rows, row of the tape]`, as the backward pass leaves it.
+    pub(crate) tape: &'a [f32],
+    pub(crate) grads: WeightRows<'a>,
+    /// Whether they are added to.
+    pub(crate) add: bool,
+    /// Scratch of the products.
+    pub(crate) room: &'a mut [f32],
+}
+
+/// Some rows of the matrices of a layer, and as many elements of its biases.
+pub(crate) struct WeightRows<'a> {
+    parts: Parts<&'a mut [f32]>,
+    /// Rows of `w_ih` and `w_hh`, among `G*H`.
+    gates: Range<usize>,
+    /// Rows of `w_hr`, among `R`.
+    projection: Range<usize>,
+}
+
+impl<'a> WeightRows<'a> {
+    /// All rows of a layer of so many gates. (Peepholes are no matrix: they have been taken out.)
+    pub(crate) fn all(parts: Parts<&'a mut [f32]>, gates: usize, sizes: &Sizes) -> Self {
+        let projection = if sizes.projects { sizes.dims.width } else { 0 };
+        WeightRows { parts, gates: 0..gates * sizes.dims.hidden, projection: 0..projection }
+    }
+
+    /// Those of the first `some` of `parts` equal parts, and the others.
+    #[cfg_attr(target_os = "none", allow(dead_code, reason = "firmware has no threads, and no parts"))]
+    pub(crate) fn split(self, some: usize, parts: usize) -> (Self, Self) {
+        fn cut(of: &mut [f32], rows: usize, at: usize) -> (&mut [f32], &mut [f32]) {
+            // What a layer does not have is empty.
+            of.split_at_mut(of.len().checked_div(rows).unwrap_or(0) * at)
+        }
+        let WeightRows { parts: of, gates, projection } = self;
+        let share = |of: usize| of * some / parts.max(1);
+        let (at, at_projection) = (share(gates.len()), share(projection.len()));
+        let (w_ih, later_w_ih) = cut(of.w_ih, gates.len(), at);
+        let (w_hh, later_w_hh) = cut(of.w_hh, gates.len(), at);
+        let (b_ih, later_b_ih) = cut(of.b_ih, gates.len(), at);
+        let (b_hh, later_b_hh) = cut(of.b_hh, gates.len(), at);
+        let (w_hr, later_w_hr) = cut(of.w_hr, projection.len(), at_projection);
+        let (middle, middle_projection) = (gates.start + at, projection.start + at_projection);
+        let first = Parts { w_ih, w_hh, b_ih, b_hh, w_hr, peepholes: of.peepholes };
+        let later = Parts {
+            w_ih: later_w_ih,
+            w_hh: later_w_hh,
+            b_ih: later_b_ih,
+            b_hh: later_b_hh,
+            w_hr: later_w_hr,
+            peepholes: &mut [][..],
+        };
+        (
+            WeightRows {
+                parts: first,
+                gates: gates.start..middle,
+                projection: projection.start..middle_projection,
+            },
+            WeightRows {
+                parts: later,
+                gates: middle..gates.end,
+                projection: middle_projection..projection.end,
+            },
+        )
+    }
+}
+
+/// The same for all cells, and once in an image, for both directions.
+#[cfg_attr(target_os = "none", inline(never))]
+pub(crate) fn weight_gradients(
+    isa: Isa,
+    layout: &Layout,
+    second: Option<&SecondStage>,
+    pass: GradientPass<'_>,
+) -> Checked {
+    dispatch(isa, Weights { layout, second, pass })
+}
+
+struct Weights<'a, 'b> {
+    layout: &'a Layout,
+    second: Option<&'a SecondStage>,
+    pass: GradientPass<'b>,
+}
+
+impl Op for Weights<'_, '_> {
+    type Output = Checked;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Checked {
+        let Weights { layout, second, pass } = self;
+        let GradientPass { sizes, factors, walk, x, y, h0, tape, grads, add, room } = pass;
+        let WeightRows { parts: grads, gates: own, projection } = grads;
+        let (dims, hidden) = (sizes.dims, sizes.dims.hidden);
+        // Without units, the number of steps is not bounded by any buffer.
+        if hidden == 0 && dims.width == 0 {
+            return Ok(());
+        }
+        let ld = tape_row(layout, &sizes);
+        let mut sums = Sums { walk, present: Rows::present(walk), tape, ld, add, room };
+        sums.same(s, (own.start, own.len()), Columns::all(x, dims.input), grads.w_ih)?;
+        sums.bias(s, own.start, grads.b_ih)?;
+        let mut hidden_part = |gate: usize, count: usize, plane: usize, operand: Option<usize>| -> Checked {
+            let rows = own.start.max(gate * hidden)..own.end.min((gate + count) * hidden);
+            if rows.is_empty() {
+                return Ok(());
+            }
+            let here = rows.start - own.start..rows.end - own.start;
+            let dw = &mut grads.w_hh[here.start * dims.width..here.end * dims.width];
+            let columns = (plane * hidden + rows.start - gate * hidden, rows.len());
+            if let Some(db) = grads.b_hh.get_mut(here.clone()) {
+                // Where both biases feed the same sums, and both gradients begin at zero, they are the same.
+                match grads.b_ih.get(here) {
+                    Some(same) if !add && plane == gate => db.copy_from_slice(same),
+                    _ => sums.bias(s, columns.0, db)?,
+                }
+            }
+            match operand {
+                Some(plane) => sums.planes(s, columns, (plane * hidden, hidden), dw),
+                None => sums.before(s, columns, (h0, y), factors, dw),
+            }
+        };
+        // Gates whose sums stand side by side are one product.
+        let mut gate = 0;
+        while gate < layout.h_gates {
+            let plane = layout.h_map[gate % 4];
+            let mut count = 1;
+            while gate + count < layout.h_gates && layout.h_map[(gate + count) % 4] == plane + count {
+                count += 1;
+            }
+            hidden_part(layout.h_first + gate, count, plane, None)?;
+            gate += count;
+        }
+        if let Some(stage) = second {
+            hidden_part(stage.layout.h_first, 1, stage.sum, Some(stage.operand))?;
+        }
+        if sizes.projects && !projection.is_empty() {
+            // The step left the gradient of the projection's output at the end of the row, and its input behind the sums.
+            let output = (ld - dims.width + projection.start, projection.len());
+            sums.planes(s, output, (layout.sums * hidden, hidden), grads.w_hr)?;
+        }
+        Ok(())
+    }
+}
 
 /// Sums over all rows of the tape. Regular sequences go through large products; others row by row, past the padding.
-pub(super) struct Sums<'a> {
-    pub(super) walk: &'a Walk<'a>,
+struct Sums<'a> {
+    walk: &'a Walk<'a>,
     /// The walk's rows that take part.
-    pub(super) present: Rows<'a>,
-    pub(super) tape: &'a [f32],
-    pub(super) ld: usize,
-    pub(super) add: bool,
+    present: Rows<'a>,
+    tape: &'a [f32],
+    ld: usize,
+    add: bool,
     /// Scratch of the products.
-    pub(super) room: &'a mut [f32],
+    room: &'a mut [f32],
 }
 
 impl<'a> Sums<'a> {
@@ -29,19 +188,13 @@ impl<'a> Sums<'a> {
 
     /// Of a bias that feeds the sums from `column` on.
     #[inline(always)]
-    pub(super) fn bias<S: Simd>(&self, s: S, column: usize, db: &mut [f32]) -> Checked {
+    fn bias<S: Simd>(&self, s: S, column: usize, db: &mut [f32]) -> Checked {
         column_sums(s, self.tape, self.ld, self.present, column, db, self.add)
     }
 
     /// Of weights that multiply `b`, row by row.
     #[inline(always)]
-    pub(super) fn same<S: Simd>(
-        &mut self,
-        s: S,
-        a: (usize, usize),
-        b: Columns<'_>,
-        dw: &mut [f32],
-    ) -> Checked {
+    fn same<S: Simd>(&mut self, s: S, a: (usize, usize), b: Columns<'_>, dw: &mut [f32]) -> Checked {
         let a = self.columns(a);
         if self.walk.is_dense() {
             outer(s, a, b, dw, self.add, self.room)
@@ -52,20 +205,14 @@ impl<'a> Sums<'a> {
 
     /// The same with another part of the tape.
     #[inline(always)]
-    pub(super) fn planes<S: Simd>(
-        &mut self,
-        s: S,
-        a: (usize, usize),
-        b: (usize, usize),
-        dw: &mut [f32],
-    ) -> Checked {
+    fn planes<S: Simd>(&mut self, s: S, a: (usize, usize), b: (usize, usize), dw: &mut [f32]) -> Checked {
         let b = self.columns(b);
         self.same(s, a, b, dw)
     }
 
     /// Of weights that multiply the hidden state before the step, times `factors [B, width]` if there are some.
     #[inline(always)]
-    pub(super) fn before<S: Simd>(
+    fn before<S: Simd>(
         &mut self,
         s: S,
         a: (usize, usize),
@@ -92,35 +239,61 @@ impl<'a> Sums<'a> {
     }
 }
 
-/// Gradient of the input: the first `len` columns of the tape times the input weights.
-pub(super) struct Inputs<'a> {
-    pub(super) walk: &'a Walk<'a>,
-    pub(super) tape: &'a [f32],
-    pub(super) ld: usize,
-    pub(super) len: usize,
-    pub(super) w_ih: &'a [f32],
-    pub(super) dx: &'a mut [f32],
-    pub(super) add: bool,
-    /// Room for `w_ih` in panels of columns, where there are vectors.
-    pub(super) panels: &'a mut [f32],
+/// The gradient of the input of some rows, from the tape that a backward pass leaves. All lengths have been checked.
+pub(crate) struct InputPass<'a> {
+    pub(crate) walk: &'a Walk<'a>,
+    /// The first row.
+    pub(crate) first: usize,
+    pub(crate) sizes: Sizes,
+    /// `w_ih`, as [`pack_input`] leaves it.
+    pub(crate) right: Right<'a>,
+    /// `[some rows, I]`
+    pub(crate) dx: &'a mut [f32],
+    /// Whether it is added to.
+    pub(crate) add: bool,
+    /// `[some rows, row of the tape]`
+    pub(crate) tape: &'a [f32],
 }
 
-impl Op for Inputs<'_> {
+/// `w_ih` as the gradient of the input reads it: in panels of columns, in `room`, where there are vectors.
+pub(crate) fn pack_input<'a>(isa: Isa, w_ih: &'a [f32], input: usize, room: &'a mut [f32]) -> Right<'a> {
+    struct Pack<'a>(&'a [f32], usize, &'a mut [f32]);
+    impl<'a> Op for Pack<'a> {
+        type Output = Right<'a>;
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) -> Right<'a> {
+            Right::of(s, self.0, self.1, self.2)
+        }
+    }
+    dispatch(isa, Pack(w_ih, input, room))
+}
+
+/// The same for all cells.
+#[cfg_attr(target_os = "none", inline(never))]
+pub(crate) fn input_gradient(isa: Isa, layout: &Layout, pass: InputPass<'_>) -> Checked {
+    dispatch(isa, Inputs { layout, pass })
+}
+
+/// The first columns of the tape times the input weights.
+struct Inputs<'a, 'b> {
+    layout: &'a Layout,
+    pass: InputPass<'b>,
+}
+
+impl Op for Inputs<'_, '_> {
     type Output = Checked;
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> Checked {
-        let Inputs { walk, tape, ld, len, w_ih, dx, add, panels } = self;
+        let Inputs { layout, pass: InputPass { walk, first, sizes, right, dx, add, tape } } = self;
+        let (ld, len, input) =
+            (tape_row(layout, &sizes), layout.x_gates * sizes.dims.hidden, sizes.dims.input);
         // Without inputs `w_ih` has no columns from which its rows could be counted.
-        let input = dx.len().checked_div(walk.rows()).unwrap_or(0);
-        if input == 0 {
-            return Ok(());
-        }
-        let right = Right::of(s, w_ih, input, panels);
-        let rows = Rows::present(walk);
-        if !add && rows.count() < walk.rows() {
+        let Some(count) = dx.len().checked_div(input) else { return Ok(()) };
+        let rows = Rows::some(walk, first, count);
+        if !add && rows.count() < count {
             dx.fill(0.0);
         }
-        let left = Left { data: tape, ld, rows, count: 1, len, at: [0; 4] };
+        let left = Left { of: Matrix::new(tape, ld), rows, count: 1, len, at: [0; 4] };
         product(s, left, right, dx, if add { Init::Accumulate } else { Init::Zero })
     }
 }

@@ -6,7 +6,7 @@
 pub(crate) mod any;
 pub(crate) mod backward;
 pub(crate) mod forward;
-mod gradient;
+pub(crate) mod gradient;
 pub(crate) mod narrow;
 pub(crate) mod step;
 pub(crate) mod table;

@@ -5,7 +5,7 @@ use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::product::Left;
 use crate::kernel::panel::source::{Projection, Source};
 use crate::kernel::rows::list::MOST;
-use crate::kernel::rows::view::ColumnsMut;
+use crate::kernel::rows::view::{ColumnsMut, Matrix};
 use crate::kernel::rows::walk::Rows;
 use crate::kernel::step::ahead::Ahead;
 use crate::kernel::step::batch::room_len;
@@ -191,7 +191,7 @@ pub(super) struct Io<'a> {
     /// `[rows, width]`, unless only the state is wanted.
     pub(super) y: Option<ColumnsMut<'a>>,
     /// `[rows, ld]`, for training.
-    pub(super) tape: Option<&'a mut [f32]>,
+    pub(super) tape: Option<ColumnsMut<'a>>,
     pub(super) ld: usize,
     pub(super) peepholes: &'a [f32],
     /// `[B, width]`: factors of the hidden state.
@@ -239,7 +239,7 @@ pub(super) fn step<S: Simd, W: Projection<S>>(
         Step { walk, dims, x, seen, h, h_next: &mut *output, c, y: None, tape, ld, peepholes, factors: None };
     call(s, params, w, t, io, &mut *stage.sums)?;
     let rows = Rows::batch(walk, t);
-    let left = Left { data: output, ld: dims.hidden, rows, count: 1, len: dims.hidden, at: [0; 4] };
+    let left = Left { of: Matrix::new(output, dims.hidden), rows, count: 1, len: dims.hidden, at: [0; 4] };
     w[1].project(s, &PROJECTION, left, projection(dims), h_next, stage.sums)?;
     if let Some(mut y) = y {
         for b in rows.iter() {

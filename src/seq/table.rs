@@ -26,8 +26,9 @@ use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch, dispatch_single};
 /// The passes over one form of a cell.
 #[derive(Debug)]
 pub(crate) struct Table {
-    pub(crate) layout: Layout,
-    pub(crate) second: Option<SecondStage>,
+    /// Not in the table itself: who hands on a part of it by reference would have all of its functions linked.
+    pub(crate) layout: &'static Layout,
+    pub(crate) second: Option<&'static SecondStage>,
     /// One step over weights in panels, and over canonical weights in place.
     pub(crate) step: fn(Isa, &Params, &[f32], &mut StepPass<'_>) -> Checked,
     pub(crate) step_in_place: fn(Isa, &Params, &Canonical<'_>, &mut StepPass<'_>) -> Checked,
@@ -69,8 +70,8 @@ pub(super) const NO_OPTIONS: Params = {
 impl Table {
     const fn of<E: Equations>() -> Self {
         Table {
-            layout: E::LAYOUT,
-            second: E::SECOND,
+            layout: const { &E::LAYOUT },
+            second: const { &E::SECOND }.as_ref(),
             step: step::<E>,
             step_in_place: step_in_place::<E>,
             forward: forward::<E>,
@@ -84,8 +85,8 @@ impl Table {
 
     /// Packs canonical weights into panels of an instruction set: the stages, the projection, and peepholes as they are.
     pub(crate) fn pack(&self, isa: Isa, w: Canonical<'_>, out: &mut [f32]) {
-        let mut rest = pack(&self.layout, isa.lanes(), w, out);
-        if let Some(stage) = &self.second {
+        let mut rest = pack(self.layout, isa.lanes(), w, out);
+        if let Some(stage) = self.second {
             rest = pack(&stage.layout, isa.lanes(), w, rest);
         }
         if w.shape().projection.is_some() {
@@ -100,8 +101,8 @@ impl Table {
     /// As [`pack`](Self::pack), with narrow matrices, or with those that they stand for.
     pub(crate) fn pack_narrow(&self, isa: Isa, w: &Unpacked<'_>, wide: bool, out: &mut [f32]) {
         let pack_narrow = if wide { pack_wide } else { pack_narrow };
-        let mut rest = pack_narrow(&self.layout, isa.lanes(), w, out);
-        if let Some(stage) = &self.second {
+        let mut rest = pack_narrow(self.layout, isa.lanes(), w, out);
+        if let Some(stage) = self.second {
             rest = pack_narrow(&stage.layout, isa.lanes(), w, rest);
         }
         if w.has_projection() {

@@ -6,6 +6,7 @@ use rand_core::Rng;
 
 use super::{Batch, Shard, Trainer};
 use crate::error::{Error, Result};
+use crate::layer::join::{Team, own};
 
 impl Trainer {
     /// Refuses batches that do not fit, before anything moves; how many targets count in all of them.
@@ -44,11 +45,15 @@ impl Trainer {
         self.grads.fill(0.0);
         for &batch in batches {
             self.cut(batch.sequences.batch())?;
-            for shard in &mut self.shards {
-                shard.prepare(self.model.chain(), batch.sequences.steps(), rng)?;
-            }
             let (model, parameters) = (self.model.chain(), &self.parameters);
-            for_each(&mut self.shards, |shard| shard.run(model, parameters, batch));
+            let team = Team::of(own(model.work(batch.sequences)));
+            // The threads take either whole shards, or the rows of the only one.
+            let within = Some(team).filter(|_| self.shards.len() == 1);
+            for shard in &mut self.shards {
+                shard.prepare(model, within.map_or(1, |team| team.threads), batch.sequences.steps(), rng)?;
+            }
+            let shards = &mut self.shards[..];
+            team.enter(|| for_each(team, shards, &|shard| shard.run(model, within, parameters, batch)))?;
             for shard in &mut self.shards {
                 // Of several means each counts as much as there are targets in it.
                 let share = shard.targets as f64 / total.max(1) as f64;
@@ -72,7 +77,7 @@ impl Trainer {
 
     /// The number of shards of so many rows.
     pub(super) fn shards_of(&self, batch: usize) -> usize {
-        self.count.unwrap_or((batch / 16).min(8)).clamp(1, batch.max(1))
+        self.count.unwrap_or(1).clamp(1, batch.max(1))
     }
 
     /// Cuts so many rows. States begin at zero if there were others before, which were not carried.
@@ -104,13 +109,12 @@ fn add_scaled(a: &mut [f32], b: &[f32], scale: f32) {
     a.iter_mut().zip(b).for_each(|(a, b)| *a += scale * b);
 }
 
-#[cfg(feature = "rayon")]
-fn for_each(shards: &mut [Shard], run: impl Fn(&mut Shard) + Send + Sync) {
-    use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
-    shards.par_iter_mut().for_each(run);
-}
-
-#[cfg(not(feature = "rayon"))]
-fn for_each(shards: &mut [Shard], run: impl Fn(&mut Shard)) {
-    shards.iter_mut().for_each(run);
+/// Runs all shards, at the same time if there are threads.
+fn for_each(team: Team<'_>, shards: &mut [Shard], run: &(impl Fn(&mut Shard) + Sync)) -> Result<()> {
+    if shards.len() < 2 || team.threads < 2 {
+        shards.iter_mut().for_each(run);
+        return Ok(());
+    }
+    let (first, later) = shards.split_at_mut(shards.len() / 2);
+    team.run(|| for_each(team, first, run), || for_each(team, later, run))
 }

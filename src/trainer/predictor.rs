@@ -8,7 +8,8 @@ use rand_core::Rng;
 use super::{Batch, OTHER_ROWS, zeros};
 use crate::error::{Result, check_len};
 use crate::generate::{Generate, Sampling};
-use crate::layer::Sequences;
+use crate::layer::join::{Team, own};
+use crate::layer::{Join, Sequences};
 use crate::model::{Chain, Forward, Input, Owned, Packed};
 
 /// A model with packed weights, and the buffers to run it in. A clone has buffers and states of its own, and shares the weights.
@@ -128,8 +129,9 @@ impl Predictor {
     }
 
     /// Makes the buffers of a pass over `steps` steps large enough. Returns the length of its output.
-    fn prepare_pass(&mut self, steps: usize, batch: usize) -> Result<usize> {
-        let (len, scratch) = (self.chain().output_len(steps, batch), self.chain().scratch_len(steps, batch));
+    fn prepare_pass(&mut self, threads: usize, steps: usize, batch: usize) -> Result<usize> {
+        let len = self.chain().output_len(steps, batch);
+        let scratch = self.chain().scratch_len_with(threads, steps, batch);
         if self.y.len() < len {
             self.y = zeros("y", len)?;
         }
@@ -137,17 +139,40 @@ impl Predictor {
         Ok(len)
     }
 
-    /// The outputs of a batch, `[T, B, O]`, or `[B, O]` for a model with a pool.
+    /// Refuses an input that does not fit, and makes room for a pass over it. Returns the length of its output.
+    fn prepare_forward(&mut self, team: Team<'_>, sequences: Sequences<'_>, x: Input<'_>) -> Result<usize> {
+        self.chain().check_input(sequences, x)?;
+        self.prepare_pass(team.threads, sequences.steps(), sequences.batch())
+    }
+
+    /// The outputs of a batch, `[T, B, O]`, or `[B, O]` for a model with a pool. With the feature `rayon` its threads take part.
     ///
     /// # Errors
     /// As [`Chain::forward`]; [`Error::Value`](crate::Error::Value) for another number of rows than those whose state is carried.
     pub fn forward<'x>(&mut self, sequences: Sequences<'_>, x: impl Into<Input<'x>>) -> Result<&[f32]> {
-        let x = x.into();
-        self.chain().check_input(sequences, x)?;
-        let len = self.prepare_pass(sequences.steps(), sequences.batch())?;
+        let (x, team) = (x.into(), Team::of(own(self.chain().work(sequences))));
+        let len = self.prepare_forward(team, sequences, x)?;
         let Predictor { shared, state, scratch, y, .. } = self;
-        let y = &mut y[..len];
-        shared.0.chain().forward(&shared.1, Forward { sequences, x, y, state, scratch })?;
+        let args = Forward { sequences, x, y: &mut y[..len], state, scratch };
+        team.enter(|| shared.0.chain().forward_from(Some(team), (&shared.1).into(), args))?;
+        Ok(&self.y[..len])
+    }
+
+    /// The same on several threads. The results have the same bits for any number of them.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn forward_with<'x>(
+        &mut self,
+        join: &dyn Join,
+        sequences: Sequences<'_>,
+        x: impl Into<Input<'x>>,
+    ) -> Result<&[f32]> {
+        let (x, team) = (x.into(), Team::of(join));
+        let len = self.prepare_forward(team, sequences, x)?;
+        let Predictor { shared, state, scratch, y, .. } = self;
+        let args = Forward { sequences, x, y: &mut y[..len], state, scratch };
+        shared.0.chain().forward_from(Some(team), (&shared.1).into(), args)?;
         Ok(&self.y[..len])
     }
 
@@ -161,7 +186,7 @@ impl Predictor {
         let batch = x.len().checked_div(self.chain().input()).unwrap_or(0);
         self.chain().check_steps()?;
         self.chain().check_input(Sequences::new(1, batch), x)?;
-        let len = self.prepare_pass(1, batch)?;
+        let len = self.prepare_pass(1, 1, batch)?;
         let Predictor { shared, state, scratch, y, .. } = self;
         shared.0.chain().step(&shared.1, x, &mut y[..len], state, scratch)?;
         Ok(&self.y[..len])

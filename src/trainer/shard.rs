@@ -7,6 +7,7 @@ use rand_core::Rng;
 
 use super::{Batch, zeros};
 use crate::error::Result;
+use crate::layer::join::Team;
 use crate::layer::{Gradients, Sequences};
 use crate::model::{Chain, Input, Loss, Training};
 
@@ -70,11 +71,17 @@ impl Shard {
     }
 
     /// Makes room for so many steps, and draws factors of dropout.
-    pub(super) fn prepare(&mut self, model: Chain<'_>, steps: usize, rng: &mut impl Rng) -> Result<()> {
+    pub(super) fn prepare(
+        &mut self,
+        model: Chain<'_>,
+        threads: usize,
+        steps: usize,
+        rng: &mut impl Rng,
+    ) -> Result<()> {
         let rows = self.rows.len();
         fit(&mut self.dropout, "dropout", model.dropout_len(steps, rows))?;
         fit(&mut self.tape, "tape", model.tape_len(steps, rows))?;
-        fit(&mut self.scratch, "scratch", model.train_scratch_len(steps, rows))?;
+        fit(&mut self.scratch, "scratch", model.train_scratch_len_with(threads, steps, rows))?;
         model.draw_dropout(&mut self.dropout, steps, rows, rng)
     }
 
@@ -89,11 +96,23 @@ impl Shard {
     }
 
     /// The gradients of this shard's rows of a batch that has been checked.
-    pub(super) fn run(&mut self, model: Chain<'_>, parameters: &[f32], batch: Batch<'_>) {
-        self.loss = self.gradients(model, parameters, batch);
+    pub(super) fn run(
+        &mut self,
+        model: Chain<'_>,
+        team: Option<Team<'_>>,
+        parameters: &[f32],
+        batch: Batch<'_>,
+    ) {
+        self.loss = self.gradients(model, team, parameters, batch);
     }
 
-    fn gradients(&mut self, model: Chain<'_>, parameters: &[f32], batch: Batch<'_>) -> Result<f32> {
+    fn gradients(
+        &mut self,
+        model: Chain<'_>,
+        team: Option<Team<'_>>,
+        parameters: &[f32],
+        batch: Batch<'_>,
+    ) -> Result<f32> {
         let Shard { rows, copy, dropout, tape, scratch, grads, state, dstate, .. } = self;
         let batch_rows = rows.len();
         let (weights, initial) = parameters.split_at(model.weights_len());
@@ -118,7 +137,7 @@ impl Shard {
             tape,
             scratch,
         };
-        let loss = model.forward_backward(weights, args)?;
+        let loss = model.forward_backward_on(team, weights, args)?;
         if !initial.is_empty() {
             model.sum_dstate(dstate, batch_rows, initial_grads)?;
         }
@@ -130,6 +149,9 @@ impl Copied {
     /// The batch that consists of some of a batch's rows.
     fn fill<'a>(&'a mut self, model: Chain<'_>, batch: Batch<'a>, rows: Range<usize>) -> Batch<'a> {
         let all = batch.sequences;
+        if rows.len() == all.batch() {
+            return batch;
+        }
         let (pooled, output) = (model.is_pooled(), model.output());
         let Copied { ids, values, classes, numbers, mask, resets } = self;
         let x = match batch.x {

@@ -3,11 +3,12 @@
 
 pub mod case;
 pub mod oracle;
+pub mod pool;
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use recurrent::{
-    Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Isa, Lstm, Mgu, Narrow, Packed, Reset,
+    Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Isa, Join, Lstm, Mgu, Narrow, Packed, Reset,
     Result, Rnn, Sequences, WeightSource,
 };
 
@@ -222,6 +223,9 @@ impl Layer {
     pub fn scratch_len(&self, steps: usize, batch: usize) -> usize {
         each!(self, l => l.scratch_len(steps, batch))
     }
+    pub fn scratch_len_with(&self, threads: usize, steps: usize, batch: usize) -> usize {
+        each!(self, l => l.scratch_len_with(threads, steps, batch))
+    }
     pub fn train_scratch_len(&self, batch: usize) -> usize {
         each!(self, l => l.train_scratch_len(batch))
     }
@@ -243,8 +247,25 @@ impl Layer {
     pub fn forward<'w>(&self, w: impl Into<WeightSource<'w>>, args: Forward<'_>) -> Result<()> {
         each!(self, l => l.forward(w, args))
     }
+    pub fn forward_with<'w>(
+        &self,
+        join: &dyn Join,
+        w: impl Into<WeightSource<'w>>,
+        args: Forward<'_>,
+    ) -> Result<()> {
+        each!(self, l => l.forward_with(join, w, args))
+    }
     pub fn forward_train(&self, w: &[f32], args: ForwardTrain<'_>) -> Result<()> {
         each!(self, l => l.forward_train(w, args))
+    }
+    pub fn train_scratch_len_with(&self, threads: usize, steps: usize, batch: usize) -> usize {
+        each!(self, l => l.train_scratch_len_with(threads, steps, batch))
+    }
+    pub fn forward_train_with(&self, join: &dyn Join, w: &[f32], args: ForwardTrain<'_>) -> Result<()> {
+        each!(self, l => l.forward_train_with(join, w, args))
+    }
+    pub fn backward_with(&self, join: &dyn Join, w: &[f32], args: Backward<'_>) -> Result<()> {
+        each!(self, l => l.backward_with(join, w, args))
     }
     pub fn backward(&self, w: &[f32], args: Backward<'_>) -> Result<()> {
         each!(self, l => l.backward(w, args))

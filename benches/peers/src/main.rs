@@ -57,7 +57,9 @@ fn main() -> Result<()> {
     for case in cases().filter(wanted) {
         let (compute, stream) = core.floors(case.work());
         for (contestant, version, times) in measure(&case, threads, &mut contestants)? {
-            let (median, floor) = (times[times.len() / 2] * 1e6, compute.max(stream) * 1e6);
+            // The cores have units of their own for arithmetic, and share the bandwidth.
+            let floor = (compute / threads as f64).max(stream) * 1e6;
+            let median = times[times.len() / 2] * 1e6;
             let Case { what, cell, batch, steps, input, hidden, .. } = &case;
             println!("{case:<32} {threads} {contestant:<12} {median:>14.3} us");
             writeln!(

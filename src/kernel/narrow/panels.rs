@@ -184,10 +184,10 @@ impl<'a> NarrowPanels<'a> {
         let start = if layout.sums == 0 { Start::Zero } else { Start::Vector(bias, step) };
         let to = c.as_mut_ptr();
         while list.fill(left.rows, &mut taken) {
-            let from = left.data.as_ptr();
+            let from = left.of.start(0);
             let none = core::ptr::null_mut();
             let mut operand =
-                Operand { hidden, left: from, ld: left.ld, rows: list.sources(), k, codes: none };
+                Operand { hidden, left: from, ld: left.of.ld(), rows: list.sources(), k, codes: none };
             let out = Planes { start: to, ld: dims.hidden, rows: list.rows(), planes: [0; 4] };
             let job = Job {
                 gates: 1,

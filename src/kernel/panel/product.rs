@@ -5,6 +5,7 @@ use super::pack::{Dims, Panels, pack_columns};
 use super::sums::{self, Job, Part, Planes, Start};
 use super::tile::{Tile, Weight, accumulate, drive_row};
 use crate::kernel::rows::list::RowList;
+use crate::kernel::rows::view::Matrix;
 use crate::kernel::rows::walk::Rows;
 use crate::kernel::{Checked, check};
 use crate::simd::{HAS_VECTORS, Region, Simd};
@@ -23,9 +24,7 @@ pub(crate) enum Init<'a> {
 /// Rows of the left operand.
 #[derive(Clone, Copy)]
 pub(crate) struct Left<'a> {
-    pub(crate) data: &'a [f32],
-    /// Distance of two rows.
-    pub(crate) ld: usize,
+    pub(crate) of: Matrix<'a>,
     /// The rows of the output that are computed, and how they find their row here.
     pub(crate) rows: Rows<'a>,
     /// The columns that take part: `count` runs of `len`, run i starting at column `at[i] * len`.
@@ -37,7 +36,7 @@ pub(crate) struct Left<'a> {
 impl<'a> Left<'a> {
     /// All `k` columns of a plain matrix of `rows` rows.
     pub(crate) fn plain(data: &'a [f32], rows: usize, k: usize) -> Self {
-        Left { data, ld: k, rows: Rows::all(rows), count: 1, len: k, at: [0; 4] }
+        Left { of: Matrix::new(data, k), rows: Rows::all(rows), count: 1, len: k, at: [0; 4] }
     }
 
     /// Whether it is a matrix of rows of `k` elements, all of which take part.
@@ -47,8 +46,8 @@ impl<'a> Left<'a> {
 
     fn fits(&self) -> bool {
         self.count <= 4
-            && self.at[..self.count].iter().all(|at| (at + 1) * self.len <= self.ld)
-            && self.data.len() == self.rows.sources() * self.ld
+            && self.at[..self.count].iter().all(|at| (at + 1) * self.len <= self.of.ld())
+            && self.of.has(&self.rows)
     }
 }
 
@@ -120,7 +119,7 @@ pub(crate) fn product_transposed<S: Simd>(
     check(S::LANES == 1 && fits, "product_transposed")?;
     let c = c.as_mut_ptr();
     for row in left.rows.iter() {
-        let a = left.data.as_ptr().wrapping_add(left.rows.source(row) * left.ld);
+        let a = left.of.start(left.rows.source(row));
         let tile =
             RowTile { left, a, w: Transposed { start: w.as_ptr(), k }, c: c.wrapping_add(row * n), init };
         // SAFETY: the row exists in both buffers, and the panels are the `n` rows of `w`: all of it was just checked.
@@ -226,7 +225,7 @@ impl<S: Simd> Region for Multiply<'_, S> {
     #[inline(always)]
     fn run(self) {
         let Multiply { s, left, right, c, n, init, exact } = self;
-        let Left { data, ld, rows, count, len, at } = left;
+        let Left { of, rows, count, len, at } = left;
         let (c, mut list, mut taken) = (c.as_mut_ptr(), RowList::new(), rows.iter());
         let start = match init {
             Init::Zero => Start::Zero,
@@ -235,8 +234,8 @@ impl<S: Simd> Region for Multiply<'_, S> {
         };
         while list.fill(rows, &mut taken) {
             let part = |run: usize| Part {
-                left: data.as_ptr().wrapping_add(at[run] * len),
-                ld,
+                left: of.start(0).wrapping_add(at[run] * len),
+                ld: of.ld(),
                 rows: list.sources(),
                 step: 1,
                 right: sums::Right { start: right.start.wrapping_add(run * len * right.next), ..right },
@@ -296,16 +295,20 @@ impl<'a> Right<'a> {
         Right { data, k, first: 0, n, packed: true }
     }
 
+    /// A whole `[k, n]` matrix that [`of`](Self::of) has packed into `panels`; in place on targets without vectors.
+    #[inline(always)]
+    pub(crate) fn packed(w: &'a [f32], n: usize, panels: &'a [f32]) -> Self {
+        let right = Right::plain(w, n);
+        if HAS_VECTORS { Right { data: panels, packed: true, ..right } } else { right }
+    }
+
     /// A whole `[k, n]` matrix, packed into `room` on targets with vectors.
     #[inline(always)]
     pub(crate) fn of<S: Simd>(s: S, w: &'a [f32], n: usize, room: &'a mut [f32]) -> Self {
-        let right = Right::plain(w, n);
         if HAS_VECTORS {
             pack_columns(s, n, w, room);
-            Right { data: room, packed: true, ..right }
-        } else {
-            right
         }
+        Right::packed(w, n, room)
     }
 }
 

@@ -2,6 +2,7 @@
 //! of some columns, and the hidden states that steps start from. It may import `simd` only.
 
 pub(crate) mod list;
+pub(crate) mod place;
 pub(crate) mod previous;
 pub(crate) mod view;
 pub(crate) mod walk;

@@ -1,6 +1,12 @@
-//! Some columns of row-major matrices: what the two directions of a layer read and write of one buffer.
+//! Some columns, or some rows, of row-major matrices: what the two directions of a layer, and several threads, read and write of one
+//! buffer.
 
 use core::marker::PhantomData;
+
+#[cfg(not(target_os = "none"))]
+use super::place::Place;
+use super::place::Whose;
+use super::walk::{Rows, Walk};
 
 /// Columns `column..column + width` of all rows of a matrix, `ld` apart.
 #[derive(Clone, Copy)]
@@ -51,24 +57,72 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Some columns of a row-major matrix, for writing. Other columns of the same rows may be written elsewhere at the same time.
+/// All columns of a row-major matrix, for reading: of all rows, or of some batch rows' steps, while other threads write to the rest.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix<'a> {
+    start: *const f32,
+    len: usize,
+    ld: usize,
+    /// The batch rows whose rows it has.
+    whose: Whose,
+    buffer: PhantomData<&'a [f32]>,
+}
+
+impl<'a> Matrix<'a> {
+    /// A plain matrix whose rows are `ld` apart.
+    #[inline(always)]
+    pub(crate) fn new(data: &'a [f32], ld: usize) -> Self {
+        Matrix { start: data.as_ptr(), len: data.len(), ld, whose: Whose::ALL, buffer: PhantomData }
+    }
+
+    /// Whether it has the rows that these find in their sequence buffer, and is as long as it.
+    #[inline(always)]
+    pub(crate) fn has(&self, rows: &Rows<'_>) -> bool {
+        let has = self.len == rows.sources() * self.ld;
+        has && self.whose.cover(rows.place())
+    }
+
+    /// Distance of two rows.
+    #[inline(always)]
+    pub(crate) fn ld(&self) -> usize {
+        self.ld
+    }
+
+    /// Where row `row` starts.
+    #[inline(always)]
+    pub(crate) fn start(&self, row: usize) -> *const f32 {
+        self.start.wrapping_add(row * self.ld)
+    }
+}
+
+/// Some columns of a row-major matrix, for writing; of all rows, or of some batch rows' steps. What else the matrix has may be written
+/// elsewhere at the same time.
 pub(crate) struct ColumnsMut<'a> {
     start: *mut f32,
     rows: usize,
     ld: usize,
     width: usize,
+    /// The batch rows whose rows it has.
+    whose: Whose,
     buffer: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: it is a mutable borrow of its columns: `new` takes the buffer, `split` gives each column to one of the two halves,
-// and nothing else has them.
+// SAFETY: it is a mutable borrow of its elements: `new` takes the buffer, `split` gives each column and `split_batch` each row to one of
+// the two halves, and nothing else has them.
 unsafe impl Send for ColumnsMut<'_> {}
 
 impl<'a> ColumnsMut<'a> {
     /// All columns of a plain matrix. A buffer of another length has no rows.
     pub(crate) fn new(data: &'a mut [f32], rows: usize, width: usize) -> Self {
         let rows = if rows.checked_mul(width) == Some(data.len()) { rows } else { 0 };
-        ColumnsMut { start: data.as_mut_ptr(), rows, ld: width, width, buffer: PhantomData }
+        ColumnsMut {
+            start: data.as_mut_ptr(),
+            rows,
+            ld: width,
+            width,
+            whose: Whose::ALL,
+            buffer: PhantomData,
+        }
     }
 
     /// The first `at` columns, and the others.
@@ -78,14 +132,31 @@ impl<'a> ColumnsMut<'a> {
         (ColumnsMut { width: at, ..self }, ColumnsMut { start: right, width: self.width - at, ..self })
     }
 
+    /// The steps of the first `at` batch rows of a walk, and those of its others. If it lacks some of them, neither half has rows.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn split_batch(self, walk: &Walk<'_>, at: usize) -> (Self, Self) {
+        let place = walk.place();
+        let rows = if self.has(walk, self.width) { self.rows } else { 0 };
+        let half = |place: Place| ColumnsMut { rows, whose: Whose::of(place), ..self };
+        (half(place.part(0, at)), half(place.part(at, place.batch())))
+    }
+
     pub(crate) fn reborrow(&mut self) -> ColumnsMut<'_> {
         ColumnsMut { buffer: PhantomData, ..*self }
     }
 
-    /// Whether there are `width` columns of exactly `rows` rows.
+    /// The same for reading. A view that lacks columns gives no rows.
     #[inline(always)]
-    pub(crate) fn has(&self, rows: usize, width: usize) -> bool {
-        self.width == width && self.rows == rows
+    pub(crate) fn matrix(&self) -> Matrix<'_> {
+        let len = if self.width == self.ld { self.rows * self.ld } else { 0 };
+        Matrix { start: self.start, len, ld: self.ld, whose: self.whose, buffer: PhantomData }
+    }
+
+    /// Whether there are `width` columns of the rows of this walk, in buffers of as many rows.
+    #[inline(always)]
+    pub(crate) fn has(&self, walk: &Walk<'_>, width: usize) -> bool {
+        let has = self.width == width && self.rows == walk.rows();
+        has && self.whose.cover(Some(walk.place()))
     }
 
     /// Where row `row` starts.
@@ -98,13 +169,13 @@ impl<'a> ColumnsMut<'a> {
         self.ld
     }
 
-    /// These columns of one row; empty for a row that does not exist.
+    /// These columns of one row; empty for a row that does not exist or is not one of these.
     pub(crate) fn row(&mut self, row: usize) -> &mut [f32] {
-        if row >= self.rows {
+        if row >= self.rows || !self.whose.have(row) {
             return &mut [];
         }
-        // SAFETY: `row < rows`, which `new` sets only for a buffer of `rows` whole rows; its columns belong to no other view, and
-        // `&mut self` keeps this one from a second slice.
+        // SAFETY: `row < rows`, which `new` sets only for a buffer of `rows` whole rows; its columns, in the rows that it has, belong to no
+        // other view, and `&mut self` keeps this one from a second slice.
         unsafe { core::slice::from_raw_parts_mut(self.start(row), self.width) }
     }
 }

@@ -1,5 +1,7 @@
 //! The order in which the steps of a padded batch are taken, and which rows take part in one.
 
+use super::place::{Place, parts};
+
 /// What becomes of the output of a masked step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Masked {
@@ -11,21 +13,20 @@ pub enum Masked {
     Zero,
 }
 
-/// A batch of sequences, padded to the same number of steps, and the direction in which it is run.
+/// A batch of sequences, padded to the same number of steps, and the direction in which it is run; or [some rows](Self::part) of one.
 ///
 /// Sequence buffers have one row for each step of each batch row. A pass counts steps in the order in which
 /// it takes them: `t = 0` is the first step of a row that runs forward and the last one of a row that runs in
 /// reverse, from its own end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Walk<'a> {
-    /// The number of steps with padding, and that of the longest sequence.
-    padded: usize,
+    place: Place,
+    /// The number of steps of the longest sequence.
     steps: usize,
-    batch: usize,
-    /// Distance of the rows of two steps, and of two batch rows.
-    stride: (usize, usize),
     reverse: bool,
+    /// Of these batch rows.
     lengths: Option<&'a [usize]>,
+    /// Of all rows of the buffers.
     mask: Option<(&'a [bool], Masked)>,
     resets: Option<&'a [bool]>,
 }
@@ -53,12 +54,6 @@ pub(crate) enum Previous {
     Zero,
 }
 
-/// Quotient and remainder. There are no rows of nothing, but the compiler does not know, and would leave a panic.
-#[inline(always)]
-fn parts(row: usize, by: usize) -> (usize, usize) {
-    (row.checked_div(by).unwrap_or(0), row.checked_rem(by).unwrap_or(0))
-}
-
 /// An entry of a list that has one for every row.
 #[inline(always)]
 fn is_set(list: &[bool], row: usize) -> bool {
@@ -74,22 +69,34 @@ impl<'a> Walk<'a> {
         let fits = lengths.is_none_or(|l| l.len() == batch && l.iter().all(|l| *l <= steps))
             && mask.is_none_or(|(m, _)| m.len() == rows)
             && resets.is_none_or(|r| r.len() == rows);
-        let stride = if batch_major { (1, steps) } else { (batch, 1) };
-        let steps = if batch == 0 { 0 } else { steps };
-        let longest = lengths.map_or(steps, |l| l.iter().copied().max().unwrap_or(0));
-        fits.then_some(Walk { padded: steps, steps: longest, batch, stride, reverse, lengths, mask, resets })
+        let place = Place::all(steps, batch, batch_major);
+        fits.then_some(Walk { place, steps: place.longest(lengths), reverse, lengths, mask, resets })
     }
 
     /// One step of so many rows.
     #[inline(always)]
     pub(crate) const fn step(batch: usize) -> Self {
-        let (stride, reverse, lengths, mask, resets) = ((batch, 1), false, None, None, None);
-        Walk { padded: 1, steps: 1, batch, stride, reverse, lengths, mask, resets }
+        let place = Place::all(1, batch, false);
+        Walk { place, steps: 1, reverse: false, lengths: None, mask: None, resets: None }
+    }
+
+    /// The same for `count` batch rows from `first` on, or as many of them as there are. Sequence buffers stay those of all rows;
+    /// states and what else has one row for each batch row are this part's.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn part(&self, first: usize, count: usize) -> Self {
+        let place = self.place.part(first, count);
+        let lengths = self.lengths.map(|l| l.get(first..first + place.batch()).unwrap_or_default());
+        Walk { place, steps: place.longest(lengths), lengths, ..*self }
+    }
+
+    #[inline(always)]
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
     }
 
     #[inline(always)]
     pub(crate) fn batch(&self) -> usize {
-        self.batch
+        self.place.batch()
     }
 
     /// Steps until all rows have ended.
@@ -101,7 +108,7 @@ impl<'a> Walk<'a> {
     /// Rows of a sequence buffer.
     #[inline(always)]
     pub(crate) fn rows(&self) -> usize {
-        self.padded * self.batch
+        self.place.rows()
     }
 
     /// Steps of a batch row.
@@ -109,7 +116,7 @@ impl<'a> Walk<'a> {
     pub(crate) fn len(&self, b: usize) -> usize {
         match self.lengths {
             Some(lengths) => lengths.get(b).copied().unwrap_or(0),
-            None => self.padded,
+            None => self.place.padded(),
         }
     }
 
@@ -128,22 +135,22 @@ impl<'a> Walk<'a> {
     /// Whether this is one step of one row and nothing else.
     #[inline(always)]
     pub(crate) fn is_one_step(&self) -> bool {
-        self.padded == 1 && self.batch == 1 && self.is_dense() && self.resets.is_none()
+        self.rows() == 1 && self.batch() == 1 && self.is_dense() && self.resets.is_none()
     }
 
     /// Whether all rows take all steps together, one step's rows after the other's: then the previous hidden state of a row
     /// stands `batch` rows before it, or after it if `Some(true)` says that the walk is in reverse.
     pub(crate) fn regular(&self) -> Option<bool> {
-        let regular = self.is_dense() && self.resets.is_none() && (self.stride.1 == 1 || self.batch == 1);
+        let regular = self.is_dense() && self.resets.is_none() && self.place.is_plain();
         regular.then_some(self.reverse)
     }
 
     /// The row of batch row `b < batch` in step `t < steps`; always below `rows()`.
     #[inline(always)]
     pub(crate) fn row(&self, t: usize, b: usize) -> usize {
-        debug_assert!(t < self.padded && b < self.batch);
+        debug_assert!(t < self.place.padded() && b < self.batch());
         let time = if self.reverse { self.len(b).saturating_sub(t + 1) } else { t };
-        time * self.stride.0 + b * self.stride.1
+        self.place.row(time, b)
     }
 
     /// Whether batch row `b` does something in step `t`: it has not ended and is not masked.
@@ -190,13 +197,7 @@ impl<'a> Walk<'a> {
     /// Whether a row of a sequence buffer takes part in some step, whatever the direction.
     #[inline(always)]
     fn present(&self, row: usize) -> bool {
-        let (time, b) = match self.stride {
-            (1, steps) if self.batch != 1 => {
-                let (b, time) = parts(row, steps);
-                (time, b)
-            }
-            _ => parts(row, self.batch),
-        };
+        let Some((time, b)) = self.place.of(row) else { return false };
         time < self.len(b) && self.mask.is_none_or(|(mask, _)| is_set(mask, row))
     }
 
@@ -213,9 +214,8 @@ impl<'a> Walk<'a> {
     /// The rows past the ends of their sequences.
     pub(crate) fn padding(&self) -> impl Iterator<Item = usize> + '_ {
         let (walk, ragged) = (*self, self.is_ragged());
-        (0..if ragged { self.batch } else { 0 }).flat_map(move |b| {
-            (walk.len(b)..walk.padded).map(move |time| time * walk.stride.0 + b * walk.stride.1)
-        })
+        (0..if ragged { self.batch() } else { 0 })
+            .flat_map(move |b| (walk.len(b)..walk.place.padded()).map(move |time| walk.place.row(time, b)))
     }
 }
 
@@ -232,7 +232,7 @@ enum Kind<'a> {
     Step { walk: &'a Walk<'a>, t: usize },
     Batch { walk: &'a Walk<'a>, t: usize },
     Block { walk: &'a Walk<'a>, first: usize },
-    Present(&'a Walk<'a>),
+    Present { walk: &'a Walk<'a>, first: usize, rows: usize },
 }
 
 impl<'a> Rows<'a> {
@@ -246,8 +246,8 @@ impl<'a> Rows<'a> {
     #[inline(always)]
     pub(crate) fn step(walk: &'a Walk<'a>, t: usize) -> Self {
         let count = match walk.is_dense() {
-            true => walk.batch,
-            false => (0..walk.batch).filter(|b| walk.active(t, *b)).count(),
+            true => walk.batch(),
+            false => (0..walk.batch()).filter(|b| walk.active(t, *b)).count(),
         };
         Rows { kind: Kind::Step { walk, t }, count }
     }
@@ -261,7 +261,7 @@ impl<'a> Rows<'a> {
     /// The same for `count` steps from `first` on, as one row after the other.
     #[inline(always)]
     pub(crate) fn block(walk: &'a Walk<'a>, first: usize, count: usize) -> Self {
-        let rows = count * walk.batch;
+        let rows = count * walk.batch();
         let kind = Kind::Block { walk, first };
         let count = match walk.is_dense() {
             true => rows,
@@ -273,11 +273,17 @@ impl<'a> Rows<'a> {
     /// The rows of a sequence buffer that take part in some step.
     #[inline(always)]
     pub(crate) fn present(walk: &'a Walk<'a>) -> Self {
-        let count = match walk.is_dense() {
-            true => walk.rows(),
-            false => (0..walk.rows()).filter(|row| walk.present(*row)).count(),
+        Rows::some(walk, 0, walk.rows())
+    }
+
+    /// The same of a buffer that has `rows` of its rows, from `first` on.
+    #[inline(always)]
+    pub(crate) fn some(walk: &'a Walk<'a>, first: usize, rows: usize) -> Self {
+        let count = match walk.is_dense() && walk.place.is_whole() {
+            true => rows,
+            false => (first..first + rows).filter(|row| walk.present(*row)).count(),
         };
-        Rows { kind: Kind::Present(walk), count }
+        Rows { kind: Kind::Present { walk, first, rows }, count }
     }
 
     #[inline(always)]
@@ -295,8 +301,18 @@ impl<'a> Rows<'a> {
     pub(crate) fn sources(&self) -> usize {
         match self.kind {
             Kind::All => self.count,
-            Kind::Batch { walk, .. } => walk.batch,
-            Kind::Step { walk, .. } | Kind::Block { walk, .. } | Kind::Present(walk) => walk.rows(),
+            Kind::Batch { walk, .. } => walk.batch(),
+            Kind::Step { walk, .. } | Kind::Block { walk, .. } => walk.rows(),
+            Kind::Present { rows, .. } => rows,
+        }
+    }
+
+    /// Where the rows that `source` counts stand, if they are those of sequences.
+    #[inline(always)]
+    pub(crate) fn place(&self) -> Option<&'a Place> {
+        match self.kind {
+            Kind::Step { walk, .. } | Kind::Block { walk, .. } => Some(&walk.place),
+            Kind::All | Kind::Batch { .. } | Kind::Present { .. } => None,
         }
     }
 
@@ -304,9 +320,9 @@ impl<'a> Rows<'a> {
     pub(crate) fn end(&self) -> usize {
         match self.kind {
             Kind::All => self.count,
-            Kind::Step { walk, .. } | Kind::Batch { walk, .. } => walk.batch,
-            Kind::Block { walk, first } => (walk.padded - first) * walk.batch,
-            Kind::Present(walk) => walk.rows(),
+            Kind::Step { walk, .. } | Kind::Batch { walk, .. } => walk.batch(),
+            Kind::Block { walk, first } => (walk.place.padded() - first) * walk.batch(),
+            Kind::Present { rows, .. } => rows,
         }
     }
 
@@ -315,10 +331,8 @@ impl<'a> Rows<'a> {
     pub(crate) fn next(&self, row: usize) -> usize {
         let dense = match self.kind {
             Kind::All => true,
-            Kind::Step { walk, .. }
-            | Kind::Batch { walk, .. }
-            | Kind::Block { walk, .. }
-            | Kind::Present(walk) => walk.is_dense(),
+            Kind::Present { walk, .. } => walk.is_dense() && walk.place.is_whole(),
+            Kind::Step { walk, .. } | Kind::Batch { walk, .. } | Kind::Block { walk, .. } => walk.is_dense(),
         };
         if dense { row } else { self.kind.search(row) }
     }
@@ -327,10 +341,10 @@ impl<'a> Rows<'a> {
     #[inline(always)]
     pub(crate) fn source(&self, row: usize) -> usize {
         match self.kind {
-            Kind::All | Kind::Batch { .. } | Kind::Present(_) => row,
+            Kind::All | Kind::Batch { .. } | Kind::Present { .. } => row,
             Kind::Step { walk, t } => walk.row(t, row),
             Kind::Block { walk, first } => {
-                let (step, b) = parts(row, walk.batch);
+                let (step, b) = parts(row, walk.batch());
                 walk.row(first + step, b)
             }
         }
@@ -362,10 +376,10 @@ impl Kind<'_> {
             Kind::All => true,
             Kind::Step { walk, t } | Kind::Batch { walk, t } => walk.active(*t, row),
             Kind::Block { walk, first } => {
-                let (step, b) = parts(row, walk.batch);
+                let (step, b) = parts(row, walk.batch());
                 walk.active(first + step, b)
             }
-            Kind::Present(walk) => walk.present(row),
+            Kind::Present { walk, first, .. } => walk.present(first + row),
         }
     }
 

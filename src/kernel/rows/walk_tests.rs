@@ -46,6 +46,13 @@ fn check(plan: Plan<'_>) {
     present.sort_unstable();
     assert_eq!(Rows::present(&walk).iter().collect::<Vec<_>>(), present);
     assert!((0..walk.rows()).all(|row| walk.present(row) == present.contains(&row)));
+    for first in 0..=walk.rows() {
+        for count in 0..=walk.rows() - first {
+            let some = Rows::some(&walk, first, count).iter().map(|row| first + row);
+            let here = present.iter().copied().filter(|row| (first..first + count).contains(row));
+            assert!(some.eq(here), "rows {first}..{first}+{count} of {plan:?}");
+        }
+    }
     for first in 0..walk.steps() {
         let step: Vec<usize> = (0..plan.batch).filter(|b| walk.active(first, *b)).collect();
         assert_eq!(Rows::step(&walk, first).iter().collect::<Vec<_>>(), step);
@@ -65,6 +72,73 @@ fn check(plan: Plan<'_>) {
     assert!(all.into_iter().eq(0..plan.steps * plan.batch), "rows and padding are everything, once");
 }
 
+/// A part of a walk sees its batch rows as the whole walk does.
+fn check_parts(plan: Plan<'_>) {
+    let walk = Walk::new(plan).unwrap();
+    for first in 0..=plan.batch {
+        for count in 0..=plan.batch - first {
+            // Also a part of a part.
+            let parts = [walk.part(first, count), walk.part(0, first + count).part(first, plan.batch)];
+            for part in parts {
+                assert_eq!((part.batch(), part.rows()), (count, walk.rows()));
+                assert_eq!(part.place().is_whole(), count == plan.batch);
+                assert_eq!(part.steps(), (first..first + count).map(|b| walk.len(b)).max().unwrap_or(0));
+                for b in 0..count {
+                    assert_eq!(part.len(b), walk.len(first + b));
+                    for t in 0..part.len(b) {
+                        assert_eq!(part.row(t, b), walk.row(t, first + b));
+                        assert_eq!(part.active(t, b), walk.active(t, first + b));
+                        assert_eq!(part.resets(t, b), walk.resets(t, first + b));
+                        assert_eq!(part.previous(t, b), walk.previous(t, first + b));
+                        assert_eq!(part.place().of(part.row(t, b)).map(|(_, b)| b), Some(b));
+                    }
+                }
+                let mut present: Vec<usize> =
+                    (first..first + count).flat_map(|b| walk.sequence(b).collect::<Vec<_>>()).collect();
+                present.sort_unstable();
+                assert_eq!(Rows::present(&part).iter().collect::<Vec<_>>(), present);
+                let own = |row: &usize| part.place().of(*row).is_some();
+                let padding: Vec<usize> = walk.padding().filter(own).collect();
+                assert_eq!(part.padding().collect::<Vec<_>>(), padding);
+                assert!(count == plan.batch || part.regular().is_none());
+            }
+        }
+    }
+}
+
+/// What one thread writes no other one has.
+#[test]
+fn the_rows_of_two_parts_are_apart() {
+    use crate::kernel::rows::view::ColumnsMut;
+    for batch_major in [false, true] {
+        let plan = Plan { steps: 3, batch: 5, batch_major, ..Plan::default() };
+        let walk = Walk::new(plan).unwrap();
+        for at in 0..=plan.batch {
+            let mut data = [0.0; 3 * 5 * 4];
+            let (left, right) = ColumnsMut::new(&mut data, walk.rows(), 4).split(3);
+            let ((mut a, mut b), mut right) = (left.split_batch(&walk, at), right);
+            let walks = [walk.part(0, at), walk.part(at, plan.batch)];
+            assert!(a.has(&walks[0], 3) && b.has(&walks[1], 3) && right.has(&walk, 1));
+            assert!(!a.has(&walks[0], 4) && (at == plan.batch || !a.has(&walk, 3)));
+            assert!(at == 0 || at == plan.batch || !(a.has(&walks[1], 3) || b.has(&walks[0], 3)));
+            for row in 0..=walk.rows() {
+                let in_first = row < walk.rows() && walk.place().of(row).is_some_and(|(_, b)| b < at);
+                let in_second = row < walk.rows() && !in_first;
+                let lengths = (a.row(row).len(), b.row(row).len());
+                assert_eq!(lengths, (3 * usize::from(in_first), 3 * usize::from(in_second)));
+                a.row(row).iter_mut().chain(b.row(row)).for_each(|x| *x += 1.0);
+                right.row(row).fill(2.0);
+            }
+            // Rows that a view lacks cannot be taken from it.
+            let (mut none, mut either) = b.split_batch(&walk, 1);
+            if at > 0 {
+                assert!((0..walk.rows()).all(|row| none.row(row).is_empty() && either.row(row).is_empty()));
+            }
+            assert!(data.chunks(4).all(|row| row == [1.0, 1.0, 1.0, 2.0]));
+        }
+    }
+}
+
 #[test]
 fn every_walk_goes_where_its_list_says() {
     let bits = |seed: usize| -> [bool; 20] { core::array::from_fn(|i| (i * 7 + seed) % 5 > 1) };
@@ -74,7 +148,7 @@ fn every_walk_goes_where_its_list_says() {
         let (mask, resets) = (&mask[..steps * batch], &resets[..steps * batch]);
         for bits in 0..32 {
             let on = |bit: usize| bits >> bit & 1 == 1;
-            check(Plan {
+            let plan = Plan {
                 steps,
                 batch,
                 batch_major: on(0),
@@ -82,7 +156,9 @@ fn every_walk_goes_where_its_list_says() {
                 lengths: on(2).then_some(&lengths[..batch]),
                 mask: on(3).then_some((mask, Masked::Carry)),
                 resets: on(4).then_some(resets),
-            });
+            };
+            check(plan);
+            check_parts(plan);
         }
     }
 }

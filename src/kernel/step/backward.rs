@@ -4,7 +4,7 @@ use super::{At, Equations, Params, SecondStage, peepholes, peepholes_start};
 use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::rows::previous::Before;
-use crate::kernel::rows::view::Columns;
+use crate::kernel::rows::view::{Columns, ColumnsMut};
 use crate::kernel::rows::walk::{Rows, Walk};
 use crate::kernel::vector::{load, load_planes, store};
 use crate::kernel::{Checked, check};
@@ -62,7 +62,7 @@ pub(crate) struct BackwardStep<'a> {
     /// `[B, H]`, in place, or empty for a cell without one.
     pub(crate) dc: &'a mut [f32],
     /// `[rows, ld]`: saved values, then the gradients of the sums.
-    pub(crate) tape: &'a mut [f32],
+    pub(crate) tape: ColumnsMut<'a>,
     pub(crate) ld: usize,
     /// Whether the output takes the place of the previous cell state in the tape.
     pub(crate) keep_out: bool,
@@ -96,12 +96,13 @@ impl<S: Simd, E: Equations> Region for First<'_, '_, S, E> {
             && io.dc.len() == if layout.has_c { state } else { 0 }
             && dy.is_none_or(|dy| dy.has(walk.rows(), hidden))
             && layout.tape_planes() * hidden <= ld
-            && io.tape.len() == walk.rows() * ld
+            && io.tape.has(walk, ld)
+            && io.tape.ld() == ld
             && (io.dpeepholes.is_empty() || io.dpeepholes.len() == 3 * hidden)
             && p.is_some();
         check(fits, "backward step")?;
         let p = p.unwrap_or(core::ptr::null());
-        let (dh, dc, tape) = (io.dh.as_mut_ptr(), io.dc.as_mut_ptr(), io.tape.as_mut_ptr());
+        let (dh, dc, tape) = (io.dh.as_mut_ptr(), io.dc.as_mut_ptr(), io.tape.start(0));
         let dp = io.dpeepholes.as_mut_ptr();
         let has_dp = E::PEEPHOLES && !io.dpeepholes.is_empty();
         for b in Rows::step(walk, t).iter() {
@@ -190,9 +191,10 @@ impl<S: Simd, E: Equations> Region for Last<'_, '_, S, E> {
             && d_operand.len() == state
             && io.dh.len() == state
             && layout.tape_planes() * hidden <= ld
-            && io.tape.len() == walk.rows() * ld;
+            && io.tape.has(walk, ld)
+            && io.tape.ld() == ld;
         check(fits, "second stage of a backward step")?;
-        let (dh, tape) = (io.dh.as_mut_ptr(), io.tape.as_mut_ptr());
+        let (dh, tape) = (io.dh.as_mut_ptr(), io.tape.start(0));
         for b in Rows::step(walk, t).iter() {
             let row = walk.row(t, b);
             let h = before.map_or(core::ptr::null(), |before| before.get(t, b));

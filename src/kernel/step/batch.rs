@@ -15,6 +15,7 @@ use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::operand::{Matrices, Operand, ready};
 use crate::kernel::panel::sums::{Job, Planes, Start};
 use crate::kernel::rows::list::{COUNT, MOST, RowList};
+use crate::kernel::rows::view::ColumnsMut;
 use crate::kernel::rows::walk::{Rows, Walk};
 use crate::kernel::{Checked, check};
 use crate::simd::{MAX_LANES, Region, Simd};
@@ -278,10 +279,17 @@ impl<'a, S: Simd, W: Matrices<S>> Sums<'a, S, W> {
     }
 }
 
+/// What takes the input part of some steps.
+pub(crate) enum Projected<'a> {
+    /// `[count * B, x_gates*H]`
+    Block(&'a mut [f32]),
+    /// Its first planes.
+    Tape(ColumnsMut<'a>),
+}
+
 /// The input part of steps `first..first + count`: `bias + W_ih x`, one row for each step of each batch row.
 ///
-/// `out` is a block `[count * B, x_gates*H]`, or the tape, whose first planes take it; its rows have `ld` elements. `room` is for rows that are
-/// made of integers.
+/// The rows of `out` have `ld` elements. `room` is for rows that are made of integers.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn project<S: Simd, W: Matrices<S>>(
@@ -292,24 +300,27 @@ pub(crate) fn project<S: Simd, W: Matrices<S>>(
     dims: Dims,
     (first, count): (usize, usize),
     x: &[f32],
-    out: &mut [f32],
-    (ld, by_walk): (usize, bool),
+    out: Projected<'_>,
+    ld: usize,
     room: &mut [f32],
 ) -> Checked {
     let (rows, Dims { input, hidden, .. }) = (walk.rows(), dims);
-    let fits = first + count <= walk.steps()
+    let (to, has, by_walk) = match out {
+        Projected::Block(out) => (out.as_mut_ptr(), out.len() >= ld * count * walk.batch(), false),
+        Projected::Tape(mut out) => (out.start(0), out.has(walk, ld) && out.ld() == ld, true),
+    };
+    let fits = has
+        && first + count <= walk.steps()
         && w.fits(s, layout, dims)
         && room.len() >= w.room_len(input, 1)
         && x.len() == rows * input
-        && layout.x_gates * hidden <= ld
-        && out.len() >= ld * if by_walk { rows } else { count * walk.batch() };
+        && layout.x_gates * hidden <= ld;
     check(fits, "input projection")?;
     let rows = Rows::block(walk, first, count);
     let (mut taken, mut list) = (rows.iter(), RowList::new());
     let (bias, panel) = w.biases();
     let bias = |sum: usize| Start::Vector(bias.wrapping_add(sum * S::LANES), panel);
     let start = [bias(0), bias(1), bias(2), bias(3)];
-    let to = out.as_mut_ptr();
     let most = room.len().checked_div(w.row_room_len(input)).unwrap_or(MOST);
     while list.fill_up_to(most, rows, &mut taken) {
         let (left, rows) = (x.as_ptr(), list.sources());

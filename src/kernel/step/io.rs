@@ -71,7 +71,7 @@ impl<'a> Raw<'a> {
         let (batch, rows) = (walk.batch(), walk.rows());
         let state = batch * hidden;
         let kept = !matches!(tape, Tape::None);
-        let (saved, saved_rows, saved_by_walk) = tape.parts(walk);
+        let (saved, saved_fits, saved_by_walk) = tape.parts(walk, ld);
         let p = peepholes_start(peepholes, hidden);
         let (mut raw, mut block, mut block_ld, mut block_by_walk) =
             (core::ptr::null(), core::ptr::null(), 0, false);
@@ -88,7 +88,7 @@ impl<'a> Raw<'a> {
                 first <= t && data.len() >= (t - first + 1) * batch * projected
             }
             Input::Tape => {
-                (block, block_ld, block_by_walk) = (saved.as_ptr(), ld, true);
+                (block, block_ld, block_by_walk) = (saved.cast_const(), ld, true);
                 saved_by_walk && projected <= ld
             }
         };
@@ -98,8 +98,8 @@ impl<'a> Raw<'a> {
             && (!reads_h || (h.len() == state && width == hidden))
             && h_next.len() == state
             && c.len() == if layout.has_c { state } else { 0 }
-            && y.as_ref().is_none_or(|y| y.has(rows, hidden))
-            && (!kept || (saved.len() >= saved_rows * ld && layout.tape_planes() * hidden <= ld))
+            && y.as_ref().is_none_or(|y| y.has(walk, hidden))
+            && (!kept || (saved_fits && layout.tape_planes() * hidden <= ld))
             && factors.is_none_or(|f| f.len() == state)
             && p.is_some();
         check(fits, "forward step")?;
@@ -117,7 +117,7 @@ impl<'a> Raw<'a> {
             c: c.as_mut_ptr(),
             y,
             y_ld,
-            saved: if kept { saved.as_mut_ptr() } else { core::ptr::null_mut() },
+            saved,
             saved_by_walk,
             ld,
             peepholes: p.unwrap_or(core::ptr::null()),

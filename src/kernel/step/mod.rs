@@ -21,6 +21,7 @@ pub(crate) use io::Step;
 
 use super::panel::layout::Layout;
 use super::pointwise::activation::Slot;
+use super::rows::view::ColumnsMut;
 use super::rows::walk::Walk;
 use crate::simd::Simd;
 
@@ -144,19 +145,20 @@ pub(crate) enum Tape<'a> {
     /// Nowhere.
     None,
     /// `[rows, ld]`, rows as the walk counts them.
-    Sequence(&'a mut [f32]),
+    Sequence(ColumnsMut<'a>),
     /// `[B, ld]`, for this step only.
     Step(&'a mut [f32]),
 }
 
 impl<'a> Tape<'a> {
-    /// The buffer, how many rows it has, and whether they are counted by the walk.
+    /// Where its rows of `ld` elements start, null if there are none; whether it has those of the walk; and whether these are counted by
+    /// it.
     #[inline(always)]
-    pub(crate) fn parts(self, walk: &Walk<'_>) -> (&'a mut [f32], usize, bool) {
+    pub(crate) fn parts(self, walk: &Walk<'_>, ld: usize) -> (*mut f32, bool, bool) {
         match self {
-            Tape::None => (&mut [], 0, false),
-            Tape::Sequence(tape) => (tape, walk.rows(), true),
-            Tape::Step(tape) => (tape, walk.batch(), false),
+            Tape::None => (core::ptr::null_mut(), true, false),
+            Tape::Sequence(mut tape) => (tape.start(0), tape.has(walk, ld) && tape.ld() == ld, true),
+            Tape::Step(tape) => (tape.as_mut_ptr(), tape.len() >= walk.batch() * ld, false),
         }
     }
 }

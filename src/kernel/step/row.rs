@@ -142,7 +142,7 @@ pub(crate) fn single<S: Simd, E: Equations, W: Source<S>>(
         && h.len() == hidden
         && h_next.len() == hidden
         && c.len() == if E::LAYOUT.has_c { hidden } else { 0 }
-        && y.as_ref().is_none_or(|y| y.has(walk.rows(), hidden))
+        && y.as_ref().is_none_or(|y| y.has(walk, hidden))
         && ahead.is_none_or(|ahead| ahead.is_of(&E::LAYOUT, S::LANES, dims))
         && w.fits(s, &E::LAYOUT, dims);
     check(fits, "step of one row")?;

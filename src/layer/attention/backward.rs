@@ -7,7 +7,7 @@ use crate::kernel::gather::{self as ragged, Operand};
 use crate::kernel::gemm::outer;
 use crate::kernel::pack::transpose;
 use crate::kernel::product::{Init, Left, Right, product};
-use crate::kernel::view::Columns;
+use crate::kernel::view::{Columns, Matrix};
 use crate::kernel::walk::Rows;
 use crate::kernel::{Checked, Walk};
 use crate::layer::buffer::take_mut;
@@ -230,7 +230,7 @@ impl Op for Backward<'_> {
             dqueries.fill(0.0);
         }
         let right = Right::for_rows(s, rows.count(), parts.w_q, query, scratch);
-        let left = Left { data: dprojected, ld: width, rows, count: 1, len: width, at: [0; 4] };
+        let left = Left { of: Matrix::new(dprojected, width), rows, count: 1, len: width, at: [0; 4] };
         product(s, left, right, dqueries, Init::Zero)?;
         if let Some(grads) = &mut grads {
             let (a, b) = (Columns::all(dprojected, width), Columns::all(self.queries, query));

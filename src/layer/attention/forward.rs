@@ -4,6 +4,7 @@ use super::{Attention, Keys, Parts, batch_rows, gather, scatter};
 use crate::error::{Result, check_len, check_room};
 use crate::kernel::additive;
 use crate::kernel::product::{Init, Left, Right, product};
+use crate::kernel::view::Matrix;
 use crate::kernel::walk::Rows;
 use crate::kernel::{Checked, Walk, Wrong};
 use crate::layer::buffer::take_mut;
@@ -95,7 +96,7 @@ impl<'k> Keys<'_, &'k [f32]> {
         }
         let panels = &self.data[self.walk.batch() * self.layer.keys_row(self.steps)..];
         let rows = Rows::present(walk);
-        let left = Left { data: queries, ld: query, rows, count: 1, len: query, at: [0; 4] };
+        let left = Left { of: Matrix::new(queries, query), rows, count: 1, len: query, at: [0; 4] };
         product(s, left, Right::panels(panels, query, width), room, Init::Zero)?;
         Ok(room)
     }

@@ -1,9 +1,15 @@
 //! The dense layer: `y = f(x W^T + b)`, and its gradients.
 
+mod args;
 mod narrow;
 mod passes;
+#[cfg(not(target_os = "none"))]
+mod threads;
+
+pub use args::DenseBackward;
 
 use super::gradients::Gradients;
+use super::join::{Join, Team};
 use super::narrow::narrow_weights;
 use super::packed::{Fingerprint, Owner, Packed, Source, WeightSource, aligned_len, packed_len};
 use super::recurrent::narrow_fingerprint;
@@ -14,8 +20,8 @@ use crate::kernel::pack::pack_rows;
 use crate::kernel::product::columns_len;
 use crate::kernel::rows::list::MOST;
 use crate::kernel::{Activation, Narrow};
-use crate::simd::{HAS_VECTORS, Isa, MAX_LANES, dispatch, dispatch_single};
-use passes::{BackwardPass, ForwardPass, FromPanels, InPlace, Packing};
+use crate::simd::{HAS_VECTORS, Isa, MAX_LANES};
+use passes::BackwardPass;
 
 /// A dense (fully connected) layer, `y = f(x W^T + b)`, as PyTorch's `nn.Linear` and an activation function `f`:
 /// [`tanh`](Self::tanh), [`relu`](Self::relu), [`sigmoid`](Self::sigmoid), or none.
@@ -35,31 +41,6 @@ pub struct Dense {
     isa: Option<Isa>,
     narrow: Option<Narrow>,
 }
-
-/// Arguments of [`Dense::backward`].
-#[derive(Debug)]
-pub struct DenseBackward<'a> {
-    /// Rows of `x` and `dy`: for a sequence `T*B`.
-    pub rows: usize,
-    /// The input of the forward pass, `[rows, I]`.
-    pub x: &'a [f32],
-    /// The output of the forward pass, `[rows, O]`; may be empty for a layer without an activation, which does not read it.
-    pub y: &'a [f32],
-    /// Gradient of the output, `[rows, O]`. A layer with an activation leaves the gradient of the sums in it.
-    pub dy: &'a mut [f32],
-    /// Takes the gradient of the input, `[rows, I]`, if wanted.
-    pub dx: Option<&'a mut [f32]>,
-    /// Takes the gradients of the weights in their layout, if wanted.
-    pub grads: Option<&'a mut [f32]>,
-    /// Whether `grads` is overwritten or added to.
-    pub mode: Gradients,
-    /// At least [`scratch_len`](Dense::scratch_len) elements.
-    pub scratch: &'a mut [f32],
-}
-
-/// With fewer rows than these, one output at a time is faster than packing the weights for this one pass. Measured with AVX2 on
-/// Zen, for 256 x 256 weights: a product in place takes 1.2 cycles for each weight and row, packing 1.3 for each weight.
-const PACK_ROWS: usize = 2;
 
 /// Length of `n` vectors of `k` in panels, for any instruction set of this target.
 const fn panels_len(k: usize, n: usize) -> usize {
@@ -295,13 +276,31 @@ impl Dense {
         y: &mut [f32],
         scratch: &mut [f32],
     ) -> Result<()> {
-        self.run_forward(weights.check(self.owner())?, rows, x, y, scratch)
+        self.run_forward(None, weights.check(self.owner())?, rows, x, y, scratch)
+    }
+
+    /// The same on several threads, which take rows in parts, if there is enough work in them. The results have the same bits.
+    ///
+    /// # Errors
+    /// As for [`forward`](Self::forward).
+    pub fn forward_with<'w>(
+        &self,
+        join: &dyn Join,
+        weights: impl Into<WeightSource<'w>>,
+        rows: usize,
+        x: &[f32],
+        y: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<()> {
+        let weights = weights.into().check(self.owner())?;
+        self.run_forward(Some(Team::of(join)), weights, rows, x, y, scratch)
     }
 
     /// The same from weights that have been checked.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn run_forward(
         &self,
+        team: Option<Team<'_>>,
         weights: Source<'_>,
         rows: usize,
         x: &[f32],
@@ -309,43 +308,11 @@ impl Dense {
         scratch: &mut [f32],
     ) -> Result<()> {
         match weights {
-            Source::Canonical(flat) => self.forward_on(self.isa(), flat, rows, x, y, scratch),
+            Source::Canonical(flat) => self.forward_on(team, self.isa(), flat, rows, x, y, scratch),
             Source::Panels(data, isa) => match self.narrow_format() {
                 Some(narrow) => self.forward_narrow((isa, narrow), data, rows, x, y, scratch),
-                None => self.forward_packed(isa, data, rows, x, y),
+                None => self.forward_packed(team, isa, data, rows, x, y),
             },
-        }
-    }
-
-    fn forward_packed(&self, isa: Isa, data: &[f32], rows: usize, x: &[f32], y: &mut [f32]) -> Result<()> {
-        self.check(rows, x.len(), ("y", y.len()))?;
-        let parts = data.split_at_checked(panels_len(self.input, self.output));
-        let Some((panels, Some(b))) = parts.map(|(panels, rest)| (panels, rest.get(..self.output))) else {
-            return Err(Error::Packing { what: "layer" });
-        };
-        let pass = ForwardPass { x, rows, b, y, finish: self.finish };
-        dispatch(isa, FromPanels(pass, panels))?;
-        Ok(())
-    }
-
-    /// The instruction set is an argument, because that is how the optimiser finds that it is the same in all calls.
-    fn forward_on(
-        &self,
-        isa: Isa,
-        weights: &[f32],
-        rows: usize,
-        x: &[f32],
-        y: &mut [f32],
-        scratch: &mut [f32],
-    ) -> Result<()> {
-        let (w, b) = self.split(weights)?;
-        self.check(rows, x.len(), ("y", y.len()))?;
-        check_room("scratch", self.scratch_len(), scratch.len())?;
-        let pass = ForwardPass { x, rows, b, y, finish: self.finish };
-        if HAS_VECTORS && rows >= PACK_ROWS {
-            Ok(dispatch(isa, Packing(pass, w, scratch))?)
-        } else {
-            Ok(dispatch_single(isa, InPlace(pass, w))?)
         }
     }
 
@@ -377,6 +344,24 @@ impl Dense {
     /// # Ok::<(), recurrent::Error>(())
     /// ```
     pub fn backward(&self, weights: &[f32], args: DenseBackward<'_>) -> Result<()> {
+        self.backward_on(None, weights, args)
+    }
+
+    /// The same on several threads: sums over rows are cut by the weights that they are the gradients of. The results have the same bits.
+    ///
+    /// # Errors
+    /// As for [`backward`](Self::backward).
+    pub fn backward_with(&self, join: &dyn Join, weights: &[f32], args: DenseBackward<'_>) -> Result<()> {
+        self.backward_on(Some(Team::of(join)), weights, args)
+    }
+
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(crate) fn backward_on(
+        &self,
+        team: Option<Team<'_>>,
+        weights: &[f32],
+        args: DenseBackward<'_>,
+    ) -> Result<()> {
         let DenseBackward { rows, x, y, dy, dx, grads, mode, scratch } = args;
         let (w, _) = self.split(weights)?;
         self.check(rows, x.len(), ("dy", dy.len()))?;
@@ -391,7 +376,15 @@ impl Dense {
             check_len("grads", self.weights_len(), grads.len())?;
         }
         let add = mode == Gradients::Accumulate;
-        dispatch(self.isa(), BackwardPass { layer: *self, w, rows, x, y, dy, dx, grads, add, scratch })?;
-        Ok(())
+        let pass = BackwardPass { layer: *self, w, rows, x, y, dy, dx, grads, add, scratch };
+        #[cfg(not(target_os = "none"))]
+        {
+            threads::backward(team, self.isa(), pass)
+        }
+        #[cfg(target_os = "none")]
+        {
+            let _ = team;
+            Ok(crate::simd::dispatch(self.isa(), pass)?)
+        }
     }
 }

@@ -125,7 +125,8 @@ impl Description {
         add(mul(batch, self.width()), mul(mul(steps, batch), self.tape_row()))
     }
 
-    const fn tape_row(&self) -> usize {
+    /// Elements of a row of the tape.
+    pub(super) const fn tape_row(&self) -> usize {
         let projection = match self.shape.projection {
             Some(width) => width,
             None => 0,
@@ -179,8 +180,27 @@ impl Description {
         }
     }
 
+    /// The same for a batch whose rows are cut into so many parts.
+    pub(crate) const fn parts_scratch_len(&self, parts: usize, steps: usize, batch: usize) -> usize {
+        let (rows, more) = (batch / parts, batch % parts);
+        let larger = if more > 0 { mul(more, self.scratch_len(steps, rows + 1)) } else { 0 };
+        add(larger, mul(parts - more, self.scratch_len(steps, rows)))
+    }
+
     pub(crate) const fn train_scratch_len(&self, batch: usize) -> usize {
-        add(self.step_scratch(batch), max(self.train_packed_len(), self.columns_len()))
+        self.parts_train_scratch_len(1, batch)
+    }
+
+    /// The same for a batch whose rows are cut into so many parts.
+    pub(crate) const fn parts_train_scratch_len(&self, parts: usize, batch: usize) -> usize {
+        add(self.parts_step_scratch(parts, batch), max(self.train_packed_len(), self.columns_len()))
+    }
+
+    /// What the parts have of the scratch of training; weights in panels, which all of them read, follow.
+    pub(crate) const fn parts_step_scratch(&self, parts: usize, batch: usize) -> usize {
+        let (rows, more) = (batch / parts, batch % parts);
+        let larger = if more > 0 { mul(more, self.step_scratch(rows + 1)) } else { 0 };
+        add(larger, mul(parts - more, self.step_scratch(rows)))
     }
 
     /// The next hidden state and the stage.

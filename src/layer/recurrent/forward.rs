@@ -1,12 +1,13 @@
 //! Inference: one level after the other, with the outputs in between in scratch.
 
 use super::args::Forward;
-use super::join::{Join, Merge, both};
 use super::levels::Levels;
-use super::pass::Given;
+use super::merge::{Merge, both};
+use super::pass::{ForwardRows, Given};
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::layer::buffer::{add_to, take_mut};
+use crate::layer::join::Team;
 use crate::layer::packed::{Source, WeightSource};
 use crate::simd::HAS_VECTORS;
 
@@ -14,7 +15,7 @@ impl Levels {
     #[cfg_attr(target_os = "none", inline(always))]
     pub(super) fn forward(
         &self,
-        join: Option<&dyn Join>,
+        team: Option<Team<'_>>,
         weights: WeightSource<'_>,
         args: Forward<'_>,
     ) -> Result<()> {
@@ -38,15 +39,16 @@ impl Levels {
             check_len("y", self.sequence_len(steps, batch), args.y.len())?;
         }
         check_len("state", self.state_len(batch), args.state.len())?;
-        check_room("scratch", self.scratch_len(steps, batch), args.scratch.len())?;
-        self.run_forward(join, weights, &walks, args)
+        let threads = team.map_or(1, |team| team.threads);
+        check_room("scratch", self.scratch_len_with(threads, steps, batch), args.scratch.len())?;
+        self.run_forward(team, weights, &walks, args)
     }
 
     /// The same over buffers that have been checked.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn run_forward(
         &self,
-        join: Option<&dyn Join>,
+        team: Option<Team<'_>>,
         weights: Source<'_>,
         walks: &[Walk<'_>; 2],
         args: Forward<'_>,
@@ -56,7 +58,8 @@ impl Levels {
         let (first, output) = (&self.first, self.sequence_len(steps, batch));
         let (is_both, states) = (self.both.is_some(), first.state_len(batch));
         let (mut rest, mut weights) = (scratch, weights);
-        let [own_f, own_r] = self.pair(&mut rest, first.scratch_len(steps, batch));
+        let cut = self.cut(team, steps, batch);
+        let [own_f, own_r] = self.pair(&mut rest, first.parts_scratch_len(cut.rows, steps, batch));
         let part = take_mut(&mut rest, if self.both == Some(Merge::Sum) { output } else { 0 });
         let between = if self.depth > 1 { output } else { 0 };
         let (mut below, mut above) = (take_mut(&mut rest, between), take_mut(&mut rest, between));
@@ -73,10 +76,16 @@ impl Levels {
             let [state_f, state_r] = self.pair(&mut state, states);
             let [mut y_f, mut y_r] = self.views(&mut *to, &mut *part, rows);
             both!(
-                join,
+                team,
                 is_both,
-                first.forward(shape, given_f, y_f.take(), state_f, None, own_f),
-                first.forward(shape, given_r, y_r.take(), state_r, None, own_r),
+                {
+                    let rows = ForwardRows::all(shape, given_f, y_f.take(), state_f, None, own_f);
+                    first.forward_by_rows(cut, shape, rows)
+                },
+                {
+                    let rows = ForwardRows::all(shape, given_r, y_r.take(), state_r, None, own_r);
+                    first.forward_by_rows(cut, shape, rows)
+                },
             );
             if self.both == Some(Merge::Sum) && !to.is_empty() {
                 add_to(to, part);

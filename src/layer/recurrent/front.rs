@@ -9,6 +9,7 @@ use super::levels::Levels;
 use super::weights::{Weights, WeightsMut};
 use crate::error::{Error, Result, check_len};
 use crate::kernel::Narrow;
+use crate::layer::join::{Join, Team};
 use crate::layer::narrow::narrow_weights;
 use crate::layer::packed::{Packed, WeightSource};
 use crate::simd::Isa;
@@ -160,9 +161,20 @@ impl<C: Cell> Recurrent<C> {
         self.levels.first.scratch_len(steps, batch)
     }
 
+    /// Length of the scratch of [`forward_with`](Self::forward_with) on so many [threads](Join::threads).
+    pub const fn scratch_len_with(&self, threads: usize, steps: usize, batch: usize) -> usize {
+        self.levels.scratch_len_with(threads, steps, batch)
+    }
+
     /// Length of the scratch of [`forward_train`](Self::forward_train) and [`backward`](Self::backward).
     pub const fn train_scratch_len(&self, batch: usize) -> usize {
         self.levels.first.train_scratch_len(batch)
+    }
+
+    /// Length of the scratch of [`forward_train_with`](Self::forward_train_with) and [`backward_with`](Self::backward_with) on so many
+    /// [threads](Join::threads).
+    pub const fn train_scratch_len_with(&self, threads: usize, steps: usize, batch: usize) -> usize {
+        self.levels.train_scratch_len_with(threads, steps, batch)
     }
 
     /// Named parts of a flat buffer of weights or gradients.
@@ -253,6 +265,20 @@ impl<C: Cell> Recurrent<C> {
         self.levels.forward(None, weights.into(), args)
     }
 
+    /// The same on several threads, which take rows of the batch in parts, if there is enough work in them. The results have the same
+    /// bits. `scratch` has at least [`scratch_len_with`](Self::scratch_len_with) elements.
+    ///
+    /// # Errors
+    /// As for [`forward`](Self::forward).
+    pub fn forward_with<'w>(
+        &self,
+        join: &dyn Join,
+        weights: impl Into<WeightSource<'w>>,
+        args: Forward<'_>,
+    ) -> Result<()> {
+        self.levels.forward(Some(Team::of(join)), weights.into(), args)
+    }
+
     /// As [`forward`](Self::forward), from canonical weights, and keeps on the tape what [`backward`](Self::backward) needs.
     /// The outputs have the same bits.
     ///
@@ -262,6 +288,15 @@ impl<C: Cell> Recurrent<C> {
     #[inline(always)]
     pub fn forward_train(&self, weights: &[f32], args: ForwardTrain<'_>) -> Result<()> {
         self.levels.forward_train(None, weights, args)
+    }
+
+    /// The same on several threads, as [`forward_with`](Self::forward_with). `scratch` has at least
+    /// [`train_scratch_len_with`](Self::train_scratch_len_with) elements.
+    ///
+    /// # Errors
+    /// As for [`forward_train`](Self::forward_train).
+    pub fn forward_train_with(&self, join: &dyn Join, weights: &[f32], args: ForwardTrain<'_>) -> Result<()> {
+        self.levels.forward_train(Some(Team::of(join)), weights, args)
     }
 
     /// Backpropagation through time: from the gradients of the outputs and of the last state to those of the weights,
@@ -299,5 +334,15 @@ impl<C: Cell> Recurrent<C> {
     #[inline(always)]
     pub fn backward(&self, weights: &[f32], args: Backward<'_>) -> Result<()> {
         self.levels.backward(None, weights, args)
+    }
+
+    /// The same on several threads: rows of the batch in parts through the steps, then the gradients of the weights, each of which is one
+    /// sum over all rows in the order of a single thread. The results have the same bits, and nothing is added up afterwards. (A
+    /// layer with peepholes, whose gradients the steps add up, goes through them on one thread.)
+    ///
+    /// # Errors
+    /// As for [`backward`](Self::backward).
+    pub fn backward_with(&self, join: &dyn Join, weights: &[f32], args: Backward<'_>) -> Result<()> {
+        self.levels.backward(Some(Team::of(join)), weights, args)
     }
 }

@@ -1,13 +1,15 @@
 //! Recurrent layers on top of each other: lengths, and how the flat buffers are cut.
 
 use super::description::Description;
-use super::join::Merge;
+use super::merge::Merge;
+use super::rows::Cut;
 use crate::error::Result;
 use crate::kernel::bytes::bytes;
 use crate::kernel::canonical::Shape;
 use crate::kernel::view::ColumnsMut;
 use crate::kernel::{Narrow, Walk};
 use crate::layer::buffer::{add, max, mul, take, take_mut};
+use crate::layer::join::{Team, parts, parts_of_rows};
 use crate::layer::packed::{Fingerprint, Owner, Packed, Source, WeightSource, packed_len};
 use crate::layer::sequences::Sequences;
 
@@ -149,11 +151,45 @@ impl Levels {
         mul(mul(steps, batch), self.output())
     }
 
+    /// Multiply-adds of a pass over one level in one direction.
+    const fn work(&self, steps: usize, batch: usize) -> usize {
+        mul(mul(steps, batch), self.first.weights_len())
+    }
+
+    /// Into how many parts the rows of a batch are cut, in each direction, for so many threads.
+    const fn parts(&self, threads: usize, steps: usize, batch: usize) -> usize {
+        parts_of_rows(threads / self.directions(), batch, self.work(steps, batch))
+    }
+
+    /// How a pass over one level in one direction is cut.
+    #[inline(always)]
+    pub(super) fn cut<'j>(&self, team: Option<Team<'j>>, steps: usize, batch: usize) -> Cut<'j> {
+        let threads = team.map_or(1, |team| team.threads);
+        // Large products of the set with two roundings are not ours: their bits depend on how they are cut.
+        let sums = match self.first.isa().is_fused() {
+            true => parts(threads / self.directions(), self.work(steps, batch)),
+            false => 1,
+        };
+        Cut { team, rows: self.parts(threads, steps, batch), sums, steps }
+    }
+
     pub(crate) const fn scratch_len(&self, steps: usize, batch: usize) -> usize {
-        let own = mul(self.directions(), self.first.scratch_len(steps, batch));
+        self.with_outputs(self.first.scratch_len(steps, batch), steps, batch)
+    }
+
+    /// The same for so many threads.
+    pub(crate) const fn scratch_len_with(&self, threads: usize, steps: usize, batch: usize) -> usize {
+        match self.parts(threads, steps, batch) {
+            1 => self.scratch_len(steps, batch),
+            parts => self.with_outputs(self.first.parts_scratch_len(parts, steps, batch), steps, batch),
+        }
+    }
+
+    /// What each direction needs, and outputs between levels.
+    const fn with_outputs(&self, own: usize, steps: usize, batch: usize) -> usize {
         let between = if self.depth > 1 { 2 } else { 0 };
         let parts = if let Some(Merge::Sum) = self.both { 1 } else { 0 };
-        add(own, mul(self.sequence_len(steps, batch), between + parts))
+        add(mul(self.directions(), own), mul(self.sequence_len(steps, batch), between + parts))
     }
 
     /// Whether these are the lengths of the buffers of one row's step: most often they are, and then nothing else has to be computed.
@@ -163,14 +199,20 @@ impl Levels {
     }
 
     pub(crate) const fn train_scratch_len(&self, steps: usize, batch: usize) -> usize {
-        let own = mul(self.directions(), self.train_scratch(batch));
+        self.train_scratch_len_with(1, steps, batch)
+    }
+
+    /// The same for so many threads.
+    pub(crate) const fn train_scratch_len_with(&self, threads: usize, steps: usize, batch: usize) -> usize {
+        let own = mul(self.directions(), self.train_scratch(self.parts(threads, steps, batch), batch));
         let between = if self.depth > 1 { 3 } else { 0 };
         add(own, mul(self.sequence_len(steps, batch), between))
     }
 
-    /// Scratch of one direction of any level in training.
-    pub(super) const fn train_scratch(&self, batch: usize) -> usize {
-        max(self.first.train_scratch_len(batch), self.level(self.depth - 1).train_scratch_len(batch))
+    /// Scratch of one direction of any level in training, whose rows are cut into so many parts.
+    pub(super) const fn train_scratch(&self, parts: usize, batch: usize) -> usize {
+        let last = self.level(self.depth - 1);
+        max(self.first.parts_train_scratch_len(parts, batch), last.parts_train_scratch_len(parts, batch))
     }
 
     #[inline(always)]

@@ -12,9 +12,11 @@
 //! | `weights` | typed views over flat weights |
 //! | `forward`, `train` | the passes over levels, and the checks of their arguments |
 //! | `levels` | layers on top of each other: lengths, packing |
+//! | `gradients` | training of one layer in one direction |
+//! | `rows` | one layer in one direction, by rows of the batch |
 //! | `pass` | one layer in one direction, down to the time loops |
 //! | `description` | a layer as a value: its lengths |
-//! | `args`, `join` | arguments; the two directions |
+//! | `args`, `merge` | arguments; the two directions |
 //!
 //! Files import each other downward in this table.
 
@@ -24,9 +26,11 @@ mod cells;
 mod description;
 mod forward;
 mod front;
-mod join;
+mod gradients;
 mod levels;
+mod merge;
 mod pass;
+mod rows;
 mod stack;
 mod train;
 mod weights;
@@ -36,10 +40,8 @@ pub use cell::Cell;
 pub use cells::{Gru, Lstm, Mgu, Rnn};
 pub(crate) use description::{check_rows, narrow_fingerprint};
 pub use front::Recurrent;
-#[cfg(feature = "std")]
-pub use join::Threads;
-pub use join::{Join, Merge, Sequential};
 pub(crate) use levels::Levels;
+pub use merge::Merge;
 pub use stack::Stack;
 pub use weights::{
     GruWeights, GruWeightsMut, LstmWeights, LstmWeightsMut, MguWeights, MguWeightsMut, RnnWeights,

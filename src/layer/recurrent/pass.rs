@@ -8,10 +8,10 @@ use crate::error::{Error, Result};
 use crate::kernel::Walk;
 use crate::kernel::canonical::Shape;
 use crate::kernel::narrow::unpacked::Unpacked;
-use crate::kernel::pack::Canonical;
+use crate::kernel::pack::{Canonical, aligned_start};
 use crate::kernel::view::{Columns, ColumnsMut};
 use crate::layer::packed::Source;
-use crate::seq::backward::{BackwardPass, InputPass};
+use crate::seq::backward::BackwardPass;
 use crate::seq::forward::ForwardPass;
 use crate::seq::step::StepPass;
 use crate::simd::{HAS_VECTORS, Isa};
@@ -23,7 +23,7 @@ fn canonical_inline(shape: Shape, flat: &[f32]) -> Result<Canonical<'_>> {
 
 /// The same as a function of its own, for training.
 #[inline(never)]
-fn canonical(shape: Shape, flat: &[f32]) -> Result<Canonical<'_>> {
+pub(super) fn canonical(shape: Shape, flat: &[f32]) -> Result<Canonical<'_>> {
     canonical_inline(shape, flat)
 }
 
@@ -37,13 +37,51 @@ pub(super) struct Given<'a> {
     pub(super) factors: Option<&'a [f32]>,
 }
 
-/// The gradients that a backward pass is given, and takes.
-pub(super) struct Gradient<'a> {
+/// What a forward pass has for each batch row of its walk.
+pub(super) struct ForwardRows<'a> {
+    pub(super) given: Given<'a>,
+    /// Unless only the state is wanted.
+    pub(super) y: Option<ColumnsMut<'a>>,
+    pub(super) h: &'a mut [f32],
+    /// Empty for a cell without one.
+    pub(super) c: &'a mut [f32],
+    pub(super) tape: Option<TapeRows<'a>>,
+    pub(super) scratch: &'a mut [f32],
+}
+
+/// The tape: the initial states, and the rows of the sequences.
+pub(super) struct TapeRows<'a> {
+    pub(super) h0: &'a mut [f32],
+    pub(super) rows: ColumnsMut<'a>,
+}
+
+impl<'a> ForwardRows<'a> {
+    /// All rows of a walk.
+    #[inline(always)]
+    pub(super) fn all(
+        shape: Shape,
+        given: Given<'a>,
+        y: Option<ColumnsMut<'a>>,
+        state: &'a mut [f32],
+        tape: Option<TapeRows<'a>>,
+        scratch: &'a mut [f32],
+    ) -> Self {
+        let (h, c) = state.split_at_mut(given.walk.batch() * shape.width());
+        ForwardRows { given, y, h, c, tape, scratch }
+    }
+}
+
+/// What a backward pass has for each batch row of its walk.
+pub(super) struct BackwardRows<'a> {
+    pub(super) given: Given<'a>,
+    pub(super) y: Columns<'a>,
     pub(super) dy: Option<Columns<'a>>,
-    pub(super) dstate: &'a mut [f32],
-    pub(super) grads: Option<&'a mut [f32]>,
-    /// Whether it is added to `grads`.
-    pub(super) add: bool,
+    pub(super) dh: &'a mut [f32],
+    pub(super) dc: &'a mut [f32],
+    /// Of all rows, which add to it one after the other.
+    pub(super) dpeepholes: &'a mut [f32],
+    pub(super) tape: TapeRows<'a>,
+    pub(super) scratch: &'a mut [f32],
 }
 
 impl Description {
@@ -111,22 +149,19 @@ impl Description {
         }
     }
 
+    /// The parts of a tape.
+    #[inline(always)]
+    pub(super) fn tape<'a>(&self, walk: &Walk<'_>, tape: &'a mut [f32]) -> TapeRows<'a> {
+        let (h0, rows) = tape.split_at_mut(walk.batch() * self.width());
+        TapeRows { h0, rows: ColumnsMut::new(rows, walk.rows(), self.tape_row()) }
+    }
+
     /// A forward pass; with a tape a training one.
     #[cfg_attr(target_os = "none", inline(always))]
-    pub(super) fn forward(
-        &self,
-        shape: Shape,
-        given: Given<'_>,
-        y: Option<ColumnsMut<'_>>,
-        state: &mut [f32],
-        tape: Option<&mut [f32]>,
-        scratch: &mut [f32],
-    ) -> Result<()> {
-        let Given { weights, walk, x, factors } = given;
+    pub(super) fn forward(&self, shape: Shape, rows: ForwardRows<'_>) -> Result<()> {
+        let ForwardRows { given: Given { weights, walk, x, factors }, y, h, c, tape, scratch } = rows;
         let runs = self.on(weights.isa(|| self.isa()));
-        let units = walk.batch() * shape.width();
-        let (h, c) = state.split_at_mut(units);
-        let (h_next, rest) = scratch.split_at_mut(units);
+        let (h_next, rest) = scratch.split_at_mut(walk.batch() * shape.width());
         let (stage, rest) = rest.split_at_mut(self.stage_len(walk.batch()));
         let sizes = self.sizes(&shape);
         // The pass of a single step is compiled anyway, and has less around it.
@@ -144,83 +179,70 @@ impl Description {
             }
             return Ok(());
         }
-        let tape = tape.map(|tape| {
-            let (h0, tape) = tape.split_at_mut(units);
+        let tape = tape.map(|TapeRows { h0, rows }| {
             h0.copy_from_slice(h);
-            tape
+            rows
         });
-        // What is left is for rows that are projected ahead, or, where training packs, for panels.
-        let (block, panels) = if tape.is_none() { (rest, &mut [][..]) } else { (&mut [][..], rest) };
+        let train = tape.is_some();
+        // What is left is for rows that are projected ahead. With a tape that is where they go.
+        let block = if train { &mut [][..] } else { rest };
         let (block, codes) = match self.packed_format() {
-            Some(_) if tape.is_none() => block.split_at_mut(self.block_len(walk.steps(), walk.batch())),
+            Some(_) if !train => block.split_at_mut(self.block_len(walk.steps(), walk.batch())),
             _ => (block, &mut [][..]),
         };
-        let train = tape.is_some();
         let mut pass = ForwardPass { walk, sizes, factors, x, y, h, c, tape, h_next, stage, block, codes };
         match weights {
-            // Weights change with each update, so that those of a training are canonical.
-            _ if train => runs.forward_train(&canonical(shape, weights.flat())?, panels, &mut pass),
+            // Where there are no vectors, training has nothing to do with panels.
+            _ if train && !HAS_VECTORS => runs.train_in_place(&canonical(shape, weights.flat())?, &mut pass),
+            // Training is over weights in `f32`, whatever the layer's format.
             Source::Panels(data, _) => match self.packed_format() {
-                Some(narrow) => runs.forward_narrow((narrow, data), &mut pass),
-                None => runs.forward_packed(data, &mut pass),
+                Some(narrow) if !train => runs.forward_narrow((narrow, data), &mut pass),
+                _ => runs.forward_packed(data, &mut pass),
             },
             Source::Canonical(flat) => runs.forward_in_place(&canonical_inline(shape, flat)?, &mut pass),
         }
     }
 
-    /// A backward pass, but for the gradient of the input.
+    /// The weights as a training forward pass reads them: in panels, where there are vectors, because they change with each update.
     #[cfg_attr(target_os = "none", inline(always))]
-    pub(super) fn backward(
+    pub(super) fn training_weights<'a>(
         &self,
         shape: Shape,
-        given: Given<'_>,
-        y: Columns<'_>,
-        gradient: Gradient<'_>,
-        tape: &mut [f32],
-        scratch: &mut [f32],
-    ) -> Result<()> {
-        let Given { weights, walk, x, factors } = given;
-        let weights = canonical(shape, weights.flat())?;
-        let Gradient { dy, dstate, grads, add: accumulate } = gradient;
-        let grads = grads.and_then(|flat| shape.split_mut(flat));
-        let units = walk.batch() * shape.width();
-        let (dh, dc) = dstate.split_at_mut(units);
-        let (h0, tape) = tape.split_at_mut(units);
-        let (_, rest) = scratch.split_at_mut(units);
-        let (stage, panels) = rest.split_at_mut(self.stage_len(walk.batch()));
+        weights: Source<'a>,
+        room: &'a mut [f32],
+    ) -> Result<Source<'a>> {
+        if !HAS_VECTORS {
+            return Ok(weights);
+        }
+        let (isa, start) = (self.isa(), aligned_start(room));
+        let panels = room.get_mut(start..).unwrap_or_default();
+        self.on(isa).pack(canonical(shape, weights.flat())?, panels);
+        Ok(Source::Panels(panels, isa))
+    }
+
+    /// A backward pass from the weights in `panels`, but for the gradients of weights and input.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(super) fn backward(&self, shape: Shape, panels: &[f32], rows: BackwardRows<'_>) -> Result<()> {
+        let BackwardRows { given, y, dy, dh, dc, dpeepholes, tape: TapeRows { h0, rows: tape }, scratch } =
+            rows;
+        let Given { weights, walk, factors, .. } = given;
+        let (weights, sizes) = (canonical(shape, weights.flat())?, self.sizes(&shape));
+        let stage = scratch.get_mut(walk.batch() * shape.width()..).unwrap_or_default();
+        let stage = stage.get_mut(..self.stage_len(walk.batch())).unwrap_or_default();
         self.on(self.isa()).backward(BackwardPass {
             weights,
-            sizes: self.sizes(&shape),
+            sizes,
             factors,
             walk,
-            x,
             y,
             dy,
             h0,
             dh,
             dc,
-            grads,
-            accumulate,
+            dpeepholes,
             tape,
             stage,
             panels,
         })
-    }
-
-    /// The gradient of the input from the tape that [`backward`](Self::backward) left, written to `dx` or added to it.
-    #[cfg_attr(target_os = "none", inline(always))]
-    pub(super) fn input_gradient(
-        &self,
-        shape: Shape,
-        given: Given<'_>,
-        (dx, add): (&mut [f32], bool),
-        tape: &[f32],
-        scratch: &mut [f32],
-    ) -> Result<()> {
-        let Given { weights, walk, .. } = given;
-        let tape = &tape[walk.batch() * shape.width()..];
-        let w_ih = canonical(shape, weights.flat())?.parts().w_ih;
-        let (sizes, panels) = (self.sizes(&shape), scratch);
-        self.on(self.isa()).input_gradient(InputPass { walk, sizes, w_ih, dx, add, tape, panels })
     }
 }

@@ -5,10 +5,11 @@ use core::marker::PhantomData;
 use super::args::{Backward, Forward, ForwardTrain};
 use super::cell::Cell;
 use super::front::Recurrent;
-use super::join::{Join, Merge};
 use super::levels::Levels;
+use super::merge::Merge;
 use crate::error::Result;
 use crate::kernel::Narrow;
+use crate::layer::join::{Join, Team};
 use crate::layer::narrow::narrow_weights;
 use crate::layer::packed::{Packed, WeightSource};
 use crate::simd::Isa;
@@ -147,9 +148,20 @@ impl<C: Cell> Stack<C> {
         self.levels.scratch_len(steps, batch)
     }
 
+    /// Length of the scratch of [`forward_with`](Self::forward_with) on so many [threads](Join::threads).
+    pub const fn scratch_len_with(&self, threads: usize, steps: usize, batch: usize) -> usize {
+        self.levels.scratch_len_with(threads, steps, batch)
+    }
+
     /// Length of the scratch of [`forward_train`](Self::forward_train) and [`backward`](Self::backward).
     pub const fn train_scratch_len(&self, steps: usize, batch: usize) -> usize {
         self.levels.train_scratch_len(steps, batch)
+    }
+
+    /// Length of the scratch of [`forward_train_with`](Self::forward_train_with) and [`backward_with`](Self::backward_with) on so many
+    /// [threads](Join::threads).
+    pub const fn train_scratch_len_with(&self, threads: usize, steps: usize, batch: usize) -> usize {
+        self.levels.train_scratch_len_with(threads, steps, batch)
     }
 
     /// Arranges canonical weights for this stack's instruction set, in a buffer of [`packed_len`](Self::packed_len) elements.
@@ -175,7 +187,8 @@ impl<C: Cell> Stack<C> {
         self.levels.forward(None, weights.into(), args)
     }
 
-    /// The same, with the two directions of each layer run by `join`: say [`Threads`](crate::Threads). The results have the same bits.
+    /// The same on several threads: both directions of a layer at the same time, and the rows of the batch in parts, if there is enough
+    /// work in them. The results have the same bits. `scratch` has at least [`scratch_len_with`](Self::scratch_len_with) elements.
     ///
     /// # Errors
     /// As for [`forward`](Self::forward).
@@ -185,7 +198,7 @@ impl<C: Cell> Stack<C> {
         weights: impl Into<WeightSource<'w>>,
         args: Forward<'_>,
     ) -> Result<()> {
-        self.levels.forward(Some(join), weights.into(), args)
+        self.levels.forward(Some(Team::of(join)), weights.into(), args)
     }
 
     /// One step of each layer, from the output of the one below it; returns the last one's, `[B, R]`, which is a part of `state`.
@@ -226,12 +239,13 @@ impl<C: Cell> Stack<C> {
         self.levels.forward_train(None, weights, args)
     }
 
-    /// The same, with the two directions of each layer run by `join`. The results have the same bits.
+    /// The same on several threads, as [`forward_with`](Self::forward_with). The results have the same bits. `scratch` has at least
+    /// [`train_scratch_len_with`](Self::train_scratch_len_with) elements.
     ///
     /// # Errors
     /// As for [`forward_train`](Self::forward_train).
     pub fn forward_train_with(&self, join: &dyn Join, weights: &[f32], args: ForwardTrain<'_>) -> Result<()> {
-        self.levels.forward_train(Some(join), weights, args)
+        self.levels.forward_train(Some(Team::of(join)), weights, args)
     }
 
     /// Backpropagation through time and layers: from the gradients of the outputs and of the last states to those of the
@@ -244,11 +258,12 @@ impl<C: Cell> Stack<C> {
         self.levels.backward(None, weights, args)
     }
 
-    /// The same, with the two directions of each layer run by `join`. The results have the same bits.
+    /// The same on several threads, as [`forward_with`](Self::forward_with). The results have the same bits. `scratch` has at least
+    /// [`train_scratch_len_with`](Self::train_scratch_len_with) elements.
     ///
     /// # Errors
     /// As for [`forward_train`](Self::forward_train).
     pub fn backward_with(&self, join: &dyn Join, weights: &[f32], args: Backward<'_>) -> Result<()> {
-        self.levels.backward(Some(join), weights, args)
+        self.levels.backward(Some(Team::of(join)), weights, args)
     }
 }

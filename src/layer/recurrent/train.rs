@@ -1,14 +1,17 @@
 //! Training: the forward pass with a tape, and backpropagation from the last level to the first.
 
 use super::args::{Backward, ForwardTrain};
-use super::join::{Join, Merge, both};
+use super::gradients::Gradient;
 use super::levels::Levels;
-use super::pass::{Given, Gradient};
+use super::merge::{Merge, both};
+use super::pass::Given;
+use super::rows::Cut;
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::Walk;
 use crate::kernel::view::Columns;
 use crate::layer::buffer::{add_to, multiply, take_last_mut, take_mut};
 use crate::layer::gradients::Gradients;
+use crate::layer::join::Team;
 use crate::layer::packed::Source;
 use crate::layer::sequences::Sequences;
 
@@ -29,22 +32,23 @@ impl Levels {
     #[cfg_attr(target_os = "none", inline(always))]
     pub(super) fn forward_train(
         &self,
-        join: Option<&dyn Join>,
+        team: Option<Team<'_>>,
         weights: &[f32],
         args: ForwardTrain<'_>,
     ) -> Result<()> {
         let ForwardTrain { sequences, x, y, state, recurrent_dropout, layer_dropout, tape, scratch } = &args;
         let walks = self.walks(*sequences)?;
         let (dropout, state) = ((*recurrent_dropout, *layer_dropout), ("state", state.len()));
-        self.check(weights, *sequences, (x.len(), y.len()), state, dropout, (tape.len(), scratch.len()))?;
-        self.run_forward_train(join, weights, &walks, args)
+        let sizes = (tape.len(), scratch.len());
+        self.check(team, weights, *sequences, (x.len(), y.len()), state, dropout, sizes)?;
+        self.run_forward_train(team, weights, &walks, args)
     }
 
     /// The same over buffers that have been checked.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn run_forward_train(
         &self,
-        join: Option<&dyn Join>,
+        team: Option<Team<'_>>,
         weights: &[f32],
         walks: &[Walk<'_>; 2],
         args: ForwardTrain<'_>,
@@ -56,7 +60,8 @@ impl Levels {
         let all = All { weights, walks, x, recurrent_dropout, layer_dropout, output, batch };
         let (passes, outputs) = tape.split_at_mut(self.passes_len(steps, batch));
         let (mut passes, mut state, mut scratch) = (passes, state, scratch);
-        let [own_f, own_r] = self.pair(&mut scratch, self.train_scratch(batch));
+        let cut = self.cut(team, steps, batch);
+        let [own_f, own_r] = self.pair(&mut scratch, self.train_scratch(cut.rows, batch));
         for index in 0..self.depth {
             let (shape, is_last) = (self.shape(index), index + 1 == self.depth);
             let (done, here) = outputs.split_at_mut(self.outputs_at(index, output));
@@ -71,10 +76,10 @@ impl Levels {
             };
             let [mut y_f, mut y_r] = self.views(to, part, rows);
             both!(
-                join,
+                team,
                 is_both,
-                first.forward(shape, given_f, y_f.take(), state_f, Some(&mut *tape_f), own_f),
-                first.forward(shape, given_r, y_r.take(), state_r, Some(&mut *tape_r), own_r),
+                first.forward_train(cut, shape, given_f, y_f.take(), state_f, tape_f, own_f),
+                first.forward_train(cut, shape, given_r, y_r.take(), state_r, tape_r, own_r),
             );
             if is_last && self.both == Some(Merge::Sum) {
                 y.copy_from_slice(&here[..output]);
@@ -85,16 +90,12 @@ impl Levels {
     }
 
     #[cfg_attr(target_os = "none", inline(always))]
-    pub(super) fn backward(
-        &self,
-        join: Option<&dyn Join>,
-        weights: &[f32],
-        args: Backward<'_>,
-    ) -> Result<()> {
+    pub(super) fn backward(&self, team: Option<Team<'_>>, weights: &[f32], args: Backward<'_>) -> Result<()> {
         let Backward { sequences, x, y, dy, dstate, dx, grads, tape, scratch, .. } = &args;
         let walks = self.walks(*sequences)?;
         let (dropout, dstate) = ((args.recurrent_dropout, args.layer_dropout), ("dstate", dstate.len()));
-        self.check(weights, *sequences, (x.len(), y.len()), dstate, dropout, (tape.len(), scratch.len()))?;
+        let sizes = (tape.len(), scratch.len());
+        self.check(team, weights, *sequences, (x.len(), y.len()), dstate, dropout, sizes)?;
         if !dy.is_empty() {
             check_len("dy", y.len(), dy.len())?;
         }
@@ -104,14 +105,14 @@ impl Levels {
         if let Some(grads) = grads {
             check_len("grads", self.weights_len(), grads.len())?;
         }
-        self.run_backward(join, weights, &walks, args)
+        self.run_backward(team, weights, &walks, args)
     }
 
     /// The same over buffers that have been checked.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn run_backward(
         &self,
-        join: Option<&dyn Join>,
+        team: Option<Team<'_>>,
         weights: &[f32],
         walks: &[Walk<'_>; 2],
         args: Backward<'_>,
@@ -127,7 +128,8 @@ impl Levels {
         );
         let (passes, outputs) = tape.split_at_mut(self.passes_len(steps, batch));
         let (mut passes, mut dstate, mut scratch, outputs) = (passes, dstate, scratch, &*outputs);
-        let [own_f, own_r] = self.pair(&mut scratch, self.train_scratch(batch));
+        let cut = self.cut(team, steps, batch);
+        let [own_f, own_r] = self.pair(&mut scratch, self.train_scratch(cut.rows, batch));
         let between = if self.depth > 1 { output } else { 0 };
         let room = take_mut(&mut scratch, between);
         let (mut above, mut below) = (take_mut(&mut scratch, between), take_mut(&mut scratch, between));
@@ -149,7 +151,7 @@ impl Levels {
             };
             let [state_f, state_r] = self.last_pair(&mut dstate, states);
             let [tape_f, tape_r] = self.last_pair(&mut passes, tapes);
-            let [mut grads_f, mut grads_r] = match &mut grads {
+            let [grads_f, grads_r] = match &mut grads {
                 Some(grads) => self.last_pair(grads, shape.len()).map(Some),
                 None => [None, None],
             };
@@ -159,23 +161,24 @@ impl Levels {
                 _ => Some(&mut *below),
             };
             both!(
-                join,
+                team,
                 is_both,
                 {
-                    let (dstate, grads) = (&mut *state_f, grads_f.as_deref_mut());
+                    let (dstate, grads) = (&mut *state_f, grads_f);
                     let gradient = Gradient { dy: dy_f, dstate, grads, add };
-                    first.backward(shape, given_f, y_f, gradient, tape_f, own_f)
+                    first.backward_train(cut, shape, given_f, y_f, gradient, tape_f, own_f)
                 },
                 {
-                    let (dstate, grads) = (&mut *state_r, grads_r.as_deref_mut());
+                    let (dstate, grads) = (&mut *state_r, grads_r);
                     let gradient = Gradient { dy: dy_r, dstate, grads, add };
-                    first.backward(shape, given_r, y_r, gradient, tape_r, own_r)
+                    first.backward_train(cut, shape, given_r, y_r, gradient, tape_r, own_r)
                 },
             );
             if let Some(to) = to {
-                first.input_gradient(shape, given_f, (&mut *to, false), tape_f, own_f)?;
+                let input_cut = self.input_cut(cut);
+                first.input_gradient(input_cut, shape, given_f, (&mut *to, false), tape_f, own_f)?;
                 if is_both {
-                    first.input_gradient(shape, given_r, (&mut *to, true), tape_r, own_r)?;
+                    first.input_gradient(input_cut, shape, given_r, (&mut *to, true), tape_r, own_r)?;
                 }
                 if let Some(factors) = self.factors_of(&all, index) {
                     multiply(to, factors);
@@ -184,6 +187,12 @@ impl Levels {
             core::mem::swap(&mut above, &mut below);
         }
         Ok(())
+    }
+
+    /// How the gradient of the input is cut, for which the directions take turns.
+    #[inline(always)]
+    fn input_cut<'j>(&self, cut: Cut<'j>) -> Cut<'j> {
+        Cut { sums: cut.sums * if cut.sums > 1 { self.directions() } else { 1 }, ..cut }
     }
 
     /// Takes so many of the last elements for each direction; none for a second one that there is not.
@@ -259,8 +268,10 @@ impl Levels {
         })
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn check(
         &self,
+        team: Option<Team<'_>>,
         weights: &[f32],
         sequences: Sequences<'_>,
         (x, y): (usize, usize),
@@ -274,7 +285,8 @@ impl Levels {
         check_len("y", self.sequence_len(steps, batch), y)?;
         check_len(state_name, self.state_len(batch), state)?;
         check_len("tape", self.tape_len(steps, batch), tape)?;
-        check_room("scratch", self.train_scratch_len(steps, batch), scratch)?;
+        let threads = team.map_or(1, |team| team.threads);
+        check_room("scratch", self.train_scratch_len_with(threads, steps, batch), scratch)?;
         if let Some(factors) = recurrent {
             if !self.first.recurrent_dropout {
                 let expected = "none, for a layer that was not made with it";

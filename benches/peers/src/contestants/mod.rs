@@ -14,10 +14,10 @@ mod rtneural;
 mod torch;
 mod tract;
 
-/// The first is the one with which the others are compared. With several threads, those that have them, and this crate on one.
+/// The first is the one with which the others are compared. With several threads, those that have them.
 pub fn all(threads: usize) -> Result<Vec<Box<dyn Contestant>>> {
     let mut all: Vec<Box<dyn Contestant>> = vec![
-        Box::new(ours::Ours::default()),
+        Box::new(ours::Ours::new(threads)?),
         Box::new(onnxruntime::OnnxRuntime::new(threads)?),
         Box::new(openvino::OpenVino::new(threads)?),
         Box::new(torch::Torch::new(threads)?),

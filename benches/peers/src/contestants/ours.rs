@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use recurrent::{Backward, Forward, ForwardTrain, Gradients, Gru, Lstm, Packed, Rnn, Sequences};
+use recurrent::{Backward, Forward, ForwardTrain, Gradients, Gru, Join, Lstm, Packed, Rayon, Rnn, Sequences};
 
 use super::{Contestant, sample, time};
 use crate::Result;
@@ -67,8 +67,34 @@ fn stream(r: &mut Ready, calls: usize) -> Result<Duration> {
     constant!(1 8 1 16 1 32 1 64 32 32)
 }
 
-#[derive(Default)]
-pub struct Ours(Option<Ready>);
+/// The calls of a turn: on several threads inside of their pool, as a program has them that runs one after the other.
+fn turn<T>(threads: usize, calls: usize, mut f: impl FnMut() -> Result<T> + Send) -> Result<Duration> {
+    if threads == 1 {
+        return time(calls, f);
+    }
+    let mut took = Err("the turn was not run".to_owned());
+    Rayon.join(&mut || took = time(calls, &mut f).map_err(|e| e.to_string()), &mut || ());
+    Ok(took?)
+}
+
+/// With several threads they are those of rayon's pool, of which `RAYON_NUM_THREADS` says how many there are.
+pub struct Ours {
+    threads: usize,
+    ready: Option<Ready>,
+}
+
+impl Ours {
+    pub fn new(threads: usize) -> Result<Ours> {
+        if threads > 1 && Rayon.threads() != threads {
+            return Err(format!(
+                "rayon has {} threads, and not {threads}: RAYON_NUM_THREADS says how many",
+                Rayon.threads()
+            )
+            .into());
+        }
+        Ok(Ours { threads, ready: None })
+    }
+}
 
 impl Contestant for Ours {
     fn name(&self) -> &'static str {
@@ -76,7 +102,10 @@ impl Contestant for Ours {
     }
 
     fn version(&self) -> String {
-        "recurrent 0.1.0".to_owned()
+        match self.threads {
+            1 => "recurrent 0.1.0".to_owned(),
+            threads => format!("recurrent 0.1.0 on {threads} threads"),
+        }
     }
 
     fn set_up(&mut self, case: &Case) -> Result<bool> {
@@ -88,14 +117,18 @@ impl Contestant for Ours {
         };
         let train = what == What::Train;
         let of_training = |len: usize| vec![0.0; if train { len } else { 0 }];
-        self.0 = Some(each!(layer, l => Ready {
+        let threads = self.threads;
+        self.ready = Some(each!(layer, l => Ready {
             what,
             layer,
             sequences: Sequences::new(steps, batch),
             packed: l.pack(&case.weights, vec![0.0; l.packed_len()])?,
             y: vec![0.0; steps * batch * hidden],
             state: vec![0.0; l.state_len(batch)],
-            scratch: vec![0.0; if train { l.train_scratch_len(batch) } else { l.scratch_len(steps, batch) }],
+            scratch: vec![0.0; match train {
+                true => l.train_scratch_len_with(threads, steps, batch),
+                false => l.scratch_len_with(threads, steps, batch),
+            }],
             dx: of_training(case.x.len()),
             grads: of_training(case.weights.len()),
             dstate: of_training(l.state_len(batch)),
@@ -109,7 +142,7 @@ impl Contestant for Ours {
 
     fn output(&mut self, _case: &Case) -> Result<Vec<f32>> {
         self.run(1)?;
-        let r = self.0.as_ref().ok_or("not set up")?;
+        let r = self.ready.as_ref().ok_or("not set up")?;
         Ok(match r.what {
             What::Step => r.state[..r.y.len()].to_vec(),
             What::Infer => r.y.clone(),
@@ -118,23 +151,29 @@ impl Contestant for Ours {
     }
 
     fn run(&mut self, calls: usize) -> Result<Duration> {
-        let r = self.0.as_mut().ok_or("not set up")?;
+        let (threads, r) = (self.threads, self.ready.as_mut().ok_or("not set up")?);
         let sequences = r.sequences;
         each!(r.layer, l => match r.what {
             What::Step => stream(r, calls),
-            What::Infer => time(calls, || {
+            What::Infer => turn(threads, calls, || {
                 r.state.fill(0.0);
                 let (y, state, scratch) = (&mut r.y[..], &mut r.state[..], &mut r.scratch[..]);
-                Ok(l.forward(&r.packed, Forward { sequences, x: &r.x, y, state, scratch })?)
+                let args = Forward { sequences, x: &r.x, y, state, scratch };
+                Ok(match threads {
+                    1 => l.forward(&r.packed, args),
+                    _ => l.forward_with(&Rayon, &r.packed, args),
+                }?)
             }),
-            What::Train => time(calls, || {
+            What::Train => turn(threads, calls, || {
                 r.state.fill(0.0);
                 r.dstate.fill(0.0);
                 let (tape, scratch) = (&mut r.tape[..], &mut r.scratch[..]);
-                l.forward_train(
-                    &r.weights,
-                    ForwardTrain { sequences, x: &r.x, y: &mut r.y, state: &mut r.state, tape, scratch, ..Default::default() },
-                )?;
+                let (y, state) = (&mut r.y[..], &mut r.state[..]);
+                let forward = ForwardTrain { sequences, x: &r.x, y, state, tape, scratch, ..Default::default() };
+                match threads {
+                    1 => l.forward_train(&r.weights, forward),
+                    _ => l.forward_train_with(&Rayon, &r.weights, forward),
+                }?;
                 let backward = Backward {
                     sequences,
                     x: &r.x,
@@ -148,7 +187,10 @@ impl Contestant for Ours {
                     scratch,
                     ..Default::default()
                 };
-                Ok(l.backward(&r.weights, backward)?)
+                Ok(match threads {
+                    1 => l.backward(&r.weights, backward),
+                    _ => l.backward_with(&Rayon, &r.weights, backward),
+                }?)
             }),
         })
     }

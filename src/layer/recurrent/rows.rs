@@ -1,0 +1,145 @@
+//! One layer in one direction on several threads: rows of the batch, each part of which is a pass of its own over the same sequences.
+
+use super::description::Description;
+use super::pass::{BackwardRows, ForwardRows};
+#[cfg(not(target_os = "none"))]
+use super::pass::{Given, TapeRows};
+use crate::error::Result;
+#[cfg(not(target_os = "none"))]
+use crate::kernel::Walk;
+use crate::kernel::canonical::Shape;
+use crate::layer::join::Team;
+#[cfg(not(target_os = "none"))]
+use crate::layer::join::share;
+
+/// How a pass over one layer in one direction is cut.
+#[derive(Clone, Copy)]
+pub(super) struct Cut<'j> {
+    /// `None` runs everything at once.
+    pub(super) team: Option<Team<'j>>,
+    /// Parts of the rows of the batch.
+    pub(super) rows: usize,
+    /// Parts of sums over all rows, and of what needs no order of the steps.
+    pub(super) sums: usize,
+    /// With padding: scratch is cut by them.
+    #[cfg_attr(target_os = "none", allow(dead_code, reason = "firmware has no threads, and no parts"))]
+    pub(super) steps: usize,
+}
+
+/// Where the rows of a batch are cut in two.
+#[cfg(not(target_os = "none"))]
+struct Half<'a> {
+    /// Parts of the first half, and its rows.
+    some: usize,
+    at: usize,
+    batch: usize,
+    walks: [Walk<'a>; 2],
+}
+
+#[cfg(not(target_os = "none"))]
+impl<'a> Half<'a> {
+    fn of(walk: &Walk<'a>, parts: usize) -> Self {
+        let (batch, some) = (walk.batch(), parts / 2);
+        let at = share(batch, some, parts);
+        Half { some, at, batch, walks: [walk.part(0, at), walk.part(at, batch)] }
+    }
+
+    /// Elements of the first half of a buffer that has as many for each batch row.
+    fn len(&self, all: usize) -> usize {
+        all.checked_div(self.batch).unwrap_or(0) * self.at
+    }
+
+    fn cut<'b>(&self, of: &'b mut [f32]) -> (&'b mut [f32], &'b mut [f32]) {
+        of.split_at_mut(self.len(of.len()))
+    }
+
+    /// What both halves are given.
+    fn given<'b>(&'b self, of: Given<'b>) -> [Given<'b>; 2] {
+        let factors = of.factors.map(|factors| factors.split_at(self.len(factors.len()))).unzip();
+        let [first, later] = &self.walks;
+        [Given { walk: first, factors: factors.0, ..of }, Given { walk: later, factors: factors.1, ..of }]
+    }
+
+    fn tape<'b>(&self, walk: &Walk<'_>, of: TapeRows<'b>) -> (TapeRows<'b>, TapeRows<'b>) {
+        let ((h0, later_h0), (rows, later_rows)) = (self.cut(of.h0), of.rows.split_batch(walk, self.at));
+        (TapeRows { h0, rows }, TapeRows { h0: later_h0, rows: later_rows })
+    }
+}
+
+impl Description {
+    /// A forward pass in parts. Firmware has no threads, and one part.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(super) fn forward_by_rows(&self, cut: Cut<'_>, shape: Shape, rows: ForwardRows<'_>) -> Result<()> {
+        #[cfg(not(target_os = "none"))]
+        if let Cut { team: Some(team), rows: 2.., .. } = cut {
+            return self.forward_parts(team, cut, shape, rows);
+        }
+        let _ = cut;
+        self.forward(shape, rows)
+    }
+
+    #[cfg(not(target_os = "none"))]
+    fn forward_parts(&self, team: Team<'_>, cut: Cut<'_>, shape: Shape, rows: ForwardRows<'_>) -> Result<()> {
+        let ForwardRows { given, y, h, c, tape, scratch } = rows;
+        let (walk, half) = (given.walk, Half::of(given.walk, cut.rows));
+        let own = match tape {
+            None => self.parts_scratch_len(half.some, cut.steps, half.at),
+            Some(_) => self.parts_step_scratch(half.some, half.at),
+        };
+        let ((h, later_h), (c, later_c)) = (half.cut(h), half.cut(c));
+        let (y, later_y) = y.map(|y| y.split_batch(walk, half.at)).unzip();
+        let (tape, later_tape) = tape.map(|tape| half.tape(walk, tape)).unzip();
+        let (scratch, later_scratch) = scratch.split_at_mut(own);
+        let [given, later] = half.given(given);
+        let first = ForwardRows { given, y, h, c, tape, scratch };
+        let (y, h, c, tape, scratch) = (later_y, later_h, later_c, later_tape, later_scratch);
+        let later = ForwardRows { given: later, y, h, c, tape, scratch };
+        team.run(
+            || self.forward_by_rows(Cut { rows: half.some, ..cut }, shape, first),
+            || self.forward_by_rows(Cut { rows: cut.rows - half.some, ..cut }, shape, later),
+        )
+    }
+
+    /// A backward pass in parts, but for the gradients of weights and input.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(super) fn backward_by_rows(
+        &self,
+        cut: Cut<'_>,
+        shape: Shape,
+        panels: &[f32],
+        rows: BackwardRows<'_>,
+    ) -> Result<()> {
+        #[cfg(not(target_os = "none"))]
+        if let Cut { team: Some(team), rows: 2.., .. } = cut
+            && rows.dpeepholes.is_empty()
+        {
+            return self.backward_parts(team, cut, shape, panels, rows);
+        }
+        let _ = cut;
+        self.backward(shape, panels, rows)
+    }
+
+    #[cfg(not(target_os = "none"))]
+    fn backward_parts(
+        &self,
+        team: Team<'_>,
+        cut: Cut<'_>,
+        shape: Shape,
+        panels: &[f32],
+        rows: BackwardRows<'_>,
+    ) -> Result<()> {
+        let BackwardRows { given, y, dy, dh, dc, dpeepholes, tape, scratch } = rows;
+        let half = Half::of(given.walk, cut.rows);
+        let ((dh, later_dh), (dc, later_dc)) = (half.cut(dh), half.cut(dc));
+        let (tape, later_tape) = half.tape(given.walk, tape);
+        let (scratch, later_scratch) = scratch.split_at_mut(self.parts_step_scratch(half.some, half.at));
+        let [given, later] = half.given(given);
+        let first = BackwardRows { given, y, dy, dh, dc, dpeepholes, tape, scratch };
+        let (dh, dc, tape, scratch) = (later_dh, later_dc, later_tape, later_scratch);
+        let later = BackwardRows { given: later, y, dy, dh, dc, dpeepholes: &mut [], tape, scratch };
+        team.run(
+            || self.backward_by_rows(Cut { rows: half.some, ..cut }, shape, panels, first),
+            || self.backward_by_rows(Cut { rows: cut.rows - half.some, ..cut }, shape, panels, later),
+        )
+    }
+}

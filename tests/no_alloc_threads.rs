@@ -1,0 +1,95 @@
+//! Passes on rayon's threads do not allocate once they have run, if they are called inside the pool.
+#![cfg(feature = "rayon")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::SeedableRng;
+use recurrent::model::{Layer, Loss, Model};
+use recurrent::train::Adam;
+use recurrent::trainer::{Batch, Trainer};
+use recurrent::{Forward, Join, Lstm, Rayon, Sequences};
+
+/// Of all threads, while it is asked for: the harness allocates, too.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+static ON: AtomicBool = AtomicBool::new(false);
+
+struct Counting;
+
+fn count() {
+    if ON.load(Ordering::SeqCst) {
+        COUNT.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+// SAFETY: every call goes to the system's allocator unchanged; counting does not allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: the caller's.
+        unsafe { System.dealloc(at, layout) }
+    }
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's.
+        unsafe { System.realloc(at, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations of all threads in ten calls, after two.
+fn allocations(mut run: impl FnMut()) -> usize {
+    run();
+    run();
+    COUNT.store(0, Ordering::SeqCst);
+    ON.store(true, Ordering::SeqCst);
+    (0..10).for_each(|_| run());
+    ON.store(false, Ordering::SeqCst);
+    COUNT.load(Ordering::SeqCst)
+}
+
+/// One test, so that no other one allocates meanwhile.
+#[test]
+fn passes_in_the_pool_do_not_allocate() {
+    let mut list = Vec::new();
+    assert_eq!(allocations(|| list = vec![1.0]), 10, "the counter counts");
+    let (steps, batch) = (200, 32);
+    let sequences = Sequences::new(steps, batch);
+    rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap().install(|| {
+        let layer = Lstm::new(16, 48);
+        let (weights, x) = (vec![0.1; layer.weights_len()], vec![0.5; steps * batch * 16]);
+        let packed = layer.pack(&weights, vec![0.0; layer.packed_len()]).unwrap();
+        let (mut y, mut state) = (vec![0.0; steps * batch * 48], vec![0.0; layer.state_len(batch)]);
+        let len = layer.scratch_len_with(Rayon.threads(), steps, batch);
+        assert!(len > layer.scratch_len(steps, batch), "it is cut");
+        let mut scratch = vec![0.0; len];
+        let forward = allocations(|| {
+            let args = Forward { sequences, x: &x, y: &mut y, state: &mut state, scratch: &mut scratch };
+            layer.forward_with(&Rayon, &packed, args).unwrap();
+        });
+        assert_eq!(forward, 0, "forward");
+
+        const MODEL: Model<2> = Model::new([Layer::lstm(16, 48), Layer::dense(48, 4)]);
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+        let mut trainer = Trainer::new(&MODEL, Adam::new(0.01), &mut rng).unwrap();
+        let targets = vec![0.3; steps * batch * 4];
+        let loss = Loss::MeanSquaredError { targets: &targets };
+        let data = Batch { sequences, x: (&x).into(), loss };
+        let update = allocations(|| {
+            trainer.update(data, &mut rng).unwrap();
+        });
+        assert_eq!(update, 0, "update");
+        let mut predictor = trainer.predictor().unwrap();
+        let predict = allocations(|| {
+            predictor.forward(sequences, &x).unwrap();
+        });
+        assert_eq!(predict, 0, "predictor");
+    });
+}
