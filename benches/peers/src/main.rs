@@ -18,7 +18,7 @@ mod onnx;
 mod shapes;
 mod turn;
 
-use case::{Case, What, cases, difference};
+use case::{Case, cases, difference};
 use contestants::Contestant;
 use machine::{Core, Effort};
 
