@@ -262,7 +262,7 @@ static void arguments(file image) {
     do {                                                                                                                \
         bad = good;                                                                                                     \
         change;                                                                                                         \
-        REFUSED(recurrent_step(model, &bad, &error), code, words);                                                      \
+        refused(__LINE__, recurrent_step(model, &bad, &error), RECURRENT_ERROR_##code, words);                          \
     } while (0)
     BAD(bad.x = NULL, NULL, "`x` is null");
     BAD(bad.y = NULL, NULL, "`y` is null");
