@@ -285,7 +285,7 @@ static void arguments(file image) {
     BAD(bad.x = b.y, OVERLAP, "`y` is written, and overlaps `x`");
     BAD(bad.x = b.state + 1, OVERLAP, "`state` is written, and overlaps `x`");
     BAD(bad.y = (float *)(void *)image.bytes + image.len / 4 - 5, OVERLAP, "overlaps `image`");
-    BAD(bad.scratch = (float *)memory, OVERLAP, "overlaps `model`");
+    BAD((bad.scratch = (float *)memory, bad.scratch_len = 4), OVERLAP, "overlaps `model`");
     BAD(bad.x_len = SIZE_MAX, OVERFLOW, "`x`");
     BAD(bad.scratch_len = SIZE_MAX / 4, OVERFLOW, "`scratch`");
     const uint32_t ids[1] = {0};
@@ -342,7 +342,7 @@ static void arguments(file image) {
     REFUSED(recurrent_model_pack(model, packed, packed_len - 1, &error), LENGTH, "`packed` has");
     REFUSED(recurrent_model_pack(model, (float *)(void *)((char *)packed + 1), packed_len, &error), ALIGNMENT, "`packed`");
     REFUSED(recurrent_model_pack(model, (float *)(void *)image.bytes, packed_len, &error), OVERLAP, "`image`");
-    REFUSED(recurrent_model_pack(model, (float *)memory, packed_len, &error), OVERLAP, "`model`");
+    REFUSED(recurrent_model_pack(model, (float *)memory, packed_len, &error), OVERLAP, "`packed` is written, and overlaps");
     OK(recurrent_model_pack(model, packed, packed_len, &error));
     BAD(bad.scratch = packed, OVERLAP, "overlaps `packed`");
     OK(recurrent_step(model, &good, &error));
