@@ -9,7 +9,7 @@
 //! is that image, memory and packed weights stay where and as they are for as long as the model is used.
 
 use core::ffi::{c_char, c_void};
-use core::mem::{align_of, size_of};
+use core::mem::{align_of, size_of, size_of_val};
 
 use recurrent_core::image::Form;
 use recurrent_core::model::Layer;
@@ -46,7 +46,7 @@ impl Place {
     /// Where a slice lies that the library has already.
     pub(crate) fn of<T>(name: &'static str, slice: &[T]) -> Self {
         let start = slice.as_ptr() as usize;
-        Place { name, start, end: start + size_of::<T>() * slice.len() }
+        Place { name, start, end: start + size_of_val(slice) }
     }
 }
 
@@ -58,7 +58,7 @@ fn check<T>(name: &'static str, start: *const T, len: usize) -> Outcome {
     if start.is_null() {
         return Err(Refusal::Null(name));
     }
-    if start as usize % align_of::<T>() != 0 {
+    if !(start as usize).is_multiple_of(align_of::<T>()) {
         return Err(Refusal::Alignment(name, align_of::<T>()));
     }
     match len.checked_mul(size_of::<T>()) {
@@ -147,7 +147,7 @@ pub(crate) fn flags<'a>(name: &'static str, start: *const u8, len: usize) -> Out
 /// A value behind a pointer; `None` if it is null or not aligned.
 #[inline(always)]
 pub(crate) fn get<T: Copy>(from: *const T) -> Option<T> {
-    if from.is_null() || from as usize % align_of::<T>() != 0 {
+    if from.is_null() || !(from as usize).is_multiple_of(align_of::<T>()) {
         return None;
     }
     // SAFETY: by the promise it points to a `T`; it is neither null nor unaligned.
@@ -234,7 +234,7 @@ impl Memory {
     /// The caller's memory for a model of so many layers.
     pub(crate) fn new(start: *mut c_void, size: usize, layers: usize) -> Outcome<Self> {
         check("memory", start.cast::<u8>(), size.max(1))?;
-        if start as usize % ALIGN != 0 {
+        if !(start as usize).is_multiple_of(ALIGN) {
             return Err(Refusal::Alignment("memory", ALIGN));
         }
         let needed = memory_len(layers);

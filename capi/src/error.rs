@@ -246,6 +246,7 @@ pub extern "C" fn recurrent_error_text(
 #[no_mangle]
 pub extern "C" fn recurrent_status_name(status: i32) -> *const c_char {
     // With a 0 at their ends, and not `c"..."`, which cbindgen does not read.
+    const UNKNOWN: &[u8] = b"an unknown status\0";
     const NAMES: [&[u8]; 15] = [
         b"RECURRENT_OK\0",
         b"RECURRENT_ERROR_NULL\0",
@@ -264,5 +265,5 @@ pub extern "C" fn recurrent_status_name(status: i32) -> *const c_char {
         b"RECURRENT_ERROR_INTERNAL\0",
     ];
     let known = usize::try_from(status).ok().and_then(|at| NAMES.get(at));
-    known.map_or(b"an unknown status\0".as_ptr().cast(), |name| name.as_ptr().cast())
+    known.map_or(UNKNOWN.as_ptr().cast(), |name| name.as_ptr().cast())
 }

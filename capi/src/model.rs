@@ -3,9 +3,9 @@
 use core::ffi::{c_char, c_void};
 
 use recurrent_core::image::{self, Image};
-use recurrent_core::model::{Chain, Ending, Forward, Input, InputMask};
 #[cfg(not(target_os = "none"))]
 use recurrent_core::model::Packed;
+use recurrent_core::model::{Chain, Ending, Forward, Input, InputMask};
 use recurrent_core::{Error, Masked, Sequences};
 
 use crate::border::{self, apart, Given, Memory, Place};
@@ -117,7 +117,7 @@ pub extern "C" fn recurrent_model_open(
 ) -> recurrent_status {
     let run = || -> Outcome {
         let bytes = border::read::<u8>("image", image, image_len)?;
-        if image_len > 0 && image as usize % 4 != 0 {
+        if image_len > 0 && !(image as usize).is_multiple_of(4) {
             return Err(Refusal::Alignment("image", 4));
         }
         let forms = border::forms(cells, cells_len)?;
@@ -389,7 +389,7 @@ impl recurrent_model {
             );
         }
         let width = self.chain.input().max(1);
-        if x.len() % width != 0 {
+        if !x.len().is_multiple_of(width) {
             let expected = x.len() / width * width;
             return Err(Error::Length { buffer: "x", expected, actual: x.len() }.into());
         }
