@@ -8,8 +8,8 @@ use rand_xoshiro::rand_core::SeedableRng;
 #[cfg(feature = "std")]
 use recurrent::Threads;
 use recurrent::{
-    Activation, Backward, Error, Forward, ForwardTrain, Gradients, Gru, Join, Lstm, Merge, Mgu,
-    Recurrent, Reset, Rnn, Sequences, Sequential, Stack,
+    Activation, Backward, Error, Forward, ForwardTrain, Gradients, Gru, Join, Lstm, Merge, Mgu, Recurrent,
+    Reset, Rnn, Sequences, Sequential, Stack,
 };
 
 /// What the library has with the standard library.

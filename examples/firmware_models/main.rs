@@ -13,7 +13,8 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::{env, fs, path::Path};
 
-use recurrent::Isa;
+use recurrent::model::Layer;
+use recurrent::{Isa, image};
 
 #[path = "../firmware/src/characters.rs"]
 mod characters;
@@ -86,6 +87,11 @@ fn main() -> Result<()> {
     println!("gestures: {:.1} % of unseen samples are recognised", 100.0 * accuracy);
     let recording = sensor::Hand::new(3).record(gestures::RECORDED).0;
     fs::write(folder.join("gestures.f32"), to_bytes(&weights))?;
+    // For examples/c/firmware.
+    let layers = [Layer::from(gestures::CELL), Layer::from(gestures::HEAD)];
+    let mut image = vec![0; image::len(&layers)];
+    image::write(&layers, &weights, &mut image)?;
+    fs::write(folder.join("gestures.img"), image)?;
     fs::write(folder.join("recording.f32"), to_bytes(&recording))?;
     for (isa, name, what) in [
         (Isa::FUSED, "FUSED", "The checksum of all scores over the recording."),

@@ -76,7 +76,7 @@ impl Header {
         if self.is_old { HEADER + OLD_LAYER * index } else { HEADER + LAYER * index + BEFORE }
     }
 
-    /// The layer at a position.
+    /// The layer at a position, without its passes.
     pub(super) const fn layer(&self, bytes: &[u8], index: usize) -> Result<Layer> {
         let (at, mut narrow) = (self.words(index), None);
         if !self.is_old {

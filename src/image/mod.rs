@@ -94,9 +94,10 @@ mod read;
 mod record;
 mod write;
 
+pub use crate::seq::form::Form;
 #[cfg(feature = "std")]
 pub(crate) use header::crc;
-pub use read::{Extras, Image, model};
+pub use read::{Extras, Image, layers_len, model};
 pub use write::{len, len_with, write, write_with};
 
 /// Bytes at an address that is a multiple of 16. Made by [`include_image!`](crate::include_image).

@@ -5,10 +5,11 @@ use super::header::{
     TAG_MASK, checksum, header, padded, word, wrong,
 };
 use super::record;
-use crate::error::{Result, check_len};
+use crate::error::{Error, Result, check_len};
 use crate::kernel::bytes::floats;
 use crate::layer::buffer::{take, take_mut};
 use crate::model::{Chain, Ending, InputMask, Layer, Model};
+use crate::seq::form::Form;
 
 /// What an image says beside layers and weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -137,15 +138,57 @@ impl<'a> Image<'a> {
 
     /// The layers, from the input to the output.
     pub fn layers(&self) -> impl ExactSizeIterator<Item = Layer> {
+        self.unlinked().map(Layer::linked)
+    }
+
+    /// The same without their passes.
+    fn unlinked(&self) -> impl ExactSizeIterator<Item = Layer> {
         let Image { bytes, header, .. } = *self;
         // They have been read before.
         (0..header.layers).map(move |i| header.layer(bytes, i).unwrap_or(Layer::dense(0, 0)))
     }
 
+    /// The layers, in a slice of as many elements, for a [`Chain`]. Their cells have to be of the given forms: so a
+    /// program that does not know its model before it runs links the passes of these, and no others. ([`layers`](Self::layers) links all passes
+    /// of all cells.)
+    ///
+    /// # Errors
+    /// [`Error::Length`] for `layers`; [`Error::Layers`] with the name of the form for a layer whose form is not among them.
+    ///
+    /// ```
+    /// use recurrent::image::{self, Form, Image};
+    /// use recurrent::model::{Chain, Layer};
+    /// # const IMAGE: &[u8] = recurrent::include_image!("../../tests/data/formats/image_gru.img");
+    /// let image = Image::from_bytes(IMAGE)?;
+    /// let mut layers = [Layer::Residual; 8]; // room for eight
+    /// let layers = &mut layers[..image::layers_len(IMAGE)?];
+    /// image.link(&[&Form::GRU.steps()], layers)?;
+    /// let chain = Chain::new(layers)?;
+    /// let (mut y, mut state) = (vec![0.0; chain.output()], vec![0.0; chain.state_len(1)]);
+    /// let mut scratch = vec![0.0; chain.scratch_len(1, 1)];
+    /// let x = vec![0.5; chain.input()];
+    /// chain.step(image.weights()?, &x, &mut y, &mut state, &mut scratch)?;
+    ///
+    /// let refused = image.link(&[&Form::LSTM], &mut [Layer::Residual; 2]).unwrap_err();
+    /// assert!(refused.to_string().contains("is of the form GRU, which the program did not name"));
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn link(&self, forms: &[&Form], layers: &mut [Layer]) -> Result<()> {
+        check_len("layers", self.header.layers, layers.len())?;
+        let linked = |(index, layer): (usize, Layer)| {
+            layer.linked_to(forms).map_err(|form| Error::Layers { layer: index, what: form.refusal() })
+        };
+        self.unlinked().enumerate().map(linked).try_for_each(|layer| layer.map(drop))?;
+        for (at, layer) in layers.iter_mut().zip(self.unlinked().enumerate()) {
+            *at = linked(layer)?;
+        }
+        Ok(())
+    }
+
     /// Whether it is an image of these layers, whatever their instruction sets and its weights.
     #[cfg(feature = "std")]
     pub(crate) fn same_layers(&self, layers: &[Layer]) -> bool {
-        let mut both = self.layers().zip(layers).enumerate();
+        let mut both = self.unlinked().zip(layers).enumerate();
         layers.len() == self.header.layers
             && both.all(|(i, (theirs, ours))| {
                 let [theirs, ours] = [&theirs, ours].map(|layer| record::encode(layer, i));
@@ -167,12 +210,12 @@ impl<'a> Image<'a> {
 
     /// The number of weights.
     pub fn weights_len(&self) -> usize {
-        self.layers().fold(0, |len, layer| len.saturating_add(layer.weights_len()))
+        self.unlinked().fold(0, |len, layer| len.saturating_add(layer.weights_len()))
     }
 
     /// Whether a layer has narrow weights.
     pub fn is_narrow(&self) -> bool {
-        self.layers().any(|layer| layer.narrow_format().is_some())
+        self.unlinked().any(|layer| layer.narrow_format().is_some())
     }
 
     /// The bytes of all weights, where they are, as [`Model::pack_narrow`] takes them.
@@ -210,7 +253,7 @@ impl<'a> Image<'a> {
 
     /// Length of the initial state, that of one row of the layers.
     pub fn initial_state_len(&self) -> usize {
-        self.layers().fold(0, |len, layer| len.saturating_add(Chain::state_of(&[layer])))
+        self.unlinked().fold(0, |len, layer| len.saturating_add(Chain::state_of(&[layer])))
     }
 
     /// Whether it has an initial state; without one it is zeros.
@@ -256,7 +299,7 @@ impl<'a> Image<'a> {
             return Ok(());
         }
         let (mut words, mut rest) = (self.in_place(self.weight_bytes())?, weights);
-        for layer in self.layers() {
+        for layer in self.unlinked() {
             let from = take(&mut words, layer.words_len());
             layer.widen_words(from, take_mut(&mut rest, layer.weights_len()))?;
         }
@@ -267,6 +310,17 @@ impl<'a> Image<'a> {
 fn copy(bytes: &[u8], to: &mut [f32]) {
     for (to, bytes) in to.iter_mut().zip(bytes.chunks_exact(4)) {
         *to = f32::from_bits(word(bytes, 0));
+    }
+}
+
+/// The number of layers of an image. The checksum and the layers are not looked at.
+///
+/// # Errors
+/// [`Error::Image`](crate::Error::Image) with the first byte that is not that of a header, or of an image of another length.
+pub const fn layers_len(bytes: &[u8]) -> Result<usize> {
+    match header(bytes) {
+        Ok(header) => Ok(header.layers),
+        Err(e) => Err(e),
     }
 }
 
@@ -285,7 +339,7 @@ pub const fn model<const N: usize>(bytes: &[u8]) -> Result<Model<N>> {
     let (mut all, mut i) = ([Layer::dense(0, 0); N], 0);
     while i < N {
         all[i] = match header.layer(bytes, i) {
-            Ok(layer) => layer,
+            Ok(layer) => layer.linked(),
             Err(e) => return Err(e),
         };
         i += 1;

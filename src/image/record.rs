@@ -1,10 +1,12 @@
 //! A layer as 16 words.
 
 use crate::error::{Error, Result};
+use crate::layer::recurrent::{Description, Levels};
 use crate::model::Layer;
+use crate::seq::any::AnyCell;
 use crate::{
-    Activate, Activation, Cell, Dense, Embedding, Gru, Lstm, Merge, Mgu, Narrow, Pool, Recurrent, Reset, Rnn,
-    Scale, Stack,
+    Activate, Activation, Cell, Dense, Embedding, GruCell, LstmCell, Merge, MguCell, Narrow, Pool, Reset,
+    RnnCell, Scale, Stack,
 };
 
 pub(super) type Record = [u32; 16];
@@ -59,51 +61,40 @@ macro_rules! get {
     };
 }
 
-/// The layer of a record. Words that the layer has no use for are not looked at.
+/// The layer of a record, without its passes. Words that the layer has no use for are not looked at.
 pub(super) const fn decode(r: &Record) -> core::result::Result<Layer, Wrong> {
     let (first, second) = (r[1] as usize, r[2] as usize);
     Ok(match r[0] {
         0 => Layer::Embedding(Embedding::new(first, second)),
         1 => {
-            let (f, clip) = (get!(function(r, 0)), get!(clip(r)));
-            let layer = Rnn::new(first, second).activation(f);
-            Layer::Rnn(get!(stack(r, if clip < f32::INFINITY { layer.clip(clip) } else { layer })))
+            let (activation, clip) = (get!(function(r, 0)), get!(clip(r)));
+            let options = clip < f32::INFINITY
+                || !(is(activation, Activation::Tanh) || is(activation, Activation::Relu));
+            let cell = AnyCell::Rnn(RnnCell { activation, clip });
+            Layer::Rnn(Stack::of(get!(levels(r, Description::unlinked(cell, options, first, second)))))
         }
         2 => {
             let (gates, cell, hidden) = (get!(function(r, 0)), get!(function(r, 1)), get!(function(r, 2)));
             let clip = get!(clip(r));
-            let mut layer = Lstm::new(first, second);
-            if !(is(gates, Activation::Sigmoid) && is(cell, Activation::Tanh) && is(hidden, Activation::Tanh))
-            {
-                layer = layer.activations(gates, cell, hidden);
+            let (coupled, peepholes, projection) = (r[3] & COUPLED != 0, r[3] & PEEPHOLES != 0, r[5] > 0);
+            let standard =
+                is(gates, Activation::Sigmoid) && is(cell, Activation::Tanh) && is(hidden, Activation::Tanh);
+            let options = !standard || clip < f32::INFINITY || coupled || peepholes || projection;
+            let cell = AnyCell::Lstm(LstmCell { gates, cell, hidden, clip, coupled, peepholes, projection });
+            let mut layer = Description::unlinked(cell, options, first, second);
+            layer.shape.peepholes = peepholes;
+            if projection {
+                layer.shape.projection = Some(r[5] as usize);
             }
-            if clip < f32::INFINITY {
-                layer = layer.clip(clip);
-            }
-            if r[3] & COUPLED != 0 {
-                layer = layer.coupled();
-            }
-            if r[3] & PEEPHOLES != 0 {
-                layer = layer.peepholes();
-            }
-            if r[5] > 0 {
-                layer = layer.projection(r[5] as usize);
-            }
-            Layer::Lstm(get!(stack(r, layer)))
+            Layer::Lstm(Stack::of(get!(levels(r, layer))))
         }
         3 => {
             let (gates, new, clip) = (get!(function(r, 0)), get!(function(r, 1)), get!(clip(r)));
-            let mut layer = Gru::new(first, second);
-            if r[3] & RESET_BEFORE != 0 {
-                layer = layer.reset(Reset::Before);
-            }
-            if !(is(gates, Activation::Sigmoid) && is(new, Activation::Tanh)) {
-                layer = layer.activations(gates, new);
-            }
-            if clip < f32::INFINITY {
-                layer = layer.clip(clip);
-            }
-            Layer::Gru(get!(stack(r, layer)))
+            let standard = is(gates, Activation::Sigmoid) && is(new, Activation::Tanh);
+            let reset = if r[3] & RESET_BEFORE != 0 { Reset::Before } else { Reset::After };
+            let cell = AnyCell::Gru(GruCell { reset, gates, new, clip });
+            let options = !standard || clip < f32::INFINITY;
+            Layer::Gru(Stack::of(get!(levels(r, Description::unlinked(cell, options, first, second)))))
         }
         4 => {
             let layer = Dense::new(first, second);
@@ -130,7 +121,10 @@ pub(super) const fn decode(r: &Record) -> core::result::Result<Layer, Wrong> {
             }
             Layer::Dropout(p)
         }
-        7 => Layer::Mgu(get!(stack(r, Mgu::new(first, second)))),
+        7 => {
+            let layer = Description::unlinked(AnyCell::Mgu(MguCell), false, first, second);
+            Layer::Mgu(Stack::of(get!(levels(r, layer))))
+        }
         8 => Layer::Scale(Scale::new(first)),
         9 => Layer::Activate(Activate::new(get!(function(r, 0)))),
         10 => Layer::Residual,
@@ -188,7 +182,7 @@ const fn number(f: Activation) -> (u32, f32, f32) {
 }
 
 /// What all cells share.
-const fn stack<C: Cell>(r: &Record, first: Recurrent<C>) -> core::result::Result<Stack<C>, Wrong> {
+const fn levels(r: &Record, first: Description) -> core::result::Result<Levels, Wrong> {
     let (flags, mut layer) = (r[3], first);
     if flags & !ALL != 0 || flags & CONCAT != 0 && flags & SUM != 0 {
         return Err((3, "there are no such flags"));
@@ -196,21 +190,15 @@ const fn stack<C: Cell>(r: &Record, first: Recurrent<C>) -> core::result::Result
     if r[4] == 0 {
         return Err((4, "the stack has no layers"));
     }
-    if flags & NO_BIAS != 0 {
-        layer = layer.bias(false);
-    }
-    if flags & REVERSE != 0 {
-        layer = layer.reverse();
-    }
-    if flags & RECURRENT_DROPOUT != 0 {
-        layer = layer.recurrent_dropout();
-    }
-    let stack = Stack::new(layer).layers(r[4] as usize);
-    Ok(match flags & (CONCAT | SUM) {
-        CONCAT => stack.bidirectional(Merge::Concat),
-        SUM => stack.bidirectional(Merge::Sum),
-        _ => stack,
-    })
+    layer.shape.bias = flags & NO_BIAS == 0;
+    layer.reverse = flags & REVERSE != 0;
+    layer.recurrent_dropout = flags & RECURRENT_DROPOUT != 0;
+    let both = match flags & (CONCAT | SUM) {
+        CONCAT => Some(Merge::Concat),
+        SUM => Some(Merge::Sum),
+        _ => None,
+    };
+    Ok(Levels::new(layer, r[4] as usize, both))
 }
 
 /// The record of a layer, whose position is for the error.

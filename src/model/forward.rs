@@ -10,6 +10,7 @@ use crate::layer::buffer::{add_to, multiply, take, take_mut};
 use crate::layer::join::Team;
 use crate::layer::packed::{Source, WeightSource};
 use crate::layer::{self, ForwardTrain, Sequences};
+use crate::seq::table::Reach;
 use crate::simd::Isa;
 
 /// How far a pass from the input to the output has come, and what is left of the buffers. `TRAIN` says whether it keeps what the way
@@ -171,6 +172,7 @@ pub(super) fn forward<L: Layers + ?Sized>(
 ) -> Result<()> {
     let Forward { sequences, x, y, state, scratch } = args;
     let weights = weights.check(chain.owner())?;
+    chain.check_linked(Reach::Inference)?;
     chain.check_input(sequences, x)?;
     let (steps, batch) = (sequences.steps(), sequences.batch());
     check_len("y", chain.output_len(steps, batch), y.len())?;
@@ -292,6 +294,18 @@ impl Chain<'_> {
             (_, Input::Ids(_)) => {
                 Err(Error::Value { argument: "x", expected: "values, for a model without an embedding" })
             }
+        }
+    }
+
+    /// Refuses layers of an image that were linked without a pass.
+    #[inline(always)]
+    pub(super) fn check_linked(&self, reach: Reach) -> Result<()> {
+        let fewer = |layer: &Layer| layer.levels().is_some_and(|levels| levels.first.passes.reach < reach);
+        match self.layers().iter().position(fewer) {
+            Some(layer) => {
+                Err(Error::Layers { layer, what: "is of a form that was named without this pass" })
+            }
+            None => Ok(()),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::layer::buffer::{multiply, take_last, take_last_mut, take_mut};
 use crate::layer::join::Team;
 use crate::layer::{Backward, DenseBackward, Gradients, Sequences};
 use crate::loss::Loss;
+use crate::seq::table::Reach;
 use crate::train::dropout;
 
 /// The way down.
@@ -113,6 +114,7 @@ pub(super) fn forward_backward<L: Layers + ?Sized>(
         args;
     let (width, pooled) = (chain.output(), chain.is_pooled());
     check_len("weights", chain.weights_len(), weights.len())?;
+    chain.check_linked(Reach::All)?;
     chain.check_input(sequences, x)?;
     let (steps, batch) = (sequences.steps(), sequences.batch());
     let targets = chain.targets(sequences, loss)?;

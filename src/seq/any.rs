@@ -1,14 +1,15 @@
-//! A cell as a value, and its passes: the one place where the kind of a cell becomes code.
+//! A cell as a value, and its passes.
 //!
-//! Layers describe a cell by values and call these functions. Each leads to the cell's table. In firmware, which is
+//! Layers describe a cell by values, with the table of its passes, and call these functions. Each leads to the table. In firmware, which is
 //! compiled as a whole, they are inlined where they are called, so that a constant layer's image has its own cell's code only.
 
 use super::backward::{BackwardPass, pack_columns};
+use super::form::Passes;
 use super::forward::ForwardPass;
 use super::gradient::{GradientPass, InputPass, input_gradient, weight_gradients};
 use super::narrow::NarrowWeights;
 use super::step::{Sizes, StepPass};
-use super::table::{self, Table};
+use super::table::{self, Kind, Table};
 use crate::cell::{Cell, GruCell, LstmCell, MguCell, Reset, RnnCell};
 use crate::error::Result;
 use crate::kernel::Activation;
@@ -60,20 +61,20 @@ impl AnyCell {
         }
     }
 
-    /// The passes over its equations. `options` says whether anything is asked of it that the fixed functions do not have.
+    /// Its form. `options` says whether anything is asked of it that the fixed functions do not have.
     #[inline(always)]
-    pub(crate) const fn table(&self, options: bool) -> &'static Table {
+    pub(crate) const fn form(&self, options: bool) -> Kind {
         match (self, options) {
-            (AnyCell::Rnn(RnnCell { activation: Activation::Tanh, .. }), false) => &table::RNN_TANH,
-            (AnyCell::Rnn(RnnCell { activation: Activation::Relu, .. }), false) => &table::RNN_RELU,
-            (AnyCell::Rnn(_), _) => &table::RNN,
-            (AnyCell::Lstm(_), false) => &table::LSTM_STANDARD,
-            (AnyCell::Lstm(_), true) => &table::LSTM,
-            (AnyCell::Gru(GruCell { reset: Reset::After, .. }), false) => &table::GRU_AFTER_STANDARD,
-            (AnyCell::Gru(GruCell { reset: Reset::After, .. }), true) => &table::GRU_AFTER,
-            (AnyCell::Gru(_), false) => &table::GRU_BEFORE_STANDARD,
-            (AnyCell::Gru(_), true) => &table::GRU_BEFORE,
-            (AnyCell::Mgu(_), _) => &table::MGU,
+            (AnyCell::Rnn(RnnCell { activation: Activation::Tanh, .. }), false) => Kind::RnnTanh,
+            (AnyCell::Rnn(RnnCell { activation: Activation::Relu, .. }), false) => Kind::RnnRelu,
+            (AnyCell::Rnn(_), _) => Kind::RnnOptions,
+            (AnyCell::Lstm(_), false) => Kind::Lstm,
+            (AnyCell::Lstm(_), true) => Kind::LstmOptions,
+            (AnyCell::Gru(GruCell { reset: Reset::After, .. }), false) => Kind::Gru,
+            (AnyCell::Gru(GruCell { reset: Reset::After, .. }), true) => Kind::GruOptions,
+            (AnyCell::Gru(_), false) => Kind::GruResetBefore,
+            (AnyCell::Gru(_), true) => Kind::GruResetBeforeOptions,
+            (AnyCell::Mgu(_), _) => Kind::Mgu,
         }
     }
 
@@ -112,18 +113,19 @@ macro_rules! call {
     }};
 }
 
-/// What runs: a cell, whether anything is asked of it that the fixed functions do not have, and the instruction set.
+/// What runs: a cell, whether anything is asked of it that the fixed functions do not have, its passes, and the instruction set.
 #[derive(Clone, Copy)]
 pub(crate) struct Runs<'c> {
     pub(crate) cell: &'c AnyCell,
     pub(crate) options: bool,
+    pub(crate) passes: Passes,
     pub(crate) isa: Isa,
 }
 
 impl Runs<'_> {
     #[inline(always)]
     fn table(self) -> &'static Table {
-        self.cell.table(self.options)
+        self.passes.table(self.cell.form(self.options))
     }
 
     /// Packs canonical weights into panels.

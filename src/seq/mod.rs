@@ -5,6 +5,7 @@
 
 pub(crate) mod any;
 pub(crate) mod backward;
+pub(crate) mod form;
 pub(crate) mod forward;
 pub(crate) mod gradient;
 pub(crate) mod narrow;

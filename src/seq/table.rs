@@ -1,8 +1,8 @@
 //! From a layer's cell and the instruction set to compiled code: the one place where both are chosen.
 //!
 //! Each form of a cell (its equations with fixed functions, or with options) has a constant [`Table`] of its passes. A layer's description
-//! names the table, so that an image links the passes that are called of the cells that are named. A pass in a table chooses the instruction
-//! set: once, for all of its steps.
+//! names the table, so that an image links the passes that are called of the cells that are named. Of layers that are not constants it
+//! links all passes of a table: so there are tables with fewer. A pass in a table chooses the instruction set: once, for all of its steps.
 
 use super::backward::{BackwardPass, bptt};
 use super::forward::{ForwardPass, time_loop};
@@ -23,8 +23,17 @@ use crate::kernel::vector::has_vectors;
 use crate::kernel::{Activation, Checked, Slot};
 use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch, dispatch_single};
 
+/// How many of the passes are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub(crate) enum Reach {
+    Nothing,
+    Steps,
+    Inference,
+    All,
+}
+
 /// The passes over one form of a cell.
-#[derive(Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Table {
     /// Not in the table itself: who hands on a part of it by reference would have all of its functions linked.
     pub(crate) layout: &'static Layout,
@@ -44,21 +53,60 @@ pub(crate) struct Table {
 }
 
 macro_rules! tables {
-    ($($name:ident: $equations:ty;)*) => {
-        $(pub(super) static $name: Table = Table::of::<$equations>();)*
+    ($($name:ident = $kind:ident: $equations:ty;)*) => {
+        /// A form of a cell: its equations with fixed functions, or with options.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Kind {
+            $($kind,)*
+        }
+
+        $(static $name: Table = Table::of::<$equations>();)*
+
+        #[cfg(feature = "named-forms")]
+        mod inference {
+            use super::*;
+            $(pub(super) static $name: Table = Table::of::<$equations>().without_training();)*
+        }
+
+        #[cfg(feature = "named-forms")]
+        mod steps {
+            use super::*;
+            $(pub(super) static $name: Table = Table::of::<$equations>().without_training().without_sequences();)*
+        }
+
+        impl Table {
+            /// All passes of a form.
+            #[inline(always)]
+            pub(crate) const fn all(kind: Kind) -> &'static Table {
+                match kind {
+                    $(Kind::$kind => &$name,)*
+                }
+            }
+
+            /// The passes of a form, as far as they are wanted.
+            #[cfg(feature = "named-forms")]
+            pub(crate) const fn with(kind: Kind, reach: Reach) -> &'static Table {
+                match (reach, kind) {
+                    (Reach::Nothing, _) => &fewer::NOTHING,
+                    $((Reach::Steps, Kind::$kind) => &steps::$name,)*
+                    $((Reach::Inference, Kind::$kind) => &inference::$name,)*
+                    (Reach::All, _) => Table::all(kind),
+                }
+            }
+        }
     };
 }
 tables! {
-    RNN_TANH: Elman<Standard>;
-    RNN_RELU: Elman<Rectified>;
-    RNN: Elman<Chosen>;
-    LSTM_STANDARD: Lstm<Standard>;
-    LSTM: Lstm<Chosen>;
-    GRU_AFTER_STANDARD: ResetAfter<Standard>;
-    GRU_AFTER: ResetAfter<Chosen>;
-    GRU_BEFORE_STANDARD: ResetBefore<Standard>;
-    GRU_BEFORE: ResetBefore<Chosen>;
-    MGU: Mgu;
+    RNN_TANH = RnnTanh: Elman<Standard>;
+    RNN_RELU = RnnRelu: Elman<Rectified>;
+    RNN = RnnOptions: Elman<Chosen>;
+    LSTM_STANDARD = Lstm: Lstm<Standard>;
+    LSTM = LstmOptions: Lstm<Chosen>;
+    GRU_AFTER_STANDARD = Gru: ResetAfter<Standard>;
+    GRU_AFTER = GruOptions: ResetAfter<Chosen>;
+    GRU_BEFORE_STANDARD = GruResetBefore: ResetBefore<Standard>;
+    GRU_BEFORE = GruResetBeforeOptions: ResetBefore<Chosen>;
+    MGU = Mgu: Mgu;
 }
 
 /// What equations without options are given.
@@ -306,4 +354,51 @@ fn backward<E: Equations>(isa: Isa, params: &Params, pass: BackwardPass<'_>) -> 
         }
     }
     dispatch(isa, Run::<E>(params, pass, core::marker::PhantomData))
+}
+
+/// Tables with fewer passes, and what stands where one is left out.
+#[cfg(feature = "named-forms")]
+mod fewer {
+    use super::*;
+
+    pub(super) static NOTHING: Table = MISSING;
+
+    const MISSING: Table = Table {
+        layout: &<Elman<Standard> as Equations>::LAYOUT,
+        second: None,
+        step: |_, _, _, _| missing(),
+        step_in_place: |_, _, _, _| missing(),
+        forward: |_, _, _, _| missing(),
+        forward_in_place: |_, _, _, _| missing(),
+        train_in_place: |_, _, _, _| missing(),
+        backward: |_, _, _| missing(),
+        step_narrow: |_, _, _, _| missing(),
+        forward_narrow: |_, _, _, _| missing(),
+    };
+
+    /// In the place of a pass that a table was made without.
+    #[cold]
+    fn missing() -> Checked {
+        crate::kernel::check(false, "a pass that the program left out of the form that it named")
+    }
+
+    impl Table {
+        /// The same without training, and on targets without vectors without packed weights, which save nothing there.
+        pub(super) const fn without_training(self) -> Self {
+            let Table { layout, second, .. } = self;
+            let Table { step, step_in_place, forward, forward_in_place, step_narrow, forward_narrow, .. } =
+                self;
+            let inference = Table { layout, second, step_in_place, forward_in_place, ..MISSING };
+            match HAS_VECTORS {
+                true => Table { step, forward, step_narrow, forward_narrow, ..inference },
+                false => inference,
+            }
+        }
+
+        /// The same without sequences.
+        pub(super) const fn without_sequences(self) -> Self {
+            let Table { forward, forward_in_place, forward_narrow, .. } = MISSING;
+            Table { forward, forward_in_place, forward_narrow, ..self }
+        }
+    }
 }

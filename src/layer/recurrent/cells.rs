@@ -153,7 +153,7 @@ macro_rules! cells {
             const fn with(self, cell: $cell, options: bool) -> Self {
                 let layer = self.levels.first;
                 let options = layer.options || options;
-                Recurrent::of(Description { cell: AnyCell::$kind(cell), options, ..layer })
+                Recurrent::of(Description { cell: AnyCell::$kind(cell), options, ..layer }.linked())
             }
         }
     )+};

@@ -10,6 +10,7 @@ use crate::layer::buffer::{add, max, mul};
 use crate::layer::packed::{Fingerprint, aligned_len, packed_len};
 use crate::seq::any::{AnyCell, Runs};
 use crate::seq::block_steps;
+use crate::seq::form::Passes;
 use crate::seq::step::{Sizes, stage_len};
 use crate::simd::{HAS_VECTORS, Isa, MAX_LANES};
 
@@ -20,6 +21,8 @@ pub(crate) struct Description {
     pub(crate) shape: Shape,
     /// Whether anything is asked of the cell that the fused equations do not have.
     pub(crate) options: bool,
+    /// Its passes, all of them unless the layer is that of an image that was linked to fewer.
+    pub(crate) passes: Passes,
     pub(crate) reverse: bool,
     pub(crate) recurrent_dropout: bool,
     pub(crate) isa: Option<Isa>,
@@ -30,16 +33,28 @@ pub(crate) struct Description {
 impl Description {
     /// A layer without options.
     pub(crate) const fn new(cell: AnyCell, input: usize, hidden: usize) -> Self {
+        Self::unlinked(cell, false, input, hidden).linked()
+    }
+
+    /// A layer that has no passes yet.
+    pub(crate) const fn unlinked(cell: AnyCell, options: bool, input: usize, hidden: usize) -> Self {
         let shape = Shape::new(cell.gates(), input, hidden);
         Description {
             cell,
             shape,
-            options: false,
+            options,
+            passes: Passes::NOTHING,
             reverse: false,
             recurrent_dropout: false,
             isa: None,
             narrow: None,
         }
+    }
+
+    /// The same layer with all passes of its cell.
+    #[inline(always)]
+    pub(crate) const fn linked(self) -> Self {
+        Description { passes: Passes::all(self.cell.form(self.options)), ..self }
     }
 
     /// Width of the hidden state.
@@ -55,7 +70,7 @@ impl Description {
     /// What a pass runs.
     #[inline(always)]
     pub(super) fn on(&self, isa: Isa) -> Runs<'_> {
-        Runs { cell: &self.cell, options: self.options, isa }
+        Runs { cell: &self.cell, options: self.options, passes: self.passes, isa }
     }
 
     pub(crate) const fn weights_len(&self) -> usize {

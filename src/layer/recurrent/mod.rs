@@ -38,7 +38,7 @@ mod weights;
 pub use args::{Backward, Forward, ForwardTrain};
 pub use cell::Cell;
 pub use cells::{Gru, Lstm, Mgu, Rnn};
-pub(crate) use description::{check_rows, narrow_fingerprint};
+pub(crate) use description::{Description, check_rows, narrow_fingerprint};
 pub use front::Recurrent;
 pub(crate) use levels::Levels;
 pub use merge::Merge;

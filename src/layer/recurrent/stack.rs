@@ -37,11 +37,14 @@ pub struct Stack<C> {
     cell: PhantomData<C>,
 }
 
-impl<C: Cell> Stack<C> {
-    const fn of(levels: Levels) -> Self {
+impl<C> Stack<C> {
+    /// `levels` have a cell of this type.
+    pub(crate) const fn of(levels: Levels) -> Self {
         Stack { levels, cell: PhantomData }
     }
+}
 
+impl<C: Cell> Stack<C> {
     /// One layer in its own direction. Its options are those of all layers.
     pub const fn new(first: Recurrent<C>) -> Self {
         Self::of(first.levels)

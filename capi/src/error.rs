@@ -1,0 +1,269 @@
+//! Errors as codes with a text.
+
+use core::ffi::c_char;
+use core::fmt::{self, Write};
+
+use recurrent_core::Error;
+
+use crate::border;
+
+/// Whether a function has done its work, or why not.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum recurrent_status {
+    /// Done.
+    RECURRENT_OK = 0,
+    /// A pointer is null.
+    RECURRENT_ERROR_NULL = 1,
+    /// A pointer is not aligned.
+    RECURRENT_ERROR_ALIGNMENT = 2,
+    /// A buffer that is written overlaps another one.
+    RECURRENT_ERROR_OVERLAP = 3,
+    /// A buffer has another length than is needed.
+    RECURRENT_ERROR_LENGTH = 4,
+    /// A length does not fit into memory.
+    RECURRENT_ERROR_OVERFLOW = 5,
+    /// An id is too large.
+    RECURRENT_ERROR_INDEX = 6,
+    /// A number is out of its range, or an argument of the wrong kind.
+    RECURRENT_ERROR_VALUE = 7,
+    /// The layers of the image do not fit together, or do not have the pass that is asked for.
+    RECURRENT_ERROR_LAYERS = 8,
+    /// The bytes are not those of an image, or damaged.
+    RECURRENT_ERROR_IMAGE = 9,
+    /// The image has a cell that the program did not name.
+    RECURRENT_ERROR_CELL = 10,
+    /// The memory of a model is not that of a model that was opened.
+    RECURRENT_ERROR_MODEL = 11,
+    /// Weights were packed for something else.
+    RECURRENT_ERROR_PACKING = 12,
+    /// A weight is one that a narrow format cannot hold.
+    RECURRENT_ERROR_NARROW = 13,
+    /// A bug of the library.
+    RECURRENT_ERROR_INTERNAL = 14,
+}
+use recurrent_status::*;
+
+/// What is wrong, for recurrent_error_text(). The caller owns it; its texts are constants of the library, without a 0 at their end.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct recurrent_error {
+    /// The code.
+    pub status: i32,
+    /// The argument, or the part, that is wrong.
+    pub subject: *const c_char,
+    /// Bytes of `subject`.
+    pub subject_len: usize,
+    /// What is wrong with it, or what was expected.
+    pub what: *const c_char,
+    /// Bytes of `what`.
+    pub what_len: usize,
+    /// Numbers of the text: of RECURRENT_ERROR_LENGTH what was expected, and what came.
+    pub numbers: [usize; 3],
+}
+
+/// Why the border or the crate refuses a call.
+#[derive(Clone, Copy)]
+pub(crate) enum Refusal {
+    Null(&'static str),
+    Alignment(&'static str, usize),
+    Overlap(&'static str, &'static str),
+    Model,
+    Cell(usize, &'static str),
+    Of(Error),
+}
+
+impl From<Error> for Refusal {
+    #[cold]
+    fn from(error: Error) -> Self {
+        Refusal::Of(error)
+    }
+}
+
+pub(crate) type Outcome<T = ()> = Result<T, Refusal>;
+
+/// The parts of an error that fit into C.
+type Parts = (recurrent_status, &'static str, &'static str, [usize; 3]);
+
+#[cold]
+fn parts(refusal: Refusal) -> Parts {
+    match refusal {
+        Refusal::Null(of) => (RECURRENT_ERROR_NULL, of, "", [0; 3]),
+        Refusal::Alignment(of, to) => (RECURRENT_ERROR_ALIGNMENT, of, "", [to, 0, 0]),
+        Refusal::Overlap(of, other) => (RECURRENT_ERROR_OVERLAP, of, other, [0; 3]),
+        Refusal::Model => (RECURRENT_ERROR_MODEL, "model", "", [0; 3]),
+        Refusal::Cell(layer, what) => (RECURRENT_ERROR_CELL, "", what, [layer, 0, 0]),
+        Refusal::Of(error) => match error {
+            Error::Length { buffer, expected, actual } => {
+                (RECURRENT_ERROR_LENGTH, buffer, "", [expected, actual, 0])
+            }
+            Error::Overflow { buffer } => (RECURRENT_ERROR_OVERFLOW, buffer, "", [0; 3]),
+            Error::Index { buffer, position, id, limit } => {
+                (RECURRENT_ERROR_INDEX, buffer, "", [position, id, limit])
+            }
+            Error::Value { argument, expected } => (RECURRENT_ERROR_VALUE, argument, expected, [0; 3]),
+            Error::Narrow { part, index, format } => (RECURRENT_ERROR_NARROW, part, format, [index, 0, 0]),
+            Error::Layers { layer, what } => (RECURRENT_ERROR_LAYERS, "", what, [layer, 0, 0]),
+            Error::Features { layer, takes, given } => {
+                (RECURRENT_ERROR_LAYERS, "features", "", [layer, takes, given])
+            }
+            Error::Image { offset, what } => (RECURRENT_ERROR_IMAGE, "", what, [offset, 0, 0]),
+            Error::Packing { what } => (RECURRENT_ERROR_PACKING, "", what, [0; 3]),
+            Error::Internal { what } => (RECURRENT_ERROR_INTERNAL, "", what, [0; 3]),
+            _ => (RECURRENT_ERROR_INTERNAL, "", "an error that the interface does not know", [0; 3]),
+        },
+    }
+}
+
+/// The code of an outcome, and the rest of it where it is wanted.
+#[inline(always)]
+pub(crate) fn answer(error: *mut recurrent_error, outcome: Outcome) -> recurrent_status {
+    match outcome {
+        Ok(()) => RECURRENT_OK,
+        Err(refusal) => refuse(error, refusal),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn refuse(error: *mut recurrent_error, refusal: Refusal) -> recurrent_status {
+    let (status, subject, what, numbers) = parts(refusal);
+    let whole = recurrent_error {
+        status: status as i32,
+        subject: subject.as_ptr().cast(),
+        subject_len: subject.len(),
+        what: what.as_ptr().cast(),
+        what_len: what.len(),
+        numbers,
+    };
+    border::put_if_wanted(error, whole);
+    status
+}
+
+/// What an error says.
+struct Said<'a> {
+    status: i32,
+    subject: &'a str,
+    what: &'a str,
+    numbers: [usize; 3],
+}
+
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Said { status, subject, what, numbers: [first, second, third] } = *self;
+        let is = |code: recurrent_status| status == code as i32;
+        if is(RECURRENT_OK) {
+            f.write_str("no error")
+        } else if is(RECURRENT_ERROR_NULL) {
+            write!(f, "`{subject}` is null")
+        } else if is(RECURRENT_ERROR_ALIGNMENT) {
+            write!(f, "`{subject}` is not aligned to {first} bytes")
+        } else if is(RECURRENT_ERROR_OVERLAP) {
+            write!(f, "`{subject}` is written, and overlaps `{what}`")
+        } else if is(RECURRENT_ERROR_LENGTH) {
+            write!(f, "`{subject}` has {second} elements, and needs {first}")
+        } else if is(RECURRENT_ERROR_OVERFLOW) {
+            write!(f, "the length of `{subject}` does not fit into memory")
+        } else if is(RECURRENT_ERROR_INDEX) {
+            write!(f, "`{subject}[{first}]` is {second}, and must be below {third}")
+        } else if is(RECURRENT_ERROR_VALUE) {
+            write!(f, "`{subject}` must be {what}")
+        } else if is(RECURRENT_ERROR_LAYERS) && subject == "features" {
+            write!(
+                f,
+                "layer {first} of the model takes {second} features, and the one below it gives {third}"
+            )
+        } else if is(RECURRENT_ERROR_LAYERS) || is(RECURRENT_ERROR_CELL) {
+            write!(f, "layer {first} of the model {what}")
+        } else if is(RECURRENT_ERROR_IMAGE) {
+            write!(f, "byte {first} of the image: {what}")
+        } else if is(RECURRENT_ERROR_MODEL) {
+            f.write_str("the memory of the model is not that of a model that was opened")
+        } else if is(RECURRENT_ERROR_PACKING) {
+            write!(f, "weights were packed for another {what}")
+        } else if is(RECURRENT_ERROR_NARROW) {
+            write!(f, "`{subject}[{first}]` cannot be held in {what}")
+        } else if is(RECURRENT_ERROR_INTERNAL) {
+            write!(f, "a bug of the library ({what}): the results are not valid; please report it")
+        } else {
+            f.write_str("an unknown error")
+        }
+    }
+}
+
+/// Writes what fits, and counts the rest.
+struct Room<'a> {
+    text: &'a mut [u8],
+    len: usize,
+}
+
+impl Write for Room<'_> {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        for byte in s.bytes() {
+            if let Some(at) = self.text.get_mut(self.len) {
+                *at = byte;
+            }
+            self.len += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Writes what an error says into `text`, at most `text_len` bytes with a 0 at the end, and returns the bytes of the whole text without the 0,
+/// as snprintf() does. `error` is one that a function of this library has filled in. Returns 0 if `error` is null.
+///
+/// It is the only function that links the formatting of numbers: some kilobytes in firmware.
+#[no_mangle]
+pub extern "C" fn recurrent_error_text(
+    error: *const recurrent_error,
+    text: *mut c_char,
+    text_len: usize,
+) -> usize {
+    let Some(error) = border::get(error) else { return 0 };
+    let Ok(text) = border::bytes_mut("text", text, text_len) else { return 0 };
+    let (subject, what) = border::texts(&error);
+    let (room, end) = match text.split_last_mut() {
+        Some((end, room)) => (room, Some(end)),
+        None => (&mut [][..], None),
+    };
+    let last = room.len();
+    let mut room = Room { text: room, len: 0 };
+    // It does not fail.
+    let _ = write!(room, "{}", Said { status: error.status, subject, what, numbers: error.numbers });
+    let Room { text, len } = room;
+    if let Some(end) = end {
+        *end = 0;
+    }
+    if len < last {
+        if let Some(end) = text.get_mut(len) {
+            *end = 0;
+        }
+    }
+    len
+}
+
+/// The name of a code, as in this header: a constant of the library that ends with a 0. Never null.
+#[no_mangle]
+pub extern "C" fn recurrent_status_name(status: i32) -> *const c_char {
+    // With a 0 at their ends, and not `c"..."`, which cbindgen does not read.
+    const UNKNOWN: &[u8] = b"an unknown status\0";
+    const NAMES: [&[u8]; 15] = [
+        b"RECURRENT_OK\0",
+        b"RECURRENT_ERROR_NULL\0",
+        b"RECURRENT_ERROR_ALIGNMENT\0",
+        b"RECURRENT_ERROR_OVERLAP\0",
+        b"RECURRENT_ERROR_LENGTH\0",
+        b"RECURRENT_ERROR_OVERFLOW\0",
+        b"RECURRENT_ERROR_INDEX\0",
+        b"RECURRENT_ERROR_VALUE\0",
+        b"RECURRENT_ERROR_LAYERS\0",
+        b"RECURRENT_ERROR_IMAGE\0",
+        b"RECURRENT_ERROR_CELL\0",
+        b"RECURRENT_ERROR_MODEL\0",
+        b"RECURRENT_ERROR_PACKING\0",
+        b"RECURRENT_ERROR_NARROW\0",
+        b"RECURRENT_ERROR_INTERNAL\0",
+    ];
+    let known = usize::try_from(status).ok().and_then(|at| NAMES.get(at));
+    known.map_or(UNKNOWN.as_ptr().cast(), |name| name.as_ptr().cast())
+}

@@ -1,0 +1,153 @@
+//! What is made of outputs: the likeliest class, probabilities, a class that is drawn.
+
+use core::convert::Infallible;
+
+use rand_core::TryRng;
+use recurrent_core::Sampling;
+
+use crate::border::{self, apart, Given};
+use crate::error::{answer, recurrent_error, recurrent_status, Outcome};
+
+/// The class of the greatest of `logits`, the first of equal ones, written to `class_`.
+///
+/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _LENGTH (there are none), _VALUE (NaN, or all are minus infinity).
+#[no_mangle]
+pub extern "C" fn recurrent_argmax(
+    logits: *const f32,
+    logits_len: usize,
+    class_: *mut usize,
+    error: *mut recurrent_error,
+) -> recurrent_status {
+    let run = || -> Outcome {
+        let logits = border::read("logits", logits, logits_len)?;
+        let out = border::result("class_", class_)?;
+        out.put(recurrent_core::argmax(logits)?);
+        Ok(())
+    };
+    answer(error, run())
+}
+
+fn rows(
+    x: *const f32,
+    y: *mut f32,
+    len: usize,
+    with: impl FnOnce(&[f32], &mut [f32]) -> recurrent_core::Result<()>,
+) -> Outcome {
+    let (x, y) = (Given::reading("x", x, len)?, Given::new("y", y, len)?);
+    apart([y.place()], [x.place()])?;
+    Ok(with(x.slice(), y.slice_mut())?)
+}
+
+/// The softmax of each row: `x` and `y` are `[rows, classes]`, `len` elements each. A row with NaN or infinity gives NaN.
+///
+/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH (`len` is no multiple of `classes`).
+#[no_mangle]
+pub extern "C" fn recurrent_softmax(
+    classes: usize,
+    x: *const f32,
+    y: *mut f32,
+    len: usize,
+    error: *mut recurrent_error,
+) -> recurrent_status {
+    answer(error, rows(x, y, len, |x, y| recurrent_core::softmax(classes, x, y)))
+}
+
+/// The logarithm of the softmax of each row, as recurrent_softmax().
+#[no_mangle]
+pub extern "C" fn recurrent_log_softmax(
+    classes: usize,
+    x: *const f32,
+    y: *mut f32,
+    len: usize,
+    error: *mut recurrent_error,
+) -> recurrent_status {
+    answer(error, rows(x, y, len, |x, y| recurrent_core::log_softmax(classes, x, y)))
+}
+
+/// How a class is drawn from logits.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct recurrent_sampling {
+    /// Divides the logits; 0 takes the greatest.
+    pub temperature: f32,
+    /// The share of probability that is left, from the greatest on: 1 for all.
+    pub top_p: f32,
+    /// How many classes are left, the greatest: SIZE_MAX for all.
+    pub top_k: usize,
+}
+
+impl recurrent_sampling {
+    fn sampling(self) -> Sampling {
+        Sampling { temperature: self.temperature, top_k: self.top_k, top_p: self.top_p }
+    }
+}
+
+/// Elements of the scratch of recurrent_sample() for so many classes: none if all are left, or one. 0 if `sampling` is null.
+#[no_mangle]
+pub extern "C" fn recurrent_sample_scratch_len(sampling: *const recurrent_sampling, classes: usize) -> usize {
+    border::get(sampling).map_or(0, |sampling| sampling.sampling().scratch_len(classes))
+}
+
+/// One number, as a generator of them.
+struct One(u64);
+
+impl TryRng for One {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.0 as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.0)
+    }
+
+    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Infallible> {
+        to.fill(self.0 as u8);
+        Ok(())
+    }
+}
+
+/// Draws a class from `logits`, and writes it to `class_`. `random` is 64 random bits, of which the highest 53 count: recurrent_random() gives
+/// some. `scratch` has at least recurrent_sample_scratch_len() elements. A logit may be minus infinity: that class is never drawn.
+///
+/// Real time: what is left of the classes is sorted, if not all are.
+///
+/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH (no logits, too short a scratch), _VALUE (a negative, infinite or NaN
+/// temperature, `top_k` 0, `top_p` not in 0..1, a logit that is NaN, all of them minus infinity, or one infinity).
+#[no_mangle]
+pub extern "C" fn recurrent_sample(
+    sampling: *const recurrent_sampling,
+    logits: *const f32,
+    logits_len: usize,
+    scratch: *mut f32,
+    scratch_len: usize,
+    random: u64,
+    class_: *mut usize,
+    error: *mut recurrent_error,
+) -> recurrent_status {
+    let run = || -> Outcome {
+        let sampling = border::arguments("sampling", sampling)?.sampling();
+        let (logits, scratch) =
+            (Given::reading("logits", logits, logits_len)?, Given::new("scratch", scratch, scratch_len)?);
+        let out = border::result("class_", class_)?;
+        apart([scratch.place()], [logits.place()])?;
+        out.put(sampling.draw(logits.slice(), scratch.slice_mut(), &mut One(random))?);
+        Ok(())
+    };
+    answer(error, run())
+}
+
+/// 64 random bits: the next of a sequence whose place is in `seed`, any number to begin with (SplitMix64, Steele et al. 2014). Not for secrets.
+/// 0 if `seed` is null or not aligned.
+#[no_mangle]
+pub extern "C" fn recurrent_random(seed: *mut u64) -> u64 {
+    let Some(at) = border::get(seed.cast_const()) else { return 0 };
+    let next = at.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    if let Ok(out) = border::result("seed", seed) {
+        out.put(next);
+    }
+    let x = (next ^ next >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ x >> 31
+}

@@ -1,0 +1,473 @@
+// Every function of recurrent.h: what it does, and what it refuses. Arguments are images and the cells that they hold; the first is the gesture
+// recogniser of examples/firmware/models, with the recording beside it.
+#include "recurrent.h"
+
+#include <math.h>
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int failures, checks;
+
+#define CHECK(condition)                                                                                                \
+    do {                                                                                                                \
+        checks++;                                                                                                       \
+        if (!(condition)) {                                                                                             \
+            failures++;                                                                                                 \
+            printf("%s:%d: %s\n", __FILE__, __LINE__, #condition);                                                      \
+        }                                                                                                               \
+    } while (0)
+
+static recurrent_error error;
+
+static const char *text(void) {
+    static char room[400];
+    recurrent_error_text(&error, room, sizeof room);
+    return room;
+}
+
+// That a call is refused with a code, and that the error says so and has these words.
+static void refused(int line, recurrent_status came, recurrent_status expected, const char *words) {
+    checks++;
+    if (came != expected || error.status != (int32_t)expected || !strstr(text(), words)) {
+        failures++;
+        printf("line %d: %s where %s was expected: %s\n", line, recurrent_status_name((int32_t)came),
+               recurrent_status_name((int32_t)expected), text());
+    }
+    memset(&error, 0, sizeof error);
+}
+#define REFUSED(call, code, words) refused(__LINE__, (call), RECURRENT_ERROR_##code, words)
+#define OK(call) CHECK((call) == RECURRENT_OK)
+
+typedef struct {
+    uint8_t *bytes;
+    size_t len;
+} file;
+
+// A file at an address that is a multiple of 16.
+static file load(const char *path) {
+    file f = {NULL, 0};
+    FILE *in = fopen(path, "rb");
+    if (!in || fseek(in, 0, SEEK_END)) exit(printf("cannot read %s\n", path));
+    f.len = (size_t)ftell(in);
+    rewind(in);
+    f.bytes = aligned_alloc(16, (f.len + 15) / 16 * 16 + 16);
+    if (!f.bytes || fread(f.bytes, 1, f.len, in) != f.len) exit(printf("cannot read %s\n", path));
+    fclose(in);
+    return f;
+}
+
+static float *floats(size_t len) {
+    // Exactly as long as is asked for, so that a sanitizer sees an element more. NaN shows what is read before it is written.
+    float *to = malloc(len ? len * sizeof(float) : 1);
+    if (!to) exit(printf("no memory\n"));
+    for (size_t i = 0; i < len; i++) to[i] = NAN;
+    return to;
+}
+
+static recurrent_model *opened(file image, void **memory) {
+    size_t cells = 0, size = 0;
+    const recurrent_cell *const *every = recurrent_every_cell(&cells);
+    OK(recurrent_model_size(image.bytes, image.len, &size, &error));
+    *memory = malloc(size);
+    recurrent_model *model = NULL;
+    OK(recurrent_model_open(image.bytes, image.len, every, cells, *memory, size, &model, &error));
+    if (!model) printf("%s\n", text());
+    return model;
+}
+
+typedef struct {
+    recurrent_buffers of;
+    float *x, *y, *state, *scratch;
+} buffers;
+
+// Buffers of exactly the lengths that a pass needs.
+static buffers buffers_for(const recurrent_model *model, size_t steps, size_t batch) {
+    buffers b;
+    memset(&b, 0, sizeof b);
+    b.of.x_len = steps * batch * recurrent_model_input(model);
+    b.of.y_len = recurrent_model_output_len(model, steps, batch);
+    b.of.state_len = recurrent_model_state_len(model, batch);
+    b.of.scratch_len = recurrent_model_scratch_len(model, steps, batch);
+    b.of.x = b.x = floats(b.of.x_len);
+    b.of.y = b.y = floats(b.of.y_len);
+    b.of.state = b.state = floats(b.of.state_len);
+    b.of.scratch = b.scratch = floats(b.of.scratch_len);
+    return b;
+}
+
+static void release(buffers b) {
+    free(b.x);
+    free(b.y);
+    free(b.state);
+    free(b.scratch);
+}
+
+// Steps, whole sequences, chunks and batches, packed and in place, have the same bits.
+static void passes(file image) {
+    enum { STEPS = 17 };
+    void *memory[2];
+    recurrent_model *models[2] = {opened(image, &memory[0]), opened(image, &memory[1])};
+    if (!models[0] || !models[1]) return;
+    size_t packed_len = recurrent_model_packed_len(models[1]);
+    float *packed = floats(packed_len);
+    OK(recurrent_model_pack(models[1], packed, packed_len, &error));
+    buffers whole = buffers_for(models[0], STEPS, 1);
+    for (size_t i = 0; i < whole.of.x_len; i++) whole.x[i] = (float)sin(0.3 * (double)i);
+    OK(recurrent_reset(models[0], 1, whole.state, whole.of.state_len, &error));
+    recurrent_sequences sequences;
+    memset(&sequences, 0, sizeof sequences);
+    sequences.steps = STEPS;
+    sequences.batch = 1;
+    OK(recurrent_forward(models[0], &sequences, &whole.of, &error));
+    for (size_t i = 0; i < whole.of.y_len; i++) CHECK(isfinite(whole.y[i]));
+
+    for (int m = 0; m < 2; m++) {
+        buffers one = buffers_for(models[m], 1, 1);
+        OK(recurrent_reset(models[m], 1, one.state, one.of.state_len, &error));
+        for (size_t t = 0; t < STEPS; t++) {
+            memcpy(one.x, whole.x + t * one.of.x_len, one.of.x_len * sizeof(float));
+            OK(recurrent_step(models[m], &one.of, &error));
+            CHECK(!memcmp(one.y, whole.y + t * one.of.y_len, one.of.y_len * sizeof(float)));
+        }
+        CHECK(!memcmp(one.state, whole.state, one.of.state_len * sizeof(float)));
+        release(one);
+        // Three rows, of which the second ends early, batch-major.
+        buffers rows = buffers_for(models[m], STEPS, 3);
+        for (size_t row = 0; row < 3; row++) memcpy(rows.x + row * whole.of.x_len, whole.x, whole.of.x_len * sizeof(float));
+        OK(recurrent_reset(models[m], 3, rows.state, rows.of.state_len, &error));
+        const size_t lengths[3] = {STEPS, 5, STEPS};
+        recurrent_sequences padded = sequences;
+        padded.batch = 3;
+        padded.lengths = lengths;
+        padded.lengths_len = 3;
+        padded.batch_major = 1;
+        OK(recurrent_forward(models[m], &padded, &rows.of, &error));
+        CHECK(!memcmp(rows.y, whole.y, whole.of.y_len * sizeof(float)));
+        CHECK(!memcmp(rows.y + 2 * whole.of.y_len, whole.y, whole.of.y_len * sizeof(float)));
+        CHECK(!memcmp(rows.y + whole.of.y_len, whole.y, 5 * recurrent_model_output(models[m]) * sizeof(float)));
+        release(rows);
+    }
+    // A mask of all steps is none; one of no step leaves the state; a reset before the last step is a state of zeros there.
+    uint8_t flags[STEPS];
+    memset(flags, 1, sizeof flags);
+    buffers again = buffers_for(models[1], STEPS, 1);
+    memcpy(again.x, whole.x, whole.of.x_len * sizeof(float));
+    OK(recurrent_reset(models[1], 1, again.state, again.of.state_len, &error));
+    sequences.mask = flags;
+    sequences.mask_len = STEPS;
+    OK(recurrent_forward(models[1], &sequences, &again.of, &error));
+    CHECK(!memcmp(again.y, whole.y, whole.of.y_len * sizeof(float)));
+    memset(flags, 0, sizeof flags);
+    OK(recurrent_forward(models[1], &sequences, &again.of, &error));
+    CHECK(!memcmp(again.state, whole.state, whole.of.state_len * sizeof(float)));
+    flags[3] = 2;
+    REFUSED(recurrent_forward(models[1], &sequences, &again.of, &error), VALUE, "`mask` must be bytes that are 0 or 1");
+    release(again);
+    release(whole);
+    free(packed);
+    free(memory[0]);
+    free(memory[1]);
+}
+
+// The refusals of opening.
+static void opening(file image) {
+    size_t cells_len = 0, size = 0;
+    const recurrent_cell *const *cells = recurrent_every_cell(&cells_len);
+    CHECK(cells_len == 10 && recurrent_every_cell(NULL) == cells);
+    recurrent_model *model = NULL;
+    REFUSED(recurrent_model_size(NULL, image.len, &size, &error), NULL, "`image` is null");
+    REFUSED(recurrent_model_size(image.bytes, image.len, NULL, &error), NULL, "`size` is null");
+    REFUSED(recurrent_model_size(image.bytes, 31, &size, &error), IMAGE, "byte 31 of the image");
+    REFUSED(recurrent_model_size(image.bytes, 0, &size, &error), IMAGE, "cut off");
+    REFUSED(recurrent_model_size(image.bytes, SIZE_MAX, &size, &error), OVERFLOW, "`image`");
+    size_t two[2];
+    REFUSED(recurrent_model_size(image.bytes, image.len, (size_t *)(void *)((char *)two + 1), &error), ALIGNMENT, "`size`");
+    OK(recurrent_model_size(image.bytes, image.len, &size, NULL));
+    // In a static buffer, as firmware has it.
+    CHECK(size <= RECURRENT_MODEL_SIZE(2));
+    uint64_t *memory = malloc(size + 8);
+#define OPEN(bytes, len, cells, cells_len, memory, size, model)                                                         \
+    recurrent_model_open(bytes, len, cells, cells_len, memory, size, model, &error)
+    REFUSED(OPEN(NULL, image.len, cells, cells_len, memory, size, &model), NULL, "`image` is null");
+    REFUSED(OPEN(image.bytes, image.len, NULL, cells_len, memory, size, &model), NULL, "`cells` is null");
+    REFUSED(OPEN(image.bytes, image.len, cells, cells_len, NULL, size, &model), NULL, "`memory` is null");
+    REFUSED(OPEN(image.bytes, image.len, cells, cells_len, memory, size, NULL), NULL, "`model` is null");
+    REFUSED(OPEN(image.bytes, image.len, cells, cells_len, memory, size - 1, &model), LENGTH, "`memory` has");
+    REFUSED(OPEN(image.bytes, image.len, cells, cells_len, memory, 0, &model), LENGTH, "`memory` has 0");
+    REFUSED(OPEN(image.bytes, image.len, cells, cells_len, (char *)memory + 4, size, &model), ALIGNMENT, "8 bytes");
+    REFUSED(OPEN(image.bytes, image.len, cells, cells_len, image.bytes, image.len, &model), OVERLAP, "`image`");
+    const recurrent_cell *const none[] = {recurrent_lstm(), NULL};
+    REFUSED(OPEN(image.bytes, image.len, none, 2, memory, size, &model), NULL, "`cells` is null");
+    REFUSED(OPEN(image.bytes, image.len, none, 1, memory, size, &model), CELL, "layer 0 of the model is of the form GRU");
+    REFUSED(OPEN(image.bytes, image.len, NULL, 0, memory, size, &model), CELL, "GRU, which the program did not name");
+    REFUSED(OPEN(image.bytes, image.len - 1, cells, cells_len, memory, size, &model), IMAGE, "shorter");
+    // Shifted by one to three bytes.
+    uint8_t *shifted = aligned_alloc(16, (image.len + 31) / 16 * 16);
+    for (size_t shift = 1; shift < 4; shift++) {
+        memcpy(shifted + shift, image.bytes, image.len);
+        REFUSED(OPEN(shifted + shift, image.len, cells, cells_len, memory, size, &model), ALIGNMENT, "4 bytes");
+    }
+    // Each bit that is flipped is found.
+    memcpy(shifted, image.bytes, image.len);
+    for (size_t i = 0; i < image.len; i++) {
+        shifted[i] ^= (uint8_t)(1u << i % 8);
+        CHECK(OPEN(shifted, image.len, cells, cells_len, memory, size, &model) == RECURRENT_ERROR_IMAGE);
+        shifted[i] ^= (uint8_t)(1u << i % 8);
+    }
+    CHECK(model == NULL);
+    free(shifted);
+    OK(OPEN(image.bytes, image.len, cells, cells_len, memory, size, &model));
+    CHECK((void *)model == (void *)memory);
+    // Memory in which opening fails is no model any more, or is left as it was.
+    memset(memory, 0xff, size);
+    REFUSED(recurrent_reset(model, 1, NULL, 0, &error), MODEL, "that was opened");
+    REFUSED(recurrent_step(model, NULL, &error), MODEL, "that was opened");
+    CHECK(recurrent_model_input(model) == 0);
+    // A cell for steps alone has no other pass.
+    const recurrent_cell *const steps[] = {recurrent_gru_steps()};
+    OK(OPEN(image.bytes, image.len, steps, 1, memory, size, &model));
+    buffers b = buffers_for(model, 1, 1);
+    memset(b.x, 0, b.of.x_len * sizeof(float));
+    OK(recurrent_reset(model, 1, b.state, b.of.state_len, &error));
+    OK(recurrent_step(model, &b.of, &error));
+    recurrent_sequences sequences;
+    memset(&sequences, 0, sizeof sequences);
+    sequences.steps = sequences.batch = 1;
+    REFUSED(recurrent_forward(model, &sequences, &b.of, &error), LAYERS, "named without this pass");
+    release(b);
+    free(memory);
+}
+
+// The refusals of everything that has a model.
+static void arguments(file image) {
+    void *memory = NULL;
+    recurrent_model *model = opened(image, &memory);
+    if (!model) return;
+    buffers b = buffers_for(model, 2, 1);
+    b.of.x_len /= 2;
+    b.of.y_len /= 2;
+    memset(b.x, 0, b.of.x_len * sizeof(float));
+    const recurrent_buffers good = b.of;
+    recurrent_buffers bad;
+    OK(recurrent_reset(model, 1, b.state, b.of.state_len, &error));
+    OK(recurrent_step(model, &good, &error));
+    OK(recurrent_step(model, &good, NULL));
+    REFUSED(recurrent_step(NULL, &good, &error), NULL, "`model` is null");
+    REFUSED(recurrent_step((const recurrent_model *)(const void *)((char *)memory + 1), &good, &error), ALIGNMENT, "`model`");
+    REFUSED(recurrent_step(model, NULL, &error), NULL, "`buffers` is null");
+#define BAD(change, code, words)                                                                                        \
+    do {                                                                                                                \
+        bad = good;                                                                                                     \
+        change;                                                                                                         \
+        refused(__LINE__, recurrent_step(model, &bad, &error), RECURRENT_ERROR_##code, words);                          \
+    } while (0)
+    BAD(bad.x = NULL, NULL, "`x` is null");
+    BAD(bad.y = NULL, NULL, "`y` is null");
+    BAD(bad.state = NULL, NULL, "`state` is null");
+    BAD(bad.scratch = NULL, NULL, "`scratch` is null");
+    BAD((bad.ids = NULL, bad.ids_len = 1), NULL, "`ids` is null");
+    BAD(bad.x_len--, LENGTH, "`x` has");
+    BAD(bad.x_len = 0, LENGTH, "has");
+    BAD(bad.y_len--, LENGTH, "`y` has");
+    BAD(bad.y_len++, LENGTH, "`y` has");
+    BAD(bad.state_len--, LENGTH, "`state` has");
+    BAD(bad.state_len++, LENGTH, "`state` has");
+    BAD(bad.scratch_len = recurrent_model_scratch_len(model, 1, 1) - 1, LENGTH, "`scratch` has");
+    BAD(bad.x = (const float *)(const void *)((char *)b.x + 1), ALIGNMENT, "`x` is not aligned to 4 bytes");
+    BAD(bad.y = (float *)(void *)((char *)b.y + 2), ALIGNMENT, "`y`");
+    BAD(bad.state = (float *)(void *)((char *)b.state + 3), ALIGNMENT, "`state`");
+    BAD(bad.scratch = (float *)(void *)((char *)b.scratch + 1), ALIGNMENT, "`scratch`");
+    BAD(bad.y = b.scratch, OVERLAP, "`y` is written, and overlaps `scratch`");
+    BAD(bad.state = b.scratch, OVERLAP, "`state` is written, and overlaps `scratch`");
+    BAD(bad.x = b.y, OVERLAP, "`y` is written, and overlaps `x`");
+    BAD(bad.x = b.state + 1, OVERLAP, "`state` is written, and overlaps `x`");
+    BAD(bad.y = (float *)(void *)image.bytes + image.len / 4 - 5, OVERLAP, "overlaps `image`");
+    BAD((bad.scratch = (float *)memory, bad.scratch_len = 4), OVERLAP, "overlaps `model`");
+    BAD(bad.x_len = SIZE_MAX, OVERFLOW, "`x`");
+    BAD(bad.scratch_len = SIZE_MAX / 4, OVERFLOW, "`scratch`");
+    const uint32_t ids[1] = {0};
+    BAD((bad.ids = ids, bad.ids_len = 1), VALUE, "`ids` must be empty");
+    // Nothing was written by any of these.
+    float *state = floats(good.state_len);
+    memcpy(state, b.state, good.state_len * sizeof(float));
+    bad = good;
+    bad.y_len--;
+    REFUSED(recurrent_step(model, &bad, &error), LENGTH, "`y`");
+    CHECK(!memcmp(state, b.state, good.state_len * sizeof(float)));
+    free(state);
+
+    recurrent_sequences sequences;
+    memset(&sequences, 0, sizeof sequences);
+    sequences.steps = sequences.batch = 1;
+    OK(recurrent_forward(model, &sequences, &good, &error));
+    REFUSED(recurrent_forward(model, NULL, &good, &error), NULL, "`sequences` is null");
+    REFUSED(recurrent_forward(NULL, &sequences, &good, &error), NULL, "`model` is null");
+    REFUSED(recurrent_forward(model, &sequences, NULL, &error), NULL, "`buffers` is null");
+    sequences.steps = 2;
+    REFUSED(recurrent_forward(model, &sequences, &good, &error), LENGTH, "`x` has");
+    sequences.steps = SIZE_MAX / 2;
+    sequences.batch = 3;
+    CHECK(recurrent_forward(model, &sequences, &good, &error) == RECURRENT_ERROR_OVERFLOW);
+    sequences.steps = sequences.batch = 1;
+    size_t lengths[2] = {2, 1};
+    sequences.lengths = lengths;
+    sequences.lengths_len = 1;
+    REFUSED(recurrent_forward(model, &sequences, &good, &error), INDEX, "`lengths[0]` is 2");
+    sequences.lengths_len = 2;
+    REFUSED(recurrent_forward(model, &sequences, &good, &error), LENGTH, "`lengths` has 2");
+    sequences.lengths = NULL;
+    REFUSED(recurrent_forward(model, &sequences, &good, &error), NULL, "`lengths` is null");
+    sequences.lengths = (const size_t *)(const void *)((char *)lengths + 1);
+    sequences.lengths_len = 1;
+    REFUSED(recurrent_forward(model, &sequences, &good, &error), ALIGNMENT, "`lengths`");
+    sequences.lengths = (const size_t *)(const void *)b.scratch;
+    if ((uintptr_t)b.scratch % sizeof(size_t) == 0) {
+        REFUSED(recurrent_forward(model, &sequences, &good, &error), OVERLAP, "`lengths`");
+    }
+
+    REFUSED(recurrent_reset(NULL, 1, b.state, good.state_len, &error), NULL, "`model`");
+    REFUSED(recurrent_reset(model, 1, NULL, good.state_len, &error), NULL, "`state`");
+    REFUSED(recurrent_reset(model, 2, b.state, good.state_len, &error), LENGTH, "`state` has");
+    REFUSED(recurrent_reset(model, SIZE_MAX, b.state, good.state_len, &error), OVERFLOW, "`state`");
+    REFUSED(recurrent_reset(model, 1, (float *)(void *)((char *)b.state + 1), good.state_len, &error), ALIGNMENT, "`state`");
+    REFUSED(recurrent_reset(model, 1, (float *)memory, good.state_len, &error), OVERLAP, "`model`");
+
+    size_t packed_len = recurrent_model_packed_len(model);
+    float *packed = floats(packed_len + 1);
+    REFUSED(recurrent_model_pack(NULL, packed, packed_len, &error), NULL, "`model`");
+    REFUSED(recurrent_model_pack(model, NULL, packed_len, &error), NULL, "`packed`");
+    REFUSED(recurrent_model_pack(model, packed, packed_len - 1, &error), LENGTH, "`packed` has");
+    REFUSED(recurrent_model_pack(model, (float *)(void *)((char *)packed + 1), packed_len, &error), ALIGNMENT, "`packed`");
+    REFUSED(recurrent_model_pack(model, (float *)(void *)image.bytes, packed_len, &error), OVERLAP, "`image`");
+    REFUSED(recurrent_model_pack(model, (float *)memory, packed_len, &error), OVERLAP, "`packed` is written, and overlaps");
+    OK(recurrent_model_pack(model, packed, packed_len, &error));
+    BAD(bad.scratch = packed, OVERLAP, "overlaps `packed`");
+    OK(recurrent_step(model, &good, &error));
+    free(packed);
+
+    const recurrent_model *null = NULL;
+    CHECK(recurrent_model_input(null) + recurrent_model_output(null) + recurrent_model_classes(null) == 0);
+    CHECK(recurrent_model_state_len(null, 1) + recurrent_model_scratch_len(null, 1, 1) == 0);
+    CHECK(recurrent_model_output_len(null, 1, 1) + recurrent_model_weights_len(null) + recurrent_model_packed_len(null) == 0);
+    CHECK(recurrent_model_is_pooled(null) + recurrent_model_ending(null) + recurrent_model_has_mask(null) == 0);
+    size_t len = 1;
+    CHECK(recurrent_model_class_name(null, 0, &len) == NULL && len == 0);
+    CHECK(recurrent_model_class_name(model, 0, NULL) == NULL);
+    CHECK(recurrent_model_state_len(model, SIZE_MAX) == SIZE_MAX);
+    CHECK(recurrent_model_scratch_len(model, SIZE_MAX, SIZE_MAX) == SIZE_MAX);
+
+    uint8_t mask[2] = {7, 7};
+    OK(recurrent_model_mask(model, b.x, good.x_len, NULL, 0, mask, 1, &error));
+    CHECK(mask[0] == 1 && mask[1] == 7);
+    REFUSED(recurrent_model_mask(model, b.x, good.x_len, NULL, 0, mask, 2, &error), LENGTH, "`mask` has 2");
+    REFUSED(recurrent_model_mask(model, b.x, good.x_len, NULL, 0, NULL, 1, &error), NULL, "`mask`");
+    REFUSED(recurrent_model_mask(model, NULL, 3, NULL, 0, mask, 1, &error), NULL, "`x`");
+    REFUSED(recurrent_model_mask(NULL, b.x, good.x_len, NULL, 0, mask, 1, &error), NULL, "`model`");
+    REFUSED(recurrent_model_mask(model, b.x, good.x_len, ids, 1, mask, 1, &error), VALUE, "`ids`");
+    REFUSED(recurrent_model_mask(model, b.x, good.x_len, NULL, 0, (uint8_t *)b.x, 1, &error), OVERLAP, "`x`");
+    OK(recurrent_model_mask(model, NULL, 0, NULL, 0, NULL, 0, &error));
+    release(b);
+    free(memory);
+}
+
+static void outputs(void) {
+    const float logits[4] = {0.0f, 2.0f, -1.0f, 2.0f};
+    size_t class_ = 9;
+    OK(recurrent_argmax(logits, 4, &class_, &error));
+    CHECK(class_ == 1);
+    REFUSED(recurrent_argmax(NULL, 4, &class_, &error), NULL, "`logits`");
+    REFUSED(recurrent_argmax(logits, 4, NULL, &error), NULL, "`class_`");
+    REFUSED(recurrent_argmax(logits, 0, &class_, &error), LENGTH, "`logits` has 0 elements, and needs 1");
+    const float nan_[2] = {0.0f, NAN};
+    REFUSED(recurrent_argmax(nan_, 2, &class_, &error), VALUE, "NaN");
+    REFUSED(recurrent_argmax((const float *)(const void *)((const char *)logits + 1), 2, &class_, &error), ALIGNMENT, "`logits`");
+
+    float y[4], sum = 0;
+    OK(recurrent_softmax(4, logits, y, 4, &error));
+    for (int i = 0; i < 4; i++) sum += y[i];
+    CHECK(fabsf(sum - 1) < 1e-6f && y[1] == y[3] && y[0] > y[2]);
+    float logs[4];
+    OK(recurrent_log_softmax(4, logits, logs, 4, &error));
+    for (int i = 0; i < 4; i++) CHECK(fabsf(expf(logs[i]) - y[i]) < 1e-6f);
+    REFUSED(recurrent_softmax(3, logits, y, 4, &error), LENGTH, "`x`");
+    REFUSED(recurrent_softmax(0, logits, y, 4, &error), LENGTH, "`x`");
+    REFUSED(recurrent_softmax(4, NULL, y, 4, &error), NULL, "`x`");
+    REFUSED(recurrent_log_softmax(4, logits, NULL, 4, &error), NULL, "`y`");
+    REFUSED(recurrent_softmax(2, y, y + 1, 2, &error), OVERLAP, "`y` is written, and overlaps `x`");
+    OK(recurrent_softmax(4, NULL, NULL, 0, &error));
+
+    recurrent_sampling sampling = {0.7f, 0.9f, 3};
+    size_t scratch_len = recurrent_sample_scratch_len(&sampling, 4), counts[4] = {0, 0, 0, 0};
+    CHECK(scratch_len == 4 && recurrent_sample_scratch_len(NULL, 4) == 0);
+    float scratch[4];
+    uint64_t seed = 1;
+    for (int i = 0; i < 1000; i++) {
+        OK(recurrent_sample(&sampling, logits, 4, scratch, 4, recurrent_random(&seed), &class_, &error));
+        counts[class_ & 3]++;
+    }
+    CHECK(counts[1] > 400 && counts[3] > 400 && counts[2] == 0);
+    REFUSED(recurrent_sample(NULL, logits, 4, scratch, 4, 0, &class_, &error), NULL, "`sampling`");
+    REFUSED(recurrent_sample(&sampling, NULL, 4, scratch, 4, 0, &class_, &error), NULL, "`logits`");
+    REFUSED(recurrent_sample(&sampling, logits, 4, NULL, 4, 0, &class_, &error), NULL, "`scratch`");
+    REFUSED(recurrent_sample(&sampling, logits, 4, scratch, 3, 0, &class_, &error), LENGTH, "`scratch`");
+    REFUSED(recurrent_sample(&sampling, logits, 4, scratch, 4, 0, NULL, &error), NULL, "`class_`");
+    REFUSED(recurrent_sample(&sampling, scratch, 4, scratch, 4, 0, &class_, &error), OVERLAP, "`logits`");
+    sampling.temperature = -1;
+    REFUSED(recurrent_sample(&sampling, logits, 4, scratch, 4, 0, &class_, &error), VALUE, "`temperature`");
+    sampling.temperature = 0;
+    OK(recurrent_sample(&sampling, logits, 4, NULL, 0, 0, &class_, &error));
+    CHECK(class_ == 1 && recurrent_random(NULL) == 0);
+    // The first numbers of SplitMix64 from 1234567, as its reference implementation has them.
+    seed = 1234567;
+    CHECK(recurrent_random(&seed) == 6457827717110365317u && recurrent_random(&seed) == 3203168211198807973u);
+
+    char room[12];
+    memset(&error, 0, sizeof error);
+    recurrent_argmax(NULL, 4, &class_, &error);
+    CHECK(recurrent_error_text(&error, NULL, 0) == strlen("`logits` is null"));
+    memset(room, 'x', sizeof room);
+    CHECK(recurrent_error_text(&error, room, 11) == strlen("`logits` is null"));
+    CHECK(!strcmp(room, "`logits` i") && room[11] == 'x');
+    CHECK(recurrent_error_text(NULL, room, sizeof room) == 0);
+    memset(&error, 0, sizeof error);
+    CHECK(!strcmp(text(), "no error") && !strcmp(recurrent_status_name(99), "an unknown status"));
+    CHECK(!strcmp(recurrent_status_name(-1), "an unknown status") && !strcmp(recurrent_status_name(0), "RECURRENT_OK"));
+    CHECK(!strcmp(recurrent_status_name(RECURRENT_ERROR_INTERNAL), "RECURRENT_ERROR_INTERNAL"));
+}
+
+// Each function for a cell gives another one.
+static void cells(void) {
+    const recurrent_cell *const all[] = {
+        recurrent_rnn_tanh(),         recurrent_rnn_tanh_steps(),         recurrent_rnn_relu(),
+        recurrent_rnn_relu_steps(),   recurrent_rnn_options(),            recurrent_rnn_options_steps(),
+        recurrent_lstm(),             recurrent_lstm_steps(),             recurrent_lstm_options(),
+        recurrent_lstm_options_steps(), recurrent_gru(),                  recurrent_gru_steps(),
+        recurrent_gru_options(),      recurrent_gru_options_steps(),      recurrent_gru_reset_before(),
+        recurrent_gru_reset_before_steps(), recurrent_gru_reset_before_options(),
+        recurrent_gru_reset_before_options_steps(), recurrent_mgu(),      recurrent_mgu_steps(),
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        CHECK(all[i] != NULL);
+        for (size_t j = 0; j < i; j++) CHECK(all[i] != all[j]);
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) return printf("usage: %s IMAGE...\n", argv[0]);
+    cells();
+    outputs();
+    for (int i = 1; i < argc; i++) {
+        file image = load(argv[i]);
+        if (i == 1) {
+            opening(image);
+            arguments(image);
+        }
+        passes(image);
+        free(image.bytes);
+    }
+    printf("%d checks, %d failures\n", checks, failures);
+    return failures != 0;
+}

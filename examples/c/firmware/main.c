@@ -1,0 +1,103 @@
+// Recognises gestures in a stream of samples of an accelerometer, from an image in flash. The state is all that changes.
+//
+// It does what examples/firmware/src/bin/infer.rs does, and comes to the same bits.
+#include <stdbool.h>
+
+#include "board.h"
+#include "recurrent.h"
+
+enum { AXES = 3, UNITS = 16, GESTURES = 5, LAYERS = 2 };
+static const char *const names[GESTURES] = {"rest", "shake", "circle", "lift", "tap"};
+
+// In data.S.
+extern const uint8_t gestures[], gestures_end[];
+extern const float recording[], recording_end[];
+
+static uint64_t memory[(RECURRENT_MODEL_SIZE(LAYERS) + 7) / 8];
+static float state[UNITS], scratch[2 * UNITS], scores[GESTURES];
+
+// FNV-1a over the bits of floats: examples/firmware/models/expected.rs has what the host came to.
+static const uint64_t EXPECTED = 0x53642a06cf986bfcu;
+static uint64_t add(uint64_t sum, const float *x, size_t len) {
+    const uint8_t *bytes = (const uint8_t *)x;
+    for (size_t i = 0; i < 4 * len; i++) sum = (sum ^ bytes[i]) * 0x100000001b3u;
+    return sum;
+}
+
+static recurrent_model *open_model(recurrent_error *error) {
+    const recurrent_cell *const cells[] = {
+#ifdef WITH_FORWARD
+        recurrent_gru(),
+#else
+        recurrent_gru_steps(),
+#endif
+#ifdef WITH_CELL
+        WITH_CELL(),
+#endif
+    };
+    recurrent_model *model = NULL;
+    recurrent_model_open(gestures, (size_t)(gestures_end - gestures), cells, sizeof cells / sizeof *cells, memory,
+                         sizeof memory, &model, error);
+    return model;
+}
+
+// Goes over the recording as over a sensor, one sample at a time. Returns a checksum of all scores, 0 if something failed.
+static uint64_t run(const recurrent_model *model, bool report, recurrent_error *error) {
+    if (recurrent_reset(model, 1, state, UNITS, error) != RECURRENT_OK) return 0;
+    uint64_t sum = 0xcbf29ce484222325u;
+    size_t last = GESTURES, samples = (size_t)(recording_end - recording) / AXES;
+    recurrent_buffers buffers = {.x_len = AXES,
+                                 .y = scores,
+                                 .y_len = GESTURES,
+                                 .state = state,
+                                 .state_len = UNITS,
+                                 .scratch = scratch,
+                                 .scratch_len = sizeof scratch / sizeof *scratch};
+    for (size_t i = 0; i < samples; i++) {
+        size_t gesture = 0;
+        buffers.x = recording + AXES * i;
+        if (recurrent_step(model, &buffers, error) != RECURRENT_OK) return 0;
+        if (recurrent_argmax(scores, GESTURES, &gesture, error) != RECURRENT_OK) return 0;
+        sum = add(sum, scores, GESTURES);
+        if (report && gesture != last) {
+            board_print("sample ");
+            board_number((uint32_t)i);
+            board_print(": ");
+            board_print(names[gesture]);
+            board_print("\n");
+        }
+        last = gesture;
+    }
+#ifdef WITH_FORWARD
+    // The whole recording in one call, for the size of its code.
+    static float more[4096];
+    const recurrent_sequences sequences = {.steps = 1, .batch = 1};
+    buffers.scratch = more, buffers.scratch_len = sizeof more / sizeof *more;
+    if (recurrent_forward(model, &sequences, &buffers, error) != RECURRENT_OK) return 0;
+#endif
+    return sum;
+}
+
+int main(void) {
+    recurrent_error error = {0};
+    uint32_t *top = board_paint();
+    recurrent_model *model = open_model(&error);
+    uint32_t stack_of_open = board_used(top);
+    top = board_paint();
+    uint64_t sum = model ? run(model, false, &error) : 0;
+    uint32_t stack_of_steps = board_used(top);
+    if (sum == 0) {
+        board_print("FAILED: ");
+        board_print(recurrent_status_name(error.status));
+        board_print("\n");
+        return 1;
+    }
+    run(model, true, &error);
+    board_print(sum == EXPECTED ? "the same bits as on the host\n" : "FAILED: other bits than on the host\n");
+    board_print("stack of opening ");
+    board_number(stack_of_open);
+    board_print(", of a step ");
+    board_number(stack_of_steps);
+    board_print("\n");
+    return sum == EXPECTED ? 0 : 1;
+}
