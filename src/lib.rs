@@ -59,5 +59,7 @@ pub use layer::{
     Recurrent, Rnn, RnnWeights, RnnWeightsMut, Scale, Sequences, Sequential, Stack, WeightSource, Weights,
     WeightsMut, log_softmax, log_softmax_backward, softmax, softmax_backward,
 };
-pub use loss::{CrossEntropy, binary_cross_entropy, cross_entropy, mean_squared_error};
+pub use loss::{
+    CrossEntropy, Ctc, CtcBatch, Reduction, binary_cross_entropy, cross_entropy, mean_squared_error,
+};
 pub use simd::Isa;

@@ -19,7 +19,21 @@ fn everything_can_be_sent_and_shared() {
         };
     }
 
-    shared!(Rnn, Lstm, Gru, Mgu, Stack<LstmCell>, Dense, Embedding, Attention, Pool, Beam, CrossEntropy<'_>);
+    shared!(
+        Rnn,
+        Lstm,
+        Gru,
+        Mgu,
+        Stack<LstmCell>,
+        Dense,
+        Embedding,
+        Attention,
+        Pool,
+        Beam,
+        CrossEntropy<'_>,
+        Ctc,
+        CtcBatch<'_>
+    );
     shared!(Isa, Activation, Error, Sampling, Sequential, Merge, Gradients, Sequences<'_>);
     shared!(Packed<Vec<f32>>, Packed<&[f32]>, WeightSource<'_>, LstmWeights<'_>, GruWeightsMut<'_>);
     shared!(Forward<'_>, ForwardTrain<'_>, Backward<'_>, DenseBackward<'_>, Keys<'_, Vec<f32>>);
