@@ -48,7 +48,10 @@ pub mod guide;
 
 pub use cell::{Gate, GruCell, GruGate, LstmCell, LstmGate, MguCell, MguGate, Reset, RnnCell, RnnGate};
 pub use error::{Error, Result};
-pub use generate::{Beam, BeamBuffers, BeamStep, Generate, Hypotheses, Sampling, argmax, sample};
+pub use generate::{
+    Beam, BeamBuffers, BeamStep, CtcBeam, CtcBeamBuffers, CtcGreedy, CtcHypotheses, Generate, Hypotheses,
+    Sampling, argmax, sample,
+};
 pub use kernel::{Activation, Narrow};
 #[cfg(feature = "std")]
 pub use layer::Threads;
