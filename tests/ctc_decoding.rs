@@ -65,14 +65,16 @@ fn a_beam_without_a_limit_finds_all_labels_with_their_probabilities() {
 }
 
 #[test]
-fn a_narrow_beam_finds_the_likeliest() {
+fn a_narrow_beam_adds_up_no_more_than_there_is() {
     let (steps, classes) = (6, 4);
     for seed in 0..20 {
         let logits: Vec<f32> = random(steps * classes, seed).iter().map(|x| 3.0 * x).collect();
         let every = every(&logits, classes, 0);
-        let best = every.iter().max_by(|a, b| a.1.total_cmp(b.1)).unwrap();
-        let found = search(CtcBeam::new(40, classes), Sequences::new(steps, 1), &logits, 0, |_, _| 0.0);
-        assert_eq!((&found[0].0, found.len()), (best.0, 40));
+        let found = search(CtcBeam::new(12, classes), Sequences::new(steps, 1), &logits, 0, |_, _| 0.0);
+        assert_eq!(found.len(), 12);
+        for (labels, score) in found {
+            assert!(f64::from(score) <= every[&labels].ln() + 1e-5, "{labels:?} {score}");
+        }
     }
 }
 
