@@ -95,7 +95,8 @@ fn check_row<'s>(
     if row >= sequences.batch() {
         return Err(Error::Index { buffer: "row", position: 0, id: row, limit: sequences.batch() });
     }
-    Ok((0..sequences.steps()).filter_map(move |t| walk.active(t, row).then(|| walk.row(t, row))))
+    Ok((0..sequences.steps())
+        .filter_map(move |t| if walk.active(t, row) { Some(walk.row(t, row)) } else { None }))
 }
 
 /// The likeliest labels over all their alignments, approximately: prefix beam search (Hannun et al. 2014, arXiv:1408.2873).
