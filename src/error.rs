@@ -135,6 +135,9 @@ impl fmt::Display for Error {
             Error::Index { buffer: "lengths", position, id, limit } => {
                 write!(f, "`lengths[{position}]` is {id}, but there are {} steps", limit.saturating_sub(1))
             }
+            Error::Index { buffer: "row", id, limit, .. } => {
+                write!(f, "row {id} is asked for, but the batch has {limit}")
+            }
             Error::Index { buffer: "hypothesis", id, limit, .. } => {
                 write!(f, "hypothesis {id} is asked for, but the search has found {limit}")
             }
@@ -290,6 +293,10 @@ mod tests {
             (
                 Error::Index { buffer: "lengths", position: 1, id: 6, limit: 6 },
                 "`lengths[1]` is 6, but there are 5 steps",
+            ),
+            (
+                Error::Index { buffer: "row", position: 0, id: 3, limit: 3 },
+                "row 3 is asked for, but the batch has 3",
             ),
             (
                 Error::Index { buffer: "hypothesis", position: 0, id: 4, limit: 2 },

@@ -48,7 +48,10 @@ pub mod guide;
 
 pub use cell::{Gate, GruCell, GruGate, LstmCell, LstmGate, MguCell, MguGate, Reset, RnnCell, RnnGate};
 pub use error::{Error, Result};
-pub use generate::{Beam, BeamBuffers, BeamStep, Generate, Hypotheses, Sampling, argmax, sample};
+pub use generate::{
+    Beam, BeamBuffers, BeamStep, CtcBeam, CtcBeamBuffers, CtcGreedy, CtcHypotheses, Generate, Hypotheses,
+    Sampling, argmax, sample,
+};
 pub use kernel::{Activation, Narrow};
 #[cfg(feature = "rayon")]
 pub use layer::Rayon;
@@ -61,5 +64,7 @@ pub use layer::{
     Recurrent, Rnn, RnnWeights, RnnWeightsMut, Scale, Sequences, Sequential, Stack, WeightSource, Weights,
     WeightsMut, log_softmax, log_softmax_backward, softmax, softmax_backward,
 };
-pub use loss::{CrossEntropy, binary_cross_entropy, cross_entropy, mean_squared_error};
+pub use loss::{
+    CrossEntropy, Ctc, CtcBatch, Reduction, binary_cross_entropy, cross_entropy, mean_squared_error,
+};
 pub use simd::Isa;

@@ -19,11 +19,26 @@ fn everything_can_be_sent_and_shared() {
         };
     }
 
-    shared!(Rnn, Lstm, Gru, Mgu, Stack<LstmCell>, Dense, Embedding, Attention, Pool, Beam, CrossEntropy<'_>);
+    shared!(
+        Rnn,
+        Lstm,
+        Gru,
+        Mgu,
+        Stack<LstmCell>,
+        Dense,
+        Embedding,
+        Attention,
+        Pool,
+        Beam,
+        CrossEntropy<'_>,
+        Ctc,
+        CtcBatch<'_>
+    );
     shared!(Isa, Activation, Error, Sampling, Sequential, Merge, Gradients, Sequences<'_>);
     shared!(Packed<Vec<f32>>, Packed<&[f32]>, WeightSource<'_>, LstmWeights<'_>, GruWeightsMut<'_>);
     shared!(Forward<'_>, ForwardTrain<'_>, Backward<'_>, DenseBackward<'_>, Keys<'_, Vec<f32>>);
     shared!(AttentionForward<'_>, AttentionBackward<'_>, KeysBackward<'_>, Hypotheses<'_>, BeamBuffers<'_>);
+    shared!(CtcGreedy, CtcBeam, CtcHypotheses<'_>, CtcBeamBuffers<'_>);
     shared!(model::Layer, model::Model<3>, model::Chain<'_>, model::Input<'_>, model::Loss<'_>);
     shared!(model::Forward<'_>, model::Training<'_>, Generate<'_>, image::Image<'_>);
     shared!(train::Adam, train::AdamW, train::Sgd, train::RmsProp, train::Cosine, train::Steps);

@@ -36,7 +36,9 @@ pub(crate) use rows::walk::{Plan, Walk};
 
 // The floors above name what they use by its file.
 pub(crate) use panel::{canonical, gather, gemm, pack, product};
-pub(crate) use pointwise::{activation, additive, columns as elementwise, finish, softmax, update};
+pub(crate) use pointwise::{
+    activation, additive, alignment, columns as elementwise, finish, softmax, update,
+};
 pub(crate) use rows::{view, walk};
 
 /// A kernel was called with buffers or weights that do not belong together: a bug of this crate. It names the kernel.

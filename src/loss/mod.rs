@@ -1,9 +1,11 @@
 //! Losses: how far an output is from what it should have been, and the gradient of that.
 //!
-//! This folder may import `layer` and every floor below. `cross_entropy` is that of classes, `regression` has those of single elements;
+//! This folder may import `layer` and every floor below. `cross_entropy` is that of classes, `ctc` that of labels without an alignment, `regression` has
+//! those of single elements;
 //! [`Loss`] is one of them with its targets, as a model takes it.
 
 mod cross_entropy;
+pub(crate) mod ctc;
 mod regression;
 
 use crate::error::{Result, check_len};
@@ -11,6 +13,7 @@ use crate::layer::Sequences;
 use crate::simd::Isa;
 
 pub use cross_entropy::{CrossEntropy, cross_entropy};
+pub use ctc::{Ctc, CtcBatch, Reduction};
 pub use regression::{binary_cross_entropy, mean_squared_error};
 use regression::{binary_cross_entropy_over, mean_squared_error_over};
 

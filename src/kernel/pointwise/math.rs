@@ -93,6 +93,24 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
     s.mul(s.mul(p, s.exponent(a)), s.exponent(b))
 }
 
+/// The exponential function of numbers that are not above 0 as `m 2^n`, with `m` from 0.7 to 1.42: nothing becomes too small.
+///
+/// `n` is an integer, and minus infinity for minus infinity only; -10^6 stands for what is below it, and for NaN.
+#[inline(always)]
+pub(crate) fn exp_parts<S: Simd>(s: S, x: S::V) -> (S::V, S::V) {
+    let near = s.max(x, s.splat(-1e6));
+    let n = s.sub(s.fma(near, s.splat(LOG2_E), s.splat(ROUND - 127.0)), s.splat(ROUND - 127.0));
+    let r = s.fnma(n, s.splat(LN_2_LOW), s.fnma(n, s.splat(LN_2_HIGH), near));
+    let m = s.add(series(s, r, Q), s.splat(1.0));
+    (m, s.lt_select(x, s.splat(f32::MIN), s.splat(f32::NEG_INFINITY), n))
+}
+
+/// `2^n` of an integer up to 127; 0 for one below -126, and for NaN.
+#[inline(always)]
+pub(crate) fn power<S: Simd>(s: S, n: S::V) -> S::V {
+    s.exponent(s.add(s.max(n, s.splat(-127.0)), s.splat(ROUND)))
+}
+
 /// The logistic sigmoid, `1 / (1 + e^-x)`.
 #[inline(always)]
 pub(crate) fn sigmoid<S: Simd>(s: S, x: S::V) -> S::V {

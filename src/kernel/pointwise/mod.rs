@@ -7,11 +7,13 @@
 //! | `softmax` | the parts of a softmax |
 //! | `finish` | functions of single elements over slices |
 //! | `columns` | sums over rows |
+//! | `alignment` | sums over the alignments of a sequence with its labels |
 //! | `additive` | the scores of additive attention |
 //! | `update` | weights by an optimiser |
 
 pub(crate) mod activation;
 pub(crate) mod additive;
+pub(crate) mod alignment;
 pub(crate) mod columns;
 pub(crate) mod finish;
 pub(crate) mod math;

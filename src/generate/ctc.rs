@@ -1,0 +1,374 @@
+//! Labels out of what a model trained by connectionist temporal classification says.
+
+use super::sample::argmax;
+use crate::error::{Error, Result, check_len, check_room};
+use crate::layer::Sequences;
+use crate::layer::buffer::{add, mul};
+use crate::layer::log_softmax;
+use crate::loss::ctc::check_blank;
+
+/// The likeliest class of each step, step by step: of equal neighbours the first is a label, and blanks are none.
+///
+/// It needs no buffer, so that labels are read from a stream while it runs.
+///
+/// ```
+/// use recurrent::CtcGreedy;
+/// let mut greedy = CtcGreedy::new(0);
+/// let steps = [[0.0, 9.0, 0.0], [0.0, 9.0, 0.0], [9.0, 0.0, 0.0], [0.0, 9.0, 0.0], [0.0, 0.0, 9.0]];
+/// let mut labels = vec![];
+/// for logits in &steps {
+///     labels.extend(greedy.push(logits)?);
+/// }
+/// assert_eq!(labels, [1, 1, 2]);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CtcGreedy {
+    blank: u32,
+    last: u32,
+}
+
+impl CtcGreedy {
+    /// Before the first step, with this class as the blank.
+    pub const fn new(blank: u32) -> Self {
+        CtcGreedy { blank, last: blank }
+    }
+
+    /// One step: `logits [classes]`. The label that begins with it, if one does.
+    ///
+    /// # Errors
+    /// As [`argmax`](crate::argmax); [`Error::Value`] for a blank that is not a class. Nothing has changed then.
+    pub fn push(&mut self, logits: &[f32]) -> Result<Option<u32>> {
+        check_blank(logits.len(), self.blank)?;
+        let class = argmax(logits)? as u32;
+        let begins = class != self.blank && class != self.last;
+        self.last = class;
+        Ok(begins.then_some(class))
+    }
+
+    /// The labels of row `row` of a batch, from its first step on: `logits [T, B, classes]`. They are written to the start of `out`, which has room
+    /// for one of each step.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push); [`Error::Length`] or [`Error::Overflow`] for `logits`, `out` or the sequences' lists; [`Error::Index`] for a row that is
+    /// not below the batch. `out` may have been written to only if a logit is refused.
+    ///
+    /// ```
+    /// use recurrent::{CtcGreedy, Sequences};
+    /// let logits = [0.0, 1.0, /**/ 0.0, 1.0, /**/ 1.0, 0.0, /**/ 0.0, 1.0]; // [T, B, 2]
+    /// let mut out = [0; 2];
+    /// assert_eq!(CtcGreedy::new(0).row(2, Sequences::new(2, 2), &logits, 0, &mut out)?, [1]);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn row<'o>(
+        mut self,
+        classes: usize,
+        sequences: Sequences<'_>,
+        logits: &[f32],
+        row: usize,
+        out: &'o mut [u32],
+    ) -> Result<&'o [u32]> {
+        check_blank(classes, self.blank)?;
+        self.last = self.blank;
+        let steps = check_row(classes, sequences, logits, row)?;
+        check_room("out", sequences.steps(), out.len())?;
+        let mut count = 0;
+        for at in steps {
+            if let Some(label) = self.push(&logits[at * classes..][..classes])? {
+                out[count] = label;
+                count += 1;
+            }
+        }
+        Ok(&out[..count])
+    }
+}
+
+/// Where the steps of a row stand that take part.
+fn check_row<'s>(
+    classes: usize,
+    sequences: Sequences<'s>,
+    logits: &[f32],
+    row: usize,
+) -> Result<impl Iterator<Item = usize> + use<'s>> {
+    let walk = sequences.walk(false)?;
+    check_len("logits", mul(walk.rows(), classes), logits.len())?;
+    if row >= sequences.batch() {
+        return Err(Error::Index { buffer: "row", position: 0, id: row, limit: sequences.batch() });
+    }
+    Ok((0..sequences.steps())
+        .filter_map(move |t| if walk.active(t, row) { Some(walk.row(t, row)) } else { None }))
+}
+
+/// The likeliest labels over all their alignments, approximately: prefix beam search (Hannun et al. 2014, arXiv:1408.2873).
+///
+/// In each step the `width` likeliest beginnings go on. The alignments of each are added up, so that labels of which no single alignment is the likeliest are found.
+///
+/// ```text
+/// score = log p(labels) + what the language model adds for each of them
+/// ```
+///
+/// ```
+/// use recurrent::{CtcBeam, CtcBeamBuffers, Sequences};
+/// const BEAM: CtcBeam = CtcBeam::new(4, 2);
+/// let (mut ids, mut scratch) = ([0; BEAM.ids_len(2)], [0.0; BEAM.scratch_len()]);
+/// // The blank has 0.6 in both steps, and is the likeliest way; but 1 has three ways, which together have 0.64.
+/// let logits = [0.6f32.ln(), 0.4f32.ln(), /**/ 0.6f32.ln(), 0.4f32.ln()];
+/// let buffers = CtcBeamBuffers { ids: &mut ids, scratch: &mut scratch };
+/// let found = BEAM.search(Sequences::new(2, 1), &logits, 0, buffers, |_, _| 0.0)?;
+/// assert_eq!(found.labels(0)?, [1]);
+/// assert!((found.scores()[0] - 0.64f32.ln()).abs() < 1e-6);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CtcBeam {
+    width: usize,
+    classes: usize,
+    blank: u32,
+    least: f32,
+}
+
+/// Storage of [`CtcBeam::search`].
+#[derive(Debug)]
+pub struct CtcBeamBuffers<'a> {
+    /// At least [`ids_len`](CtcBeam::ids_len) elements.
+    pub ids: &'a mut [u32],
+    /// At least [`scratch_len`](CtcBeam::scratch_len) elements.
+    pub scratch: &'a mut [f32],
+}
+
+/// What [`CtcBeam::search`] has found, the best first.
+#[derive(Clone, Copy, Debug)]
+pub struct CtcHypotheses<'a> {
+    labels: &'a [u32],
+    lengths: &'a [u32],
+    scores: &'a [f32],
+    steps: usize,
+}
+
+impl CtcHypotheses<'_> {
+    /// How many there are: at most the width of the beam.
+    pub fn len(&self) -> usize {
+        self.scores.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.scores.is_empty()
+    }
+
+    /// The scores, in descending order.
+    pub fn scores(&self) -> &[f32] {
+        self.scores
+    }
+
+    /// The labels of hypothesis `index`.
+    ///
+    /// # Errors
+    /// [`Error::Index`] for `hypothesis`.
+    pub fn labels(&self, index: usize) -> Result<&[u32]> {
+        if index >= self.len() {
+            return Err(Error::Index { buffer: "hypothesis", position: 0, id: index, limit: self.len() });
+        }
+        Ok(&self.labels[index * self.steps..][..self.lengths[index] as usize])
+    }
+}
+
+/// The logarithm of a sum.
+fn plus(a: f32, b: f32) -> f32 {
+    let (most, least) = if a > b { (a, b) } else { (b, a) };
+    if least == f32::NEG_INFINITY { most } else { most + libm::log1pf(libm::expf(least - most)) }
+}
+
+/// The beginnings of one step: logarithms of the probabilities of the ways that end with the blank and with the last label, and what the language
+/// model adds.
+struct Beginnings<'a> {
+    labels: &'a mut [u32],
+    lengths: &'a mut [u32],
+    blank: &'a mut [f32],
+    label: &'a mut [f32],
+    model: &'a mut [f32],
+    score: &'a mut [f32],
+    /// The beginning that this one continues, of the step before.
+    parent: &'a mut [u32],
+    count: usize,
+}
+
+/// Beginnings in the parts of two buffers.
+fn cut<'a>(ids: &'a mut [u32], scratch: &'a mut [f32], width: usize, steps: usize) -> Beginnings<'a> {
+    let (labels, rest) = ids.split_at_mut(width * steps);
+    let (lengths, parent) = rest.split_at_mut(width);
+    let (blank, rest) = scratch.split_at_mut(width);
+    let (label, rest) = rest.split_at_mut(width);
+    let (model, score) = rest.split_at_mut(width);
+    Beginnings { labels, lengths, blank, label, model, score, parent, count: 0 }
+}
+
+impl Beginnings<'_> {
+    /// Puts one where its score belongs, and drops the worst if there is no room. Only the length stands for its labels; a last one that differs from
+    /// the parent's is in `last`.
+    fn offer(
+        &mut self,
+        [blank, label, model]: [f32; 3],
+        parent: usize,
+        length: u32,
+        last: &mut [u32],
+        of: u32,
+    ) {
+        let score = plus(blank, label) + model;
+        let full = self.count == self.score.len();
+        // One that has no way, or whose score is NaN, is none.
+        if score.is_nan() || score <= if full { self.score[self.count - 1] } else { f32::NEG_INFINITY } {
+            return;
+        }
+        self.count += usize::from(!full);
+        let mut at = self.count - 1;
+        while at > 0 && score > self.score[at - 1] {
+            for list in [&mut *self.blank, &mut *self.label, &mut *self.model, &mut *self.score] {
+                list[at] = list[at - 1];
+            }
+            for list in [&mut *self.lengths, &mut *self.parent, &mut *last] {
+                list[at] = list[at - 1];
+            }
+            at -= 1;
+        }
+        (self.blank[at], self.label[at], self.model[at], self.score[at]) = (blank, label, model, score);
+        (self.lengths[at], self.parent[at], last[at]) = (length, parent as u32, of);
+    }
+}
+
+impl CtcBeam {
+    /// A search that keeps `width` beginnings, over so many classes, of which 0 is the blank.
+    pub const fn new(width: usize, classes: usize) -> Self {
+        CtcBeam { width, classes, blank: 0, least: f32::NEG_INFINITY }
+    }
+
+    /// The same with this class as the blank.
+    pub const fn blank(mut self, class: u32) -> Self {
+        self.blank = class;
+        self
+    }
+
+    /// The same that does not try labels in a step whose log-probability there is below this, which saves most of the time where there are many
+    /// classes. Without this all are tried.
+    pub const fn least(mut self, log_probability: f32) -> Self {
+        self.least = log_probability;
+        self
+    }
+
+    /// Length of the buffer of ids for so many steps: `W*(2*T + 5)`.
+    pub const fn ids_len(&self, steps: usize) -> usize {
+        mul(self.width, add(mul(steps, 2), 5))
+    }
+
+    /// Length of the scratch: `8*W + classes`.
+    pub const fn scratch_len(&self) -> usize {
+        add(mul(self.width, 8), self.classes)
+    }
+
+    /// Searches in row `row` of a batch, `logits [T, B, classes]`. `model` is given the labels of a beginning and one more, and says what that one adds to
+    /// the score: a weighted log-probability of a language model, a reward for each label, minus infinity for what is not allowed. It is
+    /// asked at most once for each beginning, class and step.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Index`] for a row that is not below the batch;
+    /// [`Error::Value`] if the width is 0 or does not fit into 32 bits, for a blank that is not below `classes`, and for logits of which one is NaN or
+    /// infinity, or all are minus infinity.
+    pub fn search<'a>(
+        &self,
+        sequences: Sequences<'_>,
+        logits: &[f32],
+        row: usize,
+        buffers: CtcBeamBuffers<'a>,
+        mut model: impl FnMut(&[u32], u32) -> f32,
+    ) -> Result<CtcHypotheses<'a>> {
+        let CtcBeam { width, classes, blank, least } = *self;
+        let (CtcBeamBuffers { ids, scratch }, steps) = (buffers, sequences.steps());
+        if width == 0 || u32::try_from(width.max(classes).max(steps)).is_err() {
+            return Err(Error::Value { argument: "width", expected: "at least 1, and of 32 bits" });
+        }
+        check_blank(classes, blank)?;
+        let rows = check_row(classes, sequences, logits, row)?;
+        check_room("ids", self.ids_len(steps), ids.len())?;
+        check_room("scratch", self.scratch_len(), scratch.len())?;
+
+        let (one, rest) = ids.split_at_mut(width * (steps + 2));
+        let (two, rest) = rest.split_at_mut(width * (steps + 2));
+        let last = &mut rest[..width];
+        let (log_p, rest) = scratch.split_at_mut(classes);
+        let (first, second) = rest[..8 * width].split_at_mut(4 * width);
+        let (mut now, mut next) = (cut(one, first, width, steps), cut(two, second, width, steps));
+        // No label, and no way that ends with one.
+        now.offer([0.0, f32::NEG_INFINITY, 0.0], 0, 0, last, 0);
+        for at in rows {
+            log_softmax(classes, &logits[at * classes..][..classes], log_p)?;
+            if log_p.iter().any(|p| p.is_nan()) {
+                return Err(super::sample::LOGITS);
+            }
+            next.count = 0;
+            for i in 0..now.count {
+                let labels = &now.labels[i * steps..][..now.lengths[i] as usize];
+                let all = plus(now.blank[i], now.label[i]);
+                // It stays as it is: by a blank, by its last label again, or by that label from the beginning without it.
+                let stays = all + log_p[blank as usize];
+                let mut again = f32::NEG_INFINITY;
+                if let Some((&end, before)) = labels.split_last() {
+                    let p = log_p[end as usize];
+                    again = now.label[i] + p;
+                    if p >= least
+                        && let Some(j) = now.find(before, steps)
+                    {
+                        again = plus(again, now.ways(j, before, end) + p);
+                    }
+                }
+                next.offer([stays, again, now.model[i]], i, labels.len() as u32, last, blank);
+                for (class, &p) in log_p.iter().enumerate() {
+                    let class = class as u32;
+                    if class == blank || p < least || p == f32::NEG_INFINITY {
+                        continue;
+                    }
+                    let ways = now.ways(i, labels, class) + p;
+                    // One that is there already got its part above.
+                    if ways > f32::NEG_INFINITY && !now.has(labels, class, steps) {
+                        let adds = now.model[i] + model(labels, class);
+                        next.offer([f32::NEG_INFINITY, ways, adds], i, labels.len() as u32 + 1, last, class);
+                    }
+                }
+            }
+            for i in 0..next.count {
+                let (from, len) = (next.parent[i] as usize, next.lengths[i] as usize);
+                let kept = now.lengths[from] as usize;
+                next.labels[i * steps..][..kept].copy_from_slice(&now.labels[from * steps..][..kept]);
+                if len > kept {
+                    next.labels[i * steps + kept] = last[i];
+                }
+            }
+            core::mem::swap(&mut now, &mut next);
+        }
+        let Beginnings { labels, lengths, score, count, .. } = now;
+        Ok(CtcHypotheses { labels, lengths: &lengths[..count], scores: &score[..count], steps })
+    }
+}
+
+impl Beginnings<'_> {
+    /// The ways of beginning `i` that go on by this label: after the same one only those that end with the blank.
+    fn ways(&self, i: usize, labels: &[u32], label: u32) -> f32 {
+        match labels.last() == Some(&label) {
+            true => self.blank[i],
+            false => plus(self.blank[i], self.label[i]),
+        }
+    }
+
+    fn find(&self, labels: &[u32], steps: usize) -> Option<usize> {
+        (0..self.count).find(|&j| {
+            self.lengths[j] as usize == labels.len() && self.labels[j * steps..][..labels.len()] == *labels
+        })
+    }
+
+    /// Whether there is the beginning with one label more.
+    fn has(&self, labels: &[u32], label: u32, steps: usize) -> bool {
+        (0..self.count).any(|j| {
+            let of = &self.labels[j * steps..][..self.lengths[j] as usize];
+            of.split_last().is_some_and(|(last, before)| *last == label && before == labels)
+        })
+    }
+}
