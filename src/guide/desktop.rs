@@ -68,6 +68,7 @@
 //! |---|---|---|
 //! | a class for each step, or what comes next | dense | [`CrossEntropy`](crate::model::Loss::CrossEntropy) of `[T, B]` ids |
 //! | a class for each sequence | pool, dense | the same of `[B]` ids |
+//! | labels in order, but not at which steps | dense, with a class for the blank | [`Ctc`](crate::Ctc), which stands on its own |
 //! | yes or no | (pool,) dense | [`BinaryCrossEntropy`](crate::model::Loss::BinaryCrossEntropy) |
 //! | numbers | (pool,) dense | [`MeanSquaredError`](crate::model::Loss::MeanSquaredError) |
 //!

@@ -19,6 +19,7 @@
 //! | `pad_packed_sequence` | nothing: the output is padded, with zeros |
 //! | `nn.Linear`, `nn.Embedding` | [`Dense`](crate::Dense), [`Embedding`](crate::Embedding) |
 //! | `nn.CrossEntropyLoss(ignore_index=..)` | [`CrossEntropy::ignore`](crate::CrossEntropy::ignore); 0 and not NaN if nothing counts |
+//! | `nn.CTCLoss` of `log_softmax` | [`Ctc`](crate::Ctc), which takes logits; [`CtcGreedy`](crate::CtcGreedy), [`CtcBeam`](crate::CtcBeam) |
 //! | `nn.BCEWithLogitsLoss`, `nn.MSELoss` | [`binary_cross_entropy`](crate::binary_cross_entropy), [`mean_squared_error`](crate::mean_squared_error) |
 //! | `loss.backward()` | [`backward`](crate::Recurrent::backward), which you call; [`forward_backward`](crate::model::Model::forward_backward) of a model |
 //! | `optimizer.zero_grad()` | nothing: gradients are overwritten, unless [`Gradients::Accumulate`](crate::Gradients::Accumulate) is asked for |
