@@ -12,9 +12,10 @@ use recurrent::model::{self, Layer, Loss, Model, Training};
 use recurrent::train::{Adam, AdamW, Cosine, RmsProp, Sgd, clip_norm, clip_scale, clip_value, orthogonal};
 use recurrent::{
     Activate, Activation, Attention, AttentionBackward, AttentionForward, Backward, Beam, BeamBuffers,
-    CrossEntropy, Dense, DenseBackward, Embedding, Error, Forward, ForwardTrain, Generate, Gradients, Gru,
-    Isa, KeysBackward, Lstm, Narrow, Pool, Sampling, Scale, Sequences, Stack, argmax, binary_cross_entropy,
-    cross_entropy, log_softmax, mean_squared_error, sample, softmax,
+    CrossEntropy, Ctc, CtcBatch, CtcBeam, CtcBeamBuffers, CtcGreedy, Dense, DenseBackward, Embedding, Error,
+    Forward, ForwardTrain, Generate, Gradients, Gru, Isa, KeysBackward, Lstm, Narrow, Pool, Sampling, Scale,
+    Sequences, Stack, argmax, binary_cross_entropy, cross_entropy, log_softmax, mean_squared_error, sample,
+    softmax,
 };
 
 thread_local! {
@@ -319,6 +320,40 @@ fn attention_and_beam_search_do_not_allocate() {
         .len()
     });
     assert_eq!((count, found), (0, 3));
+}
+
+#[test]
+fn losses_without_an_alignment_do_not_allocate() {
+    const CTC: Ctc = Ctc::new(6);
+    const BEAM: CtcBeam = CtcBeam::new(4, 6);
+    let (steps, batch) = (9, 2);
+    let sequences = Sequences::new(steps, batch);
+    let logits: Vec<f32> = (0..steps * batch * 6).map(|i| (i * 7 % 11) as f32 * 0.5).collect();
+    let (targets, target_lengths) = ([1, 2, 2, 3, 5], [3, 2]);
+    let (mut dlogits, mut losses) = (vec![0.0; logits.len()], vec![0.0; batch]);
+    let mut scratch = vec![0.0; CTC.scratch_len(steps, 3).max(BEAM.scratch_len())];
+    let (mut ids, mut out) = (vec![0; BEAM.ids_len(steps)], vec![0; steps]);
+    for isa in Isa::available() {
+        let (count, result) = allocations(|| {
+            let batch = CtcBatch {
+                sequences,
+                logits: &logits,
+                targets: &targets,
+                target_lengths: &target_lengths,
+                dlogits: Some(&mut dlogits),
+                losses: Some(&mut losses),
+                scratch: &mut scratch,
+            };
+            let loss = CTC.on(isa).loss(batch)?;
+            CtcGreedy::new(0).row(6, sequences, &logits, 1, &mut out)?;
+            let buffers = CtcBeamBuffers { ids: &mut ids, scratch: &mut scratch };
+            BEAM.search(sequences, &logits, 0, buffers, |_, _| 0.0)?;
+            Ok::<f32, Error>(loss)
+        });
+        assert_eq!(count, 0, "{}", isa.name());
+        assert!(result.is_ok_and(|loss| loss.is_finite() && loss > 0.0), "{}: {result:?}", isa.name());
+        assert!(dlogits.iter().any(|d| *d != 0.0), "{}", isa.name());
+    }
 }
 
 #[test]
