@@ -37,7 +37,7 @@ impl CtcGreedy {
     /// One step: `logits [classes]`. The label that begins with it, if one does.
     ///
     /// # Errors
-    /// As [`argmax`](crate::argmax); [`Error::Value`] for a blank that is not a class. Nothing has changed then.
+    /// As [`argmax`]; [`Error::Value`] for a blank that is not a class. Nothing has changed then.
     pub fn push(&mut self, logits: &[f32]) -> Result<Option<u32>> {
         check_blank(logits.len(), self.blank)?;
         let class = argmax(logits)? as u32;

@@ -39,7 +39,7 @@ impl<'a> Image<'a> {
     /// An image in `bytes`, which need not be aligned for this.
     ///
     /// # Errors
-    /// [`Error::Image`](crate::Error::Image) with the first byte that is wrong: of the header, of a record, of the checksum. Whatever the bytes are, nothing
+    /// [`Error::Image`] with the first byte that is wrong: of the header, of a record, of the checksum. Whatever the bytes are, nothing
     /// else happens.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self> {
         let header = header(bytes)?;
@@ -199,7 +199,7 @@ impl<'a> Image<'a> {
     /// The layers as a model.
     ///
     /// # Errors
-    /// [`Error::Image`](crate::Error::Image) if there are not `N` of them, [`Error::Layers`](crate::Error::Layers) if they do not fit together.
+    /// [`Error::Image`] if there are not `N` of them, [`Error::Layers`] if they do not fit together.
     pub fn model<const N: usize>(&self) -> Result<Model<N>> {
         model(self.bytes)
     }
@@ -226,8 +226,8 @@ impl<'a> Image<'a> {
     /// The weights, where they are; of an image whose weights are all `f32`.
     ///
     /// # Errors
-    /// [`Error::Image`](crate::Error::Image) if layers have narrow weights, which [`narrow`](Self::narrow) gives.
-    /// [`Error::Image`](crate::Error::Image) if they are not aligned as `f32` are, or if this machine is not little-endian: [`copy_weights`](Self::copy_weights)
+    /// [`Error::Image`] if layers have narrow weights, which [`narrow`](Self::narrow) gives.
+    /// [`Error::Image`] if they are not aligned as `f32` are, or if this machine is not little-endian: [`copy_weights`](Self::copy_weights)
     /// serves there.
     pub fn weights(&self) -> Result<&'a [f32]> {
         if self.is_narrow() {
@@ -264,7 +264,7 @@ impl<'a> Image<'a> {
     /// Copies the initial state of one row: zeros, if the image has none.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) for `state`, which has [`state_len(1)`](Model::state_len) elements.
+    /// [`Error::Length`] for `state`, which has [`state_len(1)`](Model::state_len) elements.
     pub fn copy_initial_state(&self, state: &mut [f32]) -> Result<()> {
         check_len("state", self.initial_state_len(), state.len())?;
         state.fill(0.0);
@@ -291,7 +291,7 @@ impl<'a> Image<'a> {
     /// 4 bytes, on a machine that is little-endian.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) for `weights`; [`Error::Image`](crate::Error::Image) for narrow weights that cannot be read here.
+    /// [`Error::Length`] for `weights`; [`Error::Image`] for narrow weights that cannot be read here.
     pub fn copy_weights(&self, weights: &mut [f32]) -> Result<()> {
         check_len("weights", self.weights_len(), weights.len())?;
         if !self.is_narrow() {
@@ -316,7 +316,7 @@ fn copy(bytes: &[u8], to: &mut [f32]) {
 /// The number of layers of an image. The checksum and the layers are not looked at.
 ///
 /// # Errors
-/// [`Error::Image`](crate::Error::Image) with the first byte that is not that of a header, or of an image of another length.
+/// [`Error::Image`] with the first byte that is not that of a header, or of an image of another length.
 pub const fn layers_len(bytes: &[u8]) -> Result<usize> {
     match header(bytes) {
         Ok(header) => Ok(header.layers),
@@ -327,7 +327,7 @@ pub const fn layers_len(bytes: &[u8]) -> Result<usize> {
 /// The model of an image, for constants: sizes of buffers follow from it. The checksum and the weights are not looked at.
 ///
 /// # Errors
-/// [`Error::Image`](crate::Error::Image) with the first byte that is not that of an image of `N` layers; [`Error::Layers`](crate::Error::Layers) if they do not fit together.
+/// [`Error::Image`] with the first byte that is not that of an image of `N` layers; [`Error::Layers`] if they do not fit together.
 pub const fn model<const N: usize>(bytes: &[u8]) -> Result<Model<N>> {
     let header = match header(bytes) {
         Ok(header) => header,

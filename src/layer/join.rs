@@ -13,7 +13,7 @@ use crate::error::Result;
 /// Runs two parts of a pass, at the same time if it can: the threads that a pass is given. Each part writes to buffers, or to rows of
 /// buffers, of its own, so the results have the same bits in any order and for any number of threads.
 ///
-/// [`Rayon`](crate::Rayon) is rayon's pool, [`Threads`](crate::Threads) starts a thread, [`Sequential`] has none. Another pool, of audio or
+/// [`Rayon`] is rayon's pool, [`Threads`] starts a thread, [`Sequential`] has none. Another pool, of audio or
 /// of an operating system for microcontrollers, takes a few lines:
 ///
 /// ```

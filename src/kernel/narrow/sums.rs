@@ -248,7 +248,7 @@ struct Column<'a, S, K, const G: usize, const NP: usize> {
 
 impl<S: Simd, K: Kind<S>, const G: usize, const NP: usize> Column<'_, S, K, G, NP> {
     /// Whether there is a tile of so many rows: of one, and for integers of as many as the registers hold. Batches of 16 bits are
-    /// [widened].
+    /// widened first.
     const fn takes(rows: usize) -> bool {
         let most = if fits::<S>(G, 4, 1) { 4 } else { 3 };
         rows == 1 || (K::CODES && NP == 1 && rows == most && fits::<S>(G, rows, 1))
