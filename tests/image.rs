@@ -391,7 +391,10 @@ fn layers_are_linked_to_the_forms_that_are_named() -> recurrent::Result<()> {
             let mut scratch = vec![0.0; chain.scratch_len(4, 1)];
             let (y_of, state_of, scratch) = (&mut y, &mut state, &mut scratch);
             chain
-                .forward(&weights, Forward { sequences, x: (&x).into(), y: y_of, state: state_of, scratch })
+                .forward(
+                    &weights[..],
+                    Forward { sequences, x: (&x[..]).into(), y: y_of, state: state_of, scratch },
+                )
                 .map(|()| (y, state))
         };
         let (y, last) = forward(expected)?;
@@ -406,7 +409,7 @@ fn layers_are_linked_to_the_forms_that_are_named() -> recurrent::Result<()> {
             let width = chain.output();
             for t in 0..4 {
                 let mut out = vec![0.0; width];
-                chain.step(&weights, &x[2 * t..2 * t + 2], &mut out, &mut state, &mut scratch)?;
+                chain.step(&weights[..], &x[2 * t..2 * t + 2], &mut out, &mut state, &mut scratch)?;
                 assert_eq!(out, y[t * width..][..width], "{}", form.name());
             }
             assert_eq!(state, last);
@@ -418,10 +421,10 @@ fn layers_are_linked_to_the_forms_that_are_named() -> recurrent::Result<()> {
             let (mut grads, mut tape) = (vec![0.0; weights.len()], vec![0.0; chain.tape_len(4, 1)]);
             let mut scratch = vec![0.0; chain.train_scratch_len(4, 1)];
             let trained = chain.forward_backward(
-                &weights,
+                &weights[..],
                 Training {
                     sequences,
-                    x: (&x).into(),
+                    x: (&x[..]).into(),
                     loss: Loss::MeanSquaredError { targets: &y },
                     grads: &mut grads,
                     state: &mut vec![0.0; chain.state_len(1)],

@@ -177,29 +177,33 @@ pub(crate) fn backward<S: Simd>(
                 let of_label = Wide { m: s.load(y.m.as_ptr().add(i)), e: s.load(y.e.as_ptr().add(i)) };
                 let from_blanks = blanks.plus(s, labels);
                 let from_labels = labels.plus(s, next_blanks).plus(s, skipping);
-                let parts = [
-                    (Wide::load(s, states.add(i), plane), from_blanks),
-                    (Wide::load(s, states.add(2 * plane + i + 1), plane), from_labels),
-                ]
-                .map(|(to, from)| {
-                    let e = s.sub(s.add(to.e, from.e), peak);
-                    s.mul(s.mul(to.m, from.m), power(s, e))
-                });
-                for k in 0..2 {
-                    sums[k][v] = s.add(sums[k][v], parts[k]);
-                }
-                s.store(through.add(i), parts[1]);
+                let of_blanks = part(s, Wide::load(s, states.add(i), plane), from_blanks, peak);
+                let to_labels = Wide::load(s, states.add(2 * plane + i + 1), plane);
+                let of_labels = part(s, to_labels, from_labels, peak);
+                sums[0][v] = s.add(sums[0][v], of_blanks);
+                sums[1][v] = s.add(sums[1][v], of_labels);
+                s.store(through.add(i), of_labels);
                 from_blanks.times(s, blank).store(s, ways.add(i), plane);
                 from_labels.times(s, of_label).store(s, ways.add(2 * plane + i), plane);
             }
         }
     }
-    Ok(sums.map(|sums| {
+    // (Loops: closures would be left as calls.)
+    let mut totals = [0.0; 2];
+    for (total, sums) in totals.iter_mut().zip(&sums) {
         let mut chains = [0.0; WIDE];
         for v in 0..WIDE / S::LANES {
             // SAFETY: `v < WIDE / LANES`, so `(v + 1) * LANES <= WIDE`.
             unsafe { s.store(chains.as_mut_ptr().add(v * S::LANES), sums[v]) }
         }
-        chains.iter().sum()
-    }))
+        *total = chains.iter().sum();
+    }
+    Ok(totals)
+}
+
+/// The part of the ways from a state on, and of those to it, in units of `2^peak`.
+#[inline(always)]
+fn part<S: Simd>(s: S, to: Wide<S::V>, from: Wide<S::V>, peak: S::V) -> S::V {
+    let e = s.sub(s.add(to.e, from.e), peak);
+    s.mul(s.mul(to.m, from.m), power(s, e))
 }
