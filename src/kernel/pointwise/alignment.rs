@@ -188,17 +188,18 @@ pub(crate) fn backward<S: Simd>(
             }
         }
     }
-    // (Loops: closures would be left as calls.)
-    let mut totals = [0.0; 2];
-    for (total, sums) in totals.iter_mut().zip(&sums) {
-        let mut chains = [0.0; WIDE];
-        for v in 0..WIDE / S::LANES {
-            // SAFETY: `v < WIDE / LANES`, so `(v + 1) * LANES <= WIDE`.
-            unsafe { s.store(chains.as_mut_ptr().add(v * S::LANES), sums[v]) }
-        }
-        *total = chains.iter().sum();
+    Ok([total(s, sums[0]), total(s, sums[1])])
+}
+
+/// The sum of all chains. (A function, because closures and iterators over vectors are left as calls.)
+#[inline(always)]
+fn total<S: Simd>(s: S, sums: [S::V; WIDE]) -> f32 {
+    let mut chains = [0.0; WIDE];
+    for v in 0..WIDE / S::LANES {
+        // SAFETY: `v < WIDE / LANES`, so `(v + 1) * LANES <= WIDE`.
+        unsafe { s.store(chains.as_mut_ptr().add(v * S::LANES), sums[v]) }
     }
-    Ok(totals)
+    chains.iter().sum()
 }
 
 /// The part of the ways from a state on, and of those to it, in units of `2^peak`.
