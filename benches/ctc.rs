@@ -1,5 +1,5 @@
-//! Connectionist temporal classification, forward and backward with its softmax: `cargo bench --bench ctc`. `benches/ctc_torch.py` measures PyTorch's
-//! kernel at the same sizes.
+//! Connectionist temporal classification, forward and backward with its softmax: `cargo bench --bench ctc`.
+//! `benches/ctc_torch.py` measures PyTorch's kernel at the same sizes.
 
 use std::hint::black_box;
 

@@ -1,5 +1,6 @@
 //! Updates of a whole model: `cargo bench --bench model --features rayon`. The number of shards is part of what is computed, the number
-//! of threads is not: they share the rows of a single shard, and otherwise each takes whole ones. Throughput is in ids.
+//! of threads is not: they share the rows of a single shard, and otherwise each takes whole ones. Throughput
+//! is in ids.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rand_xoshiro::Xoshiro256PlusPlus;

@@ -1,8 +1,10 @@
-//! Narrow weights beside `f32` of the same layer: `cargo bench --bench narrow`, or with words that the name of a shape contains.
+//! Narrow weights beside `f32` of the same layer: `cargo bench --bench narrow`, or with words that the name
+//! of a shape contains.
 //!
-//! The formats of a shape take turns, so that other work on the machine slows down all of them. A row of the table has the median time of a call
-//! in `f32`, in microseconds, and for each format the ratio to it. In brackets stand the largest error of the outputs against `f32` and their
-//! root mean square error, over ten models with weights as PyTorch initialises them and normal inputs.
+//! The formats of a shape take turns, so that other work on the machine slows down all of them. A row of the
+//! table has the median time of a call in `f32`, in microseconds, and for each format the ratio to it. In
+//! brackets stand the largest error of the outputs against `f32` and their root mean square error, over ten
+//! models with weights as PyTorch initialises them and normal inputs.
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -1,8 +1,10 @@
-//! Passes on one thread and on several: `cargo bench --bench threads --features rayon`. Throughput is in multiply-adds of the products.
+//! Passes on one thread and on several: `cargo bench --bench threads --features rayon`. Throughput is in
+//! multiply-adds of the products.
 //!
-//! `hand over` is what a call takes on an idle pool, from inside it and from outside: with the time of `forward` it says from how many
-//! multiply-adds on a batch is worth cutting (`LEAST_WORK` in src/layer/join.rs: a few per cent of it). What the second thread gains is to be
-//! seen on a machine with two cores that are otherwise idle. Whole updates, by rows and by shards, are in `model`.
+//! `hand over` is what a call takes on an idle pool, from inside it and from outside: with the time of
+//! `forward` it says from how many multiply-adds on a batch is worth cutting (`LEAST_WORK` in
+//! src/layer/join.rs: a few per cent of it). What the second thread gains is to be seen on a machine with two
+//! cores that are otherwise idle. Whole updates, by rows and by shards, are in `model`.
 
 mod common;
 

@@ -208,7 +208,8 @@ fn pytorch_has_the_same() {
 
 #[test]
 fn ways_that_are_hardly_likely_are_not_lost() {
-    // For 60 steps the blank is certain to e^-70, far below what an f32 holds, although the labels have to be there.
+    // For 60 steps the blank is certain to e^-70, far below what an f32 holds, although the labels have to be
+    // there.
     let (steps, classes, count) = (90, 4, 40);
     let mut logits = vec![0.0; steps * classes];
     for (t, row) in logits.chunks_mut(classes).enumerate() {

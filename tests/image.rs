@@ -361,7 +361,8 @@ fn formed() -> [(Form, Layer); 10] {
     ]
 }
 
-/// What a program has named runs with the same bits as a layer that was written down, as far as its passes reach.
+/// What a program has named runs with the same bits as a layer that was written down, as far as its passes
+/// reach.
 #[test]
 fn layers_are_linked_to_the_forms_that_are_named() -> recurrent::Result<()> {
     for (form, layer) in formed() {

@@ -1,5 +1,5 @@
-//! What several threads may do with the types of the crate. That any number of them gives the same bits is in tests/parts.rs,
-//! tests/train_parts.rs and tests/trainer.rs.
+//! What several threads may do with the types of the crate. That any number of them gives the same bits is in
+//! tests/parts.rs, tests/train_parts.rs and tests/trainer.rs.
 
 mod common;
 

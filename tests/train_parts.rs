@@ -318,8 +318,8 @@ fn models() {
     }
 }
 
-/// Updates on rayon's threads, called inside the pool and outside, with states that are carried or an initial state that is learned; and what
-/// the trained model says.
+/// Updates on rayon's threads, called inside the pool and outside, with states that are carried or an initial
+/// state that is learned; and what the trained model says.
 #[cfg(feature = "rayon")]
 #[test]
 fn trainers() {

@@ -26,7 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes that are enough for a model of so many layers, for a static buffer; recurrent_model_size() tells the exact number. */
+/* An upper bound of the bytes that a model of `layers` layers needs, for a static buffer. recurrent_model_size() gives the exact number. */
 #define RECURRENT_MODEL_SIZE(layers) (sizeof(void *) * (64u + 56u * (size_t)(layers)))
 /* What the memory of a model is aligned to, in bytes. */
 #define RECURRENT_MODEL_ALIGN 8u
@@ -75,17 +75,20 @@ enum recurrent_status
 typedef int32_t recurrent_status;
 #endif // __cplusplus
 
-// A form of a cell, with passes over it: what recurrent_model_open() takes. The linker keeps the cells whose functions a program calls, and no
-// others: call them by name. Those that end in `_steps` have recurrent_step() alone, the others recurrent_forward(), too.
+// A form of a cell, with passes over it: what recurrent_model_open() takes. The linker keeps the cells whose
+// functions a program calls, and no others: call them by name. Those that end in `_steps` have
+// recurrent_step() alone, the others recurrent_forward(), too.
 //
-// The functions return constants of the library, and never null. Errors name the forms without `recurrent_`, in capitals.
+// The functions return constants of the library, and never null. Errors name the forms without `recurrent_`,
+// in capitals.
 typedef struct recurrent_cell recurrent_cell;
 
-// A model that was opened: its layers, and where its weights are. It stands in the caller's memory and refers to its image, so that neither
-// moves or changes as long as it is used. Nothing has to be closed.
+// A model that was opened: its layers, and where its weights are. It stands in the caller's memory and
+// refers to its image, so that neither moves or changes as long as it is used. Nothing has to be closed.
 typedef struct recurrent_model recurrent_model;
 
-// What is wrong, for recurrent_error_text(). The caller owns it; its texts are constants of the library, without a 0 at their end.
+// What is wrong, for recurrent_error_text(). The caller owns it; its texts are constants of the library,
+// without a 0 at their end.
 typedef struct recurrent_error {
   // The code.
   int32_t status;
@@ -101,7 +104,8 @@ typedef struct recurrent_error {
   size_t numbers[3];
 } recurrent_error;
 
-// What a pass is given, and what it writes: the input, as values or as ids, and the caller's buffers. What is not used is null, with length 0.
+// What a pass is given, and what it writes: the input, as values or as ids, and the caller's buffers. What
+// is not used is null, with length 0.
 //
 // Shapes are row-major: `T` steps, `B` rows of the batch, `I` and `O` features of the input and the output.
 typedef struct recurrent_buffers {
@@ -122,16 +126,19 @@ typedef struct recurrent_buffers {
   size_t scratch_len;
 } recurrent_buffers;
 
-// A batch of sequences: its size, and which steps take part. Zeros are the usual case for all but the first two.
+// A batch of sequences: its size, and which steps take part. Zeros are the usual case for all but the first
+// two.
 typedef struct recurrent_sequences {
   // Steps, `T`.
   size_t steps;
   // Rows, `B`.
   size_t batch;
-  // The steps of each row, `[B]`, or null if all rows have all steps. A row does nothing after its end, and its output is 0 there.
+  // The steps of each row, `[B]`, or null if all rows have all steps. A row does nothing after its end,
+  // and its output is 0 there.
   const size_t *lengths;
   size_t lengths_len;
-  // Which steps take part, 0 or 1 for each row of `x`, or null if all do. Others leave the state as it is, and the output as it was.
+  // Which steps take part, 0 or 1 for each row of `x`, or null if all do. Others leave the state as it is,
+  // and the output as it was.
   const uint8_t *mask;
   size_t mask_len;
   // Before which steps the state is set to zero, 0 or 1 for each row of `x`, or null.
@@ -215,23 +222,22 @@ const struct recurrent_cell *recurrent_mgu(void);
 // The same for steps alone.
 const struct recurrent_cell *recurrent_mgu_steps(void);
 
-// All cells, each with all passes, for programs that do not mind their size: an array of `*len` pointers, a constant of the library. `len` may be
-// null, or is written.
+// All cells, each with all passes, for programs that do not mind their size: an array of `*len` pointers, a
+// constant of the library. `len` may be null, or is written.
 const struct recurrent_cell *const *recurrent_every_cell(size_t *len);
 
-// Writes what an error says into `text`, at most `text_len` bytes with a 0 at the end, and returns the bytes of the whole text without the 0,
-// as snprintf() does. `error` is one that a function of this library has filled in. Returns 0 if `error` is null.
+// Writes what an error says into `text`, at most `text_len` bytes with a 0 at the end, and returns the bytes
+// of the whole text without the 0, as snprintf() does. `error` is one that a function of this library has
+// filled in. Returns 0 if `error` is null.
 //
 // It is the only function that links the formatting of numbers: some kilobytes in firmware.
-size_t recurrent_error_text(const struct recurrent_error *error,
-                            char *text,
-                            size_t text_len);
+size_t recurrent_error_text(const struct recurrent_error *error, char *text, size_t text_len);
 
 // The name of a code, as in this header: a constant of the library that ends with a 0. Never null.
 const char *recurrent_status_name(int32_t status);
 
-// Writes to `size` how many bytes of memory recurrent_model_open() needs for this image, of `image_len` bytes. Only the image's header is
-// looked at. `image` need not be aligned for this.
+// Writes to `size` how many bytes of memory recurrent_model_open() needs for this image, of `image_len`
+// bytes. Only the image's header is looked at. `image` need not be aligned for this.
 //
 // Fails with RECURRENT_ERROR_NULL, RECURRENT_ERROR_ALIGNMENT (of `size`) and RECURRENT_ERROR_IMAGE.
 recurrent_status recurrent_model_size(const uint8_t *image,
@@ -239,17 +245,21 @@ recurrent_status recurrent_model_size(const uint8_t *image,
                                       size_t *size,
                                       struct recurrent_error *error);
 
-// Opens an image: checks all of it once, makes its table of layers in `memory`, and writes the model to `model`, which points into `memory`.
+// Opens an image: checks all of it once, makes its table of layers in `memory`, and writes the model to
+// `model`, which points into `memory`.
 //
-// - `image`, `image_len` bytes, is aligned to RECURRENT_IMAGE_ALIGN bytes. It is not copied: image and memory stay where they are and as they are
-//   until the model is used for the last time.
-// - `cells`, `cells_len` pointers, are the cells that the image may have: an image with another is refused by its name.
-// - `memory`, `size` bytes, is aligned to RECURRENT_MODEL_ALIGN bytes and has at least the bytes that recurrent_model_size() says.
+// - `image`, `image_len` bytes, is aligned to RECURRENT_IMAGE_ALIGN bytes. It is not copied: image and
+//   memory stay where they are and as they are until the model is used for the last time.
+// - `cells`, `cells_len` pointers, are the cells that the image may have: an image with another is refused
+//   by its name.
+// - `memory`, `size` bytes, is aligned to RECURRENT_MODEL_ALIGN bytes and has at least the bytes that
+//   recurrent_model_size() says.
 //
-// It takes time for each byte of the image, for the checksum: it is for the start of a program. Afterwards any number of threads may use the model.
+// It takes time for each byte of the image, for the checksum: it is for the start of a program. Afterwards
+// any number of threads may use the model.
 //
-// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH (of `memory`), _IMAGE, _CELL, and _LAYERS for layers that do not fit
-// together.
+// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH (of `memory`), _IMAGE, _CELL, and _LAYERS
+// for layers that do not fit together.
 recurrent_status recurrent_model_open(const uint8_t *image,
                                       size_t image_len,
                                       const struct recurrent_cell *const *cells,
@@ -259,15 +269,17 @@ recurrent_status recurrent_model_open(const uint8_t *image,
                                       struct recurrent_model **model,
                                       struct recurrent_error *error);
 
-// The elements of recurrent_model_pack(): 0 on targets without an operating system, where weights are used in place. 0 if `model` is null.
+// The elements of recurrent_model_pack(): 0 on targets without an operating system, where weights are used
+// in place. 0 if `model` is null.
 size_t recurrent_model_packed_len(const struct recurrent_model *model);
 
-// Arranges the weights for the CPU's vectors, in `packed`, `packed_len` elements of which recurrent_model_packed_len() are needed. Passes of the
-// model run from them from then on, which is several times as fast; all threads and all states share this one copy. An image with narrow weights
-// has to be packed before it is run. The results have the same bits as those from the image in place.
+// Arranges the weights for the CPU's vectors, in `packed`, `packed_len` elements of which
+// recurrent_model_packed_len() are needed. Passes of the model run from them from then on, which is several
+// times as fast; all threads and all states share this one copy. An image with narrow weights has to be
+// packed before it is run. The results have the same bits as those from the image in place.
 //
-// `packed` stays where it is and as it is as long as the model is used. Nobody else uses the model during this call. Where 0 elements are
-// needed, nothing happens.
+// `packed` stays where it is and as it is as long as the model is used. Nobody else uses the model during
+// this call. Where 0 elements are needed, nothing happens.
 //
 // Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _OVERFLOW, _MODEL, _NARROW.
 recurrent_status recurrent_model_pack(struct recurrent_model *model,
@@ -284,7 +296,8 @@ size_t recurrent_model_output(const struct recurrent_model *model);
 // The ids that a model takes are below this; 0 for a model that takes values, and if `model` is null.
 size_t recurrent_model_classes(const struct recurrent_model *model);
 
-// 1 for a model that has one output for each sequence, 0 for one that has an output for each step, and if `model` is null.
+// 1 for a model that has one output for each sequence, 0 for one that has an output for each step, and if
+// `model` is null.
 int32_t recurrent_model_is_pooled(const struct recurrent_model *model);
 
 // Elements of the weights. 0 if `model` is null.
@@ -293,28 +306,24 @@ size_t recurrent_model_weights_len(const struct recurrent_model *model);
 // Elements of the state of `batch` rows. SIZE_MAX if they do not fit into memory, 0 if `model` is null.
 size_t recurrent_model_state_len(const struct recurrent_model *model, size_t batch);
 
-// Elements of the output of `steps` steps of `batch` rows. SIZE_MAX if they do not fit into memory, 0 if `model` is null.
-size_t recurrent_model_output_len(const struct recurrent_model *model,
-                                  size_t steps,
-                                  size_t batch);
+// Elements of the output of `steps` steps of `batch` rows. SIZE_MAX if they do not fit into memory, 0 if
+// `model` is null.
+size_t recurrent_model_output_len(const struct recurrent_model *model, size_t steps, size_t batch);
 
-// Elements of the scratch of recurrent_forward() over `steps` steps of `batch` rows, and with `steps` 1 of recurrent_step(). SIZE_MAX if
-// they do not fit into memory, 0 if `model` is null.
-size_t recurrent_model_scratch_len(const struct recurrent_model *model,
-                                   size_t steps,
-                                   size_t batch);
+// Elements of the scratch of recurrent_forward() over `steps` steps of `batch` rows, and with `steps` 1 of
+// recurrent_step(). SIZE_MAX if they do not fit into memory, 0 if `model` is null.
+size_t recurrent_model_scratch_len(const struct recurrent_model *model, size_t steps, size_t batch);
 
-// What follows the last layer, which the passes do not compute: 0 for nothing, 1 for recurrent_softmax(), 2 for recurrent_log_softmax().
+// What follows the last layer, which the passes do not compute: 0 for nothing, 1 for recurrent_softmax(), 2
+// for recurrent_log_softmax().
 int32_t recurrent_model_ending(const struct recurrent_model *model);
 
-// The name of a class, in UTF-8 without a 0 at its end: a part of the image. Writes its bytes to `name_len`, unless that is null. Null if
-// the image has no name for it.
-const char *recurrent_model_class_name(const struct recurrent_model *model,
-                                       size_t class_,
-                                       size_t *name_len);
+// The name of a class, in UTF-8 without a 0 at its end: a part of the image. Writes its bytes to `name_len`,
+// unless that is null. Null if the image has no name for it.
+const char *recurrent_model_class_name(const struct recurrent_model *model, size_t class_, size_t *name_len);
 
-// Puts the states of `batch` rows to where sequences begin: the initial state of the image, or zeros. `state` has
-// recurrent_model_state_len() elements.
+// Puts the states of `batch` rows to where sequences begin: the initial state of the image, or zeros.
+// `state` has recurrent_model_state_len() elements.
 //
 // Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _OVERFLOW, _MODEL.
 recurrent_status recurrent_reset(const struct recurrent_model *model,
@@ -323,13 +332,16 @@ recurrent_status recurrent_reset(const struct recurrent_model *model,
                                  size_t state_len,
                                  struct recurrent_error *error);
 
-// 1 if the image says that steps with a certain input are padding, which recurrent_model_mask() finds; 0 if not, and if `model` is null.
+// 1 if the image says that steps with a certain input are padding, which recurrent_model_mask() finds; 0 if
+// not, and if `model` is null.
 int32_t recurrent_model_has_mask(const struct recurrent_model *model);
 
-// Writes which steps of an input take part, 1, and which are padding, 0, to `mask`: an element for each row of `x`, or each id. The mask is for
-// recurrent_sequences; a step that is padding is one not to call recurrent_step() for. All are 1 for an image that masks nothing.
+// Writes which steps of an input take part, 1, and which are padding, 0, to `mask`: an element for each row
+// of `x`, or each id. The mask is for recurrent_sequences; a step that is padding is one not to call
+// recurrent_step() for. All are 1 for an image that masks nothing.
 //
-// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _VALUE (values for ids, or the reverse), _MODEL.
+// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _VALUE (values for ids, or the reverse),
+// _MODEL.
 recurrent_status recurrent_model_mask(const struct recurrent_model *model,
                                       const float *x,
                                       size_t x_len,
@@ -339,27 +351,28 @@ recurrent_status recurrent_model_mask(const struct recurrent_model *model,
                                       size_t mask_len,
                                       struct recurrent_error *error);
 
-// One step of each row: as many rows as the input has. This is the way of a stream, sample by sample. `y` is `[B, O]`; the scratch is that of 1
-// step.
+// One step of each row: as many rows as the input has. This is the way of a stream, sample by sample. `y` is
+// `[B, O]`; the scratch is that of 1 step.
 //
-// A model that ends in a pool of the last step gives at each step what it would say if the sequence ended there.
+// A model that ends in a pool of the last step gives at each step what it would say if the sequence ended
+// there.
 //
-// Real time: bounded by the sizes of the model; no allocation, lock, or system call. Any number of threads may call it at a time with the same
-// model and different buffers.
+// Real time: bounded by the sizes of the model; no allocation, lock, or system call. Any number of threads
+// may call it at a time with the same model and different buffers.
 //
-// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _INDEX (an id), _VALUE (values for ids or the reverse, narrow weights that are
-// not packed), _LAYERS (the model needs whole sequences), _MODEL.
+// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _INDEX (an id), _VALUE (values for ids or
+// the reverse, narrow weights that are not packed), _LAYERS (the model needs whole sequences), _MODEL.
 recurrent_status recurrent_step(const struct recurrent_model *model,
                                 const struct recurrent_buffers *buffers,
                                 struct recurrent_error *error);
 
-// A batch of sequences from given states: the outputs, and the last states. Cut into any chunks, the sequences give the same bits, if no layer
-// runs in reverse and there is no pool.
+// A batch of sequences from given states: the outputs, and the last states. Cut into any chunks, the
+// sequences give the same bits, if no layer runs in reverse and there is no pool.
 //
 // Real time: as recurrent_step(), for all of its steps.
 //
-// Fails as recurrent_step(), but for models that need whole sequences; with RECURRENT_ERROR_LAYERS for a cell that was named for steps alone,
-// and RECURRENT_ERROR_INDEX for a length above the steps.
+// Fails as recurrent_step(), but for models that need whole sequences; with RECURRENT_ERROR_LAYERS for a
+// cell that was named for steps alone, and RECURRENT_ERROR_INDEX for a length above the steps.
 recurrent_status recurrent_forward(const struct recurrent_model *model,
                                    const struct recurrent_sequences *sequences,
                                    const struct recurrent_buffers *buffers,
@@ -367,13 +380,15 @@ recurrent_status recurrent_forward(const struct recurrent_model *model,
 
 // The class of the greatest of `logits`, the first of equal ones, written to `class_`.
 //
-// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _LENGTH (there are none), _VALUE (NaN, or all are minus infinity).
+// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _LENGTH (there are none), _VALUE (NaN, or all are minus
+// infinity).
 recurrent_status recurrent_argmax(const float *logits,
                                   size_t logits_len,
                                   size_t *class_,
                                   struct recurrent_error *error);
 
-// The softmax of each row: `x` and `y` are `[rows, classes]`, `len` elements each. A row with NaN or infinity gives NaN.
+// The softmax of each row: `x` and `y` are `[rows, classes]`, `len` elements each. A row with NaN or
+// infinity gives NaN.
 //
 // Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH (`len` is no multiple of `classes`).
 recurrent_status recurrent_softmax(size_t classes,
@@ -389,17 +404,19 @@ recurrent_status recurrent_log_softmax(size_t classes,
                                        size_t len,
                                        struct recurrent_error *error);
 
-// Elements of the scratch of recurrent_sample() for so many classes: none if all are left, or one. 0 if `sampling` is null.
-size_t recurrent_sample_scratch_len(const struct recurrent_sampling *sampling,
-                                    size_t classes);
+// Elements of the scratch of recurrent_sample() for `classes` classes. 0 if the settings keep all classes or
+// only one, and if `sampling` is null.
+size_t recurrent_sample_scratch_len(const struct recurrent_sampling *sampling, size_t classes);
 
-// Draws a class from `logits`, and writes it to `class_`. `random` is 64 random bits, of which the highest 53 count: recurrent_random() gives
-// some. `scratch` has at least recurrent_sample_scratch_len() elements. A logit may be minus infinity: that class is never drawn.
+// Draws a class from `logits`, and writes it to `class_`. `random` is 64 random bits, of which the highest
+// 53 count: recurrent_random() gives some. `scratch` has at least recurrent_sample_scratch_len() elements. A
+// logit may be minus infinity: that class is never drawn.
 //
 // Real time: what is left of the classes is sorted, if not all are.
 //
-// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH (no logits, too short a scratch), _VALUE (a negative, infinite or NaN
-// temperature, `top_k` 0, `top_p` not in 0..1, a logit that is NaN, all of them minus infinity, or one infinity).
+// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH (no logits, too short a scratch), _VALUE (a
+// negative, infinite or NaN temperature, `top_k` 0, `top_p` not in 0..1, a logit that is NaN, all of them
+// minus infinity, or one infinity).
 recurrent_status recurrent_sample(const struct recurrent_sampling *sampling,
                                   const float *logits,
                                   size_t logits_len,
@@ -409,8 +426,8 @@ recurrent_status recurrent_sample(const struct recurrent_sampling *sampling,
                                   size_t *class_,
                                   struct recurrent_error *error);
 
-// 64 random bits: the next of a sequence whose place is in `seed`, any number to begin with (SplitMix64, Steele et al. 2014). Not for secrets.
-// 0 if `seed` is null or not aligned.
+// 64 random bits, the next of a sequence. `seed` holds the position in it; any start value is fine
+// (SplitMix64, Steele et al. 2014). Not for secrets. 0 if `seed` is null or not aligned.
 uint64_t recurrent_random(uint64_t *seed);
 
 #ifdef __cplusplus

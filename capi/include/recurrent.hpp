@@ -76,7 +76,7 @@ private:
     std::array<char, 320> text_{};
 };
 
-// Memory for so many elements, or none.
+// Memory for `size` elements; empty if it could not be allocated.
 template <class T>
 std::unique_ptr<T[]> allocate(std::size_t size) noexcept {
     return std::unique_ptr<T[]>(new (std::nothrow) T[size]());
@@ -125,7 +125,7 @@ private:
 // model, which stays where it is as long as the stream.
 class Stream {
 public:
-    // Makes the buffers for chunks of at most so many steps, and begins a sequence.
+    // Allocates buffers for chunks of at most `most_steps` steps, and begins a sequence.
     bool begin(const Model &model, Error &error, std::size_t most_steps = 1) noexcept {
         const std::size_t state_len = recurrent_model_state_len(model.get(), 1);
         const std::size_t scratch_len = recurrent_model_scratch_len(model.get(), most_steps, 1);
@@ -153,7 +153,7 @@ public:
         return recurrent_step(model_, &of, error ? error->out() : nullptr);
     }
 
-    // A chunk of so many steps, at most those that were said at the beginning. Real-time safe.
+    // Runs a chunk of at most the number of steps given at the beginning. Real-time safe.
     recurrent_status forward(std::size_t steps, Span<const float> x, Span<float> y, Error *error = nullptr) noexcept {
         recurrent_sequences sequences{};
         sequences.steps = steps, sequences.batch = 1;

@@ -1,12 +1,14 @@
 //! What comes from C: pointers and lengths become slices here, and nowhere else.
 //!
-//! Functions check what can be checked: that a pointer is not null, that it is aligned, that the bytes do not reach around the end of the address
-//! space, that what is written overlaps nothing else. What cannot be checked is the caller's promise, which the header states: that so much memory
-//! is there, can be read or written, and is not changed by anybody else during the call. All blocks rest on it, under the name *promise*. The
-//! functions are called by exported ones only, whose callers have given it.
+//! Functions check what can be checked: that a pointer is not null, that it is aligned, that the bytes do not
+//! reach around the end of the address space, that what is written overlaps nothing else. What cannot be
+//! checked is the caller's promise, which the header states: that so much memory is there, can be read or
+//! written, and is not changed by anybody else during the call. All blocks rest on it, under the name
+//! *promise*. The functions are called by exported ones only, whose callers have given it.
 //!
-//! References made here live no longer than the call, but for those in a model: the promise of `recurrent_model_open` and `recurrent_model_pack`
-//! is that image, memory and packed weights stay where and as they are for as long as the model is used.
+//! References made here live no longer than the call, but for those in a model: the promise of
+//! `recurrent_model_open` and `recurrent_model_pack` is that image, memory and packed weights stay where and
+//! as they are for as long as the model is used.
 
 use core::ffi::{c_char, c_void};
 use core::mem::{align_of, size_of, size_of_val};
@@ -19,7 +21,7 @@ use crate::error::{recurrent_error, Outcome, Refusal};
 use crate::model::recurrent_model;
 use recurrent_core::Error;
 
-/// Types all of whose patterns of bits are values.
+/// Types for which every bit pattern is a valid value.
 pub(crate) trait Plain: Copy {}
 impl Plain for u8 {}
 impl Plain for u32 {}
@@ -95,7 +97,8 @@ impl<T: Plain> Given<T> {
         if self.len == 0 {
             return &[];
         }
-        // SAFETY: the pointer is neither null nor unaligned, and the length fits, by `check`; the memory is there by the promise.
+        // SAFETY: the pointer is neither null nor unaligned, and the length fits, by `check`; the memory is
+        // there by the promise.
         unsafe { core::slice::from_raw_parts(self.start, self.len) }
     }
 
@@ -105,7 +108,8 @@ impl<T: Plain> Given<T> {
         if self.len == 0 {
             return &mut [];
         }
-        // SAFETY: as in `slice`; nothing else that the call uses overlaps it, by `apart`, and nobody else uses it, by the promise.
+        // SAFETY: as in `slice`; nothing else that the call uses overlaps it, by `apart`, and nobody else
+        // uses it, by the promise.
         unsafe { core::slice::from_raw_parts_mut(self.start, self.len) }
     }
 }
@@ -158,7 +162,8 @@ pub(crate) fn get<T: Copy>(from: *const T) -> Option<T> {
 #[inline(always)]
 pub(crate) fn arguments<'a, T>(name: &'static str, from: *const T) -> Outcome<&'a T> {
     check(name, from, 1)?;
-    // SAFETY: by the promise it points to a `T`, which consists of pointers and numbers; it is neither null nor unaligned, by `check`.
+    // SAFETY: by the promise it points to a `T`, which consists of pointers and numbers; it is neither null
+    // nor unaligned, by `check`.
     Ok(unsafe { &*from })
 }
 
@@ -174,7 +179,8 @@ pub(crate) struct Out<T>(*mut T);
 
 impl<T> Out<T> {
     pub(crate) fn put(self, value: T) {
-        // SAFETY: neither null nor unaligned, by `result`; by the promise it points to memory for a `T`. Nothing is dropped.
+        // SAFETY: neither null nor unaligned, by `result`; by the promise it points to memory for a `T`.
+        // Nothing is dropped.
         unsafe { self.0.write(value) };
     }
 }
@@ -201,13 +207,13 @@ pub(crate) fn forms<'a>(cells: *const *const recurrent_cell, len: usize) -> Outc
     if len == 0 {
         return Ok(&[]);
     }
-    // SAFETY: neither null nor unaligned, by `check`; so many pointers are there by the promise.
+    // SAFETY: neither null nor unaligned, by `check`; by the promise `len` pointers are there.
     let cells = unsafe { core::slice::from_raw_parts(cells, len) };
     for cell in cells {
         check::<Form>("cells", cell.cast(), 1)?;
     }
-    // SAFETY: pointers that are neither null nor unaligned, and by the promise those to forms that the functions of `cells`
-    // gave.
+    // SAFETY: pointers that are neither null nor unaligned, and by the promise those to forms that the
+    // functions of `cells` gave.
     Ok(unsafe { core::slice::from_raw_parts(cells.as_ptr().cast(), len) })
 }
 
@@ -225,13 +231,13 @@ const LAYERS_AT: usize = size_of::<recurrent_model>().next_multiple_of(ALIGN);
 // The header's RECURRENT_MODEL_SIZE is enough.
 const _: () = assert!(LAYERS_AT <= size_of::<usize>() * 64 && size_of::<Layer>() <= size_of::<usize>() * 56);
 
-/// Bytes of the memory of a model of so many layers.
+/// Bytes that a model of `layers` layers needs.
 pub(crate) fn memory_len(layers: usize) -> usize {
     layers.saturating_mul(size_of::<Layer>()).saturating_add(LAYERS_AT)
 }
 
 impl Memory {
-    /// The caller's memory for a model of so many layers.
+    /// Checks the caller's memory for a model of `layers` layers.
     pub(crate) fn new(start: *mut c_void, size: usize, layers: usize) -> Outcome<Self> {
         check("memory", start.cast::<u8>(), size.max(1))?;
         if !(start as usize).is_multiple_of(ALIGN) {
@@ -251,10 +257,11 @@ impl Memory {
         self.place
     }
 
-    /// The layers, which stand for nothing yet. What was a model in this memory is none any more.
+    /// The layers, filled with placeholders. A model that was in this memory before is invalid from now on.
     pub(crate) fn layers(&self) -> &'static mut [Layer] {
-        // SAFETY: the memory is aligned for both, long enough, and the caller's to give, by `new` and the promise. Each element is written before
-        // it is read. The reference lives as long as the model is used, by the promise.
+        // SAFETY: the memory is aligned for both, long enough, and the caller's to give, by `new` and the
+        // promise. Each element is written before it is read. The reference lives as long as the model is
+        // used, by the promise.
         unsafe {
             recurrent_model::invalidate(&raw mut (*self.model));
             for i in 0..self.len {
@@ -285,7 +292,8 @@ impl recurrent_model {
 #[inline(always)]
 pub(crate) fn model<'a>(model: *const recurrent_model) -> Outcome<&'a recurrent_model> {
     check("model", model, 1)?;
-    // SAFETY: neither null nor unaligned; by the promise the memory is there. Only the number is read before it is known to be a model.
+    // SAFETY: neither null nor unaligned; by the promise the memory is there. Only the number is read before
+    // it is known to be a model.
     if unsafe { (&raw const (*model).magic).read() } != recurrent_model::MAGIC {
         return Err(Refusal::Model);
     }

@@ -4,10 +4,12 @@
 
 use recurrent_core::image::Form;
 
-/// A form of a cell, with passes over it: what recurrent_model_open() takes. The linker keeps the cells whose functions a program calls, and no
-/// others: call them by name. Those that end in `_steps` have recurrent_step() alone, the others recurrent_forward(), too.
+/// A form of a cell, with passes over it: what recurrent_model_open() takes. The linker keeps the cells whose
+/// functions a program calls, and no others: call them by name. Those that end in `_steps` have
+/// recurrent_step() alone, the others recurrent_forward(), too.
 ///
-/// The functions return constants of the library, and never null. Errors name the forms without `recurrent_`, in capitals.
+/// The functions return constants of the library, and never null. Errors name the forms without `recurrent_`,
+/// in capitals.
 pub struct recurrent_cell {
     // A pointer to one is a pointer to a `Form`.
     _opaque: [u8; 0],
@@ -154,8 +156,8 @@ static EVERY: [&Form; 10] = [
     &Form::MGU.inference(),
 ];
 
-/// All cells, each with all passes, for programs that do not mind their size: an array of `*len` pointers, a constant of the library. `len` may be
-/// null, or is written.
+/// All cells, each with all passes, for programs that do not mind their size: an array of `*len` pointers, a
+/// constant of the library. `len` may be null, or is written.
 #[no_mangle]
 pub extern "C" fn recurrent_every_cell(len: *mut usize) -> *const *const recurrent_cell {
     if let Ok(out) = crate::border::result("len", len) {

@@ -44,7 +44,8 @@ pub enum recurrent_status {
 }
 use recurrent_status::*;
 
-/// What is wrong, for recurrent_error_text(). The caller owns it; its texts are constants of the library, without a 0 at their end.
+/// What is wrong, for recurrent_error_text(). The caller owns it; its texts are constants of the library,
+/// without a 0 at their end.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct recurrent_error {
@@ -209,8 +210,9 @@ impl Write for Room<'_> {
     }
 }
 
-/// Writes what an error says into `text`, at most `text_len` bytes with a 0 at the end, and returns the bytes of the whole text without the 0,
-/// as snprintf() does. `error` is one that a function of this library has filled in. Returns 0 if `error` is null.
+/// Writes what an error says into `text`, at most `text_len` bytes with a 0 at the end, and returns the bytes
+/// of the whole text without the 0, as snprintf() does. `error` is one that a function of this library has
+/// filled in. Returns 0 if `error` is null.
 ///
 /// It is the only function that links the formatting of numbers: some kilobytes in firmware.
 #[no_mangle]

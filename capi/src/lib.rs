@@ -1,7 +1,8 @@
 //! The library for C and C++, over the public interface of `recurrent_core`.
 //!
-//! What a C programmer reads is `include/recurrent.h`, which cbindgen makes of these files. Functions here are thin: `border` turns what C gives
-//! into slices and refuses what is wrong with it, `recurrent_core` does the work, `error` turns its errors into codes.
+//! What a C programmer reads is `include/recurrent.h`, which cbindgen makes of these files. Functions here
+//! are thin: `border` turns what C gives into slices and refuses what is wrong with it, `recurrent_core` does
+//! the work, `error` turns its errors into codes.
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -13,7 +14,8 @@
 #![no_std]
 #![allow(non_camel_case_types)]
 
-// The program's handler of panics, which no call from C comes to but through a bug: nothing unwinds across the border.
+// The program's handler of panics, which no call from C comes to but through a bug: nothing unwinds across
+// the border.
 #[cfg(not(target_os = "none"))]
 extern crate std;
 

@@ -12,8 +12,8 @@ use crate::border::{self, apart, Given, Memory, Place};
 use crate::cells::recurrent_cell;
 use crate::error::{answer, recurrent_error, recurrent_status, Outcome, Refusal};
 
-/// A model that was opened: its layers, and where its weights are. It stands in the caller's memory and refers to its image, so that neither
-/// moves or changes as long as it is used. Nothing has to be closed.
+/// A model that was opened: its layers, and where its weights are. It stands in the caller's memory and
+/// refers to its image, so that neither moves or changes as long as it is used. Nothing has to be closed.
 pub struct recurrent_model {
     pub(crate) magic: u32,
     chain: Chain<'static>,
@@ -29,7 +29,8 @@ impl recurrent_model {
     pub(crate) const MAGIC: u32 = 0x7265_6375;
 }
 
-/// What a pass is given, and what it writes: the input, as values or as ids, and the caller's buffers. What is not used is null, with length 0.
+/// What a pass is given, and what it writes: the input, as values or as ids, and the caller's buffers. What
+/// is not used is null, with length 0.
 ///
 /// Shapes are row-major: `T` steps, `B` rows of the batch, `I` and `O` features of the input and the output.
 #[repr(C)]
@@ -52,7 +53,8 @@ pub struct recurrent_buffers {
     pub scratch_len: usize,
 }
 
-/// A batch of sequences: its size, and which steps take part. Zeros are the usual case for all but the first two.
+/// A batch of sequences: its size, and which steps take part. Zeros are the usual case for all but the first
+/// two.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct recurrent_sequences {
@@ -60,10 +62,12 @@ pub struct recurrent_sequences {
     pub steps: usize,
     /// Rows, `B`.
     pub batch: usize,
-    /// The steps of each row, `[B]`, or null if all rows have all steps. A row does nothing after its end, and its output is 0 there.
+    /// The steps of each row, `[B]`, or null if all rows have all steps. A row does nothing after its end,
+    /// and its output is 0 there.
     pub lengths: *const usize,
     pub lengths_len: usize,
-    /// Which steps take part, 0 or 1 for each row of `x`, or null if all do. Others leave the state as it is, and the output as it was.
+    /// Which steps take part, 0 or 1 for each row of `x`, or null if all do. Others leave the state as it is,
+    /// and the output as it was.
     pub mask: *const u8,
     pub mask_len: usize,
     /// Before which steps the state is set to zero, 0 or 1 for each row of `x`, or null.
@@ -73,8 +77,8 @@ pub struct recurrent_sequences {
     pub batch_major: u8,
 }
 
-/// Writes to `size` how many bytes of memory recurrent_model_open() needs for this image, of `image_len` bytes. Only the image's header is
-/// looked at. `image` need not be aligned for this.
+/// Writes to `size` how many bytes of memory recurrent_model_open() needs for this image, of `image_len`
+/// bytes. Only the image's header is looked at. `image` need not be aligned for this.
 ///
 /// Fails with RECURRENT_ERROR_NULL, RECURRENT_ERROR_ALIGNMENT (of `size`) and RECURRENT_ERROR_IMAGE.
 #[no_mangle]
@@ -93,17 +97,21 @@ pub extern "C" fn recurrent_model_size(
     answer(error, run())
 }
 
-/// Opens an image: checks all of it once, makes its table of layers in `memory`, and writes the model to `model`, which points into `memory`.
+/// Opens an image: checks all of it once, makes its table of layers in `memory`, and writes the model to
+/// `model`, which points into `memory`.
 ///
-/// - `image`, `image_len` bytes, is aligned to RECURRENT_IMAGE_ALIGN bytes. It is not copied: image and memory stay where they are and as they are
-///   until the model is used for the last time.
-/// - `cells`, `cells_len` pointers, are the cells that the image may have: an image with another is refused by its name.
-/// - `memory`, `size` bytes, is aligned to RECURRENT_MODEL_ALIGN bytes and has at least the bytes that recurrent_model_size() says.
+/// - `image`, `image_len` bytes, is aligned to RECURRENT_IMAGE_ALIGN bytes. It is not copied: image and
+///   memory stay where they are and as they are until the model is used for the last time.
+/// - `cells`, `cells_len` pointers, are the cells that the image may have: an image with another is refused
+///   by its name.
+/// - `memory`, `size` bytes, is aligned to RECURRENT_MODEL_ALIGN bytes and has at least the bytes that
+///   recurrent_model_size() says.
 ///
-/// It takes time for each byte of the image, for the checksum: it is for the start of a program. Afterwards any number of threads may use the model.
+/// It takes time for each byte of the image, for the checksum: it is for the start of a program. Afterwards
+/// any number of threads may use the model.
 ///
-/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH (of `memory`), _IMAGE, _CELL, and _LAYERS for layers that do not fit
-/// together.
+/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH (of `memory`), _IMAGE, _CELL, and _LAYERS
+/// for layers that do not fit together.
 #[no_mangle]
 pub extern "C" fn recurrent_model_open(
     image: *const u8,
@@ -146,7 +154,8 @@ pub extern "C" fn recurrent_model_open(
     answer(error, run())
 }
 
-/// The elements of recurrent_model_pack(): 0 on targets without an operating system, where weights are used in place. 0 if `model` is null.
+/// The elements of recurrent_model_pack(): 0 on targets without an operating system, where weights are used
+/// in place. 0 if `model` is null.
 #[no_mangle]
 pub extern "C" fn recurrent_model_packed_len(model: *const recurrent_model) -> usize {
     if cfg!(target_os = "none") {
@@ -155,12 +164,13 @@ pub extern "C" fn recurrent_model_packed_len(model: *const recurrent_model) -> u
     border::model(model).map_or(0, |model| model.chain.packed_len())
 }
 
-/// Arranges the weights for the CPU's vectors, in `packed`, `packed_len` elements of which recurrent_model_packed_len() are needed. Passes of the
-/// model run from them from then on, which is several times as fast; all threads and all states share this one copy. An image with narrow weights
-/// has to be packed before it is run. The results have the same bits as those from the image in place.
+/// Arranges the weights for the CPU's vectors, in `packed`, `packed_len` elements of which
+/// recurrent_model_packed_len() are needed. Passes of the model run from them from then on, which is several
+/// times as fast; all threads and all states share this one copy. An image with narrow weights has to be
+/// packed before it is run. The results have the same bits as those from the image in place.
 ///
-/// `packed` stays where it is and as it is as long as the model is used. Nobody else uses the model during this call. Where 0 elements are
-/// needed, nothing happens.
+/// `packed` stays where it is and as it is as long as the model is used. Nobody else uses the model during
+/// this call. Where 0 elements are needed, nothing happens.
 ///
 /// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _OVERFLOW, _MODEL, _NARROW.
 #[no_mangle]
@@ -221,7 +231,8 @@ pub extern "C" fn recurrent_model_classes(model: *const recurrent_model) -> usiz
     number!(model, |m| m.chain.classes().unwrap_or(0))
 }
 
-/// 1 for a model that has one output for each sequence, 0 for one that has an output for each step, and if `model` is null.
+/// 1 for a model that has one output for each sequence, 0 for one that has an output for each step, and if
+/// `model` is null.
 #[no_mangle]
 pub extern "C" fn recurrent_model_is_pooled(model: *const recurrent_model) -> i32 {
     number!(model, |m| i32::from(m.chain.is_pooled()))
@@ -239,7 +250,8 @@ pub extern "C" fn recurrent_model_state_len(model: *const recurrent_model, batch
     number!(model, |m| m.chain.state_len(batch))
 }
 
-/// Elements of the output of `steps` steps of `batch` rows. SIZE_MAX if they do not fit into memory, 0 if `model` is null.
+/// Elements of the output of `steps` steps of `batch` rows. SIZE_MAX if they do not fit into memory, 0 if
+/// `model` is null.
 #[no_mangle]
 pub extern "C" fn recurrent_model_output_len(
     model: *const recurrent_model,
@@ -249,8 +261,8 @@ pub extern "C" fn recurrent_model_output_len(
     number!(model, |m| m.chain.output_len(steps, batch))
 }
 
-/// Elements of the scratch of recurrent_forward() over `steps` steps of `batch` rows, and with `steps` 1 of recurrent_step(). SIZE_MAX if
-/// they do not fit into memory, 0 if `model` is null.
+/// Elements of the scratch of recurrent_forward() over `steps` steps of `batch` rows, and with `steps` 1 of
+/// recurrent_step(). SIZE_MAX if they do not fit into memory, 0 if `model` is null.
 #[no_mangle]
 pub extern "C" fn recurrent_model_scratch_len(
     model: *const recurrent_model,
@@ -260,7 +272,8 @@ pub extern "C" fn recurrent_model_scratch_len(
     number!(model, |m| m.chain.scratch_len(steps, batch))
 }
 
-/// What follows the last layer, which the passes do not compute: 0 for nothing, 1 for recurrent_softmax(), 2 for recurrent_log_softmax().
+/// What follows the last layer, which the passes do not compute: 0 for nothing, 1 for recurrent_softmax(), 2
+/// for recurrent_log_softmax().
 #[no_mangle]
 pub extern "C" fn recurrent_model_ending(model: *const recurrent_model) -> i32 {
     number!(model, |m| match m.image.ending() {
@@ -270,8 +283,8 @@ pub extern "C" fn recurrent_model_ending(model: *const recurrent_model) -> i32 {
     })
 }
 
-/// The name of a class, in UTF-8 without a 0 at its end: a part of the image. Writes its bytes to `name_len`, unless that is null. Null if
-/// the image has no name for it.
+/// The name of a class, in UTF-8 without a 0 at its end: a part of the image. Writes its bytes to `name_len`,
+/// unless that is null. Null if the image has no name for it.
 #[no_mangle]
 pub extern "C" fn recurrent_model_class_name(
     model: *const recurrent_model,
@@ -286,8 +299,8 @@ pub extern "C" fn recurrent_model_class_name(
     name.map_or(core::ptr::null(), |name| name.as_ptr().cast())
 }
 
-/// Puts the states of `batch` rows to where sequences begin: the initial state of the image, or zeros. `state` has
-/// recurrent_model_state_len() elements.
+/// Puts the states of `batch` rows to where sequences begin: the initial state of the image, or zeros.
+/// `state` has recurrent_model_state_len() elements.
 ///
 /// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _OVERFLOW, _MODEL.
 #[no_mangle]
@@ -321,16 +334,19 @@ pub extern "C" fn recurrent_reset(
     answer(error, run())
 }
 
-/// 1 if the image says that steps with a certain input are padding, which recurrent_model_mask() finds; 0 if not, and if `model` is null.
+/// 1 if the image says that steps with a certain input are padding, which recurrent_model_mask() finds; 0 if
+/// not, and if `model` is null.
 #[no_mangle]
 pub extern "C" fn recurrent_model_has_mask(model: *const recurrent_model) -> i32 {
     number!(model, |m| i32::from(m.image.mask().is_some()))
 }
 
-/// Writes which steps of an input take part, 1, and which are padding, 0, to `mask`: an element for each row of `x`, or each id. The mask is for
-/// recurrent_sequences; a step that is padding is one not to call recurrent_step() for. All are 1 for an image that masks nothing.
+/// Writes which steps of an input take part, 1, and which are padding, 0, to `mask`: an element for each row
+/// of `x`, or each id. The mask is for recurrent_sequences; a step that is padding is one not to call
+/// recurrent_step() for. All are 1 for an image that masks nothing.
 ///
-/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _VALUE (values for ids, or the reverse), _MODEL.
+/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _VALUE (values for ids, or the reverse),
+/// _MODEL.
 #[no_mangle]
 pub extern "C" fn recurrent_model_mask(
     model: *const recurrent_model,
@@ -446,16 +462,17 @@ macro_rules! run {
     }};
 }
 
-/// One step of each row: as many rows as the input has. This is the way of a stream, sample by sample. `y` is `[B, O]`; the scratch is that of 1
-/// step.
+/// One step of each row: as many rows as the input has. This is the way of a stream, sample by sample. `y` is
+/// `[B, O]`; the scratch is that of 1 step.
 ///
-/// A model that ends in a pool of the last step gives at each step what it would say if the sequence ended there.
+/// A model that ends in a pool of the last step gives at each step what it would say if the sequence ended
+/// there.
 ///
-/// Real time: bounded by the sizes of the model; no allocation, lock, or system call. Any number of threads may call it at a time with the same
-/// model and different buffers.
+/// Real time: bounded by the sizes of the model; no allocation, lock, or system call. Any number of threads
+/// may call it at a time with the same model and different buffers.
 ///
-/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _INDEX (an id), _VALUE (values for ids or the reverse, narrow weights that are
-/// not packed), _LAYERS (the model needs whole sequences), _MODEL.
+/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _INDEX (an id), _VALUE (values for ids or
+/// the reverse, narrow weights that are not packed), _LAYERS (the model needs whole sequences), _MODEL.
 #[no_mangle]
 pub extern "C" fn recurrent_step(
     model: *const recurrent_model,
@@ -471,13 +488,13 @@ pub extern "C" fn recurrent_step(
     answer(error, run())
 }
 
-/// A batch of sequences from given states: the outputs, and the last states. Cut into any chunks, the sequences give the same bits, if no layer
-/// runs in reverse and there is no pool.
+/// A batch of sequences from given states: the outputs, and the last states. Cut into any chunks, the
+/// sequences give the same bits, if no layer runs in reverse and there is no pool.
 ///
 /// Real time: as recurrent_step(), for all of its steps.
 ///
-/// Fails as recurrent_step(), but for models that need whole sequences; with RECURRENT_ERROR_LAYERS for a cell that was named for steps alone,
-/// and RECURRENT_ERROR_INDEX for a length above the steps.
+/// Fails as recurrent_step(), but for models that need whole sequences; with RECURRENT_ERROR_LAYERS for a
+/// cell that was named for steps alone, and RECURRENT_ERROR_INDEX for a length above the steps.
 #[no_mangle]
 pub extern "C" fn recurrent_forward(
     model: *const recurrent_model,

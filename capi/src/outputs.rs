@@ -1,4 +1,4 @@
-//! What is made of outputs: the likeliest class, probabilities, a class that is drawn.
+//! Functions over outputs: the most likely class, probabilities, sampling.
 
 use core::convert::Infallible;
 
@@ -10,7 +10,8 @@ use crate::error::{answer, recurrent_error, recurrent_status, Outcome};
 
 /// The class of the greatest of `logits`, the first of equal ones, written to `class_`.
 ///
-/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _LENGTH (there are none), _VALUE (NaN, or all are minus infinity).
+/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _LENGTH (there are none), _VALUE (NaN, or all are minus
+/// infinity).
 #[no_mangle]
 pub extern "C" fn recurrent_argmax(
     logits: *const f32,
@@ -38,7 +39,8 @@ fn rows(
     Ok(with(x.slice(), y.slice_mut())?)
 }
 
-/// The softmax of each row: `x` and `y` are `[rows, classes]`, `len` elements each. A row with NaN or infinity gives NaN.
+/// The softmax of each row: `x` and `y` are `[rows, classes]`, `len` elements each. A row with NaN or
+/// infinity gives NaN.
 ///
 /// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH (`len` is no multiple of `classes`).
 #[no_mangle]
@@ -82,13 +84,14 @@ impl recurrent_sampling {
     }
 }
 
-/// Elements of the scratch of recurrent_sample() for so many classes: none if all are left, or one. 0 if `sampling` is null.
+/// Elements of the scratch of recurrent_sample() for `classes` classes. 0 if the settings keep all classes or
+/// only one, and if `sampling` is null.
 #[no_mangle]
 pub extern "C" fn recurrent_sample_scratch_len(sampling: *const recurrent_sampling, classes: usize) -> usize {
     border::get(sampling).map_or(0, |sampling| sampling.sampling().scratch_len(classes))
 }
 
-/// One number, as a generator of them.
+/// A generator that returns one given number.
 struct One(u64);
 
 impl TryRng for One {
@@ -108,13 +111,15 @@ impl TryRng for One {
     }
 }
 
-/// Draws a class from `logits`, and writes it to `class_`. `random` is 64 random bits, of which the highest 53 count: recurrent_random() gives
-/// some. `scratch` has at least recurrent_sample_scratch_len() elements. A logit may be minus infinity: that class is never drawn.
+/// Draws a class from `logits`, and writes it to `class_`. `random` is 64 random bits, of which the highest
+/// 53 count: recurrent_random() gives some. `scratch` has at least recurrent_sample_scratch_len() elements. A
+/// logit may be minus infinity: that class is never drawn.
 ///
 /// Real time: what is left of the classes is sorted, if not all are.
 ///
-/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH (no logits, too short a scratch), _VALUE (a negative, infinite or NaN
-/// temperature, `top_k` 0, `top_p` not in 0..1, a logit that is NaN, all of them minus infinity, or one infinity).
+/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH (no logits, too short a scratch), _VALUE (a
+/// negative, infinite or NaN temperature, `top_k` 0, `top_p` not in 0..1, a logit that is NaN, all of them
+/// minus infinity, or one infinity).
 #[no_mangle]
 pub extern "C" fn recurrent_sample(
     sampling: *const recurrent_sampling,
@@ -138,8 +143,8 @@ pub extern "C" fn recurrent_sample(
     answer(error, run())
 }
 
-/// 64 random bits: the next of a sequence whose place is in `seed`, any number to begin with (SplitMix64, Steele et al. 2014). Not for secrets.
-/// 0 if `seed` is null or not aligned.
+/// 64 random bits, the next of a sequence. `seed` holds the position in it; any start value is fine
+/// (SplitMix64, Steele et al. 2014). Not for secrets. 0 if `seed` is null or not aligned.
 #[no_mangle]
 pub extern "C" fn recurrent_random(seed: *mut u64) -> u64 {
     let Some(at) = border::get(seed.cast_const()) else { return 0 };

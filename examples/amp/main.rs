@@ -1,12 +1,14 @@
-//! Plays a sound through a model of an amplifier, in blocks of 64 samples as a plugin gets them, and says how much of the time that takes.
+//! Plays a sound through a model of an amplifier, in blocks of 64 samples as a plugin gets them, and says how
+//! much of the time that takes.
 //!
 //! ```sh
 //! examples/c/amp/make_sound.py in.wav
 //! cargo run --release --example amp -- examples/c/amp/amp.img in.wav out.wav
 //! ```
 //!
-//! `recurrent convert` makes images from models of GuitarML, AIDA-X, NAM and RTNeural. The input is a WAV file of 16 bits and one channel, the output
-//! one of 32-bit floats. All memory is taken before the first block. `examples/c/amp` does the same in C, with the same samples.
+//! `recurrent convert` makes images from models of GuitarML, AIDA-X, NAM and RTNeural. The input is a WAV
+//! file of 16 bits and one channel, the output one of 32-bit floats. All memory is taken before the first
+//! block. `examples/c/amp` does the same in C, with the same samples.
 
 use std::error::Error;
 use std::fs;

@@ -63,7 +63,8 @@ pub struct Options {
     /// A saved model to go on with: to train it further on the same text, exactly as if it had never been saved
     #[arg(long, value_name = "FILE")]
     pub load: Option<PathBuf>,
-    /// Print the validation loss from narrow weights, too: f16, bf16, and int8 with 16-bit and 8-bit activations
+    /// Print the validation loss from narrow weights, too: f16, bf16, and int8 with 16-bit and 8-bit
+    /// activations
     #[arg(long)]
     pub narrow: bool,
     /// Print nothing but the last line

@@ -7,7 +7,8 @@ use crate::layer::buffer::{add, mul};
 use crate::layer::log_softmax;
 use crate::loss::ctc::check_blank;
 
-/// The likeliest class of each step, step by step: of equal neighbours the first is a label, and blanks are none.
+/// The likeliest class of each step, step by step: of equal neighbours the first is a label, and blanks are
+/// none.
 ///
 /// It needs no buffer, so that labels are read from a stream while it runs.
 ///
@@ -46,12 +47,13 @@ impl CtcGreedy {
         Ok(begins.then_some(class))
     }
 
-    /// The labels of row `row` of a batch, from its first step on: `logits [T, B, classes]`. They are written to the start of `out`, which has room
-    /// for one of each step.
+    /// The labels of row `row` of a batch, from its first step on: `logits [T, B, classes]`. They are written
+    /// to the start of `out`, which has room for one of each step.
     ///
     /// # Errors
-    /// As [`push`](Self::push); [`Error::Length`] or [`Error::Overflow`] for `logits`, `out` or the sequences' lists; [`Error::Index`] for a row that is
-    /// not below the batch. `out` may have been written to only if a logit is refused.
+    /// As [`push`](Self::push); [`Error::Length`] or [`Error::Overflow`] for `logits`, `out` or the
+    /// sequences' lists; [`Error::Index`] for a row that is not below the batch. `out` may have been written
+    /// to only if a logit is refused.
     ///
     /// ```
     /// use recurrent::{CtcGreedy, Sequences};
@@ -99,9 +101,11 @@ fn check_row<'s>(
         .filter_map(move |t| if walk.active(t, row) { Some(walk.row(t, row)) } else { None }))
 }
 
-/// The likeliest labels over all their alignments, approximately: prefix beam search (Hannun et al. 2014, arXiv:1408.2873).
+/// The likeliest labels over all their alignments, approximately: prefix beam search (Hannun et al. 2014,
+/// arXiv:1408.2873).
 ///
-/// In each step the `width` likeliest beginnings go on. The alignments of each are added up, so that labels of which no single alignment is the likeliest are found.
+/// In each step the `width` likeliest beginnings go on. The alignments of each are added up, so that labels
+/// of which no single alignment is the likeliest are found.
 ///
 /// ```text
 /// score = log p(labels) + what the language model adds for each of them
@@ -179,8 +183,8 @@ fn plus(a: f32, b: f32) -> f32 {
     if least == f32::NEG_INFINITY { most } else { most + libm::log1pf(libm::expf(least - most)) }
 }
 
-/// The beginnings of one step: logarithms of the probabilities of the ways that end with the blank and with the last label, and what the language
-/// model adds.
+/// The beginnings of one step: logarithms of the probabilities of the ways that end with the blank and with
+/// the last label, and what the language model adds.
 struct Beginnings<'a> {
     labels: &'a mut [u32],
     lengths: &'a mut [u32],
@@ -204,8 +208,8 @@ fn cut<'a>(ids: &'a mut [u32], scratch: &'a mut [f32], width: usize, steps: usiz
 }
 
 impl Beginnings<'_> {
-    /// Puts one where its score belongs, and drops the worst if there is no room. Only the length stands for its labels; a last one that differs from
-    /// the parent's is in `last`.
+    /// Puts one where its score belongs, and drops the worst if there is no room. Only the length stands for
+    /// its labels; a last one that differs from the parent's is in `last`.
     fn offer(
         &mut self,
         [blank, label, model]: [f32; 3],
@@ -216,7 +220,7 @@ impl Beginnings<'_> {
     ) {
         let score = plus(blank, label) + model;
         let full = self.count == self.score.len();
-        // One that has no way, or whose score is NaN, is none.
+        // Drop a prefix that no alignment reaches, or whose score is NaN.
         if score.is_nan() || score <= if full { self.score[self.count - 1] } else { f32::NEG_INFINITY } {
             return;
         }
@@ -237,7 +241,8 @@ impl Beginnings<'_> {
 }
 
 impl CtcBeam {
-    /// A search that keeps `width` beginnings, over so many classes, of which 0 is the blank.
+    /// A search that keeps the best `width` label sequences (prefixes) at each step. There are `classes`
+    /// classes; the blank is class 0.
     pub const fn new(width: usize, classes: usize) -> Self {
         CtcBeam { width, classes, blank: 0, least: f32::NEG_INFINITY }
     }
@@ -248,14 +253,14 @@ impl CtcBeam {
         self
     }
 
-    /// The same that does not try labels in a step whose log-probability there is below this, which saves most of the time where there are many
-    /// classes. Without this all are tried.
+    /// The same that does not try labels in a step whose log-probability there is below this, which saves
+    /// most of the time where there are many classes. Without this all are tried.
     pub const fn least(mut self, log_probability: f32) -> Self {
         self.least = log_probability;
         self
     }
 
-    /// Length of the buffer of ids for so many steps: `W*(2*T + 5)`.
+    /// Length of the buffer of ids for `steps` steps (`T`): `W*(2*T + 5)`.
     pub const fn ids_len(&self, steps: usize) -> usize {
         mul(self.width, add(mul(steps, 2), 5))
     }
@@ -265,14 +270,16 @@ impl CtcBeam {
         add(mul(self.width, 8), self.classes)
     }
 
-    /// Searches in row `row` of a batch, `logits [T, B, classes]`. `model` is given the labels of a beginning and one more, and says what that one adds to
-    /// the score: a weighted log-probability of a language model, a reward for each label, minus infinity for what is not allowed. It is
-    /// asked at most once for each beginning, class and step.
+    /// Searches in row `row` of a batch, `logits [T, B, classes]`. `model` is given the labels of a beginning
+    /// and one more, and says what that one adds to the score: a weighted log-probability of a language
+    /// model, a reward for each label, minus infinity for what is not allowed. It is asked at most once for
+    /// each beginning, class and step.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Index`] for a row that is not below the batch;
-    /// [`Error::Value`] if the width is 0 or does not fit into 32 bits, for a blank that is not below `classes`, and for logits of which one is NaN or
-    /// infinity, or all are minus infinity.
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Index`] for a row that
+    /// is not below the batch; [`Error::Value`] if the width is 0 or does not fit into 32 bits, for a blank
+    /// that is not below `classes`, and for logits of which one is NaN or infinity, or all are minus
+    /// infinity.
     pub fn search<'a>(
         &self,
         sequences: Sequences<'_>,
@@ -308,7 +315,8 @@ impl CtcBeam {
             for i in 0..now.count {
                 let labels = &now.labels[i * steps..][..now.lengths[i] as usize];
                 let all = plus(now.blank[i], now.label[i]);
-                // It stays as it is: by a blank, by its last label again, or by that label from the beginning without it.
+                // It stays as it is: by a blank, by its last label again, or by that label from the beginning
+                // without it.
                 let stays = all + log_p[blank as usize];
                 let mut again = f32::NEG_INFINITY;
                 if let Some((&end, before)) = labels.split_last() {
@@ -350,7 +358,8 @@ impl CtcBeam {
 }
 
 impl Beginnings<'_> {
-    /// The ways of beginning `i` that go on by this label: after the same one only those that end with the blank.
+    /// The ways of beginning `i` that go on by this label: after the same one only those that end with the
+    /// blank.
     fn ways(&self, i: usize, labels: &[u32], label: u32) -> f32 {
         match labels.last() == Some(&label) {
             true => self.blank[i],

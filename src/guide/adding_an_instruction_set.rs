@@ -25,8 +25,9 @@
 //! What they compute stays the same, to the bit.
 //!
 //! # The line
-//! In `src/simd/mod.rs`: the module, with the `cfg` of its target; in `src/simd/isa.rs`: an entry of `vector_sets!`, the best set first. From it follow detection,
-//! [`Isa::available`](crate::Isa::available), dispatch, and the lengths of packed buffers, which are rounded to the widest set of the target.
+//! In `src/simd/mod.rs`: the module, with the `cfg` of its target; in `src/simd/isa.rs`: an entry of
+//! `vector_sets!`, the best set first. From it follow detection, [`Isa::available`](crate::Isa::available),
+//! dispatch, and the lengths of packed buffers, which are rounded to the widest set of the target.
 //!
 //! # The tests
 //! They run over `Isa::available()`, so there is nothing to register:

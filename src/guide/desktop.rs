@@ -96,16 +96,18 @@
 //! begins something new; a [`Predictor`](crate::trainer::Predictor) can be stateful, too. The example `char_rnn` is built this way.
 //!
 //! # Threads
-//! With the feature `rayon` an update of a trainer, and a pass of a [`Predictor`](crate::trainer::Predictor), run on the threads of the
-//! pool that they are called in. Rows of a batch are independent forward and backward, so that each thread takes some of them; the gradients
-//! of the weights are sums over all rows, so that there each thread takes some of the weights. Nothing is copied for a thread, and nothing
-//! is added up afterwards: the results have the same bits with any number of threads. A thread has 4 rows or more, and enough work
-//! that handing it over takes a few per cent of it; smaller batches stay on one thread.
+//! With the feature `rayon` an update of a trainer, and a pass of a [`Predictor`](crate::trainer::Predictor),
+//! run on the threads of the pool that they are called in. Rows of a batch are independent forward and
+//! backward, so that each thread takes some of them; the gradients of the weights are sums over all rows, so
+//! that there each thread takes some of the weights. Nothing is copied for a thread, and nothing is added up
+//! afterwards: the results have the same bits with any number of threads. A thread has 4 rows or more, and
+//! enough work that handing it over takes a few per cent of it; smaller batches stay on one thread.
 //!
-//! Without these, passes over sequences have a twin whose name ends in `_with`, say [`Model::forward_with`](crate::model::Model::forward_with). It
-//! takes the threads: `Rayon`, [`Threads`](crate::Threads), or a pool of your own, by a trait of two functions, [`Join`](crate::Join). Its
-//! scratch is as long as `scratch_len_with` says for so many threads. Passes on rayon allocate nothing if they are called in its pool; from outside they are handed over by a queue that allocates
-//! now and then.
+//! Without these, passes over sequences have a twin whose name ends in `_with`, say
+//! [`Model::forward_with`](crate::model::Model::forward_with). It takes the threads: `Rayon`,
+//! [`Threads`](crate::Threads), or a pool of your own, by a trait of two functions, [`Join`](crate::Join).
+//! Its scratch is as long as `scratch_len_with` says for so many threads. Passes on rayon allocate nothing if
+//! they are called in its pool; from outside they are handed over by a queue that allocates now and then.
 //!
 //! # If it does not learn
 //! Look at [`Update::norm`](crate::trainer::Update::norm): always far above the clip asks for a smaller rate, near 0 for gates that begin open or

@@ -32,8 +32,9 @@
 //! | 4 | names of the classes: UTF-8, one to a line |
 //! | 5 | which steps are masked by their input: u32, 1 for a value, 2 for an id; then the value, f32, or the id, u32 |
 //!
-//! Matrices are in the type of their layer, each in whole words; behind a matrix of integers, from -127 to 127, stand the scales of its rows,
-//! f32, whose lowest seven bits are 0: so an integer times its scale is exact. All else is f32.
+//! Matrices are in the type of their layer, each in whole words; behind a matrix of integers, from -127 to
+//! 127, stand the scales of its rows, f32, whose lowest seven bits are 0: so an integer times its scale is
+//! exact. All else is f32.
 //!
 //! A reader refuses records that it does not know. Version 1 is read, too: its layers are the 16 words alone, without tag, length and type, and
 //! there are no other records.

@@ -39,8 +39,8 @@ impl<'a> Image<'a> {
     /// An image in `bytes`, which need not be aligned for this.
     ///
     /// # Errors
-    /// [`Error::Image`] with the first byte that is wrong: of the header, of a record, of the checksum. Whatever the bytes are, nothing
-    /// else happens.
+    /// [`Error::Image`] with the first byte that is wrong: of the header, of a record, of the checksum.
+    /// Whatever the bytes are, nothing else happens.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self> {
         let header = header(bytes)?;
         if checksum(bytes) != word(bytes, CHECKSUM) {
@@ -148,12 +148,13 @@ impl<'a> Image<'a> {
         (0..header.layers).map(move |i| header.layer(bytes, i).unwrap_or(Layer::dense(0, 0)))
     }
 
-    /// The layers, in a slice of as many elements, for a [`Chain`]. Their cells have to be of the given forms: so a
-    /// program that does not know its model before it runs links the passes of these, and no others. ([`layers`](Self::layers) links all passes
-    /// of all cells.)
+    /// The layers, in a slice of as many elements, for a [`Chain`]. Their cells have to be of the given
+    /// forms: so a program that does not know its model before it runs links the passes of these, and no
+    /// others. ([`layers`](Self::layers) links all passes of all cells.)
     ///
     /// # Errors
-    /// [`Error::Length`] for `layers`; [`Error::Layers`] with the name of the form for a layer whose form is not among them.
+    /// [`Error::Length`] for `layers`; [`Error::Layers`] with the name of the form for a layer whose form is
+    /// not among them.
     ///
     /// ```
     /// use recurrent::image::{self, Form, Image};
@@ -227,8 +228,8 @@ impl<'a> Image<'a> {
     ///
     /// # Errors
     /// [`Error::Image`] if layers have narrow weights, which [`narrow`](Self::narrow) gives.
-    /// [`Error::Image`] if they are not aligned as `f32` are, or if this machine is not little-endian: [`copy_weights`](Self::copy_weights)
-    /// serves there.
+    /// [`Error::Image`] if they are not aligned as `f32` are, or if this machine is not little-endian:
+    /// [`copy_weights`](Self::copy_weights) serves there.
     pub fn weights(&self) -> Result<&'a [f32]> {
         if self.is_narrow() {
             return wrong(self.header.end, "the weights are narrow: pack them with `pack_narrow`");
@@ -327,7 +328,8 @@ pub const fn layers_len(bytes: &[u8]) -> Result<usize> {
 /// The model of an image, for constants: sizes of buffers follow from it. The checksum and the weights are not looked at.
 ///
 /// # Errors
-/// [`Error::Image`] with the first byte that is not that of an image of `N` layers; [`Error::Layers`] if they do not fit together.
+/// [`Error::Image`] with the first byte that is not that of an image of `N` layers; [`Error::Layers`] if they
+/// do not fit together.
 pub const fn model<const N: usize>(bytes: &[u8]) -> Result<Model<N>> {
     let header = match header(bytes) {
         Ok(header) => header,

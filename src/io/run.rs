@@ -64,7 +64,8 @@ impl Instance {
         self.chain().output()
     }
 
-    /// Lengths of the buffers that this network needs for sequences of `steps` steps, in inference and in training.
+    /// Lengths of the buffers that this network needs for sequences of `steps` steps, in inference and in
+    /// training.
     ///
     /// # Errors
     /// As [`size::of`].
@@ -125,7 +126,8 @@ impl Instance {
     }
 
     /// A chunk of each row's sequence, which goes on where the one before it ended: `[T, B, O]` out, or `[B, O]` of a network with a pool.
-    /// Call [`reset`](Self::reset) before sequences that do not go on. With the feature `rayon` its threads take part.
+    /// Call [`reset`](Self::reset) before sequences that do not go on. With the feature `rayon` its threads
+    /// take part.
     ///
     /// # Errors
     /// [`Error::Model`](super::Error::Model) if the sequences are not as many as [`rows`](Self::rows), the input has another length than they

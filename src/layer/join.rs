@@ -1,7 +1,8 @@
 //! Who runs the parts of a pass: the two directions of a layer, and the rows of a batch.
 //!
-//! Rows of a batch are independent, so that a pass over some of them gives the bits of a pass over all. A pass is cut in two, and
-//! each half again, as often as there are threads: nothing is shared out at run time, and nothing allocates.
+//! Rows of a batch are independent, so that a pass over some of them gives the bits of a pass over all. A
+//! pass is cut in two, and each half again, as often as there are threads: nothing is shared out at run time,
+//! and nothing allocates.
 
 #[cfg(not(target_os = "none"))]
 use core::ops::Range;
@@ -10,8 +11,9 @@ use core::ops::Range;
 use crate::error::Error;
 use crate::error::Result;
 
-/// Runs two parts of a pass, at the same time if it can: the threads that a pass is given. Each part writes to buffers, or to rows of
-/// buffers, of its own, so the results have the same bits in any order and for any number of threads.
+/// Runs two parts of a pass, at the same time if it can: the threads that a pass is given. Each part writes
+/// to buffers, or to rows of buffers, of its own, so the results have the same bits in any order and for any
+/// number of threads.
 ///
 /// [`Rayon`] is rayon's pool, [`Threads`] starts a thread, [`Sequential`] has none. Another pool, of audio or
 /// of an operating system for microcontrollers, takes a few lines:
@@ -32,13 +34,14 @@ use crate::error::Result;
 /// }
 /// ```
 ///
-/// (What it runs are trait objects, so that a user's threads do not have the passes compiled again. Passes without it have none. Targets
-/// without an operating system, which are compiled as a whole, run one part after the other.)
+/// (What it runs are trait objects, so that a user's threads do not have the passes compiled again. Passes
+/// without it have none. Targets without an operating system, which are compiled as a whole, run one part
+/// after the other.)
 pub trait Join: Sync {
     /// Runs both, each once, and returns when both are done. They may call it again.
     fn join(&self, first: &mut (dyn FnMut() + Send), second: &mut (dyn FnMut() + Send));
 
-    /// The number of threads: into so many parts the work is cut, if there is enough of it.
+    /// The number of threads. If there is enough work, it is cut into this many parts.
     fn threads(&self) -> usize {
         2
     }
@@ -87,10 +90,12 @@ impl Join for Threads {
     }
 }
 
-/// The threads of rayon: those of the pool that a pass is called in, and those of its global pool if it is called in none.
+/// The threads of rayon: those of the pool that a pass is called in, and those of its global pool if it is
+/// called in none.
 ///
-/// Inside of the pool a pass allocates nothing. A call from outside is handed to the pool through a queue, which allocates now and then:
-/// run a loop of passes in [`install`](https://docs.rs/rayon/latest/rayon/struct.ThreadPool.html#method.install).
+/// Inside of the pool a pass allocates nothing. A call from outside is handed to the pool through a queue,
+/// which allocates now and then: run a loop of passes in
+/// [`install`](https://docs.rs/rayon/latest/rayon/struct.ThreadPool.html#method.install).
 ///
 /// ```
 /// use recurrent::{Forward, Gru, Join, Rayon, Sequences};
@@ -132,7 +137,8 @@ impl<'j> Team<'j> {
         Team { join, threads: join.threads().max(1) }
     }
 
-    /// Runs a pass that is cut several times, all of it as one part: a pool takes it in once, and not for each cut.
+    /// Runs a pass that is cut several times, all of it as one part: a pool takes it in once, and not for
+    /// each cut.
     #[cfg(feature = "std")]
     pub(crate) fn enter<T: Send>(self, run: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         if self.threads <= 1 {
@@ -158,7 +164,7 @@ impl<'j> Team<'j> {
     }
 }
 
-/// What came of a part that a `Join` has not run.
+/// The result of a part that a `Join` did not run.
 #[cfg(not(target_os = "none"))]
 fn left_out<T>() -> Result<T> {
     Err(Error::Value { argument: "join", expected: "one that runs both parts" })
@@ -167,11 +173,12 @@ fn left_out<T>() -> Result<T> {
 /// Rows that a part has at least: with fewer, each thread reads all weights for next to nothing.
 const LEAST_ROWS: usize = 4;
 
-/// Multiply-adds that a part has at least. To hand a part to an idle thread takes some microseconds; this is a few per cent of so many
-/// multiply-adds. `cargo bench --bench threads --features rayon` measures both.
+/// Multiply-adds that a part has at least. To hand a part to an idle thread takes some microseconds; this is
+/// a few per cent of the time of this many multiply-adds. `cargo bench --bench threads --features rayon`
+/// measures both.
 const LEAST_WORK: usize = 1 << 22;
 
-/// Into how many parts so many multiply-adds are cut for so many threads.
+/// The number of parts for `work` multiply-adds on `threads` threads.
 pub(crate) const fn parts(threads: usize, work: usize) -> usize {
     if threads <= 1 || cfg!(target_os = "none") {
         return 1;
@@ -192,16 +199,16 @@ pub(crate) const fn parts_of_rows(threads: usize, rows: usize, work: usize) -> u
     }
 }
 
-/// How many of `rows` rows the first `some` of `parts` parts have. Cut again and again, the parts are those that there are if all are
-/// cut at once.
+/// How many of `rows` rows the first `some` of `parts` parts have. Cut again and again, the parts are those
+/// that there are if all are cut at once.
 #[cfg(not(target_os = "none"))]
 pub(crate) const fn share(rows: usize, some: usize, parts: usize) -> usize {
     let more = rows % parts;
     some * (rows / parts) + if some < more { some } else { more }
 }
 
-/// The threads of a pass of so many multiply-adds whose buffers are the crate's own: rayon's, if it is linked. What has too little
-/// work for two parts does not start a pool.
+/// The threads of a pass of `work` multiply-adds whose buffers belong to the crate: rayon's, if it is linked.
+/// What has too little work for two parts does not start a pool.
 #[cfg(feature = "std")]
 pub(crate) fn own(work: usize) -> &'static dyn Join {
     if work < 2 * LEAST_WORK {
@@ -217,8 +224,8 @@ pub(crate) fn own(work: usize) -> &'static dyn Join {
     }
 }
 
-/// Runs rows that lie one after the other, `x` and `y` cut alike, in parts if there are threads, and enough of `work` multiply-adds for
-/// each row. `run` is given the first row of its part.
+/// Runs rows that lie one after the other, `x` and `y` cut alike, in parts if there are threads, and enough
+/// of `work` multiply-adds for each row. `run` is given the first row of its part.
 #[cfg_attr(target_os = "none", inline(always))]
 pub(crate) fn by_rows<R: Fn(usize, &[f32], &mut [f32]) -> Result<()> + Sync>(
     team: Option<Team<'_>>,
@@ -231,7 +238,7 @@ pub(crate) fn by_rows<R: Fn(usize, &[f32], &mut [f32]) -> Result<()> + Sync>(
     split_rows(team, parts, rows, buffers, &run)
 }
 
-/// The same in so many parts.
+/// The same in `parts` parts.
 #[cfg_attr(target_os = "none", inline(always))]
 pub(crate) fn split_rows<R: Fn(usize, &[f32], &mut [f32]) -> Result<()> + Sync>(
     team: Option<Team<'_>>,

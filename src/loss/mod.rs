@@ -1,8 +1,8 @@
 //! Losses: how far an output is from what it should have been, and the gradient of that.
 //!
-//! This folder may import `layer` and every floor below. `cross_entropy` is that of classes, `ctc` that of labels without an alignment, `regression` has
-//! those of single elements;
-//! [`Loss`] is one of them with its targets, as a model takes it.
+//! This folder may import `layer` and every floor below. `cross_entropy` is that of classes, `ctc` that of
+//! labels without an alignment, `regression` has those of single elements; [`Loss`] is one of them with its
+//! targets, as a model takes it.
 
 mod cross_entropy;
 pub(crate) mod ctc;

@@ -309,7 +309,7 @@ pub(super) enum Part {
     Output,
     Tape,
     Dropout,
-    /// For so many threads.
+    /// For this number of threads.
     Scratch(usize),
     TrainScratch(usize),
 }

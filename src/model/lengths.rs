@@ -85,7 +85,8 @@ lengths! {
         chain.scratch_len_with(1, steps, batch)
     }
 
-    /// Length of the scratch of [`forward_with`](Self::forward_with) on so many [threads](crate::Join::threads).
+    /// Length of the scratch of [`forward_with`](Self::forward_with) on `threads`
+    /// [threads](crate::Join::threads).
     scratch_len_with(chain, threads, steps, batch) -> usize {
         add(chain.between_len(steps, batch), chain.greatest(Part::Scratch(threads), steps, batch))
     }
@@ -95,7 +96,8 @@ lengths! {
         chain.train_scratch_len_with(1, steps, batch)
     }
 
-    /// Length of the scratch of [`forward_backward_with`](Self::forward_backward_with) on so many [threads](crate::Join::threads).
+    /// Length of the scratch of [`forward_backward_with`](Self::forward_backward_with) on `threads`
+    /// [threads](crate::Join::threads).
     train_scratch_len_with(chain, threads, steps, batch) -> usize {
         add(mul(2, chain.widest_len(steps, batch)), chain.greatest(Part::TrainScratch(threads), steps, batch))
     }

@@ -73,9 +73,9 @@ impl<const N: usize> Model<N> {
         }
     }
 
-    /// The same on several threads, layer after layer: rows of the batch in parts, and both directions of a layer at the same time, where
-    /// there is enough work in them. The results have the same bits. `scratch` has at least
-    /// [`scratch_len_with`](Self::scratch_len_with) elements.
+    /// The same on several threads, layer after layer: rows of the batch in parts, and both directions of a
+    /// layer at the same time, where there is enough work in them. The results have the same bits. `scratch`
+    /// has at least [`scratch_len_with`](Self::scratch_len_with) elements.
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
@@ -182,9 +182,9 @@ impl<const N: usize> Model<N> {
         }
     }
 
-    /// The same on several threads, as [`forward_with`](Self::forward_with). The loss and the gradients have the same bits for any number of
-    /// them: a gradient is one sum over all rows, in one order. `scratch` has at least
-    /// [`train_scratch_len_with`](Self::train_scratch_len_with) elements.
+    /// The same on several threads, as [`forward_with`](Self::forward_with). The loss and the gradients have
+    /// the same bits for any number of them: a gradient is one sum over all rows, in one order. `scratch` has
+    /// at least [`train_scratch_len_with`](Self::train_scratch_len_with) elements.
     ///
     /// # Errors
     /// As [`forward_backward`](Self::forward_backward).
@@ -285,7 +285,7 @@ impl Chain<'_> {
         self.forward_from(Some(Team::of(join)), weights.into(), args)
     }
 
-    /// The same of a team whose number of threads has been asked for.
+    /// The same with a team, whose number of threads is known.
     pub(crate) fn forward_from(
         &self,
         team: Option<Team<'_>>,
@@ -338,7 +338,7 @@ impl Chain<'_> {
         self.forward_backward_on(Some(Team::of(join)), weights, args)
     }
 
-    /// The same of a team whose number of threads has been asked for.
+    /// The same with a team, whose number of threads is known.
     pub(crate) fn forward_backward_on(
         &self,
         team: Option<Team<'_>>,

@@ -1,7 +1,8 @@
 //! A cell as a value, and its passes.
 //!
-//! Layers describe a cell by values, with the table of its passes, and call these functions. Each leads to the table. In firmware, which is
-//! compiled as a whole, they are inlined where they are called, so that a constant layer's image has its own cell's code only.
+//! Layers describe a cell by values, with the table of its passes, and call these functions. Each leads to
+//! the table. In firmware, which is compiled as a whole, they are inlined where they are called, so that a
+//! constant layer's image has its own cell's code only.
 
 use super::backward::{BackwardPass, pack_columns};
 use super::form::Passes;
@@ -113,7 +114,8 @@ macro_rules! call {
     }};
 }
 
-/// What runs: a cell, whether anything is asked of it that the fixed functions do not have, its passes, and the instruction set.
+/// What runs: a cell, whether anything is asked of it that the fixed functions do not have, its passes, and
+/// the instruction set.
 #[derive(Clone, Copy)]
 pub(crate) struct Runs<'c> {
     pub(crate) cell: &'c AnyCell,
@@ -173,7 +175,8 @@ impl Runs<'_> {
         call!(self, forward_narrow, data, pass)
     }
 
-    /// A training forward pass, which has a tape, from canonical weights. Where there are vectors, training packs.
+    /// A training forward pass, which has a tape, from canonical weights. Where there are vectors, training
+    /// packs.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn train_in_place(self, w: &Canonical<'_>, pass: &mut ForwardPass<'_>) -> Result<()> {
         call!(self, train_in_place, w, pass)

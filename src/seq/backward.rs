@@ -1,7 +1,9 @@
-//! Backpropagation through time (Werbos 1990): the time loop backward. The weight gradients of all steps follow at once.
+//! Backpropagation through time (Werbos 1990): the time loop backward. The weight gradients of all steps
+//! follow at once.
 //!
 //! The loop leaves the gradient of every pre-activation in the tape, in place of what the forward pass saved.
-//! The gradients of the weights are then a few products over all rows of the tape, outside of the loop: `gradient`.
+//! The gradients of the weights are then a few products over all rows of the tape, outside of the loop:
+//! `gradient`.
 
 use super::state_rows;
 use super::step::{Sizes, Stage, tape_row};
@@ -37,7 +39,8 @@ pub(crate) struct BackwardPass<'a> {
     pub(crate) tape: ColumnsMut<'a>,
     /// What the cell asks for.
     pub(crate) stage: &'a mut [f32],
-    /// `w_hh` and `w_hr` in panels of columns, as [`pack_columns`] leaves them; nothing where there are no vectors.
+    /// `w_hh` and `w_hr` in panels of columns, as [`pack_columns`] leaves them; nothing where there are no
+    /// vectors.
     pub(crate) panels: &'a [f32],
 }
 
@@ -48,7 +51,8 @@ struct Matrices<'a> {
     w_hr: Option<Right<'a>>,
 }
 
-/// Arranges the weights that a backward pass reads in panels of columns. Nothing reads them where there are no vectors.
+/// Arranges the weights that a backward pass reads in panels of columns. Nothing reads them where there are
+/// no vectors.
 pub(crate) fn pack_columns(isa: Isa, weights: Canonical<'_>, sizes: &Sizes, panels: &mut [f32]) -> Checked {
     struct Pack<'a>(Canonical<'a>, &'a Sizes, &'a mut [f32]);
     impl Op for Pack<'_> {

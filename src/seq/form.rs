@@ -4,9 +4,10 @@ use super::table::{Kind, Reach, Table};
 
 /// The passes of a layer's cell.
 ///
-/// They are chosen among those of all cells when they are called: of a constant layer the compiler then knows them, and of others it links all.
-/// With the feature `named-forms` the layer holds its table. (Without it, too, tables in constant layers were lost on the way to the call:
-/// the step of nine GRUs took 98 KiB of a Cortex-M4F's flash instead of 7.)
+/// They are chosen among those of all cells when they are called: of a constant layer the compiler then knows
+/// them, and of others it links all. With the feature `named-forms` the layer holds its table. (Without it,
+/// too, tables in constant layers were lost on the way to the call: the step of nine GRUs took 98 KiB of a
+/// Cortex-M4F's flash instead of 7.)
 #[derive(Clone, Copy)]
 pub(crate) struct Passes {
     #[cfg(feature = "named-forms")]
@@ -62,10 +63,12 @@ impl core::fmt::Debug for Passes {
     }
 }
 
-/// A form of a cell that a program names, because it may meet it in an image: [`Image::link`](crate::image::Image::link) takes them. With the feature
-/// `named-forms`, what a program does not name is not linked into it.
+/// A form of a cell that a program names, because it may meet it in an image:
+/// [`Image::link`](crate::image::Image::link) takes them. With the feature `named-forms`, what a program does
+/// not name is not linked into it.
 ///
-/// [`inference`](Self::inference) and [`steps`](Self::steps) leave passes out, too. Use these in constants: then only what is left is linked.
+/// [`inference`](Self::inference) and [`steps`](Self::steps) leave passes out, too. Use these in constants:
+/// then only what is left is linked.
 ///
 /// ```
 /// use recurrent::image::Form;
@@ -134,12 +137,14 @@ impl Form {
         Form { kind, passes: Passes::of(kind, reach) }
     }
 
-    /// The same without training. On targets without vectors it runs from canonical weights, in place; packed ones are refused there.
+    /// The same without training. On targets without vectors it runs from canonical weights, in place; packed
+    /// ones are refused there.
     pub const fn inference(self) -> Self {
         Form::of(self.kind, Reach::Inference)
     }
 
-    /// The same with steps alone: neither whole sequences nor training. Weights as for [`inference`](Self::inference).
+    /// The same with steps alone: neither whole sequences nor training. Weights as for
+    /// [`inference`](Self::inference).
     pub const fn steps(self) -> Self {
         Form::of(self.kind, Reach::Steps)
     }

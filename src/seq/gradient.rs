@@ -37,7 +37,7 @@ pub(crate) struct GradientPass<'a> {
     pub(crate) room: &'a mut [f32],
 }
 
-/// Some rows of the matrices of a layer, and as many elements of its biases.
+/// Some rows of a layer's matrices, and the elements of its biases for the same rows.
 pub(crate) struct WeightRows<'a> {
     parts: Parts<&'a mut [f32]>,
     /// Rows of `w_ih` and `w_hh`, among `G*H`.
@@ -47,7 +47,7 @@ pub(crate) struct WeightRows<'a> {
 }
 
 impl<'a> WeightRows<'a> {
-    /// All rows of a layer of so many gates. (Peepholes are no matrix: they have been taken out.)
+    /// All rows of a layer with `gates` gates. Peepholes are not a matrix; the caller has taken them out.
     pub(crate) fn all(parts: Parts<&'a mut [f32]>, gates: usize, sizes: &Sizes) -> Self {
         let projection = if sizes.projects { sizes.dims.width } else { 0 };
         WeightRows { parts, gates: 0..gates * sizes.dims.hidden, projection: 0..projection }
@@ -161,7 +161,8 @@ impl Op for Weights<'_, '_> {
             hidden_part(stage.layout.h_first, 1, stage.sum, Some(stage.operand))?;
         }
         if sizes.projects && !projection.is_empty() {
-            // The step left the gradient of the projection's output at the end of the row, and its input behind the sums.
+            // The step left the gradient of the projection's output at the end of the row, and its input
+            // behind the sums.
             let output = (ld - dims.width + projection.start, projection.len());
             sums.planes(s, output, (layout.sums * hidden, hidden), grads.w_hr)?;
         }
@@ -239,7 +240,8 @@ impl<'a> Sums<'a> {
     }
 }
 
-/// The gradient of the input of some rows, from the tape that a backward pass leaves. All lengths have been checked.
+/// The gradient of the input of some rows, from the tape that a backward pass leaves. All lengths have been
+/// checked.
 pub(crate) struct InputPass<'a> {
     pub(crate) walk: &'a Walk<'a>,
     /// The first row.

@@ -1,8 +1,9 @@
 //! From a layer's cell and the instruction set to compiled code: the one place where both are chosen.
 //!
 //! Each form of a cell (its equations with fixed functions, or with options) has a constant [`Table`] of its passes. A layer's description
-//! names the table, so that an image links the passes that are called of the cells that are named. Of layers that are not constants it
-//! links all passes of a table: so there are tables with fewer. A pass in a table chooses the instruction set: once, for all of its steps.
+//! names the table, so that an image links the passes that are called of the cells that are named. Of layers
+//! that are not constants it links all passes of a table: so there are tables with fewer. A pass in a table
+//! chooses the instruction set: once, for all of its steps.
 
 use super::backward::{BackwardPass, bptt};
 use super::forward::{ForwardPass, time_loop};
@@ -35,7 +36,8 @@ pub(crate) enum Reach {
 /// The passes over one form of a cell.
 #[derive(Clone, Copy)]
 pub(crate) struct Table {
-    /// Not in the table itself: who hands on a part of it by reference would have all of its functions linked.
+    /// Not in the table itself: who hands on a part of it by reference would have all of its functions
+    /// linked.
     pub(crate) layout: &'static Layout,
     pub(crate) second: Option<&'static SecondStage>,
     /// One step over weights in panels, and over canonical weights in place.
@@ -383,7 +385,8 @@ mod fewer {
     }
 
     impl Table {
-        /// The same without training, and on targets without vectors without packed weights, which save nothing there.
+        /// The same without training, and on targets without vectors without packed weights, which save
+        /// nothing there.
         pub(super) const fn without_training(self) -> Self {
             let Table { layout, second, .. } = self;
             let Table { step, step_in_place, forward, forward_in_place, step_narrow, forward_narrow, .. } =

@@ -29,7 +29,8 @@ fn run_on<S: Simd, O: Op>(s: S, op: O) -> O::Output {
     s.call(On(op, s))
 }
 
-/// The same for sets without target features: there this is the function that the whole operation is compiled into.
+/// The same for sets without target features: there this is the function that the whole operation is compiled
+/// into.
 #[inline(never)]
 fn run_portable<S: Simd, O: Op>(s: S, op: O) -> O::Output {
     s.call(On(op, s))
@@ -37,8 +38,8 @@ fn run_portable<S: Simd, O: Op>(s: S, op: O) -> O::Output {
 
 /// An instruction set that this CPU has.
 ///
-/// The choice is made once per pass: [`Isa::detect`] takes the best one (layers of up to 8 units AVX2, and not AVX-512). A layer
-/// can be pinned to another with `on`, to test or to measure it.
+/// The choice is made once per pass: [`Isa::detect`] takes the best one (layers of up to 8 units AVX2, and
+/// not AVX-512). A layer can be pinned to another with `on`, to test or to measure it.
 ///
 /// ```
 /// use recurrent::Isa;
@@ -74,7 +75,8 @@ macro_rules! vector_sets {
                 Isa::PORTABLE
             }
 
-            /// The best set for so many units: what fits into a narrower vector takes longer in a wider one (LSTM(1, 8): 47 ns, and 61).
+            /// The best set for `units` units: what fits into a narrower vector takes longer in a wider one
+            /// (LSTM(1, 8): 47 ns, and 61).
             #[inline]
             #[allow(unused_mut, unused_variables, reason = "not every target has vectors")]
             pub(crate) fn detect_for(units: usize) -> Isa {
@@ -143,13 +145,14 @@ macro_rules! vector_sets {
                 Kind::Scalar => run_portable(Scalar::<_, { scalar::LANES }>(Separate), op),
                 #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
                 Kind::Fused => run_portable(Scalar::<_, { scalar::LANES }>(Fused), op),
-                // SAFETY: `Isa`'s field is private to this module, and only `detect` and `available` make one of this kind,
-                // after `available()` of the token.
+                // SAFETY: `Isa`'s field is private to this module, and only `detect` and `available` make one
+                // of this kind, after `available()` of the token.
                 $($(#[$cfg])* Kind::$kind => run_on(unsafe { <$token>::new() }, op),)*
             }
         }
 
-        /// Runs `op` one element at a time, with the instruction set's rounding: for weights that are not packed.
+        /// Runs `op` one element at a time, with the instruction set's rounding: for weights that are not
+        /// packed.
         #[inline(always)]
         pub(crate) fn dispatch_single<O: Op>(isa: Isa, op: O) -> O::Output {
             match isa.0 {
@@ -157,8 +160,8 @@ macro_rules! vector_sets {
                 Kind::Scalar => run_portable(Scalar::<_, 1>(Separate), op),
                 #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
                 Kind::Fused => run_portable(Scalar::<_, 1>(Fused), op),
-                // SAFETY: `Isa`'s field is private to this module, and only `detect` and `available` make one of this kind,
-                // after `available()` of the token.
+                // SAFETY: `Isa`'s field is private to this module, and only `detect` and `available` make one
+                // of this kind, after `available()` of the token.
                 $($(#[$cfg])* Kind::$kind => run_on(Scalar::<_, 1>(unsafe { <$token>::new() }.single()), op),)*
             }
         }
@@ -178,8 +181,9 @@ vector_sets! {
 }
 
 impl Isa {
-    /// Portable code with separate multiplications and additions: the choice where the CPU has no fused multiply-add. Where it always has one
-    /// (a Cortex-M with an FPU), this set is there with the feature `reference` only.
+    /// Portable code with separate multiplications and additions: the choice where the CPU has no fused
+    /// multiply-add. Where it always has one (a Cortex-M with an FPU), this set is there with the feature
+    /// `reference` only.
     #[cfg(any(
         test,
         feature = "reference",
@@ -191,8 +195,9 @@ impl Isa {
         ))
     ))]
     pub const SCALAR: Isa = Isa(Kind::Scalar);
-    /// Portable code with fused multiply-adds: the choice on a Cortex-M with an FPU. It gives the bits of every instruction
-    /// set that has them. On other targets it is slow, a function call for each operation, and there with the feature `reference` only.
+    /// Portable code with fused multiply-adds: the choice on a Cortex-M with an FPU. It gives the bits of
+    /// every instruction set that has them. On other targets it is slow, a function call for each operation,
+    /// and there with the feature `reference` only.
     #[cfg(any(
         test,
         feature = "reference",
@@ -230,7 +235,8 @@ impl Kind {
     const PORTABLE: Kind = Kind::Fused;
 }
 
-/// The widest vector of this target, in lanes. Lengths of packed buffers are rounded to it, so as not to depend on what is detected.
+/// The widest vector of this target, in lanes. Lengths of packed buffers are rounded to it, so as not to
+/// depend on what is detected.
 pub(crate) const MAX_LANES: usize = {
     let (mut most, mut i) = (0, 0);
     while i < TARGET_LANES.len() {
@@ -242,5 +248,6 @@ pub(crate) const MAX_LANES: usize = {
     most
 };
 
-/// Whether there is a vector unit worth a packed copy of the weights in scratch (a microcontroller would rather keep the memory).
+/// Whether there is a vector unit worth a packed copy of the weights in scratch (a microcontroller would
+/// rather keep the memory).
 pub(crate) const HAS_VECTORS: bool = TARGET_LANES.len() > 1;

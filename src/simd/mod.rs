@@ -2,9 +2,9 @@
 //!
 //! This is the only folder that names `core::arch`. An instruction set is a token type that
 //! implements [`Simd`]; whoever holds a token has proof that the CPU can run it, because tokens are
-//! made only by [`dispatch`] (in `isa`), from an [`Isa`] that was detected. Algorithms are written once, generic
-//! over the token, as an [`Op`]; [`Simd::call`] compiles the whole operation for the instruction
-//! set, so everything below it is `#[inline(always)]` and carries no attribute of its own.
+//! made only by [`dispatch`] (in `isa`), from an [`Isa`] that was detected. Algorithms are written once,
+//! generic over the token, as an [`Op`]; [`Simd::call`] compiles the whole operation for the instruction set,
+//! so everything below it is `#[inline(always)]` and carries no attribute of its own.
 //!
 //! To add an instruction set: write its file, which implements [`Simd`] and [`Vectors`], then add its module
 //! and its line in `vector_sets!` in `isa.rs`. Nothing else changes: the tests run over `Isa::available()`.

@@ -29,9 +29,10 @@
 //! ```
 //!
 //! # Several threads
-//! With the feature `rayon` an update runs on its threads: those of the pool that [`update`](Trainer::update) is called in, as many as
-//! there are cores if it is called in none. They share the rows of the batch, and then the weights, whose gradients are sums over all rows
-//! in one order: results have the same bits with any number of threads. Batches with too little work stay on one thread.
+//! With the feature `rayon` an update runs on its threads: those of the pool that [`update`](Trainer::update)
+//! is called in, as many as there are cores if it is called in none. They share the rows of the batch, and
+//! then the weights, whose gradients are sums over all rows in one order: results have the same bits with any
+//! number of threads. Batches with too little work stay on one thread.
 
 mod file;
 mod gradients;
@@ -191,9 +192,10 @@ impl Trainer {
         self
     }
 
-    /// The same with this many shards of each batch, at most one for each row: batches of their own, whose gradients are added in the order of
-    /// the rows. Several run at the same time, each on one thread, and each has its own copy of its rows and of the gradients.
-    /// Without this there is one, whose rows all threads share. Results depend on it in their last bits.
+    /// The same with this many shards of each batch, at most one for each row: batches of their own, whose
+    /// gradients are added in the order of the rows. Several run at the same time, each on one thread, and
+    /// each has its own copy of its rows and of the gradients. Without this there is one, whose rows all
+    /// threads share. Results depend on it in their last bits.
     pub fn shards(mut self, count: usize) -> Self {
         self.count = Some(count.max(1));
         self

@@ -139,13 +139,15 @@ impl Predictor {
         Ok(len)
     }
 
-    /// Refuses an input that does not fit, and makes room for a pass over it. Returns the length of its output.
+    /// Refuses an input that does not fit, and makes room for a pass over it. Returns the length of its
+    /// output.
     fn prepare_forward(&mut self, team: Team<'_>, sequences: Sequences<'_>, x: Input<'_>) -> Result<usize> {
         self.chain().check_input(sequences, x)?;
         self.prepare_pass(team.threads, sequences.steps(), sequences.batch())
     }
 
-    /// The outputs of a batch, `[T, B, O]`, or `[B, O]` for a model with a pool. With the feature `rayon` its threads take part.
+    /// The outputs of a batch, `[T, B, O]`, or `[B, O]` for a model with a pool. With the feature `rayon` its
+    /// threads take part.
     ///
     /// # Errors
     /// As [`Chain::forward`]; [`Error::Value`](crate::Error::Value) for another number of rows than those whose state is carried.

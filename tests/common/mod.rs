@@ -12,8 +12,9 @@ use recurrent::{
     Result, Rnn, Sequences, WeightSource,
 };
 
-/// The instruction sets that a test runs on: all that there are, or, with `VECTORS_ONLY` in the environment, those with vectors. An
-/// emulator takes minutes for the portable ones, which the host tests, and whose bits on the target are compared by their checksums.
+/// The instruction sets that a test runs on: all that there are, or, with `VECTORS_ONLY` in the environment,
+/// those with vectors. An emulator takes minutes for the portable ones, which the host tests, and whose bits
+/// on the target are compared by their checksums.
 pub fn sets() -> impl Iterator<Item = Isa> {
     let vectors = std::env::var_os("VECTORS_ONLY").is_some();
     Isa::available().filter(move |isa| !vectors || !["scalar", "fused"].contains(&isa.name()))

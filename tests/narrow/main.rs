@@ -1,5 +1,5 @@
-//! Narrow weights: 16 bits have the bits of `f32` on rounded weights, integers those of a definition in 64 bits, in every cell, on every
-//! instruction set, in batches, chunks and steps.
+//! Narrow weights: 16 bits have the bits of `f32` on rounded weights, integers those of a definition in 64
+//! bits, in every cell, on every instruction set, in batches, chunks and steps.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -167,7 +167,8 @@ fn rounding_is_to_the_nearest() {
         layer.widen(bytes.get(), &mut out)?;
         Ok::<f32, Error>(out[0])
     };
-    // The definition: of all numbers of the format, the nearest. Steps of f16 near x are 2^(e - 10), at least 2^-24.
+    // The definition: of all numbers of the format, the nearest. Steps of f16 near x are 2^(e - 10), at least
+    // 2^-24.
     let mut random = Random::new(5);
     for exponent in -30..16 {
         for x in random.uniform(50, 1.0) {

@@ -1,7 +1,8 @@
 //! Rows of `x` and `h` as integers, which weights of 8 bits are multiplied by.
 //!
-//! A row becomes a scale and integers of 16 bits. Its largest magnitude becomes the largest integer. If all elements are below 2^-100, the scale and the
-//! integers are zero. If an element is not finite, the scale is NaN, and so are all sums.
+//! A row becomes a scale and integers of 16 bits. Its largest magnitude becomes the largest integer. If all
+//! elements are below 2^-100, the scale and the integers are zero. If an element is not finite, the scale is
+//! NaN, and so are all sums.
 
 use crate::kernel::vector::load;
 use crate::simd::{MAX_LANES, Simd};

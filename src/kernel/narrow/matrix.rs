@@ -42,8 +42,9 @@ fn to_bf16(x: f32) -> Option<u16> {
     (x.is_finite() && f32::from_bits(rounded & 0xffff_0000).is_finite()).then_some((rounded >> 16) as u16)
 }
 
-/// The scale of a row of weights: the largest magnitude divided by 127, with the lowest seven bits rounded up. It has 17 bits, so its product with an
-/// integer of 7 bits is exact, and rounding such products again gives the same scale and integers. It is zero if it would be subnormal.
+/// The scale of a row of weights: the largest magnitude divided by 127, with the lowest seven bits rounded
+/// up. It has 17 bits, so its product with an integer of 7 bits is exact, and rounding such products again
+/// gives the same scale and integers. It is zero if it would be subnormal.
 fn scale_of(row: &[f32]) -> f32 {
     let most = row.iter().fold(0.0, |most: f32, w| most.max(w.abs()));
     let scale = f32::from_bits(((most / LARGEST_WEIGHT as f32).to_bits() + 0x7f) & !0x7f);

@@ -1,8 +1,8 @@
 //! Narrow weights: matrices of 16 or 8 bits, which take a half or a quarter of the memory, and of the time to read it.
 //!
-//! Biases, peepholes, states and gates stay `f32`, so equations and options are the same for all formats. Only the
-//! [sums](crate::kernel::panel::operand::Matrices) differ. It may import the kernel's `panel`, `rows`, `vector` and
-//! `bytes`, and `simd`.
+//! Biases, peepholes, states and gates stay `f32`, so equations and options are the same for all formats.
+//! Only the [sums](crate::kernel::panel::operand::Matrices) differ. It may import the kernel's `panel`,
+//! `rows`, `vector` and `bytes`, and `simd`.
 //!
 //! | file | what it does |
 //! |---|---|
@@ -12,15 +12,18 @@
 //! | `codes` | rows of `f32` to integers |
 //! | `matrix` | what a weight becomes, and where it stands |
 //!
-//! Targets without an operating system have no narrow weights yet: `here` is `None` there, and an image has none of this code.
+//! Targets without an operating system have no narrow weights yet: `here` is `None` there, and an image has
+//! none of this code.
 //!
 //! # Integers
-//! Each row of a matrix has a scale: its largest magnitude divided by 127, with the lowest bits rounded up. An integer times this scale is exactly an
-//! `f32`, so weights that were rounded once are not changed by rounding them again. Each row of `x` and `h` has a scale, too: its largest
-//! magnitude divided by the largest integer that a sum of its length allows. No scale depends on another row.
+//! Each row of a matrix has a scale: its largest magnitude divided by 127, with the lowest bits rounded up.
+//! An integer times this scale is exactly an `f32`, so weights that were rounded once are not changed by
+//! rounding them again. Each row of `x` and `h` has a scale, too: its largest magnitude divided by the
+//! largest integer that a sum of its length allows. No scale depends on another row.
 //!
-//! Sums of integers are exact. Each becomes a float once: `sum * (scale of x * scale of w) + start`. So the bits do not depend on the batch,
-//! the chunking or the instruction set. They depend on whether the set rounds this multiplication and addition once or twice.
+//! Sums of integers are exact. Each becomes a float once: `sum * (scale of x * scale of w) + start`. So the
+//! bits do not depend on the batch, the chunking or the instruction set. They depend on whether the set
+//! rounds this multiplication and addition once or twice.
 
 pub(crate) mod codes;
 pub(crate) mod matrix;
@@ -39,8 +42,9 @@ use crate::simd::MAX_LANES;
 /// | `W8A16` | 1, and 4 for each row | weights of 8 bits, what they are multiplied by of 16 |
 /// | `W8A8` | 1, and 4 for each row | weights of 8 bits, what they are multiplied by of 8 |
 ///
-/// With 16 bits a layer has the bits of the `f32` layer with rounded weights. With integers each row of a matrix has a scale. Each step rounds each
-/// row of `x` and `h` to integers with a scale of its own; nothing is calibrated. Sums are exact.
+/// With 16 bits a layer has the bits of the `f32` layer with rounded weights. With integers each row of a
+/// matrix has a scale. Each step rounds each row of `x` and `h` to integers with a scale of its own; nothing
+/// is calibrated. Sums are exact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Narrow {
     /// IEEE 754 binary16.
@@ -136,19 +140,21 @@ impl Narrow {
         gates.saturating_mul(self.unit_len(k).saturating_add(scale))
     }
 
-    /// Whether the packed weights of a layer with `weights` hidden weights stay narrow. Integers do: sums of floats are not exact. 16 bits give
-    /// the same bits either way. Widening a vector takes as long as two multiply-adds, so it pays where weights come from the third-level cache
-    /// or from memory.
+    /// Whether the packed weights of a layer with `weights` hidden weights stay narrow. Integers do: sums of
+    /// floats are not exact. 16 bits give the same bits either way. Widening a vector takes as long as two
+    /// multiply-adds, so it pays where weights come from the third-level cache or from memory.
     pub(crate) const fn stays_packed(self, weights: usize) -> bool {
         self.has_scales() || weights > WORTH
     }
 
-    /// Words of the buffer that a batch of `rows` rows widens a panel of 16 bits into: four gates of `k` weights. None if it does not widen.
+    /// Words of the buffer that a batch of `rows` rows widens a panel of 16 bits into: four gates of `k`
+    /// weights. None if it does not widen.
     pub(crate) const fn widened_len(self, k: usize, rows: usize) -> usize {
         if self.has_scales() || rows < WIDEN_ROWS { 0 } else { k.saturating_mul(4 * MAX_LANES) }
     }
 
-    /// Words of the buffer for one row of `k` elements as integers and its scale; `usize::MAX` if they do not fit. None for 16 bits.
+    /// Words of the buffer for one row of `k` elements as integers and its scale; `usize::MAX` if they do not
+    /// fit. None for 16 bits.
     pub(crate) const fn room_len(self, k: usize) -> usize {
         match (self.has_scales(), k.checked_next_multiple_of(MAX_LANES)) {
             (false, _) => 0,

@@ -170,7 +170,8 @@ impl<S: Simd, K: Kind<S>> Region for Of<'_, S, K> {
             && !sums.operand.codes.is_null()
             && sums.job.out.rows.len() >= WIDEN_ROWS
         {
-            // SAFETY: the promise made to `Sums::run`. `ready` gave the operand a buffer for a panel, because there are `WIDEN_ROWS` rows.
+            // SAFETY: the promise made to `Sums::run`. `ready` gave the operand a buffer for a panel, because
+            // there are `WIDEN_ROWS` rows.
             unsafe { widened::<S, K>(&sums) };
             return;
         }
@@ -247,8 +248,8 @@ struct Column<'a, S, K, const G: usize, const NP: usize> {
 }
 
 impl<S: Simd, K: Kind<S>, const G: usize, const NP: usize> Column<'_, S, K, G, NP> {
-    /// Whether there is a tile of so many rows: of one, and for integers of as many as the registers hold. Batches of 16 bits are
-    /// widened first.
+    /// Whether there is a tile for `rows` rows. There is one for a single row; integers also have one for as
+    /// many rows as fit in registers. Batches of 16-bit weights are widened first, and need none.
     const fn takes(rows: usize) -> bool {
         let most = if fits::<S>(G, 4, 1) { 4 } else { 3 };
         rows == 1 || (K::CODES && NP == 1 && rows == most && fits::<S>(G, rows, 1))

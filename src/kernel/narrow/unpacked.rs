@@ -25,7 +25,8 @@ const fn projection(shape: &Shape) -> (usize, usize) {
     }
 }
 
-/// Words of narrow weights: as canonical ones, with each matrix in its own format and its scales behind it; `usize::MAX` if they do not fit.
+/// Words of narrow weights: as canonical ones, with each matrix in its own format and its scales behind it;
+/// `usize::MAX` if they do not fit.
 pub(crate) const fn words_len(shape: &Shape, narrow: Narrow) -> usize {
     let rows = shape.gates.saturating_mul(shape.hidden);
     let biases = if shape.bias { rows.saturating_mul(2) } else { 0 };
@@ -110,7 +111,8 @@ impl<'a> Unpacked<'a> {
         self.w_hr.write(self.narrow, outputs, inputs, out).copy_from_slice(bytes(rest.peepholes));
     }
 
-    /// Writes the weights that the narrow ones stand for into `out`, which has the length of canonical weights.
+    /// Writes the weights that the narrow ones stand for into `out`, which has the length of canonical
+    /// weights.
     pub(crate) fn widen(&self, out: &mut [f32]) {
         let (shape, rest) = (&self.shape, &self.rest);
         let Some(to) = shape.split_mut(out) else { return };

@@ -19,7 +19,8 @@ pub(crate) struct Operand<'a> {
     pub(crate) rows: &'a [usize],
     /// Elements of a row.
     pub(crate) k: usize,
-    /// What [`ready`](Matrices::ready) needs memory for: the rows as integers, one after the other, or a buffer for a widened panel. Otherwise null.
+    /// What [`ready`](Matrices::ready) needs memory for: the rows as integers, one after the other, or a
+    /// buffer for a widened panel. Otherwise null.
     pub(crate) codes: *mut f32,
 }
 
@@ -31,8 +32,8 @@ pub(crate) trait Matrices<S: Simd>: Copy {
     /// Where the bias vectors of the first panel start, and how far it is to those of the next panel.
     fn biases(&self) -> (*const f32, usize);
 
-    /// Elements of the buffer for one row as integers; none where rows are multiplied as they are. [`ready`](Self::ready) makes the integers, and
-    /// the row itself is not read after it.
+    /// Elements of the buffer for one row as integers; none where rows are multiplied as they are.
+    /// [`ready`](Self::ready) makes the integers, and the row itself is not read after it.
     #[inline(always)]
     fn row_room_len(&self, _k: usize) -> usize {
         0

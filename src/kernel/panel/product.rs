@@ -295,7 +295,8 @@ impl<'a> Right<'a> {
         Right { data, k, first: 0, n, packed: true }
     }
 
-    /// A whole `[k, n]` matrix that [`of`](Self::of) has packed into `panels`; in place on targets without vectors.
+    /// A whole `[k, n]` matrix that [`of`](Self::of) has packed into `panels`; in place on targets without
+    /// vectors.
     #[inline(always)]
     pub(crate) fn packed(w: &'a [f32], n: usize, panels: &'a [f32]) -> Self {
         let right = Right::plain(w, n);

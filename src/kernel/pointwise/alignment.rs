@@ -1,18 +1,19 @@
-//! Sums over all alignments of a sequence with its labels: one step forward and one step back, for the loss of connectionist temporal
-//! classification.
+//! Sums over all alignments of a sequence with its labels: one step forward and one step back, for the loss
+//! of connectionist temporal classification.
 //!
-//! With `S` labels there are `S + 1` blanks: before, between and after them. A step goes on from a state to itself or to the next one, and from a
-//! label to the next label past the blank, unless both are the same.
+//! With `S` labels there are `S + 1` blanks: before, between and after them. A step goes on from a state to
+//! itself or to the next one, and from a label to the next label past the blank, unless both are the same.
 //!
 //! ```text
 //! blank'_i = (blank_i + label_(i-1)) y_blank
 //! label'_i = (label_i + blank_i + [l_i != l_(i-1)] label_(i-1)) y_(l_i)
 //! ```
 //!
-//! Every state is a number `m 2^e` with an exponent of its own, so that the sums are exact to a few units in the last place of an f32 after any number of
-//! steps, and however unlikely the way to a state is. Logarithms, the usual form, have fewer digits the longer the sequence is, and
-//! take three exponentials and a logarithm for each state. A common factor for all states of a step is not enough: a state that is 10^-40 of another
-//! one may be where the only ways to the end go through. An exponent of minus infinity is a zero.
+//! Every state is a number `m 2^e` with an exponent of its own, so that the sums are exact to a few units in
+//! the last place of an f32 after any number of steps, and however unlikely the way to a state is.
+//! Logarithms, the usual form, have fewer digits the longer the sequence is, and take three exponentials and
+//! a logarithm for each state. A common factor for all states of a step is not enough: a state that is 10^-40
+//! of another one may be where the only ways to the end go through. An exponent of minus infinity is a zero.
 
 use super::math::{exp_parts, power};
 use crate::kernel::{Checked, check};
@@ -21,8 +22,8 @@ use crate::simd::Simd;
 /// The widest vector: rows of states are a multiple of it, so that bits do not depend on the vector.
 pub(crate) const WIDE: usize = 16;
 
-/// A plane of states has this many elements more than a row of states. Labels stand at an offset of one in a step forward, with a zero before
-/// them; those of a step back have zeros after them.
+/// A plane of states has this many elements more than a row of states. Labels stand at an offset of one in a
+/// step forward, with a zero before them; those of a step back have zeros after them.
 pub(crate) const PAD: usize = WIDE;
 
 /// Planes of the states of one step: mantissas and exponents of the blanks, then of the labels.
@@ -68,7 +69,8 @@ impl<V: Copy> Wide<V> {
         Wide { m: s.fma(self.m, power(s, s.sub(self.e, e)), m), e }
     }
 
-    /// The product, with a mantissa that stays far from the limits of an f32. A step makes it at most 6 times as large, or a third.
+    /// The product, with a mantissa that stays far from the limits of an f32. A step makes it at most 6 times
+    /// as large, or a third.
     #[inline(always)]
     fn times<S: Simd<V = V>>(self, s: S, b: Self) -> Self {
         const LARGE: f32 = 16_777_216.0; // 2^24
@@ -106,8 +108,8 @@ pub(crate) fn emissions<S: Simd>(s: S, m: &mut [f32], e: &mut [f32], scale: [f32
     Ok(())
 }
 
-/// One step forward, from the states before it to those after it, `[4, width + PAD]`, labels at an offset of one. `skip [width + PAD]` is 0 for a label
-/// that differs from the one before it, otherwise minus infinity.
+/// One step forward, from the states before it to those after it, `[4, width + PAD]`, labels at an offset of
+/// one. `skip [width + PAD]` is 0 for a label that differs from the one before it, otherwise minus infinity.
 #[inline(always)]
 pub(crate) fn forward<S: Simd>(
     s: S,
@@ -123,7 +125,8 @@ pub(crate) fn forward<S: Simd>(
     let blank = Wide::splat(s, y.blank);
     let (from, to) = (from.as_ptr(), to.as_mut_ptr());
     for i in (0..width).step_by(S::LANES) {
-        // SAFETY: `i + LANES <= width`, one more is in each plane of `width + PAD` elements, and there are four planes.
+        // SAFETY: `i + LANES <= width`, one more is in each plane of `width + PAD` elements, and there are
+        // four planes.
         unsafe {
             let blanks = Wide::load(s, from.add(i), plane);
             let before = Wide::load(s, from.add(2 * plane + i), plane);
@@ -138,11 +141,12 @@ pub(crate) fn forward<S: Simd>(
     Ok(())
 }
 
-/// One step back. `ways [4, width + PAD]` are the ways to the end from the states of the step after this one, with what that step gives them, and become
-/// those of this one. `states` are the states after this step, as [`forward`] makes them.
+/// One step back. `ways [4, width + PAD]` are the ways to the end from the states of the step after this one,
+/// with what that step gives them, and become those of this one. `states` are the states after this step, as
+/// [`forward`] makes them.
 ///
-/// The parts of all ways that go through each label, in units of `2^peak`, come into `through [width]`; those through all blanks, and through
-/// all labels, are returned.
+/// The parts of all ways that go through each label, in units of `2^peak`, come into `through [width]`; those
+/// through all blanks, and through all labels, are returned.
 #[inline(always)]
 pub(crate) fn backward<S: Simd>(
     s: S,
@@ -165,8 +169,8 @@ pub(crate) fn backward<S: Simd>(
     for first in (0..width).step_by(WIDE) {
         for v in 0..WIDE / S::LANES {
             let i = first + v * S::LANES;
-            // SAFETY: `i + LANES <= width`, one more is in each plane of `width + PAD` elements, and there are four planes.
-            // What is read of `ways` is at `i` or behind it, where nothing was written.
+            // SAFETY: `i + LANES <= width`, one more is in each plane of `width + PAD` elements, and there
+            // are four planes. What is read of `ways` is at `i` or behind it, where nothing was written.
             unsafe {
                 let blanks = Wide::load(s, ways.add(i), plane);
                 let labels = Wide::load(s, ways.add(2 * plane + i), plane);

@@ -93,9 +93,11 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
     s.mul(s.mul(p, s.exponent(a)), s.exponent(b))
 }
 
-/// The exponential function of numbers that are not above 0 as `m 2^n`, with `m` from 0.7 to 1.42: nothing becomes too small.
+/// The exponential function of numbers that are not above 0 as `m 2^n`, with `m` from 0.7 to 1.42: nothing
+/// becomes too small.
 ///
-/// `n` is an integer, and minus infinity for minus infinity only; -10^6 stands for what is below it, and for NaN.
+/// `n` is an integer, and minus infinity for minus infinity only; -10^6 stands for what is below it, and for
+/// NaN.
 #[inline(always)]
 pub(crate) fn exp_parts<S: Simd>(s: S, x: S::V) -> (S::V, S::V) {
     let near = s.max(x, s.splat(-1e6));

@@ -5,7 +5,8 @@
 pub(crate) struct Place {
     /// The number of steps with padding.
     padded: usize,
-    /// Batch rows of the buffers, and the first one of this place. Firmware has no threads, and places of all batch rows only.
+    /// Batch rows of the buffers, and the first one of this place. Firmware has no threads, and places of all
+    /// batch rows only.
     #[cfg(not(target_os = "none"))]
     all: usize,
     #[cfg(not(target_os = "none"))]
@@ -16,7 +17,8 @@ pub(crate) struct Place {
     stride: (usize, usize),
 }
 
-/// Quotient and remainder. There are no rows of nothing, but the compiler does not know, and would leave a panic.
+/// Quotient and remainder, both 0 if `by` is 0. `by` is never 0 where there are rows; the checked form keeps
+/// the compiler from adding a panic.
 #[inline(always)]
 pub(crate) fn parts(row: usize, by: usize) -> (usize, usize) {
     (row.checked_div(by).unwrap_or(0), row.checked_rem(by).unwrap_or(0))
@@ -135,7 +137,8 @@ impl Place {
     }
 }
 
-/// The batch rows whose rows a view has: all of them, or those of a place. In firmware there is nothing to keep.
+/// The batch rows that a view may access: all of them, or those of a place. Firmware always has all, so
+/// nothing is stored there.
 #[derive(Clone, Copy)]
 pub(crate) struct Whose(#[cfg(not(target_os = "none"))] Option<Place>);
 

@@ -1,5 +1,5 @@
-//! Some columns, or some rows, of row-major matrices: what the two directions of a layer, and several threads, read and write of one
-//! buffer.
+//! Some columns, or some rows, of row-major matrices: what the two directions of a layer, and several
+//! threads, read and write of one buffer.
 
 use core::marker::PhantomData;
 
@@ -57,13 +57,14 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// All columns of a row-major matrix, for reading: of all rows, or of some batch rows' steps, while other threads write to the rest.
+/// All columns of a row-major matrix, for reading: of all rows, or of some batch rows' steps, while other
+/// threads write to the rest.
 #[derive(Clone, Copy)]
 pub(crate) struct Matrix<'a> {
     start: *const f32,
     len: usize,
     ld: usize,
-    /// The batch rows whose rows it has.
+    /// The batch rows that it may access.
     whose: Whose,
     buffer: PhantomData<&'a [f32]>,
 }
@@ -95,20 +96,20 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// Some columns of a row-major matrix, for writing; of all rows, or of some batch rows' steps. What else the matrix has may be written
-/// elsewhere at the same time.
+/// Some columns of a row-major matrix, for writing; of all rows, or of some batch rows' steps. What else the
+/// matrix has may be written elsewhere at the same time.
 pub(crate) struct ColumnsMut<'a> {
     start: *mut f32,
     rows: usize,
     ld: usize,
     width: usize,
-    /// The batch rows whose rows it has.
+    /// The batch rows that it may access.
     whose: Whose,
     buffer: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: it is a mutable borrow of its elements: `new` takes the buffer, `split` gives each column and `split_batch` each row to one of
-// the two halves, and nothing else has them.
+// SAFETY: it is a mutable borrow of its elements: `new` takes the buffer, `split` gives each column and
+// `split_batch` each row to one of the two halves, and nothing else has them.
 unsafe impl Send for ColumnsMut<'_> {}
 
 impl<'a> ColumnsMut<'a> {
@@ -132,7 +133,8 @@ impl<'a> ColumnsMut<'a> {
         (ColumnsMut { width: at, ..self }, ColumnsMut { start: right, width: self.width - at, ..self })
     }
 
-    /// The steps of the first `at` batch rows of a walk, and those of its others. If it lacks some of them, neither half has rows.
+    /// The steps of the first `at` batch rows of a walk, and those of its others. If it lacks some of them,
+    /// neither half has rows.
     #[cfg(not(target_os = "none"))]
     pub(crate) fn split_batch(self, walk: &Walk<'_>, at: usize) -> (Self, Self) {
         let place = walk.place();
@@ -174,8 +176,8 @@ impl<'a> ColumnsMut<'a> {
         if row >= self.rows || !self.whose.have(row) {
             return &mut [];
         }
-        // SAFETY: `row < rows`, which `new` sets only for a buffer of `rows` whole rows; its columns, in the rows that it has, belong to no
-        // other view, and `&mut self` keeps this one from a second slice.
+        // SAFETY: `row < rows`, which `new` sets only for a buffer of `rows` whole rows; its columns, in the
+        // rows that it has, belong to no other view, and `&mut self` keeps this one from a second slice.
         unsafe { core::slice::from_raw_parts_mut(self.start(row), self.width) }
     }
 }

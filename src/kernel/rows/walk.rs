@@ -13,7 +13,8 @@ pub enum Masked {
     Zero,
 }
 
-/// A batch of sequences, padded to the same number of steps, and the direction in which it is run; or [some rows](Self::part) of one.
+/// A batch of sequences, padded to the same number of steps, and the direction in which it is run; or [some
+/// rows](Self::part) of one.
 ///
 /// Sequence buffers have one row for each step of each batch row. A pass counts steps in the order in which
 /// it takes them: `t = 0` is the first step of a row that runs forward and the last one of a row that runs in
@@ -80,8 +81,8 @@ impl<'a> Walk<'a> {
         Walk { place, steps: 1, reverse: false, lengths: None, mask: None, resets: None }
     }
 
-    /// The same for `count` batch rows from `first` on, or as many of them as there are. Sequence buffers stay those of all rows;
-    /// states and what else has one row for each batch row are this part's.
+    /// The same for `count` batch rows from `first` on, or as many of them as there are. Sequence buffers
+    /// stay those of all rows; states and what else has one row for each batch row are this part's.
     #[cfg(not(target_os = "none"))]
     pub(crate) fn part(&self, first: usize, count: usize) -> Self {
         let place = self.place.part(first, count);

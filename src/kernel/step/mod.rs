@@ -151,8 +151,8 @@ pub(crate) enum Tape<'a> {
 }
 
 impl<'a> Tape<'a> {
-    /// Where its rows of `ld` elements start, null if there are none; whether it has those of the walk; and whether these are counted by
-    /// it.
+    /// Where its rows of `ld` elements start, null if there are none; whether it has those of the walk; and
+    /// whether these are counted by it.
     #[inline(always)]
     pub(crate) fn parts(self, walk: &Walk<'_>, ld: usize) -> (*mut f32, bool, bool) {
         match self {

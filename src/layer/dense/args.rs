@@ -9,7 +9,8 @@ pub struct DenseBackward<'a> {
     pub rows: usize,
     /// The input of the forward pass, `[rows, I]`.
     pub x: &'a [f32],
-    /// The output of the forward pass, `[rows, O]`; may be empty for a layer without an activation, which does not read it.
+    /// The output of the forward pass, `[rows, O]`; may be empty for a layer without an activation, which
+    /// does not read it.
     pub y: &'a [f32],
     /// Gradient of the output, `[rows, O]`. A layer with an activation leaves the gradient of the sums in it.
     pub dy: &'a mut [f32],

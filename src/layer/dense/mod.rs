@@ -279,7 +279,8 @@ impl Dense {
         self.run_forward(None, weights.check(self.owner())?, rows, x, y, scratch)
     }
 
-    /// The same on several threads, which take rows in parts, if there is enough work in them. The results have the same bits.
+    /// The same on several threads, which take rows in parts, if there is enough work in them. The results
+    /// have the same bits.
     ///
     /// # Errors
     /// As for [`forward`](Self::forward).
@@ -347,7 +348,8 @@ impl Dense {
         self.backward_on(None, weights, args)
     }
 
-    /// The same on several threads: sums over rows are cut by the weights that they are the gradients of. The results have the same bits.
+    /// The same on several threads: sums over rows are cut by the weights that they are the gradients of. The
+    /// results have the same bits.
     ///
     /// # Errors
     /// As for [`backward`](Self::backward).

@@ -16,8 +16,9 @@ use crate::kernel::walk::Rows;
 use crate::layer::join::{Team, by_rows};
 use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch, dispatch_single};
 
-/// With fewer rows than these, one output at a time is faster than packing the weights for this one pass. Measured with AVX2 on
-/// Zen, for 256 x 256 weights: a product in place takes 1.2 cycles for each weight and row, packing 1.3 for each weight.
+/// With fewer rows than these, one output at a time is faster than packing the weights for this one pass.
+/// Measured with AVX2 on Zen, for 256 x 256 weights: a product in place takes 1.2 cycles for each weight and
+/// row, packing 1.3 for each weight.
 const PACK_ROWS: usize = 2;
 
 /// A forward pass. All lengths have been checked.
@@ -152,7 +153,8 @@ impl Dense {
         by_rows(team, rows, self.weights_len(), (x, y), run)
     }
 
-    /// The instruction set is an argument, because that is how the optimiser finds that it is the same in all calls.
+    /// The instruction set is an argument, because that is how the optimiser finds that it is the same in all
+    /// calls.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn forward_on(
         &self,

@@ -1,4 +1,5 @@
-//! The backward pass of a dense layer on several threads: the gradients of the weights by outputs, that of the input by rows.
+//! The backward pass of a dense layer on several threads: the gradients of the weights by outputs, that of
+//! the input by rows.
 
 use super::Dense;
 use super::passes::BackwardPass;
@@ -35,7 +36,7 @@ impl Op for Weights<'_> {
 }
 
 impl Weights<'_> {
-    /// In so many parts, each of which has some of the outputs.
+    /// Runs in `parts` parts, each over some of the outputs.
     fn cut(self, team: Team<'_>, isa: Isa, parts: usize) -> Result<()> {
         let width = self.dy.width;
         if parts <= 1 || width <= 1 {
@@ -83,8 +84,8 @@ impl<'a> Op for Packed<'a> {
     }
 }
 
-/// The pass, in parts if there are threads and enough work. (As in recurrent layers, large products of a set with two roundings are not
-/// ours, and are not cut.)
+/// The pass, in parts if there are threads and enough work. (As in recurrent layers, large products of a set
+/// with two roundings are not ours, and are not cut.)
 pub(super) fn backward(team: Option<Team<'_>>, isa: Isa, pass: BackwardPass<'_>) -> Result<()> {
     match team {
         Some(team) if isa.is_fused() => {

@@ -195,7 +195,7 @@ impl Description {
         }
     }
 
-    /// The same for a batch whose rows are cut into so many parts.
+    /// The same for a batch whose rows are cut into `parts` parts.
     pub(crate) const fn parts_scratch_len(&self, parts: usize, steps: usize, batch: usize) -> usize {
         let (rows, more) = (batch / parts, batch % parts);
         let larger = if more > 0 { mul(more, self.scratch_len(steps, rows + 1)) } else { 0 };
@@ -206,7 +206,7 @@ impl Description {
         self.parts_train_scratch_len(1, batch)
     }
 
-    /// The same for a batch whose rows are cut into so many parts.
+    /// The same for a batch whose rows are cut into `parts` parts.
     pub(crate) const fn parts_train_scratch_len(&self, parts: usize, batch: usize) -> usize {
         add(self.parts_step_scratch(parts, batch), max(self.train_packed_len(), self.columns_len()))
     }

@@ -161,7 +161,7 @@ impl<C: Cell> Recurrent<C> {
         self.levels.first.scratch_len(steps, batch)
     }
 
-    /// Length of the scratch of [`forward_with`](Self::forward_with) on so many [threads](Join::threads).
+    /// Length of the scratch of [`forward_with`](Self::forward_with) on `threads` [threads](Join::threads).
     pub const fn scratch_len_with(&self, threads: usize, steps: usize, batch: usize) -> usize {
         self.levels.scratch_len_with(threads, steps, batch)
     }
@@ -171,8 +171,8 @@ impl<C: Cell> Recurrent<C> {
         self.levels.first.train_scratch_len(batch)
     }
 
-    /// Length of the scratch of [`forward_train_with`](Self::forward_train_with) and [`backward_with`](Self::backward_with) on so many
-    /// [threads](Join::threads).
+    /// Length of the scratch of [`forward_train_with`](Self::forward_train_with) and
+    /// [`backward_with`](Self::backward_with) on `threads` [threads](Join::threads).
     pub const fn train_scratch_len_with(&self, threads: usize, steps: usize, batch: usize) -> usize {
         self.levels.train_scratch_len_with(threads, steps, batch)
     }
@@ -265,8 +265,9 @@ impl<C: Cell> Recurrent<C> {
         self.levels.forward(None, weights.into(), args)
     }
 
-    /// The same on several threads, which take rows of the batch in parts, if there is enough work in them. The results have the same
-    /// bits. `scratch` has at least [`scratch_len_with`](Self::scratch_len_with) elements.
+    /// The same on several threads, which take rows of the batch in parts, if there is enough work in them.
+    /// The results have the same bits. `scratch` has at least [`scratch_len_with`](Self::scratch_len_with)
+    /// elements.
     ///
     /// # Errors
     /// As for [`forward`](Self::forward).
@@ -336,9 +337,10 @@ impl<C: Cell> Recurrent<C> {
         self.levels.backward(None, weights, args)
     }
 
-    /// The same on several threads: rows of the batch in parts through the steps, then the gradients of the weights, each of which is one
-    /// sum over all rows in the order of a single thread. The results have the same bits, and nothing is added up afterwards. (A
-    /// layer with peepholes, whose gradients the steps add up, goes through them on one thread.)
+    /// The same on several threads: rows of the batch in parts through the steps, then the gradients of the
+    /// weights, each of which is one sum over all rows in the order of a single thread. The results have the
+    /// same bits, and nothing is added up afterwards. (A layer with peepholes, whose gradients the steps add
+    /// up, goes through them on one thread.)
     ///
     /// # Errors
     /// As for [`backward`](Self::backward).

@@ -1,4 +1,5 @@
-//! Training of one layer in one direction: the passes by rows, then the gradients of weights and input, cut by what they compute.
+//! Training of one layer in one direction: the passes by rows, then the gradients of weights and input, cut
+//! by what they compute.
 
 use super::description::Description;
 use super::pass::{BackwardRows, ForwardRows, Given, canonical};
@@ -84,7 +85,8 @@ impl Description {
         self.sums(cut, &sums, WeightRows::all(grads, shape.gates, &sizes), panels)
     }
 
-    /// The gradients of the weights, whose rows are cut into parts: each is a sum over all rows of the tape, in one order.
+    /// The gradients of the weights, whose rows are cut into parts: each is a sum over all rows of the tape,
+    /// in one order.
     #[cfg_attr(target_os = "none", inline(always))]
     fn sums(&self, cut: Cut<'_>, of: &Sums<'_>, grads: WeightRows<'_>, room: &mut [f32]) -> Result<()> {
         #[cfg(not(target_os = "none"))]

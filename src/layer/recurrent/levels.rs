@@ -156,7 +156,7 @@ impl Levels {
         mul(mul(steps, batch), self.first.weights_len())
     }
 
-    /// Into how many parts the rows of a batch are cut, in each direction, for so many threads.
+    /// The number of parts that the rows of a batch are cut into, in each direction, for `threads` threads.
     const fn parts(&self, threads: usize, steps: usize, batch: usize) -> usize {
         parts_of_rows(threads / self.directions(), batch, self.work(steps, batch))
     }
@@ -177,7 +177,7 @@ impl Levels {
         self.with_outputs(self.first.scratch_len(steps, batch), steps, batch)
     }
 
-    /// The same for so many threads.
+    /// The same for `threads` threads.
     pub(crate) const fn scratch_len_with(&self, threads: usize, steps: usize, batch: usize) -> usize {
         match self.parts(threads, steps, batch) {
             1 => self.scratch_len(steps, batch),
@@ -202,14 +202,14 @@ impl Levels {
         self.train_scratch_len_with(1, steps, batch)
     }
 
-    /// The same for so many threads.
+    /// The same for `threads` threads.
     pub(crate) const fn train_scratch_len_with(&self, threads: usize, steps: usize, batch: usize) -> usize {
         let own = mul(self.directions(), self.train_scratch(self.parts(threads, steps, batch), batch));
         let between = if self.depth > 1 { 3 } else { 0 };
         add(own, mul(self.sequence_len(steps, batch), between))
     }
 
-    /// Scratch of one direction of any level in training, whose rows are cut into so many parts.
+    /// Scratch of one direction of any level in training, with rows cut into `parts` parts.
     pub(super) const fn train_scratch(&self, parts: usize, batch: usize) -> usize {
         let last = self.level(self.depth - 1);
         max(self.first.parts_train_scratch_len(parts, batch), last.parts_train_scratch_len(parts, batch))
@@ -311,7 +311,8 @@ impl Levels {
         Levels::new(first, self.depth, self.both)
     }
 
-    /// Calls `with` for each level and direction, with its part of either buffer: canonical weights, words, or panels.
+    /// Calls `with` for each level and direction, with its part of either buffer: canonical weights, words,
+    /// or panels.
     #[cfg_attr(target_os = "none", inline(always))]
     fn each<T>(
         &self,

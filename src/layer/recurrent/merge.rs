@@ -8,13 +8,15 @@ use crate::layer::join::Team;
 /// How the outputs of the two directions of a layer become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Merge {
-    /// Side by side: the output is `[T, B, 2*R]`, the forward direction first. PyTorch's way, and Keras' default.
+    /// Side by side: the output is `[T, B, 2*R]`, the forward direction first. PyTorch's way, and Keras'
+    /// default.
     Concat,
     /// Added: the output is `[T, B, R]`.
     Sum,
 }
 
-/// Runs the forward direction and, if there is one, the reverse one; both at the same time if there are threads.
+/// Runs the forward direction and, if there is one, the reverse one; both at the same time if there are
+/// threads.
 #[cfg(not(target_os = "none"))]
 pub(super) fn run_both(
     team: Option<Team<'_>>,
@@ -32,8 +34,8 @@ pub(super) fn run_both(
     }
 }
 
-/// The same of two expressions. In firmware, which has no threads, nothing stands between them and the compiler, so that it knows a
-/// constant layer's cell in both.
+/// The same of two expressions. In firmware, which has no threads, nothing stands between them and the
+/// compiler, so that it knows a constant layer's cell in both.
 macro_rules! both {
     ($team:expr, $is_both:expr, $forward:expr, $reverse:expr $(,)?) => {{
         #[cfg(target_os = "none")]

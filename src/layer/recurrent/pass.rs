@@ -203,7 +203,8 @@ impl Description {
         }
     }
 
-    /// The weights as a training forward pass reads them: in panels, where there are vectors, because they change with each update.
+    /// The weights as a training forward pass reads them: in panels, where there are vectors, because they
+    /// change with each update.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(super) fn training_weights<'a>(
         &self,

@@ -1,4 +1,5 @@
-//! One layer in one direction on several threads: rows of the batch, each part of which is a pass of its own over the same sequences.
+//! One layer in one direction on several threads: rows of the batch, each part of which is a pass of its own
+//! over the same sequences.
 
 use super::description::Description;
 use super::pass::{BackwardRows, ForwardRows};
@@ -44,7 +45,7 @@ impl<'a> Half<'a> {
         Half { some, at, batch, walks: [walk.part(0, at), walk.part(at, batch)] }
     }
 
-    /// Elements of the first half of a buffer that has as many for each batch row.
+    /// Length of the first half's part of a buffer with the same number of elements for each batch row.
     fn len(&self, all: usize) -> usize {
         all.checked_div(self.batch).unwrap_or(0) * self.at
     }

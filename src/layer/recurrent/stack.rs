@@ -151,7 +151,7 @@ impl<C: Cell> Stack<C> {
         self.levels.scratch_len(steps, batch)
     }
 
-    /// Length of the scratch of [`forward_with`](Self::forward_with) on so many [threads](Join::threads).
+    /// Length of the scratch of [`forward_with`](Self::forward_with) on `threads` [threads](Join::threads).
     pub const fn scratch_len_with(&self, threads: usize, steps: usize, batch: usize) -> usize {
         self.levels.scratch_len_with(threads, steps, batch)
     }
@@ -161,8 +161,8 @@ impl<C: Cell> Stack<C> {
         self.levels.train_scratch_len(steps, batch)
     }
 
-    /// Length of the scratch of [`forward_train_with`](Self::forward_train_with) and [`backward_with`](Self::backward_with) on so many
-    /// [threads](Join::threads).
+    /// Length of the scratch of [`forward_train_with`](Self::forward_train_with) and
+    /// [`backward_with`](Self::backward_with) on `threads` [threads](Join::threads).
     pub const fn train_scratch_len_with(&self, threads: usize, steps: usize, batch: usize) -> usize {
         self.levels.train_scratch_len_with(threads, steps, batch)
     }
@@ -190,8 +190,9 @@ impl<C: Cell> Stack<C> {
         self.levels.forward(None, weights.into(), args)
     }
 
-    /// The same on several threads: both directions of a layer at the same time, and the rows of the batch in parts, if there is enough
-    /// work in them. The results have the same bits. `scratch` has at least [`scratch_len_with`](Self::scratch_len_with) elements.
+    /// The same on several threads: both directions of a layer at the same time, and the rows of the batch in
+    /// parts, if there is enough work in them. The results have the same bits. `scratch` has at least
+    /// [`scratch_len_with`](Self::scratch_len_with) elements.
     ///
     /// # Errors
     /// As for [`forward`](Self::forward).
@@ -242,8 +243,8 @@ impl<C: Cell> Stack<C> {
         self.levels.forward_train(None, weights, args)
     }
 
-    /// The same on several threads, as [`forward_with`](Self::forward_with). The results have the same bits. `scratch` has at least
-    /// [`train_scratch_len_with`](Self::train_scratch_len_with) elements.
+    /// The same on several threads, as [`forward_with`](Self::forward_with). The results have the same bits.
+    /// `scratch` has at least [`train_scratch_len_with`](Self::train_scratch_len_with) elements.
     ///
     /// # Errors
     /// As for [`forward_train`](Self::forward_train).
@@ -261,8 +262,8 @@ impl<C: Cell> Stack<C> {
         self.levels.backward(None, weights, args)
     }
 
-    /// The same on several threads, as [`forward_with`](Self::forward_with). The results have the same bits. `scratch` has at least
-    /// [`train_scratch_len_with`](Self::train_scratch_len_with) elements.
+    /// The same on several threads, as [`forward_with`](Self::forward_with). The results have the same bits.
+    /// `scratch` has at least [`train_scratch_len_with`](Self::train_scratch_len_with) elements.
     ///
     /// # Errors
     /// As for [`forward_train`](Self::forward_train).

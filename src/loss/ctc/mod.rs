@@ -1,4 +1,4 @@
-//! The loss of sequences whose labels are known, but not at which steps they are.
+//! The loss for sequences whose labels are known, but not the steps that they belong to.
 
 mod pass;
 
@@ -11,23 +11,27 @@ use crate::layer::embedding::check_ids;
 use crate::simd::{Isa, dispatch};
 use pass::Pass;
 
-/// Connectionist temporal classification (Graves et al. 2006): how unlikely the labels of a sequence are, whichever steps they are at.
+/// Connectionist temporal classification (Graves et al. 2006): how unlikely the labels of a sequence are,
+/// whichever steps they are at.
 ///
-/// At each step the model says one of the labels or the blank. An alignment says which at each step; its labels are what is left when of equal neighbours
-/// one is kept and then blanks are dropped. The loss of a sequence is that of all alignments that have its labels:
+/// At each step the model says one of the labels or the blank. An alignment says which at each step; its
+/// labels are what is left when of equal neighbours one is kept and then blanks are dropped. The loss of a
+/// sequence is that of all alignments that have its labels:
 ///
 /// ```text
 /// loss = -log(sum over alignments a of (product over steps t of softmax(logits_t)_(a_t)))
 /// dlogits_tj = softmax(logits_t)_j - (part of that sum with a_t = j)
 /// ```
 ///
-/// It is PyTorch's `ctc_loss` of `log_softmax`, which is a part of it here. The mean is PyTorch's, too: the loss of each sequence is divided by its number of
-/// labels, if there are any, and then the mean is taken over sequences. Sums are made of numbers with exponents of their own, and not of logarithms, so that
+/// It is PyTorch's `ctc_loss` of `log_softmax`, which is a part of it here. The mean is PyTorch's, too: the
+/// loss of each sequence is divided by its number of labels, if there are any, and then the mean is taken
+/// over sequences. Sums are made of numbers with exponents of their own, and not of logarithms, so that
 /// thousands of steps cost no digits.
 ///
-/// A sequence that is too short for its labels has no alignment: with `n` labels, `r` of which are as the one before, it needs `n + r` steps. Its loss is
-/// infinite, and its gradient NaN, as PyTorch's, or both are zero with [`zero_infinity`](Self::zero_infinity). A logit may be minus infinity (a
-/// class that is ruled out); NaN or infinity gives a loss and gradients of NaN.
+/// A sequence that is too short for its labels has no alignment: with `n` labels, `r` of which are as the one
+/// before, it needs `n + r` steps. Its loss is infinite, and its gradient NaN, as PyTorch's, or both are zero
+/// with [`zero_infinity`](Self::zero_infinity). A logit may be minus infinity (a class that is ruled out);
+/// NaN or infinity gives a loss and gradients of NaN.
 ///
 /// [`CtcGreedy`](crate::CtcGreedy) and [`CtcBeam`](crate::CtcBeam) find labels.
 ///
@@ -90,13 +94,14 @@ const fn width(labels: usize) -> usize {
     mul(add(labels, WIDE) / WIDE, WIDE)
 }
 
-/// Length of what is kept of a step: emissions `m e` of the labels, those of the blank with the softmax's scale, and the states after it.
+/// Length of what is kept of a step: emissions `m e` of the labels, those of the blank with the softmax's
+/// scale, and the states after it.
 const fn step_len(width: usize) -> usize {
     add(add(mul(width, 2), 3), mul(add(width, PAD), PLANES))
 }
 
 impl Ctc {
-    /// Over so many classes, of which 0 is the blank.
+    /// A loss over `classes` classes. The blank is class 0.
     pub const fn new(classes: usize) -> Self {
         Ctc { classes, blank: 0, zero_infinity: false, reduction: Reduction::Mean, isa: None }
     }
@@ -107,7 +112,8 @@ impl Ctc {
         self
     }
 
-    /// The same with a loss and gradients of zero for sequences whose labels have no alignment. They count in the mean.
+    /// The same with a loss and gradients of zero for sequences whose labels have no alignment. They count in
+    /// the mean.
     pub const fn zero_infinity(mut self) -> Self {
         self.zero_infinity = true;
         self
@@ -125,11 +131,12 @@ impl Ctc {
         self
     }
 
-    /// Length of the scratch for so many steps, and at most so many labels in a row. It does not depend on the batch: rows are computed one
-    /// after the other.
+    /// Length of the scratch for so many steps, and at most so many labels in a row. It does not depend on
+    /// the batch: rows are computed one after the other.
     pub const fn scratch_len(&self, steps: usize, labels: usize) -> usize {
         let width = width(labels);
-        // The list of skips, the ways back, and the labels' parts; then the steps and what is before the first.
+        // The list of skips, the ways back, and the labels' parts; then the steps and what is before the
+        // first.
         let once = add(mul(add(width, PAD), 1 + PLANES), width);
         add(once, mul(step_len(width), add(steps, 1)))
     }
@@ -137,9 +144,10 @@ impl Ctc {
     /// The loss of a batch, and its gradient if asked for.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists, and for `targets` that are not as many as
-    /// `target_lengths` says); [`Error::Index`] for a target that is not below `classes`, or a length above the steps; [`Error::Value`] for a blank
-    /// that is not below `classes`, and for a target that is the blank.
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists,
+    /// and for `targets` that are not as many as `target_lengths` says); [`Error::Index`] for a target that
+    /// is not below `classes`, or a length above the steps; [`Error::Value`] for a blank that is not below
+    /// `classes`, and for a target that is the blank.
     pub fn loss(&self, batch: CtcBatch<'_>) -> Result<f32> {
         let walk = batch.sequences.walk(false)?;
         let classes = self.classes;
@@ -176,7 +184,7 @@ impl Ctc {
         Ok(lengths.iter().copied().max().unwrap_or(0))
     }
 
-    /// What the loss of each row with so many labels is divided by, of so many rows.
+    /// The divisor of the loss of a row with `labels` labels, in a batch of `rows` rows.
     fn divisor(&self, rows: usize, labels: usize) -> f64 {
         match self.reduction {
             Reduction::Mean => rows as f64 * labels.max(1) as f64,

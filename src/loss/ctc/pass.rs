@@ -29,7 +29,8 @@ struct Row<'a> {
     steps: &'a mut [f32],
 }
 
-/// What is kept of a step, in the order of the emissions, the blank's and the softmax's scale, and the states.
+/// What is kept of a step, in the order of the emissions, the blank's and the softmax's scale, and the
+/// states.
 fn parts(step: &[f32], width: usize) -> (Emissions<'_>, f32, &[f32]) {
     let (m, rest) = step.split_at(width);
     let (e, rest) = rest.split_at(width);
@@ -95,8 +96,8 @@ impl Row<'_> {
         (0..self.walk.len(self.b)).filter(|&t| self.walk.active(t, self.b))
     }
 
-    /// The number of steps that take part, the loss, and the exponent that the probability of the labels has. The terms of each step's softmax come into
-    /// `dlogits`.
+    /// The number of steps that take part, the loss, and the exponent that the probability of the labels has.
+    /// The terms of each step's softmax come into `dlogits`.
     #[inline(always)]
     fn forward<S: Simd>(
         &mut self,
@@ -183,7 +184,8 @@ impl Row<'_> {
     ) -> Result<()> {
         let Row { ctc, walk, b, labels, width, .. } = *self;
         let (plane, len) = (width + PAD, step_len(width));
-        // After the last step all ways have to be at the last label, or at the blank after it: one further step from either.
+        // After the last step all ways have to be at the last label, or at the blank after it: one further
+        // step from either.
         clear(self.ways, plane);
         (self.ways[labels.len()], self.ways[plane + labels.len()]) = (1.0, 0.0);
         for t in (0..walk.len(b)).rev() {
@@ -193,7 +195,8 @@ impl Row<'_> {
             let (y, softmax, states) = parts(&self.steps[count * len..][..len], width);
             let sums = backward(s, y, self.skip, states, self.ways, peak, self.through)?;
             count -= 1;
-            // The parts of all states are 1 together; whatever rounding has made of the sum, the gradients of a step are 0 together.
+            // The parts of all states are 1 together; whatever rounding has made of the sum, the gradients of
+            // a step are 0 together.
             let part = scale / (sums[0] + sums[1]);
             let d = &mut dlogits[walk.row(t, b) * ctc.classes..][..ctc.classes];
             let softmax = softmax * scale;

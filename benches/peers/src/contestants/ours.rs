@@ -67,7 +67,8 @@ fn stream(r: &mut Ready, calls: usize) -> Result<Duration> {
     constant!(1 8 1 16 1 32 1 64 32 32)
 }
 
-/// The calls of a turn: on several threads inside of their pool, as a program has them that runs one after the other.
+/// The calls of a turn: on several threads inside of their pool, as a program has them that runs one after
+/// the other.
 fn turn<T>(threads: usize, calls: usize, mut f: impl FnMut() -> Result<T> + Send) -> Result<Duration> {
     if threads == 1 {
         return time(calls, f);
