@@ -1,10 +1,10 @@
 //! No pass allocates. The one exception is `matrixmultiply`, in the weight gradients of large layers on the portable set.
 
+#[path = "common/allocations.rs"]
+mod allocations;
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
+use allocations::allocations;
 use common::{Kind, Random, random_weights};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
@@ -17,52 +17,6 @@ use recurrent::{
     Sequences, Stack, argmax, binary_cross_entropy, cross_entropy, log_softmax, mean_squared_error, sample,
     softmax,
 };
-
-thread_local! {
-    /// Allocations of this thread; counted per thread, so that those of the test harness are not.
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-fn count() {
-    // A thread that ends may allocate after its counter is gone.
-    let _ = COUNT.try_with(|count| count.set(count.get() + 1));
-}
-
-// SAFETY: every call goes to the system's allocator unchanged; counting does not allocate, because the counter's
-// initial value is a constant and it has nothing to drop.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller's.
-        unsafe { System.dealloc(at, layout) }
-    }
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller's.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// Allocations made by `run`.
-fn allocations<T>(run: impl FnOnce() -> T) -> (usize, T) {
-    let before = COUNT.get();
-    let out = run();
-    (COUNT.get() - before, out)
-}
 
 /// Allocations of every pass: pack, step, forward packed and in place, forward for training, backward.
 fn count_all(layer: common::Layer, steps: usize, batch: usize) -> [usize; 6] {

@@ -1,9 +1,10 @@
 //! Passes on rayon's threads do not allocate once they have run, if they are called inside the pool.
 #![cfg(feature = "rayon")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+#[path = "common/allocations.rs"]
+mod allocations;
 
+use allocations::allocations_of_all;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use recurrent::model::{Layer, Loss, Model};
@@ -11,48 +12,11 @@ use recurrent::train::Adam;
 use recurrent::trainer::{Batch, Trainer};
 use recurrent::{Forward, Join, Lstm, Rayon, Sequences};
 
-/// Of all threads, while it is asked for: the harness allocates, too.
-static COUNT: AtomicUsize = AtomicUsize::new(0);
-static ON: AtomicBool = AtomicBool::new(false);
-
-struct Counting;
-
-fn count() {
-    if ON.load(Ordering::SeqCst) {
-        COUNT.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-// SAFETY: every call goes to the system's allocator unchanged; counting does not allocate.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller's.
-        unsafe { System.dealloc(at, layout) }
-    }
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller's.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 /// Allocations of all threads in ten calls, after two.
 fn allocations(mut run: impl FnMut()) -> usize {
     run();
     run();
-    COUNT.store(0, Ordering::SeqCst);
-    ON.store(true, Ordering::SeqCst);
-    (0..10).for_each(|_| run());
-    ON.store(false, Ordering::SeqCst);
-    COUNT.load(Ordering::SeqCst)
+    allocations_of_all(|| (0..10).for_each(|_| run()))
 }
 
 /// One test, so that no other one allocates meanwhile.

@@ -104,6 +104,16 @@ typedef struct recurrent_error {
   size_t numbers[3];
 } recurrent_error;
 
+// How a class is drawn from logits.
+typedef struct recurrent_sampling {
+  // Divides the logits; 0 takes the greatest.
+  float temperature;
+  // The share of probability that is left, from the greatest on: 1 for all.
+  float top_p;
+  // How many classes are left, the greatest: SIZE_MAX for all.
+  size_t top_k;
+} recurrent_sampling;
+
 // What a pass is given, and what it writes: the input, as values or as ids, and the caller's buffers. What
 // is not used is null, with length 0.
 //
@@ -147,16 +157,6 @@ typedef struct recurrent_sequences {
   // Not 0 for `x` and `y` as `[B, T, I]` and `[B, T, O]`.
   uint8_t batch_major;
 } recurrent_sequences;
-
-// How a class is drawn from logits.
-typedef struct recurrent_sampling {
-  // Divides the logits; 0 takes the greatest.
-  float temperature;
-  // The share of probability that is left, from the greatest on: 1 for all.
-  float top_p;
-  // How many classes are left, the greatest: SIZE_MAX for all.
-  size_t top_k;
-} recurrent_sampling;
 
 #ifdef __cplusplus
 extern "C" {
@@ -322,61 +322,9 @@ int32_t recurrent_model_ending(const struct recurrent_model *model);
 // unless that is null. Null if the image has no name for it.
 const char *recurrent_model_class_name(const struct recurrent_model *model, size_t class_, size_t *name_len);
 
-// Puts the states of `batch` rows to where sequences begin: the initial state of the image, or zeros.
-// `state` has recurrent_model_state_len() elements.
-//
-// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _OVERFLOW, _MODEL.
-recurrent_status recurrent_reset(const struct recurrent_model *model,
-                                 size_t batch,
-                                 float *state,
-                                 size_t state_len,
-                                 struct recurrent_error *error);
-
 // 1 if the image says that steps with a certain input are padding, which recurrent_model_mask() finds; 0 if
 // not, and if `model` is null.
 int32_t recurrent_model_has_mask(const struct recurrent_model *model);
-
-// Writes which steps of an input take part, 1, and which are padding, 0, to `mask`: an element for each row
-// of `x`, or each id. The mask is for recurrent_sequences; a step that is padding is one not to call
-// recurrent_step() for. All are 1 for an image that masks nothing.
-//
-// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _VALUE (values for ids, or the reverse),
-// _MODEL.
-recurrent_status recurrent_model_mask(const struct recurrent_model *model,
-                                      const float *x,
-                                      size_t x_len,
-                                      const uint32_t *ids,
-                                      size_t ids_len,
-                                      uint8_t *mask,
-                                      size_t mask_len,
-                                      struct recurrent_error *error);
-
-// One step of each row: as many rows as the input has. This is the way of a stream, sample by sample. `y` is
-// `[B, O]`; the scratch is that of 1 step.
-//
-// A model that ends in a pool of the last step gives at each step what it would say if the sequence ended
-// there.
-//
-// Real time: bounded by the sizes of the model; no allocation, lock, or system call. Any number of threads
-// may call it at a time with the same model and different buffers.
-//
-// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _INDEX (an id), _VALUE (values for ids or
-// the reverse, narrow weights that are not packed), _LAYERS (the model needs whole sequences), _MODEL.
-recurrent_status recurrent_step(const struct recurrent_model *model,
-                                const struct recurrent_buffers *buffers,
-                                struct recurrent_error *error);
-
-// A batch of sequences from given states: the outputs, and the last states. Cut into any chunks, the
-// sequences give the same bits, if no layer runs in reverse and there is no pool.
-//
-// Real time: as recurrent_step(), for all of its steps.
-//
-// Fails as recurrent_step(), but for models that need whole sequences; with RECURRENT_ERROR_LAYERS for a
-// cell that was named for steps alone, and RECURRENT_ERROR_INDEX for a length above the steps.
-recurrent_status recurrent_forward(const struct recurrent_model *model,
-                                   const struct recurrent_sequences *sequences,
-                                   const struct recurrent_buffers *buffers,
-                                   struct recurrent_error *error);
 
 // The class of the greatest of `logits`, the first of equal ones, written to `class_`.
 //
@@ -429,6 +377,58 @@ recurrent_status recurrent_sample(const struct recurrent_sampling *sampling,
 // 64 random bits, the next of a sequence. `seed` holds the position in it; any start value is fine
 // (SplitMix64, Steele et al. 2014). Not for secrets. 0 if `seed` is null or not aligned.
 uint64_t recurrent_random(uint64_t *seed);
+
+// Puts the states of `batch` rows to where sequences begin: the initial state of the image, or zeros.
+// `state` has recurrent_model_state_len() elements.
+//
+// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _OVERFLOW, _MODEL.
+recurrent_status recurrent_reset(const struct recurrent_model *model,
+                                 size_t batch,
+                                 float *state,
+                                 size_t state_len,
+                                 struct recurrent_error *error);
+
+// Writes which steps of an input take part, 1, and which are padding, 0, to `mask`: an element for each row
+// of `x`, or each id. The mask is for recurrent_sequences; a step that is padding is one not to call
+// recurrent_step() for. All are 1 for an image that masks nothing.
+//
+// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _VALUE (values for ids, or the reverse),
+// _MODEL.
+recurrent_status recurrent_model_mask(const struct recurrent_model *model,
+                                      const float *x,
+                                      size_t x_len,
+                                      const uint32_t *ids,
+                                      size_t ids_len,
+                                      uint8_t *mask,
+                                      size_t mask_len,
+                                      struct recurrent_error *error);
+
+// One step of each row: as many rows as the input has. This is the way of a stream, sample by sample. `y` is
+// `[B, O]`; the scratch is that of 1 step.
+//
+// A model that ends in a pool of the last step gives at each step what it would say if the sequence ended
+// there.
+//
+// Real time: bounded by the sizes of the model; no allocation, lock, or system call. Any number of threads
+// may call it at a time with the same model and different buffers.
+//
+// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _INDEX (an id), _VALUE (values for ids or
+// the reverse, narrow weights that are not packed), _LAYERS (the model needs whole sequences), _MODEL.
+recurrent_status recurrent_step(const struct recurrent_model *model,
+                                const struct recurrent_buffers *buffers,
+                                struct recurrent_error *error);
+
+// A batch of sequences from given states: the outputs, and the last states. Cut into any chunks, the
+// sequences give the same bits, if no layer runs in reverse and there is no pool.
+//
+// Real time: as recurrent_step(), for all of its steps.
+//
+// Fails as recurrent_step(), but for models that need whole sequences; with RECURRENT_ERROR_LAYERS for a
+// cell that was named for steps alone, and RECURRENT_ERROR_INDEX for a length above the steps.
+recurrent_status recurrent_forward(const struct recurrent_model *model,
+                                   const struct recurrent_sequences *sequences,
+                                   const struct recurrent_buffers *buffers,
+                                   struct recurrent_error *error);
 
 #ifdef __cplusplus
 } // extern "C"

@@ -6,8 +6,9 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `model` | models from images: opening, packing, passes |
-//! | `outputs` | what is made of outputs: argmax, softmax, sampling |
+//! | `model` | models from images: opening, packing, and what they say of themselves |
+//! | `passes` | states, masks, steps and sequences |
+//! | `outputs` | functions over outputs: argmax, softmax, sampling |
 //! | `cells` | the forms of cells that a program names |
 //! | `border` | pointers and lengths, the only place with `unsafe` |
 //! | `error` | errors as codes with a text |
@@ -24,6 +25,7 @@ mod cells;
 mod error;
 mod model;
 mod outputs;
+mod passes;
 
 #[cfg(target_os = "none")]
 #[panic_handler]

@@ -1,12 +1,12 @@
-//! Models from images: opening, packing, passes.
+//! Models from images: opening, packing, and what a model says of itself.
 
 use core::ffi::{c_char, c_void};
 
 use recurrent_core::image::{self, Image};
 #[cfg(not(target_os = "none"))]
 use recurrent_core::model::Packed;
-use recurrent_core::model::{Chain, Ending, Forward, Input, InputMask};
-use recurrent_core::{Error, Masked, Sequences};
+use recurrent_core::model::{Chain, Ending};
+use recurrent_core::Error;
 
 use crate::border::{self, apart, Given, Memory, Place};
 use crate::cells::recurrent_cell;
@@ -16,65 +16,17 @@ use crate::error::{answer, recurrent_error, recurrent_status, Outcome, Refusal};
 /// refers to its image, so that neither moves or changes as long as it is used. Nothing has to be closed.
 pub struct recurrent_model {
     pub(crate) magic: u32,
-    chain: Chain<'static>,
-    image: Image<'static>,
+    pub(crate) chain: Chain<'static>,
+    pub(crate) image: Image<'static>,
     /// Canonical weights, in the image; empty if they are narrow.
-    weights: &'static [f32],
+    pub(crate) weights: &'static [f32],
     /// On targets that have no use for packed weights, their code is not linked.
     #[cfg(not(target_os = "none"))]
-    packed: Option<Packed<&'static mut [f32]>>,
+    pub(crate) packed: Option<Packed<&'static mut [f32]>>,
 }
 
 impl recurrent_model {
     pub(crate) const MAGIC: u32 = 0x7265_6375;
-}
-
-/// What a pass is given, and what it writes: the input, as values or as ids, and the caller's buffers. What
-/// is not used is null, with length 0.
-///
-/// Shapes are row-major: `T` steps, `B` rows of the batch, `I` and `O` features of the input and the output.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct recurrent_buffers {
-    /// The input of a model that takes values, `[T, B, I]`.
-    pub x: *const f32,
-    pub x_len: usize,
-    /// The input of a model that takes ids, `[T, B]`, each below recurrent_model_classes().
-    pub ids: *const u32,
-    pub ids_len: usize,
-    /// Takes the output, `[T, B, O]`, or `[B, O]` of a pooled model: recurrent_model_output_len() elements.
-    pub y: *mut f32,
-    pub y_len: usize,
-    /// The state: that before the pass, and then that after it. recurrent_model_state_len() elements.
-    pub state: *mut f32,
-    pub state_len: usize,
-    /// Garbage before and after: at least recurrent_model_scratch_len() elements.
-    pub scratch: *mut f32,
-    pub scratch_len: usize,
-}
-
-/// A batch of sequences: its size, and which steps take part. Zeros are the usual case for all but the first
-/// two.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct recurrent_sequences {
-    /// Steps, `T`.
-    pub steps: usize,
-    /// Rows, `B`.
-    pub batch: usize,
-    /// The steps of each row, `[B]`, or null if all rows have all steps. A row does nothing after its end,
-    /// and its output is 0 there.
-    pub lengths: *const usize,
-    pub lengths_len: usize,
-    /// Which steps take part, 0 or 1 for each row of `x`, or null if all do. Others leave the state as it is,
-    /// and the output as it was.
-    pub mask: *const u8,
-    pub mask_len: usize,
-    /// Before which steps the state is set to zero, 0 or 1 for each row of `x`, or null.
-    pub resets: *const u8,
-    pub resets_len: usize,
-    /// Not 0 for `x` and `y` as `[B, T, I]` and `[B, T, O]`.
-    pub batch_major: u8,
 }
 
 /// Writes to `size` how many bytes of memory recurrent_model_open() needs for this image, of `image_len`
@@ -299,232 +251,9 @@ pub extern "C" fn recurrent_model_class_name(
     name.map_or(core::ptr::null(), |name| name.as_ptr().cast())
 }
 
-/// Puts the states of `batch` rows to where sequences begin: the initial state of the image, or zeros.
-/// `state` has recurrent_model_state_len() elements.
-///
-/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _OVERFLOW, _MODEL.
-#[no_mangle]
-pub extern "C" fn recurrent_reset(
-    model: *const recurrent_model,
-    batch: usize,
-    state: *mut f32,
-    state_len: usize,
-    error: *mut recurrent_error,
-) -> recurrent_status {
-    let run = || -> Outcome {
-        let model = border::model(model)?;
-        let given = Given::new("state", state, state_len)?;
-        apart([given.place()], model.places())?;
-        let (chain, state) = (model.chain, given.slice_mut());
-        let initial = model.image.extras()?.initial_state;
-        if initial.is_empty() {
-            let expected = chain.state_len(batch);
-            if state.len() != expected {
-                return Err(match expected {
-                    usize::MAX => Error::Overflow { buffer: "state" },
-                    _ => Error::Length { buffer: "state", expected, actual: state.len() },
-                }
-                .into());
-            }
-            state.fill(0.0);
-            return Ok(());
-        }
-        Ok(chain.repeat_state(initial, batch, state)?)
-    };
-    answer(error, run())
-}
-
 /// 1 if the image says that steps with a certain input are padding, which recurrent_model_mask() finds; 0 if
 /// not, and if `model` is null.
 #[no_mangle]
 pub extern "C" fn recurrent_model_has_mask(model: *const recurrent_model) -> i32 {
     number!(model, |m| i32::from(m.image.mask().is_some()))
-}
-
-/// Writes which steps of an input take part, 1, and which are padding, 0, to `mask`: an element for each row
-/// of `x`, or each id. The mask is for recurrent_sequences; a step that is padding is one not to call
-/// recurrent_step() for. All are 1 for an image that masks nothing.
-///
-/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _VALUE (values for ids, or the reverse),
-/// _MODEL.
-#[no_mangle]
-pub extern "C" fn recurrent_model_mask(
-    model: *const recurrent_model,
-    x: *const f32,
-    x_len: usize,
-    ids: *const u32,
-    ids_len: usize,
-    mask: *mut u8,
-    mask_len: usize,
-    error: *mut recurrent_error,
-) -> recurrent_status {
-    let run = || -> Outcome {
-        let model = border::model(model)?;
-        let (x, ids) = (Given::reading("x", x, x_len)?, Given::reading("ids", ids, ids_len)?);
-        let to = Given::new("mask", mask, mask_len)?;
-        apart([to.place()], [x.place(), ids.place()])?;
-        apart([to.place()], model.places())?;
-        let rows = model.rows(x.slice(), ids.slice())?;
-        if mask_len != rows {
-            return Err(Error::Length { buffer: "mask", expected: rows, actual: mask_len }.into());
-        }
-        let (x, ids) = (x.slice(), ids.slice());
-        for (row, to) in to.slice_mut().iter_mut().enumerate() {
-            let width = x.len() / rows;
-            *to = u8::from(match model.image.mask() {
-                Some(InputMask::Value(value)) => x[row * width..][..width].iter().any(|x| *x != value),
-                Some(InputMask::Id(id)) => ids[row] != id,
-                _ => true,
-            });
-        }
-        Ok(())
-    };
-    answer(error, run())
-}
-
-/// Places of what a model reads.
-impl recurrent_model {
-    #[inline(always)]
-    fn places(&self) -> [Place; 3] {
-        #[cfg(target_os = "none")]
-        let packed = Place::of("packed", &[0.0f32; 0]);
-        #[cfg(not(target_os = "none"))]
-        let packed =
-            Place::of("packed", self.packed.as_ref().map_or(&[][..], |packed| packed.as_ref().into_inner()));
-        [Place::of("model", core::slice::from_ref(self)), Place::of("image", self.image.narrow()), packed]
-    }
-
-    /// How many rows an input has.
-    fn rows(&self, x: &[f32], ids: &[u32]) -> Outcome<usize> {
-        if self.chain.classes().is_some() && !x.is_empty() {
-            return Err(Error::Value { argument: "x", expected: "empty, for a model that takes ids" }.into());
-        }
-        if self.chain.classes().is_none() && !ids.is_empty() {
-            return Err(
-                Error::Value { argument: "ids", expected: "empty, for a model that takes values" }.into()
-            );
-        }
-        let width = self.chain.input().max(1);
-        if !x.len().is_multiple_of(width) {
-            let expected = x.len() / width * width;
-            return Err(Error::Length { buffer: "x", expected, actual: x.len() }.into());
-        }
-        Ok(ids.len() + x.len() / width)
-    }
-}
-
-/// What a pass runs on.
-struct Buffers<'a> {
-    x: Input<'a>,
-    y: &'a mut [f32],
-    state: &'a mut [f32],
-    scratch: &'a mut [f32],
-}
-
-/// Checks the buffers of a pass, against each other and what the model reads.
-#[inline(always)]
-fn buffers<'a, const R: usize>(
-    model: &recurrent_model,
-    of: &recurrent_buffers,
-    others: [Place; R],
-) -> Outcome<Buffers<'a>> {
-    let x = Given::reading("x", of.x, of.x_len)?;
-    let ids = Given::reading("ids", of.ids, of.ids_len)?;
-    let y = Given::new("y", of.y, of.y_len)?;
-    let state = Given::new("state", of.state, of.state_len)?;
-    let scratch = Given::new("scratch", of.scratch, of.scratch_len)?;
-    let written = [y.place(), state.place(), scratch.place()];
-    let [a, b, c] = model.places();
-    apart(written, [x.place(), ids.place(), a, b, c])?;
-    if R > 0 {
-        apart(written, others)?;
-    }
-    let x = match model.chain.classes() {
-        Some(_) if of.x_len == 0 => Input::Ids(ids.slice()),
-        None if of.ids_len > 0 => {
-            return Err(
-                Error::Value { argument: "ids", expected: "empty, for a model that takes values" }.into()
-            )
-        }
-        _ => Input::Values(x.slice()),
-    };
-    Ok(Buffers { x, y: y.slice_mut(), state: state.slice_mut(), scratch: scratch.slice_mut() })
-}
-
-/// Runs a pass from the weights that there are.
-macro_rules! run {
-    ($model:ident, $pass:ident($($arg:expr),+)) => {{
-        #[cfg(not(target_os = "none"))]
-        if let Some(packed) = &$model.packed {
-            return Ok($model.chain.$pass(packed $(, $arg)+)?);
-        }
-        Ok($model.chain.$pass($model.weights $(, $arg)+)?)
-    }};
-}
-
-/// One step of each row: as many rows as the input has. This is the way of a stream, sample by sample. `y` is
-/// `[B, O]`; the scratch is that of 1 step.
-///
-/// A model that ends in a pool of the last step gives at each step what it would say if the sequence ended
-/// there.
-///
-/// Real time: bounded by the sizes of the model; no allocation, lock, or system call. Any number of threads
-/// may call it at a time with the same model and different buffers.
-///
-/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _INDEX (an id), _VALUE (values for ids or
-/// the reverse, narrow weights that are not packed), _LAYERS (the model needs whole sequences), _MODEL.
-#[no_mangle]
-pub extern "C" fn recurrent_step(
-    model: *const recurrent_model,
-    buffers: *const recurrent_buffers,
-    error: *mut recurrent_error,
-) -> recurrent_status {
-    let run = || -> Outcome {
-        let model = border::model(model)?;
-        let Buffers { x, y, state, scratch } =
-            self::buffers(model, border::arguments("buffers", buffers)?, [])?;
-        run!(model, step(x, y, state, scratch))
-    };
-    answer(error, run())
-}
-
-/// A batch of sequences from given states: the outputs, and the last states. Cut into any chunks, the
-/// sequences give the same bits, if no layer runs in reverse and there is no pool.
-///
-/// Real time: as recurrent_step(), for all of its steps.
-///
-/// Fails as recurrent_step(), but for models that need whole sequences; with RECURRENT_ERROR_LAYERS for a
-/// cell that was named for steps alone, and RECURRENT_ERROR_INDEX for a length above the steps.
-#[no_mangle]
-pub extern "C" fn recurrent_forward(
-    model: *const recurrent_model,
-    sequences: *const recurrent_sequences,
-    buffers: *const recurrent_buffers,
-    error: *mut recurrent_error,
-) -> recurrent_status {
-    let run = || -> Outcome {
-        let model = border::model(model)?;
-        let of = border::arguments("sequences", sequences)?;
-        let lengths = Given::reading("lengths", of.lengths, of.lengths_len)?;
-        let mask = border::flags("mask", of.mask, of.mask_len)?;
-        let resets = border::flags("resets", of.resets, of.resets_len)?;
-        let others = [lengths.place(), Place::of("mask", mask), Place::of("resets", resets)];
-        let buffers = border::arguments("buffers", buffers)?;
-        let Buffers { x, y, state, scratch } = self::buffers(model, buffers, others)?;
-        let mut sequences = Sequences::new(of.steps, of.batch);
-        if of.batch_major != 0 {
-            sequences = sequences.batch_major();
-        }
-        if !of.lengths.is_null() {
-            sequences = sequences.lengths(lengths.slice());
-        }
-        if !of.mask.is_null() {
-            sequences = sequences.mask(mask, Masked::Carry);
-        }
-        if !of.resets.is_null() {
-            sequences = sequences.resets(resets);
-        }
-        run!(model, forward(Forward { sequences, x, y, state, scratch }))
-    };
-    answer(error, run())
 }

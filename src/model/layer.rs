@@ -8,8 +8,6 @@ use crate::layer::buffer::{add, mul};
 use crate::layer::packed::{Fingerprint, aligned_len};
 use crate::layer::recurrent::{Levels, narrow_fingerprint};
 use crate::layer::{Activate, Dense, Embedding, Gru, Lstm, Mgu, Pool, Rnn, Scale, Stack};
-use crate::seq::form::{Form, Passes};
-use crate::seq::table::Kind;
 use crate::simd::Isa;
 
 /// A layer of a [`Model`](super::Model).
@@ -215,37 +213,6 @@ impl Layer {
                 None => 0,
             },
         }
-    }
-
-    /// The same layer with these passes, if it is recurrent.
-    #[inline(always)]
-    const fn with_passes(mut self, passes: Passes) -> Self {
-        match &mut self {
-            Layer::Rnn(stack) => stack.levels.first.passes = passes,
-            Layer::Lstm(stack) => stack.levels.first.passes = passes,
-            Layer::Gru(stack) => stack.levels.first.passes = passes,
-            Layer::Mgu(stack) => stack.levels.first.passes = passes,
-            _ => {}
-        }
-        self
-    }
-
-    /// The same layer with all passes.
-    pub(crate) const fn linked(self) -> Self {
-        match self.levels() {
-            Some(levels) => {
-                let passes = Passes::all(levels.first.cell.form(levels.first.options));
-                self.with_passes(passes)
-            }
-            None => self,
-        }
-    }
-
-    /// The same layer with the passes of its form, if it is recurrent; the form, if it is not among them.
-    pub(crate) fn linked_to(self, forms: &[&Form]) -> core::result::Result<Self, Kind> {
-        let Some(levels) = self.levels() else { return Ok(self) };
-        let kind = levels.first.cell.form(levels.first.options);
-        Ok(self.with_passes(Form::find(forms, kind).ok_or(kind)?))
     }
 
     /// The recurrent layers in it, whose cell is a value there.

@@ -114,6 +114,7 @@ mod ending;
 mod forward;
 mod layer;
 mod lengths;
+mod link;
 mod mask;
 mod narrow;
 mod passes;
