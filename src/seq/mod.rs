@@ -5,8 +5,6 @@
 
 pub(crate) mod any;
 pub(crate) mod backward;
-#[cfg(feature = "named-forms")]
-mod fewer;
 pub(crate) mod form;
 pub(crate) mod forward;
 pub(crate) mod gradient;

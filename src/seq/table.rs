@@ -89,7 +89,7 @@ macro_rules! tables {
             #[cfg(feature = "named-forms")]
             pub(crate) const fn with(kind: Kind, reach: Reach) -> &'static Table {
                 match (reach, kind) {
-                    (Reach::Nothing, _) => &super::fewer::NOTHING,
+                    (Reach::Nothing, _) => &fewer::NOTHING,
                     $((Reach::Steps, Kind::$kind) => &steps::$name,)*
                     $((Reach::Inference, Kind::$kind) => &inference::$name,)*
                     (Reach::All, _) => Table::all(kind),
@@ -356,4 +356,52 @@ fn backward<E: Equations>(isa: Isa, params: &Params, pass: BackwardPass<'_>) -> 
         }
     }
     dispatch(isa, Run::<E>(params, pass, core::marker::PhantomData))
+}
+
+/// Tables with fewer passes, and what stands where one is left out.
+#[cfg(feature = "named-forms")]
+mod fewer {
+    use super::*;
+
+    pub(super) static NOTHING: Table = MISSING;
+
+    const MISSING: Table = Table {
+        layout: &<Elman<Standard> as Equations>::LAYOUT,
+        second: None,
+        step: |_, _, _, _| missing(),
+        step_in_place: |_, _, _, _| missing(),
+        forward: |_, _, _, _| missing(),
+        forward_in_place: |_, _, _, _| missing(),
+        train_in_place: |_, _, _, _| missing(),
+        backward: |_, _, _| missing(),
+        step_narrow: |_, _, _, _| missing(),
+        forward_narrow: |_, _, _, _| missing(),
+    };
+
+    /// In the place of a pass that a table was made without.
+    #[cold]
+    fn missing() -> Checked {
+        crate::kernel::check(false, "a pass that the program left out of the form that it named")
+    }
+
+    impl Table {
+        /// The same without training, and on targets without vectors without packed weights, which save
+        /// nothing there.
+        pub(super) const fn without_training(self) -> Self {
+            let Table { layout, second, .. } = self;
+            let Table { step, step_in_place, forward, forward_in_place, step_narrow, forward_narrow, .. } =
+                self;
+            let inference = Table { layout, second, step_in_place, forward_in_place, ..MISSING };
+            match HAS_VECTORS {
+                true => Table { step, forward, step_narrow, forward_narrow, ..inference },
+                false => inference,
+            }
+        }
+
+        /// The same without sequences.
+        pub(super) const fn without_sequences(self) -> Self {
+            let Table { forward, forward_in_place, forward_narrow, .. } = MISSING;
+            Table { forward, forward_in_place, forward_narrow, ..self }
+        }
+    }
 }
