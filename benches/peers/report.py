@@ -1,8 +1,8 @@
 """Makes tables and a bar chart from results.csv: results.md and results.svg beside it, and the figures of the README.
 
-    python report.py results.csv            beside the file
-    python report.py results.csv README     and between the marks of this file
-    python report.py --check results.csv README    only says whether all of them are up to date
+    python report.py results.csv                   writes results.md and results.svg
+    python report.py results.csv README            also rewrites the figures between the marks in README
+    python report.py --check results.csv README    writes nothing; fails if one of these files is out of date
 """
 
 import collections
@@ -31,7 +31,7 @@ CELLS = ["lstm", "gru", "rnn"]
 
 
 def read(path):
-    """threads -> (what, cell) -> shape -> contestant -> its row, and the first row."""
+    """Returns threads -> (what, cell) -> shape -> contestant -> row, and the first row."""
     tables = collections.defaultdict(lambda: collections.defaultdict(lambda: collections.defaultdict(dict)))
     first = None
     for row in csv.DictReader(open(path, encoding="utf-8")):
@@ -60,12 +60,23 @@ def fastest(rows):
     return min(peers)[::-1] if peers else None
 
 
+def on_all_threads(table, threads):
+    """Whether this crate used all the threads. It did not in measurements made before it had threads."""
+    return threads == 1 or any(
+        f"on {threads} threads" in rows[OURS]["versions"]
+        for shapes in table.values()
+        for rows in shapes.values()
+        if OURS in rows
+    )
+
+
 def markdown(tables, about):
     lines = [
         f"{about['cpu']} ({about['isa']}), commit {about['commit']}. Median microseconds per call. "
-        "**Ratio**: the fastest peer's time over this crate's; above 1, this crate is faster. "
-        "**Limit**: how much of what the core allows this crate reaches in its best turn, the floor being the larger of "
-        "multiply-adds over the core's peak and bytes of weights over the bandwidth of the cache that holds them.",
+        "**Ratio**: the time of the fastest peer divided by the time of this crate. Above 1, this crate is faster. "
+        "**Limit**: the shortest possible time on this core divided by the shortest time of this crate. The shortest possible "
+        "time is the larger of two: multiply-adds divided by the peak rate of the core, and bytes of weights divided by the "
+        "bandwidth of the cache that holds them.",
     ]
     for threads, table in tables.items():
         for what, title in TITLES.items():
@@ -75,13 +86,7 @@ def markdown(tables, about):
             present = {name for cell in cells for rows in table[what, cell].values() for name in rows}
             names = [OURS, *(name for name in COLOURS if name in present)]
             count = "one thread" if threads == 1 else f"{threads} threads"
-            # Results of before this crate had threads say that it ran on one.
-            if threads > 1 and not any(
-                f"on {threads} threads" in rows[OURS]["versions"]
-                for cell in cells
-                for rows in table[what, cell].values()
-                if OURS in rows
-            ):
+            if not on_all_threads(table, threads):
                 count += " for the others, this crate on one"
             lines += ["", f"### {title}: {count}", ""]
             lines += ["| | " + " | ".join(names) + " | ratio | limit |", "|---" + "|--:" * (len(names) + 2) + "|"]
@@ -138,7 +143,7 @@ def svg(table, about):
         for i, (name, colour) in enumerate(COLOURS.items())
     )
     total = len(CELLS) * (width + left) + 20
-    title = f"Time per call relative to this crate (right of 1: slower than it), one thread of {about['cpu']}"
+    title = f"Time per call divided by the time of recurrent. Right of 1: slower than recurrent. One thread of {about['cpu']}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total} {height}" width="{total}" height="{height}">'
         f'<rect width="{total}" height="{height}" fill="#fff"/>'
@@ -150,7 +155,7 @@ def svg(table, about):
 
 
 START, END = "<!-- made by benches/peers/report.py -->", "<!-- end -->"
-# Of each of these, all cells.
+# The rows of the table.
 SHOWN = [
     ("step", "I1 H8", "step, 1 input, 8 units"),
     ("step", "I1 H32", "step, 1 input, 32 units"),
@@ -166,20 +171,22 @@ SHOWN = [
     ("train", "B32 T100 H512", "train 32 rows, 100 steps, 512 units"),
 ]
 BARS = [
-    ("step", "I1 H16", "one step of 16 units over one input, streaming"),
-    ("infer", "B1 T1 H32", "a call of one step of 32 units"),
-    ("infer", "B1 T100 H128", "100 steps of 128 units"),
-    ("train", "B32 T100 H128", "training, 32 rows, 100 steps, 128 units"),
+    ("step", "I1 H16", "streaming: one step of 16 units, 1 input"),
+    ("infer", "B1 T1 H32", "a sequence of one step, 32 units, 32 inputs"),
+    ("infer", "B1 T100 H128", "a sequence of 100 steps, 128 units, 128 inputs"),
+    ("train", "B32 T100 H128", "forward and backward: 32 sequences of 100 steps, 128 units, 128 inputs"),
 ]
+# A peer whose time differs from ours by less than this factor counts as level.
+LEVEL = 1.05
 
 
-def bars(table, cell):
-    """Times as bars of text, which every page can show."""
+def bars(table, cell, about):
+    """A bar chart made of text."""
     width, peers = 44, 4
-    lines = []
+    lines = [f"Median time per call in microseconds: a shorter bar is better. One thread of {about['cpu']}."]
     for what, shape, title in BARS:
         rows = table[what, cell][shape]
-        lines += [*([""] if lines else []), f"{cell.upper()}, {title}, microseconds"]
+        lines += ["", f"{cell.upper()}, {title}"]
         times = sorted((median(row), name) for name, row in rows.items())[: peers + 1]
         for time, name in times:
             eighths = max(1, round(8 * width * time / times[-1][0]))
@@ -189,7 +196,7 @@ def bars(table, cell):
 
 
 def ratios(table):
-    """Time of this crate, and how many times as long the fastest peer takes."""
+    """For each case: our time, then how many times slower the fastest peer is, and which one."""
     lines = ["| | " + " | ".join(cell.upper() for cell in CELLS) + " |", "|---" * (len(CELLS) + 1) + "|"]
     for what, shape, title in SHOWN:
         cells = []
@@ -201,16 +208,41 @@ def ratios(table):
             name, time = fastest(rows)
             ours = median(rows[OURS])
             cells.append(f"{number(ours)} µs, **{time / ours:.2f}** {name}")
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+        if any(cells):
+            lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return lines
 
 
-def readme(text, table, about):
-    """The text with what is between its marks made anew: first the bars, then the table."""
-    cases = [rows for (_, cell), shapes in table.items() for rows in shapes.values() if fastest(rows)]
-    ahead = sum(fastest(rows)[1] > median(rows[OURS]) for rows in cases)
-    said = f"One thread of {about['cpu']} ({about['isa']}); ahead of the fastest peer in {ahead} of {len(cases)} cases."
-    parts = [bars(table, "lstm"), [said, "", *ratios(table)]]
+def summary(table, threads, about):
+    """How often this crate is ahead of the fastest peer, level with it, or behind it."""
+    cases = [rows for shapes in table.values() for rows in shapes.values() if OURS in rows and fastest(rows)]
+    ratio = [fastest(rows)[1] / median(rows[OURS]) for rows in cases]
+    ahead = sum(r >= LEVEL for r in ratio)
+    behind = sum(r <= 1 / LEVEL for r in ratio)
+    count = "One thread" if threads == 1 else f"{threads} threads"
+    return (
+        f"{count} of {about['cpu']} ({about['isa']}). Compared with the fastest peer, this crate is ahead in {ahead} of "
+        f"{len(cases)} cases, level (within {100 * (LEVEL - 1):.0f} %) in {len(cases) - ahead - behind}, and behind in {behind}."
+    )
+
+
+def readme(text, tables, about):
+    """The text with new figures between its marks: first the bars, then the tables."""
+    measured = []
+    for threads, table in tables.items():
+        measured += [""] if measured else []
+        if on_all_threads(table, threads):
+            measured += [summary(table, threads, about), "", *ratios(table)]
+        else:
+            measured += [
+                f"With {threads} threads only the peers were measured so far, not this crate: the last tables of "
+                "`benches/peers/results.md` compare them with one thread of this crate."
+            ]
+    parts = [bars(tables[1], "lstm", about), measured]
+    present = {name for shapes in tables[1].values() for rows in shapes.values() for name in rows}
+    missing = [name for name in COLOURS if name not in present]
+    if missing:
+        measured += ["", f"Not in this measurement: {', '.join(missing)}."]
     first, *rest = text.split(START)
     assert len(rest) == len(parts), f"{len(parts)} pairs of marks are needed"
     for i, part in enumerate(parts):
@@ -225,12 +257,12 @@ def main():
     tables, about = read(path)
     made = {path.with_suffix(".md"): markdown(tables, about), path.with_suffix(".svg"): svg(tables[1], about)}
     for target in targets:
-        made[target] = readme(target.read_text(encoding="utf-8"), tables[1], about)
+        made[target] = readme(target.read_text(encoding="utf-8"), tables, about)
     for file, text in made.items():
         if not check:
             file.write_text(text, encoding="utf-8")
         elif file.read_text(encoding="utf-8") != text:
-            sys.exit(f"{file} is not what report.py makes of {path}")
+            sys.exit(f"{file} is out of date: run report.py on {path}")
     if not check:
         print(made[path.with_suffix(".md")])
 
