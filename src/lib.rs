@@ -2,7 +2,7 @@
 //!
 //! # Guide
 //!
-//! The [guide] explains what this page only uses: layouts, training, firmware, other frameworks, and how to add a cell.
+//! The [guide] explains more: layouts, training, firmware, other frameworks, and how to add a cell.
 #![no_std]
 #![deny(missing_docs, unreachable_pub)]
 #![deny(clippy::std_instead_of_core, clippy::alloc_instead_of_core)]

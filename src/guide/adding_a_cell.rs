@@ -1,36 +1,42 @@
-//! Adding a cell: the files, the pieces, and a worked example.
+//! Adding a cell: the files, the parts, and a worked example.
 //!
-//! A cell is the equations of one step, on vectors of units. It touches no memory and knows no instruction set; packing, time loops,
-//! masks, training, stacks and checks of lengths come from the floors around it. Read `src/cell/rnn/mod.rs` first: it is the shortest. Then
-//! say of your cell which of two kinds it is:
+//! A cell is the equations of one step, on vectors of units. It touches no memory and does not know the
+//! instruction set. Packing, loops over steps, masks, training, stacks and checks of lengths come from the
+//! floors around it. Read `src/cell/rnn/mod.rs` first: it is the shortest. Then decide which kind your cell
+//! is:
 //!
-//! - **One stage**: every product of a step is with `x` or with the previous `h`. RNN, LSTM, and GRU with reset after.
-//! - **Two stages**: some hidden weights multiply what the step itself has made. GRU with reset before, and MGU, which is the shorter.
+//! - **One stage**: every product of a step is with `x` or with the previous `h`. RNN, LSTM, and GRU with
+//!   reset after.
+//! - **Two stages**: some hidden weights multiply a value that the step itself has computed. GRU with reset
+//!   before, and MGU, which is the shorter one.
 //!
-//! # The pieces
+//! # The parts
 //! All of them are in `src/cell/NAME/`.
 //!
-//! | piece | what it says |
+//! | part | what it contains |
 //! |---|---|
-//! | `oracle.rs` | the equations in f64, from the paper, sharing nothing |
-//! | the cell, `pub struct`, and an enum of its gates with `impl Gate` | options, if any; the order of blocks in the weights |
+//! | `oracle.rs` | the equations in f64, from the paper. It shares no code with the rest |
+//! | the cell, a `pub struct`, and an enum of its gates with `impl Gate` | options, if any; the order of the blocks in the weights |
 //! | `impl Equations` on a private type | how gates feed sums (`LAYOUT`), the second stage (`SECOND`), the equations forward and backward |
 //! | `impl Cell` | `GATES`; `STATES` (2 if there is a `c`); `BIASES`, which is `sums`; `TAPE`, planes of H in a row of the tape |
-//! | `fn params` | its options as the equations see them, if there are any |
+//! | `fn params` | its options in the form that the equations use, if there are any |
 //!
-//! **Layout.** Sum `g` gets gate `g` of `w_ih`, for the first `x_gates` ones. Gate `h_first + g` of `w_hh` feeds sum `h_map[g]`, for `h_gates`
-//! gates. `bias_x[a]`, `bias_h[a]` are the gates of `b_ih`, `b_hh` that sum `a` starts from, or `NONE`. A unit has at most 4 sums.
-//! The gradients of weights and biases follow from the layout.
+//! **Layout.** Sum `g` gets gate `g` of `w_ih`, for the first `x_gates` sums. Gate `h_first + g` of `w_hh`
+//! feeds sum `h_map[g]`, for `h_gates` gates. `bias_x[a]` and `bias_h[a]` are the gates of `b_ih` and `b_hh`
+//! that sum `a` starts from, or `NONE`. A unit has at most 4 sums. The gradients of weights and biases follow
+//! from the layout.
 //!
-//! **Equations.** `forward` gets finished sums, the previous `h` and `c`; it returns the new ones and `saved`, one value for each
-//! sum, which goes on the tape. (A previous `c` is kept by itself: `TAPE` is `sums`, and one more with a `c`.) `backward` gets `saved`,
-//! the previous `h` and `c`, and the gradients of the new ones. It returns the gradients of the
-//! sums, which take the places of `saved`, and those of the previous `h` and `c`, without what comes through `w_hh`. Write down
-//! derivatives by activated values: `f (1 - f)` is `s.fnma(f, f, f)`, `1 - n^2` is `s.fnma(n, n, one)`.
+//! **Equations.** `forward` gets finished sums and the previous `h` and `c`. It returns the new ones and
+//! `saved`, one value for each sum, which goes on the tape. (The previous `c` is stored separately: `TAPE` is
+//! `sums`, plus one if there is a `c`.) `backward` gets `saved`, the previous `h` and `c`, and the gradients
+//! of the new ones. It returns the gradients of the sums, which replace `saved`, and the gradients of the
+//! previous `h` and `c`, without the part that comes through `w_hh`. Write derivatives in terms of activated
+//! values: `f (1 - f)` is `s.fnma(f, f, f)`, `1 - n^2` is `s.fnma(n, n, one)`.
 //!
-//! **Functions.** A cell with other activations takes them as a parameter `F: Functions`, and its equations stand once: `Standard` has
-//! sigmoid and tanh, known at compile time, and `Chosen` what the options say. `f.value` computes a function, `f.save` chooses what goes on the
-//! tape (the value, or the argument where the function is chosen at run time), and `f.saved_both` gives value and slope back.
+//! **Functions.** If a cell can have other activations, they are a parameter `F: Functions`, so that its
+//! equations are written once. `Standard` has sigmoid and tanh, known at compile time. `Chosen` has those
+//! that the options set. `f.value` computes a function. `f.save` chooses what goes on the tape: the value, or
+//! the argument if the function is chosen at run time. `f.saved_both` computes value and slope from that.
 //!
 //! # A worked example
 //! The minimal gated unit (Zhou et al. 2016, arXiv:1603.09420) has two gates and two stages:
@@ -41,8 +47,8 @@
 //! h' = (1 - f) * h + f * n
 //! ```
 //!
-//! What passes from stage to stage stands in the planes of the tape, so `sums` is 4, also if fewer are needed; the spare plane is useful
-//! here on the way back.
+//! The planes of the tape carry values from stage to stage. So `sums` is 4, although fewer sums are needed.
+//! Here the spare plane is used in the backward pass.
 //!
 //! | plane | after stage one | after stage two | back, after stage one | back, after stage two |
 //! |---|---|---|---|---|
@@ -63,28 +69,36 @@
 //! Cell        GATES 2  STATES 1  BIASES 4  TAPE 4
 //! ```
 //!
-//! `src/cell/mgu/mod.rs` says just this. Packing, the products between the stages and the time they happen at follow from it, in
-//! `src/kernel/step/batch.rs` for batches on sets with vectors, and in `src/kernel/step/row.rs` for rows.
+//! `src/cell/mgu/mod.rs` contains exactly this. Packing, the products between the stages, and when they are
+//! computed follow from it: in `src/kernel/step/batch.rs` for batches on sets with vectors, and in
+//! `src/kernel/step/row.rs` for single rows.
 //!
 //! # Options
-//! Every layer has [`recurrent_dropout`](crate::Recurrent::recurrent_dropout): the time loop multiplies what the weights see, and a cell has
-//! nothing to do for it. Other options (`clip`, activations) are methods of your own layer, which set `options` of its description.
+//! Every layer has [`recurrent_dropout`](crate::Recurrent::recurrent_dropout). The loop over the steps
+//! applies it to what the weights multiply, so a cell does not have to do anything. Other options (`clip`,
+//! activations) are methods of your layer, which set `options` of its description.
 //!
 //! # The registrations
 //! 1. `src/cell/mod.rs`: `mod` and `pub use`.
-//! 2. `src/seq/table.rs`: a line in `tables!` for each form of its equations, which compiles their passes once.
-//! 3. `src/seq/any.rs`: a variant of `AnyCell`, with its counts, its number and its tables; of two stages, also in `stages`.
-//! 4. `src/layer/recurrent/cell.rs`: the cell and its gates in `cells!`; `cells.rs`: a type alias, a line in `cells!`, and
-//!    `impl ALIAS { pub const fn new }` with its options. Then `pub use` in the `mod.rs` of both folders and in `src/lib.rs`.
+//! 2. `src/seq/table.rs`: a line in `tables!` for each form of its equations, which compiles their passes
+//!    once.
+//! 3. `src/seq/any.rs`: a variant of `AnyCell`, with its counts, its number and its tables; for a cell of two
+//!    stages also in `stages`.
+//! 4. `src/layer/recurrent/cell.rs`: the cell and its gates in `cells!`; `cells.rs`: a type alias, a line in
+//!    `cells!`, and `impl ALIAS { pub const fn new }` with its options. Then `pub use` in the `mod.rs` of
+//!    both folders and in `src/lib.rs`.
 //!
-//! This is enough for a layer, and for a [`Stack`](crate::Stack). For [`model::Layer`](crate::model::Layer) it takes a variant, and arms in
-//! `levels` of `src/model/layer.rs`, in `encode` of `src/image/record.rs`, and in `kind`, `source.rs` and `torch/write.rs` of `src/io/`: the
-//! compiler finds them. It does not find `decode` of `record.rs`, which reads the new number back (`tests/image.rs` does), nor the table in `src/image/mod.rs`.
+//! This is enough for a layer, and for a [`Stack`](crate::Stack). For [`model::Layer`](crate::model::Layer),
+//! also add a variant, and match arms in `levels` of `src/model/layer.rs`, in `encode` of
+//! `src/image/record.rs`, and in `kind`, `source.rs` and `torch/write.rs` of `src/io/`. The compiler finds
+//! those. It does not find `decode` of `record.rs`, which reads the new number back (`tests/image.rs` finds
+//! it), nor the table in `src/image/mod.rs`.
 //!
 //! # The tests
-//! `tests/common/mod.rs` has the table: a `Kind` in `FUSED` (what oracles compute) and `ALL`, its gates, planes and layer, and a
-//! variant of the enum `Layer`; `tests/common/oracle.rs` includes the oracle; `tests/errors.rs` has two matches, and the compiler names the rest.
-//! Then these run over the new cell on every instruction set:
+//! `tests/common/mod.rs` has the table of cells: a `Kind` in `FUSED` (what oracles compute) and `ALL`, its
+//! gates, planes and layer, and a variant of the enum `Layer`. `tests/common/oracle.rs` includes the oracle.
+//! `tests/errors.rs` has two matches. The compiler names the rest. Then these tests run over the new cell on
+//! every instruction set:
 //!
 //! ```sh
 //! cargo test --test gradients     # outputs and all gradients against differences of the oracle, in f64
@@ -93,11 +107,14 @@
 //! cargo test --test sequences --test sequence_gradients      # masks, lengths, resets, directions
 //! ```
 //!
-//! A wrong sign in a derivative, a gate in the wrong place, a plane overwritten too early: `gradients` finds each of them. If a framework
-//! has the cell, add golden data (`CONTRIBUTING.md`). `tests/bits/src/lib.rs` has a list of cells of its own, whose checksums are compared
-//! between targets. At last `cargo bench --bench cells`, `.ci/asm-check` (no intrinsic left as a call), a line in `CHANGELOG.md`, and `.ci/run`.
+//! `gradients` finds a wrong sign in a derivative, a gate in the wrong place, and a plane that is overwritten
+//! too early. If a framework has the cell, add golden data (`CONTRIBUTING.md`). `tests/bits/src/lib.rs` has a
+//! separate list of cells, whose checksums are compared between targets. Finally run
+//! `cargo bench --bench cells`, run `.ci/asm-check` (no intrinsic left as a call), add a line to
+//! `CHANGELOG.md`, and run `.ci/run`.
 //!
 //! # Rules
-//! - Functions on vectors are `#[inline(always)]`, without closures over vectors: one that is not inlined costs ten times.
-//! - `sigmoid`, `tanh` and `exp` are those of `kernel::math`, so that bits stay the same everywhere.
-//! - No memory, no branches on values: `lt_select` chooses.
+//! - Functions on vectors are `#[inline(always)]`, without closures over vectors: a function that is not
+//!   inlined costs ten times as much.
+//! - Use `sigmoid`, `tanh` and `exp` of `kernel::math`, so that bits are the same everywhere.
+//! - Do not access memory and do not branch on values: use `lt_select` to choose.

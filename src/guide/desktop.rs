@@ -1,6 +1,7 @@
 //! Training on a desktop: a model in a constant, a trainer that owns the buffers, a file, a prediction.
 //!
-//! Five steps, which are one program. It learns whether a sequence of readings rises more often than it falls.
+//! The following program has five parts. It learns whether a sequence of readings rises more often than it
+//! falls.
 //!
 //! ```
 //! use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::{Rng, SeedableRng}};
@@ -56,60 +57,70 @@
 //! ```
 //!
 //! # Models
-//! A [`Layer`](crate::model::Layer) is an embedding (first; then the model takes ids), a stack of RNN, LSTM, GRU or MGU layers, a dense layer, a
-//! [`Pool`](crate::Pool), or dropout. Options are those of the layers' own types: `Layer::Lstm(Stack::new(Lstm::new(8, 16).peepholes()).layers(2))`.
-//! Layers that are known only when the program runs are a [`Chain`](crate::model::Chain) over a slice of any length: it has the same passes,
-//! and [`Chain::new`](crate::model::Chain::new) returns an error where [`Model::new`](crate::model::Model::new) panics. A trainer takes either. What is no chain of layers (an encoder and
-//! a decoder, [`Attention`](crate::Attention), several inputs) is made of the layers themselves: the example `seq2seq` does that.
+//! A [`Layer`](crate::model::Layer) is an embedding (as the first layer; then the model takes ids), a stack
+//! of RNN, LSTM, GRU or MGU layers, a dense layer, a [`Pool`](crate::Pool), or dropout. Options are set on
+//! the types of the layers: `Layer::Lstm(Stack::new(Lstm::new(8, 16).peepholes()).layers(2))`. If the layers
+//! are known only at run time, use a [`Chain`](crate::model::Chain) over a slice of any length. It has the
+//! same passes, and [`Chain::new`](crate::model::Chain::new) returns an error where
+//! [`Model::new`](crate::model::Model::new) panics. A trainer takes either. If a network is not a chain of
+//! layers (an encoder and a decoder, [`Attention`](crate::Attention), several inputs), call the layers
+//! yourself, as the example `seq2seq` does.
 //!
-//! The last layer gives logits or numbers, not probabilities. The [`Loss`](crate::model::Loss) has the softmax or the sigmoid in it.
+//! The last layer outputs logits or numbers, not probabilities. The [`Loss`](crate::model::Loss) contains the
+//! softmax or the sigmoid.
 //!
 //! | task | last layers | loss |
 //! |---|---|---|
-//! | a class for each step, or what comes next | dense | [`CrossEntropy`](crate::model::Loss::CrossEntropy) of `[T, B]` ids |
+//! | a class for each step, or the next class | dense | [`CrossEntropy`](crate::model::Loss::CrossEntropy) of `[T, B]` ids |
 //! | a class for each sequence | pool, dense | the same of `[B]` ids |
-//! | labels in order, but not at which steps | dense, with a class for the blank | [`Ctc`](crate::Ctc), which stands on its own |
+//! | labels in order, without the steps at which they occur | dense, with a class for the blank | [`Ctc`](crate::Ctc), which you call yourself |
 //! | yes or no | (pool,) dense | [`BinaryCrossEntropy`](crate::model::Loss::BinaryCrossEntropy) |
 //! | numbers | (pool,) dense | [`MeanSquaredError`](crate::model::Loss::MeanSquaredError) |
 //!
 //! # Optimisers and schedules
-//! [`Sgd`](crate::train::Sgd), [`RmsProp`](crate::train::RmsProp), [`Adam`](crate::train::Adam) and [`AdamW`](crate::train::AdamW) have
-//! PyTorch's equations and defaults, as fields that can be changed. A schedule is a function of the number of updates:
-//! [`Cosine`](crate::train::Cosine) with a warm-up, [`Steps`](crate::train::Steps), or a constant; without one the optimiser's own `lr` counts.
+//! [`Sgd`](crate::train::Sgd), [`RmsProp`](crate::train::RmsProp), [`Adam`](crate::train::Adam) and
+//! [`AdamW`](crate::train::AdamW) have PyTorch's equations and defaults. Settings are public fields. A
+//! schedule is a function of the number of updates: [`Cosine`](crate::train::Cosine) with a warm-up,
+//! [`Steps`](crate::train::Steps), or a constant. Without a schedule, the `lr` of the optimiser is used.
 //!
 //! # Weights before the first update
-//! PyTorch's, drawn from the generator that [`Trainer::new`](crate::trainer::Trainer::new) is given.
-//! [`weights_mut`](crate::trainer::Trainer::weights_mut) changes them: the example `memory` opens the forget gate of an LSTM and makes the
-//! recurrent weights of an RNN orthogonal.
+//! Initial weights have PyTorch's distributions. They are drawn from the generator that
+//! [`Trainer::new`](crate::trainer::Trainer::new) receives.
+//! [`weights_mut`](crate::trainer::Trainer::weights_mut) changes them: the example `memory` opens the forget
+//! gate of an LSTM and makes the recurrent weights of an RNN orthogonal.
 //!
 //! # Saving
 //! | what | how |
 //! |---|---|
-//! | a training, to go on | [`save`](crate::trainer::Trainer::save), [`load`](crate::trainer::Trainer::load): weights, a learned initial state, moments, states, the number of updates. It goes on to the bit if the program has the same settings, and restores the generators of dropout and of its batches |
+//! | a training, to continue it | [`save`](crate::trainer::Trainer::save), [`load`](crate::trainer::Trainer::load): weights, a learned initial state, moments, states, the number of updates. It continues with the same bits if the program has the same settings, and restores the generators of dropout and of its batches |
 //! | a model, for firmware or another program | [`image::write`](crate::image::write()), with a learned initial state [`image::write_with`](crate::image::write_with) |
 //! | a model, for PyTorch or as Rust source | [`io::write`](crate::io::write), feature `io` |
-//! | weights alone | [`weights`](crate::trainer::Trainer::weights) is a slice of `f32`: any way to write one |
+//! | weights alone | [`weights`](crate::trainer::Trainer::weights) is a slice of `f32`: write it in any way |
 //!
 //! # Long streams
-//! A [`stateful`](crate::trainer::Trainer::stateful) trainer carries the states of the rows from batch to batch: truncated backpropagation, as
-//! [`training_through_time`](super::training_through_time) draws it. [`Sequences::resets`](crate::Sequences::resets) says where a row
-//! begins something new; a [`Predictor`](crate::trainer::Predictor) can be stateful, too. The example `char_rnn` is built this way.
+//! A [`stateful`](crate::trainer::Trainer::stateful) trainer carries the states of the rows from batch to
+//! batch. This is truncated backpropagation: see [`training_through_time`](super::training_through_time).
+//! [`Sequences::resets`](crate::Sequences::resets) marks where a row begins a new sequence. A
+//! [`Predictor`](crate::trainer::Predictor) can be stateful, too. The example `char_rnn` works this way.
 //!
 //! # Threads
-//! With the feature `rayon` an update of a trainer, and a pass of a [`Predictor`](crate::trainer::Predictor),
-//! run on the threads of the pool that they are called in. Rows of a batch are independent forward and
-//! backward, so that each thread takes some of them; the gradients of the weights are sums over all rows, so
-//! that there each thread takes some of the weights. Nothing is copied for a thread, and nothing is added up
-//! afterwards: the results have the same bits with any number of threads. A thread has 4 rows or more, and
-//! enough work that handing it over takes a few per cent of it; smaller batches stay on one thread.
+//! With the feature `rayon`, updates of a trainer and passes of a [`Predictor`](crate::trainer::Predictor)
+//! run on the threads of the pool that they are called in. Rows of a batch are independent, forward and
+//! backward, so each thread takes some rows. Gradients of weights are sums over all rows, so there each
+//! thread takes some weights. Nothing is copied for a thread, and nothing is added up afterwards: the results
+//! have the same bits with any number of threads. A thread gets at least 4 rows, and so much work that
+//! handing it over takes a few per cent of it. Smaller batches stay on one thread.
 //!
-//! Without these, passes over sequences have a twin whose name ends in `_with`, say
-//! [`Model::forward_with`](crate::model::Model::forward_with). It takes the threads: `Rayon`,
-//! [`Threads`](crate::Threads), or a pool of your own, by a trait of two functions, [`Join`](crate::Join).
-//! Its scratch is as long as `scratch_len_with` says for so many threads. Passes on rayon allocate nothing if
-//! they are called in its pool; from outside they are handed over by a queue that allocates now and then.
+//! Layers, stacks and models have passes whose names end in `_with`, for example
+//! [`Model::forward_with`](crate::model::Model::forward_with). They take the threads as an argument: `Rayon`,
+//! [`Threads`](crate::Threads), or a pool of your own that implements the trait [`Join`](crate::Join), which
+//! has two functions. `scratch_len_with` gives the length of scratch for a number of threads. Passes on rayon
+//! do not allocate if they are called inside its pool. Calls from outside go through a queue that allocates
+//! now and then.
 //!
 //! # If it does not learn
-//! Look at [`Update::norm`](crate::trainer::Update::norm): always far above the clip asks for a smaller rate, near 0 for gates that begin open or
-//! shorter sequences. Targets of the wrong shape are refused, but not those of the wrong order: a time-major target with a batch-major
-//! input has the right length. And can it learn 32 examples by heart? If not, it is not the lack of data.
+//! Look at [`Update::norm`](crate::trainer::Update::norm). If it is always far above the clip, use a smaller
+//! rate. If it is near 0, use gates that begin open, or shorter sequences. Targets of the wrong shape are
+//! rejected, but a wrong order is not noticed: time-major targets beside a batch-major input have the right
+//! length. Finally, test whether the model can learn 32 examples by heart. If it cannot, more data will not
+//! help.

@@ -1,7 +1,7 @@
-//! From a PyTorch model to a light that blinks: eight steps.
+//! From a PyTorch model to a blinking light, in eight steps.
 //!
-//! A GRU with a dense layer on top has learnt in Python to tell two movements of an accelerometer apart. It is to run in a microcontroller, from
-//! flash, without a heap.
+//! A GRU with a dense layer on top was trained in Python to distinguish two movements of an accelerometer. It
+//! shall run in a microcontroller, from flash, without a heap.
 //!
 //! # 1. Save the parameters
 //! ```python
@@ -21,33 +21,38 @@
 //! cargo install recurrent --features tool
 //! recurrent inspect model.safetensors
 //! ```
-//! It lists the layers, and the bytes of flash and RAM. Parameters do not say everything: where the order of the modules, an activation or a
-//! pool is not clear, the tool asks for a plan, `--layers gru,@last,fc:tanh` (see [`Plan`](crate::io::Plan)).
+//! The tool lists the layers, and the bytes of flash and RAM. Parameters do not say everything. If the order
+//! of the modules, an activation or a pool is not clear, the tool asks for a plan,
+//! `--layers gru,@last,fc:tanh` (see [`Plan`](crate::io::Plan)).
 //!
 //! # 3. Check it
 //! ```sh
 //! recurrent check model.safetensors --input samples.txt     # a line of outputs for each step
 //! ```
-//! `samples.txt` has numbers between spaces, commas or line ends: all inputs of the first step, then of the second. The state starts at
-//! zero, or where the model says. The outputs are those of the last layer, so of a classifier logits, unless the file ends in a softmax; behind
-//! a pool there is one line. With `--classes no,yes` probabilities have their names behind them.
+//! `samples.txt` has numbers between spaces, commas or line ends: all inputs of the first step, then of the
+//! second. The state starts at zero, or with the initial state of the model. The outputs are those of the
+//! last layer. For a classifier these are logits, unless the file ends in a softmax. After a pool there is
+//! only one line. With `--classes no,yes`, each probability is printed with its name.
 //!
-//! Compare with what PyTorch gives for the same samples: they agree to about 1e-6. A file that this crate would compute differently is refused.
+//! Compare with PyTorch's outputs for the same samples: they agree to about 1e-6. A file that this crate
+//! would compute differently is rejected.
 //!
 //! # 4. Convert it
 //! ```sh
 //! recurrent convert model.safetensors model.img
 //! ```
-//! An [image](crate::image) is the layers, the weights and a checksum, in the bytes that the device reads in place. `model.rs` instead
-//! of `model.img` gives Rust source with a constant and a static array. Normalisations are folded into the matrices beside them, so that the device
-//! does nothing for them; `--keep-scales` leaves them as layers. `--classes no,yes` puts names into the image.
+//! An [image](crate::image) contains the layers, the weights and a checksum, as bytes that the device reads
+//! in place. With `model.rs` instead of `model.img`, the tool writes Rust source with a constant and a static
+//! array. Normalisations are folded into the neighbouring matrices, so that they cost nothing on the device;
+//! `--keep-scales` keeps them as layers. `--classes no,yes` stores names in the image.
 //!
 //! # 5. Link the crate without a heap
 //! ```toml
 //! [dependencies]
 //! recurrent = { version = "0.1", default-features = false }
 //! ```
-//! Without `std` and `matrixmultiply` nothing asks for an allocator. Build for the target of your core, which `rustup target add` installs:
+//! Without `std` and `matrixmultiply` the crate does not use an allocator. Build for the target of your core,
+//! which `rustup target add` installs:
 //!
 //! | core | `--target` | set |
 //! |---|---|---|
@@ -56,12 +61,14 @@
 //! | Cortex-M0, M3 | `thumbv6m-none-eabi`, `thumbv7m-none-eabi` | `scalar`, in software |
 //! | RISC-V without an FPU | `riscv32imac-unknown-none-elf` | `scalar`, in software |
 //!
-//! The `hf` at the end matters: with `thumbv7em-none-eabi` a Cortex-M4F computes in software, too, and nothing says so.
+//! The `hf` at the end matters. With `thumbv7em-none-eabi` a Cortex-M4F computes in software, too, and you
+//! get no warning.
 //!
 //! # 6. Sizes are constants
-//! [`include_image!`](crate::include_image) puts the file into flash, aligned; [`image::model`](crate::image::model) reads its layers while the
-//! program is compiled. So every buffer is an array whose length comes from the image, and an image of other layers is a compiler's error or
-//! another size, and never a surprise on the device.
+//! [`include_image!`](crate::include_image) puts the file into flash, aligned.
+//! [`image::model`](crate::image::model) reads its layers at compile time. So every buffer is an array whose
+//! length comes from the image. If the image has other layers, the program does not compile, or its arrays
+//! have other sizes. It does not fail on the device.
 //!
 //! # 7. Sample by sample
 //! ```
@@ -111,12 +118,14 @@
 //! }
 //! # Ok::<(), recurrent::Error>(())
 //! ```
-//! The weights stay in flash: `step` reads canonical weights where they are, and there is no packed copy. A pool of the
-//! [last step](crate::Pool::Last) is fine: each step gives what the model would say if the sequence ended there.
-//! Scale the samples as in training; that is part of the model, and easily forgotten.
+//! The weights stay in flash: `step` reads canonical weights in place, without a packed copy. The model may
+//! have a pool of the [last step](crate::Pool::Last): each step gives the output that the model would give if
+//! the sequence ended there. Scale the samples as in training. The scaling is part of the model and easily
+//! forgotten.
 //!
 //! # 8. Flash it, and measure
-//! `examples/firmware` in the repository is a complete crate, with linker scripts, for a Cortex-M4F, M3, M0 and RISC-V, all in QEMU:
+//! `examples/firmware` in the repository is a complete crate, with linker scripts, for a Cortex-M4F, M3, M0
+//! and RISC-V, all in QEMU:
 //!
 //! ```sh
 //! rustup target add thumbv7em-none-eabihf          # and QEMU: apt-get install qemu-system-arm
@@ -126,38 +135,45 @@
 //!
 //! | program | what it shows |
 //! |---|---|
-//! | `infer` | streaming inference. It links only if no path to a panic is left |
+//! | `infer` | streaming inference. It links only if it contains no path to a panic |
 //! | `generate` | text, character by character |
 //! | `learn` | truncated backpropagation through time on the device, with Adam |
 //! | `counts` | instructions and stack of steps, forward and backward |
 //! | `bits` | checksums of every cell, to compare with a server's |
 //!
-//! `counts` and `bits` need more RAM than the chip that the others run on. Another board is another memory map, `BOARD`, and another machine:
+//! `counts` and `bits` need more RAM than the chip that runs the others. For another board, set `BOARD`,
+//! which selects the memory map, and another machine of QEMU:
 //!
 //! ```sh
 //! mps2="qemu-system-arm -machine mps2-an386 -nographic -icount shift=0 -semihosting-config enable=on,target=native -kernel"
 //! BOARD=mps2 CARGO_TARGET_THUMBV7EM_NONE_EABIHF_RUNNER=$mps2 cargo run --release --bin counts
 //! ```
 //!
-//! `examples/firmware_models` trains their models on the host, and computes what the devices have to come to; it shares the
-//! modules `gestures`, `characters` and `learn` with the firmware, so that both mean the same model.
+//! `examples/firmware_models` trains their models on the host, and computes the results that the devices must
+//! reach. It shares the modules `gestures`, `characters` and `learn` with the firmware, so that both use the
+//! same model.
 //!
-//! With `-icount shift=0` an instruction takes a nanosecond of QEMU's time, so the system timer counts instructions. Those are not
-//! cycles: a real core waits for its flash. On a board read its cycle counter (`DWT::cycle_count` of the crate `cortex-m`) around `step`.
+//! With `-icount shift=0` an instruction takes a nanosecond of QEMU's time, so the system timer counts
+//! instructions. Instructions are not cycles: a real core waits for its flash. On a board, read the cycle
+//! counter (`DWT::cycle_count` of the crate `cortex-m`) before and after `step`.
 //!
 //! # What it takes
-//! Of the order of, for a GRU of 16 units over 3 inputs with a dense layer, on a Cortex-M4F: 10 KiB of flash for code with start-up and
-//! printing, 3 KiB of it the step; 4.3 KiB for the weights; 300 bytes of RAM and 400 of stack. A Cortex-M0 wants 15 KiB of code and 700 bytes
-//! of stack for it. A step of an LSTM of 32 units over 32 inputs takes 20,000 instructions on a Cortex-M4F: at 100 MHz some thousands a
-//! second. On a Cortex-M0 they are not counted. `.ci/firmware` measures all of this against ceilings, and
+//! Rough figures for a GRU of 16 units over 3 inputs with a dense layer, on a Cortex-M4F: 10 KiB of flash for
+//! code with start-up and printing, 3 KiB of it the step; 4.3 KiB for the weights; 300 bytes of RAM and 400
+//! of stack. A Cortex-M0 needs 15 KiB of code and 700 bytes of stack. A step of an LSTM of 32 units over 32
+//! inputs takes 20,000 instructions on a Cortex-M4F: at 100 MHz that is some thousand steps a second. On a
+//! Cortex-M0 instructions are not counted. `.ci/firmware` checks all of this against ceilings, and
 //! `examples/firmware/README.md` has the tables.
 //!
-//! To keep it small: let layers and models be constants (`const`), so that the compiler knows which cells and which options there are, in a
-//! model of up to 16 layers too; use
-//! few kinds of cells; `opt-level = "s"` makes code smaller and steps slower. Options of cells and sequences of many steps cost code only where they are used.
+//! To keep the code small: make layers and models constants (`const`), so that the compiler knows their cells
+//! and options; this works for models of up to 16 layers. Use few kinds of cells. `opt-level = "s"` makes
+//! code smaller and steps slower. Options of cells and sequences of many steps cost code only if they are
+//! used.
 //!
 //! # Training on the device
-//! The same passes, the same buffers: [`Model::forward_backward`](crate::model::Model::forward_backward) or the layers' own, with
-//! [`Adam`](crate::train::Adam) or, without moments, [`Sgd`](crate::train::Sgd). Flash comes first: the code of `learn` takes 90 KB, on a Cortex-M0
-//! 98 KB, and 3 KB of stack. Then RAM, for weights that change, gradients, moments, and a tape for the steps of a chunk: 8 KB in
-//! `learn`, and `recurrent inspect --steps 10` tells how much for other models.
+//! Training uses the same passes and buffers:
+//! [`Model::forward_backward`](crate::model::Model::forward_backward) or the passes of the layers, with
+//! [`Adam`](crate::train::Adam) or, to save the moments, [`Sgd`](crate::train::Sgd). Flash is the first
+//! limit: the code of `learn` takes 90 KB, on a Cortex-M0 98 KB, and 3 KB of stack. RAM is the second: for
+//! weights that change, gradients, moments, and a tape for the steps of a chunk. It is 8 KB in `learn`.
+//! `recurrent inspect --steps 10` prints it for other models.

@@ -1,6 +1,7 @@
-//! Which vectors a pass runs on, and who decides.
+//! Which vector instructions a pass uses, and who decides.
 //!
-//! Nothing has to be done: every pass takes the best instruction set of the CPU (layers of up to 8 units AVX2, and not AVX-512). [`Isa`](crate::Isa) is the value that names one.
+//! You do not have to do anything: every pass uses the best instruction set of the CPU. Exception: layers of
+//! up to 8 units use AVX2 even if the CPU has AVX-512. The type [`Isa`](crate::Isa) names an instruction set.
 //!
 //! | target | sets, the best first | decided |
 //! |---|---|---|
@@ -10,19 +11,23 @@
 //! | Arm's M profile with an FPU, Cortex-M4F, M7, M33, ...: targets on `eabihf` | `fused`, in assembly | by the target |
 //! | all others: Cortex-M0, RISC-V, WebAssembly without vectors, ... | `scalar` | by the target |
 //!
-//! An x86 without AVX2 or FMA runs `scalar`: slower, and with other bits. So does a Cortex-M4F that is compiled for `thumbv7em-none-eabi`.
+//! An x86 CPU without AVX2 or FMA runs `scalar`, which is slower and gives other bits. A Cortex-M4F runs
+//! `scalar`, too, if the program is compiled for `thumbv7em-none-eabi`.
 //!
-//! `scalar` and `fused` are portable and exist everywhere: four elements at a time in plain Rust. `scalar` rounds products and sums one after the
-//! other; `fused` rounds them once, which a CPU without the instruction has to do in software, slowly. It is there to have on any machine
-//! the bits of the fused ones.
+//! `scalar` and `fused` are portable: plain Rust, four elements at a time. They exist on every target.
+//! `scalar` rounds after the multiplication and again after the addition. `fused` rounds once. A CPU without
+//! a fused multiply-add has to do that in software, slowly. `fused` exists so that any machine can compute
+//! the bits of the fused sets.
 //!
 //! # Detection
-//! With `std` an x86 is asked by the standard library, without it by the crate `cpufeatures`. Both ask the CPU and whether the
-//! operating system keeps the registers, both remember the answer, so that a program compiled for any x86-64 runs
-//! on all of them. `-C target-cpu=native` is not needed, and gains nothing in the kernels.
+//! With `std`, the standard library detects the features of an x86 CPU; without it, the crate `cpufeatures`
+//! does. Both also check that the operating system saves the registers, and both remember the answer. So a
+//! program that is compiled for any x86-64 runs on all of them. `-C target-cpu=native` is not needed, and
+//! does not make the kernels faster.
 //!
-//! The choice is made once for each pass, at its start, and the whole time loop runs in code that was compiled for that set. In
-//! firmware the target decides, so that the choice is a constant and the other code is not in the image.
+//! The choice is made once for each pass, at its start. The whole loop over the steps runs in code that was
+//! compiled for that set. In firmware the target decides: the choice is a constant, and the image does not
+//! contain the other code.
 //!
 //! ```
 //! use recurrent::Isa;
@@ -32,10 +37,10 @@
 //! ```
 //!
 //! # Pinning
-//! `on` pins a layer to a set: to test it, to measure it, or to have the bits of another machine.
-//! An `Isa` is a proof that this CPU can run the set, so it comes from [`detect`](crate::Isa::detect) and
-//! [`available`](crate::Isa::available); only the portable sets are constants: [`SCALAR`](crate::Isa::SCALAR), and with
-//! the feature `reference` `FUSED`.
+//! `on` pins a layer to a set. Use it to test or measure a set, or to get the bits of another machine. An
+//! `Isa` is a proof that this CPU can run the set. Therefore it comes from [`detect`](crate::Isa::detect) or
+//! [`available`](crate::Isa::available). Only the portable sets are constants:
+//! [`SCALAR`](crate::Isa::SCALAR), and with the feature `reference` also `FUSED`.
 //!
 //! ```
 //! use recurrent::{Gru, Isa};
@@ -52,18 +57,20 @@
 //! # Ok::<(), recurrent::Error>(())
 //! ```
 //!
-//! Recurrent layers, [stacks](crate::Stack::on), [dense layers](crate::Dense::on) and [attention](crate::Attention::on) can be pinned,
-//! also inside of a [`Model`](crate::model::Model). Losses, softmax, sampling, clipping and optimisers have no state to be pinned with: they
-//! take the best set.
+//! Recurrent layers, [stacks](crate::Stack::on), [dense layers](crate::Dense::on) and
+//! [attention](crate::Attention::on) can be pinned, also inside a [`Model`](crate::model::Model). Losses,
+//! softmax, sampling, clipping and optimisers are functions without such a setting: they use the best set.
 //!
 //! # Packed weights
-//! The width of a panel is that of a vector, so packed weights belong to the set that they were packed for, and passes over them run on it.
-//! A layer that is pinned to another one refuses them ([`Error::Packing`](crate::Error::Packing)). The length of the buffer is that of the
-//! widest set of the target, and does not depend on what is detected. Do not write panels to a file: pack again where it is read.
+//! The width of a panel is the width of a vector. So packed weights belong to the set that they were packed
+//! for, and passes over them use that set. A layer that is pinned to another set rejects them
+//! ([`Error::Packing`](crate::Error::Packing)). The length of the buffer is computed for the widest set of
+//! the target, so it does not depend on what is detected. Do not write panels to a file: save canonical
+//! weights, and pack them where the file is read.
 //!
-//! Canonical weights are used one unit at a time, with the set's rounding but without its vectors: right for a
-//! microcontroller, slow elsewhere. Training passes pack for themselves.
+//! Passes over canonical weights compute one unit at a time, with the rounding of the set but without its
+//! vectors. That suits a microcontroller and is slow elsewhere. Training passes pack by themselves.
 //!
-//! # To see what it is worth
-//! `cargo bench --bench cells` measures layers on every set that the CPU has. What runs on which rounding, and whose bits are the
-//! same, is the matter of [`numerics`](super::numerics).
+//! # How much a set gains
+//! `cargo bench --bench cells` measures layers on every set that the CPU has. The chapter
+//! [`numerics`](super::numerics) says which sets round in which way, and whose bits are the same.

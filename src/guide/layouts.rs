@@ -1,13 +1,15 @@
-//! Layouts and lengths: how numbers lie in the buffers, how long each buffer is, and what becomes of padding.
+//! Layouts and lengths: how numbers are arranged in the buffers, how long each buffer is, and what happens to
+//! padding.
 //!
-//! Every buffer is a flat slice of `f32` that you own. Shapes are row-major: the last letter of `[T, B, I]` runs fastest.
-//! `T` steps, `B` batch rows, `I` inputs, `H` hidden units, `G` gates, `R` the width of the hidden state (`H`, unless an LSTM has a
-//! [projection](crate::Lstm::projection)).
+//! Every buffer is a flat slice of `f32` that you own. Shapes are row-major: the last letter of `[T, B, I]`
+//! varies fastest. `T` is the number of steps, `B` of batch rows, `I` of inputs, `H` of hidden units, `G` of
+//! gates. `R` is the width of the hidden state: `H`, unless an LSTM has a
+//! [projection](crate::Lstm::projection).
 //!
 //! # Sequences
-//! Time-major is what you get without asking; [`batch_major`](crate::Sequences::batch_major) is for data that lies the other way.
-//! Nothing is copied for it. (Gradients of weights add up its rows in another order, so they end in other bits: [`numerics`](super::numerics).) For
-//! three steps of two rows:
+//! Time-major is the default. [`batch_major`](crate::Sequences::batch_major) is for data in the other order;
+//! nothing is copied for it. (Weight gradients then sum the rows in another order, so their last bits differ:
+//! see [`numerics`](super::numerics).) Three steps of two rows are arranged like this:
 //!
 //! ```text
 //! memory          0      1      2      3      4      5
@@ -35,17 +37,20 @@
 //! ```
 //!
 //! # Weights
-//! One slice in PyTorch's order. A matrix has a block of `H` rows for each gate: `i f g o` of an LSTM, `r z n` of a GRU, `f n` of an MGU.
+//! All weights are one slice, in PyTorch's order. A matrix has a block of `H` rows for each gate: `i f g o`
+//! of an LSTM, `r z n` of a GRU, `f n` of an MGU.
 //!
 //! ```text
 //! | w_ih [G*H, I]                        | w_hh [G*H, R]        | b_ih [G*H] | b_hh [G*H] |  w_hr [R, H]  | peepholes [3, H] |
 //! | i: H rows | f: H rows | g ... | o ...| i | f | g | o        | i f g o    | i f g o    |  if projected | if any: i f o    |
 //! ```
 //!
-//! Gradients and the moments of optimisers have the same order, so that a checkpoint is a copy and a clip is a loop. Of a
-//! [`Stack`](crate::Stack) the layers follow one another, each with its reverse direction behind it; of a [`Model`](crate::model::Model)
-//! the layers from the input to the output. [`weights`](crate::Recurrent::weights) and [`weights_mut`](crate::Recurrent::weights_mut) are
-//! views with names, and their `gate` finds one gate's blocks:
+//! Gradients and the moments of optimisers have the same order. So a checkpoint is a copy, and clipping is a
+//! loop. The weights of a [`Stack`](crate::Stack) are those of its layers in order; each layer is followed by
+//! its reverse direction. The weights of a [`Model`](crate::model::Model) are those of its layers, from the
+//! input to the output. [`weights`](crate::Recurrent::weights) and
+//! [`weights_mut`](crate::Recurrent::weights_mut) are views with named parts. Their method `gate` finds the
+//! blocks of one gate:
 //!
 //! ```
 //! use recurrent::{Lstm, LstmGate};
@@ -58,26 +63,30 @@
 //! ```
 //!
 //! # Packed weights
-//! [`pack`](crate::Recurrent::pack) makes panels for a vector instruction set: the gates of as many units as a vector has lanes lie together
-//! for each input, so that one pass over a panel makes all gates of these units in registers.
+//! [`pack`](crate::Recurrent::pack) makes panels for a vector instruction set. A panel serves as many units
+//! as a vector has lanes. For each input, the weights of all gates of these units are adjacent. So one pass
+//! over a panel computes all gates of these units in registers.
 //!
 //! ```text
 //! panel of units 0..L    bias [gates][L] | x0: [gates][L] | x1: [gates][L] | ... | h0: [gates][L] | h1: ...
 //! panel of units L..2L   ...                                        L lanes; units past the last one are zero
 //! ```
 //!
-//! Pack once, run often. Panels belong to one layer and one instruction set, which passes check; save the canonical weights,
-//! not the panels. Passes that train take canonical weights, because these change with each update. A microcontroller does not pack:
-//! [`step`](crate::Recurrent::step) reads canonical weights where they are. Both ways give the same bits.
+//! Pack once, run often. Panels belong to one layer and one instruction set, and passes check this. Save the
+//! canonical weights, not the panels. Training passes take canonical weights, because the weights change with
+//! each update. A microcontroller does not pack: [`step`](crate::Recurrent::step) reads canonical weights in
+//! place. Both ways give the same bits.
 //!
 //! # State
-//! What a sequence remembers: `h [B, R]`, and for an LSTM `c [B, H]` behind it (all rows of `h` first). You make it zero for a
-//! new sequence; every pass reads it and leaves the last one in its place. So a long sequence may come in chunks, or step by step, as long
-//! as the state is kept. Of a stack: the states of its layers and directions, one after the other.
+//! The state is what a sequence remembers: `h [B, R]`, and for an LSTM then `c [B, H]` (all rows of `h` come
+//! first). Set it to zero for a new sequence. Every pass reads it and replaces it by the last state. So you
+//! can run a long sequence in chunks or step by step, as long as you keep the state. The state of a stack
+//! consists of the states of its layers and directions, in order.
 //!
 //! # Tape and scratch
-//! The **tape** is what a training forward keeps for the backward pass. It is opaque, and drawn here only so that its length makes sense.
-//! The initial hidden states come first. Then it has a row for each row of `x`, of some planes of `H`:
+//! The **tape** is what a training forward pass keeps for the backward pass. Its content is private; it is
+//! shown here only to explain its length. The initial hidden states come first. Then there is a row for each
+//! row of `x`. A row consists of several planes of `H` elements:
 //!
 //! ```text
 //! | h0 [B, R] | row 0: i f g o c | row 1: i f g o c | ...        LSTM; with a projection R more at the end of each row
@@ -87,23 +96,27 @@
 //! |---|---|---|
 //! | RNN | `h` | gradient of its sum |
 //! | LSTM | `i f g o`, and the `c` before the step | gradients of the four sums, and `c` |
-//! | GRU | `r z n q` with `q = W_hn h + b_hn` | gradients of the four sums: that of `n` as inputs see it, that of `q` as `h` does |
+//! | GRU | `r z n q` with `q = W_hn h + b_hn` | gradients of the four sums: for `n` that of its input part, for `q` that of its hidden part |
 //! | GRU, reset before | `r z n`, and `r * h` | gradients of three sums, and `r * h` |
-//! | MGU | `f n 0`, and `f * h` | gradients of two sums, a part of the first, and `f * h` |
+//! | MGU | `f n 0`, and `f * h` | gradients of two sums, an intermediate value of the first, and `f * h` |
 //!
-//! A layer with [options](crate::Recurrent#options) keeps sums in the places of activated gates (some activations cannot be differentiated
-//! from their value), and the product of a second stage, `W_hn (r * h)`, in the place of its operand until the backward pass. With a
-//! projection the backward pass leaves what it multiplies in the place of `c`. A tape serves once.
+//! A layer with [options](crate::Recurrent#options) stores sums instead of activated gates, because some
+//! activations cannot be differentiated from their value. Until the backward pass, it also stores the product
+//! of a second stage, `W_hn (r * h)`, in the place of the operand of that product. With a projection, the
+//! backward pass replaces `c` by the vector that the projection multiplies. A tape can be used for one
+//! backward pass only.
 //!
-//! **Scratch** is garbage before and after, may be shared between layers, and its length is a minimum.
+//! **Scratch** has no meaningful content before or after a pass. Layers may share it. Its length is a
+//! minimum.
 //!
 //! # Lengths
-//! Every length is a `const fn`, so that it can be the length of an array. One that does not fit is `usize::MAX`, and passes refuse it.
+//! Every length is computed by a `const fn`, so it can be the length of an array. A length that overflows is
+//! `usize::MAX`, and passes reject it.
 //!
-//! | buffer | how long | |
+//! | buffer | length | |
 //! |---|---|---|
 //! | weights, gradients | [`weights_len`](crate::Recurrent::weights_len) | exactly |
-//! | `x`, `y`, `dy`, `dx` | their shapes | exactly; `y` and `dy` of a layer may be empty where its fields say so |
+//! | `x`, `y`, `dy`, `dx` | their shapes | exactly; `y` and `dy` of a layer may be empty where the documentation of the field says so |
 //! | state, `dstate` | [`state_len(B)`](crate::Recurrent::state_len) | exactly |
 //! | tape | [`tape_len(T, B)`](crate::Recurrent::tape_len) | exactly |
 //! | packed | [`packed_len`](crate::Recurrent::packed_len) | at least |
@@ -111,7 +124,8 @@
 //! | scratch of training | [`train_scratch_len(B)`](crate::Recurrent::train_scratch_len), of stacks and models `(T, B)` | at least |
 //!
 //! # Ragged rows, masks, resets
-//! [`Sequences`](crate::Sequences) says which steps of which rows take part. `#` takes part:
+//! [`Sequences`](crate::Sequences) says which steps of which rows take part. In the drawing, `#` marks a step
+//! that takes part:
 //!
 //! ```text
 //!        lengths [3, 1]          mask, row 0 without t1        resets before t2 of row 0
@@ -124,10 +138,11 @@
 //! | | the step | its output | gradients |
 //! |---|---|---|---|
 //! | [`lengths`](crate::Sequences::lengths): past the end | does nothing | 0 | 0, exactly |
-//! | [`mask`](crate::Sequences::mask): `false` | carries the state over | the carried `h`, or 0: [`Masked`](crate::Masked) | go past it |
+//! | [`mask`](crate::Sequences::mask): `false` | carries the state over | the carried `h`, or 0: [`Masked`](crate::Masked) | pass through unchanged |
 //! | [`resets`](crate::Sequences::resets): `true` | starts from a state of zero | as usual | stop there |
 //!
-//! Lengths come in any order, and may be 0. Each row's last state is that of its own last step. A layer in
-//! [`reverse`](crate::Recurrent::reverse) starts at each row's own end, and its outputs stay at the step of their input. What stands in
-//! padding is never read by recurrent layers, pools and losses, so it may be NaN; the two exceptions of models are in
-//! [`model`](crate::model#ids-or-values). The example `masking` shows all of this, and what goes wrong without it.
+//! Lengths may be in any order, and may be 0. The last state of each row is that of its own last step. A
+//! layer in [`reverse`](crate::Recurrent::reverse) starts at the end of each row. Its outputs stay at the
+//! step of their input. Recurrent layers, pools and losses never read padding, so padding may be NaN. Models
+//! have two exceptions: see [`model`](crate::model#ids-or-values). The example `masking` shows all of this,
+//! and what goes wrong without it.

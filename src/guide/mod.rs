@@ -1,30 +1,32 @@
-//! What one has to know to use this crate well, a chapter for each matter. Nothing in here is compiled into a program.
+//! The guide: what you need to know to use this crate well, one chapter for each subject. It is text only,
+//! and adds nothing to a program.
 //!
 //! | chapter | the question that it answers |
 //! |---|---|
-//! | [`layouts`] | How do numbers lie in a buffer, how long is each, and what becomes of padding? |
+//! | [`layouts`] | How are numbers arranged in a buffer, how long is each buffer, and what happens to padding? |
 //! | [`training_through_time`] | What does the tape hold, where do gradients stop, why do they vanish? |
-//! | [`desktop`] | How do I train a model, save it, and run it, without thinking of buffers? |
+//! | [`desktop`] | How do I train a model, save it, and run it, without managing buffers? |
 //! | [`firmware`] | How does a model get from PyTorch into the flash of a microcontroller? |
-//! | [`other_frameworks`] | What is this called that I know from PyTorch or Keras, and what is not the same? |
-//! | [`instruction_sets`] | Which vectors does it run on, and who decides? |
-//! | [`narrow_weights`] | Which formats of weights are there, what do they cost, where do they pay? |
-//! | [`numerics`] | What has the same bits, and how far off are the others? |
-//! | [`adding_a_cell`] | What does another cell take? |
-//! | [`adding_an_instruction_set`] | What does another kind of vector take? |
+//! | [`other_frameworks`] | What is the name here of something that I know from PyTorch or Keras, and what differs? |
+//! | [`instruction_sets`] | Which vector instructions does a pass use, and who decides? |
+//! | [`narrow_weights`] | Which formats of weights exist, what do they cost, when do they help? |
+//! | [`numerics`] | Which results have the same bits, and how large are errors? |
+//! | [`adding_a_cell`] | What has to be written for another cell? |
+//! | [`adding_an_instruction_set`] | What has to be written for another instruction set? |
 //!
-//! The first two are worth reading in order. The last two are for people who change this crate.
+//! Read the first two in order. The last two are for people who change this crate.
 //!
-//! # Three floors to enter at
-//! The same weights, bit by bit the same results; the choice is how much is done for you.
+//! # Three levels to start from
+//! The weights are the same on each level, and so are the results, bit by bit. The levels differ in how much
+//! they do for you.
 //!
 //! | | it owns | for |
 //! |---|---|---|
 //! | [`trainer`](crate::trainer): `Trainer`, `Predictor` | weights, moments, all buffers | training and prediction with `std` |
-//! | [`model`](crate::model): `Model` | nothing: it cuts your buffers for its layers | whole models without a heap |
-//! | [`Rnn`](crate::Rnn), [`Lstm`](crate::Lstm), [`Gru`](crate::Gru), [`Stack`](crate::Stack), [`Dense`](crate::Dense), ... | nothing | models of your own making |
+//! | [`model`](crate::model): `Model` | nothing: it divides your buffers among its layers | whole models without a heap |
+//! | [`Rnn`](crate::Rnn), [`Lstm`](crate::Lstm), [`Gru`](crate::Gru), [`Stack`](crate::Stack), [`Dense`](crate::Dense), ... | nothing | models that you put together yourself |
 //!
-//! The smallest program that does something, on the lowest floor:
+//! The smallest useful program, on the lowest level:
 //!
 //! ```
 //! use recurrent::Gru;
