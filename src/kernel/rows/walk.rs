@@ -136,7 +136,7 @@ impl<'a> Walk<'a> {
         self.lengths.is_none() && self.mask.is_none()
     }
 
-    /// Whether this is one step of one row, without a mask or resets.
+    /// Whether this is one step of one row, without lengths, mask or resets.
     #[inline(always)]
     pub(crate) fn is_one_step(&self) -> bool {
         self.rows() == 1 && self.batch() == 1 && self.is_dense() && self.resets.is_none()
@@ -211,8 +211,7 @@ impl<'a> Walk<'a> {
         (0..self.len(b)).filter(move |&t| self.active(t, b)).map(move |t| self.row(t, b))
     }
 
-    /// The number of rows of [`sequence`](Self::sequence). Without a mask they need not be counted one by
-    /// one.
+    /// The number of rows that `sequence` yields. Without a mask they need not be counted one by one.
     pub(crate) fn count(&self, b: usize) -> usize {
         if self.mask.is_none() { self.len(b) } else { self.sequence(b).count() }
     }
