@@ -7,9 +7,9 @@
 //!
 //! `matrixmultiply` also packs, but allocates for it. It is used for products of at least `LARGE`
 //! multiply-adds on the portable instruction set that rounds twice. On the other instruction sets it is
-//! slower. GFLOP/s of `cargo bench --bench kernels -- outer` on one core of Zen 4, medians:
+//! slower. Medians of GFLOP/s for `m k n`, by `cargo bench --bench kernels -- outer` on one core of Zen 4:
 //!
-//! | m k n | 64 512 64 | 128 128 128 | 128 3200 32 | 512 32 128 | 512 3200 128 | 1024 3200 256 | 2048 3200 512 |
+//! | | 64 512 64 | 128 128 128 | 128 3200 32 | 512 32 128 | 512 3200 128 | 1024 3200 256 | 2048 3200 512 |
 //! |---|---|---|---|---|---|---|---|
 //! | `matrixmultiply` (`scalar`) | 75 | 86 | 63 | 84 | 82 | 84 | 88 |
 //! | here, AVX2 | 95 | 97 | 91 | 98 | 83 to 96 | 88 | 98 |
