@@ -146,8 +146,8 @@ macro_rules! vector_sets {
                 Kind::Scalar => run_portable(Scalar::<_, { scalar::LANES }>(Separate), op),
                 #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
                 Kind::Fused => run_portable(Scalar::<_, { scalar::LANES }>(Fused), op),
-                // SAFETY: `Isa`'s field is private to this module, and only `detect` and `available` make one
-                // of this kind, after `available()` of the token.
+                // SAFETY: `Isa`'s field is private to this module. Only `detect`, `detect_for` and
+                // `available` make one of this kind, after `available()` of the token.
                 $($(#[$cfg])* Kind::$kind => run_on(unsafe { <$token>::new() }, op),)*
             }
         }
@@ -161,8 +161,8 @@ macro_rules! vector_sets {
                 Kind::Scalar => run_portable(Scalar::<_, 1>(Separate), op),
                 #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
                 Kind::Fused => run_portable(Scalar::<_, 1>(Fused), op),
-                // SAFETY: `Isa`'s field is private to this module, and only `detect` and `available` make one
-                // of this kind, after `available()` of the token.
+                // SAFETY: `Isa`'s field is private to this module. Only `detect`, `detect_for` and
+                // `available` make one of this kind, after `available()` of the token.
                 $($(#[$cfg])* Kind::$kind => run_on(Scalar::<_, 1>(unsafe { <$token>::new() }.single()), op),)*
             }
         }

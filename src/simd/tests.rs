@@ -132,7 +132,7 @@ impl Op for Memory {
         let from: [f32; MOST + 3] = core::array::from_fn(|i| i as f32 + 1.0);
         for at in 0..3 {
             let mut whole = [-1.0; MOST + 3];
-            // SAFETY: no set has more than `MOST` lanes, and `at` is less than 3.
+            // SAFETY: no instruction set has more than `MOST` lanes, and `at` is less than 3.
             unsafe { s.store(whole.as_mut_ptr().add(at), s.load(from.as_ptr().add(at))) };
             for (i, x) in whole.into_iter().enumerate() {
                 assert_eq!(x, if (at..at + S::LANES).contains(&i) { from[i] } else { -1.0 });
@@ -142,8 +142,8 @@ impl Op for Memory {
                 // it.
                 let exact = from[at..at + n].to_vec();
                 let (mut loaded, mut stored) = ([-1.0; MOST + 3], [-1.0; MOST + 3]);
-                // SAFETY: `exact` has `n` elements, no set has more than `MOST` lanes, and `at` is less than
-                // 3.
+                // SAFETY: `exact` has `n` elements, no instruction set has more than `MOST` lanes, and `at`
+                // is less than 3.
                 unsafe {
                     s.store(loaded.as_mut_ptr(), s.load_n(exact.as_ptr(), n));
                     s.store_n(stored.as_mut_ptr().add(at), s.load(from.as_ptr().add(at)), n);
@@ -189,7 +189,7 @@ impl Op for NarrowOperations {
     fn run<S: Simd>(self, s: S) {
         let lanes = |v: S::V| {
             let mut out = [f32::NAN; MOST];
-            // SAFETY: no set of these tests has more than `MOST` lanes.
+            // SAFETY: no instruction set of these tests has more than `MOST` lanes.
             unsafe { s.store(out.as_mut_ptr(), v) };
             out
         };
@@ -206,7 +206,7 @@ impl Op for NarrowOperations {
             }
         }
         let mut stored = [7i16; MOST + 1];
-        // SAFETY: no set of these tests has more than `MOST` lanes.
+        // SAFETY: no instruction set of these tests has more than `MOST` lanes.
         unsafe { s.store_low(stored.as_mut_ptr(), s.add(s.splat(-12345.0), s.splat(12_582_912.0))) };
         for (i, x) in stored.into_iter().enumerate() {
             assert_eq!(x, if i < S::LANES { -12345 } else { 7 });

@@ -2,8 +2,8 @@
 //!
 //! Each sum is one chain of multiply-adds in the order of the rows, however the product is cut. Both operands
 //! are as large as all steps of all sequences, and a tile would read the left one across its rows. So, on
-//! instruction sets with vectors and if the caller gives room, blocks of rows are packed in the order in
-//! which tiles read them. Between blocks, the sums are stored in `C`.
+//! instruction sets with vectors and if the caller provides scratch, blocks of rows are packed in the order
+//! in which tiles read them. Between blocks, the sums are stored in `C`.
 //!
 //! `matrixmultiply` also packs, but allocates for it. It is used for products of at least `LARGE`
 //! multiply-adds on the portable instruction set that rounds twice. On the other instruction sets it is

@@ -108,7 +108,8 @@ fn interleave(
 }
 
 /// Packs row-major `w [k, n]` into panels of a vector's columns: `[panel][k][lane]`, zero past the last
-/// column. This is the operand of the backward products with the untransposed weights: dh and dx.
+/// column. This is the operand of the backward pass's products `dh` and `dx`, which use the weights without
+/// transposing them.
 #[inline(always)]
 pub(crate) fn pack_columns<S: Simd>(s: S, n: usize, w: &[f32], out: &mut [f32]) {
     s.call(PackColumns { s, n, w, out });

@@ -57,8 +57,8 @@ const fn several<S: Simd>() -> bool {
 }
 
 /// Covers one row with tiles, which are inlined here. With `descending`, it goes from the last panel to the
-/// first: if successive steps alternate, each begins with the panels that the step before ended with, which
-/// are still in the cache.
+/// first. If successive steps alternate between the two orders, each begins with the panels that the step
+/// before ended with, which are still in the cache.
 /// # Safety
 /// All panels exist in the tile's buffers.
 #[inline(always)]

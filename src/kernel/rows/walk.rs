@@ -63,8 +63,8 @@ fn is_set(list: &[bool], row: usize) -> bool {
 }
 
 impl<'a> Walk<'a> {
-    /// `None` if a list has the wrong length, a sequence is longer than the batch, or the rows cannot be
-    /// counted.
+    /// `None` if a list has the wrong length, a sequence is longer than `steps`, or the number of rows
+    /// overflows.
     #[inline]
     pub(crate) fn new(plan: Plan<'a>) -> Option<Self> {
         let Plan { steps, batch, batch_major, reverse, lengths, mask, resets } = plan;
