@@ -2,9 +2,9 @@
 //!
 //! Everything here is generic over the instruction set and knows no cell: a cell hands in its
 //! [`Equations`](step::Equations), which see only registers. Only this folder and `simd/` have `unsafe` code.
-//! The functions that the layers of code above call are safe: each checks once, on entry, that its slices and
-//! weights have the sizes that its dimensions say. If they do not, it reports [`Wrong`], which is a bug of
-//! the caller. The other invariants are listed below. This folder may import `simd` and `error`.
+//! The functions that the code above calls are safe: each checks once, on entry, that its slices and weights
+//! have the sizes that its dimensions say. If they do not, it reports [`Wrong`], which is a bug of the
+//! caller. The other invariants are listed below. This folder may import `simd` and `error`.
 //!
 //! No kernel is written once per instruction set: `simd/neon.rs` and the other files there supply operations
 //! only.

@@ -33,7 +33,7 @@ impl Vectors for Avx2 {
     }
 }
 
-/// Whether the CPU has F16C. Every CPU with AVX2 has it, but one need not imply the other.
+/// Whether the CPU has F16C. Every CPU with AVX2 has it, but AVX2 need not imply it.
 #[cfg(feature = "std")]
 fn has_f16c() -> bool {
     super::cpu_has!("f16c")
