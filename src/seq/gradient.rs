@@ -163,8 +163,8 @@ impl Op for Weights<'_, '_> {
             hidden_part(stage.layout.h_first, 1, stage.sum, Some(stage.operand))?;
         }
         if sizes.projects && !projection.is_empty() {
-            // The backward step stored the gradient of the projection's output at the end of the row. The
-            // forward pass stored its input after the sums.
+            // The backward step stored the gradient of the projection's output at the end of the row, and the
+            // projection's input after the sums.
             let output = (ld - dims.width + projection.start, projection.len());
             sums.planes(s, output, (layout.sums * hidden, hidden), grads.w_hr)?;
         }
