@@ -35,8 +35,8 @@ use crate::error::Result;
 /// ```
 ///
 /// (The parts are trait objects, so that passes are not compiled again for each implementation. Passes that
-/// are called without a `Join` use no threads. Targets without an operating system run one part after the
-/// other.)
+/// are called without a `Join` use no threads. Targets without an operating system, which are compiled as a
+/// whole, run one part after the other.)
 pub trait Join: Sync {
     /// Runs both parts, each once, and returns when both are done. The parts may call `join` again.
     fn join(&self, first: &mut (dyn FnMut() + Send), second: &mut (dyn FnMut() + Send));

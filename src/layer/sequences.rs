@@ -80,7 +80,7 @@ impl<'a> Sequences<'a> {
 
     /// The steps before which the state is set to zero, for example for a new document in a stream or a new
     /// episode: one entry for each row of `x`, in the order of `x`. No gradient goes back over a reset. A
-    /// layer in reverse comes to the steps from the end.
+    /// layer in reverse visits the steps from the end.
     pub const fn resets(mut self, resets: &'a [bool]) -> Self {
         self.resets = Some(resets);
         self

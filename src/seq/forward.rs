@@ -24,7 +24,7 @@ pub(crate) struct ForwardPass<'a> {
     pub(crate) factors: Option<&'a [f32]>,
     /// `[rows, I]`
     pub(crate) x: &'a [f32],
-    /// `[rows, R]`, unless only the state is wanted.
+    /// `[rows, R]`, unless only the state is needed.
     pub(crate) y: Option<ColumnsMut<'a>>,
     /// `[B, R]`: the initial state on entry, the last state on return.
     pub(crate) h: &'a mut [f32],

@@ -191,7 +191,7 @@ pub(super) struct Io<'a> {
     pub(super) h_next: &'a mut [f32],
     /// `[B, H]`, or empty.
     pub(super) c: &'a mut [f32],
-    /// `[rows, width]`, unless only the state is wanted.
+    /// `[rows, width]`, unless only the state is needed.
     pub(super) y: Option<ColumnsMut<'a>>,
     /// `[rows, ld]`, for training.
     pub(super) tape: Option<ColumnsMut<'a>>,

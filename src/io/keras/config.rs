@@ -107,7 +107,7 @@ impl<'a> Config<'a> {
         self.get(key, "a number", Value::as_f64)
     }
 
-    /// A number as f32.
+    /// A number as f32; it is never NaN.
     pub(super) fn float(&mut self, key: &str) -> Result<f32> {
         // Some versions store it as an array object.
         self.get(key, "a number", |v| v.as_f64().or_else(|| v.get("config")?.get("value")?.as_f64()))
