@@ -18,8 +18,8 @@ pub enum Pool {
     Max,
     /// The last state of each direction: the first half of the features of the last step, and the second half
     /// of the features of the first step. It is for layers with
-    /// [both directions side by side](crate::Merge::Concat), like PyTorch's `h_n` of the last layer and Keras'
-    /// `Bidirectional` without `return_sequences`.
+    /// [both directions side by side](crate::Merge::Concat), like PyTorch's `h_n` of the last layer and
+    /// Keras' `Bidirectional` without `return_sequences`.
     Ends,
     /// The first step: the last state of a layer that runs in reverse, like ONNX' `Y_h` and Keras'
     /// `go_backwards` without `return_sequences`.
