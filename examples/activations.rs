@@ -23,7 +23,7 @@ use recurrent::{Activation, Rnn, Sequences};
 /// place.
 #[derive(Parser)]
 struct Options {
-    /// Measure at every so many-th float between -16 and 16
+    /// Measure at every N-th float between -16 and 16
     #[arg(long, value_name = "N", default_value_t = 997, value_parser = clap::value_parser!(u32).range(1..))]
     every: u32,
     #[command(flatten)]
