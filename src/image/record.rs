@@ -85,7 +85,7 @@ pub(super) const fn decode(r: &Record) -> core::result::Result<Layer, Wrong> {
             let mut layer = Description::unlinked(cell, options, first, second);
             layer.shape.peepholes = peepholes;
             if projection {
-                layer.shape.projection = Some(r[5] as usize);
+                layer.shape = layer.shape.project(r[5] as usize);
             }
             Layer::Lstm(Stack::of(get!(levels(r, layer))))
         }

@@ -150,7 +150,7 @@ impl Table {
         if let Some(stage) = self.second {
             rest = pack(&stage.layout, isa.lanes(), w, rest);
         }
-        if w.shape().projection.is_some() {
+        if w.shape().projects {
             rest = pack(&PROJECTION, isa.lanes(), w.projection(), rest);
         }
         let peepholes = w.parts().peepholes;
@@ -200,7 +200,7 @@ fn panels<'a, E: Equations>(
 /// Canonical weights of both stages, or of the stage and the projection.
 #[inline(always)]
 fn in_place<'a>(w: &Canonical<'a>) -> Stages<InPlace<'a>> {
-    let second = if w.shape().projection.is_some() { w.projection() } else { *w };
+    let second = if w.shape().projects { w.projection() } else { *w };
     [InPlace(*w), InPlace(second)]
 }
 

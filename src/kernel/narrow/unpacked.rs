@@ -20,10 +20,7 @@ pub(crate) struct Unpacked<'a> {
 
 /// Rows of the projection, and the length of a row. Both are 0 without a projection.
 const fn projection(shape: &Shape) -> (usize, usize) {
-    match shape.projection {
-        Some(width) => (width, shape.hidden),
-        None => (0, 0),
-    }
+    if shape.projects { (shape.width, shape.hidden) } else { (0, 0) }
 }
 
 /// Words of narrow weights. The parts are those of canonical weights, but matrices are in the format, and
@@ -134,7 +131,7 @@ impl<'a> Unpacked<'a> {
     /// units.
     pub(crate) fn projection(&self) -> Self {
         let (hidden, width) = projection(&self.shape);
-        let shape = Shape { projection: Some(width), bias: false, ..Shape::new(1, 0, hidden) };
+        let shape = Shape { bias: false, ..Shape::new(1, 0, hidden).project(width) };
         let none: &[f32] = &[];
         let (none, rest) = (Matrix::Floats(none), Parts::default());
         Unpacked { shape, w_ih: none, w_hh: self.w_hr, w_hr: none, rest, ..*self }
@@ -145,6 +142,6 @@ impl<'a> Unpacked<'a> {
     }
 
     pub(crate) fn has_projection(&self) -> bool {
-        self.shape.projection.is_some()
+        self.shape.projects
     }
 }

@@ -8,8 +8,9 @@ pub(crate) struct Shape {
     pub(crate) gates: usize,
     pub(crate) input: usize,
     pub(crate) hidden: usize,
-    /// Outputs of the projection.
-    pub(crate) projection: Option<usize>,
+    /// The width of the hidden state: `hidden`, or the outputs of the projection.
+    pub(crate) width: usize,
+    pub(crate) projects: bool,
     pub(crate) bias: bool,
     pub(crate) peepholes: bool,
 }
@@ -34,15 +35,17 @@ pub(crate) struct Parts<T> {
 impl Shape {
     /// A layer without options.
     pub(crate) const fn new(gates: usize, input: usize, hidden: usize) -> Self {
-        Shape { gates, input, hidden, projection: None, bias: true, peepholes: false }
+        Shape { gates, input, hidden, width: hidden, projects: false, bias: true, peepholes: false }
+    }
+
+    /// The same layer with its output projected to `width` elements.
+    pub(crate) const fn project(self, width: usize) -> Self {
+        Shape { width, projects: true, ..self }
     }
 
     /// Elements of a row of the hidden state, `R`.
     pub(crate) const fn width(&self) -> usize {
-        match self.projection {
-            Some(width) => width,
-            None => self.hidden,
-        }
+        self.width
     }
 
     /// Elements of the peepholes, `3*H`, or none.
@@ -58,10 +61,7 @@ impl Shape {
     const fn lens(&self) -> [usize; 6] {
         let rows = self.gates.saturating_mul(self.hidden);
         let bias = if self.bias { rows } else { 0 };
-        let projection = match self.projection {
-            Some(width) => width.saturating_mul(self.hidden),
-            None => 0,
-        };
+        let projection = if self.projects { self.width.saturating_mul(self.hidden) } else { 0 };
         [
             rows.saturating_mul(self.input),
             rows.saturating_mul(self.width()),
@@ -134,8 +134,8 @@ impl<'a> Canonical<'a> {
     /// The projection as a separate stage, whose rows are the hidden weights. Without a projection the stage
     /// has no units.
     pub(crate) fn projection(&self) -> Self {
-        let (hidden, width) = (self.shape.projection.unwrap_or(0), self.shape.hidden);
-        let shape = Shape { projection: Some(width), bias: false, ..Shape::new(1, 0, hidden) };
+        let hidden = if self.shape.projects { self.shape.width } else { 0 };
+        let shape = Shape { bias: false, ..Shape::new(1, 0, hidden).project(self.shape.hidden) };
         let none: &[f32] = &[];
         let parts =
             Parts { w_ih: none, w_hh: self.parts.w_hr, b_ih: none, b_hh: none, w_hr: none, peepholes: none };

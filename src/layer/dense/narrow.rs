@@ -23,7 +23,7 @@ impl Dense {
     }
 
     const fn shape(&self) -> Shape {
-        Shape { projection: Some(0), bias: false, ..Shape::new(1, self.input, self.output) }
+        Shape { bias: false, ..Shape::new(1, self.input, self.output).project(0) }
     }
 
     /// Length of the packed weights, without the room to align them.

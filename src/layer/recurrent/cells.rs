@@ -94,7 +94,7 @@ impl Lstm {
     /// `proj_size`). The hidden state has that width, and `w_hr [R, H]` follows the biases in the weights.
     pub const fn projection(self, width: usize) -> Self {
         let mut layer = self.levels.first;
-        layer.shape.projection = Some(width);
+        layer.shape = layer.shape.project(width);
         Self::of(layer).with(LstmCell { projection: true, ..self.cell() }, true)
     }
 }

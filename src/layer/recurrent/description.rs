@@ -97,12 +97,10 @@ impl Description {
         let Some(units) = hidden.checked_next_multiple_of(MAX_LANES) else { return usize::MAX };
         let gates = self.cell.gates();
         let matrices = add(narrow.panel_len(gates, self.shape.input), narrow.panel_len(gates, width));
-        let projection = match self.shape.projection {
-            Some(width) => match width.checked_next_multiple_of(MAX_LANES) {
-                Some(outputs) => mul(outputs, narrow.panel_len(1, hidden)),
-                None => return usize::MAX,
-            },
-            None => 0,
+        let projection = match width.checked_next_multiple_of(MAX_LANES) {
+            _ if !self.shape.projects => 0,
+            Some(outputs) => mul(outputs, narrow.panel_len(1, hidden)),
+            None => return usize::MAX,
         };
         let cell = mul(units, add(self.cell.biases(), matrices));
         aligned_len(add(cell, add(self.shape.peepholes_len(), projection)))
@@ -113,21 +111,15 @@ impl Description {
         let (hidden, width) = (self.shape.hidden, self.width());
         let Some(units) = hidden.checked_next_multiple_of(MAX_LANES) else { return usize::MAX };
         let unit = add(self.cell.biases(), mul(self.cell.gates(), add(self.shape.input, width)));
-        let projection = match self.shape.projection {
-            Some(width) => columns_len(MAX_LANES, hidden, width),
-            None => 0,
-        };
+        let projection = if self.shape.projects { columns_len(MAX_LANES, hidden, width) } else { 0 };
         aligned_len(add(mul(units, unit), add(self.shape.peepholes_len(), projection)))
     }
 
     /// What decides how its weights are packed.
     pub(crate) const fn fingerprint(&self) -> Fingerprint {
-        let Shape { input, hidden, projection, bias, peepholes, .. } = self.shape;
+        let Shape { input, hidden, width, projects, bias, peepholes, .. } = self.shape;
         let flags = (bias as usize) << 3 | (peepholes as usize) << 4 | self.cell.stages() << 5;
-        let projection = match projection {
-            Some(width) => add(width, 1),
-            None => 0,
-        };
+        let projection = if projects { add(width, 1) } else { 0 };
         let fingerprint = Fingerprint::new(self.cell.kind() | flags).and(input).and(hidden).and(projection);
         narrow_fingerprint(fingerprint, self.format())
     }
@@ -142,10 +134,7 @@ impl Description {
 
     /// Elements of a row of the tape.
     pub(super) const fn tape_row(&self) -> usize {
-        let projection = match self.shape.projection {
-            Some(width) => width,
-            None => 0,
-        };
+        let projection = if self.shape.projects { self.shape.width } else { 0 };
         add(mul(self.shape.hidden, self.cell.tape()), projection)
     }
 
@@ -234,7 +223,7 @@ impl Description {
         Sizes {
             dims: shape.dims(),
             peepholes: shape.peepholes_len(),
-            projects: shape.projection.is_some(),
+            projects: shape.projects,
             drops: self.recurrent_dropout,
             narrow: self.narrow_row(),
         }
@@ -258,10 +247,7 @@ impl Description {
         }
         let (hidden, width) = (self.shape.hidden, self.width());
         let rows = mul(self.cell.gates(), hidden);
-        let w_hr = match self.shape.projection {
-            Some(_) => columns_len(MAX_LANES, width, hidden),
-            None => 0,
-        };
+        let w_hr = if self.shape.projects { columns_len(MAX_LANES, width, hidden) } else { 0 };
         max(add(columns_len(MAX_LANES, rows, width), w_hr), columns_len(MAX_LANES, rows, self.shape.input))
     }
 
