@@ -10,20 +10,20 @@
 //! use recurrent::trainer::{Batch, Trainer};
 //! use recurrent::{Gru, Merge, Pool, Sequences, Stack};
 //!
-//! // 1. The model: layers from the input to the output. In a constant, sizes that do not fit do not compile.
+//! // 1. The model: layers from the input to the output. As a constant, it compiles only if the sizes fit.
 //! const MODEL: Model<4> = Model::new([
 //!     Layer::Gru(Stack::new(Gru::new(1, 8)).bidirectional(Merge::Concat)),
-//!     Layer::Pool(Pool::Mean), // one row out of the steps of each sequence
+//!     Layer::Pool(Pool::Mean), // reduces the steps of each sequence to one row
 //!     Layer::Dropout(0.1),
 //!     Layer::dense(16, 1),
 //! ]);
 //!
-//! // 2. The trainer: initial weights, an optimiser, a schedule of its learning rate, a limit of the gradients' norm.
+//! // 2. The trainer: initial weights, an optimiser, a learning-rate schedule, a limit for the gradients' norm.
 //! let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
 //! let schedule = Cosine::new(2e-2, 200).warmup(10);
 //! let mut trainer = Trainer::new(&MODEL, AdamW::new(0.0), &mut rng)?.rate(schedule).clip(1.0);
 //!
-//! // 3. Batches: sequences, what goes in, what should come out.
+//! // 3. Batches: sequences, inputs, and targets.
 //! let (steps, batch) = (12, 32);
 //! let mut draw = || {
 //!     let x: Vec<f32> = (0..batch * steps).map(|_| (rng.next_u32() >> 8) as f32 / (1 << 24) as f32).collect(); // [B, T, 1]
@@ -40,12 +40,12 @@
 //!     assert!(update.norm.is_some()); // None: a gradient was not finite, and the update was skipped
 //! }
 //!
-//! // 4. What has come of it, on data that it has not seen. Dropout does nothing here.
+//! // 4. Evaluate the model on data that it has not seen. Dropout is off here.
 //! let (x, targets) = draw();
 //! let loss = Loss::BinaryCrossEntropy { targets: &targets };
 //! assert!(trainer.evaluate(Batch { sequences, x: (&x).into(), loss })? < 0.4);
 //!
-//! // 5. Save it with all that it takes to go on, and predict.
+//! // 5. Save the training, load it into another trainer, and predict.
 //! let folder = tempfile::tempdir()?;
 //! trainer.save(folder.path().join("rises.training"))?;
 //! let mut again = Trainer::new(&MODEL, AdamW::new(0.0), &mut rng)?.rate(schedule).clip(1.0);

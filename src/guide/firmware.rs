@@ -85,7 +85,7 @@
 //!     Err(_) => panic!("not an image of two layers"),
 //! };
 //!
-//! /// All that it keeps from sample to sample, and where it computes.
+//! /// What it keeps from sample to sample, and its scratch.
 //! struct Recogniser {
 //!     weights: &'static [f32],
 //!     state: [f32; MODEL.state_len(1)],
@@ -94,13 +94,13 @@
 //! }
 //!
 //! impl Recogniser {
-//!     /// Looks at every byte of the image once: damaged flash is an error here, and not nonsense later.
+//!     /// Checks every byte of the image once, so that damaged flash is an error.
 //!     fn new() -> Result<Self> {
 //!         let weights = Image::from_bytes(IMAGE)?.weights()?;
 //!         Ok(Recogniser { weights, state: [0.0; _], scores: [0.0; _], scratch: [0.0; _] })
 //!     }
 //!
-//!     /// The likelier movement, after one more sample of three axes.
+//!     /// Takes one sample of three axes, and returns the more probable movement.
 //!     fn sample(&mut self, x: &[f32; 3]) -> Result<usize> {
 //!         MODEL.step(self.weights, x, &mut self.scores, &mut self.state, &mut self.scratch)?;
 //!         argmax(&self.scores)

@@ -32,7 +32,7 @@
 //! let (by_time, state) = run(Sequences::new(T, B), &[1.0, 10.0, /**/ 2.0, 20.0, /**/ 3.0, 30.0])?;
 //! let (by_row, same) = run(Sequences::new(T, B).batch_major(), &[1.0, 2.0, 3.0, /**/ 10.0, 20.0, 30.0])?;
 //! assert_eq!(by_time[(2 * B + 1) * 2..], by_row[(T + 2) * 2..]); // row 1, step 2
-//! assert_eq!(state, same); // a state has no time
+//! assert_eq!(state, same); // a state has no time axis
 //! # Ok::<(), recurrent::Error>(())
 //! ```
 //!
@@ -57,7 +57,7 @@
 //! let layer = Lstm::new(3, 2);
 //! let mut flat = vec![0.0; layer.weights_len()];
 //! layer.weights_mut(&mut flat)?.gate(LstmGate::Forget).b_ih.fill(1.0);
-//! let b_ih = 4 * 2 * (3 + 2); // behind both matrices
+//! let b_ih = 4 * 2 * (3 + 2); // the biases follow both matrices
 //! assert_eq!(flat[b_ih..b_ih + 8], [0.0, 0.0, /* f */ 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
 //! # Ok::<(), recurrent::Error>(())
 //! ```

@@ -30,9 +30,9 @@
 //!
 //! let mut stepped = vec![0.0; LAYER.state_len(1)];
 //! for x in x.chunks(2) {
-//!     LAYER.step(&weights, x, &mut stepped, &mut scratch)?; // canonical weights, for a change
+//!     LAYER.step(&weights, x, &mut stepped, &mut scratch)?; // canonical weights instead of packed ones
 //! }
-//! assert_eq!(whole, stepped); // not nearly: exactly
+//! assert_eq!(whole, stepped); // equal to the bit
 //! # Ok::<(), recurrent::Error>(())
 //! ```
 //!
@@ -127,7 +127,7 @@
 //! ```
 //! use recurrent::{Activation, Rnn};
 //! const LAYER: Rnn = Rnn::new(1, 2).activation(Activation::Relu).bias(false);
-//! let weights = [1.0, 1.0, /**/ 0.5, 0.0, 0.0, 0.5]; // halves its state with each step
+//! let weights = [1.0, 1.0, /**/ 0.5, 0.0, 0.0, 0.5]; // halves the state in each step
 //! let (mut state, mut scratch) = ([1.0; 2], [0.0; LAYER.scratch_len(1, 1)]);
 //! for block in 0..4 {
 //!     for _ in 0..32 {
