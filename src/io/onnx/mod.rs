@@ -12,6 +12,7 @@ mod dense;
 mod fold;
 mod graph;
 mod halves;
+mod quantised;
 mod recurrent;
 mod reverse;
 mod rows;
@@ -52,6 +53,8 @@ struct Walk<'a> {
     opset: i64,
     network: Builder,
     names: BTreeSet<String>,
+    /// Constants that were matrices of 8 bits.
+    int8: BTreeSet<String>,
     /// Counts what has been done to the data: an older version is another branch of the graph.
     version: usize,
     /// Layers so far.
@@ -97,6 +100,7 @@ pub(super) fn read(bytes: &[u8], external: Option<&External<'_>>) -> Result<Netw
         opset: model.opset.iter().find(own).map_or(1, |opset| opset.version),
         network: Builder::default(),
         names: BTreeSet::new(),
+        int8: BTreeSet::new(),
         version: 0,
         layers: 0,
         room: 0,
@@ -117,7 +121,7 @@ pub(super) fn read(bytes: &[u8], external: Option<&External<'_>>) -> Result<Netw
     // Exporters leave the steps in which they put weights in order.
     walk.budget = len.saturating_mul(2).saturating_add(1 << 16);
     walk.inputs(&graph)?;
-    for node in &graph.node {
+    for node in &walk.unquantised(&graph.node)? {
         walk.node(node)?;
     }
     walk.outputs(&graph)?;

@@ -48,7 +48,43 @@ fn to_bf16(x: f32) -> Option<u16> {
 fn scale_of(row: &[f32]) -> f32 {
     let most = row.iter().fold(0.0, |most: f32, w| most.max(w.abs()));
     let scale = f32::from_bits(((most / LARGEST_WEIGHT as f32).to_bits() + 0x7f) & !0x7f);
-    if scale >= f32::MIN_POSITIVE { scale } else { 0.0 }
+    if scale < f32::MIN_POSITIVE {
+        return 0.0;
+    }
+    let holds = row.iter().all(|&w| nearest(w / scale) * scale == w);
+    if holds { scale } else { step_of(row).unwrap_or(scale) }
+}
+
+/// The step of a row of weights that are all integers times one, of at most 127: so a row that another program quantised stays as it is, also if its
+/// largest integer is below 127. `None` for other rows.
+fn step_of(row: &[f32]) -> Option<f32> {
+    // A weight is an odd integer times a power of two.
+    let parts = |w: &f32| {
+        let (exponent, fraction) = (w.to_bits() >> 23 & 0xff, w.to_bits() & 0x7f_ffff);
+        let integer = if exponent == 0 { fraction } else { fraction | 1 << 23 };
+        let zeros = integer.trailing_zeros();
+        (u64::from(integer >> zeros), exponent.max(1) + zeros)
+    };
+    let weights = || row.iter().filter(|w| **w != 0.0);
+    let lowest = weights().map(|w| parts(w).1).min()?;
+    let (mut step, mut most, mut largest) = (0, 0, 0.0f32);
+    for w in weights() {
+        let (odd, power) = parts(w);
+        if power - lowest > 32 {
+            return None;
+        }
+        let integer = odd << (power - lowest);
+        (most, largest) = (most.max(integer), largest.max(w.abs()));
+        let mut rest = integer;
+        while rest != 0 {
+            (step, rest) = (rest, step % rest);
+        }
+        if most / step > LARGEST_WEIGHT as u64 {
+            return None;
+        }
+    }
+    let step = largest / (most / step) as f32;
+    (step >= f32::MIN_POSITIVE).then_some(step)
 }
 
 /// Stores a weight at its place among others.
