@@ -284,7 +284,7 @@ pub(super) fn missing(op: &str) -> &'static str {
         }
         "Concat" | "Sum" => "joins branches of the graph, which is not read: only chains of layers are",
         "DynamicQuantizeLinear" | "MatMulInteger" | "DequantizeLinear" | "QuantizeLinear" => {
-            "is of a quantised layer in another form than `quantize_dynamic(op_types_to_quantize=[\"LSTM\", \"MatMul\"])` \
+            "is of a quantised layer in another form than `quantize_dynamic` with `weight_type=QuantType.QInt8` \
              gives it: quantise so, or convert the f32 model with `--weights int8`"
         }
         "ArgMax" | "TopK" => "makes indices of the outputs: export the model without it",

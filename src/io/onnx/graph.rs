@@ -12,14 +12,15 @@ use super::constant::{self, is_integer};
 use super::schema::{Graph, Node, ValueInfo};
 use super::shape::transpose;
 use super::value::{Axis, Half, Value};
-use super::{Attributes, FORMAT, Walk, show};
+use super::{Attributes, FORMAT, Walk, is_half, quantised, show};
 use crate::model::Layer;
 
 /// The input that becomes the data of the first layer: that from which its first recurrent layer, or else its embedding or first output, is made.
 fn data<'a>(graph: &'a Graph, inputs: &[&'a ValueInfo]) -> Option<&'a ValueInfo> {
     let made: BTreeMap<&str, &Node> =
         graph.node.iter().flat_map(|node| node.output.iter().map(move |name| (&name[..], node))).collect();
-    let recurrent = graph.node.iter().find(|node| ["RNN", "LSTM", "GRU"].contains(&&node.op_type[..]));
+    let kinds = ["RNN", "LSTM", "GRU", quantised::LSTM];
+    let recurrent = graph.node.iter().find(|node| kinds.contains(&&node.op_type[..]));
     let from = match recurrent {
         Some(node) => node.input.first(),
         None => graph.output.first().map(|output| &output.name),
@@ -68,6 +69,9 @@ impl Walk<'_> {
         let name = input.name.clone();
         let tensor = input.r#type.as_ref().and_then(|t| t.tensor.as_ref());
         let ids = tensor.is_some_and(|t| is_integer(t.element));
+        if tensor.is_some_and(|t| is_half(t.element.into())) {
+            self.note_rounding();
+        }
         let shape = tensor.and_then(|t| t.shape.as_ref());
         let mut axes = vec![Axis::First, Axis::Second];
         // Keras gives ids as floats, too, and casts them.
@@ -214,7 +218,16 @@ impl Walk<'_> {
 
     /// Notes that a layer takes something from the caller.
     pub(super) fn note_caller(&mut self, what: &str) {
-        let note = Note::Assumed(what.to_string());
+        self.note(Note::Assumed(what.to_string()));
+    }
+
+    /// Notes that the graph rounds between its nodes to 16 bits.
+    pub(super) fn note_rounding(&mut self) {
+        let what = "the rounding of values between layers to 16 bits; they stay f32";
+        self.note(Note::LeftOut(what.to_string()));
+    }
+
+    fn note(&mut self, note: Note) {
         if !self.network.notes.contains(&note) {
             self.network.notes.push(note);
         }

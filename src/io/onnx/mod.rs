@@ -121,11 +121,14 @@ pub(super) fn read(bytes: &[u8], external: Option<&External<'_>>) -> Result<Netw
     // Exporters leave the steps in which they put weights in order.
     walk.budget = len.saturating_mul(2).saturating_add(1 << 16);
     walk.inputs(&graph)?;
-    for node in &walk.unquantised(&graph.node)? {
+    let plain = quantised::is_quantised(&graph.node).then(|| walk.unquantised(&graph.node)).transpose()?;
+    for node in plain.as_ref().unwrap_or(&graph.node) {
         walk.node(node)?;
     }
     walk.outputs(&graph)?;
-    walk.network.finish()
+    let network = walk.network.finish()?;
+    // What rounding leaves of the weights, so that an image has just these.
+    if plain.is_some() { network.with_formats(|named| named.layer.narrow_format()) } else { Ok(network) }
 }
 
 /// A node, as messages have it.
@@ -169,7 +172,12 @@ impl<'a> Attributes<'a> {
     }
 }
 
-/// Refuses a node that would not leave the data as it is.
+/// Whether an element type is a float of 16 bits.
+fn is_half(element: i64) -> bool {
+    [element::FLOAT16, element::BFLOAT16].map(i64::from).contains(&element)
+}
+
+/// Refuses a node that would not leave the data as it is. One that rounds it to 16 bits does, but for a note.
 fn leaves(op: &str, node: &Node, axes: &[Axis]) -> Result<()> {
     let mut attributes = Attributes::new(node);
     match op {
@@ -178,7 +186,7 @@ fn leaves(op: &str, node: &Node, axes: &[Axis]) -> Result<()> {
             attributes.int("saturate", 1);
             let wide = [element::INT32, element::INT64, element::UINT32, element::UINT64].map(i64::from);
             let kept = match axes.contains(&Axis::Feature) {
-                true => to == i64::from(element::FLOAT),
+                true => to == i64::from(element::FLOAT) || is_half(to),
                 false => wide.contains(&to),
             };
             if !kept {
@@ -284,6 +292,9 @@ impl Walk<'_> {
             "Softmax" | "LogSoftmax" => self.softmax(op, node, axes),
             "Identity" | "Dropout" | "Cast" if first => {
                 leaves(op, node, &axes)?;
+                if op == "Cast" && is_half(Attributes::new(node).int("to", 0)) {
+                    self.note_rounding();
+                }
                 self.goes_on(node, axes)
             }
             _ => unsupported(show(node), dense::missing(op)),

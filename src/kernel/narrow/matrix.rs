@@ -44,7 +44,8 @@ fn to_bf16(x: f32) -> Option<u16> {
 
 /// The scale of a row of weights: the largest magnitude divided by 127, with the lowest seven bits rounded
 /// up. It has 17 bits, so its product with an integer of 7 bits is exact, and rounding such products again
-/// gives the same scale and integers. It is zero if it would be subnormal.
+/// gives the same scale and integers. It is zero if it would be subnormal. A row of integers times a step keeps
+/// its step.
 fn scale_of(row: &[f32]) -> f32 {
     let most = row.iter().fold(0.0, |most: f32, w| most.max(w.abs()));
     let scale = f32::from_bits(((most / LARGEST_WEIGHT as f32).to_bits() + 0x7f) & !0x7f);
@@ -55,8 +56,9 @@ fn scale_of(row: &[f32]) -> f32 {
     if holds { scale } else { step_of(row).unwrap_or(scale) }
 }
 
-/// The step of a row of weights that are all integers times one, of at most 127: so a row that another program quantised stays as it is, also if its
-/// largest integer is below 127. `None` for other rows.
+/// The step of a row whose weights are all integers times one, of at most 127. So a row that another program
+/// quantised stays as it is, also if its largest integer is below 127. `None` for other rows, and for those with
+/// one weight only, which is a step by itself.
 fn step_of(row: &[f32]) -> Option<f32> {
     // A weight is an odd integer times a power of two.
     let parts = |w: &f32| {
@@ -67,6 +69,7 @@ fn step_of(row: &[f32]) -> Option<f32> {
     };
     let weights = || row.iter().filter(|w| **w != 0.0);
     let lowest = weights().map(|w| parts(w).1).min()?;
+    weights().nth(1)?;
     let (mut step, mut most, mut largest) = (0, 0, 0.0f32);
     for w in weights() {
         let (odd, power) = parts(w);
