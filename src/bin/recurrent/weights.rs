@@ -70,11 +70,11 @@ impl Formats {
             let errors = before.iter().zip(after).map(|(a, b)| f64::from((a - b).abs()));
             let (largest, squares) = errors.fold((0f64, 0f64), |(most, sum), e| (most.max(e), sum + e * e));
             let rms = (squares / before.len().max(1) as f64).sqrt();
-            let name = format.name();
+            let name = if named.name.is_empty() { "-" } else { &named.name };
+            let format = format.name();
             writeln!(
                 out,
-                "{}: {name}, weights change by at most {largest:.1e}, root mean square {rms:.1e}",
-                named.name
+                "{name}: {format}, weights change by at most {largest:.1e}, root mean square {rms:.1e}"
             )?;
         }
         Ok(rounded)

@@ -42,6 +42,39 @@ fn data<'a>(graph: &'a Graph, inputs: &[&'a ValueInfo]) -> Option<&'a ValueInfo>
     inputs.first().copied()
 }
 
+/// Puts nodes behind those that make their inputs. Files should have them so, but ONNX Runtime's converter to 16 bits
+/// appends some. Nodes that are in order stay where they are.
+pub(super) fn put_in_order(nodes: &mut Vec<Node>) {
+    let mut makers = BTreeMap::new();
+    for (index, node) in nodes.iter().enumerate() {
+        makers.extend(node.output.iter().filter(|name| !name.is_empty()).map(|name| (&name[..], index)));
+    }
+    let (mut order, mut seen) = (Vec::new(), vec![false; nodes.len()]);
+    // Nodes to go through, and how many of their inputs have been looked at.
+    let mut open: Vec<(usize, usize)> = Vec::new();
+    for index in 0..nodes.len() {
+        open.push((index, 0));
+        while let Some((node, looked)) = open.pop() {
+            if looked == 0 && core::mem::replace(&mut seen[node], true) {
+                continue;
+            }
+            match nodes[node].input.get(looked) {
+                Some(name) => {
+                    open.push((node, looked + 1));
+                    open.extend(
+                        makers.get(&name[..]).filter(|maker| !seen[**maker]).map(|maker| (*maker, 0)),
+                    );
+                }
+                None => order.push(node),
+            }
+        }
+    }
+    if order.iter().enumerate().any(|(place, node)| place != *node) {
+        let mut all: Vec<Option<Node>> = core::mem::take(nodes).into_iter().map(Some).collect();
+        nodes.extend(order.into_iter().filter_map(|node| all[node].take()));
+    }
+}
+
 impl Walk<'_> {
     pub(super) fn constants(&mut self, graph: &Graph) -> Result<()> {
         for tensor in &graph.initializer {

@@ -89,7 +89,8 @@ pub(super) fn read(bytes: &[u8], external: Option<&External<'_>>) -> Result<Netw
         Ok(model) => model,
         Err(e) => return damaged(FORMAT, format!("{e}")),
     };
-    let Some(graph) = model.graph else { return damaged(FORMAT, "it has no graph") };
+    let Some(mut graph) = model.graph else { return damaged(FORMAT, "it has no graph") };
+    graph::put_in_order(&mut graph.node);
     let data = Data::new(external);
     let own = |opset: &&schema::Opset| matches!(&opset.domain[..], "" | "ai.onnx");
     let mut walk = Walk {

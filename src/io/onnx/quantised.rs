@@ -132,6 +132,10 @@ impl Walk<'_> {
         }
         plain.input.truncate(8);
         (plain.op_type, plain.domain) = ("LSTM".into(), String::new());
+        // ONNX Runtime says it in the name, too.
+        if let Some(name) = plain.name.strip_suffix("_quant") {
+            plain.name = name.into();
+        }
         Ok(plain)
     }
 
