@@ -164,10 +164,14 @@ fn main() -> Result<(), Failure> {
     let sound = Chart::new("A note that it has not heard", "milliseconds", "sample")
         .line("amplifier", points(&wet))
         .dashes("LSTM", points(&y))
-        .dots("what goes in", points(&dry));
+        .line("what goes in", points(&dry));
+    // Over a note each, because notes begin louder than they end.
+    let notes = losses.chunks(RATE / 5 / WINDOW);
+    let means =
+        notes.map(|note| (note[0].0, note.iter().map(|(_, loss)| loss).sum::<f64>() / note.len() as f64));
     let learnt = Chart::new("Error while it learns", "update", "mean squared error").log();
     common.say("");
-    common.plot(1, &[&sound, &learnt.line("loss", losses)])?;
+    common.plot(1, &[&sound, &learnt.line("loss", means)])?;
     conclude(format_args!("esr {ratio:.4} dry {:.3}", esr(&dry, &wet)));
     Ok(())
 }

@@ -122,7 +122,7 @@ fn products_of_integers_are_read_or_refused() {
     assert_eq!(network.weights(), [0.5, 1.5, 2.5, -31.75, 1.0, 31.75, 0.0, 0.0]);
     let y = network.run(Input::Values(&[1.0, 0.5, -0.25]), 1, 1).unwrap();
     assert!((y[0] - 0.625).abs() < 1e-3 && (y[1] + 39.1875).abs() < 4e-3, "{y:?}");
-    // A row with one weight has another scale, next to it.
+    // A row with one magnitude has another scale, next to it.
     let one = product(&[w([0, 1, 3, 0, 0, 2]), half.clone(), zero()], "p").unwrap();
     let change = one.weights()[1] / 1.5 - 1.0;
     assert!(change.abs() < 1e-5 && one.weights()[3..6] == [0.25, 0.0, 0.5], "{:?}", one.weights());

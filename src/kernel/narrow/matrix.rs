@@ -57,8 +57,8 @@ fn scale_of(row: &[f32]) -> f32 {
 }
 
 /// The step of a row whose weights are all integers times one, of at most 127. So a row that another program
-/// quantised stays as it is, also if its largest integer is below 127. `None` for other rows, and for those with
-/// one weight only, which is a step by itself.
+/// quantised stays as it is, also if its largest integer is below 127. `None` for other rows, and for those whose
+/// weights have one magnitude, which is a step by itself: they are 127 steps, like the largest weight of any row.
 fn step_of(row: &[f32]) -> Option<f32> {
     // A weight is an odd integer times a power of two.
     let parts = |w: &f32| {
@@ -69,7 +69,6 @@ fn step_of(row: &[f32]) -> Option<f32> {
     };
     let weights = || row.iter().filter(|w| **w != 0.0);
     let lowest = weights().map(|w| parts(w).1).min()?;
-    weights().nth(1)?;
     let (mut step, mut most, mut largest) = (0, 0, 0.0f32);
     for w in weights() {
         let (odd, power) = parts(w);
@@ -86,8 +85,9 @@ fn step_of(row: &[f32]) -> Option<f32> {
             return None;
         }
     }
-    let step = largest / (most / step) as f32;
-    (step >= f32::MIN_POSITIVE).then_some(step)
+    let count = most / step;
+    let step = largest / count as f32;
+    (count > 1 && step >= f32::MIN_POSITIVE).then_some(step)
 }
 
 /// Stores a weight at its place among others.
