@@ -15,11 +15,11 @@ use std::f64::consts::TAU;
 
 use clap::Parser;
 use common::plot::Chart;
-use common::{Common, Failure, conclude};
+use common::{Common, FORMATS, Failure, conclude};
 use rand_xoshiro::rand_core::Rng;
 use recurrent::model::{Layer, Loss, Model};
 use recurrent::train::{Adam, Cosine, normal};
-use recurrent::trainer::{Batch, Trainer};
+use recurrent::trainer::{Batch, Predictor, Trainer};
 use recurrent::{Pool, Sequences};
 
 /// Trains a GRU to forecast a series several steps ahead, and compares it with naive forecasts on a time that it has not seen.
@@ -31,6 +31,9 @@ struct Options {
     /// Updates
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     iters: u32,
+    /// Forecast from narrow weights, too, and tell how far the forecasts move
+    #[arg(long)]
+    narrow: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -90,7 +93,7 @@ fn mean(of: &[f64]) -> f64 {
 }
 
 fn main() -> Result<(), Failure> {
-    let Options { iters, common } = Options::parse();
+    let Options { iters, narrow, common } = Options::parse();
     let (series, clean) = series(&common);
     let unseen = HOURS / 5 * 4;
 
@@ -142,6 +145,18 @@ fn main() -> Result<(), Failure> {
             errors[AHEAD - 1]
         ));
         means.push(mean(&errors));
+    }
+
+    for format in FORMATS.into_iter().filter(|_| narrow) {
+        let mut predictor = Predictor::new(&MODEL.narrow(format), trainer.weights())?;
+        let said = predictor.forward(Sequences::new(WINDOW, ends.len()), &windows(&series, &ends))?;
+        let moved = said.iter().zip(&forecasts[0].1).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let error = mean(&errors(said, &truth));
+        common.say(format_args!(
+            "GRU from {:9} {error:7.5}, {:+.3} %; forecasts move by at most {moved:.1e}",
+            format.name(),
+            100.0 * (error / means[0] - 1.0),
+        ));
     }
 
     // One forecast after the other, each a day long.

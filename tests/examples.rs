@@ -19,8 +19,16 @@ fn figures<const N: usize>(name: &str, options: &str, words: [&str; N]) -> [f64;
     })
 }
 
-const NAMES: [&str; 7] =
-    ["activations", "bidirectional", "forecast", "masking", "memory", "sentiment", "vanishing_gradient"];
+const NAMES: [&str; 8] = [
+    "activations",
+    "bidirectional",
+    "capture",
+    "forecast",
+    "masking",
+    "memory",
+    "sentiment",
+    "vanishing_gradient",
+];
 
 #[test]
 fn each_has_a_help_and_refuses_what_it_does_not_know() {
@@ -85,6 +93,42 @@ fn a_trained_network_forecasts_better_than_naive_ones() {
     let words = ["gru", "naive", "day", "week", "noise"];
     let [gru, naive, day, week, noise] = figures("forecast", "--iters 60", words);
     assert!(noise < gru && gru < naive.min(day).min(week), "{gru} {naive} {day} {week} {noise}");
+}
+
+/// What the line of each format says behind its name.
+fn formats(name: &str, options: &str, word: &str) -> Vec<Vec<f64>> {
+    let out = run(name, &format!("--narrow {options}"), "").out;
+    let lines = ["f16", "bf16", "int8", "int8-a8"].map(|format| {
+        let words = |line: &str| line.split_whitespace().map(str::to_string).collect::<Vec<_>>();
+        let is_of =
+            |words: &Vec<String>| words.iter().any(|w| w == "from") && words.iter().any(|w| w == format);
+        let words = out.lines().map(words).find(is_of).unwrap_or_else(|| panic!("{format} in {out}"));
+        assert!(word.is_empty() || words.iter().any(|w| w == word), "{word} in {out}");
+        let number = |w: &String| w.trim_end_matches([',', ';']).parse().ok();
+        words.iter().filter_map(number).collect()
+    });
+    lines.into()
+}
+
+#[test]
+fn an_amplifier_is_captured_and_played_from_narrow_weights() {
+    let options = "--iters 100";
+    let [esr, dry] = figures("capture", options, ["esr", "dry"]);
+    assert!(esr < 0.3 * dry, "{esr} {dry}");
+    // The noise of rounding is below the sound.
+    for (of, most) in formats("capture", options, "").iter().zip([-50.0, -30.0, -25.0, -20.0]) {
+        assert!(of[1] < most && (of[0] / esr - 1.0).abs() < 0.2, "{of:?} {esr}");
+    }
+}
+
+#[test]
+fn forecasts_and_scores_move_little_from_narrow_weights() {
+    for (name, options, word) in [("forecast", "--iters 60", "forecasts"), ("sentiment", "", "scores")] {
+        // The change in percent, and the largest move.
+        for (of, most) in formats(name, options, word).iter().zip([0.01, 0.1, 0.1, 0.2]) {
+            assert!(of[1].abs() < 5.0 && of[2] > 0.0 && of[2] < most, "{name}: {of:?}");
+        }
+    }
 }
 
 #[test]

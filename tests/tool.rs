@@ -311,3 +311,61 @@ fn convert_makes_weights_narrow() {
     let out = tool(&["convert", &source, &narrow, "--weights", "int8,head=f32"]);
     assert!(out.status.code() == Some(1) && text(&out.stderr).contains("model.fc"), "{}", text(&out.stderr));
 }
+
+/// What a file has in 16 or 8 bits stays so: 16 if asked, and integers always.
+#[test]
+fn convert_keeps_narrow_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    let (wide, kept, mixed) = (file("wide.img"), file("kept.img"), file("mixed.img"));
+    let len = |path: &str| fs::metadata(path).unwrap().len();
+    for (source, format) in [
+        ("torch_gru_f16.safetensors", "F16"),
+        ("torch_lstm_bf16.safetensors", "Bf16"),
+        ("onnx_f16.onnx", "F16"),
+        ("onnx_bf16.onnx", "Bf16"),
+    ] {
+        let source = data(source);
+        assert!(tool(&["convert", &source, &wide]).status.success());
+        let out = tool(&["convert", &source, &kept, "--weights", "keep"]);
+        assert!(out.status.success(), "{}", text(&out.stderr));
+        let said = text(&out.stdout);
+        assert!(
+            said.contains(&format!("{}, weights change by at most 0.0e0", format.to_lowercase())),
+            "{said}"
+        );
+        assert!(len(&kept) < len(&wide) && !text(&tool(&["inspect", &wide]).stdout).contains("Narrow"));
+        let shown = text(&tool(&["inspect", &kept]).stdout);
+        assert!(shown.contains(&format!(".narrow(Narrow::{format})")), "{shown}");
+        let same = text(&tool(&["check", &kept, "--against", &source, "--steps", "20"]).stdout);
+        assert!(same.lines().count() > 1, "{same}");
+        assert!(same.lines().skip(1).all(|line| line.contains("0.00e0")), "{same}");
+    }
+
+    let source = data("onnx_int8_channel.onnx");
+    assert!(tool(&["convert", &source, &kept]).status.success());
+    let out = tool(&["convert", &source, &mixed, "--weights", "keep,fc=bf16"]);
+    let said = text(&out.stdout);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    assert!(
+        said.contains("lstm: int8, weights change by at most 0.0e0") && said.contains("fc: bf16"),
+        "{said}"
+    );
+    let shown = text(&tool(&["inspect", &mixed]).stdout);
+    assert!(shown.contains("Narrow::W8A16") && shown.contains("Narrow::Bf16"), "{shown}");
+    assert!(tool(&["convert", &source, &wide, "--weights", "f32"]).status.success());
+    assert!(len(&kept) < len(&mixed) && len(&mixed) < len(&wide));
+    // The same integers, so that only activations are rounded.
+    let said = text(&tool(&["check", &kept, "--against", &wide, "--steps", "50"]).stdout);
+    let errors = said.lines().skip(1).map(|l| l.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap());
+    assert!(errors.clone().count() == 4 && errors.clone().all(|e| e < 1e-3), "{said}");
+    assert!(errors.sum::<f64>() > 0.0, "{said}");
+    let out = tool(&["convert", &source, &file("rounded.onnx")]);
+    assert!(out.status.success() && text(&out.stderr).contains("only images stay narrow"));
+    let out = tool(&["convert", &data("onnx_uint8.onnx"), &kept]);
+    assert!(
+        out.status.code() == Some(1) && text(&out.stderr).contains("zero point"),
+        "{}",
+        text(&out.stderr)
+    );
+}

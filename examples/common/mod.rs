@@ -14,6 +14,10 @@ use std::path::PathBuf;
 use indicatif::{ProgressBar, ProgressStyle};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
+use recurrent::Narrow;
+
+/// The formats that `--narrow` tells of.
+pub const FORMATS: [Narrow; 4] = [Narrow::F16, Narrow::Bf16, Narrow::W8A16, Narrow::W8A8];
 
 /// What went wrong, in one line, made from any error; `main` shows it as it is.
 pub struct Failure(pub String);

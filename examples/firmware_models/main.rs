@@ -85,6 +85,13 @@ fn main() -> Result<()> {
 
     let (weights, accuracy) = training::train()?;
     println!("gestures: {:.1} % of unseen samples are recognised", 100.0 * accuracy);
+    for (format, accuracy, largest) in training::narrow(&weights)? {
+        println!(
+            "from {:8} {:.2} % are, and scores change by at most {largest:.1e}",
+            format.name(),
+            100.0 * accuracy
+        );
+    }
     let recording = sensor::Hand::new(3).record(gestures::RECORDED).0;
     fs::write(folder.join("gestures.f32"), to_bytes(&weights))?;
     // For examples/c/firmware.

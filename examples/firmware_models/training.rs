@@ -2,8 +2,12 @@
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
+use recurrent::model::{Layer, Model};
 use recurrent::train::{Adam, clip_norm};
-use recurrent::{Backward, DenseBackward, ForwardTrain, Gradients, Result, Sequences, cross_entropy};
+use recurrent::trainer::Predictor;
+use recurrent::{
+    Backward, DenseBackward, ForwardTrain, Gradients, Narrow, Result, Sequences, argmax, cross_entropy,
+};
 
 use crate::gestures::{CELL, HEAD, NAMES, Recogniser, WEIGHTS_LEN};
 use crate::sensor::Hand;
@@ -12,6 +16,30 @@ const STEPS: usize = 50;
 const BATCH: usize = 16;
 const ROWS: usize = STEPS * BATCH;
 const UPDATES: usize = 1200;
+
+/// Samples of a hand that the model has not learnt from, and what they are.
+fn unseen() -> (Vec<f32>, Vec<u32>) {
+    Hand::new(2).record(10_000)
+}
+
+/// The part of those samples that the model recognises from narrow weights, and the largest change of its scores.
+pub fn narrow(weights: &[f32]) -> Result<Vec<(Narrow, f64, f32)>> {
+    let model = Model::new([Layer::from(CELL), Layer::from(HEAD)]);
+    let (samples, labels) = unseen();
+    let sequences = Sequences::new(labels.len(), 1);
+    let exact = Predictor::new(&model, weights)?.forward(sequences, &samples)?.to_vec();
+    let of = |format| {
+        let mut predictor = Predictor::new(&model.narrow(format), weights)?;
+        let scores = predictor.forward(sequences, &samples)?;
+        let largest = scores.iter().zip(&exact).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let mut right = 0;
+        for (scores, label) in scores.chunks(NAMES.len()).zip(&labels) {
+            right += usize::from(argmax(scores)? == *label as usize);
+        }
+        Ok((format, right as f64 / labels.len() as f64, largest))
+    };
+    [Narrow::F16, Narrow::Bf16, Narrow::W8A16, Narrow::W8A8].into_iter().map(of).collect()
+}
 
 /// Windows of all streams, time-major.
 fn window(hands: &[(Vec<f32>, Vec<u32>)], number: usize) -> (Vec<f32>, Vec<u32>) {
@@ -98,7 +126,7 @@ pub fn train() -> Result<(Vec<f32>, f64)> {
         adam.update(&mut weights, &grads, &mut moments)?;
     }
 
-    let (samples, labels) = Hand::new(2).record(10_000);
+    let (samples, labels) = unseen();
     let mut recogniser = Recogniser::new();
     let mut right = 0;
     for (sample, label) in samples.as_chunks().0.iter().zip(&labels) {

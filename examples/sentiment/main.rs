@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use common::plot::Chart;
-use common::{Common, Failure, conclude};
+use common::{Common, FORMATS, Failure, conclude};
 use data::{Labelled, Padded, Vocabulary, shuffle};
 use rand_xoshiro::rand_core::Rng;
 use recurrent::model::{Layer, Loss, Model};
@@ -38,6 +38,9 @@ struct Options {
     /// Score sentences from standard input, a line each, after every word
     #[arg(long)]
     interactive: bool,
+    /// Score the unseen sentences from narrow weights, too
+    #[arg(long)]
+    narrow: bool,
     /// Updates
     #[arg(long, value_name = "N", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..))]
     iters: u32,
@@ -104,7 +107,7 @@ fn train(
     vocabulary: &Vocabulary,
     train: &[Labelled],
     held: &[Labelled],
-) -> Result<Predictor, Failure> {
+) -> Result<Vec<f32>, Failure> {
     let common = &options.common;
     let (set, held) = (Set::new(train, vocabulary), Set::new(held, vocabulary));
     let model = model(vocabulary)?;
@@ -159,7 +162,7 @@ fn train(
         "cross-entropy (nats)",
     );
     common.plot(1, &[&chart.line("trained on", learnt).line("held back", looked)])?;
-    Ok(Predictor::new(&model, &best)?)
+    Ok(best)
 }
 
 /// The words of a sentence, each with the score of the sentence up to it.
@@ -220,7 +223,8 @@ fn main() -> Result<(), Failure> {
         test.len(),
         vocabulary.len() - 1,
     ));
-    let mut predictor = train(&options, &vocabulary, learnt, held)?;
+    let weights = train(&options, &vocabulary, learnt, held)?;
+    let mut predictor = Predictor::new(&model(&vocabulary)?, &weights)?;
 
     let unseen = Set::new(test, &vocabulary);
     let said = scores(&mut predictor, &unseen.rows)?;
@@ -240,6 +244,21 @@ fn main() -> Result<(), Failure> {
             "\none of them, word by word:\n{}",
             word_by_word(&mut predictor, &vocabulary, &test[i].words)?
         ));
+    }
+    if options.narrow {
+        let loss = unseen.loss(&mut predictor)?;
+        common.say(format_args!("\nunseen sentences from f32: loss {loss:.5}"));
+        for format in FORMATS {
+            let mut narrow = Predictor::new(&model(&vocabulary)?.narrow(format), &weights)?;
+            let (scores, rounded) = (scores(&mut narrow, &unseen.rows)?, unseen.loss(&mut narrow)?);
+            let moved = scores.iter().zip(&said).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            let turned = scores.iter().zip(&said).filter(|(a, b)| (**a > 0.0) != (**b > 0.0)).count();
+            common.say(format_args!(
+                "from {:8} loss {rounded:.5}, {:+.3} %; scores move by at most {moved:.1e}, {turned} change sides",
+                format.name(),
+                100.0 * (rounded / loss - 1.0),
+            ));
+        }
     }
     let positive = test.iter().filter(|s| s.positive).count();
     conclude(format_args!(

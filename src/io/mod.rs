@@ -3,7 +3,8 @@
 //! A file is read into a [`Network`]: layers with their names, and one flat slice of weights. What a file holds that this crate would
 //! compute differently, or not at all, is an [`Error`] that names the tensor, layer, node or attribute. What a file leaves open, and what of it has
 //! no part in the network, is a [`Note`] that the network carries.
-//! `f16` and `bf16` of PyTorch and ONNX are widened, and `f64` is rounded where it fits. A damaged file is an error: there is no panic, and reading
+//! `f16` and `bf16` of PyTorch and ONNX are widened, which [`Network::with_exact_formats`] takes back, and `f64` is rounded
+//! where it fits. A damaged file is an error: there is no panic, and reading
 //! takes no more memory than a small multiple of the file's size.
 //!
 //! ```
@@ -58,7 +59,10 @@
 //! - **ONNX**: the graph is a chain of the nodes in the table, and of what moves axes about between them. Directions may be cut apart and joined
 //!   again, as tf2onnx does. Constants are folded. Initial states that
 //!   are constants are the network's; those that are inputs of the graph are the caller's. What is written is of opset 17, and takes any steps and rows. Batch-major graphs become time-major. Data in files beside the
-//!   model is read from its folder only, or by [`ReadOptions::external`].
+//!   model is read from its folder only, or by [`ReadOptions::external`]. What `quantize_dynamic` makes with symmetric int8
+//!   is read into [narrow](crate::Narrow::W8A16) layers with the same integers: `DynamicQuantizeLSTM`, and `MatMulInteger`
+//!   with its scales. Zero points other than 0 are refused. A graph that rounds values to 16 bits between its nodes is
+//!   read with a note: here they stay `f32`.
 //! - **RTNeural**, AIDA-X (`.json`, `.aidax`): layers in the form of Keras, or PyTorch's parameters as lists, which may need a plan. **GuitarML**,
 //!   Automated-GuitarAmpModelling (`.json`). **Neural Amp Modeler** (`.nam`): LSTMs, with their initial states. RTNeural's JSON is what is written.
 //! - **Images** (`.img`): [`crate::image`]. They hold no names of layers, but names of classes.

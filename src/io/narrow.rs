@@ -6,6 +6,17 @@ use super::error::Result;
 use super::network::{Named, Network};
 use crate::Narrow;
 use crate::kernel::bytes::bytes_mut;
+use crate::model::Layer;
+
+/// Whether a narrow layer holds these weights without a change.
+fn is_exact(layer: &Layer, weights: &[f32]) -> bool {
+    let (mut words, mut held) = (vec![0.0; layer.words_len()], vec![0.0; weights.len()]);
+    layer.check_narrow().is_ok()
+        && layer.check_values(weights).is_ok()
+        && layer.write_words(weights, bytes_mut(&mut words)).is_ok()
+        && layer.widen_words(&words, &mut held).is_ok()
+        && weights.iter().zip(&held).all(|(a, b)| a.to_bits() == b.to_bits())
+}
 
 impl Network {
     /// The same with the matrices of each layer in the format that `format` says, or in `f32`. The weights are rounded: they stay `f32` in memory, as
@@ -41,6 +52,22 @@ impl Network {
             at += weights.len();
         }
         Ok(self)
+    }
+
+    /// The same with each layer that is not narrow yet in the 16-bit format that holds its matrices as they are: `Bf16`, or else `F16`. Layers that neither
+    /// holds stay `f32`. So files with tensors of 16 bits stay as they were.
+    pub fn with_exact_formats(mut self) -> Self {
+        let mut at = 0;
+        for named in &mut self.layers {
+            let weights = &self.weights[at..][..named.layer.weights_len()];
+            at += weights.len();
+            if named.layer.narrow_format().is_none() {
+                let fits = |layer: &Layer| is_exact(layer, weights);
+                let narrow = [Narrow::Bf16, Narrow::F16].map(|format| named.layer.narrow(format));
+                named.layer = narrow.into_iter().find(fits).unwrap_or(named.layer);
+            }
+        }
+        self
     }
 
     /// The same with every layer in `f32`: of a narrow network with weights that are already rounded.

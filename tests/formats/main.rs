@@ -9,6 +9,7 @@ mod halves;
 mod instance;
 mod keras;
 mod onnx;
+mod quantised;
 mod readers;
 mod refuse;
 mod round_trip;
@@ -91,12 +92,17 @@ pub struct Golden {
 
 impl Golden {
     pub fn of(file: &str) -> Self {
+        Self::output(file, "y")
+    }
+
+    /// With another output than that of the model as it is.
+    pub fn output(file: &str, name: &str) -> Self {
         let bytes = fs::read(path(file).with_extension("golden")).unwrap();
         let tensors = SafeTensors::deserialize(&bytes).unwrap();
         let floats = |data: &[u8]| -> Vec<f32> {
             data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
         };
-        let (x, y) = (tensors.tensor("x").unwrap(), tensors.tensor("y").unwrap());
+        let (x, y) = (tensors.tensor("x").unwrap(), tensors.tensor(name).unwrap());
         let (steps, batch) = (x.shape()[0], x.shape()[1]);
         let (mut ids, mut values) = (Vec::new(), Vec::new());
         match x.dtype() {

@@ -227,3 +227,33 @@ fn nothing_is_written_when_weights_are_refused() {
     let refused = long.pack(&vec![0.0; long.weights_len()], vec![0.0; long.packed_len()]).map(drop);
     assert!(matches!(refused, Err(Error::Value { argument: "narrow", .. })), "{refused:?}");
 }
+
+/// Rows that another program has quantised: integers of 8 bits times a step, whatever their largest one is.
+#[test]
+fn rows_of_integers_stay_as_they_are() {
+    let mut random = Random::new(9);
+    let k = 13;
+    let layer = Dense::new(k, 40).narrow(Narrow::W8A16);
+    let mut weights = vec![0.0; layer.weights_len()];
+    for (i, row) in weights[..40 * k].chunks_exact_mut(k).enumerate() {
+        let most = [127, 126, 100, 64, 31, 7, 3, 2][i % 8];
+        // A step of 17 bits, so that its products are exact.
+        let step = f32::from_bits(random.uniform(1, 0.01)[0].abs().to_bits() & !0x7f);
+        let draw = random.uniform(k, most as f32 + 0.49);
+        row.iter_mut().zip(draw).for_each(|(w, n)| *w = n.round() * step + 0.0);
+        row[0] = most as f32 * step;
+        row[k - 1] = -step;
+    }
+    let (mut bytes, mut again) = (Bytes::new(layer.narrow_len()), vec![f32::NAN; weights.len()]);
+    layer.round(&weights, bytes.get()).unwrap();
+    layer.widen(bytes.get(), &mut again).unwrap();
+    assert_bits(&weights, &again, "integers");
+    // One of them moved by the least amount, and the row is rounded like any other.
+    weights[k + 1] = weights[k + 1].abs().max(1e-3).next_up();
+    layer.round(&weights, bytes.get()).unwrap();
+    layer.widen(bytes.get(), &mut again).unwrap();
+    assert_bits(&weights[2 * k..], &again[2 * k..], "others");
+    let largest = weights[k..2 * k].iter().fold(0.0, |most: f32, w| most.max(w.abs()));
+    let errors = weights[k..2 * k].iter().zip(&again[k..2 * k]).map(|(a, b)| (a - b).abs());
+    assert!(errors.clone().any(|e| e > 0.0) && errors.fold(0.0, f32::max) <= largest / 253.0);
+}

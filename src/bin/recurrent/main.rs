@@ -54,8 +54,9 @@ enum Command {
         /// Format to write, if the extension does not say it
         #[arg(long, value_parser = to_format)]
         to: Option<Format>,
-        /// Format of the matrices: `int8`, `int8-a8`, `f16`, `bf16` or `f32`, of all layers or, as `fc=f32`, of one: `int8,fc=f32`. Only
-        /// images stay narrow; other formats get the rounded weights. Says what the rounding changes
+        /// Format of the matrices: `int8`, `int8-a8`, `f16`, `bf16` or `f32`, of all layers or, as `fc=f32`, of one: `int8,fc=f32`. `keep`
+        /// leaves layers that the file has in 16 bits so. Only images stay narrow; other formats get the rounded weights.
+        /// Says what the rounding changes
         #[arg(long, value_name = "FORMATS")]
         weights: Option<Formats>,
         /// Leave scales (normalisations) layers of their own, to train on: without this they are folded into the matrices beside them

@@ -11,6 +11,8 @@ use crate::{Failure, Source};
 /// The formats that were asked for: of all layers, and of some by their name.
 #[derive(Clone, Debug, Default)]
 pub struct Formats {
+    /// Layers that nothing is said of stay as the file has them.
+    keep: bool,
     all: Option<Narrow>,
     named: Vec<(String, Option<Narrow>)>,
 }
@@ -22,7 +24,7 @@ fn format(name: &str) -> Result<Option<Narrow>, String> {
     match ALL.into_iter().find(|format| format.name() == name) {
         None if name != "f32" => {
             let names = ALL.map(Narrow::name).join(", ");
-            Err(format!("`{name}` is no format of weights: they are f32, {names}"))
+            Err(format!("`{name}` is no format of weights: they are f32, {names}, and keep"))
         }
         found => Ok(found),
     }
@@ -36,7 +38,8 @@ impl FromStr for Formats {
         for part in text.split(',') {
             match part.rsplit_once('=') {
                 Some((name, of)) => formats.named.push((name.to_string(), format(of)?)),
-                None => formats.all = format(part)?,
+                None if part == "keep" => (formats.keep, formats.all) = (true, None),
+                None => (formats.keep, formats.all) = (false, format(part)?),
             }
         }
         Ok(formats)
@@ -44,8 +47,10 @@ impl FromStr for Formats {
 }
 
 impl Formats {
+    /// The format of a layer, which may have one already.
     fn of(&self, named: &Named) -> Option<Narrow> {
-        self.named.iter().rev().find(|(name, _)| *name == named.name).map_or(self.all, |found| found.1)
+        let others = if self.keep { named.layer.narrow_format() } else { self.all };
+        self.named.iter().rev().find(|(name, _)| *name == named.name).map_or(others, |found| found.1)
     }
 
     /// The network with these formats. Prints what becomes of the weights of each layer.
@@ -57,6 +62,7 @@ impl Formats {
             let why = format!("--weights names the layer `{name}`; the layers are {}", names.join(", "));
             return Err(Failure::at(&source.file, why));
         }
+        let network = if self.keep { network.with_exact_formats() } else { network };
         let rounded = network.clone().with_formats(|named| self.of(named));
         let rounded = rounded.map_err(|e| Failure::at(&source.file, e))?;
         for ((named, before), (_, after)) in network.parts().zip(rounded.parts()) {
@@ -64,11 +70,11 @@ impl Formats {
             let errors = before.iter().zip(after).map(|(a, b)| f64::from((a - b).abs()));
             let (largest, squares) = errors.fold((0f64, 0f64), |(most, sum), e| (most.max(e), sum + e * e));
             let rms = (squares / before.len().max(1) as f64).sqrt();
-            let name = format.name();
+            let name = if named.name.is_empty() { "-" } else { &named.name };
+            let format = format.name();
             writeln!(
                 out,
-                "{}: {name}, weights change by at most {largest:.1e}, root mean square {rms:.1e}",
-                named.name
+                "{name}: {format}, weights change by at most {largest:.1e}, root mean square {rms:.1e}"
             )?;
         }
         Ok(rounded)

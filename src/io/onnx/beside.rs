@@ -25,7 +25,7 @@ impl Walk<'_> {
         let Some(kind) = Kind::of(op).filter(|kind| *kind == alone.kind && data == alone.data) else {
             return Ok(false);
         };
-        let options = options(kind, node)?;
+        let options = options(kind, node, self.is_int8(node))?;
         let (reverse, mut other) = (options.reverse, options.clone());
         other.reverse = alone.options.reverse;
         let alike = other == alone.options;

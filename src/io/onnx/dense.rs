@@ -15,7 +15,7 @@ use super::shape::position;
 use super::value::{Axis, Value};
 use super::{Attributes, Walk, show};
 use crate::model::Layer;
-use crate::{Activate, Activation, Dense, Embedding, Scale};
+use crate::{Activate, Activation, Dense, Embedding, Narrow, Scale};
 
 /// What may still be said of the last layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,7 +76,8 @@ impl Walk<'_> {
         }
         self.network.weights.extend(bias.data);
         let name = self.name(node, "dense");
-        self.push(&name, Dense::new(columns, rows))?;
+        let layer = Layer::Dense(Dense::new(columns, rows));
+        self.push(&name, if self.is_int8(node) { layer.narrow(Narrow::W8A16) } else { layer })?;
         (self.dense, self.width) = (open, rows);
         self.goes_on(node, axes)
     }
@@ -282,6 +283,10 @@ pub(super) fn missing(op: &str) -> &'static str {
             "normalises each row by itself, which no layer of this crate does"
         }
         "Concat" | "Sum" => "joins branches of the graph, which is not read: only chains of layers are",
+        "DynamicQuantizeLinear" | "MatMulInteger" | "DequantizeLinear" | "QuantizeLinear" => {
+            "is of a quantised layer in another form than `quantize_dynamic` with `weight_type=QuantType.QInt8` \
+             gives it: quantise so, or convert the f32 model with `--weights int8`"
+        }
         "ArgMax" | "TopK" => "makes indices of the outputs: export the model without it",
         "Attention" | "MultiHeadAttention" => "is attention in a graph, which is not read",
         _ => "the data goes through it, and this crate has no such layer",

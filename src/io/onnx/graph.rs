@@ -12,7 +12,7 @@ use super::constant::{self, is_integer};
 use super::schema::{Graph, Node, ValueInfo};
 use super::shape::transpose;
 use super::value::{Axis, Half, Value};
-use super::{Attributes, FORMAT, Walk, show};
+use super::{Attributes, FORMAT, Walk, is_half, quantised, show};
 use crate::model::Layer;
 
 /// The input that becomes the data of the first layer: the one that the first recurrent layer, or otherwise
@@ -20,7 +20,8 @@ use crate::model::Layer;
 fn data<'a>(graph: &'a Graph, inputs: &[&'a ValueInfo]) -> Option<&'a ValueInfo> {
     let made: BTreeMap<&str, &Node> =
         graph.node.iter().flat_map(|node| node.output.iter().map(move |name| (&name[..], node))).collect();
-    let recurrent = graph.node.iter().find(|node| ["RNN", "LSTM", "GRU"].contains(&&node.op_type[..]));
+    let kinds = ["RNN", "LSTM", "GRU", quantised::LSTM];
+    let recurrent = graph.node.iter().find(|node| kinds.contains(&&node.op_type[..]));
     let from = match recurrent {
         Some(node) => node.input.first(),
         None => graph.output.first().map(|output| &output.name),
@@ -40,6 +41,39 @@ fn data<'a>(graph: &'a Graph, inputs: &[&'a ValueInfo]) -> Option<&'a ValueInfo>
         }
     }
     inputs.first().copied()
+}
+
+/// Puts nodes behind those that make their inputs. Files should have them so, but ONNX Runtime's converter to 16 bits
+/// appends some. Nodes that are in order stay where they are.
+pub(super) fn put_in_order(nodes: &mut Vec<Node>) {
+    let mut makers = BTreeMap::new();
+    for (index, node) in nodes.iter().enumerate() {
+        makers.extend(node.output.iter().filter(|name| !name.is_empty()).map(|name| (&name[..], index)));
+    }
+    let (mut order, mut seen) = (Vec::new(), vec![false; nodes.len()]);
+    // Nodes to go through, and how many of their inputs have been looked at.
+    let mut open: Vec<(usize, usize)> = Vec::new();
+    for index in 0..nodes.len() {
+        open.push((index, 0));
+        while let Some((node, looked)) = open.pop() {
+            if looked == 0 && core::mem::replace(&mut seen[node], true) {
+                continue;
+            }
+            match nodes[node].input.get(looked) {
+                Some(name) => {
+                    open.push((node, looked + 1));
+                    open.extend(
+                        makers.get(&name[..]).filter(|maker| !seen[**maker]).map(|maker| (*maker, 0)),
+                    );
+                }
+                None => order.push(node),
+            }
+        }
+    }
+    if order.iter().enumerate().any(|(place, node)| place != *node) {
+        let mut all: Vec<Option<Node>> = core::mem::take(nodes).into_iter().map(Some).collect();
+        nodes.extend(order.into_iter().filter_map(|node| all[node].take()));
+    }
 }
 
 impl Walk<'_> {
@@ -69,6 +103,9 @@ impl Walk<'_> {
         let name = input.name.clone();
         let tensor = input.r#type.as_ref().and_then(|t| t.tensor.as_ref());
         let ids = tensor.is_some_and(|t| is_integer(t.element));
+        if tensor.is_some_and(|t| is_half(t.element.into())) {
+            self.note_rounding();
+        }
         let shape = tensor.and_then(|t| t.shape.as_ref());
         let mut axes = vec![Axis::First, Axis::Second];
         // Keras passes ids as floats, too, and casts them.
@@ -216,7 +253,16 @@ impl Walk<'_> {
 
     /// Adds a note that a layer takes something from the caller.
     pub(super) fn note_caller(&mut self, what: &str) {
-        let note = Note::Assumed(what.to_string());
+        self.note(Note::Assumed(what.to_string()));
+    }
+
+    /// Notes that the graph rounds between its nodes to 16 bits.
+    pub(super) fn note_rounding(&mut self) {
+        let what = "the rounding of values between layers to 16 bits; they stay f32";
+        self.note(Note::LeftOut(what.to_string()));
+    }
+
+    fn note(&mut self, note: Note) {
         if !self.network.notes.contains(&note) {
             self.network.notes.push(note);
         }

@@ -12,6 +12,7 @@ mod dense;
 mod fold;
 mod graph;
 mod halves;
+mod quantised;
 mod recurrent;
 mod reverse;
 mod rows;
@@ -52,6 +53,8 @@ struct Walk<'a> {
     opset: i64,
     network: Builder,
     names: BTreeSet<String>,
+    /// Constants that were matrices of 8 bits.
+    int8: BTreeSet<String>,
     /// Counts what has been done to the data: an older version is another branch of the graph.
     version: usize,
     /// Layers so far.
@@ -86,7 +89,8 @@ pub(super) fn read(bytes: &[u8], external: Option<&External<'_>>) -> Result<Netw
         Ok(model) => model,
         Err(e) => return damaged(FORMAT, format!("{e}")),
     };
-    let Some(graph) = model.graph else { return damaged(FORMAT, "it has no graph") };
+    let Some(mut graph) = model.graph else { return damaged(FORMAT, "it has no graph") };
+    graph::put_in_order(&mut graph.node);
     let data = Data::new(external);
     let own = |opset: &&schema::Opset| matches!(&opset.domain[..], "" | "ai.onnx");
     let mut walk = Walk {
@@ -97,6 +101,7 @@ pub(super) fn read(bytes: &[u8], external: Option<&External<'_>>) -> Result<Netw
         opset: model.opset.iter().find(own).map_or(1, |opset| opset.version),
         network: Builder::default(),
         names: BTreeSet::new(),
+        int8: BTreeSet::new(),
         version: 0,
         layers: 0,
         room: 0,
@@ -117,11 +122,14 @@ pub(super) fn read(bytes: &[u8], external: Option<&External<'_>>) -> Result<Netw
     // Exporters leave the steps in which they put weights in order.
     walk.budget = len.saturating_mul(2).saturating_add(1 << 16);
     walk.inputs(&graph)?;
-    for node in &graph.node {
+    let plain = quantised::is_quantised(&graph.node).then(|| walk.unquantised(&graph.node)).transpose()?;
+    for node in plain.as_ref().unwrap_or(&graph.node) {
         walk.node(node)?;
     }
     walk.outputs(&graph)?;
-    walk.network.finish()
+    let network = walk.network.finish()?;
+    // What rounding leaves of the weights, so that an image has just these.
+    if plain.is_some() { network.with_formats(|named| named.layer.narrow_format()) } else { Ok(network) }
 }
 
 /// A node, as messages have it.
@@ -165,7 +173,12 @@ impl<'a> Attributes<'a> {
     }
 }
 
-/// Refuses a node that would not leave the data as it is.
+/// Whether an element type is a float of 16 bits.
+fn is_half(element: i64) -> bool {
+    [element::FLOAT16, element::BFLOAT16].map(i64::from).contains(&element)
+}
+
+/// Refuses a node that would not leave the data as it is. One that rounds it to 16 bits does, but for a note.
 fn leaves(op: &str, node: &Node, axes: &[Axis]) -> Result<()> {
     let mut attributes = Attributes::new(node);
     match op {
@@ -174,7 +187,7 @@ fn leaves(op: &str, node: &Node, axes: &[Axis]) -> Result<()> {
             attributes.int("saturate", 1);
             let wide = [element::INT32, element::INT64, element::UINT32, element::UINT64].map(i64::from);
             let kept = match axes.contains(&Axis::Feature) {
-                true => to == i64::from(element::FLOAT),
+                true => to == i64::from(element::FLOAT) || is_half(to),
                 false => wide.contains(&to),
             };
             if !kept {
@@ -280,6 +293,9 @@ impl Walk<'_> {
             "Softmax" | "LogSoftmax" => self.softmax(op, node, axes),
             "Identity" | "Dropout" | "Cast" if first => {
                 leaves(op, node, &axes)?;
+                if op == "Cast" && is_half(Attributes::new(node).int("to", 0)) {
+                    self.note_rounding();
+                }
                 self.goes_on(node, axes)
             }
             _ => unsupported(show(node), dense::missing(op)),

@@ -14,7 +14,7 @@ use super::super::tensor::{check_shape, show as show_shape};
 use super::value::{Axis, Value};
 use super::{Attributes, FORMAT, Walk, show};
 use crate::model::Layer;
-use crate::{Activation, Gru, Lstm, Merge, Pool, Reset, Rnn};
+use crate::{Activation, Gru, Lstm, Merge, Narrow, Pool, Reset, Rnn};
 
 /// The attributes of a node.
 #[derive(Clone, PartialEq)]
@@ -27,6 +27,8 @@ pub(super) struct Options {
     clip: Option<f32>,
     coupled: bool,
     reset: Reset,
+    /// Whether its matrices have 8 bits.
+    int8: bool,
 }
 
 /// A layer of one direction that is the last so far.
@@ -43,7 +45,7 @@ pub(super) struct Alone {
     pub(super) state: usize,
 }
 
-pub(super) fn options(kind: Kind, node: &Node) -> Result<Options> {
+pub(super) fn options(kind: Kind, node: &Node, int8: bool) -> Result<Options> {
     let mut attributes = Attributes::new(node);
     let direction = attributes.get("direction").map_or("forward", |a| &a.s);
     let directions = match direction {
@@ -66,6 +68,7 @@ pub(super) fn options(kind: Kind, node: &Node) -> Result<Options> {
             true => Reset::After,
             false => Reset::Before,
         },
+        int8,
     };
     attributes.finish()?;
     if options.clip.is_some_and(|clip| clip.is_nan() || clip <= 0.0) {
@@ -140,7 +143,7 @@ fn activations(
 impl Walk<'_> {
     pub(super) fn recurrent(&mut self, op: &str, node: &Node, axes: &[Axis]) -> Result<()> {
         let kind = Kind::of(op).unwrap_or(Kind::Gru);
-        let options = options(kind, node)?;
+        let options = options(kind, node, self.is_int8(node))?;
         let &[first, second, Axis::Feature] = axes else {
             return unsupported(show(node), "takes data that is not of steps, batch and features");
         };
@@ -341,7 +344,7 @@ impl Walk<'_> {
         frame: Frame,
     ) -> Layer {
         let f = &options.activations;
-        match kind {
+        let layer = match kind {
             Kind::Rnn => {
                 let layer = Rnn::new(input, hidden).activation(f[0]);
                 Layer::Rnn(frame.stack(match options.clip {
@@ -375,6 +378,7 @@ impl Walk<'_> {
                 }
                 Layer::Lstm(frame.stack(layer))
             }
-        }
+        };
+        if options.int8 { layer.narrow(Narrow::W8A16) } else { layer }
     }
 }

@@ -44,11 +44,50 @@ fn to_bf16(x: f32) -> Option<u16> {
 
 /// The scale of a row of weights: the largest magnitude divided by 127, with the lowest seven bits rounded
 /// up. It has 17 bits, so its product with an integer of 7 bits is exact, and rounding such products again
-/// gives the same scale and integers. It is zero if it would be subnormal.
+/// gives the same scale and integers. It is zero if it would be subnormal. A row of integers times a step keeps
+/// its step.
 fn scale_of(row: &[f32]) -> f32 {
     let most = row.iter().fold(0.0, |most: f32, w| most.max(w.abs()));
     let scale = f32::from_bits(((most / LARGEST_WEIGHT as f32).to_bits() + 0x7f) & !0x7f);
-    if scale >= f32::MIN_POSITIVE { scale } else { 0.0 }
+    if scale < f32::MIN_POSITIVE {
+        return 0.0;
+    }
+    let holds = row.iter().all(|&w| nearest(w / scale) * scale == w);
+    if holds { scale } else { step_of(row).unwrap_or(scale) }
+}
+
+/// The step of a row whose weights are all integers times one, of at most 127. So a row that another program
+/// quantised stays as it is, also if its largest integer is below 127. `None` for other rows, and for those whose
+/// weights have one magnitude, which is a step by itself: they are 127 steps, like the largest weight of any row.
+fn step_of(row: &[f32]) -> Option<f32> {
+    // A weight is an odd integer times a power of two.
+    let parts = |w: &f32| {
+        let (exponent, fraction) = (w.to_bits() >> 23 & 0xff, w.to_bits() & 0x7f_ffff);
+        let integer = if exponent == 0 { fraction } else { fraction | 1 << 23 };
+        let zeros = integer.trailing_zeros();
+        (u64::from(integer >> zeros), exponent.max(1) + zeros)
+    };
+    let weights = || row.iter().filter(|w| **w != 0.0);
+    let lowest = weights().map(|w| parts(w).1).min()?;
+    let (mut step, mut most, mut largest) = (0, 0, 0.0f32);
+    for w in weights() {
+        let (odd, power) = parts(w);
+        if power - lowest > 32 {
+            return None;
+        }
+        let integer = odd << (power - lowest);
+        (most, largest) = (most.max(integer), largest.max(w.abs()));
+        let mut rest = integer;
+        while rest != 0 {
+            (step, rest) = (rest, step % rest);
+        }
+        if most / step > LARGEST_WEIGHT as u64 {
+            return None;
+        }
+    }
+    let count = most / step;
+    let step = largest / count as f32;
+    (count > 1 && step >= f32::MIN_POSITIVE).then_some(step)
 }
 
 /// Stores a weight at its place among others.
