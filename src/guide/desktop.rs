@@ -109,6 +109,14 @@
 //! Its scratch is as long as `scratch_len_with` says for so many threads. Passes on rayon allocate nothing if
 //! they are called in its pool; from outside they are handed over by a queue that allocates now and then.
 //!
+//! # Several machines
+//! [`Distributed`](crate::trainer::Distributed) makes each update together with the trainers of other
+//! processes, each of which has its rows of the batch: data-parallel training, over whatever implements
+//! [`Communicator`](crate::trainer::Communicator), a trait of three functions. The shards of a batch are
+//! added in a binary tree, of which each rank has a branch, so that 1, 2, 4 or 8 ranks have the same bits,
+//! also if a training goes on with another number of them. The example `cluster` does it over MPI, with
+//! checkpoints, and tells what to expect of 10, 100 and 1,000 nodes.
+//!
 //! # If it does not learn
 //! Look at [`Update::norm`](crate::trainer::Update::norm): always far above the clip asks for a smaller rate, near 0 for gates that begin open or
 //! shorter sequences. Targets of the wrong shape are refused, but not those of the wrong order: a time-major target with a batch-major

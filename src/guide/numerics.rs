@@ -74,8 +74,9 @@
 //!
 //! Gradients of weights and of embeddings are chains in f32 over all rows of a batch. Where the terms are about the same, each addition rounds the same
 //! way: such a sum may be off by 1.5e-8 of itself for each row, which is a hundredth over a million rows (steps times batch), here as in PyTorch. The
-//! [shards](crate::trainer::Trainer::shards) of a batch, and batches whose gradients are [added up](crate::trainer::Trainer::update_accumulated), have
-//! chains of their own, which are shorter.
+//! [shards](crate::trainer::Trainer::shards) of a batch, which are added in a binary tree, and batches whose
+//! gradients are [added up](crate::trainer::Trainer::update_accumulated), have chains of their own, which are
+//! shorter.
 //!
 //! Layers without options keep the values of their gates for the backward pass, so that derivatives near saturation, `1 - y^2` and `y - y^2`, are off by up to
 //! 1.2e-7 absolute, which is much of a small derivative: a gradient that passes only through units at arguments of 5 keeps four digits. Layers with
