@@ -47,6 +47,12 @@ pub enum Error {
         /// Skipped updates in a row.
         updates: u64,
     },
+    /// Ranks that train together could not make an update together.
+    #[cfg(feature = "std")]
+    Communication {
+        /// What went wrong, and what to do.
+        what: &'static str,
+    },
     /// An id is not below the number of rows or classes that it indexes.
     Index {
         /// The argument's name.
@@ -132,6 +138,8 @@ impl fmt::Display for Error {
                 f,
                 "the last {updates} updates were skipped, because the loss, gradients or states are NaN or infinite: look for such numbers in the batches and the weights; a clip and a lower learning rate keep gradients from growing"
             ),
+            #[cfg(feature = "std")]
+            Error::Communication { what } => write!(f, "training together: {what}"),
             Error::Index { buffer: "lengths", position, id, limit } => {
                 write!(f, "`lengths[{position}]` is {id}, but there are {} steps", limit.saturating_sub(1))
             }

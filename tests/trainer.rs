@@ -4,12 +4,16 @@
 
 #[path = "common/numbers.rs"]
 mod numbers;
+#[path = "common/shards.rs"]
+mod sharding;
 
 use numbers::{random, rng};
+use rand_xoshiro::rand_core::Rng;
 use recurrent::model::{Input, Layer, Loss, Model, Training};
 use recurrent::train::{Adam, AdamW, Cosine, RmsProp, Sgd, clip_scale};
 use recurrent::trainer::{Batch, Predictor, Trainer};
 use recurrent::{Gru, Masked, Pool, Result, Sequences, Stack};
+use sharding::{Draws, tree};
 
 const STEPS: usize = 6;
 const BATCH: usize = 11;
@@ -45,8 +49,8 @@ fn rows<T: Copy>(of: &[T], width: usize, batch: usize, rows: std::ops::Range<usi
 fn by_hand(x: &[u32], targets: &[u32], lengths: &[usize], mask: &[bool], shards: usize) -> (f32, Vec<f32>) {
     let trainer = tagger();
     let mut weights = trainer.weights().to_vec();
-    let mut grads = vec![0.0; weights.len()];
-    let (mut mean, mut rng) = (0.0, rng(2));
+    let (mut leaves, mut rng) = (Vec::new(), rng(2));
+    let key = if shards > 1 { rng.next_u64() } else { 0 };
     let count = |of: std::ops::Range<usize>| {
         let taken = |t: usize, b: usize| t < lengths[b] && mask[t * BATCH + b] && targets[t * BATCH + b] != 3;
         (0..STEPS).flat_map(|t| of.clone().map(move |b| (t, b))).filter(|&(t, b)| taken(t, b)).count()
@@ -55,7 +59,11 @@ fn by_hand(x: &[u32], targets: &[u32], lengths: &[usize], mask: &[bool], shards:
         let range = BATCH * shard / shards..BATCH * (shard + 1) / shards;
         let n = range.len();
         let mut dropout = vec![0.0; TAGGER.dropout_len(STEPS, n)];
-        TAGGER.draw_dropout(&mut dropout, STEPS, n, &mut rng).unwrap();
+        if shards > 1 {
+            TAGGER.draw_dropout(&mut dropout, STEPS, n, &mut Draws::new(key, shard)).unwrap();
+        } else {
+            TAGGER.draw_dropout(&mut dropout, STEPS, n, &mut rng).unwrap();
+        }
         let [x, targets] = [x, targets].map(|of| rows(of, 1, BATCH, range.clone()));
         let mask = rows(mask, 1, BATCH, range.clone());
         let mut own = vec![f32::NAN; weights.len()];
@@ -75,14 +83,21 @@ fn by_hand(x: &[u32], targets: &[u32], lengths: &[usize], mask: &[bool], shards:
                 ..Default::default()
             },
         );
-        let share = count(range) as f64 / count(0..BATCH) as f64;
-        mean += f64::from(loss.unwrap()) * share;
-        grads.iter_mut().zip(&own).for_each(|(sum, g)| *sum += share as f32 * g);
+        own.push(loss.unwrap());
+        if shards > 1 {
+            own.iter_mut().for_each(|x| *x *= count(range.clone()) as f32);
+        }
+        leaves.push(own);
     }
+    let mut grads = tree(leaves);
+    if shards > 1 {
+        grads.iter_mut().for_each(|sum| *sum /= count(0..BATCH) as f32);
+    }
+    let mean = grads.pop().unwrap();
     let (mut adam, mut moments) = (Adam::new(0.01), vec![0.0; Adam::moments_len(weights.len())]);
     let clip = clip_scale(&grads, 1.0).unwrap().unwrap();
     adam.update_scaled(&mut weights, &grads, &mut moments, clip.scale).unwrap();
-    (mean as f32, weights)
+    (mean, weights)
 }
 
 /// A batch for the tagger, in either layout.

@@ -3,6 +3,8 @@
 
 #[path = "common/numbers.rs"]
 mod numbers;
+#[path = "common/shards.rs"]
+mod sharding;
 
 use numbers::{random, rng};
 use recurrent::image::{self, Extras, Image};
@@ -10,6 +12,7 @@ use recurrent::model::{Layer, Loss, Model, Training};
 use recurrent::train::{Adam, Sgd, clip_scale};
 use recurrent::trainer::{Batch, Trainer};
 use recurrent::{Result, Rnn, Sequences, Stack};
+use sharding::tree;
 
 const STEPS: usize = 5;
 const BATCH: usize = 9;
@@ -63,7 +66,7 @@ fn by_hand(data: &Data, shards: usize, updates: usize) -> (Vec<f32>, Vec<f32>, f
     let (mut adam, mut moments) = (Adam::new(0.01), vec![0.0; Adam::moments_len(parameters.len())]);
     let mut norm = 0.0;
     for _ in 0..updates {
-        let mut grads = vec![0.0; parameters.len()];
+        let mut leaves = Vec::new();
         let (weights, initial) = parameters.split_at(weights_len);
         for shard in 0..shards {
             let range = BATCH * shard / shards..BATCH * (shard + 1) / shards;
@@ -91,9 +94,15 @@ fn by_hand(data: &Data, shards: usize, updates: usize) -> (Vec<f32>, Vec<f32>, f
                 )
                 .unwrap();
             MODEL.sum_dstate(&dstate, n, &mut own[weights_len..]).unwrap();
-            let share =
-                data.lengths[range].iter().sum::<usize>() as f64 / data.lengths.iter().sum::<usize>() as f64;
-            grads.iter_mut().zip(&own).for_each(|(sum, g)| *sum += share as f32 * g);
+            let targets: usize = data.lengths[range].iter().sum();
+            if shards > 1 {
+                own.iter_mut().for_each(|g| *g *= targets as f32);
+            }
+            leaves.push(own);
+        }
+        let mut grads = tree(leaves);
+        if shards > 1 {
+            grads.iter_mut().for_each(|sum| *sum /= data.lengths.iter().sum::<usize>() as f32);
         }
         let clip = clip_scale(&grads, 0.1).unwrap().unwrap();
         assert!(clip.scale < 1.0);

@@ -118,6 +118,14 @@
 //! do not allocate if they are called inside its pool. Calls from outside go through a queue that allocates
 //! now and then.
 //!
+//! # Several machines
+//! [`Distributed`](crate::trainer::Distributed) makes each update together with the trainers of other
+//! processes, each of which has its rows of the batch: data-parallel training, over whatever implements
+//! [`Communicator`](crate::trainer::Communicator), a trait of three functions. The shards of a batch are
+//! added in a binary tree, of which each rank has a branch, so that 1, 2, 4 or 8 ranks have the same bits,
+//! also if a training goes on with another number of them. The example `cluster` does it over MPI, with
+//! checkpoints, and tells what to expect of 10, 100 and 1,000 nodes.
+//!
 //! # If it does not learn
 //! Look at [`Update::norm`](crate::trainer::Update::norm). If it is always far above the clip, use a smaller
 //! rate. If it is near 0, use gates that begin open, or shorter sequences. Targets of the wrong shape are

@@ -4,13 +4,25 @@ use std::vec::Vec;
 
 use rand_core::Rng;
 
+use super::distributed::{FEW_ROWS, Link, Rank};
+use super::tally::{self, Tally};
+use super::tree::{self, Draws, Leaf};
 use super::{Batch, Shard, Trainer};
 use crate::error::{Error, Result};
 use crate::layer::join::{Team, own};
 
+/// What comes of batches besides the gradients.
+pub(super) struct Summed {
+    /// The mean over all targets.
+    pub(super) loss: f32,
+    pub(super) targets: usize,
+    /// Whether all states are.
+    pub(super) finite: bool,
+}
+
 impl Trainer {
     /// Refuses batches that do not fit, before anything moves; how many targets count in all of them.
-    pub(super) fn check(&self, batches: &[Batch<'_>]) -> Result<usize> {
+    fn check(&self, batches: &[Batch<'_>], linked: bool) -> Result<usize> {
         if self.stateful && !self.initial_state().is_empty() {
             let expected = "not set where the initial state is learned: carried states begin elsewhere";
             return Err(Error::Value { argument: "stateful", expected });
@@ -22,6 +34,9 @@ impl Trainer {
             targets = targets.saturating_add(model.targets(sequences, loss)?);
             let batch = sequences.batch();
             let here = (batch, self.shards_of(batch));
+            if linked && here.1 * self.rank.size < self.count.unwrap_or(1) {
+                return Err(FEW_ROWS);
+            }
             if self.stateful && *rows.get_or_insert(here) != here {
                 return Err(OTHER_ROWS);
             }
@@ -34,32 +49,68 @@ impl Trainer {
         self.shards.iter().any(|shard| shard.state.iter().any(|x| *x != 0.0))
     }
 
-    /// The mean loss over the targets of all batches; leaves its gradients in `grads`.
+    /// The mean loss over the targets of all batches and ranks; leaves its gradients in `grads`.
     pub(super) fn gradients(
         &mut self,
         batches: &[Batch<'_>],
-        total: usize,
         rng: &mut impl Rng,
-    ) -> Result<f32> {
-        let mut mean = 0.0;
+        link: Option<Link<'_>>,
+    ) -> Result<Summed> {
+        let mut key = 0;
+        // With a link an error has to wait until the others have heard of it.
+        let own = self.own_gradients(batches, link.is_some(), rng, &mut key);
+        match link {
+            None => {
+                let own = own?;
+                Ok(if self.is_one_shard() { own } else { self.mean(own) })
+            }
+            Some(link) => self.all_gradients(batches, own, key, link),
+        }
+    }
+
+    /// The shards of this trainer: of one, the mean loss and its gradients in `grads`; of several, sums in
+    /// the first leaf.
+    fn own_gradients(
+        &mut self,
+        batches: &[Batch<'_>],
+        linked: bool,
+        rng: &mut impl Rng,
+        keys: &mut u64,
+    ) -> Result<Summed> {
+        let total = self.check(batches, linked)?;
+        let (one, mut mean) = (self.is_one_shard(), 0.0);
         self.grads.fill(0.0);
+        tree::clear(&mut self.leaves, &mut self.shards);
+        let (rank, count) = (self.rank.rank, self.count.unwrap_or(1) / self.rank.size);
         for &batch in batches {
             self.cut(batch.sequences.batch())?;
-            let (model, parameters) = (self.model.chain(), &self.parameters);
+            let (model, parameters, steps) = (self.model.chain(), &self.parameters, batch.sequences.steps());
             let team = Team::of(own(model.work(batch.sequences)));
             // The threads take either whole shards, or the rows of the only one.
             let within = Some(team).filter(|_| self.shards.len() == 1);
-            for shard in &mut self.shards {
-                shard.prepare(model, within.map_or(1, |team| team.threads), batch.sequences.steps(), rng)?;
+            // Several shards have generators of their own, so that ranks draw for their own shards only.
+            let key = (!one && model.dropout_len(steps, 1) > 0).then(|| rng.next_u64());
+            *keys ^= key.unwrap_or(0);
+            for (i, shard) in self.shards.iter_mut().enumerate() {
+                shard.prepare(model, within.map_or(1, |team| team.threads), steps)?;
+                match key {
+                    None => shard.draw(model, steps, rng)?,
+                    Some(key) => shard.draw(model, steps, &mut Draws::new(key, rank * count + i))?,
+                }
             }
             let shards = &mut self.shards[..];
             team.enter(|| for_each(team, shards, &|shard| shard.run(model, within, parameters, batch)))?;
-            for shard in &mut self.shards {
-                // Of several means each counts as much as there are targets in it.
-                let share = shard.targets as f64 / total.max(1) as f64;
-                mean += f64::from(shard.loss?) * share;
-                if shard.targets > 0 {
-                    add_scaled(&mut self.grads, &shard.grads, share as f32);
+            for (i, shard) in self.shards.iter_mut().enumerate() {
+                let loss = shard.loss?;
+                if one {
+                    // Of several means each counts as much as there are targets in it.
+                    let share = shard.targets as f64 / total.max(1) as f64;
+                    mean += f64::from(loss) * share;
+                    if shard.targets > 0 {
+                        add_scaled(&mut self.grads, &shard.grads, share as f32);
+                    }
+                } else {
+                    tree::add(&mut self.leaves, i, shard, loss);
                 }
                 // States that are not carried are zero whenever no batch is run.
                 if !self.stateful {
@@ -67,7 +118,98 @@ impl Trainer {
                 }
             }
         }
-        Ok(mean as f32)
+        if !one {
+            tree::sum(&mut self.leaves);
+        }
+        Ok(Summed { loss: mean as f32, targets: total, finite: self.finite_states() })
+    }
+
+    /// The mean over the targets, of the sums in the first leaf.
+    fn mean(&mut self, own: Summed) -> Summed {
+        let Some(Leaf { grads, loss, weight, .. }) = self.leaves.first().filter(|leaf| leaf.weight > 0.0)
+        else {
+            return own;
+        };
+        self.grads.iter_mut().zip(grads).for_each(|(mean, sum)| *mean = sum / weight);
+        Summed { loss: loss / weight, ..own }
+    }
+
+    /// Adds the sums of all ranks, and what they say of themselves, in one exchange.
+    fn all_gradients(
+        &mut self,
+        batches: &[Batch<'_>],
+        own: Result<Summed>,
+        key: u64,
+        link: Link<'_>,
+    ) -> Result<Summed> {
+        let (Rank { rank, size }, len) = (self.rank, self.parameters.len());
+        let rows: usize = batches.iter().map(|batch| batch.sequences.batch()).sum();
+        let (targets, finite) = own.as_ref().map_or((0, true), |own| (own.targets, own.finite));
+        let tally = Tally {
+            targets: targets as u64,
+            rows: rows as u64,
+            failed: own.is_err().into(),
+            infinite: (!finite).into(),
+        };
+        let checksum = self.checksum(batches, key);
+        if self.leaves.is_empty() {
+            self.leaves.push(Leaf::default());
+        }
+        let Leaf { grads, loss, weight, .. } = &mut self.leaves[0];
+        // What a rank sends that has failed does not count.
+        grads.resize(len, 0.0);
+        grads.extend([*loss, *weight]);
+        grads.extend(tally.to_numbers(checksum));
+        let sent = link.ranks.all_reduce(grads, link.received);
+        let (tally, equal) = Tally::of_sums(&grads[len + 2..], size);
+        (*loss, *weight) = (grads[len], grads[len + 1]);
+        grads.truncate(len);
+        own?;
+        sent?;
+        let refuse = |what| Err(Error::Communication { what });
+        if tally.failed > 0 {
+            return refuse("another rank has failed; its own error says why");
+        }
+        if !equal {
+            return refuse(
+                "ranks differ in their weights, settings, generators, or numbers of updates, batches or steps: make all of them with the same settings and seeds, or from one saved training",
+            );
+        }
+        let all = tally.rows as usize;
+        if let &[batch] = batches
+            && batch.sequences.batch() != tree::part(all, rank, size).len()
+        {
+            let expected = "this rank's rows of the batch: see `Distributed::rows`";
+            return Err(Error::Value { argument: "sequences", expected });
+        }
+        self.rows_of_all = all / batches.len().max(1);
+        Ok(self.mean(Summed { loss: 0.0, targets: tally.targets as usize, finite: tally.infinite == 0 }))
+    }
+
+    /// Of what all ranks have to have in common.
+    fn checksum(&self, batches: &[Batch<'_>], key: u64) -> u64 {
+        let rate = self.rate.map_or(self.optimiser.rate(), |rate| rate.at(self.updates));
+        let settings = [
+            self.count.unwrap_or(1) as u64,
+            self.updates,
+            self.skipped,
+            batches.len() as u64,
+            key,
+            self.optimiser.kind(),
+            self.optimiser.step(),
+            rate.to_bits().into(),
+            self.clip.to_bits().into(),
+            self.stateful.into(),
+            self.parameters.len() as u64,
+        ];
+        let steps = batches.iter().map(|batch| batch.sequences.steps() as u64);
+        let parameters = self.parameters.iter().map(|x| u64::from(x.to_bits()));
+        tally::checksum(settings.into_iter().chain(steps).chain(parameters))
+    }
+
+    /// Whether there is one shard whatever the batch.
+    fn is_one_shard(&self) -> bool {
+        self.count.unwrap_or(1) == 1
     }
 
     /// Goes back to the states before the last batches.
@@ -77,7 +219,7 @@ impl Trainer {
 
     /// The number of shards of so many rows.
     pub(super) fn shards_of(&self, batch: usize) -> usize {
-        self.count.unwrap_or(1).clamp(1, batch.max(1))
+        (self.count.unwrap_or(1) / self.rank.size).clamp(1, batch.max(1))
     }
 
     /// Cuts so many rows. States begin at zero if there were others before, which were not carried.
@@ -92,9 +234,8 @@ impl Trainer {
     /// The shards of so many rows, with states of zero.
     pub(super) fn new_shards(&self, batch: usize) -> Result<Vec<Shard>> {
         let count = self.shards_of(batch);
-        let at = |i: usize| batch / count * i + batch % count * i / count;
         let parameters = self.parameters.len();
-        (0..count).map(|i| Shard::new(self.model(), parameters, at(i)..at(i + 1))).collect()
+        (0..count).map(|i| Shard::new(self.model(), parameters, tree::part(batch, i, count))).collect()
     }
 }
 

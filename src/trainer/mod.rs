@@ -33,13 +33,20 @@
 //! is called in, as many as there are cores if it is called in none. They share the rows of the batch, and
 //! then the weights, whose gradients are sums over all rows in one order: results have the same bits with any
 //! number of threads. Batches with too little work stay on one thread.
+//!
+//! # Several processes or machines
+//! [`Distributed`] makes each update together with others, over anything that is a [`Communicator`].
 
+mod communicator;
+mod distributed;
 mod file;
 mod gradients;
 mod optimiser;
 mod predictor;
 mod shard;
 mod state;
+mod tally;
+mod tree;
 
 use std::vec::Vec;
 
@@ -50,10 +57,14 @@ use crate::layer::Sequences;
 use crate::model::{Chain, Input, Loss, Owned};
 use crate::train::clip_scale;
 
-use gradients::OTHER_ROWS;
+pub use communicator::Communicator;
+pub use distributed::Distributed;
+use distributed::{Link, Rank};
+use gradients::{OTHER_ROWS, Summed};
 pub use optimiser::{Optimiser, Rate};
 pub use predictor::Predictor;
 use shard::Shard;
+use tree::Leaf;
 
 /// What an update learns from.
 #[derive(Clone, Copy, Debug)]
@@ -125,6 +136,12 @@ pub struct Trainer {
     shards: Vec<Shard>,
     /// So many shards are asked for, whatever the batch.
     count: Option<usize>,
+    /// What comes of the shards.
+    leaves: Vec<Leaf>,
+    /// Which of the shards are run here.
+    rank: Rank,
+    /// Rows of the last batch on all ranks.
+    rows_of_all: usize,
     batch: usize,
     updates: u64,
 }
@@ -165,6 +182,9 @@ impl Trainer {
             skipped: 0,
             shards: Vec::new(),
             count: None,
+            leaves: Vec::new(),
+            rank: Rank::default(),
+            rows_of_all: 0,
             batch: 0,
             updates: 0,
         })
@@ -193,9 +213,10 @@ impl Trainer {
     }
 
     /// The same with this many shards of each batch, at most one for each row: batches of their own, whose
-    /// gradients are added in the order of the rows. Several run at the same time, each on one thread, and
+    /// gradients are added in a binary tree that depends on their number only, and whose factors of dropout
+    /// come from a generator for each of them. Several run at the same time, each on one thread, and
     /// each has its own copy of its rows and of the gradients. Without this there is one, whose rows all
-    /// threads share. Results depend on it in their last bits.
+    /// threads share. Results depend on it in their last bits. [`Distributed`] shares them out to processes.
     pub fn shards(mut self, count: usize) -> Self {
         self.count = Some(count.max(1));
         self
@@ -279,6 +300,16 @@ impl Trainer {
     /// # Ok::<(), recurrent::Error>(())
     /// ```
     pub fn update_accumulated(&mut self, batches: &[Batch<'_>], rng: &mut impl Rng) -> Result<Update> {
+        self.update_with(batches, rng, None)
+    }
+
+    /// The same together with other ranks, if there is a link to them.
+    fn update_with(
+        &mut self,
+        batches: &[Batch<'_>],
+        rng: &mut impl Rng,
+        link: Option<Link<'_>>,
+    ) -> Result<Update> {
         let rate = match (&self.rate, self.optimiser.rate()) {
             (Some(rate), _) => rate.at(self.updates),
             (None, 0.0) => {
@@ -291,10 +322,10 @@ impl Trainer {
         clip_scale(&[], self.clip)?;
         self.optimiser.clone().update(rate, &mut [], &[], &mut [], 1.0)?;
         self.model().draw_dropout(&mut [], 0, 0, rng)?;
-        let targets = self.check(batches)?;
         self.shards.iter_mut().for_each(Shard::keep_state);
-        let loss = self.gradients(batches, targets, rng).inspect_err(|_| self.restore_states())?;
-        let clip = clip_scale(&self.grads, self.clip)?.filter(|_| loss.is_finite() && self.finite_states());
+        let summed = self.gradients(batches, rng, link).inspect_err(|_| self.restore_states())?;
+        let Summed { loss, targets, finite } = summed;
+        let clip = clip_scale(&self.grads, self.clip)?.filter(|_| loss.is_finite() && finite);
         match clip {
             None => {
                 self.restore_states();

@@ -14,11 +14,13 @@ use crate::model::{Chain, Input, Loss, Training};
 /// A part of a batch that is run as a batch of its own.
 #[derive(Clone)]
 pub(super) struct Shard {
-    rows: Range<usize>,
+    pub(super) rows: Range<usize>,
     copy: Copied,
     dropout: Vec<f32>,
     tape: Vec<f32>,
     scratch: Vec<f32>,
+    /// How many gradients there are.
+    parameters: usize,
     pub(super) grads: Vec<f32>,
     pub(super) state: Vec<f32>,
     /// The state before the batches of an update.
@@ -56,7 +58,8 @@ impl Shard {
     pub(super) fn new(model: Chain<'_>, parameters: usize, rows: Range<usize>) -> Result<Self> {
         let learned = if parameters > model.weights_len() { model.state_len(rows.len()) } else { 0 };
         Ok(Shard {
-            grads: zeros("grads", parameters)?,
+            grads: Vec::new(),
+            parameters,
             dstate: zeros("dstate", learned)?,
             state: zeros("state", model.state_len(rows.len()))?,
             before: zeros("state", model.state_len(rows.len()))?,
@@ -70,19 +73,18 @@ impl Shard {
         })
     }
 
-    /// Makes room for so many steps, and draws factors of dropout.
-    pub(super) fn prepare(
-        &mut self,
-        model: Chain<'_>,
-        threads: usize,
-        steps: usize,
-        rng: &mut impl Rng,
-    ) -> Result<()> {
+    /// Makes room for so many steps.
+    pub(super) fn prepare(&mut self, model: Chain<'_>, threads: usize, steps: usize) -> Result<()> {
         let rows = self.rows.len();
+        fit(&mut self.grads, "grads", self.parameters)?;
         fit(&mut self.dropout, "dropout", model.dropout_len(steps, rows))?;
         fit(&mut self.tape, "tape", model.tape_len(steps, rows))?;
-        fit(&mut self.scratch, "scratch", model.train_scratch_len_with(threads, steps, rows))?;
-        model.draw_dropout(&mut self.dropout, steps, rows, rng)
+        fit(&mut self.scratch, "scratch", model.train_scratch_len_with(threads, steps, rows))
+    }
+
+    /// Draws factors of dropout for so many steps.
+    pub(super) fn draw(&mut self, model: Chain<'_>, steps: usize, rng: &mut impl Rng) -> Result<()> {
+        model.draw_dropout(&mut self.dropout, steps, self.rows.len(), rng)
     }
 
     /// Keeps the state as it is now, to go back to it.

@@ -1,0 +1,152 @@
+//! How ranks talk to each other: a trait of three functions, and the sums and copies that are made of it.
+
+use core::ops::Range;
+use std::vec::Vec;
+
+use crate::error::Result;
+
+/// One of the processes, threads or machines that train a model together, and its way to the others: MPI's
+/// terms, and nothing of MPI. The example `cluster` implements it over MPI.
+///
+/// ```
+/// use recurrent::{Error, Result, trainer::Communicator};
+/// use std::sync::mpsc::{Receiver, Sender};
+/// /// Two threads.
+/// struct Thread { rank: usize, to: Sender<Vec<f32>>, from: Receiver<Vec<f32>> }
+/// impl Communicator for Thread {
+///     fn rank(&self) -> usize { self.rank }
+///     fn size(&self) -> usize { 2 }
+///     fn exchange(&mut self, _partner: usize, send: &[f32], receive: &mut [f32]) -> Result<()> {
+///         let gone = |_| Error::Communication { what: "the other thread has ended" };
+///         self.to.send(send.to_vec()).ok(); // a thread that has ended sends nothing, either
+///         receive.copy_from_slice(&self.from.recv().map_err(gone)?);
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait Communicator {
+    /// The number of this rank, from 0 on.
+    fn rank(&self) -> usize;
+
+    /// How many ranks there are.
+    fn size(&self) -> usize;
+
+    /// Sends to another rank, and receives from it what it sends in its own call: both at the same time,
+    /// since each waits for the other. Both know the lengths, which may differ. All bits arrive as they were.
+    ///
+    /// # Errors
+    /// [`Error::Communication`](crate::Error::Communication) if the other one has gone. An implementation
+    /// that can lose a rank without noticing has to give up after some time.
+    fn exchange(&mut self, partner: usize, send: &[f32], receive: &mut [f32]) -> Result<()>;
+
+    /// Replaces the values by their sums over all ranks, whose number is a power of two: added in a binary
+    /// tree of neighbours, first ranks 0 and 1, 2 and 3 and so on, then the sums of 0 and 1 to those of 2 and
+    /// 3. All ranks get the same bits. Few values take as many exchanges as the tree has levels; many take
+    /// twice as many, in which each rank sends less than twice its values, whatever the number of ranks.
+    ///
+    /// An implementation of its own has to add in the same tree.
+    ///
+    /// # Errors
+    /// As [`exchange`](Self::exchange).
+    fn all_reduce(&mut self, values: &mut [f32], scratch: &mut Vec<f32>) -> Result<()> {
+        // 16 KiB: below, the time of a message is latency.
+        const FEW: usize = 4096;
+        let (rank, size) = (self.rank(), self.size());
+        scratch.resize(values.len(), 0.0);
+        if size == 2 || values.len() <= FEW {
+            for level in 0..size.trailing_zeros() {
+                let distance = 1 << level;
+                self.exchange(rank ^ distance, values, scratch)?;
+                add(values, scratch, rank & distance == 0);
+            }
+            return Ok(());
+        }
+        // Of the part whose sums it has, each rank keeps a half at each level, and gives the other away.
+        let mut parts = [const { 0..0 }; usize::BITS as usize];
+        let mut part = 0..values.len();
+        for level in 0..size.trailing_zeros() as usize {
+            let distance = 1 << level;
+            let (kept, given) = halves(&part, rank & distance == 0);
+            let received = &mut scratch[..kept.len()];
+            self.exchange(rank ^ distance, &values[given], received)?;
+            add(&mut values[kept.clone()], received, rank & distance == 0);
+            parts[level] = part;
+            part = kept;
+        }
+        // And back: all that it has for what the other one has.
+        for level in (0..size.trailing_zeros() as usize).rev() {
+            let distance = 1 << level;
+            let (kept, given) = halves(&parts[level], rank & distance == 0);
+            swap(self, rank ^ distance, values, kept, given)?;
+        }
+        Ok(())
+    }
+}
+
+impl<C: Communicator + ?Sized> Communicator for &mut C {
+    fn rank(&self) -> usize {
+        (**self).rank()
+    }
+
+    fn size(&self) -> usize {
+        (**self).size()
+    }
+
+    fn exchange(&mut self, partner: usize, send: &[f32], receive: &mut [f32]) -> Result<()> {
+        (**self).exchange(partner, send, receive)
+    }
+
+    fn all_reduce(&mut self, values: &mut [f32], scratch: &mut Vec<f32>) -> Result<()> {
+        (**self).all_reduce(values, scratch)
+    }
+}
+
+/// The half of a part that a rank keeps, and the other one.
+fn halves(part: &Range<usize>, first: bool) -> (Range<usize>, Range<usize>) {
+    let middle = part.start + part.len() / 2;
+    let (left, right) = (part.start..middle, middle..part.end);
+    if first { (left, right) } else { (right, left) }
+}
+
+/// The lower rank's values come first.
+fn add(values: &mut [f32], received: &[f32], lower: bool) {
+    let pairs = values.iter_mut().zip(received);
+    if lower {
+        pairs.for_each(|(x, y)| *x += y);
+    } else {
+        pairs.for_each(|(x, y)| *x = y + *x);
+    }
+}
+
+/// Sends `own` and receives `others`, which is beside it.
+fn swap(
+    communicator: &mut (impl Communicator + ?Sized),
+    partner: usize,
+    values: &mut [f32],
+    own: Range<usize>,
+    others: Range<usize>,
+) -> Result<()> {
+    let (left, right) = values.split_at_mut(own.start.max(others.start));
+    if own.start < others.start {
+        communicator.exchange(partner, &left[own], &mut right[..others.len()])
+    } else {
+        communicator.exchange(partner, &right[..own.len()], &mut left[others])
+    }
+}
+
+/// Gives every rank the values of all others, bit for bit. Those of rank `r` stand at `first(r)..first(r +
+/// 1)`.
+pub(super) fn all_gather(
+    communicator: &mut dyn Communicator,
+    values: &mut [f32],
+    first: impl Fn(usize) -> usize,
+) -> Result<()> {
+    let (rank, size) = (communicator.rank(), communicator.size());
+    for level in 0..size.trailing_zeros() {
+        let ranks = 1 << level;
+        let (own, others) = (rank / ranks * ranks, ((rank / ranks) ^ 1) * ranks);
+        let of = |block: usize| first(block)..first(block + ranks);
+        swap(communicator, rank ^ ranks, values, of(own), of(others))?;
+    }
+    Ok(())
+}

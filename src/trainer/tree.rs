@@ -1,0 +1,133 @@
+//! How the rows of a batch are cut into shards, and how what comes of the shards is added: in a binary tree
+//! that depends on nothing but their number. A rank that has an aligned part of the shards has a branch of
+//! the tree, so that sums do not depend on the number of ranks.
+
+use core::convert::Infallible;
+use core::mem;
+use core::ops::Range;
+use std::vec::Vec;
+
+use rand_core::TryRng;
+
+use super::Shard;
+
+/// The rows that part `i` of so many `parts` has, by halving. Of a power of two, a part of a part is a part
+/// of the whole.
+pub(super) fn part(rows: usize, i: usize, parts: usize) -> Range<usize> {
+    let (mut rows, mut first, mut parts) = (0..rows, 0, parts);
+    while parts > 1 {
+        let left = parts / 2;
+        let middle = rows.start + rows.len() / parts * left + rows.len() % parts * left / parts;
+        if i < first + left {
+            (rows.end, parts) = (middle, left);
+        } else {
+            (rows.start, first, parts) = (middle, first + left, parts - left);
+        }
+    }
+    rows
+}
+
+/// What comes of the rows of a shard, in all batches of an update, or of a branch of the tree. All are sums
+/// over targets, because how many all ranks have is not known before they are added.
+#[derive(Clone, Default)]
+pub(super) struct Leaf {
+    pub(super) grads: Vec<f32>,
+    pub(super) loss: f32,
+    /// What the targets weigh that the sums are over: 1 each.
+    pub(super) weight: f32,
+    used: bool,
+}
+
+/// Begins an update: buffers go back to the shards.
+pub(super) fn clear(leaves: &mut [Leaf], shards: &mut [Shard]) {
+    for (leaf, shard) in leaves.iter_mut().zip(shards) {
+        if shard.grads.is_empty() {
+            mem::swap(&mut leaf.grads, &mut shard.grads);
+        }
+    }
+    leaves.iter_mut().for_each(|leaf| (leaf.loss, leaf.weight, leaf.used) = (0.0, 0.0, false));
+}
+
+/// Adds what came of shard number `i`, whose mean loss this is. Its gradients are taken.
+pub(super) fn add(leaves: &mut Vec<Leaf>, i: usize, shard: &mut Shard, loss: f32) {
+    if leaves.len() == i {
+        leaves.push(Leaf::default());
+    }
+    let (leaf, weight) = (&mut leaves[i], shard.targets as f32);
+    let counts = weight > 0.0;
+    if counts {
+        leaf.loss += loss * weight;
+        leaf.weight += weight;
+    }
+    if leaf.used {
+        if counts {
+            leaf.grads.iter_mut().zip(&shard.grads).for_each(|(sum, g)| *sum += g * weight);
+        }
+        return;
+    }
+    leaf.used = true;
+    mem::swap(&mut leaf.grads, &mut shard.grads);
+    if counts {
+        leaf.grads.iter_mut().for_each(|g| *g *= weight);
+    } else {
+        leaf.grads.fill(0.0);
+    }
+}
+
+/// Adds all leaves that were used into the first.
+pub(super) fn sum(leaves: &mut [Leaf]) {
+    let used = leaves.iter().take_while(|leaf| leaf.used).count();
+    branch(&mut leaves[..used]);
+}
+
+fn branch(leaves: &mut [Leaf]) {
+    if leaves.len() < 2 {
+        return;
+    }
+    let (left, right) = leaves.split_at_mut(leaves.len() / 2);
+    branch(left);
+    branch(right);
+    left[0].loss += right[0].loss;
+    left[0].weight += right[0].weight;
+    left[0].grads.iter_mut().zip(&right[0].grads).for_each(|(a, b)| *a += b);
+}
+
+/// The generator of one shard: SplitMix64 of Steele, Lea and Flood, 2014. All ranks draw one key from the
+/// generator that they have in common, and each makes the generators of its own shards from it.
+pub(super) struct Draws(u64);
+
+/// The golden ratio, odd.
+const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl Draws {
+    /// Shard number `i` is seeded with number `i` of those that SplitMix64 draws from the key.
+    pub(super) fn new(key: u64, i: usize) -> Self {
+        Draws(Draws(key.wrapping_add(STEP.wrapping_mul(i as u64))).next())
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(STEP);
+        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ (x >> 31)
+    }
+}
+
+impl TryRng for Draws {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok((self.next() >> 32) as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.next())
+    }
+
+    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Infallible> {
+        for to in to.chunks_mut(8) {
+            to.copy_from_slice(&self.next().to_le_bytes()[..to.len()]);
+        }
+        Ok(())
+    }
+}
