@@ -1,0 +1,362 @@
+//! What the page calls, and all unsafe code: addresses and lengths become slices here, and nowhere else.
+//!
+//! An instance of the module is one model. A page that wants another one makes another instance, so that nothing
+//! is ever given back, and a file that is refused leaves the model that was there. All functions return at once;
+//! one that can be refused says so by what it returns, and `message` then says why.
+
+use core::cell::UnsafeCell;
+use core::fmt::{self, Write};
+
+use recurrent::image::Image;
+use recurrent::model::Chain;
+
+use crate::names;
+use crate::saved::{self, Saved};
+use crate::session::Session;
+use crate::shape::{Cell, Shape};
+use crate::training::{Training, Window};
+
+/// The end of the last refusal.
+struct Message {
+    bytes: [u8; 256],
+    len: usize,
+}
+
+impl Write for Message {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let rest = self.bytes.get_mut(self.len..).unwrap_or_default();
+        rest.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
+        self.len += text.len().min(rest.len());
+        Ok(())
+    }
+}
+
+struct State {
+    session: Option<Session<'static>>,
+    message: Message,
+    /// The names of the characters, and the last image behind them.
+    out: Option<&'static mut [u8]>,
+    updates: u32,
+}
+
+struct Only(UnsafeCell<State>);
+
+// SAFETY: a module has one thread.
+unsafe impl Sync for Only {}
+
+static STATE: Only = Only(UnsafeCell::new(State {
+    session: None,
+    message: Message { bytes: [0; 256], len: 0 },
+    out: None,
+    updates: 0,
+}));
+
+fn state() -> &'static mut State {
+    // SAFETY: a module has one thread; each exported function calls this once, and keeps nothing of it.
+    unsafe { &mut *STATE.0.get() }
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    core::arch::wasm32::unreachable()
+}
+
+const PAGE: usize = 65536;
+
+/// New memory, full of zeros; `None` if there is not enough.
+fn grow<T: Zeros>(len: usize) -> Option<&'static mut [T]> {
+    let bytes = len.checked_mul(size_of::<T>()).filter(|&bytes| bytes <= isize::MAX as usize)?;
+    let before = core::arch::wasm32::memory_grow::<0>(bytes.div_ceil(PAGE));
+    if before == usize::MAX {
+        return None;
+    }
+    // SAFETY: these pages were not there before, so that nothing else refers to them; they are zeros, which are
+    // values of `T`, and their address is a multiple of a page's size.
+    Some(unsafe { core::slice::from_raw_parts_mut((before * PAGE) as *mut T, len) })
+}
+
+/// What zeros are values of.
+trait Zeros {}
+impl Zeros for u8 {}
+impl Zeros for u32 {}
+impl Zeros for f32 {}
+
+/// What the page has put into memory that [`alloc`] gave.
+fn given<T: Zeros>(address: usize, len: usize) -> Result<&'static [T], &'static str> {
+    let end = len.checked_mul(size_of::<T>()).and_then(|bytes| bytes.checked_add(address));
+    let room = core::arch::wasm32::memory_size::<0>().saturating_mul(PAGE);
+    if end.is_none_or(|end| end > room) || address == 0 || !address.is_multiple_of(align_of::<T>()) {
+        return Err("bug of the page: that is not in the memory");
+    }
+    // SAFETY: the page was given this memory by `alloc`, for itself alone, and has stopped writing to it. All
+    // bytes are values of `T`.
+    Ok(unsafe { core::slice::from_raw_parts(address as *const T, len) })
+}
+
+const MEMORY: &str = "there is too little memory";
+
+/// What came of a call: 0, or 1 and a message.
+fn answer(result: Result<(), Refusal>) -> u32 {
+    let Err(refusal) = result else { return 0 };
+    let message = &mut state().message;
+    message.len = 0;
+    let _ = match refusal {
+        Refusal::Pass(error) => write!(message, "{error}"),
+        Refusal::Words(words) => message.write_str(words),
+    };
+    1
+}
+
+enum Refusal {
+    Pass(recurrent::Error),
+    Words(&'static str),
+}
+
+impl From<recurrent::Error> for Refusal {
+    fn from(error: recurrent::Error) -> Self {
+        Refusal::Pass(error)
+    }
+}
+
+impl From<&'static str> for Refusal {
+    fn from(words: &'static str) -> Self {
+        Refusal::Words(words)
+    }
+}
+
+fn session() -> Result<&'static mut Session<'static>, Refusal> {
+    state().session.as_mut().ok_or(Refusal::Words("there is no model"))
+}
+
+/// A place for so many bytes; 0 if there is not enough memory.
+#[unsafe(no_mangle)]
+extern "C" fn alloc(len: usize) -> usize {
+    grow::<u8>(len).map_or(0, |bytes| bytes.as_mut_ptr() as usize)
+}
+
+fn new(shape: Shape, vocabulary: &'static [u32]) -> Result<Session<'static>, Refusal> {
+    let room = grow(Session::room(shape)?).ok_or(MEMORY)?;
+    Ok(Session::new(shape, None, vocabulary, room)?)
+}
+
+/// A new model: its cell (0 LSTM, 1 GRU, 2 RNN), the Unicode scalar values of its characters, its sizes.
+#[unsafe(no_mangle)]
+extern "C" fn start(
+    cell: u32,
+    vocabulary: usize,
+    vocabulary_len: usize,
+    embedding: usize,
+    hidden: usize,
+    layers: usize,
+    seed: u32,
+) -> u32 {
+    let start = || {
+        let cell = match cell {
+            0 => Cell::Lstm,
+            1 => Cell::Gru,
+            _ => Cell::Rnn,
+        };
+        let shape = Shape { cell, vocabulary: vocabulary_len, embedding, hidden, layers };
+        let mut session = new(shape, given(vocabulary, vocabulary_len)?)?;
+        session.seed(seed.into());
+        session.init()?;
+        state().session = Some(session);
+        Ok(())
+    };
+    answer(start())
+}
+
+/// The model of a file: an image, or what `char_rnn` has saved.
+#[unsafe(no_mangle)]
+extern "C" fn open(file: usize, len: usize) -> u32 {
+    let open = || {
+        let Saved { image, characters } = saved::open(given(file, len)?)?;
+        let image = Image::from_bytes(image)?;
+        let shape = Shape::of(&image)?;
+        let vocabulary: &mut [u32] = grow(shape.vocabulary).ok_or(MEMORY)?;
+        match characters {
+            Some(bytes) if bytes.len() == 4 * vocabulary.len() => {
+                vocabulary.iter_mut().zip(bytes.as_chunks().0).for_each(|(to, c)| *to = u32::from_le_bytes(*c));
+            }
+            None if names::read(image.classes(), vocabulary) => {}
+            _ => return Err("it does not say which characters its classes are".into()),
+        }
+        let mut session = new(shape, vocabulary)?;
+        session.load(&image)?;
+        state().session = Some(session);
+        Ok(())
+    };
+    answer(open())
+}
+
+/// Begins a training on a text of ids.
+#[unsafe(no_mangle)]
+extern "C" fn train(text: usize, len: usize, batch: usize, steps: usize) -> u32 {
+    let train = || {
+        let (session, text, window) = (session()?, given::<u32>(text, len)?, Window { batch, steps });
+        let both = batch.saturating_mul(steps);
+        if both == 0 || len <= both {
+            return Err("the text is too short".into());
+        }
+        let chain = Chain::new(session.layers())?;
+        let room = Training::lens(chain, window).iter().fold(0usize, |sum, len| sum.saturating_add(*len));
+        let (room, ids) = (grow(room).ok_or(MEMORY)?, grow(both.saturating_mul(2)).ok_or(MEMORY)?);
+        let training = Training::new(chain, window, text, room, ids);
+        session.set_training(training);
+        state().updates = 0;
+        Ok(())
+    };
+    answer(train())
+}
+
+/// One update; its loss, or NaN if it was refused, or if the training has diverged.
+#[unsafe(no_mangle)]
+extern "C" fn update(rate: f32) -> f32 {
+    let update = || {
+        let update = session()?.update(rate)?;
+        if update.scale.is_none() {
+            return Err("the training diverged: a smaller learning rate may help".into());
+        }
+        state().updates += 1;
+        Ok(update.loss)
+    };
+    match update() {
+        Ok(loss) => loss,
+        Err(refusal) => {
+            answer(Err(refusal));
+            f32::NAN
+        }
+    }
+}
+
+/// Updates since the training began.
+#[unsafe(no_mangle)]
+extern "C" fn updates() -> u32 {
+    state().updates
+}
+
+/// Puts a reader before the first character.
+#[unsafe(no_mangle)]
+extern "C" fn rewind(reader: usize) {
+    if let Ok(session) = session() {
+        session.rewind(reader);
+    }
+}
+
+/// Gives a character to a reader.
+#[unsafe(no_mangle)]
+extern "C" fn read(reader: usize, id: u32) -> u32 {
+    answer(session().and_then(|session| Ok(session.read(reader, id)?)))
+}
+
+/// Draws the character that comes next, after what was read last; -1 if it is refused.
+#[unsafe(no_mangle)]
+extern "C" fn draw(temperature: f32, top_p: f32) -> i32 {
+    match session().and_then(|session| Ok(session.draw(temperature, top_p)?)) {
+        Ok(id) => id as i32,
+        Err(refusal) => {
+            answer(Err(refusal));
+            -1
+        }
+    }
+}
+
+/// Parts of the model, as an address and a length in elements.
+#[unsafe(no_mangle)]
+extern "C" fn part(which: u32) -> usize {
+    let Ok(session) = session() else { return 0 };
+    match which {
+        0 => session.weights().as_ptr() as usize,
+        1 => session.logits().as_ptr() as usize,
+        2 => session.vocabulary().as_ptr() as usize,
+        reader => session.state(reader as usize - 3).as_ptr() as usize,
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn part_len(which: u32) -> usize {
+    let Ok(session) = session() else { return 0 };
+    match which {
+        0 => session.weights().len(),
+        1 => session.logits().len(),
+        2 => session.vocabulary().len(),
+        reader => session.state(reader as usize - 3).len(),
+    }
+}
+
+/// The cell, characters, features of a character, units, layers.
+#[unsafe(no_mangle)]
+extern "C" fn size(which: u32) -> usize {
+    let Ok(session) = session() else { return 0 };
+    let Shape { cell, vocabulary, embedding, hidden, layers } = session.shape();
+    match which {
+        0 => cell as usize,
+        1 => vocabulary,
+        2 => embedding,
+        3 => hidden,
+        _ => layers,
+    }
+}
+
+/// The FNV-1a of the weights.
+#[unsafe(no_mangle)]
+extern "C" fn checksum() -> u64 {
+    session().map_or(0, |session| saved::checksum(session.weights()))
+}
+
+/// Makes an image of the model; its length, or 0 if that is refused. `image` tells where it is.
+#[unsafe(no_mangle)]
+extern "C" fn save() -> usize {
+    match session().and_then(image_of) {
+        Ok(len) => len,
+        Err(refusal) => {
+            answer(Err(refusal));
+            0
+        }
+    }
+}
+
+/// Writes the names of the characters, and the image behind them. It has the same length every time, so that the
+/// memory is taken once.
+fn image_of(session: &mut Session<'static>) -> Result<usize, Refusal> {
+    let names_len = names::len(session.vocabulary());
+    let out = match state().out.take() {
+        Some(out) => out,
+        None => {
+            // The header of a record, and what fills it up, beside the names.
+            let image = session.image_len("").saturating_add(names_len).saturating_add(32);
+            grow::<u8>(image.saturating_add(names_len)).ok_or(MEMORY)?
+        }
+    };
+    let out = state().out.insert(out);
+    let (names, image) = out.split_at_mut(names_len);
+    names::write(session.vocabulary(), names);
+    let names = core::str::from_utf8(names).map_err(|_| "the characters are no text")?;
+    let len = session.image_len(names);
+    session.write_image(names, image.get_mut(..len).ok_or(MEMORY)?)?;
+    Ok(len)
+}
+
+/// Where the last image is.
+#[unsafe(no_mangle)]
+extern "C" fn image() -> usize {
+    let names = session().map_or(0, |session| names::len(session.vocabulary()));
+    state().out.as_ref().map_or(0, |out| out.as_ptr() as usize + names)
+}
+
+/// Where the last message is, in UTF-8.
+#[unsafe(no_mangle)]
+extern "C" fn message() -> usize {
+    state().message.bytes.as_ptr() as usize
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn message_len() -> usize {
+    state().message.len
+}
+
+/// Whether this module has vectors.
+#[unsafe(no_mangle)]
+extern "C" fn vectors() -> u32 {
+    cfg!(target_feature = "simd128").into()
+}
