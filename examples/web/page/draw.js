@@ -104,15 +104,16 @@ const NAMES = { "\n": "⏎", "\t": "⇥", " ": "␣" };
 /** A character as it is shown alone. */
 export const shown = (c) => NAMES[c] ?? c;
 
-/** Sizes of the map of states for so many units. */
-export function mapSizes(units) {
-  return { column: 14, row: Math.max(2, Math.min(8, Math.floor(256 / units))), head: 24 };
+/** Sizes of the map of states: of so many characters and units, in a place that is so wide. */
+export function mapSizes(characters, units, width) {
+  const column = Math.max(14, Math.min(28, Math.floor(width / Math.max(characters, 1))));
+  return { column, row: Math.max(2, Math.min(8, Math.floor(256 / units))), head: 24 };
 }
 
 /** Draws the states of one layer: a column for each character, a row for each unit. */
 export function drawStates(canvas, { list, states, shape }, layer, cursor) {
   const { hidden, layers } = shape;
-  const { column, row, head } = mapSizes(hidden);
+  const { column, row, head } = mapSizes(list.length, hidden, canvas.parentElement.clientWidth);
   const [width, height] = [Math.max(list.length * column, 1), head + hidden * row];
   canvas.style.width = `${width}px`;
   canvas.style.height = `${height}px`;

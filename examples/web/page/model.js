@@ -5,7 +5,7 @@ const VECTORS = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
 ]);
 
-export const CELLS = ["lstm", "gru", "rnn"];
+export const CELLS = ["lstm", "gru"];
 
 /** A refusal, as a sentence for the page. */
 export class Refusal extends Error {}

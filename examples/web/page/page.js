@@ -200,10 +200,13 @@ $("prompt").addEventListener("keydown", (event) => {
   if (event.key === "Enter") $("go").click();
 });
 $("text").addEventListener("input", counted);
-$("sonnets").addEventListener("click", () => {
+function showSonnets() {
   $("text").value = sonnets;
+  $("text").setSelectionRange(0, 0);
+  $("text").scrollTop = 0;
   counted();
-});
+}
+$("sonnets").addEventListener("click", showSonnets);
 $("image").addEventListener("click", () => order("save", { format: "image" }));
 $("safetensors").addEventListener("click", () => order("save", { format: "safetensors" }));
 $("load").addEventListener("click", () => $("file").click());
@@ -264,8 +267,8 @@ function choose(character, unit) {
   if (!seen) return;
   cursor.character = Math.max(0, Math.min(seen.list.length - 1, character));
   cursor.unit = Math.max(0, Math.min(seen.shape.hidden - 1, unit));
-  const { column } = mapSizes(seen.shape.hidden);
   const place = $("states");
+  const { column } = mapSizes(seen.list.length, seen.shape.hidden, place.clientWidth);
   const at = cursor.character * column;
   if (at < place.scrollLeft) place.scrollLeft = at;
   else if (at + column > place.scrollLeft + place.clientWidth) place.scrollLeft = at + column - place.clientWidth;
@@ -290,13 +293,16 @@ $("states").addEventListener("keydown", (event) => {
 });
 $("map").addEventListener("click", ({ offsetX, offsetY }) => {
   if (!seen) return;
-  const { column, row, head } = mapSizes(seen.shape.hidden);
+  const { column, row, head } = mapSizes(seen.list.length, seen.shape.hidden, $("states").clientWidth);
   choose(Math.floor(offsetX / column), Math.floor((offsetY - head) / row));
 });
 
 // --- the beginning
 
-addEventListener("resize", () => redraw("chart"));
+addEventListener("resize", () => {
+  redraw("chart");
+  redraw("states");
+});
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   redraw("chart");
   redraw("states");
@@ -322,7 +328,7 @@ async function begin() {
     const answer = await fetch(new URL("sonnets.txt", import.meta.url));
     if (!answer.ok) throw new Error(String(answer.status));
     sonnets = await answer.text();
-    if ($("text").value === "") $("text").value = sonnets;
+    if ($("text").value === "") showSonnets();
   } catch {
     refuse("The text that comes with the page is missing on the server. Paste one of your own.");
   }

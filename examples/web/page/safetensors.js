@@ -1,7 +1,7 @@
-// A model in the format of safetensors, under PyTorch's names: nn.Embedding, nn.LSTM, nn.GRU or nn.RNN, nn.Linear.
+// A model in the format of safetensors, under PyTorch's names: nn.Embedding, nn.LSTM or nn.GRU, nn.Linear.
 // The weights of the module are in that order already, so that the file is a header and a copy.
 
-const GATES = { lstm: 4, gru: 3, rnn: 1 };
+const GATES = { lstm: 4, gru: 3 };
 
 /** Names and shapes of the tensors, in the order of the weights. */
 export function tensors({ cell, vocabulary, embedding, hidden, layers }) {
@@ -24,7 +24,7 @@ export function tensors({ cell, vocabulary, embedding, hidden, layers }) {
 export function safetensors(shape, characters, weights) {
   const header = {
     __metadata__: {
-      "recurrent.layers": shape.cell === "rnn" ? "embedding,rnn:tanh,linear" : "embedding,rnn,linear",
+      "recurrent.layers": "embedding,rnn,linear",
       characters: characters.join(""),
     },
   };

@@ -8,7 +8,6 @@ use core::cell::UnsafeCell;
 use core::fmt::{self, Write};
 
 use recurrent::image::Image;
-use recurrent::model::Chain;
 
 use crate::names;
 use crate::saved::{self, Saved};
@@ -135,11 +134,11 @@ extern "C" fn alloc(len: usize) -> usize {
 }
 
 fn new(shape: Shape, vocabulary: &'static [u32]) -> Result<Session<'static>, Refusal> {
-    let room = grow(Session::room(shape)?).ok_or(MEMORY)?;
-    Ok(Session::new(shape, None, vocabulary, room)?)
+    let room = grow(Session::room(shape)).ok_or(MEMORY)?;
+    Ok(Session::new(shape, None, vocabulary, room))
 }
 
-/// A new model: its cell (0 LSTM, 1 GRU, 2 RNN), the Unicode scalar values of its characters, its sizes.
+/// A new model: its cell (0 LSTM, 1 GRU), the Unicode scalar values of its characters, its sizes.
 #[unsafe(no_mangle)]
 extern "C" fn start(
     cell: u32,
@@ -153,8 +152,7 @@ extern "C" fn start(
     let start = || {
         let cell = match cell {
             0 => Cell::Lstm,
-            1 => Cell::Gru,
-            _ => Cell::Rnn,
+            _ => Cell::Gru,
         };
         let shape = Shape { cell, vocabulary: vocabulary_len, embedding, hidden, layers };
         let mut session = new(shape, given(vocabulary, vocabulary_len)?)?;
@@ -176,7 +174,10 @@ extern "C" fn open(file: usize, len: usize) -> u32 {
         let vocabulary: &mut [u32] = grow(shape.vocabulary).ok_or(MEMORY)?;
         match characters {
             Some(bytes) if bytes.len() == 4 * vocabulary.len() => {
-                vocabulary.iter_mut().zip(bytes.as_chunks().0).for_each(|(to, c)| *to = u32::from_le_bytes(*c));
+                vocabulary
+                    .iter_mut()
+                    .zip(bytes.as_chunks().0)
+                    .for_each(|(to, c)| *to = u32::from_le_bytes(*c));
             }
             None if names::read(image.classes(), vocabulary) => {}
             _ => return Err("it does not say which characters its classes are".into()),
@@ -198,10 +199,9 @@ extern "C" fn train(text: usize, len: usize, batch: usize, steps: usize) -> u32 
         if both == 0 || len <= both {
             return Err("the text is too short".into());
         }
-        let chain = Chain::new(session.layers())?;
-        let room = Training::lens(chain, window).iter().fold(0usize, |sum, len| sum.saturating_add(*len));
-        let (room, ids) = (grow(room).ok_or(MEMORY)?, grow(both.saturating_mul(2)).ok_or(MEMORY)?);
-        let training = Training::new(chain, window, text, room, ids);
+        let room = grow(Training::room(session.network(), window)).ok_or(MEMORY)?;
+        let ids = grow(both.saturating_mul(2)).ok_or(MEMORY)?;
+        let training = Training::new(session.network(), window, text, room, ids);
         session.set_training(training);
         state().updates = 0;
         Ok(())

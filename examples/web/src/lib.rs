@@ -2,7 +2,8 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `shape` | the layers of a character model, and reading them back from an image |
+//! | `shape` | the sizes of a character model, and reading them from an image |
+//! | `network` | its three layers, and their passes |
 //! | `names` | the characters of a model, as an image names its classes |
 //! | `saved` | files that a model can be loaded from: images, and what the example `char_rnn` saves |
 //! | `training` | updates by truncated backpropagation through time |
@@ -17,6 +18,8 @@
 mod border;
 #[forbid(unsafe_code)]
 pub mod names;
+#[forbid(unsafe_code)]
+pub mod network;
 #[forbid(unsafe_code)]
 pub mod saved;
 #[forbid(unsafe_code)]

@@ -3,18 +3,18 @@
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use recurrent::image::{self, Extras, Image};
-use recurrent::model::{Chain, Layer};
 use recurrent::{Error, Isa, Result, Sampling};
 
+use crate::network::{Network, cut, sum};
 use crate::shape::Shape;
-use crate::training::{Training, Update, cut};
+use crate::training::{Training, Update};
 
 /// Who reads: the one that writes, and the one that shows its states. Each has a state of its own.
 pub const READERS: usize = 2;
 
 pub struct Session<'a> {
     shape: Shape,
-    layers: [Layer; 3],
+    network: Network,
     /// Unicode scalar values of the characters, by their ids.
     vocabulary: &'a [u32],
     weights: &'a mut [f32],
@@ -33,53 +33,24 @@ const NO_TRAINING: Error = Error::Value { argument: "text", expected: "given bef
 
 impl<'a> Session<'a> {
     /// Floats that a model takes, which are six buffers.
-    fn lens(chain: Chain<'_>) -> [usize; 6] {
-        let (state, classes) = (chain.state_len(1), chain.output());
-        [
-            chain.weights_len(),
-            state,
-            state,
-            classes,
-            ANY.scratch_len(classes),
-            chain.scratch_len(1, 1),
-        ]
+    fn lens(network: &Network) -> [usize; 6] {
+        let (state, classes) = (network.state_len(), network.classes());
+        let (drawing, scratch) = (ANY.scratch_len(classes), network.step_scratch_len());
+        [network.weights_len(), state, state, classes, drawing, scratch]
     }
 
     /// Floats that a model takes, before it is trained.
-    ///
-    /// # Errors
-    /// If layers of such sizes do not fit together.
-    pub fn room(shape: Shape) -> Result<usize> {
-        let layers = shape.layers(None);
-        Ok(Self::lens(Chain::new(&layers)?).iter().fold(0usize, |sum, len| sum.saturating_add(*len)))
+    pub fn room(shape: Shape) -> usize {
+        sum(&Self::lens(&Network::new(shape, None)))
     }
 
     /// A model with weights of zero. `room` is full of zeros, [`room`](Self::room) long.
-    ///
-    /// # Errors
-    /// As [`room`](Self::room).
-    pub fn new(
-        shape: Shape,
-        isa: Option<Isa>,
-        vocabulary: &'a [u32],
-        mut room: &'a mut [f32],
-    ) -> Result<Self> {
-        let layers = shape.layers(isa);
+    pub fn new(shape: Shape, isa: Option<Isa>, vocabulary: &'a [u32], mut room: &'a mut [f32]) -> Self {
+        let network = Network::new(shape, isa);
         let [weights, writer, watcher, logits, drawing, scratch] =
-            Self::lens(Chain::new(&layers)?).map(|len| cut(&mut room, len));
+            Self::lens(&network).map(|len| cut(&mut room, len));
         let (states, rng) = ([writer, watcher], Xoshiro256PlusPlus::seed_from_u64(0));
-        Ok(Session {
-            shape,
-            layers,
-            vocabulary,
-            weights,
-            states,
-            logits,
-            drawing,
-            scratch,
-            rng,
-            training: None,
-        })
+        Session { shape, network, vocabulary, weights, states, logits, drawing, scratch, rng, training: None }
     }
 
     /// Seeds the generator that draws weights and characters.
@@ -92,7 +63,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// None that a session can have.
     pub fn init(&mut self) -> Result<()> {
-        Chain::new(&self.layers)?.init(self.weights, &mut self.rng)
+        self.network.init(self.weights, &mut self.rng)
     }
 
     /// Takes the weights of an image of this shape.
@@ -107,8 +78,8 @@ impl<'a> Session<'a> {
         self.shape
     }
 
-    pub fn layers(&self) -> &[Layer] {
-        &self.layers
+    pub fn network(&self) -> &Network {
+        &self.network
     }
 
     pub fn vocabulary(&self) -> &'a [u32] {
@@ -120,8 +91,8 @@ impl<'a> Session<'a> {
     }
 
     /// The training, with what it changes.
-    pub fn parts(&mut self) -> (&[Layer], &mut [f32], Option<&mut Training<'a>>) {
-        (&self.layers, self.weights, self.training.as_mut())
+    pub fn parts(&mut self) -> (&Network, &mut [f32], Option<&mut Training<'a>>) {
+        (&self.network, self.weights, self.training.as_mut())
     }
 
     pub fn set_training(&mut self, training: Training<'a>) {
@@ -134,7 +105,7 @@ impl<'a> Session<'a> {
     /// As [`Training::update`], or if there is no training.
     pub fn update(&mut self, rate: f32) -> Result<Update> {
         let training = self.training.as_mut().ok_or(NO_TRAINING)?;
-        training.update(Chain::new(&self.layers)?, self.weights, rate)
+        training.update(&self.network, self.weights, rate)
     }
 
     /// The state of a reader: for each layer its output, and then, for an LSTM, its cells.
@@ -157,7 +128,7 @@ impl<'a> Session<'a> {
         let Some(state) = self.states.get_mut(reader) else {
             return Err(Error::Value { argument: "reader", expected: "0 or 1" });
         };
-        Chain::new(&self.layers)?.step(&*self.weights, &[id], self.logits, state, self.scratch)
+        self.network.step(self.weights, id, self.logits, state, self.scratch)
     }
 
     /// What the model makes of the characters so far: a logit for each that may come next.
@@ -180,11 +151,11 @@ impl<'a> Session<'a> {
     /// As [`image::write_with`].
     pub fn write_image(&self, names: &str, out: &mut [u8]) -> Result<()> {
         let extras = Extras { classes: names, ..Extras::default() };
-        image::write_with(&self.layers, self.weights, &extras, out)
+        image::write_with(&self.network.layers(), self.weights, &extras, out)
     }
 
     /// Bytes of the image.
     pub fn image_len(&self, names: &str) -> usize {
-        image::len_with(&self.layers, &Extras { classes: names, ..Extras::default() })
+        image::len_with(&self.network.layers(), &Extras { classes: names, ..Extras::default() })
     }
 }

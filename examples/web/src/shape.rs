@@ -1,18 +1,20 @@
-//! The layers of a character model: an embedding, a stack of recurrent layers, a dense layer.
+//! What the number of weights depends on, and reading it from an image.
 
+use recurrent::Error;
+use recurrent::Result;
 use recurrent::image::{Form, Image};
 use recurrent::model::Layer;
-use recurrent::{Dense, Embedding, Error, Gru, Isa, Lstm, Result, Rnn, Stack};
 
-/// The cells that the page knows, which are those of the example `char_rnn`.
+use crate::network::Network;
+
+/// The cells that the page knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cell {
     Lstm,
     Gru,
-    Rnn,
 }
 
-/// Everything that the number of weights depends on.
+/// The sizes of a character model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     pub cell: Cell,
@@ -26,33 +28,12 @@ pub struct Shape {
     pub layers: usize,
 }
 
-/// The passes that are linked into the module.
-const FORMS: [&Form; 3] = [&Form::LSTM, &Form::GRU, &Form::RNN_TANH];
+/// The forms of cells that are linked into the module.
+const FORMS: [&Form; 2] = [&Form::LSTM, &Form::GRU];
 
 const OTHER: Error = Error::Layers { layer: 1, what: "is not that of a character model" };
 
 impl Shape {
-    /// The layers; for an instruction set, if one is given.
-    pub fn layers(self, isa: Option<Isa>) -> [Layer; 3] {
-        let Shape { cell, vocabulary, embedding, hidden, layers } = self;
-        let mut dense = Dense::new(hidden, vocabulary);
-        if let Some(isa) = isa {
-            dense = dense.on(isa);
-        }
-        macro_rules! stack {
-            ($cell:ident) => {{
-                let stack = Stack::new($cell::new(embedding, hidden)).layers(layers);
-                isa.map_or(stack, |isa| stack.on(isa)).into()
-            }};
-        }
-        let recurrent = match cell {
-            Cell::Lstm => stack!(Lstm),
-            Cell::Gru => stack!(Gru),
-            Cell::Rnn => stack!(Rnn),
-        };
-        [Embedding::new(vocabulary, embedding).into(), recurrent, dense.into()]
-    }
-
     /// The shape of an image's layers.
     ///
     /// # Errors
@@ -64,12 +45,11 @@ impl Shape {
         let (cell, hidden, depth) = match recurrent {
             Layer::Lstm(stack) => (Cell::Lstm, stack.output(), stack.depth()),
             Layer::Gru(stack) => (Cell::Gru, stack.output(), stack.depth()),
-            Layer::Rnn(stack) => (Cell::Rnn, stack.output(), stack.depth()),
             _ => return Err(OTHER),
         };
         let (vocabulary, embedding) = (embedding.classes(), embedding.width());
         let shape = Shape { cell, vocabulary, embedding, hidden, layers: depth };
         // Whatever else the layers have, such as a second direction or an activation, they do not have here.
-        if shape.layers(None) == layers { Ok(shape) } else { Err(OTHER) }
+        if Network::new(shape, None).layers() == layers { Ok(shape) } else { Err(OTHER) }
     }
 }

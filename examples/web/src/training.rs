@@ -1,8 +1,9 @@
 //! Updates by truncated backpropagation through time, as the example `char_rnn` makes them.
 
-use recurrent::model::{Chain, Loss, Training as Pass};
+use recurrent::Result;
 use recurrent::train::{Adam, clip_scale};
-use recurrent::{Result, Sequences};
+
+use crate::network::{Buffers, Network, cut};
 
 /// Larger gradients are scaled down to this norm.
 const CLIP: f32 = 5.0;
@@ -26,9 +27,7 @@ pub struct Training<'a> {
     pub adam: Adam,
     pub moments: &'a mut [f32],
     pub grads: &'a mut [f32],
-    state: &'a mut [f32],
-    tape: &'a mut [f32],
-    scratch: &'a mut [f32],
+    buffers: Buffers<'a>,
     /// The characters of the window, `[T, B]`, and those that follow each of them.
     ids: &'a mut [u32],
 }
@@ -42,38 +41,27 @@ pub struct Update {
     pub scale: Option<f32>,
 }
 
-/// Cuts the next part of a room that was made long enough.
-pub(crate) fn cut<'a, T>(room: &mut &'a mut [T], len: usize) -> &'a mut [T] {
-    let (taken, rest) = core::mem::take(room).split_at_mut(len);
-    *room = rest;
-    taken
-}
-
 impl<'a> Training<'a> {
-    /// Floats that a training takes, which are five buffers.
-    pub fn lens(chain: Chain<'_>, window: Window) -> [usize; 5] {
-        let (Window { batch, steps }, weights) = (window, chain.weights_len());
-        [
-            Adam::moments_len(weights),
-            weights,
-            chain.state_len(batch),
-            chain.tape_len(steps, batch),
-            chain.train_scratch_len(steps, batch),
-        ]
+    /// Floats that a training takes.
+    pub fn room(network: &Network, window: Window) -> usize {
+        let weights = network.weights_len();
+        let both = Adam::moments_len(weights).saturating_add(weights);
+        both.saturating_add(network.buffers_len(window))
     }
 
-    /// A training before its first update, over a text of more than `batch * steps` characters. `room` is full of zeros, as
-    /// long as [`lens`](Self::lens) together; `ids` has `2 * batch * steps` elements.
+    /// A training before its first update, over a text of more than `batch * steps` characters. `room` is full of
+    /// zeros, as long as [`room`](Self::room) says; `ids` has `2 * batch * steps` elements.
     pub fn new(
-        chain: Chain<'_>,
+        network: &Network,
         window: Window,
         text: &'a [u32],
         mut room: &'a mut [f32],
         ids: &'a mut [u32],
     ) -> Self {
-        let [moments, grads, state, tape, scratch] =
-            Self::lens(chain, window).map(|len| cut(&mut room, len));
-        Training { text, window, position: 0, adam: Adam::new(0.0), moments, grads, state, tape, scratch, ids }
+        let moments = cut(&mut room, Adam::moments_len(network.weights_len()));
+        let grads = cut(&mut room, network.weights_len());
+        let buffers = network.buffers(window, room);
+        Training { text, window, position: 0, adam: Adam::new(0.0), moments, grads, buffers, ids }
     }
 
     /// Fills the window.
@@ -82,7 +70,7 @@ impl<'a> Training<'a> {
         let len = (self.text.len() - 1) / batch;
         if self.position + steps > len {
             self.position = 0;
-            self.state.fill(0.0);
+            self.buffers.state.fill(0.0);
         }
         let (x, targets) = self.ids.split_at_mut(batch * steps);
         for (i, (x, target)) in x.iter_mut().zip(targets).enumerate() {
@@ -95,24 +83,12 @@ impl<'a> Training<'a> {
     /// The loss of the next window, and its gradients.
     ///
     /// # Errors
-    /// As [`Chain::forward_backward`].
-    pub fn gradients(&mut self, chain: Chain<'_>, weights: &[f32]) -> Result<Update> {
+    /// As [`Network::gradients`].
+    pub fn gradients(&mut self, network: &Network, weights: &[f32]) -> Result<Update> {
         self.read();
-        let Window { batch, steps } = self.window;
-        let (x, targets) = self.ids.split_at(batch * steps);
-        let loss = chain.forward_backward(
-            weights,
-            Pass {
-                sequences: Sequences::new(steps, batch),
-                x: x.into(),
-                loss: Loss::classes(targets),
-                grads: self.grads,
-                state: self.state,
-                tape: self.tape,
-                scratch: self.scratch,
-                ..Default::default()
-            },
-        )?;
+        let window = self.window;
+        let ids = self.ids.split_at(window.batch * window.steps);
+        let loss = network.gradients(weights, window, ids, &mut self.buffers, self.grads)?;
         let clip = clip_scale(self.grads, CLIP)?.filter(|_| loss.is_finite());
         Ok(Update { loss, scale: clip.map(|clip| clip.scale) })
     }
@@ -121,8 +97,8 @@ impl<'a> Training<'a> {
     ///
     /// # Errors
     /// As [`gradients`](Self::gradients), and for a rate that is negative or not finite.
-    pub fn update(&mut self, chain: Chain<'_>, weights: &mut [f32], rate: f32) -> Result<Update> {
-        let update = self.gradients(chain, weights)?;
+    pub fn update(&mut self, network: &Network, weights: &mut [f32], rate: f32) -> Result<Update> {
+        let update = self.gradients(network, weights)?;
         if let Some(scale) = update.scale {
             self.adam.lr = rate;
             self.adam.update_scaled(weights, self.grads, self.moments, scale)?;

@@ -29,7 +29,7 @@ export class Browser {
     this.data = mkdtempSync(join(tmpdir(), "recurrent-web-"));
     const flags = [
       "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage",
-      "--no-first-run", "--remote-debugging-pipe", `--user-data-dir=${this.data}`, "about:blank",
+      "--no-first-run", "--hide-scrollbars", "--remote-debugging-pipe", `--user-data-dir=${this.data}`, "about:blank",
     ];
     this.process = spawn(command, flags, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
     this.calls = new Map();

@@ -13,7 +13,6 @@ use std::time::Instant;
 
 use recurrent::Isa;
 use recurrent::image::Image;
-use recurrent::model::Chain;
 use web::saved::{self, checksum};
 use web::session::Session;
 use web::shape::{Cell, Shape};
@@ -45,8 +44,7 @@ impl Setting {
         let text = chars.iter().map(id).collect();
         let cell = match &cell[..] {
             "lstm" => Cell::Lstm,
-            "gru" => Cell::Gru,
-            _ => Cell::Rnn,
+            _ => Cell::Gru,
         };
         let (embedding, hidden, layers) = (embedding.parse()?, hidden.parse()?, layers.parse()?);
         let shape = Shape { cell, vocabulary: vocabulary.len(), embedding, hidden, layers };
@@ -61,16 +59,15 @@ impl Setting {
         isa: Isa,
         mut update: impl FnMut(&mut Session<'_>, f32) -> Outcome<()>,
     ) -> Outcome<(Vec<f32>, f64)> {
-        let mut room = vec![0.0; Session::room(self.shape)?];
-        let mut session = Session::new(self.shape, Some(isa), &self.vocabulary, &mut room)?;
+        let mut room = vec![0.0; Session::room(self.shape)];
+        let mut session = Session::new(self.shape, Some(isa), &self.vocabulary, &mut room);
         session.seed(self.seed);
         session.init()?;
         let Window { batch, steps } = self.window;
-        let layers = self.shape.layers(Some(isa));
-        let chain = Chain::new(&layers)?;
-        let mut room = vec![0.0; Training::lens(chain, self.window).iter().sum()];
+        let network = *session.network();
+        let mut room = vec![0.0; Training::room(&network, self.window)];
         let mut ids = vec![0; 2 * batch * steps];
-        session.set_training(Training::new(chain, self.window, &self.text, &mut room, &mut ids));
+        session.set_training(Training::new(&network, self.window, &self.text, &mut room, &mut ids));
         let started = Instant::now();
         for _ in 0..self.updates {
             update(&mut session, self.rate)?;
@@ -101,9 +98,9 @@ fn train(arguments: &[String]) -> Outcome<()> {
     let setting = Setting::of(arguments)?;
     let mut step = 0;
     let (weights, scalar) = setting.train(Isa::SCALAR, |session, rate| {
-        let (layers, weights, training) = session.parts();
+        let (network, weights, training) = session.parts();
         let training = training.ok_or("no training")?;
-        let update = training.gradients(Chain::new(layers)?, weights)?;
+        let update = training.gradients(network, weights)?;
         step += 1;
         adam(weights, training, rate, update.scale.ok_or("the training diverged")?, step);
         Ok(())
