@@ -247,6 +247,7 @@ function drawSeen() {
       const span = document.createElement("span");
       span.textContent = c;
       span.style.backgroundColor = `rgb(${colour(value(i)).join(" ")})`;
+      if (Math.abs(value(i)) > 0.6) span.style.color = "var(--on-accent)";
       if (i === cursor.character) span.className = "chosen";
       return span;
     }),
