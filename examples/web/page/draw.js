@@ -128,7 +128,7 @@ export function drawStates(canvas, { list, states, shape }, layer, cursor) {
       pixels.data[at + 3] = 255;
     }
   });
-  const small = new OffscreenCanvas(pixels.width, hidden);
+  const small = Object.assign(document.createElement("canvas"), { width: pixels.width, height: hidden });
   small.getContext("2d").putImageData(pixels, 0, 0);
   context.imageSmoothingEnabled = false;
   context.drawImage(small, 0, head, width, hidden * row);

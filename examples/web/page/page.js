@@ -141,6 +141,8 @@ function trainingIs(now) {
   $("train").textContent = now ? "Pause" : exists ? "Train on" : "Train";
   for (const id of ["cell", "hidden", "layers"]) $(id).disabled = now;
   document.documentElement.dataset.running = now;
+  // While it trains the numbers change all the time.
+  $("cursor").setAttribute("aria-live", now ? "off" : "polite");
 }
 
 // --- what is typed and clicked

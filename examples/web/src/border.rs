@@ -151,8 +151,9 @@ extern "C" fn start(
 ) -> u32 {
     let start = || {
         let cell = match cell {
-            0 => Cell::Lstm,
-            _ => Cell::Gru,
+            #[cfg(feature = "gru")]
+            1 => Cell::Gru,
+            _ => Cell::Lstm,
         };
         let shape = Shape { cell, vocabulary: vocabulary_len, embedding, hidden, layers };
         let mut session = new(shape, given(vocabulary, vocabulary_len)?)?;

@@ -6,9 +6,11 @@
 use rand_xoshiro::rand_core::Rng;
 use recurrent::model::Layer;
 use recurrent::{
-    Backward, CrossEntropy, Dense, DenseBackward, Embedding, ForwardTrain, Gradients, Gru, GruCell, Isa,
-    Lstm, LstmCell, Result, Sequences, Stack,
+    Backward, CrossEntropy, Dense, DenseBackward, Embedding, ForwardTrain, Gradients, Isa, Lstm, LstmCell,
+    Result, Sequences, Stack,
 };
+#[cfg(feature = "gru")]
+use recurrent::{Gru, GruCell};
 
 use crate::shape::{Cell, Shape};
 use crate::training::Window;
@@ -16,6 +18,7 @@ use crate::training::Window;
 #[derive(Clone, Copy)]
 enum Recurrent {
     Lstm(Stack<LstmCell>),
+    #[cfg(feature = "gru")]
     Gru(Stack<GruCell>),
 }
 
@@ -24,6 +27,7 @@ macro_rules! each {
     ($recurrent:expr, $stack:ident => $e:expr) => {
         match $recurrent {
             Recurrent::Lstm($stack) => $e,
+            #[cfg(feature = "gru")]
             Recurrent::Gru($stack) => $e,
         }
     };
@@ -81,6 +85,7 @@ impl Network {
         }
         let recurrent = match cell {
             Cell::Lstm => stack!(Lstm),
+            #[cfg(feature = "gru")]
             Cell::Gru => stack!(Gru),
         };
         Network { embedding: Embedding::new(vocabulary, embedding), recurrent, dense, isa }

@@ -11,6 +11,7 @@ use crate::network::Network;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cell {
     Lstm,
+    #[cfg(feature = "gru")]
     Gru,
 }
 
@@ -29,7 +30,11 @@ pub struct Shape {
 }
 
 /// The forms of cells that are linked into the module.
-const FORMS: [&Form; 2] = [&Form::LSTM, &Form::GRU];
+const FORMS: &[&Form] = &[
+    &Form::LSTM,
+    #[cfg(feature = "gru")]
+    &Form::GRU,
+];
 
 const OTHER: Error = Error::Layers { layer: 1, what: "is not that of a character model" };
 
@@ -40,10 +45,11 @@ impl Shape {
     /// If they are others than those of a character model, or narrow.
     pub fn of(image: &Image<'_>) -> Result<Self> {
         let mut layers = [Layer::Residual; 3];
-        image.link(&FORMS, &mut layers)?;
+        image.link(FORMS, &mut layers)?;
         let [Layer::Embedding(embedding), recurrent, Layer::Dense(_)] = layers else { return Err(OTHER) };
         let (cell, hidden, depth) = match recurrent {
             Layer::Lstm(stack) => (Cell::Lstm, stack.output(), stack.depth()),
+            #[cfg(feature = "gru")]
             Layer::Gru(stack) => (Cell::Gru, stack.output(), stack.depth()),
             _ => return Err(OTHER),
         };

@@ -43,8 +43,9 @@ impl Setting {
         let id = |c: &char| vocabulary.partition_point(|&known| known < u32::from(*c)) as u32;
         let text = chars.iter().map(id).collect();
         let cell = match &cell[..] {
-            "lstm" => Cell::Lstm,
-            _ => Cell::Gru,
+            #[cfg(feature = "gru")]
+            "gru" => Cell::Gru,
+            _ => Cell::Lstm,
         };
         let (embedding, hidden, layers) = (embedding.parse()?, hidden.parse()?, layers.parse()?);
         let shape = Shape { cell, vocabulary: vocabulary.len(), embedding, hidden, layers };
