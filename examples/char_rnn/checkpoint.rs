@@ -129,8 +129,8 @@ impl Checkpoint {
         Ok(out)
     }
 
-    /// The model as an image. The names of its classes are its characters, one to a line: a line feed is written
-    /// `\n` there, a carriage return `\r`.
+    /// The model as an image. The names of its classes are its characters, one to a line: a line feed is
+    /// written `\n` there, a carriage return `\r`.
     fn to_image(&self) -> io::Result<Vec<u8>> {
         let name = |c: &char| match c {
             '\n' => "\\n".to_string(),

@@ -186,8 +186,8 @@ vector_sets! {
 
 impl Isa {
     /// Portable code with separate multiplications and additions: the choice where the CPU has no fused
-    /// multiply-add. Where it always has one (a Cortex-M with an FPU), and in WebAssembly that is compiled with
-    /// vectors, this set is there with the feature `reference` only.
+    /// multiply-add. Where it always has one (a Cortex-M with an FPU), and in WebAssembly that is compiled
+    /// with vectors, this set is there with the feature `reference` only.
     #[cfg(any(
         test,
         feature = "reference",

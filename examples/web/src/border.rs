@@ -1,8 +1,8 @@
 //! What the page calls, and all unsafe code: addresses and lengths become slices here, and nowhere else.
 //!
-//! An instance of the module is one model. A page that wants another one makes another instance, so that nothing
-//! is ever given back, and a file that is refused leaves the model that was there. All functions return at once;
-//! one that can be refused says so by what it returns, and `message` then says why.
+//! An instance of the module is one model. A page that wants another one makes another instance, so that
+//! nothing is ever given back, and a file that is refused leaves the model that was there. All functions
+//! return at once; one that can be refused says so by what it returns, and `message` then says why.
 
 use core::cell::UnsafeCell;
 use core::fmt::{self, Write};
@@ -69,8 +69,8 @@ fn grow<T: Zeros>(len: usize) -> Option<&'static mut [T]> {
     if before == usize::MAX {
         return None;
     }
-    // SAFETY: these pages were not there before, so that nothing else refers to them; they are zeros, which are
-    // values of `T`, and their address is a multiple of a page's size.
+    // SAFETY: these pages were not there before, so that nothing else refers to them; they are zeros, which
+    // are values of `T`, and their address is a multiple of a page's size.
     Some(unsafe { core::slice::from_raw_parts_mut((before * PAGE) as *mut T, len) })
 }
 
@@ -317,8 +317,8 @@ extern "C" fn save() -> usize {
     }
 }
 
-/// Writes the names of the characters, and the image behind them. It has the same length every time, so that the
-/// memory is taken once.
+/// Writes the names of the characters, and the image behind them. It has the same length every time, so that
+/// the memory is taken once.
 fn image_of(session: &mut Session<'static>) -> Result<usize, Refusal> {
     let names_len = names::len(session.vocabulary());
     let out = match state().out.take() {

@@ -10,8 +10,8 @@
 //! | `session` | a model at work: weights, states, the next character |
 //! | `border` | what the page calls, and all unsafe code |
 //!
-//! Nothing allocates but `border`, and that only once for each buffer: a session gets its buffers from whoever
-//! starts it. So the same code runs in a browser and, for the tests, on the host.
+//! Nothing allocates but `border`, and that only once for each buffer: a session gets its buffers from
+//! whoever starts it. So the same code runs in a browser and, for the tests, on the host.
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
 #[cfg(target_arch = "wasm32")]

@@ -1,7 +1,7 @@
 //! The characters of a model as an image names its classes: one to a line.
 //!
-//! A line feed and a carriage return cannot stand in a line. They are written `\n` and `\r`; a backslash that is
-//! a character of its own stands alone.
+//! A line feed and a carriage return cannot stand in a line. They are written `\n` and `\r`; a backslash that
+//! is a character of its own stands alone.
 
 /// Bytes of the names.
 pub fn len(vocabulary: &[u32]) -> usize {
@@ -39,8 +39,8 @@ fn character(name: &str) -> Option<u32> {
     }
 }
 
-/// Reads names into Unicode scalar values, one for each element; whether each of them is one character, and none
-/// comes twice.
+/// Reads names into Unicode scalar values, one for each element; whether each of them is one character, and
+/// none comes twice.
 pub fn read(names: &str, vocabulary: &mut [u32]) -> bool {
     if names.split('\n').count() != vocabulary.len() {
         return false;

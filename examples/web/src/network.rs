@@ -1,7 +1,7 @@
 //! A character model: an embedding, a stack of recurrent layers, a dense layer.
 //!
-//! `recurrent::model` puts layers of any kind on top of each other. These three are called one by one instead, so
-//! that the module has no code for others.
+//! `recurrent::model` puts layers of any kind on top of each other. These three are called one by one
+//! instead, so that the module has no code for others.
 
 use rand_xoshiro::rand_core::Rng;
 use recurrent::model::Layer;

@@ -1,4 +1,5 @@
-//! Files that a model can be loaded from: an image, or what the example `char_rnn` saves, which has one inside.
+//! Files that a model can be loaded from: an image, or what the example `char_rnn` saves, which has one
+//! inside.
 
 /// What a file says.
 #[derive(Clone, Copy, Debug)]
@@ -52,8 +53,8 @@ pub fn open(bytes: &[u8]) -> Result<Saved<'_>, Refusal> {
     if word(before, 8)? != 2 {
         return Err("it is of another version of char_rnn");
     }
-    // The table in examples/char_rnn/checkpoint.rs: the vocabulary begins at byte 84, behind its length and that of
-    // the losses.
+    // The table in examples/char_rnn/checkpoint.rs: the vocabulary begins at byte 84, behind its length and
+    // that of the losses.
     let (vocabulary, losses) = (word(before, 76)?, word(before, 80)?);
     let characters = range(before, 84, vocabulary.checked_mul(4).ok_or(CUT)?)?;
     let trainer = 84 + characters.len() + losses.checked_mul(4).ok_or(CUT)?;

@@ -49,8 +49,8 @@ impl<'a> Training<'a> {
         both.saturating_add(network.buffers_len(window))
     }
 
-    /// A training before its first update, over a text of more than `batch * steps` characters. `room` is full of
-    /// zeros, as long as [`room`](Self::room) says; `ids` has `2 * batch * steps` elements.
+    /// A training before its first update, over a text of more than `batch * steps` characters. `room` is
+    /// full of zeros, as long as [`room`](Self::room) says; `ids` has `2 * batch * steps` elements.
     pub fn new(
         network: &Network,
         window: Window,

@@ -78,8 +78,8 @@ impl Setting {
     }
 }
 
-/// Adam, written out once more with products and sums that are rounded one after the other, as WebAssembly has
-/// them: `recurrent::train::Adam` takes the vectors of this CPU, which round once.
+/// Adam, written out once more with products and sums that are rounded one after the other, as WebAssembly
+/// has them: `recurrent::train::Adam` takes the vectors of this CPU, which round once.
 fn adam(weights: &mut [f32], training: &mut Training<'_>, rate: f32, scale: f32, step: i32) {
     let [beta1, beta2, eps] = [training.adam.beta1, training.adam.beta2, training.adam.eps];
     let [first, second] = [beta1, beta2].map(f64::from);
