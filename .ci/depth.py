@@ -48,7 +48,7 @@ def bounds(path, line):
     while at >= 0 and not re.match(r" *(pub(\(.*?\))? )?(const )?(unsafe )?fn ", lines[at]):
         at -= 1
     heads = [at]
-    # An indented function stands in an `impl` or a `trait` that begins at a smaller indentation.
+    # An indented function is in an `impl` or a `trait` that begins at a smaller indentation.
     if at >= 0 and lines[at].startswith(" "):
         above = at
         while above >= 0 and not re.match(r"(unsafe )?impl|(pub(\(.*?\))? )?(unsafe )?trait ", lines[above]):
@@ -57,10 +57,10 @@ def bounds(path, line):
     for head in heads:
         if head < 0:
             continue
-        # As far as the body.
+        # Up to the start of the body.
         end = next((i for i in range(head, len(lines)) if lines[i].endswith(("{", ";", "}"))), head)
         text = " ".join(lines[head : end + 1])
-        # `T: Trait + Other<U>` in the generics and behind `where`, and `impl Trait` of an argument.
+        # `T: Trait + Other<U>` in generics and after `where`, and `impl Trait` as an argument.
         if generics := re.search(r"(?:impl|fn \w+|trait \w+)<(.*?)>[( ]", text):
             found += re.findall(r"(?<!:):(?!:) ?((?:[A-Z]\w*(?:<[^>]*>)?(?: \+ )?)+)", " " + generics[1])
         found += re.findall(r"impl ((?:[A-Z]\w*(?:<[^>]*>)?(?: \+ )?)+)", text.split("fn ", 1)[-1])

@@ -1,5 +1,5 @@
-//! Attention and dense layers: `cargo bench --bench attention -- additive/avx2`. Elements are multiply-adds; those of the additive
-//! form count each hyperbolic tangent as one.
+//! Attention and dense layers: `cargo bench --bench attention -- additive/avx2`. An element is a
+//! multiply-add; in the additive form each hyperbolic tangent counts as one, too.
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -10,7 +10,8 @@ use recurrent::{
 mod common;
 use common::{affordable, random};
 
-/// Batch rows, steps of the encoder and of the decoder, features of everything.
+/// Batch rows, steps of the encoder and of the decoder, and the number of features, which is the same
+/// everywhere.
 const SHAPES: [(usize, usize, usize, usize); 4] =
     [(1, 20, 1, 64), (32, 50, 1, 128), (32, 50, 50, 128), (16, 100, 100, 256)];
 
@@ -33,7 +34,7 @@ fn attention(c: &mut Criterion) {
     }
 }
 
-/// Bench names say the pass and the shape.
+/// Names of benches contain the pass and the shape.
 fn passes(group: &mut BenchmarkGroup<'_, WallTime>, layer: Attention, shape: (usize, usize, usize, usize)) {
     let (batch, steps, queries, n) = shape;
     let isa = layer.isa();

@@ -1,7 +1,8 @@
-//! Kernels that have no bench of their own as cells: `cargo bench --bench kernels -- tanh`.
+//! Kernels that the benches of cells do not measure alone: `cargo bench --bench kernels -- tanh`.
 //!
-//! `outer` are weight gradients. On `scalar` the large ones go through `matrixmultiply`, which detects the CPU for itself, so that the
-//! lines of `scalar` compare it with this crate's own kernel on the other sets; the gradient of the bias takes part in both.
+//! `outer` measures weight gradients. On `scalar`, large ones go through `matrixmultiply`, which detects the
+//! CPU itself. So the lines of `scalar` compare it with this crate's own kernel on the other sets. Both
+//! include the gradient of the bias.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use recurrent::{Backward, Dense, DenseBackward, ForwardTrain, Gradients, Isa, Lstm, Sequences, softmax};
@@ -9,7 +10,7 @@ use recurrent::{Backward, Dense, DenseBackward, ForwardTrain, Gradients, Isa, Ls
 mod common;
 use common::{affordable, random, weights};
 
-/// A dense layer without inputs is its biases and its activation.
+/// A dense layer without inputs: only biases and an activation.
 fn activations(c: &mut Criterion) {
     const COUNT: usize = 1024;
     let plain = Dense::new(0, COUNT);
@@ -57,7 +58,7 @@ fn packing(c: &mut Criterion) {
     group.finish();
 }
 
-/// Sums over `k` rows: `m` outputs by `n` inputs of a dense layer.
+/// Sums over `k` rows, for `m` outputs and `n` inputs of a dense layer.
 fn outer(c: &mut Criterion) {
     let mut group = c.benchmark_group("outer");
     for isa in Isa::available().filter(|isa| isa.name() != "fused") {
@@ -99,7 +100,8 @@ fn outer(c: &mut Criterion) {
     group.finish();
 }
 
-/// All gradients of a batch: whole, and with one row that ends a step early, so that rows do not lie at one distance.
+/// All gradients of a batch: complete, and with one row that ends a step early, so that rows are not at equal
+/// distances in memory.
 fn padding(c: &mut Criterion) {
     let mut group = c.benchmark_group("lstm_backward");
     group.sample_size(20);
@@ -134,7 +136,7 @@ fn padding(c: &mut Criterion) {
                 };
                 layer.forward_train(&weights, forward).unwrap();
                 let kept = tape.to_vec();
-                // The pass uses the tape up; putting it back is a few per cent of the time.
+                // The pass overwrites the tape. Restoring it takes a few per cent of the time.
                 b.iter(|| {
                     tape.copy_from_slice(&kept);
                     let (dx, grads) = (Some(&mut dx[..]), Some(&mut grads[..]));

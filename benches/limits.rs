@@ -1,6 +1,6 @@
-//! What the core can do, and how much of it the passes use: `cargo bench --bench limits`.
+//! Measures what the core can do, and how much of it the passes use: `cargo bench --bench limits`.
 //!
-//! Pin it to a core of a quiet machine (`taskset -c 0`). The floor of each pass is what [`machine`] says.
+//! Pin it to a core of a quiet machine (`taskset -c 0`). [`machine`] explains the floor of a pass.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ mod machine;
 use common::{SEQUENCES, STEPS, TRAINING, for_each_cell, random, weights};
 use machine::{Core, Effort, Work};
 
-/// Prints a row: `seconds` against the floor.
+/// Prints a row of the table: `seconds` compared with the floor.
 fn row(core: &mut Core, what: &str, shape: &str, seconds: f64, work: Work) {
     let (compute, stream) = core.floors(work);
     let (floor, bound) = if compute > stream { (compute, "compute") } else { (stream, "weights") };
@@ -25,7 +25,7 @@ fn row(core: &mut Core, what: &str, shape: &str, seconds: f64, work: Work) {
     );
 }
 
-/// Size of a cache of the first core, from the kernel.
+/// Size of the first core's cache of this level, as the kernel reports it.
 fn cache(level: usize) -> Option<usize> {
     (0..8).find_map(|index| {
         let read = |name: &str| {
@@ -39,7 +39,7 @@ fn cache(level: usize) -> Option<usize> {
 }
 
 fn main() {
-    // As with criterion, `cargo test --benches` only sees whether it runs.
+    // Like criterion, `cargo test --benches` only checks that it runs.
     let full = std::env::args().any(|arg| arg == "--bench");
     let effort = if full {
         Effort { sample: Duration::from_millis(10), samples: 15 }

@@ -1,6 +1,6 @@
-//! Updates of a whole model: `cargo bench --bench model --features rayon`. The number of shards is part of what is computed, the number
-//! of threads is not: they share the rows of a single shard, and otherwise each takes whole ones. Throughput
-//! is in ids.
+//! Updates of a whole model: `cargo bench --bench model --features rayon`. The number of shards affects the
+//! computation; the number of threads does not. Threads share the rows of a single shard; with several shards
+//! each thread takes whole ones. Throughput is in ids.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -19,7 +19,7 @@ const MODEL: Model<4> = Model::new([
 const STEPS: usize = 64;
 const BATCH: usize = 64;
 
-/// Runs in so many threads, if there is a choice.
+/// Runs in a pool of `threads` threads, if the feature `rayon` is on.
 #[cfg(feature = "rayon")]
 fn within<T: Send>(threads: usize, run: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run)

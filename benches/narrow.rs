@@ -1,10 +1,10 @@
-//! Narrow weights beside `f32` of the same layer: `cargo bench --bench narrow`, or with words that the name
-//! of a shape contains.
+//! Compares narrow weights with `f32` weights of the same layer: `cargo bench --bench narrow`. Arguments
+//! select the shapes whose names contain them.
 //!
-//! The formats of a shape take turns, so that other work on the machine slows down all of them. A row of the
-//! table has the median time of a call in `f32`, in microseconds, and for each format the ratio to it. In
-//! brackets stand the largest error of the outputs against `f32` and their root mean square error, over ten
-//! models with weights as PyTorch initialises them and normal inputs.
+//! The formats of a shape take turns, so that other work on the machine slows down all of them. Each row of
+//! the table has the median time of a call in `f32`, in microseconds, and for each format the ratio to it.
+//! The numbers in brackets are the largest error of the outputs against `f32` and their root mean square
+//! error, over ten models with PyTorch's initial weights and normally distributed inputs.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -17,7 +17,7 @@ const FORMATS: [Narrow; 4] = [Narrow::F16, Narrow::Bf16, Narrow::W8A16, Narrow::
 const ROUNDS: usize = 11;
 const SEEDS: u64 = 10;
 
-/// Rows, steps, and units, which are as many as inputs.
+/// Rows, steps, and hidden units, which are also the inputs.
 const SHAPES: [(usize, usize, usize); 9] = [
     (1, 1, 32),
     (1, 1, 128),
@@ -30,17 +30,17 @@ const SHAPES: [(usize, usize, usize); 9] = [
     (32, 100, 512),
 ];
 
-/// Between -`scale` and `scale`.
+/// Uniform numbers between -`scale` and `scale`.
 fn uniform(rng: &mut impl Rng, n: usize, scale: f32) -> Vec<f32> {
     (0..n).map(|_| ((rng.next_u32() >> 8) as f32 / 8_388_608.0 - 1.0) * scale).collect()
 }
 
-/// About normal: sums of twelve.
+/// Approximately normal numbers: each is a sum of twelve uniform ones.
 fn normal(rng: &mut impl Rng, n: usize) -> Vec<f32> {
     (0..n).map(|_| uniform(rng, 12, 0.5).iter().sum()).collect()
 }
 
-/// A layer with packed weights and its buffers.
+/// A layer with packed weights and buffers.
 struct Runner<C> {
     layer: Recurrent<C>,
     packed: Packed<Vec<f32>>,

@@ -1,6 +1,7 @@
-//! Updates of flat weights: `cargo bench --bench optimisers`. Throughput is in bytes that an update has to move: each weight, gradient and
-//! moment that is read, each weight and moment that is written. `memory` moves as many as Adam, four streams in and three out, and
-//! computes nothing worth mentioning: what the machine can do.
+//! Updates of flat weights: `cargo bench --bench optimisers`. Throughput is in bytes that an update has to
+//! move: every weight, gradient and moment that is read, and every weight and moment that is written.
+//! `memory` moves as many bytes as Adam (four streams in, three out) and computes almost nothing: it shows
+//! the limit of the machine.
 
 use std::hint::black_box;
 
@@ -10,7 +11,7 @@ use recurrent::train::{Adam, AdamW, RmsProp, Sgd, clip_scale};
 mod common;
 use common::random;
 
-/// Weights: of a small model, in the second-level cache; of a large one, in memory.
+/// Numbers of weights: a small model, which fits into the second-level cache, and a large one in memory.
 const SIZES: [usize; 2] = [10_000, 8_000_000];
 const F32: usize = size_of::<f32>();
 

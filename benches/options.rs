@@ -1,6 +1,8 @@
-//! What the options of a layer and of its sequences cost, beside the same layer without: `cargo bench --bench options`.
+//! The cost of options of a layer and of its sequences, compared with the layer without: `cargo bench --bench
+//! options`.
 //!
-//! The layer is an LSTM of 64 units over 64 inputs, 16 rows of 50 steps; `plain` is it without options.
+//! The layer is an LSTM of 64 units over 64 inputs, with 16 rows of 50 steps. `plain` is the layer without
+//! options.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use recurrent::{Activation, Forward, Isa, Lstm, LstmCell, Masked, Merge, Sequences, Stack};

@@ -1,8 +1,9 @@
-//! What subnormal numbers cost when the input goes silent: `cargo bench --bench silence`.
+//! The cost of subnormal numbers after the input becomes silent: `cargo bench --bench silence`.
 //!
-//! 64 silent steps of one row, from three states: of numbers as a signal leaves them, of subnormal ones, and of subnormal ones that were flushed
-//! to zero before. The weights keep a state about as large as it is, as those of a filter that dies away slowly do. The fourth is the
-//! CPU's own mode that flushes, which a program sets at its own risk: Rust does not specify code that runs in it.
+//! Runs 64 silent steps of one row from three states: as a signal leaves it, subnormal, and subnormal but
+//! flushed to zero before. The weights keep the size of the state, like a filter that decays slowly. The
+//! fourth case uses the CPU's own flushing mode. A program sets it at its own risk: Rust does not specify
+//! code that runs in it.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use recurrent::{Activation, Cell, Forward, Isa, Lstm, Recurrent, Rnn, Sequences};
@@ -10,19 +11,20 @@ use recurrent::{Activation, Cell, Forward, Isa, Lstm, Recurrent, Rnn, Sequences}
 const STEPS: usize = 64;
 const HIDDEN: usize = 32;
 
-/// Every state below this is inaudible, and its products with weights above 1e-17 are not subnormal.
+/// A state below this is inaudible. Above it, products with weights above 1e-17 are not subnormal.
 const SILENT: f32 = 1e-20;
 
 fn flush(state: &mut [f32]) {
     state.iter_mut().for_each(|x| *x = if x.abs() < SILENT { 0.0 } else { *x });
 }
 
-/// Runs with subnormal operands and results taken for zero.
+/// Runs in a mode that treats subnormal operands and results as zero.
 #[cfg(target_arch = "x86_64")]
 fn flushing<R>(run: impl FnOnce() -> R) -> R {
     const FTZ_AND_DAZ: u32 = 0x8040;
     let mut before = 0u32;
-    // SAFETY: both instructions touch four bytes of this stack and the control register, which is as it was afterwards.
+    // SAFETY: both instructions access four bytes of this stack and the control register, which is restored
+    // afterwards.
     unsafe {
         core::arch::asm!("stmxcsr [{}]", in(reg) &mut before, options(nostack));
         core::arch::asm!("ldmxcsr [{}]", in(reg) &(before | FTZ_AND_DAZ), options(nostack));
@@ -65,7 +67,7 @@ fn layer<C: Cell>(c: &mut Criterion, name: &str, layer: Recurrent<C>, weights: &
 }
 
 fn silence(c: &mut Criterion) {
-    // Two numbers of each unit's row are not zero, so that products are subnormal, too.
+    // Each unit's row has two numbers that are not zero, so that products are subnormal, too.
     let rnn = Rnn::new(1, HIDDEN).activation(Activation::Relu).bias(false);
     let mut weights = vec![0.0; rnn.weights_len()];
     let parts = rnn.weights_mut(&mut weights).unwrap();

@@ -1,10 +1,10 @@
-//! Passes on one thread and on several: `cargo bench --bench threads --features rayon`. Throughput is in
-//! multiply-adds of the products.
+//! Passes on one thread and on several threads: `cargo bench --bench threads --features rayon`. Throughput is
+//! in multiply-adds of the products.
 //!
-//! `hand over` is what a call takes on an idle pool, from inside it and from outside: with the time of
-//! `forward` it says from how many multiply-adds on a batch is worth cutting (`LEAST_WORK` in
-//! src/layer/join.rs: a few per cent of it). What the second thread gains is to be seen on a machine with two
-//! cores that are otherwise idle. Whole updates, by rows and by shards, are in `model`.
+//! `hand over` is the time of a call on an idle pool, from inside and from outside of it. Together with the
+//! time of `forward` it shows from how many multiply-adds on a batch is worth cutting (`LEAST_WORK` in
+//! src/layer/join.rs, such that handing over takes a few per cent). The gain of a second thread shows on a
+//! machine with two otherwise idle cores. Whole updates, by rows and by shards, are in `model`.
 
 mod common;
 
@@ -33,7 +33,7 @@ fn within<T: Send>(threads: usize, run: impl FnOnce() -> T + Send) -> T {
 fn hand_over(c: &mut Criterion) {
     let mut group = c.benchmark_group("hand over");
     let join = || Rayon.join(&mut || (), &mut || ());
-    // Long enough for the other thread to fall asleep.
+    // The sleep is long enough for the other thread to fall asleep.
     let idle = |rounds: u64| {
         (0..rounds)
             .map(|_| {
@@ -44,7 +44,7 @@ fn hand_over(c: &mut Criterion) {
             })
             .sum()
     };
-    // Until the other thread has begun.
+    // The time until the other thread has started.
     let begun = |rounds: u64| {
         (0..rounds)
             .map(|_| {

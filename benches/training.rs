@@ -12,7 +12,7 @@ fn training(c: &mut Criterion) {
         group.sample_size(10);
         for isa in Isa::available() {
             for (batch, steps, hidden) in TRAINING {
-                // Backward has two products for each one of the forward pass.
+                // The backward pass has two products for each product of the forward pass.
                 let madds = 3 * (batch * steps) as u64 * step_madds(gates, hidden, hidden);
                 if !affordable(isa, madds) {
                     continue;

@@ -1,12 +1,13 @@
-//! The activation functions of recurrent cells, their derivatives, and how exactly this crate computes them.
+//! The activation functions of recurrent cells, their derivatives, and the precision of this crate.
 //!
 //! ```sh
 //! cargo run --release --example activations
 //! ```
 //!
-//! A simple recurrent layer of one unit, with an input weight of 1 and all other weights 0, is nothing but its activation: its
-//! first output is `f(x)`, and the gradient of its input is `f'(x)` times that of the output. So what is measured here is
-//! what cells compute, on the instruction set of this CPU, against the same functions in f64.
+//! A simple recurrent layer with one unit, an input weight of 1, and all other weights 0 computes only its
+//! activation: the first output is `f(x)`, and the gradient of its input is `f'(x)` times that of the output.
+//! So this measures what cells compute on the instruction set of this CPU, compared with the same functions
+//! in f64.
 
 mod common;
 
@@ -16,19 +17,20 @@ use common::plot::Chart;
 use common::{Common, Failure, conclude};
 use recurrent::{Activation, Rnn, Sequences};
 
-/// Plots the activation functions and their derivatives, and measures the error of this crate's.
+/// Plots the activation functions and their derivatives, and measures the errors of this crate.
 ///
-/// The last line on standard output is `tanh ULP sigmoid ULP`: their greatest errors, in units of the last place.
+/// The last line on standard output is `tanh ULP sigmoid ULP`: their greatest errors, in units of the last
+/// place.
 #[derive(Parser)]
 struct Options {
-    /// Measure at every so many-th float between -16 and 16
+    /// Measure at every N-th float between -16 and 16
     #[arg(long, value_name = "N", default_value_t = 997, value_parser = clap::value_parser!(u32).range(1..))]
     every: u32,
     #[command(flatten)]
     common: Common,
 }
 
-/// An activation function, and its value and derivative in f64, from the definition.
+/// An activation function, with its value and derivative in f64 by definition.
 struct Function {
     name: &'static str,
     ours: Activation,
@@ -39,12 +41,12 @@ fn logistic(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
 
-/// Constants are f32 numbers, as in the activation itself.
+/// A constant, rounded to f32 as in the activation.
 const fn wide(x: f32) -> f64 {
     x as f64
 }
 
-/// Those with two limits, or one that is soon reached.
+/// Functions with two limits, or with one that they reach soon.
 const BOUNDED: [Function; 5] = [
     Function { name: "tanh", ours: Activation::Tanh, exact: |x| (x.tanh(), x.cosh().powi(-2)) },
     Function {
@@ -66,7 +68,7 @@ const BOUNDED: [Function; 5] = [
         },
     },
     Function {
-        // LeCun's: 1 is mapped to 1.
+        // LeCun's version, which maps 1 to 1.
         name: "scaled tanh",
         ours: Activation::ScaledTanh { alpha: 1.7159, beta: 0.666_666_7 },
         exact: |x| {
@@ -76,7 +78,7 @@ const BOUNDED: [Function; 5] = [
     },
 ];
 
-/// Those that grow with x.
+/// Functions that grow with x.
 const GROWING: [Function; 5] = [
     Function { name: "ReLU", ours: Activation::Relu, exact: |x| if x > 0.0 { (x, 1.0) } else { (0.0, 0.0) } },
     Function {
@@ -101,27 +103,27 @@ const GROWING: [Function; 5] = [
     },
 ];
 
-/// Values and derivatives at `x`, by a pass forward and one back through a layer.
+/// Values and derivatives at `x`, from a forward and a backward pass of a layer.
 fn ours(activation: Activation, x: &[f32]) -> Result<(Vec<f32>, Vec<f32>), Failure> {
     let layer = Rnn::new(1, 1).activation(activation);
     let weights = [1.0, 0.0, 0.0, 0.0]; // w_ih, w_hh, b_ih, b_hh
-    let rows = x.len(); // every number is a batch row of its own
+    let rows = x.len(); // each number is a batch row
     let pass = pass(layer, &weights, Sequences::new(1, rows), x, |_, _| Ok((vec![1.0; rows], Vec::new())))?;
     Ok((pass.y, pass.dx))
 }
 
-/// The distance from `x` to the next float, which is the unit of its last place.
+/// The distance from `x` to the next float: the unit in its last place.
 fn ulp(x: f64) -> f64 {
     let x = x.abs() as f32;
     f64::from(x.next_up()) - f64::from(x)
 }
 
-/// Errors at one number.
+/// The errors at `x`.
 struct Measured {
     x: f64,
-    /// Of the value, in units of its last place.
+    /// Error of the value, in units of its last place.
     value: f64,
-    /// Of the derivative, in units of 2^-24, which is half of the last place of 1.
+    /// Error of the derivative, in units of 2^-24: half of the last place of 1.
     derivative: f64,
 }
 
@@ -136,7 +138,7 @@ fn measure(function: &Function, x: &[f32]) -> Result<Vec<Measured>, Failure> {
     Ok(each.collect())
 }
 
-/// The greatest errors in each hundredth of the plot.
+/// The greatest error in each hundredth of the plot.
 fn profile(errors: &[Measured], of: fn(&Measured) -> f64) -> Vec<(f64, f64)> {
     let mut greatest = [0f64; 100];
     for e in errors.iter().filter(|e| e.x.abs() < SHOWN) {
@@ -146,7 +148,7 @@ fn profile(errors: &[Measured], of: fn(&Measured) -> f64) -> Vec<(f64, f64)> {
     (0..100).map(|i| ((f64::from(i as u8) + 0.5) / 50.0 * SHOWN - SHOWN, greatest[i])).collect()
 }
 
-/// The plot goes from minus this to this.
+/// The plot covers minus this to plus this.
 const SHOWN: f64 = 5.0;
 
 fn main() -> Result<(), Failure> {

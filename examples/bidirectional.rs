@@ -1,12 +1,12 @@
-//! A tagging task where the future matters: one direction against two.
+//! A tagging task that needs the future: compares one direction with two.
 //!
 //! ```sh
 //! cargo run --release --example bidirectional
 //! ```
 //!
-//! In a text with brackets each bracket is to be tagged: has it a partner, or has it none? For a closing bracket the answer stands to its
-//! left, for an opening one to its right. A layer that reads in one direction knows half of what it needs; a layer of two
-//! directions, with as many weights in all, knows all of it.
+//! Every bracket of a text is to be tagged: does it have a partner or not? For a closing bracket the answer
+//! is to its left, for an opening one to its right. A layer that reads in one direction sees half of what it
+//! needs. A layer with two directions, and the same number of weights in total, sees everything.
 
 mod common;
 
@@ -21,9 +21,11 @@ use recurrent::train::{Adam, Cosine};
 use recurrent::trainer::{Batch, Trainer};
 use recurrent::{Gru, Merge, Sequences, Stack, argmax};
 
-/// Tags brackets that have no partner, with a GRU that reads forwards, one that reads backwards, and one that does both.
+/// Tags brackets that have no partner, with three GRUs: one reads forwards, one backwards, and one in both
+/// directions.
 ///
-/// The last line on standard output is `forwards PART backwards PART both PART`: how many brackets of new texts have the right tag.
+/// The last line on standard output is `forwards PART backwards PART both PART`: the share of brackets in new
+/// texts that get the right tag.
 #[derive(Parser)]
 struct Options {
     /// Characters of a text
@@ -36,7 +38,7 @@ struct Options {
     common: Common,
 }
 
-/// Characters by their ids, and the marks of their tags.
+/// The characters, indexed by their ids, and a mark for each tag.
 const CHARACTERS: [char; 3] = ['a', '(', ')'];
 const TAGS: [char; 3] = [' ', '+', '!'];
 const PLAIN: u32 = 0;
@@ -48,9 +50,9 @@ const LONELY: u32 = 2;
 
 const WIDTH: usize = 8;
 const BATCH: usize = 32;
-/// Texts that are not trained on.
+/// Number of texts for testing, which are not trained on.
 const TEST: usize = 400;
-/// Updates from one point of the plot to the next.
+/// Updates between two points of the plot.
 const POINT: u32 = 20;
 
 /// Texts and their tags, `[T, B]`.
@@ -93,14 +95,14 @@ impl Texts {
         Sequences::new(self.ids.len() / self.batch, self.batch)
     }
 
-    /// The part of these characters that has the right tag.
+    /// The share of these characters whose tag is right.
     fn right(&self, tags: &[u32], characters: &[u32]) -> f64 {
         let all = self.ids.iter().zip(self.tags.iter().zip(tags)).filter(|(id, _)| characters.contains(id));
         let (right, count) = all.fold((0, 0), |(r, n), (_, (a, b))| (r + u32::from(a == b), n + 1));
         f64::from(right) / f64::from(count.max(1))
     }
 
-    /// The first text, or what stands at its places.
+    /// The first text, or its tags, as characters.
     fn first(&self, of: &[u32], as_characters: [char; 3]) -> String {
         of.iter().step_by(self.batch).map(|&i| as_characters[i as usize]).collect()
     }
@@ -112,7 +114,7 @@ fn tag(trainer: &Trainer, texts: &Texts) -> Result<Vec<u32>, Failure> {
     logits.chunks(TAGS.len()).map(|logits| Ok(argmax(logits)? as u32)).collect()
 }
 
-/// Trains a model. Returns it, and how many brackets had the right tag on the way.
+/// Trains a model. Returns it, and the share of right brackets during training.
 fn train(
     options: &Options,
     recurrent: Stack<recurrent::GruCell>,

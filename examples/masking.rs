@@ -1,12 +1,12 @@
-//! A padded batch of sequences of different lengths against its rows, each alone.
+//! Compares a padded batch of sequences of different lengths with its rows, each run alone.
 //!
 //! ```sh
 //! cargo run --release --example masking
 //! ```
 //!
-//! Sequences of a batch are padded to the longest. A layer that is told their `lengths` gives each row the outputs, states and gradients that
-//! it has alone, to the bit, whatever stands in the padding (here: NaN), and does no work there. A layer that is not
-//! told reads the padding as if it were input.
+//! The sequences of a batch are padded to the longest one. If a layer gets their `lengths`, it gives each row
+//! the same outputs, states and gradients as alone, to the bit. The padding may contain anything (here: NaN),
+//! and takes no work. Without `lengths`, a layer reads the padding as input.
 
 mod common;
 
@@ -22,9 +22,9 @@ use recurrent::{Cell, Gru, Lstm, Recurrent, Rnn, Sequences};
 
 /// Compares a padded batch with its rows alone: bits of outputs, states and gradients, and the time.
 ///
-/// The last line on standard output is `different BITS unmasked ERROR faster TIMES`: how many numbers differ between the masked batch
-/// and the rows alone; how far the last states of an unmasked one are off, as part of their norm (LSTM); how much faster the masked
-/// one is.
+/// The last line on standard output is `different BITS unmasked ERROR faster TIMES`: how many numbers differ
+/// between the masked batch and the rows alone; the error of the last states of an unmasked batch, relative
+/// to their norm (LSTM); and how many times faster the masked batch is.
 #[derive(Parser)]
 struct Options {
     /// Rows of the batch
@@ -42,7 +42,7 @@ struct Options {
 
 const INPUT: usize = 16;
 
-/// Row `b` of each step, or of each part of a state: `[.., B, width]` to `[.., width]`.
+/// Row `b` of every step, or of every part of a state: `[.., B, width]` to `[.., width]`.
 fn row(of: &[f32], batch: usize, width: usize, b: usize) -> Vec<f32> {
     of.chunks(batch * width).flat_map(|step| &step[b * width..(b + 1) * width]).copied().collect()
 }
@@ -51,14 +51,14 @@ fn different(a: &[f32], b: &[f32]) -> usize {
     a.iter().zip(b).filter(|(a, b)| a.to_bits() != b.to_bits()).count() + a.len().abs_diff(b.len())
 }
 
-/// The norm of `a - b` as part of that of `b`.
+/// The norm of `a - b`, relative to the norm of `b`.
 fn apart(a: &[f32], b: &[f32]) -> f64 {
     let square = |v: f64| v * v;
     let off: f64 = a.iter().zip(b).map(|(&a, &b)| square(f64::from(a) - f64::from(b))).sum();
     (off / b.iter().map(|&b| square(f64::from(b))).sum::<f64>().max(f64::MIN_POSITIVE)).sqrt()
 }
 
-/// A batch: what stands in the padding of `x` is to make no difference.
+/// A batch. The contents of the padding in `x` must not matter.
 struct Batch {
     steps: usize,
     lengths: Vec<usize>,
@@ -70,7 +70,7 @@ impl Batch {
     fn new(options: &Options) -> Self {
         let (steps, batch) = (usize::from(options.steps), usize::from(options.batch));
         let mut rng = options.common.rng(0);
-        // Most sequences are short, as sentences are; the first has full length.
+        // Most sequences are short, like sentences. The first has full length.
         let part = |random: u32| (f64::from(random) / f64::from(u32::MAX)).powi(2);
         let mut lengths: Vec<usize> =
             (0..batch).map(|_| 1 + (part(rng.next_u32()) * (steps - 1) as f64) as usize).collect();
@@ -86,7 +86,7 @@ impl Batch {
         self.lengths.len()
     }
 
-    /// The input with every step past the end of its row replaced.
+    /// The input with the padding of every row set to `with`.
     fn padded(&self, with: f32) -> Vec<f32> {
         let mut x = self.x.clone();
         for (t, step) in x.chunks_mut(self.rows() * INPUT).enumerate() {
@@ -100,12 +100,12 @@ impl Batch {
     }
 }
 
-/// What a cell shows.
+/// The results for a cell.
 struct Shown {
     different: usize,
-    /// How far the states of the unmasked run are off, by steps past the end of a row.
+    /// The error of the unmasked states, by the number of steps after the end of a row.
     drift: Vec<(f64, f64)>,
-    /// The same for the last states.
+    /// The error of the last unmasked states.
     off: f64,
     faster: f64,
 }
@@ -128,7 +128,7 @@ fn show<C: Cell>(
     let together = pass(layer, &weights, masked, &nan, dy)?;
     let unmasked = pass(layer, &weights, all, &zero, dy)?;
 
-    // Each row alone, without padding.
+    // Run each row alone, without padding.
     let mut count = [0; 5];
     let mut sum = vec![0.0; weights.len()];
     let mut drift = vec![Vec::new(); steps];
@@ -149,12 +149,12 @@ fn show<C: Cell>(
             drift[past].push(apart(h, last));
         }
     }
-    // The sum over rows has another order in a batch than over rows one by one, so weights are compared with
-    // the same batch with other padding.
+    // In a batch, the sum over rows has another order than one row after the other. So weight gradients are
+    // compared with those of the same batch with other padding.
     let other = pass(layer, &weights, masked, &zero, dy)?;
     count[4] = different(&together.grads, &other.grads);
 
-    // In turns, and the best of each, because other programs run, too.
+    // Measure in turns and take the minimum, because other programs run at the same time.
     let (mut with, mut without) = (f64::INFINITY, f64::INFINITY);
     for _ in 0..15 {
         for (best, sequences) in [(&mut with, masked), (&mut without, all)] {
@@ -177,7 +177,7 @@ fn show<C: Cell>(
         without * 1e3,
     ));
     let mean = |v: &Vec<f64>| v.iter().sum::<f64>() / v.len() as f64;
-    // A mean of less than three rows shows these rows only.
+    // Leave out means of fewer than three rows, which would show only those rows.
     let drift = drift
         .iter()
         .enumerate()

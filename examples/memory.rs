@@ -1,12 +1,13 @@
-//! What a hidden state keeps: the adding problem, learnt by LSTM and GRU, and not by a simple RNN.
+//! What a hidden state can keep: the adding problem. LSTM and GRU learn it, a simple RNN does not.
 //!
 //! ```sh
 //! cargo run --release --example memory
 //! ```
 //!
-//! A row of random numbers comes in, two of which are marked; what is asked for at the end is the sum of these two
-//! (Hochreiter and Schmidhuber 1997; the form of Le et al. 2015, arXiv:1504.00941). To answer 1 every time gives a mean squared error
-//! of 1/6: to do better, a network has to carry the first of the two numbers over many steps that do not matter.
+//! The input is a sequence of random numbers, two of which are marked. The answer at the end is the sum of
+//! these two (Hochreiter and Schmidhuber 1997; the form of Le et al. 2015, arXiv:1504.00941). Always
+//! answering 1 gives a mean squared error of 1/6. To do better, a network has to carry the first number over
+//! many steps that do not matter.
 
 mod common;
 
@@ -22,9 +23,10 @@ use recurrent::{Lstm, Pool, Rnn, Sequences};
 
 /// Trains a simple RNN, an LSTM and a GRU on the adding problem, with the same number of updates.
 ///
-/// Each cell has the same sequences with each of the same learning rates; what counts is its best one. The recurrent weights of the
-/// RNN begin orthogonal, and the forget gate of the LSTM begins open, as is usual where much is to be remembered. The last line on standard output is
-/// `rnn ERROR lstm ERROR gru ERROR`: the mean squared errors on sequences that were not trained on. Answering 1 has one of 0.167.
+/// Each cell trains on the same sequences with each of the same learning rates, and its best result counts.
+/// The recurrent weights of the RNN start orthogonal, and the forget gate of the LSTM starts open, as is
+/// usual for long memory. The last line on standard output is `rnn ERROR lstm ERROR gru ERROR`: the mean
+/// squared errors on new sequences. Always answering 1 gives 0.167.
 #[derive(Parser)]
 struct Options {
     /// Steps of a sequence
@@ -39,16 +41,17 @@ struct Options {
 
 const BATCH: usize = 32;
 const HIDDEN: usize = 32;
-/// Updates that a point of the plot is the mean of.
+/// Each point of the plot is the mean of this number of updates.
 const POINT: usize = 25;
 const RATES: [f32; 3] = [3e-3, 1e-2, 3e-2];
 
-/// The last hidden state, and a number made of it.
+/// A layer, and a dense layer that turns the last hidden state into a number.
 fn model(cell: Layer) -> Model<3> {
     Model::new([cell, Layer::Pool(Pool::Last), Layer::dense(HIDDEN, 1)])
 }
 
-/// Sequences `[T, B, 2]` of a number from 0 to 1 and a mark, and their sums. One mark is in the first half, one in the second.
+/// Sequences `[T, B, 2]` of a number from 0 to 1 and a mark, and the sums of the marked numbers. One mark is
+/// in the first half, one in the second.
 fn draw(steps: usize, batch: usize, rng: &mut Xoshiro256PlusPlus) -> (Vec<f32>, Vec<f32>) {
     let mut numbers = vec![0.0; steps * batch];
     uniform(&mut numbers, 0.5, rng);
@@ -65,7 +68,7 @@ fn draw(steps: usize, batch: usize, rng: &mut Xoshiro256PlusPlus) -> (Vec<f32>, 
     (x, sums)
 }
 
-/// What has come of a training.
+/// The result of a training.
 struct Trained {
     losses: Vec<f64>,
     error: f32,
@@ -83,7 +86,8 @@ fn train(
     let schedule = Cosine::new(rate, u64::from(options.iters)).warmup(u64::from(options.iters) / 20);
     let mut rng = options.common.rng(0);
     let mut trainer = Trainer::new(&model(cell), Adam::new(rate), &mut rng)?.rate(schedule).clip(1.0);
-    // What is usual for each cell where much is to be remembered: recurrent weights that keep lengths, a forget gate that begins open.
+    // The usual start for long memory: orthogonal recurrent weights, which keep lengths, and an open forget
+    // gate.
     let (rnn, lstm) = (Rnn::new(2, HIDDEN), Lstm::new(2, HIDDEN));
     match cell {
         Layer::Rnn(_) => rnn.init_orthogonal(&mut trainer.weights_mut()[..rnn.weights_len()], &mut rng)?,

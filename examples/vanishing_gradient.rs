@@ -1,15 +1,17 @@
-//! How far back a recurrent network can learn: the gradient of a loss at the last step, against the time lag.
+//! How far back a recurrent network can learn: plots the gradient of a loss at the last step over the time
+//! lag.
 //!
 //! ```sh
 //! cargo run --release --example vanishing_gradient
 //! ```
 //!
-//! On its way back through time a gradient is multiplied by the same recurrent weights in every step. Where these shrink it, it vanishes:
-//! the loss says nothing about inputs of long ago, and they are not learnt (Hochreiter 1991; Bengio et al. 1994). Where they
-//! stretch it, it explodes. A gate that is open lets it pass unchanged: that is what LSTM and GRU are for.
+//! On its way back through time, a gradient is multiplied by the same recurrent weights in every step. If
+//! these shrink it, it vanishes: the loss does not depend on inputs of long ago, and the network does not
+//! learn from them (Hochreiter 1991; Bengio et al. 1994). If they stretch it, it explodes. An open gate
+//! passes it on unchanged: this is the purpose of LSTM and GRU.
 //!
-//! Nothing here is a formula: each curve is the gradient of the inputs as one backward pass gives it, its norm over all rows
-//! of a batch, step by step.
+//! All curves are measured: each is the gradient of the inputs from one backward pass, as its norm over all
+//! rows of a batch, step by step.
 
 mod common;
 
@@ -20,11 +22,13 @@ use common::{Common, Failure, conclude};
 use recurrent::train::{Sgd, clip_scale, normal, uniform};
 use recurrent::{Activation, Cell, Gru, GruGate, Lstm, Recurrent, Rnn, Sequences, mean_squared_error};
 
-/// Plots gradients against time lag, for simple RNN, LSTM and GRU, with small weights and with large ones, and what clipping does.
+/// Plots gradients over the time lag for a simple RNN, an LSTM and a GRU, with small and with large weights.
+/// Also shows the effect of clipping.
 ///
-/// The last line on standard output is `rnn RATIO lstm RATIO gru RATIO lstm_open RATIO unclipped LOSS clipped LOSS`: the norm of
-/// the gradient of the first input, divided by that of the last one (`lstm_open` has a forget gate that starts open); and the last
-/// losses of an RNN with large weights, trained without clipping and with it.
+/// The last line on standard output is `rnn RATIO lstm RATIO gru RATIO lstm_open RATIO unclipped LOSS clipped
+/// LOSS`. A ratio is the norm of the gradient of the first input divided by that of the last input (the
+/// forget gate of `lstm_open` starts open). The losses are the last ones of an RNN with large weights,
+/// trained without and with clipping.
 #[derive(Parser)]
 struct Options {
     /// Steps of a sequence: the longest time lag and one more
@@ -40,7 +44,7 @@ struct Options {
 const BATCH: usize = 16;
 const INPUT: usize = 8;
 
-/// What a backward pass has to say.
+/// The gradients from a backward pass.
 struct Back {
     /// The norm of the gradient of the input for each lag; lag 0 is the last step.
     by_lag: Vec<f64>,
@@ -49,7 +53,7 @@ struct Back {
 }
 
 impl Back {
-    /// The gradient of the first input, as part of that of the last.
+    /// The norm for the first input divided by that for the last input.
     fn reach(&self) -> f64 {
         self.by_lag[self.by_lag.len() - 1] / self.by_lag[0]
     }
@@ -68,8 +72,8 @@ fn norm(values: &[f32]) -> f64 {
     values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt()
 }
 
-/// A pass over the sequences `x [T, B, I]`, and back from their last step: `dlast` makes of the last hidden states `[B, H]` the
-/// gradient of a loss.
+/// Runs the sequences `x [T, B, I]` forward, and backward from their last step. `dlast` takes the last hidden
+/// states `[B, H]` and returns the gradient of a loss.
 fn backward<C: Cell>(
     layer: Recurrent<C>,
     weights: &[f32],
@@ -81,8 +85,9 @@ fn backward<C: Cell>(
     Ok(Back { by_lag: pass.dx.chunks(BATCH * layer.input()).rev().map(norm).collect(), grads: pass.grads })
 }
 
-/// Teaches an RNN with large weights to have the first of a row of random numbers in its first unit at the end, by plain gradient
-/// descent with gradients clipped to a norm of `max`. Returns the loss and the norm of the gradients, unclipped, for each update.
+/// Trains an RNN with large weights to output, in its first unit after the last step, the first of a sequence
+/// of random numbers. Uses plain gradient descent, with gradients clipped to a norm of `max`. Returns for
+/// each update the loss and the norm of the gradients before clipping.
 fn train(common: &Common, max: f32) -> Result<Vec<(f32, f32)>, Failure> {
     const STEPS: usize = 20;
     let layer = Rnn::new(1, 32);
@@ -106,7 +111,7 @@ fn train(common: &Common, max: f32) -> Result<Vec<(f32, f32)>, Failure> {
             dh.iter_mut().step_by(layer.hidden()).zip(dunit).for_each(|(dh, d)| *dh = d);
             Ok(dh)
         })?;
-        // None if they are infinite: then there is nothing more to learn from.
+        // `None` if the gradients are not finite: then training cannot continue.
         let Some(clip) = clip_scale(&back.grads, max)? else { break };
         history.push((loss, clip.norm));
         sgd.update_scaled(&mut weights, &back.grads, &mut moments, clip.scale)?;
@@ -121,14 +126,14 @@ fn main() -> Result<(), Failure> {
     let (steps, hidden) = (usize::from(steps), usize::from(hidden));
     let (rnn, lstm, gru) = (Rnn::new(INPUT, hidden), Lstm::new(INPUT, hidden), Gru::new(INPUT, hidden));
     let mut rng = common.rng(0);
-    // Random sequences, and a loss that is the sum of a random direction times the last hidden states.
+    // Random sequences. The loss is the product of the last hidden states with a random direction.
     let (mut x, mut direction) = (vec![0.0; steps * BATCH * INPUT], vec![0.0; BATCH * hidden]);
     normal(&mut x, 1.0, &mut rng);
     normal(&mut direction, 1.0, &mut rng);
     let dlast = |_: &[f32]| Ok(direction.clone());
     let last = steps - 1;
 
-    // The cells as they begin, with PyTorch's initial weights; and an LSTM whose forget gate begins open.
+    // The cells with PyTorch's initial weights, and an LSTM whose forget gate starts open.
     let mut weights = vec![0.0; rnn.weights_len()];
     rnn.init(&mut weights, &mut rng)?;
     let of_rnn = backward(rnn, &weights, &x, dlast)?;
@@ -156,8 +161,9 @@ fn main() -> Result<(), Failure> {
         common.say(format_args!("  {name:21} {:8.1e}", back.reach()));
     }
 
-    // Recurrent weights that keep the length of every vector, times a scale: what is left of a gradient is the scale to the power
-    // of the lag, times what the slopes of tanh take. Without an activation it is the scale alone.
+    // Recurrent weights that keep the length of every vector, times a scale. The remaining gradient is the
+    // scale to the power of the lag, reduced by the slopes of tanh. Without an activation it is the power
+    // alone.
     let mut scales = Chart::new(
         "RNN: orthogonal weights times a scale (dashes: no tanh)",
         "time lag (steps)",
@@ -191,7 +197,7 @@ fn main() -> Result<(), Failure> {
     let mut learnt = Vec::new();
     for (name, max) in [("not clipped", f32::INFINITY), ("clipped to 1", 1.0)] {
         let history = train(&common, max)?;
-        // Means of ten updates.
+        // Each point is the mean of ten updates.
         let points = |of: fn(&(f32, f32)) -> f32| {
             history.chunks(10).enumerate().map(move |(i, part)| (i as f64 * 10.0, mean(part.iter().map(of))))
         };

@@ -1,4 +1,4 @@
-//! What stands around the recurrent layers: softmax, losses, pooling.
+//! The layers around the recurrent ones: softmax, losses, pooling.
 
 #[path = "common/numbers.rs"]
 mod numbers;
@@ -160,7 +160,7 @@ const LENGTHS: [usize; BATCH] = [4, 0, 2];
 const MASK: [bool; STEPS * BATCH] =
     [true, true, true, false, true, true, true, false, true, true, true, false];
 
-/// Every kind of padded batch, and for each batch row the rows that take part.
+/// Every kind of padded batch, and for each batch row the rows that are not padding.
 fn batches() -> Vec<(Sequences<'static>, Vec<Vec<usize>>)> {
     let mut out = Vec::new();
     for batch_major in [false, true] {
@@ -222,7 +222,7 @@ fn cross_entropy_counts_the_rows_that_take_part() {
             assert_eq!(d, all);
         }
     }
-    // No row counts.
+    // Every target is ignored, so no row counts: the loss and its gradient are 0.
     let mut d = [f32::NAN; 4];
     let nan = [f32::NAN; 4];
     assert_eq!(CrossEntropy::new(2).ignore(9).loss(&nan, &[9, 9], Some(&mut d)), Ok(0.0));
@@ -290,7 +290,7 @@ fn pooling_is_its_equation_and_derivative() {
             }
         }
     }
-    // NaN among the steps is the greatest; of equals the first has the gradient.
+    // `Pool::Max` takes NaN as the greatest value. Of equal values the first one gets the gradient.
     let (mut y, mut dx) = ([0.0; 2], [7.0; 6]);
     let x = [1.0, 2.0, /**/ f32::NAN, 2.0, /**/ 3.0, 1.0];
     Pool::Max.forward(2, Sequences::new(3, 1), &x, &mut y).unwrap();
@@ -318,7 +318,7 @@ fn pooling_refuses_wrong_lengths() {
     }
 }
 
-/// Where a probability comes close to its target the gradient is small, and still a number of seven digits.
+/// If a probability is close to its target, the gradient is small but still has seven correct digits.
 #[test]
 fn small_gradients_of_a_binary_loss_keep_their_digits() {
     for l in [0.5f32, 3.0, 10.0, 17.0, 40.0, 80.0] {
@@ -331,7 +331,7 @@ fn small_gradients_of_a_binary_loss_keep_their_digits() {
     }
 }
 
-/// Gradients of a softmax that are about the same: only their differences count.
+/// If all gradients of a softmax's outputs are nearly equal, only their differences matter.
 #[test]
 fn a_softmax_does_not_see_what_is_added_to_all_gradients() {
     let (y, dy) = ([0.3f32, 0.7], [1000.001f32, 1000.0]);
@@ -345,8 +345,9 @@ fn a_softmax_does_not_see_what_is_added_to_all_gradients() {
     }
 }
 
-/// Where one class is nearly certain, gradients are as small as what it lacks for 1, and still numbers of seven digits. And the probabilities,
-/// which are rounded, need not be 1 together: what all gradients have in common does not show.
+/// If one class is nearly certain, its probability misses 1 by very little, and the gradients are as small.
+/// They still have seven correct digits. The rounded probabilities need not add up to 1, so a constant that
+/// all gradients share must cancel exactly.
 #[test]
 fn gradients_of_a_certain_softmax_keep_their_digits() {
     for (x, dy) in [
@@ -361,7 +362,7 @@ fn gradients_of_a_certain_softmax_keep_their_digits() {
         softmax(3, &x, &mut y).unwrap();
         softmax_backward(3, &y, &dy, &mut dx).unwrap();
         for j in 0..3 {
-            // Without the difference of what is about the same.
+            // Written with differences, so that the part that all gradients share cancels exactly.
             let want: f64 = (0..3).map(|k| p[j] * p[k] * (d64[j] - d64[k])).sum();
             let off = (f64::from(dx[j]) - want).abs();
             assert!(off <= 2e-6 * want.abs(), "softmax of {x:?}: dx[{j}] is {}, should be {want}", dx[j]);

@@ -21,7 +21,7 @@ enum Kind {
 
 const KINDS: [Kind; 4] = [Kind::Dot, Kind::Scaled, Kind::General, Kind::Additive];
 
-/// Features of queries, of the encoder's outputs, and units; dot products take the second for all.
+/// Features of a query, features of an encoder output, units. Dot products use the second for both.
 type Sizes = (usize, usize, usize);
 
 fn layer(kind: Kind, (query, input, units): Sizes) -> Attention {
@@ -33,7 +33,7 @@ fn layer(kind: Kind, (query, input, units): Sizes) -> Attention {
     }
 }
 
-/// Everything that the passes return.
+/// All results of the passes.
 #[derive(Clone, Debug, PartialEq)]
 struct Results {
     context: Vec<f32>,
@@ -43,7 +43,7 @@ struct Results {
     grads: Vec<f32>,
 }
 
-/// Queries, encoder's outputs, weights, the gradient of the context.
+/// Queries, encoder outputs, weights, and the gradient of the context.
 #[derive(Clone)]
 struct Inputs {
     weights: Vec<f32>,
@@ -52,7 +52,7 @@ struct Inputs {
     dcontext: Vec<f32>,
 }
 
-/// Steps of the decoder and of the encoder, and batch rows.
+/// Steps of the encoder (`steps`) and of the decoder (`queries`), and batch rows.
 #[derive(Clone, Copy, Debug)]
 struct Shape {
     queries: usize,
@@ -71,7 +71,7 @@ impl Inputs {
     }
 }
 
-/// All passes, over all queries at once.
+/// Runs all passes, with all queries in one call.
 fn run(
     layer: Attention,
     inputs: &Inputs,
@@ -82,7 +82,7 @@ fn run(
     run_in_parts(layer, inputs, shape, encoder, &[(shape.queries, decoder)])
 }
 
-/// The same, over so many steps of the decoder at once.
+/// As `run`, but with one call for each part of the decoder's steps.
 fn run_in_parts(
     layer: Attention,
     inputs: &Inputs,
@@ -141,7 +141,8 @@ fn run_in_parts(
     out
 }
 
-/// The context and the alignments of one query, from the equations: `x` are the outputs that take part.
+/// The context and the alignments of one query, from the equations. `x` holds the encoder outputs that the
+/// query attends to.
 fn attend(kind: Kind, weights: &[f64], q: &[f64], x: &[&[f64]]) -> (Vec<f64>, Vec<f64>) {
     let width = x.first().map_or(0, |x| x.len());
     let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
@@ -167,13 +168,13 @@ fn attend(kind: Kind, weights: &[f64], q: &[f64], x: &[&[f64]]) -> (Vec<f64>, Ve
     (context, alignments)
 }
 
-/// Which rows of the buffers of outputs belong to a batch row and take part, and the same of queries.
+/// For each batch row: the rows of the encoder outputs and of the queries that are not padding.
 struct Taken {
     outputs: Vec<Vec<usize>>,
     queries: Vec<Vec<usize>>,
 }
 
-/// Contexts and alignments of all queries; `steps` are those of the encoder, with padding.
+/// The expected contexts and alignments of all queries. `steps` counts the encoder's steps, with padding.
 fn oracle(
     kind: Kind,
     (query, input): (usize, usize),
@@ -191,7 +192,7 @@ fn oracle(
             let (mean, weighed) = attend(kind, weights, &queries[row * query..][..query], &of);
             context[row * input..][..input].copy_from_slice(&mean);
             for (at, weight) in outputs.iter().zip(weighed) {
-                // Steps are `stride` rows apart.
+                // The rows of consecutive steps are `stride` apart.
                 alignments[row * steps + at / stride % steps] = weight;
             }
         }
@@ -208,7 +209,7 @@ const SHAPES: [(Shape, Sizes); 6] = [
     (Shape { queries: 2, steps: 33, batch: 2 }, (17, 5, 9)),
 ];
 
-/// The steps of each batch row that take part, by length and mask.
+/// For each batch row: its rows that are not cut off by its length or left out by the mask.
 fn taken(shape: (usize, usize), batch_major: bool, length: &[usize], mask: &[bool]) -> Vec<Vec<usize>> {
     let (steps, batch) = shape;
     let row = |t: usize, b: usize| if batch_major { b * steps + t } else { t * batch + b };
@@ -225,7 +226,8 @@ fn passes_are_their_equations_and_derivatives() {
             let Shape { queries, steps, batch } = shape;
             let plain = layer(kind, sizes);
             let mut inputs = Inputs::new(plain, shape);
-            // Even shapes have everything, odd ones lengths and masks on both sides; every third is batch-major.
+            // Even shapes are without lengths and masks; odd ones have both on both sides. Every third is
+            // batch-major.
             let (ragged, batch_major) = (index % 2 == 1, index % 3 == 2);
             let cut = |count: usize, b: usize| if ragged { (count * (b + 2) / 3).min(count) } else { count };
             let lengths: Vec<usize> = (0..batch).map(|b| cut(steps, b)).collect();
@@ -317,7 +319,7 @@ fn steps_of_the_decoder_have_the_bits_of_all_of_them() {
     }
 }
 
-/// The rows of batch row `b` of a time-major buffer.
+/// The rows of batch row `b` in a time-major buffer.
 fn of_row(buffer: &[f32], b: usize, batch: usize, width: usize) -> Vec<f32> {
     buffer.chunks(width).skip(b).step_by(batch).flatten().copied().collect()
 }

@@ -1,4 +1,4 @@
-//! What attention refuses.
+//! The errors of attention.
 
 #[path = "common/numbers.rs"]
 mod numbers;

@@ -1,4 +1,4 @@
-//! Beam search, against all sequences that there are.
+//! Beam search, compared with an exhaustive search of all sequences.
 
 #[path = "common/numbers.rs"]
 mod numbers;
@@ -31,7 +31,7 @@ impl Model {
         }
     }
 
-    /// What follows, for one sequence.
+    /// Log probabilities of the token after `token`, for one sequence.
     fn log_p(&self, token: u32, state: &mut [f32; 2]) -> [f32; CLASSES] {
         let (mut logits, mut log_p) = ([0.0; CLASSES], [0.0; CLASSES]);
         self.next(token, state, &mut logits);
@@ -46,7 +46,7 @@ fn normal(score: f32, len: usize, alpha: f32) -> f32 {
     score / (len as f32).powf(alpha)
 }
 
-/// All sequences that end within so many steps, or are cut off there, the best first.
+/// All sequences that end within `steps` tokens or are cut off there, best first.
 fn exhaustive(model: &Model, steps: usize, alpha: f32) -> Vec<Found> {
     let mut found = Vec::new();
     let mut open = vec![(vec![START], 0.0, [0.0; 2])];
@@ -67,7 +67,7 @@ fn exhaustive(model: &Model, steps: usize, alpha: f32) -> Vec<Found> {
     found
 }
 
-/// A beam search that never stops early.
+/// The reference: a beam search without early stopping.
 fn plain(model: &Model, width: usize, steps: usize, alpha: f32) -> Vec<Found> {
     let mut live = vec![(vec![START], 0.0, [0.0; 2])];
     let mut found = Vec::new();
@@ -93,7 +93,8 @@ fn plain(model: &Model, width: usize, steps: usize, alpha: f32) -> Vec<Found> {
     found
 }
 
-/// The search, with the states in buffers of the model; and how often the model was asked.
+/// Runs the crate's search, with the model's states in buffers here. Also returns how often it called the
+/// model.
 fn search(model: &Model, beam: Beam, width: usize, steps: usize) -> (Vec<Found>, usize) {
     let (mut ids, mut scratch) = (vec![u32::MAX; beam.ids_len()], vec![f32::NAN; beam.scratch_len()]);
     let (mut states, mut next, mut calls) = (vec![0.0; width * 2], vec![0.0; width * 2], 0);
@@ -197,7 +198,7 @@ fn wrong_arguments_are_refused() {
             if logit == 1.0 { Err(length("mine", 1, 2)) } else { Ok(()) }
         });
         let error = result.map(|_| ()).unwrap_err();
-        // Before the first step, which here only numbers get to.
+        // Errors from before the first step leave the buffers untouched.
         assert!(
             logit != 0.0 || ids.iter().all(|id| *id == 7) && scratch.iter().all(|x| *x == 7.0),
             "{error}"

@@ -1,4 +1,4 @@
-//! The same bits however a sequence is cut, batched, packed, and on whichever instruction set that rounds once.
+//! Results have the same bits for every way to cut, batch and pack, and on every fused instruction set.
 
 mod common;
 
@@ -8,7 +8,7 @@ use recurrent::{Backward, Forward, ForwardTrain, Gradients, Isa, Sequences, Weig
 /// Input and hidden units around the panels of 4, 8 and 16.
 const SIZES: [(usize, usize); 12] =
     [(1, 1), (0, 3), (3, 4), (2, 5), (5, 7), (4, 8), (6, 9), (7, 15), (1, 16), (4, 17), (3, 19), (9, 35)];
-/// Batches around the tiles of rows, and around the 32 rows from which on nothing is projected ahead.
+/// Batches around the tiles of rows, and around 32 rows, from which on no input is projected ahead.
 const BATCHES: [usize; 15] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 31, 32, 33, 40];
 
 fn for_all(sizes: &[(usize, usize)], check: impl Fn(Layer, &str)) {
@@ -61,7 +61,8 @@ impl Case {
         }
     }
 
-    /// Outputs and last state of the whole sequence at once; `garbage` is in every buffer that is only written.
+    /// Outputs and last state of the whole sequence in one call. Buffers that are only written start as
+    /// `garbage`.
     fn forward<'w>(
         &self,
         layer: Layer,
@@ -71,7 +72,7 @@ impl Case {
         self.chunks(layer, weights, &[self.steps], garbage)
     }
 
-    /// The same in chunks of these many steps.
+    /// As `forward`, with one call for each chunk; `chunks` holds their steps.
     fn chunks<'w>(
         &self,
         layer: Layer,
@@ -100,7 +101,7 @@ impl Case {
         (y, state)
     }
 
-    /// The same by `step`.
+    /// As `forward`, with one call of `step` for each step.
     fn steps<'w>(&self, layer: Layer, weights: impl Into<WeightSource<'w>>) -> (Vec<f32>, Vec<f32>) {
         let weights = weights.into();
         let (ni, nh) = (self.batch * layer.input(), self.batch * layer.width());
@@ -154,7 +155,7 @@ fn whole_chunked_and_stepped(batches: &[usize]) {
                 );
             }
             assert_same(&case.steps(layer, &packed), &whole, &format!("{name}, steps"));
-            // In place, packed, and training: one result.
+            // In-place weights, packed weights and training give the same result.
             let in_place = case.forward(layer, &case.weights[..], f32::NAN);
             assert_same(&in_place, &whole, &format!("{name}, in place"));
             assert_same(&case.steps(layer, &case.weights[..]), &whole, &format!("{name}, steps in place"));
@@ -164,7 +165,7 @@ fn whole_chunked_and_stepped(batches: &[usize]) {
     });
 }
 
-// In two, because this takes longest of all in an emulator.
+// Split into two tests, because this one takes longest in an emulator.
 #[test]
 fn small_batches_whole_chunked_and_stepped() {
     whole_chunked_and_stepped(&[1, 2, 3, 5, 9]);
@@ -197,7 +198,7 @@ fn without_outputs_the_state_is_the_same() {
     });
 }
 
-/// Outputs, states, and the gradients that belong to a row.
+/// Compares outputs, states, and the gradients that belong to one row.
 #[test]
 fn a_row_alone_is_the_row_in_a_batch() {
     const STEPS: usize = 3;
@@ -223,13 +224,15 @@ fn a_row_alone_is_the_row_in_a_batch() {
     });
 }
 
-/// A long sequence of one row is projected many steps at once, a row of a large batch step by step.
+/// The inputs of a long sequence of one row are projected for many steps at once; those of a large batch,
+/// step by step.
 #[test]
 fn a_long_row_alone_is_the_row_in_a_batch() {
-    // Around the blocks of 8 steps that cells project during other steps, 4 at once; and more inputs than units and fewer.
+    // Sizes around the blocks of 8 steps that cells project during other steps, 4 at once; with more inputs
+    // than units and with fewer.
     let shapes = [(70, 3), (70, 33), (9, 3), (16, 3), (17, 3), (19, 3), (20, 3), (21, 3), (23, 3)];
     for_all(&[(3, 5), (4, 17), (0, 35), (67, 35), (24, 67)], |layer, name| {
-        // Large batches of the larger ones take long in an emulator.
+        // Large batches of large layers take long in an emulator.
         let shapes =
             shapes.into_iter().filter(|(_, batch)| *batch < 33 || layer.input() + layer.hidden() < 33);
         for ((steps, batch), layer) in shapes.flat_map(|s| [(s, layer), (s, layer.reverse())]) {
@@ -244,7 +247,7 @@ fn a_long_row_alone_is_the_row_in_a_batch() {
     });
 }
 
-/// Also the gradients of the weights, whose sums over the rows have one order everywhere.
+/// Includes the weight gradients: the order of their sums over the rows is the same on every set.
 #[test]
 fn instruction_sets_that_round_once_agree() {
     for kind in Kind::ALL {
@@ -273,7 +276,8 @@ fn instruction_sets_that_round_once_agree() {
     }
 }
 
-/// Gradients that are large enough to be packed, and those of sequences whose lengths cut nothing off, which are gathered row by row.
+/// Covers gradients large enough to be packed, and gradients of sequences with full `lengths`, which are
+/// gathered row by row.
 #[test]
 fn large_gradients_are_chains_too() {
     const STEPS: usize = 9;
@@ -294,7 +298,7 @@ fn large_gradients_are_chains_too() {
     }
 }
 
-/// Scratch, tape and everything that is only written may hold anything before.
+/// Scratch, tape and buffers that are only written may start with any contents.
 #[test]
 fn garbage_does_not_matter() {
     for_all(&SIZES, |layer, name| {
@@ -355,7 +359,7 @@ fn garbage_does_not_matter() {
     });
 }
 
-/// A batch without rows is none to refuse.
+/// A batch without rows is not an error.
 #[test]
 fn a_step_of_no_rows_does_nothing() {
     for_all(&SIZES, |layer, name| {

@@ -1,4 +1,5 @@
-//! Layers in a slice, of any number: what a constant model computes, and what its layers compute by themselves.
+//! Chains: models whose layers are in a slice of any length. Compared with constant models and with the
+//! layers' own passes.
 
 #[path = "common/models.rs"]
 mod models;
@@ -10,7 +11,7 @@ use numbers::random;
 use recurrent::model::{Chain, Forward, Input, Layer, Loss, Model, Training};
 use recurrent::{Error, Gru, Isa, Lstm, Merge, Mgu, Result, Sequences, Stack};
 
-/// A GRU, so many recurrent layers of all kinds on top of it, and a dense one.
+/// A GRU, then `count` recurrent layers of all kinds, then a dense layer.
 fn deep(count: usize) -> Vec<Layer> {
     let mut layers = vec![Layer::gru(3, 5)];
     for i in 0..count {
@@ -69,7 +70,7 @@ fn a_deep_chain_is_its_layers() -> Result<()> {
         assert_eq!(bits(&last), bits(&states));
     }
 
-    // Step by step, which returns outputs from the states.
+    // With `step`, which computes outputs from the states.
     let (mut state, mut y, mut scratch) = (start.clone(), nan(BATCH * 2), nan(chain.scratch_len(1, BATCH)));
     for t in 0..STEPS {
         let x = &x[t * BATCH * 3..(t + 1) * BATCH * 3];
@@ -80,8 +81,8 @@ fn a_deep_chain_is_its_layers() -> Result<()> {
     Ok(())
 }
 
-/// Along random directions, one for each layer, against the difference of two losses. (Gradients that have gone through many more layers are
-/// too small for it.)
+/// Compares the gradient along a random direction of each layer with the difference of two losses. Gradients
+/// that have passed through many more layers are too small for this.
 #[test]
 fn gradients_of_a_chain_are_those_of_its_loss() -> Result<()> {
     const STEP: f32 = 4e-3;
@@ -118,7 +119,7 @@ fn gradients_of_a_chain_are_those_of_its_loss() -> Result<()> {
         };
         let difference = (at(STEP)? - at(-STEP)?) / f64::from(2.0 * STEP);
         let slope: f64 = range.clone().map(|i| f64::from(grads[i]) * f64::from(direction[i])).sum();
-        // A loss of about 1 in f32, twice, over the step.
+        // Two losses of about 1 in f32, each rounded, divided by the step.
         let noise = 2.0 * f64::from(f32::EPSILON / STEP);
         assert!((difference - slope).abs() < 0.02 * slope.abs() + noise, "{index}: {difference} {slope}");
         assert!(slope.abs() > 10.0 * noise, "{index}: {slope} shows nothing");
@@ -126,7 +127,7 @@ fn gradients_of_a_chain_are_those_of_its_loss() -> Result<()> {
     Ok(())
 }
 
-/// An array is a slice: the same lengths, bits and packed weights.
+/// A constant model and a chain of the same layers have the same lengths, bits and packed weights.
 #[test]
 fn a_constant_model_is_a_chain() -> Result<()> {
     fn check<const N: usize>(model: &Model<N>, x: Input<'_>) -> Result<()> {
@@ -155,7 +156,7 @@ fn a_constant_model_is_a_chain() -> Result<()> {
     check(&CLASSIFIER, (&values[..]).into())
 }
 
-/// What changes where packed weights stand, or what they mean, makes them another model's.
+/// Packed weights belong to one model: any change to their places or their meaning makes them invalid.
 #[test]
 fn weights_packed_for_other_layers_are_refused() -> Result<()> {
     let gru = Gru::new(4, 6);
@@ -198,7 +199,7 @@ fn weights_packed_for_other_layers_are_refused() -> Result<()> {
             assert_eq!(result, expected, "{i} and {j}");
         }
     }
-    // Those of a layer are not those of a model of it.
+    // Weights packed for a layer do not fit a model of that layer.
     let (weights, mut state) = (scaled(gru.weights_len(), 0.5), nan(6));
     let packed = gru.pack(&weights, nan(gru.packed_len()))?;
     let model = Model::new([gru.into()]);

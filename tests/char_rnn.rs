@@ -1,4 +1,4 @@
-//! The example `char_rnn` as a user meets it: its output, its files, its errors.
+//! The example `char_rnn` as its users see it: output, files, errors.
 
 #[path = "common/example.rs"]
 mod example;
@@ -38,14 +38,14 @@ impl Place {
         self.command(options).output().unwrap()
     }
 
-    /// Standard output of a run that has to succeed.
+    /// Runs the program, which must succeed, and returns its standard output.
     fn succeed(&self, options: &str) -> String {
         let out = self.run(options);
         assert!(out.status.success(), "{options}: {}", String::from_utf8_lossy(&out.stderr));
         String::from_utf8(out.stdout).unwrap()
     }
 
-    /// The one line on standard error of a run that has to fail.
+    /// Runs the program, which must fail, and returns its standard error, which must be one line.
     fn refused(&self, options: &str) -> String {
         let out = self.run(options);
         let told = String::from_utf8(out.stderr).unwrap();
@@ -62,7 +62,7 @@ impl Place {
         fs::read(self.path(name)).unwrap()
     }
 
-    /// Names in the folder: nothing temporary may be left there.
+    /// Names of the files in the folder. No temporary file may remain.
     fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.0.path()).unwrap();
         let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
@@ -71,7 +71,7 @@ impl Place {
     }
 }
 
-/// The three figures of the last line.
+/// The three numbers of the last line.
 fn figures(line: &str) -> [f64; 3] {
     let words: Vec<_> = line.split(' ').collect();
     let [train, a, val, b, rate, c] = words[..] else { panic!("{line}") };
@@ -141,7 +141,7 @@ fn the_default_text_trains() {
 fn saving_and_going_on_changes_no_bit() {
     let place = Place::new();
     for cell in ["rnn", "lstm", "gru"] {
-        // A stream has 60 windows, so that both halves come to its end.
+        // A stream has 60 windows, so both runs of 70 updates reach its end.
         let options = format!("{SMALL} --corpus text --seed 5 --lr 0.004 --clip 0.7 --cell {cell}");
         let whole = place.succeed(&format!("{options} --iters 140 --save whole"));
         place.succeed(&format!("{options} --iters 70 --save half"));
@@ -167,7 +167,7 @@ fn a_damaged_model_is_refused() {
         place.refused("--load bad --iters 0 --save target");
         assert_eq!(place.bytes("target"), b"as it was", "{what}");
     };
-    // Every field of the header, and places in every list.
+    // Damage every field of the header, and some bytes in every list.
     let header = (0..92).step_by(4);
     let lists = (1..10).map(|i| good.len() * i / 10);
     for at in header.chain(lists).chain([good.len() - 9, good.len() - 1]) {
@@ -179,7 +179,7 @@ fn a_damaged_model_is_refused() {
         refused(&good[..at], &format!("cut at {at}"));
     }
     refused(&[&good[..], &[0]].concat(), "longer");
-    // Sizes that would ask for more memory than there is.
+    // Sizes that would need more memory than the machine has.
     for at in [16, 20, 24, 28, 32, 84, 88] {
         let mut bad = good.clone();
         bad[at..at + 4].fill(0xff);
@@ -197,7 +197,7 @@ fn a_model_of_another_shape_is_refused() {
         let told = place.refused(&format!("--load m --save m --corpus text --iters 1 {option}"));
         assert!(told.contains(option.split(' ').next().unwrap()), "{told}");
     }
-    // Another text of the same length and characters.
+    // A text of the same length and with the same characters, but in another order.
     let text = fs::read_to_string(place.path("text")).unwrap();
     fs::write(place.path("other"), text.chars().rev().collect::<String>()).unwrap();
     assert!(place.refused("--load m --save m --corpus other --iters 1").contains("corpus"));

@@ -1,5 +1,5 @@
-//! Calls that no program means to make: nothing to step, dimensions too large for anything beside a zero, and storage that
-//! is not the same twice.
+//! Calls that no program makes on purpose: no rows to step, huge dimensions next to a zero, and storage that
+//! changes between borrows.
 
 mod common;
 
@@ -36,7 +36,7 @@ fn a_step_of_no_rows_does_nothing() {
     }
 }
 
-/// Whatever is multiplied on the way, a zero comes first.
+/// Where dimensions are multiplied, the zero must win over the overflow.
 #[test]
 fn huge_dimensions_beside_a_zero() {
     for huge in [1 << (usize::BITS - 3), usize::MAX / 2, usize::MAX - 15] {
@@ -57,7 +57,7 @@ fn huge_dimensions_beside_a_zero() {
                 AttentionForward { sequences, queries: &[], context, alignments, scratch: &mut scratch };
             assert_eq!(attention.forward(&[], &keys, args), Ok(()));
 
-            // Steps and rows that nobody can count, of nothing.
+            // With no features, steps and rows are not bounded by any buffer.
             let nothing = Attention::dot(0).on(isa);
             for (steps, batch) in [(huge, 1), (0, huge)] {
                 let keys = nothing.keys(&[], Sequences::new(steps, batch), &[], [0.0; 4], &mut []).unwrap();
@@ -84,7 +84,7 @@ fn huge_dimensions_beside_a_zero() {
                 assert_eq!(nothing.keys_backward(&[], &keys, args), Ok(()));
             }
 
-            // Without units, but with room for a state.
+            // No units, but a projected state.
             let layer = Lstm::new(0, 0).projection(huge).on(isa);
             assert_eq!(layer.state_len(0), 0);
             let packed = layer.pack(&[], [0.0; 64]).unwrap();
@@ -94,7 +94,7 @@ fn huge_dimensions_beside_a_zero() {
                     (Sequences::new(3, 0), &mut [][..], &mut [][..], &mut [][..]);
                 assert_eq!(layer.forward(weights, Forward { sequences, x: &[], y, state, scratch }), Ok(()));
             }
-            // Neither units nor a state, over steps that nobody can count.
+            // Neither units nor a state: `steps` is not bounded by any buffer.
             let (layer, sequences) = (Gru::new(0, 0).on(isa), Sequences::new(huge, 1));
             let (y, state, tape, scratch) = (&mut [][..], &mut [][..], &mut [][..], &mut [][..]);
             let args = ForwardTrain { sequences, y, state, tape, scratch, ..Default::default() };
@@ -103,7 +103,7 @@ fn huge_dimensions_beside_a_zero() {
             let args =
                 Backward { sequences, dstate, tape, scratch, grads: Some(&mut []), ..Default::default() };
             assert_eq!(layer.backward(&[], args), Ok(()));
-            // With units, but without weights.
+            // Units, but no weights.
             let layer = Lstm::new(0, huge).projection(0).bias(false).on(isa);
             if layer.weights_len() == 0 {
                 let (sequences, y, state, scratch) =
@@ -116,7 +116,7 @@ fn huge_dimensions_beside_a_zero() {
     assert_eq!(stack.weights_len(), 0);
 }
 
-/// Storage whose shared form is shorter than the one that was packed into.
+/// Storage that shrinks: `as_ref` gives fewer elements than `as_mut`.
 struct Shrinks(Vec<f32>, usize);
 
 impl AsMut<[f32]> for Shrinks {
@@ -171,7 +171,7 @@ fn packed_weights_that_have_become_shorter_are_refused() {
     }
 }
 
-/// Storage of which only the first mutable borrow has room.
+/// Storage in which only the first mutable borrow has elements.
 struct Once<'a>(&'a mut [f32], Cell<bool>);
 
 impl AsMut<[f32]> for Once<'_> {

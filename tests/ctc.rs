@@ -1,4 +1,5 @@
-//! Connectionist temporal classification: against an oracle in f64, its derivatives, and PyTorch.
+//! Connectionist temporal classification, compared with an oracle in f64, with that oracle's derivatives, and
+//! with PyTorch.
 
 #[path = "common/numbers.rs"]
 mod numbers;
@@ -9,7 +10,7 @@ use numbers::{assert_close, length, random, wide};
 use recurrent::{Ctc, CtcBatch, Error, Isa, Masked, Reduction, Sequences};
 use tensors::Tensors;
 
-/// The labels of an alignment: of equal neighbours one, without blanks.
+/// The labels of an alignment: merges equal neighbours, then removes blanks.
 fn collapse(alignment: &[usize], blank: usize) -> Vec<u32> {
     let mut labels = vec![];
     for (t, &class) in alignment.iter().enumerate() {
@@ -20,7 +21,7 @@ fn collapse(alignment: &[usize], blank: usize) -> Vec<u32> {
     labels
 }
 
-/// The loss by the definition: a sum over all alignments there are.
+/// The loss by its definition: a sum over all alignments.
 fn every_alignment(logits: &[f64], classes: usize, blank: usize, labels: &[u32]) -> f64 {
     let steps = logits.len() / classes;
     let probabilities: Vec<f64> = logits
@@ -41,7 +42,7 @@ fn every_alignment(logits: &[f64], classes: usize, blank: usize, labels: &[u32])
     -total.ln()
 }
 
-/// The usual form, in logarithms of f64: the loss.
+/// The loss by the usual recursion, in logarithms of f64.
 fn in_logarithms(logits: &[f64], classes: usize, blank: usize, labels: &[u32]) -> f64 {
     let add = |a: f64, b: f64| {
         let most = a.max(b);
@@ -73,7 +74,7 @@ fn in_logarithms(logits: &[f64], classes: usize, blank: usize, labels: &[u32]) -
     -alpha[alpha.len().saturating_sub(2)..].iter().fold(f64::NEG_INFINITY, |a, b| add(a, *b))
 }
 
-/// Labels of which some are as the one before.
+/// Random labels, some of which repeat the label before.
 fn labels(count: usize, classes: usize, blank: u32, seed: u64) -> Vec<u32> {
     let mut labels: Vec<u32> = vec![];
     for x in random(count, seed) {
@@ -149,7 +150,7 @@ fn gradients_of_sizes_around_vectors() {
         let found = run(Ctc::new(classes), Sequences::new(steps, 1), &logits, &labels, &[count]);
         let f = |x: &[f64]| in_logarithms(x, classes, 0, &labels) / count.max(1) as f64;
         assert_close("loss", &[found.loss], &[f(&wide(&logits))], 1e-6);
-        // A difference of all elements would take a minute.
+        // Differences of all elements would take a minute, so only some are checked.
         let x = wide(&logits);
         for i in (0..x.len()).step_by(x.len() / 60 + 1) {
             let at = |by: f64| {
@@ -163,7 +164,7 @@ fn gradients_of_sizes_around_vectors() {
     }
 }
 
-/// The list of one name in a golden file.
+/// Compares with the case `name` of a golden file.
 fn golden(name: &str, classes: usize, ctc: Ctc, tolerance: f64) {
     let of = Tensors::read("training/losses");
     let get = |part: &str| format!("{name}_{part}");
@@ -177,7 +178,7 @@ fn golden(name: &str, classes: usize, ctc: Ctc, tolerance: f64) {
     assert_close(name, &[found.loss], &of.f64(&get("loss")), 1e-6);
     assert_close(name, &found.dlogits, &wide(&of.f32(&get("dx"))), tolerance);
 
-    // The same rows in the other order of memory.
+    // The same rows in batch-major order.
     let mut batch_major = vec![0.0; x.len()];
     let batch = lengths.len();
     let swap = |from: &[f32], to: &mut [f32], back: bool| {
@@ -208,8 +209,8 @@ fn pytorch_has_the_same() {
 
 #[test]
 fn ways_that_are_hardly_likely_are_not_lost() {
-    // For 60 steps the blank is certain to e^-70, far below what an f32 holds, although the labels have to be
-    // there.
+    // For 60 steps all other classes have a probability of e^-70 relative to the blank, far below the range
+    // of f32. But the labels must appear.
     let (steps, classes, count) = (90, 4, 40);
     let mut logits = vec![0.0; steps * classes];
     for (t, row) in logits.chunks_mut(classes).enumerate() {
@@ -229,7 +230,7 @@ fn ways_that_are_hardly_likely_are_not_lost() {
 #[test]
 fn targets_that_cannot_be_reached() {
     let (classes, logits) = (3, random(2 * 4 * 3, 3));
-    // 1 1 2 needs four steps, and the second row has three.
+    // The labels 1 1 2 need four steps, but the second row has three.
     let (targets, counts, lengths) = ([1, 1, 2, 1, 1, 2], [3, 3], [4, 3]);
     let sequences = Sequences::new(4, 2).lengths(&lengths);
     let found = run(Ctc::new(classes), sequences, &logits, &targets, &counts);
@@ -250,14 +251,14 @@ fn targets_that_cannot_be_reached() {
     for (row, d) in zeroed.dlogits.chunks(classes).enumerate() {
         assert!(row % 2 == 0 || d.iter().all(|d| *d == 0.0));
     }
-    // A label that is ruled out everywhere is as unreachable; one that is ruled out somewhere is not.
+    // A label with a probability of zero in every step is unreachable, too. Zero in some steps is no problem.
     let never = [0.0, f32::NEG_INFINITY, 0.0, /**/ 0.0, f32::NEG_INFINITY, 0.0];
     let one = |logits: &[f32]| run(Ctc::new(3), Sequences::new(2, 1), logits, &[1], &[1]);
     assert_eq!(one(&never).loss, f32::INFINITY);
     let once = one(&[0.0, 0.0, f32::NEG_INFINITY, /**/ 0.0, f32::NEG_INFINITY, 0.0]);
     assert!((once.loss - 4f32.ln()).abs() < 1e-6, "{}", once.loss);
     assert_eq!((once.dlogits[2], once.dlogits[4]), (0.0, 0.0));
-    // No step at all has the labels of no label.
+    // With no steps, the empty list of labels is certain and all others are impossible.
     let none = run(Ctc::new(3), Sequences::new(0, 2), &[], &[1], &[0, 1]);
     assert_eq!((none.losses[0], none.losses[1]), (0.0, f32::INFINITY));
     assert_eq!(run(Ctc::new(3), Sequences::new(5, 0), &[], &[], &[]).loss, 0.0);
@@ -304,7 +305,7 @@ fn fused_instruction_sets_give_the_same_bits() {
         let bits: Vec<u32> = found.dlogits.iter().chain(&found.losses).map(|x| x.to_bits()).collect();
         assert_eq!(*first.get_or_insert(bits.clone()), bits, "{}", isa.name());
     }
-    // A row is what it is alone.
+    // A row of a batch gives the same result as the row alone.
     let alone: Vec<f32> =
         logits.chunks(batch * classes).flat_map(|x| x[classes..2 * classes].to_vec()).collect();
     let all = run(

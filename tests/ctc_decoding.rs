@@ -1,4 +1,4 @@
-//! Labels out of logits: greedily, and by prefix beam search against all labels there are.
+//! Decodes labels from logits: greedily, and by prefix beam search, compared with an exhaustive search.
 
 #[path = "common/numbers.rs"]
 mod numbers;
@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use numbers::{length, random};
 use recurrent::{CtcBeam, CtcBeamBuffers, CtcGreedy, Error, Sequences};
 
-/// The probability of every list of labels, by all alignments.
+/// The probability of every list of labels, summed over all alignments.
 fn every(logits: &[f32], classes: usize, blank: usize) -> HashMap<Vec<u32>, f64> {
     let steps = logits.len() / classes;
     let p = |t: usize, c: usize| {
@@ -47,7 +47,7 @@ fn a_beam_without_a_limit_finds_all_labels_with_their_probabilities() {
     for (seed, blank) in [(1, 0), (2, 1), (3, 2), (4, 0)] {
         let logits: Vec<f32> = random(steps * classes, seed).iter().map(|x| 2.0 * x).collect();
         let every = every(&logits, classes, blank);
-        // What the language model adds depends on the labels before.
+        // The score of this language model depends on the labels so far.
         let adds = |before: &[u32], label: u32| 0.3 * label as f32 - 0.2 * before.len() as f32;
         for with in [false, true] {
             let model = |before: &[u32], label| if with { adds(before, label) } else { 0.0 };
@@ -87,7 +87,7 @@ fn a_model_forbids_and_a_least_probability_leaves_out() {
     };
     let beam = CtcBeam::new(8, 3);
     assert_eq!((of(beam, 0), of(beam, 1)), (vec![1, 1], vec![2, 2]));
-    // Only the likeliest class of each step.
+    // This limit leaves only the likeliest class of each step.
     let one = search(beam.least(-0.5), Sequences::new(3, 1), &logits, 0, |_, _| 0.0);
     assert!(one.iter().all(|(labels, _)| !labels.contains(&2)));
 }

@@ -60,7 +60,7 @@ fn dense_layers_with_an_activation() {
             }
         }
     }
-    // The output is needed, and an output of another length is refused where it is not.
+    // With an activation, backward needs the output. Without one, `y` must be empty or have its full length.
     for (layer, y) in [(Dense::new(1, 2).tanh(), 0), (Dense::new(1, 2).tanh(), 1), (Dense::new(1, 2), 1)] {
         let (mut dy, mut scratch) = ([7.0; 2], vec![0.0; layer.scratch_len()]);
         let args = DenseBackward {

@@ -1,4 +1,4 @@
-//! Layers that compute each feature by itself: their equations and derivatives.
+//! Layers that compute each feature independently: their equations and derivatives.
 
 #[path = "common/numbers.rs"]
 mod numbers;
@@ -51,7 +51,7 @@ fn scales_are_their_equation_and_derivative() {
         layer.forward(&weights, &x, &mut y).unwrap();
         assert_close("y", &y, &exact(&wide(&x), &wide(&weights)), 1e-6);
 
-        // Padding: whatever stands there, its gradient is 0.
+        // Padding: the input may be anything there if its gradient is 0.
         dy[..width].fill(0.0);
         let expected = differences(&wide(&weights), |w| dot(&exact(&wide(&x), w), &dy));
         let expected_dx = differences(&wide(&x), |x| dot(&exact(x, &wide(&weights)), &dy));

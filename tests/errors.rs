@@ -1,4 +1,4 @@
-//! Wrong arguments are refused by name, before anything is written.
+//! Wrong arguments are rejected before anything is written, and the error names the argument.
 
 mod common;
 
@@ -8,7 +8,7 @@ use recurrent::{Backward, Error, Forward, ForwardTrain, Gradients, Isa, Result, 
 const STEPS: usize = 3;
 const BATCH: usize = 2;
 
-/// What a buffer's length has to be.
+/// The rule for a buffer's length.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Rule {
     Exactly,
@@ -164,7 +164,8 @@ fn a_wrong_length_is_refused_and_nothing_is_written() {
                             }
                             assert_eq!(data, before, "{what}: something was written");
                             if pass == Pass::Step && name == "state" {
-                                // The batch is what the state has room for, so only the kind of error is fixed here.
+                                // `step` derives the batch from the length of `state`, so only the kind of
+                                // the error is checked here.
                                 let Err(Error::Length { buffer, .. }) = result else {
                                     panic!("{what}: {result:?}")
                                 };
@@ -183,7 +184,8 @@ fn a_wrong_length_is_refused_and_nothing_is_written() {
     }
 }
 
-/// All buffers are checked before the first is written, whatever else is wrong: several wrong lengths are one error.
+/// All buffers are checked before the first one is written. If several lengths are wrong, the call reports
+/// one of them.
 #[test]
 fn several_wrong_lengths_are_refused() {
     for kind in Kind::ALL {
@@ -203,7 +205,8 @@ fn several_wrong_lengths_are_refused() {
     }
 }
 
-/// Dimensions whose lengths overflow: the lengths saturate, the passes refuse them, and nothing panics.
+/// Dimensions whose lengths overflow: the lengths saturate, and the passes return errors instead of
+/// panicking.
 #[test]
 fn overflowing_dimensions() {
     const MAX: usize = usize::MAX;
@@ -213,7 +216,7 @@ fn overflowing_dimensions() {
             for (input, hidden) in [(huge, 4), (4, huge), (huge, huge), (0, huge), (huge, 1)] {
                 let layer = kind.layer(input, hidden, Isa::detect());
                 let name = format!("{kind:?} {input} x {hidden}");
-                // Exact arithmetic, which all lengths are compared with.
+                // The expected length, in exact arithmetic.
                 let (i, h, g) = (input as u128, hidden as u128, kind.gates() as u128);
                 let r = kind.projection(hidden).map_or(h, |width| width as u128);
                 let biases = if kind.bias() { 2 } else { 0 };
@@ -280,7 +283,7 @@ fn overflowing_dimensions() {
     }
 }
 
-/// Rows of nothing are counted too.
+/// Steps and rows are checked for overflow even if there are no inputs.
 #[test]
 fn overflowing_rows_without_inputs() {
     for kind in Kind::ALL {
@@ -347,7 +350,7 @@ fn a_huge_dimension_beside_a_dimension_of_zero() {
                 }
             }
         }
-        // Without rows, any number of units is no work.
+        // With no rows there is nothing to do, whatever the number of units.
         let layer = kind.layer(2, 3, Isa::detect());
         let weights = pattern(layer.weights_len());
         assert_eq!(layer.state_len(0), 0);
@@ -363,7 +366,8 @@ fn a_huge_dimension_beside_a_dimension_of_zero() {
     }
 }
 
-/// `Copy`, comparable, and an error like any other. What they say is tested where they are made.
+/// Errors are `Copy`, comparable, and implement `std::error::Error`. Their texts are tested where they are
+/// defined.
 #[test]
 fn errors_are_values() {
     let error = Error::Length { buffer: "x", expected: 12, actual: 11 };

@@ -1,4 +1,4 @@
-//! The examples as a user meets them, run briefly: what they print in the end, and their plots.
+//! Short runs of the examples: checks their last line and their plots.
 #![cfg(feature = "std")]
 
 #[path = "common/example.rs"]
@@ -8,7 +8,7 @@ use std::fs;
 
 use example::{Run, command, run};
 
-/// The number behind each of these words in the only line of a quiet run.
+/// Runs an example quietly, and returns the number after each of these words in its only line.
 fn figures<const N: usize>(name: &str, options: &str, words: [&str; N]) -> [f64; N] {
     let Run { out, plot } = run(name, &format!("--quiet {options}"), "");
     assert_eq!(out.lines().count(), 1, "{name}: {out}");
@@ -39,7 +39,7 @@ fn each_has_a_help_and_refuses_what_it_does_not_know() {
 #[test]
 fn activations_are_within_their_errors() {
     let [tanh, sigmoid] = figures("activations", "--every 9973", ["tanh", "sigmoid"]);
-    // With a fused multiply-add; without one the sigmoid is within 10.2.
+    // The bound of the sigmoid is for machines without a fused multiply-add; with one its error is smaller.
     assert!(tanh > 0.5 && tanh < 1.08, "{tanh}");
     assert!(sigmoid > 0.5 && sigmoid < 10.2, "{sigmoid}");
 }

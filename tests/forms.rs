@@ -1,4 +1,4 @@
-//! A program that names forms of cells runs the layers of an image that have them, and no others.
+//! A program that names forms of cells can run images whose layers have these forms, and no others.
 
 use recurrent::image::{self, Form, Image};
 use recurrent::model::{Chain, Forward, Layer, Loss, Training};
@@ -21,8 +21,7 @@ fn formed() -> [(Form, Layer); 10] {
     ]
 }
 
-/// What a program has named runs with the same bits as a layer that was written down, as far as its passes
-/// reach.
+/// A layer linked by its form gives the same bits as the layer itself, in all passes that the form supports.
 #[test]
 fn layers_are_linked_to_the_forms_that_are_named() -> recurrent::Result<()> {
     for (form, layer) in formed() {
@@ -34,7 +33,7 @@ fn layers_are_linked_to_the_forms_that_are_named() -> recurrent::Result<()> {
         let image = Image::from_bytes(&bytes)?;
         assert_eq!(image::layers_len(&bytes), Ok(1));
 
-        // Any other form is refused by the name of this one, and nothing is written.
+        // Without the form the error names it, and nothing is written.
         let others: Vec<&Form> =
             Form::ALL.iter().copied().filter(|other| other.name() != form.name()).collect();
         assert_eq!(others.len(), 9);

@@ -1,5 +1,5 @@
-//! Real sequences against PyTorch, Keras and the ONNX operators (see tests/data/sequences/README.md): lengths, masks,
-//! directions, layers, dropout, options.
+//! Real sequences compared with PyTorch, Keras and the ONNX operators (see tests/data/sequences/README.md):
+//! lengths, masks, directions, layers, dropout, options.
 
 mod common;
 #[path = "common/golden.rs"]
@@ -17,7 +17,7 @@ use recurrent::{Backward, ForwardTrain, Gradients, Isa, Masked, Merge, Sequences
 /// Largest deviation, relative to the largest entry of the tensor.
 const TOLERANCE: f64 = 1e-5;
 
-/// Why a file is not run, if it is not.
+/// The reason why a file is skipped, if it is.
 fn skipped(golden: &Golden) -> Option<&'static str> {
     let by_gate = golden.has("dropout") && golden.shape("dropout")[0] > 1;
     by_gate.then_some("the library takes one mask for all gates, as documented")
@@ -33,7 +33,7 @@ fn call(
 ) -> Trained {
     let (recurrent_dropout, layer_dropout) = (golden.f32("dropout"), golden.f32("layer_dropout"));
     let (recurrent_dropout, layer_dropout) = (recurrent_dropout.as_deref(), layer_dropout.as_deref());
-    // The passes of a stack are not those of a public trait.
+    // No public trait names the passes of a stack, so this is a macro.
     macro_rules! run {
         ($layer:expr) => {{
             let stack = |layer| Stack::new(layer).layers(golden.number("layers").unwrap_or(1));
@@ -93,7 +93,7 @@ fn call(
     }
 }
 
-/// All of a case, which may be two calls; no gradient goes from the second to the first.
+/// Runs a case, which may consist of two calls. No gradient flows from the second call to the first.
 fn run(golden: &Golden, isa: Isa) -> Trained {
     let (steps, batch, _) = golden.dims();
     let (lengths, mask, resets) = (golden.lengths(), golden.bools("mask"), golden.bools("resets"));
@@ -107,7 +107,7 @@ fn run(golden: &Golden, isa: Isa) -> Trained {
         if from == to {
             continue;
         }
-        // The rows of these steps; all rows, whatever their order, if there is one call.
+        // The rows of these steps. With a single call these are all rows, in any layout.
         let at = |all: usize| from * (all / steps)..to * (all / steps);
         let mut sequences = Sequences::new(to - from, batch);
         if golden.flag("batch_major") {
@@ -137,7 +137,7 @@ fn run(golden: &Golden, isa: Isa) -> Trained {
     out
 }
 
-/// Runs the files of a framework, `count` of them.
+/// Checks the files of a framework; there must be `count` of them.
 #[track_caller]
 fn check(prefix: &str, count: usize) {
     let mut checked = 0;

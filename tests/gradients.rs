@@ -1,5 +1,5 @@
-//! Outputs against the f64 oracles, every gradient against their central differences, and what the options of the
-//! backward pass mean.
+//! Compares outputs with the f64 oracles, and all gradients with central differences. Also tests the options
+//! of the backward pass.
 
 mod common;
 
@@ -7,14 +7,16 @@ use common::case::{Case, compare, wide};
 use common::{Kind, Layer, Random, assert_bits, random_weights, sets};
 use recurrent::{Backward, Forward, ForwardTrain, Gradients, Isa, Sequences};
 
-/// Largest deviation of an output, relative to the largest one: a few roundings of 6e-8 each; measured 7.1e-7 for ReLU over
-/// 11 steps, 2.3e-7 for the others.
+/// Largest deviation of an output, relative to the largest one: a few roundings of 6e-8 each. Measured:
+/// 7.1e-7 for ReLU over 11 steps, 2.3e-7 for the others.
 const OUTPUT_TOLERANCE: f64 = 1e-6;
-/// Largest deviation of a gradient, relative to the largest entry of its tensor. Derivatives are made of the activations, so
-/// the outputs' errors come in several times; measured 1.5e-6 for the GRUs, 9.6e-7 for the others.
+/// Largest deviation of a gradient, relative to the largest entry of its tensor. Derivatives are computed
+/// from activations, so the outputs' errors enter several times. Measured: 1.5e-6 for the GRUs, 9.6e-7 for
+/// the others.
 const GRADIENT_TOLERANCE: f64 = 3e-6;
 
-/// Sizes around the panels (of 4, 8, 16 units) and the tiles, different in every dimension: input, hidden, batch, steps.
+/// Input, hidden, batch, steps: sizes around the panels (of 4, 8, 16 units) and the tiles, different in every
+/// dimension.
 const SIZES: [(usize, usize, usize, usize); 13] = [
     (0, 3, 2, 5),
     (1, 4, 3, 2),
@@ -26,7 +28,7 @@ const SIZES: [(usize, usize, usize, usize); 13] = [
     (6, 17, 4, 2),
     (3, 19, 2, 5),
     (7, 1, 3, 4),
-    // More steps than are projected at once, and more rows than any step projects ahead for.
+    // More steps than are projected at once, and a batch too large to project ahead.
     (2, 3, 1, 41),
     (2, 5, 33, 3),
     (9, 2, 7, 11),
@@ -93,7 +95,7 @@ fn mgu() {
     check(Kind::Mgu);
 }
 
-/// Everything that a backward pass leaves, with `grads` as they are given.
+/// Runs both passes of a case with these options, and returns `dx` and `dstate`. Writes `grads` if given.
 fn backward(
     layer: Layer,
     case: &Case,
@@ -149,7 +151,7 @@ fn backward(
     (dx, dstate)
 }
 
-/// Sizes with a rest in every loop, and one whose products are large.
+/// Input, hidden, batch, steps: sizes with a remainder in every loop, and one with large products.
 const OPTION_SIZES: [(usize, usize, usize, usize); 3] = [(3, 9, 2, 5), (5, 17, 7, 3), (40, 70, 8, 9)];
 
 fn for_all_options(check: impl Fn(Layer, &Case, &str)) {
@@ -186,7 +188,7 @@ fn accumulated_gradients_are_sums() {
     });
 }
 
-/// With numbers that have few bits nothing is rounded anywhere, so what is added cannot hide in a tolerance.
+/// These numbers have few bits, so no result is rounded and no error can hide in a tolerance.
 #[test]
 fn accumulated_gradients_are_exact_sums_where_sums_are_exact() {
     let few = |random: &mut Random, n: usize, one_in: usize| -> Vec<f32> {
@@ -252,7 +254,8 @@ fn an_empty_output_gradient_is_zero() {
     });
 }
 
-/// A sequence in chunks, later ones first, each handing its `dstate` to the one before it: nothing is truncated.
+/// Backward in chunks, last chunk first. Each chunk hands its `dstate` to the chunk before it, so nothing is
+/// truncated.
 #[test]
 fn chunks_that_hand_back_their_state_gradient_are_the_whole() {
     for_all_options(|layer, case, name| {
@@ -303,7 +306,8 @@ fn chunks_that_hand_back_their_state_gradient_are_the_whole() {
                 };
                 layer.backward(&case.weights, args).unwrap();
             }
-            // The sums over the steps are in another order; what belongs to one step is not.
+            // The weight gradients sum over the steps in another order. Results that belong to one step are
+            // the same.
             assert_bits(&dx, &whole.dx, name);
             assert_bits(&dstate, &whole.dstate, name);
             let want = wide(&whole.grads);
@@ -312,7 +316,8 @@ fn chunks_that_hand_back_their_state_gradient_are_the_whole() {
     });
 }
 
-/// No steps, no rows, no units: nothing to do, which is not an error, and gradients are zeros or stay.
+/// No steps, no rows or no units is not an error. Gradients are set to zero, or stay as they are if
+/// accumulated.
 #[test]
 fn nothing_to_do() {
     for kind in Kind::ALL {

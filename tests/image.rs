@@ -1,4 +1,4 @@
-//! Images: every layer goes through one, and nothing that is not one is taken for it.
+//! Images: every kind of layer can be written and read, and damaged images are rejected.
 #![allow(clippy::unwrap_used)]
 
 use recurrent::image::{self, Aligned, Extras, Image};
@@ -39,7 +39,8 @@ fn layers() -> Vec<Layer> {
 fn state(layers: &[Layer]) -> Vec<f32> {
     let mut len = 0;
     for layer in layers.iter().filter(|layer| !matches!(layer, Layer::Pool(_) | Layer::Dropout(_))) {
-        // A layer alone has the state that it has in the model; what has no weights of its own has none.
+        // A layer has the same state alone as in the model. Layers that are not valid models by themselves
+        // have none.
         len += Model::checked([*layer]).map_or(0, |model| model.state_len(1));
     }
     (0..len).map(|i| (i as f32 * 0.21).cos()).collect()
@@ -54,7 +55,7 @@ fn extras(state: &[f32]) -> Extras<'_> {
     }
 }
 
-/// An image of those layers, at an address that is a multiple of 16.
+/// An image of these layers, in blocks aligned to 16 bytes.
 fn written() -> (Vec<f32>, Vec<Aligned<[u8; 16]>>, usize) {
     let layers = layers();
     let len: usize = layers.iter().map(Layer::weights_len).sum();
@@ -97,7 +98,7 @@ fn every_layer_and_weight_comes_back() {
     assert!(image.copy_weights(&mut copy[1..]).is_err());
 }
 
-/// The alignment of a slice is not known, so all four are tried.
+/// The alignment of a byte slice is unknown, so all four offsets are tested.
 #[test]
 fn weights_are_used_in_place_where_they_are_aligned() {
     let (weights, blocks, len) = written();
@@ -126,7 +127,7 @@ fn weights_are_used_in_place_where_they_are_aligned() {
 fn every_flipped_bit_is_found() {
     let (_, blocks, len) = written();
     let mut bytes = flat(&blocks, len);
-    // All of header and layers, and some of the weights.
+    // All bits of the header and the layers, and some bits of the weights.
     let inner = (0..len * 8).filter(|bit| *bit < (32 + 12 * 80 + 128) * 8 || bit % 31 == 0);
     for bit in inner {
         bytes[bit / 8] ^= 1 << (bit % 8);
@@ -148,7 +149,7 @@ fn other_lengths_are_refused() {
     assert!(matches!(Image::from_bytes(&bytes), Err(Error::Image { .. })));
 }
 
-/// A bitwise CRC-32, to make headers whose checksum is right.
+/// Computes the CRC-32 bit by bit, and stores it in the header.
 fn sign(bytes: &mut [u8]) {
     let mut c = !0u32;
     for (_, byte) in bytes.iter().enumerate().filter(|(i, _)| !(20..24).contains(i)) {
@@ -160,7 +161,7 @@ fn sign(bytes: &mut [u8]) {
     bytes[20..24].copy_from_slice(&(!c).to_le_bytes());
 }
 
-/// With a checksum that is right every word of header and layers still has to mean something.
+/// With a correct checksum, every changed word of the header and the layers is still validated.
 #[test]
 fn signed_nonsense_is_refused_or_another_image() {
     let (_, blocks, len) = written();
@@ -209,7 +210,7 @@ fn nothing_is_written_when_an_argument_is_wrong() {
     assert!(bytes.iter().chain(&small).all(|&b| b == 7));
 }
 
-/// No image holds a parameter of an activation that is no number.
+/// NaN is rejected as a parameter of an activation before anything is written.
 #[test]
 fn parameters_that_are_nan_are_refused() {
     let nan = f32::NAN;
@@ -229,7 +230,7 @@ fn parameters_that_are_nan_are_refused() {
     }
 }
 
-/// No image holds a clip that it could not be read with.
+/// A clip that could not be read back is rejected before anything is written.
 #[test]
 fn clips_that_are_not_above_zero_are_refused() {
     for clip in [0.0, -1.0, f32::NAN] {
@@ -246,7 +247,7 @@ fn clips_that_are_not_above_zero_are_refused() {
     }
 }
 
-/// The first version: layers without tags, and nothing beside them.
+/// Images of version 1: layers without tags, and no extras.
 #[test]
 fn images_of_version_1_are_read() {
     let layers = [Layer::gru(2, 3), Layer::Pool(Pool::Last), Layer::dense(3, 1)];
@@ -269,7 +270,7 @@ fn images_of_version_1_are_read() {
     assert_eq!(copy, weights);
     assert_eq!((image.has_initial_state(), image.ending(), image.classes()), (false, Ending::None, ""));
     assert_eq!(image::model(&old), Model::checked(layers));
-    // A version that is yet to come.
+    // A future version.
     old[8] = 3;
     sign(&mut old);
     assert!(matches!(Image::from_bytes(&old), Err(Error::Image { offset: 8, .. })));
@@ -299,7 +300,7 @@ fn records_that_are_not_known_are_refused() {
     assert!(bytes.iter().all(|&b| b == 7));
 }
 
-/// Rounded to formats of its own, each layer comes back with the weights that were rounded.
+/// Each layer is rounded to its own format, and the image returns the rounded weights.
 #[test]
 fn narrow_layers_go_through_an_image() -> recurrent::Result<()> {
     let formats = [Narrow::F16, Narrow::Bf16, Narrow::W8A16, Narrow::W8A8];
@@ -308,10 +309,10 @@ fn narrow_layers_go_through_an_image() -> recurrent::Result<()> {
     let weights: Vec<f32> = (0..layers.iter().map(Layer::weights_len).sum())
         .map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.013)
         .collect();
-    // Aligned, because narrow weights are used where they are.
+    // Aligned, because narrow weights are used in place.
     let mut room = vec![0f32; image::len(&layers) / 4];
     assert!(image::len(&layers) < image::len(&wide));
-    // SAFETY: bytes have no alignment, and every pattern of theirs is a float.
+    // SAFETY: bytes need no alignment, and any bytes are valid floats.
     let bytes = unsafe { room.align_to_mut::<u8>().1 };
     image::write(&layers, &weights, bytes)?;
     let image = Image::from_bytes(bytes)?;
@@ -321,7 +322,7 @@ fn narrow_layers_go_through_an_image() -> recurrent::Result<()> {
     let error = weights.iter().zip(&rounded).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(error > 0.0 && error < 0.01, "{error}");
     assert!(matches!(image.weights(), Err(Error::Image { .. })));
-    // The bytes pack to what the rounded weights pack to.
+    // The bytes and the rounded weights pack to the same packed weights.
     let chain = recurrent::model::Chain::new(&layers)?;
     let room = || vec![0.0; chain.packed_len()];
     let outputs = [chain.pack(&rounded, room())?, chain.pack_narrow(image.narrow(), room())?].map(|packed| {
@@ -333,7 +334,7 @@ fn narrow_layers_go_through_an_image() -> recurrent::Result<()> {
     });
     assert_eq!(outputs[0], outputs[1]);
     assert!(outputs[0].as_ref().is_ok_and(|y| y.iter().any(|y| *y != y & 0x8000_0000)));
-    // A type of weights that there is not, and one for a layer without a matrix.
+    // An unknown weight format, and a weight format for a layer without a matrix.
     let mut copy = bytes.to_vec();
     copy[32 + 8] = 5;
     assert!(Image::from_bytes(&copy).is_err());

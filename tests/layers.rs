@@ -1,4 +1,4 @@
-//! The layers around the recurrent ones, against f64 loops written from the equations.
+//! The layers around the recurrent ones, compared with f64 loops written from the equations.
 
 #[path = "common/numbers.rs"]
 mod numbers;
@@ -8,7 +8,7 @@ use rand_xoshiro::rand_core::Rng;
 use recurrent::train::{Adam, orthogonal};
 use recurrent::{Dense, DenseBackward, Embedding, Error, Gradients, Isa, cross_entropy};
 
-/// The derivative of `f` in every variable.
+/// The numerical derivative of `f` in every variable.
 fn differences(x: &[f64], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
     let mut x = x.to_vec();
     let step = 1e-5;
@@ -78,7 +78,7 @@ fn dense_backward_is_the_derivative() {
             }
         }
     }
-    // Large enough for products that are handed on.
+    // Large enough for products that `matrixmultiply` computes.
     dense_backward_of(64, 96, 50);
 }
 
@@ -125,7 +125,7 @@ fn dense_backward_on(layer: Dense, weights: &[f32], x: &[f32], dy: &[f32], grads
     ] {
         let (mut g, mut d) = (start.clone(), vec![f32::NAN; dx.len()]);
         let mut scratch = vec![f32::NAN; layer.scratch_len()];
-        // Without an activation the output is not needed, and the gradient is left as it is.
+        // Without an activation, backward does not need the output and leaves `dy` unchanged.
         let (y, dy) = (&[][..], &mut dy.to_vec()[..]);
         let args = DenseBackward {
             rows,
@@ -140,7 +140,7 @@ fn dense_backward_on(layer: Dense, weights: &[f32], x: &[f32], dy: &[f32], grads
         layer.backward(weights, args).unwrap();
         assert_close("grads", &g, &expected, 3e-6);
         assert_close("dx", &d, dx, 3e-6);
-        // One without the other.
+        // Gradients of the weights only, then of the input only.
         let (mut g2, mut d2) = (start, vec![f32::NAN; dx.len()]);
         let scratch = &mut scratch;
         let args = DenseBackward { rows, x, y, dy, dx: None, grads: Some(&mut g2), mode, scratch };
@@ -311,7 +311,7 @@ fn embedding_refuses_wrong_ids_and_lengths() {
     assert_eq!(grads, [7.0; 6]);
 }
 
-/// Mean over rows of `log(sum exp l) - l[target]`
+/// The mean over all rows of `log(sum exp l) - l[target]`.
 fn cross_entropy_oracle(classes: usize, logits: &[f64], targets: &[u32]) -> f64 {
     let row = |(l, &t): (&[f64], &u32)| {
         let most = l.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -351,7 +351,7 @@ fn cross_entropy_of_extreme_logits() {
     assert!(cross_entropy(3, &[0.0, f32::NAN, 0.0], &[0], None).unwrap().is_nan());
     assert!(cross_entropy(3, &[0.0, f32::INFINITY, 0.0], &[0], None).unwrap().is_nan());
     assert_eq!(cross_entropy(3, &[], &[], Some(&mut [])), Ok(0.0));
-    // Half a million equal rows: a sum in f32 is off in the third digit.
+    // Half a million equal rows: a plain sum in f32 would be wrong in the third digit.
     let rows = 500_000;
     let loss = cross_entropy(2, &vec![0.0; 2 * rows], &vec![1; rows], None).unwrap();
     assert_eq!(loss, std::f32::consts::LN_2);

@@ -1,4 +1,4 @@
-//! Sums over so many rows that one chain of additions would be off where terms are about the same.
+//! Sums over so many similar terms that a plain chain of f32 additions would be imprecise.
 
 #[path = "common/numbers.rs"]
 mod numbers;
@@ -8,7 +8,7 @@ use recurrent::{
     Backward, Dense, DenseBackward, Embedding, ForwardTrain, Gradients, Isa, Lstm, Pool, Result, Sequences,
 };
 
-/// What README.md promises of outputs and gradients.
+/// The bound that README.md promises for outputs and gradients.
 const TOLERANCE: f64 = 1e-5;
 
 #[track_caller]
@@ -25,12 +25,12 @@ fn means_of_equal_steps_are_the_step() -> Result<()> {
         Pool::Mean.forward(width, Sequences::new(steps, 1), &x, &mut y)?;
         y.iter().for_each(|y| close(*y, f64::from(0.1f32), &format!("{steps} steps")));
     }
-    // Beyond 2^24 a plain sum of ones grows no more.
+    // A plain f32 sum of ones stops growing at 2^24.
     let ones = vec![1.0f32; 20_000_000];
     let mut y = [f32::NAN];
     Pool::Mean.forward(1, Sequences::new(ones.len(), 1), &ones, &mut y)?;
     assert_eq!(y, [1.0]);
-    // Numbers that nearly cancel.
+    // Numbers that almost cancel.
     let x: Vec<f32> = (0..40_001).map(|i| if i % 2 == 0 { 1e4 } else { -1e4 } + i as f32 * 1e-3).collect();
     Pool::Mean.forward(1, Sequences::new(x.len(), 1), &x, &mut y)?;
     close(y[0], x.iter().map(|x| f64::from(*x)).sum::<f64>() / x.len() as f64, "alternating");
@@ -48,7 +48,8 @@ fn what_is_not_finite_stays_in_a_mean() -> Result<()> {
 
 #[test]
 fn gradients_of_biases_over_ten_million_rows() -> Result<()> {
-    // So many that what is lost by rounding is itself a long sum: added up apart, it would be off by 9e-5.
+    // With so many rows, the rounding errors also form a long sum. If they were added up separately, the
+    // result would be off by 9e-5.
     const ROWS: usize = 10_000_000;
     let layer = Dense::new(1, 2);
     let x = vec![0.0; ROWS];
@@ -73,7 +74,8 @@ fn gradients_of_biases_over_ten_million_rows() -> Result<()> {
     Ok(())
 }
 
-/// Of a recurrent layer: without weights each step is the same, and the gradient of a bias as many times that of one step.
+/// Without weights every step of a recurrent layer is the same, so a bias gradient is that of one step times
+/// the number of steps.
 #[test]
 fn gradients_of_a_recurrent_bias() -> Result<()> {
     const ROWS: usize = 200_000;
@@ -122,8 +124,8 @@ fn gradients_of_a_recurrent_bias() -> Result<()> {
     Ok(())
 }
 
-/// Gradients of weights and of embeddings are chains over all rows, where terms are about the same not better than guide/numerics.rs says:
-/// `rows * 1.5e-8` of themselves.
+/// Gradients of weights and embeddings are chains over all rows. If terms are similar they are no better than
+/// guide/numerics.rs states: off by `rows * 1.5e-8` of themselves.
 #[test]
 fn gradients_of_weights_lose_what_is_stated() -> Result<()> {
     for rows in [1_000, 30_000, 1_000_000] {

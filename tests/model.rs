@@ -1,4 +1,4 @@
-//! A model is its layers: the same bits, and the right gradients.
+//! A model gives the bits of its layers' own passes, and correct gradients.
 
 #[path = "common/models.rs"]
 mod models;
@@ -16,7 +16,7 @@ use recurrent::{
     Masked, Merge, Pool, Result, Sampling, Sequences, Stack, argmax,
 };
 
-/// The tagger's loss, gradients and last states from its layers' own passes.
+/// The tagger's loss, gradients and last states, computed with the layers' own passes.
 fn tagger_by_hand(
     b: &Buffers,
     sequences: Sequences<'_>,
@@ -184,7 +184,7 @@ fn inference_has_the_bits_of_training() -> Result<()> {
             (bits(&y), bits(&state))
         });
         b.train(model, sequences, x, loss)?;
-        // The last of the outputs at the beginning of the tape.
+        // The tape holds the outputs of all layers. Those of the last layer equal `y`.
         assert!(b.tape.windows(y.len()).any(|part| bits(part) == bits(&y)));
         assert_eq!(bits(&state), bits(&b.state));
         Ok(())
@@ -241,7 +241,7 @@ fn the_last_step_can_be_asked_for_at_any_time() -> Result<()> {
     Ok(())
 }
 
-/// The gradient along random directions, one for each layer, against the difference of two losses.
+/// Compares the gradient along a random direction of each layer with the difference of two losses.
 fn check_gradient<const N: usize>(model: &Model<N>, sequences: Sequences<'_>, x: Input<'_>, loss: Loss<'_>) {
     const STEP: f32 = 2e-3;
     let mut b = Buffers::new(model);
@@ -297,7 +297,7 @@ fn gradients_are_those_of_the_loss() {
     }
 }
 
-/// Losses of elements in a padded batch are the means over the rows' own.
+/// In a padded batch, the loss of elements is the mean over the real steps of all rows.
 #[test]
 fn padding_does_not_count() -> Result<()> {
     let x = random(STEPS * BATCH * 3, 3);

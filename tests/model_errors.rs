@@ -1,4 +1,4 @@
-//! Models refuse what does not fit, by name, and leave everything as it was.
+//! Models reject wrong arguments, name them in the error, and leave all buffers unchanged.
 
 #[path = "common/models.rs"]
 mod models;
@@ -10,7 +10,7 @@ use numbers::length;
 use recurrent::model::{Forward, Input, Layer, Loss, Model};
 use recurrent::{Activate, Activation, Dense, Error, Lstm, Mgu, Pool, Result, Scale, Sequences, Stack};
 
-/// The buffers of a pass, each of which is made one element too short in turn. Scratch may be longer.
+/// Makes each buffer of a pass one element too short in turn. (Scratch may be longer than necessary.)
 #[test]
 fn lengths_are_exact() {
     let (x, targets) = (ids(STEPS * BATCH, 7), ids(STEPS * BATCH, 6));
@@ -103,7 +103,7 @@ fn inference_refuses_what_does_not_fit() -> Result<()> {
             assert!([y, state, scratch].iter().flatten().all(|x| x.is_nan()));
         }
     }
-    // Weights that were packed for another model, a model that does not go forward.
+    // Weights packed for another model, and a model that does not run forward.
     const OTHER: Model<4> = Model::new([
         Layer::embedding(7, 4),
         Layer::Lstm(Stack::new(Lstm::new(4, 6)).layers(2)),
@@ -142,7 +142,7 @@ fn layers_that_do_not_fit_are_refused() {
     for plain in [Layer::Residual, Layer::from(Activate::new(Activation::Relu))] {
         at(0)(Model::checked([plain, gru]).unwrap_err());
     }
-    // A sum with the input, which has fewer features, or is ids, or has more rows.
+    // A residual whose input has fewer features, consists of ids, or has more rows.
     at(2)(Model::checked([gru, Layer::dense(4, 5), Layer::Residual]).unwrap_err());
     at(2)(Model::checked([Layer::embedding(4, 4), gru, Layer::Residual]).unwrap_err());
     at(2)(Model::checked([gru, Layer::Pool(Pool::Last), Layer::Residual]).unwrap_err());
@@ -153,7 +153,7 @@ fn layers_that_do_not_fit_are_refused() {
     }
 }
 
-/// What a panic says: which layer, which sizes, and the line that asked for the model.
+/// The text of a panic names the layer, the sizes, and the line that built the model.
 #[cfg(feature = "std")]
 #[test]
 fn a_panic_names_the_layer_the_sizes_and_the_caller() {

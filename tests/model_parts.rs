@@ -1,4 +1,4 @@
-//! What stands around the cells of a model: residuals, the ends of both directions, initial states, and the loss.
+//! Parts of models besides cells: residuals, the ends of both directions, initial states, and the loss.
 
 #[path = "common/models.rs"]
 mod models;
@@ -30,7 +30,7 @@ fn steps_of_a_residual_have_the_bits_of_the_whole() -> Result<()> {
     Ok(())
 }
 
-/// The same as the sum of the input and of what the layers below give by themselves.
+/// A model with a residual gives the sum of its input and of the output of the layers below.
 #[test]
 fn a_residual_adds_the_input() -> Result<()> {
     const BELOW: Model<2> = Model::new([Layer::gru(3, 4), Layer::dense(4, 3)]);
@@ -42,7 +42,7 @@ fn a_residual_adds_the_input() -> Result<()> {
     let sum: Vec<f32> = below.iter().zip(&x).map(|(y, x)| y + x).collect();
     assert_eq!(bits(&whole), bits(&sum));
 
-    // Of an input of more features the first ones.
+    // If the input has more features than the layers below give, the first features are added.
     const NARROW: Model<3> = Model::new([Layer::gru(3, 4), Layer::dense(4, 2), Layer::Residual]);
     const BELOW_IT: Model<2> = Model::new([Layer::gru(3, 4), Layer::dense(4, 2)]);
     let weights = scaled(BELOW_IT.weights_len(), 0.7);
@@ -53,7 +53,7 @@ fn a_residual_adds_the_input() -> Result<()> {
     Ok(())
 }
 
-/// The ends of both directions are the parts of the state that the last level has in each.
+/// `Pool::Ends` gives the last state of each direction of the top layer.
 #[test]
 fn the_ends_are_the_last_states() {
     const ENDS: Model<2> = Model::new([
@@ -72,7 +72,7 @@ fn the_ends_are_the_last_states() {
     }
 }
 
-/// The gradient of the initial state against the difference of two losses; and of one that all rows share.
+/// Compares the gradient of an initial state that all rows share with the difference of two losses.
 #[test]
 fn gradients_of_initial_states_are_those_of_the_loss() -> Result<()> {
     fn check<const N: usize>(model: &Model<N>, x: Input<'_>, loss: Loss<'_>) -> Result<()> {
@@ -107,8 +107,8 @@ fn gradients_of_initial_states_are_those_of_the_loss() -> Result<()> {
     check(&READER, (&values[..]).into(), Loss::classes(&[3, 0, 1]))
 }
 
-/// A training on a chosen set has the bits of that set from start to end, whatever the CPU could do. Of one row, the gradient of a bias
-/// is that of the loss.
+/// With a chosen instruction set, the whole training gives the bits of that set on any CPU. With one row, the
+/// gradient of a bias is the gradient of the loss.
 #[test]
 fn the_loss_runs_on_the_set_of_the_layers() -> Result<()> {
     const ROWS: usize = 200;

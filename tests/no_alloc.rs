@@ -1,4 +1,5 @@
-//! No pass allocates. The one exception is `matrixmultiply`, in the weight gradients of large layers on the portable set.
+//! Passes do not allocate. The one exception is `matrixmultiply`, in the weight gradients of large layers on
+//! the portable set.
 
 #[path = "common/allocations.rs"]
 mod allocations;
@@ -18,7 +19,7 @@ use recurrent::{
     softmax,
 };
 
-/// Allocations of every pass: pack, step, forward packed and in place, forward for training, backward.
+/// Allocations of each pass: pack, step, forward packed and in place, forward for training, backward.
 fn count_all(layer: common::Layer, steps: usize, batch: usize) -> [usize; 6] {
     let random = &mut Random::new(1);
     let weights = random_weights(layer, random);
@@ -91,11 +92,11 @@ fn count_all(layer: common::Layer, steps: usize, batch: usize) -> [usize; 6] {
 
 #[test]
 fn passes_do_not_allocate() {
-    // The counter counts.
+    // Check that the counter works.
     assert_eq!(allocations(|| Vec::<f32>::with_capacity(9)).0, 1);
     for kind in Kind::ALL {
         for isa in Isa::available() {
-            // The choice of an instruction set is remembered from its first use on, and does not allocate either.
+            // The first use of an instruction set detects and remembers it. That does not allocate either.
             for (input, hidden, steps, batch) in
                 [(1, 1, 1, 1), (3, 9, 5, 2), (7, 17, 40, 1), (0, 5, 2, 33), (5, 24, 9, 4), (3, 5, 0, 2)]
             {
@@ -107,7 +108,7 @@ fn passes_do_not_allocate() {
             let allowed = cfg!(feature = "matrixmultiply") && isa == Isa::SCALAR;
             assert_eq!(backward > 0, allowed, "{kind:?} on {}", isa.name());
         }
-        // Not pinned to an instruction set: detection.
+        // A layer without a chosen instruction set detects it.
         let (detect, _) = allocations(Isa::detect);
         assert_eq!(detect, 0);
     }

@@ -1,4 +1,4 @@
-//! Passes on rayon's threads do not allocate once they have run, if they are called inside the pool.
+//! Passes on rayon's threads, called inside the pool, do not allocate after the first calls.
 #![cfg(feature = "rayon")]
 
 #[path = "common/allocations.rs"]
@@ -12,14 +12,14 @@ use recurrent::train::Adam;
 use recurrent::trainer::{Batch, Trainer};
 use recurrent::{Forward, Join, Lstm, Rayon, Sequences};
 
-/// Allocations of all threads in ten calls, after two.
+/// Allocations of all threads in ten calls, after two warm-up calls.
 fn allocations(mut run: impl FnMut()) -> usize {
     run();
     run();
     allocations_of_all(|| (0..10).for_each(|_| run()))
 }
 
-/// One test, so that no other one allocates meanwhile.
+/// There is only one test, because tests that run at the same time would be counted, too.
 #[test]
 fn passes_in_the_pool_do_not_allocate() {
     let mut list = Vec::new();

@@ -1,4 +1,4 @@
-//! Optimisers and learning rates against PyTorch's.
+//! Optimisers and learning rates, compared with PyTorch.
 
 #[path = "common/numbers.rs"]
 mod numbers;
@@ -48,7 +48,7 @@ impl Optimiser {
     }
 }
 
-/// The list of tests/data/training/generate.py.
+/// The same list as in tests/data/training/generate.py.
 fn optimisers() -> Vec<(&'static str, Optimiser)> {
     let (beta1, beta2, eps) = (0.8, 0.99, 1e-6);
     vec![
@@ -80,7 +80,7 @@ fn optimisers() -> Vec<(&'static str, Optimiser)> {
     ]
 }
 
-/// Compares with the weights that the file keeps of a run.
+/// Runs an optimiser, and compares the weights with those that the file has after some updates.
 fn follow(golden: &Tensors, name: &str, mut optimiser: Optimiser, clip: Option<f32>) {
     let mut w = golden.f32("weights");
     let n = w.len();
@@ -118,7 +118,7 @@ fn the_scale_is_that_of_the_gradients_and_elements_are_independent() {
         for n in SIZES.into_iter().chain([0]) {
             let (before, grads) = (random(n, 40), random(n, 41));
             let room = optimiser.moments_len(n);
-            // As after some updates: squares, and means that they hold.
+            // Moments as after some updates: mean squares, and means that are possible with them.
             let m: Vec<f32> =
                 random(room, 42).iter().map(|m| if room == n { *m } else { 0.3 + 0.1 * m }).collect();
             let run = |scale: f32, by: f32| {
@@ -132,7 +132,7 @@ fn the_scale_is_that_of_the_gradients_and_elements_are_independent() {
             };
             let (w, m_all, _) = run(1.0, 0.25);
             assert_eq!(run(0.25, 1.0), run(1.0, 0.25), "{name}");
-            // The last element alone.
+            // Updates the last element alone.
             if n > 0 {
                 let mut optimiser = optimiser;
                 let mut one: Vec<f32> = m.chunks(n).map(|m| m[n - 1]).collect();
@@ -148,8 +148,9 @@ fn the_scale_is_that_of_the_gradients_and_elements_are_independent() {
     }
 }
 
-/// Gradients of 1 with a noise of 1e-3: their variance is a millionth of their mean square. In f64, by the difference of the squares as PyTorch has
-/// it, steps stay near 1 and weights below 3000; in f32 that difference is 0 for some weights, and a step 1e5.
+/// Gradients of 1 with a noise of 1e-3: their variance is a millionth of their mean square. PyTorch computes
+/// it as a difference of squares. In f64 steps then stay near 1 and weights below 3000. In f32 the difference
+/// is 0 for some weights, and their step is 1e5.
 #[test]
 fn centred_rmsprop_keeps_small_variances() {
     const N: usize = 64;
@@ -173,7 +174,7 @@ fn centred_rmsprop_keeps_small_variances() {
                 most = most.max(lr * *u);
             }
         }
-        // What the gradients ask for is not itself out of bounds.
+        // The exact steps are of a reasonable size.
         assert!(most < 10.0, "{most}");
         for (w, [wide, ..]) in w.iter().zip(&wide) {
             assert!((f64::from(*w) - wide).abs() < 1e-3 * wide.abs(), "{w} {wide}");
@@ -200,7 +201,7 @@ fn optimisers_refuse_nonsense_before_anything_is_written() {
         let (mut w, mut moments) = ([0.5; 9], vec![0.25; room]);
         let error = optimiser.update(&mut w, &[1.0; 10][..grads], &mut moments, scale).unwrap_err();
         assert_eq!((w, moments), ([0.5; 9], vec![0.25; room]));
-        // NaN is not equal to itself.
+        // NaN is not equal to itself, so compare texts.
         assert_eq!(format!("{optimiser:?}"), format!("{old:?}"));
         error
     };
@@ -248,7 +249,7 @@ fn learning_rates_follow_pytorch() {
     assert_close("cosine", &got(&|step| cosine.at(step + 5)), &golden.f64("cosine"), 1e-8);
     assert_close("warm-up", &[0, 1, 4].map(|step| cosine.at(step)), &[0.02, 0.04, 0.1], 1e-8);
     assert_eq!([45, 46, u64::MAX].map(|step| cosine.at(step)), [0.001; 3]);
-    // A warm-up that is longer than the whole, and a schedule without updates.
+    // A warm-up longer than the schedule, and a schedule without updates.
     assert_eq!([9, 10].map(|step| Cosine::new(1.0, 5).warmup(10).at(step)), [1.0, 0.0]);
     assert_eq!(Cosine::new(1.0, 0).at(0), 0.0);
     let steps = Steps::new(0.1, 0.3, 7);

@@ -1,4 +1,4 @@
-//! What options of the cells mean at their edges: those that change nothing, and projections of and to nothing.
+//! Edge cases of the cells' options: options without effect, and projections from and to nothing.
 
 mod common;
 
@@ -6,7 +6,7 @@ use common::case::Case;
 use common::{Kind, Layer, Random, Trained, assert_bits, random_weights};
 use recurrent::{Activation, Backward, ForwardTrain, Gru, Isa, Lstm, Mgu, Reset, Rnn, Sequences};
 
-/// Forward and backward with these factors.
+/// Runs both passes with these dropout factors.
 fn train(layer: Layer, case: &Case, dropout: Option<&[f32]>) -> Trained {
     let (steps, batch, ..) = case.dims;
     let sequences = Sequences::new(steps, batch);
@@ -49,8 +49,9 @@ fn train(layer: Layer, case: &Case, dropout: Option<&[f32]>) -> Trained {
 
 const SIZES: [(usize, usize, usize, usize); 4] = [(3, 5, 2, 4), (2, 17, 5, 3), (4, 9, 1, 35), (0, 8, 33, 2)];
 
-/// The way of the options computes the cell without them, to the bit. But close to their limits it takes the derivatives of tanh and sigmoid from the
-/// arguments, which have more digits than the values: gradients are the same to the bit where all arguments are below 1.5, and elsewhere nearly.
+/// With options, a cell gives the same outputs, to the bit. Gradients differ slightly where activations
+/// saturate: with options, the derivatives of tanh and sigmoid come from the arguments, which are more
+/// precise there than the values. Gradients have the same bits if all arguments are below 1.5.
 #[test]
 fn an_option_without_effect_changes_nothing() {
     const FAR: f32 = 1e30;
@@ -64,7 +65,8 @@ fn an_option_without_effect_changes_nothing() {
                 Gru::new(input, hidden).on(isa),
             );
             let (relu, mgu) = (rnn.activation(Activation::Relu), Mgu::new(input, hidden).on(isa));
-            // With each, whether its functions are chosen and saturate.
+            // The flag says whether the layer takes its activations as an option, so that their saturation
+            // matters.
             let pairs = [
                 (Kind::RnnTanh, Layer::Rnn(rnn.clip(FAR)), true),
                 (Kind::RnnTanh, Layer::Rnn(rnn.recurrent_dropout()), false),
@@ -103,7 +105,7 @@ fn an_option_without_effect_changes_nothing() {
     }
 }
 
-/// Factors of one are none, and factors of zero take the hidden weights out.
+/// Factors of one have no effect; factors of zero remove the hidden weights.
 #[test]
 fn factors_of_one_and_of_zero() {
     for kind in Kind::ALL.into_iter().filter(|kind| kind.recurrent_dropout()) {
@@ -130,7 +132,7 @@ fn factors_of_one_and_of_zero() {
     }
 }
 
-/// A projection of no units is zero, and one to nothing leaves a cell that sees its input alone.
+/// A projection from no units gives zeros. With a projection to nothing the cell sees only its input.
 #[test]
 fn projections_of_and_to_nothing() {
     let (steps, batch, input) = (3, 2, 4);

@@ -1,4 +1,4 @@
-//! Passes on several threads give the bits of one.
+//! Passes on several threads give the same bits as on one thread.
 
 mod common;
 
@@ -10,7 +10,7 @@ use recurrent::{
     WeightSource,
 };
 
-/// A pass of a layer: its outputs and last states.
+/// Runs a layer, on a pool if there is one, and returns its outputs and last states.
 fn forward<'w>(
     join: Option<&dyn Join>,
     layer: Layer,
@@ -67,7 +67,7 @@ fn every_layer_by_rows_from_packed_weights() {
     }
 }
 
-/// Sets without vectors of ours.
+/// The portable sets, whose kernels are written without vector intrinsics.
 #[test]
 fn portable_sets() {
     for isa in Isa::available().filter(|isa| !vectors().any(|of| of == *isa)) {
@@ -75,7 +75,7 @@ fn portable_sets() {
     }
 }
 
-/// Narrow weights, whose sums have room of their own in each part.
+/// With narrow weights, each part has its own buffer for sums.
 #[test]
 fn narrow_weights() {
     for narrow in [Narrow::F16, Narrow::Bf16, Narrow::W8A16, Narrow::W8A8] {
@@ -86,7 +86,7 @@ fn narrow_weights() {
     }
 }
 
-/// These take one lane.
+/// Canonical weights are read in place, by kernels with one lane.
 #[test]
 fn every_layer_by_rows_from_canonical_weights() {
     for kind in Kind::ALL {
@@ -94,7 +94,7 @@ fn every_layer_by_rows_from_canonical_weights() {
     }
 }
 
-/// Levels, both directions, and how these are merged; also without outputs.
+/// Stacks of several layers, with both ways to merge directions, also without outputs.
 #[test]
 fn stacks() {
     for merge in [None, Some(Merge::Concat), Some(Merge::Sum)] {
@@ -124,7 +124,8 @@ fn stacks() {
                     let got = run(&pool);
                     assert_bits(&got[0], &want[0], &what);
                     assert_bits(&got[1], &want[1], &what);
-                    // In each level the two directions are one cut, and each has its share of the threads.
+                    // In each layer the two directions are one cut, and each direction has a share of the
+                    // threads.
                     let cuts = match merge {
                         None => threads - 1,
                         Some(_) => 1 + 2 * (threads / 2).max(1) - 2,
@@ -219,7 +220,7 @@ fn dense() {
     }
 }
 
-/// A batch that is too small, or has too few rows, stays on one thread, and asks for no scratch more.
+/// Batches with little work or few rows stay on one thread and need no more scratch.
 #[test]
 fn small_batches_are_not_cut() {
     let pool = Scoped::new(8);
@@ -233,7 +234,7 @@ fn small_batches_are_not_cut() {
     assert_eq!(pool.cuts(), 0);
 }
 
-/// Before anything is written.
+/// A wrong length is an error before anything is written.
 #[test]
 fn what_is_too_short_is_refused() {
     let layer = Gru::new(24, 48);
@@ -257,7 +258,7 @@ fn what_is_too_short_is_refused() {
     assert!(matches!(refused, Err(Error::Length { buffer: "lengths", .. })) && !touched, "{refused:?}");
 }
 
-/// A pool that loses a part is found out.
+/// A pool that drops a part is detected.
 #[test]
 fn a_part_that_does_not_run_is_an_error() {
     struct Lossy;

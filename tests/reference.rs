@@ -1,5 +1,5 @@
-//! The f64 reference of tests/common/reference against what the frameworks compute: what it says where no framework
-//! says anything is as good as this.
+//! Compares the f64 reference of tests/common/reference with the results of the frameworks. Where frameworks
+//! have no such option, other tests rely on the reference alone.
 
 #[path = "common/golden.rs"]
 mod golden;
@@ -9,11 +9,11 @@ mod reference;
 use golden::{Golden, files};
 use reference::{Cell, Masked, Merge, Options, Output, Stack, Walk};
 
-/// Of the tensor's largest entry, where the framework computes in f64.
+/// Tolerance relative to the tensor's largest entry, where the framework computes in f64.
 const WIDE: f64 = 1e-12;
-/// The same where it has only f32.
+/// The same, where it computes in f32.
 const SINGLE: f64 = 1e-5;
-/// So far arguments stay away from where a derivative jumps that f32 does not end up on the other side.
+/// Minimal distance of arguments from a jump of a derivative, so that f32 does not fall on the other side.
 const MARGIN: f64 = 1e-4;
 
 fn run(golden: &Golden) -> Output {
@@ -79,7 +79,8 @@ fn agrees_with_onnx_runtime() {
     check("onnxruntime_");
 }
 
-/// What no framework has: a reset is a sequence that ends there and another that starts from zero.
+/// No framework has resets. A reset is the same as ending the sequence there and starting another one from
+/// zero.
 #[test]
 fn a_reset_starts_from_zero() {
     let mut checked = 0;
@@ -103,10 +104,10 @@ fn a_reset_starts_from_zero() {
     assert!(checked >= 8, "{checked} files");
 }
 
-/// Output and last state of a cell whose weights are the same numbers wherever two of its variants both have them.
+/// Outputs and last state of a cell. Weights that two variants share have the same values in both.
 fn sample(options: &Options) -> Vec<f64> {
     let (steps, batch) = (4, 2);
-    // Numbers between -1 and 1 without a pattern that a matrix could have.
+    // Numbers between -1 and 1, without a pattern that a matrix could show.
     let numbers = |n: usize, seed: usize| -> Vec<f64> {
         (0..n).map(|i| ((i * 7 + seed * 5 + 3) as f64 * 12.9898).sin() * 43758.5453 % 1.0).collect()
     };
@@ -126,12 +127,12 @@ fn sample(options: &Options) -> Vec<f64> {
     [out.y, out.state].concat()
 }
 
-/// No option is without effect, whatever the others are.
+/// Every option changes the result, whatever the other options are.
 #[test]
 fn each_option_changes_the_result() {
     for cell in [Cell::Rnn, Cell::Lstm, Cell::GruResetAfter, Cell::GruResetBefore] {
         let mut all = Options::combinations(cell, (3, 5, 4));
-        // Without the default again.
+        // Leave out the default functions, which `combinations` already has.
         let plain = Options::new(cell, 3, 5);
         all.extend(
             Options::with_each_function(cell, 3, 5).into_iter().filter(|o| o.functions != plain.functions),

@@ -9,7 +9,7 @@ use recurrent::{Error, Sampling, argmax, sample};
 #[test]
 fn greedy_sampling() {
     assert_eq!(argmax(&[1.0, 3.0, 3.0, f32::NEG_INFINITY]), Ok(1));
-    // Minus infinity is never chosen, greedily neither.
+    // Minus infinity is never chosen, not even greedily.
     let none = Err(Error::Value { argument: "logits", expected: "not all minus infinity" });
     assert_eq!(argmax(&[f32::NEG_INFINITY; 2]), none);
     assert_eq!(sample(&[f32::NEG_INFINITY; 2], 0.0, &mut rng(0)), none);
@@ -21,7 +21,7 @@ fn greedy_sampling() {
         let logits = random(n, 12 + n as u64);
         let greedy = sample(&logits, 0.0, &mut rng(0)).unwrap();
         assert!(logits.iter().all(|&l| l <= logits[greedy]));
-        // So low a temperature leaves nothing else, down to the smallest one.
+        // At such low temperatures only the greatest logit can be drawn, even at the smallest positive one.
         for temperature in [1e-6, f32::from_bits(1)] {
             assert_eq!(sample(&logits, temperature, &mut rng(1)), Ok(greedy));
         }
@@ -53,12 +53,13 @@ fn chi_square(logits: &[f32], temperature: f32, draws: usize) -> f64 {
 fn samples_have_the_frequencies_of_the_softmax() {
     let mut logits = random(10, 14);
     logits[3] = f32::NEG_INFINITY;
-    // 8 degrees of freedom: 26.1 in one of a thousand seeds.
+    // With 8 degrees of freedom the value exceeds 26.1 for one of a thousand seeds.
     for temperature in [0.5, 1.0, 3.0] {
         let chi = chi_square(&logits, temperature, 100_000);
         assert!(chi < 26.1, "{chi} at {temperature}");
     }
-    // Over several blocks of the sum; 299 degrees of freedom: mean 299, deviation 24.5.
+    // More classes than one block of the sum. With 299 degrees of freedom the mean is 299 and the standard
+    // deviation 24.5.
     let chi = chi_square(&random(300, 15), 0.7, 200_000);
     assert!(chi < 299.0 + 3.1 * 24.5, "{chi}");
 }
@@ -80,7 +81,8 @@ fn sampling_refuses_what_is_not_a_distribution() {
     }
 }
 
-/// The classes that are left, in descending order of their logits, the first of equal ones first; and their probabilities.
+/// The classes that can be drawn, in descending order of their logits (equal ones in their order), with their
+/// probabilities.
 fn left(how: Sampling, logits: &[f32]) -> Vec<(usize, f64)> {
     let mut order: Vec<usize> = (0..logits.len()).collect();
     order.sort_by(|&a, &b| logits[b].partial_cmp(&logits[a]).unwrap());
@@ -102,7 +104,7 @@ fn left(how: Sampling, logits: &[f32]) -> Vec<(usize, f64)> {
 fn samples_come_from_the_likeliest_with_their_frequencies() {
     let mut logits: Vec<f32> = random(300, 15).iter().map(|l| l * 4.0).collect();
     logits[9] = f32::NEG_INFINITY;
-    // Equal ones, of which the edge of a set takes some.
+    // Equal logits, some of which fall outside of a set.
     logits[20..30].fill(3.75);
     for how in [
         Sampling::new(0.7).top_k(12),

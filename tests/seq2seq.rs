@@ -1,4 +1,4 @@
-//! The example `seq2seq` as a user meets it.
+//! The example `seq2seq` as its users see it.
 
 #[path = "common/example.rs"]
 mod example;
@@ -9,7 +9,7 @@ fn run(options: &str, input: &str) -> Run {
     example::run("seq2seq", options, input)
 }
 
-/// The figures of the last line: shares of right dates, greedily and by beam search, and seconds.
+/// The numbers of the last line: share of right dates by greedy search and by beam search, and seconds.
 fn figures(out: &str) -> [f64; 3] {
     let words: Vec<_> = out.lines().last().unwrap().split(' ').collect();
     assert_eq!([words[0], words[2], words[4]], ["exact", "beam", "seconds"]);
@@ -35,7 +35,7 @@ fn every_kind_of_attention_runs_and_is_the_same_each_time() {
 #[test]
 fn a_short_training_learns() {
     let Run { out, .. } = run("--quiet --updates 120 --batch 32 --hidden 32 --lr 0.01 --unseen 100", "");
-    // Guessing has one chance in 36525.
+    // Guessing would succeed once in 36525 dates.
     assert!(figures(&out)[0] > 0.02, "{out}");
 }
 

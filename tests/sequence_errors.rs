@@ -1,4 +1,4 @@
-//! What is said of sequences, and recurrent dropout, is refused if it is wrong, by name and before anything is written.
+//! Wrong settings of sequences and wrong dropout factors are rejected by name, before anything is written.
 
 mod common;
 
@@ -19,7 +19,8 @@ enum Pass {
 impl Pass {
     const ALL: [Pass; 4] = [Pass::Forward, Pass::ForwardPacked, Pass::ForwardTrain, Pass::Backward];
 
-    /// The pass over buffers of the right lengths, and whether it left those that it writes as they were.
+    /// Runs the pass with buffers of the right lengths. Returns the result, and whether all written buffers
+    /// are unchanged.
     fn run(self, layer: Layer, sequences: Sequences<'_>, dropout: Option<&[f32]>) -> (Result<()>, bool) {
         let rows = STEPS * BATCH;
         let (x, weights) = (pattern(rows * layer.input()), pattern(layer.weights_len()));
@@ -85,7 +86,7 @@ fn each_pass(check: impl Fn(Layer, Pass, &str)) {
     }
 }
 
-/// All refusals of a pass over sequences that differ from these in one thing.
+/// All errors of sequences that differ from valid ones in a single setting.
 #[test]
 fn lengths_masks_and_resets() {
     let base = Sequences::new(STEPS, BATCH);
@@ -115,7 +116,7 @@ fn lengths_masks_and_resets() {
                 assert!(untouched, "{name}, {sequences:?}: something was written");
             }
         }
-        // The longest that there may be.
+        // The greatest valid length is accepted.
         let accepted = base.lengths(&[3, 0]).mask(&mask[..all], Masked::Zero).resets(&mask[..all]);
         assert_eq!(pass.run(layer, accepted, None).0, Ok(()), "{name}");
     });
@@ -150,7 +151,7 @@ fn recurrent_dropout() {
     }
 }
 
-/// Nothing but the weights that peepholes and a projection add, and what the widths say, changes the lengths.
+/// Only peepholes, a projection, biases and the widths change the lengths of buffers.
 #[test]
 fn lengths_of_layers_with_options() {
     use recurrent::{Gru, Lstm, Rnn};

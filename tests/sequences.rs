@@ -1,12 +1,12 @@
-//! Padded batches against their rows run one by one: whatever the lengths, masks, resets, direction and layout, a
-//! row gives the bits that its steps give alone, and nothing that stands in the padding matters.
+//! Padded batches compared with their rows run one by one. With any lengths, masks, resets, direction and
+//! layout, a row gives the same bits as its steps alone, and the contents of the padding have no influence.
 
 mod common;
 
 use common::{Kind, Layer, Random, Trained, assert_bits, random_weights, sets};
 use recurrent::{Backward, Forward, ForwardTrain, Gradients, Isa, Masked, Sequences};
 
-/// A batch: what is said of its sequences, and its arguments.
+/// A batch: the settings of its sequences, and its arguments.
 struct Batch {
     steps: usize,
     batch: usize,
@@ -53,8 +53,8 @@ impl Batch {
             state: random.uniform(layer.state_len(batch), 0.9),
             dstate: random.uniform(layer.state_len(batch), 1.0),
         };
-        // What stands in rows that take no part must not matter. (The output of a carried step has a gradient, whose sum
-        // with others is a matter of rounding; that is checked elsewhere.)
+        // Fill the padding with NaN. The output of a masked step that carries the state keeps its gradient:
+        // it is added to other gradients, with rounding. Another test checks that.
         for b in 0..batch {
             for time in 0..steps {
                 if !out.active(time, b) {
@@ -144,15 +144,15 @@ impl Batch {
         out
     }
 
-    /// Batch row `b` alone: its steps in their order, cut at the resets, without padding or masks.
-    /// Gradients of the weights are added to `grads`.
+    /// Runs batch row `b` alone: its steps in order, cut at the resets, without padding or masked steps. Adds
+    /// the weight gradients to `grads`.
     fn alone(&self, layer: Layer, b: usize, want: &mut Trained, grads: &mut [f64]) {
         let (input, width) = (layer.input(), layer.width());
         let mut times: Vec<usize> = (0..self.len(b)).collect();
         if self.reverse {
             times.reverse();
         }
-        // Runs of steps between resets.
+        // Groups of steps between resets.
         let mut runs: Vec<(bool, Vec<usize>)> = vec![(false, vec![])];
         let mut outputs: Vec<(usize, usize)> = vec![];
         for time in times {
@@ -177,7 +177,7 @@ impl Batch {
             if *reset {
                 state.fill(0.0);
             }
-            // What a masked step carries.
+            // The output of masked steps before these steps.
             let before = state[..width].to_vec();
             let (x, mut y) = (gather(&self.x, steps, input), vec![f32::NAN; steps.len() * width]);
             let mut tape = vec![f32::NAN; layer.tape_len(steps.len(), 1)];
@@ -242,7 +242,8 @@ impl Batch {
     }
 }
 
-/// Around the panels and tiles; the last one projects several steps ahead, and has more steps than it projects.
+/// Sizes around the panels and tiles. The last one projects several steps ahead, and has more steps than
+/// that.
 const SIZES: [(usize, usize, usize, usize); 4] = [(3, 5, 7, 4), (2, 17, 5, 9), (0, 8, 6, 3), (2, 3, 3, 29)];
 
 fn for_all(check: impl Fn(Layer, &mut Batch, &str)) {
@@ -289,7 +290,7 @@ fn rows_of_a_padded_batch_are_what_they_are_alone() {
         assert_bits(&got.dstate, &want.dstate, &format!("{name}: dstate"));
         let largest = grads.iter().fold(1e-30, |m: f64, g| m.max(g.abs()));
         for (i, (g, w)) in got.grads.iter().zip(&grads).enumerate() {
-            // The sums are the same numbers in another order.
+            // The sums have the same terms in another order.
             assert!((f64::from(*g) - w).abs() <= 2e-6 * largest, "{name}: grads[{i}] is {g}, should be {w}");
         }
     });
@@ -299,7 +300,7 @@ fn rows_of_a_padded_batch_are_what_they_are_alone() {
 fn inference_gives_the_same_bits() {
     for_all(|layer, batch, name| {
         let layer = batch.directed(layer);
-        // It is a matter of training only.
+        // Dropout is only for training.
         batch.dropout = None;
         let want = batch.train(layer);
         let packed = layer.pack(&batch.weights).unwrap();
@@ -328,7 +329,8 @@ fn inference_gives_the_same_bits() {
     });
 }
 
-/// The gradient of an output that repeats a carried state reaches the step that made it.
+/// The output of a masked step repeats the output of an earlier step, and its gradient is passed on to that
+/// step.
 #[test]
 fn a_carried_output_passes_its_gradient_on() {
     for kind in Kind::ALL {
@@ -339,7 +341,7 @@ fn a_carried_output_passes_its_gradient_on() {
             batch.mask = Some((vec![true, true, false, true, true, true], Masked::Carry));
             let mut moved = Batch::new(layer, (3, 2), 0, 5);
             moved.mask = batch.mask.clone();
-            // Row 0, from the masked step to the one before it.
+            // Move the gradient in row 0 from the masked step to the step before it.
             let width = layer.width();
             for unit in 0..width {
                 let dy = std::mem::take(&mut moved.dy[2 * width + unit]);
@@ -361,7 +363,7 @@ fn each_option_changes_the_result() {
         let plain = Batch::new(layer, (6, 4), 0, 1).train(layer);
         for option in 1..5 {
             let mut batch = Batch::new(layer, (6, 4), 1 << option, 1);
-            // The same numbers, and finite everywhere.
+            // The same numbers as in `plain`, without NaN.
             let finite = Batch::new(layer, (6, 4), 0, 1);
             (batch.x, batch.dy) = (finite.x, finite.dy);
             let got = batch.train(if option == 1 { layer.reverse() } else { layer });
@@ -371,7 +373,7 @@ fn each_option_changes_the_result() {
     }
 }
 
-/// Batch-major buffers hold the transposed results, to the bit.
+/// Batch-major buffers give the transposed results, to the bit.
 #[test]
 fn layouts_agree() {
     for kind in Kind::ALL {

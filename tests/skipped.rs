@@ -1,4 +1,4 @@
-//! What a training does with batches that it cannot learn from, and with settings that would do nothing.
+//! The trainer skips batches with NaN and batches without targets, and rejects settings without effect.
 #![cfg(feature = "std")]
 
 #[path = "common/numbers.rs"]
@@ -18,7 +18,7 @@ fn bits(x: &[f32]) -> Vec<u32> {
     x.iter().map(|x| x.to_bits()).collect()
 }
 
-/// Values and targets of so many rows.
+/// Random values and targets of `batch` rows.
 fn series(batch: usize, seed: u64) -> (Vec<f32>, Vec<f32>) {
     (random(STEPS * batch * 2, seed), random(STEPS * batch, seed + 100))
 }
@@ -28,7 +28,8 @@ fn batch<'a>((x, targets): &'a (Vec<f32>, Vec<f32>)) -> Batch<'a> {
     Batch { sequences, x: x.into(), loss: Loss::MeanSquaredError { targets } }
 }
 
-/// One NaN in row 17 of 64 costs the update of its batch, and nothing else: the training goes on as if the batch had not been.
+/// One NaN in row 17 of 64 makes the trainer skip the update of this batch. Training continues as if the
+/// batch had not been there.
 #[test]
 fn one_nan_costs_one_update() -> Result<()> {
     let (first, mut bad, last) = (series(64, 1), series(64, 2), series(64, 3));
@@ -49,7 +50,7 @@ fn one_nan_costs_one_update() -> Result<()> {
     Ok(())
 }
 
-/// NaN that no target sees still reaches the states.
+/// A state that is not finite skips the update, even if no target depends on it.
 #[test]
 fn states_alone_can_skip_an_update() -> Result<()> {
     const RELU: Model<2> = Model::new([
@@ -57,7 +58,7 @@ fn states_alone_can_skip_an_update() -> Result<()> {
         Layer::dense(1, 2),
     ]);
     let mut trainer = Trainer::new(&RELU, Sgd::new(0.1), &mut rng(1))?.stateful();
-    // h' = 1e20 h + x overflows in the last step, which has no target that counts.
+    // h' = 1e20 h + x overflows in the last step, whose target is ignored.
     trainer.weights_mut().copy_from_slice(&[1.0, 1e20, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
     let sequences = Sequences::new(3, 1);
     let loss = Loss::CrossEntropy { targets: &[0, 7, 7], ignored: Some(7) };
@@ -79,18 +80,19 @@ fn a_training_of_nan_stops_with_an_error() -> Result<()> {
     });
     assert_eq!(result, Err(Error::Skipped { updates: 10 }));
     assert_eq!(seen, (1..=10).collect::<Vec<_>>());
-    // One that is made begins the count anew, and the number is a setting.
+    // An update that is not skipped resets the count. `max_skipped` sets the limit.
     let mut trainer = Trainer::new(&SERIES, Adam::new(0.01), &mut rng(1))?.max_skipped(3);
     let batches = [&bad, &bad, &good, &bad, &bad, &good].map(batch);
     trainer.train(batches, &mut rng(1), |_| true)?;
     assert_eq!(trainer.updates(), 2);
     let result = trainer.train([batch(&bad); 3], &mut rng(1), |_| true);
     assert_eq!(result, Err(Error::Skipped { updates: 3 }));
-    // Whoever stops a training has no error.
+    // Stopping the training in the callback is not an error.
     trainer.train([batch(&bad)], &mut rng(1), |_| false)
 }
 
-/// No update, no decay of the weights, no step of the schedule; the states go on.
+/// Such a batch causes no update, no weight decay and no step of the schedule. Only the states are carried
+/// on.
 #[test]
 fn batches_without_targets_are_no_updates() -> Result<()> {
     let ids = [1, 2, 3, 4, 0];
@@ -128,7 +130,7 @@ fn what_carries_no_state_has_none() -> Result<()> {
     let mut other = Trainer::new(&SERIES, Adam::new(0.01), &mut rng(2))?;
     other.restore(&trainer.to_bytes().unwrap()).unwrap();
     assert!(other.is_finite());
-    // A file with states, for a trainer that carries none.
+    // A trainer without carried states can restore a file that has them.
     let mut stateful = trainer.clone().stateful();
     stateful.update(batch(&series(3, 2)), &mut rng(1))?;
     other.restore(&stateful.to_bytes().unwrap()).unwrap();
@@ -140,7 +142,7 @@ fn what_carries_no_state_has_none() -> Result<()> {
     Ok(())
 }
 
-/// 11 and 101 targets: the gradients of the mean over all 112, and not the mean of two means.
+/// With 11 and 101 targets: gradients are of the mean over all 112 targets, not of the mean of the two means.
 #[test]
 fn batches_weigh_by_their_targets() -> Result<()> {
     let (x, targets) = (random(112 * 2, 1), random(112, 2));
@@ -186,7 +188,7 @@ fn batches_weigh_by_their_targets() -> Result<()> {
     };
     assert_eq!(run(parts[1], Some(100), Gradients::Overwrite), Err(few));
 
-    // The trainer does so by itself.
+    // `update_accumulated` computes the total itself.
     let after = |batches: &[Batch<'_>]| {
         let mut trainer = Trainer::new(&SERIES, Sgd::new(1.0), &mut rng(1)).unwrap().shards(1);
         let update = trainer.update_accumulated(batches, &mut rng(1)).unwrap();
@@ -202,7 +204,8 @@ fn batches_weigh_by_their_targets() -> Result<()> {
     Ok(())
 }
 
-/// Carried states go from one batch of an update to the next, and back to before the first if it is skipped.
+/// States are carried from one batch of an update to the next. If the update is skipped, the states before
+/// its first batch are restored.
 #[test]
 fn accumulated_batches_carry_states() -> Result<()> {
     let data = [series(4, 1), series(4, 2)];
@@ -213,7 +216,8 @@ fn accumulated_batches_carry_states() -> Result<()> {
     one.update(batch(&data[0]), &mut rng(1))?;
     one.update(batch(&data[1]), &mut rng(1))?;
     two.update_accumulated(&[batch(&data[0]), batch(&data[1])], &mut rng(1))?;
-    // The states are those of two updates; the number of updates is in the bytes, too.
+    // Compare only the states at the end, because the bytes also contain the number of updates, which
+    // differs.
     let last = |trainer: &Trainer| {
         let bytes = trainer.to_bytes().unwrap();
         bytes[bytes.len() - 4 * SERIES.state_len(4)..].to_vec()
@@ -242,7 +246,7 @@ fn other_rows_do_not_drop_states() -> Result<()> {
     trainer.reset();
     refused(trainer.update_accumulated(&[batch(&three), batch(&four)], &mut rng(1)).unwrap_err());
     trainer.update(batch(&four), &mut rng(1))?;
-    // Other shards of the same rows would lose them as well.
+    // The same rows in other shards would lose the states, too.
     refused(trainer.clone().shards(2).update(batch(&four), &mut rng(1)).unwrap_err());
 
     let mut predictor = Predictor::new(&SERIES, trainer.weights())?.stateful();
@@ -257,7 +261,7 @@ fn other_rows_do_not_drop_states() -> Result<()> {
     refused(writer.generate(&[0], Sampling::GREEDY, &mut rng(1), |_| false).unwrap_err());
     writer.reset();
     writer.generate(&[0], Sampling::GREEDY, &mut rng(1), |_| false)?;
-    // Without carried states there is nothing to lose.
+    // Without carried states, the number of rows may change.
     let mut free = Predictor::new(&SERIES, trainer.weights())?;
     free.forward(Sequences::new(STEPS, 3), &three.0)?;
     free.forward(Sequences::new(STEPS, 4), &four.0)?;
@@ -270,11 +274,11 @@ fn settings_that_would_do_nothing_are_refused() -> Result<()> {
     let value = |e: Error, name: &str| {
         assert!(matches!(e, Error::Value { argument, .. } if argument == name), "{e}");
     };
-    // A learning rate of zero, unless it is asked for.
+    // A learning rate of zero, unless it was set with `rate`.
     let mut still = Trainer::new(&SERIES, Adam::new(0.0), &mut rng(1))?;
     value(still.update(batch(&data), &mut rng(1)).unwrap_err(), "lr");
     assert_eq!(still.rate(0.0).update(batch(&data), &mut rng(1))?.updates, 1);
-    // Recurrent dropout without a layer for it, and a layer for it without a probability.
+    // Recurrent dropout without a layer that uses it, and such a layer without a probability.
     let idle = SERIES.recurrent_dropout(0.5);
     value(idle.draw_dropout(&mut [], 1, 1, &mut rng(1)).unwrap_err(), "recurrent_dropout");
     value(
@@ -290,7 +294,7 @@ fn settings_that_would_do_nothing_are_refused() -> Result<()> {
     value(Trainer::new(&ABLE, Adam::new(0.1), &mut rng(1)).err().unwrap(), "recurrent_dropout");
     ABLE.recurrent_dropout(0.0).draw_dropout(&mut factors, STEPS, 2, &mut rng(1))?;
     assert!(factors.iter().all(|f| *f == 1.0));
-    // Dropout without factors.
+    // Dropout without a buffer of factors.
     for model in [ABLE, ABLE.recurrent_dropout(0.3)] {
         let result = model.forward_backward(&[0.0; SERIES.weights_len()], whole(&data, &mut room()));
         assert_eq!(result, Err(Error::Length { buffer: "dropout", expected: factors.len(), actual: 0 }));
@@ -301,7 +305,7 @@ fn settings_that_would_do_nothing_are_refused() -> Result<()> {
     Ok(())
 }
 
-/// Buffers that are long enough for a model of one hidden layer of 6 units.
+/// Buffers long enough for any model here with one hidden layer of 6 units.
 fn room() -> [Vec<f32>; 4] {
     [SERIES.weights_len(), SERIES.state_len(2), SERIES.tape_len(STEPS, 2), SERIES.train_scratch_len(STEPS, 2)]
         .map(|len| vec![0.0; len])

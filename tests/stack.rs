@@ -1,4 +1,4 @@
-//! Stacks of layers against the same layers run by hand, one after the other.
+//! Stacks, compared with the same layers run one after the other.
 
 mod common;
 
@@ -12,7 +12,7 @@ use recurrent::{
     Reset, Rnn, Sequences, Sequential, Stack,
 };
 
-/// What the library has with the standard library.
+/// A replacement for the library's `Threads`, which needs the standard library.
 #[cfg(not(feature = "std"))]
 struct Threads;
 
@@ -30,7 +30,7 @@ const STEPS: usize = 6;
 const BATCH: usize = 4;
 const LENGTHS: [usize; BATCH] = [3, 6, 0, 5];
 
-/// What a training pass leaves.
+/// The results of a training pass.
 #[derive(Clone, Debug, Default)]
 struct Trained {
     y: Vec<f32>,
@@ -40,7 +40,8 @@ struct Trained {
     dstate: Vec<f32>,
 }
 
-/// A cell of any kind: `Stack` and `Recurrent` have the same passes, which no public trait names.
+/// Tests for one kind of cell. A macro, because no public trait names the common passes of `Stack` and
+/// `Recurrent`.
 macro_rules! suite {
     ($name:ident, $cell:ty) => {
         mod $name {
@@ -131,7 +132,7 @@ macro_rules! suite {
                     out
                 }
 
-                /// The same by the layers' own passes.
+                /// Computes the same with the layers' own passes.
                 fn by_hand(&self) -> Trained {
                     let (stack, sequences) = (self.stack, self.sequences());
                     let (rows, directions) = (STEPS * BATCH, stack.directions());
@@ -273,7 +274,7 @@ macro_rules! suite {
             }
 
             impl Case {
-                /// Inference, packed and in place, with outputs and without, on one thread and on two.
+                /// Inference, packed and in place, with and without outputs, on one thread and on two.
                 fn infer(&self, want: &Trained, name: &str) {
                     let stack = self.stack;
                     let packed = stack.pack(&self.weights, vec![f32::NAN; stack.packed_len()]).unwrap();
@@ -338,7 +339,7 @@ fn mgus_are_their_layers() {
     mgu::check(|input, hidden| Mgu::new(input, hidden).bias(false).recurrent_dropout());
 }
 
-/// Wrong buffers are refused by name, with nothing written.
+/// Wrong buffers are rejected by name, and nothing is written.
 #[test]
 fn wrong_buffers_are_refused() {
     let stack = Stack::new(Gru::new(2, 3)).layers(2).bidirectional(Merge::Concat);
@@ -388,7 +389,8 @@ fn wrong_buffers_are_refused() {
     }
 }
 
-/// A stack of one layer needs what the layer needs, however much wider than its input its output is.
+/// A stack of one layer needs no more scratch than the layer, even if the output is much wider than the
+/// input.
 #[test]
 fn one_layer_takes_no_more_than_itself() {
     let layer = Lstm::new(2, 40);

@@ -1,5 +1,5 @@
-//! What several threads may do with the types of the crate. That any number of them gives the same bits is in
-//! tests/parts.rs, tests/train_parts.rs and tests/trainer.rs.
+//! Which types of the crate can be sent to other threads or shared. Other tests check that any number of
+//! threads gives the same bits: tests/parts.rs, tests/train_parts.rs and tests/trainer.rs.
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::thread;
 use common::{Kind, Random, assert_bits, random_weights};
 use recurrent::{Forward, Isa, Sequences};
 
-/// Values without interior mutability: any thread may have them, and several at the same time.
+/// These types have no interior mutability, so threads can own and share them.
 #[test]
 fn everything_can_be_sent_and_shared() {
     use recurrent::*;
@@ -50,7 +50,7 @@ fn everything_can_be_sent_and_shared() {
     shared!(io::Network, io::Plan, io::Error);
 }
 
-/// Each with sequences, state and scratch of its own.
+/// Each thread has its own sequences, state and scratch.
 #[test]
 fn threads_share_packed_weights() {
     let (steps, batch) = (20, 3);

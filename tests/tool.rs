@@ -1,4 +1,4 @@
-//! The command-line tool, as a user calls it.
+//! The command-line tool as its users call it.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -103,16 +103,16 @@ fn classes_have_names_and_probabilities() {
     let (row, comment) = shown.lines().last().unwrap().split_once("  # ").unwrap();
     let y: Vec<f32> = row.split(' ').map(|word| word.parse().unwrap()).collect();
     assert!(y.len() == 2 && (y[0] + y[1] - 1.0).abs() < 1e-6, "{shown}");
-    // The greatest comes first.
+    // Classes are listed by descending probability.
     let of = |name: &str, y: f32| format!("{name} {:.2} %", 100.0 * y);
     let both = [of("left", y[0]), of("to the right", y[1])];
     let sorted = if y[0] > y[1] { both.join(", ") } else { [&both[1][..], &both[0]].join(", ") };
     assert_eq!(comment, sorted);
-    // Without names, and without probabilities, there are numbers only.
+    // Without names or without probabilities, only numbers are printed.
     assert!(!text(&tool(&["check", &model, "--seed", "1"]).stdout).contains('%'));
     let named = tool(&["check", &data("image_gru.img"), "--classes", "a,b"]);
     assert!(named.status.success() && !text(&named.stdout).contains('%'));
-    // A file of another format has no place for them, which is said.
+    // Other formats cannot hold the names, and a note says so.
     let onnx = folder.path().join("model.onnx");
     let onnx = tool(&["convert", &model, onnx.to_str().unwrap(), "--classes", "a,b"]);
     assert!(onnx.status.success() && text(&onnx.stderr).contains("names of the classes"));
@@ -176,7 +176,7 @@ fn failures_have_messages_and_statuses() {
         (vec!["inspect", &data("image_gru.img"), "--batch", "0"], 2, "--batch"),
         (vec!["inspect", &data("image_gru.img"), "--steps", "0"], 2, "--steps"),
         (vec!["inspect", &data("image_gru.img"), "--batch", "18446744073709551615"], 1, "does not fit"),
-        // The elements fit, and the bytes do not.
+        // The number of elements fits into a word, but not the number of bytes.
         (vec!["inspect", &data("image_gru.img"), "--batch", "400000000000000000"], 1, "word can count"),
     ] {
         let out = tool(&args);
@@ -212,7 +212,7 @@ fn an_empty_input_is_refused() {
     }
 }
 
-/// Neither a file of the temporary name nor a folder in the way is touched.
+/// A file with the name of the temporary file is not touched.
 #[test]
 fn convert_keeps_what_is_beside() {
     let folder = tempfile::tempdir().unwrap();
@@ -230,7 +230,7 @@ fn convert_keeps_what_is_beside() {
     }
 }
 
-/// What was taken for granted is said beside the output, and is an error if it has to be.
+/// Assumptions are printed to standard error. With `--strict` they are an error.
 #[test]
 fn what_a_file_leaves_open_is_said() {
     let file = data("torch_two_lstms.safetensors");
@@ -244,7 +244,8 @@ fn what_a_file_leaves_open_is_said() {
     assert!(out.status.success() && out.stderr.is_empty(), "{}", text(&out.stderr));
 }
 
-/// A model that ends in a softmax gives probabilities, and what is written of it logits.
+/// `check` shows the probabilities of a model that ends in a softmax. Other formats get the logits, and a
+/// note says so.
 #[test]
 fn a_softmax_is_said_where_it_is_left_out() {
     let folder = tempfile::tempdir().unwrap();
@@ -266,7 +267,7 @@ fn a_softmax_is_said_where_it_is_left_out() {
     let whole: f32 = logits.iter().map(|x| x.exp()).sum();
     assert!(logits.iter().zip(&y).all(|(x, y)| (x.exp() / whole - y).abs() < 1e-6));
 
-    // An image holds it.
+    // An image can hold the softmax.
     let image = folder.path().join("model.img");
     let image = image.to_str().unwrap();
     let out = tool(&["convert", &source, image, "--strict"]);
@@ -289,7 +290,7 @@ fn convert_makes_weights_narrow() {
     let shown = text(&tool(&["inspect", &narrow]).stdout);
     assert!(shown.contains(".narrow(Narrow::W8A16)") && shown.contains("int8-a8"), "{shown}");
 
-    // It runs, and near the wide one.
+    // The narrow model runs, and its outputs are near those of the wide one.
     let out = tool(&["check", &narrow, "--against", &wide, "--steps", "20"]);
     let said = text(&out.stdout);
     assert!(out.status.success(), "{}", text(&out.stderr));
@@ -299,12 +300,12 @@ fn convert_makes_weights_narrow() {
     let same = text(&tool(&["check", &wide, "--against", &wide]).stdout);
     assert!(same.lines().skip(1).all(|line| line.contains("0.00e0")), "{same}");
 
-    // Other formats get the rounded weights, and this is said.
+    // Other formats get the rounded weights, and a note says so.
     let out = tool(&["convert", &narrow, &file("rounded.safetensors")]);
     assert!(out.status.success() && text(&out.stderr).contains("only images stay narrow"));
     assert!(!tool(&["convert", &narrow, &file("rounded.safetensors"), "--strict"]).status.success());
 
-    // What is not there is said.
+    // Unknown formats and layers are errors.
     let out = tool(&["convert", &source, &narrow, "--weights", "int4"]);
     assert!(out.status.code() == Some(2) && text(&out.stderr).contains("f16, bf16, int8, int8-a8"));
     let out = tool(&["convert", &source, &narrow, "--weights", "int8,head=f32"]);

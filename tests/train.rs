@@ -1,4 +1,4 @@
-//! What training needs: initial weights, optimisers, clipping.
+//! Parts of training: initial weights, sampling, clipping.
 
 #[path = "common/numbers.rs"]
 mod numbers;
@@ -28,7 +28,7 @@ fn random_numbers_have_their_distribution() {
     let (mean, variance, fourth) = moments(&w);
     assert!(mean.abs() < 0.02 && (variance - 4.0).abs() < 0.06, "{mean} {variance}");
     assert!((fourth / (variance * variance) - 3.0).abs() < 0.1);
-    // Neighbours come from one pair, and are independent.
+    // Neighbours are computed as a pair, but must be independent.
     let pairs = w.chunks(2).map(|p| f64::from(p[0]) * f64::from(p[1])).sum::<f64>() / (n / 2) as f64;
     assert!(pairs.abs() < 0.05);
     let mut odd = [f32::NAN; 3];
@@ -36,7 +36,7 @@ fn random_numbers_have_their_distribution() {
     assert!(odd.iter().all(|w| w.is_finite()));
 }
 
-/// A generator that always gives the same number.
+/// A random number generator that always gives the same number.
 struct Constant(u64);
 
 impl TryRng for Constant {
@@ -72,7 +72,8 @@ fn the_smallest_and_the_greatest_random_numbers() {
     assert_eq!(sample(&logits, 1.0, &mut Constant(u64::MAX)), Ok(296));
 }
 
-/// The greatest distance of `m m^T` from the unit matrix, `m` having `count` vectors, element `(i, k)` at `at(i, k)`.
+/// The greatest deviation of `m m^T` from the unit matrix. `m` has `count` rows, with element `(i, k)` at
+/// `at(i, k)`.
 fn distance_from_orthonormal(count: usize, len: usize, at: impl Fn(usize, usize) -> f32) -> f64 {
     let mut worst = 0.0f64;
     for i in 0..count {
@@ -96,7 +97,7 @@ fn orthogonal_matrices() {
             false => distance_from_orthonormal(cols, rows, |i, k| w[k * cols + i]),
         };
         assert!(worst < 1e-6, "{worst} at {rows} x {cols}");
-        // All directions are as likely: no sign is preferred.
+        // All directions are equally likely, so half of the signs are positive.
         if rows * cols > 1000 {
             let positive = w.iter().filter(|&&w| w > 0.0).count() as f64 / w.len() as f64;
             assert!((positive - 0.5).abs() < 0.05, "{positive}");
@@ -170,7 +171,8 @@ fn clipping_by_the_norm() {
         assert_eq!(clip_scale(&grads, f32::INFINITY), Ok(Some(Clip { norm: norm as f32, scale: 1.0 })));
     }
     assert_eq!(clip_norm(&mut [], 1.0), Ok(Some(0.0)));
-    // In f32 the square of 1e30 is infinite, and a sum of ten million 1e-3 squares is off in the first digits.
+    // In f32, the square of 1e30 is infinite, and the sum of the squares of ten million 1e-3 is wrong in its
+    // first digits.
     let mut large = [3e30, -4e30];
     assert_eq!(clip_norm(&mut large, 5.0), Ok(Some(5e30)));
     assert_close("large", &large, &[3.0, -4.0], 1e-6);
@@ -194,7 +196,7 @@ fn gradients_that_are_not_finite_are_reported_and_left() {
             assert!(grads.iter().zip(&before).all(|(g, b)| g.to_bits() == *b));
         }
     }
-    // A norm that no f32 holds.
+    // A norm beyond the range of f32.
     assert_eq!(clip_norm(&mut [3e38, 3e38], 1.0), Ok(None));
     for max in [f32::NAN, -1.0] {
         let mut grads = [1.0, -2.0, 2.0];

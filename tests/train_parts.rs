@@ -1,4 +1,4 @@
-//! Training on several threads gives the bits of one.
+//! Training on several threads gives the same bits as on one thread.
 
 mod common;
 
@@ -13,7 +13,7 @@ use recurrent::{
     Sequences, Stack,
 };
 
-/// What a training is given, and adds its gradients to.
+/// The arguments of a training, and the gradients that it adds to.
 struct Case {
     layer: Layer,
     weights: Vec<f32>,
@@ -42,7 +42,8 @@ impl Case {
         }
     }
 
-    /// Both passes, on threads or without; gradients are added to others if `mode` says so.
+    /// Runs both passes, on a pool if there is one. With `Gradients::Accumulate`, gradients are added to
+    /// `grads`.
     fn run(
         &self,
         join: Option<&dyn Join>,
@@ -125,7 +126,8 @@ fn check_layer(kind: Kind, layer: Layer, cases: std::ops::Range<usize>, mode: Gr
             let pool = Scoped::new(threads);
             let got = case.run(Some(&pool), *sequences, mode, true);
             check(&got, &want, true, &format!("{kind:?}, {name}, {threads} threads"));
-            // Forward, backward (by rows unless there are peepholes), the weights, the input.
+            // Each of these is cut: forward, backward (by rows, except with peepholes), weight gradients,
+            // input gradients.
             let passes = if kind.peepholes() { 3 } else { 4 };
             assert_eq!(pool.cuts(), passes * (threads - 1), "{kind:?} {threads}");
         }
@@ -142,7 +144,7 @@ fn every_layer() {
     }
 }
 
-/// The portable set with two roundings, whose large products are not ours, is cut by rows only.
+/// On the portable set with two roundings, `matrixmultiply` computes large products, so only rows are cut.
 #[test]
 fn every_set() {
     for kind in [Kind::Lstm, Kind::GruResetBeforeOptions] {
@@ -158,7 +160,7 @@ fn every_set() {
     check(&got, &want, true, "portable");
 }
 
-/// Without gradients of weights and input.
+/// No gradients of weights and input.
 #[test]
 fn only_the_state() {
     for kind in [Kind::Lstm, Kind::LstmOptions] {
@@ -172,7 +174,7 @@ fn only_the_state() {
     }
 }
 
-/// A batch that is too small for its rows to be cut still has its sums cut.
+/// The rows of this batch are too few to be cut, but its sums are cut.
 #[test]
 fn few_rows() {
     let layer = Lstm::new(64, 64);
@@ -318,8 +320,8 @@ fn models() {
     }
 }
 
-/// Updates on rayon's threads, called inside the pool and outside, with states that are carried or an initial
-/// state that is learned; and what the trained model says.
+/// Trainers on rayon's threads, called inside and outside of the pool, with carried states or a learned
+/// initial state. Also compares what the trained models predict.
 #[cfg(feature = "rayon")]
 #[test]
 fn trainers() {
@@ -354,7 +356,7 @@ fn trainers() {
     }
 }
 
-/// Before anything is written.
+/// A wrong length is an error before anything is written.
 #[test]
 fn what_is_too_short_is_refused() {
     let layer = Gru::new(24, 48);

@@ -1,4 +1,5 @@
-//! The trainer makes the updates that its parts make, whatever the number of threads, and goes on where it was saved.
+//! The trainer makes the same updates as its parts, on any number of threads, and continues from a saved
+//! state.
 #![cfg(feature = "std")]
 
 #[path = "common/numbers.rs"]
@@ -35,12 +36,12 @@ fn tagger() -> Trainer {
     Trainer::new(&TAGGER, Adam::new(0.01), &mut rng(1)).unwrap().clip(1.0)
 }
 
-/// Rows of a buffer that has them for each step, time-major.
+/// Selects a range of rows in each step of a time-major buffer.
 fn rows<T: Copy>(of: &[T], width: usize, batch: usize, rows: std::ops::Range<usize>) -> Vec<T> {
     of.chunks(batch * width).flat_map(|step| &step[rows.start * width..rows.end * width]).copied().collect()
 }
 
-/// The weights after one update, from the model's own passes over the shards.
+/// The loss and the weights after one update, computed with the model's own passes over the shards.
 fn by_hand(x: &[u32], targets: &[u32], lengths: &[usize], mask: &[bool], shards: usize) -> (f32, Vec<f32>) {
     let trainer = tagger();
     let mut weights = trainer.weights().to_vec();
@@ -84,7 +85,7 @@ fn by_hand(x: &[u32], targets: &[u32], lengths: &[usize], mask: &[bool], shards:
     (mean as f32, weights)
 }
 
-/// A tagger's batch, in two layouts.
+/// A batch for the tagger, in either layout.
 struct Data {
     x: Vec<u32>,
     targets: Vec<u32>,
@@ -140,7 +141,7 @@ fn an_update_has_the_bits_of_its_parts() -> Result<()> {
 fn layouts_and_shards_make_no_difference_but_rounding() -> Result<()> {
     let data = Data::new(40);
     let turned = data.batch_major();
-    // Without dropout, because factors are drawn for each shard.
+    // Without dropout, because its factors are drawn for each shard.
     const MODEL: Model<3> = Model::new([Layer::embedding(7, 4), Layer::gru(4, 9), Layer::dense(9, 7)]);
     let after = |shards, batch: Batch<'_>| {
         let mut trainer = Trainer::new(&MODEL, Sgd::new(0.1), &mut rng(1)).unwrap().shards(shards);
@@ -186,7 +187,7 @@ fn states_are_carried_if_asked_for() -> Result<()> {
         x: x[from..to].into(),
         loss: Loss::classes(&targets[from..to]),
     };
-    // A learning rate of zero: only states change.
+    // With a learning rate of zero only the states change.
     let trainer = Trainer::new(&MODEL, Sgd::new(0.1), &mut rng(1))?.rate(0.0);
     let half = STEPS * 3;
     let mut stateful = trainer.clone().stateful();
@@ -246,7 +247,7 @@ fn a_saved_training_goes_on_to_the_bit() -> Result<()> {
     run(&mut second, 3..6);
     assert!(second.to_bytes().unwrap() == whole.to_bytes().unwrap());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    // Before the first update there is nothing but weights.
+    // Before the first update a trainer saves only weights.
     let fresh = make().to_bytes().unwrap();
     second.restore(&fresh).unwrap();
     assert!(second.updates() == 0 && second.to_bytes().unwrap() == fresh);
@@ -325,7 +326,7 @@ fn an_optimiser_goes_on_where_it_was() -> Result<()> {
     Ok(())
 }
 
-/// Lists without entries say nothing of how many steps and rows there are.
+/// Empty buffers do not bound the number of steps or rows.
 #[test]
 fn without_rows_or_steps_there_is_nothing_to_learn() -> Result<()> {
     let mut trainer = Trainer::new(&SMALL, Sgd::new(0.1), &mut rng(1))?;
@@ -339,7 +340,7 @@ fn without_rows_or_steps_there_is_nothing_to_learn() -> Result<()> {
     Ok(())
 }
 
-/// Steps go on from the carried state, and a clone has one of its own.
+/// Steps continue from the carried state, and a clone has a state of its own.
 #[test]
 fn a_predictor_steps_and_its_clones_are_apart() -> Result<()> {
     let model = Model::new([Layer::lstm(2, 3), Layer::dense(3, 1)]);
@@ -354,7 +355,7 @@ fn a_predictor_steps_and_its_clones_are_apart() -> Result<()> {
         clone.reset();
         assert_eq!(stepped.step(x)?, &y[t * 2..][..2]);
     }
-    // Another number of rows would lose the states of these.
+    // A different number of rows would lose the carried states.
     assert!(stepped.step(&x[..2]).is_err());
     assert!(stepped.step(&x[..3]).is_err());
     stepped.reset();

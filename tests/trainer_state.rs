@@ -1,4 +1,4 @@
-//! Initial states that a trainer learns: the bits of their parts, saved and gone on with, and a task that cannot do without.
+//! Learned initial states: the same bits as by hand, saving and continuing, and a task that needs one.
 #![cfg(feature = "std")]
 
 #[path = "common/numbers.rs"]
@@ -32,7 +32,7 @@ fn trainer() -> Trainer {
     trainer
 }
 
-/// Ids and targets `[T, B]`, and lengths, of which some are 0.
+/// Ids and targets `[T, B]`, and lengths, some of which are 0.
 struct Data {
     x: Vec<u32>,
     targets: Vec<u32>,
@@ -55,7 +55,8 @@ impl Data {
     }
 }
 
-/// Weights and initial state after some updates, and the norm of the last one, from the model's own passes over the shards.
+/// Weights and initial state after some updates, and the norm of the last update, computed with the model's
+/// own passes over the shards.
 fn by_hand(data: &Data, shards: usize, updates: usize) -> (Vec<f32>, Vec<f32>, f32) {
     let weights_len = MODEL.weights_len();
     let mut parameters = [trainer().weights(), &initial()].concat();
@@ -153,18 +154,18 @@ fn a_saved_training_goes_on_to_the_bit() -> Result<()> {
     run(&mut second, 3..6);
     assert!(second.to_bytes().unwrap() == whole.to_bytes().unwrap());
 
-    // One that learns it and one that does not have no part in each other.
+    // A trainer with a learned initial state cannot restore the file of one without, and vice versa.
     for (mut to, from) in [(plain.clone(), second.clone()), (second, plain)] {
         let before = to.to_bytes().unwrap();
         let why = to.restore(&from.to_bytes().unwrap()).unwrap_err().to_string();
         assert!(why.contains("learn_initial_state"), "{why}");
         assert!(to.to_bytes().unwrap() == before);
     }
-    // A state of zeros is still one that is learned.
+    // An initial state of zeros is also saved and restored.
     let mut fresh = Trainer::new(&MODEL, Adam::new(0.01), &mut rng(1))?.learn_initial_state()?;
     let bytes = fresh.to_bytes().unwrap();
     fresh.restore(&bytes).unwrap();
-    // Only from the first update on.
+    // It must be switched on before the first update.
     assert!(whole.learn_initial_state().is_err());
     Ok(())
 }
@@ -180,7 +181,7 @@ fn it_is_not_for_states_that_are_carried() -> Result<()> {
     Ok(())
 }
 
-/// Without biases and without input a state of zero stays what it is, and so does the output.
+/// Without biases and input, a zero state stays zero, and so does the output of the recurrent layer.
 #[test]
 fn a_task_that_needs_it_is_learned() -> Result<()> {
     let model = Model::new([Layer::Rnn(Stack::new(Rnn::new(1, 4).bias(false))), Layer::dense(4, 1)]);
@@ -196,7 +197,7 @@ fn a_task_that_needs_it_is_learned() -> Result<()> {
         trainer.train([batch; 400], &mut rng(1), |_| true)?;
         let loss = trainer.evaluate(batch)?;
         if trainer.initial_state().is_empty() {
-            // The mean of the targets is all that there is to learn.
+            // Without the state, only the mean of the targets can be learned.
             assert!(loss > 0.1, "{loss}");
         } else {
             assert!(loss < 1e-3, "{loss}");
@@ -204,7 +205,7 @@ fn a_task_that_needs_it_is_learned() -> Result<()> {
         }
     }
 
-    // Its predictor begins in it: at every call, or after each reset.
+    // The predictor starts from the learned state: in every call, or after each reset.
     let close = |y: &[f32]| y.iter().zip(&targets).all(|(y, target)| (y - target).abs() < 0.1);
     let mut predictor = learned.predictor()?;
     let whole = predictor.forward(Sequences::new(4, 1), &[0.0; 4])?.to_vec();
@@ -220,7 +221,7 @@ fn a_task_that_needs_it_is_learned() -> Result<()> {
     }
     assert!(learned.predictor()?.with_initial_state(&[0.0; 3]).is_err());
 
-    // And so does its image.
+    // An image of the model starts from it, too.
     let extras = Extras { initial_state: learned.initial_state(), ..Extras::default() };
     let mut bytes = vec![0; image::len_with(model.layers(), &extras)];
     image::write_with(model.layers(), learned.weights(), &extras, &mut bytes)?;

@@ -1,4 +1,5 @@
-//! Packed weights belong to a layer and an instruction set; views name the parts of flat ones.
+//! Packed weights belong to a layer and an instruction set. Views give names to the parts of canonical
+//! weights.
 
 mod common;
 
@@ -20,7 +21,7 @@ fn packed_weights_of_another_layer_are_refused() {
         }
         result
     };
-    // Activations, clips and coupled gates are no part of the weights.
+    // Activations, clips and coupled gates do not change the layout of the weights.
     let layout = |kind: Kind| {
         let reset_before = matches!(kind, Kind::GruResetBefore | Kind::GruResetBeforeOptions);
         (kind.gates(), kind.bias(), kind.peepholes(), kind.projection(5), reset_before)
@@ -47,7 +48,7 @@ fn packed_weights_of_another_layer_are_refused() {
     }
 }
 
-/// A layer that is not pinned runs on what its weights were packed for.
+/// A layer without a chosen instruction set uses the set that its weights were packed for.
 #[test]
 fn packed_weights_bring_their_instruction_set() {
     for isa in Isa::available() {
@@ -64,7 +65,7 @@ fn packed_weights_bring_their_instruction_set() {
     }
 }
 
-/// The lengths are constants, and the views cut where the layout says.
+/// The lengths are constants, and the views are cut as documented.
 #[test]
 fn views_over_the_weights() {
     const LAYER: Lstm = Lstm::new(2, 3);

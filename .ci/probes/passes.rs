@@ -1,4 +1,4 @@
-//! Every pass of every cell: as a layer, in a stack, and in a model.
+//! Calls every pass of every cell: as a layer, in a stack, and in a model.
 
 use recurrent::model::{self, Layer, Model, Training};
 use recurrent::{

@@ -1,4 +1,4 @@
-//! What most people begin with: the steps of a GRU.
+//! The most common first use: the steps of a GRU.
 
 use recurrent::{Gru, Result};
 

@@ -1,31 +1,34 @@
-//! What one core can do: its peak of fused multiply-adds, the bandwidth of reading again and again a buffer of a given
-//! size, and from them a floor for a pass:
+//! Measures what one core can do: its peak of fused multiply-adds, and the bandwidth of reading a buffer of a
+//! given size repeatedly. They give a lower bound for the time of a pass:
 //!
 //! ```text
-//! floor = max(flops / peak, bytes of weights that have to be streamed / bandwidth at the size of those weights)
+//! floor = max(flops / peak,
+//!             bytes of weights that have to be streamed / bandwidth at the size of those weights)
 //! ```
 //!
-//! Every step reads `w_hh` once; `w_ih` need only be read once per call. The floor knows no activations, no
-//! latencies and no packing, so small shapes stay away from it, and so do training passes, which pack and move a tape.
+//! Every step reads `w_hh` once; `w_ih` has to be read only once per call. The floor ignores activations,
+//! latencies and packing. So small shapes do not reach it, and neither does training, which packs and moves a
+//! tape.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// Loops that the compiler cannot improve upon, as wide as the CPU's vectors.
+/// Loops as wide as the CPU's vectors, which the compiler cannot improve.
 trait Probe {
-    /// Runs `rounds` rounds of independent chains; returns the number of multiply-adds and something to use.
+    /// Runs `rounds` rounds of independent chains. Returns the number of multiply-adds, and a value that uses
+    /// all results.
     fn chains(&self, rounds: usize) -> (u64, f32);
-    /// Reads a slice once, a multiple of `STRIDE` long.
+    /// Reads a slice once. Its length is a multiple of `STRIDE`.
     fn read(&self, data: &[f32]) -> f32;
 }
 
-/// Slices to read are whole numbers of so many elements.
+/// The length of slices for `read` is a multiple of this.
 const STRIDE: usize = 256;
 
 /// Elements in a cache line.
 const LINE: usize = 16;
 
-/// `f32::mul_add` and whatever the compiler makes of it.
+/// `f32::mul_add`, as the compiler translates it.
 struct Portable;
 
 impl Probe for Portable {
@@ -61,11 +64,11 @@ macro_rules! vector {
     };
 }
 
-/// Writes a probe with vector intrinsics.
+/// Implements a probe with vector intrinsics.
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_probe {
     ($name:ident, $feature:literal, $lanes:tt, $set1:ident, $fmadd:ident, $add:ident, $load:ident, $store:ident) => {
-        /// Made only where the CPU has the features.
+        /// Only constructed if the CPU has the features.
         struct $name(());
 
         impl $name {
@@ -110,11 +113,11 @@ macro_rules! x86_probe {
 
         impl Probe for $name {
             fn chains(&self, rounds: usize) -> (u64, f32) {
-                // SAFETY: the CPU has the features, as there is a `self`.
+                // SAFETY: a `self` exists only if the CPU has the features.
                 unsafe { Self::chains_vector(rounds) }
             }
             fn read(&self, data: &[f32]) -> f32 {
-                // SAFETY: the CPU has the features, as there is a `self`.
+                // SAFETY: a `self` exists only if the CPU has the features.
                 unsafe { Self::read_vector(data) }
             }
         }
@@ -169,7 +172,8 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// Seconds per call: the best of several samples, because what disturbs a measurement only ever makes it longer.
+    /// Seconds per call: the minimum of several samples, because disturbances only ever make a measurement
+    /// longer.
     pub fn time(self, mut f: impl FnMut()) -> f64 {
         let mut calls = 1;
         loop {
@@ -181,7 +185,7 @@ impl Effort {
                 as usize
                 + 1;
         }
-        // Long calls get as many samples as fit into a second, but three.
+        // Long calls get as many samples as fit into a second, but at least three.
         let enough = 100 * self.sample;
         let (mut best, mut spent) = (Duration::MAX, Duration::ZERO);
         for sample in 0..self.samples {
@@ -216,24 +220,24 @@ pub struct Core {
     known: Vec<(usize, f64)>,
 }
 
-/// What a pass cannot do without.
+/// The arithmetic and the memory traffic that a pass cannot avoid.
 #[derive(Clone, Copy)]
 pub struct Work {
     pub madds: u64,
-    /// Bytes of the weights, and how often the hidden ones are streamed.
+    /// Bytes of each matrix of weights; `w_hh` is read once in each of `steps` steps.
     pub w_ih: usize,
     pub w_hh: usize,
     pub steps: usize,
 }
 
 impl Work {
-    /// Of a cell with so many gates, forward.
+    /// A forward pass of a cell with `gates` gates.
     pub fn forward(gates: usize, batch: usize, steps: usize, input: usize, hidden: usize) -> Work {
         let madds = (steps * batch * gates * hidden * (input + hidden)) as u64;
         Work { madds, w_ih: 4 * gates * hidden * input, w_hh: 4 * gates * hidden * hidden, steps }
     }
 
-    /// Forward and backward: three products for each one, and both directions stream the weights.
+    /// Forward and backward: three times the products of forward, and both directions read the weights.
     pub fn train(gates: usize, batch: usize, steps: usize, input: usize, hidden: usize) -> Work {
         let Work { madds, w_ih, w_hh, steps } = Work::forward(gates, batch, steps, input, hidden);
         Work { madds: 3 * madds, w_ih: 2 * w_ih, w_hh, steps: 2 * steps }
@@ -241,7 +245,7 @@ impl Work {
 }
 
 impl Core {
-    /// Measures the peak of each instruction set that the CPU has, and keeps the highest.
+    /// Measures the peak of every available instruction set, and keeps the highest.
     pub fn new(effort: Effort) -> Core {
         let measured = probes().into_iter().map(|(name, probe)| {
             let mut madds = 0;
@@ -257,7 +261,7 @@ impl Core {
         Core { probe, name, peak, data: Vec::new(), effort, known: Vec::new() }
     }
 
-    /// Bytes per second of reading so many bytes again and again.
+    /// Bytes per second when `bytes` bytes are read repeatedly.
     pub fn bandwidth(&mut self, bytes: usize) -> f64 {
         let len = bytes.div_ceil(4).next_multiple_of(STRIDE);
         if let Some(&(_, bandwidth)) = self.known.iter().find(|(known, _)| *known == len) {
@@ -266,7 +270,7 @@ impl Core {
         if self.data.len() < len + LINE {
             self.data = vec![1.0; len + LINE];
         }
-        // Vectors that cross a line are read at half the speed.
+        // Start at a cache line: a vector that crosses two lines takes twice as long.
         let start = self.data.as_ptr().align_offset(4 * LINE);
         let seconds = self.effort.time(|| {
             black_box(self.probe.read(black_box(&self.data[start..start + len])));
@@ -276,10 +280,11 @@ impl Core {
         bandwidth
     }
 
-    /// Seconds that the multiply-adds and the weights take at least.
+    /// The minimal seconds for the multiply-adds, and those for reading the weights.
     pub fn floors(&mut self, work: Work) -> (f64, f64) {
         let Work { madds, w_ih, w_hh, steps } = work;
-        // In one step both matrices are the working set; in many, w_hh is, and w_ih passes by once.
+        // With one step, both matrices are in the working set. With many steps it is only w_hh, and w_ih is
+        // read once.
         let held = if steps == 1 { w_ih + w_hh } else { w_hh };
         (2.0 * madds as f64 / self.peak, (w_ih + steps * w_hh) as f64 / self.bandwidth(held))
     }

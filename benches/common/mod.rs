@@ -1,4 +1,4 @@
-//! What the benches share: random buffers, counts of multiply-adds, and a loop over the cells.
+//! Shared by the benches: random buffers, counts of multiply-adds, and a loop over the cells.
 #![allow(dead_code, unused_macros, unused_imports, reason = "every bench uses a part of it")]
 
 use rand_core::{Rng, SeedableRng};
@@ -9,7 +9,7 @@ mod shapes;
 
 pub use shapes::{SEQUENCES, TRAINING};
 
-/// Input and hidden units of single steps.
+/// Input and hidden units for single steps.
 pub const STEPS: [(usize, usize); 13] = [
     (1, 8),
     (1, 16),
@@ -26,7 +26,8 @@ pub const STEPS: [(usize, usize); 13] = [
     (1024, 1024),
 ];
 
-/// Runs a block for every cell, with `$layer` the type of its layer, `$cell` its name, `$gates` its gates.
+/// Runs a block for every cell: `$layer` is the type of its layer, `$cell` its name, `$gates` its number of
+/// gates.
 macro_rules! for_each_cell {
     ($layer:ident, $cell:ident, $gates:ident => $body:block) => {
         for_each_cell!(@ recurrent::Rnn, "rnn", 1, $layer, $cell, $gates, $body);
@@ -57,7 +58,7 @@ pub fn step_madds(gates: usize, input: usize, hidden: usize) -> u64 {
     (gates * hidden * (input + hidden)) as u64
 }
 
-/// Whether an iteration of so many multiply-adds is worth measuring: sets that are not made for speed get small shapes only.
+/// Whether to measure an iteration of `madds` multiply-adds: slow instruction sets get only small shapes.
 pub fn affordable(isa: Isa, madds: u64) -> bool {
     match isa.name() {
         "fused" => madds <= 1 << 20,

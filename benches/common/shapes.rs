@@ -1,6 +1,6 @@
-//! The shapes that the benches and the comparison with other libraries have in common.
+//! The shapes that the benches share with the comparison of libraries.
 
-/// The shapes (batch, steps, hidden) of inference; as many inputs as hidden units.
+/// Batch, steps and hidden units for inference. There are as many inputs as hidden units.
 pub const SEQUENCES: [(usize, usize, usize); 8] = [
     (1, 1, 32),
     (1, 1, 128),
@@ -12,5 +12,5 @@ pub const SEQUENCES: [(usize, usize, usize); 8] = [
     (32, 100, 512),
 ];
 
-/// Those of training.
+/// The same for training.
 pub const TRAINING: [(usize, usize, usize); 3] = [(32, 100, 128), (64, 50, 256), (32, 100, 512)];

@@ -75,7 +75,7 @@ def markdown(tables, about):
             present = {name for cell in cells for rows in table[what, cell].values() for name in rows}
             names = [OURS, *(name for name in COLOURS if name in present)]
             count = "one thread" if threads == 1 else f"{threads} threads"
-            # Results of before this crate had threads say that it ran on one.
+            # Results from before this crate had threads are labelled as one thread.
             if threads > 1 and not any(
                 f"on {threads} threads" in rows[OURS]["versions"]
                 for cell in cells
@@ -150,7 +150,7 @@ def svg(table, about):
 
 
 START, END = "<!-- made by benches/peers/report.py -->", "<!-- end -->"
-# Of each of these, all cells.
+# All cells of each of these cases.
 SHOWN = [
     ("step", "I1 H8", "step, 1 input, 8 units"),
     ("step", "I1 H32", "step, 1 input, 32 units"),

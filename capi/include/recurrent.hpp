@@ -1,9 +1,10 @@
-// Recurrent networks in C++17: a thin layer over recurrent.h, with spans and objects that own their memory. Nothing here throws; where an
-// allocation fails, `new (std::nothrow)` has made it a status.
+// Recurrent networks in C++17: a thin layer over recurrent.h, with spans and objects that own their memory.
+// Nothing here throws: allocations use `new (std::nothrow)`, and a failure becomes a status.
 //
 //     recurrent::Model model;
 //     recurrent::Error error;
-//     if (!model.open({image, size}, {recurrent_lstm(), recurrent_gru()}, error)) std::puts(error.text().data());
+//     if (!model.open({image, size}, {recurrent_lstm(), recurrent_gru()}, error))
+//         std::puts(error.text().data());
 //     recurrent::Stream stream;                 // one voice: its state and its buffers
 //     if (!stream.begin(model, error)) ...
 //     stream.step({&in, 1}, {&out, 1});         // real-time safe: no allocation, no lock, no system call
@@ -24,7 +25,7 @@
 
 namespace recurrent {
 
-// Elements that lie one after the other, and belong to somebody else.
+// A range of elements that follow each other in memory. It does not own them.
 template <class T>
 class Span {
 public:
@@ -32,7 +33,7 @@ public:
     constexpr Span(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
     template <std::size_t N>
     constexpr Span(T (&array)[N]) noexcept : data_(array), size_(N) {}
-    // Vectors, arrays, and other spans.
+    // From vectors, arrays, and other spans.
     template <class C, class = decltype(std::declval<C &>().data()), class = decltype(std::declval<C &>().size()),
               class = std::enable_if_t<!std::is_same_v<std::decay_t<C>, Span>>>
     constexpr Span(C &&container) noexcept : data_(container.data()), size_(container.size()) {}
@@ -49,21 +50,21 @@ private:
     std::size_t size_ = 0;
 };
 
-// What was wrong with the last call that was given it.
+// The error of the last call that this object was passed to.
 class Error {
 public:
-    // What a function of C takes.
+    // The pointer for functions of recurrent.h.
     recurrent_error *out() noexcept { return &error_; }
     recurrent_status status() const noexcept { return static_cast<recurrent_status>(error_.status); }
     std::string_view name() const noexcept { return recurrent_status_name(error_.status); }
 
-    // The whole text, which belongs to this object and ends with a 0.
+    // The whole text, which ends with a 0 and belongs to this object.
     std::string_view text() noexcept {
         const std::size_t size = recurrent_error_text(&error_, text_.data(), text_.size());
         return {text_.data(), size < text_.size() ? size : text_.size() - 1};
     }
 
-    // Memory that the program does not have.
+    // Sets the error of an allocation that failed.
     void no_memory(const char *of, std::size_t len) noexcept {
         error_ = {};
         error_.status = RECURRENT_ERROR_OVERFLOW;
@@ -82,11 +83,11 @@ std::unique_ptr<T[]> allocate(std::size_t size) noexcept {
     return std::unique_ptr<T[]>(new (std::nothrow) T[size]());
 }
 
-// A model from an image, with its table of layers and its packed weights. The image belongs to the caller, and stays as long as the model. Any
-// number of threads may run streams of the same model at a time.
+// A model from an image, with its table of layers and its packed weights. The caller owns the image, which
+// must outlive the model. Any number of threads may run streams of the same model at the same time.
 class Model {
 public:
-    // Opens an image, which is aligned to RECURRENT_IMAGE_ALIGN bytes, and packs its weights.
+    // Opens an image and packs its weights. The image must be aligned to RECURRENT_IMAGE_ALIGN bytes.
     bool open(Span<const std::uint8_t> image, std::initializer_list<const recurrent_cell *> cells, Error &error) noexcept {
         return open(image, Span<const recurrent_cell *const>(cells.begin(), cells.size()), error);
     }
@@ -108,7 +109,7 @@ public:
         return true;
     }
 
-    // For the functions of C; null before it is opened.
+    // The pointer for functions of recurrent.h; null before `open`.
     const recurrent_model *get() const noexcept { return model_; }
     std::size_t input() const noexcept { return recurrent_model_input(model_); }
     std::size_t output() const noexcept { return recurrent_model_output(model_); }
@@ -121,11 +122,11 @@ private:
     recurrent_model *model_ = nullptr;
 };
 
-// One sequence that goes on from call to call: a voice of a plugin, a row of a batch of one. It has its own state and scratch, and refers to its
-// model, which stays where it is as long as the stream.
+// A sequence that continues from call to call: a voice of a plugin, or a batch of one row. It has its own
+// state and scratch, and refers to its model, which must not move and must outlive the stream.
 class Stream {
 public:
-    // Allocates buffers for chunks of at most `most_steps` steps, and begins a sequence.
+    // Allocates buffers for chunks of at most `most_steps` steps, and starts a sequence.
     bool begin(const Model &model, Error &error, std::size_t most_steps = 1) noexcept {
         const std::size_t state_len = recurrent_model_state_len(model.get(), 1);
         const std::size_t scratch_len = recurrent_model_scratch_len(model.get(), most_steps, 1);
@@ -137,7 +138,7 @@ public:
         return reset(error);
     }
 
-    // Begins another sequence. Real-time safe.
+    // Starts another sequence. Real-time safe.
     bool reset(Error &error) noexcept {
         return recurrent_reset(model_, 1, state_.get(), state_len_, error.out()) == RECURRENT_OK;
     }
@@ -153,7 +154,7 @@ public:
         return recurrent_step(model_, &of, error ? error->out() : nullptr);
     }
 
-    // Runs a chunk of at most the number of steps given at the beginning. Real-time safe.
+    // Runs a chunk of at most `most_steps` steps. Real-time safe.
     recurrent_status forward(std::size_t steps, Span<const float> x, Span<float> y, Error *error = nullptr) noexcept {
         recurrent_sequences sequences{};
         sequences.steps = steps, sequences.batch = 1;

@@ -1,14 +1,14 @@
-//! What comes from C: pointers and lengths become slices here, and nowhere else.
+//! The border to C: pointers and lengths become slices here, and only here.
 //!
-//! Functions check what can be checked: that a pointer is not null, that it is aligned, that the bytes do not
-//! reach around the end of the address space, that what is written overlaps nothing else. What cannot be
-//! checked is the caller's promise, which the header states: that so much memory is there, can be read or
-//! written, and is not changed by anybody else during the call. All blocks rest on it, under the name
-//! *promise*. The functions are called by exported ones only, whose callers have given it.
+//! The functions check what they can: that a pointer is not null, that it is aligned, that the bytes do not
+//! wrap around the end of the address space, and that written buffers overlap no other buffer. They cannot
+//! check that the memory exists, is readable or writable, and is not changed by anybody else during the call.
+//! The caller promises that, as the header states; comments here call it the *promise*. Only exported
+//! functions call the functions of this file.
 //!
-//! References made here live no longer than the call, but for those in a model: the promise of
-//! `recurrent_model_open` and `recurrent_model_pack` is that image, memory and packed weights stay where and
-//! as they are for as long as the model is used.
+//! References made here live no longer than the call, except those in a model. For these, the callers of
+//! `recurrent_model_open` and `recurrent_model_pack` promise that image, memory and packed weights neither
+//! move nor change while the model is used.
 
 use core::ffi::{c_char, c_void};
 use core::mem::{align_of, size_of, size_of_val};
@@ -28,7 +28,7 @@ impl Plain for u32 {}
 impl Plain for f32 {}
 impl Plain for usize {}
 
-/// A buffer that has been checked by itself, and not yet against others.
+/// A buffer that was checked alone, but not yet against other buffers.
 #[derive(Clone, Copy)]
 pub(crate) struct Given<T> {
     name: &'static str,
@@ -36,7 +36,7 @@ pub(crate) struct Given<T> {
     len: usize,
 }
 
-/// Where a buffer lies.
+/// The range of addresses of a buffer.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
     name: &'static str,
@@ -45,7 +45,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Where a slice lies that the library has already.
+    /// The range of a slice that the library already holds.
     pub(crate) fn of<T>(name: &'static str, slice: &[T]) -> Self {
         let start = slice.as_ptr() as usize;
         Place { name, start, end: start + size_of_val(slice) }
@@ -72,14 +72,14 @@ fn check<T>(name: &'static str, start: *const T, len: usize) -> Outcome {
 }
 
 impl<T: Plain> Given<T> {
-    /// A buffer that is written.
+    /// A buffer to write.
     #[inline(always)]
     pub(crate) fn new(name: &'static str, start: *mut T, len: usize) -> Outcome<Self> {
         check(name, start, len)?;
         Ok(Given { name, start, len })
     }
 
-    /// A buffer that is read.
+    /// A buffer to read.
     #[inline(always)]
     pub(crate) fn reading(name: &'static str, start: *const T, len: usize) -> Outcome<Self> {
         Given::new(name, start.cast_mut(), len)
@@ -91,30 +91,30 @@ impl<T: Plain> Given<T> {
         Place { name: self.name, start, end: start + size_of::<T>() * self.len }
     }
 
-    /// The slice; call [`apart`] before.
+    /// The slice; call [`apart`] first.
     #[inline(always)]
     pub(crate) fn slice<'a>(self) -> &'a [T] {
         if self.len == 0 {
             return &[];
         }
-        // SAFETY: the pointer is neither null nor unaligned, and the length fits, by `check`; the memory is
-        // there by the promise.
+        // SAFETY: `check` made sure that the pointer is neither null nor unaligned, and that the length fits.
+        // By the promise the memory exists.
         unsafe { core::slice::from_raw_parts(self.start, self.len) }
     }
 
-    /// The slice for writing; call [`apart`] before.
+    /// The slice for writing; call [`apart`] first.
     #[inline(always)]
     pub(crate) fn slice_mut<'a>(self) -> &'a mut [T] {
         if self.len == 0 {
             return &mut [];
         }
-        // SAFETY: as in `slice`; nothing else that the call uses overlaps it, by `apart`, and nobody else
-        // uses it, by the promise.
+        // SAFETY: as in `slice`. By `apart` nothing else in this call overlaps it, and by the promise nobody
+        // else uses it.
         unsafe { core::slice::from_raw_parts_mut(self.start, self.len) }
     }
 }
 
-/// Refuses buffers that are written and overlap each other, or another one.
+/// Rejects written buffers that overlap each other or a buffer that is read.
 #[inline(always)]
 pub(crate) fn apart<const W: usize, const R: usize>(written: [Place; W], read: [Place; R]) -> Outcome {
     let overlaps = |a: &Place, b: &Place| a.start < b.end && b.start < a.end;
@@ -128,23 +128,23 @@ pub(crate) fn apart<const W: usize, const R: usize>(written: [Place; W], read: [
     Ok(())
 }
 
-/// A buffer that is only read, beside none that is written.
+/// A buffer to read, in a call that writes no buffer.
 pub(crate) fn read<'a, T: Plain>(name: &'static str, start: *const T, len: usize) -> Outcome<&'a [T]> {
     Ok(Given::reading(name, start, len)?.slice())
 }
 
-/// A buffer of characters that is written, beside none that is read.
+/// A buffer of characters to write, in a call that reads no buffer.
 pub(crate) fn bytes_mut<'a>(name: &'static str, start: *mut c_char, len: usize) -> Outcome<&'a mut [u8]> {
     Ok(Given::new(name, start.cast(), len)?.slice_mut())
 }
 
-/// Flags of one byte each, of which only 0 and 1 are values.
+/// Flags of one byte each; only 0 and 1 are valid.
 pub(crate) fn flags<'a>(name: &'static str, start: *const u8, len: usize) -> Outcome<&'a [bool]> {
     let flags = read(name, start, len)?;
     if flags.iter().any(|flag| *flag > 1) {
         return Err(Error::Value { argument: name, expected: "bytes that are 0 or 1" }.into());
     }
-    // SAFETY: a `bool` is a byte that is 0 or 1, and these are.
+    // SAFETY: a `bool` is a byte that is 0 or 1, and all of these are.
     Ok(unsafe { core::slice::from_raw_parts(flags.as_ptr().cast(), flags.len()) })
 }
 
@@ -154,45 +154,45 @@ pub(crate) fn get<T: Copy>(from: *const T) -> Option<T> {
     if from.is_null() || !(from as usize).is_multiple_of(align_of::<T>()) {
         return None;
     }
-    // SAFETY: by the promise it points to a `T`; it is neither null nor unaligned.
+    // SAFETY: the pointer is neither null nor unaligned, and by the promise it points to a `T`.
     Some(unsafe { *from })
 }
 
-/// A struct of arguments.
+/// The struct of arguments at a pointer.
 #[inline(always)]
 pub(crate) fn arguments<'a, T>(name: &'static str, from: *const T) -> Outcome<&'a T> {
     check(name, from, 1)?;
-    // SAFETY: by the promise it points to a `T`, which consists of pointers and numbers; it is neither null
-    // nor unaligned, by `check`.
+    // SAFETY: by `check` the pointer is neither null nor unaligned. By the promise it points to a `T`, which
+    // consists of pointers and numbers.
     Ok(unsafe { &*from })
 }
 
-/// Refuses a place for a result that nothing can be written to.
+/// Checks the pointer that a result will be written to.
 #[inline(always)]
 pub(crate) fn result<T>(name: &'static str, to: *mut T) -> Outcome<Out<T>> {
     check(name, to, 1)?;
     Ok(Out(to))
 }
 
-/// Where a result goes.
+/// The place of a result.
 pub(crate) struct Out<T>(*mut T);
 
 impl<T> Out<T> {
     pub(crate) fn put(self, value: T) {
-        // SAFETY: neither null nor unaligned, by `result`; by the promise it points to memory for a `T`.
-        // Nothing is dropped.
+        // SAFETY: by `result` the pointer is neither null nor unaligned, and by the promise it points to
+        // memory for a `T`. Nothing is dropped.
         unsafe { self.0.write(value) };
     }
 }
 
-/// Writes an error, if the caller wants it.
+/// Writes an error, unless the pointer is null.
 pub(crate) fn put_if_wanted(error: *mut recurrent_error, value: recurrent_error) {
     if let Ok(out) = result("error", error) {
         out.put(value);
     }
 }
 
-/// The texts of an error.
+/// The two texts of an error.
 pub(crate) fn texts(error: &recurrent_error) -> (&str, &str) {
     let text = |start: *const c_char, len| {
         let bytes: &[u8] = read("error", start.cast(), len).unwrap_or_default();
@@ -201,23 +201,24 @@ pub(crate) fn texts(error: &recurrent_error) -> (&str, &str) {
     (text(error.subject, error.subject_len), text(error.what, error.what_len))
 }
 
-/// The forms behind pointers to cells.
+/// The forms that pointers to cells refer to.
 pub(crate) fn forms<'a>(cells: *const *const recurrent_cell, len: usize) -> Outcome<&'a [&'static Form]> {
     check("cells", cells, len)?;
     if len == 0 {
         return Ok(&[]);
     }
-    // SAFETY: neither null nor unaligned, by `check`; by the promise `len` pointers are there.
+    // SAFETY: by `check` the pointer is neither null nor unaligned, and by the promise it points to `len`
+    // pointers.
     let cells = unsafe { core::slice::from_raw_parts(cells, len) };
     for cell in cells {
         check::<Form>("cells", cell.cast(), 1)?;
     }
-    // SAFETY: pointers that are neither null nor unaligned, and by the promise those to forms that the
-    // functions of `cells` gave.
+    // SAFETY: these pointers are neither null nor unaligned. By the promise, functions in `cells` returned
+    // them, so they point to forms.
     Ok(unsafe { core::slice::from_raw_parts(cells.as_ptr().cast(), len) })
 }
 
-/// The memory of a model: the model, and its layers behind it.
+/// The memory of a model: first the model, then its layers.
 pub(crate) struct Memory {
     model: *mut recurrent_model,
     layers: *mut Layer,
@@ -228,7 +229,7 @@ pub(crate) struct Memory {
 const ALIGN: usize = 8;
 const _: () = assert!(align_of::<recurrent_model>() <= ALIGN && align_of::<Layer>() <= ALIGN);
 const LAYERS_AT: usize = size_of::<recurrent_model>().next_multiple_of(ALIGN);
-// The header's RECURRENT_MODEL_SIZE is enough.
+// RECURRENT_MODEL_SIZE in the header is large enough.
 const _: () = assert!(LAYERS_AT <= size_of::<usize>() * 64 && size_of::<Layer>() <= size_of::<usize>() * 56);
 
 /// Bytes that a model of `layers` layers needs.
@@ -248,7 +249,7 @@ impl Memory {
             return Err(Error::Length { buffer: "memory", expected: needed, actual: size }.into());
         }
         let place = Place { name: "memory", start: start as usize, end: start as usize + needed };
-        // SAFETY: within the memory, which is at least so long.
+        // SAFETY: within the memory, which has at least this length.
         let layers_at = unsafe { start.cast::<u8>().add(LAYERS_AT) };
         Ok(Memory { model: start.cast(), layers: layers_at.cast(), len: layers, place })
     }
@@ -257,11 +258,11 @@ impl Memory {
         self.place
     }
 
-    /// The layers, filled with placeholders. A model that was in this memory before is invalid from now on.
+    /// The layers, filled with placeholders. This invalidates any model that was in this memory before.
     pub(crate) fn layers(&self) -> &'static mut [Layer] {
-        // SAFETY: the memory is aligned for both, long enough, and the caller's to give, by `new` and the
-        // promise. Each element is written before it is read. The reference lives as long as the model is
-        // used, by the promise.
+        // SAFETY: by `new` and the promise, the memory is aligned for both, long enough, and may be used.
+        // Each element is written before it is read. By the promise, the reference is valid as long as the
+        // model is used.
         unsafe {
             recurrent_model::invalidate(&raw mut (*self.model));
             for i in 0..self.len {
@@ -271,7 +272,7 @@ impl Memory {
         }
     }
 
-    /// Puts the model into its memory.
+    /// Writes the model into its memory.
     pub(crate) fn put(self, model: recurrent_model) -> *mut recurrent_model {
         // SAFETY: as above.
         unsafe { self.model.write(model) };
@@ -281,30 +282,30 @@ impl Memory {
 
 impl recurrent_model {
     /// # Safety
-    /// `model` points to memory for one, which need not be one.
+    /// `model` points to memory for a model. It need not contain one.
     unsafe fn invalidate(model: *mut Self) {
-        // SAFETY: a number in that memory.
+        // SAFETY: writes a number into that memory.
         unsafe { (&raw mut (*model).magic).write(0) };
     }
 }
 
-/// A model that was opened.
+/// A model, after checking that it was opened.
 #[inline(always)]
 pub(crate) fn model<'a>(model: *const recurrent_model) -> Outcome<&'a recurrent_model> {
     check("model", model, 1)?;
-    // SAFETY: neither null nor unaligned; by the promise the memory is there. Only the number is read before
-    // it is known to be a model.
+    // SAFETY: the pointer is neither null nor unaligned, and by the promise the memory exists. Until this
+    // check succeeds, only this number is read.
     if unsafe { (&raw const (*model).magic).read() } != recurrent_model::MAGIC {
         return Err(Refusal::Model);
     }
-    // SAFETY: it was opened in this memory, which nobody has written to since, by the promise.
+    // SAFETY: the model was opened in this memory, and by the promise nobody has written to it since.
     Ok(unsafe { &*model })
 }
 
-/// The same for changing it.
+/// The same for a model that the call changes.
 #[cfg(not(target_os = "none"))]
 pub(crate) fn model_mut<'a>(of: *mut recurrent_model) -> Outcome<&'a mut recurrent_model> {
     model(of)?;
-    // SAFETY: it is one; nobody else uses it during the call, by the promise.
+    // SAFETY: it is a model, and by the promise nobody else uses it during the call.
     Ok(unsafe { &mut *of })
 }

@@ -1,4 +1,4 @@
-//! Errors as codes with a text.
+//! Errors as codes with texts.
 
 use core::ffi::c_char;
 use core::fmt::{self, Write};
@@ -7,11 +7,11 @@ use recurrent_core::Error;
 
 use crate::border;
 
-/// Whether a function has done its work, or why not.
+/// The result of a function: success, or the kind of error.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum recurrent_status {
-    /// Done.
+    /// Success.
     RECURRENT_OK = 0,
     /// A pointer is null.
     RECURRENT_ERROR_NULL = 1,
@@ -19,39 +19,39 @@ pub enum recurrent_status {
     RECURRENT_ERROR_ALIGNMENT = 2,
     /// A buffer that is written overlaps another one.
     RECURRENT_ERROR_OVERLAP = 3,
-    /// A buffer has another length than is needed.
+    /// A buffer has the wrong length.
     RECURRENT_ERROR_LENGTH = 4,
     /// A length does not fit into memory.
     RECURRENT_ERROR_OVERFLOW = 5,
     /// An id is too large.
     RECURRENT_ERROR_INDEX = 6,
-    /// A number is out of its range, or an argument of the wrong kind.
+    /// A number is out of its range, or an argument is of the wrong kind.
     RECURRENT_ERROR_VALUE = 7,
-    /// The layers of the image do not fit together, or do not have the pass that is asked for.
+    /// The layers of the image do not fit together, or do not support this pass.
     RECURRENT_ERROR_LAYERS = 8,
-    /// The bytes are not those of an image, or damaged.
+    /// The bytes are not an image, or the image is damaged.
     RECURRENT_ERROR_IMAGE = 9,
     /// The image has a cell that the program did not name.
     RECURRENT_ERROR_CELL = 10,
-    /// The memory of a model is not that of a model that was opened.
+    /// The pointer does not point to a model that was opened.
     RECURRENT_ERROR_MODEL = 11,
-    /// Weights were packed for something else.
+    /// The weights were packed for something else.
     RECURRENT_ERROR_PACKING = 12,
-    /// A weight is one that a narrow format cannot hold.
+    /// A narrow format cannot hold a weight.
     RECURRENT_ERROR_NARROW = 13,
-    /// A bug of the library.
+    /// A bug in the library.
     RECURRENT_ERROR_INTERNAL = 14,
 }
 use recurrent_status::*;
 
-/// What is wrong, for recurrent_error_text(). The caller owns it; its texts are constants of the library,
-/// without a 0 at their end.
+/// Details of an error, for recurrent_error_text(). The caller owns it. Its texts are constants of the
+/// library, and do not end with a 0.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct recurrent_error {
     /// The code.
     pub status: i32,
-    /// The argument, or the part, that is wrong.
+    /// The wrong argument, or the wrong part.
     pub subject: *const c_char,
     /// Bytes of `subject`.
     pub subject_len: usize,
@@ -59,11 +59,11 @@ pub struct recurrent_error {
     pub what: *const c_char,
     /// Bytes of `what`.
     pub what_len: usize,
-    /// Numbers of the text: of RECURRENT_ERROR_LENGTH what was expected, and what came.
+    /// The numbers in the text. For RECURRENT_ERROR_LENGTH: the expected length, then the actual one.
     pub numbers: [usize; 3],
 }
 
-/// Why the border or the crate refuses a call.
+/// The reason why the border or the crate rejects a call.
 #[derive(Clone, Copy)]
 pub(crate) enum Refusal {
     Null(&'static str),
@@ -83,7 +83,7 @@ impl From<Error> for Refusal {
 
 pub(crate) type Outcome<T = ()> = Result<T, Refusal>;
 
-/// The parts of an error that fit into C.
+/// The parts of a `recurrent_error`.
 type Parts = (recurrent_status, &'static str, &'static str, [usize; 3]);
 
 #[cold]
@@ -116,7 +116,7 @@ fn parts(refusal: Refusal) -> Parts {
     }
 }
 
-/// The code of an outcome, and the rest of it where it is wanted.
+/// Returns the code of an outcome, and writes the details to `error` if it is not null.
 #[inline(always)]
 pub(crate) fn answer(error: *mut recurrent_error, outcome: Outcome) -> recurrent_status {
     match outcome {
@@ -141,7 +141,7 @@ fn refuse(error: *mut recurrent_error, refusal: Refusal) -> recurrent_status {
     status
 }
 
-/// What an error says.
+/// The text of an error.
 struct Said<'a> {
     status: i32,
     subject: &'a str,
@@ -192,7 +192,7 @@ impl fmt::Display for Said<'_> {
     }
 }
 
-/// Writes what fits, and counts the rest.
+/// Writes as much as fits, and counts all bytes.
 struct Room<'a> {
     text: &'a mut [u8],
     len: usize,
@@ -210,11 +210,11 @@ impl Write for Room<'_> {
     }
 }
 
-/// Writes what an error says into `text`, at most `text_len` bytes with a 0 at the end, and returns the bytes
-/// of the whole text without the 0, as snprintf() does. `error` is one that a function of this library has
-/// filled in. Returns 0 if `error` is null.
+/// Writes the text of an error to `text`: at most `text_len` bytes, including a 0 at the end. Returns the
+/// length of the whole text without the 0, like snprintf(). `error` must come from a function of this
+/// library. Returns 0 if `error` is null.
 ///
-/// It is the only function that links the formatting of numbers: some kilobytes in firmware.
+/// Only this function links code that formats numbers, which takes some kilobytes in firmware.
 #[no_mangle]
 pub extern "C" fn recurrent_error_text(
     error: *const recurrent_error,
@@ -230,7 +230,7 @@ pub extern "C" fn recurrent_error_text(
     };
     let last = room.len();
     let mut room = Room { text: room, len: 0 };
-    // It does not fail.
+    // Writing to `Room` cannot fail.
     let _ = write!(room, "{}", Said { status: error.status, subject, what, numbers: error.numbers });
     let Room { text, len } = room;
     if let Some(end) = end {
@@ -244,10 +244,10 @@ pub extern "C" fn recurrent_error_text(
     len
 }
 
-/// The name of a code, as in this header: a constant of the library that ends with a 0. Never null.
+/// The name of a code, as in this header. It is a constant of the library that ends with a 0, and never null.
 #[no_mangle]
 pub extern "C" fn recurrent_status_name(status: i32) -> *const c_char {
-    // With a 0 at their ends, and not `c"..."`, which cbindgen does not read.
+    // The texts end with an explicit 0, because cbindgen does not parse `c"..."`.
     const UNKNOWN: &[u8] = b"an unknown status\0";
     const NAMES: [&[u8]; 15] = [
         b"RECURRENT_OK\0",

@@ -1,12 +1,12 @@
 //! The library for C and C++, over the public interface of `recurrent_core`.
 //!
-//! What a C programmer reads is `include/recurrent.h`, which cbindgen makes of these files. Functions here
-//! are thin: `border` turns what C gives into slices and refuses what is wrong with it, `recurrent_core` does
-//! the work, `error` turns its errors into codes.
+//! C programmers read `include/recurrent.h`, which cbindgen generates from these files. The functions here
+//! are thin: `border` checks the arguments from C and turns them into slices, `recurrent_core` does the work,
+//! and `error` turns errors into codes.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `model` | models from images: opening, packing, and what they say of themselves |
+//! | `model` | models from images: opening, packing, properties |
 //! | `passes` | states, masks, steps and sequences |
 //! | `outputs` | functions over outputs: argmax, softmax, sampling |
 //! | `cells` | the forms of cells that a program names |
@@ -15,8 +15,8 @@
 #![no_std]
 #![allow(non_camel_case_types)]
 
-// The program's handler of panics, which no call from C comes to but through a bug: nothing unwinds across
-// the border.
+// `std` supplies the panic handler. Calls from C reach it only through a bug, and nothing unwinds across the
+// border.
 #[cfg(not(target_os = "none"))]
 extern crate std;
 

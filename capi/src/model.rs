@@ -1,4 +1,4 @@
-//! Models from images: opening, packing, and what a model says of itself.
+//! Models from images: opening, packing, properties.
 
 use core::ffi::{c_char, c_void};
 
@@ -12,15 +12,15 @@ use crate::border::{self, apart, Given, Memory, Place};
 use crate::cells::recurrent_cell;
 use crate::error::{answer, recurrent_error, recurrent_status, Outcome, Refusal};
 
-/// A model that was opened: its layers, and where its weights are. It stands in the caller's memory and
-/// refers to its image, so that neither moves or changes as long as it is used. Nothing has to be closed.
+/// An open model: its layers, and where its weights are. It is in the caller's memory and refers to its
+/// image, so neither may move or change while the model is used. It need not be closed.
 pub struct recurrent_model {
     pub(crate) magic: u32,
     pub(crate) chain: Chain<'static>,
     pub(crate) image: Image<'static>,
-    /// Canonical weights, in the image; empty if they are narrow.
+    /// Canonical weights, in the image; empty if the image has narrow weights.
     pub(crate) weights: &'static [f32],
-    /// On targets that have no use for packed weights, their code is not linked.
+    /// Not on targets without packed weights, so that their code is not linked.
     #[cfg(not(target_os = "none"))]
     pub(crate) packed: Option<Packed<&'static mut [f32]>>,
 }
@@ -29,8 +29,8 @@ impl recurrent_model {
     pub(crate) const MAGIC: u32 = 0x7265_6375;
 }
 
-/// Writes to `size` how many bytes of memory recurrent_model_open() needs for this image, of `image_len`
-/// bytes. Only the image's header is looked at. `image` need not be aligned for this.
+/// Writes to `size` the number of bytes of memory that recurrent_model_open() needs for this image of
+/// `image_len` bytes. Only reads the image's header. `image` need not be aligned here.
 ///
 /// Fails with RECURRENT_ERROR_NULL, RECURRENT_ERROR_ALIGNMENT (of `size`) and RECURRENT_ERROR_IMAGE.
 #[no_mangle]
@@ -49,18 +49,18 @@ pub extern "C" fn recurrent_model_size(
     answer(error, run())
 }
 
-/// Opens an image: checks all of it once, makes its table of layers in `memory`, and writes the model to
-/// `model`, which points into `memory`.
+/// Opens an image: checks all of it, makes a table of its layers in `memory`, and writes the model to
+/// `model`, which then points into `memory`.
 ///
-/// - `image`, `image_len` bytes, is aligned to RECURRENT_IMAGE_ALIGN bytes. It is not copied: image and
-///   memory stay where they are and as they are until the model is used for the last time.
-/// - `cells`, `cells_len` pointers, are the cells that the image may have: an image with another is refused
-///   by its name.
-/// - `memory`, `size` bytes, is aligned to RECURRENT_MODEL_ALIGN bytes and has at least the bytes that
-///   recurrent_model_size() says.
+/// - `image` has `image_len` bytes and is aligned to RECURRENT_IMAGE_ALIGN bytes. It is not copied: image and
+///   memory must not move or change until the last use of the model.
+/// - `cells` has `cells_len` pointers: the cells that the image may have. An image with any other cell is
+///   rejected, and the error names that cell.
+/// - `memory` has `size` bytes, at least as many as recurrent_model_size() gives, and is aligned to
+///   RECURRENT_MODEL_ALIGN bytes.
 ///
-/// It takes time for each byte of the image, for the checksum: it is for the start of a program. Afterwards
-/// any number of threads may use the model.
+/// The checksum takes time for each byte of the image, so call this when the program starts. Afterwards any
+/// number of threads may use the model.
 ///
 /// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH (of `memory`), _IMAGE, _CELL, and _LAYERS
 /// for layers that do not fit together.
@@ -106,8 +106,8 @@ pub extern "C" fn recurrent_model_open(
     answer(error, run())
 }
 
-/// The elements of recurrent_model_pack(): 0 on targets without an operating system, where weights are used
-/// in place. 0 if `model` is null.
+/// The number of elements for recurrent_model_pack(). 0 on targets without an operating system, where weights
+/// are used in place, and if `model` is null.
 #[no_mangle]
 pub extern "C" fn recurrent_model_packed_len(model: *const recurrent_model) -> usize {
     if cfg!(target_os = "none") {
@@ -116,13 +116,13 @@ pub extern "C" fn recurrent_model_packed_len(model: *const recurrent_model) -> u
     border::model(model).map_or(0, |model| model.chain.packed_len())
 }
 
-/// Arranges the weights for the CPU's vectors, in `packed`, `packed_len` elements of which
-/// recurrent_model_packed_len() are needed. Passes of the model run from them from then on, which is several
-/// times as fast; all threads and all states share this one copy. An image with narrow weights has to be
-/// packed before it is run. The results have the same bits as those from the image in place.
+/// Arranges the weights for the CPU's vectors, in `packed`. Its `packed_len` elements must be
+/// recurrent_model_packed_len(). From then on the passes use these weights, and run several times as fast.
+/// All threads and all states share this copy. An image with narrow weights must be packed before it is run.
+/// The results have the same bits as with the weights in the image.
 ///
-/// `packed` stays where it is and as it is as long as the model is used. Nobody else uses the model during
-/// this call. Where 0 elements are needed, nothing happens.
+/// `packed` must not move or change while the model is used. Nobody else may use the model during this call.
+/// If 0 elements are needed, nothing happens.
 ///
 /// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _OVERFLOW, _MODEL, _NARROW.
 #[no_mangle]
@@ -146,7 +146,7 @@ pub extern "C" fn recurrent_model_pack(
             [Place::of("image", model.image.narrow()), Place::of("model", core::slice::from_ref(model))],
         )?;
         apart([given.place()], [Place::of("model", model.chain.layers())])?;
-        // Packing has checked its arguments when it writes.
+        // If packing returns an error after this line, the model has no packed weights.
         model.packed = None;
         let (chain, to) = (model.chain, given.slice_mut());
         let packed = match model.image.is_narrow() {
@@ -165,7 +165,7 @@ macro_rules! number {
     };
 }
 
-/// Features of the input, `I`; 1 of a model that takes ids. 0 if `model` is null.
+/// Features of the input, `I`; 1 for a model that takes ids. 0 if `model` is null.
 #[no_mangle]
 pub extern "C" fn recurrent_model_input(model: *const recurrent_model) -> usize {
     number!(model, |m| m.chain.input())
@@ -177,13 +177,14 @@ pub extern "C" fn recurrent_model_output(model: *const recurrent_model) -> usize
     number!(model, |m| m.chain.output())
 }
 
-/// The ids that a model takes are below this; 0 for a model that takes values, and if `model` is null.
+/// The number of ids of a model that takes ids: every id is below it. 0 for a model that takes values, and if
+/// `model` is null.
 #[no_mangle]
 pub extern "C" fn recurrent_model_classes(model: *const recurrent_model) -> usize {
     number!(model, |m| m.chain.classes().unwrap_or(0))
 }
 
-/// 1 for a model that has one output for each sequence, 0 for one that has an output for each step, and if
+/// 1 for a model with one output for each sequence. 0 for a model with an output for each step, and if
 /// `model` is null.
 #[no_mangle]
 pub extern "C" fn recurrent_model_is_pooled(model: *const recurrent_model) -> i32 {
@@ -213,8 +214,8 @@ pub extern "C" fn recurrent_model_output_len(
     number!(model, |m| m.chain.output_len(steps, batch))
 }
 
-/// Elements of the scratch of recurrent_forward() over `steps` steps of `batch` rows, and with `steps` 1 of
-/// recurrent_step(). SIZE_MAX if they do not fit into memory, 0 if `model` is null.
+/// Elements of the scratch of recurrent_forward() over `steps` steps of `batch` rows. recurrent_step() needs
+/// the scratch of 1 step. SIZE_MAX if they do not fit into memory, 0 if `model` is null.
 #[no_mangle]
 pub extern "C" fn recurrent_model_scratch_len(
     model: *const recurrent_model,
@@ -224,8 +225,8 @@ pub extern "C" fn recurrent_model_scratch_len(
     number!(model, |m| m.chain.scratch_len(steps, batch))
 }
 
-/// What follows the last layer, which the passes do not compute: 0 for nothing, 1 for recurrent_softmax(), 2
-/// for recurrent_log_softmax().
+/// The function that follows the last layer and that the passes do not compute: 0 for none, 1 for
+/// recurrent_softmax(), 2 for recurrent_log_softmax().
 #[no_mangle]
 pub extern "C" fn recurrent_model_ending(model: *const recurrent_model) -> i32 {
     number!(model, |m| match m.image.ending() {
@@ -235,8 +236,8 @@ pub extern "C" fn recurrent_model_ending(model: *const recurrent_model) -> i32 {
     })
 }
 
-/// The name of a class, in UTF-8 without a 0 at its end: a part of the image. Writes its bytes to `name_len`,
-/// unless that is null. Null if the image has no name for it.
+/// The name of a class, in UTF-8 without a 0 at its end. It is part of the image. Writes its length in bytes
+/// to `name_len`, unless that is null. Returns null if the image has no name for the class.
 #[no_mangle]
 pub extern "C" fn recurrent_model_class_name(
     model: *const recurrent_model,
@@ -251,8 +252,8 @@ pub extern "C" fn recurrent_model_class_name(
     name.map_or(core::ptr::null(), |name| name.as_ptr().cast())
 }
 
-/// 1 if the image says that steps with a certain input are padding, which recurrent_model_mask() finds; 0 if
-/// not, and if `model` is null.
+/// 1 if steps with a certain input are padding, which recurrent_model_mask() finds. 0 if not, and if `model`
+/// is null.
 #[no_mangle]
 pub extern "C" fn recurrent_model_has_mask(model: *const recurrent_model) -> i32 {
     number!(model, |m| i32::from(m.image.mask().is_some()))

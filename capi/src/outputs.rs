@@ -8,10 +8,9 @@ use recurrent_core::Sampling;
 use crate::border::{self, apart, Given};
 use crate::error::{answer, recurrent_error, recurrent_status, Outcome};
 
-/// The class of the greatest of `logits`, the first of equal ones, written to `class_`.
+/// Writes the class with the greatest of `logits` to `class_`; of equal ones, the first.
 ///
-/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _LENGTH (there are none), _VALUE (NaN, or all are minus
-/// infinity).
+/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _LENGTH (no logits), _VALUE (NaN, or all are minus infinity).
 #[no_mangle]
 pub extern "C" fn recurrent_argmax(
     logits: *const f32,
@@ -54,7 +53,7 @@ pub extern "C" fn recurrent_softmax(
     answer(error, rows(x, y, len, |x, y| recurrent_core::softmax(classes, x, y)))
 }
 
-/// The logarithm of the softmax of each row, as recurrent_softmax().
+/// The logarithm of the softmax of each row; arguments and errors are those of recurrent_softmax().
 #[no_mangle]
 pub extern "C" fn recurrent_log_softmax(
     classes: usize,
@@ -66,15 +65,15 @@ pub extern "C" fn recurrent_log_softmax(
     answer(error, rows(x, y, len, |x, y| recurrent_core::log_softmax(classes, x, y)))
 }
 
-/// How a class is drawn from logits.
+/// Settings for drawing a class from logits.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct recurrent_sampling {
-    /// Divides the logits; 0 takes the greatest.
+    /// The logits are divided by this; 0 takes the greatest logit.
     pub temperature: f32,
-    /// The share of probability that is left, from the greatest on: 1 for all.
+    /// Keeps the likeliest classes up to this share of the probability; 1 keeps all.
     pub top_p: f32,
-    /// How many classes are left, the greatest: SIZE_MAX for all.
+    /// Keeps this number of likeliest classes; SIZE_MAX keeps all.
     pub top_k: usize,
 }
 
@@ -85,13 +84,13 @@ impl recurrent_sampling {
 }
 
 /// Elements of the scratch of recurrent_sample() for `classes` classes. 0 if the settings keep all classes or
-/// only one, and if `sampling` is null.
+/// only one, or if `sampling` is null.
 #[no_mangle]
 pub extern "C" fn recurrent_sample_scratch_len(sampling: *const recurrent_sampling, classes: usize) -> usize {
     border::get(sampling).map_or(0, |sampling| sampling.sampling().scratch_len(classes))
 }
 
-/// A generator that returns one given number.
+/// A generator that returns the given number.
 struct One(u64);
 
 impl TryRng for One {
@@ -111,15 +110,15 @@ impl TryRng for One {
     }
 }
 
-/// Draws a class from `logits`, and writes it to `class_`. `random` is 64 random bits, of which the highest
-/// 53 count: recurrent_random() gives some. `scratch` has at least recurrent_sample_scratch_len() elements. A
-/// logit may be minus infinity: that class is never drawn.
+/// Draws a class from `logits`, and writes it to `class_`. `random` is 64 random bits, for example from
+/// recurrent_random(); the highest 53 are used. `scratch` has at least recurrent_sample_scratch_len()
+/// elements. A class whose logit is minus infinity is never drawn.
 ///
-/// Real time: what is left of the classes is sorted, if not all are.
+/// Real time: if the settings do not keep all classes, the classes that they keep are sorted.
 ///
-/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH (no logits, too short a scratch), _VALUE (a
-/// negative, infinite or NaN temperature, `top_k` 0, `top_p` not in 0..1, a logit that is NaN, all of them
-/// minus infinity, or one infinity).
+/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH (no logits, scratch too short), _VALUE (a
+/// negative, infinite or NaN temperature, `top_k` 0, `top_p` not in 0..1, a logit that is NaN or plus
+/// infinity, or all logits minus infinity).
 #[no_mangle]
 pub extern "C" fn recurrent_sample(
     sampling: *const recurrent_sampling,
@@ -143,8 +142,8 @@ pub extern "C" fn recurrent_sample(
     answer(error, run())
 }
 
-/// 64 random bits, the next of a sequence. `seed` holds the position in it; any start value is fine
-/// (SplitMix64, Steele et al. 2014). Not for secrets. 0 if `seed` is null or not aligned.
+/// Returns the next 64 random bits of a sequence. `seed` holds the position in it, and may start with any
+/// value (SplitMix64, Steele et al. 2014). Not for secrets. Returns 0 if `seed` is null or not aligned.
 #[no_mangle]
 pub extern "C" fn recurrent_random(seed: *mut u64) -> u64 {
     let Some(at) = border::get(seed.cast_const()) else { return 0 };

@@ -1,4 +1,4 @@
-//! Passes of a model: resetting the state, masks, steps, and whole sequences.
+//! Passes of a model: resetting the state, masks, single steps, and whole sequences.
 
 use recurrent_core::model::{Forward, Input, InputMask};
 use recurrent_core::{Error, Masked, Sequences};
@@ -7,8 +7,8 @@ use crate::border::{self, apart, Given, Place};
 use crate::error::{answer, recurrent_error, recurrent_status, Outcome};
 use crate::model::recurrent_model;
 
-/// What a pass is given, and what it writes: the input, as values or as ids, and the caller's buffers. What
-/// is not used is null, with length 0.
+/// The buffers of a pass: the input, as values or as ids, and the caller's buffers that it writes. Unused
+/// ones are null with length 0.
 ///
 /// Shapes are row-major: `T` steps, `B` rows of the batch, `I` and `O` features of the input and the output.
 #[repr(C)]
@@ -20,19 +20,21 @@ pub struct recurrent_buffers {
     /// The input of a model that takes ids, `[T, B]`, each below recurrent_model_classes().
     pub ids: *const u32,
     pub ids_len: usize,
-    /// Takes the output, `[T, B, O]`, or `[B, O]` of a pooled model: recurrent_model_output_len() elements.
+    /// The output, which is written: `[T, B, O]`, or `[B, O]` for a pooled model;
+    /// recurrent_model_output_len() elements.
     pub y: *mut f32,
     pub y_len: usize,
-    /// The state: that before the pass, and then that after it. recurrent_model_state_len() elements.
+    /// The state at the start of the pass, which the pass replaces with the state at its end.
+    /// recurrent_model_state_len() elements.
     pub state: *mut f32,
     pub state_len: usize,
-    /// Garbage before and after: at least recurrent_model_scratch_len() elements.
+    /// Working memory with any contents: at least recurrent_model_scratch_len() elements.
     pub scratch: *mut f32,
     pub scratch_len: usize,
 }
 
-/// A batch of sequences: its size, and which steps take part. Zeros are the usual case for all but the first
-/// two.
+/// A batch of sequences: its size, and which steps take part. Usually all fields except the first two are
+/// zero.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct recurrent_sequences {
@@ -40,22 +42,22 @@ pub struct recurrent_sequences {
     pub steps: usize,
     /// Rows, `B`.
     pub batch: usize,
-    /// The steps of each row, `[B]`, or null if all rows have all steps. A row does nothing after its end,
-    /// and its output is 0 there.
+    /// The steps of each row, `[B]`, or null if all rows have all steps. After its last step a row does
+    /// nothing, and its output is 0.
     pub lengths: *const usize,
     pub lengths_len: usize,
-    /// Which steps take part, 0 or 1 for each row of `x`, or null if all do. Others leave the state as it is,
-    /// and the output as it was.
+    /// Which steps take part: 0 or 1 for each row of `x`, or null if all do. Other steps keep the state and
+    /// repeat the output of the step before.
     pub mask: *const u8,
     pub mask_len: usize,
-    /// Before which steps the state is set to zero, 0 or 1 for each row of `x`, or null.
+    /// The steps before which the state is set to zero: 0 or 1 for each row of `x`, or null.
     pub resets: *const u8,
     pub resets_len: usize,
-    /// Not 0 for `x` and `y` as `[B, T, I]` and `[B, T, O]`.
+    /// Not 0 if `x` and `y` are `[B, T, I]` and `[B, T, O]`.
     pub batch_major: u8,
 }
 
-/// Puts the states of `batch` rows to where sequences begin: the initial state of the image, or zeros.
+/// Sets the states of `batch` rows to the start of a sequence: the initial state of the image, or zeros.
 /// `state` has recurrent_model_state_len() elements.
 ///
 /// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _OVERFLOW, _MODEL.
@@ -90,9 +92,9 @@ pub extern "C" fn recurrent_reset(
     answer(error, run())
 }
 
-/// Writes which steps of an input take part, 1, and which are padding, 0, to `mask`: an element for each row
-/// of `x`, or each id. The mask is for recurrent_sequences; a step that is padding is one not to call
-/// recurrent_step() for. All are 1 for an image that masks nothing.
+/// Writes to `mask` which steps of an input take part (1) and which are padding (0): an element for each row
+/// of `x`, or for each id. Pass the mask in recurrent_sequences; with single steps, do not call
+/// recurrent_step() for padding. All elements are 1 if the image masks nothing.
 ///
 /// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _VALUE (values for ids, or the reverse),
 /// _MODEL.
@@ -131,7 +133,7 @@ pub extern "C" fn recurrent_model_mask(
     answer(error, run())
 }
 
-/// Places of what a model reads.
+/// The memory that a model reads, and the rows of its inputs.
 impl recurrent_model {
     #[inline(always)]
     fn places(&self) -> [Place; 3] {
@@ -143,7 +145,7 @@ impl recurrent_model {
         [Place::of("model", core::slice::from_ref(self)), Place::of("image", self.image.narrow()), packed]
     }
 
-    /// How many rows an input has.
+    /// The number of rows of an input.
     fn rows(&self, x: &[f32], ids: &[u32]) -> Outcome<usize> {
         if self.chain.classes().is_some() && !x.is_empty() {
             return Err(Error::Value { argument: "x", expected: "empty, for a model that takes ids" }.into());
@@ -162,7 +164,7 @@ impl recurrent_model {
     }
 }
 
-/// What a pass runs on.
+/// The checked buffers of a pass.
 struct Buffers<'a> {
     x: Input<'a>,
     y: &'a mut [f32],
@@ -170,7 +172,7 @@ struct Buffers<'a> {
     scratch: &'a mut [f32],
 }
 
-/// Checks the buffers of a pass, against each other and what the model reads.
+/// Checks the buffers of a pass against each other, and against the memory that the model reads.
 #[inline(always)]
 fn buffers<'a, const R: usize>(
     model: &recurrent_model,
@@ -200,7 +202,7 @@ fn buffers<'a, const R: usize>(
     Ok(Buffers { x, y: y.slice_mut(), state: state.slice_mut(), scratch: scratch.slice_mut() })
 }
 
-/// Runs a pass from the weights that there are.
+/// Runs a pass with packed weights if there are any, and otherwise with weights in place.
 macro_rules! run {
     ($model:ident, $pass:ident($($arg:expr),+)) => {{
         #[cfg(not(target_os = "none"))]
@@ -211,14 +213,13 @@ macro_rules! run {
     }};
 }
 
-/// One step of each row: as many rows as the input has. This is the way of a stream, sample by sample. `y` is
-/// `[B, O]`; the scratch is that of 1 step.
+/// Runs one step of each row, for streams that arrive sample by sample. There are as many rows as the input
+/// has. `y` is `[B, O]`; the scratch is that of 1 step.
 ///
-/// A model that ends in a pool of the last step gives at each step what it would say if the sequence ended
-/// there.
+/// If the model ends in a pool of the last step, every step gives the output for a sequence that ends there.
 ///
 /// Real time: bounded by the sizes of the model; no allocation, lock, or system call. Any number of threads
-/// may call it at a time with the same model and different buffers.
+/// may call it at the same time with the same model and different buffers.
 ///
 /// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _INDEX (an id), _VALUE (values for ids or
 /// the reverse, narrow weights that are not packed), _LAYERS (the model needs whole sequences), _MODEL.
@@ -237,13 +238,14 @@ pub extern "C" fn recurrent_step(
     answer(error, run())
 }
 
-/// A batch of sequences from given states: the outputs, and the last states. Cut into any chunks, the
-/// sequences give the same bits, if no layer runs in reverse and there is no pool.
+/// Runs a batch of sequences from the given states, and gives the outputs and the last states. If no layer
+/// runs in reverse and there is no pool, cutting the sequences into several calls gives the same bits.
 ///
 /// Real time: as recurrent_step(), for all of its steps.
 ///
-/// Fails as recurrent_step(), but for models that need whole sequences; with RECURRENT_ERROR_LAYERS for a
-/// cell that was named for steps alone, and RECURRENT_ERROR_INDEX for a length above the steps.
+/// Fails as recurrent_step(), but also accepts models that need whole sequences. RECURRENT_ERROR_LAYERS also
+/// means a cell that was named only for recurrent_step(); RECURRENT_ERROR_INDEX also means a length above the
+/// steps.
 #[no_mangle]
 pub extern "C" fn recurrent_forward(
     model: *const recurrent_model,

@@ -1,7 +1,8 @@
-// That blocks are real-time safe: while they run, the kernel kills the program at any call of the system but write and exit, and allocations
-// and locks are counted. (The library has none of the latter but those of functions of C that it would call: it is `no_std`.)
+// Checks that blocks are real-time safe. While they run, the kernel kills the program at any system call
+// except write and exit, and allocations and locks are counted. (Since the library is `no_std`, only calls of
+// C functions could be locks.)
 //
-//     realtime MODEL.img [malloc | system]      the last two break the rule on purpose, to show that it is watched
+//     realtime MODEL.img [malloc | system]      the last two break the rule on purpose, to test the check
 #define _GNU_SOURCE
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -16,7 +17,7 @@
 
 static volatile int watched, calls;
 
-// Before those of the C library.
+// These replace the functions of the C library.
 extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t), *__libc_memalign(size_t, size_t);
 extern void __libc_free(void *);
 #define COUNT() ((void)(watched ? calls++ : 0))
@@ -48,7 +49,7 @@ int main(int argc, char **argv) {
     recurrent_model *models[2] = {NULL, NULL};
     const recurrent_cell *const *cells = recurrent_every_cell(&cells_len);
     if (recurrent_model_size(image, len, &size, NULL)) return puts("no image"), 2;
-    // One from packed weights, one from the image in place.
+    // One model with packed weights, and one with weights in place.
     for (int i = 0; i < 2; i++) {
         if (recurrent_model_open(image, len, cells, cells_len, malloc(size), size, &models[i], NULL)) return puts("not opened"), 2;
     }
@@ -73,7 +74,7 @@ int main(int argc, char **argv) {
         failed |= recurrent_forward(model, &sequences, &b, &error);
         b.x_len = b.y_len = 1;
         for (int i = 0; i < BLOCK; i++) failed |= recurrent_step(model, &b, &error);
-        // A refusal is no slower.
+        // Rejecting a call must be real-time safe, too.
         b.x_len = 0;
         failed |= recurrent_step(model, &b, &error) != RECURRENT_ERROR_LENGTH;
         size_t class_;

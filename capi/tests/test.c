@@ -1,5 +1,5 @@
-// Every function of recurrent.h: what it does, and what it refuses. Arguments are images and the cells that they hold; the first is the gesture
-// recogniser of examples/firmware/models, with the recording beside it.
+// Tests the results and the errors of every function in recurrent.h. The arguments are images. The first one
+// is the gesture recogniser of examples/firmware/models, with the recording beside it.
 #include "recurrent.h"
 
 #include <math.h>
@@ -28,7 +28,7 @@ static const char *text(void) {
     return room;
 }
 
-// That a call is refused with a code, and that the error says so and has these words.
+// Checks that a call fails with a code, and that the text of the error contains these words.
 static void refused(int line, recurrent_status came, recurrent_status expected, const char *words) {
     checks++;
     if (came != expected || error.status != (int32_t)expected || !strstr(text(), words)) {
@@ -46,7 +46,7 @@ typedef struct {
     size_t len;
 } file;
 
-// A file at an address that is a multiple of 16.
+// Reads a file to an address that is a multiple of 16.
 static file load(const char *path) {
     file f = {NULL, 0};
     FILE *in = fopen(path, "rb");
@@ -60,7 +60,8 @@ static file load(const char *path) {
 }
 
 static float *floats(size_t len) {
-    // Exactly as long as is asked for, so that a sanitizer sees an element more. NaN shows what is read before it is written.
+    // The exact length lets a sanitizer detect one element too many. NaN shows elements that are read before
+    // they are written.
     float *to = malloc(len ? len * sizeof(float) : 1);
     if (!to) exit(printf("no memory\n"));
     for (size_t i = 0; i < len; i++) to[i] = NAN;
@@ -83,7 +84,7 @@ typedef struct {
     float *x, *y, *state, *scratch;
 } buffers;
 
-// Buffers of exactly the lengths that a pass needs.
+// Allocates buffers of exactly the lengths that a pass needs.
 static buffers buffers_for(const recurrent_model *model, size_t steps, size_t batch) {
     buffers b;
     memset(&b, 0, sizeof b);
@@ -105,7 +106,7 @@ static void release(buffers b) {
     free(b.scratch);
 }
 
-// Steps, whole sequences, chunks and batches, packed and in place, have the same bits.
+// Steps, whole sequences and batches, packed and in place, give the same bits.
 static void passes(file image) {
     enum { STEPS = 17 };
     void *memory[2];
@@ -134,7 +135,7 @@ static void passes(file image) {
         }
         CHECK(!memcmp(one.state, whole.state, one.of.state_len * sizeof(float)));
         release(one);
-        // Three rows, of which the second ends early, batch-major.
+        // Three batch-major rows; the second one ends early.
         buffers rows = buffers_for(models[m], STEPS, 3);
         for (size_t row = 0; row < 3; row++) memcpy(rows.x + row * whole.of.x_len, whole.x, whole.of.x_len * sizeof(float));
         OK(recurrent_reset(models[m], 3, rows.state, rows.of.state_len, &error));
@@ -150,7 +151,7 @@ static void passes(file image) {
         CHECK(!memcmp(rows.y + whole.of.y_len, whole.y, 5 * recurrent_model_output(models[m]) * sizeof(float)));
         release(rows);
     }
-    // A mask of all steps is none; one of no step leaves the state; a reset before the last step is a state of zeros there.
+    // A mask of all steps has no effect, and a mask of no step keeps the state.
     uint8_t flags[STEPS];
     memset(flags, 1, sizeof flags);
     buffers again = buffers_for(models[1], STEPS, 1);
@@ -172,7 +173,7 @@ static void passes(file image) {
     free(memory[1]);
 }
 
-// The refusals of opening.
+// The errors of opening a model.
 static void opening(file image) {
     size_t cells_len = 0, size = 0;
     const recurrent_cell *const *cells = recurrent_every_cell(&cells_len);
@@ -186,7 +187,7 @@ static void opening(file image) {
     size_t two[2];
     REFUSED(recurrent_model_size(image.bytes, image.len, (size_t *)(void *)((char *)two + 1), &error), ALIGNMENT, "`size`");
     OK(recurrent_model_size(image.bytes, image.len, &size, NULL));
-    // In a static buffer, as firmware has it.
+    // Firmware uses a static buffer of this size.
     CHECK(size <= RECURRENT_MODEL_SIZE(2));
     uint64_t *memory = malloc(size + 8);
 #define OPEN(bytes, len, cells, cells_len, memory, size, model)                                                         \
@@ -204,13 +205,13 @@ static void opening(file image) {
     REFUSED(OPEN(image.bytes, image.len, none, 1, memory, size, &model), CELL, "layer 0 of the model is of the form GRU");
     REFUSED(OPEN(image.bytes, image.len, NULL, 0, memory, size, &model), CELL, "GRU, which the program did not name");
     REFUSED(OPEN(image.bytes, image.len - 1, cells, cells_len, memory, size, &model), IMAGE, "shorter");
-    // Shifted by one to three bytes.
+    // Images shifted by one to three bytes.
     uint8_t *shifted = aligned_alloc(16, (image.len + 31) / 16 * 16);
     for (size_t shift = 1; shift < 4; shift++) {
         memcpy(shifted + shift, image.bytes, image.len);
         REFUSED(OPEN(shifted + shift, image.len, cells, cells_len, memory, size, &model), ALIGNMENT, "4 bytes");
     }
-    // Each bit that is flipped is found.
+    // Every flipped bit is detected.
     memcpy(shifted, image.bytes, image.len);
     for (size_t i = 0; i < image.len; i++) {
         shifted[i] ^= (uint8_t)(1u << i % 8);
@@ -221,12 +222,12 @@ static void opening(file image) {
     free(shifted);
     OK(OPEN(image.bytes, image.len, cells, cells_len, memory, size, &model));
     CHECK((void *)model == (void *)memory);
-    // Memory in which opening fails is no model any more, or is left as it was.
+    // Memory that was overwritten is no longer a model.
     memset(memory, 0xff, size);
     REFUSED(recurrent_reset(model, 1, NULL, 0, &error), MODEL, "that was opened");
     REFUSED(recurrent_step(model, NULL, &error), MODEL, "that was opened");
     CHECK(recurrent_model_input(model) == 0);
-    // A cell for steps alone has no other pass.
+    // A cell named only for steps supports no other pass.
     const recurrent_cell *const steps[] = {recurrent_gru_steps()};
     OK(OPEN(image.bytes, image.len, steps, 1, memory, size, &model));
     buffers b = buffers_for(model, 1, 1);
@@ -241,7 +242,7 @@ static void opening(file image) {
     free(memory);
 }
 
-// The refusals of everything that has a model.
+// The errors of all functions that take a model.
 static void arguments(file image) {
     void *memory = NULL;
     recurrent_model *model = opened(image, &memory);
@@ -290,7 +291,7 @@ static void arguments(file image) {
     BAD(bad.scratch_len = SIZE_MAX / 4, OVERFLOW, "`scratch`");
     const uint32_t ids[1] = {0};
     BAD((bad.ids = ids, bad.ids_len = 1), VALUE, "`ids` must be empty");
-    // Nothing was written by any of these.
+    // A failing call writes nothing.
     float *state = floats(good.state_len);
     memcpy(state, b.state, good.state_len * sizeof(float));
     bad = good;
@@ -420,7 +421,7 @@ static void outputs(void) {
     sampling.temperature = 0;
     OK(recurrent_sample(&sampling, logits, 4, NULL, 0, 0, &class_, &error));
     CHECK(class_ == 1 && recurrent_random(NULL) == 0);
-    // The first numbers of SplitMix64 from 1234567, as its reference implementation has them.
+    // The first numbers of SplitMix64 from seed 1234567, as its reference implementation gives them.
     seed = 1234567;
     CHECK(recurrent_random(&seed) == 6457827717110365317u && recurrent_random(&seed) == 3203168211198807973u);
 
@@ -438,7 +439,7 @@ static void outputs(void) {
     CHECK(!strcmp(recurrent_status_name(RECURRENT_ERROR_INTERNAL), "RECURRENT_ERROR_INTERNAL"));
 }
 
-// Each function for a cell gives another one.
+// Each function for a cell returns a different pointer.
 static void cells(void) {
     const recurrent_cell *const all[] = {
         recurrent_rnn_tanh(),         recurrent_rnn_tanh_steps(),         recurrent_rnn_relu(),

@@ -1,4 +1,4 @@
-// The C++ header: opening, streams, chunks, two voices of one model, errors.
+// Tests the C++ header: opening, streams, chunks, two voices of one model, errors.
 #include "recurrent.hpp"
 
 #include <cmath>
@@ -25,7 +25,7 @@ static std::vector<std::uint8_t> load(const char *path) {
     return {std::istreambuf_iterator<char>(in), {}};
 }
 
-// The outputs of a stream, step by step.
+// The outputs of a stream that runs step by step.
 static std::vector<float> run(const recurrent::Model &model, const std::vector<float> &x, std::size_t steps) {
     recurrent::Error error;
     recurrent::Stream stream;
@@ -56,7 +56,7 @@ static void test(const char *path) {
     for (std::size_t i = 0; i < x.size(); i++) x[i] = std::sin(0.3f * static_cast<float>(i));
     const std::vector<float> y = run(model, x, steps);
 
-    // In one chunk, and with another voice on another thread, the bits are the same.
+    // A single chunk gives the same bits, while another voice runs on another thread.
     recurrent::Stream stream;
     CHECK(stream.begin(model, error, steps));
     std::vector<float> whole(y.size()), other;
@@ -71,7 +71,7 @@ static void test(const char *path) {
     CHECK(stream.step(recurrent::Span<const float>(), recurrent::Span<float>()) != RECURRENT_OK);
     const std::uint32_t ids[] = {1};
     CHECK(stream.step(ids, whole) == RECURRENT_ERROR_VALUE);
-    // A model that moves keeps its memory where it is.
+    // A moved model keeps its memory at the same address.
     const recurrent_model *before = model.get();
     recurrent::Model moved = std::move(model);
     CHECK(moved.get() == before && run(moved, x, steps) == y);

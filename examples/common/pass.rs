@@ -4,7 +4,7 @@ use recurrent::{Backward, Cell, ForwardTrain, Recurrent, Sequences};
 
 use super::Failure;
 
-/// What a pass forward and one back give. Sequences are time-major, `[T, B, ..]`.
+/// The results of a forward and a backward pass. Sequences are time-major, `[T, B, ..]`.
 pub struct Pass {
     /// Outputs, and the last states.
     pub y: Vec<f32>,
@@ -15,8 +15,8 @@ pub struct Pass {
     pub grads: Vec<f32>,
 }
 
-/// Forward from a state of zero, and back. `gradients` makes of the outputs `[T, B, H]` and of the last hidden states `[B, H]` the
-/// gradients of both; an empty one is zero.
+/// Runs a layer forward from a state of zeros, and backward. `gradients` takes the outputs `[T, B, H]` and
+/// the last hidden states `[B, H]`, and returns the gradients of both. An empty gradient means zero.
 pub fn pass<C: Cell>(
     layer: Recurrent<C>,
     weights: &[f32],
@@ -41,7 +41,7 @@ pub fn pass<C: Cell>(
             ..Default::default()
         },
     )?;
-    // In a state the hidden one stands first.
+    // The hidden state is the first part of a state.
     let (dy, mut dstate) = gradients(&y, &state[..batch * layer.hidden()])?;
     dstate.resize(state.len(), 0.0);
     let (mut dx, mut grads) = (vec![0.0; x.len()], vec![0.0; weights.len()]);

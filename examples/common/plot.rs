@@ -1,6 +1,6 @@
-//! Line charts and heat maps in one style, as SVG: text stays text, so that no fonts are needed to draw them.
+//! Line charts and heat maps in a common style, as SVG. Text stays text, so drawing needs no fonts.
 //!
-//! Colours are those of Okabe and Ito, which people with any colour vision tell apart.
+//! The colours are those of Okabe and Ito, which people with any colour vision can tell apart.
 
 use std::ops::Range;
 
@@ -23,7 +23,7 @@ const COLOURS: [RGBColor; 7] = [
 ];
 const INK: RGBColor = RGBColor(40, 40, 40);
 const GRID: RGBColor = RGBColor(222, 222, 222);
-/// Of a panel.
+/// The size of a panel.
 const WIDTH: u32 = 880;
 const HEIGHT: u32 = 560;
 const TEXT: u32 = 23;
@@ -37,7 +37,7 @@ pub trait Panel {
     fn draw(&self, area: &Area<'_>) -> Result<(), Failure>;
 }
 
-/// The panels as a picture, row by row, so many in a row.
+/// Draws the panels as a picture, row by row, with `columns` panels in a row.
 pub fn svg(columns: usize, panels: &[&dyn Panel]) -> Result<String, Failure> {
     let mut picture = String::new();
     let rows = panels.len().div_ceil(columns);
@@ -60,11 +60,11 @@ fn text(size: u32) -> TextStyle<'static> {
 enum Scale {
     Linear,
     Log,
-    /// One place for each name.
+    /// A place for each name.
     Names(Vec<String>),
 }
 
-/// An axis of a chart. What is outside of it is drawn at its end.
+/// An axis of a chart. Values outside of its range are drawn at its end.
 struct Axis {
     from: f64,
     to: f64,
@@ -72,7 +72,7 @@ struct Axis {
 }
 
 impl Axis {
-    /// An axis with room for all the values.
+    /// An axis that covers all values.
     fn over(values: impl Iterator<Item = f64>, log: bool, margin: f64) -> Self {
         let scale = if log { Scale::Log } else { Scale::Linear };
         let inside = values.filter(|&v| !log || v > 0.0);
@@ -98,7 +98,7 @@ impl Axis {
         if let Scale::Log = self.scale { v.max(f64::MIN_POSITIVE).log10() } else { v }
     }
 
-    /// Round numbers, at most about so many.
+    /// Round numbers for labels, about `most` of them.
     fn ticks(&self, most: usize) -> Vec<f64> {
         let (from, to) = (self.place(self.from), self.place(self.to));
         let rough = (to - from) / most.max(1) as f64;
@@ -131,7 +131,7 @@ impl Ranged for Axis {
         first + (part * f64::from(last - first)).round() as i32
     }
 
-    /// There are no light lines.
+    /// There are no light grid lines.
     fn key_points<H: KeyPointHint>(&self, hint: H) -> Vec<f64> {
         if hint.weight().allow_light_points() { Vec::new() } else { self.ticks(hint.max_num_points()) }
     }
@@ -166,7 +166,8 @@ struct Series {
     points: Vec<(f64, f64)>,
 }
 
-/// A chart of lines. Each series has the next colour; one without a name is not in the legend, and has the colour of the one before.
+/// A chart of lines. Each series gets the next colour. A series without a name is not in the legend, and has
+/// the colour of the series before it.
 pub struct Chart {
     title: String,
     x: String,
@@ -177,19 +178,19 @@ pub struct Chart {
 }
 
 impl Chart {
-    /// Its title, and what its axes show.
+    /// A chart with a title and labels for its axes.
     pub fn new(title: impl Into<String>, x: impl Into<String>, y: impl Into<String>) -> Self {
         let (title, x, y) = (title.into(), x.into(), y.into());
         Chart { title, x, y, log: false, limits: None, series: Vec::new() }
     }
 
-    /// With a logarithmic y axis, on which what is not positive has no place.
+    /// Makes the y axis logarithmic, and leaves out values that are not positive.
     pub fn log(mut self) -> Self {
         self.log = true;
         self
     }
 
-    /// With a y axis of these ends, whatever the values.
+    /// Sets the ends of the y axis, whatever the values are.
     pub fn limits(mut self, from: f64, to: f64) -> Self {
         self.limits = Some((from, to));
         self
@@ -240,7 +241,7 @@ impl Chart {
     }
 }
 
-/// The title, and the areas of a legend and of all else.
+/// Draws the title. Returns the areas of the legend and of the rest.
 fn titled<'a>(area: &Area<'a>, title: &str) -> Result<(Area<'a>, Area<'a>), Failure> {
     let (head, body) = area.split_vertically(80);
     let bold = ("sans-serif", 28, FontStyle::Bold).into_font().color(&INK);
@@ -301,17 +302,17 @@ impl Panel for Chart {
     }
 }
 
-/// Numbers as colours: a row of cells for each row, the first one on top.
+/// Shows numbers as colours: a row of cells for each row, the first row on top.
 pub struct HeatMap {
     pub title: String,
-    /// What the columns and rows are, and their names.
+    /// The labels of the columns and of the rows, and their names.
     pub x: (String, Vec<String>),
     pub y: (String, Vec<String>),
     /// `[rows, columns]`
     pub values: Vec<f32>,
 }
 
-/// From white to dark blue.
+/// A colour from white (0) to dark blue (1).
 fn shade(part: f64) -> RGBColor {
     let mix = |to: f64| (255.0 + (to - 255.0) * part.clamp(0.0, 1.0)).round() as u8;
     RGBColor(mix(0.0), mix(60.0), mix(110.0))
@@ -330,7 +331,7 @@ impl Panel for HeatMap {
             legend.draw(&Text::new(format!("{value:.2}"), (x, 9), style))?;
         }
         let columns = self.x.1.len();
-        // Axes go up, rows go down.
+        // The y axis goes up, but the rows go down.
         let names: Vec<String> = self.y.1.iter().rev().cloned().collect();
         let rows = names.len();
         let mut plane = axes(&body, (&self.x.0, Axis::names(&self.x.1)), (&self.y.0, Axis::names(&names)))?;

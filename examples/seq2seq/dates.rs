@@ -1,4 +1,4 @@
-//! Dates as people write them, and as ISO 8601 does.
+//! Dates in everyday forms, and in ISO 8601.
 
 use rand_xoshiro::rand_core::Rng;
 
@@ -18,26 +18,26 @@ const MONTHS: [&str; 12] = [
 ];
 const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
-/// What dates are written with. Id 0 is the place of characters that are none of these.
+/// Characters of dates in everyday forms. Id 0 stands for all other characters.
 const SOURCE: &str = "?abcdefghijklmnopqrstuvwxyz0123456789 ,./-'";
-/// What ISO dates are written with. Ids 0 and 1 start and end them.
+/// Characters of ISO dates. Ids 0 and 1 mark the start and the end.
 const TARGET: &str = "<>0123456789-";
 pub const START: u32 = 0;
 pub const END: u32 = 1;
 pub const SOURCES: usize = SOURCE.len();
 pub const TARGETS: usize = TARGET.len();
-/// The longest date that is read.
+/// Longer dates are cut to this length.
 pub const LONGEST: usize = 40;
-/// Characters of an ISO date, and its end.
+/// Characters of an ISO date, including the end.
 pub const LENGTH: usize = 11;
 
-/// Lower case, as many characters as are read.
+/// The ids of a text, in lower case, at most `LONGEST` of them.
 pub fn encode(text: &str) -> Vec<u32> {
     let id = |c: char| SOURCE.find(c.to_ascii_lowercase()).unwrap_or(0) as u32;
     text.trim().chars().take(LONGEST).map(id).collect()
 }
 
-/// Up to the end, if there is one.
+/// The text up to the end mark, if there is one.
 pub fn decode(ids: &[u32]) -> String {
     let ids = ids.iter().take_while(|&&id| id != END);
     ids.map(|&id| TARGET.as_bytes().get(id as usize).map_or('?', |b| char::from(*b))).collect()
@@ -48,13 +48,13 @@ pub fn encode_target(iso: &str) -> Vec<u32> {
     ids.chain([END]).collect()
 }
 
-/// A day of the years 1950 to 2049, which two digits name.
+/// A day in the years 1950 to 2049, in which two digits identify the year.
 #[derive(Clone, Copy, Debug)]
 pub struct Date {
     year: u32,
     month: usize,
     day: u32,
-    /// From Monday on.
+    /// 0 is Monday.
     weekday: usize,
 }
 
@@ -63,14 +63,14 @@ fn below(n: usize, rng: &mut impl Rng) -> usize {
 }
 
 impl Date {
-    /// The days that were not trained on are every fifth one, or thereabouts.
+    /// About every fifth day is kept out of the training.
     pub fn is_unseen(self) -> bool {
         (self.year * 372 + self.month as u32 * 31 + self.day) % 5 == 2
     }
 
     fn any(rng: &mut impl Rng) -> Date {
         let (year, month) = (1950 + below(100, rng) as u32, below(12, rng));
-        // That 1900 and 2100 are not leap years does not matter here.
+        // 1900 and 2100 are not leap years, but they are outside of the range.
         let leap = year.is_multiple_of(4);
         let days = [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month];
         let day = 1 + below(days, rng) as u32;
@@ -80,7 +80,7 @@ impl Date {
         Date { year, month, day, weekday: (weekday as usize + 6) % 7 }
     }
 
-    /// A random one of those that are trained on, or of the others.
+    /// A random day from the training, or one kept out of it.
     pub fn random(unseen: bool, rng: &mut impl Rng) -> Date {
         loop {
             let date = Date::any(rng);
@@ -94,7 +94,7 @@ impl Date {
         format!("{}-{:02}-{:02}", self.year, self.month + 1, self.day)
     }
 
-    /// In one of many forms. With slashes the month comes first, with dots the day.
+    /// The date in one of many forms. With slashes the month comes first, with dots the day.
     pub fn written(self, rng: &mut impl Rng) -> String {
         let Date { year, month, day, weekday } = self;
         let (number, short_year) = (month + 1, year % 100);
@@ -140,21 +140,21 @@ impl Date {
     }
 }
 
-/// Examples to learn from, or to be asked: padded sequences, time-major.
+/// A batch for training or translating: padded sequences, time-major.
 pub struct Batch {
     pub size: usize,
-    /// Steps of the longest one.
+    /// Steps of the longest sequence.
     pub steps: usize,
     pub lengths: Vec<usize>,
     /// `[S, B]`
     pub source: Vec<u32>,
-    /// What the decoder is given, and what it shall say: `[T, B]`.
+    /// The decoder's inputs and its expected outputs: `[T, B]`.
     pub given: Vec<u32>,
     pub targets: Vec<u32>,
 }
 
 impl Batch {
-    /// Of texts, and the ISO dates that they mean, as far as they are known.
+    /// A batch of texts, with their ISO dates if known.
     pub fn new(texts: &[(String, String)]) -> Batch {
         let sources: Vec<_> = texts.iter().map(|(text, _)| encode(text)).collect();
         let lengths: Vec<_> = sources.iter().map(Vec::len).collect();

@@ -1,4 +1,5 @@
-//! Reads dates as people write them and writes them as ISO 8601 does: an encoder, a decoder, and attention between them.
+//! Reads dates in everyday forms and writes them in ISO 8601, with an encoder, a decoder, and attention
+//! between them.
 //!
 //! ```sh
 //! cargo run --release --example seq2seq
@@ -6,8 +7,8 @@
 //! cargo run --release --example seq2seq -- --interactive
 //! ```
 //!
-//! Days that it is asked for were not among those that it learnt from, and dates are written in nineteen forms, with and without
-//! the day of the week. The picture shows where the decoder looks while it writes.
+//! The tests use days that were not in the training. Dates come in nineteen forms, with and without the day
+//! of the week. The picture shows where the decoder looks while it writes.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -27,10 +28,11 @@ use dates::Batch;
 use model::{Model, Score};
 use translate::Translator;
 
-/// Learns to write dates as ISO 8601 does, from dates as people write them.
+/// Learns to convert dates from everyday forms to ISO 8601.
 ///
-/// The last line on standard output is `exact SHARE beam SHARE seconds N`: how many of the dates that were not
-/// learnt from are right to the last digit, written greedily and by beam search, and how long the training took.
+/// The last line on standard output is `exact SHARE beam SHARE seconds N`: the share of dates, not seen in
+/// training, whose translation is right to the last digit, by greedy search and by beam search; and the
+/// duration of the training.
 #[derive(Parser)]
 #[command(name = "seq2seq")]
 struct Options {
@@ -43,7 +45,7 @@ struct Options {
     /// How the decoder's states and the encoder's outputs are compared
     #[arg(long, value_enum, default_value_t = Score::General)]
     attention: Score,
-    /// Hidden units of the decoder, twice those of each direction of the encoder; an even number
+    /// Hidden units of the decoder; each direction of the encoder has half of them; an even number
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = even)]
     hidden: usize,
     /// Features of a character
@@ -58,7 +60,7 @@ struct Options {
     /// Greatest learning rate of Adam
     #[arg(long, value_name = "RATE", default_value_t = 0.006)]
     lr: f32,
-    /// Dates to ask for that were not learnt from
+    /// Dates for testing, not seen in training
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     unseen: u32,
     /// Hypotheses of the beam search
@@ -98,7 +100,7 @@ fn train(options: &Options, model: Model, weights: &mut [f32]) -> Result<(), Fai
     Ok(())
 }
 
-/// A text alone, of which the date is not known.
+/// A batch of one text, whose date is not known.
 fn one(text: &str) -> Batch {
     Batch::new(&[(text.to_owned(), String::new())])
 }
@@ -156,7 +158,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a date may mean, and how likely that is.
+/// Prints the likely translations of a date, with their probabilities.
 fn answer(translator: &Translator<'_>, text: &str, width: usize) -> Result<(), Failure> {
     if text.trim().is_empty() {
         return Err(Failure("a date must not be empty".into()));
@@ -168,7 +170,7 @@ fn answer(translator: &Translator<'_>, text: &str, width: usize) -> Result<(), F
     Ok(())
 }
 
-/// Where the decoder looks while it writes.
+/// A picture of where the decoder looks while it writes.
 fn heat_map(translator: &Translator<'_>, text: String) -> Result<HeatMap, Failure> {
     let batch = one(&text);
     let (iso, alignments) = translator.greedy(&batch)?;

@@ -1,11 +1,12 @@
-//! An encoder that reads a date in both directions, and a decoder that writes one and attends to what was read.
+//! An encoder that reads a date in both directions, and a decoder that writes a date and attends to the
+//! encoder's outputs.
 //!
-//! The decoder starts from the encoder's last states. What it says next comes from its own state and what it attends to:
-//! `softmax(w tanh(w_c [h; context]))`, as Luong et al. 2015 (arXiv:1508.04025) have it. So nothing of attention goes back
-//! into the decoder, and in training all its steps are taken at once.
+//! The decoder starts from the encoder's last states. Its next output is computed from its state and the
+//! context from attention: `softmax(w tanh(w_c [h; context]))`, as in Luong et al. 2015 (arXiv:1508.04025).
+//! The context is not fed back into the decoder, so in training all of its steps are one pass.
 //!
-//! Shapes are time-major; `S` steps of the encoder and `T` of the decoder, `B` batch rows, `E` features of an embedding, `H` hidden units
-//! of the decoder, twice those of each direction of the encoder.
+//! Shapes are time-major: `S` steps of the encoder, `T` steps of the decoder, `B` batch rows, `E` features of
+//! an embedding, and `H` hidden units of the decoder, twice as many as in each direction of the encoder.
 
 use rand_xoshiro::rand_core::Rng;
 use recurrent::{
@@ -15,7 +16,7 @@ use recurrent::{
 
 use crate::dates::{Batch, LENGTH, SOURCES, TARGETS};
 
-/// How queries and keys are compared.
+/// The function that compares queries with keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Score {
     Dot,
@@ -24,7 +25,7 @@ pub enum Score {
     Additive,
 }
 
-/// The layers. It owns no weights: they lie in one flat slice, in the order of the fields.
+/// The layers. Their weights are in one flat slice, in the order of the fields.
 #[derive(Clone, Copy, Debug)]
 pub struct Model {
     pub read: Embedding,
@@ -109,14 +110,14 @@ impl Model {
     }
 }
 
-/// The last states of the two directions, `[2, B, H/2]`, as one state of the decoder, `[B, H]`.
+/// Joins the last states of the two directions, `[2, B, H/2]`, to a state of the decoder, `[B, H]`.
 pub fn join(state: &[f32], hidden: usize) -> Vec<f32> {
     let (forward, reverse) = state.split_at(state.len() / 2);
     let rows = forward.chunks(hidden / 2).zip(reverse.chunks(hidden / 2));
     rows.flat_map(|(f, r)| f.iter().chain(r)).copied().collect()
 }
 
-/// And back.
+/// The inverse of `join`.
 fn part(joined: &[f32], hidden: usize) -> Vec<f32> {
     let halves = |second: bool| {
         let rows = joined.chunks(hidden).map(move |row| row.split_at(hidden / 2));
@@ -125,7 +126,7 @@ fn part(joined: &[f32], hidden: usize) -> Vec<f32> {
     halves(false).chain(halves(true)).copied().collect()
 }
 
-/// Two rows side by side, for each pair of rows.
+/// Concatenates each row of `a` with the same row of `b`.
 pub fn beside(a: &[f32], b: &[f32], width: usize, out: &mut [f32]) {
     for (out, (a, b)) in out.chunks_mut(2 * width).zip(a.chunks(width).zip(b.chunks(width))) {
         let (left, right) = out.split_at_mut(width);
@@ -139,10 +140,10 @@ fn zeros(len: usize) -> Vec<f32> {
 }
 
 impl Model {
-    /// The mean loss of a batch, and its gradient in all weights.
+    /// The mean loss of a batch, and its gradients with respect to all weights.
     ///
-    /// It is long, and simple: every layer forward, in order, then every layer backward, in reverse order. What a layer was given and what
-    /// it gave is kept for its backward pass.
+    /// The function is long but simple: every layer runs forward in order, then every layer backward in
+    /// reverse order. The inputs and outputs of each layer are kept for its backward pass.
     pub fn forward_backward(&self, weights: &[f32], grads: &mut [f32], batch: &Batch) -> Result<f32> {
         let Model { read, encoder, write, decoder, attention, combine, output, hidden } = *self;
         let (w, g) = (self.split(weights), self.split_mut(grads));
@@ -159,7 +160,7 @@ impl Model {
         ];
         let mut scratch = zeros(scratch.into_iter().max().unwrap_or(0));
 
-        // Forward. The encoder reads; rows of the batch end where their dates do.
+        // Forward. The encoder reads; each batch row ends with its date.
         let mut letters = zeros(all * read.width());
         read.forward(w.read, &batch.source, &mut letters)?;
         let (mut encoded, mut state) = (zeros(all * hidden), zeros(encoder.state_len(size)));
@@ -175,7 +176,8 @@ impl Model {
         };
         encoder.forward_train(w.encoder, args)?;
 
-        // The decoder is given what it should have said before (teacher forcing), so that all its steps are one pass.
+        // The decoder's inputs are the expected outputs of the steps before (teacher forcing), so all its
+        // steps are one pass.
         let mut given = zeros(rows * write.width());
         write.forward(w.write, &batch.given, &mut given)?;
         let (mut h, mut state) = (zeros(rows * hidden), join(&state, hidden));
@@ -191,7 +193,7 @@ impl Model {
         };
         decoder.forward_train(w.decoder, args)?;
 
-        // Each state of the decoder asks what it wants to know of the encoder's outputs.
+        // Each state of the decoder is a query over the encoder's outputs.
         let room = zeros(attention.keys_len(steps, size));
         let keys = attention.keys(w.attention, source, &encoded, room, &mut scratch)?;
         let (mut context, mut alignments) = (zeros(rows * hidden), zeros(rows * steps));
@@ -203,7 +205,7 @@ impl Model {
             scratch: &mut scratch,
         };
         attention.forward(w.attention, &keys, args)?;
-        // What comes next is made of the state and the answer.
+        // The next character is computed from the state and the context.
         let (mut both, mut combined) = (zeros(rows * 2 * hidden), zeros(rows * hidden));
         beside(&h, &context, hidden, &mut both);
         combine.forward(w.combine, rows, &both, &mut combined, &mut scratch)?;
@@ -211,7 +213,7 @@ impl Model {
         output.forward(w.output, rows, &combined, &mut logits, &mut scratch)?;
         let loss = CrossEntropy::new(TARGETS).loss(&logits, &batch.targets, Some(&mut dlogits))?;
 
-        // Backward, from the loss down.
+        // Backward, starting from the loss.
         let (mut dcombined, mut dboth) = (zeros(combined.len()), zeros(both.len()));
         let mode = Gradients::Overwrite;
         let args = DenseBackward {
@@ -236,7 +238,7 @@ impl Model {
             scratch: &mut scratch,
         };
         combine.backward(w.combine, args)?;
-        // Side by side on the way up, apart on the way down.
+        // Forward concatenated states and contexts, so backward splits their gradients.
         let pairs = || dboth.chunks(2 * hidden).map(|row| row.split_at(hidden));
         let mut dh: Vec<f32> = pairs().flat_map(|(dh, _)| dh).copied().collect();
         let dcontext: Vec<f32> = pairs().flat_map(|(_, dcontext)| dcontext).copied().collect();
@@ -264,7 +266,7 @@ impl Model {
         };
         attention.keys_backward(w.attention, &keys, args)?;
 
-        // A state was used twice: for what comes next, and as a query. Gradients of the two uses add up.
+        // The state was used twice: for the next character, and as a query. The two gradients are added.
         dh.iter_mut().zip(&dqueries).for_each(|(dh, dq)| *dh += dq);
         let (mut dgiven, mut dstate) = (zeros(given.len()), zeros(decoder.state_len(size)));
         let args = Backward {
@@ -282,7 +284,7 @@ impl Model {
         decoder.backward(w.decoder, args)?;
         write.backward(&batch.given, &dgiven, g.write, mode)?;
 
-        // The gradient of the decoder's first state is that of the encoder's last states.
+        // The gradient of the decoder's initial state is the gradient of the encoder's last states.
         let (mut dletters, mut dstate) = (zeros(letters.len()), part(&dstate, hidden));
         let args = Backward {
             sequences: source,

@@ -1,4 +1,4 @@
-//! The trained model at work: packed weights, one step of the decoder at a time.
+//! The trained model in use: packed weights, and one step of the decoder at a time.
 
 use recurrent::{
     AttentionForward, Beam, BeamBuffers, Error, Forward, Keys, Packed, Result, Sequences, argmax,
@@ -21,7 +21,7 @@ pub struct Translator<'a> {
     output: Packed<Vec<f32>>,
 }
 
-/// What was read: the keys, and the state that the decoder starts from.
+/// The result of the encoder: the keys, and the state that the decoder starts from.
 struct Read<'a> {
     keys: Keys<'a, Vec<f32>>,
     state: Vec<f32>,
@@ -58,8 +58,9 @@ impl<'a> Translator<'a> {
         Ok(Read { keys, state: join(&state, hidden), steps })
     }
 
-    /// One step of the decoder for each of the tokens: their states go on, and the logits and alignments of what follows come back.
-    /// Tokens belong to one row of the keys each, or, as `queries` says, to the only one.
+    /// Runs one step of the decoder for all tokens. Updates their states, writes the logits of the next
+    /// tokens, and returns the alignments. By `queries`, either each token has its own row of keys, or all
+    /// tokens share a single row.
     fn step(
         &self,
         read: &Read<'_>,
@@ -73,7 +74,7 @@ impl<'a> Translator<'a> {
         let (mut x, mut context) = (zeros(rows * write.width()), zeros(rows * hidden));
         let (mut both, mut combined) = (zeros(rows * 2 * hidden), zeros(rows * hidden));
         let mut alignments = zeros(rows * read.steps);
-        // For one query of each row, or for all of them of one row.
+        // Enough for one query of each row, and for all queries on one row.
         let scratch =
             attention.scratch_len(1, read.steps, rows).max(attention.scratch_len(rows, read.steps, 1));
         let mut scratch = zeros(scratch.max(decoder.scratch_len(1, rows)));
@@ -93,7 +94,8 @@ impl<'a> Translator<'a> {
         Ok(alignments)
     }
 
-    /// The likeliest character in each step: the dates, and for each of their characters the alignments `[T, B, S]`.
+    /// Takes the likeliest character in each step. Returns the dates, and the alignments `[T, B, S]` of their
+    /// characters.
     pub fn greedy(&self, batch: &Batch) -> Result<(Vec<String>, Vec<f32>)> {
         let size = batch.size;
         let mut read = self.read(batch)?;
@@ -111,7 +113,8 @@ impl<'a> Translator<'a> {
         Ok((written.iter().map(|ids| decode(ids)).collect(), all))
     }
 
-    /// The likeliest dates for one text, with their log-probabilities. All hypotheses are queries of one row of keys.
+    /// The likeliest dates for one text, with their log probabilities. All hypotheses are queries over a
+    /// single row of keys.
     pub fn beam(&self, batch: &Batch, width: usize) -> Result<Vec<(String, f32)>> {
         let beam = Beam::new(width, TARGETS, LENGTH).start(START).end(END);
         let (mut ids, mut scratch) = (vec![0; beam.ids_len()], zeros(beam.scratch_len()));

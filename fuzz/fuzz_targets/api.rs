@@ -1,5 +1,5 @@
-//! The public interface with any sizes, options, lists and buffers: there is no panic, and a pass that is refused has not
-//! written anything.
+//! Calls the public interface with arbitrary sizes, options, lists and buffers. Nothing may panic, and a pass
+//! that returns an error must not have written anything.
 #![no_main]
 
 use arbitrary::{Result, Unstructured};
@@ -9,7 +9,7 @@ use recurrent::{Backward, Forward, ForwardTrain, Gradients};
 use recurrent_fuzz::buffers::{flags, floats, lengths, pass, size, steps};
 use recurrent_fuzz::others;
 
-/// What `Sequences` borrows.
+/// The lists that `Sequences` borrows.
 struct Lists {
     steps: usize,
     batch: usize,
@@ -70,7 +70,7 @@ fn activation(u: &mut Unstructured<'_>) -> Result<Activation> {
     ])?)
 }
 
-/// What every cell has.
+/// Sets the options that every cell has.
 fn options<C: Cell>(layer: Recurrent<C>, u: &mut Unstructured<'_>) -> Result<Recurrent<C>> {
     let isas: Vec<Isa> = Isa::available().collect();
     let mut layer = layer.on(*u.choose(&isas)?).bias(u.ratio(3, 4)?);
@@ -93,7 +93,7 @@ fn layer<C: Cell>(layer: Recurrent<C>, u: &mut Unstructured<'_>) -> Result<()> {
     let mut packed = [floats(u, layer.packed_len())?];
     let scratch = floats(u, layer.scratch_len(steps, batch))?;
 
-    // Before the pass takes its buffers, which are borrowed for as long as the packed weights are used.
+    // Pack first: the passes borrow their buffers for as long as the packed weights are used.
     let mut buffers = [y, state, scratch];
     pass(&mut packed, |[packed]| layer.pack(&weights, &mut packed[..]).map(drop));
     let [packed] = packed;
@@ -267,7 +267,7 @@ fn call(u: &mut Unstructured<'_>) -> Result<()> {
     }
 }
 
-// An input that is too short is a call that is not made.
+// If the input is too short, the call is not made.
 fuzz_target!(|bytes: &[u8]| {
     let _ = call(&mut Unstructured::new(bytes));
 });

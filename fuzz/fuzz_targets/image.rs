@@ -1,4 +1,4 @@
-//! Images for flash. Their checksum would stop the fuzzer, so it is put right.
+//! Images for flash. The target corrects the checksum, which would otherwise stop the fuzzer.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -6,7 +6,7 @@ use recurrent::image::{self, Extras, Image};
 use recurrent::io::Format;
 use recurrent_fuzz::check;
 
-/// CRC-32 of everything but the four bytes at 20.
+/// Writes the CRC-32 of everything but the four bytes at 20 to these bytes.
 fn sign(bytes: &mut [u8]) {
     let mut crc = !0_u32;
     for (_, byte) in bytes.iter().enumerate().filter(|(at, _)| !(20..24).contains(at)) {
@@ -37,7 +37,7 @@ fn open(bytes: &[u8]) {
         };
         let mut again = vec![0; image::len_with(&layers, &extras)];
         image::write_with(&layers, &weights, &extras, &mut again).unwrap();
-        // Version 1 is only read.
+        // Version 1 can be read, but is not written.
         assert!(bytes[8] == 1 || again == bytes, "an image that was read is written otherwise");
     }
     check(bytes, Format::Image, None);

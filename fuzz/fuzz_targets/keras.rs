@@ -1,5 +1,5 @@
-//! Keras archives: as they are, and put together from a configuration and a file of weights, because the checksums
-//! of an archive would stop the fuzzer.
+//! Keras archives: as given, and built from a configuration and a file of weights, because the checksums of
+//! an archive would stop the fuzzer.
 #![no_main]
 
 use std::io::{Cursor, Write};

@@ -1,5 +1,5 @@
-//! PyTorch's checkpoints: as they are, and put together from a pickle and the bytes of its tensors, because the checksums of an archive would stop
-//! the fuzzer.
+//! PyTorch checkpoints: as given, and built from a pickle and the bytes of its tensors, because the checksums
+//! of an archive would stop the fuzzer.
 #![no_main]
 
 use std::io::{Cursor, Write};
@@ -10,7 +10,7 @@ use recurrent_fuzz::check;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-/// Every tensor has the bytes after the pickle.
+/// An archive whose tensors all have the bytes `data`.
 fn archive(pickle: &[u8], data: &[u8]) -> Vec<u8> {
     let mut to = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);

@@ -12,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
     for plan in PLANS {
         check(bytes, Format::Safetensors, Some(&plan.parse::<Plan>().unwrap()));
     }
-    // A plan may come from a user, too.
+    // The plan may also be arbitrary.
     if let Ok(text) = std::str::from_utf8(bytes)
         && let Ok(plan) = text.parse::<Plan>()
     {

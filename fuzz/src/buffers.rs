@@ -1,11 +1,11 @@
-//! Buffers of a pass, most of them as long as they have to be.
+//! Buffers of a pass, most of them with the right lengths.
 
 use arbitrary::{Result, Unstructured};
 
-/// No buffer has more elements, whatever is asked for.
+/// The maximal length of a buffer, whatever is needed.
 const MOST: usize = 1 << 14;
 
-/// A size of a layer or of a batch: small most often, and now and then one whose products overflow.
+/// A size of a layer or a batch: usually small, and sometimes so large that products overflow.
 pub fn size(u: &mut Unstructured<'_>) -> Result<usize> {
     Ok(match u.arbitrary::<u8>()? {
         tag @ 0..=215 => usize::from(tag % 24),
@@ -16,13 +16,14 @@ pub fn size(u: &mut Unstructured<'_>) -> Result<usize> {
     })
 }
 
-/// Steps: a layer without elements would take each of very many.
+/// A number of steps, either small or near overflow. A layer without elements would run every step of a
+/// number in between.
 pub fn steps(u: &mut Unstructured<'_>) -> Result<usize> {
     let steps = size(u)?;
     Ok(if steps < 1 << 12 || steps > usize::MAX >> 4 { steps } else { steps % 64 })
 }
 
-/// A length where `expected` is asked for.
+/// A length for a buffer that needs `expected` elements: usually right, sometimes wrong.
 fn len(u: &mut Unstructured<'_>, expected: usize) -> Result<usize> {
     let len = match u.arbitrary::<u8>()? {
         0..=229 => expected,
@@ -34,10 +35,10 @@ fn len(u: &mut Unstructured<'_>, expected: usize) -> Result<usize> {
     Ok(len.min(MOST))
 }
 
-/// Some numbers that matter, among ordinary ones.
+/// Special numbers, which appear among ordinary ones.
 const STRANGE: [f32; 8] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, -0.0, 1e-45, 1e30, -88.0];
 
-/// Elements where `expected` are asked for.
+/// Elements for a buffer that needs `expected` of them.
 pub fn floats(u: &mut Unstructured<'_>, expected: usize) -> Result<Vec<f32>> {
     let len = len(u, expected)?;
     let mut seed = u.arbitrary::<u16>()?;
@@ -51,7 +52,7 @@ pub fn floats(u: &mut Unstructured<'_>, expected: usize) -> Result<Vec<f32>> {
         .collect())
 }
 
-/// Ids or targets, of which most are below `limit`.
+/// Ids or targets, mostly below `limit`.
 pub fn ids(u: &mut Unstructured<'_>, expected: usize, limit: usize) -> Result<Vec<u32>> {
     let len = len(u, expected)?;
     let limit = limit.clamp(1, 1 << 20) as u32;
@@ -59,7 +60,7 @@ pub fn ids(u: &mut Unstructured<'_>, expected: usize, limit: usize) -> Result<Ve
     (0..len).map(|_| if wrong { u.arbitrary() } else { Ok(u.arbitrary::<u32>()? % limit) }).collect()
 }
 
-/// Lengths of sequences, of which most are at most `steps`.
+/// Lengths of sequences, mostly at most `steps`.
 pub fn lengths(u: &mut Unstructured<'_>, steps: usize, batch: usize) -> Result<Vec<usize>> {
     let len = len(u, batch)?;
     let wrong = u.arbitrary::<u8>()? >= 240;
@@ -77,7 +78,7 @@ pub fn flags(u: &mut Unstructured<'_>, expected: usize) -> Result<Vec<bool>> {
         .collect())
 }
 
-/// Runs a pass over buffers, which are as they were if it refuses them.
+/// Runs a pass, and checks that buffers are unchanged if it returns an error.
 pub fn pass<const N: usize, T, E>(
     buffers: &mut [Vec<f32>; N],
     run: impl FnOnce([&mut Vec<f32>; N]) -> std::result::Result<T, E>,

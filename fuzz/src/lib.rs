@@ -1,4 +1,4 @@
-//! What the targets share: what every file that is read has to be good for, and calls with any arguments.
+//! Shared by the targets: checks for every file that can be read, and calls with arbitrary arguments.
 
 pub mod buffers;
 pub mod others;
@@ -6,23 +6,23 @@ pub mod others;
 use recurrent::io::{Format, Network, Plan, describe, read, size, write};
 use recurrent::model::{Input, Layer};
 
-/// Elements of all buffers of a run, so that an input does not take long.
+/// Maximal total length of the buffers of a run, so that an input does not take long.
 const SMALL: usize = 1 << 16;
 
-/// Reads a file, and does with it what can be done with any.
+/// Reads a file and, if that succeeds, does everything with the model that is possible with any model.
 pub fn check(bytes: &[u8], format: Format, plan: Option<&Plan>) {
     let Ok(network) = read(bytes, format, plan) else { return };
     let layers: Vec<Layer> = network.layers().collect();
     layers.iter().for_each(|layer| drop(describe(layer)));
     let needs = size::of(&layers, 2, 3).expect("layers that were read fit together");
-    // An image of it is the same network, but for the names.
+    // Its image must contain the same network, except for names.
     if let Ok(image) = write(&network, Format::Image) {
         let other = read(&image, Format::Image, None).expect("an image that was written can be read");
         assert!(other.layers().eq(network.layers()), "other layers");
         assert!(bits(other.weights()).eq(bits(network.weights())), "other weights");
     }
     if let Ok(tensors) = write(&network, Format::Safetensors) {
-        // What it leaves open is in a plan; it need not be one that can be read without.
+        // A plan may be needed to read these tensors, so this may fail.
         let _ = read(&tensors, Format::Safetensors, None);
     }
     let all = [needs.weights, needs.packed, needs.state, needs.scratch, needs.output];

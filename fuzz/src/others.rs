@@ -1,4 +1,4 @@
-//! Calls of what stands around recurrent layers.
+//! Calls of everything other than recurrent layers.
 
 use arbitrary::{Result, Unstructured};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -13,7 +13,7 @@ use recurrent::{
 
 use crate::buffers::{floats, ids, pass, size, steps};
 
-/// All passes of an attention.
+/// Calls all passes of an attention layer.
 pub fn attention(u: &mut Unstructured<'_>, encoder: &Sequences<'_>) -> Result<()> {
     let (query, input) = (size(u)?, size(u)?);
     let layer = match u.int_in_range(0..=3)? {
@@ -76,7 +76,7 @@ pub fn attention(u: &mut Unstructured<'_>, encoder: &Sequences<'_>) -> Result<()
     Ok(())
 }
 
-/// One of the rest.
+/// Calls one of the other functions.
 pub fn call(u: &mut Unstructured<'_>, sequences: &Sequences<'_>) -> Result<()> {
     let rows = sequences.steps().saturating_mul(sequences.batch());
     match u.int_in_range(0..=5)? {

@@ -1,23 +1,24 @@
-//! Beam search: the likeliest sequence of a model that says what follows, approximately.
+//! Beam search: finds approximately the likeliest sequence of a model that predicts what follows.
 
 use super::sample::LOGITS;
 use crate::error::{Error, Result, check_len, check_room};
 use crate::layer::buffer::{add, mul};
 use crate::layer::log_softmax;
 
-/// Beam search over the outputs of a model that gives logits for what follows a sequence.
+/// Beam search over a model that gives logits for what follows a sequence.
 ///
-/// In each step every hypothesis is extended by every class, and the `width` likeliest ones go on. One that takes the end token is
-/// finished, and so are all after `steps` tokens. The search stops as soon as no hypothesis that goes on can be better than
-/// the `width` best finished ones.
+/// In each step every hypothesis is extended by every class, and the `width` likeliest ones are kept. A
+/// hypothesis is finished when it takes the end token, or after `steps` tokens. The search stops as soon as
+/// no unfinished hypothesis can be better than the `width` best finished ones.
 ///
 /// ```text
 /// score = log p(tokens) / (number of tokens)^alpha
 /// ```
 ///
-/// With `alpha` 0, which is the default, that is the log-probability, and longer sequences are at a disadvantage; with 1 it is the mean
-/// over the tokens (Wu et al. 2016, arXiv:1609.08144, has a similar penalty). The end token counts as one. Every
-/// hypothesis is also tried with its end, however unlikely. With `width` 1 and no end token the search is greedy.
+/// With `alpha` 0, the default, the score is the log-probability, which puts longer sequences at a
+/// disadvantage. With 1 it is the mean over the tokens (Wu et al. 2016, arXiv:1609.08144, has a similar
+/// penalty). The end token counts as one token. Every hypothesis is also tried with the end token, however
+/// unlikely. With `width` 1 and no end token the search is greedy.
 ///
 /// ```
 /// use recurrent::{Beam, BeamBuffers, Error};
@@ -53,25 +54,27 @@ pub struct BeamBuffers<'a> {
     pub scratch: &'a mut [f32],
 }
 
-/// What [`Beam::search`] asks of the model: the logits of what follows each of the hypotheses.
+/// A request of [`Beam::search`] to the model: compute the logits of what follows each hypothesis.
 ///
-/// Hypothesis `i` continues hypothesis `parents[i]` of the step before by `tokens[i]`, so that the states of the model have to be
-/// put into that order first ([`reorder`](Self::reorder)). In the first step there is one hypothesis, with the start token and parent 0.
+/// Hypothesis `i` continues hypothesis `parents[i]` of the previous step with `tokens[i]`. So the states of
+/// the model have to be put into that order first ([`reorder`](Self::reorder)). In the first step there is
+/// one hypothesis, with the start token and parent 0.
 #[derive(Debug)]
 pub struct BeamStep<'a> {
     /// The last token of each hypothesis, `[rows]`.
     pub tokens: &'a [u32],
-    /// Which of the hypotheses of the step before each one continues, `[rows]`.
+    /// The hypothesis of the previous step that each one continues, `[rows]`.
     pub parents: &'a [u32],
-    /// Takes the logits, `[rows, classes]`.
+    /// Receives the logits, `[rows, classes]`.
     pub logits: &'a mut [f32],
 }
 
 impl BeamStep<'_> {
-    /// `to[i] = from[parents[i]]`: `to` is `[rows, n]`, and `from` has at least the rows of the step before, also of `n` elements.
+    /// Copies rows: `to[i] = from[parents[i]]`. `to` is `[rows, n]`. `from` has at least the rows of the
+    /// previous step, each also of `n` elements.
     ///
     /// # Errors
-    /// [`Error::Length`] if `to` does not have as many elements for each row, or `from` has too few rows.
+    /// [`Error::Length`] if the length of `to` is not a multiple of the rows, or `from` has too few rows.
     ///
     /// ```
     /// use recurrent::BeamStep;
@@ -94,24 +97,24 @@ impl BeamStep<'_> {
     }
 }
 
-/// What [`Beam::search`] has found, the best first.
+/// The result of [`Beam::search`], the best hypothesis first.
 #[derive(Clone, Copy, Debug)]
 pub struct Hypotheses<'a> {
     tokens: &'a [u32],
     parents: &'a [u32],
-    /// The last hypotheses to be extended, by what, and how long they are then.
+    /// Each hypothesis' parent in its last step, its last token, and its length.
     last: [&'a [u32]; 3],
     scores: &'a [f32],
     width: usize,
 }
 
 impl Hypotheses<'_> {
-    /// How many there are: at most the width of the beam.
+    /// The number of hypotheses: at most the width of the beam.
     pub fn len(&self) -> usize {
         self.scores.len()
     }
 
-    /// Whether there is none, because none could be made.
+    /// Whether there is no hypothesis. This happens if none was possible.
     pub fn is_empty(&self) -> bool {
         self.scores.is_empty()
     }
@@ -121,8 +124,8 @@ impl Hypotheses<'_> {
         self.scores
     }
 
-    /// The tokens of hypothesis `index`, without the start token, and with the end token if it has one: they are written to the start
-    /// of `out`, which has room for all steps.
+    /// The tokens of hypothesis `index`, without the start token, and with the end token if it has one. They
+    /// are written to the start of `out`, which has room for all steps.
     ///
     /// # Errors
     /// [`Error::Index`] for `hypothesis`; [`Error::Length`] if `out` is too short for it.
@@ -144,10 +147,10 @@ impl Hypotheses<'_> {
     }
 }
 
-/// The best of what was offered, in descending order; of equal ones the first.
+/// The best candidates so far, in descending order. Of equal ones the first is kept.
 struct Best<'a> {
     scores: &'a mut [f32],
-    /// Parent, token and length.
+    /// Parent, token and length of each.
     of: [&'a mut [u32]; 3],
     count: usize,
 }
@@ -157,7 +160,7 @@ impl Best<'_> {
         self.count == self.scores.len()
     }
 
-    /// The worst one that is kept, if there is no room for more.
+    /// The score that a candidate has to exceed: that of the worst kept one if the list is full.
     fn bar(&self) -> f32 {
         if self.is_full() { self.scores[self.count - 1] } else { f32::NEG_INFINITY }
     }
@@ -179,13 +182,13 @@ impl Best<'_> {
 }
 
 impl Beam {
-    /// A search that keeps `width` hypotheses of at most `steps` tokens out of `classes`. It starts from token 0; there is no
-    /// end token, and no normalisation of lengths.
+    /// A search that keeps `width` hypotheses of at most `steps` tokens out of `classes`. By default it
+    /// starts from token 0, has no end token, and does not normalise scores by length.
     pub const fn new(width: usize, classes: usize, steps: usize) -> Self {
         Beam { width, classes, steps, start: 0, end: None, alpha: 0.0 }
     }
 
-    /// The same from this token.
+    /// The same with this start token.
     pub const fn start(mut self, token: u32) -> Self {
         self.start = token;
         self
@@ -197,7 +200,7 @@ impl Beam {
         self
     }
 
-    /// The same with scores divided by this power of the number of tokens.
+    /// The same with scores divided by the number of tokens to the power `alpha`.
     pub const fn alpha(mut self, alpha: f32) -> Self {
         self.alpha = alpha;
         self
@@ -213,13 +216,14 @@ impl Beam {
         add(mul(self.width, add(self.classes, 3)), self.classes)
     }
 
-    /// Searches, with the logits that `step` gives. Nothing is allocated.
+    /// Runs the search. `step` computes the logits. Nothing is allocated.
     ///
     /// A logit may be minus infinity: that class never follows.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] for `ids` or `scratch`; [`Error::Value`] if the width is 0 or does not fit into 32 bits,
-    /// `alpha` is negative, infinite or NaN, or a row of logits has NaN, infinity, or minus infinity only; whatever `step` returns.
+    /// [`Error::Length`] or [`Error::Overflow`] for `ids` or `scratch`; [`Error::Value`] if the width is 0 or
+    /// does not fit into 32 bits, `alpha` is negative, infinite or NaN, or a row of logits has NaN, infinity,
+    /// or minus infinity only; any error that `step` returns.
     pub fn search<'a, E: From<Error>>(
         &self,
         buffers: BeamBuffers<'a>,
@@ -253,7 +257,8 @@ impl Beam {
         let mut rows = 1;
         live[0] = 0.0;
         for t in 0..steps {
-            // No score of a longer sequence is above this: log-probabilities only fall, and a larger power divides them.
+            // No longer sequence scores above this bound: log-probabilities only fall, and the divisor is the
+            // largest.
             let bound = normal(live[..rows].iter().copied().fold(f32::NEG_INFINITY, f32::max), steps);
             if rows == 0 || (ended.is_full() && ended.bar() >= bound) {
                 break;

@@ -1,4 +1,4 @@
-//! Labels out of what a model trained by connectionist temporal classification says.
+//! Decoders of connectionist temporal classification: from a model's outputs to labels.
 
 use super::sample::argmax;
 use crate::error::{Error, Result, check_len, check_room};
@@ -7,10 +7,10 @@ use crate::layer::buffer::{add, mul};
 use crate::layer::log_softmax;
 use crate::loss::ctc::check_blank;
 
-/// The likeliest class of each step, step by step: of equal neighbours the first is a label, and blanks are
-/// none.
+/// Greedy decoder: takes the likeliest class of each step, merges equal neighbours to one label, and drops
+/// blanks.
 ///
-/// It needs no buffer, so that labels are read from a stream while it runs.
+/// It needs no buffer, so labels can be read from a stream while it runs.
 ///
 /// ```
 /// use recurrent::CtcGreedy;
@@ -30,15 +30,15 @@ pub struct CtcGreedy {
 }
 
 impl CtcGreedy {
-    /// Before the first step, with this class as the blank.
+    /// A decoder before its first step, with this class as the blank.
     pub const fn new(blank: u32) -> Self {
         CtcGreedy { blank, last: blank }
     }
 
-    /// One step: `logits [classes]`. The label that begins with it, if one does.
+    /// Takes one step, `logits [classes]`. Returns the label that begins with this step, if one does.
     ///
     /// # Errors
-    /// As [`argmax`]; [`Error::Value`] for a blank that is not a class. Nothing has changed then.
+    /// As [`argmax`]; [`Error::Value`] for a blank that is not a class. On an error nothing changes.
     pub fn push(&mut self, logits: &[f32]) -> Result<Option<u32>> {
         check_blank(logits.len(), self.blank)?;
         let class = argmax(logits)? as u32;
@@ -47,13 +47,13 @@ impl CtcGreedy {
         Ok(begins.then_some(class))
     }
 
-    /// The labels of row `row` of a batch, from its first step on: `logits [T, B, classes]`. They are written
-    /// to the start of `out`, which has room for one of each step.
+    /// Decodes row `row` of a batch from its first step on, `logits [T, B, classes]`. The labels are written
+    /// to the start of `out`, which has room for one label for each step.
     ///
     /// # Errors
     /// As [`push`](Self::push); [`Error::Length`] or [`Error::Overflow`] for `logits`, `out` or the
-    /// sequences' lists; [`Error::Index`] for a row that is not below the batch. `out` may have been written
-    /// to only if a logit is refused.
+    /// sequences' lists; [`Error::Index`] for a row that is not below the batch. `out` is left as it was,
+    /// unless the error is about a logit.
     ///
     /// ```
     /// use recurrent::{CtcGreedy, Sequences};
@@ -85,7 +85,7 @@ impl CtcGreedy {
     }
 }
 
-/// Where the steps of a row stand that take part.
+/// Checks the arguments, and returns the positions in `logits` of the row's steps that take part.
 fn check_row<'s>(
     classes: usize,
     sequences: Sequences<'s>,
@@ -101,11 +101,11 @@ fn check_row<'s>(
         .filter_map(move |t| if walk.active(t, row) { Some(walk.row(t, row)) } else { None }))
 }
 
-/// The likeliest labels over all their alignments, approximately: prefix beam search (Hannun et al. 2014,
-/// arXiv:1408.2873).
+/// Prefix beam search (Hannun et al. 2014, arXiv:1408.2873): finds approximately the likeliest labels over
+/// all their alignments.
 ///
-/// In each step the `width` likeliest beginnings go on. The alignments of each are added up, so that labels
-/// of which no single alignment is the likeliest are found.
+/// In each step the `width` likeliest prefixes are kept. The probabilities of all alignments of a prefix are
+/// added up. So labels are found that no single likeliest alignment has.
 ///
 /// ```text
 /// score = log p(labels) + what the language model adds for each of them
@@ -140,7 +140,7 @@ pub struct CtcBeamBuffers<'a> {
     pub scratch: &'a mut [f32],
 }
 
-/// What [`CtcBeam::search`] has found, the best first.
+/// The result of [`CtcBeam::search`], the best hypothesis first.
 #[derive(Clone, Copy, Debug)]
 pub struct CtcHypotheses<'a> {
     labels: &'a [u32],
@@ -150,12 +150,12 @@ pub struct CtcHypotheses<'a> {
 }
 
 impl CtcHypotheses<'_> {
-    /// How many there are: at most the width of the beam.
+    /// The number of hypotheses: at most the width of the beam.
     pub fn len(&self) -> usize {
         self.scores.len()
     }
 
-    /// Whether there is none.
+    /// Whether there is no hypothesis.
     pub fn is_empty(&self) -> bool {
         self.scores.is_empty()
     }
@@ -177,14 +177,14 @@ impl CtcHypotheses<'_> {
     }
 }
 
-/// The logarithm of a sum.
+/// `log(exp(a) + exp(b))`.
 fn plus(a: f32, b: f32) -> f32 {
     let (most, least) = if a > b { (a, b) } else { (b, a) };
     if least == f32::NEG_INFINITY { most } else { most + libm::log1pf(libm::expf(least - most)) }
 }
 
-/// The beginnings of one step: logarithms of the probabilities of the ways that end with the blank and with
-/// the last label, and what the language model adds.
+/// The prefixes of one step. `blank` and `label` are the log-probabilities of the alignments that end with
+/// the blank and with the last label. `model` is what the language model adds.
 struct Beginnings<'a> {
     labels: &'a mut [u32],
     lengths: &'a mut [u32],
@@ -192,12 +192,12 @@ struct Beginnings<'a> {
     label: &'a mut [f32],
     model: &'a mut [f32],
     score: &'a mut [f32],
-    /// The beginning that this one continues, of the step before.
+    /// The prefix of the previous step that this one continues.
     parent: &'a mut [u32],
     count: usize,
 }
 
-/// Beginnings in the parts of two buffers.
+/// Makes an empty list of prefixes from parts of two buffers.
 fn cut<'a>(ids: &'a mut [u32], scratch: &'a mut [f32], width: usize, steps: usize) -> Beginnings<'a> {
     let (labels, rest) = ids.split_at_mut(width * steps);
     let (lengths, parent) = rest.split_at_mut(width);
@@ -208,8 +208,9 @@ fn cut<'a>(ids: &'a mut [u32], scratch: &'a mut [f32], width: usize, steps: usiz
 }
 
 impl Beginnings<'_> {
-    /// Puts one where its score belongs, and drops the worst if there is no room. Only the length stands for
-    /// its labels; a last one that differs from the parent's is in `last`.
+    /// Inserts a prefix at the place of its score, and drops the worst if the list is full. The labels are
+    /// not stored yet, only their number. If there is one label more than the parent has, it is stored in
+    /// `last`.
     fn offer(
         &mut self,
         [blank, label, model]: [f32; 3],
@@ -253,8 +254,8 @@ impl CtcBeam {
         self
     }
 
-    /// The same that does not try labels in a step whose log-probability there is below this, which saves
-    /// most of the time where there are many classes. Without this all are tried.
+    /// The same, but a step does not try labels whose log-probability there is below this. That saves most of
+    /// the time if there are many classes. By default all labels are tried.
     pub const fn least(mut self, log_probability: f32) -> Self {
         self.least = log_probability;
         self
@@ -270,10 +271,11 @@ impl CtcBeam {
         add(mul(self.width, 8), self.classes)
     }
 
-    /// Searches in row `row` of a batch, `logits [T, B, classes]`. `model` is given the labels of a beginning
-    /// and one more, and says what that one adds to the score: a weighted log-probability of a language
-    /// model, a reward for each label, minus infinity for what is not allowed. It is asked at most once for
-    /// each beginning, class and step.
+    /// Searches in row `row` of a batch, `logits [T, B, classes]`.
+    ///
+    /// `model(labels, next)` returns what the label `next` after `labels` adds to the score: for example a
+    /// weighted log-probability of a language model, a reward for each label, or minus infinity for a label
+    /// that is not allowed. It is called at most once for each prefix, class and step.
     ///
     /// # Errors
     /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Index`] for a row that
@@ -304,7 +306,7 @@ impl CtcBeam {
         let (log_p, rest) = scratch.split_at_mut(classes);
         let (first, second) = rest[..8 * width].split_at_mut(4 * width);
         let (mut now, mut next) = (cut(one, first, width, steps), cut(two, second, width, steps));
-        // No label, and no way that ends with one.
+        // The empty prefix. No alignment of it ends with a label.
         now.offer([0.0, f32::NEG_INFINITY, 0.0], 0, 0, last, 0);
         for at in rows {
             log_softmax(classes, &logits[at * classes..][..classes], log_p)?;
@@ -315,8 +317,8 @@ impl CtcBeam {
             for i in 0..now.count {
                 let labels = &now.labels[i * steps..][..now.lengths[i] as usize];
                 let all = plus(now.blank[i], now.label[i]);
-                // It stays as it is: by a blank, by its last label again, or by that label from the beginning
-                // without it.
+                // The prefix stays the same after a blank or its last label again. It is also reached from
+                // the prefix without its last label, by that label.
                 let stays = all + log_p[blank as usize];
                 let mut again = f32::NEG_INFINITY;
                 if let Some((&end, before)) = labels.split_last() {
@@ -335,7 +337,7 @@ impl CtcBeam {
                         continue;
                     }
                     let ways = now.ways(i, labels, class) + p;
-                    // One that is there already got its part above.
+                    // A prefix that is already in the list got this part above.
                     if ways > f32::NEG_INFINITY && !now.has(labels, class, steps) {
                         let adds = now.model[i] + model(labels, class);
                         next.offer([f32::NEG_INFINITY, ways, adds], i, labels.len() as u32 + 1, last, class);
@@ -358,8 +360,8 @@ impl CtcBeam {
 }
 
 impl Beginnings<'_> {
-    /// The ways of beginning `i` that go on by this label: after the same one only those that end with the
-    /// blank.
+    /// Log-probability of the alignments of prefix `i` that `label` extends. If `label` repeats the last
+    /// label, only alignments that end with the blank count.
     fn ways(&self, i: usize, labels: &[u32], label: u32) -> f32 {
         match labels.last() == Some(&label) {
             true => self.blank[i],
@@ -373,7 +375,7 @@ impl Beginnings<'_> {
         })
     }
 
-    /// Whether there is the beginning with one label more.
+    /// Whether the list has the prefix `labels` plus `label`.
     fn has(&self, labels: &[u32], label: u32, steps: usize) -> bool {
         (0..self.count).any(|j| {
             let of = &self.labels[j * steps..][..self.lengths[j] as usize];

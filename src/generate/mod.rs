@@ -1,8 +1,9 @@
-//! What comes out of a model that says what follows: classes drawn from logits, text, and the likeliest sequences.
+//! Generation from a model that predicts what follows: drawing classes from logits, generating text, and
+//! finding the likeliest sequences.
 //!
-//! `sample` draws a class, `sampling` draws among the likeliest, `text` is the loop of a language model over
-//! that, `beam` searches, and `ctc` finds the labels of a sequence that has no alignment with them. This
-//! folder may import `model`, `loss` and every floor below.
+//! `sample` draws a class, `sampling` draws among the likeliest classes, `text` is the loop of a language
+//! model that uses it. `beam` is a beam search. `ctc` finds the labels of a sequence that is not aligned with
+//! them. This folder may import `model`, `loss` and every floor below.
 
 mod beam;
 mod ctc;

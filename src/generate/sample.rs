@@ -1,4 +1,4 @@
-//! Choosing a class from logits.
+//! Drawing a class from logits.
 
 use rand_core::Rng;
 
@@ -9,7 +9,7 @@ use crate::simd::{Isa, Op, Simd, dispatch};
 pub(super) const LOGITS: Error =
     Error::Value { argument: "logits", expected: "numbers below infinity that are not all minus infinity" };
 
-/// Refuses what logits cannot be divided by; 0 stands for the greatest logit.
+/// Rejects temperatures that logits cannot be divided by. 0 is allowed: it selects the greatest logit.
 pub(super) fn check_temperature(temperature: f32) -> Result<()> {
     if temperature >= 0.0 && temperature.is_finite() {
         Ok(())
@@ -18,10 +18,10 @@ pub(super) fn check_temperature(temperature: f32) -> Result<()> {
     }
 }
 
-/// The position of the greatest logit, the first of them if there are several.
+/// The position of the greatest logit; if there are several, the first.
 ///
 /// # Errors
-/// [`Error::Length`] if there are no logits; [`Error::Value`] if one is NaN, or if all are minus infinity: classes that are never chosen.
+/// [`Error::Length`] if there are no logits; [`Error::Value`] if one is NaN, or if all are minus infinity.
 ///
 /// ```
 /// assert_eq!(recurrent::argmax(&[0.5, 2.0, -1.0])?, 1);
@@ -44,15 +44,15 @@ pub fn argmax(logits: &[f32]) -> Result<usize> {
     }
 }
 
-/// A class drawn from `softmax(logits / temperature)`; with temperature 0 the [`argmax`].
+/// Draws a class from `softmax(logits / temperature)`. With temperature 0 it is the [`argmax`].
 ///
-/// A logit may be minus infinity: that class is never drawn. One number of 64 bits is taken from `rng`, and none with
-/// temperature 0. Nothing is stored: the exponentials are computed twice, for the sum and for the search
-/// up to the class that is drawn.
+/// A logit may be minus infinity: that class is never drawn. One number of 64 bits is taken from `rng`, and
+/// none with temperature 0. Nothing is stored: the exponentials are computed twice, for the sum and for the
+/// search up to the class that is drawn.
 ///
 /// # Errors
-/// [`Error::Length`] if there are no logits; [`Error::Value`] if the temperature is negative, infinite or NaN, if a logit
-/// is NaN, if all are minus infinity, or, for a temperature above 0, if one is infinity.
+/// [`Error::Length`] if there are no logits; [`Error::Value`] if the temperature is negative, infinite or
+/// NaN, if a logit is NaN, if all are minus infinity, or, for a temperature above 0, if one is infinity.
 ///
 /// ```
 /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
@@ -95,7 +95,7 @@ impl Op for Draw<'_> {
         if total.is_nan() {
             return None;
         }
-        // The sums below repeat those above to the bit, and `at < 1`: some block goes past the goal.
+        // The sums below repeat those above to the bit, and `at < 1`, so some block passes the goal.
         let goal = at * total;
         let mut sum = 0.0;
         let mut terms = [0.0; BLOCK];

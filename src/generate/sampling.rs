@@ -7,48 +7,50 @@ use crate::error::{Error, Result, check_room};
 use crate::kernel::softmax::{BLOCK, exp_sum};
 use crate::simd::{Isa, Op, Simd, dispatch};
 
-/// How a class is drawn from logits: with a temperature, from the `top_k` greatest, and of these from the smallest set whose
-/// probability is at least `top_p` (nucleus sampling, Holtzman et al. 2020, arXiv:1904.09751). In this order, so that
-/// `top_p` is a share of what the other two leave.
+/// How a class is drawn from logits. The temperature is applied first. Then the `top_k` greatest logits are
+/// kept, and of these the smallest set whose probability is at least `top_p` (nucleus sampling, Holtzman et
+/// al. 2020, arXiv:1904.09751). So `top_p` is a share of the probability that is left after the other two.
 ///
-/// Of equal logits at the edge of a set the first are kept.
+/// If equal logits are at the edge of a set, the first ones are kept.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
-    /// Divides the logits; 0 takes the greatest.
+    /// Divides the logits. With 0 the greatest logit is taken.
     pub temperature: f32,
-    /// How many classes are left; `usize::MAX` for all.
+    /// How many classes are kept; `usize::MAX` for all.
     pub top_k: usize,
-    /// The probability of the classes that are left, 0 to 1.
+    /// The probability of the classes that are kept, 0 to 1.
     pub top_p: f32,
 }
 
 impl Sampling {
-    /// The greatest logit.
+    /// Always the greatest logit.
     pub const GREEDY: Sampling = Sampling::new(0.0);
 
-    /// From all classes.
+    /// Draws from all classes with this temperature.
     pub const fn new(temperature: f32) -> Self {
         Sampling { temperature, top_k: usize::MAX, top_p: 1.0 }
     }
 
-    /// The same from the `k` greatest.
+    /// The same, from the `k` greatest logits.
     pub const fn top_k(mut self, k: usize) -> Self {
         self.top_k = k;
         self
     }
 
-    /// The same from the smallest set whose probability is at least `p`; from the greatest alone if `p` is 0.
+    /// The same, from the smallest set whose probability is at least `p`. With 0 only the greatest logit is
+    /// kept.
     pub const fn top_p(mut self, p: f32) -> Self {
         self.top_p = p;
         self
     }
 
-    /// Length of the scratch for so many classes: as many, or none if all classes are left, or one.
+    /// Length of the scratch for this number of classes: `classes`, or 0 if all classes or only the greatest
+    /// are kept.
     pub const fn scratch_len(&self, classes: usize) -> usize {
         if self.temperature == 0.0 || (self.top_k >= classes && self.top_p == 1.0) { 0 } else { classes }
     }
 
-    /// Refuses numbers that no class can be drawn with.
+    /// Rejects numbers that no class can be drawn with.
     pub(crate) fn check(&self) -> Result<()> {
         let Sampling { temperature, top_k, top_p } = *self;
         if top_k == 0 {
@@ -60,14 +62,15 @@ impl Sampling {
         check_temperature(temperature)
     }
 
-    /// A class: `logits [classes]`, `scratch` at least [`scratch_len`](Self::scratch_len).
+    /// Draws a class: `logits [classes]`, `scratch` at least [`scratch_len`](Self::scratch_len).
     ///
-    /// A logit may be minus infinity: that class is never drawn. One number of 64 bits is taken from `rng`, and none with
-    /// temperature 0. What is left is sorted.
+    /// A logit may be minus infinity: that class is never drawn. One number of 64 bits is taken from `rng`,
+    /// and none with temperature 0. The classes that are kept are sorted.
     ///
     /// # Errors
-    /// [`Error::Length`] if there are no logits, or the scratch is too short; [`Error::Value`] if the temperature is negative,
-    /// infinite or NaN, `top_k` is 0, `top_p` not in `0..=1`, a logit NaN, all of them minus infinity, or, for a temperature above 0, one infinity.
+    /// [`Error::Length`] if there are no logits, or the scratch is too short; [`Error::Value`] if the
+    /// temperature is negative, infinite or NaN, `top_k` is 0, `top_p` not in `0..=1`, a logit NaN, all of
+    /// them minus infinity, or, for a temperature above 0, one infinity.
     ///
     /// ```
     /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
@@ -88,15 +91,15 @@ impl Sampling {
         Ok(self.choose(logits, sorted, (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64))
     }
 
-    /// The `top_k` greatest, in descending order.
+    /// The `top_k` greatest logits, in descending order.
     fn sorted<'a>(&self, logits: &[f32], scratch: &'a mut [f32]) -> Result<&'a [f32]> {
-        // It finds NaN.
+        // `argmax` rejects NaN.
         let most = logits[argmax(logits)?];
         if most.is_infinite() {
             return Err(LOGITS);
         }
         let (classes, sorted) = (logits.len(), &mut scratch[..logits.len()]);
-        // Without the sign of zero, so that equal numbers have the same bits.
+        // Adding 0 turns -0 into 0, so that equal numbers have the same bits.
         sorted.iter_mut().zip(logits).for_each(|(to, from)| *to = from + 0.0);
         let count = self.top_k.min(classes);
         if count < classes {
@@ -107,11 +110,12 @@ impl Sampling {
         Ok(sorted)
     }
 
-    /// The class at a share of the probability of what is left.
+    /// The class at which the cumulative probability of the kept classes passes the share `at`.
     fn choose(&self, logits: &[f32], sorted: &[f32], at: f64) -> usize {
         let Sampling { temperature, top_p, .. } = *self;
         let rank = dispatch(Isa::detect(), Draw { sorted, temperature, top_p, at });
-        // The same number among those that are equal.
+        // Several logits may be equal: count how many of them come before, and take the class with the same
+        // count.
         let chosen = sorted[rank].to_bits();
         let before = sorted[..rank].iter().rev().take_while(|logit| logit.to_bits() == chosen).count();
         let mut equal = logits.iter().enumerate().filter(|(_, logit)| (**logit + 0.0).to_bits() == chosen);
@@ -128,7 +132,7 @@ struct Draw<'a> {
 }
 
 impl Op for Draw<'_> {
-    /// A position in the order.
+    /// A position in `sorted`.
     type Output = usize;
 
     #[inline(always)]
@@ -140,7 +144,7 @@ impl Op for Draw<'_> {
             for block in sorted.chunks(BLOCK) {
                 total += exp_sum(s, block, sorted[0], Some(temperature), None);
             }
-            // The last of the set is the one that reaches the goal.
+            // The element that reaches the goal is the last one of the set.
             kept = reach(s, sorted, temperature, f64::from(top_p) * total, true).0;
         }
         let sorted = &sorted[..kept];
@@ -149,8 +153,8 @@ impl Op for Draw<'_> {
     }
 }
 
-/// How many of the first exponentials it takes for a sum above the goal (or equal to it), and the sum. Those that are 0
-/// do not count.
+/// Adds exponentials until the sum is above the goal (or equal to it, if `equal`). Returns how many were
+/// added, and the sum. It stops at the first exponential that is 0.
 #[inline(always)]
 fn reach<S: Simd>(s: S, sorted: &[f32], temperature: f32, goal: f64, equal: bool) -> (usize, f64) {
     let (mut sum, mut terms) = (0.0, [0.0; BLOCK]);

@@ -1,4 +1,4 @@
-//! Text out of a language model.
+//! Text generation with a language model.
 
 use rand_core::Rng;
 
@@ -11,11 +11,11 @@ use crate::model::{Chain, Input, Model};
 /// Arguments of [`Model::generate`].
 #[derive(Debug)]
 pub struct Generate<'a> {
-    /// What the text begins with; at least one id.
+    /// What the text begins with: at least one id.
     pub prompt: &'a [u32],
     /// How ids are drawn.
     pub sampling: Sampling,
-    /// The initial state of one row, and then the last.
+    /// The initial state of one row on entry, the last state on return.
     pub state: &'a mut [f32],
     /// At least [`generate_scratch_len`](Model::generate_scratch_len) elements.
     pub scratch: &'a mut [f32],
@@ -27,13 +27,16 @@ impl<const N: usize> Model<N> {
         self.chain().generate_scratch_len(sampling)
     }
 
-    /// Writes: takes the prompt step by step, and then each id that it has drawn, until `each`, which is given these, returns false.
+    /// Generates text: feeds the prompt to the model step by step, then each id that it has drawn. It calls
+    /// `each` with every drawn id, and stops when `each` returns false.
     ///
-    /// The state is that of one row, zero for a new text. It has not seen the last id: to go on, begin the next prompt with that.
+    /// The state is that of one row, zero for a new text. It does not include the last id: to continue, begin
+    /// the next prompt with that id.
     ///
     /// # Errors
-    /// [`Error::Layers`] for a model without an embedding, with another number of outputs than classes, or that does not run step by step; others as
-    /// [`step`](Self::step) and [`Sampling::draw`]. If a logit is NaN or infinite, text may have been written before.
+    /// [`Error::Layers`] for a model without an embedding, with a number of outputs other than that of
+    /// classes, or that does not run step by step; others as [`step`](Self::step) and [`Sampling::draw`]. If
+    /// a logit is NaN or infinite, `each` may have been called before.
     ///
     /// ```
     /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
@@ -95,7 +98,7 @@ impl Chain<'_> {
     }
 }
 
-/// `step` takes an id to its logits.
+/// The loop of `generate`. `step` computes the logits that follow an id.
 #[inline(always)]
 fn write(
     chain: Chain<'_>,
@@ -126,7 +129,7 @@ fn write(
         let id = prompt.split_off_first().copied().unwrap_or(drawn);
         step(id, logits, state, scratch)?;
         if prompt.is_empty() {
-            // An id that is an index of logits fits, because all ids of the embedding do.
+            // The index of a logit fits into an id, because all ids of the embedding do.
             drawn = sampling.draw(logits, drawing, rng)? as u32;
             if !each(drawn) {
                 return Ok(());

@@ -1,4 +1,4 @@
-//! The header, the places of records, and the checksum.
+//! The header, the positions of records, and the checksum.
 
 use super::record::{self, Record};
 use crate::error::{Error, Result};
@@ -6,12 +6,12 @@ use crate::model::Layer;
 
 pub(super) const MAGIC: [u8; 8] = *b"RECURIMG";
 pub(super) const HEADER: usize = 32;
-/// Where the checksum stands.
+/// Position of the checksum.
 pub(super) const CHECKSUM: usize = 20;
 /// Bytes of a layer in version 1, and of its record in version 2.
 pub(super) const OLD_LAYER: usize = 64;
 pub(super) const LAYER: usize = 80;
-/// Bytes of what stands before the words of a layer in version 2: tag, length and type of the weights.
+/// Bytes before the words of a layer in version 2: tag, length and type of the weights.
 pub(super) const BEFORE: usize = 12;
 
 pub(super) const TAG_LAYER: u32 = 1;
@@ -28,7 +28,7 @@ pub(super) const fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
-/// What a header says.
+/// The contents of a header.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Header {
     pub(super) is_old: bool,
@@ -38,7 +38,7 @@ pub(super) struct Header {
     pub(super) end: usize,
 }
 
-/// The header, if it is one and the image is as long as it says.
+/// Reads the header, and checks that the image has the length that it gives.
 pub(super) const fn header(bytes: &[u8]) -> Result<Header> {
     if bytes.len() < HEADER {
         return wrong(bytes.len(), "the header is cut off");
@@ -76,7 +76,7 @@ impl Header {
         if self.is_old { HEADER + OLD_LAYER * index } else { HEADER + LAYER * index + BEFORE }
     }
 
-    /// The layer at a position, without its passes.
+    /// The layer at a position, without links to its passes.
     pub(super) const fn layer(&self, bytes: &[u8], index: usize) -> Result<Layer> {
         let (at, mut narrow) = (self.words(index), None);
         if !self.is_old {
@@ -123,7 +123,7 @@ pub(super) const fn padded(at: usize) -> usize {
     at.saturating_add(15) & !15
 }
 
-/// CRC-32 of everything but itself.
+/// CRC-32 of all bytes except the checksum itself.
 pub(super) fn checksum(bytes: &[u8]) -> u32 {
     let (before, after) = bytes.split_at(CHECKSUM);
     !add_crc(add_crc(!0, before), &after[4..])
@@ -135,7 +135,7 @@ pub(crate) fn crc(bytes: &[u8]) -> u32 {
     !add_crc(!0, bytes)
 }
 
-/// Half a byte at a time: a table of 64 bytes, because this is for small machines.
+/// Takes half a byte at a time: the table has only 64 bytes, which suits small machines.
 fn add_crc(start: u32, bytes: &[u8]) -> u32 {
     const TABLE: [u32; 16] = {
         let (mut table, mut i) = ([0; 16], 0);
@@ -161,7 +161,7 @@ fn add_crc(start: u32, bytes: &[u8]) -> u32 {
 mod tests {
     use super::add_crc;
 
-    /// The check value that catalogues of CRCs give.
+    /// The check value from catalogues of CRCs.
     #[test]
     fn crc_is_the_one_of_zlib() {
         assert_eq!(!add_crc(!0, b"123456789"), 0xcbf4_3926);

@@ -1,4 +1,4 @@
-//! Images: a model and its weights in bytes, which firmware uses where they are, in flash.
+//! Images: a model and its weights as bytes. Firmware uses them in place, in flash.
 //!
 //! All numbers are little-endian. An image is
 //!
@@ -15,7 +15,7 @@
 //!    32 + r w words              the weights, layer after layer, in the layout of this crate
 //! ```
 //!
-//! Weights start at a multiple of 16 bytes, and end where the image does. A record is
+//! Weights start at a multiple of 16 bytes and end at the end of the image. A record is
 //!
 //! ```text
 //! byte   0  u32                  tag
@@ -26,20 +26,20 @@
 //!
 //! | tag | content |
 //! |---|---|
-//! | 1 | a layer: the type of its weights, 0 for f32, 1 f16, 2 bf16, 3 int8 with activations of 16 bits, 4 int8 with activations of 8 bits, then 16 words |
-//! | 2 | the initial state of one row, where it is not zeros: f32 |
-//! | 3 | what follows the last layer, where something does: u32, 1 for a softmax, 2 for its logarithm |
+//! | 1 | a layer: the type of its weights (0 f32, 1 f16, 2 bf16, 3 int8 with activations of 16 bits, 4 int8 with activations of 8 bits), then 16 words |
+//! | 2 | the initial state of one row, if it is not zeros: f32 |
+//! | 3 | what follows the last layer, if anything: u32, 1 for a softmax, 2 for its logarithm |
 //! | 4 | names of the classes: UTF-8, one to a line |
 //! | 5 | which steps are masked by their input: u32, 1 for a value, 2 for an id; then the value, f32, or the id, u32 |
 //!
-//! Matrices are in the type of their layer, each in whole words; behind a matrix of integers, from -127 to
-//! 127, stand the scales of its rows, f32, whose lowest seven bits are 0: so an integer times its scale is
-//! exact. All else is f32.
+//! Matrices have the type of their layer, each in whole words. A matrix of integers, from -127 to 127, is
+//! followed by the scales of its rows. Scales are f32 with zeros in their lowest seven bits, so that an
+//! integer times its scale is exact. All other weights are f32.
 //!
-//! A reader refuses records that it does not know. Version 1 is read, too: its layers are the 16 words alone, without tag, length and type, and
-//! there are no other records.
+//! A reader rejects records that it does not know. Version 1 is read, too. There, a layer is the 16 words
+//! without tag, length and type, and there are no other records.
 //!
-//! The words of a layer, which are 0 where it has no use for them:
+//! The words of a layer (0 if the layer does not use them):
 //!
 //! | word | embedding | rnn, lstm, gru, mgu | dense | pool | dropout | scale | activation | residual |
 //! |---|---|---|---|---|---|---|---|---|
@@ -52,12 +52,12 @@
 //! | 6 | | clip: f32, or infinity | | | probability: f32 | | | |
 //! | 7..16 | | up to three activations | activation, or 0 | | | | activation | |
 //!
-//! An activation is its number, alpha and beta (f32). The numbers are 1 tanh, 2 sigmoid, 3 ReLU, 4 affine, 5 leaky ReLU, 6 thresholded
-//! ReLU, 7 scaled tanh, 8 hard sigmoid, 9 ELU, 10 softsign, 11 softplus.
+//! An activation is its number, alpha and beta (f32). The numbers are 1 tanh, 2 sigmoid, 3 ReLU, 4 affine, 5
+//! leaky ReLU, 6 thresholded ReLU, 7 scaled tanh, 8 hard sigmoid, 9 ELU, 10 softsign, 11 softplus.
 //!
 //! # Flags
-//! 1 no biases, 2 reverse, 4 able to train with recurrent dropout, 8 coupled gates, 16 peepholes, 32 reset before, 64 both directions
-//! side by side, 128 both directions added. Instruction sets are not in the image.
+//! 1 no biases, 2 reverse, 4 able to train with recurrent dropout, 8 coupled gates, 16 peepholes, 32 reset
+//! before, 64 both directions side by side, 128 both directions added. Instruction sets are not in the image.
 //!
 //! # In firmware
 //! ```
@@ -79,13 +79,13 @@
 //! ```
 //!
 //! `recurrent convert` makes images from the models of other frameworks; [`write()`] makes them from slices.
-//! This folder may import every floor below, and no pass is in it.
+//! This folder may import every floor below. It contains no passes.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | `write` | writing |
-//! | `read` | reading, and what an image says beside layers and weights |
-//! | `header` | the header, the places of records, and the checksum |
+//! | `read` | reading, and what an image holds besides layers and weights |
+//! | `header` | the header, the positions of records, and the checksum |
 //! | `record` | a layer as 16 words |
 //!
 //! Files import each other downward in this table.
@@ -109,7 +109,8 @@ pub struct Aligned<T: ?Sized>(
     pub T,
 );
 
-/// The bytes of a file as `include_bytes!` has them, aligned as the weights of an image have to be. [`image`](crate::image) shows its use.
+/// Includes a file like `include_bytes!`, aligned for the weights of an image. For an example see
+/// [`image`](crate::image).
 #[macro_export]
 macro_rules! include_image {
     ($path:expr) => {{

@@ -1,4 +1,4 @@
-//! Reading: an image is checked once, and used where it is.
+//! Reading an image: it is checked once, and used in place.
 
 use super::header::{
     CHECKSUM, HEADER, Header, LAYER, OLD_LAYER, PADDING, TAG_CLASSES, TAG_ENDING, TAG_INITIAL, TAG_LAYER,
@@ -11,10 +11,10 @@ use crate::layer::buffer::{take, take_mut};
 use crate::model::{Chain, Ending, InputMask, Layer, Model};
 use crate::seq::form::Form;
 
-/// What an image says beside layers and weights.
+/// What an image holds besides layers and weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Extras<'a> {
-    /// The state of one row to begin with, [`state_len(1)`](Model::state_len) elements; empty for zeros.
+    /// The initial state of one row, [`state_len(1)`](Model::state_len) elements; empty for zeros.
     pub initial_state: &'a [f32],
     /// What follows the last layer.
     pub ending: Ending,
@@ -36,11 +36,11 @@ pub struct Image<'a> {
 }
 
 impl<'a> Image<'a> {
-    /// An image in `bytes`, which need not be aligned for this.
+    /// Checks an image. `bytes` need not be aligned for this.
     ///
     /// # Errors
-    /// [`Error::Image`] with the first byte that is wrong: of the header, of a record, of the checksum.
-    /// Whatever the bytes are, nothing else happens.
+    /// [`Error::Image`] with the position of the first wrong byte of the header, of a record, or of the
+    /// checksum. Any bytes are safe to pass: invalid ones only give this error.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self> {
         let header = header(bytes)?;
         if checksum(bytes) != word(bytes, CHECKSUM) {
@@ -73,12 +73,12 @@ impl<'a> Image<'a> {
         Ok(image)
     }
 
-    /// Reads what follows the layers.
+    /// Reads the records that follow the layers.
     fn records(&mut self) -> Result<()> {
         let Image { bytes, header, .. } = *self;
         let (mut at, mut before) = (HEADER + LAYER * header.layers, TAG_LAYER);
         while at < header.end {
-            // The records are a multiple of 16 bytes long.
+            // Reading 8 bytes is safe: the total length of the records is a multiple of 16 bytes.
             let (tag, len) = (word(bytes, at), word(bytes, at + 4) as usize);
             let start = at + 8;
             let Some(content) = bytes[start..header.end].get(..len) else {
@@ -127,7 +127,7 @@ impl<'a> Image<'a> {
         Ok(())
     }
 
-    /// What the image says beside layers and weights.
+    /// What the image holds besides layers and weights.
     ///
     /// # Errors
     /// As [`weights`](Self::weights), if there is an initial state.
@@ -141,20 +141,20 @@ impl<'a> Image<'a> {
         self.unlinked().map(Layer::linked)
     }
 
-    /// The same without their passes.
+    /// The layers without links to their passes.
     fn unlinked(&self) -> impl ExactSizeIterator<Item = Layer> {
         let Image { bytes, header, .. } = *self;
-        // They have been read before.
+        // The layers have been decoded successfully before.
         (0..header.layers).map(move |i| header.layer(bytes, i).unwrap_or(Layer::dense(0, 0)))
     }
 
-    /// The layers, in a slice of as many elements, for a [`Chain`]. Their cells have to be of the given
-    /// forms: so a program that does not know its model before it runs links the passes of these, and no
-    /// others. ([`layers`](Self::layers) links all passes of all cells.)
+    /// Writes the layers to a slice of the same length, for a [`Chain`]. Their cells have to be of the given
+    /// forms. So a program that does not know its model at compile time links only the passes of these forms.
+    /// ([`layers`](Self::layers) links all passes of all cells.)
     ///
     /// # Errors
-    /// [`Error::Length`] for `layers`; [`Error::Layers`] with the name of the form for a layer whose form is
-    /// not among them.
+    /// [`Error::Length`] for `layers`; [`Error::Layers`] for a layer whose form is not among `forms`, with
+    /// the name of the form.
     ///
     /// ```
     /// use recurrent::image::{self, Form, Image};
@@ -186,7 +186,7 @@ impl<'a> Image<'a> {
         Ok(())
     }
 
-    /// Whether it is an image of these layers, whatever their instruction sets and its weights.
+    /// Whether the image has these layers. Instruction sets and weights are not compared.
     #[cfg(feature = "std")]
     pub(crate) fn same_layers(&self, layers: &[Layer]) -> bool {
         let mut both = self.unlinked().zip(layers).enumerate();
@@ -200,7 +200,7 @@ impl<'a> Image<'a> {
     /// The layers as a model.
     ///
     /// # Errors
-    /// [`Error::Image`] if there are not `N` of them, [`Error::Layers`] if they do not fit together.
+    /// [`Error::Image`] if there are not `N` layers, [`Error::Layers`] if they do not fit together.
     pub fn model<const N: usize>(&self) -> Result<Model<N>> {
         model(self.bytes)
     }
@@ -214,22 +214,22 @@ impl<'a> Image<'a> {
         self.unlinked().fold(0, |len, layer| len.saturating_add(layer.weights_len()))
     }
 
-    /// Whether a layer has narrow weights.
+    /// Whether any layer has narrow weights.
     pub fn is_narrow(&self) -> bool {
         self.unlinked().any(|layer| layer.narrow_format().is_some())
     }
 
-    /// The bytes of all weights, where they are, as [`Model::pack_narrow`] takes them.
+    /// The bytes of all weights in place, for [`Model::pack_narrow`].
     pub fn narrow(&self) -> &'a [u8] {
         self.weight_bytes()
     }
 
-    /// The weights, where they are; of an image whose weights are all `f32`.
+    /// The weights in place, if all of them are `f32`.
     ///
     /// # Errors
-    /// [`Error::Image`] if layers have narrow weights, which [`narrow`](Self::narrow) gives.
-    /// [`Error::Image`] if they are not aligned as `f32` are, or if this machine is not little-endian:
-    /// [`copy_weights`](Self::copy_weights) serves there.
+    /// [`Error::Image`] if layers have narrow weights: use [`narrow`](Self::narrow). [`Error::Image`] if the
+    /// weights are not aligned like `f32`, or if this machine is not little-endian: use
+    /// [`copy_weights`](Self::copy_weights).
     pub fn weights(&self) -> Result<&'a [f32]> {
         if self.is_narrow() {
             return wrong(self.header.end, "the weights are narrow: pack them with `pack_narrow`");
@@ -237,7 +237,7 @@ impl<'a> Image<'a> {
         self.in_place(self.weight_bytes())
     }
 
-    /// Bytes of the image as floats.
+    /// Interprets bytes of the image as floats, in place.
     fn in_place(&self, part: &'a [u8]) -> Result<&'a [f32]> {
         if part.is_empty() {
             return Ok(&[]);
@@ -252,17 +252,17 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// Length of the initial state, that of one row of the layers.
+    /// Length of the initial state of one row.
     pub fn initial_state_len(&self) -> usize {
         self.unlinked().fold(0, |len, layer| len.saturating_add(Chain::state_of(&[layer])))
     }
 
-    /// Whether it has an initial state; without one it is zeros.
+    /// Whether the image has an initial state. Without one it is zeros.
     pub fn has_initial_state(&self) -> bool {
         !self.initial_state.is_empty()
     }
 
-    /// Copies the initial state of one row: zeros, if the image has none.
+    /// Copies the initial state of one row; zeros if the image has none.
     ///
     /// # Errors
     /// [`Error::Length`] for `state`, which has [`state_len(1)`](Model::state_len) elements.
@@ -288,8 +288,8 @@ impl<'a> Image<'a> {
         self.classes
     }
 
-    /// Copies the weights, on any machine and from any address; narrow ones become the `f32` that they stand for, and these have to be aligned to
-    /// 4 bytes, on a machine that is little-endian.
+    /// Copies the weights, converted to `f32`. `f32` weights can be copied on any machine and from any
+    /// address. Narrow weights have to be aligned to 4 bytes, on a little-endian machine.
     ///
     /// # Errors
     /// [`Error::Length`] for `weights`; [`Error::Image`] for narrow weights that cannot be read here.
@@ -314,10 +314,11 @@ fn copy(bytes: &[u8], to: &mut [f32]) {
     }
 }
 
-/// The number of layers of an image. The checksum and the layers are not looked at.
+/// The number of layers of an image. The checksum and the layers are not checked.
 ///
 /// # Errors
-/// [`Error::Image`] with the first byte that is not that of a header, or of an image of another length.
+/// [`Error::Image`] with the position of the first wrong byte of the header, or if the image has another
+/// length.
 pub const fn layers_len(bytes: &[u8]) -> Result<usize> {
     match header(bytes) {
         Ok(header) => Ok(header.layers),
@@ -325,11 +326,12 @@ pub const fn layers_len(bytes: &[u8]) -> Result<usize> {
     }
 }
 
-/// The model of an image, for constants: sizes of buffers follow from it. The checksum and the weights are not looked at.
+/// The model of an image, for constants from which the lengths of buffers follow. The checksum and the
+/// weights are not checked.
 ///
 /// # Errors
-/// [`Error::Image`] with the first byte that is not that of an image of `N` layers; [`Error::Layers`] if they
-/// do not fit together.
+/// [`Error::Image`] with the position of the first byte that is wrong in an image of `N` layers;
+/// [`Error::Layers`] if the layers do not fit together.
 pub const fn model<const N: usize>(bytes: &[u8]) -> Result<Model<N>> {
     let header = match header(bytes) {
         Ok(header) => header,

@@ -21,10 +21,10 @@ const CONCAT: u32 = 64;
 const SUM: u32 = 128;
 const ALL: u32 = 255;
 
-/// Where the first activation stands; each has three words.
+/// Position of the first activation. Each activation has three words.
 const FUNCTIONS: usize = 7;
 
-/// The number of a type of weights.
+/// The number of a weight type in an image.
 pub(super) const fn format_number(narrow: Option<Narrow>) -> u32 {
     match narrow {
         None => 0,
@@ -35,7 +35,7 @@ pub(super) const fn format_number(narrow: Option<Narrow>) -> u32 {
     }
 }
 
-/// The type of weights of a number, `None` within for `f32`; `None` if there is no such type.
+/// The weight type with this number (the inner `None` for `f32`), or `None` if there is no such type.
 #[allow(clippy::option_option, reason = "one of them is a format")]
 pub(super) const fn format(number: u32) -> Option<Option<Narrow>> {
     Some(match number {
@@ -48,10 +48,10 @@ pub(super) const fn format(number: u32) -> Option<Option<Narrow>> {
     })
 }
 
-/// The word that is wrong, and how.
+/// The word that is wrong, and what is wrong with it.
 type Wrong = (usize, &'static str);
 
-/// The value, or the error to the caller: `?` in a constant function.
+/// Unwraps a value or returns the error: `?` for a constant function.
 macro_rules! get {
     ($e:expr) => {
         match $e {
@@ -61,7 +61,8 @@ macro_rules! get {
     };
 }
 
-/// The layer of a record, without its passes. Words that the layer has no use for are not looked at.
+/// Decodes a layer from its record, without links to its passes. Words that the layer does not use are
+/// ignored.
 pub(super) const fn decode(r: &Record) -> core::result::Result<Layer, Wrong> {
     let (first, second) = (r[1] as usize, r[2] as usize);
     Ok(match r[0] {
@@ -141,7 +142,7 @@ const fn clip(r: &Record) -> core::result::Result<f32, Wrong> {
     if clip > 0.0 { Ok(clip) } else { Err((6, "the clip is not above 0")) }
 }
 
-/// The activation at a position.
+/// Decodes the activation at a position.
 const fn function(r: &Record, n: usize) -> core::result::Result<Activation, Wrong> {
     let at = FUNCTIONS + 3 * n;
     let (alpha, beta) = (f32::from_bits(r[at + 1]), f32::from_bits(r[at + 2]));
@@ -181,7 +182,7 @@ const fn number(f: Activation) -> (u32, f32, f32) {
     }
 }
 
-/// What all cells share.
+/// Decodes the options that all cells share.
 const fn levels(r: &Record, first: Description) -> core::result::Result<Levels, Wrong> {
     let (flags, mut layer) = (r[3], first);
     if flags & !ALL != 0 || flags & CONCAT != 0 && flags & SUM != 0 {
@@ -201,7 +202,7 @@ const fn levels(r: &Record, first: Description) -> core::result::Result<Levels, 
     Ok(Levels::new(layer, r[4] as usize, both))
 }
 
-/// The record of a layer, whose position is for the error.
+/// Encodes a layer as a record. `index` is the layer's position, for errors.
 pub(super) fn encode(layer: &Layer, index: usize) -> Result<Record> {
     let mut r = [0; 16];
     let size = |n: usize| {
@@ -286,7 +287,7 @@ fn recurrent<C: Cell>(
 }
 
 fn options(r: &mut Record, index: usize, clip: f32, functions: &[Activation]) -> Result<()> {
-    // Neither 0 nor NaN.
+    // Rejects 0, negative numbers and NaN.
     if clip.partial_cmp(&0.0) != Some(core::cmp::Ordering::Greater) {
         return Err(Error::Layers { layer: index, what: "has a clip that is not above 0" });
     }

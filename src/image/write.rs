@@ -1,4 +1,4 @@
-//! Writing.
+//! Writing an image.
 
 use super::header::{
     CHECKSUM, HEADER, LAYER, MAGIC, TAG_CLASSES, TAG_ENDING, TAG_INITIAL, TAG_LAYER, TAG_MASK, checksum,
@@ -10,17 +10,17 @@ use crate::error::{Error, Result, check_len};
 use crate::layer::buffer::take;
 use crate::model::{Chain, Ending, InputMask, Layer};
 
-/// Bytes of a record; none if it has no content.
+/// Length of a record in bytes; 0 if it has no content.
 const fn record_len(content: usize) -> usize {
     if content == 0 { 0 } else { padded(content.saturating_add(8)) }
 }
 
-/// Bytes of the image of a model; `usize::MAX` if they do not fit.
+/// Length of the image of a model in bytes; `usize::MAX` if it does not fit.
 pub const fn len(layers: &[Layer]) -> usize {
     len_with(layers, &Extras { initial_state: &[], ending: Ending::None, classes: "", mask: None })
 }
 
-/// Bytes of the image of a model with these extras; `usize::MAX` if they do not fit.
+/// Length of the image of a model with these extras in bytes; `usize::MAX` if it does not fit.
 pub const fn len_with(layers: &[Layer], extras: &Extras<'_>) -> usize {
     let (mut weights, mut i) = (0usize, 0);
     while i < layers.len() {
@@ -41,9 +41,9 @@ const fn extras_len(extras: &Extras<'_>) -> usize {
 /// Writes the image of a model into `bytes`, which has [`len`]`(layers)` elements.
 ///
 /// # Errors
-/// [`Error::Length`] or [`Error::Overflow`] for `weights` or `bytes`; [`Error::Layers`] for a layer that no image can hold, because a size
-/// does not fit into 32 bits, a projection has no width, or a clip is not above 0; [`Error::Narrow`] for a weight that its layer's format
-/// cannot hold.
+/// [`Error::Length`] or [`Error::Overflow`] for `weights` or `bytes`; [`Error::Layers`] for a layer that an
+/// image cannot hold, because a size does not fit into 32 bits, a projection has no width, or a clip is not
+/// above 0; [`Error::Narrow`] for a weight that its layer's format cannot hold.
 ///
 /// ```
 /// use recurrent::image::{self, Image};
@@ -64,7 +64,7 @@ pub fn write(layers: &[Layer], weights: &[f32], bytes: &mut [u8]) -> Result<()> 
     write_with(layers, weights, &Extras::default(), bytes)
 }
 
-/// The same with what else there is to say; `bytes` has [`len_with`]`(layers, extras)` elements.
+/// Writes an image with extras. `bytes` has [`len_with`]`(layers, extras)` elements.
 ///
 /// # Errors
 /// As [`write()`]; [`Error::Length`] for an initial state that is not as long as that of the layers.
@@ -171,7 +171,7 @@ pub fn write_with(layers: &[Layer], weights: &[f32], extras: &Extras<'_>, bytes:
     Ok(())
 }
 
-/// Writes a word, and goes on behind it.
+/// Writes a word and advances the position.
 fn put(bytes: &mut [u8], at: &mut usize, word: u32) {
     bytes[*at..*at + 4].copy_from_slice(&word.to_le_bytes());
     *at += 4;

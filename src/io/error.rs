@@ -1,4 +1,4 @@
-//! Why a file was refused.
+//! Errors of reading and writing models.
 
 use core::fmt;
 use std::string::String;
@@ -12,35 +12,36 @@ pub type Result<T> = core::result::Result<T, Error>;
 pub enum Error {
     /// The file could not be read or written.
     File(std::io::Error),
-    /// The file is not of its format, or damaged.
+    /// The file is not valid in its format, or is damaged.
     Damaged {
         /// The format, or the part of the file.
         format: &'static str,
         /// What is wrong.
         what: String,
     },
-    /// A tensor is not what the layer asks for.
+    /// A tensor is not what the layer needs.
     Tensor {
         /// Its name in the file.
         name: String,
-        /// What the layer asks for.
+        /// What the layer needs.
         expected: String,
-        /// What is there.
+        /// What was found.
         found: String,
     },
-    /// A layer, a node or an attribute that would compute something else here, or that the target cannot express.
+    /// A layer, node or attribute that this crate would compute differently, or that the target cannot
+    /// express.
     Unsupported {
         /// The layer, node, tensor or attribute.
         what: String,
         /// Why.
         why: String,
     },
-    /// The file leaves a choice open.
+    /// The file leaves a choice open that has to be made.
     Unclear {
         /// What it does not say, and how to say it.
         what: String,
     },
-    /// The layers are no model, or the weights are not theirs.
+    /// The layers do not form a model, or the weights do not fit them.
     Model(crate::Error),
 }
 
@@ -89,7 +90,7 @@ pub(super) fn unsupported<T>(what: impl Into<String>, why: impl Into<String>) ->
     Err(Error::Unsupported { what: what.into(), why: why.into() })
 }
 
-/// Refuses a plan where it would have no effect.
+/// Rejects a plan for a file that needs none.
 pub(super) fn plan_given<T>() -> Result<T> {
     unsupported("a plan of the layers", "the file says its layers itself")
 }
@@ -104,7 +105,7 @@ mod tests {
 
     use super::Error;
 
-    /// What no table can leave out: another variant does not compile here.
+    /// Makes the compiler reject this test if a variant is added, so that the table below gets a row for it.
     fn number(error: &Error) -> usize {
         match error {
             Error::File(_) => 0,

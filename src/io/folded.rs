@@ -1,4 +1,4 @@
-//! Scales within the matrices beside them: what a network becomes to be run.
+//! Folds scales into adjacent matrices, for inference.
 
 use std::vec::Vec;
 
@@ -6,21 +6,28 @@ use super::network::{Named, Network};
 use crate::kernel::canonical::Parts;
 use crate::model::Layer;
 
-/// How long a row of a folded matrix may be, in units of features that a scale has brought to about 1. Each element is rounded once, by at most
-/// 2^-24 of itself; a row of this length then gives a sum that differs by 3e-7 in the root of the mean square, and hardly ever by 1e-6.
+/// The largest norm of a row of a folded matrix, for features that a scale has brought to about 1. Each
+/// element is rounded once, by at most 2^-24 of itself. With a row of this norm the root mean square
+/// difference of the sum is 3e-7, and it hardly ever exceeds 1e-6.
 const LONGEST: f64 = 8.0;
 
 /// A layer and its weights.
 type Part = (Named, Vec<f32>);
 
 impl Network {
-    /// The network for inference: each [`Scale`](crate::Scale) is folded into the input matrix and the bias of the layer that follows it, or
-    /// into the dense layer or the embedding before it. [`instance`](Self::instance) and [`run`](Self::run) run it so. Training goes on from the
-    /// network as it was read.
+    /// The network for inference: each [`Scale`](crate::Scale) is folded into the input matrix and the bias
+    /// of the layer that follows it, or into the dense layer or the embedding before it.
+    /// [`instance`](Self::instance) and [`run`](Self::run) use this form. Training continues from the network
+    /// as it was read.
     ///
-    /// Products are made in f64 and rounded once. A scale stays a layer of its own where no such layer is beside it (dropout is stepped over), where a dense layer
-    /// before it has an activation, where a layer without biases would have to take a shift, where the weights beside it are narrow, and where outputs could differ by more than
-    /// 1e-6: that is so of shifts that are much greater than the deviations, in whose differences digits are lost.
+    /// Products are computed in f64 and rounded once. A scale stays a separate layer
+    ///
+    /// - if no such layer is next to it (dropout in between is skipped),
+    /// - if the dense layer before it has an activation,
+    /// - if a layer without biases would have to take a shift,
+    /// - if the weights next to it are narrow,
+    /// - if outputs could differ by more than 1e-6. This happens if shifts are much greater than the
+    ///   deviations, because their differences lose digits.
     ///
     /// ```
     /// use recurrent::{Scale, io::{Named, Network}, model::Layer};
@@ -37,13 +44,13 @@ impl Network {
         }
         let mut parts: Vec<Part> =
             self.parts().map(|(named, weights)| (named.clone(), weights.to_vec())).collect();
-        // From the last to the first, so that each of several in a row finds the matrix.
+        // From the last to the first, so that each of several adjacent scales reaches the matrix.
         for at in (0..parts.len()).rev() {
             if matches!(parts[at].0.layer, Layer::Scale(_)) && fold(&mut parts, at) {
                 parts.remove(at);
             }
         }
-        // Dropout cannot stand at either end.
+        // Dropout cannot be at either end.
         let leading = parts.iter().take_while(|(named, _)| is_dropout(&named.layer)).count();
         parts.drain(..leading);
         while parts.last().is_some_and(|(named, _)| is_dropout(&named.layer)) {
@@ -57,13 +64,13 @@ fn is_dropout(layer: &Layer) -> bool {
     matches!(layer, Layer::Dropout(_))
 }
 
-/// Folds a scale into the layer after it, or else into the one before it.
+/// Folds a scale into the layer after it, or otherwise into the one before it.
 fn fold(parts: &mut [Part], at: usize) -> bool {
     let (below, above) = parts.split_at_mut(at);
     let Some(((_, scale), above)) = above.split_first_mut() else { return false };
     let (scale, shift) = scale.split_at(scale.len() / 2);
     let plain = |part: &&mut Part| !is_dropout(&part.0.layer);
-    // Narrow weights are rounded, and would be once more.
+    // Narrow weights are already rounded, and folding would round them again.
     let wide = |part: &&mut Part| part.0.layer.narrow_format().is_none();
     if let Some((named, weights)) = above.iter_mut().find(plain).filter(wide)
         && let Some(folded) = before(&named.layer, weights, scale, shift)
@@ -80,7 +87,7 @@ fn fold(parts: &mut [Part], at: usize) -> bool {
     false
 }
 
-/// The weights of a layer over the input that a scale had made.
+/// The weights of a layer that takes the unscaled input of the scale before it.
 fn before(layer: &Layer, weights: &[f32], scale: &[f32], shift: &[f32]) -> Option<Vec<f32>> {
     let mut weights = weights.to_vec();
     if let Some(levels) = layer.levels() {
@@ -98,7 +105,7 @@ fn before(layer: &Layer, weights: &[f32], scale: &[f32], shift: &[f32]) -> Optio
     Some(weights)
 }
 
-/// `w (x scale + shift) + b`, as another matrix and bias; a layer without biases has an empty one.
+/// Folds `w (x scale + shift) + b` into another matrix and bias. `b` is empty for a layer without biases.
 fn input(w: &mut [f32], b: &mut [f32], scale: &[f32], shift: &[f32]) -> Option<()> {
     if b.is_empty() && shift.iter().any(|x| *x != 0.0) {
         return None;
@@ -111,7 +118,7 @@ fn input(w: &mut [f32], b: &mut [f32], scale: &[f32], shift: &[f32]) -> Option<(
             squares += (wide * (shift.abs() + 1.0)).powi(2);
             *w = rounded(wide * f64::from(*scale))?;
         }
-        // NaN is not short either.
+        // This also rejects NaN.
         (squares <= LONGEST * LONGEST).then_some(())?;
         if let Some(b) = b.get_mut(i) {
             *b = rounded(bias)?;
@@ -120,7 +127,7 @@ fn input(w: &mut [f32], b: &mut [f32], scale: &[f32], shift: &[f32]) -> Option<(
     Some(())
 }
 
-/// The weights of a layer that does what a scale did to its output.
+/// The weights of a layer that includes the scale after it.
 fn after(layer: &Layer, weights: &[f32], scale: &[f32], shift: &[f32]) -> Option<Vec<f32>> {
     let mut weights = weights.to_vec();
     match layer {
@@ -153,7 +160,7 @@ fn after(layer: &Layer, weights: &[f32], scale: &[f32], shift: &[f32]) -> Option
     Some(weights)
 }
 
-/// As f32, if it is a number there.
+/// Rounds to f32; `None` if the result is not finite.
 fn rounded(x: f64) -> Option<f32> {
     let x = x as f32;
     x.is_finite().then_some(x)

@@ -1,4 +1,4 @@
-//! The formats, and what tells them: the first bytes of a file, or else the extension of its name.
+//! File formats, and how they are detected: from the first bytes of a file, otherwise from its extension.
 
 use std::path::Path;
 use std::string::String;
@@ -9,13 +9,13 @@ use std::string::String;
 pub enum Format {
     /// PyTorch's parameters in a safetensors file: read and written.
     Safetensors,
-    /// A checkpoint of PyTorch, `.pt` or `.pth`: read.
+    /// A PyTorch checkpoint, `.pt` or `.pth`: read.
     Torch,
     /// A Keras model, as an archive (`.keras`) or an HDF5 file (`.h5`): read.
     Keras,
     /// An ONNX model: read and written.
     Onnx,
-    /// JSON of RTNeural, AIDA-X, GuitarML or the Neural Amp Modeler: read, and written as RTNeural's.
+    /// JSON of RTNeural, AIDA-X, GuitarML or the Neural Amp Modeler: read; written in RTNeural's form.
     Json,
     /// An [image](crate::image) for flash, `.img`: read and written.
     Image,
@@ -23,7 +23,7 @@ pub enum Format {
     Source,
 }
 
-/// Extensions besides the first of each format.
+/// Further extensions, besides the main one of each format.
 const ALIASES: [(&str, Format); 9] = [
     ("pth", Format::Torch),
     ("ckpt", Format::Torch),
@@ -37,7 +37,7 @@ const ALIASES: [(&str, Format); 9] = [
 ];
 
 impl Format {
-    /// All formats, with their names and the extensions of their files.
+    /// All formats, with their names and main extensions.
     pub const ALL: [(Format, &'static str, &'static str); 7] = [
         (Format::Safetensors, "safetensors", "safetensors"),
         (Format::Torch, "pytorch", "pt"),
@@ -48,7 +48,7 @@ impl Format {
         (Format::Source, "rust", "rs"),
     ];
 
-    /// The format of a file by its extension.
+    /// The format of a file, from its extension.
     ///
     /// ```
     /// use recurrent::io::Format;
@@ -65,7 +65,7 @@ impl Format {
             .map(|(_, format)| format)
     }
 
-    /// Whether models of this format can be read.
+    /// Whether models can be read from this format.
     pub fn is_read(self) -> bool {
         self != Format::Source
     }
@@ -75,17 +75,17 @@ impl Format {
         !matches!(self, Format::Torch | Format::Keras)
     }
 
-    /// Whether a file of the format says what follows the last layer.
+    /// Whether files of this format can say what follows the last layer.
     pub fn holds_endings(self) -> bool {
         matches!(self, Format::Image | Format::Onnx | Format::Json)
     }
 
-    /// The format's name, as the tool has it.
+    /// The name of the format, as in the command line tool.
     pub fn name(self) -> &'static str {
         Format::ALL.iter().find(|f| f.0 == self).map_or("", |f| f.1)
     }
 
-    /// What a file of the format is called in messages.
+    /// What messages call a file of this format.
     pub(super) fn title(self) -> &'static str {
         match self {
             Format::Safetensors => "a safetensors file",
@@ -99,14 +99,14 @@ impl Format {
     }
 }
 
-/// What the first bytes of a file say.
+/// What the first bytes of a file show.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Content {
-    /// A format of this crate, for certain.
+    /// Certainly this format.
     Known(Format),
-    /// It may be a file of this format: its bytes have nothing that no other file has.
+    /// Possibly this format: the bytes fit, but could be of other files as well.
     Perhaps(Format),
-    /// Something else: what it is, and what to do.
+    /// Something else: what it is, and what to do about it.
     Foreign(&'static str, &'static str),
     Unknown,
 }
@@ -116,7 +116,7 @@ const TFLITE: &str = "it is not read: convert the .h5 or .keras file that it was
 const SAVED_MODEL: &str =
     "it is not read: load it with Keras, and save it again with `model.save(\"model.keras\")`";
 
-/// Files that begin with these bytes.
+/// The first bytes of files that cannot be read.
 const FOREIGN: [(&[u8], &str, &str); 20] = [
     (b"\x89PNG\r\n", "this is a PNG image", RENAMED),
     (b"\xff\xd8\xff", "this is a JPEG image", RENAMED),
@@ -148,7 +148,7 @@ const FOREIGN: [(&[u8], &str, &str); 20] = [
     (b"<?xml", "this is an XML file", RENAMED),
 ];
 
-/// Extensions of files that are not read, whose bytes say nothing.
+/// Extensions of files that cannot be read and are not recognised by their bytes.
 const EXTENSIONS: [(&str, &str, &str); 14] = [
     ("data", "the data of an ONNX model", "give the .onnx file beside it, which names this one"),
     ("tflite", "a TensorFlow Lite model", TFLITE),
@@ -174,19 +174,19 @@ const EXTENSIONS: [(&str, &str, &str); 14] = [
     ("py", "Python source", "run it, and save the model that it makes"),
 ];
 
-/// What an extension that is no format's says.
+/// What the extension of a file that cannot be read means, and what to do about it.
 pub(super) fn foreign_extension(path: &Path) -> Option<(String, &'static str)> {
     let extension = path.extension()?.to_str()?;
     let known = EXTENSIONS.iter().find(|e| e.0.eq_ignore_ascii_case(extension))?;
     Some(([".", known.0, " is the extension of ", known.1].concat(), known.2))
 }
 
-/// What the bytes of a file say that it is.
+/// Detects what a file is from its bytes.
 pub(super) fn content(bytes: &[u8]) -> Content {
     if bytes.is_empty() {
         return Content::Foreign("the file is empty", "it may not have been saved or downloaded to its end");
     }
-    // A length of eight bytes, which may begin as anything does, and a header in JSON.
+    // safetensors: a length of eight bytes, of any value, then a header in JSON.
     if bytes.len() > 8 && bytes[8] == b'{' && bytes[4..8] == [0; 4] {
         return Content::Known(Format::Safetensors);
     }
@@ -216,14 +216,16 @@ pub(super) fn content(bytes: &[u8]) -> Content {
         return Content::Known(Format::Json);
     }
     match *bytes {
-        // A version of the format, which TensorFlow's has not passed and ONNX' began above, and a message.
+        // Both files begin with a version and a message. SavedModel is still at version 1, ONNX began above
+        // that.
         [8, 1, 0x12, ..] => Content::Foreign("this is a SavedModel of TensorFlow", SAVED_MODEL),
         [8, 3..=31, 0x12 | 0x1a | 0x22 | 0x2a | 0x32 | 0x3a | 0x42, ..] => Content::Perhaps(Format::Onnx),
         _ => Content::Unknown,
     }
 }
 
-/// What is in a zip file. Names stand in front of each entry, so that a look at the bytes tells what it takes a parser to read.
+/// Detects what is in a zip file. Each entry is preceded by its name, so a search in the bytes is enough,
+/// without a parser.
 fn archive(bytes: &[u8]) -> Content {
     let has = |name: &[u8]| {
         let ends = [&bytes[..bytes.len().min(1 << 16)], &bytes[bytes.len().saturating_sub(1 << 16)..]];

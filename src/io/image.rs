@@ -1,4 +1,4 @@
-//! Flash images: the layers have no names in them, and get the names of their kinds and positions.
+//! Flash images. Layers have no names in images: they are named by kind and position.
 
 use std::format;
 use std::string::{String, ToString};
@@ -10,7 +10,7 @@ use super::network::{Builder, Network};
 use crate::image::{Extras, Image, len_with, write_with};
 use crate::model::{Chain, Layer};
 
-/// The model of an image.
+/// Reads the model of an image.
 pub(super) fn read(bytes: &[u8]) -> Result<Network> {
     let image = Image::from_bytes(bytes)?;
     let mut network = Builder::default();
@@ -29,7 +29,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Network> {
     network.finish()?.with_classes(image.classes().lines().map(str::to_string).collect())
 }
 
-/// The image of a model.
+/// Writes the image of a model.
 pub(super) fn write(network: &Network) -> Result<Vec<u8>> {
     let layers: Vec<Layer> = network.layers().collect();
     let classes: String = network.classes().join("\n");

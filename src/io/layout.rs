@@ -1,4 +1,5 @@
-//! Where each framework keeps what: one table for each, and the way from there to the layout of this crate.
+//! The layout of weights in each framework, one table for each, and the conversion to the layout of this
+//! crate.
 
 use std::vec::Vec;
 
@@ -10,16 +11,16 @@ pub(super) enum Kind {
     Gru,
 }
 
-/// The layout of a framework.
+/// The layout of weights in a framework.
 #[derive(Debug)]
 pub(super) struct Layout {
-    /// Where the gates `i f g o` of an LSTM stand.
+    /// Positions of the gates `i f g o` of an LSTM.
     lstm: [usize; 4],
-    /// Where the gates `r z n` of a GRU stand.
+    /// Positions of the gates `r z n` of a GRU.
     gru: [usize; 3],
-    /// Where the peepholes `i f o` stand.
+    /// Positions of the peepholes `i f o`.
     peepholes: [usize; 3],
-    /// Matrices multiply from the right: `[I, G*H]`.
+    /// Whether matrices multiply from the right: `[I, G*H]`.
     transposed: bool,
 }
 
@@ -27,7 +28,7 @@ pub(super) struct Layout {
 pub(super) const TORCH: Layout =
     Layout { lstm: [0, 1, 2, 3], gru: [0, 1, 2], peepholes: [0, 1, 2], transposed: false };
 
-/// Keras: LSTM `i f c o`, GRU `z r h`. One bias, which is `b_ih`; with `reset_after` two.
+/// Keras: LSTM `i f c o`, GRU `z r h`. One bias, which becomes `b_ih`; two with `reset_after`.
 pub(super) const KERAS: Layout =
     Layout { lstm: [0, 1, 2, 3], gru: [1, 0, 2], peepholes: [0, 1, 2], transposed: true };
 
@@ -35,12 +36,12 @@ pub(super) const KERAS: Layout =
 pub(super) const ONNX: Layout =
     Layout { lstm: [0, 2, 3, 1], gru: [1, 0, 2], peepholes: [0, 2, 1], transposed: false };
 
-/// One direction of one layer, as a framework has it.
+/// The weights of one direction of one layer, in a framework's layout.
 #[derive(Debug, Default)]
 pub(super) struct Direction {
     pub(super) w_ih: Vec<f32>,
     pub(super) w_hh: Vec<f32>,
-    /// `b_ih` and `b_hh`; the second may be missing, and is zero then.
+    /// `b_ih` and `b_hh`. If the second is missing, it is zero.
     pub(super) bias: Option<(Vec<f32>, Option<Vec<f32>>)>,
     /// In the layout of this crate.
     pub(super) w_hr: Vec<f32>,
@@ -48,7 +49,7 @@ pub(super) struct Direction {
 }
 
 impl Kind {
-    /// The cell of an operator of ONNX.
+    /// The cell of an ONNX operator.
     pub(super) fn of(op: &str) -> Option<Self> {
         match op {
             "RNN" => Some(Kind::Rnn),
@@ -76,7 +77,8 @@ impl Layout {
         }
     }
 
-    /// Appends a direction in the layout of this crate. The parts have the lengths of `hidden` units.
+    /// Appends a direction, converted to the layout of this crate. The parts must have the lengths for
+    /// `hidden` units.
     pub(super) fn append(&self, kind: Kind, hidden: usize, from: Direction, to: &mut Vec<f32>) {
         let order = self.order(kind);
         for w in [&from.w_ih, &from.w_hh] {
@@ -97,7 +99,8 @@ impl Layout {
 }
 
 impl Layout {
-    /// Appends a matrix or a bias of this crate with its gates where this layout has them; not transposed.
+    /// Appends a matrix or a bias of this crate with its gates in the order of this layout; it is not
+    /// transposed.
     pub(super) fn unblock(&self, kind: Kind, w: &[f32], to: &mut Vec<f32>) {
         unblock(w, self.order(kind), to);
     }
@@ -108,7 +111,7 @@ impl Layout {
     }
 }
 
-/// The reverse of [`blocks`]: the block that stands at a place there goes to the place that `order` names.
+/// The reverse of [`blocks`]: moves each block to the position that `order` names.
 fn unblock(w: &[f32], order: &[usize], to: &mut Vec<f32>) {
     let len = w.len().checked_div(order.len()).unwrap_or(0);
     let mut out = std::vec![0.0; w.len()];
@@ -118,7 +121,7 @@ fn unblock(w: &[f32], order: &[usize], to: &mut Vec<f32>) {
     to.extend(out);
 }
 
-/// Appends the blocks of `hidden` rows in another order; a bias is a matrix of one column.
+/// Appends the blocks of `hidden` rows in the given order. A bias is a matrix of one column.
 fn blocks(w: &[f32], order: &[usize], hidden: usize, transposed: bool, to: &mut Vec<f32>) {
     let rows = order.len() * hidden;
     let columns = w.len().checked_div(rows).unwrap_or(0);
@@ -134,7 +137,8 @@ fn blocks(w: &[f32], order: &[usize], hidden: usize, transposed: bool, to: &mut 
     }
 }
 
-/// Scale and shift of a normalisation with constants, `gamma (x - mean) / deviation + beta`, where `deviation` makes it of the variance.
+/// Scale and shift of a normalisation with constants, `gamma (x - mean) / deviation + beta`. The function
+/// `deviation` computes the deviation from the variance.
 pub(super) fn normalisation(
     [gamma, beta, mean, variance]: [&[f32]; 4],
     deviation: impl Fn(f64) -> f64,
@@ -146,7 +150,7 @@ pub(super) fn normalisation(
     [scale.iter().map(|x| *x as f32).collect(), shift.map(|x| x as f32).collect()]
 }
 
-/// The transpose of a matrix of so many columns.
+/// The transpose of a matrix with this number of columns.
 pub(super) fn transpose(w: &[f32], columns: usize) -> Vec<f32> {
     (0..columns).flat_map(|c| w.iter().skip(c).step_by(columns).copied()).collect()
 }

@@ -1,4 +1,4 @@
-//! A model as all formats are read into and written from.
+//! The model that all formats are read into and written from.
 
 use std::collections::BTreeSet;
 use std::format;
@@ -11,10 +11,11 @@ use super::size;
 use crate::model::{Chain, InputMask, Layer};
 use crate::{Activate, Activation, Cell, Merge, Recurrent, Scale, Stack};
 
-/// A layer and its name in the file: a prefix of PyTorch's parameters, the name of a Keras layer or of an ONNX node.
+/// A layer and its name in the file: the prefix of PyTorch's parameters, or the name of a Keras layer or an
+/// ONNX node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Named {
-    /// The name; an empty one is that of a PyTorch module of its own.
+    /// The name; empty for a PyTorch module that is saved on its own.
     pub name: String,
     /// The layer.
     pub layer: Layer,
@@ -43,7 +44,7 @@ pub struct Network {
     notes: Vec<Note>,
 }
 
-/// Notes say how a network was read, and not what it is.
+/// Notes are not compared: they say how a network was read, not what it is.
 impl PartialEq for Network {
     fn eq(&self, other: &Self) -> bool {
         (&self.layers, &self.weights, self.ending) == (&other.layers, &other.weights, other.ending)
@@ -53,13 +54,14 @@ impl PartialEq for Network {
 }
 
 impl Network {
-    /// Layers from the input to the output, and their weights, layer after layer.
+    /// A network of layers, from the input to the output, and their weights, layer after layer.
     ///
     /// # Errors
-    /// [`Error::Model`](super::Error::Model) if the layers do not fit together, or the weights have another length;
-    /// [`Error::Unsupported`](super::Error::Unsupported) if two layers have the same name, or one has a size of 0.
+    /// [`Error::Model`](super::Error::Model) if the layers do not fit together, or the weights have another
+    /// length; [`Error::Unsupported`](super::Error::Unsupported) if two layers have the same name, or one has
+    /// a size of 0.
     pub fn new(layers: Vec<Named>, weights: Vec<f32>) -> Result<Self> {
-        // Weights bound every other size; without any a small file could ask for gigabytes.
+        // The weights bound every other size. Without them, a small file could ask for gigabytes.
         let plain = |l: &Layer| {
             matches!(l, Layer::Pool(_) | Layer::Dropout(_) | Layer::Activate(_) | Layer::Residual)
         };
@@ -100,21 +102,21 @@ impl Network {
         &self.weights
     }
 
-    /// The same with a state to begin with, that of one row; an empty one is zeros.
+    /// The same with an initial state of one row. An empty one means zeros.
     ///
     /// # Errors
-    /// [`Error::Model`](super::Error::Model) if it is not as long as that of the layers.
+    /// [`Error::Model`](super::Error::Model) if it is not as long as the state of the layers.
     pub fn with_initial_state(mut self, state: Vec<f32>) -> Result<Self> {
         if !state.is_empty() {
             let layers: Vec<Layer> = self.layers().collect();
             crate::error::check_len("initial_state", Chain::state_of(&layers), state.len())?;
         }
-        // Zeros are what there is without one.
+        // A state of zeros is stored as an empty one.
         self.initial_state = if state.iter().all(|x| *x == 0.0) { Vec::new() } else { state };
         Ok(self)
     }
 
-    /// The state of one row to begin with; empty for zeros. Images and ONNX hold it.
+    /// The initial state of one row; empty for zeros. Images and ONNX files can hold it.
     pub fn initial_state(&self) -> &[f32] {
         &self.initial_state
     }
@@ -122,7 +124,8 @@ impl Network {
     /// The same with names of the classes, one for each output.
     ///
     /// # Errors
-    /// [`Error::Unsupported`](super::Error::Unsupported) for another number of names than of outputs, and for a name that is empty or has a line end.
+    /// [`Error::Unsupported`](super::Error::Unsupported) if the number of names differs from that of the
+    /// outputs, or if a name is empty or has a line end.
     pub fn with_classes(mut self, classes: Vec<String>) -> Result<Self> {
         let layers: Vec<Layer> = self.layers().collect();
         let outputs = Chain::new(&layers)?.output();
@@ -142,8 +145,8 @@ impl Network {
         &self.classes
     }
 
-    /// What follows the last layer. [`run`](Self::run) computes it. [`Format::holds_endings`](super::Format::holds_endings) says which
-    /// formats hold it.
+    /// What follows the last layer. [`run`](Self::run) computes it.
+    /// [`Format::holds_endings`](super::Format::holds_endings) says which formats hold it.
     pub fn ending(&self) -> Ending {
         self.ending
     }
@@ -153,22 +156,24 @@ impl Network {
         Network { mask, ..self }
     }
 
-    /// Which steps are masked by their input. [`run`](Self::run) and instances do it. Only images hold it.
+    /// Which steps are masked by their input. [`run`](Self::run) and instances apply the mask. Only images
+    /// hold it.
     pub fn mask(&self) -> Option<InputMask> {
         self.mask
     }
 
-    /// The same with this after its last layer.
+    /// The same with this ending after its last layer.
     pub fn with_ending(self, ending: Ending) -> Self {
         Network { ending, ..self }
     }
 
-    /// The network without what follows its last layer: its outputs are logits where they were probabilities.
+    /// The network without what follows its last layer: if the outputs were probabilities, they are logits
+    /// now.
     pub fn logits(self) -> Self {
         Network { ending: Ending::None, ..self }
     }
 
-    /// What was taken for granted or left out when the network was read.
+    /// What was assumed or left out when the network was read.
     pub fn notes(&self) -> &[Note] {
         &self.notes
     }
@@ -183,14 +188,14 @@ impl Network {
         })
     }
 
-    /// The same with other layers and weights, which fit together as those before did.
+    /// The same with other layers and weights, which have to fit together.
     pub(super) fn with_parts(self, parts: Vec<(Named, Vec<f32>)>) -> Self {
         let (layers, weights): (Vec<Named>, Vec<Vec<f32>>) = parts.into_iter().unzip();
         Network { layers, weights: weights.concat(), ..self }
     }
 }
 
-/// A network in the making.
+/// A network that is being built.
 #[derive(Debug, Default)]
 pub(super) struct Builder {
     layers: Vec<Named>,
@@ -202,7 +207,7 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    /// Adds a layer whose weights have been or will be appended.
+    /// Adds a layer. The caller appends its weights, before or after.
     pub(super) fn push(&mut self, name: impl ToString, layer: impl Into<Layer>) {
         self.layers.push(Named { name: name.to_string(), layer: layer.into() });
     }
@@ -215,7 +220,7 @@ impl Builder {
         self.push(name, Scale::new(width));
     }
 
-    /// Makes the last layer add its two directions up. `false` if it is none that has directions.
+    /// Makes the last layer add up its two directions. Returns `false` if the last layer has no directions.
     pub(super) fn sum_directions(&mut self) -> bool {
         match self.last() {
             Some(Layer::Rnn(stack)) => *stack = stack.bidirectional(Merge::Sum),
@@ -226,7 +231,8 @@ impl Builder {
         true
     }
 
-    /// Appends the weights of a layer that adds the second half of its input to the first: a matrix of two identities.
+    /// Appends the weights of a dense layer that adds the two halves of its input: a matrix of two
+    /// identities.
     pub(super) fn sum_of_halves(&mut self, units: usize) -> Layer {
         let row = |row: usize| (0..2 * units).map(move |i| f32::from(u8::from(i % units == row)));
         self.weights.extend((0..units).flat_map(row));
@@ -240,7 +246,8 @@ impl Builder {
         Chain::state_of(&layers)
     }
 
-    /// Adds an activation: to a dense layer without one, if it can have it, or else as a layer of its own.
+    /// Adds an activation: to the last layer if that is dense, has none and supports it, otherwise as a
+    /// separate layer.
     pub(super) fn activate(&mut self, function: Activation) {
         if let Some(Layer::Dense(dense)) = self.last()
             && dense.activation().is_none()
@@ -258,7 +265,7 @@ impl Builder {
         self.push("", Activate::new(function));
     }
 
-    /// Features of the input, if there is a layer that says them.
+    /// Features of the input, if a layer specifies them.
     pub(super) fn input(&self) -> Option<usize> {
         self.layers.first()?.layer.input()
     }
@@ -271,7 +278,7 @@ impl Builder {
         self.layers.last_mut().map(|l| &mut l.layer)
     }
 
-    /// The model. Dropout at either end of it, which does nothing there, is left out.
+    /// Makes the network. Dropout at either end has no effect and is removed.
     pub(super) fn finish(mut self) -> Result<Network> {
         let dropout = |l: &Named| matches!(l.layer, Layer::Dropout(_));
         while self.layers.last().is_some_and(dropout) {
@@ -289,7 +296,7 @@ impl Builder {
     }
 }
 
-/// What stands around a cell in a stack.
+/// The options of a stack that do not depend on its cell.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Frame {
     pub(super) depth: usize,

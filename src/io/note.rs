@@ -1,14 +1,14 @@
-//! What was taken for granted, or left out, when a file was read.
+//! Notes: what was assumed or left out when a file was read.
 
 use core::fmt;
 use std::string::String;
 
 pub use crate::model::Ending;
 
-/// Something that a file does not say, or that has no part in the model that was made of it.
+/// Something that a file does not say, or that is not part of the resulting model.
 ///
-/// A network carries its notes: [`Network::notes`](super::Network::notes). [`ReadOptions::strict`](super::ReadOptions::strict) makes an error of the
-/// first one.
+/// A network keeps its notes: [`Network::notes`](super::Network::notes).
+/// [`ReadOptions::strict`](super::ReadOptions::strict) turns the first one into an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Note {

@@ -1,4 +1,4 @@
-//! How a file is read: what the caller knows of it, and where data beside it comes from.
+//! How a file is read: what the caller knows about it, and where external data comes from.
 
 use std::format;
 use std::fs;
@@ -42,40 +42,40 @@ impl core::fmt::Debug for ReadOptions<'_> {
 }
 
 impl<'a> ReadOptions<'a> {
-    /// The format is told by the bytes; nothing is known but what the file says.
+    /// Options without any information beyond the file itself. The format is detected from the bytes.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The format. A file whose bytes say that it is of another one is refused.
+    /// Sets the format. A file whose bytes show another format is rejected.
     #[must_use]
     pub fn format(self, format: Format) -> Self {
         ReadOptions { format: Some(format), ..self }
     }
 
-    /// What PyTorch's parameters leave open.
+    /// Sets the plan, which supplies what PyTorch's parameters leave open.
     #[must_use]
     pub fn plan(self, plan: &'a Plan) -> Self {
         ReadOptions { plan: Some(plan), ..self }
     }
 
-    /// Where the data of an ONNX model comes from that is in files beside it: a function from a name in the model to all bytes of that
-    /// file. [`open`](Self::open) looks into the folder of the model if there is none.
+    /// Sets the source of external data of an ONNX model: a function from the name of a file to all of its
+    /// bytes. By default [`open`](Self::open) reads such files from the model's folder.
     #[must_use]
     pub fn external(self, data: &'a External<'a>) -> Self {
         ReadOptions { external: Some(data), ..self }
     }
 
-    /// Makes an error of the first [`Note`](super::Note).
+    /// Turns the first [`Note`](super::Note) into an error.
     #[must_use]
     pub fn strict(self, strict: bool) -> Self {
         ReadOptions { strict, ..self }
     }
 
-    /// The model in these bytes.
+    /// Reads the model in these bytes.
     ///
     /// # Errors
-    /// As [`read`](super::read); and with [`strict`](Self::strict) [`Error::Unclear`] for what would be a note.
+    /// As [`read`](super::read); with [`strict`](Self::strict), [`Error::Unclear`] instead of the first note.
     pub fn read(&self, bytes: &[u8]) -> Result<Network> {
         let format = self.format_of(bytes, None)?;
         let network = dispatch(bytes, format, self.plan, self.external)?;
@@ -85,8 +85,8 @@ impl<'a> ReadOptions<'a> {
         }
     }
 
-    /// The model in a file, and in the files beside it that it names; its format, and its length in bytes. The extension counts if the bytes
-    /// do not say what the file is.
+    /// Reads the model in a file, and in the files that it names in its folder. Returns the network, the
+    /// format and the length in bytes. The extension is used only if the bytes do not show the format.
     ///
     /// # Errors
     /// As [`read`](Self::read); [`Error::File`] if a file cannot be read.
@@ -102,10 +102,10 @@ impl<'a> ReadOptions<'a> {
         Ok((options.format(format).read(&bytes)?, format, bytes.len() as u64))
     }
 
-    /// The format of these bytes: as they say, or as the caller says, or as the extension says.
+    /// The format of these bytes: from the bytes, otherwise as the caller says, otherwise from the extension.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] with what the file is, if no format of this crate is like it.
+    /// [`Error::Unsupported`] with what the file is, if it has none of this crate's formats.
     fn format_of(&self, bytes: &[u8], path: Option<&Path>) -> Result<Format> {
         match (content(bytes), self.format) {
             (Content::Foreign(what, advice), _) => unsupported(what, advice),
@@ -140,7 +140,7 @@ fn unknown<T>(path: Option<&Path>) -> Result<T> {
     }
 }
 
-/// A file beside a model, which has to be in its folder.
+/// Reads an external file of a model, which has to be in the folder of the model.
 fn beside(folder: &Path, name: &str) -> std::io::Result<Vec<u8>> {
     let refuse = |why: &str| Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, why.to_string()));
     let path = Path::new(name);
@@ -161,7 +161,7 @@ fn beside(folder: &Path, name: &str) -> std::io::Result<Vec<u8>> {
     fs::read(path)
 }
 
-/// The name of a file beside a model and the bytes in it, for messages.
+/// The error for an external file that cannot be read.
 pub(super) fn missing(name: &str, why: &str) -> Error {
     let name: String = name.chars().take(80).collect();
     Error::Unsupported {

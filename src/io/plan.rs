@@ -1,5 +1,5 @@
-//! What a file of PyTorch's parameters does not say: the order of the layers, their activations, and layers without
-//! parameters. It is said in words, as `emb, rnn:relu, @last, fc:tanh`.
+//! Plans: what a file of PyTorch's parameters does not say, which is the order of the layers, their
+//! activations, and layers without parameters. A plan is text such as `emb, rnn:relu, @last, fc:tanh`.
 
 use core::fmt;
 use std::collections::BTreeSet;
@@ -14,7 +14,7 @@ use crate::{Activate, Activation, Pool};
 /// An item of a plan.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Item {
-    /// A module of this name, and what it does with its sums.
+    /// A module with this name, and the function that it applies to its sums.
     Module(String, Option<Function>),
     /// A layer without parameters.
     Plain(Layer),
@@ -22,10 +22,10 @@ pub(super) enum Item {
     Ending(Ending),
 }
 
-/// What PyTorch's RNN or the function behind a linear layer may be.
+/// The function of PyTorch's RNN, or the one after a linear layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Function {
-    /// None: a linear layer that would be taken for an embedding.
+    /// No function. It marks a linear layer that would be taken for an embedding.
     Linear,
     Tanh,
     Relu,
@@ -74,7 +74,7 @@ fn name<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &'static str {
 }
 
 impl Plan {
-    /// The names of the modules in it.
+    /// The names of the modules in the plan.
     pub(super) fn modules(&self) -> BTreeSet<&str> {
         let names = self.0.iter().filter_map(|item| match item {
             Item::Module(name, _) => Some(&name[..]),
@@ -120,7 +120,7 @@ impl core::str::FromStr for Plan {
 }
 
 impl Item {
-    /// Whether a plan has a word for it.
+    /// Whether plans have a word for this item.
     pub(super) fn has_word(&self) -> bool {
         match self {
             Item::Module(..) | Item::Plain(Layer::Dropout(_)) => true,

@@ -1,4 +1,4 @@
-//! Running a model that has been read.
+//! Running a model that was read from a file.
 
 use std::path::Path;
 use std::vec;
@@ -13,10 +13,11 @@ use crate::model::{Chain, Ending, Input, InputMask, Layer};
 use crate::trainer::{Predictor, zeros};
 use crate::{Join, Masked, Sequences, log_softmax, softmax};
 
-/// A network at work: it runs on packed weights, from call to call, and keeps its states between them.
+/// A network that is ready to run: it has packed weights, and keeps its states between calls.
 ///
-/// A clone has states of its own and shares the weights, so that many streams need one copy of them. An instance begins with one row, in the
-/// network's initial state; [`rows`](Self::rows) is for more. The first call makes the buffers. Later calls of the same sizes do not allocate.
+/// A clone has its own states and shares the weights, so that many streams need only one copy of the weights.
+/// An instance begins with one row in the network's initial state; use [`rows`](Self::rows) for more. The
+/// first call makes the buffers. Later calls of the same sizes do not allocate.
 ///
 /// ```
 /// use recurrent::{Sequences, io::Instance};
@@ -37,12 +38,12 @@ pub struct Instance {
     input_mask: Option<InputMask>,
     /// The outputs after the ending, if there is one.
     ended: Vec<f32>,
-    /// Which steps take part, if their input says it.
+    /// Which steps take part, if the input decides that.
     mask: Vec<bool>,
 }
 
 impl Instance {
-    /// The network of a file, ready to run.
+    /// Reads a file and makes its network ready to run.
     ///
     /// # Errors
     /// As [`ReadOptions::open`]; [`Error::Model`](super::Error::Model) if there is not enough memory.
@@ -73,17 +74,18 @@ impl Instance {
         size::of(self.chain().layers(), steps, self.batch)
     }
 
-    /// What follows the last layer, which the outputs have gone through.
+    /// What follows the last layer. It is already applied to the outputs.
     pub fn ending(&self) -> Ending {
         self.ending
     }
 
-    /// The states, in the layout of [`Chain::state_len`]: for each recurrent layer the rows of `h`, and of an LSTM the rows of `c`.
+    /// The states, in the layout of [`Chain::state_len`]: for each recurrent layer the rows of `h`, then, for
+    /// an LSTM, the rows of `c`.
     pub fn state(&self) -> &[f32] {
         self.predictor.state()
     }
 
-    /// Goes on from these states.
+    /// Continues from these states.
     ///
     /// # Errors
     /// [`Error::Model`](super::Error::Model) if `state` is not as long as [`state`](Self::state).
@@ -93,7 +95,7 @@ impl Instance {
         Ok(())
     }
 
-    /// Starts `batch` new rows, each in the initial state. The states of the rows before are dropped.
+    /// Starts `batch` new rows, each in the initial state, and drops the states of the previous rows.
     ///
     /// # Errors
     /// [`Error::Model`](super::Error::Model) if there is not enough memory for them.
@@ -108,11 +110,11 @@ impl Instance {
         self.predictor.reset();
     }
 
-    /// One step of each row: ids `[B]` or values `[B, I]` in, `[B, O]` out.
+    /// Runs one step of each row. Input: ids `[B]` or values `[B, I]`; output: `[B, O]`.
     ///
     /// # Errors
-    /// [`Error::Model`](super::Error::Model) if the input has another length, for an id out of range, and for a network that cannot go step
-    /// by step because a layer runs in reverse or pools all steps.
+    /// [`Error::Model`](super::Error::Model) if the input has another length, for an id out of range, and for
+    /// a network that cannot run step by step because a layer runs in reverse or pools all steps.
     pub fn step<'x>(&mut self, x: impl Into<Input<'x>>) -> Result<&[f32]> {
         let (x, batch) = (x.into(), self.batch);
         check_len("x", batch.saturating_mul(self.input()), x.len())?;
@@ -125,18 +127,18 @@ impl Instance {
         end(*ending, width, predictor.step(x)?, ended)
     }
 
-    /// A chunk of each row's sequence, which goes on where the one before it ended: `[T, B, O]` out, or `[B, O]` of a network with a pool.
-    /// Call [`reset`](Self::reset) before sequences that do not go on. With the feature `rayon` its threads
-    /// take part.
+    /// Runs a chunk of each row's sequence, which continues where the previous chunk ended. Returns
+    /// `[T, B, O]`, or `[B, O]` if the network has a pool. Call [`reset`](Self::reset) before new sequences.
+    /// With the feature `rayon` it uses rayon's threads.
     ///
     /// # Errors
-    /// [`Error::Model`](super::Error::Model) if the sequences are not as many as [`rows`](Self::rows), the input has another length than they
-    /// ask for, or an id is out of range.
+    /// [`Error::Model`](super::Error::Model) if the number of sequences differs from that of
+    /// [`rows`](Self::rows), the input has another length than they need, or an id is out of range.
     pub fn forward<'x>(&mut self, sequences: Sequences<'_>, x: impl Into<Input<'x>>) -> Result<&[f32]> {
         self.forward_by(None, sequences, x.into())
     }
 
-    /// The same on several threads. The results have the same bits for any number of them.
+    /// The same on several threads. The results have the same bits for any number of threads.
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
@@ -174,7 +176,7 @@ impl Instance {
     }
 }
 
-/// The sequences without the steps that their input masks. Those that the caller masks stay masked.
+/// Adds the mask from the input to the sequences. Steps that the caller masks stay masked.
 fn masked<'m>(
     from: InputMask,
     sequences: Sequences<'m>,
@@ -194,7 +196,7 @@ fn masked<'m>(
     Ok(sequences.mask(mask, how))
 }
 
-/// The outputs after what follows the last layer.
+/// Applies the ending to the outputs.
 fn end<'y>(ending: Ending, width: usize, y: &'y [f32], ended: &'y mut Vec<f32>) -> Result<&'y [f32]> {
     let function = match ending {
         Ending::None => return Ok(y),
@@ -210,7 +212,7 @@ fn end<'y>(ending: Ending, width: usize, y: &'y [f32], ended: &'y mut Vec<f32>) 
 }
 
 impl Network {
-    /// The network with packed weights, ready to run; its scales are [folded](Self::folded).
+    /// The network with packed weights, ready to run. Its scales are [folded](Self::folded).
     ///
     /// # Errors
     /// [`Error::Model`](super::Error::Model) if there is not enough memory.
@@ -232,12 +234,12 @@ impl Network {
         Ok(instance)
     }
 
-    /// The output for a batch of sequences, from the initial state: `[T, B, O]`, or `[B, O]` if the model has a pool;
-    /// after its [`ending`](Self::ending). [`instance`](Self::instance) is for more than one call.
+    /// Runs a batch of sequences from the initial state. Returns `[T, B, O]`, or `[B, O]` if the model has a
+    /// pool, after its [`ending`](Self::ending). Use [`instance`](Self::instance) for more than one call.
     ///
     /// # Errors
-    /// [`Error::Model`](super::Error::Model) if the input has another length than the sequences ask for, or an id is out of range,
-    /// or there is not enough memory.
+    /// [`Error::Model`](super::Error::Model) if the input has another length than the sequences need, an id
+    /// is out of range, or there is not enough memory.
     pub fn run(&self, x: Input<'_>, steps: usize, batch: usize) -> Result<Vec<f32>> {
         let mut instance = self.instance()?;
         instance.rows(batch)?;

@@ -1,7 +1,9 @@
-//! Files of the safetensors format: PyTorch's parameters, and, where they do not say everything, a plan in the metadata.
+//! Files of the safetensors format: PyTorch's parameters, with a plan in the metadata if they do not say
+//! everything.
 //!
-//! Of parameters that share their memory, such as an embedding that is also the output layer, `safetensors.torch.save_model` stores one, and
-//! writes the names of the others into the metadata: `{"encoder.weight": "decoder.weight"}` says that the former is the latter.
+//! If parameters share their memory, such as those of an embedding that is also the output layer,
+//! `safetensors.torch.save_model` stores one of them. It writes the names of the others into the metadata:
+//! `{"encoder.weight": "decoder.weight"}` says that the former is the latter.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -23,7 +25,7 @@ use super::torch;
 const PLAN: &str = "recurrent.layers";
 const FORMAT: &str = "safetensors file";
 
-/// The model of a file. `plan` takes precedence over that of the file.
+/// Reads the model of a file. `plan` takes precedence over the plan in the file.
 pub(super) fn read(bytes: &[u8], plan: Option<&Plan>) -> Result<Network> {
     let refuse = |e| Error::Damaged { format: FORMAT, what: format!("{e}") };
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(refuse)?;
@@ -32,7 +34,7 @@ pub(super) fn read(bytes: &[u8], plan: Option<&Plan>) -> Result<Network> {
     let own = words.and_then(|m| m.get(PLAN)).map(|words| words.parse()).transpose()?;
     let plan: Option<&Plan> = plan.or(own.as_ref());
     let modules = plan.map(Plan::modules);
-    // Of a module that the plan leaves out nothing but the names of its tensors matters.
+    // Of modules that the plan leaves out, only the names of the tensors are needed.
     let is_left = |name: &&str| modules.as_ref().is_some_and(|named| !named.contains(torch::prefix(name)));
     let mut aliases: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (alias, stored) in words.into_iter().flatten() {
@@ -55,7 +57,7 @@ pub(super) fn read(bytes: &[u8], plan: Option<&Plan>) -> Result<Network> {
             return damaged(FORMAT, format!("tensor `{name}` has another length than its shape"));
         }
         for wanted in wanted {
-            // A name costs a file next to nothing, and a copy memory.
+            // Names take little room in the file, but each is a copy in memory.
             let Some(less) = room.checked_sub(view.data().len()) else {
                 return damaged(FORMAT, format!("tensor `{name}` has more names than a model has layers"));
             };
@@ -66,7 +68,7 @@ pub(super) fn read(bytes: &[u8], plan: Option<&Plan>) -> Result<Network> {
     torch::read(tensors, plan)
 }
 
-/// Elements as 32-bit floats. Those of 64 bits are rounded, if they are not too large for it.
+/// Converts elements to 32-bit floats. Those of 64 bits are rounded, or rejected if they are too large.
 fn floats(name: &str, dtype: Dtype, bytes: &[u8]) -> Result<Vec<f32>> {
     match dtype {
         Dtype::F16 => Ok(Element::F16.widen(bytes)),
@@ -100,10 +102,12 @@ impl View for &Tensor {
     }
 }
 
-/// The file of a model. The plan is written if the parameters alone would not be read as this model, or leave something open.
+/// Writes the file of a model. The plan is included if the parameters alone would be read as another model,
+/// or would leave something open.
 pub(super) fn write(network: &Network) -> Result<Vec<u8>> {
     let (tensors, plan) = torch::write(network)?;
-    // What a file left open stays open: nothing is added to PyTorch's own.
+    // If the file that was read left something open, this file may do so, too. PyTorch's own files get no
+    // plan.
     let was_open = network.notes().iter().any(|note| matches!(note, Note::Assumed(_)));
     let plain = torch::read(tensors.clone(), None)
         .is_ok_and(|other| other == *network && (other.notes().is_empty() || was_open));

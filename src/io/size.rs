@@ -1,9 +1,10 @@
-//! What a model needs: lengths of buffers.
+//! Lengths of the buffers that a model needs.
 
 use super::error::Result;
 use crate::model::{Chain, Layer};
 
-/// So many times the size of a file its weights may have: tied ones, and a constant that serves many nodes, are copied for each layer.
+/// Limit of the size of the weights, in multiples of the size of the file. The weights may be larger than the
+/// file, because tied weights, and a constant that serves many nodes, are copied for each layer.
 pub(super) const SHARED: usize = 16;
 
 /// Lengths of the buffers of a model, in elements of `f32`.
@@ -15,7 +16,7 @@ pub struct Needs {
     pub width: usize,
     /// The weights.
     pub weights: usize,
-    /// The weights in panels, which firmware does without.
+    /// The weights in panels. Firmware can do without them.
     pub packed: usize,
     /// The state.
     pub state: usize,
@@ -25,16 +26,17 @@ pub struct Needs {
     pub output: usize,
     /// The tape of a training pass.
     pub tape: usize,
-    /// The factors of dropout of a training pass.
+    /// The dropout factors of a training pass.
     pub dropout: usize,
     /// The scratch of a training pass.
     pub train_scratch: usize,
 }
 
-/// What a model of these layers needs for `batch` sequences of `steps` steps.
+/// The lengths of the buffers of a model of these layers, for `batch` sequences of `steps` steps.
 ///
 /// # Errors
-/// If the layers do not fit together; [`Error::Overflow`](crate::Error::Overflow) for a buffer whose length does not fit into `usize`.
+/// An error if the layers do not fit together; [`Error::Overflow`](crate::Error::Overflow) for a buffer whose
+/// length does not fit into `usize`.
 ///
 /// ```
 /// use recurrent::{io::size, model::Layer};
@@ -71,7 +73,7 @@ pub fn of(layers: &[Layer], steps: usize, batch: usize) -> Result<Needs> {
     }
 }
 
-/// The weights of a model of these layers.
+/// The number of weights of a model of these layers.
 pub(super) fn weights_len(layers: &[Layer]) -> Result<usize> {
     Ok(of(layers, 1, 1)?.weights)
 }

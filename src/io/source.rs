@@ -1,4 +1,4 @@
-//! Rust source: a model as a constant, and its weights as a static array.
+//! Rust source: a model as a constant and its weights as a static array.
 
 use std::format;
 use std::string::String;
@@ -8,7 +8,7 @@ use super::network::Network;
 use crate::model::Layer;
 use crate::{Activation, Cell, GruCell, LstmCell, Reset, Stack};
 
-/// What the expressions of layers may name.
+/// Names that the expressions of layers may use, for the imports.
 const NAMES: [&str; 12] = [
     "Activate",
     "Activation",
@@ -24,13 +24,13 @@ const NAMES: [&str; 12] = [
     "Stack",
 ];
 
-/// The source of a module with `MODEL` and `WEIGHTS`. Floats have as many digits as it takes to get the same ones back.
+/// The source of a module with `MODEL` and `WEIGHTS`. Floats have enough digits to be read back exactly.
 pub(super) fn write(network: &Network) -> String {
     let layers: Vec<String> = network
         .named()
         .iter()
         .map(|named| {
-            // A line end would end the comment, and what follows it would be compiled.
+            // A line end would end the comment, and the rest of the name would be compiled.
             let name =
                 named.name.replace(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'), "?");
             let comment = if name.is_empty() { name } else { format!(" // {name}") };
@@ -63,7 +63,7 @@ pub(super) fn write(network: &Network) -> String {
     out
 }
 
-/// The shortest text that is read back as the same float.
+/// The shortest text that reads back as the same float.
 fn float(x: f32) -> String {
     if x.is_finite() { format!("{x:?}") } else { format!("f32::from_bits({:#x})", x.to_bits()) }
 }
@@ -77,7 +77,7 @@ pub(super) fn layer(layer: &Layer) -> String {
     wide(layer) + &narrow
 }
 
-/// The same, whatever its weights are.
+/// The same without the format of the weights.
 fn wide(layer: &Layer) -> String {
     match layer {
         Layer::Embedding(l) => format!("Layer::embedding({}, {})", l.classes(), l.width()),
@@ -136,7 +136,7 @@ fn clip(clip: f32) -> String {
     if clip == f32::INFINITY { String::new() } else { format!(".clip({})", float(clip)) }
 }
 
-/// Activations are written as they are shown.
+/// The `Debug` form of an activation is valid Rust.
 fn activation(f: Activation) -> String {
     format!("Activation::{f:?}")
 }

@@ -1,4 +1,4 @@
-//! Named tensors of 32-bit floats, as files hold them.
+//! Named tensors of 32-bit floats, as read from files.
 
 use std::collections::BTreeMap;
 use std::format;
@@ -16,7 +16,7 @@ pub(super) struct Tensor {
     pub(super) data: Vec<f32>,
 }
 
-/// Element types that become `f32` without loss.
+/// Element types that convert to `f32` without loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Element {
     F16,
@@ -29,7 +29,7 @@ impl Element {
         if self == Element::F32 { 4 } else { 2 }
     }
 
-    /// Little-endian elements, widened. Bytes after the last whole one are left.
+    /// Converts little-endian elements to `f32`. Bytes after the last whole element are ignored.
     pub(super) fn widen(self, bytes: &[u8]) -> Vec<f32> {
         let pairs = bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
         match self {
@@ -42,7 +42,8 @@ impl Element {
     }
 }
 
-/// A 64-bit float of a tensor, rounded. One that is too large for it is refused: what is computed with it would be no number.
+/// Rounds a 64-bit float of a tensor. A number that is too large for 32 bits is rejected, because it would
+/// become infinite.
 pub(super) fn narrow(name: &str, x: f64) -> Result<f32> {
     match x as f32 {
         narrow if x.is_finite() && !narrow.is_finite() => Err(Error::Tensor {
@@ -54,12 +55,12 @@ pub(super) fn narrow(name: &str, x: f64) -> Result<f32> {
     }
 }
 
-/// The product of a shape; `None` if it does not fit.
+/// The number of elements of a shape; `None` if it does not fit.
 pub(super) fn elements(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))
 }
 
-/// A shape as messages have it.
+/// A shape as text for messages.
 pub(super) fn show(shape: &[usize]) -> String {
     format!("shape {shape:?}")
 }
@@ -68,17 +69,17 @@ fn wrong_shape(name: &str, expected: String, found: &[usize]) -> Result<()> {
     Err(Error::Tensor { name: name.to_string(), expected, found: show(found) })
 }
 
-/// Refuses a shape with a 0 in it: no data bounds the other sizes then.
+/// Rejects a shape with a 0 in it: the data would not bound the other sizes.
 pub(super) fn check_sizes(name: &str, found: &[usize]) -> Result<()> {
     if found.contains(&0) { wrong_shape(name, "sizes above 0".to_string(), found) } else { Ok(()) }
 }
 
-/// Refuses another shape than the layer asks for, and one with a 0 in it.
+/// Rejects a shape other than the expected one, or with a 0 in it.
 pub(super) fn check_shape(name: &str, expected: &[usize], found: &[usize]) -> Result<()> {
     if found == expected { check_sizes(name, found) } else { wrong_shape(name, show(expected), found) }
 }
 
-/// The tensors of a file, which are taken one by one: what is left at the end belongs to no layer.
+/// The tensors of a file. Layers take them one by one; what is left at the end belongs to no layer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tensors(pub(super) BTreeMap<String, Tensor>);
 
@@ -87,7 +88,7 @@ impl Tensors {
         self.0.get(name).map(|t| &t.shape[..])
     }
 
-    /// The data of a tensor that has to have this shape.
+    /// Takes the data of a tensor, which must have this shape.
     pub(super) fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         match self.0.remove(name) {
             None => Err(Error::Tensor {
@@ -99,7 +100,7 @@ impl Tensors {
         }
     }
 
-    /// Refuses what no layer took.
+    /// Rejects tensors that no layer has taken.
     pub(super) fn finish(&self) -> Result<()> {
         match self.0.first_key_value() {
             None => Ok(()),

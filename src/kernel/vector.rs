@@ -1,13 +1,13 @@
-//! Whole vectors and what is left at the end of a row.
+//! Whole vectors, and the partial vector at the end of a row.
 
 use crate::simd::Simd;
 
-/// Whether this is a vector unit with registers for large tiles, and not a portable set.
+/// Whether this instruction set has vectors with registers for large tiles, so is not a portable one.
 pub(crate) const fn has_vectors<S: Simd>() -> bool {
     S::ACCUMULATORS >= 12
 }
 
-/// A whole vector where there is room for one, otherwise the `left` elements that there are.
+/// A whole vector if `left` is at least `LANES`, otherwise only the `left` elements.
 /// # Safety
 /// `p` is valid for reading `left` elements.
 #[inline(always)]
@@ -16,7 +16,7 @@ pub(crate) unsafe fn load<S: Simd>(s: S, p: *const f32, left: usize) -> S::V {
     unsafe { if left >= S::LANES { s.load(p) } else { s.load_n(p, left) } }
 }
 
-/// A whole vector where there is room for one, otherwise the `left` elements that there are.
+/// A whole vector if `left` is at least `LANES`, otherwise only the `left` elements.
 /// # Safety
 /// `p` is valid for writing `left` elements.
 #[inline(always)]
@@ -25,9 +25,9 @@ pub(crate) unsafe fn store<S: Simd>(s: S, p: *mut f32, v: S::V, left: usize) {
     unsafe { if left >= S::LANES { s.store(p, v) } else { s.store_n(p, v, left) } }
 }
 
-/// The same `left` units of the first `count` planes of a row.
+/// Loads the same units of the first `count` planes of a row: a whole vector each, or the `left` units.
 /// # Safety
-/// `p` and what is `plane`, `2 * plane`, ... elements after it are valid for reading `left` elements.
+/// `p`, and the addresses `plane`, `2 * plane`, ... elements after it, are valid for reading `left` elements.
 #[inline(always)]
 pub(crate) unsafe fn load_planes<S: Simd>(
     s: S,

@@ -1,12 +1,13 @@
-//! An activation function as a layer of its own.
+//! An activation function as a separate layer.
 
 use crate::error::{Result, check_len};
 use crate::kernel::activation::{Activation, activate, deactivate};
 use crate::simd::{Isa, Op, Simd, dispatch};
 
-/// An activation function of each element: `y = f(x)`. It has no weights and needs no scratch.
+/// Applies an activation function to each element: `y = f(x)`. It has no weights and needs no scratch.
 ///
-/// A dense layer with tanh, sigmoid or ReLU does the same in one pass: [`Dense::tanh`](crate::Dense::tanh) and its like.
+/// A dense layer with tanh, sigmoid or ReLU does the same in one pass: see for example
+/// [`Dense::tanh`](crate::Dense::tanh).
 ///
 /// ```
 /// use recurrent::{Activate, Activation};
@@ -25,12 +26,12 @@ pub struct Activate {
 }
 
 impl Activate {
-    /// A layer of this function.
+    /// A layer with this function.
     pub const fn new(function: Activation) -> Self {
         Activate { function, isa: None }
     }
 
-    /// Pins the instruction set, as [`Dense::on`](crate::Dense::on).
+    /// Pins the instruction set, like [`Dense::on`](crate::Dense::on).
     pub const fn on(mut self, isa: Isa) -> Self {
         self.isa = Some(isa);
         self
@@ -47,7 +48,7 @@ impl Activate {
         self.function
     }
 
-    /// The function of each element of `x`; `y` is as long.
+    /// Applies the function to each element of `x`. `y` has the same length.
     ///
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) for `y`.
@@ -56,7 +57,8 @@ impl Activate {
         Ok(dispatch(self.isa(), ForwardPass(self.function, x, y))?)
     }
 
-    /// From the gradient of the output to that of the input, `dx = dy f'(x)`: `x` is that of the forward pass, and all three have its length.
+    /// Computes the gradient of the input from that of the output, `dx = dy f'(x)`: `x` is that of the
+    /// forward pass, and all three have the same length.
     ///
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) for `dy` or `dx`.

@@ -1,4 +1,5 @@
-//! Lengths of flat buffers, and how they are cut. A length that does not fit is `usize::MAX`, which the passes refuse.
+//! Lengths of flat buffers, and functions that split them. A length that does not fit is `usize::MAX`, which
+//! the passes reject.
 
 /// Product of lengths; `usize::MAX` if it does not fit.
 pub(crate) const fn mul(a: usize, b: usize) -> usize {
@@ -15,28 +16,28 @@ pub(crate) const fn max(a: usize, b: usize) -> usize {
     if a > b { a } else { b }
 }
 
-/// The first `n` elements of `rest`, which loses them.
+/// Splits the first `n` elements off `rest`.
 pub(crate) fn take<'a>(rest: &mut &'a [f32], n: usize) -> &'a [f32] {
     let (first, others) = rest.split_at(n);
     *rest = others;
     first
 }
 
-/// The first `n` elements of `rest`, which loses them.
+/// Splits the first `n` elements off `rest`.
 pub(crate) fn take_mut<'a, T>(rest: &mut &'a mut [T], n: usize) -> &'a mut [T] {
     let (first, others) = core::mem::take(rest).split_at_mut(n);
     *rest = others;
     first
 }
 
-/// The last `n` elements of `rest`, which loses them.
+/// Splits the last `n` elements off `rest`.
 pub(crate) fn take_last<'a>(rest: &mut &'a [f32], n: usize) -> &'a [f32] {
     let (others, last) = rest.split_at(rest.len() - n);
     *rest = others;
     last
 }
 
-/// The last `n` elements of `rest`, which loses them.
+/// Splits the last `n` elements off `rest`.
 pub(crate) fn take_last_mut<'a>(rest: &mut &'a mut [f32], n: usize) -> &'a mut [f32] {
     let all = core::mem::take(rest);
     let (others, last) = all.split_at_mut(all.len() - n);
@@ -54,11 +55,11 @@ pub(crate) fn multiply(a: &mut [f32], b: &[f32]) {
     a.iter_mut().zip(b).for_each(|(a, b)| *a *= b);
 }
 
-/// Features whose sums over rows are taken at once: a cache line.
+/// Number of features that are summed over rows at once: a cache line.
 pub(crate) const WIDE: usize = 16;
 
-/// Sums that add what the rounding of one addition loses to the next term (Kahan 1965, with Knuth's exact addition): of ten thousand equal
-/// steps a plain sum is off by 1e-4.
+/// A compensated sum: it adds the rounding error of each addition to the next term (Kahan 1965, with Knuth's
+/// exact addition). Over ten thousand equal steps a plain sum is off by 1e-4.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Sum {
     sum: f32,
@@ -73,7 +74,8 @@ impl Sum {
         let of_x = sum - self.sum;
         let of_sum = sum - of_x;
         let lost = (self.sum - of_sum) + (x - of_x);
-        // It is NaN if something was not finite, which the sum has for itself.
+        // The error is NaN if a term was not finite. Then the sum itself is not finite, and the error is
+        // dropped.
         self.lost = if lost.is_finite() { lost } else { 0.0 };
         self.sum = sum;
     }

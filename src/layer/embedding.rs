@@ -1,4 +1,4 @@
-//! The embedding layer: a row of a table for each id.
+//! The embedding layer: looks up a row of a table for each id.
 
 use super::gradients::Gradients;
 use crate::error::{Error, Result, check_len};
@@ -7,7 +7,7 @@ use crate::kernel::bytes::bytes;
 use crate::kernel::narrow::here;
 use crate::kernel::narrow::matrix::Matrix;
 
-/// A table of `V` classes with a vector of `D` features each, as PyTorch's `nn.Embedding`.
+/// A table of `V` classes with a vector of `D` features each, like PyTorch's `nn.Embedding`.
 ///
 /// Weights and gradients are `[V, D]`. It needs no scratch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,9 +17,9 @@ pub struct Embedding {
     narrow: Option<Narrow>,
 }
 
-/// Refuses ids that are not below `limit`.
+/// Rejects ids that are not below `limit`.
 pub(crate) fn check_ids(buffer: &'static str, ids: &[u32], limit: usize) -> Result<()> {
-    // A `usize` of 16 bits does not hold every id, so the comparison is made in the wider of the two.
+    // A `usize` of 16 bits does not hold every id, so the comparison is made in 64 bits.
     match ids.iter().position(|&id| u64::from(id) >= limit as u64) {
         Some(position) => {
             let id = usize::try_from(ids[position]).unwrap_or(usize::MAX);
@@ -35,7 +35,8 @@ impl Embedding {
         Embedding { classes, width, narrow: None }
     }
 
-    /// The same table in a narrow format in inference, when it is part of a [`Model`](crate::model::Model) whose weights are packed.
+    /// The same table in a narrow format. It applies to inference, in a [`Model`](crate::model::Model) whose
+    /// weights are packed.
     #[cfg(not(target_os = "none"))]
     pub const fn narrow(self, narrow: Narrow) -> Self {
         self.with_format(Some(narrow))
@@ -45,13 +46,13 @@ impl Embedding {
         Embedding { narrow, ..self }
     }
 
-    /// How narrow the table is; `None` for `f32`.
+    /// The narrow format of the table; `None` for `f32`.
     #[inline(always)]
     pub const fn narrow_format(&self) -> Option<Narrow> {
         here(self.narrow)
     }
 
-    /// Words of weights in the table's own format.
+    /// Length of the weights in the table's format, in words of 4 bytes.
     pub(crate) const fn words_len(&self) -> usize {
         match self.narrow_format() {
             Some(narrow) => narrow.matrix_len(self.classes, self.width),
@@ -59,7 +60,7 @@ impl Embedding {
         }
     }
 
-    /// Refuses weights that their format cannot hold.
+    /// Rejects weights that their format cannot hold.
     pub(crate) fn check_values(&self, weights: &[f32]) -> Result<()> {
         let refused =
             self.narrow_format().and_then(|narrow| Some((narrow, Matrix::Floats(weights).refused(narrow)?)));
@@ -69,7 +70,8 @@ impl Embedding {
         }
     }
 
-    /// Rounds weights that have been checked to the bytes of words. Without a format they are copied.
+    /// Rounds checked weights to the table's format, into the bytes of words. Without a format they are
+    /// copied.
     pub(crate) fn write_words(&self, weights: &[f32], out: &mut [u8]) {
         match self.narrow_format() {
             Some(narrow) => {
@@ -79,7 +81,7 @@ impl Embedding {
         }
     }
 
-    /// The weights that words stand for.
+    /// Converts words in the table's format back to `f32` weights.
     pub(crate) fn widen_words(&self, words: &[f32], weights: &mut [f32]) {
         let (mut rest, ids) = (words, 0..self.classes);
         match self
@@ -91,7 +93,7 @@ impl Embedding {
         }
     }
 
-    /// The rows of ids that have been checked, from words.
+    /// Looks up the rows of checked ids in words in the table's format.
     pub(crate) fn forward_words(&self, words: &[f32], ids: &[u32], y: &mut [f32]) -> Result<()> {
         let Some(narrow) = self.narrow_format() else { return self.forward(words, ids, y) };
         let mut rest = words;
@@ -104,7 +106,7 @@ impl Embedding {
         Ok(())
     }
 
-    /// Rows of the table, `V`.
+    /// Number of rows of the table, `V`.
     pub const fn classes(&self) -> usize {
         self.classes
     }
@@ -119,15 +121,16 @@ impl Embedding {
         self.classes.saturating_mul(self.width)
     }
 
-    /// Refuses ids that are not in the table.
+    /// Rejects ids that are not in the table.
     pub(crate) fn check(&self, ids: &[u32]) -> Result<()> {
         check_ids("ids", ids, self.classes)
     }
 
-    /// The row of each id: `ids [rows]`, `y [rows, D]`.
+    /// Looks up the row of each id: `ids [rows]`, `y [rows, D]`.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Index`] for an id that is not below `V`.
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Index`] for an id that
+    /// is not below `V`.
     ///
     /// ```
     /// use recurrent::Embedding;
@@ -152,14 +155,17 @@ impl Embedding {
         Ok(())
     }
 
-    /// Adds the gradient of each output to that of its row of the table: `ids [rows]`, `dy [rows, D]`, `grads [V, D]`.
+    /// Adds the gradient of each output to the gradient of its row of the table: `ids [rows]`,
+    /// `dy [rows, D]`, `grads [V, D]`.
     ///
-    /// The rows are added in ascending order, so that ids that occur more than once give the same bits each time. Each row of the table is one chain
-    /// of additions: off by up to 1.5e-8 of itself for each time that its id occurs, if the gradients are about the same.
-    /// Ids have no gradient. [`Gradients::Overwrite`] clears the whole table first.
+    /// Rows are added in ascending order, so that ids that occur more than once give the same bits each time.
+    /// Each row of the table is one chain of additions: if the gradients are about the same, its relative
+    /// error is up to 1.5e-8 for each time that the id occurs. Ids have no gradient. [`Gradients::Overwrite`]
+    /// clears the whole table first.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Index`] for an id that is not below `V`.
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Index`] for an id that
+    /// is not below `V`.
     ///
     /// ```
     /// use recurrent::{Embedding, Gradients};

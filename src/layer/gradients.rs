@@ -1,12 +1,12 @@
-//! What becomes of a buffer of gradients.
+//! Whether gradients replace or add to what is in their buffer.
 
-/// Whether gradients of weights replace what is in their buffer or are added to it.
+/// Whether gradients of weights replace what is in their buffer, or are added to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Gradients {
-    /// The buffer is written and never read.
+    /// The buffer is overwritten and never read.
     #[default]
     Overwrite,
-    /// The buffer holds a sum, to which is added. Gradients of a mean over several batches are sums of shares, each as large as the batch's
-    /// share of all targets.
+    /// The buffer holds a sum, and the gradients are added to it. For the gradient of a mean over several
+    /// batches, scale each batch's gradients by the batch's share of all targets.
     Accumulate,
 }

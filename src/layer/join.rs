@@ -1,8 +1,8 @@
-//! Who runs the parts of a pass: the two directions of a layer, and the rows of a batch.
+//! Threads that run the parts of a pass: the two directions of a layer, and the rows of a batch.
 //!
-//! Rows of a batch are independent, so that a pass over some of them gives the bits of a pass over all. A
-//! pass is cut in two, and each half again, as often as there are threads: nothing is shared out at run time,
-//! and nothing allocates.
+//! Rows of a batch are independent: a pass over some of them gives the same bits as a pass over all. A pass
+//! is cut in two, and each half again, until there is a part for each thread. Work is not redistributed at
+//! run time, and nothing allocates.
 
 #[cfg(not(target_os = "none"))]
 use core::ops::Range;
@@ -11,12 +11,12 @@ use core::ops::Range;
 use crate::error::Error;
 use crate::error::Result;
 
-/// Runs two parts of a pass, at the same time if it can: the threads that a pass is given. Each part writes
-/// to buffers, or to rows of buffers, of its own, so the results have the same bits in any order and for any
-/// number of threads.
+/// The threads that a pass is given: runs two parts of a pass, at the same time if it can. Each part writes
+/// to its own buffers, or rows of buffers. So the results have the same bits in any order and for any number
+/// of threads.
 ///
-/// [`Rayon`] is rayon's pool, [`Threads`] starts a thread, [`Sequential`] has none. Another pool, of audio or
-/// of an operating system for microcontrollers, takes a few lines:
+/// [`Rayon`] uses rayon's pool, [`Threads`] starts a thread, [`Sequential`] uses no thread. Another pool,
+/// such as an audio pool or that of an operating system for microcontrollers, takes a few lines:
 ///
 /// ```
 /// use recurrent::Join;
@@ -34,11 +34,11 @@ use crate::error::Result;
 /// }
 /// ```
 ///
-/// (What it runs are trait objects, so that a user's threads do not have the passes compiled again. Passes
-/// without it have none. Targets without an operating system, which are compiled as a whole, run one part
-/// after the other.)
+/// (The parts are trait objects, so that passes are not compiled again for each implementation. Passes that
+/// are called without a `Join` use no threads. Targets without an operating system, which are compiled as a
+/// whole, run one part after the other.)
 pub trait Join: Sync {
-    /// Runs both, each once, and returns when both are done. They may call it again.
+    /// Runs both parts, each once, and returns when both are done. The parts may call `join` again.
     fn join(&self, first: &mut (dyn FnMut() + Send), second: &mut (dyn FnMut() + Send));
 
     /// The number of threads. If there is enough work, it is cut into this many parts.
@@ -47,7 +47,7 @@ pub trait Join: Sync {
     }
 }
 
-/// One part after the other, on the thread of the caller.
+/// Runs one part after the other, on the caller's thread.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sequential;
 
@@ -62,7 +62,7 @@ impl Join for Sequential {
     }
 }
 
-/// Two parts at the same time: the second on a thread that is started for it, which allocates.
+/// Runs two parts at the same time. It starts a thread for the second part, which allocates.
 ///
 /// ```
 /// use recurrent::{Forward, Gru, Merge, Sequences, Stack, Threads};
@@ -90,11 +90,11 @@ impl Join for Threads {
     }
 }
 
-/// The threads of rayon: those of the pool that a pass is called in, and those of its global pool if it is
-/// called in none.
+/// The threads of rayon: those of the pool that the pass is called in, otherwise those of rayon's global
+/// pool.
 ///
-/// Inside of the pool a pass allocates nothing. A call from outside is handed to the pool through a queue,
-/// which allocates now and then: run a loop of passes in
+/// Within the pool a pass does not allocate. A call from outside goes to the pool through a queue, which
+/// allocates now and then. To avoid that, run a loop of passes in
 /// [`install`](https://docs.rs/rayon/latest/rayon/struct.ThreadPool.html#method.install).
 ///
 /// ```
@@ -124,7 +124,8 @@ impl Join for Rayon {
     }
 }
 
-/// The threads of one pass. Their number is asked for once, so that buffers are checked and cut by the same.
+/// The threads of one pass. The number of threads is read once, so that buffers are checked and cut by the
+/// same number.
 #[derive(Clone, Copy)]
 pub(crate) struct Team<'j> {
     #[cfg_attr(target_os = "none", allow(dead_code, reason = "firmware has no threads"))]
@@ -137,8 +138,8 @@ impl<'j> Team<'j> {
         Team { join, threads: join.threads().max(1) }
     }
 
-    /// Runs a pass that is cut several times, all of it as one part: a pool takes it in once, and not for
-    /// each cut.
+    /// Runs a whole pass as one part, before the pass is cut further: the call enters the pool once, and not
+    /// for each cut.
     #[cfg(feature = "std")]
     pub(crate) fn enter<T: Send>(self, run: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         if self.threads <= 1 {
@@ -149,7 +150,7 @@ impl<'j> Team<'j> {
         out
     }
 
-    /// Runs both.
+    /// Runs both parts.
     #[cfg(not(target_os = "none"))]
     pub(crate) fn run(
         self,
@@ -170,12 +171,12 @@ fn left_out<T>() -> Result<T> {
     Err(Error::Value { argument: "join", expected: "one that runs both parts" })
 }
 
-/// Rows that a part has at least: with fewer, each thread reads all weights for next to nothing.
+/// The least number of rows in a part. With fewer, each thread would read all weights for little work.
 const LEAST_ROWS: usize = 4;
 
-/// Multiply-adds that a part has at least. To hand a part to an idle thread takes some microseconds; this is
-/// a few per cent of the time of this many multiply-adds. `cargo bench --bench threads --features rayon`
-/// measures both.
+/// The least number of multiply-adds in a part. Handing a part to an idle thread takes some microseconds,
+/// which is a few per cent of the time of this many multiply-adds.
+/// `cargo bench --bench threads --features rayon` measures both.
 const LEAST_WORK: usize = 1 << 22;
 
 /// The number of parts for `work` multiply-adds on `threads` threads.
@@ -190,7 +191,7 @@ pub(crate) const fn parts(threads: usize, work: usize) -> usize {
     }
 }
 
-/// The same for work that is cut by the rows of a batch, each of which reads all weights.
+/// The same for work that is cut by batch rows. Each part reads all weights.
 pub(crate) const fn parts_of_rows(threads: usize, rows: usize, work: usize) -> usize {
     match rows / LEAST_ROWS {
         0 => 1,
@@ -199,16 +200,16 @@ pub(crate) const fn parts_of_rows(threads: usize, rows: usize, work: usize) -> u
     }
 }
 
-/// How many of `rows` rows the first `some` of `parts` parts have. Cut again and again, the parts are those
-/// that there are if all are cut at once.
+/// How many of `rows` rows the first `some` of `parts` parts have. Repeated cuts in two give the same parts
+/// as cutting into all parts at once.
 #[cfg(not(target_os = "none"))]
 pub(crate) const fn share(rows: usize, some: usize, parts: usize) -> usize {
     let more = rows % parts;
     some * (rows / parts) + if some < more { some } else { more }
 }
 
-/// The threads of a pass of `work` multiply-adds whose buffers belong to the crate: rayon's, if it is linked.
-/// What has too little work for two parts does not start a pool.
+/// The threads of a pass of `work` multiply-adds whose buffers belong to the crate: rayon's, if the feature
+/// is enabled. Work that is too little for two parts does not start a pool.
 #[cfg(feature = "std")]
 pub(crate) fn own(work: usize) -> &'static dyn Join {
     if work < 2 * LEAST_WORK {
@@ -224,8 +225,8 @@ pub(crate) fn own(work: usize) -> &'static dyn Join {
     }
 }
 
-/// Runs rows that lie one after the other, `x` and `y` cut alike, in parts if there are threads, and enough
-/// of `work` multiply-adds for each row. `run` is given the first row of its part.
+/// Runs consecutive rows in parts, if there are threads and enough work. `x` and `y` are cut at the same
+/// rows. `work` is the number of multiply-adds for each row. `run` is given the first row of its part.
 #[cfg_attr(target_os = "none", inline(always))]
 pub(crate) fn by_rows<R: Fn(usize, &[f32], &mut [f32]) -> Result<()> + Sync>(
     team: Option<Team<'_>>,
@@ -238,7 +239,7 @@ pub(crate) fn by_rows<R: Fn(usize, &[f32], &mut [f32]) -> Result<()> + Sync>(
     split_rows(team, parts, rows, buffers, &run)
 }
 
-/// The same in `parts` parts.
+/// The same for a given number of parts.
 #[cfg_attr(target_os = "none", inline(always))]
 pub(crate) fn split_rows<R: Fn(usize, &[f32], &mut [f32]) -> Result<()> + Sync>(
     team: Option<Team<'_>>,

@@ -1,20 +1,22 @@
-//! Layers: a cell with its dimensions, and what stands around recurrent layers. Safe, and the floor that checks lengths.
+//! Layers: recurrent layers (a cell with its dimensions), and the other layers of a model. This folder has no
+//! unsafe code; it is where lengths are checked.
 //!
-//! A layer owns nothing. It is a constant that knows its dimensions, tells the length of every buffer,
-//! and runs passes over buffers of the caller. It may import every floor below: `seq`, `cell`, `kernel`, `simd`.
+//! A layer owns nothing. It is a constant that knows its dimensions, gives the length of every buffer, and
+//! runs passes over the caller's buffers. It may import every floor below: `seq`, `cell`, `kernel`, `simd`.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | `recurrent` | recurrent layers, and stacks of them in one direction or in both |
 //! | `attention` | attention over an encoder's outputs |
-//! | `dense`, `embedding`, `scale`, `activate`, `pool`, `softmax` | what stands around them |
+//! | `dense`, `embedding`, `scale`, `activate`, `pool`, `softmax` | the other layers |
 //! | `sequences` | a padded batch, as every pass takes it |
 //! | `packed` | weights in panels |
 //! | `narrow` | weights in the formats of their layers, as bytes |
-//! | `join` | who runs the parts of a pass: threads |
-//! | `gradients`, `buffer` | what all of them use |
+//! | `join` | threads that run the parts of a pass |
+//! | `gradients`, `buffer` | what all layers use |
 //!
-//! Files import each other downward in this table. Losses and what draws or searches are no layers: they have floors of their own.
+//! Files import each other downward in this table. Losses, sampling and search are not layers: they have
+//! floors of their own.
 
 mod activate;
 mod attention;

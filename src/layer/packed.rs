@@ -1,15 +1,16 @@
-//! Weights in panels, and the weights of a pass.
+//! Weights packed into panels, and the weights that a pass is given.
 
 use super::buffer::take;
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::pack::{SLACK, aligned_start};
 use crate::simd::{Isa, MAX_LANES};
 
-/// Weights in panels for one instruction set: what a pass wants to run on. Made by [`Recurrent::pack`](crate::Recurrent::pack),
-/// [`Stack::pack`](crate::Stack::pack), [`Dense::pack`](crate::Dense::pack) and [`Model::pack`](crate::model::Model::pack).
+/// Weights packed into panels for one instruction set, which passes over them run on. Made by
+/// [`Recurrent::pack`](crate::Recurrent::pack), [`Stack::pack`](crate::Stack::pack),
+/// [`Dense::pack`](crate::Dense::pack) and [`Model::pack`](crate::model::Model::pack).
 ///
-/// The storage is the caller's: a `Vec`, an array, a mutable slice. The layout is the instruction set's
-/// and not documented further; keep the canonical weights to save or to change them.
+/// The storage is the caller's: a `Vec`, an array, a mutable slice. The layout depends on the instruction set
+/// and is not documented. Keep the canonical weights to save or change them.
 #[derive(Clone, Copy, Debug)]
 pub struct Packed<B> {
     isa: Isa,
@@ -19,30 +20,33 @@ pub struct Packed<B> {
     data: B,
 }
 
-/// What decides how weights are packed, in 64 bits: two layers or models with the same one have the same panels.
+/// A hash in 64 bits of everything that decides how weights are packed. Layers or models with equal
+/// fingerprints have the same panels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fingerprint(u64);
 
 impl Fingerprint {
-    /// Of a kind of layers.
+    /// The fingerprint of a kind of layer.
     pub(crate) const fn new(kind: usize) -> Self {
         Fingerprint(0).and(kind)
     }
 
-    /// The same with one more number.
+    /// Mixes one more number into the fingerprint.
     pub(crate) const fn and(self, number: usize) -> Self {
-        // Each step can be undone, so that different numbers never meet in it. The constant is that of Steele et al. 2014, SplitMix.
+        // Each step is invertible, so it never maps different inputs to one value. The constant is from
+        // SplitMix (Steele et al. 2014).
         let mixed = (self.0.rotate_left(23) ^ number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         Fingerprint(mixed ^ mixed >> 32)
     }
 
-    /// The same with all that went into another one.
+    /// Mixes all of another fingerprint into this one.
     pub(crate) const fn with(self, other: Fingerprint) -> Self {
         self.and(other.0 as usize).and((other.0 >> 32) as usize)
     }
 }
 
-/// The length that a layer has among others, so that what follows it starts at a whole vector, too; `usize::MAX` if it does not fit.
+/// The length that a layer takes among others: rounded up, so that the next layer starts at a whole vector,
+/// too. `usize::MAX` if it does not fit.
 pub(crate) const fn aligned_len(len: usize) -> usize {
     match len.checked_next_multiple_of(MAX_LANES) {
         Some(len) => len,
@@ -50,14 +54,14 @@ pub(crate) const fn aligned_len(len: usize) -> usize {
     }
 }
 
-/// The length of a buffer for panels of this length, wherever it starts.
+/// Length of a buffer for panels of this length. It has room to align them, wherever the buffer starts.
 pub(crate) const fn packed_len(panels: usize) -> usize {
     if panels == 0 { 0 } else { panels.saturating_add(SLACK) }
 }
 
 impl<B> Packed<B> {
-    /// The instruction set that they were packed for, and that passes over them run on. (Layers of a model that have few units may run on a
-    /// narrower one.)
+    /// The instruction set that the weights were packed for, and that passes over them run on. (Layers of a
+    /// model that have few units may run on an instruction set with narrower vectors.)
     pub fn isa(&self) -> Isa {
         self.isa
     }
@@ -69,7 +73,7 @@ impl<B> Packed<B> {
 }
 
 impl<B: AsMut<[f32]>> Packed<B> {
-    /// Has weights packed into `data`, the start of which is left out, so that they start at a whole vector.
+    /// Packs weights into `data` by calling `pack`. The panels start at the first whole vector in `data`.
     pub(crate) fn new(
         isa: Isa,
         owner: Fingerprint,
@@ -96,7 +100,8 @@ impl<B: AsRef<[f32]>> Packed<B> {
     }
 }
 
-/// Refuses what was packed for something else, or for another instruction set than the one that a layer is pinned to.
+/// Rejects what was packed for something else, or for an instruction set other than the one that a layer is
+/// pinned to.
 #[inline(always)]
 pub(crate) fn check_packing(same: bool, what: &'static str, packed: Isa, pinned: Option<Isa>) -> Result<()> {
     if !same {
@@ -110,11 +115,11 @@ pub(crate) fn check_packing(same: bool, what: &'static str, packed: Isa, pinned:
 
 /// The weights of a pass: packed, or canonical ones in place.
 ///
-/// Packed weights are what a vector instruction set is fast on. Canonical weights are used where they are, say in
-/// flash, without a copy, one unit at a time: this is meant for microcontrollers, and slow elsewhere.
-/// Both give the same bits.
+/// Packed weights are fast on instruction sets with vectors. Canonical weights are read where they are, for
+/// example in flash, without a copy, one unit at a time: this is meant for microcontrollers, and slow
+/// elsewhere. Both give the same bits.
 ///
-/// Passes take `impl Into<WeightSource>`, so a `&[f32]`, a `&[f32; N]` and a `&Packed<_>` can be given as they are.
+/// Passes take `impl Into<WeightSource>`: `&[f32]`, `&[f32; N]` and `&Packed<_>` can be passed directly.
 ///
 /// ```
 /// use recurrent::{Rnn, WeightSource};
@@ -130,36 +135,37 @@ pub(crate) fn check_packing(same: bool, what: &'static str, packed: Isa, pinned:
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub enum WeightSource<'a> {
-    /// Canonical: of a layer `w_ih w_hh b_ih b_hh`, then `w_hr` of a projection and the peepholes, as far as it has them; of a model layer by layer.
+    /// Canonical weights. Of a layer: `w_ih w_hh b_ih b_hh`, then `w_hr` of a projection and the peepholes,
+    /// if the layer has them. Of a model: layer by layer.
     Canonical(&'a [f32]),
     /// Packed for an instruction set.
     Packed(Packed<&'a [f32]>),
 }
 
-/// Whose weights a pass asks for.
+/// The layer or model whose weights a pass expects.
 #[derive(Clone, Copy)]
 pub(crate) struct Owner {
-    /// What is packed: a layer, or a model.
+    /// What is packed, for errors: "layer" or "model".
     pub(crate) what: &'static str,
     pub(crate) fingerprint: Fingerprint,
     /// Lengths of canonical weights and of panels.
     pub(crate) weights: usize,
     pub(crate) panels: usize,
     pub(crate) pinned: Option<Isa>,
-    /// Whether there are narrow weights, which are packed before they are used.
+    /// Whether weights are in a narrow format: they have to be packed before use.
     pub(crate) narrow: bool,
 }
 
-/// Weights that have been checked, of a layer or of several.
+/// Weights that have been checked, of one layer or of several.
 #[derive(Clone, Copy)]
 pub(crate) enum Source<'a> {
     Canonical(&'a [f32]),
-    /// What was packed for this set.
+    /// Panels, and the instruction set that they were packed for.
     Panels(&'a [f32], Isa),
 }
 
 impl<'a> WeightSource<'a> {
-    /// Refuses weights that are not the owner's, and packed ones whose storage has become shorter.
+    /// Rejects weights of another layer or model, and packed ones whose storage has become shorter.
     #[inline(always)]
     pub(crate) fn check(self, owner: Owner) -> Result<Source<'a>> {
         match self {
@@ -184,7 +190,7 @@ impl<'a> WeightSource<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Takes those of the first layer, of the given lengths.
+    /// Splits off the weights of the first layer, which have the given lengths.
     #[inline(always)]
     pub(crate) fn next(&mut self, weights: usize, panels: usize) -> Source<'a> {
         match self {
@@ -193,7 +199,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The weights as they are: of layers that are not packed.
+    /// The weights as they are, for layers that are not packed.
     #[inline(always)]
     pub(crate) fn flat(self) -> &'a [f32] {
         match self {
@@ -201,7 +207,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The set that panels are for, or else the one that is chosen.
+    /// The instruction set that the panels are for, or the result of `choose` for canonical weights.
     #[inline(always)]
     pub(crate) fn isa(self, choose: impl FnOnce() -> Isa) -> Isa {
         match self {
@@ -210,7 +216,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Whether they are in panels, and where they are.
+    /// Whether the weights are in panels, and the slice that holds them.
     #[inline(always)]
     pub(crate) fn parts(self) -> (bool, &'a [f32]) {
         (matches!(self, Source::Panels(..)), self.flat())

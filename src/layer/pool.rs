@@ -1,39 +1,43 @@
-//! Pooling over time: one row out of the steps of each sequence.
+//! Pooling over time: reduces the steps of each sequence to one row.
 
 use super::buffer::{Sum, WIDE};
 use super::sequences::Sequences;
 use crate::error::{Error, Result, check_len};
 use crate::kernel::Walk;
 
-/// What becomes of the steps of a sequence. Only steps that take part count: not those past the end of a sequence, nor
-/// those that are masked. A sequence without any gives zeros. Resets make no difference.
+/// How the steps of a sequence are reduced to one row. Only steps that take part count, not those past the
+/// end of a sequence or masked ones. A sequence without any gives zeros. Resets are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pool {
     /// The last step.
     Last,
     /// The mean of the steps.
     Mean,
-    /// The greatest of each feature; NaN if one is. Its gradient goes to the first step that has it.
+    /// The maximum of each feature; NaN if one is NaN. Its gradient goes to the first step that has the
+    /// maximum.
     Max,
-    /// The last state of each direction: the first half of the features of the last step, and the second half of the features of the first
-    /// step. It is for layers with [both directions side by side](crate::Merge::Concat), as PyTorch's `h_n` of the last layer and Keras'
-    /// `Bidirectional` without `return_sequences`.
+    /// The last state of each direction: the first half of the features of the last step, and the second half
+    /// of the features of the first step. It is for layers with
+    /// [both directions side by side](crate::Merge::Concat), like PyTorch's `h_n` of the last layer and
+    /// Keras' `Bidirectional` without `return_sequences`.
     Ends,
-    /// The first step: the last state of a layer that runs in reverse, as ONNX' `Y_h` and Keras' `go_backwards` without `return_sequences`.
+    /// The first step: the last state of a layer that runs in reverse, like ONNX' `Y_h` and Keras'
+    /// `go_backwards` without `return_sequences`.
     First,
 }
 
-/// NaN is greater than any number.
+/// Compares two numbers; NaN counts as greater than any number.
 fn exceeds(x: f32, most: f32) -> bool {
     x > most || (x.is_nan() && !most.is_nan())
 }
 
 impl Pool {
-    /// One row for each sequence: `x [T, B, D]` (or batch-major, as `sequences` says), `y [B, D]` with `D` being `width`.
+    /// One row for each sequence: `x [T, B, D]` (or batch-major, as `sequences` says), `y [B, D]` with `D`
+    /// being `width`.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists); [`Error::Index`] for
-    /// a length above the steps.
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists);
+    /// [`Error::Index`] for a length above the steps.
     ///
     /// ```
     /// use recurrent::{Pool, Sequences};
@@ -98,8 +102,9 @@ impl Pool {
         Ok(())
     }
 
-    /// From the gradient of the output to that of the input: `x` of the forward pass and `dx` are `[T, B, D]` (or
-    /// batch-major), `dy` is `[B, D]`. Steps that do not take part have a gradient of zero. `x` is read for the maximum only.
+    /// Computes the gradient of the input from that of the output: `x` of the forward pass and `dx` are
+    /// `[T, B, D]` (or batch-major), `dy` is `[B, D]`. Steps that do not take part have a gradient of zero.
+    /// `x` is read only for the maximum.
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
@@ -175,14 +180,14 @@ impl Pool {
     }
 }
 
-/// The rows of the first and of the last step of a sequence that take part.
+/// The rows of the first and of the last step of a sequence that takes part.
 fn ends(walk: &Walk<'_>, b: usize) -> Option<[usize; 2]> {
     let mut rows = walk.sequence(b);
     let first = rows.next()?;
     Some([first, rows.next_back().unwrap_or(first)])
 }
 
-/// Lengths of a buffer of steps and of one of rows.
+/// Checks the lengths of a buffer `x` of steps and a buffer `y` with one row for each sequence.
 fn check<'a>(
     width: usize,
     sequences: Sequences<'a>,

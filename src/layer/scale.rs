@@ -4,10 +4,11 @@ use super::buffer::{Sum, WIDE};
 use super::gradients::Gradients;
 use crate::error::{Result, check_len};
 
-/// Each feature times a number of its own, plus another one: `y_j = x_j scale_j + shift_j`.
+/// Multiplies each feature by its own factor and adds its own offset: `y_j = x_j scale_j + shift_j`.
 ///
-/// It is what normalisation with constants comes to: the mean and the deviation of each feature in a data set, Keras' `Normalization` and, once
-/// trained, batch normalisation. Weights and gradients are `scale [D]`, then `shift [D]`. It needs no scratch.
+/// This is normalisation with constants: the mean and the deviation of each feature in a data set, Keras'
+/// `Normalization` and, once trained, batch normalisation. Weights and gradients are `scale [D]`, then
+/// `shift [D]`. It needs no scratch.
 ///
 /// ```
 /// use recurrent::Scale;
@@ -24,12 +25,13 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// Over rows of `width` features.
+    /// A layer for rows of `width` features.
     pub const fn new(width: usize) -> Self {
         Scale { width }
     }
 
-    /// The weights of features with this mean and this deviation, which come out with a mean of 0 and a deviation of 1.
+    /// Computes the weights that normalise features with this mean and deviation to a mean of 0 and a
+    /// deviation of 1.
     ///
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) for `mean`, `deviation` or `weights`.
@@ -54,10 +56,11 @@ impl Scale {
         self.width.saturating_mul(2)
     }
 
-    /// Rows of `x [rows, D]`, scaled and shifted, into `y [rows, D]`.
+    /// Scales and shifts the rows of `x [rows, D]` into `y [rows, D]`.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name
+    /// of the buffer.
     pub fn forward(&self, weights: &[f32], x: &[f32], y: &mut [f32]) -> Result<()> {
         self.check(weights, ("x", x.len()))?;
         check_len("y", x.len(), y.len())?;
@@ -70,11 +73,13 @@ impl Scale {
         Ok(())
     }
 
-    /// From the gradient of the output to those of the weights and of the input: `dscale_j` is the sum over the rows of `dy_j x_j`, `dshift_j` that
-    /// of `dy_j`, and `dx_j = dy_j scale_j`. `x` is that of the forward pass; rows whose `dy` is 0, which padding has, are not read.
+    /// Computes the gradients of the weights and of the input from that of the output: `dscale_j` is the sum
+    /// over the rows of `dy_j x_j`, `dshift_j` is the sum of `dy_j`, and `dx_j = dy_j scale_j`. `x` is that
+    /// of the forward pass. Where `dy` is 0, as in padding, `x` is not used.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name
+    /// of the buffer.
     ///
     /// ```
     /// use recurrent::{Gradients, Scale};
@@ -132,7 +137,7 @@ impl Scale {
         Ok(())
     }
 
-    /// A scale of 1 and a shift of 0.
+    /// Sets the weights to a scale of 1 and a shift of 0.
     pub fn init(&self, weights: &mut [f32]) -> Result<()> {
         check_len("weights", self.weights_len(), weights.len())?;
         let (scale, shift) = weights.split_at_mut(self.width);

@@ -4,10 +4,10 @@ use crate::error::{Error, Result, check_len};
 use crate::kernel::walk::Rows;
 use crate::kernel::{Masked, Plan, Walk};
 
-/// A batch of sequences: how many steps and rows, how they lie in memory, and which of them take part.
+/// A batch of sequences: the number of steps and rows, their order in memory, and which of them take part.
 ///
-/// The same value describes a batch to the forward pass and to the backward pass. Rows are independent: each
-/// gives the bits that it gives alone, without padding.
+/// The same value describes the batch to the forward and to the backward pass. Rows are independent: each
+/// gives the same bits as alone and without padding.
 ///
 /// ```
 /// use recurrent::{Forward, Gru, Sequences};
@@ -46,17 +46,17 @@ impl<'a> Sequences<'a> {
         self
     }
 
-    /// The steps of each row, `[B]`, in any order, from none to all.
+    /// The number of steps of each row, `[B]`, in any order, each from 0 to `T`.
     ///
-    /// A row does nothing after its end: its output there is zero, its last state is that of its last step,
-    /// and gradients there are exactly zero. A layer in reverse starts each row at its own end.
+    /// After its end a row does nothing: its output is zero, its last state is the state after its last step,
+    /// and its gradients are exactly zero. A layer in reverse starts each row at the row's own end.
     pub const fn lengths(mut self, lengths: &'a [usize]) -> Self {
         self.lengths = Some(lengths);
         self
     }
 
-    /// Which steps take part, one entry for each row of `x`, in its order. A step with `false` leaves the state as it is, and
-    /// gradients go past it.
+    /// Which steps take part: one entry for each row of `x`, in the order of `x`. A step with `false` leaves
+    /// the state as it is, and gradients pass it unchanged.
     ///
     /// ```
     /// use recurrent::{Forward, Masked, Rnn, Sequences};
@@ -78,47 +78,48 @@ impl<'a> Sequences<'a> {
         self
     }
 
-    /// The steps before which the state is set to zero, one entry for each row of `x`, in its order: a new document in a
-    /// stream, a new episode. No gradient goes back over a reset. Steps of a layer in reverse come from the end.
+    /// The steps before which the state is set to zero, for example for a new document in a stream or a new
+    /// episode: one entry for each row of `x`, in the order of `x`. No gradient goes back over a reset. A
+    /// layer in reverse visits the steps from the end.
     pub const fn resets(mut self, resets: &'a [bool]) -> Self {
         self.resets = Some(resets);
         self
     }
 
-    /// Steps with padding, `T`.
+    /// Number of steps, with padding, `T`.
     pub const fn steps(&self) -> usize {
         self.steps
     }
 
-    /// Batch rows, `B`.
+    /// Number of batch rows, `B`.
     pub const fn batch(&self) -> usize {
         self.batch
     }
 
-    /// Whether this is one step of one row and nothing else.
+    /// Whether this is one step of one row, without lengths, mask or resets.
     #[inline(always)]
     pub(crate) const fn is_one_step(&self) -> bool {
         let listed = self.lengths.is_some() || self.mask.is_some() || self.resets.is_some();
         self.steps == 1 && self.batch == 1 && !listed
     }
 
-    /// Refuses lists that do not fit, as every pass does.
+    /// Rejects lists that do not fit, as every pass does.
     pub(crate) fn check(&self) -> Result<()> {
         self.walk(false).map(drop)
     }
 
-    /// How many steps of rows take part.
+    /// Number of rows (a step of a batch row) that take part.
     pub(crate) fn present(&self) -> Result<usize> {
         Ok(Rows::present(&self.walk(false)?).count())
     }
 
-    /// The way of a layer over these sequences.
-    // A copy of the result, right after it was written, waits for it.
+    /// The order in which a layer goes over the rows.
+    // Inlined: copying the result right after it was written would stall on the store.
     #[inline]
     pub(crate) fn walk(&self, reverse: bool) -> Result<Walk<'a>> {
         let Sequences { steps, batch, batch_major, lengths, mask, resets } = *self;
         let rows = steps.saturating_mul(batch);
-        // Too many rows are too many of any length, also of none.
+        // A number of rows that overflows is rejected for any width, also for 0.
         if rows == usize::MAX {
             return Err(Error::Overflow { buffer: "x" });
         }

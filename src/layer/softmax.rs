@@ -4,7 +4,7 @@ use crate::error::{Error, Result, check_len};
 use crate::kernel::softmax::{BLOCK, exp_sum, max};
 use crate::simd::{Isa, Op, Simd, dispatch};
 
-/// Rows of a matrix, and the other buffers that have its shape.
+/// Checks that `x` holds whole rows, and that the other buffers are as long.
 fn check(classes: usize, x: (&'static str, usize), others: &[(&'static str, usize)]) -> Result<()> {
     if x.1.checked_rem(classes).unwrap_or(x.1) != 0 {
         let expected = x.1.checked_div(classes).unwrap_or(0) * classes;
@@ -19,8 +19,8 @@ fn check(classes: usize, x: (&'static str, usize), others: &[(&'static str, usiz
 /// y_j = exp(x_j - max x) / sum over k of exp(x_k - max x)
 /// ```
 ///
-/// Relative to the row's greatest element no exponential is too large. An element of minus infinity gives 0; a row with NaN or infinity, or of
-/// minus infinity only, gives NaN.
+/// The row's maximum is subtracted first, so no exponential overflows. An element of minus infinity gives 0.
+/// A row with NaN or infinity, or of minus infinity only, gives NaN.
 ///
 /// # Errors
 /// [`Error::Length`] if `x` does not hold whole rows, or `y` is not as long.
@@ -45,7 +45,7 @@ pub fn softmax(classes: usize, x: &[f32], y: &mut [f32]) -> Result<()> {
 /// y_j = x_j - max x - log(sum over k of exp(x_k - max x))
 /// ```
 ///
-/// It is exact where the softmax itself is too small for an f32.
+/// It is exact even where the softmax itself is too small for an f32.
 ///
 /// # Errors
 /// [`Error::Length`] if `x` does not hold whole rows, or `y` is not as long.
@@ -64,7 +64,8 @@ pub fn log_softmax(classes: usize, x: &[f32], y: &mut [f32]) -> Result<()> {
     Ok(())
 }
 
-/// From the gradient of a [`softmax`] to that of its input: `y`, `dy` and `dx` are `[rows, classes]`.
+/// Computes the gradient of the input of a [`softmax`] from that of its output: `y`, `dy` and `dx` are
+/// `[rows, classes]`.
 ///
 /// ```text
 /// dx_j = y_j (dy_j - sum over k of y_k dy_k)
@@ -87,7 +88,8 @@ pub fn softmax_backward(classes: usize, y: &[f32], dy: &[f32], dx: &mut [f32]) -
     Ok(())
 }
 
-/// From the gradient of a [`log_softmax`] to that of its input: `y`, `dy` and `dx` are `[rows, classes]`.
+/// Computes the gradient of the input of a [`log_softmax`] from that of its output: `y`, `dy` and `dx` are
+/// `[rows, classes]`.
 ///
 /// ```text
 /// dx_j = dy_j - exp(y_j) sum over k of dy_k
@@ -111,7 +113,7 @@ pub fn log_softmax_backward(classes: usize, y: &[f32], dy: &[f32], dx: &mut [f32
     Ok(())
 }
 
-/// All lengths have been checked: there are classes.
+/// All lengths have been checked. `classes` is not 0.
 struct Forward<'a> {
     classes: usize,
     x: &'a [f32],
@@ -129,7 +131,7 @@ impl Op for Forward<'_> {
             if log {
                 let most = max(s, x);
                 let sum: f64 = x.chunks(BLOCK).map(|block| exp_sum(s, block, most, None, None)).sum();
-                // The sum of the greatest and the logarithm would lose the logarithm.
+                // Adding the maximum and the logarithm first would lose the digits of the logarithm.
                 let (most, log) = (f64::from(most), libm::log(sum));
                 for (x, y) in x.iter().zip(y) {
                     *y = (f64::from(*x) - most - log) as f32;
@@ -141,7 +143,7 @@ impl Op for Forward<'_> {
     }
 }
 
-/// The softmax of one row. There are as many elements in both.
+/// The softmax of one row. `x` and `y` have the same length.
 #[inline(always)]
 pub(super) fn softmax_row<S: Simd>(s: S, x: &[f32], y: &mut [f32]) {
     let most = max(s, x);
@@ -155,14 +157,15 @@ pub(super) fn softmax_row<S: Simd>(s: S, x: &[f32], y: &mut [f32]) {
     }
 }
 
-/// From the gradient `d` of one row's softmax to that of its input.
+/// Turns the gradient `d` of one row's softmax into the gradient of its input, in place.
 #[inline(always)]
 pub(super) fn softmax_row_backward(y: &[f32], d: &mut [f32]) {
-    // The probabilities are rounded, so their sum is not quite 1. Where all of `d` is close to the mean, that error would dominate `d - mean`.
+    // The probabilities are rounded, so their sum is not quite 1. If all of `d` is close to the mean, that
+    // error would dominate `d - mean`. So the mean is divided by the actual sum.
     let whole = sum(y, None);
     let mean = if whole == 0.0 { 0.0 } else { sum(y, Some(d)) / whole };
     for (d, y) in d.iter_mut().zip(y) {
-        // Of gradients that are about the same only the difference counts, which a mean of fewer digits would lose.
+        // If the gradients are about the same, only their differences count. An f32 mean would lose them.
         *d = *y * (f64::from(*d) - mean) as f32;
     }
 }
@@ -170,7 +173,7 @@ pub(super) fn softmax_row_backward(y: &[f32], d: &mut [f32]) {
 /// The logarithm of 0.6: at most one class has a larger probability.
 const CERTAIN: f32 = -0.5;
 
-/// All lengths have been checked: there are classes.
+/// All lengths have been checked. `classes` is not 0.
 struct Backward<'a> {
     classes: usize,
     y: &'a [f32],
@@ -179,7 +182,8 @@ struct Backward<'a> {
     log: bool,
 }
 
-/// The sum of `a b`, or of `a`, in sixteen chains, so that the bits do not depend on the vector; a product of two f32 is exact.
+/// The sum of `a b`, or of `a`. It uses sixteen chains, so that the bits do not depend on the vector length.
+/// A product of two f32 is exact in f64.
 #[inline(always)]
 fn sum(a: &[f32], b: Option<&[f32]>) -> f64 {
     let mut sums = [0.0; 16];
@@ -215,7 +219,8 @@ impl Op for Backward<'_> {
                     exp_sum(s, block, 0.0, None, Some(&mut dx[i * BLOCK..]));
                 }
                 for ((dx, dy), y) in dx.iter_mut().zip(dy).zip(y) {
-                    // Of the one class that may be certain, what it lacks for 1 counts, which an f32 has no digits for.
+                    // For a class with a probability near 1 the difference from 1 counts. An f32 has no
+                    // digits for it.
                     let p = if *y > CERTAIN { libm::exp(f64::from(*y)) } else { f64::from(*dx) };
                     *dx = (f64::from(*dy) - p * total) as f32;
                 }

@@ -1,8 +1,8 @@
 //! A cell as a value, and its passes.
 //!
-//! Layers describe a cell by values, with the table of its passes, and call these functions. Each leads to
-//! the table. In firmware, which is compiled as a whole, they are inlined where they are called, so that a
-//! constant layer's image has its own cell's code only.
+//! Layers describe a cell by values, together with the table of its passes, and call these functions, which
+//! call the table. In firmware these functions are inlined into their callers, so that the image of a
+//! constant layer holds only the code of its own cell.
 
 use super::backward::{BackwardPass, pack_columns};
 use super::form::Passes;
@@ -44,17 +44,18 @@ macro_rules! counts {
 
 impl AnyCell {
     counts! {
-        /// Blocks of H rows in the weight matrices.
+        /// Number of gates: blocks of H rows in the weight matrices.
         gates = GATES;
-        /// Vectors of H in the state: 1 for `h`, 2 for `h` and `c`.
+        /// Number of vectors of H in the state: 1 for `h`, 2 for `h` and `c`.
         states = STATES;
-        /// Bias vectors of H in packed weights.
+        /// Number of bias vectors of H in packed weights.
         biases = BIASES;
-        /// Vectors of H that the tape holds for each step of each batch row.
+        /// Number of vectors of H that the tape holds for each step of each batch row.
         tape = TAPE;
     }
 
-    /// Products with hidden weights, one after the other, that a step consists of. Between two of them a step without a tape keeps a row of one.
+    /// Number of consecutive products with hidden weights in a step. If there are two, a step without a tape
+    /// keeps what a tape row would hold in between.
     pub(crate) const fn stages(&self) -> usize {
         match self {
             AnyCell::Gru(GruCell { reset: Reset::Before, .. }) | AnyCell::Mgu(_) => 2,
@@ -62,7 +63,8 @@ impl AnyCell {
         }
     }
 
-    /// Its form. `options` says whether anything is asked of it that the fixed functions do not have.
+    /// The form of the cell. `options` says whether it needs anything that the forms with fixed functions do
+    /// not have.
     #[inline(always)]
     pub(crate) const fn form(&self, options: bool) -> Kind {
         match (self, options) {
@@ -79,7 +81,7 @@ impl AnyCell {
         }
     }
 
-    /// What its equations see of its options.
+    /// The options as parameters of the cell's equations.
     #[inline(always)]
     fn params(&self) -> Params {
         match self {
@@ -90,7 +92,7 @@ impl AnyCell {
         }
     }
 
-    /// A number of its kind.
+    /// The number of the cell's kind.
     pub(crate) const fn kind(&self) -> usize {
         match self {
             AnyCell::Rnn(_) => 1,
@@ -101,8 +103,9 @@ impl AnyCell {
     }
 }
 
-/// Calls a pass of the table with the options of the cell. Those without have nothing to hand on, which a small step would notice.
-/// (A macro and not a closure, which is left as a call, so that a constant cell would not be one any more.)
+/// Calls a pass of the table with the options of the cell. A cell without options passes the constant
+/// `NO_OPTIONS`: computing its parameters would be noticeable in a small step. (This is a macro because the
+/// compiler does not inline a closure here, and a constant cell would no longer be constant.)
 macro_rules! call {
     ($runs:ident, $pass:ident, $($arg:expr),+) => {{
         let pass = $runs.table().$pass;
@@ -114,8 +117,7 @@ macro_rules! call {
     }};
 }
 
-/// What runs: a cell, whether anything is asked of it that the fixed functions do not have, its passes, and
-/// the instruction set.
+/// What runs: a cell, whether it needs the form with options, its passes, and the instruction set.
 #[derive(Clone, Copy)]
 pub(crate) struct Runs<'c> {
     pub(crate) cell: &'c AnyCell,
@@ -142,7 +144,7 @@ impl Runs<'_> {
         call!(self, step, data, pass)
     }
 
-    /// One step from canonical weights, where they are.
+    /// One step from canonical weights in place.
     #[inline(always)]
     pub(crate) fn step_in_place(self, w: &Canonical<'_>, pass: &mut StepPass<'_>) -> Result<()> {
         call!(self, step_in_place, w, pass)
@@ -154,13 +156,13 @@ impl Runs<'_> {
         call!(self, forward, data, pass)
     }
 
-    /// A forward pass from canonical weights, where they are.
+    /// A forward pass from canonical weights in place.
     #[inline(always)]
     pub(crate) fn forward_in_place(self, w: &Canonical<'_>, pass: &mut ForwardPass<'_>) -> Result<()> {
         call!(self, forward_in_place, w, pass)
     }
 
-    /// Packs weights with narrow matrices into panels: as they are, or as the `f32` that they stand for.
+    /// Packs weights with narrow matrices into panels: in their format, or widened to `f32` if `wide` is set.
     pub(crate) fn pack_narrow(self, w: &Unpacked<'_>, wide: bool, out: &mut [f32]) {
         self.table().pack_narrow(self.isa, w, wide, out);
     }
@@ -175,33 +177,33 @@ impl Runs<'_> {
         call!(self, forward_narrow, data, pass)
     }
 
-    /// A training forward pass, which has a tape, from canonical weights. Where there are vectors, training
-    /// packs.
+    /// A forward pass for training, with a tape, from canonical weights in place. It serves targets without
+    /// vectors; with vectors training packs the weights.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn train_in_place(self, w: &Canonical<'_>, pass: &mut ForwardPass<'_>) -> Result<()> {
         call!(self, train_in_place, w, pass)
     }
 
-    /// Arranges weights as a backward pass reads them.
+    /// Packs weights for a backward pass.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn pack_columns(self, w: Canonical<'_>, sizes: &Sizes, panels: &mut [f32]) -> Result<()> {
         Ok(pack_columns(self.isa, w, sizes, panels)?)
     }
 
-    /// A backward pass, but for the gradients of weights and input.
+    /// A backward pass, without the gradients of weights and input.
     #[inline(always)]
     pub(crate) fn backward(self, pass: BackwardPass<'_>) -> Result<()> {
         call!(self, backward, pass)
     }
 
-    /// The gradients of weights, from the tape that a backward pass leaves.
+    /// Computes the gradients of weights from the tape that a backward pass leaves.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn weight_gradients(self, pass: GradientPass<'_>) -> Result<()> {
         let &Table { layout, second, .. } = self.table();
         Ok(weight_gradients(self.isa, layout, second, pass)?)
     }
 
-    /// The gradient of the input, from the tape that a backward pass leaves.
+    /// Computes the gradient of the input from the tape that a backward pass leaves.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn input_gradient(self, pass: InputPass<'_>) -> Result<()> {
         Ok(input_gradient(self.isa, self.table().layout, pass)?)

@@ -1,9 +1,8 @@
-//! Backpropagation through time (Werbos 1990): the time loop backward. The weight gradients of all steps
-//! follow at once.
+//! Backpropagation through time (Werbos 1990): the backward time loop.
 //!
-//! The loop leaves the gradient of every pre-activation in the tape, in place of what the forward pass saved.
-//! The gradients of the weights are then a few products over all rows of the tape, outside of the loop:
-//! `gradient`.
+//! The loop overwrites what the forward pass saved in the tape with the gradient of every pre-activation.
+//! After the loop, `gradient` computes the gradients of the weights of all steps at once, in a few products
+//! over all rows of the tape.
 
 use super::state_rows;
 use super::step::{Sizes, Stage, tape_row};
@@ -16,11 +15,11 @@ use crate::kernel::walk::Rows;
 use crate::kernel::{Checked, Masked, Walk, check};
 use crate::simd::{HAS_VECTORS, Isa, Op, Region, Simd, dispatch};
 
-/// A backward pass, but for the gradients of weights and input. All lengths have been checked.
+/// A backward pass, without the gradients of weights and input. All lengths have been checked.
 pub(crate) struct BackwardPass<'a> {
     pub(crate) weights: Canonical<'a>,
     pub(crate) sizes: Sizes,
-    /// Factors of the hidden state, an option of the cell.
+    /// Dropout factors of the hidden state, an option of the layer.
     pub(crate) factors: Option<&'a [f32]>,
     pub(crate) walk: &'a Walk<'a>,
     /// `[rows, R]`
@@ -29,17 +28,17 @@ pub(crate) struct BackwardPass<'a> {
     pub(crate) dy: Option<Columns<'a>>,
     /// `[B, R]`, the initial state of the forward pass.
     pub(crate) h0: &'a [f32],
-    /// `[B, R]`: of the last state, then of the initial one.
+    /// `[B, R]`: the gradient of the last state on entry, that of the initial state on return.
     pub(crate) dh: &'a mut [f32],
     /// `[B, H]`, or empty.
     pub(crate) dc: &'a mut [f32],
-    /// Added to: the gradient of the peepholes, if it is wanted.
+    /// The gradient of the peepholes, if it is requested. The pass adds to it.
     pub(crate) dpeepholes: &'a mut [f32],
     /// `[rows, row of the tape]`
     pub(crate) tape: ColumnsMut<'a>,
-    /// What the cell asks for.
+    /// Scratch of a step, `stage_len` elements.
     pub(crate) stage: &'a mut [f32],
-    /// `w_hh` and `w_hr` in panels of columns, as [`pack_columns`] leaves them; nothing where there are no
+    /// `w_hh` and `w_hr` in panels of columns, as packed by [`pack_columns`]; empty on targets without
     /// vectors.
     pub(crate) panels: &'a [f32],
 }
@@ -51,8 +50,8 @@ struct Matrices<'a> {
     w_hr: Option<Right<'a>>,
 }
 
-/// Arranges the weights that a backward pass reads in panels of columns. Nothing reads them where there are
-/// no vectors.
+/// Packs the weights that a backward pass reads into panels of columns. On targets without vectors the panels
+/// are not read.
 pub(crate) fn pack_columns(isa: Isa, weights: Canonical<'_>, sizes: &Sizes, panels: &mut [f32]) -> Checked {
     struct Pack<'a>(Canonical<'a>, &'a Sizes, &'a mut [f32]);
     impl Op for Pack<'_> {
@@ -74,7 +73,7 @@ pub(crate) fn pack_columns(isa: Isa, weights: Canonical<'_>, sizes: &Sizes, pane
     dispatch(isa, Pack(weights, sizes, panels))
 }
 
-/// Elements of `w_hh` and of `w_hr` in panels.
+/// Lengths of the panels of `w_hh` and of `w_hr`.
 #[inline(always)]
 fn lengths<S: Simd>(weights: &Canonical<'_>, sizes: &Sizes) -> (usize, usize) {
     let dims = sizes.dims;
@@ -88,7 +87,7 @@ pub(super) fn bptt<S: Simd>(s: S, cell: &Gradients<S>, params: &Params, pass: Ba
     s.call(Bptt { s, cell, params, pass })
 }
 
-/// A function of its own, which all cells share.
+/// A separate function that all cells share.
 struct Bptt<'a, 'b, S> {
     s: S,
     cell: &'a Gradients<S>,
@@ -159,7 +158,8 @@ impl<S: Simd> Region for Bptt<'_, '_, S> {
     }
 }
 
-/// One step back: leaves the gradients of the sums in the tape, and those of the previous state in `dh` and `dc`.
+/// One step back: writes the gradients of the sums to the tape, and those of the previous state to `dh` and
+/// `dc`.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 fn step<S: Simd>(
@@ -176,7 +176,7 @@ fn step<S: Simd>(
     let (hidden, width, batch) = (dims.hidden, dims.width, io.walk.batch());
     let rows = Rows::step(walk, t);
     if let Some(w_hr) = w.w_hr {
-        // What is left of the hidden state's gradient is what the projection's weights see.
+        // After this, `dh` is the complete gradient of the projection's output.
         add_output_gradient(walk, t, io.dy.take(), io.dh, width);
         let of = Rows::batch(walk, t);
         let left = Left { of: Matrix::new(io.dh, width), rows: of, count: 1, len: width, at: [0; 4] };
@@ -231,7 +231,7 @@ fn step<S: Simd>(
     Ok(())
 }
 
-/// Adds the gradients of the outputs of a step to those of the hidden states.
+/// Adds the gradients of a step's outputs to those of the hidden states.
 fn add_output_gradient(walk: &Walk<'_>, t: usize, dy: Option<Columns<'_>>, dh: &mut [f32], width: usize) {
     if let Some(dy) = dy {
         for b in Rows::step(walk, t).iter() {
@@ -241,7 +241,7 @@ fn add_output_gradient(walk: &Walk<'_>, t: usize, dy: Option<Columns<'_>>, dh: &
     }
 }
 
-/// Adds the gradients of the outputs that only repeat a carried state.
+/// Adds the gradients of outputs that only repeat a carried state.
 #[cold]
 fn collect(walk: &Walk<'_>, t: usize, dy: Option<Columns<'_>>, dh: &mut [f32]) {
     let Some(dy) = dy else { return };
@@ -252,7 +252,7 @@ fn collect(walk: &Walk<'_>, t: usize, dy: Option<Columns<'_>>, dh: &mut [f32]) {
     }
 }
 
-/// No gradient goes back over a reset.
+/// Zeroes gradients where the state was reset: no gradient goes back over a reset.
 #[cold]
 fn cut(walk: &Walk<'_>, t: usize, gradients: [&mut [f32]; 2]) {
     for gradient in gradients {

@@ -1,13 +1,13 @@
-//! Which passes of which cells a program links, where it does not know its layers before it runs.
+//! Which passes of which cells a program links if it does not know its layers at compile time.
 
 use super::table::{Kind, Reach, Table};
 
 /// The passes of a layer's cell.
 ///
-/// They are chosen among those of all cells when they are called: of a constant layer the compiler then knows
-/// them, and of others it links all. With the feature `named-forms` the layer holds its table. (Without it,
-/// too, tables in constant layers were lost on the way to the call: the step of nine GRUs took 98 KiB of a
-/// Cortex-M4F's flash instead of 7.)
+/// Without the feature `named-forms`, they are chosen among those of all cells at each call. For a constant
+/// layer the compiler knows the choice. For other layers it links all passes. With the feature, the layer
+/// holds its table. (Layers do not always hold it, because the compiler lost track of tables in constant
+/// layers before the call: the step of nine GRUs took 98 KiB of a Cortex-M4F's flash instead of 7.)
 #[derive(Clone, Copy)]
 pub(crate) struct Passes {
     #[cfg(feature = "named-forms")]
@@ -16,7 +16,7 @@ pub(crate) struct Passes {
 }
 
 impl Passes {
-    /// None: of a layer that is looked at, and not run.
+    /// No passes, for a layer that is only inspected and not run.
     pub(crate) const NOTHING: Passes = Passes::of(Kind::RnnTanh, Reach::Nothing);
 
     #[inline(always)]
@@ -35,7 +35,7 @@ impl Passes {
         Passes::of(kind, Reach::All)
     }
 
-    /// The table, of a cell of the form that these passes are of.
+    /// The table of these passes. `kind` has to be their form.
     #[inline(always)]
     #[cfg_attr(feature = "named-forms", allow(unused_variables))]
     pub(super) const fn table(&self, kind: Kind) -> &'static Table {
@@ -50,7 +50,7 @@ impl Passes {
     }
 }
 
-/// What a layer computes does not depend on what else is linked.
+/// All values are equal: what a layer computes does not depend on what else is linked.
 impl PartialEq for Passes {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -63,12 +63,11 @@ impl core::fmt::Debug for Passes {
     }
 }
 
-/// A form of a cell that a program names, because it may meet it in an image:
-/// [`Image::link`](crate::image::Image::link) takes them. With the feature `named-forms`, what a program does
-/// not name is not linked into it.
+/// A form of a cell that a program may meet in an image. [`Image::link`](crate::image::Image::link) takes the
+/// forms that a program names. With the feature `named-forms`, only these are linked into the program.
 ///
-/// [`inference`](Self::inference) and [`steps`](Self::steps) leave passes out, too. Use these in constants:
-/// then only what is left is linked.
+/// [`inference`](Self::inference) and [`steps`](Self::steps) leave out passes as well. Use these functions in
+/// constants: then only the remaining passes are linked.
 ///
 /// ```
 /// use recurrent::image::Form;
@@ -87,7 +86,7 @@ macro_rules! forms {
             $($(#[$doc])*
             pub const $name: Form = Form::of(Kind::$kind, Reach::All);)+
 
-            /// All of them.
+            /// All forms.
             pub const ALL: &'static [&'static Form] = &[$(&Form::$name),+];
 
             /// The name of the constant.
@@ -99,7 +98,7 @@ macro_rules! forms {
         }
 
         impl Kind {
-            /// Why a layer is refused that has this form.
+            /// The error for a layer of this form, if the program did not name the form.
             pub(crate) const fn refusal(self) -> &'static str {
                 match self {
                     $(Kind::$kind => concat!("is of the form ", stringify!($name), ", which the program did not name"),)+
@@ -114,19 +113,19 @@ forms! {
     RNN_TANH = RnnTanh;
     /// A simple recurrent layer of rectified linear units.
     RNN_RELU = RnnRelu;
-    /// A simple recurrent layer with another activation, or a clip.
+    /// A simple recurrent layer with another activation or a clip.
     RNN_OPTIONS = RnnOptions;
-    /// An LSTM as PyTorch has it.
+    /// An LSTM like PyTorch's.
     LSTM = Lstm;
     /// An LSTM with other activations, a clip, coupled gates, peepholes, or a projection.
     LSTM_OPTIONS = LstmOptions;
-    /// A GRU as PyTorch has it: it resets after the product.
+    /// A GRU like PyTorch's: it resets after the product.
     GRU = Gru;
-    /// The same with other activations, or a clip.
+    /// The same with other activations or a clip.
     GRU_OPTIONS = GruOptions;
     /// A GRU that resets before the product.
     GRU_RESET_BEFORE = GruResetBefore;
-    /// The same with other activations, or a clip.
+    /// The same with other activations or a clip.
     GRU_RESET_BEFORE_OPTIONS = GruResetBeforeOptions;
     /// A minimal gated unit.
     MGU = Mgu;
@@ -137,19 +136,19 @@ impl Form {
         Form { kind, passes: Passes::of(kind, reach) }
     }
 
-    /// The same without training. On targets without vectors it runs from canonical weights, in place; packed
-    /// ones are refused there.
+    /// The same without training. On targets without vectors it runs from canonical weights in place, and
+    /// packed weights are rejected.
     pub const fn inference(self) -> Self {
         Form::of(self.kind, Reach::Inference)
     }
 
-    /// The same with steps alone: neither whole sequences nor training. Weights as for
+    /// The same with single steps only: no whole sequences, and no training. Weights as for
     /// [`inference`](Self::inference).
     pub const fn steps(self) -> Self {
         Form::of(self.kind, Reach::Steps)
     }
 
-    /// The passes of a form, if it is among these.
+    /// The passes of a form, if `forms` has it.
     pub(crate) fn find(forms: &[&Form], kind: Kind) -> Option<Passes> {
         forms.iter().find(|form| form.kind == kind).map(|form| form.passes)
     }

@@ -20,13 +20,13 @@ use crate::simd::{Region, Simd};
 pub(crate) struct ForwardPass<'a> {
     pub(crate) walk: &'a Walk<'a>,
     pub(crate) sizes: Sizes,
-    /// Factors of the hidden state, an option of the cell.
+    /// Dropout factors of the hidden state, an option of the layer.
     pub(crate) factors: Option<&'a [f32]>,
     /// `[rows, I]`
     pub(crate) x: &'a [f32],
-    /// `[rows, R]`, unless only the state is wanted.
+    /// `[rows, R]`, unless only the state is needed.
     pub(crate) y: Option<ColumnsMut<'a>>,
-    /// `[B, R]`: the initial state, then the last.
+    /// `[B, R]`: the initial state on entry, the last state on return.
     pub(crate) h: &'a mut [f32],
     /// `[B, H]`, or empty.
     pub(crate) c: &'a mut [f32],
@@ -34,18 +34,19 @@ pub(crate) struct ForwardPass<'a> {
     pub(crate) tape: Option<ColumnsMut<'a>>,
     /// `[B, R]`
     pub(crate) h_next: &'a mut [f32],
-    /// What the cell asks for.
+    /// Scratch of a step, `stage_len` elements.
     pub(crate) stage: &'a mut [f32],
-    /// `[block_steps * B, G * H]`, or empty: nothing is projected ahead (with a tape, that is where it goes).
+    /// `[block_steps * B, G * H]`, or empty to project nothing ahead. With a tape the projections go to the
+    /// tape.
     pub(crate) block: &'a mut [f32],
-    /// Room for inputs that are made of integers before they are projected.
+    /// Room for inputs that are converted to integers before they are projected.
     pub(crate) codes: &'a mut [f32],
 }
 
-/// Weights that the input part of many steps can be computed from at once.
+/// Weights that the input part of several steps can be computed from at once.
 pub(super) trait Projects<S: Simd>: Projection<S> {
     type Panels: Matrices<S>;
-    /// Panels, on sets with vectors.
+    /// The panels, on instruction sets with vectors.
     fn panels(&self) -> Option<Self::Panels>;
 }
 
@@ -73,7 +74,7 @@ impl<'a, S: Simd> Projects<S> for InPlace<'a> {
     }
 }
 
-/// All steps of a batch of sequences.
+/// Runs all steps of a batch of sequences.
 #[inline(always)]
 pub(super) fn time_loop<S: Simd, W: Projects<S>>(
     s: S,
@@ -86,7 +87,7 @@ pub(super) fn time_loop<S: Simd, W: Projects<S>>(
     s.call(TimeLoop { s, steps, params, w, peepholes, pass })
 }
 
-/// A function of its own, which all cells share.
+/// A separate function that all cells share.
 struct TimeLoop<'a, 'b, S, W> {
     s: S,
     steps: &'a Steps<S, W>,
@@ -112,7 +113,7 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
         let ld = tape_row(layout, sizes);
         let projected = layout.x_gates.saturating_mul(dims.hidden);
         let panels = w[0].panels();
-        // Steps whose input part is computed at once.
+        // Number of steps whose input part is computed at once.
         let at_once = match panels {
             Some(_) if train || !block.is_empty() => block_steps(walk.steps(), walk.batch()),
             _ => 1,
@@ -122,7 +123,7 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
             Some(row) if single && at_once > 1 && !walk.has_resets() && !sizes.projects => Some(row),
             _ => None,
         };
-        // Two short blocks in turns: while the steps of one are taken, the other one is filled.
+        // Two short blocks are used in turn: while the steps of one run, the other one is filled.
         let len = AHEAD.saturating_mul(projected);
         let beside = row.is_some()
             && const { has_room::<S>(&Layout { sums: 4, ..Layout::hidden_gate(0) }, 1) }
@@ -201,7 +202,7 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
     }
 }
 
-/// Sets the states to zero that step `t` starts anew.
+/// Zeroes the states of the rows that are reset before step `t`.
 #[cold]
 fn reset(walk: &Walk<'_>, t: usize, h: &mut [f32], c: &mut [f32]) {
     for state in [h, c] {
@@ -211,7 +212,7 @@ fn reset(walk: &Walk<'_>, t: usize, h: &mut [f32], c: &mut [f32]) {
     }
 }
 
-/// The hidden states and outputs of the rows whose step `t` is masked.
+/// Carries the hidden state of rows whose step `t` is masked, and writes their outputs.
 #[cold]
 fn carry(
     walk: &Walk<'_>,
@@ -235,7 +236,8 @@ fn carry(
     }
 }
 
-/// Brings the last states of rows with an odd number of steps home from scratch, and clears the outputs of padding.
+/// Copies the last states of rows with an odd number of steps from scratch to `h`, and clears the outputs of
+/// padding.
 #[inline(always)]
 fn finish(walk: &Walk<'_>, h: &mut [f32], scratch: &[f32], y: Option<&mut ColumnsMut<'_>>) {
     if !walk.is_ragged() {

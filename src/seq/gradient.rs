@@ -1,4 +1,5 @@
-//! Gradients of the weights and of the input from a tape that holds those of the sums: no time loop any more.
+//! Gradients of the weights and of the input, from a tape that holds the gradients of the sums. There is no
+//! time loop here.
 
 use core::ops::Range;
 
@@ -16,10 +17,10 @@ use crate::kernel::walk::Rows;
 use crate::kernel::{Checked, Walk, check};
 use crate::simd::{Isa, Op, Simd, dispatch};
 
-/// The gradients of some outputs of a layer's matrices: rows of theirs. All lengths have been checked.
+/// Computes the gradients of some rows (outputs) of a layer's matrices. All lengths have been checked.
 pub(crate) struct GradientPass<'a> {
     pub(crate) sizes: Sizes,
-    /// Factors of the hidden state, an option of the cell.
+    /// Dropout factors of the hidden state, an option of the layer.
     pub(crate) factors: Option<&'a [f32]>,
     pub(crate) walk: &'a Walk<'a>,
     /// `[rows, I]`
@@ -31,7 +32,7 @@ pub(crate) struct GradientPass<'a> {
     /// `[rows, row of the tape]`, as the backward pass leaves it.
     pub(crate) tape: &'a [f32],
     pub(crate) grads: WeightRows<'a>,
-    /// Whether they are added to.
+    /// Whether the gradients are added to what is in `grads`.
     pub(crate) add: bool,
     /// Scratch of the products.
     pub(crate) room: &'a mut [f32],
@@ -47,17 +48,17 @@ pub(crate) struct WeightRows<'a> {
 }
 
 impl<'a> WeightRows<'a> {
-    /// All rows of a layer with `gates` gates. Peepholes are not a matrix; the caller has taken them out.
+    /// All rows of a layer with `gates` gates. Peepholes are not a matrix and are handled by the caller.
     pub(crate) fn all(parts: Parts<&'a mut [f32]>, gates: usize, sizes: &Sizes) -> Self {
         let projection = if sizes.projects { sizes.dims.width } else { 0 };
         WeightRows { parts, gates: 0..gates * sizes.dims.hidden, projection: 0..projection }
     }
 
-    /// Those of the first `some` of `parts` equal parts, and the others.
+    /// Splits off the first `some` of `parts` equal parts. Returns these and the others.
     #[cfg_attr(target_os = "none", allow(dead_code, reason = "firmware has no threads, and no parts"))]
     pub(crate) fn split(self, some: usize, parts: usize) -> (Self, Self) {
         fn cut(of: &mut [f32], rows: usize, at: usize) -> (&mut [f32], &mut [f32]) {
-            // What a layer does not have is empty.
+            // Parts that the layer does not have are empty.
             of.split_at_mut(of.len().checked_div(rows).unwrap_or(0) * at)
         }
         let WeightRows { parts: of, gates, projection } = self;
@@ -93,7 +94,7 @@ impl<'a> WeightRows<'a> {
     }
 }
 
-/// The same for all cells, and once in an image, for both directions.
+/// All cells share this function. In firmware it is linked once, for both directions.
 #[cfg_attr(target_os = "none", inline(never))]
 pub(crate) fn weight_gradients(
     isa: Isa,
@@ -135,7 +136,8 @@ impl Op for Weights<'_, '_> {
             let dw = &mut grads.w_hh[here.start * dims.width..here.end * dims.width];
             let columns = (plane * hidden + rows.start - gate * hidden, rows.len());
             if let Some(db) = grads.b_hh.get_mut(here.clone()) {
-                // Where both biases feed the same sums, and both gradients begin at zero, they are the same.
+                // If both biases feed the same sums, and neither gradient is added to, the two gradients are
+                // equal.
                 match grads.b_ih.get(here) {
                     Some(same) if !add && plane == gate => db.copy_from_slice(same),
                     _ => sums.bias(s, columns.0, db)?,
@@ -146,7 +148,7 @@ impl Op for Weights<'_, '_> {
                 None => sums.before(s, columns, (h0, y), factors, dw),
             }
         };
-        // Gates whose sums stand side by side are one product.
+        // Gates whose sums are adjacent on the tape are computed as one product.
         let mut gate = 0;
         while gate < layout.h_gates {
             let plane = layout.h_map[gate % 4];
@@ -161,8 +163,8 @@ impl Op for Weights<'_, '_> {
             hidden_part(stage.layout.h_first, 1, stage.sum, Some(stage.operand))?;
         }
         if sizes.projects && !projection.is_empty() {
-            // The step left the gradient of the projection's output at the end of the row, and its input
-            // behind the sums.
+            // The backward step stored the gradient of the projection's output at the end of the row, and the
+            // projection's input after the sums.
             let output = (ld - dims.width + projection.start, projection.len());
             sums.planes(s, output, (layout.sums * hidden, hidden), grads.w_hr)?;
         }
@@ -170,10 +172,11 @@ impl Op for Weights<'_, '_> {
     }
 }
 
-/// Sums over all rows of the tape. Regular sequences go through large products; others row by row, past the padding.
+/// Sums over all rows of the tape. Regular sequences use large products. Others are summed row by row, and
+/// padding is skipped.
 struct Sums<'a> {
     walk: &'a Walk<'a>,
-    /// The walk's rows that take part.
+    /// The rows that take part.
     present: Rows<'a>,
     tape: &'a [f32],
     ld: usize,
@@ -187,13 +190,13 @@ impl<'a> Sums<'a> {
         Columns { data: self.tape, ld: self.ld, column, width }
     }
 
-    /// Of a bias that feeds the sums from `column` on.
+    /// The gradient of a bias that feeds the sums from `column` on.
     #[inline(always)]
     fn bias<S: Simd>(&self, s: S, column: usize, db: &mut [f32]) -> Checked {
         column_sums(s, self.tape, self.ld, self.present, column, db, self.add)
     }
 
-    /// Of weights that multiply `b`, row by row.
+    /// The gradient of weights that are multiplied by `b`, row by row.
     #[inline(always)]
     fn same<S: Simd>(&mut self, s: S, a: (usize, usize), b: Columns<'_>, dw: &mut [f32]) -> Checked {
         let a = self.columns(a);
@@ -204,14 +207,15 @@ impl<'a> Sums<'a> {
         }
     }
 
-    /// The same with another part of the tape.
+    /// The same for weights that are multiplied by another part of the tape.
     #[inline(always)]
     fn planes<S: Simd>(&mut self, s: S, a: (usize, usize), b: (usize, usize), dw: &mut [f32]) -> Checked {
         let b = self.columns(b);
         self.same(s, a, b, dw)
     }
 
-    /// Of weights that multiply the hidden state before the step, times `factors [B, width]` if there are some.
+    /// The gradient of weights that are multiplied by the hidden state before the step, times
+    /// `factors [B, width]` if given.
     #[inline(always)]
     fn before<S: Simd>(
         &mut self,
@@ -229,7 +233,7 @@ impl<'a> Sums<'a> {
             };
             return gather(s, walk, a, Operand::Before(before, factors), width, dw, self.add);
         };
-        // The first step saw the initial state, every other one the output of the one before it.
+        // The first step used the initial state, every other step the output of the step before it.
         let (step, rest) = if rows == 0 { (0, 0) } else { (batch, rows - batch) };
         let (first, later, y) = match reverse {
             false => (a.take(step), a.skip(step), y.take(rest)),
@@ -240,24 +244,24 @@ impl<'a> Sums<'a> {
     }
 }
 
-/// The gradient of the input of some rows, from the tape that a backward pass leaves. All lengths have been
-/// checked.
+/// Computes the gradient of the input of some rows, from the tape that a backward pass leaves. All lengths
+/// have been checked.
 pub(crate) struct InputPass<'a> {
     pub(crate) walk: &'a Walk<'a>,
     /// The first row.
     pub(crate) first: usize,
     pub(crate) sizes: Sizes,
-    /// `w_ih`, as [`pack_input`] leaves it.
+    /// `w_ih`, as packed by [`pack_input`].
     pub(crate) right: Right<'a>,
     /// `[some rows, I]`
     pub(crate) dx: &'a mut [f32],
-    /// Whether it is added to.
+    /// Whether the gradient is added to what is in `dx`.
     pub(crate) add: bool,
     /// `[some rows, row of the tape]`
     pub(crate) tape: &'a [f32],
 }
 
-/// `w_ih` as the gradient of the input reads it: in panels of columns, in `room`, where there are vectors.
+/// Packs `w_ih` for the gradient of the input: into panels of columns, in `room`, if there are vectors.
 pub(crate) fn pack_input<'a>(isa: Isa, w_ih: &'a [f32], input: usize, room: &'a mut [f32]) -> Right<'a> {
     struct Pack<'a>(&'a [f32], usize, &'a mut [f32]);
     impl<'a> Op for Pack<'a> {
@@ -270,13 +274,13 @@ pub(crate) fn pack_input<'a>(isa: Isa, w_ih: &'a [f32], input: usize, room: &'a 
     dispatch(isa, Pack(w_ih, input, room))
 }
 
-/// The same for all cells.
+/// All cells share this function.
 #[cfg_attr(target_os = "none", inline(never))]
 pub(crate) fn input_gradient(isa: Isa, layout: &Layout, pass: InputPass<'_>) -> Checked {
     dispatch(isa, Inputs { layout, pass })
 }
 
-/// The first columns of the tape times the input weights.
+/// Multiplies the first columns of the tape by the input weights.
 struct Inputs<'a, 'b> {
     layout: &'a Layout,
     pass: InputPass<'b>,

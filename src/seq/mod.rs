@@ -12,8 +12,9 @@ pub(crate) mod narrow;
 pub(crate) mod step;
 pub(crate) mod table;
 
-/// Rows of input that are projected at once: enough for whole tiles, few enough that the block stays in the cache.
-/// A batch of as many rows or more needs no projection ahead, because its steps fill the tiles by themselves.
+/// Rows of input that are projected at once: enough for whole tiles, and few enough that the block stays in
+/// the cache. A batch of this many rows or more is not projected ahead, because each of its steps fills the
+/// tiles.
 const BLOCK_ROWS: usize = 32;
 
 /// Steps that are projected at once.
@@ -25,7 +26,7 @@ pub(crate) const fn block_steps(steps: usize, batch: usize) -> usize {
     if block < steps { block } else { steps }
 }
 
-/// Rows of a state `[B, width]`.
+/// The batch rows of a state `[B, width]`, numbered.
 fn state_rows(state: &mut [f32], batch: usize) -> impl Iterator<Item = (usize, &mut [f32])> {
     let width = state.len().checked_div(batch).unwrap_or(0).max(1);
     state.chunks_exact_mut(width).enumerate()

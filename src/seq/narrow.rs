@@ -1,4 +1,5 @@
-//! Passes over narrow weights. They are compiled once for an instruction set; a cell hands in its epilogues.
+//! Passes over narrow weights. They are compiled once for each instruction set, and each cell passes its
+//! epilogues.
 
 use core::marker::PhantomData;
 
@@ -12,11 +13,11 @@ use crate::kernel::step::{Equations, Params};
 use crate::kernel::{Checked, Narrow, check};
 use crate::simd::{Isa, Op, Region, Simd, dispatch};
 
-/// Packed narrow weights.
+/// Packed narrow weights and their format.
 pub(crate) type NarrowWeights<'a> = (Narrow, &'a [f32]);
 
 impl<'a, S: Simd> Steps<S, NarrowPanels<'a>> {
-    /// Steps of whole batches: a single row is a batch of one.
+    /// The steps of a cell. They run whole batches: a single row is a batch of one.
     #[inline(always)]
     const fn narrow<E: Equations>() -> Self {
         Steps {
@@ -30,7 +31,7 @@ impl<'a, S: Simd> Steps<S, NarrowPanels<'a>> {
         }
     }
 
-    /// The panels of both stages, or of the stage and the projection, and the peepholes behind them.
+    /// The panels of both stages, or of the stage and the projection, and the peepholes that follow them.
     fn panels<'w>(
         &self,
         sizes: &Sizes,
@@ -49,7 +50,7 @@ impl<'a, S: Simd> Steps<S, NarrowPanels<'a>> {
     }
 }
 
-/// A pass: of one step, or of sequences.
+/// A pass over one step, or over sequences.
 pub(super) trait Pass: Sized {
     fn sizes(&self) -> &Sizes;
     fn over<'w, S: Simd>(
@@ -98,7 +99,7 @@ impl Pass for &mut ForwardPass<'_> {
     }
 }
 
-/// A function of its own, which all cells share.
+/// A separate function that all cells share.
 struct Over<'a, 'w, S, P> {
     s: S,
     steps: &'a Steps<S, NarrowPanels<'w>>,
@@ -119,7 +120,7 @@ impl<S: Simd, P: Pass> Region for Over<'_, '_, S, P> {
     }
 }
 
-/// A pass of a cell.
+/// Runs a pass of a cell.
 pub(super) fn narrow<E: Equations, P: Pass>(
     isa: Isa,
     params: &Params,

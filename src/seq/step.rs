@@ -1,4 +1,5 @@
-//! One step of a batch with all that a layer may ask for: what the weights see of the hidden state, the cell, and a projection.
+//! One step of a batch with all options that a layer may have: dropout of the hidden state, the cell, and a
+//! projection.
 
 use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::layout::Layout;
@@ -14,17 +15,18 @@ use crate::kernel::step::{Equations, Input, Params, SecondStage, Step, Tape};
 use crate::kernel::{Checked, Narrow, Walk};
 use crate::simd::{HAS_VECTORS, Region, Simd};
 
-/// Sizes of a layer that a pass needs, and which options cost it memory.
+/// The sizes of a layer that a pass needs, and the options that need memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes {
     pub(crate) dims: Dims,
-    /// Length of the peepholes, which stand behind packed weights.
+    /// Length of the peepholes, which follow the packed weights.
     pub(crate) peepholes: usize,
     /// Whether the output goes through a projection.
     pub(crate) projects: bool,
-    /// Whether the hidden state may be multiplied by factors where it meets its weights.
+    /// Whether the hidden state may be multiplied by dropout factors before it meets its weights.
     pub(crate) drops: bool,
-    /// How narrow its matrices are, in inference, and the elements of the widest row that is multiplied with such.
+    /// The narrow format of the matrices in inference, and the length of the widest row that is multiplied
+    /// with them.
     pub(crate) narrow: Option<(Narrow, usize)>,
 }
 
@@ -38,20 +40,21 @@ pub(crate) const fn projection(dims: Dims) -> Dims {
 
 /// Scratch of a step, besides the next hidden state.
 pub(super) struct Stage<'a> {
-    /// `[B, width]`: the hidden state as the weights see it.
+    /// `[B, width]`: the hidden state times the dropout factors.
     pub(super) seen: &'a mut [f32],
-    /// `[B, sums * H]`: what a cell of two stages saves without a tape.
+    /// `[B, sums * H]`: what a cell with two stages stores if there is no tape.
     pub(super) planes: &'a mut [f32],
     /// `[B, H]`: the output before its projection.
     pub(super) output: &'a mut [f32],
-    /// Room for sums, on sets with vectors, and for rows that are made of integers.
+    /// Room for sums, on sets with vectors, and for rows that are converted to integers.
     pub(super) sums: &'a mut [f32],
 }
 
-/// Lengths of the parts of a [`Stage`]. `planes` is a number of vectors of H that the tape holds for each row.
+/// Lengths of the parts of a [`Stage`]. `planes` is the number of vectors of H that the tape holds for each
+/// row.
 const fn parts(planes: usize, two_stages: bool, sizes: &Sizes, batch: usize) -> [usize; 4] {
     let Dims { hidden, width, .. } = sizes.dims;
-    // In firmware these lengths are constants only if the compiler inlines them, and so they have to stay short.
+    // In firmware these lengths are constants only if this function is inlined, so it has to stay short.
     let narrow = if cfg!(target_os = "none") { None } else { sizes.narrow };
     let sums = HAS_VECTORS || narrow.is_some();
     let codes = match narrow {
@@ -69,7 +72,7 @@ const fn parts(planes: usize, two_stages: bool, sizes: &Sizes, batch: usize) -> 
     ]
 }
 
-/// Room for the inputs and hidden states of a step as integers.
+/// Length of the room for the inputs and hidden states of a step as integers.
 const fn codes_len(narrow: Narrow, input: usize, hidden: usize, batch: usize) -> usize {
     let rows = if batch < MOST { batch } else { MOST };
     let widened = narrow.widened_len(input, rows).saturating_add(narrow.widened_len(hidden, rows));
@@ -77,14 +80,14 @@ const fn codes_len(narrow: Narrow, input: usize, hidden: usize, batch: usize) ->
         .saturating_add(widened)
 }
 
-/// Elements of the scratch of a step, besides the next hidden state.
+/// Length of the scratch of a step, besides the next hidden state.
 pub(crate) const fn stage_len(planes: usize, two_stages: bool, sizes: &Sizes, batch: usize) -> usize {
     let [seen, planes, output, sums] = parts(planes, two_stages, sizes, batch);
     seen.saturating_add(planes).saturating_add(output).saturating_add(sums)
 }
 
 impl<'a> Stage<'a> {
-    /// Cuts the scratch; parts are empty where it is too short, which the kernels report.
+    /// Splits the scratch. If it is too short, parts are empty, which the kernels report.
     #[inline(always)]
     pub(super) fn new(
         stage: &'a mut [f32],
@@ -104,31 +107,31 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// Elements of a row of the tape.
+/// Length of a row of the tape.
 pub(super) fn tape_row(layout: &Layout, sizes: &Sizes) -> usize {
-    // Behind the planes is room for the gradient of the projection's output.
+    // After the planes there is room for the gradient of the projection's output.
     let planes = layout.tape_planes().saturating_mul(sizes.dims.hidden);
     planes + if sizes.projects { sizes.dims.width } else { 0 }
 }
 
-/// A step of a batch: the weights of its stages, its number, its buffers, and room for sums.
+/// The step of a batch: takes the weights of its stages, its number, its buffers, and room for sums.
 type StepFn<S, W> = fn(S, &Params, Stages<W>, usize, Step<'_>, &mut [f32]) -> Checked;
 
-/// Steps of a single row.
+/// Several steps of a single row.
 type RowFn<S, W> = fn(S, &Params, W, Row<'_>) -> Checked;
 
-/// A cell's steps on one instruction set, from one kind of weights.
+/// The steps of a cell on one instruction set, from one kind of weights.
 pub(super) struct Steps<S, W> {
     pub(super) layout: Layout,
     pub(super) second: Option<SecondStage>,
     /// Whether there may be a projection.
     pub(super) projects: bool,
     pub(super) step: StepFn<S, W>,
-    /// Steps of a single row, where there is code for them.
+    /// Steps of a single row, if there is separate code for them.
     pub(super) single: Option<RowFn<S, W>>,
 }
 
-/// Some steps of a single row.
+/// Arguments for several steps of a single row.
 pub(super) struct Row<'a> {
     pub(super) walk: &'a Walk<'a>,
     pub(super) sizes: &'a Sizes,
@@ -143,7 +146,7 @@ pub(super) struct Row<'a> {
     pub(super) ahead: Option<&'a Ahead<'a>>,
 }
 
-/// All of them in one function, because a call for each takes as long as a quarter of a small step.
+/// Runs them all in one function, because one call for each step takes as long as a quarter of a small step.
 pub(super) fn row_steps<S: Simd, E: Equations, W: Source<S>>(
     s: S,
     params: &Params,
@@ -178,7 +181,7 @@ impl<S: Simd, E: Equations, W: Source<S>> Region for RowSteps<'_, S, E, W> {
     }
 }
 
-/// What a step of a pass is given.
+/// Arguments of a step of a pass.
 pub(super) struct Io<'a> {
     pub(super) walk: &'a Walk<'a>,
     pub(super) x: Input<'a>,
@@ -188,17 +191,18 @@ pub(super) struct Io<'a> {
     pub(super) h_next: &'a mut [f32],
     /// `[B, H]`, or empty.
     pub(super) c: &'a mut [f32],
-    /// `[rows, width]`, unless only the state is wanted.
+    /// `[rows, width]`, unless only the state is needed.
     pub(super) y: Option<ColumnsMut<'a>>,
     /// `[rows, ld]`, for training.
     pub(super) tape: Option<ColumnsMut<'a>>,
     pub(super) ld: usize,
     pub(super) peepholes: &'a [f32],
-    /// `[B, width]`: factors of the hidden state.
+    /// `[B, width]`: dropout factors of the hidden state.
     pub(super) factors: Option<&'a [f32]>,
 }
 
-/// Step `t` of a batch. `call` is the step of `steps`, or the same function by its name, which is inlined.
+/// Runs step `t` of a batch. `call` is the step function of `steps`, or the same function by name, which is
+/// inlined.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 pub(super) fn step<S: Simd, W: Projection<S>>(
@@ -252,19 +256,20 @@ pub(super) fn step<S: Simd, W: Projection<S>>(
 
 /// One step of a batch of rows that all take part. All lengths have been checked.
 ///
-/// It is a pass of its own so that what streams one sample after the other links nothing of what longer sequences may ask for.
+/// It is a separate pass, so that a program that streams one sample after the other links no code for longer
+/// sequences.
 pub(crate) struct StepPass<'a> {
     pub(crate) sizes: Sizes,
     pub(crate) batch: usize,
     /// `[B, I]`
     pub(crate) x: &'a [f32],
-    /// `[B, R]`: the state before the step, then the one after it.
+    /// `[B, R]`: the state before the step on entry, the state after it on return.
     pub(crate) h: &'a mut [f32],
     /// `[B, H]`, or empty.
     pub(crate) c: &'a mut [f32],
     /// `[B, R]`
     pub(crate) h_next: &'a mut [f32],
-    /// What the cell asks for.
+    /// Scratch of a step, `stage_len` elements.
     pub(crate) stage: &'a mut [f32],
 }
 

@@ -54,6 +54,17 @@ pub(crate) struct Table {
     pub(crate) forward_narrow: fn(Isa, &Params, NarrowWeights<'_>, &mut ForwardPass<'_>) -> Checked,
 }
 
+/// A table that programs share. In the unit tests of this crate it is a constant: a static is compiled with
+/// all that it names whether or not something uses it, which took them four times as long.
+macro_rules! table {
+    ($visibility:vis $name:ident = $table:expr) => {
+        #[cfg(not(test))]
+        $visibility static $name: Table = $table;
+        #[cfg(test)]
+        $visibility const $name: Table = $table;
+    };
+}
+
 macro_rules! tables {
     ($($name:ident = $kind:ident: $equations:ty;)*) => {
         /// A form of a cell: its equations with fixed functions, or with options.
@@ -62,18 +73,18 @@ macro_rules! tables {
             $($kind,)*
         }
 
-        $(static $name: Table = Table::of::<$equations>();)*
+        $(table!($name = Table::of::<$equations>());)*
 
         #[cfg(feature = "named-forms")]
         mod inference {
             use super::*;
-            $(pub(super) static $name: Table = Table::of::<$equations>().without_training();)*
+            $(table!(pub(super) $name = Table::of::<$equations>().without_training());)*
         }
 
         #[cfg(feature = "named-forms")]
         mod steps {
             use super::*;
-            $(pub(super) static $name: Table = Table::of::<$equations>().without_training().without_sequences();)*
+            $(table!(pub(super) $name = Table::of::<$equations>().without_training().without_sequences());)*
         }
 
         impl Table {
@@ -363,7 +374,7 @@ fn backward<E: Equations>(isa: Isa, params: &Params, pass: BackwardPass<'_>) -> 
 mod fewer {
     use super::*;
 
-    pub(super) static NOTHING: Table = MISSING;
+    table!(pub(super) NOTHING = MISSING);
 
     const MISSING: Table = Table {
         layout: &<Elman<Standard> as Equations>::LAYOUT,

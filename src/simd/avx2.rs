@@ -1,6 +1,6 @@
 //! AVX2 with FMA and F16C: 8 lanes, 16 registers (Haswell, Zen and later).
 //!
-//! Partial loads and stores go through the masked moves, whose mask is read from a sliding window.
+//! Partial loads and stores use masked moves, whose mask is read from a sliding window.
 
 use core::arch::x86_64::*;
 
@@ -33,19 +33,20 @@ impl Vectors for Avx2 {
     }
 }
 
-/// Whether the CPU has F16C. Every CPU with AVX2 has it, but one need not imply the other.
+/// Whether the CPU has F16C. Every CPU with AVX2 has it, but AVX2 need not imply it.
 #[cfg(feature = "std")]
 fn has_f16c() -> bool {
     super::cpu_has!("f16c")
 }
 
-/// Whether the CPU has F16C. Every CPU with AVX2 has it, but one need not imply the other. `cpufeatures` does not ask for it.
+/// Whether the CPU has F16C. Every CPU with AVX2 has it, but AVX2 need not imply it. `cpufeatures` does not
+/// detect it.
 #[cfg(not(feature = "std"))]
 #[allow(unused_unsafe, reason = "later versions of Rust than the oldest supported one have a safe CPUID")]
 fn has_f16c() -> bool {
     use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
     const UNKNOWN: u8 = 2;
-    // CPUID takes long.
+    // CPUID is slow, so the answer is stored.
     static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
     if ANSWER.load(Relaxed) == UNKNOWN {
         // SAFETY: a CPU on which AVX2 was found has CPUID.
@@ -55,12 +56,12 @@ fn has_f16c() -> bool {
     ANSWER.load(Relaxed) == 1
 }
 
-/// The intrinsics below need AVX2, FMA and F16C (and what these imply), which holding an `Avx2` proves; pointers and `n <= LANES` are
-/// the caller's.
+/// The intrinsics below need AVX2, FMA and F16C (and what these imply). Holding an `Avx2` proves that the CPU
+/// has them. Pointers and `n <= LANES` are the caller's responsibility.
 macro_rules! intrinsic {
     ($e:expr) => {
-        // SAFETY: `self` was made by `new`, whose caller saw `available()`: AVX2, FMA and F16C are there. Pointers, and `n <= LANES`,
-        // are the method's own contract.
+        // SAFETY: `self` was made by `new`, whose caller saw `available()`: the CPU has AVX2, FMA and F16C.
+        // Pointers, and `n <= LANES`, are part of the method's contract.
         unsafe { $e }
     };
 }
@@ -75,11 +76,12 @@ unsafe fn mask(n: usize) -> __m256i {
     unsafe { _mm256_loadu_si256(MASK.as_ptr().add(8 - n).cast()) }
 }
 
-/// An instruction that is none, which the compiler keeps in its place.
+/// An empty block of assembly, which the compiler does not move.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 fn pin(mut a: __m256) -> __m256 {
-    // SAFETY: the template is a comment: no instruction, no memory, no flag; the register goes in and comes out.
+    // SAFETY: the template is a comment: no instruction, no memory access, no flag changes. The register is
+    // passed through.
     unsafe { core::arch::asm!("/* {0} */", inout(ymm_reg) a, options(nomem, nostack, preserves_flags)) };
     a
 }

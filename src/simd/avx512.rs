@@ -1,8 +1,8 @@
 //! AVX-512: 16 lanes, 32 registers (Skylake-X, Zen 4 and later).
 //!
-//! The foundation (F) is enough for every operation on floats: what it lacks, logic on floats, is there on integers. Products of integers of
-//! 16 bits are in BW, which only the Xeon Phi lacks.
-//! Partial loads and stores are masked moves, which do not touch the elements whose bit is clear.
+//! The foundation (F) is enough for every operation on floats: it lacks logic on floats, for which its logic
+//! on integers is used. Products of 16-bit integers are in BW, which only the Xeon Phi lacks. Partial loads
+//! and stores are masked moves, which do not access the elements whose bit is clear.
 
 use core::arch::x86_64::*;
 
@@ -23,7 +23,7 @@ impl Vectors for Avx512 {
 
     #[inline(always)]
     unsafe fn new() -> Self {
-        // SAFETY: the caller saw `available()`, which asked for AVX2, FMA and F16C, too.
+        // SAFETY: the caller saw `available()`, which also checks AVX2, FMA and F16C.
         Avx512(unsafe { Avx2::new() })
     }
 
@@ -33,11 +33,12 @@ impl Vectors for Avx512 {
     }
 }
 
-/// The intrinsics below need AVX-512F and BW, which holding an `Avx512` proves; the pointers are the caller's.
+/// The intrinsics below need AVX-512F and BW. Holding an `Avx512` proves that the CPU has them. The pointers
+/// are the caller's responsibility.
 macro_rules! intrinsic {
     ($e:expr) => {
-        // SAFETY: `self` was made by `new`, whose caller saw `available()`: AVX-512F and BW are there. Pointers, and `n <= LANES`, are
-        // the method's own contract.
+        // SAFETY: `self` was made by `new`, whose caller saw `available()`: the CPU has AVX-512F and BW.
+        // Pointers, and `n <= LANES`, are part of the method's contract.
         unsafe { $e }
     };
 }
@@ -64,7 +65,8 @@ impl Simd for Avx512 {
         fn inner<R: Region>(region: R) -> R::Output {
             region.run()
         }
-        // SAFETY: `available()` asked for AVX2, FMA, F16C, AVX-512F and BW, which is all that the attribute enables.
+        // SAFETY: `available()` checked AVX2, FMA, F16C, AVX-512F and BW, and the attribute enables nothing
+        // else.
         unsafe { inner(region) }
     }
 

@@ -1,14 +1,15 @@
-//! Fused multiply-adds of the M profile of Arm with an FPU: Cortex-M4F, M7, M33, M55, M85.
+//! Fused multiply-adds for Arm's M profile with an FPU: Cortex-M4F, M7, M33, M55, M85.
 //!
-//! Each of these cores has VFMA, but `core` has no multiply-add, the compiler makes no fused one of a product and a sum,
-//! and rustc does not know of the FPU, so that inline assembly may not name a floating-point register as an operand.
-//! Operands go through integer registers or memory here, and what takes the time of a step is one block of
-//! assembly each: the loops over weights, and the activations.
+//! Each of these cores has VFMA, but `core` has no multiply-add, and the compiler does not fuse a product and
+//! a sum. Also, `rustc` does not know of the FPU, so operands of inline assembly cannot be in floating-point
+//! registers. So operands go through integer registers or memory here. The code that takes the time of a step
+//! is one block of assembly each: the loops over weights, and the activations.
 //!
-//! VLDM takes several weights at once; the compiler would load one register at a time. The rows are the canonical ones,
-//! wherever they are. Panels of interleaved gates would have three loads less for sixteen multiply-adds, one instruction in seven,
-//! and need a second copy of the weights: that is a count of instructions, which QEMU can do, and not of cycles, which no board has
-//! been asked for. Chains take turns, so that a core that can start a VFMA before the last one ends need not wait.
+//! VLDM loads several weights at once; the compiler would load one register at a time. The rows are those of
+//! the canonical weights, in place. Panels of interleaved gates would save three loads per sixteen
+//! multiply-adds, one instruction in seven, but need a second copy of the weights. This was counted in
+//! instructions with QEMU; cycles were not measured on a board. Chains alternate, so a core that can start a
+//! VFMA before the last one ends need not wait.
 
 use core::arch::asm;
 
@@ -19,12 +20,12 @@ use super::{Region, SIGMOID_LEN, TANH_LEN};
 #[derive(Clone, Copy)]
 pub(crate) struct Fused;
 
-/// One operation on `s2` with `s0` and `s1`.
+/// One operation `s2, s0, s1`.
 macro_rules! three_operands {
     ($operation:literal, $a:ident, $b:ident, $c:ident) => {{
         let mut c = $c;
-        // SAFETY: arithmetic on registers, all of which are operands or clobbers; no memory, no stack. The exception flags in
-        // FPSCR change, so `preserves_flags` is not promised.
+        // SAFETY: arithmetic on registers, all of which are operands or clobbers; no memory, no stack. The
+        // exception flags in FPSCR change, so `preserves_flags` is not set.
         unsafe {
             asm!(
                 "vmov s0, {a}",
@@ -56,8 +57,8 @@ impl MulAdd for Fused {
 
     #[inline(always)]
     fn sqrt(self, mut a: f32) -> f32 {
-        // SAFETY: arithmetic on registers, all of which are operands or clobbers; no memory, no stack. The exception flags in
-        // FPSCR change, so `preserves_flags` is not promised.
+        // SAFETY: arithmetic on registers, all of which are operands or clobbers; no memory, no stack. The
+        // exception flags in FPSCR change, so `preserves_flags` is not set.
         unsafe {
             asm!(
                 "vmov s0, {a}",
@@ -70,11 +71,11 @@ impl MulAdd for Fused {
         a
     }
 
-    /// In 24 instructions for arguments up to 16 in magnitude.
+    /// 24 instructions for arguments up to 16 in magnitude.
     #[inline]
     fn sigmoid(self, mut x: f32, table: &[f32; SIGMOID_LEN]) -> Option<f32> {
-        // SAFETY: reads the eleven elements of the table, whose type has that length, and leaves its register as it is;
-        // otherwise arithmetic on registers, all of which are operands or clobbers.
+        // SAFETY: reads the eleven elements of the table, whose type has that length, and does not change the
+        // table's register. Otherwise it is arithmetic on registers, all of which are operands or clobbers.
         unsafe {
             asm!(
                 "vmov s0, {x}",
@@ -123,11 +124,11 @@ impl MulAdd for Fused {
         Some(x)
     }
 
-    /// In 16 instructions for the smaller arguments, and 33 for the larger ones up to 8.
+    /// 16 instructions for the smaller arguments, and 33 for the larger ones up to 8.
     #[inline]
     fn tanh(self, mut x: f32, table: &[f32; TANH_LEN]) -> Option<f32> {
-        // SAFETY: reads 1 + 5 + 10 elements of the table, whose type has that length; otherwise arithmetic on registers, all of
-        // which are operands or clobbers, the table's own too.
+        // SAFETY: reads 1 + 5 + 10 elements of the table, whose type has that length. Otherwise it is
+        // arithmetic on registers, all of which are operands or clobbers, including the table's register.
         unsafe {
             asm!(
                 "ldr {t}, [{table}], #4",
@@ -214,7 +215,8 @@ impl MulAdd for Fused {
         k: usize,
     ) {
         let acc = acc.as_flattened_mut().as_mut_ptr();
-        // SAFETY: the caller's; `acc` has `4 * N` elements, and `n * N` of 4, 8 or 16 are the first `n` vectors.
+        // SAFETY: the caller's; `acc` has `4 * N` elements, and `n * N` of 4, 8 or 16 is the length of the
+        // first `n` vectors.
         unsafe {
             match n * N {
                 16 => sums_16(acc, x, x_step, w, w_step, k),
@@ -231,18 +233,20 @@ impl MulAdd for Fused {
     }
 }
 
-/// Defines a function for the chains over the first rows of `w`, each given with the registers of its weights. The elements
-/// of x have `s4` to `s7`. The first row's pointer is `w0`; those of the others, the last of which comes with the step in it, are
-/// computed here: outside they would be kept on the stack.
+/// Defines a function for the chains over the first rows of `w`. Each row is given with the registers of its
+/// weights. The elements of x are in `s4` to `s7`. `w0` is the pointer of the first row. The pointers of the
+/// other rows are computed in the assembly; computed outside, they would be kept on the stack. The register
+/// of the last pointer holds the step on entry.
 ///
-/// The accumulators come in integer registers and not in memory, so that the compiler knows that no memory changes.
+/// The accumulators are passed in integer registers and not in memory, so that the compiler knows that no
+/// memory changes.
 macro_rules! chains {
     (
         $name:ident, [$($middle:ident)*], [$($last:ident)?], [$($into:literal)*], [$($out_of:literal)*]:
         $($i:literal $row:ident $sum:ident $acc:tt [$a:tt $b:tt $c:tt $d:tt])*
     ) => {
         /// # Safety
-        /// `x` and the rows, `step` apart, are valid for reading `k` elements.
+        /// `x`, and the rows at distance `step`, are valid for reading `k` elements.
         #[inline]
         unsafe fn $name(acc: &mut [f32; 4], x: *const f32, (w, _step): (*const f32, usize), k: usize) {
             // SAFETY: reads `k` elements of each row.
@@ -308,13 +312,14 @@ chains!(chains_4, [w1 w2], [w3],
     2 w2 a2 "s2" ["s16" "s17" "s18" "s19"]
     3 w3 a3 "s3" ["s20" "s21" "s22" "s23"]);
 
-/// Defines a function that adds `k` multiples of rows to accumulators. These stand in the last registers, the row's
-/// elements in the first, four or eight at a time, and the factor in `s8`.
+/// Defines a function that adds `k` multiples of rows to accumulators. The accumulators are in the last
+/// registers. The row's elements are in the first registers, four or eight at a time, and the factor is in
+/// `s8`.
 macro_rules! sums {
     ($name:ident, [$($acc:tt)*], $first:literal: $([$($sum:literal $element:literal)*] $from:literal)*) => {
         /// # Safety
-        /// `acc` is valid for reading and writing, and the `k` rows, `w_step` apart, for reading that many elements;
-        /// so are `k` elements `x_step` apart at `x` for reading.
+        /// `acc` is valid for reading and writing, and the `k` rows, at distance `w_step`, for reading that
+        /// many elements. The `k` elements of `x`, at distance `x_step`, are valid for reading.
         #[inline]
         unsafe fn $name(acc: *mut f32, x: *const f32, x_step: usize, w: *const f32, w_step: usize, k: usize) {
             // SAFETY: reads and writes just those elements.

@@ -1,5 +1,5 @@
-//! Fused multiply-adds of any other target: by an instruction if the target always has it, otherwise by a function of the
-//! mathematical library.
+//! Fused multiply-adds on any other target: by an instruction if the target always has it, otherwise by a
+//! function of the mathematical library.
 
 use super::Region;
 use super::scalar::MulAdd;

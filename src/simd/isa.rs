@@ -1,4 +1,4 @@
-//! The choice of an instruction set, and the way into code that is compiled for it.
+//! The choice of an instruction set, and the entry into code that is compiled for it.
 
 #[allow(unused_imports, reason = "not every target has vectors")]
 use super::Vectors;
@@ -32,8 +32,7 @@ fn run_on<S: Simd, O: Op>(s: S, op: O) -> O::Output {
     s.call(On(op, s))
 }
 
-/// The same for sets without target features: there this is the function that the whole operation is compiled
-/// into.
+/// The same for instruction sets without target features. The whole operation is compiled into this function.
 #[inline(never)]
 #[allow(dead_code, reason = "not every target has a portable set")]
 fn run_portable<S: Simd, O: Op>(s: S, op: O) -> O::Output {
@@ -42,8 +41,8 @@ fn run_portable<S: Simd, O: Op>(s: S, op: O) -> O::Output {
 
 /// An instruction set that this CPU has.
 ///
-/// The choice is made once per pass: [`Isa::detect`] takes the best one (layers of up to 8 units AVX2, and
-/// not AVX-512). A layer can be pinned to another with `on`, to test or to measure it.
+/// The choice is made once per pass: [`Isa::detect`] selects the best one. (Layers of up to 8 units use AVX2,
+/// and not AVX-512.) For tests and measurements, `on` sets the instruction set of a layer.
 ///
 /// ```
 /// use recurrent::Isa;
@@ -66,11 +65,12 @@ macro_rules! vector_sets {
             $($(#[$cfg])* $kind,)*
         }
 
-        /// Lanes of the sets of this target.
+        /// Lanes of the instruction sets of this target.
         const TARGET_LANES: &[usize] = &[scalar::LANES, $($(#[$cfg])* <$token>::LANES,)*];
 
         impl Isa {
-            /// The best instruction set of this CPU, asked at run time where the target leaves a choice.
+            /// The best instruction set of this CPU. If the target leaves a choice, the CPU is asked at run
+            /// time.
             #[inline]
             pub fn detect() -> Isa {
                 $($(#[$cfg])* if <$token>::available() {
@@ -79,8 +79,8 @@ macro_rules! vector_sets {
                 Isa::PORTABLE
             }
 
-            /// The best set for `units` units: what fits into a narrower vector takes longer in a wider one
-            /// (LSTM(1, 8): 47 ns, and 61).
+            /// The best instruction set for `units` units. Units that fit into a narrower vector take longer
+            /// in a wider one (LSTM(1, 8): 47 ns, and 61).
             #[inline]
             #[allow(unused_mut, unused_variables, reason = "not every target has vectors")]
             pub(crate) fn detect_for(units: usize) -> Isa {
@@ -105,7 +105,7 @@ macro_rules! vector_sets {
                 .flatten()
             }
 
-            /// A lower-case name, as the benchmarks print it.
+            /// The lower-case name that the benchmarks print.
             pub const fn name(self) -> &'static str {
                 match self.0 {
                     #[cfg(any(test, feature = "reference", not(any(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")), all(target_arch = "wasm32", target_feature = "simd128")))))]
@@ -118,7 +118,8 @@ macro_rules! vector_sets {
 
             /// Whether multiplications and additions round once.
             ///
-            /// All instruction sets for which this is true give the same bits, and so do all others.
+            /// All instruction sets for which this is true give the same bits. All others also give the same
+            /// bits as each other.
             pub const fn is_fused(self) -> bool {
                 match self.0 {
                     #[cfg(any(test, feature = "reference", not(any(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")), all(target_arch = "wasm32", target_feature = "simd128")))))]
@@ -129,7 +130,7 @@ macro_rules! vector_sets {
                 }
             }
 
-            /// `f32` lanes of a vector, which is the width of a panel of packed weights.
+            /// The number of `f32` lanes of a vector, which is the width of a panel of packed weights.
             pub const fn lanes(self) -> usize {
                 match self.0 {
                     #[cfg(any(test, feature = "reference", not(any(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")), all(target_arch = "wasm32", target_feature = "simd128")))))]
@@ -149,8 +150,8 @@ macro_rules! vector_sets {
                 Kind::Scalar => run_portable(Scalar::<_, { scalar::LANES }>(Separate), op),
                 #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
                 Kind::Fused => run_portable(Scalar::<_, { scalar::LANES }>(Fused), op),
-                // SAFETY: `Isa`'s field is private to this module, and only `detect` and `available` make one
-                // of this kind, after `available()` of the token.
+                // SAFETY: `Isa`'s field is private to this module. Only `detect`, `detect_for` and
+                // `available` make one of this kind, after `available()` of the token.
                 $($(#[$cfg])* Kind::$kind => run_on(unsafe { <$token>::new() }, op),)*
             }
         }
@@ -164,8 +165,8 @@ macro_rules! vector_sets {
                 Kind::Scalar => run_portable(Scalar::<_, 1>(Separate), op),
                 #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
                 Kind::Fused => run_portable(Scalar::<_, 1>(Fused), op),
-                // SAFETY: `Isa`'s field is private to this module, and only `detect` and `available` make one
-                // of this kind, after `available()` of the token.
+                // SAFETY: `Isa`'s field is private to this module. Only `detect`, `detect_for` and
+                // `available` make one of this kind, after `available()` of the token.
                 $($(#[$cfg])* Kind::$kind => run_on(Scalar::<_, 1>(unsafe { <$token>::new() }.single()), op),)*
             }
         }
@@ -185,9 +186,9 @@ vector_sets! {
 }
 
 impl Isa {
-    /// Portable code with separate multiplications and additions: the choice where the CPU has no fused
-    /// multiply-add. Where it always has one (a Cortex-M with an FPU), and in WebAssembly that is compiled
-    /// with vectors, this set is there with the feature `reference` only.
+    /// Portable code with separate multiplications and additions. It is used where the CPU has no fused
+    /// multiply-add. If every CPU of the target has one (a Cortex-M with an FPU), and in WebAssembly that is
+    /// compiled with vectors, this instruction set exists only with the feature `reference`.
     #[cfg(any(
         test,
         feature = "reference",
@@ -202,9 +203,9 @@ impl Isa {
         ))
     ))]
     pub const SCALAR: Isa = Isa(Kind::Scalar);
-    /// Portable code with fused multiply-adds: the choice on a Cortex-M with an FPU. It gives the bits of
-    /// every instruction set that has them. On other targets it is slow, a function call for each operation,
-    /// and there with the feature `reference` only.
+    /// Portable code with fused multiply-adds. It is used on a Cortex-M with an FPU. It gives the same bits
+    /// as every instruction set that has them. On other targets it is slow, with a function call for each
+    /// operation, and exists only with the feature `reference`.
     #[cfg(any(
         test,
         feature = "reference",
@@ -219,12 +220,12 @@ impl Isa {
 }
 
 impl Isa {
-    /// The portable set that is a choice on this target.
+    /// The portable instruction set that is used on this target.
     pub(crate) const PORTABLE: Isa = Isa(Kind::PORTABLE);
 }
 
 impl Kind {
-    /// The portable set that is a choice on this target.
+    /// The portable instruction set that is used on this target.
     #[cfg(not(any(
         all(
             target_arch = "arm",
@@ -235,10 +236,10 @@ impl Kind {
         all(target_arch = "wasm32", target_feature = "simd128")
     )))]
     const PORTABLE: Kind = Kind::Scalar;
-    /// No portable set is a choice where every engine has the vectors.
+    /// Every engine that runs the module has its vectors, so that no portable set is used.
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     const PORTABLE: Kind = Kind::Simd128;
-    /// The portable set that is a choice on this target.
+    /// The portable instruction set that is used on this target.
     #[cfg(all(
         target_arch = "arm",
         target_abi = "eabihf",
@@ -248,8 +249,8 @@ impl Kind {
     const PORTABLE: Kind = Kind::Fused;
 }
 
-/// The widest vector of this target, in lanes. Lengths of packed buffers are rounded to it, so as not to
-/// depend on what is detected.
+/// The widest vector of this target, in lanes. Lengths of packed buffers are rounded up to it, so that they
+/// do not depend on the detected instruction set.
 pub(crate) const MAX_LANES: usize = {
     let (mut most, mut i) = (0, 0);
     while i < TARGET_LANES.len() {
@@ -261,6 +262,6 @@ pub(crate) const MAX_LANES: usize = {
     most
 };
 
-/// Whether there is a vector unit worth a packed copy of the weights in scratch (a microcontroller would
-/// rather keep the memory).
+/// Whether the target has vectors, so that a packed copy of the weights in scratch pays. (On a
+/// microcontroller, saving the memory is better.)
 pub(crate) const HAS_VECTORS: bool = TARGET_LANES.len() > 1;

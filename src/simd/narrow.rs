@@ -1,6 +1,6 @@
-//! Narrow weights one lane at a time, for sets without instructions of their own for them.
+//! Narrow weights, one lane at a time, for instruction sets without instructions for them.
 
-/// The value of a float of 16 bits that is no NaN.
+/// The value of a 16-bit float that is not NaN.
 #[inline(always)]
 pub(crate) fn f16_to_f32(bits: u16) -> f32 {
     let (exponent, rest) = (bits >> 10 & 31, u32::from(bits & 0x3ff));
@@ -13,7 +13,7 @@ pub(crate) fn f16_to_f32(bits: u16) -> f32 {
     f32::from_bits(magnitude.to_bits() | u32::from(bits & 0x8000) << 16)
 }
 
-/// The operations on integers and on floats of 16 bits of a [`Simd`](super::Simd) of `$n` lanes, through arrays.
+/// The operations of a [`Simd`](super::Simd) of `$n` lanes on integers and 16-bit floats, through arrays.
 macro_rules! narrow_in_arrays {
     ($n:expr) => {
         type Ints = [i32; $n];
@@ -25,7 +25,7 @@ macro_rules! narrow_in_arrays {
         }
         #[inline(always)]
         unsafe fn splat_pair(self, p: *const i16) -> Self::Pairs {
-            // SAFETY: the caller's: two elements, which may stand anywhere.
+            // SAFETY: the caller's: two elements, which may be unaligned.
             [unsafe { p.cast::<[i16; 2]>().read_unaligned() }; $n]
         }
         #[inline(always)]

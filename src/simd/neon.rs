@@ -1,7 +1,7 @@
 //! NEON on aarch64: 4 lanes, 32 registers. Every CPU of the target has it.
 //!
-//! Its minimum and maximum give NaN where one operand is NaN, so these are a comparison and a choice instead.
-//! Partial loads and stores are made of halves and single lanes.
+//! NEON's minimum and maximum give NaN if one operand is NaN, so `min` and `max` use a comparison and a
+//! selection instead. Partial loads and stores are made of halves and single lanes.
 
 use core::arch::aarch64::*;
 
@@ -31,10 +31,12 @@ impl Vectors for Neon {
     }
 }
 
-/// The intrinsics below need NEON, without which this module does not exist; the pointers are the caller's.
+/// The intrinsics below need NEON; without it this module does not exist. The pointers are the caller's
+/// responsibility.
 macro_rules! intrinsic {
     ($e:expr) => {
-        // SAFETY: this module exists only where the target has NEON. Pointers, and `n <= LANES`, are the method's own contract.
+        // SAFETY: this module exists only where the target has NEON. Pointers, and `n <= LANES`, are part of
+        // the method's contract.
         unsafe { $e }
     };
 }

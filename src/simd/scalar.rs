@@ -1,16 +1,17 @@
 //! Portable vectors of `N` elements in plain arrays.
 //!
-//! [`MulAdd`] says how a product and a sum are rounded, and what the code is compiled for. `Fused` gives the
-//! bits of every vector instruction set; `Separate` is for CPUs that have no such instruction. Compilers
-//! turn the arrays into whatever the target has: registers of a Cortex-M4F's FPU, SSE2 on an old x86.
-//! The tokens of other sets are `MulAdd` too: for single elements, with their instruction.
+//! [`MulAdd`] defines how a product and a sum are rounded, and for which features the code is compiled.
+//! `Fused` gives the same bits as every fused instruction set with vectors. `Separate` is for CPUs that have
+//! no fused multiply-add. Compilers map the arrays to the registers of the target: those of a Cortex-M4F's
+//! FPU, or SSE2 on an old x86. The tokens of other instruction sets implement `MulAdd`, too: for single
+//! elements, with their instruction.
 
 use super::{Region, SIGMOID_LEN, Simd, TANH_LEN, narrow_in_arrays};
 
-/// Lanes of the portable instruction sets: four gates of four units are 16 of a Cortex-M4F's 32 registers.
+/// Lanes of the portable instruction sets: four gates of four units take 16 of a Cortex-M4F's 32 registers.
 pub(super) const LANES: usize = 4;
 
-/// How a portable set multiplies and adds.
+/// How a portable instruction set multiplies and adds.
 pub(crate) trait MulAdd: Copy {
     /// As [`Simd::FUSED`].
     #[allow(dead_code, reason = "as there")]
@@ -100,7 +101,8 @@ impl MulAdd for Separate {
 #[derive(Clone, Copy)]
 pub(crate) struct Scalar<M, const N: usize>(pub(super) M);
 
-/// An array made lane by lane. A loop and not `array::from_fn`: the compiler is much faster with it, and no closure can stay a call.
+/// An array made lane by lane. This is a loop because it compiles much faster than `array::from_fn`, and no
+/// closure can remain a call.
 macro_rules! lanes {
     (|$i:ident| $e:expr) => {{
         let mut out = [0.0; N];
@@ -123,7 +125,7 @@ impl<M: MulAdd, const N: usize> Simd for Scalar<M, N> {
 
     #[inline(always)]
     fn call<R: Region>(self, region: R) -> R::Output {
-        // Where a tile is one block of assembly, a call for each costs more than the registers do.
+        // If a tile is one block of assembly, a call for each costs more than it saves in registers.
         if Self::CHAINS > 0 { region.run() } else { self.0.call(region) }
     }
 
@@ -133,7 +135,8 @@ impl<M: MulAdd, const N: usize> Simd for Scalar<M, N> {
     }
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> Self::V {
-        // SAFETY: the caller's; a pointer to `N` elements is one to an array of them, which has the alignment of one.
+        // SAFETY: the caller's; a pointer to `N` elements is a pointer to an array of them, with the same
+        // alignment.
         unsafe { *p.cast() }
     }
     #[inline(always)]
@@ -143,7 +146,8 @@ impl<M: MulAdd, const N: usize> Simd for Scalar<M, N> {
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: Self::V) {
-        // SAFETY: the caller's; a pointer to `N` elements is one to an array of them, which has the alignment of one.
+        // SAFETY: the caller's; a pointer to `N` elements is a pointer to an array of them, with the same
+        // alignment.
         unsafe { *p.cast() = v }
     }
     #[inline(always)]

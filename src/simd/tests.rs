@@ -1,13 +1,13 @@
-//! Every operation of every instruction set against its definition, bit by bit.
+//! Tests of every operation of every instruction set against its definition, bit by bit.
 
 use std::vec::Vec;
 
 use super::{Isa, Op, Simd, Times, dispatch, dispatch_single};
 
-/// Lanes of three of the widest vectors.
+/// The lanes of three of the widest vectors.
 const MOST: usize = 3 * super::MAX_LANES;
 
-/// The same with three vectors at once.
+/// The same operation with three vectors at once.
 struct Thrice<O>(O);
 
 impl<O: Op> Op for Thrice<O> {
@@ -18,7 +18,7 @@ impl<O: Op> Op for Thrice<O> {
     }
 }
 
-/// The corners of the format, and some numbers between them.
+/// The extreme values of the format, and some numbers between them.
 fn samples() -> Vec<f32> {
     let mut all = std::vec![0.0, 1.0, 0.5, 3.0, 1e-3, 1e9, f32::MIN_POSITIVE, f32::MAX, f32::INFINITY];
     all.extend([1, 2, 0x7f_ffff, 0x7fc0_0000, 0x7fc1_2345].map(f32::from_bits));
@@ -32,7 +32,7 @@ fn samples() -> Vec<f32> {
     all
 }
 
-/// A NaN's payload and sign are not specified for arithmetic.
+/// All NaNs count as equal: their payload and sign are not specified for arithmetic.
 fn canonical(x: f32) -> u32 {
     if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() }
 }
@@ -49,7 +49,7 @@ impl Operations {
     }
 }
 
-/// The lane of a vector that holds nothing but one number.
+/// Asserts that all lanes are equal, and returns the first one.
 fn only<S: Simd>(s: S, v: S::V) -> f32 {
     let mut out = [f32::NAN; MOST];
     // SAFETY: `out` holds three of the widest vectors, and the widest token of these tests is `Times<_, 3>`.
@@ -132,16 +132,18 @@ impl Op for Memory {
         let from: [f32; MOST + 3] = core::array::from_fn(|i| i as f32 + 1.0);
         for at in 0..3 {
             let mut whole = [-1.0; MOST + 3];
-            // SAFETY: no set has more than `MOST` lanes, and `at` is less than 3.
+            // SAFETY: no instruction set has more than `MOST` lanes, and `at` is less than 3.
             unsafe { s.store(whole.as_mut_ptr().add(at), s.load(from.as_ptr().add(at))) };
             for (i, x) in whole.into_iter().enumerate() {
                 assert_eq!(x, if (at..at + S::LANES).contains(&i) { from[i] } else { -1.0 });
             }
             for n in 0..=S::LANES {
-                // As long as what is read, so that an interpreter or a sanitiser sees a read too far.
+                // A buffer of the exact length, so that an interpreter or a sanitiser detects reads beyond
+                // it.
                 let exact = from[at..at + n].to_vec();
                 let (mut loaded, mut stored) = ([-1.0; MOST + 3], [-1.0; MOST + 3]);
-                // SAFETY: `exact` has `n` elements, no set has more than `MOST` lanes, and `at` is less than 3.
+                // SAFETY: `exact` has `n` elements, no instruction set has more than `MOST` lanes, and `at`
+                // is less than 3.
                 unsafe {
                     s.store(loaded.as_mut_ptr(), s.load_n(exact.as_ptr(), n));
                     s.store_n(stored.as_mut_ptr().add(at), s.load(from.as_ptr().add(at)), n);
@@ -167,10 +169,10 @@ fn partial_loads_and_stores_touch_what_they_name() {
     }
 }
 
-/// Integers and floats of 16 bits, lane by lane against their definitions.
+/// Tests of integers and 16-bit floats, lane by lane, against their definitions.
 struct NarrowOperations;
 
-/// The value of a float of 16 bits, by its definition.
+/// The value of a 16-bit float, by its definition.
 fn binary16(bits: u16) -> f32 {
     let (sign, exponent, rest) = (bits >> 15, i32::from(bits >> 10 & 31), f64::from(bits & 0x3ff));
     let magnitude = match exponent {
@@ -187,11 +189,11 @@ impl Op for NarrowOperations {
     fn run<S: Simd>(self, s: S) {
         let lanes = |v: S::V| {
             let mut out = [f32::NAN; MOST];
-            // SAFETY: no set of these tests has more than `MOST` lanes.
+            // SAFETY: no instruction set of these tests has more than `MOST` lanes.
             unsafe { s.store(out.as_mut_ptr(), v) };
             out
         };
-        // Both ends of the range, and what lies between.
+        // Both ends of the range, and values between them.
         let weights: Vec<i8> = (0..2 * S::LANES).map(|i| [127, -127, 0, 1, -86, 33][i % 6]).collect();
         for x in [[32767, -32767], [-32767, -32767], [1, 0], [-300, 12345]] {
             // SAFETY: two weights for each lane, and two integers.
@@ -204,12 +206,12 @@ impl Op for NarrowOperations {
             }
         }
         let mut stored = [7i16; MOST + 1];
-        // SAFETY: no set of these tests has more than `MOST` lanes.
+        // SAFETY: no instruction set of these tests has more than `MOST` lanes.
         unsafe { s.store_low(stored.as_mut_ptr(), s.add(s.splat(-12345.0), s.splat(12_582_912.0))) };
         for (i, x) in stored.into_iter().enumerate() {
             assert_eq!(x, if i < S::LANES { -12345 } else { 7 });
         }
-        // Every number that there is.
+        // All 16-bit numbers.
         for first in (0..=u16::MAX).step_by(S::LANES) {
             let bits: Vec<u16> = (0..S::LANES).map(|i| first.saturating_add(i as u16)).collect();
             // SAFETY: a number for each lane.

@@ -1,10 +1,10 @@
-//! Several vectors as one.
+//! Several vectors used as one.
 //!
-//! Activations are long chains of operations, each of which waits for the one before, and have more constants than there are
-//! registers. Computed for several vectors at once, operation by operation, the chains fill each other's waiting time without
-//! the CPU having to look for them far ahead, and each constant is loaded once for all of them. The compiler would put the chains
-//! one after the other again, if their operations were not [pinned](Simd::pin). With AVX2 on Zen 3 an LSTM's or GRU's step of 32 units
-//! takes 7 % fewer cycles so, and as many as before without the pins.
+//! Activations are long chains of dependent operations, and have more constants than there are registers.
+//! Several vectors computed together, operation by operation, fill each other's waiting times without a long
+//! look-ahead by the CPU, and each constant is loaded once for all of them. The compiler would move the
+//! chains one after the other again, if their operations were not [pinned](Simd::pin). With AVX2 on Zen 3,
+//! this saves 7 % of the cycles of a step of an LSTM or GRU of 32 units; without the pins it saves none.
 
 use super::{Region, SIGMOID_LEN, Simd, TANH_LEN};
 
@@ -12,7 +12,8 @@ use super::{Region, SIGMOID_LEN, Simd, TANH_LEN};
 #[derive(Clone, Copy)]
 pub(crate) struct Times<S, const N: usize>(pub(crate) S);
 
-/// The same operation on each of the vectors. A loop and not `array::map`, whose closures may be left as calls.
+/// The same operation on each of the vectors. This is a loop because the closures of `array::map` may not be
+/// inlined.
 macro_rules! each {
     ($s:expr, $first:ident $(, $other:ident)* => $e:expr) => {{
         let mut out = $first;
@@ -24,7 +25,7 @@ macro_rules! each {
     }};
 }
 
-/// An array with an element for each of the vectors, made from its number.
+/// An array with an element for each of the vectors, computed from its index.
 macro_rules! parts {
     (|$i:ident| $e:expr) => {{
         let mut out = [{
@@ -69,7 +70,8 @@ impl<S: Simd, const N: usize> Simd for Times<S, N> {
         let mut out = self.splat(0.0);
         for i in 0..N {
             let left = n.saturating_sub(i * S::LANES).min(S::LANES);
-            // SAFETY: of the caller's `n` elements `left` are this vector's; without any the pointer is not read.
+            // SAFETY: `left` of the caller's `n` elements belong to this vector. If it is 0, the pointer is
+            // not read.
             out[i] = unsafe { self.0.load_n(p.wrapping_add(i * S::LANES), left) };
         }
         out
@@ -85,7 +87,8 @@ impl<S: Simd, const N: usize> Simd for Times<S, N> {
     unsafe fn store_n(self, p: *mut f32, v: Self::V, n: usize) {
         for i in 0..N {
             let left = n.saturating_sub(i * S::LANES).min(S::LANES);
-            // SAFETY: of the caller's `n` elements `left` are this vector's; without any the pointer is not written to.
+            // SAFETY: `left` of the caller's `n` elements belong to this vector. If it is 0, the pointer is
+            // not written to.
             unsafe { self.0.store_n(p.wrapping_add(i * S::LANES), v[i], left) };
         }
     }

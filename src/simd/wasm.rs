@@ -1,7 +1,8 @@
 //! WebAssembly's 128-bit vectors: 4 lanes, in modules compiled with `simd128`.
 //!
-//! There is no fused multiply-add whose result is the same on every engine, so products and sums round separately,
-//! which gives the bits of the unfused scalar set. Engines keep the accumulators in the 16 registers of an x86, or better.
+//! WebAssembly has no fused multiply-add whose result is the same on every engine. So products and sums round
+//! separately, which gives the bits of the scalar instruction set. Engines keep the accumulators in the 16
+//! registers of an x86, or more.
 
 use core::arch::wasm32::*;
 
@@ -50,13 +51,13 @@ impl Simd for Simd128 {
     }
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> v128 {
-        // SAFETY: the caller's; no alignment is asked for.
+        // SAFETY: the caller's; no alignment is needed.
         unsafe { v128_load(p.cast()) }
     }
     #[inline(always)]
     unsafe fn load_n(self, p: *const f32, n: usize) -> v128 {
         debug_assert!(n <= 4);
-        // SAFETY: the caller's; only the first `n` are read, and no alignment is asked for.
+        // SAFETY: the caller's; only the first `n` elements are read, and no alignment is needed.
         unsafe {
             match n {
                 0 => f32x4_splat(0.0),
@@ -69,13 +70,13 @@ impl Simd for Simd128 {
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: v128) {
-        // SAFETY: the caller's; no alignment is asked for.
+        // SAFETY: the caller's; no alignment is needed.
         unsafe { v128_store(p.cast(), v) }
     }
     #[inline(always)]
     unsafe fn store_n(self, p: *mut f32, v: v128, n: usize) {
         debug_assert!(n <= 4);
-        // SAFETY: the caller's; only the first `n` are written, and no alignment is asked for.
+        // SAFETY: the caller's; only the first `n` elements are written, and no alignment is needed.
         unsafe {
             match n {
                 0 => {}

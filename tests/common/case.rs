@@ -1,11 +1,12 @@
-//! A training pass with random arguments, and what the oracle says of it.
+//! A training pass with random arguments, and the oracle's results for it.
 
 use super::{Kind, Layer, Random, Trained, oracle, random_weights, train};
 use recurrent::Isa;
 
-/// Of the differences in f64: the error of the formula is its square, that of rounding 1e-16 of the loss divided by it.
+/// Step of the differences in f64. The formula's error is the square of the step; rounding adds 1e-16 of the
+/// loss divided by the step.
 const STEP: f64 = 1e-5;
-/// How far a ReLU's arguments have to stay away from the kink: ten times what `STEP` moves them.
+/// Minimal distance of a ReLU's arguments from its kink: ten times what `STEP` moves them.
 const MARGIN: f64 = 1e-4;
 
 /// The arguments of a training pass.
@@ -52,7 +53,8 @@ impl Case {
         train(layer, (steps, batch), &self.weights, &self.x, &self.state, &self.dy, &self.dstate).unwrap()
     }
 
-    /// Gradients of `sum(y * dy) + sum(hT * dhT) + sum(cT * dcT)`: of the weights, the input and the initial state.
+    /// Gradients of `sum(y * dy) + sum(hT * dhT) + sum(cT * dcT)` with respect to the weights, the input and
+    /// the initial state.
     pub fn differences(&self, kind: Kind) -> [Vec<f64>; 3] {
         let dy = wide(&self.dy);
         let dstate = wide(&self.dstate);
@@ -79,7 +81,7 @@ impl Case {
     }
 }
 
-/// The largest deviation relative to the largest entry; fails above `tolerance`.
+/// Returns the largest deviation relative to the largest entry. Fails if it is above `tolerance`.
 #[track_caller]
 pub fn compare(got: &[f32], want: &[f64], tolerance: f64, what: &str) -> f64 {
     assert_eq!(got.len(), want.len(), "{what}");
@@ -88,7 +90,7 @@ pub fn compare(got: &[f32], want: &[f64], tolerance: f64, what: &str) -> f64 {
     for (i, (g, w)) in got.iter().zip(want).enumerate() {
         let off = (f64::from(*g) - w).abs() / largest;
         assert!(off <= tolerance, "{what}[{i}] is {g}, should be {w}: off by {off:e} of {largest}");
-        // What has no part in the loss has no gradient at all, and what is not computed is zero.
+        // A value outside the loss has a gradient of exactly zero, and a value that is not computed is zero.
         assert!(*w != 0.0 || *g == 0.0, "{what}[{i}] is {g}, should be zero");
         most = f64::max(most, off);
     }

@@ -1,4 +1,4 @@
-//! Examples as programs.
+//! Runs examples as programs.
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
 use std::fs;
@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The example of this name. It has to be newer than its file, or than all files in its folder.
+/// The command of the example `name`. Panics if the program is older than the sources of the example.
 pub fn command(name: &str) -> Command {
     let executable = std::env::current_exe().unwrap();
     let profile = executable.parent().and_then(Path::parent).unwrap();
@@ -25,13 +25,13 @@ pub fn command(name: &str) -> Command {
     Command::new(example)
 }
 
-/// What a run of an example left.
+/// The standard output and the plot of a run.
 pub struct Run {
     pub out: String,
     pub plot: String,
 }
 
-/// Runs an example that draws, with lines of input. It has to succeed, and to complain of nothing.
+/// Runs an example that draws a plot, with `input` on standard input. It must succeed and print no error.
 pub fn run(name: &str, options: &str, input: &str) -> Run {
     let place = tempfile::TempDir::new().unwrap();
     let mut command = command(name);

@@ -8,17 +8,17 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::reference::{Cell, Function, Options};
 
-/// One file: what its metadata says of the case, and its tensors.
+/// One golden file: the metadata that describe the case, and the tensors.
 pub struct Golden {
     pub name: String,
     words: HashMap<String, String>,
     bytes: Vec<u8>,
 }
 
-/// A function from its name, alpha and beta.
+/// Parses an activation from its name, alpha and beta.
 fn function(word: &str) -> Function {
     let (name, parameters) = word.split_once(':').unwrap_or((word, ""));
-    // In f32, as the framework and the library have them.
+    // Rounded to f32, as in the framework and the library.
     let of = |i: usize| f64::from(parameters.split(':').nth(i).unwrap().parse::<f32>().unwrap());
     match name {
         "Tanh" => Function::Tanh,
@@ -36,7 +36,7 @@ fn function(word: &str) -> Function {
     }
 }
 
-/// The files whose names start with `prefix`.
+/// All golden files whose names start with `prefix`.
 pub fn files(prefix: &str) -> Vec<Golden> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/sequences");
     let mut found: Vec<Golden> = std::fs::read_dir(folder)
@@ -62,7 +62,7 @@ impl Golden {
         Golden { name: name.to_string(), words: words.collect(), bytes }
     }
 
-    /// What the case says of `key`, if anything.
+    /// The metadata entry `key`, if there is one.
     pub fn word(&self, key: &str) -> Option<&str> {
         self.words.get(key).map(String::as_str)
     }
@@ -79,7 +79,7 @@ impl Golden {
         self.word(key).map(|value| value.parse().unwrap())
     }
 
-    /// The first layer's cell.
+    /// The cell of the first layer, with its options.
     pub fn options(&self) -> Options {
         let cell = match self.word("cell").unwrap() {
             "rnn" => Cell::Rnn,
@@ -118,19 +118,19 @@ impl Golden {
         Some(tensor.data().chunks_exact(dtype.bitsize() / 8).map(parse).collect())
     }
 
-    /// A tensor of inputs; panics if it is there in another type.
+    /// A tensor of inputs, if it exists; panics if its type is not F32.
     pub fn f32(&self, tensor: &str) -> Option<Vec<f32>> {
         let numbers = self.numbers(tensor, Dtype::F32, |b| f32::from_le_bytes(b.try_into().unwrap()));
         assert!(numbers.is_some() || !self.has(tensor), "{}: {tensor} is no F32", self.name);
         numbers
     }
 
-    /// Inputs as f64, empty if absent.
+    /// A tensor of inputs as f64; empty if it does not exist.
     pub fn wide(&self, tensor: &str) -> Vec<f64> {
         self.f32(tensor).unwrap_or_default().into_iter().map(f64::from).collect()
     }
 
-    /// A tensor of results, which are F64 or, where the framework has no more, F32; and whether they are F64.
+    /// A tensor of results, and whether it is F64. It is F32 where the framework computes nothing wider.
     pub fn expected(&self, tensor: &str) -> Option<(Vec<f64>, bool)> {
         if let Some(wide) = self.numbers(tensor, Dtype::F64, |b| f64::from_le_bytes(b.try_into().unwrap())) {
             return Some((wide, true));
@@ -151,7 +151,7 @@ impl Golden {
         SafeTensors::deserialize(&self.bytes).unwrap().tensor(tensor).is_ok()
     }
 
-    /// Fails unless `got` is the tensor to within `tolerance` of its largest entry.
+    /// Fails if `got` deviates from the tensor by more than `tolerance` of its largest entry.
     #[track_caller]
     pub fn compare(&self, tensor: &str, got: impl IntoIterator<Item = f64>, tolerance: f64, by: &str) {
         let got: Vec<f64> = got.into_iter().collect();
@@ -160,7 +160,7 @@ impl Golden {
         let largest = want.iter().fold(f64::MIN_POSITIVE, |m, w| m.max(w.abs()));
         for (i, (g, w)) in got.iter().zip(&want).enumerate() {
             let off = (g - w).abs() / largest;
-            // Not `off > tolerance`, which lets NaN pass.
+            // Not `off > tolerance`, which would accept NaN.
             assert!(off <= tolerance, "{} by {by}: {tensor}[{i}] is {g}, should be {w}", self.name);
         }
     }

@@ -1,4 +1,4 @@
-//! What the tests share: the table of cells, and one way to run any of them.
+//! Code that the tests share: the table of cells, and a common way to run any of them.
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
 pub mod case;
@@ -12,15 +12,15 @@ use recurrent::{
     Result, Rnn, Sequences, WeightSource,
 };
 
-/// The instruction sets that a test runs on: all that there are, or, with `VECTORS_ONLY` in the environment,
-/// those with vectors. An emulator takes minutes for the portable ones, which the host tests, and whose bits
-/// on the target are compared by their checksums.
+/// The instruction sets that a test runs on: all available ones or, if `VECTORS_ONLY` is in the environment,
+/// only those with vectors. An emulator takes minutes for the portable sets. The host tests those, and
+/// checksums compare their bits on the target.
 pub fn sets() -> impl Iterator<Item = Isa> {
     let vectors = std::env::var_os("VECTORS_ONLY").is_some();
     Isa::available().filter(move |isa| !vectors || !["scalar", "fused"].contains(&isa.name()))
 }
 
-/// Every cell with every choice of its fused equations, and some with options.
+/// Every cell in each of its variants with fused equations, and some cells with options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     RnnTanh,
@@ -29,11 +29,11 @@ pub enum Kind {
     Gru,
     GruResetBefore,
     Mgu,
-    /// Another activation, and no biases.
+    /// With another activation, without biases.
     RnnOptions,
-    /// All there is but coupled gates.
+    /// With all options except coupled gates.
     LstmOptions,
-    /// Coupled gates, and no biases.
+    /// With coupled gates, without biases.
     LstmCoupled,
     GruOptions,
     GruResetBeforeOptions,
@@ -41,7 +41,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Without options: what the oracles of the cells compute.
+    /// The kinds without options, which the oracles of the cells compute.
     pub const FUSED: [Kind; 6] =
         [Kind::RnnTanh, Kind::RnnRelu, Kind::Lstm, Kind::Gru, Kind::GruResetBefore, Kind::Mgu];
     pub const ALL: [Kind; 12] = [
@@ -68,7 +68,7 @@ impl Kind {
         }
     }
 
-    /// Planes of H in a row of the tape.
+    /// The number of planes of H elements in a row of the tape.
     pub fn planes(self) -> usize {
         match self.gates() {
             1 => 1,
@@ -89,7 +89,7 @@ impl Kind {
         (self == Kind::LstmOptions).then_some(hidden.div_ceil(2))
     }
 
-    /// Whether training takes factors of the hidden state.
+    /// Whether training takes factors for the hidden state.
     pub fn recurrent_dropout(self) -> bool {
         !Kind::FUSED.contains(&self)
     }
@@ -187,7 +187,7 @@ impl Layer {
     pub fn hidden(&self) -> usize {
         each!(self, l => l.hidden())
     }
-    /// Elements of a row of the hidden state.
+    /// Elements in a row of the hidden state.
     pub fn width(&self) -> usize {
         each!(self, l => l.width())
     }
@@ -200,7 +200,8 @@ impl Layer {
     pub fn state_len(&self, batch: usize) -> usize {
         each!(self, l => l.state_len(batch))
     }
-    /// The vectors of a state, `h` and what else there is: where each begins and the elements of its rows.
+    /// The parts of a state (`h`, and `c` if there is one): the offset of each, and the elements of one of
+    /// its rows.
     pub fn state_parts(&self, batch: usize) -> Vec<(usize, usize)> {
         let (h, rest) = (self.width(), self.state_len(1) - self.width());
         if rest == 0 { vec![(0, h)] } else { vec![(0, h), (batch * h, rest)] }
@@ -210,7 +211,7 @@ impl Layer {
         let parts = self.state_parts(batch).into_iter();
         parts.flat_map(|(first, len)| of[first + b * len..][..len].to_vec()).collect()
     }
-    /// Puts a state of one row to row `b` of another.
+    /// Copies the state of one row into row `b` of another state.
     pub fn set_state_row(&self, to: &mut [f32], batch: usize, b: usize, row: &[f32]) {
         let mut rest = row;
         for (first, len) in self.state_parts(batch) {
@@ -273,7 +274,7 @@ impl Layer {
     }
 }
 
-/// Outputs and gradients of a training pass; buffers that are only written are filled with NaN before.
+/// Outputs and gradients of a training pass. Buffers that are only written start as NaN.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trained {
     pub y: Vec<f32>,
@@ -283,7 +284,7 @@ pub struct Trained {
     pub dstate: Vec<f32>,
 }
 
-/// Forward for training and backward.
+/// Runs forward for training and then backward.
 pub fn train(
     layer: Layer,
     (steps, batch): (usize, usize),
@@ -296,7 +297,7 @@ pub fn train(
     train_over(layer, Sequences::new(steps, batch), weights, x, state, dy, dstate)
 }
 
-/// The same over sequences of which there is more to say.
+/// As `train`, for sequences with lengths, masks or other settings.
 pub fn train_over(
     layer: Layer,
     sequences: Sequences<'_>,
@@ -350,7 +351,7 @@ pub fn train_over(
     Ok(out)
 }
 
-/// Random numbers that are the same in every run.
+/// Random numbers, the same in every run.
 pub struct Random(Xoshiro256PlusPlus);
 
 impl Random {
@@ -364,13 +365,13 @@ impl Random {
     }
 }
 
-/// Weights that keep the states of `hidden` units lively: neither saturated nor dying away.
+/// Random weights of a scale that neither saturates the states of `hidden` units nor lets them die away.
 pub fn random_weights(layer: Layer, random: &mut Random) -> Vec<f32> {
     let scale = 1.4 / ((layer.input() + layer.hidden()) as f32).sqrt().max(1.0);
     random.uniform(layer.weights_len(), scale)
 }
 
-/// Fails unless both have the same bits.
+/// Fails if the bits differ.
 #[track_caller]
 pub fn assert_bits(a: &[f32], b: &[f32], what: &str) {
     assert_eq!(a.len(), b.len(), "{what}");
@@ -379,7 +380,7 @@ pub fn assert_bits(a: &[f32], b: &[f32], what: &str) {
     }
 }
 
-/// Fails unless both have the same bits, or are NaN, of which there are many.
+/// Fails if the bits differ, except that every NaN equals every other.
 #[track_caller]
 pub fn assert_same(a: &[f32], b: &[f32], what: &str) {
     assert_eq!(a.len(), b.len(), "{what}");
@@ -388,7 +389,7 @@ pub fn assert_same(a: &[f32], b: &[f32], what: &str) {
     }
 }
 
-/// A buffer in which every change shows.
+/// A buffer of nonzero numbers, in which any write shows.
 pub fn pattern(len: usize) -> Vec<f32> {
     (0..len).map(|i| 0.01 * (i % 91) as f32 + 0.001).collect()
 }

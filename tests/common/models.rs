@@ -1,4 +1,4 @@
-//! Models, and the buffers of their passes.
+//! Models for tests, and the buffers of their passes.
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
 use super::numbers::{random, rng};
@@ -11,7 +11,7 @@ pub const STEPS: usize = 5;
 pub const BATCH: usize = 3;
 pub const LENGTHS: [usize; BATCH] = [4, 0, 5];
 
-/// One output for each step, and all kinds of layers but a pool.
+/// One output for each step, with all kinds of layers except a pool.
 pub const TAGGER: Model<6> = Model::new([
     Layer::embedding(7, 4),
     Layer::Lstm(Stack::new(Lstm::new(4, 6).recurrent_dropout()).layers(2).bidirectional(Merge::Concat)),
@@ -30,7 +30,8 @@ pub const CLASSIFIER: Model<4> = Model::new([
     Layer::dense(6, 4),
 ]);
 
-/// One output for each sequence, by the ends of both directions, with scales and activations between.
+/// One output for each sequence, from the ends of both directions, with scales and activations between the
+/// layers.
 pub const READER: Model<7> = Model::new([
     Layer::Scale(Scale::new(3)),
     Layer::Activate(Activate::new(Activation::Softsign)),
@@ -41,7 +42,7 @@ pub const READER: Model<7> = Model::new([
     Layer::dense(10, 4),
 ]);
 
-/// One that adds to its input, step by step.
+/// Adds the layers' outputs to the input (a residual), and can run step by step.
 pub const AMPLIFIER: Model<5> = Model::new([
     Layer::Lstm(Stack::new(Lstm::new(3, 6).projection(4))),
     Layer::dense(4, 3),
@@ -50,7 +51,7 @@ pub const AMPLIFIER: Model<5> = Model::new([
     Layer::Scale(Scale::new(3)),
 ]);
 
-/// It can be taken step by step.
+/// Can run step by step.
 pub const WRITER: Model<4> = Model::new([
     Layer::embedding(7, 4),
     Layer::Lstm(Stack::new(Lstm::new(4, 6)).layers(2)),
@@ -62,7 +63,7 @@ pub fn bits(x: &[f32]) -> Vec<u32> {
     x.iter().map(|x| x.to_bits()).collect()
 }
 
-/// Numbers in `-bound..bound`.
+/// Random numbers in `-bound..bound`.
 pub fn scaled(len: usize, bound: f32) -> Vec<f32> {
     random(len, 3).iter().map(|x| x * bound).collect()
 }
@@ -109,7 +110,7 @@ impl Buffers {
         self.train_states(model, sequences, x, loss, None)
     }
 
-    /// The same with the gradient of the initial state.
+    /// As `train`, and also asks for the gradient of the initial state.
     pub fn train_states<const N: usize>(
         &mut self,
         model: &Model<N>,

@@ -6,7 +6,7 @@ use rand_xoshiro::rand_core::SeedableRng;
 use recurrent::Error;
 use recurrent::train::uniform;
 
-/// Around one vector, two, and a panel of the widest.
+/// Sizes around one vector, two vectors, and a panel of the widest instruction set.
 pub const SIZES: [usize; 7] = [1, 7, 8, 9, 16, 17, 33];
 
 pub fn length(buffer: &'static str, expected: usize, actual: usize) -> Error {
@@ -36,7 +36,7 @@ pub fn assert_close(what: &str, actual: &[f32], expected: &[f64], tolerance: f64
     }
 }
 
-/// The derivative of `f` in every variable.
+/// The numerical derivative of `f` in every variable.
 pub fn differences(x: &[f64], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
     let step = 1e-5;
     let at = |i: usize, by: f64| {

@@ -1,4 +1,4 @@
-//! From the reference's options to a layer of the library.
+//! Translates the reference's options into a layer of the library.
 
 use recurrent::{Activation, Gru, Isa, Lstm, Mgu, Reset, Rnn};
 
@@ -6,7 +6,7 @@ use crate::common::Layer;
 use crate::reference::{Cell, Function, Options};
 
 fn activation(function: Function) -> Activation {
-    // The parameters are f32 numbers in both.
+    // Both sides hold the parameters as f32.
     let [a, b] = match function {
         Function::Affine { alpha, beta }
         | Function::ScaledTanh { alpha, beta }
@@ -31,7 +31,7 @@ fn activation(function: Function) -> Activation {
     }
 }
 
-/// The layer, with nothing switched on that `options` has in its default.
+/// The layer with these options. Options at their defaults are not set.
 pub fn layer(options: &Options, dropout: bool, isa: Isa) -> Layer {
     let &Options { cell, input, hidden, bias, functions, clip, peepholes, coupled, projection } = options;
     let others = functions != Options::new(cell, input, hidden).functions;

@@ -1,4 +1,4 @@
-//! The cells' oracles behind one entry.
+//! One entry point for the oracles of all cells.
 
 use super::Kind;
 
@@ -11,11 +11,12 @@ mod mgu;
 #[path = "../../src/cell/rnn/oracle.rs"]
 mod rnn;
 
-/// What a sequence leaves: every hidden state, and the last state as the layers lay it out (`h`, then for an LSTM `c`).
+/// The results of a sequence: all hidden states, and the last state in the order of the layers (`h`, then for
+/// an LSTM `c`).
 pub struct Output {
     pub y: Vec<f64>,
     pub state: Vec<f64>,
-    /// How far the sequence stays away from a point where a derivative jumps.
+    /// Distance of the sequence from the nearest point where a derivative jumps.
     pub margin: f64,
 }
 

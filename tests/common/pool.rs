@@ -1,10 +1,11 @@
-//! A pool of threads for tests, and batches that are worth cutting.
+//! A pool of threads for tests, and batches large enough to be cut.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use recurrent::{Isa, Join, Masked, Sequences};
 
-/// So many threads, which are started for each part; and how often a pass was cut.
+/// A pool that claims the given number of threads and starts one for each part. It counts how often a pass
+/// was cut.
 pub struct Scoped(usize, AtomicUsize);
 
 impl Scoped {
@@ -31,21 +32,21 @@ impl Join for Scoped {
     }
 }
 
-/// Numbers of threads, of which the last cuts `BATCH` rows into unequal parts.
+/// Numbers of threads. The last cuts `BATCH` rows into unequal parts.
 pub const THREADS: [usize; 4] = [1, 2, 3, 8];
 pub const BATCH: usize = 35;
 
-/// As many steps as make eight parts worth it.
+/// The number of steps that makes eight parts worthwhile for a layer with `weights` weights.
 pub fn steps(weights: usize) -> usize {
     (8 << 22) / (weights * BATCH) + 1
 }
 
-/// The sets that are fast enough for such batches.
+/// The instruction sets that are fast enough for such batches.
 pub fn vectors() -> impl Iterator<Item = Isa> {
     Isa::available().filter(|isa| isa.is_fused() && isa.name() != "fused")
 }
 
-/// What is said of the sequences, in all the ways that rows may differ.
+/// Lengths, mask and resets, so that rows differ in every way that they can.
 pub struct Lists {
     lengths: Vec<usize>,
     mask: Vec<bool>,

@@ -1,4 +1,4 @@
-//! A file of tensors in tests/data.
+//! Reads the tensor files in tests/data.
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use safetensors::{Dtype, SafeTensors};
 pub struct Tensors(Vec<u8>);
 
 impl Tensors {
-    /// `name` is a path in tests/data, without the extension.
+    /// `name` is a path in tests/data, without extension.
     pub fn read(name: &str) -> Tensors {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/{name}.safetensors"));
         Tensors(std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))

@@ -36,8 +36,8 @@ SIZES = [
     (4, 24, 7, 2),
 ]
 
-# A cell's number (part of its seed), gates, and which sizes are committed: all of them at once are 0.9 MB, so
-# each size is there for the cells that take a path of their own through it.
+# For each cell: its number (part of its seed), its gates, and the sizes that are committed. All sizes
+# together are 0.9 MB, so a size is only committed for cells that take a separate path through it.
 CELLS = {
     "rnn_tanh": (0, 1, [0, 1, 2, 3, 4, 6]),
     "rnn_relu": (1, 1, [0, 1, 2]),
@@ -46,7 +46,7 @@ CELLS = {
     "gru_reset_before": (4, 3, [0, 1, 2, 3, 4, 6]),
     "gru_reset_after_keras": (5, 3, [2]),
 }
-# The sizes whose files also hold the frameworks' own f32 results.
+# Files of these sizes also hold the frameworks' own f32 results.
 WITH_F32 = [0]
 
 
@@ -106,7 +106,7 @@ def run_torch(cell, size, case, dtype):
         module = torch.nn.RNN(i, h, nonlinearity=cell[4:], dtype=dtype)
     else:
         module = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[cell](i, h, dtype=dtype)
-    # The order in which PyTorch registers them is the canonical one.
+    # The canonical order is the order in which PyTorch registers them.
     assert [n for n, _ in module.named_parameters()] == [
         "weight_ih_l0",
         "weight_hh_l0",
@@ -147,7 +147,7 @@ def run_keras(size, case, dtype, reset_after):
     i, h, _, _ = size
     dtype = {"f32": "float32", "f64": "float64"}[dtype]
     keras.config.set_floatx(dtype)
-    # Keras is batch-major, multiplies from the right, and keeps its gates in the order z r h.
+    # Keras is batch-major, multiplies from the right, and has the gates in the order z r h.
     w_ih, w_hh, b_ih, b_hh = (swap_r_and_z(w) for w in split(case["weights"], 3, size))
     if not reset_after:
         assert not b_hh.any()
@@ -168,7 +168,7 @@ def run_keras(size, case, dtype, reset_after):
     dkernel, drecurrent, dbias, dx, dh0 = (
         g.numpy() for g in tape.gradient(loss, [*variables, x, h0])
     )
-    # With one bias, b_ih and b_hh are only ever added, so the gradient of each is the gradient of it.
+    # With one bias, b_ih and b_hh only occur as a sum, so both have the same gradient.
     db_ih, db_hh = dbias if reset_after else (dbias, dbias)
     dweights = [swap_r_and_z(g).ravel() for g in (dkernel.T, drecurrent.T, db_ih, db_hh)]
     result = {
@@ -219,7 +219,7 @@ def main():
             expected = run(cell, size, case, "f64")
             single = run(cell, size, case, "f32")
             if cell == "gru_reset_after_keras":
-                # Two frameworks that share no code; a wrong conversion shows here.
+                # The two frameworks share no code, so this would show a wrong conversion.
                 apart = deviations(run_torch("gru", size, case, "f64"), expected)
                 crosscheck = max(crosscheck, *apart.values())
             d = deviations(single, expected)

@@ -1,4 +1,4 @@
-//! The collection of files that the frameworks have made: each is read, or refused, as its line in the index says.
+//! The collection of files written by the frameworks. Each is read or rejected as its line in the index says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -15,7 +15,7 @@ struct Entry {
     framework: String,
     layers: String,
     plan: Option<Plan>,
-    /// Words of the message; none if the file is read.
+    /// Words of the error message; `None` if the file is read.
     refused: Option<String>,
 }
 
@@ -72,7 +72,7 @@ fn each_file_is_read_or_refused_as_it_should_be() {
     assert!(wrong.is_empty(), "\n{wrong}");
 }
 
-/// Files that no line speaks of would be tested by nothing.
+/// Every file must have a line in the index: files without one would not be tested.
 #[test]
 fn the_index_is_whole() {
     let named: BTreeSet<String> = index().into_iter().map(|entry| entry.file).collect();
@@ -85,10 +85,10 @@ fn the_index_is_whole() {
     assert!(named.len() >= 60, "{} files", named.len());
 }
 
-/// Framework, layers, and why it is refused.
+/// Framework, layers, and the reason for rejection.
 type Row = (String, String, Option<String>);
 
-/// The table of the documentation, made of the index.
+/// The table of the documentation, generated from the index.
 fn table() -> String {
     let mut rows: BTreeMap<Row, (BTreeSet<String>, BTreeSet<String>)> = BTreeMap::new();
     for entry in index() {
@@ -117,7 +117,7 @@ fn table() -> String {
     text
 }
 
-/// `RECURRENT_UPDATE=1` writes it anew.
+/// `RECURRENT_UPDATE=1` rewrites the table.
 #[test]
 fn the_table_of_the_documentation_is_current() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/io/collection.md");

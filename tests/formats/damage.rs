@@ -1,4 +1,4 @@
-//! Damaged files give errors: no panic, and no more memory than the file accounts for.
+//! Damaged files give errors: no panic, and no more memory than the file's size justifies.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -9,7 +9,7 @@ use zip::CompressionMethod;
 use crate::keras::rebuilt;
 use crate::{bytes, cases};
 
-/// Keeps what this thread has, and the most that it had.
+/// Counts the bytes that this thread has allocated, and their maximum.
 struct Counting;
 
 thread_local! {
@@ -18,30 +18,30 @@ thread_local! {
 }
 
 fn note(more: usize, less: usize) {
-    // Threads that are ending have no cells any more.
+    // A thread that is ending may have dropped its counters.
     let _ = LIVE.try_with(|live| {
         live.set(live.get() + more as isize - less as isize);
         GREATEST.try_with(|greatest| greatest.set(greatest.get().max(live.get())))
     });
 }
 
-// SAFETY: everything is passed on to the system's allocator.
+// SAFETY: every call is passed on to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note(layout.size(), 0);
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         note(0, layout.size());
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.dealloc(pointer, layout) }
     }
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // Both may be there while one is copied to the other.
+        // Both blocks may exist while the old one is copied to the new one.
         note(size, 0);
         note(0, layout.size());
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
@@ -49,7 +49,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The files of the folder, and some of the collection.
+/// All files of the folder, and some of the collection.
 fn all() -> impl Iterator<Item = (&'static str, Format, Option<Plan>)> {
     let more = [
         ("collection/k215_functional.h5", Format::Keras),
@@ -63,13 +63,13 @@ fn all() -> impl Iterator<Item = (&'static str, Format, Option<Plan>)> {
     cases().chain(more.map(|(file, format)| (file, format, None)))
 }
 
-/// Reads a file, which may fail, but must not ask for much. Whether it was read.
+/// Reads a file and checks that this does not allocate much. Returns whether the file could be read.
 fn survives(bytes: &[u8], format: Format, plan: Option<&Plan>) -> bool {
     let before = LIVE.get();
     GREATEST.set(before);
     let read = read(bytes, format, plan).is_ok();
     let greatest = (GREATEST.get() - before) as usize;
-    // Inflating takes most of a megabyte, whatever there is to inflate.
+    // Decompression takes up to a megabyte, whatever the size of the data.
     assert!(greatest < 64 * bytes.len() + (1 << 20), "{greatest} bytes for a file of {}", bytes.len());
     read
 }
@@ -79,7 +79,7 @@ fn files_that_end_early_are_refused() {
     for (file, format, plan) in all() {
         let whole = bytes(file);
         assert!(survives(&whole, format, plan.as_ref()), "{file}");
-        // The last bytes of a protobuf message may be a field that can be missing, and JSON may end in a line end.
+        // A cut ONNX file may still be valid, because a protobuf message may end with an optional field.
         let step = whole.len() / 600 + 1;
         for len in (0..whole.len()).filter(|&len| len < 600 || len % step == 0) {
             let read = survives(&whole[..len], format, plan.as_ref());
@@ -88,7 +88,7 @@ fn files_that_end_early_are_refused() {
     }
 }
 
-/// Any bit may be wrong anywhere: there is an error, or another model, but never a panic.
+/// Whatever bit is flipped: reading gives an error or a different model, but never a panic.
 #[test]
 fn flipped_bits_do_no_harm() {
     for (file, format, plan) in all() {
@@ -105,7 +105,7 @@ fn flipped_bits_do_no_harm() {
     }
 }
 
-/// Lengths that would be gigabytes, in each place of four and of eight bytes.
+/// Writes lengths of gigabytes over every place of four and of eight bytes.
 #[test]
 fn huge_lengths_are_refused() {
     for (file, format, plan) in all() {
@@ -121,7 +121,8 @@ fn huge_lengths_are_refused() {
     }
 }
 
-/// What an archive's checksums would find first, in its entries: whoever makes a file can sign it.
+/// An archive's checksums would catch such damage first. Since anybody can compute checksums, the damaged
+/// entries get correct ones here.
 #[test]
 fn flipped_bits_in_signed_archives_do_no_harm() {
     for (file, format, plan) in cases().filter(|case| case.1 == Format::Keras) {
@@ -142,7 +143,7 @@ fn flipped_bits_in_signed_archives_do_no_harm() {
     }
 }
 
-/// Sizes that are text: of shapes, offsets and layers.
+/// Numbers written as text: shapes, offsets and layer sizes.
 #[test]
 fn huge_numbers_in_text_are_refused() {
     for (file, format, plan) in all() {

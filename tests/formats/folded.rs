@@ -1,4 +1,5 @@
-//! Scales that are folded into the matrices beside them: outputs stay, and what would change them stays, too.
+//! Scales folded into the neighbouring matrices: outputs stay the same. A scale that would change outputs is
+//! not folded.
 
 use std::fs;
 
@@ -10,7 +11,8 @@ use recurrent::{
 
 use crate::{Golden, path};
 
-/// A network of these layers, with scales and shifts around `scale` and `shift`, and other weights as PyTorch draws them.
+/// A network of these layers. Scales and shifts lie around `scale` and `shift`; other weights are as large as
+/// PyTorch's.
 fn of(layers: Vec<Layer>, scale: f32, shift: f32) -> Network {
     let wave = |i: usize| (i as f32 * 0.7 + 0.3).sin();
     let mut weights = Vec::new();
@@ -28,7 +30,7 @@ fn of(layers: Vec<Layer>, scale: f32, shift: f32) -> Network {
     Network::new(layers.into_iter().enumerate().map(named).collect(), weights).unwrap()
 }
 
-/// The outputs of the layers as they stand in the network.
+/// The outputs of the network's layers, run as they are.
 fn unfolded(network: &Network, sequences: Sequences<'_>, x: Input<'_>) -> Vec<f32> {
     let layers: Vec<Layer> = network.layers().collect();
     let chain = Chain::new(&layers).unwrap();
@@ -79,7 +81,7 @@ fn outputs_stay_the_same() {
             Layer::dense(4, 2),
         ],
         vec![Layer::dense(3, 4), scale(4), act(Activation::Softsign), Layer::gru(4, 2)],
-        // Dropout does nothing here, and is no first layer.
+        // Inference ignores dropout, and a network cannot start with it.
         vec![
             scale(3),
             Layer::Dropout(0.5),
@@ -99,7 +101,7 @@ fn outputs_stay_the_same() {
         let y = unfolded(&network, sequences, Input::Values(&x));
         assert_close(&unfolded(&folded, sequences, Input::Values(&x)), &y);
         assert_close(&network.run(Input::Values(&x), 5, 2).unwrap(), &y);
-        // Where sequences end is the same step.
+        // Folding must also be right for sequences that end early.
         let short = sequences.lengths(&[2, 4]);
         let y = unfolded(&network, short, Input::Values(&x));
         assert_close(&unfolded(&folded, short, Input::Values(&x)), &y);
@@ -112,7 +114,7 @@ fn outputs_stay_the_same() {
     assert_close(&unfolded(&folded, sequences, Input::Ids(&x)), &unfolded(&ids, sequences, Input::Ids(&x)));
 }
 
-/// Products are rounded once, from f64.
+/// Products are computed in f64 and rounded once.
 #[test]
 fn elements_are_rounded_once() {
     let network = of(vec![Scale::new(3).into(), Layer::gru(3, 2)], 0.3, 0.2);
@@ -129,7 +131,7 @@ fn elements_are_rounded_once() {
         }
         assert_eq!(folded.weights()[18 + 12 + row], bias as f32);
     }
-    // The recurrent weights and the other biases stay.
+    // The recurrent weights and the other biases do not change.
     assert_eq!(folded.weights()[18..30], rest[..12]);
     assert_eq!(folded.weights()[36..], rest[18..]);
 }
@@ -138,13 +140,13 @@ fn elements_are_rounded_once() {
 fn what_would_change_outputs_stays() {
     let scale = |width| Layer::from(Scale::new(width));
     let stays = [
-        // There is no bias for the shift.
+        // The layer has no bias that could take the shift.
         (vec![scale(3), Gru::new(3, 4).bias(false).into()], 0.8, 0.6),
-        // Digits would be lost.
+        // Folding would lose digits or overflow.
         (vec![scale(3), Layer::gru(3, 4)], 0.8, 600.0),
         (vec![scale(3), Layer::gru(3, 4)], f32::NAN, 0.0),
         (vec![Layer::dense(3, 4), scale(4)], 1e38, 0.0),
-        // No matrix is beside it.
+        // There is no matrix next to the scale.
         (vec![Layer::gru(3, 4), scale(4), Layer::Pool(Pool::Last), Layer::dense(4, 1)], 0.8, 0.6),
         (vec![Dense::new(3, 4).relu().into(), scale(4), act(Activation::Tanh)], 0.8, 0.6),
         (vec![scale(3), act(Activation::Tanh), Layer::gru(3, 4)], 0.8, 0.6),
@@ -155,19 +157,19 @@ fn what_would_change_outputs_stays() {
         let (before, folded) = (format!("{network:?}"), network.folded());
         assert_eq!(format!("{folded:?}"), before);
     }
-    // Narrow weights are rounded already.
+    // Narrow weights are already rounded, so they are not folded.
     let narrow =
         of(vec![scale(3), Layer::gru(3, 4)], 0.8, 0.6).with_formats(|_| Some(Narrow::W8A16)).unwrap();
     assert_eq!(narrow.clone().folded(), narrow);
-    // A scale alone needs no bias.
+    // A scale without a shift needs no bias.
     let network = of(vec![scale(3), Gru::new(3, 4).bias(false).into()], 0.8, 0.0);
     assert_eq!(scales(&network.folded()), 0);
-    // And what has no scale is not touched.
+    // A network without scales does not change.
     let network = of(vec![Layer::Dropout(0.5), Layer::gru(3, 4)].split_off(1), 1.0, 0.0);
     assert_eq!(network.clone().folded(), network);
 }
 
-/// Masks are made from the input as it comes, and not as a scale makes it.
+/// Masks are computed from the network's input before it is scaled.
 #[test]
 fn masks_see_the_input() {
     let layers = vec![Scale::new(2).into(), Layer::gru(2, 3), Layer::dense(3, 2)];
@@ -181,7 +183,7 @@ fn masks_see_the_input() {
     assert_close(&network.run(Input::Values(&x), 4, 1).unwrap(), &y);
 }
 
-/// The frameworks' own models, as they are and folded; images hold either.
+/// Compares the frameworks' own models before and after folding. Images can hold both forms.
 #[test]
 fn models_of_the_frameworks_stay_what_they_are() {
     let mut counts = (0, 0);
@@ -206,6 +208,6 @@ fn models_of_the_frameworks_stay_what_they_are() {
             assert_eq!(scales(&read(&image, Format::Image, None).unwrap()), scales(&network), "{name}");
         }
     }
-    // Some follow an activation, or what sums both directions of a pool.
+    // Not all scales can be folded: some follow an activation, or the sum of both directions.
     assert!(counts.0 >= 5 && counts.1 * 2 < counts.0, "{counts:?}");
 }

@@ -1,4 +1,4 @@
-//! ONNX graphs that cut the directions of a layer apart, take states out, or put steps backwards.
+//! ONNX graphs that split the directions of a layer, use states as outputs, or reverse the steps.
 
 use recurrent::io::{Error, Format, Network, read};
 use recurrent::model::Layer;
@@ -8,7 +8,7 @@ use crate::onnx::{attribute, constant, floats, input, ints, node, part};
 use crate::refuse::says;
 use crate::{Golden, bytes};
 
-/// A node with several outputs, and a direction.
+/// A recurrent node with several outputs and a direction.
 fn layer(op: &str, outputs: &[&str], direction: &str, x: &str) -> Vec<u8> {
     let inputs = [x, "w", "r"].iter().flat_map(|input| part(1, input)).collect();
     let outputs = outputs.iter().flat_map(|output| part(2, output)).collect();
@@ -16,7 +16,7 @@ fn layer(op: &str, outputs: &[&str], direction: &str, x: &str) -> Vec<u8> {
     part(1, [inputs, outputs, part(3, "layer"), part(4, op), direction].concat())
 }
 
-/// A graph from `x` to some outputs.
+/// A graph from `x` to these outputs.
 fn graph(parts: &[Vec<u8>], outputs: &[&str]) -> Result<Network, Error> {
     let numbers = [("zero", 0), ("one", 1), ("two", 2), ("back", -1), ("end", i64::MAX), ("begin", i64::MIN)];
     let numbers = numbers.iter().flat_map(|(name, n)| ints(name, &[*n])).collect();
@@ -28,7 +28,8 @@ fn layers(network: Result<Network, Error>) -> Vec<Layer> {
     network.unwrap().layers().collect()
 }
 
-/// Both directions of two units over three features, apart: all steps, the last step and the first step of each.
+/// Both directions of a layer with two units and three features, split: all steps, the last step and the
+/// first step of each direction.
 fn apart() -> Vec<u8> {
     let part = |of: &str, start: &str, end: &str, axis: &str, name: &str| {
         let cut = format!("{name}_cut");
@@ -79,7 +80,7 @@ fn directions_come_together_again() {
     assert_eq!(sum.weights()[sum.weights().len() - 10..], identities);
 }
 
-/// As slices of the features: `y[:, -1, :2]` and `y[:, 0, 2:]`.
+/// Splits the features by slices: `y[:, -1, :2]` and `y[:, 0, 2:]`.
 #[test]
 fn directions_side_by_side_come_apart() {
     let whole = [
@@ -100,7 +101,7 @@ fn directions_side_by_side_come_apart() {
     let ends = [both(Merge::Concat), Layer::Pool(Pool::Ends)];
     assert_eq!(layers(joined("Concat", "left", "right", &last)), ends);
     assert_eq!(layers(joined("Add", "all_left", "all_right", &[])), [both(Merge::Sum)]);
-    // One step that nothing is cut from is the data.
+    // A step whose features are not split is a pool of the whole output.
     for (output, pool) in [("last", Pool::Last), ("first", Pool::First)] {
         assert_eq!(layers(graph(&[whole.concat()], &[output])), [both(Merge::Concat), Layer::Pool(pool)]);
     }
@@ -111,12 +112,12 @@ fn directions_side_by_side_come_apart() {
     );
     let wrong = joined("Concat", "right", "left", &last).unwrap_err().to_string();
     says(&wrong, &["`y`", "not what the last layer makes"]);
-    // Other features than those of one direction are nobody's.
+    // Slices that do not match the features of one direction are rejected.
     let third = [ints("three", &[3]), node("Slice", &["both", "zero", "three", "two"], "y", &[])];
     says(&graph(&[whole.concat(), third.concat()], &["y"]).unwrap_err().to_string(), &["Slice node `y`"]);
 }
 
-/// Two nodes over the same data, in either order.
+/// Two nodes that read the same data, in either order.
 #[test]
 fn directions_of_two_nodes_are_one_layer() {
     let two = |first: &str, second: &str, rest: &[Vec<u8>]| {
@@ -167,7 +168,7 @@ fn directions_of_two_nodes_are_one_layer() {
     says(&one.unwrap_err().to_string(), &["`y`", "one direction"]);
 }
 
-/// As ONNX Runtime computes them, one with an initial state in reverse only.
+/// Compares with ONNX Runtime. In one model only the reverse direction has an initial state.
 #[test]
 fn two_nodes_give_their_outputs() {
     for file in ["onnx_lstm_two_nodes.onnx", "onnx_lstm_two_states.onnx"] {
@@ -197,7 +198,7 @@ fn directions_that_do_not_are_refused() {
     refused(joined("Mul", "forward", "backward", 0), &other);
     refused(graph(&[apart(), node("Tanh", &["forward"], "y", &[])], &["y"]), &other);
     refused(graph(&[apart()], &["forward"]), &["`forward`", "not what the last layer makes"]);
-    // What one of them becomes is another layer's.
+    // After another layer, the directions of the earlier output can no longer be joined.
     let more = [
         node("Concat", &["forward", "backward"], "both", &[attribute("axis", 2)]),
         node("Tanh", &["both"], "t", &[]),
@@ -258,7 +259,8 @@ fn steps_that_stand_backwards_make_a_layer_run_in_reverse() {
     assert_eq!(layers(graph(&[rnn[..6].concat(), rnn[8].clone()], &["forward"])), [reverse]);
     says(&until(5, "all").unwrap_err().to_string(), &["all steps backwards"]);
 
-    // In reverse over steps that stand backwards is forward; both directions would change places.
+    // A reverse layer over reversed steps is a forward layer. With both directions they would change places,
+    // which is rejected.
     let twice = [&rnn[..3].concat()[..], &layer("RNN", &["h", "h_n"], "reverse", "b")].concat();
     let forward = Layer::from(Rnn::new(3, 2).bias(false));
     assert_eq!(layers(graph(&[twice], &["h_n"])), [forward, Layer::Pool(Pool::Last)]);
@@ -269,15 +271,15 @@ fn steps_that_stand_backwards_make_a_layer_run_in_reverse() {
         layer("RNN", &["h", "h_n"], "bidirectional", "b"),
     ];
     says(&graph(&both, &["h_n"]).unwrap_err().to_string(), &["RNN node `layer`", "backwards"]);
-    // The steps as they were are no part of the chain any more.
+    // The steps in their original order are no longer part of the chain.
     let branch = [rnn[..3].concat(), layer("RNN", &["h", "h_n"], "forward", "x")];
     says(&graph(&branch, &["h_n"]).unwrap_err().to_string(), &["only chains of layers"]);
-    // Nor is the batch time.
+    // Only the time axis can be reversed, not the batch.
     let batch = [rnn[..5].concat(), node("Slice", &["all", "back", "begin", "one", "back"], "y", &[])];
     says(&graph(&batch, &["y"]).unwrap_err().to_string(), &["Slice node `y`", "another axis than time"]);
 }
 
-/// Rows of several steps and sequences: only whole ones, and back into what they were.
+/// Reshapes that merge steps and sequences into rows: only whole rows, and only back to the original shape.
 #[test]
 fn steps_become_rows_and_steps_again() {
     let rnn = || {
@@ -306,7 +308,7 @@ fn steps_become_rows_and_steps_again() {
     assert_eq!(layers(through("rows", "shape")), [layer, Layer::Dense(Dense::new(2, 2))]);
     says(&through("wide", "shape").unwrap_err().to_string(), &["Reshape node `flat`"]);
     says(&through("rows", "five").unwrap_err().to_string(), &["Reshape node `y`"]);
-    // Batch and steps must not change places.
+    // Batch and steps must keep their order.
     let swapped =
         [ints("order", &[1, 0, 2]), node("Gather", &["shape", "order"], "swapped", &[attribute("axis", 0)])];
     let dense = [

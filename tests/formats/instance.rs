@@ -1,4 +1,4 @@
-//! Networks at work: from call to call, with states of their own.
+//! `Instance`: runs networks from call to call, each with its own state.
 
 use recurrent::io::{self, Ending, Format, Instance, Named, Network, ReadOptions};
 use recurrent::model::{Input, InputMask, Layer};
@@ -35,7 +35,7 @@ fn steps_and_chunks_have_the_bits_of_a_run() {
     });
     assert_eq!([first, second].concat(), whole);
     assert_eq!(stepped.state(), chunked.state());
-    // From the start once more.
+    // Start again with the initial state.
     stepped.reset();
     assert_eq!(stepped.step(&x[..4]).unwrap(), &whole[..6]);
 }
@@ -65,7 +65,7 @@ fn initial_states_and_endings_go_through_images() {
     let x = samples(3, 2);
     let mut begun = plain.instance().unwrap();
     begun.rows(2).unwrap();
-    // Both rows of h, then both of c, layer after layer.
+    // Layer by layer: both rows of h, then both rows of c.
     let both: Vec<f32> =
         [&state[..3], &state[..3], &state[3..6], &state[3..6], &state[6..], &state[6..]].concat();
     begun.set_state(&both).unwrap();
@@ -111,7 +111,7 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     assert!(Instance::open("there is no such file".as_ref()).is_err());
 }
 
-/// Steps that their input masks change nothing, and what they give is what the step before gave.
+/// Steps that the input masks leave the state unchanged, and repeat the output of the step before.
 #[test]
 fn masks_are_made_from_the_input() {
     let plain = network();
@@ -121,7 +121,7 @@ fn masks_are_made_from_the_input() {
     assert_eq!(masked.mask(), Some(InputMask::Value(-1.0)));
     let x = samples(5, 1);
     let mut padded = x.clone();
-    padded.splice(4..4, [-1.0; 4]); // after two steps, two that do not count
+    padded.splice(4..4, [-1.0; 4]); // two masked steps after the first two
     padded.extend([-1.0; 2]);
     let (short, long) =
         (plain.run(Input::Values(&x), 5, 1).unwrap(), masked.run(Input::Values(&padded), 8, 1).unwrap());
@@ -134,7 +134,7 @@ fn masks_are_made_from_the_input() {
     for (x, y) in padded.chunks(2).zip(long.chunks(3)) {
         assert_eq!(stepped.step(x).unwrap(), y);
     }
-    // What the caller masks is masked, too.
+    // Steps that the caller masks are masked as well.
     let mut both = masked.instance().unwrap();
     let mine = [true, true, true, true, true, true, false, true];
     let y = both.forward(Sequences::new(8, 1).mask(&mine, Masked::Carry), &padded).unwrap();

@@ -1,4 +1,4 @@
-//! Keras archives whose configuration is another one than Keras wrote.
+//! Keras archives whose configuration was changed after Keras wrote them.
 
 use std::io::{Cursor, Read, Write};
 
@@ -9,7 +9,7 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 use crate::refuse::{message, says};
 use crate::{bytes, network};
 
-/// An archive with all its entries, of which a function makes others.
+/// Rewrites an archive, passing each of its entries through `edit`.
 pub fn rebuilt(file: &str, method: CompressionMethod, edit: impl Fn(&str, Vec<u8>) -> Vec<u8>) -> Vec<u8> {
     let mut from = ZipArchive::new(Cursor::new(bytes(file))).unwrap();
     let mut to = ZipWriter::new(Cursor::new(Vec::new()));
@@ -24,7 +24,7 @@ pub fn rebuilt(file: &str, method: CompressionMethod, edit: impl Fn(&str, Vec<u8
     to.finish().unwrap().into_inner()
 }
 
-/// What is said of an archive with some text of the configuration replaced.
+/// The error for an archive in whose configuration `from` is replaced by `to`.
 pub fn refused(file: &str, from: &str, to: &str) -> String {
     let file = rebuilt(file, CompressionMethod::Stored, |name, data| match name {
         "config.json" => {
@@ -57,7 +57,7 @@ fn calls_and_outputs_beside_the_chain_are_refused() {
     );
 }
 
-/// A class of the user's may compute anything, and half floats are rounded between layers.
+/// Rejects user classes, which may compute anything, and half floats, which would be rounded between layers.
 #[test]
 fn other_classes_and_types_are_refused() {
     let file = "keras_sequential.keras";

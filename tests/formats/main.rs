@@ -1,4 +1,4 @@
-//! Models in the files of other frameworks: what they compute, what comes back out, and what damage does.
+//! Models in the files of other frameworks: their outputs, writing them again, and damaged files.
 #![allow(clippy::unwrap_used)]
 
 mod collection;
@@ -22,7 +22,7 @@ use recurrent::io::{Format, Network, Plan, read};
 use recurrent::model::Input;
 use safetensors::SafeTensors;
 
-/// Every model of the folder, and what its file does not say.
+/// Models of the folder, each with a plan for what its file does not say.
 pub const CASES: [(&str, Option<&str>); 25] = [
     ("torch_lstm_bidirectional.safetensors", None),
     ("torch_gru_prefix.safetensors", None),
@@ -51,7 +51,7 @@ pub const CASES: [(&str, Option<&str>); 25] = [
     ("image_gru.img", None),
 ];
 
-/// More of the same.
+/// More ONNX models, which need no plan.
 pub const OPERATORS: [&str; 4] = [
     "onnx_gru_reset_after.onnx",
     "onnx_rnn_batch_major.onnx",
@@ -67,7 +67,7 @@ pub fn bytes(file: &str) -> Vec<u8> {
     fs::read(path(file)).unwrap()
 }
 
-/// Every model of the folder with its format and plan.
+/// All models of the folder, with format and plan.
 pub fn cases() -> impl Iterator<Item = (&'static str, Format, Option<Plan>)> {
     CASES.into_iter().chain(OPERATORS.map(|file| (file, None))).map(|(file, plan)| {
         let plan = plan.map(|words| words.parse().unwrap());
@@ -110,12 +110,12 @@ impl Golden {
         if self.ids.is_empty() { Input::Values(&self.values) } else { Input::Ids(&self.ids) }
     }
 
-    /// The greatest difference of a model's output.
+    /// The greatest absolute difference between a network's outputs and these.
     pub fn difference(&self, network: &Network) -> f32 {
         let y = network.run(self.x(), self.steps, self.batch).unwrap();
         assert_eq!(y.len(), self.y.len());
         assert!(self.y.iter().all(|y| y.is_finite()));
-        // `f32::max` would lose a NaN.
+        // `f32::max` would drop a NaN.
         y.iter().zip(&self.y).map(|(a, b)| (a - b).abs()).max_by(f32::total_cmp).unwrap()
     }
 }

@@ -1,10 +1,10 @@
-//! ONNX graphs of a few nodes, put together here: what only looks like a layer is refused.
+//! Small ONNX graphs, built here. Graphs that only look like a layer are rejected.
 
 use recurrent::io::{Error, Format, Network, read};
 
 use crate::refuse::says;
 
-/// A field of a protobuf message: its number, and a wire type with what it holds.
+/// The key of a protobuf field: its number and wire type.
 pub fn key(number: u8, wire: u8) -> Vec<u8> {
     vec![number << 3 | wire]
 }
@@ -28,7 +28,7 @@ pub fn part(number: u8, bytes: impl AsRef<[u8]>) -> Vec<u8> {
     [key(number, 2), varint(bytes.len() as u64), bytes.to_vec()].concat()
 }
 
-/// A constant of an element type, whose data are raw.
+/// A constant tensor of a given element type, with raw data.
 pub fn constant(name: &str, dims: &[i64], element: i64, raw: &[u8]) -> Vec<u8> {
     let dims = dims.iter().flat_map(|&d| int(1, d)).collect();
     part(5, [dims, int(2, element), part(8, name), part(9, raw)].concat())
@@ -47,7 +47,7 @@ pub fn attribute(name: &str, n: i64) -> Vec<u8> {
     part(5, [part(1, name), int(3, n)].concat())
 }
 
-/// A node whose output has its name.
+/// A node; its output has the same name as the node.
 pub fn node(op: &str, inputs: &[&str], name: &str, attributes: &[Vec<u8>]) -> Vec<u8> {
     let inputs = inputs.iter().flat_map(|input| part(1, input)).collect();
     part(1, [inputs, part(2, name), part(3, name), part(4, op), attributes.concat()].concat())
@@ -57,7 +57,7 @@ pub fn input(name: &str, element: i64) -> Vec<u8> {
     part(11, [part(1, name), part(2, part(1, int(1, element)))].concat())
 }
 
-/// An RNN of two units over `x`, of which `mean` is the mean of all steps.
+/// An RNN of two units over `x`, and `mean`, the mean of its outputs over all steps.
 fn mean() -> Vec<u8> {
     [
         floats("wi", &[1, 2, 3]),
@@ -71,7 +71,7 @@ fn mean() -> Vec<u8> {
     .concat()
 }
 
-/// A graph from `x`, and lengths besides, to `y`.
+/// A graph with the inputs `x` and `lengths` and the output `y`.
 fn graph(parts: &[Vec<u8>]) -> Result<Network, Error> {
     let ends = [input("x", 1), input("lengths", 6), part(12, part(1, "y"))].concat();
     read(&part(7, [parts.concat(), ends].concat()), Format::Onnx, None)
@@ -90,7 +90,7 @@ fn refused(parts: &[Vec<u8>], words: &[&str]) {
     says(&graph(parts).unwrap_err().to_string(), words);
 }
 
-/// With one size 0 the others may be anything: a transpose of no elements would take for ever.
+/// If one size is 0, the others may be huge without any data. Transposing such a tensor would take forever.
 #[test]
 fn constants_of_no_elements_are_refused() {
     let matmul = || node("MatMul", &["x", "w"], "y", &[]);
@@ -100,7 +100,7 @@ fn constants_of_no_elements_are_refused() {
     refused(&[mean(), constant("w", &[1 << 62, 0], 1, &[]), gemm], &["`w`", "above 0"]);
 }
 
-/// Every matrix has the same constant, and every copy is free in the file.
+/// Nodes can share one constant: the file stays small, but each layer copies the weights.
 #[test]
 fn shared_constants_do_not_multiply() {
     let mut parts =
@@ -118,7 +118,7 @@ fn shared_constants_do_not_multiply() {
             x = y;
         }
     };
-    // More layers than fit into any array that a program has made room for.
+    // More layers than any fixed-size array in the program could hold.
     chain(17, &mut parts);
     assert_eq!(graph(&parts).unwrap().layers().len(), 18);
     parts.truncate(3);
@@ -149,7 +149,7 @@ fn nodes_that_change_the_data_are_refused() {
     refused(&[sums(&[1, 0, 2]), add(&[attribute("axis", 1)])], &["`axis`", "Add node `y`"]);
 }
 
-/// A column is added to each feature of a row, and a row to each row.
+/// Only a row can be a bias: a column would add a different number to each row of the product.
 #[test]
 fn the_bias_of_a_gemm_is_a_row() {
     let gemm = |dims: &[i64]| {
@@ -161,7 +161,7 @@ fn the_bias_of_a_gemm_is_a_row() {
     }
 }
 
-/// ONNX pads `Y` with zeros, which a pool here would not see.
+/// ONNX pads `Y` with zeros. A pool in this crate skips padding, so it would give something else.
 #[test]
 fn pools_over_padding_are_refused() {
     let parts = [mean(), node("MatMul", &["mean", "wr2"], "y", &[]), floats("wr2", &[2, 2])].concat();
@@ -193,11 +193,11 @@ fn cut_constants_and_graphs_without_outputs_are_refused() {
     says(&read(&file, Format::Onnx, None).unwrap_err().to_string(), &["no output"]);
 }
 
-/// A model whose activations have no numbers is none.
+/// NaN is rejected as the parameter of an activation.
 #[test]
 fn parameters_of_activations_that_are_nan_are_refused() {
     let rnn = |alpha: f32| {
-        // A repeated float is field 7 of an attribute, a repeated string field 9.
+        // In an attribute, field 7 holds repeated floats and field 9 repeated strings.
         let floats = [vec![7 << 3 | 5], alpha.to_le_bytes().to_vec()].concat();
         let alphas = part(5, [part(1, "activation_alpha"), floats].concat());
         let names = part(5, [part(1, "activations"), part(9, "Elu")].concat());
@@ -209,7 +209,7 @@ fn parameters_of_activations_that_are_nan_are_refused() {
     says(&rnn(f32::NAN).unwrap_err().to_string(), &["`activations`", "NaN"]);
 }
 
-/// An output that nobody asks for has no name, and neither has an input that a node leaves out: they are not the same value.
+/// Unused outputs and omitted inputs both have an empty name, but they are not the same value.
 #[test]
 fn omitted_outputs_are_no_inputs() {
     let rnn = |outputs: &[&str]| {
@@ -222,12 +222,12 @@ fn omitted_outputs_are_no_inputs() {
             [floats("wi", &[1, 2, 3]), floats("wr", &[1, 2, 2])].concat(),
             [ints("zero", &[0]), ints("one", &[1])].concat(),
             rnn(outputs),
-            // A slice of a constant, without axes.
+            // A slice of a constant with omitted axes.
             node("Slice", &["one", "zero", "one", "", "one"], "sizes", &[]),
             node("Squeeze", &[of, axis], "y", &[]),
         ])
     };
     assert!(read(&["h", ""], "h", "one").unwrap() == read(&["h"], "h", "one").unwrap());
-    // The last state alone.
+    // Only the last state is used.
     assert!(read(&["", "last"], "last", "zero").unwrap() == read(&["h", "last"], "last", "zero").unwrap());
 }

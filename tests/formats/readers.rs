@@ -1,4 +1,4 @@
-//! What files are told to be, what is said of what they leave open, and what a reader must not do.
+//! `ReadOptions`: formats, notes about what a file leaves open, external data, and hostile files.
 
 use std::fs;
 use std::io::{Cursor, Write};
@@ -45,7 +45,7 @@ fn first_bytes_tell_what_a_file_is() {
         fs::write(&file, "??").unwrap();
         says(&ReadOptions::new().open(&file).unwrap_err().to_string(), &[words]);
     }
-    // The bytes count, and not the name.
+    // The contents determine the format, not the name.
     let file = folder.path().join("model.onnx");
     fs::write(&file, &keras).unwrap();
     assert_eq!(ReadOptions::new().open(&file).unwrap().1, Format::Keras);
@@ -66,16 +66,16 @@ fn what_is_left_open_is_noted() {
     assert!(strict.plan(&plan).read(&file).unwrap().notes().is_empty());
     let plan = "lstm,lstm2".parse().unwrap();
     says(&strict.plan(&plan).read(&file).unwrap_err().to_string(), &["left out", "`dense`"]);
-    // What was written by this crate leaves nothing open.
+    // Files written by this crate leave nothing open.
     let plan = "lstm,lstm2,dense".parse().unwrap();
     let network = strict.plan(&plan).read(&file).unwrap();
     let again = write(&network, Format::Safetensors).unwrap();
     assert!(strict.read(&again).unwrap() == network);
-    // Tensors beside the model have no part in it.
+    // Tensors that do not belong to the model are ignored.
     let beside = ReadOptions::new().read(&collected("t215_beside.pt")).unwrap();
     let [Note::LeftOut(what), Note::Assumed(_)] = beside.notes() else { panic!("{:?}", beside.notes()) };
     says(what, &["`mean`, beside the parameters of the model"]);
-    // A module of its own neither.
+    // A file with a single module leaves nothing open either.
     assert!(strict.read(&bytes("torch_lstm_bidirectional.safetensors")).is_ok());
 }
 
@@ -95,12 +95,12 @@ fn a_softmax_is_computed_and_no_format_but_an_image_holds_it() {
     assert!(write(&logits, Format::Image).is_ok());
 }
 
-/// A matrix of 3 rows of 2, whose data is in a file.
+/// A model with a 3 x 2 matrix whose data are in an external file.
 fn beside(location: &str, offset: &str) -> Vec<u8> {
     let entry = |key: &str, value: &str| part(13, [part(1, key), part(2, value)].concat());
     let tensor =
         [int(1, 3), int(1, 2), int(2, 1), part(8, "w"), entry("location", location), entry("offset", offset)];
-    // The location of the data is field 14.
+    // Field 14 says that the data are external.
     let constant = part(5, [tensor.concat(), vec![14 << 3, 1]].concat());
     let graph =
         [constant, node("MatMul", &["x", "w"], "y", &[]), input("x", 1), part(12, part(1, "y"))].concat();
@@ -120,7 +120,7 @@ fn data_beside_a_model_is_read_from_its_folder_only() {
         fs::write(&model, beside(location, offset)).unwrap();
         ReadOptions::new().open(&model).map(|(network, ..)| network.weights()[..6].to_vec())
     };
-    // The rest of the file is one too many, or one too few.
+    // The data reach to the end of the file. From offset 0 that is one element too many.
     says(&open("w.bin", "0").unwrap_err().to_string(), &["`w`", "shape [3, 2]"]);
     assert_eq!(open("w.bin", "4").unwrap(), [1.0, 3.0, 5.0, 2.0, 4.0, 6.0]);
     assert_eq!(open("./w.bin", "4").unwrap().len(), 6);
@@ -136,7 +136,7 @@ fn data_beside_a_model_is_read_from_its_folder_only() {
         std::os::unix::fs::symlink(&absolute, inside.join("link.bin")).unwrap();
         says(&open("link.bin", "4").unwrap_err().to_string(), &["a link out of it"]);
     }
-    // In memory a function gives the data.
+    // For a model in memory, a function supplies the external data.
     let model = beside("anywhere", "4");
     says(&message(&model, Format::Onnx, None), &["`anywhere`", "only the bytes"]);
     let given = |name: &str| {
@@ -147,7 +147,7 @@ fn data_beside_a_model_is_read_from_its_folder_only() {
     assert_eq!(network.weights()[..6], [1.0, 3.0, 5.0, 2.0, 4.0, 6.0]);
 }
 
-/// A checkpoint of these entries.
+/// A PyTorch checkpoint with this pickle and these data.
 fn checkpoint(pickle: &[u8], data: &[u8], method: CompressionMethod) -> Vec<u8> {
     let mut to = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_method(method);
@@ -158,7 +158,7 @@ fn checkpoint(pickle: &[u8], data: &[u8], method: CompressionMethod) -> Vec<u8> 
     to.finish().unwrap().into_inner()
 }
 
-/// `{"fc.weight": tensor}` of these sizes and strides over the storage of `len` floats.
+/// The pickle of `{"fc.weight": tensor}`, with these sizes and strides over a storage of `len` floats.
 fn pickle(shape: [u8; 2], strides: [u8; 2], len: u8) -> Vec<u8> {
     let text = |text: &str| [&[0x8c, text.len() as u8], text.as_bytes()].concat();
     let pair = |[a, b]: [u8; 2]| vec![b'K', a, b'K', b, 0x86];
@@ -190,7 +190,7 @@ fn tensors_of_checkpoints_stay_in_their_storages() {
     };
     let weights = |pickle: &[u8]| open(pickle).unwrap().weights()[..6].to_vec();
     assert_eq!(weights(&pickle([3, 2], [2, 1], 6)), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
-    // A transpose is a matrix with other strides.
+    // Strides can express a transpose.
     assert_eq!(weights(&pickle([3, 2], [1, 3], 6)), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
     for (shape, strides, words) in [
         ([3, 3], [3, 1], "more elements than its storage"),
@@ -206,13 +206,13 @@ fn pickles_do_nothing_and_take_little() {
     let refused = |pickle: &[u8]| {
         message(&checkpoint(pickle, &[0; 24], CompressionMethod::Stored), Format::Torch, None)
     };
-    // What would run a program is a value like any other.
+    // A pickle that would call a function is only parsed; nothing runs.
     says(&refused(b"cos\nsystem\n(S'echo harm'\ntR."), &["no dictionary and no module"]);
     says(
         &message(b"\x80\x04cbuiltins\neval\n(S'1'\ntR.", Format::Torch, None),
         &["builtins.eval", "torch.save"],
     );
-    // A dictionary in itself, and lists in lists.
+    // A dictionary that contains itself, and nested lists.
     says(&refused(b"}q\x008c\0"), &["opcode"]);
     says(&refused(b"}q\0X\x01\0\0\0ah\0s."), &["none of it has parameters"]);
     says(&refused(&[&[b'('; 9000][..], b"."].concat()), &["takes more than it has made"]);
@@ -220,7 +220,7 @@ fn pickles_do_nothing_and_take_little() {
     for cut in [&b""[..], b"\x80", b"K", b"X\xff\xff\xff\x7fa", b"h\x05", b"t", b"R", b"s", b"u", b"cx\n"] {
         refused(cut);
     }
-    // Modules in modules, a hundred times.
+    // A hundred nested modules.
     let module = |inner: Vec<u8>| {
         [
             &b"cmine\nNet\n)\x81}X\x08\0\0\0_modulesccollections\nOrderedDict\n)RX\x01\0\0\0a"[..],
@@ -231,7 +231,7 @@ fn pickles_do_nothing_and_take_little() {
     };
     let deep = (0..100).fold(b"N".to_vec(), |inner, _| module(inner));
     says(&refused(&[&deep[..], b"."].concat()), &["nested deeper"]);
-    // An archive that has more in it than its own size.
+    // An archive that inflates to more than is allowed for its size.
     let bomb = checkpoint(&vec![b'N'; 1 << 22], &[], CompressionMethod::Deflated);
     assert!(bomb.len() < 1 << 14);
     says(&message(&bomb, Format::Torch, None), &["more in it than its own size"]);

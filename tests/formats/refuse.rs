@@ -1,4 +1,4 @@
-//! What is refused, and that the message says what it is about.
+//! Rejected files, and the texts of the errors.
 
 use recurrent::io::{Format, Named, Network, Plan, read, write};
 use recurrent::model::Layer;
@@ -11,7 +11,7 @@ pub fn message(bytes: &[u8], format: Format, plan: Option<&str>) -> String {
     read(bytes, format, plan.as_ref()).unwrap_err().to_string()
 }
 
-/// A file with some text replaced by another of the same length.
+/// A file with a text replaced by another of the same length.
 fn replaced(file: &str, from: &str, to: &str) -> Vec<u8> {
     let mut bytes = bytes(file);
     assert_eq!(from.len(), to.len());
@@ -99,7 +99,7 @@ fn layers_that_do_not_fit_are_refused() {
     assert!(Network::new(first.named().to_vec(), first.weights()[1..].to_vec()).is_err());
 }
 
-/// Of a tensor without elements every other size may be anything.
+/// A tensor with a size of 0 has no data, so its other sizes could be arbitrarily large.
 #[test]
 fn sizes_of_zero_are_refused() {
     let header = "{\"__metadata__\":{\"recurrent.layers\":\"b:tanh\"},\
@@ -111,7 +111,7 @@ fn sizes_of_zero_are_refused() {
     says(&Network::new(vec![named], vec![]).unwrap_err().to_string(), &["`wide`", "size of 0"]);
 }
 
-/// A name may be anything, but must not become code.
+/// Names may contain anything, but must not become code.
 #[test]
 fn names_stay_in_comments() {
     let layer: Layer = Gru::new(1, 1).into();
@@ -138,7 +138,8 @@ fn names_that_no_plan_can_say_are_refused() {
     says(&write(&network, Format::Safetensors).unwrap_err().to_string(), &["a:b", "comma or colon"]);
 }
 
-/// A matrix without a bias is an embedding or a linear layer; often its place leaves only one.
+/// A matrix without a bias may be an embedding or a linear layer. Often only one of them is possible at its
+/// place.
 #[test]
 fn embeddings_and_linear_layers_are_told_apart() {
     let file = |rows: usize, columns: usize| {
@@ -160,7 +161,7 @@ fn embeddings_and_linear_layers_are_told_apart() {
     assert!(bytes.windows(9).any(|w| w == b"table,gru"));
 }
 
-/// They take no weights, so that a file of a hundred bytes could have any number of them.
+/// Layers without units have no weights, so a file of a hundred bytes could ask for any number of them.
 #[test]
 fn layers_without_units_are_refused() {
     let file =
@@ -169,7 +170,7 @@ fn layers_without_units_are_refused() {
     says(&message(file, Format::Json, None), &["1000000000000 layers of 0 units"]);
 }
 
-/// A size that a small file says is no reason to ask for so much memory.
+/// A small file that states a huge size must not cause a huge allocation.
 #[test]
 fn widths_are_bounded_by_the_file() {
     let json = br#"{"in_shape": [null, null, 4000000000000], "in_gain": 3.0, "layers": []}"#;

@@ -1,4 +1,4 @@
-//! What is written is read as the same model, and written again as the same bytes.
+//! A written model is read back as the same model, and writing that gives the same bytes.
 
 use recurrent::io::{Error, Format, read, write};
 use recurrent::model::Model;
@@ -22,14 +22,14 @@ fn images_hold_every_model() {
 fn an_image_is_as_documented() {
     let image = bytes("image_gru.img");
     assert!(write(&network("image_gru.img"), Format::Image).unwrap() == image);
-    // Version 1 has the same model, and is written as version 2.
+    // A version 1 image with the same model is written as version 2.
     assert!(
         write(&read(&bytes("image_gru_v1.img"), Format::Image, None).unwrap(), Format::Image).unwrap()
             == image
     );
 }
 
-/// PyTorch's own files come back byte by byte: nothing is added that they do not need.
+/// PyTorch's own files are reproduced byte by byte: the writer adds nothing that they do not need.
 #[test]
 fn pytorch_files_are_written_as_they_were() {
     for file in ["torch_lstm_bidirectional", "torch_gru_prefix", "torch_lstm_projection", "torch_two_lstms"] {
@@ -51,7 +51,7 @@ fn safetensors_hold_what_pytorch_has() {
                 assert!(Golden::of(file).difference(&second) < 1e-6, "{file}");
                 written += 1;
             }
-            // What PyTorch does not have.
+            // PyTorch has no such layer or option.
             Err(Error::Unsupported { .. }) => {
                 let other = ["keras_", "onnx_lstm_peep", "onnx_lstm_clip", "onnx_gru_reset", "onnx_lstm_rev"];
                 assert!(other.iter().any(|start| file.starts_with(start)), "{file}");
@@ -62,7 +62,7 @@ fn safetensors_hold_what_pytorch_has() {
     assert!(written >= 17, "{written}");
 }
 
-/// Source that the tool has written, as a user has it in a program.
+/// Source code that the tool has generated, compiled as in a user's program.
 #[path = "../data/formats/keras_sequential.rs"]
 mod keras_sequential;
 #[path = "../data/formats/onnx_lstm_clip.rs"]
@@ -81,7 +81,7 @@ fn source_compiles_and_is_the_same_model() {
     same("onnx_lstm_clip.onnx", &onnx_lstm_clip::MODEL, &onnx_lstm_clip::WEIGHTS);
 }
 
-/// Every float of the source is read back as it was.
+/// Every float in the source is parsed to the same value.
 #[test]
 fn source_has_the_same_floats() {
     for (file, ..) in cases() {

@@ -1,4 +1,4 @@
-//! What PyTorch's files hold besides plain parameters: tied weights, other modules, other element types.
+//! Contents of PyTorch's files besides plain parameters: tied weights, other modules, other element types.
 
 use recurrent::io::{Ending, Format, Network, Note, Plan, read, write};
 use recurrent::model::Layer;
@@ -7,7 +7,7 @@ use recurrent::{Activate, Activation};
 use crate::refuse::{message, says};
 use crate::{bytes, network};
 
-/// A file of these tensors, each of one element type, shape and data, and these entries of the metadata.
+/// A safetensors file with these metadata, and with tensors of a given name, element type, shape and data.
 fn file(metadata: &[(&str, &str)], tensors: &[(&str, &str, &[usize], Vec<u8>)]) -> Vec<u8> {
     let words: Vec<_> = metadata.iter().map(|(key, value)| format!("\"{key}\":\"{value}\"")).collect();
     let mut header = format!("{{\"__metadata__\":{{{}}}", words.join(","));
@@ -24,7 +24,7 @@ fn file(metadata: &[(&str, &str)], tensors: &[(&str, &str, &[usize], Vec<u8>)]) 
     [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat()
 }
 
-/// The names in the notes of what a plan leaves out.
+/// The names in the notes about what a plan leaves out.
 fn left_out(network: &Network) -> Vec<&str> {
     let names = network.notes().iter().filter_map(|note| match note {
         Note::LeftOut(what) => {
@@ -39,7 +39,7 @@ fn floats(len: usize) -> Vec<u8> {
     (0..len).flat_map(|i| (i as f32 * 0.1).to_le_bytes()).collect()
 }
 
-/// `save_model` stores the decoder's matrix, and the metadata say that the encoder's is the same.
+/// `save_model` stores only the decoder's matrix. The metadata say that the encoder has the same one.
 #[test]
 fn tied_weights_are_both_there() {
     let tied = network("torch_tied.safetensors");
@@ -47,21 +47,21 @@ fn tied_weights_are_both_there() {
     assert!(matches!(layers[..], [Layer::Embedding(_), Layer::Gru(_), Layer::Dense(_)]), "{layers:?}");
     let parts: Vec<_> = tied.parts().map(|(_, weights)| weights).collect();
     assert_eq!(parts[0], &parts[2][..7 * 4]);
-    // Also where a plan leaves out the module that is stored.
+    // This works even if the plan leaves out the module whose matrix is stored.
     let bytes = bytes("torch_tied.safetensors");
     let encoder = read(&bytes, Format::Safetensors, Some(&"encoder,rnn".parse().unwrap())).unwrap();
     assert_eq!(encoder.weights()[..7 * 4], *parts[0]);
     assert_eq!(left_out(&encoder), ["`decoder`"]);
 }
 
-/// Names are free in a file, and copies are not.
+/// Aliases take almost no space in a file, but each would be a copy in memory.
 #[test]
 fn aliases_do_not_multiply() {
     let names: Vec<String> = (0..200).map(|n| format!("m{n}.weight")).collect();
     let aliases: Vec<_> = names.iter().map(|name| (&name[..], "fc.weight")).collect();
     let many = file(&aliases, &[("fc.weight", "F32", &[100, 100], floats(10_000))]);
     says(&message(&many, Format::Safetensors, None), &["`fc.weight`", "more names"]);
-    // With a plan only those that it names are copied.
+    // With a plan, only the named modules are copied.
     assert!(read(&many, Format::Safetensors, Some(&"m0,fc".parse().unwrap())).is_ok());
 }
 
@@ -87,7 +87,8 @@ fn what_a_plan_leaves_out_is_told_and_may_be_anything() {
     assert_eq!(left_out(&fc), ["`count`, `seen`"]);
 }
 
-/// A tensor without a dot, and a module without any parameter that is known, are named as they are.
+/// A tensor whose name has no dot, and a module without known parameters, appear in errors under their own
+/// names.
 #[test]
 fn tensors_of_no_layer_are_named() {
     let of = |name: &str| {
@@ -114,7 +115,7 @@ fn wide_elements_are_rounded_where_they_fit() {
     says(&read(1e39).unwrap_err().to_string(), &["`fc.weight`", "32-bit", "1e39"]);
 }
 
-/// What stands between and behind PyTorch's modules, as a plan says it.
+/// A plan can name activations, states and other operations between and after PyTorch's modules.
 #[test]
 fn plans_say_activations_states_residuals_and_endings() {
     let plan: Plan = "lstm,@relu,lstm2,dense,@residual,@softmax".parse().unwrap();
@@ -123,7 +124,7 @@ fn plans_say_activations_states_residuals_and_endings() {
     let layers: Vec<Layer> = network.layers().collect();
     assert_eq!(layers[1], Layer::Activate(Activate::new(Activation::Relu)));
     assert_eq!((layers.last(), network.ending()), (Some(&Layer::Residual), Ending::Softmax));
-    // The plan is written beside the parameters, and read without one.
+    // The written file contains the plan, so it is read without one.
     let written = write(&network.clone().logits(), Format::Safetensors).unwrap();
     assert!(read(&written, Format::Safetensors, None).unwrap() == network.logits());
 

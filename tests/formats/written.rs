@@ -1,5 +1,6 @@
-//! What is written for ONNX Runtime and RTNeural: it is read again here as the same model, or refused by name. `.ci/onnx` has ONNX' checker and
-//! ONNX Runtime look at it, for which `RECURRENT_WRITE=FOLDER` keeps the files, with inputs and outputs.
+//! Files written for ONNX Runtime and RTNeural: reading them back gives the same model, or an error that
+//! names what is unsupported. `.ci/onnx` also checks them with ONNX' checker and ONNX Runtime; for that,
+//! `RECURRENT_WRITE=FOLDER` keeps the files, with inputs and outputs.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +11,7 @@ use recurrent::{Activate, Activation, Dense, Gru, Lstm, Merge, Mgu, Pool, Reset,
 
 use crate::{Golden, cases, network};
 
-/// Weights from a formula, so that they are the same everywhere.
+/// A network whose weights come from a formula, so that they are the same on every machine.
 fn of(layers: Vec<Layer>) -> Network {
     let len = layers.iter().map(Layer::weights_len).sum::<usize>();
     let weights = (0..len).map(|i| (i as f32 * 0.7).sin() * 0.6).collect();
@@ -24,7 +25,7 @@ fn begun(network: Network) -> Network {
     network.with_initial_state((0..len).map(|i| (i as f32 * 0.9).cos() * 0.5).collect()).unwrap()
 }
 
-/// Every kind of layer and option that ONNX has.
+/// Networks with every kind of layer and option that ONNX has.
 fn networks() -> Vec<(&'static str, Network)> {
     let act = |f| Layer::from(Activate::new(f));
     let gates = Activation::HardSigmoid { alpha: 0.3, beta: 0.4 };
@@ -43,7 +44,7 @@ fn networks() -> Vec<(&'static str, Network)> {
             .with_ending(Ending::Softmax),
         ),
         ("residual", begun(of(vec![Layer::lstm(2, 4), Layer::dense(4, 2), Layer::Residual]))),
-        // Only the first features are added.
+        // The residual adds only the first feature.
         ("residual_narrow", of(vec![Layer::lstm(3, 4), Layer::dense(4, 1), Layer::Residual])),
         (
             "lstm_options",
@@ -103,7 +104,7 @@ fn networks() -> Vec<(&'static str, Network)> {
     ]
 }
 
-/// An input for a network, and its outputs.
+/// An input for a network, and the network's outputs.
 fn run(network: &Network, steps: usize, batch: usize) -> (Vec<f32>, Vec<f32>) {
     let width = network.instance().unwrap().input();
     let numbers: Vec<f32> = (0..steps * batch * width).map(|i| (i as f32 * 1.3).cos()).collect();
@@ -116,7 +117,7 @@ fn run(network: &Network, steps: usize, batch: usize) -> (Vec<f32>, Vec<f32>) {
     (numbers, y)
 }
 
-/// The file, and its inputs and outputs as little-endian floats, for other programs.
+/// Saves the file, and the inputs and outputs as little-endian floats, for other programs.
 fn keep(folder: &Path, name: &str, network: &Network, file: &[u8]) {
     fs::write(folder.join(format!("{name}.onnx")), file).unwrap();
     for (steps, batch) in [(5, 3), (2, 1)] {
@@ -146,7 +147,7 @@ fn onnx_files_are_written_for_every_kind_of_layer() {
     }
 }
 
-/// The models of the frameworks go through ONNX and come back as what they were.
+/// Models of the frameworks are written to ONNX, read back, and still have the same outputs.
 #[test]
 fn onnx_files_that_are_written_are_read() {
     let mut written = 0;

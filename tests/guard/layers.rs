@@ -1,4 +1,4 @@
-//! What stands around recurrent layers, and what trains them.
+//! The layers around recurrent layers, losses and optimisers.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
@@ -13,7 +13,7 @@ use recurrent::{
 use crate::common::Random;
 use crate::pages::{Edge, Pages, note};
 
-/// Around one vector, two, and a panel of the widest.
+/// Sizes around one vector, two vectors, and a panel of the widest instruction set.
 const SIZES: [usize; 12] = [1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 33, 65];
 
 fn random(edge: Edge, len: usize) -> Pages<f32> {

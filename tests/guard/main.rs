@@ -1,5 +1,6 @@
-//! Nothing is read or written outside of a buffer: each ends where an inaccessible page begins, or begins where one ends, so
-//! that a load or a store of one element too many, or of a whole vector where a part was left, is a fault.
+//! No pass reads or writes outside of its buffers. Each buffer ends at the start of an inaccessible page, or
+//! starts at the end of one. Accessing one element too many, or a whole vector where only a part is left, is
+//! a fault.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 

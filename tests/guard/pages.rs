@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::Once;
 
-/// Where a buffer touches an inaccessible page. There is one on either side, but only one can be at the first or the
-/// last element.
+/// The end of the buffer that touches an inaccessible page. Both sides have such a page, but only one end can
+/// be exactly at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edge {
     Start,
@@ -15,13 +15,13 @@ pub enum Edge {
 impl Edge {
     pub const BOTH: [Edge; 2] = [Edge::Start, Edge::End];
 
-    /// A buffer with these elements.
+    /// Copies the elements into a new buffer.
     pub fn of<T: Copy>(self, from: &[T]) -> Pages<T> {
         let page = page();
         let bytes = size_of_val(from);
         let room = bytes.next_multiple_of(page);
         let all = room + 2 * page;
-        // SAFETY: a new mapping, which touches nothing that is there.
+        // SAFETY: this makes a new mapping and does not touch existing ones.
         let base = unsafe {
             let (read_write, private) =
                 (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
@@ -30,8 +30,9 @@ impl Edge {
             base.cast::<u8>()
         };
         let skip = if self == Edge::Start { 0 } else { room - bytes };
-        // SAFETY: both pages and the elements are within the mapping. It starts at a page, and `skip` is what is left of some pages
-        // by a number of elements: they are aligned. They are copied before there is a reference to them.
+        // SAFETY: both guard pages and the elements are within the mapping. The elements are aligned: the
+        // mapping starts at a page, and `skip` is a number of whole pages minus a number of elements. No
+        // reference exists while they are copied.
         unsafe {
             for guard in [base, base.add(page + room)] {
                 assert_eq!(libc::mprotect(guard.cast(), page, libc::PROT_NONE), 0);
@@ -62,14 +63,16 @@ pub struct Pages<T> {
 impl<T> Deref for Pages<T> {
     type Target = [T];
     fn deref(&self) -> &[T] {
-        // SAFETY: the elements were written when the mapping was made, and it is there as long as `self`.
+        // SAFETY: the elements were written when the mapping was made, and the mapping lives as long as
+        // `self`.
         unsafe { std::slice::from_raw_parts(self.start, self.len) }
     }
 }
 
 impl<T> DerefMut for Pages<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: the elements were written when the mapping was made, and it is there as long as `self`.
+        // SAFETY: the elements were written when the mapping was made, and the mapping lives as long as
+        // `self`.
         unsafe { std::slice::from_raw_parts_mut(self.start, self.len) }
     }
 }
@@ -88,13 +91,13 @@ impl<T> AsMut<[T]> for Pages<T> {
 
 impl<T> Drop for Pages<T> {
     fn drop(&mut self) {
-        // SAFETY: the mapping is its own, and nothing borrows from it any more.
+        // SAFETY: `self` owns the mapping, and nothing borrows from it any more.
         unsafe { libc::munmap(self.base.cast(), self.all) };
     }
 }
 
 fn page() -> usize {
-    // SAFETY: it only asks.
+    // SAFETY: this only queries a number.
     unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
 }
 
@@ -102,11 +105,12 @@ thread_local! {
     static WHERE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Says what is being done, should there be a fault.
+/// Sets the text that the handler prints if a fault happens.
 pub fn note(what: String) {
     static HANDLER: Once = Once::new();
     HANDLER.call_once(|| {
-        // SAFETY: the handler reads a string of its thread, which is not running while it does, and writes it out.
+        // SAFETY: the handler reads a string of its own thread, whose code is suspended meanwhile, and writes
+        // it to standard error.
         unsafe {
             let handler = fault as extern "C" fn(libc::c_int);
             libc::signal(libc::SIGSEGV, handler as libc::sighandler_t);
@@ -120,10 +124,11 @@ extern "C" fn fault(signal: libc::c_int) {
     let _ = WHERE.try_with(|what| {
         let Ok(what) = what.try_borrow() else { return };
         for text in ["\noutside of a buffer: ", &what] {
-            // SAFETY: these bytes are there, and writing them is allowed in a handler.
+            // SAFETY: the bytes are valid, and a signal handler may call `write`.
             unsafe { libc::write(2, text.as_ptr().cast(), text.len()) };
         }
     });
-    // SAFETY: it goes back to the instruction, and now that ends the process.
+    // SAFETY: resets the default action. The handler returns to the same instruction, and the next fault ends
+    // the process.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
 }

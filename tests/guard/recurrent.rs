@@ -7,10 +7,10 @@ use recurrent::{
 use crate::common::{Kind, Layer, Random, random_weights};
 use crate::pages::{Edge, Pages, note};
 
-/// Around the panels of 4, 8 and 16, with rows that begin anywhere in a vector.
+/// Sizes around the panels of 4, 8 and 16, so that rows begin at any place in a vector.
 const SIZES: [(usize, usize); 9] =
     [(0, 1), (1, 3), (3, 4), (2, 7), (5, 8), (1, 9), (4, 15), (9, 16), (7, 35)];
-/// Steps and batch, around the tiles of rows.
+/// Steps and batch: sizes around the tiles of rows.
 const BATCHES: [(usize, usize); 5] = [(1, 1), (3, 2), (2, 5), (9, 1), (2, 13)];
 
 struct Buffers {
@@ -39,7 +39,7 @@ impl Buffers {
     }
 }
 
-/// What may be said of sequences, by number.
+/// Sequences with different settings, chosen by number.
 fn sequences<'a>(
     says: usize,
     (steps, batch): (usize, usize),
@@ -163,7 +163,7 @@ fn mgus() {
     check(&[Kind::Mgu, Kind::MguDropout]);
 }
 
-/// Steps that are projected ahead, and gradients that are large enough for the other crate's product.
+/// Sizes whose inputs are projected ahead, and whose gradients are large enough for `matrixmultiply`.
 #[test]
 fn large() {
     for kind in Kind::FUSED {
@@ -182,7 +182,7 @@ fn large() {
     }
 }
 
-/// Both directions write their columns of one output.
+/// Both directions write into the columns of a common output.
 #[test]
 fn stacks() {
     let lstms = [Lstm::new(3, 5), Lstm::new(9, 16), Lstm::new(4, 9).projection(3).peepholes()];

@@ -1,11 +1,11 @@
-//! Integers against their definition in 64 bits, which shares no code with the crate.
+//! Integer weights, compared with their definition in 64 bits, which shares no code with the crate.
 
 use recurrent::{Dense, Isa, Narrow};
 
 use crate::common::{Random, assert_bits, assert_same};
 use crate::{INTEGERS, dense};
 
-/// The definition, in 64 bits and without any code of the crate: a row's scale and integers.
+/// The definition for the elements of a row: its scale and its integers.
 fn integers(row: &[f32], largest: i64) -> (f32, Vec<i64>) {
     let most = row.iter().fold(0.0f32, |most, x| most.max(x.abs()));
     if most < 2.0f32.powi(-100) {
@@ -15,7 +15,7 @@ fn integers(row: &[f32], largest: i64) -> (f32, Vec<i64>) {
     (most / largest as f32, row.iter().map(|x| (x * factor).round_ties_even() as i64).collect())
 }
 
-/// The least number that is not below and has 17 bits.
+/// Rounds `x` up to a number of 17 bits.
 fn short(x: f32) -> f32 {
     let unit = 2.0f64.powi(x.log2().floor() as i32 - 16);
     if x > 0.0 { ((f64::from(x) / unit).ceil() * unit) as f32 } else { 0.0 }
@@ -72,7 +72,7 @@ fn no_sum_overflows() {
         for format in INTEGERS {
             for k in [1, 2, 3, 5, 516, 517, 1024, 66_000, 133_144] {
                 let layer = Dense::new(k, 2).on(isa).narrow(format);
-                // The largest weights of both signs times the largest elements.
+                // The largest weights of both signs, times the largest elements.
                 let mut weights = vec![1.0; layer.weights_len()];
                 weights[k..2 * k].fill(-1.0);
                 weights[2 * k..].fill(0.0);
@@ -88,7 +88,8 @@ fn no_sum_overflows() {
 
 #[test]
 fn an_error_is_at_most_the_proved_one() {
-    // |error| <= s_w / 2 * |x|_1 + s_x / 2 * s_w * |w_q|_1, and the rounding of the last multiplication and addition.
+    // |error| <= s_w / 2 * |x|_1 + s_x / 2 * s_w * |w_q|_1, plus the rounding of the last multiplication and
+    // addition.
     for format in INTEGERS {
         for seed in 0..40 {
             let mut random = Random::new(seed);
@@ -109,7 +110,7 @@ fn an_error_is_at_most_the_proved_one() {
                 let bound = w_scale / 2.0 * x_sum + x_scale / 2.0 * w_scale * w_sum + rounding;
                 let error = (f64::from(y[unit]) - exact).abs();
                 assert!(error <= bound, "{format:?} {k}: {error:e} above {bound:e}");
-                // And it is of use: not a thousand times too large.
+                // The bound is also useful: it is not far too large.
                 assert!(bound < 0.02 * w_scale * 127.0 * k as f64 * 3.0 + rounding, "{bound:e}");
             }
         }
@@ -133,7 +134,7 @@ fn what_is_not_finite_shows() {
                     );
                 }
             }
-            // Nothing times weights is the bias, and so is what is next to nothing.
+            // If all elements are zero or almost zero, the output is the bias.
             for tiny in [0.0, -0.0, 1e-40, 1e-31] {
                 assert_same(&dense(layer, &weights, &[tiny; 5]), &weights[15..], "bias");
             }

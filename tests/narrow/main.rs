@@ -1,5 +1,5 @@
-//! Narrow weights: 16 bits have the bits of `f32` on rounded weights, integers those of a definition in 64
-//! bits, in every cell, on every instruction set, in batches, chunks and steps.
+//! Narrow weights, in every cell, on every instruction set, in batches, chunks and steps. Formats of 16 bits
+//! give the bits of `f32` with rounded weights; integers give the bits of a definition in 64 bits.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -16,7 +16,7 @@ const INTEGERS: [Narrow; 2] = [Narrow::W8A16, Narrow::W8A8];
 const STEPS: usize = 9;
 const BATCH: usize = 5;
 
-/// Bytes aligned to 4.
+/// Bytes, aligned to 4.
 struct Bytes(Vec<f32>);
 
 impl Bytes {
@@ -25,7 +25,7 @@ impl Bytes {
         Bytes(vec![f32::NAN; len / 4])
     }
     fn get(&mut self) -> &mut [u8] {
-        // SAFETY: bytes have no alignment, and no pattern that is none.
+        // SAFETY: bytes need no alignment, and every bit pattern is a valid byte and a valid float.
         unsafe { self.0.align_to_mut().1 }
     }
 }
@@ -52,7 +52,7 @@ fn narrow_weights(layer: Layer, weights: &[f32]) -> Bytes {
     bytes
 }
 
-/// Calls a check with every cell, some sizes, and every set.
+/// Calls `check` for every cell, instruction set and some sizes.
 fn each(mut check: impl FnMut(Kind, Isa, (usize, usize))) {
     for kind in Kind::ALL {
         for isa in Isa::available() {
@@ -63,7 +63,7 @@ fn each(mut check: impl FnMut(Kind, Isa, (usize, usize))) {
     }
 }
 
-/// A dense layer on one set.
+/// Runs a dense layer on one row.
 fn dense(layer: Dense, weights: &[f32], x: &[f32]) -> Vec<f32> {
     let rows = x.len() / layer.input();
     let packed = layer.pack(weights, vec![f32::NAN; layer.packed_len()]).unwrap();
@@ -84,7 +84,7 @@ fn integers_have_the_same_bits_in_batches_chunks_and_steps() {
             let (packed, width) = (layer.pack(&weights).unwrap(), layer.width());
             let (y, state) = run(layer, &packed, Sequences::new(STEPS, BATCH), &x);
             let what = format!("{kind:?} {format:?} {} {input} {hidden}", isa.name());
-            // Row by row, in steps and in two chunks.
+            // Each row alone, step by step and in two chunks.
             for b in 0..BATCH {
                 let row = |of: &[f32], width: usize| -> Vec<f32> {
                     (0..STEPS).flat_map(|t| of[(t * BATCH + b) * width..][..width].to_vec()).collect()
@@ -146,7 +146,8 @@ fn narrow_bytes_pack_to_the_same() {
             let sequences = Sequences::new(STEPS, BATCH);
             let expected = run(layer, &layer.pack(&weights).unwrap(), sequences, &x);
             let found = run(layer, &layer.pack_narrow(bytes.get()).unwrap(), sequences, &x);
-            // What the bytes stand for is rounded to the same bytes, and wide weights can be kept instead.
+            // Widening the bytes and rounding again gives the same bytes. So a program may keep the wide
+            // weights instead.
             let (mut wide, mut again) = (vec![f32::NAN; weights.len()], Bytes::new(layer.narrow_len()));
             layer.widen(bytes.get(), &mut wide).unwrap();
             layer.round(&wide, again.get()).unwrap();
@@ -167,8 +168,8 @@ fn rounding_is_to_the_nearest() {
         layer.widen(bytes.get(), &mut out)?;
         Ok::<f32, Error>(out[0])
     };
-    // The definition: of all numbers of the format, the nearest. Steps of f16 near x are 2^(e - 10), at least
-    // 2^-24.
+    // By definition, rounding gives the nearest number of the format. Near x the numbers of f16 are 2^(e -
+    // 10) apart, but at least 2^-24.
     let mut random = Random::new(5);
     for exponent in -30..16 {
         for x in random.uniform(50, 1.0) {
@@ -206,7 +207,8 @@ fn nothing_is_written_when_weights_are_refused() {
     let mut room = vec![7.0; layer.packed_len()];
     assert_eq!(layer.pack(&weights, &mut room[..]).map(drop), Err(error));
     assert!(room.iter().all(|x| *x == 7.0));
-    // Weights in f32 are for training; bytes that are not aligned are refused.
+    // Passes of a narrow layer reject weights in f32, which are only for training, and packing rejects
+    // unaligned bytes.
     let (mut state, mut scratch) = (vec![0.0; layer.state_len(1)], vec![0.0; layer.scratch_len(1, 1)]);
     weights[last] = 0.5;
     let refused = layer.step(&weights[..], &[0.0; 3], &mut state, &mut scratch).map(drop);
@@ -220,7 +222,7 @@ fn nothing_is_written_when_weights_are_refused() {
         layer.round(&weights, Bytes::new(4).get()),
         Err(Error::Length { buffer: "narrow", expected: layer.narrow_len(), actual: short })
     );
-    // Sums of 32 bits.
+    // The sums have 32 bits, which bounds the input.
     let long = Dense::new(133_145, 1).narrow(Narrow::W8A8);
     let refused = long.pack(&vec![0.0; long.weights_len()], vec![0.0; long.packed_len()]).map(drop);
     assert!(matches!(refused, Err(Error::Value { argument: "narrow", .. })), "{refused:?}");

@@ -6,7 +6,7 @@ use recurrent::{Dense, Lstm, Merge, Result, Sequences, Stack, WeightSource};
 use crate::common::{Random, assert_bits};
 use crate::{Bytes, FORMATS, SIXTEEN};
 
-/// A model with every layer that has a matrix.
+/// A model that has every kind of layer with a matrix.
 const TAGGER: Model<4> = Model::new([
     model::Layer::embedding(11, 6),
     model::Layer::Lstm(Stack::new(Lstm::new(6, 9)).layers(2).bidirectional(Merge::Concat)),
@@ -40,7 +40,7 @@ fn a_model_is_as_narrow_as_its_layers() -> Result<()> {
         let y = run_model(&narrow, (&packed).into(), &ids)?;
         let error = y.iter().zip(&exact).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(error > 0.0 && error < largest, "{format:?}: {error:e}");
-        // From bytes, and 16 bits as the wide model on the weights that they stand for.
+        // Packing from bytes gives the same. With 16 bits, so does the wide model with the rounded weights.
         let mut bytes = Bytes::new(narrow.narrow_len());
         narrow.round(&weights, bytes.get())?;
         let from_bytes = narrow.pack_narrow(bytes.get(), vec![0.0; narrow.packed_len()])?;
@@ -51,7 +51,7 @@ fn a_model_is_as_narrow_as_its_layers() -> Result<()> {
             let packed = TAGGER.pack(&rounded, vec![0.0; TAGGER.packed_len()])?;
             assert_bits(&y, &run_model(&TAGGER, (&packed).into(), &ids)?, "rounded");
         }
-        // Weights that were packed for another format are refused.
+        // Weights packed for another format are rejected.
         assert!(run_model(&TAGGER, (&from_bytes).into(), &ids).is_err());
         assert!(run_model(&narrow, (&weights[..]).into(), &ids).is_err());
     }

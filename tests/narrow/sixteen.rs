@@ -1,17 +1,17 @@
-//! Weights of 16 bits against the `f32` layer whose weights are rounded.
+//! Weights of 16 bits, compared with the `f32` layer with rounded weights.
 
 use recurrent::{Dense, Isa, Masked, Narrow, Sequences};
 
 use crate::common::{Kind, Layer, Random, assert_bits, random_weights};
 use crate::{BATCH, Bytes, SIXTEEN, STEPS, dense, each, narrow_weights, run};
 
-/// Compares a narrow layer with the wide one on rounded weights, over all of the sequences.
+/// Compares a narrow layer with the wide one on rounded weights, for each of the sequences.
 fn check(wide: Layer, format: Narrow, weights: &[f32], x: &[f32], all: &[Sequences<'_>], what: &str) {
     let narrow = wide.narrow(format);
     let mut bytes = narrow_weights(narrow, weights);
     let mut rounded = vec![f32::NAN; weights.len()];
     narrow.widen(bytes.get(), &mut rounded).unwrap();
-    // Packed from bytes: `narrow_bytes_pack_to_the_same` compares that with packing the weights.
+    // Packed from bytes; `narrow_bytes_pack_to_the_same` compares this with packing from weights.
     let (packed_wide, packed) = (wide.pack(&rounded).unwrap(), narrow.pack_narrow(bytes.get()).unwrap());
     for &sequences in all {
         let (expected, found) = (run(wide, &packed_wide, sequences, x), run(narrow, &packed, sequences, x));
@@ -47,7 +47,7 @@ fn sixteen_bits_are_the_layer_on_rounded_weights() {
     });
 }
 
-/// Large layers stay narrow when they are packed: small ones are packed as `f32`.
+/// Large layers stay narrow when they are packed; small ones are packed as `f32`.
 #[test]
 fn sixteen_bits_of_large_layers_are_the_layer_on_rounded_weights() {
     let kinds = [
@@ -66,7 +66,7 @@ fn sixteen_bits_of_large_layers_are_the_layer_on_rounded_weights() {
             let weights = random_weights(wide, &mut random);
             let x = random.uniform(steps * BATCH * input, 1.0);
             let whole = Sequences::new(steps, BATCH);
-            // Few rows and single ones; many in one step; and inputs of many steps at once.
+            // Few rows; rows that end early; many rows in one step; many steps of one row.
             let all = [
                 whole,
                 whole.lengths(&[3, 0, 2, 1, 3]),

@@ -9,11 +9,11 @@ use crate::common::{Layer, Random};
 use crate::options;
 use crate::reference::{Cell, FUNCTIONS, Function, Options, Walk};
 
-/// A layer, and what is said of its sequences.
+/// A layer, and the settings of its sequences.
 #[derive(Clone, Debug)]
 pub struct Case {
     pub options: Options,
-    /// An index into the instruction sets of this CPU.
+    /// Index into the available instruction sets.
     pub isa: usize,
     pub steps: usize,
     pub batch: usize,
@@ -27,7 +27,7 @@ pub struct Case {
     pub seed: u64,
 }
 
-/// The arguments of its passes.
+/// The arguments of a case's passes.
 #[derive(Clone)]
 pub struct Data {
     pub weights: Vec<f32>,
@@ -38,7 +38,7 @@ pub struct Data {
     pub dropout: Option<Vec<f32>>,
 }
 
-/// How large cases may be; every size may be zero.
+/// Upper bounds of a case's sizes. Every size may be zero.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub input: usize,
@@ -48,18 +48,18 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// More than two panels of the widest set, and more rows than a tile.
+    /// More units than two panels of the widest set, and more rows than a tile.
     pub const ALL: Limits = Limits { input: 20, hidden: 37, batch: 9, steps: 8 };
 }
 
-/// Small sizes, and some around panels.
+/// Small sizes, and sizes around panels.
 fn size(most: usize) -> impl Strategy<Value = usize> {
     let edges: Vec<usize> =
         [0, 1, 4, 7, 8, 9, 15, 16, 17, 32, 33].into_iter().filter(|e| *e <= most).collect();
     prop_oneof![0..=most.min(5), prop::sample::select(edges), 0..=most]
 }
 
-/// A cell with any of its options; as often without them, because those are other kernels.
+/// A cell with any options. Half of the cells have no options, because those use other kernels.
 pub fn cells(limits: Limits) -> impl Strategy<Value = Options> {
     let cells = vec![Cell::Rnn, Cell::Lstm, Cell::GruResetAfter, Cell::GruResetBefore, Cell::Mgu];
     let cell = prop::sample::select(cells);
@@ -77,11 +77,11 @@ pub fn cells(limits: Limits) -> impl Strategy<Value = Options> {
                 return options;
             }
             for (of, slot) in options.functions.iter_mut().zip(slots) {
-                // The usual one in half of the cases.
+                // Half of the slots keep the default function.
                 *of = *FUNCTIONS.get(slot).unwrap_or(of);
             }
             let lstm = cell == Cell::Lstm;
-            // The library's is an f32.
+            // Rounded, because the library's clip is an f32.
             let clip = clip.map(|clip: f64| f64::from(clip as f32));
             Options {
                 clip,
@@ -178,7 +178,7 @@ impl Case {
         }
     }
 
-    /// Where step `t` of row `b` stands.
+    /// The index of step `t` of row `b` among the rows.
     pub fn row(&self, t: usize, b: usize) -> usize {
         if self.batch_major { b * self.steps + t } else { t * self.batch + b }
     }
@@ -191,8 +191,8 @@ impl Case {
         t < self.len(b) && self.mask.as_ref().is_none_or(|mask| mask[self.row(t, b)])
     }
 
-    /// Some steps of some batch rows as a case of their own: `x`, `y` and what else has rows are theirs, gathered by
-    /// [`pick`](Self::pick).
+    /// Some steps of some batch rows as a case of their own, and the rows that they have in this case.
+    /// [`pick`](Self::pick) gathers `x`, `y` and other buffers of rows.
     pub fn part(&self, times: std::ops::Range<usize>, batch: &[usize]) -> (Case, Vec<usize>) {
         let (steps, rows) = (times.len(), batch.len());
         let at = |t: usize, b: usize| self.row(times.start + t, batch[b]);
@@ -215,7 +215,7 @@ impl Case {
         (part, order)
     }
 
-    /// The data of a part but for the steps of its rows.
+    /// The state of these batch rows.
     pub fn state_rows(&self, of: &[f32], batch: &[usize]) -> Vec<f32> {
         let layer = self.layer();
         let mut out = vec![f32::NAN; layer.state_len(batch.len())];
@@ -226,12 +226,12 @@ impl Case {
     }
 }
 
-/// These rows of `width` elements.
+/// Gathers these rows of `width` elements.
 pub fn pick(of: &[f32], rows: &[usize], width: usize) -> Vec<f32> {
     rows.iter().flat_map(|row| of[row * width..][..width].to_vec()).collect()
 }
 
-/// The opposite.
+/// Scatters rows of `width` elements: the inverse of `pick`.
 pub fn put(to: &mut [f32], rows: &[usize], width: usize, from: &[f32]) {
     for (n, row) in rows.iter().enumerate() {
         to[row * width..][..width].copy_from_slice(&from[n * width..][..width]);

@@ -1,4 +1,4 @@
-//! Gradients against central differences of the f64 reference.
+//! Gradients, compared with central differences of the f64 reference.
 
 use proptest::prelude::*;
 
@@ -7,12 +7,13 @@ use super::run::train;
 use crate::common::case::{compare, wide};
 use crate::{config, reference};
 
-/// Of the differences in f64: the error of the formula is its square, that of rounding 1e-16 of the loss divided by it.
+/// Step of the differences in f64. The formula's error is the square of the step; rounding adds 1e-16 of the
+/// loss divided by the step.
 const STEP: f64 = 1e-5;
-/// How far arguments of activations stay away from where a derivative jumps: ten times what `STEP` moves them.
+/// Minimal distance of an activation's argument from a jump of a derivative: ten times what `STEP` moves it.
 const MARGIN: f64 = 1e-4;
-/// Largest deviation relative to the largest entry of the tensor. Most are within 3e-6; states that nothing bounds
-/// (a GRU whose update gate is a ReLU) carry their roundings on.
+/// Largest deviation relative to the largest entry of the tensor. Most are within 3e-6. States without a
+/// bound (for example a GRU whose update gate is a ReLU) also carry their rounding errors on.
 const TOLERANCE: f64 = 3e-5;
 
 fn forward(case: &Case, data: &Data, [weights, x, state]: [&[f64]; 3]) -> reference::Output {
@@ -21,7 +22,7 @@ fn forward(case: &Case, data: &Data, [weights, x, state]: [&[f64]; 3]) -> refere
     reference::forward(&case.options, &walk, weights, x, state)
 }
 
-/// Gradients of `sum(y*dy) + sum(state*dstate)`: of the weights, the input and the initial state.
+/// Gradients of `sum(y*dy) + sum(state*dstate)` with respect to the weights, the input and the initial state.
 fn differences(case: &Case, data: &Data) -> [Vec<f64>; 3] {
     let (dy, dstate) = (wide(&data.dy), wide(&data.dstate));
     let mut arguments = [wide(&data.weights), wide(&data.x), wide(&data.state)];

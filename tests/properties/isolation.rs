@@ -1,4 +1,4 @@
-//! What must not matter does not.
+//! Padding and other rows have no influence on results.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -10,7 +10,7 @@ use crate::config;
 
 const STRANGE: [f32; 6] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, -0.0, 1e-40];
 
-/// Fills what takes no part with `with`: the input, and gradients of outputs that are zero whatever happens.
+/// Fills the padding with `with`: the input, and the gradients of outputs that are always zero.
 fn pad(case: &Case, data: &mut Data, with: f32) {
     let (input, width) = (case.options.input, case.options.width());
     for b in 0..case.batch {
@@ -24,7 +24,7 @@ fn pad(case: &Case, data: &mut Data, with: f32) {
     }
 }
 
-/// One of a row's arguments, at one place.
+/// The argument that `spoil` changes.
 #[derive(Clone, Copy, Debug)]
 enum Where {
     X,
@@ -33,7 +33,7 @@ enum Where {
     Dstate,
 }
 
-/// Puts `value` into batch row `b` of an argument. Whether it has anything there.
+/// Puts `value` into an argument of batch row `b`. Returns whether the argument has any element there.
 fn spoil(case: &Case, layer: Layer, data: &mut Data, b: usize, at: Where, place: Index, value: f32) -> bool {
     let (row, len) = (case.row(place.index(case.steps.max(1)), b), |width: usize| width * case.steps.min(1));
     let set = |of: &mut [f32], width: usize| {
@@ -59,7 +59,7 @@ fn spoil(case: &Case, layer: Layer, data: &mut Data, b: usize, at: Where, place:
     }
 }
 
-/// The results of the batch rows but `b`; gradients of weights are sums over all rows.
+/// The results of all batch rows except `b`. (Weight gradients are sums over all rows, so they are left out.)
 fn others(case: &Case, layer: Layer, of: Trained, b: usize) -> Trained {
     let batch: Vec<usize> = (0..case.batch).filter(|other| *other != b).collect();
     let (_, rows) = case.part(0..case.steps, &batch);
@@ -104,7 +104,7 @@ proptest! {
         assert_trained(&train(&case, layer, &data, value), &train(&case, layer, &data, 0.0), "trained");
     }
 
-    /// Whatever is in a row stays there.
+    /// A strange value in one row does not reach other rows.
     #[test]
     fn a_row_does_not_spoil_others(
         case in cases(Limits::ALL),

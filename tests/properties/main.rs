@@ -1,8 +1,9 @@
-//! What the crate promises, over random cells, options, sizes and sequences.
+//! The crate's promises, tested with random cells, options, sizes and sequences.
 //!
-//! The cases are the same in every run; with `PROPTEST_CASES` they are so many for each property, and others in each run
-//! unless `PROPTEST_RNG_SEED` is set, too. A case that fails is made smaller and printed: its buffers follow from its seed.
-//! What other tests go through in full (each option, the sizes around panels) is here met in combinations.
+//! The cases are the same in every run. `PROPTEST_CASES` sets the number of cases of each property; then they
+//! differ from run to run, unless `PROPTEST_RNG_SEED` is set, too. A failing case is made smaller and
+//! printed; its buffers are determined by its seed. Other tests cover each option and the sizes around panels
+//! completely; these tests combine them.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../common/mod.rs"]
@@ -22,7 +23,7 @@ mod sameness;
 
 use proptest::test_runner::{Config, RngSeed};
 
-/// So many cases, unless the environment says how many.
+/// The number of cases of a property, unless `PROPTEST_CASES` sets it.
 fn config(cases: u32) -> Config {
     let mut config = Config { failure_persistence: None, max_global_rejects: u32::MAX, ..Config::default() };
     if std::env::var_os("PROPTEST_CASES").is_none() {

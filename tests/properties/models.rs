@@ -1,4 +1,4 @@
-//! Stacks and models.
+//! Random stacks and models.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ use crate::config;
 
 const STEPS: usize = 6;
 
-/// Layers of which each fits on the one below; causal ones, and any.
+/// Models of layers that fit together; only causal ones if `causal`.
 fn models(causal: bool) -> impl Strategy<Value = Model<4>> {
     let stack = (0..5_usize, 1..12_usize, 1..3_usize, 0..if causal { 1 } else { 3_usize });
     let dense = (1..20_usize, 0..3_usize);
@@ -47,7 +47,7 @@ fn models(causal: bool) -> impl Strategy<Value = Model<4>> {
                 0 => Layer::Dropout(0.2),
                 1 => Layer::Scale(Scale::new(width)),
                 2 => Layer::Activate(Activate::new(Activation::Softsign)),
-                // The ends of both directions are halves.
+                // The features are the two directions.
                 3 if width % 2 == 0 => Layer::Pool(Pool::Ends),
                 3 | 4 => Layer::Pool(Pool::Last),
                 5 => Layer::Pool(Pool::Mean),
@@ -59,7 +59,7 @@ fn models(causal: bool) -> impl Strategy<Value = Model<4>> {
     )
 }
 
-/// A model's arguments over these sequences.
+/// The arguments of a model's passes.
 struct Data {
     weights: Vec<f32>,
     x: Vec<f32>,
@@ -79,7 +79,7 @@ impl Data {
     }
 }
 
-/// Outputs and the last state.
+/// Runs forward, and returns outputs and the last state.
 fn forward(model: &Model<4>, data: &Data, sequences: Sequences<'_>, packed: bool) -> (Vec<f32>, Vec<f32>) {
     let (steps, batch) = (sequences.steps(), sequences.batch());
     let (mut y, mut state) = (vec![f32::NAN; model.output_len(steps, batch)], data.state.clone());
@@ -95,7 +95,7 @@ fn forward(model: &Model<4>, data: &Data, sequences: Sequences<'_>, packed: bool
     (y, state)
 }
 
-/// The loss, gradients and the last state; the tape begins with the outputs.
+/// Runs both passes, and returns the loss, the gradients, the last state and the tape.
 fn train(model: &Model<4>, data: &Data, sequences: Sequences<'_>, garbage: f32) -> [Vec<f32>; 4] {
     let (steps, batch) = (sequences.steps(), sequences.batch());
     let (mut grads, mut state) = (vec![garbage; model.weights_len()], data.state.clone());
@@ -151,7 +151,7 @@ proptest! {
         }
     }
 
-    /// What stands in the padding, what stood in the buffers, and what is in another row.
+    /// Neither the padding, nor the old contents of buffers, nor other rows have any influence.
     #[test]
     fn what_does_not_matter(
         model in models(false),
@@ -181,7 +181,7 @@ proptest! {
         assert_same(&got[1], &grads, "grads");
         assert_same(&got[2], &state, "state");
 
-        // The first row is spoilt, the others are not.
+        // Fill the first row with strange values. The other rows must not change.
         for t in 0..lengths[0] {
             data.x[t * batch * input..][..input].fill(strange);
         }
@@ -243,7 +243,7 @@ proptest! {
     }
 }
 
-/// Where the last layer's outputs stand on a tape: behind those of the others.
+/// The range of the last layer's outputs in the tape: they follow the outputs of the other layers.
 fn tape_y(model: &Model<4>, batch: usize) -> std::ops::Range<usize> {
     let layers = model.layers();
     let widths = layers.iter().scan(model.input(), |width, layer| {

@@ -1,4 +1,4 @@
-//! A buffer of a wrong length is refused by its name, and nothing is written.
+//! A buffer of a wrong length is rejected by name, and nothing is written.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -28,12 +28,12 @@ const PASSES: [Pass; 7] = [
     Pass::DenseBackward,
 ];
 
-/// What may be there instead of the length that is asked for.
+/// The lengths that are accepted for a buffer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Rule {
     Exactly,
     AtLeast,
-    /// Or no element.
+    /// The exact length, or zero.
     OrNone,
 }
 use Rule::{AtLeast, Exactly, OrNone};
@@ -132,7 +132,7 @@ proptest! {
         which in any::<Index>(),
         by in prop_oneof![Just(-1), Just(1), -40..40_isize, Just(isize::MIN)],
     ) {
-        // The batch of a step is what its buffers say; without any state they need not.
+        // `step` takes the batch from the length of its state, so it needs a layer with a state.
         let layer = case.layer();
         let is_step = matches!(pass, Pass::Step);
         prop_assume!(!is_step || layer.state_len(1) > 0);
@@ -151,7 +151,7 @@ proptest! {
         if fits {
             prop_assert_eq!(result, Ok(()));
         } else if is_step && name == "state" {
-            // It may be that of another batch, to which `x` or `scratch` does not fit.
+            // The length may be right for another batch, which then does not fit `x` or `scratch`.
             prop_assert!(result.is_err() || layer.input() == 0, "{:?}", result);
         } else {
             prop_assert_eq!(result, Err(Error::Length { buffer: name, expected: len, actual }));

@@ -1,11 +1,11 @@
-//! The passes of a case.
+//! Runs the passes of a case.
 
 use recurrent::{Backward, Forward, ForwardTrain, Gradients, WeightSource};
 
 use super::case::{Case, Data};
 use crate::common::{Layer, Trained, assert_same};
 
-/// Outputs and last state; `garbage` stands in what is only written.
+/// Outputs and last state. Buffers that are only written start as `garbage`.
 pub fn forward<'w>(
     case: &Case,
     layer: Layer,
@@ -18,7 +18,7 @@ pub fn forward<'w>(
     (y, state)
 }
 
-/// The same to `y`, which may be empty.
+/// As `forward`, with the outputs in `y`, which may be empty.
 pub fn forward_to<'w>(
     case: &Case,
     layer: Layer,
@@ -35,7 +35,7 @@ pub fn forward_to<'w>(
     state
 }
 
-/// Forward for training and backward.
+/// Runs forward for training and then backward.
 pub fn train(case: &Case, layer: Layer, data: &Data, garbage: f32) -> Trained {
     let mut out = Trained {
         y: vec![garbage; data.dy.len()],

@@ -1,4 +1,4 @@
-//! The same bits, however it is computed.
+//! All ways to compute a result give the same bits.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -11,11 +11,11 @@ use crate::common::{Trained, assert_same};
 use crate::config;
 use crate::reference::{self, Function};
 
-/// Largest deviation of an output relative to the largest one: ten times that of tests/sequence_gradients, because
-/// states may grow that nothing bounds.
+/// Largest deviation of an output relative to the largest one. It is ten times that of
+/// tests/sequence_gradients, because states without a bound may grow.
 const TOLERANCE: f64 = 1e-5;
 
-/// The parts of the sequence between `cuts`, in the order of the layer's steps.
+/// Runs the sequence in chunks between `cuts`, in the order of the layer's steps.
 fn in_chunks(case: &Case, data: &Data, cuts: &[Index]) -> (Vec<f32>, Vec<f32>) {
     let (layer, all) = (case.layer(), (0..case.batch).collect::<Vec<_>>());
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(case.steps + 1)).collect();
@@ -37,7 +37,8 @@ fn in_chunks(case: &Case, data: &Data, cuts: &[Index]) -> (Vec<f32>, Vec<f32>) {
     (y, state)
 }
 
-/// Step by step, of the rows that take part: lengths, masks and resets are done here.
+/// Runs the sequence by `step`, with the active rows of each step. Lengths, masks and resets are applied
+/// here.
 fn in_steps(case: &Case, data: &Data) -> (Vec<f32>, Vec<f32>) {
     let forwards = Case { reverse: false, ..case.clone() };
     let (layer, width) = (forwards.layer(), case.layer().width());
@@ -83,7 +84,8 @@ fn rows_of(case: &Case, all: &Trained, rows: &[usize], batch: &[usize]) -> Train
 proptest! {
     #![proptest_config(config(1600))]
 
-    /// Whole, in chunks and step by step; packed and in place; with outputs and without; with a tape and without.
+    /// Whole, in chunks and step by step; packed and in place; with and without outputs; with and without a
+    /// tape.
     #[test]
     fn ways_to_the_same_bits(case in cases(Limits::ALL), cuts in vec(any::<Index>(), 0..4)) {
         let layer = case.layer();
@@ -100,13 +102,13 @@ proptest! {
         let trained = train(&case, layer, &data, f32::NAN);
         same((trained.y, trained.state), "in training");
         same(in_chunks(&case, &data, &cuts), "in chunks");
-        // The batch of a step is what its state has room for, and a layer without units has none.
+        // `step` takes the batch from the length of its state; a layer without units has no state.
         if layer.state_len(1) > 0 {
             same(in_steps(&case, &data), "in steps");
         }
     }
 
-    /// A batch of any rows of another, in any order, some of them twice.
+    /// A batch made of any rows of another one, in any order, possibly repeated.
     #[test]
     fn rows_do_not_see_each_other(case in cases(Limits::ALL), chosen in vec(any::<Index>(), 0..6)) {
         let (layer, data) = (case.layer(), case.data());
@@ -126,7 +128,7 @@ proptest! {
         assert_trained(&got, &want, "rows");
     }
 
-    /// Those that round once, to the bit; all of them what the f64 reference says.
+    /// Fused instruction sets agree to the bit; all sets agree with the f64 reference.
     #[test]
     fn instruction_sets_agree(case in cases(Limits::ALL)) {
         let data = case.data();
@@ -136,9 +138,10 @@ proptest! {
         let walk = reference::Walk { dropout: factors.as_deref(), ..case.walk() };
         let want =
             reference::forward(&case.options, &walk, &wide(&data.weights), &wide(&data.x), &wide(&data.state));
-        // Where a function jumps, a rounding is anything.
+        // At a jump of the function, a rounding error may change the result completely.
         let jumps = case.options.functions.iter().any(|f| matches!(f, Function::ThresholdedRelu { .. }));
-        // States without bounds may come to what no f32 holds; the instruction sets agree on that, too.
+        // States without a bound may exceed the range of f32. Then only the fused sets are compared with each
+        // other.
         let held = want.y.iter().chain(&want.state).all(|v| v.abs() < 1e30);
         for isa in Isa::available() {
             let got = train(&case, case.layer_on(isa), &data, f32::NAN);
@@ -152,12 +155,12 @@ proptest! {
         }
     }
 
-    /// The transposed buffers hold the transposed results.
+    /// Transposed buffers give transposed results.
     #[test]
     fn layouts_agree(case in cases(Limits::ALL)) {
         let (layer, data) = (case.layer(), case.data());
         let other = Case { batch_major: !case.batch_major, ..case.clone() };
-        // Row n of the other layout is this one here.
+        // `rows[n]` is the row here that is row n in the other layout.
         let mut rows = vec![0; case.steps * case.batch];
         for t in 0..case.steps {
             for b in 0..case.batch {
@@ -178,7 +181,7 @@ proptest! {
 
 #[track_caller]
 fn close(got: &[f32], want: &[f64], what: &str) {
-    // What f32 cannot hold is no deviation.
+    // Numbers too small for f32 count as no deviation.
     let largest = want.iter().fold(f64::from(f32::MIN_POSITIVE), |most, w| most.max(w.abs()));
     for (i, (g, w)) in got.iter().zip(want).enumerate() {
         let off = (f64::from(*g) - w).abs() / largest;

@@ -1,4 +1,5 @@
-//! Gradients at the limits: units that saturate, and states that grow. guide/numerics.rs says how far off they may be.
+//! Gradients at the limits: saturated units and growing states. guide/numerics.rs says how large the
+//! deviations may be.
 
 use recurrent::Isa;
 
@@ -8,7 +9,8 @@ use crate::options::layer;
 use crate::reference::{Cell, Function, Options};
 use crate::{CELLS, Case, GRADIENT_TOLERANCE, MARGIN, Says};
 
-/// How far the initial state's gradient moves, relative to its largest entry, if each weight is off by half a unit in its last place.
+/// How much the gradient of the initial state changes, relative to its largest entry, if every weight changes
+/// by half a unit in its last place.
 fn moved_by_half_a_place(case: &Case, dstate: &[f64], step: f64) -> f64 {
     let largest = dstate.iter().fold(0.0f64, |most, d| most.max(d.abs()));
     let mut most = 0.0f64;
@@ -25,13 +27,14 @@ fn moved_by_half_a_place(case: &Case, dstate: &[f64], step: f64) -> f64 {
     most
 }
 
-/// Gates without a bound, and states of hundreds, whose sums go into tanh. Where tanh is steep, the rounding of such a sum is a large part of its
-/// argument, and no way to take the derivative helps: the same gradients with weights half a unit in the last place off are as far away.
+/// Gates without a bound, and states of hundreds whose sums go into tanh. Where tanh is steep, the rounding
+/// error of such a sum is a large part of its argument. No way to compute the derivative helps: changing the
+/// weights by half a unit in the last place changes the gradients as much.
 #[test]
 fn states_that_grow() {
-    // Differences over what states of hundreds multiply have to be small.
+    // Must be small, because what it changes is multiplied by states of hundreds.
     const STEP: f64 = 1e-7;
-    // What guide/numerics.rs says.
+    // The factor that guide/numerics.rs states.
     const TIMES: f64 = 6.0;
     let says = Says::all().next().unwrap();
     let (mut off, mut ratio) = (0.0f64, 0.0f64);
@@ -76,17 +79,18 @@ fn deviation(got: &[Vec<f32>], want: &[Vec<f64>]) -> f64 {
         assert_eq!(got.len(), want.len());
         let largest = want.iter().fold(f64::MIN_POSITIVE, |most, w| most.max(w.abs()));
         let off = got.iter().zip(want).map(|(g, w)| (f64::from(*g) - w).abs() / largest);
-        // `max` would pass over NaN.
+        // `max` would ignore NaN.
         off.fold(0.0f64, |most, off| if off <= most { most } else { off })
     };
     got.iter().zip(want).map(of).fold(0.0f64, |most, off| if off <= most { most } else { off })
 }
 
-/// All that reaches the input goes through units close to their limits. With options their derivatives come from the arguments and keep their digits;
-/// without they come from the values, and do not.
+/// All gradients of the input go through nearly saturated units. With options, derivatives are computed from
+/// the arguments and keep their digits. Without options they are computed from the values and lose digits.
 #[test]
 fn units_that_saturate() {
-    // An argument of 4 to 5 is rounded by 1e-6, and the derivative of tanh doubles that: twice the usual tolerance.
+    // An argument of 4 to 5 has a rounding error of 1e-6, which the derivative of tanh doubles. So this is
+    // twice the usual tolerance.
     const TOLERANCE: f64 = 2.0 * GRADIENT_TOLERANCE;
     let says = Says::all().next().unwrap();
     for cell in CELLS {
@@ -113,7 +117,8 @@ fn units_that_saturate() {
     }
 }
 
-/// Cells without options have the values on their tape: a derivative is off by up to 1.2e-7, wherever it stands, as guide/numerics.rs says.
+/// The tape of cells without options holds values, so a derivative is off by up to 1.2e-7 anywhere, as
+/// guide/numerics.rs states.
 #[test]
 fn derivatives_from_values() {
     let says = Says::all().next().unwrap();
@@ -127,7 +132,8 @@ fn derivatives_from_values() {
             let at = n as f32 * 0.01;
             case.weights.fill(0.0);
             case.weights[2 * gates + place] = at;
-            // The bias' gradient is the derivative: of tanh times 1, of the update gate times h - n = 1.
+            // The gradient of the bias is the derivative: that of tanh, or that of the update gate times h -
+            // n = 1.
             let slope = match cell {
                 Cell::Rnn => f64::from(at).cosh().powi(-2),
                 _ => 0.25 * (0.5 * f64::from(at)).cosh().powi(-2),

@@ -1,6 +1,6 @@
-//! Random sequences with lengths, masks, resets, both directions, both layouts and recurrent dropout in every
-//! combination, over cells with every option: outputs against the f64 reference, every gradient against its central
-//! differences.
+//! Random sequences with all combinations of lengths, masks, resets, directions, layouts and recurrent
+//! dropout, for cells with every option. Compares outputs with the f64 reference, and all gradients with its
+//! central differences.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -17,21 +17,23 @@ use options::layer;
 use recurrent::{Backward, ForwardTrain, Gradients, Isa, Sequences};
 use reference::{Cell, Function, Masked, Options, Walk};
 
-/// Of the differences in f64: the error of the formula is its square, that of rounding 1e-16 of the loss divided by it.
+/// Step of the differences in f64. The formula's error is the square of the step; rounding adds 1e-16 of the
+/// loss divided by the step.
 const STEP: f64 = 1e-5;
-/// How far arguments of activations stay away from where a derivative jumps: ten times what `STEP` moves them.
+/// Minimal distance of an activation's argument from a jump of a derivative: ten times what `STEP` moves it.
 const MARGIN: f64 = 1e-4;
 /// Largest deviations relative to the largest entry of the tensor, as in tests/gradients.rs.
 const OUTPUT_TOLERANCE: f64 = 1e-6;
 const GRADIENT_TOLERANCE: f64 = 3e-6;
-/// How much more a GRU may be off whose update gate is not kept below 1: the state grows with every step, and
-/// so does what was rounded before.
+/// Factor on the tolerances for a GRU whose update gate can exceed 1: its state grows with every step, and
+/// rounding errors with it.
 const GROWING: f64 = 4.0;
 
-/// Input, hidden, batch, steps: one panel and less, and more than one of the narrow instruction sets.
+/// Input, hidden, batch, steps: sizes up to one panel, and more than one panel of the narrow instruction
+/// sets.
 const SIZES: [(usize, usize, usize, usize); 3] = [(2, 3, 4, 5), (3, 9, 2, 4), (1, 5, 3, 6)];
 
-/// What is said of the sequences; each field is there or not.
+/// The settings of the sequences; each can be on or off.
 #[derive(Clone, Copy, Debug)]
 struct Says {
     lengths: bool,
@@ -89,7 +91,7 @@ impl Case {
         };
         let (mask, resets) = (chosen(0.6), chosen(0.25));
         let dropout = random.uniform(batch * options.width(), 1.0);
-        // All from none to `steps`, in no order.
+        // Different lengths from 0 to `steps`, not sorted.
         let lengths = (0..batch).map(|b| (b * 3 + seed as usize) % (steps + 1)).collect();
         let scale = 1.4 / ((options.input + options.width()) as f32).sqrt();
         let states = options.state_len(batch);
@@ -131,14 +133,15 @@ impl Case {
         self.says.dropout.then_some(&self.dropout)
     }
 
-    /// Gradients of `sum(y*dy) + sum(state*dstate)`: of the weights, the input and the initial state.
+    /// Gradients of `sum(y*dy) + sum(state*dstate)` with respect to the weights, the input and the initial
+    /// state.
     fn differences(&self) -> [Vec<f64>; 3] {
         [0, 1, 2].map(|which| {
             self.difference([&self.weights, &self.x, &self.state].map(|of| wide(of)), which, STEP)
         })
     }
 
-    /// One of them, at these arguments.
+    /// The gradient with respect to `arguments[which]`, at these arguments.
     fn difference(&self, mut arguments: [Vec<f64>; 3], which: usize, step: f64) -> Vec<f64> {
         let (dy, dstate) = (wide(&self.dy), wide(&self.dstate));
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
@@ -225,15 +228,15 @@ fn grows(options: &Options) -> bool {
         )
 }
 
-/// Sequences of which all is said that can be, in turn, over the cells that `options` makes of input and hidden
-/// units; at least `count` of them.
+/// Checks the cells that `options` gives for input and hidden units, with the combinations of settings in
+/// turn. There are at least `count` cases.
 fn check(count: usize, options: impl Fn(usize, usize) -> Vec<Options>) {
     let (mut outputs, mut gradients) = (0.0_f64, 0.0_f64);
     let cells = options(1, 1).len();
     for n in 0..count.max(cells) {
         let (input, hidden, batch, steps) = SIZES[n % SIZES.len()];
         let options = options(input, hidden)[n % cells];
-        // An order in which neighbours have little in common.
+        // In this order, neighbouring combinations differ in most settings.
         let says = Says::all().nth((n * 29 + n / 96) % 96).unwrap();
         let case = Case::new(options, says, (steps, batch));
         let want = case.reference([&wide(&case.weights), &wide(&case.x), &wide(&case.state)]);
@@ -286,7 +289,7 @@ fn gru_reset_before() {
     plain(Cell::GruResetBefore);
 }
 
-/// Those with activations to choose.
+/// The cells that let one choose activations.
 const CELLS: [Cell; 4] = [Cell::Rnn, Cell::Lstm, Cell::GruResetAfter, Cell::GruResetBefore];
 
 #[test]
@@ -304,7 +307,7 @@ fn every_activation_in_every_slot() {
 #[test]
 fn every_combination_of_options() {
     for cell in CELLS {
-        // A projection that is narrower than the cell, and one that is wider.
+        // A projection that is narrower than the cell, and a wider one.
         for wider in [false, true] {
             check(48, |input, hidden| {
                 let projected = if wider { hidden + 2 } else { hidden / 2 + 1 };

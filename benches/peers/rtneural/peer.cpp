@@ -1,5 +1,6 @@
-// RTNeural's recurrent layers behind a C interface: one sample at a time, the sizes fixed when it is compiled. Which of its
-// backends is used is a definition of the compiler (`RTNEURAL_USE_EIGEN`, `RTNEURAL_USE_XSIMD`, or neither for STL).
+// A C interface to RTNeural's recurrent layers: one sample at a time, with sizes fixed at compile time. A
+// definition of the compiler selects the backend (`RTNEURAL_USE_EIGEN`, `RTNEURAL_USE_XSIMD`, or neither for
+// STL).
 
 #include <RTNeural/RTNeural.h>
 
@@ -12,7 +13,7 @@ namespace
 {
 using Matrix = std::vector<std::vector<float>>;
 
-// `rows` of `columns` in memory to the columns as rows, which is what RTNeural takes.
+// Transposes a matrix of `rows` rows and `columns` columns, because RTNeural takes columns as rows.
 Matrix transposed(const float* data, std::size_t rows, std::size_t columns)
 {
     Matrix out(columns, std::vector<float>(rows));
@@ -22,7 +23,7 @@ Matrix transposed(const float* data, std::size_t rows, std::size_t columns)
     return out;
 }
 
-// PyTorch's first gate of a GRU is RTNeural's second.
+// PyTorch and RTNeural have the first two gates of a GRU in opposite order.
 void swap_first_two(std::vector<float>& units, std::size_t hidden)
 {
     std::swap_ranges(units.begin(), units.begin() + hidden, units.begin() + hidden);
@@ -109,7 +110,7 @@ std::unique_ptr<Layer> make(bool lstm, const Weights& weights)
 
 extern "C"
 {
-    // Weights in PyTorch's order. Null for sizes that are not compiled in.
+    // Weights are in PyTorch's order. Returns null for sizes that are not compiled in.
     EXPORT Layer* rtneural_new(bool lstm, std::size_t input, std::size_t hidden, const float* w_ih, const float* w_hh,
         const float* b_ih, const float* b_hh)
     {
@@ -126,7 +127,7 @@ extern "C"
         return nullptr;
     }
 
-    // So many steps over samples `[samples][input]` in turns.
+    // Runs `calls` steps, taking the samples `[samples][input]` in turn.
     EXPORT void rtneural_run(Layer* layer, const float* x, std::size_t samples, std::size_t calls)
     {
         layer->run(x, samples, calls);

@@ -1,18 +1,19 @@
-//! What is measured: a cell, a shape, weights and input.
+//! The measured cases: a cell, a shape, weights and input.
 
 use std::fmt;
 
 use crate::machine::Work;
 use crate::shapes::{SEQUENCES, TRAINING};
 
-/// Input, hidden: constants in `contestants/ours.rs` and `rtneural/peer.cpp`, too.
+/// Input and hidden units. They are also constants in `contestants/ours.rs` and `rtneural/peer.cpp`.
 const STREAMING: [(usize, usize); 5] = [(1, 8), (1, 16), (1, 32), (1, 64), (32, 32)];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// A batch of sequences from zero state to all outputs.
     Infer,
-    /// One sample after the other, with the state kept: in turns those that the input holds.
+    /// Single steps on one sample after the other, keeping the state. The samples of the input are used in
+    /// turn.
     Step,
     /// Forward and backward, with the gradients of the weights and of the input.
     Train,
@@ -42,7 +43,7 @@ pub struct Case {
     pub steps: usize,
     pub input: usize,
     pub hidden: usize,
-    /// PyTorch's order: `w_ih [G*H, I]`, `w_hh [G*H, H]`, `b_ih [G*H]`, `b_hh [G*H]`.
+    /// In PyTorch's order: `w_ih [G*H, I]`, `w_hh [G*H, H]`, `b_ih [G*H]`, `b_hh [G*H]`.
     pub weights: Vec<f32>,
     /// `[T, B, I]`, or `[SAMPLES, I]`.
     pub x: Vec<f32>,
@@ -50,8 +51,8 @@ pub struct Case {
     pub dy: Vec<f32>,
 }
 
-/// Samples that streaming takes in turns. With the same one again and again the state would stand still, and a library that looks at its
-/// values first, to compute less for some, would always go the same way.
+/// The number of samples that streaming uses in turn. With a single sample the state would stop changing, and
+/// a library that skips work for some values would always take the same path.
 pub const SAMPLES: usize = 64;
 
 pub fn cases() -> impl Iterator<Item = Case> {
@@ -100,13 +101,13 @@ impl Case {
         Parts { w_ih, w_hh, b_ih, b_hh }
     }
 
-    /// What none of the contestants can do without.
+    /// The work that no contestant can avoid.
     pub fn work(&self) -> Work {
         let of = if self.what == What::Train { Work::train } else { Work::forward };
         of(self.cell.gates(), self.batch, self.steps, self.input, self.hidden)
     }
 
-    /// From `[T, B, W]` to `[B, T, W]` if `to` is true, and back if not.
+    /// Reorders `[T, B, W]` to `[B, T, W]` if `to` is true, and back otherwise.
     pub fn batch_first(&self, data: &[f32], to: bool) -> Vec<f32> {
         let (outer, inner) = if to { (self.batch, self.steps) } else { (self.steps, self.batch) };
         let width = data.len() / (outer * inner);
@@ -147,7 +148,8 @@ impl fmt::Display for Case {
     }
 }
 
-/// Uniform in `-bound .. bound`: a linear congruential generator, of which the upper bits are good enough for weights.
+/// Uniform numbers in `-bound .. bound` from a linear congruential generator, whose upper bits are good
+/// enough for weights.
 fn random(seed: u64, len: usize, bound: f32) -> Vec<f32> {
     let mut state = seed;
     let mut next = || {
@@ -157,7 +159,7 @@ fn random(seed: u64, len: usize, bound: f32) -> Vec<f32> {
     (0..len).map(|_| next() * bound).collect()
 }
 
-/// Infinite where the lengths differ or one is not a number.
+/// The largest difference; infinite if lengths differ or a number is NaN.
 pub fn difference(expected: &[f32], actual: &[f32]) -> f32 {
     if expected.len() != actual.len() || actual.iter().any(|x| !x.is_finite()) {
         return f32::INFINITY;

@@ -1,8 +1,9 @@
-//! Measures recurrent layers of several libraries against each other, in one process and one run.
+//! Compares recurrent layers of several libraries, in one process and one run.
 //!
-//! For each shape, every contestant gets the same weights and input, its output is compared with that of this crate,
-//! and then all take turns for a number of rounds, so that what disturbs the machine disturbs all of them.
-//! Started by `run`, which pins it to one core with one thread everywhere, and then again to two with two threads.
+//! For each shape, every contestant gets the same weights and input, and its output is compared with the
+//! output of this crate. Then all take turns for a number of rounds, so that disturbances on the machine
+//! affect all of them. `run` starts the program twice: pinned to one core with one thread, and to two cores
+//! with two threads.
 
 use std::error::Error;
 use std::io::Write;
@@ -24,16 +25,16 @@ use machine::{Core, Effort};
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Largest difference to this crate's output, relative to the largest entry (or to 1).
+/// Largest allowed difference from this crate's output, relative to the largest entry (or to 1).
 const TOLERANCE: f32 = 1e-4;
 const ROUNDS: usize = 11;
-/// A turn lasts at least so long, in as many calls as fit.
+/// Minimal duration of a turn, which makes as many calls as needed.
 const TURN: Duration = Duration::from_millis(15);
-/// Between the turns of contestants that have several threads.
+/// Pause between the turns of contestants with several threads.
 const SETTLE: Duration = Duration::from_millis(20);
 
-/// Arguments: the number of threads for those that have them, and a text that names of cases have to contain.
-/// The results are appended to the file that `PEERS_RESULTS` names.
+/// Arguments: the number of threads, for contestants that support them, and a text that selects cases by
+/// name. Results are appended to the file `PEERS_RESULTS`.
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     let threads: usize = args.next().ok_or("the number of threads")?.parse()?;
@@ -57,7 +58,7 @@ fn main() -> Result<()> {
     for case in cases().filter(wanted) {
         let (compute, stream) = core.floors(case.work());
         for (contestant, version, times) in measure(&case, threads, &mut contestants)? {
-            // The cores have units of their own for arithmetic, and share the bandwidth.
+            // Each core has its own arithmetic units, but the cores share the bandwidth.
             let floor = (compute / threads as f64).max(stream) * 1e6;
             let median = times[times.len() / 2] * 1e6;
             let Case { what, cell, batch, steps, input, hidden, .. } = &case;
@@ -75,13 +76,13 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// A contestant's name, its version, and the sorted seconds per call of its rounds.
+/// A contestant's name, its version, and the sorted seconds per call of all rounds.
 type Row = (&'static str, String, Vec<f64>);
 
 fn measure(case: &Case, threads: usize, contestants: &mut [Box<dyn Contestant>]) -> Result<Vec<Row>> {
     let mut taking_part = Vec::new();
     let mut expected: Option<Vec<f32>> = None;
-    // Threads that wait for more work keep a core busy for some time.
+    // Threads that wait for work keep a core busy for a while.
     let settle = || {
         if threads > 1 {
             std::thread::sleep(SETTLE);
@@ -98,7 +99,7 @@ fn measure(case: &Case, threads: usize, contestants: &mut [Box<dyn Contestant>])
             eprintln!("{case}: {} is left out, its output is off by {difference:e}", contestant.name());
             continue;
         }
-        // As many calls as a turn takes; this is the warm-up, too.
+        // Find the number of calls of a turn. This is also the warm-up.
         let mut calls = 1;
         while contestant.run(calls)? < TURN {
             calls *= 2;

@@ -1,15 +1,16 @@
-//! ONNX models of one recurrent operator, written down as protobuf.
+//! ONNX models with one recurrent operator, written as protobuf.
 //!
-//! Field numbers are those of `onnx.proto` (IR version 8, operator set 14).
+//! Field numbers are from `onnx.proto` (IR version 8, operator set 14).
 
 use crate::case::{Case, Cell};
 
-/// A model with the input `x [T, B, I]`, the output `y [T, 1, B, H]`, and zero initial state. The state is there as a constant: without
-/// one ONNX Runtime leaves out the hidden product of the first step (of the RNN), which is half of a single step's work.
+/// A model with the input `x [T, B, I]`, the output `y [T, 1, B, H]`, and an initial state of zeros. The
+/// state is an explicit constant: without it, ONNX Runtime skips the hidden product of the first step (of the
+/// RNN), which is half of the work of a single step.
 pub fn model(case: &Case) -> Vec<u8> {
     let parts = case.parts();
     let (gates, input, hidden) = (case.cell.gates(), case.input, case.hidden);
-    // Where ONNX's gates are among ours: it has `i o f c` for the LSTM and `z r h` for the GRU.
+    // The index in our order for each of ONNX' gates: `i o f c` for the LSTM and `z r h` for the GRU.
     let order: &[usize] = match case.cell {
         Cell::Rnn => &[0],
         Cell::Lstm => &[0, 3, 1, 2],
@@ -23,7 +24,7 @@ pub fn model(case: &Case) -> Vec<u8> {
     b.extend(reorder(parts.b_hh));
 
     let mut node = Message::default();
-    // Without lengths of sequences.
+    // The empty name omits the lengths of the sequences.
     for name in ["x", "w", "r", "b", "", "h0"] {
         node.bytes(1, name.as_bytes());
     }

@@ -1,4 +1,4 @@
-//! What takes part, and how its turns are timed.
+//! The interface of contestants, and the timing of their turns.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -9,15 +9,16 @@ use crate::case::{Case, SAMPLES};
 pub trait Contestant {
     fn name(&self) -> &'static str;
     fn version(&self) -> String;
-    /// Builds the layer; false if the library has no such thing.
+    /// Builds the layer. Returns false if the library does not support the case.
     fn set_up(&mut self, case: &Case) -> Result<bool>;
-    /// What the first call after `set_up` gives: `y [T, B, H]`, and for training after it `dx` and the gradients of the weights.
+    /// The results of the first call after `set_up`: `y [T, B, H]`, for training followed by `dx` and the
+    /// gradients of the weights.
     fn output(&mut self, case: &Case) -> Result<Vec<f32>>;
-    /// The time of so many calls.
+    /// Runs `calls` calls, and returns the time.
     fn run(&mut self, calls: usize) -> Result<Duration>;
 }
 
-/// Times `calls` calls of `f`, each with dropping its result.
+/// Times `calls` calls of `f`, including the time to drop the results.
 pub fn time<T>(calls: usize, mut f: impl FnMut() -> Result<T>) -> Result<Duration> {
     let one = std::thread::available_parallelism()?.get() == 1;
     let start = now(one);
@@ -27,7 +28,7 @@ pub fn time<T>(calls: usize, mut f: impl FnMut() -> Result<T>) -> Result<Duratio
     Ok(now(one) - start)
 }
 
-/// The next one of the samples in turns.
+/// The next sample, in turn.
 #[inline(always)]
 pub fn sample<'a>(samples: &'a [f32], next: &mut usize, input: usize) -> &'a [f32] {
     let i = *next % SAMPLES;
@@ -35,8 +36,8 @@ pub fn sample<'a>(samples: &'a [f32], next: &mut usize, input: usize) -> &'a [f3
     &samples[i * input..][..input]
 }
 
-/// On one core, the processor time of all threads of this process: the same on a quiet machine, and nearly the same on a
-/// busy one. On several, what a clock on the wall shows.
+/// With one core: the processor time of all threads of this process, which is nearly the same on a busy
+/// machine as on a quiet one. With several cores: the wall-clock time.
 fn now(one: bool) -> Duration {
     let mut at = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     let clock = if one { libc::CLOCK_PROCESS_CPUTIME_ID } else { libc::CLOCK_MONOTONIC };

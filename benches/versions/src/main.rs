@@ -1,7 +1,7 @@
-//! Measures two versions of this crate against each other: every case of `benches/peers`, in one process, in turns.
+//! Compares two versions of this crate: every case of `benches/peers`, in one process, in turns.
 //!
-//! Each version comes with the adapter of its own checkout, `benches/peers/src/contestants/ours.rs`, so that what measures is the same
-//! however the API changes. Started by `run`.
+//! Each version uses the adapter of its own checkout, `benches/peers/src/contestants/ours.rs`, so the
+//! measuring code stays the same when the API changes. Started by `run`.
 
 use std::error::Error;
 use std::time::Duration;
@@ -23,21 +23,22 @@ mod shapes;
 mod turn;
 
 use case::{Case, cases, difference};
-// Where the adapters look for them.
+// The adapters import these names from here.
 use turn::{Contestant, sample, time};
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// A turn lasts at least so long, in as many calls as fit.
+/// Minimal duration of a turn, which makes as many calls as needed.
 const TURN: Duration = Duration::from_millis(10);
-/// Buffers are made anew after so many rounds: where they come to lie changes the time of small cases by some percent.
+/// The buffers are allocated again after this number of rounds, because their addresses change the time of
+/// small cases by some per cent.
 const SITTING: usize = 5;
-/// What a case may be slower by, and where it takes less than a tenth of a microsecond.
+/// How much slower a case may be, and how much if it takes less than a tenth of a microsecond.
 const SLOWER: f64 = 1.02;
 const SLOWER_SMALL: f64 = 1.05;
 const SMALL: f64 = 0.1e-6;
 
-/// Arguments: the number of rounds, and a text that names of cases have to contain.
+/// Arguments: the number of rounds, and a text that selects cases by name.
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     let rounds: usize = args.next().ok_or("the number of rounds")?.parse()?;
@@ -71,7 +72,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Medians of seconds per call, that of the ratios of the rounds, and how far the results are apart.
+/// Median seconds per call, the median of the ratios of the rounds, and the largest difference of the
+/// results.
 struct Compared {
     old: f64,
     new: f64,
@@ -92,7 +94,7 @@ fn compare(case: &Case, rounds: usize) -> Result<Compared> {
                 return Err("an adapter refuses the case".into());
             }
             outputs[i] = version.output(case)?;
-            // Warms up, too. Both make the same number of calls.
+            // Also warms up. Both versions make the same number of calls.
             while version.run(calls)? < TURN {
                 calls *= 2;
             }
@@ -111,7 +113,7 @@ fn compare(case: &Case, rounds: usize) -> Result<Compared> {
     Ok(Compared { old, new, ratio: median(ratios), difference: apart })
 }
 
-/// The two change places in every other round.
+/// The two versions swap places in every other round.
 fn order(round: usize) -> [usize; 2] {
     if round.is_multiple_of(2) { [0, 1] } else { [1, 0] }
 }

@@ -1,8 +1,10 @@
-// Plays a sound through a model of an amplifier, in blocks of 64 samples as a plugin gets them, and says how much of the time that takes.
+// Plays a sound through a model of an amplifier, in blocks of 64 samples like a plugin, and prints how much
+// of the available time it takes.
 //
 //     amp MODEL.img IN.wav OUT.wav
 //
-// The input is a WAV file of 16 bits and one channel, the output one of 32-bit floats. All memory is taken before the first block.
+// The input is a WAV file with 16 bits and one channel, the output one with 32-bit floats. All memory is
+// allocated before the first block.
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +27,7 @@ static void check(recurrent_status status, const recurrent_error *error) {
     fail(text);
 }
 
-// malloc() aligns as images and models are to be.
+// The alignment of malloc() is enough for images and models.
 static void *room(size_t bytes) {
     void *to = malloc(bytes ? bytes : 1);
     if (!to) fail("there is not enough memory");
@@ -47,7 +49,7 @@ static uint32_t word(const uint8_t *at) {
     return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-// The samples of a WAV file, from -1 to 1, and how many there are in a second.
+// The samples of a WAV file, from -1 to 1, their number, and the sample rate.
 static float *samples_of(const uint8_t *wav, size_t len, size_t *count, uint32_t *rate) {
     if (len < 12 || memcmp(wav, "RIFF", 4) || memcmp(wav + 8, "WAVE", 4)) fail("the input is no WAV file");
     *rate = 0;
@@ -56,7 +58,7 @@ static float *samples_of(const uint8_t *wav, size_t len, size_t *count, uint32_t
         const uint8_t *chunk = wav + at + 8;
         if (size > len - at - 8) fail("the input is cut off");
         if (!memcmp(wav + at, "fmt ", 4) && size >= 16) {
-            // PCM, one channel; 16 bits.
+            // Only PCM with one channel and 16 bits.
             if (word(chunk) != 0x10001 || (word(chunk + 12) >> 16) != 16) fail("the input has not 16 bits and one channel");
             *rate = word(chunk + 4);
         } else if (!memcmp(wav + at, "data", 4) && *rate) {
@@ -106,7 +108,7 @@ int main(int argc, char **argv) {
     const float *x = samples_of(wav, wav_len, &count, &rate);
     float *y = room(count * sizeof *y);
 
-    // A plugin opens any model, so that it names all cells.
+    // A plugin has to open any model, so it names all cells.
     recurrent_error error = {0};
     const recurrent_cell *const *cells = recurrent_every_cell(&cells_len);
     check(recurrent_model_size(image, image_len, &size, &error), &error);
@@ -116,7 +118,7 @@ int main(int argc, char **argv) {
     size_t packed_len = recurrent_model_packed_len(model);
     check(recurrent_model_pack(model, room(packed_len * sizeof(float)), packed_len, &error), &error);
 
-    // One voice. Another one has a state and a scratch of its own, and the same model.
+    // One voice. Another voice would have its own state and scratch, and use the same model.
     recurrent_buffers buffers = {.state_len = recurrent_model_state_len(model, 1),
                                  .scratch_len = recurrent_model_scratch_len(model, BLOCK, 1)};
     buffers.state = room(buffers.state_len * sizeof(float));

@@ -1,4 +1,4 @@
-// A Cortex-M4F in QEMU: printing, leaving, and how much stack was used.
+// A Cortex-M4F in QEMU: printing, exiting, and measuring the stack.
 #ifndef BOARD_H
 #define BOARD_H
 
@@ -8,7 +8,7 @@ void board_print(const char *text);
 void board_number(uint32_t n);
 __attribute__((noreturn)) void board_exit(int status);
 
-// Paints the memory between static memory and the stack, and returns where the stack begins that board_used() measures.
+// Fills the free memory below the stack with a pattern. Returns the top of the stack for board_used().
 uint32_t *board_paint(void);
 uint32_t board_used(const uint32_t *top);
 

@@ -1,6 +1,7 @@
-// Recognises gestures in a stream of samples of an accelerometer, from an image in flash. The state is all that changes.
+// Recognises gestures in a stream of accelerometer samples, with a model from an image in flash. Only the
+// state changes.
 //
-// It does what examples/firmware/src/bin/infer.rs does, and comes to the same bits.
+// It does the same as examples/firmware/src/bin/infer.rs, and computes the same bits.
 #include <stdbool.h>
 
 #include "board.h"
@@ -9,14 +10,15 @@
 enum { AXES = 3, UNITS = 16, GESTURES = 5, LAYERS = 2 };
 static const char *const names[GESTURES] = {"rest", "shake", "circle", "lift", "tap"};
 
-// In data.S.
+// Defined in data.S.
 extern const uint8_t gestures[], gestures_end[];
 extern const float recording[], recording_end[];
 
 static uint64_t memory[(RECURRENT_MODEL_SIZE(LAYERS) + 7) / 8];
 static float state[UNITS], scratch[2 * UNITS], scores[GESTURES];
 
-// FNV-1a over the bits of floats: examples/firmware/models/expected.rs has what the host came to.
+// FNV-1a over the bits of floats. The expected value is the host's result, from
+// examples/firmware/models/expected.rs.
 static const uint64_t EXPECTED = 0x53642a06cf986bfcu;
 static uint64_t add(uint64_t sum, const float *x, size_t len) {
     const uint8_t *bytes = (const uint8_t *)x;
@@ -41,7 +43,8 @@ static recurrent_model *open_model(recurrent_error *error) {
     return model;
 }
 
-// Goes over the recording as over a sensor, one sample at a time. Returns a checksum of all scores, 0 if something failed.
+// Reads the recording like a sensor, one sample at a time. Returns a checksum of all scores, or 0 if
+// something failed.
 static uint64_t run(const recurrent_model *model, bool report, recurrent_error *error) {
     if (recurrent_reset(model, 1, state, UNITS, error) != RECURRENT_OK) return 0;
     uint64_t sum = 0xcbf29ce484222325u;
@@ -69,7 +72,7 @@ static uint64_t run(const recurrent_model *model, bool report, recurrent_error *
         last = gesture;
     }
 #ifdef WITH_FORWARD
-    // The whole recording in one call, for the size of its code.
+    // A call of recurrent_forward(), which shows the size of its code.
     static float more[4096];
     const recurrent_sequences sequences = {.steps = 1, .batch = 1};
     buffers.scratch = more, buffers.scratch_len = sizeof more / sizeof *more;

@@ -1,4 +1,4 @@
-// What runs before main on a Cortex-M4F, and a way to print. No library of C is linked.
+// Startup code of a Cortex-M4F, and printing. No C library is linked.
 #include "board.h"
 
 #include <stdint.h>
@@ -6,9 +6,9 @@
 extern uint32_t stack_top, data_start, data_end, data_load, bss_start, bss_end;
 int main(void);
 
-// Switches the FPU on, brings memory into its initial state, and runs the program.
+// Switches the FPU on, initialises memory, and runs the program.
 __attribute__((noreturn)) void reset(void) {
-    *(volatile uint32_t *)0xE000ED88 |= 0xFu << 20; // CPACR: the coprocessors 10 and 11
+    *(volatile uint32_t *)0xE000ED88 |= 0xFu << 20; // CPACR: enable coprocessors 10 and 11
     __asm volatile("dsb\nisb");
     const uint32_t *from = &data_load;
     for (uint32_t *to = &data_start; to < &data_end;) *to++ = *from++;
@@ -51,7 +51,7 @@ void board_exit(int status) {
 #define PAINT 0xccccccccu
 
 __attribute__((noinline)) uint32_t *board_paint(void) {
-    // Less than its own frame is left out.
+    // Starts 16 words below the frame address, to spare the frame of this function.
     uint32_t *top = (uint32_t *)__builtin_frame_address(0) - 16;
     for (volatile uint32_t *at = &bss_end; at < top; at++) *at = PAINT;
     return top;
@@ -63,7 +63,7 @@ __attribute__((noinline)) uint32_t board_used(const uint32_t *top) {
     return 4 * (uint32_t)(top - at);
 }
 
-// What compilers call for copies and fills.
+// Compilers call these functions to copy and fill memory.
 void *memcpy(void *restrict to, const void *restrict from, __SIZE_TYPE__ n) {
     for (__SIZE_TYPE__ i = 0; i < n; i++) ((volatile char *)to)[i] = ((const char *)from)[i];
     return to;

@@ -1,5 +1,6 @@
-//! Models of Automated-GuitarAmpModelling, which GuitarML's plugins, NeuralPi, Chowdhury's BYOD and others load: `model_data` says the layers, and
-//! `state_dict` holds PyTorch's parameters of a recurrent module `rec` and a linear one `lin`.
+//! Models of Automated-GuitarAmpModelling, which GuitarML's plugins, NeuralPi, Chowdhury's BYOD and others
+//! load. `model_data` describes the layers. `state_dict` holds PyTorch's parameters of a recurrent module
+//! `rec` and a linear module `lin`.
 
 use std::format;
 use std::string::{String, ToString};
@@ -31,7 +32,7 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
             );
         }
     }
-    // The layer adds the first feature of its input unless it is told otherwise.
+    // By default the layer adds the first feature of its input.
     let skip = match data.get("skip") {
         Some(skip) => skip.as_f64().or(skip.as_bool().map(f64::from)),
         None => Some(1.0),

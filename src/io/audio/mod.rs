@@ -1,5 +1,5 @@
-//! JSON of audio plugins: RTNeural (also as AIDA-X and others write it), GuitarML's and Automated-GuitarAmpModelling's amp models, and the
-//! Neural Amp Modeler's. They say themselves which of them they are.
+//! JSON of audio plugins: RTNeural (also as written by AIDA-X and others), the amp models of GuitarML and
+//! Automated-GuitarAmpModelling, and the Neural Amp Modeler. The keys of a file show which of them it is.
 
 mod guitarml;
 mod nam;
@@ -21,7 +21,7 @@ use super::torch;
 const FORMAT: &str = "JSON model";
 
 pub(super) fn read(bytes: &[u8], plan: Option<&Plan>) -> Result<Network> {
-    // Files that were written on Windows may begin with a mark.
+    // Files that were written on Windows may begin with a byte order mark.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let file = match serde_json::from_slice(bytes) {
         Ok(Value::Object(file)) => file,
@@ -34,7 +34,7 @@ pub(super) fn read(bytes: &[u8], plan: Option<&Plan>) -> Result<Network> {
         None if has("architecture") => nam::read(&file),
         None if has("model_data") => guitarml::read(&file),
         Some(_) if has("layers") || has("architecture") || has("model_data") => plan_given(),
-        // PyTorch's parameters as lists.
+        // PyTorch's parameters as lists of numbers.
         _ => {
             let parameters = match file.get("state_dict") {
                 Some(Value::Object(parameters)) => parameters,
@@ -45,7 +45,7 @@ pub(super) fn read(bytes: &[u8], plan: Option<&Plan>) -> Result<Network> {
     }
 }
 
-/// Named lists of numbers.
+/// Converts named lists of numbers to tensors.
 fn tensors(of: &Map<String, Value>) -> Result<Tensors> {
     let mut tensors = Tensors::default();
     for (name, value) in of {
@@ -54,7 +54,7 @@ fn tensors(of: &Map<String, Value>) -> Result<Tensors> {
     Ok(tensors)
 }
 
-/// Lists in lists of numbers.
+/// Converts nested lists of numbers to a tensor.
 fn tensor(name: &str, value: &Value) -> Result<Tensor> {
     let mut tensor = Tensor { shape: Vec::new(), data: Vec::new() };
     let mut first = value;
@@ -88,7 +88,7 @@ fn collect(name: &str, value: &Value, shape: &[usize], data: &mut Vec<f32>) -> R
     Ok(())
 }
 
-/// The size under a key.
+/// Reads the size under a key.
 fn size(object: &Map<String, Value>, key: &str) -> Result<usize> {
     match object.get(key).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok()) {
         Some(n) => Ok(n),
@@ -96,7 +96,7 @@ fn size(object: &Map<String, Value>, key: &str) -> Result<usize> {
     }
 }
 
-/// Why a sum with the input is refused.
+/// The error for a sum with the input that cannot be expressed.
 fn no_residual<T>(key: &str, input: usize, output: usize) -> Result<T> {
     unsupported(
         format!("`{key}` with {input} inputs and {output} outputs"),

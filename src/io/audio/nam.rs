@@ -1,5 +1,5 @@
-//! Models of the Neural Amp Modeler (`.nam`) with an LSTM: all weights are in one list. For each layer there are the rows of `[W | R]`, one
-//! bias, and the initial states `h` and `c`; then the head, which is a linear layer.
+//! Models of the Neural Amp Modeler (`.nam`) with an LSTM. All weights are in one list: for each layer the
+//! rows of `[W | R]`, one bias, and the initial states `h` and `c`; then the head, which is a linear layer.
 
 use std::format;
 use std::string::{String, ToString};
@@ -42,7 +42,7 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
     let (input, hidden, depth) =
         (size(config, "input_size")?, size(config, "hidden_size")?, size(config, "num_layers")?);
     let output = if config.contains_key("out_channels") { size(config, "out_channels")? } else { 1 };
-    // Layers without units would take no weights, and there could be any number of them.
+    // Layers without units would take no weights, so a file could have any number of them.
     if hidden == 0 || depth == 0 {
         return unsupported(format!("an LSTM of {depth} layers of {hidden} units"), "has nothing to compute");
     }
@@ -66,7 +66,7 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
         let (w_ih, w_hh): (Vec<&[f32]>, Vec<&[f32]>) =
             joined.chunks(columns.saturating_add(hidden).max(1)).map(|row| row.split_at(columns)).unzip();
         let bias = take(rows)?.to_vec();
-        // `h`, then `c`, as the state has them here.
+        // `h`, then `c`: the order of this crate's state.
         network.initial_state.extend_from_slice(take(hidden.saturating_mul(2))?);
         let from = Direction {
             w_ih: w_ih.concat(),

@@ -1,5 +1,5 @@
-//! Layers as Keras has them, in the JSON of RTNeural's scripts. RTNeural reads `type`, `activation`, `shape` and `weights` of a layer; what other
-//! programs add beside them is passed over if it changes no number.
+//! Keras layers in the JSON of RTNeural's scripts. RTNeural reads `type`, `activation`, `shape` and `weights`
+//! of a layer. Keys that other programs add are ignored if they do not change the results.
 
 use std::format;
 use std::string::{String, ToString};
@@ -17,7 +17,7 @@ use super::{FORMAT, no_residual, tensor};
 use crate::model::Layer;
 use crate::{Activation, Dense, Gru, Lstm};
 
-/// Keys of a file that say something about the model, and change nothing.
+/// Keys that describe the model and do not change results.
 const SILENT: [&str; 16] = [
     "in_shape",
     "layers",
@@ -37,15 +37,15 @@ const SILENT: [&str; 16] = [
     "params",
 ];
 
-/// What AIDA-X does around the layers: `out_gain (layers(in_gain x) + in_gain x)`, the sum if it is asked for.
+/// What AIDA-X computes around the layers: `out_gain (layers(in_gain x) + in_gain x)`. The sum is optional.
 struct Around {
-    /// The key that asks for the sum.
+    /// The key that requests the sum.
     skip: Option<String>,
     in_gain: f32,
     out_gain: f32,
 }
 
-/// Reads what changes numbers, and notes what is not known.
+/// Reads the keys that change results, and adds a note for each unknown key.
 fn keys(file: &Map<String, Value>, network: &mut Builder) -> Result<Around> {
     let mut around = Around { skip: None, in_gain: 1.0, out_gain: 1.0 };
     for (key, value) in file {
@@ -67,7 +67,7 @@ fn keys(file: &Map<String, Value>, network: &mut Builder) -> Result<Around> {
     Ok(around)
 }
 
-/// A gain in decibels as a factor. AIDA-X takes what is at or below -90 for silence.
+/// Converts a gain in decibels to a factor. AIDA-X treats -90 and below as silence.
 fn gain(db: f64) -> f32 {
     if db > -90.0 { libm::pow(10.0, db / 20.0) as f32 } else { 0.0 }
 }
@@ -78,14 +78,14 @@ fn scale(network: &mut Builder, name: &str, width: usize, by: f32) {
     }
 }
 
-/// Notes a key that says nothing known.
+/// Adds a note for a key that is not known.
 fn silent(key: &str, network: &mut Builder) {
     if !SILENT.contains(&key) {
         network.notes.push(Note::LeftOut(format!("`{key}` of the file, which RTNeural does not read")));
     }
 }
 
-/// A layer on its way.
+/// A layer that is being read.
 struct Context<'a> {
     network: &'a mut Builder,
     at: String,
@@ -94,7 +94,8 @@ struct Context<'a> {
     tensors: Tensors,
 }
 
-/// Layers have no state but that of their cells, and each gives its outputs at every step. `len` is the length of the file.
+/// Reads a model. The only states are those of the cells, and each layer gives its outputs at every step.
+/// `len` is the length of the file.
 pub(super) fn read(file: &Map<String, Value>, len: usize) -> Result<Network> {
     let last = |what: &str, shape: Option<&Value>| match shape
         .and_then(Value::as_array)
@@ -159,13 +160,13 @@ pub(super) fn read(file: &Map<String, Value>, len: usize) -> Result<Network> {
         input = width;
     }
     match around.skip {
-        // What is added is the input after its gain.
+        // The sum adds the input after its gain.
         Some(_) if around.in_gain == 0.0 => {
             return unsupported("`in_gain` of the file", "is silence, with a sum with the input");
         }
         Some(key) => {
             scale(&mut network, "skip_gain", input, 1.0 / around.in_gain);
-            // The plugin adds the first input to the only output.
+            // The plugin adds the first input to its only output.
             if input != 1 || first == 0 {
                 return no_residual(&key, first, input);
             }
@@ -177,7 +178,7 @@ pub(super) fn read(file: &Map<String, Value>, len: usize) -> Result<Network> {
     network.finish()
 }
 
-/// Refuses a layer that this crate does not have.
+/// The error for a layer that this crate does not have.
 fn foreign<T>(kind: &str, at: &str) -> Result<T> {
     let why = match kind {
         conv if conv.starts_with("conv") => "is a convolution, which this crate does not have",
@@ -188,7 +189,7 @@ fn foreign<T>(kind: &str, at: &str) -> Result<T> {
     unsupported(format!("{at}: layer `{kind}`"), why)
 }
 
-/// An activation after the layers so far: that of a dense layer, if it has none, or else a layer of its own.
+/// Adds an activation: to the last layer if that is dense and has none, otherwise as a separate layer.
 fn activation(network: &mut Builder, function: &str, at: &str) -> Result<()> {
     let function = match function {
         "" | "linear" => return Ok(()),
@@ -222,7 +223,8 @@ impl Context<'_> {
         activation(self.network, function, &self.at)
     }
 
-    /// A scale and a shift, out of `gamma` and `beta`, if they are there, and of the mean and the variance.
+    /// Adds a scale and a shift for each feature, from the mean, the variance and, if given, `gamma` and
+    /// `beta`.
     fn normalisation(&mut self, name: String, epsilon: Option<f64>, function: &str) -> Result<()> {
         let width = self.width;
         if width != self.input {

@@ -1,4 +1,5 @@
-//! The way out: a network as RTNeural's script writes a Keras model, for plugins that load such files.
+//! Writes a network in the form in which RTNeural's script writes a Keras model, for plugins that load such
+//! files.
 
 use std::format;
 use std::vec;
@@ -12,7 +13,8 @@ use super::super::network::{Named, Network};
 use crate::model::{Ending, Layer};
 use crate::{Activation, Cell, GruCell, LstmCell, Recurrent, Stack};
 
-/// The file of a network, which RTNeural's `json_parser` reads. RTNeural goes step by step from a state of zeros; other models are refused.
+/// The file of a network, which RTNeural's `json_parser` reads. RTNeural runs step by step from a state of
+/// zeros; models that need something else are rejected.
 pub(in super::super) fn write(network: &Network) -> Result<Vec<u8>> {
     let (mut layers, mut width) = (Vec::new(), 0);
     for (named, weights) in network.parts() {
@@ -30,22 +32,22 @@ pub(in super::super) fn write(network: &Network) -> Result<Vec<u8>> {
     Ok(serde_json::to_vec(&file).unwrap_or_default())
 }
 
-/// An activation as a layer of its own. RTNeural asks every layer for weights.
+/// An activation as a separate layer. RTNeural requires `weights` in every layer.
 fn activation(name: &str, width: usize) -> Value {
     json!({ "type": "activation", "activation": name, "shape": [null, null, width], "weights": [] })
 }
 
-/// A matrix with `columns` columns, as a list of rows.
+/// A matrix with this number of columns, as a list of rows.
 fn matrix(w: &[f32], columns: usize) -> Value {
     w.chunks(columns.max(1)).map(list).collect()
 }
 
 fn list(w: &[f32]) -> Value {
-    // Every f32 is an f64, whose digits give it back.
+    // Every f32 is exactly an f64, and its digits are read back as the same f32.
     w.iter().map(|&x| Value::from(f64::from(x))).collect()
 }
 
-/// What RTNeural calls a function of a layer.
+/// RTNeural's name of an activation.
 fn function(f: Activation, named: &Named) -> Result<&'static str> {
     match f {
         Activation::Tanh => Ok("tanh"),
@@ -61,7 +63,7 @@ fn refuse<T>(named: &Named, why: &str) -> Result<T> {
     unsupported(format!("layer `{name}`"), why)
 }
 
-/// Appends a layer, and says how wide its output is.
+/// Appends a layer. Returns the width of its output.
 fn layer(layers: &mut Vec<Value>, named: &Named, weights: &[f32], width: usize) -> Result<usize> {
     if let Some(x) = weights.iter().find(|x| !x.is_finite()) {
         return refuse(named, &format!("has the weight {x}, which JSON cannot hold"));

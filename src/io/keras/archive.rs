@@ -1,4 +1,5 @@
-//! The containers: a zip file with the configuration in JSON and the weights in HDF5, or one HDF5 file with both.
+//! The containers: a zip file with the configuration in JSON and the weights in HDF5, or one HDF5 file with
+//! both.
 
 use std::format;
 use std::io::{Cursor, Read};
@@ -12,7 +13,7 @@ use super::super::error::{Result, damaged, unsupported};
 use super::config::{FORMAT, refuse};
 use super::weights::{Weights, text};
 
-/// A model's file, unpacked.
+/// The unpacked file of a model.
 pub(super) struct Archive {
     pub(super) config: Value,
     /// The version of Keras that wrote the file.
@@ -20,7 +21,7 @@ pub(super) struct Archive {
     pub(super) weights: Weights,
 }
 
-/// What differs between the versions of Keras, by their first number.
+/// The major version of Keras, on which some details depend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Version(pub(super) u32);
 
@@ -28,7 +29,7 @@ impl Version {
     fn of(text: Option<&str>) -> Result<Self> {
         let first = text.and_then(|t| t.split('.').next()?.parse().ok());
         match first {
-            // Before there was a version.
+            // Keras 1 and older.
             Some(0 | 1) => unsupported(
                 "a model of Keras 1",
                 "its layers have other options: load it with Keras 2, and save it again",
@@ -39,7 +40,8 @@ impl Version {
     }
 }
 
-/// An archive may be deflated, though Keras' own are not, but what is inside of it is bounded by its own size.
+/// Limit of the size of an unpacked entry. Keras does not compress its archives, but others may; the limit
+/// grows with the size of the archive.
 fn limit(archive: usize) -> usize {
     archive.saturating_mul(32).saturating_add(1 << 20)
 }
@@ -68,7 +70,7 @@ fn zip(bytes: &[u8]) -> Result<Archive> {
         serde_json::from_slice(&entry(name)?).map_err(|e| refuse(format!("{name}: {e}")))
     };
     let config = json("config.json")?;
-    // The configuration has said its version since Keras 3; files without it are of this kind, too.
+    // Files without a version in the metadata are read as those of Keras 3.
     let metadata = json("metadata.json").unwrap_or(Value::Null);
     let version = match metadata.get("keras_version") {
         Some(version) => Version::of(version.as_str())?,
@@ -82,7 +84,7 @@ fn zip(bytes: &[u8]) -> Result<Archive> {
 
 fn hdf5(bytes: &[u8]) -> Result<Archive> {
     let file = File::from_bytes(bytes.to_vec()).map_err(refuse)?;
-    // What is cut off may be something that nobody asks for, but then the file is not what was saved.
+    // A truncated file is rejected, even if nothing is missing of what is read.
     let end = file.superblock().eof_address;
     if end > bytes.len() as u64 {
         return damaged(FORMAT, format!("it has {} of its {end} bytes", bytes.len()));

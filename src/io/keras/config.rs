@@ -1,4 +1,4 @@
-//! The configuration of a model, of which every key has to be accounted for.
+//! The configuration of a model. Every key has to be accounted for.
 
 use std::format;
 use std::string::{String, ToString};
@@ -10,16 +10,16 @@ use super::super::error::{Error, Result, damaged, unsupported};
 
 pub(super) const FORMAT: &str = "Keras model";
 
-/// What a reader of a container says of a damaged file.
+/// The error for a damaged file, from the message of the container's reader.
 pub(super) fn refuse(e: impl ToString) -> Error {
     Error::Damaged { format: FORMAT, what: e.to_string() }
 }
 
-/// The configuration of a layer. Keys are struck off as they are read.
+/// The configuration of a layer. Keys are removed as they are read.
 #[derive(Debug)]
 pub(super) struct Config<'a> {
     pub(super) class: &'a str,
-    /// The layer, as messages have it.
+    /// The layer's name and class for messages.
     pub(super) place: String,
     values: Map<String, Value>,
     raw: &'a Map<String, Value>,
@@ -35,7 +35,7 @@ impl<'a> Config<'a> {
         let name = raw.get("name").and_then(Value::as_str).unwrap_or("");
         let place = format!("layer `{name}` ({class})");
         let registered = layer.get("registered_name").and_then(Value::as_str);
-        // HDF5 files of Keras 2 say neither; those of Keras 3 register its own layers, too.
+        // HDF5 files of Keras 2 have neither entry. Those of Keras 3 register Keras' own layers, too.
         let own = registered.is_none_or(|name| name == class);
         let module = layer.get("module").and_then(Value::as_str);
         if ["Sequential", "Functional", "Model"].contains(&class) {
@@ -47,7 +47,7 @@ impl<'a> Config<'a> {
         Ok(Config { class, place, values: raw.clone(), raw })
     }
 
-    /// Strikes off what every layer has. The first one may say the shape of the input.
+    /// Removes the keys that every layer has. The first layer may have the shape of the input.
     pub(super) fn common(&mut self) -> Result<()> {
         self.skip(&["name", "trainable"]);
         if self.class != "InputLayer" {
@@ -57,7 +57,7 @@ impl<'a> Config<'a> {
         let policy = dtype.get("config").and_then(|c| c.get("name")).unwrap_or(&dtype);
         match policy.as_str() {
             Some("float32") => Ok(()),
-            // Old layers inherit it from the session, and ids have none.
+            // Old layers inherit it from the session, and inputs of ids have none.
             None if policy.is_null() => Ok(()),
             _ if self.class == "InputLayer" => Ok(()),
             _ => unsupported(format!("`dtype` of {}", self.place), format!("is {policy}, not \"float32\"")),
@@ -80,7 +80,7 @@ impl<'a> Config<'a> {
         self.get(key, "a text", Value::as_str)
     }
 
-    /// The name of a function. Those with parameters, and those of others, are objects.
+    /// The name of a function. Functions with parameters, and custom ones, are objects and not supported.
     pub(super) fn function(&mut self, key: &str) -> Result<&'a str> {
         match self.raw.get(key) {
             Some(Value::Object(object)) => {
@@ -90,7 +90,7 @@ impl<'a> Config<'a> {
                     format!("is a `{class}` with parameters of its own, which is not read"),
                 )
             }
-            // No function is the linear one.
+            // No function means the linear one.
             None | Some(Value::Null) => {
                 self.values.remove(key);
                 Ok("linear")
@@ -107,9 +107,9 @@ impl<'a> Config<'a> {
         self.get(key, "a number", Value::as_f64)
     }
 
-    /// A number as f32, which is not NaN.
+    /// A number as f32; it is never NaN.
     pub(super) fn float(&mut self, key: &str) -> Result<f32> {
-        // Some versions store it as a list of one, or as an array.
+        // Some versions store it as an array object.
         self.get(key, "a number", |v| v.as_f64().or_else(|| v.get("config")?.get("value")?.as_f64()))
             .map(|x| x as f32)
     }
@@ -131,7 +131,7 @@ impl<'a> Config<'a> {
         self.get(key, "true or false", Value::as_bool)
     }
 
-    /// A flag that may be missing, but must not have the other value.
+    /// Checks a flag that may be missing, but must not have the other value.
     pub(super) fn has_to_be(&mut self, key: &str, value: bool) -> Result<()> {
         match self.values.remove(key).map(|v| v.as_bool()) {
             None => Ok(()),
@@ -140,7 +140,7 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// A flag that files of older versions do not have.
+    /// Reads a flag that files of older versions do not have.
     pub(super) fn flag_or(&mut self, key: &str, default: bool) -> Result<bool> {
         if self.raw.contains_key(key) { self.flag(key) } else { Ok(default) }
     }
@@ -149,7 +149,7 @@ impl<'a> Config<'a> {
         self.raw.contains_key(key)
     }
 
-    /// Sizes, or nothing where any size goes.
+    /// A list of sizes; `None` for a dimension of any size.
     pub(super) fn shape(&mut self, key: &str) -> Result<Vec<Option<usize>>> {
         let size = |v: &Value| v.as_u64().and_then(|n| usize::try_from(n).ok());
         self.get(key, "a list", |v| Some(v.as_array()?.iter().map(size).collect()))
@@ -159,14 +159,14 @@ impl<'a> Config<'a> {
         Config::new(self.get(key, "a layer", Some)?)
     }
 
-    /// Strikes off keys that have no effect on the output.
+    /// Removes keys that have no effect on the output.
     pub(super) fn skip(&mut self, keys: &[&str]) {
         for key in keys {
             self.values.remove(*key);
         }
     }
 
-    /// Strikes off what only training asks for.
+    /// Removes keys that matter only in training.
     pub(super) fn skip_training(&mut self, of: &[&str]) {
         for of in of {
             for what in ["initializer", "regularizer", "constraint"] {
@@ -175,7 +175,7 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// Refuses keys that are left.
+    /// Rejects keys that are left.
     pub(super) fn finish(&self) -> Result<()> {
         match self.values.keys().next() {
             Some(key) => unsupported(format!("`{key}` of {}", self.place), "is not known"),
@@ -187,7 +187,7 @@ impl<'a> Config<'a> {
 /// The layers of a model, in order.
 pub(super) fn layers(model: &Value) -> Result<Vec<Config<'_>>> {
     let class = model.get("class_name").and_then(Value::as_str).unwrap_or("");
-    // Before Keras 2.2.3 the configuration of a Sequential model was the list itself.
+    // Before Keras 2.2.3 the configuration of a Sequential model was the list of layers itself.
     let config = model.get("config");
     let layers = config.and_then(|c| c.get("layers").or(Some(c))).and_then(Value::as_array);
     if !["Sequential", "Functional", "Model"].contains(&class) {
@@ -201,7 +201,7 @@ pub(super) fn layers(model: &Value) -> Result<Vec<Config<'_>>> {
         chain(layers)?;
         let outputs = config.and_then(|c| c.get("output_layers")).unwrap_or(&Value::Null);
         let last = layers.last().and_then(|layer| layer.get("name"));
-        // One output is a list of its layer and two positions, or a list of one such list.
+        // A single output is a list of its layer and two positions, or a list of one such list.
         let only = match outputs.as_array().map(|list| &list[..]) {
             Some([Value::Array(only)]) => only.first(),
             Some([name @ Value::String(_), ..]) => Some(name),
@@ -217,7 +217,7 @@ pub(super) fn layers(model: &Value) -> Result<Vec<Config<'_>>> {
     layers.iter().map(Config::new).collect()
 }
 
-/// Refuses a graph in which a layer takes something else than the output of the one before it.
+/// Rejects a graph in which a layer takes anything other than the output of the layer before it.
 fn chain(layers: &[Value]) -> Result<()> {
     let mut before = None;
     for layer in layers {
@@ -232,7 +232,8 @@ fn chain(layers: &[Value]) -> Result<()> {
             );
         }
         let calls = layer.get("inbound_nodes").and_then(Value::as_array).into_iter().flatten();
-        // An object with `kwargs`, or a list of lists of a layer, two positions and the arguments.
+        // The arguments are an object with `kwargs`, or lists of lists of a layer, two positions and the
+        // arguments.
         let arguments = calls.flat_map(|call| match call {
             Value::Array(inputs) => inputs.iter().filter_map(|input| input.get(3)?.as_object()).collect(),
             call => call.get("kwargs").and_then(Value::as_object).into_iter().collect::<Vec<_>>(),
@@ -251,7 +252,7 @@ fn chain(layers: &[Value]) -> Result<()> {
     Ok(())
 }
 
-/// The layers whose outputs stand somewhere in the arguments of a call.
+/// Collects the layers whose outputs appear in the arguments of a call.
 fn histories<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     match value {
         Value::Object(object) => {
@@ -261,7 +262,7 @@ fn histories<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
             object.values().for_each(|v| histories(v, found));
         }
         Value::Array(items) => match &items[..] {
-            // Keras 2: the layer, two positions, and arguments.
+            // Keras 2: the layer, two positions, and the arguments.
             [Value::String(layer), Value::Number(_), Value::Number(_), rest @ ..] => {
                 found.push(layer);
                 rest.iter().for_each(|v| histories(v, found));

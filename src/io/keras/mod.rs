@@ -1,8 +1,8 @@
-//! Models of Keras 2 and 3: archives (`.keras`), which are zip files with the configuration in JSON and the weights in HDF5, and HDF5 files
-//! with both (`.h5`).
+//! Models of Keras 2 and 3: archives (`.keras`), which are zip files with the configuration in JSON and the
+//! weights in HDF5, and HDF5 files with both (`.h5`).
 //!
-//! The layers are a chain. Masks, states and dropout are no weights, and no part of the configuration is left unread: a key that is not
-//! known to be without effect on the output is refused.
+//! The layers have to form a chain. Masks, states and dropout have no weights. The whole configuration is
+//! checked: a key is rejected unless it is read here or known to have no effect on the output.
 
 mod archive;
 mod config;
@@ -26,7 +26,7 @@ use archive::Version;
 use config::Config;
 use weights::{Place, Weights};
 
-/// The model of a file.
+/// Reads the model of a file.
 pub(super) fn read(bytes: &[u8]) -> Result<Network> {
     let archive::Archive { config, version, weights } = archive::open(bytes)?;
     let mut model = Model {
@@ -43,20 +43,20 @@ pub(super) fn read(bytes: &[u8]) -> Result<Network> {
     model.network.finish()
 }
 
-/// A model on its way.
+/// A model that is being read.
 struct Model {
     weights: Weights,
     version: Version,
-    /// Layers of each class so far, which name the groups of the weights.
+    /// The number of layers of each class so far. The groups of the weights are named by it.
     counts: BTreeMap<String, usize>,
     network: Builder,
-    /// Features so far; 0 before the first layer that says them.
+    /// The current number of features; 0 until a layer specifies it.
     width: usize,
-    /// Whether there is one row for each sequence.
+    /// Whether the steps have been reduced to one row for each sequence.
     pooled: bool,
 }
 
-/// `SimpleRNN` becomes `simple_rnn`, as the groups of the weights are named.
+/// Converts `SimpleRNN` to `simple_rnn`, which is how the groups of the weights are named.
 fn snake_case(class: &str) -> String {
     let letters: Vec<char> = class.chars().collect();
     let mut name = String::new();
@@ -71,14 +71,14 @@ fn snake_case(class: &str) -> String {
     name
 }
 
-/// What a layer does with its sums.
+/// The function that a layer applies to its sums.
 enum Function {
     Cell(Activation),
     Ending(Ending),
     Identity,
 }
 
-/// The function of a cell; none is the identity.
+/// The activation of a cell; `None` for the identity.
 fn activation(config: &mut Config<'_>, key: &str, version: Version) -> Result<Option<Activation>> {
     match function(config, key, version)? {
         Function::Cell(f) => Ok(Some(f)),
@@ -98,7 +98,7 @@ fn function(config: &mut Config<'_>, key: &str, version: Version) -> Result<Func
         "softsign" => Activation::Softsign,
         "softplus" => Activation::Softplus,
         "elu" => Activation::Elu { alpha: 1.0 },
-        // Keras 3 divides by 6, where Keras 2 and ONNX have 0.2.
+        // Keras 3 divides by 6; Keras 2 and ONNX multiply by 0.2.
         "hard_sigmoid" if version.0 < 3 => Activation::HardSigmoid { alpha: 0.2, beta: 0.5 },
         "hard_sigmoid" => Activation::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 },
         "softmax" => return Ok(Function::Ending(Ending::Softmax)),
@@ -112,7 +112,7 @@ fn function(config: &mut Config<'_>, key: &str, version: Version) -> Result<Func
     }))
 }
 
-/// Why layers of a class are refused.
+/// The reason why layers of a class are rejected.
 fn missing(class: &str) -> &'static str {
     match class {
         "LayerNormalization" | "UnitNormalization" | "GroupNormalization" => {
@@ -202,7 +202,7 @@ impl Model {
                 self.network.notes.push(Note::LeftOut(what));
                 Ok(())
             }
-            // One row for each sequence is flat.
+            // One row for each sequence is already flat.
             "Flatten" if self.pooled => Ok(()),
             "Dropout" | "ReLU" | "LeakyReLU" | "ELU" | "ThresholdedReLU" | "Softmax" | "Activation" => {
                 self.plain(config, name)
@@ -243,7 +243,7 @@ impl Model {
         }
     }
 
-    /// A layer that does the same to each element of a row, or to each row.
+    /// A layer that treats each element, or each row, in the same way.
     fn plain(&mut self, mut config: Config<'_>, name: String) -> Result<()> {
         match config.class {
             "Dropout" => {
@@ -271,7 +271,7 @@ impl Model {
                 self.function(Function::Cell(f), &config.place)
             }
             "LeakyReLU" => {
-                // Keras 2 has another name for it.
+                // Keras 2 has another name for the key.
                 let key = if config.has("negative_slope") { "negative_slope" } else { "alpha" };
                 let alpha = config.float(key)?;
                 config.finish()?;
@@ -303,10 +303,10 @@ impl Model {
         }
     }
 
-    /// The shape of the input.
+    /// Reads the shape of the input.
     fn input(&mut self, config: &mut Config<'_>, key: &str) -> Result<()> {
         match config.shape(key)?[..] {
-            // Ids.
+            // The input is ids.
             [_, _] => Ok(()),
             [_, _, Some(width)] if width > self.weights.most() => damaged(
                 config::FORMAT,
@@ -320,7 +320,7 @@ impl Model {
         }
     }
 
-    /// Where the weights of a layer are.
+    /// The place of a layer's weights.
     fn place(&mut self, class: &str, name: &str) -> Result<Place> {
         let class = snake_case(class);
         let count = self.counts.entry(class.clone()).or_default();
@@ -334,7 +334,7 @@ impl Model {
         self.pooled = true;
     }
 
-    /// What follows a layer of sums.
+    /// Adds the function that follows a layer's sums.
     fn function(&mut self, f: Function, place: &str) -> Result<()> {
         match f {
             Function::Identity => {}

@@ -1,4 +1,4 @@
-//! Normalisations with constants, which are a scale and a shift for each feature.
+//! Normalisations with constants, which become a scale and a shift for each feature.
 
 use std::format;
 use std::string::String;
@@ -12,7 +12,7 @@ use super::config::Config;
 use super::weights::Place;
 
 impl Model {
-    /// A scale and a shift for each feature.
+    /// Adds a scale and a shift for each feature.
     pub(super) fn scale(&mut self, place: &str, name: String, parts: [Vec<f32>; 2]) -> Result<()> {
         if self.width == 0 {
             return unsupported(place, "takes an input whose features the file does not say");
@@ -21,7 +21,7 @@ impl Model {
         Ok(())
     }
 
-    /// Refuses a normalisation along another axis than the features.
+    /// Rejects a normalisation along an axis other than the features.
     fn last_axis(&self, config: &mut Config<'_>) -> Result<()> {
         let last = if self.pooled { 1 } else { 2 };
         match config.axis()? {
@@ -33,7 +33,7 @@ impl Model {
         }
     }
 
-    /// What batch normalisation does once it is trained: a scale and a shift.
+    /// Reads a trained batch normalisation, which is a scale and a shift.
     pub(super) fn batch_normalisation(
         &mut self,
         mut config: Config<'_>,
@@ -49,7 +49,7 @@ impl Model {
         config.skip_training(&["gamma", "beta", "moving_mean", "moving_variance"]);
         config.finish()?;
         let first = usize::from(has_scale) + usize::from(has_shift);
-        // These are there, and bound the others.
+        // Mean and variance always exist; their lengths bound those of the others.
         let [mean, variance] = [first, first + 1].map(|index| self.weights.take(place, index, &[self.width]));
         let (mean, variance) = (mean?, variance?);
         let mut given = |is_there: bool, index: usize, otherwise: f32| match is_there {
@@ -62,7 +62,7 @@ impl Model {
         self.scale(&config.place, name, parts)
     }
 
-    /// A mean and a variance that were adapted to a data set.
+    /// Reads a normalisation whose mean and variance were adapted to a data set.
     pub(super) fn normalisation(
         &mut self,
         mut config: Config<'_>,
@@ -78,7 +78,7 @@ impl Model {
         let (mean, variance) =
             (self.weights.take(place, 0, &[self.width])?, self.weights.take(place, 1, &[self.width])?);
         let (ones, zeros) = (vec![1.0; self.width], vec![0.0; self.width]);
-        // Keras keeps the deviation above this.
+        // Keras uses at least this deviation.
         let parts = normalisation([&ones, &zeros, &mean, &variance], |v| libm::sqrt(v).max(1e-7));
         self.scale(&config.place, name, parts)
     }

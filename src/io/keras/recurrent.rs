@@ -1,4 +1,4 @@
-//! Recurrent layers, alone and in both directions.
+//! Recurrent layers in one direction or in both.
 
 use std::format;
 use std::string::String;
@@ -14,7 +14,7 @@ use super::{Model, Version, activation};
 use crate::model::Layer;
 use crate::{Activation, Gru, Lstm, Merge, Pool, Reset, Rnn};
 
-/// What a recurrent layer's configuration says.
+/// The configuration of a recurrent layer.
 struct Recurrent {
     kind: Kind,
     units: usize,
@@ -38,7 +38,7 @@ fn recurrent(kind: Kind, config: &mut Config<'_>, version: Version) -> Result<Re
         units,
         activations,
         bias: config.flag("use_bias")?,
-        // Before Keras 2.1 there was no other form.
+        // Before Keras 2.1 there was only the form that resets before the product.
         reset: match kind == Kind::Gru && !config.flag_or("reset_after", false)? {
             true => Reset::Before,
             false => Reset::After,
@@ -48,7 +48,8 @@ fn recurrent(kind: Kind, config: &mut Config<'_>, version: Version) -> Result<Re
     };
     config.has_to_be("return_state", false)?;
     config.has_to_be("time_major", false)?;
-    // The state of the first sequence is zero either way, and what becomes of the last is the caller's business.
+    // `stateful` is ignored: the first state is zero either way, and the caller decides what to do with the
+    // last.
     config.skip(&[
         "stateful",
         "unroll",
@@ -82,7 +83,7 @@ impl Recurrent {
         }
     }
 
-    /// How many weights a direction has.
+    /// The number of weights of a direction.
     fn count(&self) -> usize {
         if self.bias { 3 } else { 2 }
     }
@@ -117,7 +118,7 @@ impl Model {
         let layer_name = config.place.clone();
         let layer = recurrent(kind, &mut config, self.version)?;
         if layer.backwards && layer.sequences {
-            // They come in the order in which they are computed, and here at the step of their input.
+            // Keras gives these outputs in the order of computation, this crate at the step of each input.
             return unsupported(
                 layer_name,
                 "goes backwards outside of a Bidirectional, and gives the outputs of all steps",
@@ -154,7 +155,7 @@ impl Model {
             }
         };
         let mut both = Vec::new();
-        // Keras 2 says the second one only if it was given.
+        // Keras 2 writes the second layer only if it was given.
         let same = !config.has("backward_layer");
         for key in if same { ["layer", "layer"] } else { ["layer", "backward_layer"] } {
             let mut inner = config.inner(key)?;
@@ -192,7 +193,8 @@ impl Model {
             KERAS.append(layer.kind, layer.units, direction, &mut self.network.weights);
         }
         let (units, sequences) = (forward.units, forward.sequences);
-        // The last outputs stand at different steps, so that they are added up after they have been taken.
+        // The last outputs of the directions are at different steps, so they are taken first and added
+        // afterwards.
         let within = if sequences { merge } else { Merge::Concat };
         let frame = Frame { depth: 1, merge: Some(within), reverse: false, bias: forward.bias };
         self.network.push(&name, forward.layer(self.width, frame));

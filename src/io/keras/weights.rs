@@ -1,4 +1,5 @@
-//! The weights of a model: in groups that are named after the classes of the layers (archives), or in a list for each layer (HDF5 files).
+//! The weights of a model: in groups that are named by the classes of the layers (archives), or in a list for
+//! each layer (HDF5 files).
 
 use std::collections::BTreeMap;
 use std::format;
@@ -11,32 +12,32 @@ use super::super::error::{Error, Result, damaged};
 use super::super::tensor::{check_shape, elements, show};
 use super::config::{FORMAT, refuse};
 
-/// The file of the weights.
+/// The file that holds the weights.
 pub(super) struct Weights {
     file: File,
-    /// Bytes of the file.
+    /// Length of the file in bytes.
     len: usize,
-    /// The names of the groups of layers end so; none if there is a list for each layer.
+    /// How the groups of layers are named; `None` if there is a list for each layer.
     groups: Option<Groups>,
-    /// The lists of the layers that have been asked for.
+    /// The lists of the layers that were used so far.
     lists: BTreeMap<String, Vec<String>>,
 }
 
-/// How groups are named. Versions below 2.14 have another first part, and Windows another separator.
+/// How groups are named. Versions below 2.14 have another first part, and Windows has another separator.
 struct Groups {
     first: &'static str,
     separator: char,
 }
 
-/// Where the weights of a layer are.
+/// The place of a layer's weights.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     group: String,
-    /// How many of the list are before them.
+    /// How many weights in the list come before them.
     skip: usize,
 }
 
-/// A text, however it is stored.
+/// A text in any of the forms in which files store it.
 pub(super) fn text(value: &AttrValue) -> Option<&str> {
     match value {
         AttrValue::VarLenString(text)
@@ -49,7 +50,7 @@ pub(super) fn text(value: &AttrValue) -> Option<&str> {
     }
 }
 
-/// Texts, however they are stored.
+/// Texts in any of the forms in which files store them.
 fn texts(value: &AttrValue) -> Option<&[String]> {
     match value {
         AttrValue::StringArray(texts)
@@ -83,7 +84,7 @@ impl Weights {
         Weights { file, len, groups: None, lists: BTreeMap::new() }
     }
 
-    /// Where the weights of a layer are: `class` is its class and number, as groups are named.
+    /// The place of a layer's weights. `class` is its class and number, as groups are named.
     pub(super) fn place(&self, class: &str, name: &str) -> Result<Place> {
         let Some(Groups { first, separator }) = self.groups else {
             return Ok(Place { group: name.to_string(), skip: 0 });
@@ -93,7 +94,7 @@ impl Weights {
             Ok(vars) => vars.attrs().map_err(refuse)?,
             Err(_) => Default::default(),
         };
-        // Keras 3 says whose weights they are.
+        // Keras 3 stores the name of the layer that the weights belong to.
         match attributes.get("name").and_then(text) {
             Some(other) if other != name => {
                 damaged(FORMAT, format!("the weights in `{group}` are those of `{other}`, not of `{name}`"))
@@ -102,12 +103,12 @@ impl Weights {
         }
     }
 
-    /// How many numbers the file can hold.
+    /// The largest number of floats that the file can hold.
     pub(super) fn most(&self) -> usize {
         self.len / size_of::<f32>()
     }
 
-    /// Where the weights of a part of a layer are, after `skip` weights of other parts.
+    /// The place of the weights of a part of a layer, after `skip` weights of other parts.
     pub(super) fn part(&self, of: &Place, part: &str, skip: usize) -> Place {
         match &self.groups {
             Some(groups) => Place { group: format!("{}{}{part}", of.group, groups.separator), skip: 0 },
@@ -136,7 +137,7 @@ impl Weights {
         }
     }
 
-    /// A tensor that has to have this shape.
+    /// Reads a tensor, which must have this shape.
     pub(super) fn take(&mut self, place: &Place, index: usize, shape: &[usize]) -> Result<Vec<f32>> {
         let name = &self.path(place, index)?;
         let wrong = |found: String| Error::Tensor { name: name.to_string(), expected: show(shape), found };
@@ -148,7 +149,7 @@ impl Weights {
             DType::F32 => {}
             other => return Err(wrong(format!("elements of {other:?}"))),
         }
-        // Keras writes its tensors as they are, so that none is longer than the file.
+        // Keras does not compress its tensors, so none is longer than the file.
         match elements(shape) {
             Some(n) if n <= self.most() => {}
             _ => return damaged(FORMAT, format!("tensor `{name}` is longer than the file")),

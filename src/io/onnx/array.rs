@@ -1,4 +1,4 @@
-//! Constants as what moves their elements about sees them: shapes, and elements of any type.
+//! Constants as arrays with elements of any type, for nodes that move elements.
 
 use std::vec;
 use std::vec::Vec;
@@ -6,10 +6,10 @@ use std::vec::Vec;
 use super::super::tensor::elements;
 use super::shape::position;
 
-/// Axes of a constant; layers have fewer.
+/// The largest number of axes of a constant. Layers need fewer.
 pub(super) const MAX_RANK: usize = 8;
 
-/// A constant of any type, as what moves its elements about sees it.
+/// A constant with elements of any type.
 #[derive(Clone)]
 pub(super) struct Array<T> {
     pub(super) shape: Vec<usize>,
@@ -17,7 +17,7 @@ pub(super) struct Array<T> {
 }
 
 impl<T: Copy> Array<T> {
-    /// Elements by a function from positions in the result to positions here.
+    /// Collects elements. `at` maps positions in the result to positions in this array.
     fn gather(&self, shape: Vec<usize>, at: impl Fn(&[usize]) -> Option<Vec<usize>>) -> Option<Self> {
         let len = elements(&shape)?;
         let mut data = Vec::new();
@@ -138,7 +138,7 @@ impl<T: Copy> Array<T> {
     }
 }
 
-/// The attributes and inputs that say how a node moves elements.
+/// The attributes and inputs that determine how a node moves elements.
 pub(super) struct Moves {
     pub(super) axis: Option<i64>,
     pub(super) axes: Option<Vec<i64>>,
@@ -147,7 +147,7 @@ pub(super) struct Moves {
     pub(super) inputs: Vec<Option<Vec<i64>>>,
     /// The shape of the second input.
     pub(super) index_shape: Vec<usize>,
-    /// `starts` and `ends` of old slices.
+    /// `starts` and `ends`, which are attributes of `Slice` in old versions.
     pub(super) bounds: Option<(Vec<i64>, Vec<i64>)>,
     pub(super) allow_zero: bool,
     pub(super) shape: Option<Vec<i64>>,
@@ -158,7 +158,7 @@ impl Moves {
         self.inputs.get(index)?.as_deref()
     }
 
-    /// What a node makes of constants of one type.
+    /// The result of a node over constants of one type.
     pub(super) fn apply<T: Copy>(&self, op: &str, arrays: &[Array<T>]) -> Option<Array<T>> {
         let first = arrays.first()?;
         let rank = first.shape.len();
@@ -231,7 +231,7 @@ impl Moves {
         }
     }
 
-    /// The elements that a node would make, so that no memory is asked for first.
+    /// The number of elements that a node would make. It is checked before memory is allocated.
     pub(super) fn len<T: Copy>(&self, op: &str, arrays: &[Array<T>]) -> Option<usize> {
         let first = arrays.first()?;
         match op {

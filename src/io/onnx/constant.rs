@@ -14,12 +14,12 @@ use super::data::Data;
 use super::value::{Ints, Size, Value};
 use super::{Attributes, FORMAT, show};
 
-/// Whether a type is one of integers.
+/// Whether an element type is an integer type.
 pub(super) fn is_integer(of: i32) -> bool {
     matches!(of, 2..=7 | 12 | 13)
 }
 
-/// Little-endian integers of a type.
+/// Converts little-endian integers of a type.
 fn integers(of: i32, raw: &[u8]) -> Option<Vec<i64>> {
     let (size, signed) = match of {
         element::INT8 => (1, true),
@@ -54,7 +54,7 @@ pub(super) fn value(name: &str, tensor: &schema::Tensor, data: &Data<'_>) -> Res
         0 => Some(element.widen(bytes)),
         _ => None,
     };
-    // Halves that are not raw stand in 32-bit integers, one in each.
+    // Half-precision floats that are not raw are stored in 32-bit integers, one in each.
     let halves = || tensor.int32_data.iter().flat_map(|&x| (x as u16).to_le_bytes()).collect::<Vec<_>>();
     let data = match (tensor.data_type, &raw) {
         (element::FLOAT, Some(raw)) => widen(Element::F32, raw),
@@ -91,7 +91,7 @@ pub(super) fn value(name: &str, tensor: &schema::Tensor, data: &Data<'_>) -> Res
                 ),
             };
         }
-        // Not a weight of any layer: what takes it for one says so.
+        // No layer has such weights. A node that needs weights reports it.
         _ => return Ok(Value::Other),
     };
     match data {
@@ -127,7 +127,7 @@ pub(super) fn node(node: &Node, data: &Data<'_>) -> Result<Value> {
     }
 }
 
-/// What a node `ConstantOfShape` fills its output with: a float zero if it says nothing else.
+/// The value that a node `ConstantOfShape` fills its output with; by default a float zero.
 pub(super) fn fill(node: &Node) -> Result<Value> {
     let mut attributes = Attributes::new(node);
     let fill = attributes.get("value").and_then(|a| a.t.as_ref());

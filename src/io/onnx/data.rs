@@ -1,4 +1,4 @@
-//! Data of constants that is in files beside the model.
+//! External data: constants in files beside the model.
 
 use core::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,12 +13,12 @@ use super::super::options::missing;
 use super::FORMAT;
 use super::schema::Tensor;
 
-/// The files beside the model, as far as they have been read.
+/// The external files that have been read so far.
 #[derive(Default)]
 pub(super) struct Data<'a> {
     external: Option<&'a External<'a>>,
     files: RefCell<BTreeMap<String, Rc<[u8]>>>,
-    /// Bytes that constants have taken: a file may be named by many.
+    /// Total bytes of the constants so far. They are limited, because many constants may name the same file.
     taken: RefCell<usize>,
 }
 
@@ -27,7 +27,7 @@ impl<'a> Data<'a> {
         Data { external, ..Data::default() }
     }
 
-    /// Bytes of all files that have been read.
+    /// Total bytes of the files that have been read.
     pub(super) fn len(&self) -> usize {
         self.files.borrow().values().map(|file| file.len()).sum()
     }

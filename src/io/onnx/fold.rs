@@ -1,4 +1,4 @@
-//! Constant folding: what nodes make of constants and of shapes, as exporters leave it in their graphs.
+//! Constant folding: computes the nodes over constants and shapes that exporters leave in their graphs.
 
 use std::rc::Rc;
 use std::vec;
@@ -13,7 +13,7 @@ use super::value::{Axis, Ints, Size, Value};
 use super::{Attributes, Walk, constant, show};
 
 impl Walk<'_> {
-    /// What a node makes of constants and shapes.
+    /// Computes a node over constants and shapes.
     pub(super) fn without_data(&mut self, op: &str, node: &Node) -> Result<Vec<Value>> {
         let inputs: Vec<Value> = node
             .input
@@ -72,7 +72,7 @@ impl Walk<'_> {
             Some(Value::Input) => Value::Input,
             Some(Value::State) => Value::State,
             Some(value) if op == "Expand" && value.is_zero() => {
-                // A single element takes the shape that is asked for.
+                // A single element takes the requested shape.
                 let is_one = |n: &Size| *n == Size::Known(1);
                 let single = value.shape().is_some_and(|shape| shape.iter().all(is_one) && shape.len() < 2);
                 Value::Zeros(inputs.get(1).filter(|_| single).and_then(sizes))
@@ -89,7 +89,7 @@ impl Walk<'_> {
         })
     }
 
-    /// A constant of a shape and of one number.
+    /// A constant of a given shape, filled with one number.
     fn filled(&mut self, node: &Node, shape: Option<&Value>) -> Result<Value> {
         let fill = constant::fill(node)?;
         if fill.is_zero() {
@@ -107,7 +107,7 @@ impl Walk<'_> {
         })
     }
 
-    /// What a node that moves elements makes of constants.
+    /// Computes a node that moves the elements of constants.
     fn moved(&mut self, op: &str, node: &Node, inputs: &[Value]) -> Result<Value> {
         let mut attributes = Attributes::new(node);
         let ints = |a: Option<&super::schema::Attribute>| a.map(|a| a.ints.clone());
@@ -131,20 +131,20 @@ impl Walk<'_> {
                 _ => Vec::new(),
             },
         };
-        // One length, which is repeated for a batch that is not known.
+        // One length, repeated for a batch of unknown size.
         if let ("Expand", [Value::Ints(n), Value::Ints(to)]) = (op, inputs)
             && let (&[length], &[Size::Free(_)]) = (&n.data[..], &to.data[..])
         {
             return Ok(Value::Lengths(length));
         }
-        // A state of one row, which is repeated for a batch that is not known: it stays what it is.
+        // A state of one row, repeated for a batch of unknown size. It stays as it is.
         if let ("Expand", [Value::Floats(t), Value::Ints(to)]) = (op, inputs)
             && let ([front, 1, back], [first, Size::Free(_), last]) = (&t.shape[..], &to.data[..])
             && [(front, first), (back, last)].iter().all(|(n, to)| to.known() == i64::try_from(**n).ok())
         {
             return Ok(inputs[0].clone());
         }
-        // All parts of a `Concat`; of the others the first input is what moves.
+        // A `Concat` moves all of its inputs, other nodes only the first.
         let moving = if op == "Concat" { inputs } else { &inputs[..inputs.len().min(1)] };
         let floats: Option<Vec<Array<f32>>> = moving
             .iter()
@@ -189,7 +189,7 @@ impl Walk<'_> {
         })
     }
 
-    /// Takes memory for a constant from what the graph may use.
+    /// Takes memory for a constant from the budget of the graph. Returns `false` if not enough is left.
     pub(super) fn spend(&mut self, len: usize) -> bool {
         match self.budget.checked_sub(len) {
             Some(rest) => {
@@ -211,7 +211,7 @@ impl Walk<'_> {
             .then(|| Value::Ints(Ints::list((start..end).map(Size::Known).collect())))
     }
 
-    /// Sums and products of constants, and of sizes.
+    /// Arithmetic on constants and on sizes.
     fn arithmetic(&mut self, op: &str, first: &Value, second: &Value) -> Option<Value> {
         match (first, second) {
             (Value::Floats(a), Value::Floats(b)) => {
@@ -254,7 +254,7 @@ impl Walk<'_> {
         }
     }
 
-    /// The parts of a constant, or of a state.
+    /// Splits a constant, or a state, into parts.
     fn split(&mut self, node: &Node, value: &Value) -> Result<Vec<Value>> {
         let count = node.output.len();
         let Value::Floats(t) = value else {
@@ -316,7 +316,7 @@ impl Walk<'_> {
     }
 }
 
-/// The sizes that a list says, if it is one.
+/// The sizes in a list, if the value is one.
 fn sizes(list: &Value) -> Option<Rc<[Size]>> {
     match list {
         Value::Ints(ints) if ints.shape.len() == 1 => Some(Rc::clone(&ints.data)),
@@ -324,7 +324,7 @@ fn sizes(list: &Value) -> Option<Rc<[Size]>> {
     }
 }
 
-/// The part of a shape that a node `Shape` asks for.
+/// The part of a shape that a node `Shape` requests.
 fn part(node: &Node, sizes: &[Size]) -> Value {
     let mut attributes = Attributes::new(node);
     let n = sizes.len() as i64;
@@ -335,7 +335,7 @@ fn part(node: &Node, sizes: &[Size]) -> Value {
 }
 
 impl Walk<'_> {
-    /// A name as it stands in a message about a constant that could not be folded.
+    /// Describes a value in a message about a constant that could not be folded.
     pub(super) fn not_constant(&self, name: &str) -> &'static str {
         match self.values.get(name) {
             Some(Value::Input) => "an input of the graph",

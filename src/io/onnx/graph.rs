@@ -1,4 +1,4 @@
-//! Where a graph begins and ends: its inputs, its outputs, and its states.
+//! The inputs, outputs and states of a graph.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::format;
@@ -15,7 +15,8 @@ use super::value::{Axis, Half, Value};
 use super::{Attributes, FORMAT, Walk, show};
 use crate::model::Layer;
 
-/// The input that becomes the data of the first layer: that from which its first recurrent layer, or else its embedding or first output, is made.
+/// The input that becomes the data of the first layer: the one that the first recurrent layer, or otherwise
+/// the first output, is computed from.
 fn data<'a>(graph: &'a Graph, inputs: &[&'a ValueInfo]) -> Option<&'a ValueInfo> {
     let made: BTreeMap<&str, &Node> =
         graph.node.iter().flat_map(|node| node.output.iter().map(move |name| (&name[..], node))).collect();
@@ -33,7 +34,7 @@ fn data<'a>(graph: &'a Graph, inputs: &[&'a ValueInfo]) -> Option<&'a ValueInfo>
         if let Some(input) = inputs.iter().find(|input| input.name == name) {
             return Some(input);
         }
-        // Sizes of the data are not the data.
+        // Nodes that only take sizes of the data do not count.
         if let Some(node) = made.get(name).filter(|node| node.op_type != "Shape") {
             open.extend(node.input.iter().map(|name| &name[..]));
         }
@@ -70,7 +71,7 @@ impl Walk<'_> {
         let ids = tensor.is_some_and(|t| is_integer(t.element));
         let shape = tensor.and_then(|t| t.shape.as_ref());
         let mut axes = vec![Axis::First, Axis::Second];
-        // Keras gives ids as floats, too, and casts them.
+        // Keras passes ids as floats, too, and casts them.
         if !ids && shape.is_none_or(|shape| shape.dim.len() != 2) {
             axes.push(Axis::Feature);
         }
@@ -95,7 +96,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// A loop over the steps that an exporter made of a layer.
+    /// The error for a loop over the steps that an exporter made from a layer.
     pub(super) fn looped(&mut self, op: &str, node: &Node) -> Result<()> {
         match op {
             "If" => unsupported(show(node), "chooses between two graphs when it runs, which is not read"),
@@ -108,13 +109,14 @@ impl Walk<'_> {
         }
     }
 
-    /// States that are put together, as PyTorch gives those of several layers, and one of them taken out again.
+    /// Handles nodes that combine states, as PyTorch does for several layers, and that take one of them out
+    /// again.
     pub(super) fn states(&mut self, op: &str, node: &Node) -> Result<bool> {
         let value = |name: &String| self.values.get(name);
         let is_state =
             |v: &Value| matches!(v, Value::Last { .. } | Value::Half(_) | Value::State | Value::States(_));
         let inputs: Vec<Value> = node.input.iter().filter_map(value).cloned().collect();
-        // The one that is taken of so many along the first axis, and the axes that are left.
+        // The position that a node takes of `count` along the first axis, and the axes that remain.
         let taken = |axes: &[Axis], count: usize| {
             let cut = self.cut(op, node, axes.len()).filter(|cut| cut.axis == 0)?;
             let at = cut.one_of(count).filter(|_| axes.first() == Some(&Axis::Direction))?;
@@ -145,7 +147,7 @@ impl Walk<'_> {
                     None => Value::State,
                 }
             }
-            // They stay states, of which nobody has to make the data.
+            // The result stays a state, and does not have to become the data.
             ("Squeeze", [Value::Last { axes, version }, ..]) => match self.squeezed(node, axes, false)? {
                 Some(axes) => Value::Last { axes, version: *version },
                 None => return Ok(false),
@@ -154,7 +156,7 @@ impl Walk<'_> {
                 Value::Last { axes: transpose(node, axes.clone())?, version: *version }
             }
             ("Identity", [Value::Last { .. }]) => inputs[0].clone(),
-            // Of a layer with one direction it comes out of its axis.
+            // For a layer with one direction, this removes the axis of directions.
             ("Gather" | "Slice", [Value::Last { axes, version }, ..]) => match taken(axes, directions) {
                 Some((at, axes)) => last_state(at, directions, axes, *version),
                 None => return Ok(false),
@@ -183,14 +185,14 @@ impl Walk<'_> {
             Some(Value::Last { version, .. } | Value::Step { version, .. }) => *version == self.version,
             _ => false,
         };
-        // The outputs of the last layer come before its states, in whatever order the graph has them.
+        // The outputs of the last layer take precedence over its states, in any order of the graph's outputs.
         let main = graph.output.iter().position(|o| is_data(&o.name));
         let main = main.or_else(|| graph.output.iter().position(|o| is_last(&o.name)));
         for (index, output) in graph.output.iter().enumerate() {
             let name = &output.name[..];
             match self.values.get(name) {
                 _ if main == Some(index) => {}
-                // States that are given out besides.
+                // States as additional outputs.
                 Some(Value::Last { .. } | Value::Half(_) | Value::State | Value::States(_))
                     if main.is_some() => {}
                 _ => return unsupported(format!("output `{name}`"), "is not what the last layer makes"),
@@ -212,7 +214,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Notes that a layer takes something from the caller.
+    /// Adds a note that a layer takes something from the caller.
     pub(super) fn note_caller(&mut self, what: &str) {
         let note = Note::Assumed(what.to_string());
         if !self.network.notes.contains(&note) {
@@ -221,7 +223,7 @@ impl Walk<'_> {
     }
 }
 
-/// A last state that was taken out of those of all directions.
+/// A last state, taken from the states of all directions.
 fn last_state(direction: usize, directions: usize, axes: Vec<Axis>, version: usize) -> Value {
     match directions {
         2 => Value::Half(Half::state(direction, axes, version)),

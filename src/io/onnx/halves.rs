@@ -1,4 +1,5 @@
-//! One direction of a layer that has both, until they are together again: exporters cut them apart, and join them where Keras or PyTorch does.
+//! The directions of a bidirectional layer as separate values. Exporters split them, and join them as Keras
+//! or PyTorch does.
 
 use std::vec::Vec;
 
@@ -10,18 +11,18 @@ use super::{Attributes, Walk, leaves};
 use crate::model::Layer;
 use crate::{Merge, Pool};
 
-/// A node that takes a part out along one axis.
+/// A node that takes a part along one axis.
 pub(super) struct Cut {
     pub(super) axis: usize,
     start: i64,
-    /// Of a slice.
+    /// The end, for a `Slice`.
     end: Option<i64>,
-    /// Whether the axis stays, with size 1.
+    /// Whether the axis remains, with size 1.
     pub(super) keeps: bool,
 }
 
 impl Cut {
-    /// Which of `count` it takes, if it takes one.
+    /// The element that the node takes of `count`, if it takes exactly one.
     pub(super) fn one_of(&self, count: usize) -> Option<usize> {
         let count = i64::try_from(count).ok()?;
         let at = |n: i64| if n < 0 { n.saturating_add(count) } else { n };
@@ -30,7 +31,7 @@ impl Cut {
         usize::try_from(start).ok().filter(|_| single && start < count)
     }
 
-    /// The axes of what is left.
+    /// The axes that remain.
     pub(super) fn left(&self, mut axes: Vec<Axis>) -> Vec<Axis> {
         if self.keeps {
             axes[self.axis] = Axis::One;
@@ -42,7 +43,7 @@ impl Cut {
 }
 
 impl Walk<'_> {
-    /// What a `Gather` or a `Slice` takes out of a value of so many axes, if that is along one axis.
+    /// The part that a `Gather` or a `Slice` takes from a value of this rank, if it cuts along one axis.
     pub(super) fn cut(&self, op: &str, node: &Node, rank: usize) -> Option<Cut> {
         let ints = |input: usize| match self.values.get(node.input.get(input)?) {
             Some(Value::Ints(ints)) => Some(ints),
@@ -78,7 +79,7 @@ impl Walk<'_> {
         }
     }
 
-    /// The end of the steps that a node takes, if it takes one step.
+    /// The pool that takes the same step, if a node takes the last or the first step.
     fn end_of(&self, cut: &Cut, axis: Axis) -> Option<Pool> {
         if self.time != Some(axis) || self.padded {
             return None;
@@ -90,7 +91,8 @@ impl Walk<'_> {
         }
     }
 
-    /// What a node does with one direction, or how it takes one out of the data; `false` if it does neither.
+    /// Handles a node that works on one direction, or takes one from the data. Returns `false` for other
+    /// nodes.
     pub(super) fn halves(&mut self, op: &str, node: &Node) -> Result<bool> {
         let inputs: Vec<Value> =
             node.input.iter().filter_map(|name| self.values.get(name)).cloned().collect();
@@ -138,7 +140,7 @@ impl Walk<'_> {
         }
     }
 
-    /// One direction out of both, or one step of a recurrent layer.
+    /// Takes one of the two directions, or one step of a recurrent layer.
     fn part_of_data(&mut self, op: &str, node: &Node, axes: &[Axis]) -> Option<Value> {
         let cut = self.cut(op, node, axes.len())?;
         let version = self.version;
@@ -156,7 +158,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether the data is that of a layer with both directions, side by side.
+    /// Whether the data is the output of a layer with both directions side by side.
     fn side_by_side(&mut self) -> bool {
         let (units, directions) = self.states;
         let apart = directions != 2 || self.directions != 1 || self.width != units * 2 || self.reversed;
@@ -164,7 +166,7 @@ impl Walk<'_> {
         !apart && self.network.last().is_some_and(is_stack)
     }
 
-    /// The half of the features that is one direction's.
+    /// The half of the features that belongs to one direction.
     fn side(&self, cut: &Cut, axes: &[Axis], step: Option<Pool>) -> Option<Half> {
         let units = i64::try_from(self.states.0).ok()?;
         let end = cut.end.filter(|_| axes[cut.axis] == Axis::Feature)?;
@@ -176,11 +178,11 @@ impl Walk<'_> {
         Some(Half { direction, axes: axes.to_vec(), step, version: self.version })
     }
 
-    /// A step of one direction, or what is left of an axis.
+    /// Takes a step of one direction, or the element of an axis of size 1.
     fn part(&self, op: &str, node: &Node, half: &Half) -> Option<Half> {
         let cut = self.cut(op, node, half.axes.len())?;
         let step = match (half.axes[cut.axis], half.step) {
-            // What is left of the steps, or of the directions.
+            // An axis of size 1 that is left of the steps or the directions.
             (Axis::One, step) => cut.one_of(1).map(|_| step)?,
             (axis, None) => Some(self.end_of(&cut, axis)?),
             _ => return None,
@@ -188,7 +190,7 @@ impl Walk<'_> {
         Some(Half { axes: cut.left(half.axes.clone()), step, ..half.clone() })
     }
 
-    /// Both directions together: from here on they are the data.
+    /// Joins both directions. The result becomes the data.
     fn join(&mut self, op: &str, node: &Node, first: &Half, second: &Half) -> Result<bool> {
         let apart = (first.direction, second.direction) == (0, 1)
             || op == "Add" && (first.direction, second.direction) == (1, 0);
@@ -207,7 +209,7 @@ impl Walk<'_> {
             (Some(a), Some(b)) if a == b => Some(a),
             _ => return Ok(false),
         };
-        // The last states of both are added up after they have been taken.
+        // The last states of both directions are taken first and added afterwards.
         if op == "Add" && pool != Some(Pool::Ends) {
             self.network.sum_directions();
             self.version += 1;

@@ -1,4 +1,5 @@
-//! Steps that are put backwards, as Keras' `go_backwards` does: a layer over them runs in reverse, and its last step is the first.
+//! Steps in reverse order, as with Keras' `go_backwards`: a layer over them runs in reverse, and its last
+//! step is the first.
 
 use std::vec::Vec;
 
@@ -10,7 +11,7 @@ use super::{Attributes, Walk, show};
 use crate::Pool;
 
 impl Walk<'_> {
-    /// The steps of whole sequences, backwards: `ReverseSequence`.
+    /// Reverses the steps of whole sequences: `ReverseSequence`.
     pub(super) fn reverse_sequence(&mut self, node: &Node, axes: Vec<Axis>) -> Result<()> {
         let mut attributes = Attributes::new(node);
         let [time, batch] = [("time_axis", 0), ("batch_axis", 1)]
@@ -32,13 +33,13 @@ impl Walk<'_> {
         self.reverse(node, axes, time)
     }
 
-    /// Whether a `Slice` takes all of one axis, from its end to its beginning.
+    /// Whether a `Slice` takes a whole axis from its end to its beginning.
     pub(super) fn is_reversal(&self, node: &Node) -> bool {
         let one = |input: usize| match self.values.get(node.input.get(input)?) {
             Some(Value::Ints(ints)) => ints.known().filter(|known| known.len() == 1).map(|known| known[0]),
             _ => None,
         };
-        // Ends before the beginning, which itself is no end.
+        // The end has to be before the first element, which no ordinary index expresses.
         one(1) == Some(-1) && one(2).is_some_and(|end| end <= i64::from(i32::MIN) + 1) && one(4) == Some(-1)
     }
 
@@ -67,7 +68,8 @@ impl Walk<'_> {
         self.goes_on(node, axes)
     }
 
-    /// The pool over steps in their order that does what this one does over those of the graph; after it there are no steps.
+    /// Converts a pool over the graph's steps to the equivalent pool over the steps in their original order.
+    /// After it there are no steps.
     pub(super) fn in_order(&mut self, pool: Pool) -> Pool {
         match (core::mem::take(&mut self.reversed), pool) {
             (true, Pool::Last) => Pool::First,

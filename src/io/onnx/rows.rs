@@ -1,4 +1,4 @@
-//! Steps and sequences as one axis of rows, over which exporters multiply matrices.
+//! Steps and sequences merged into one axis of rows, over which exporters multiply matrices.
 
 use std::vec::Vec;
 
@@ -7,7 +7,7 @@ use super::schema::Node;
 use super::value::{Axis, Ints, Size, Value};
 
 impl Walk<'_> {
-    /// The size of an axis of the graph's input, or of both as one.
+    /// The size of an axis of the graph's input, or of both axes merged.
     pub(super) fn size(&self, axis: Axis) -> Size {
         match (axis, self.sizes) {
             (Axis::First, [Some(n), _]) | (Axis::Second, [_, Some(n)]) => Size::Known(n),
@@ -41,7 +41,7 @@ impl Walk<'_> {
         }
     }
 
-    /// The axes that a `Reshape` makes of steps and sequences if it makes rows of them, or the reverse.
+    /// The axes after a `Reshape` that merges steps and sequences into rows, or separates them.
     pub(super) fn rows(&self, kept: &[Axis], width: Size, shape: &[Size]) -> Option<Vec<Axis>> {
         let open = shape.iter().filter(|n| **n == Size::Known(-1)).count();
         let fits = |n: Size, size: Size| n == size || n == Size::Known(-1);

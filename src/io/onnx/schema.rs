@@ -1,4 +1,4 @@
-//! The messages of ONNX files, as far as they are read: numbers and types are those of `onnx.proto`.
+//! The messages of ONNX files, as far as they are read. Numbers and types are those of `onnx.proto`.
 
 use std::string::String;
 use std::vec::Vec;
@@ -89,7 +89,7 @@ pub(super) struct Attribute {
     pub(super) ints: Vec<i64>,
     #[prost(string, repeated, tag = "9")]
     pub(super) strings: Vec<String>,
-    /// Which of the fields it is.
+    /// Which of the fields is used.
     #[prost(int32, tag = "20")]
     pub(super) kind: i32,
 }
@@ -114,7 +114,7 @@ pub(super) struct Tensor {
     pub(super) double_data: Vec<f64>,
     #[prost(message, repeated, tag = "13")]
     pub(super) external_data: Vec<Entry>,
-    /// 1 for data in another file.
+    /// 1 if the data is in another file.
     #[prost(int32, tag = "14")]
     pub(super) data_location: i32,
 }

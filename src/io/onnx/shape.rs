@@ -1,4 +1,4 @@
-//! Nodes that move axes about, and those that make one row out of the steps.
+//! Nodes that move axes, and nodes that reduce the steps to one row.
 
 use std::format;
 use std::vec::Vec;
@@ -14,7 +14,7 @@ use crate::model::Layer;
 const ONE_STEP: &str = "takes something else than the last or the first step";
 const ONE_DIRECTION: &str = "takes one direction of two: only both together are read";
 
-/// The position that an axis means, which counts from the end if it is negative.
+/// The position of an axis. Negative numbers count from the end.
 pub(super) fn position(axis: i64, rank: usize) -> Option<usize> {
     let axis = if axis < 0 { axis.checked_add(i64::try_from(rank).ok()?)? } else { axis };
     usize::try_from(axis).ok().filter(|&axis| axis < rank)
@@ -56,8 +56,8 @@ impl Walk<'_> {
         }
     }
 
-    /// The axes that a `Squeeze` leaves; `None` if it takes others than the one direction of a layer, what is left of its steps, or one
-    /// feature if that `may` go.
+    /// The axes that remain after a `Squeeze`. `None` if it removes axes other than the direction of a layer
+    /// with one direction, what is left of its steps, or, if `may` is set, a single feature.
     pub(super) fn squeezed(&self, node: &Node, axes: &[Axis], may: bool) -> Result<Option<Vec<Axis>>> {
         let mut attributes = Attributes::new(node);
         let squeezed = self.ints(node, &mut attributes, "axes");
@@ -78,7 +78,7 @@ impl Walk<'_> {
     }
 
     pub(super) fn squeeze(&mut self, node: &Node, axes: Vec<Axis>) -> Result<()> {
-        // Models of one output may give it without its axis.
+        // Models with one output may drop the axis of features.
         match self.squeezed(node, &axes, self.width == 1 && self.layers > 0)? {
             Some(left) => self.goes_on(node, left),
             None => unsupported(
@@ -119,7 +119,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Directions and features become one axis; those of size 1 come and go.
+    /// Merges directions and features into one axis. Axes of size 1 are added and removed.
     pub(super) fn reshape(&mut self, node: &Node, axes: Vec<Axis>) -> Result<()> {
         let mut attributes = Attributes::new(node);
         let allow_zero = attributes.int("allowzero", 0) != 0;
@@ -136,7 +136,7 @@ impl Walk<'_> {
                 "has a shape that is not constant, nor made of the sizes of the data",
             );
         };
-        // What stays, and its size.
+        // The axes that stay, and their sizes.
         let joins = axes.ends_with(&[Axis::Direction, Axis::Feature]);
         let single =
             |axis: Axis| axis == Axis::One || axis == Axis::Direction && (joins || self.directions == 1);
@@ -211,7 +211,7 @@ impl Walk<'_> {
         index == -1 || self.size(axis).known().is_some_and(|steps| index == steps - 1)
     }
 
-    /// Whether a slice that ends there goes on to the end of an axis.
+    /// Whether a slice with this end reaches the end of the axis.
     pub(super) fn is_end(&self, end: i64, axis: Axis) -> bool {
         let size = match axis {
             Axis::One => Some(1),
@@ -222,7 +222,7 @@ impl Walk<'_> {
         end >= i64::from(i32::MAX) || size.is_some_and(|n| end >= n)
     }
 
-    /// The pool that takes one step, if it is the last or the first.
+    /// The pool that takes the step at an index, if that is the last or the first.
     fn one_step(&self, index: i64, axis: Axis) -> Option<Pool> {
         match index {
             _ if self.is_last(index, axis) => Some(Pool::Last),
@@ -231,7 +231,7 @@ impl Walk<'_> {
         }
     }
 
-    /// One step out of all: the last, or the first.
+    /// Takes one step by an index: the last or the first.
     pub(super) fn step(&mut self, node: &Node, axes: Vec<Axis>) -> Result<()> {
         let mut attributes = Attributes::new(node);
         let axis = attributes.int("axis", 0);
@@ -242,7 +242,7 @@ impl Walk<'_> {
         };
         let at = position(axis, axes.len());
         match (index, at.map(|at| axes[at])) {
-            // An axis of one is taken out of, too.
+            // The element of an axis of size 1 can be taken, too.
             (Some((index, rank)), Some(Axis::One)) if matches!(index[..], [0 | -1]) && rank <= 1 => {
                 let mut axes = axes;
                 if let (0, Some(at)) = (rank, at) {
@@ -260,7 +260,7 @@ impl Walk<'_> {
         }
     }
 
-    /// One step by a list of one index: `GatherND` along the first axis.
+    /// Takes one step by a list of one index: `GatherND` along the first axis.
     pub(super) fn step_by_list(&mut self, node: &Node, axes: Vec<Axis>) -> Result<()> {
         let mut attributes = Attributes::new(node);
         let batch = attributes.int("batch_dims", 0);
@@ -280,7 +280,7 @@ impl Walk<'_> {
         }
     }
 
-    /// One step by a slice, which leaves its axis.
+    /// Takes one step by a slice, which keeps the axis.
     pub(super) fn slice(&mut self, node: &Node, axes: Vec<Axis>) -> Result<()> {
         let mut attributes = Attributes::new(node);
         let mut given = |name: &'static str, input: usize| match attributes.get(name) {
@@ -328,7 +328,7 @@ impl Walk<'_> {
         }
     }
 
-    /// The sum of both directions of the layer before.
+    /// Adds both directions of the previous layer.
     pub(super) fn sum_directions(&mut self, node: &Node, mut axes: Vec<Axis>) -> Result<()> {
         let mut attributes = Attributes::new(node);
         let over = self.ints(node, &mut attributes, "axes");

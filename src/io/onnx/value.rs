@@ -1,4 +1,4 @@
-//! What is known of the values of a graph before any input is there.
+//! What is known about the values of a graph without any input.
 
 use std::rc::Rc;
 use std::vec::Vec;
@@ -9,26 +9,26 @@ use crate::Pool;
 /// An axis of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Axis {
-    /// The first two of the graph's input: which of them is time, a recurrent layer says.
+    /// The first two axes of the graph's input. A recurrent layer determines which of them is time.
     First,
     Second,
     Direction,
     Feature,
-    /// One that is left of the steps, of size 1.
+    /// The axis of size 1 that is left of the steps.
     One,
-    /// The first two as one.
+    /// The first two axes merged into one.
     Rows {
-        /// Whether the second comes first.
+        /// Whether the second axis comes first.
         swapped: bool,
     },
 }
 
-/// A size: a number, or that of an axis which depends on the input.
+/// A size: a number, or the size of an axis that depends on the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Size {
     Known(i64),
     Free(Axis),
-    /// The product of those of the first two axes.
+    /// The product of the sizes of the first two axes.
     Rows,
 }
 
@@ -63,39 +63,39 @@ impl Ints {
     }
 }
 
-/// The outputs of one direction of two, or one step of them.
+/// The outputs of one of two directions, or one step of them.
 #[derive(Clone, Debug)]
 pub(super) struct Half {
     pub(super) direction: usize,
     pub(super) axes: Vec<Axis>,
-    /// Which step; none for all.
+    /// Which step; `None` for all steps.
     pub(super) step: Option<Pool>,
     pub(super) version: usize,
 }
 
 impl Half {
-    /// The last state of a direction, which in reverse is the output of the first step.
+    /// The last state of a direction. For the reverse direction it is the output of the first step.
     pub(super) fn state(direction: usize, axes: Vec<Axis>, version: usize) -> Self {
         let step = Some(if direction == 0 { Pool::Last } else { Pool::First });
         Half { direction, axes, step, version }
     }
 }
 
-/// What is known of a value.
+/// What is known about a value.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
-    /// The data, as of a version.
+    /// The data that flows through the layers. `version` tells whether it is current.
     Data {
         axes: Vec<Axis>,
         version: usize,
     },
-    /// The last states of the layer before: outputs of its last step, in reverse of its first.
+    /// The last states of the previous layer: outputs of its last step, or of its first step in reverse.
     Last {
         axes: Vec<Axis>,
         version: usize,
     },
     Half(Half),
-    /// One step of what a recurrent layer gives; it becomes the data when it is used, as of a version.
+    /// One step of a recurrent layer's outputs. It becomes the data when it is used, if `version` is current.
     Step {
         axes: Vec<Axis>,
         pool: Pool,
@@ -105,16 +105,17 @@ pub(super) enum Value {
     States(Rc<[Value]>),
     /// Another state of a layer.
     State,
-    /// Shared, because a node `Identity` costs a file next to nothing.
+    /// Floats. They are shared, because a node such as `Identity` takes little room in a file and must not
+    /// copy them.
     Floats(Rc<Tensor>),
     Ints(Ints),
-    /// Integers that are all the same, as many as there are sequences.
+    /// Equal integers, one for each sequence.
     Lengths(Size),
-    /// Floats that are all zero, of a shape that may depend on the input, if it is known.
+    /// Floats that are all zero. The shape may be unknown, or depend on the input.
     Zeros(Option<Rc<[Size]>>),
-    /// Another input of the graph, or a part of it: a state, or lengths.
+    /// Another input of the graph, or a part of one: a state, or lengths.
     Input,
-    /// Anything else. No layer takes it.
+    /// Anything else. No layer accepts it.
     Other,
 }
 

@@ -1,4 +1,5 @@
-//! Checkpoints of PyTorch (`.pt`, `.pth`): which of its values are the model's parameters, and what a pickled module says of itself.
+//! PyTorch checkpoints (`.pt`, `.pth`): finds the model's parameters, and what a pickled module says about
+//! itself.
 
 use std::format;
 use std::string::{String, ToString};
@@ -15,13 +16,13 @@ use super::pickle::{FORMAT, Id, Node, Pickle};
 use super::storage::{Container, Kind, storage};
 use super::{Known, full};
 
-/// Modules are not nested deeper than this.
+/// The deepest nesting of modules.
 const MAX_DEPTH: usize = 32;
 
-/// Dictionaries of the model are looked for as deep as this.
+/// How deep dictionaries are searched for the model.
 const MAX_LEVELS: usize = 2;
 
-/// Names under which the parameters of a model are kept.
+/// Keys under which checkpoints keep the parameters of a model.
 const KEYS: [&str; 11] = [
     "state_dict",
     "model_state_dict",
@@ -36,7 +37,7 @@ const KEYS: [&str; 11] = [
     "checkpoint",
 ];
 
-/// The model of a checkpoint.
+/// Reads the model of a checkpoint.
 pub(in super::super) fn read(bytes: &[u8], plan: Option<&Plan>) -> Result<Network> {
     let container = Container::open(bytes)?;
     let mut found = Found {
@@ -62,7 +63,7 @@ pub(in super::super) fn read(bytes: &[u8], plan: Option<&Plan>) -> Result<Networ
     super::read_known(tensors, plan, &known)
 }
 
-/// What a value is.
+/// The role of a value in a checkpoint.
 #[derive(PartialEq)]
 enum Role {
     Parameters,
@@ -90,10 +91,10 @@ fn attributes(pickle: &Pickle, id: Id) -> Option<&[(Id, Id)]> {
     }
 }
 
-/// The value that has the model's parameters: the root, or one of its entries.
+/// The value that holds the model's parameters: the root, or one of its entries.
 fn model(pickle: &Pickle, root: Id, depth: usize) -> Result<Id> {
     let has = |id: &Id| role(pickle, *id) != Role::Other;
-    // Tensors may stand beside the model: means of the data, or the state of a random generator.
+    // There may be other tensors besides the model: means of the data, or the state of a random generator.
     if let Some(found) = KEYS.iter().filter_map(|key| pickle.get(root, key)).find(has) {
         return Ok(found);
     }
@@ -133,7 +134,7 @@ fn model(pickle: &Pickle, root: Id, depth: usize) -> Result<Id> {
     }
 }
 
-/// What a checkpoint without parameters is.
+/// The error for a checkpoint without parameters.
 fn nothing(pickle: &Pickle, entries: &[(String, Id)]) -> Result<Id> {
     let is_array = |id: Id| match pickle.node(id) {
         Node::Call { of, .. } => pickle.global(*of).is_some_and(|of| of.starts_with("numpy")),
@@ -152,7 +153,7 @@ fn nothing(pickle: &Pickle, entries: &[(String, Id)]) -> Result<Id> {
     )
 }
 
-/// The arguments of what makes a tensor: storage, first element, sizes and strides.
+/// The arguments of the function that rebuilds a tensor: storage, first element, sizes and strides.
 fn tensor(pickle: &Pickle, id: Id) -> Option<&[Id]> {
     let mut id = id;
     for _ in 0..4 {
@@ -181,19 +182,20 @@ fn tensor(pickle: &Pickle, id: Id) -> Option<&[Id]> {
     None
 }
 
-/// What has been found.
+/// What has been found so far.
 struct Found<'a> {
     container: &'a Container,
     tensors: Tensors,
     known: Known,
-    /// Tensors of other elements than floats.
+    /// Names of tensors whose elements are not floats.
     integers: Vec<String>,
-    /// Elements that may still be read: tensors that share a storage would make much of a small file.
+    /// How many elements may still be read. Without a limit, tensors that share a storage could make a small
+    /// file huge.
     left: usize,
 }
 
 impl Found<'_> {
-    /// Notes the tensors of floats that stand beside the model.
+    /// Adds a note about the float tensors besides the model.
     fn beside(&mut self, root: Id) {
         let pickle = &self.container.pickle;
         let is_float = |id: Id| match tensor(pickle, id).and_then(|args| storage(pickle, *args.first()?)) {
@@ -208,7 +210,7 @@ impl Found<'_> {
         }
     }
 
-    /// The parameters of a dictionary or a module.
+    /// Collects the parameters of a dictionary or a module.
     fn collect(&mut self, id: Id, prefix: &str, depth: usize) -> Result<()> {
         if depth > MAX_DEPTH {
             return damaged(FORMAT, format!("its modules are nested deeper than {MAX_DEPTH}"));
@@ -242,7 +244,7 @@ impl Found<'_> {
         Ok(())
     }
 
-    /// What a module says of itself besides its parameters.
+    /// Collects what a module says about itself besides its parameters.
     fn own(&mut self, id: Id, prefix: &str) {
         let pickle = &self.container.pickle;
         let attribute = |key: &str| {
@@ -283,7 +285,7 @@ impl Found<'_> {
         Ok(())
     }
 
-    /// A tensor; none if its elements are no floats, of which no layer is made.
+    /// Reads a tensor; `None` if its elements are not floats, because no layer uses such tensors.
     fn tensor(&mut self, name: &str, args: &[Id]) -> Result<Option<Tensor>> {
         let pickle = &self.container.pickle;
         let broken = |what: &str| damaged(FORMAT, format!("tensor `{name}` {what}"));
@@ -342,7 +344,7 @@ impl Found<'_> {
             }
         };
         let data = (0..len).map(|index| {
-            // The position in each axis, from the last.
+            // The position in each axis, starting with the last.
             let (mut rest, mut at) = (index, first);
             for (size, stride) in shape.iter().zip(&strides).rev() {
                 at += rest % size * stride;

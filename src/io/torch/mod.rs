@@ -1,4 +1,5 @@
-//! PyTorch's parameters: `nn.Embedding`, `nn.RNN`, `nn.LSTM`, `nn.GRU` and their cells, `nn.Linear`, under any prefix.
+//! PyTorch's parameters: `nn.Embedding`, `nn.RNN`, `nn.LSTM`, `nn.GRU` and their cells, `nn.Linear`, under
+//! any prefix.
 
 pub(super) mod checkpoint;
 mod opcodes;
@@ -24,7 +25,7 @@ use super::tensor::{Tensors, show};
 use crate::model::Layer;
 use crate::{Activation, Dense, Embedding, Gru, Lstm, Merge, Rnn};
 
-/// What the shapes of a module's parameters say.
+/// What the shapes of a module's parameters show.
 #[derive(Clone, Debug)]
 enum Module {
     Recurrent {
@@ -45,11 +46,11 @@ enum Module {
 struct Known {
     /// Modules in the order in which they were made, if the file keeps it.
     order: Vec<String>,
-    /// What RNNs have.
+    /// The functions of RNNs.
     functions: BTreeMap<String, Function>,
     /// Modules that are functions, and their classes.
     activations: Vec<(String, String)>,
-    /// What of the file is no parameter of the model.
+    /// What the file has that is not a parameter of the model.
     left: Vec<Note>,
 }
 
@@ -81,7 +82,7 @@ fn matrix(tensors: &Tensors, name: &str) -> Result<(usize, usize)> {
     }
 }
 
-/// Why a module has no layer here, if its parameters are those of a known one.
+/// The reason why a module is not supported, if its parameters are those of a known kind.
 fn foreign(tensors: &Tensors, prefix: &str) -> Option<&'static str> {
     let has = |leaf: &str| tensors.shape(&full(prefix, leaf));
     let weight = has("weight").map(<[usize]>::len);
@@ -109,7 +110,7 @@ fn foreign(tensors: &Tensors, prefix: &str) -> Option<&'static str> {
     }
 }
 
-/// What the module under a prefix is.
+/// Determines the module under a prefix.
 fn module(tensors: &Tensors, prefix: &str) -> Result<Module> {
     if let Some(why) = foreign(tensors, prefix) {
         return unsupported(format!("module `{prefix}`"), why);
@@ -153,7 +154,8 @@ fn module(tensors: &Tensors, prefix: &str) -> Result<Module> {
     Ok(Module::Recurrent { kind, input, hidden, width, frame, is_cell })
 }
 
-/// The model of PyTorch's parameters. With a plan, tensors of other modules are left; without one they are refused.
+/// Reads the model of PyTorch's parameters. With a plan, tensors of other modules are left out; without one
+/// they are rejected.
 pub(super) fn read(tensors: Tensors, plan: Option<&Plan>) -> Result<Network> {
     read_known(tensors, plan, &Known::default())
 }
@@ -180,7 +182,7 @@ fn read_known(mut tensors: Tensors, plan: Option<&Plan>, known: &Known) -> Resul
                 }
                 modules.insert(name.clone(), module(&tensors, name)?);
             }
-            // A tensor that is in no module stands for itself.
+            // A tensor outside of any module is listed by its own name.
             let left: BTreeSet<&str> = tensors
                 .0
                 .keys()
@@ -226,7 +228,7 @@ fn read_known(mut tensors: Tensors, plan: Option<&Plan>, known: &Known) -> Resul
     network.finish()
 }
 
-/// Refuses a module that has none of the parameters of those that are known.
+/// The error for a module without any known parameter.
 fn unknown<T>(tensors: &Tensors, module: &str) -> Result<T> {
     let of_it = tensors.0.iter().find(|(name, _)| prefix(name) == module);
     let (name, shape) =

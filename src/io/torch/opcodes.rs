@@ -1,4 +1,4 @@
-//! The opcodes of a pickle, which are those of Python's `pickletools`.
+//! The opcodes of a pickle, as in Python's `pickletools`.
 
 use std::collections::HashMap;
 use std::format;
@@ -8,7 +8,7 @@ use std::vec::Vec;
 use super::super::error::{Result, damaged};
 use super::pickle::{FORMAT, Id, Node, Pickle};
 
-/// The bytes that are left.
+/// The remaining bytes.
 struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {
@@ -39,7 +39,7 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// What a pickle's opcodes work on.
+/// The state on which a pickle's opcodes work.
 #[derive(Default)]
 struct Machine {
     nodes: Vec<Node>,
@@ -48,7 +48,7 @@ struct Machine {
     memo: HashMap<usize, Id>,
 }
 
-/// Reads the pickle at the beginning of `bytes`; what follows it comes back.
+/// Reads the pickle at the beginning of `bytes`. Returns it with the remaining bytes.
 pub(super) fn read(bytes: &[u8]) -> Result<(Pickle, &[u8])> {
     let limit = bytes.len() / 2 + 4096;
     let mut bytes = Bytes(bytes);
@@ -60,7 +60,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Pickle, &[u8])> {
             return Ok((Pickle::new(machine.nodes, root), bytes.0));
         }
         machine.step(op, &mut bytes)?;
-        // Values of a byte each would take a hundred times the file.
+        // Values of one byte each would take a hundred times the size of the file.
         if machine.nodes.len() > limit {
             return damaged(FORMAT, "its pickle makes more values than one of parameters does");
         }
@@ -71,7 +71,7 @@ fn text(bytes: &[u8]) -> Node {
     Node::Text(String::from_utf8_lossy(bytes).into())
 }
 
-/// A signed number of any length, if it fits.
+/// A signed number of any length. It becomes `Node::Other` if it does not fit.
 fn long(bytes: &[u8]) -> Node {
     if bytes.len() > 8 {
         return Node::Other;
@@ -103,7 +103,7 @@ impl Machine {
         }
     }
 
-    /// What has been made since the last mark.
+    /// Takes what has been made since the last mark.
     fn marked(&mut self) -> Result<Vec<Id>> {
         match self.marks.pop() {
             Some(mark) => Ok(self.stack.split_off(mark.min(self.stack.len()))),
@@ -119,7 +119,7 @@ impl Machine {
         self.push(Node::Call { of, args, items: Vec::new(), state: None });
     }
 
-    /// Adds to the list on top, of whatever class.
+    /// Appends to the list on top of the stack, of any class.
     fn append(&mut self, added: &[Id]) -> Result<()> {
         let top = self.top()?;
         if let Some(Node::List(items)) = self.nodes.get_mut(top) {
@@ -128,7 +128,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Adds to the dictionary on top, of whatever class.
+    /// Adds to the dictionary on top of the stack, of any class.
     fn set(&mut self, added: Vec<(Id, Id)>) -> Result<()> {
         let top = self.top()?;
         if let Some(Node::Dict(items) | Node::Call { items, .. }) = self.nodes.get_mut(top) {
@@ -163,7 +163,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Opcodes of the stack and of what holds values.
+    /// Runs opcodes of the stack and of containers.
     fn step(&mut self, op: u8, bytes: &mut Bytes<'_>) -> Result<()> {
         match op {
             // PROTO, FRAME
@@ -208,7 +208,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Opcodes of numbers, texts and bytes.
+    /// Runs opcodes of numbers, texts and bytes.
     fn literal(&mut self, op: u8, bytes: &mut Bytes<'_>) -> Result<()> {
         match op {
             b'N' => self.push(Node::None),
@@ -257,7 +257,7 @@ impl Machine {
                 let line = if op == b'S' { line.trim_matches(['\'', '"']) } else { line };
                 self.push(text(line.as_bytes()));
             }
-            // Texts with a length before them; in Python 2 they may be bytes.
+            // Texts, preceded by their length. From Python 2 they may be bytes.
             b'T' | b'U' | b'X' | 0x8c | 0x8d => {
                 let n = bytes.number(match op {
                     b'T' | b'X' => 4,
@@ -282,7 +282,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Opcodes of classes and of what is kept.
+    /// Runs opcodes of classes and of the memo.
     fn object(&mut self, op: u8, bytes: &mut Bytes<'_>) -> Result<()> {
         match op {
             b'c' => {
@@ -307,7 +307,7 @@ impl Machine {
                 let (_, args, of) = (self.pop()?, self.pop()?, self.pop()?);
                 self.call(of, args);
             }
-            // INST, OBJ: the same of old.
+            // INST, OBJ: older opcodes for the same.
             b'i' => {
                 let (module, name) = (bytes.line()?, bytes.line()?);
                 let args = self.marked()?;

@@ -1,4 +1,4 @@
-//! The order of modules, where their shapes leave only one.
+//! The order of modules, if their shapes allow only one.
 
 use std::collections::BTreeMap;
 use std::format;
@@ -11,7 +11,7 @@ use super::super::note::Note;
 use super::super::plan::{Item, Plan};
 use super::{Known, Module, names};
 
-/// What a module is in a model.
+/// The role of a module in a model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Role {
     Recurrent,
@@ -19,8 +19,8 @@ enum Role {
     Dense,
 }
 
-/// What a module is in its place, with the features that go in (none for ids) and come out. A matrix without a bias
-/// is an embedding if it comes first.
+/// The role of a module at its position, and its input features (`None` for ids) and output features. A
+/// matrix without a bias is an embedding if it comes first.
 fn role(module: &Module, first: bool) -> (Role, Option<usize>, usize) {
     match *module {
         Module::Recurrent { input, width, frame, .. } => {
@@ -32,8 +32,8 @@ fn role(module: &Module, first: bool) -> (Role, Option<usize>, usize) {
     }
 }
 
-/// All orders in which the layers fit together, up to two. Linear layers come last: in a model from one feature to one, every order
-/// would fit.
+/// Finds the orders in which the layers fit together, at most two. Linear layers come last: otherwise every
+/// order would fit in a model from one feature to one.
 fn orders(
     modules: &BTreeMap<String, Module>,
     so_far: &mut Vec<(String, Role)>,
@@ -59,12 +59,12 @@ fn orders(
     }
 }
 
-/// With more modules than this an order has to be given.
+/// With more modules than this the order has to be given.
 const MAX_MODULES: usize = 8;
 
 const SAY: &str = "say the layers in their order with --layers, such as `emb,gru,@last,fc:tanh`";
 
-/// What to do, with the layers of the file for an example.
+/// The advice to give a plan, with the layers of the file as an example.
 fn say(order: &[(String, Role)]) -> String {
     let mut words: Vec<String> = Vec::new();
     for (index, (name, role)) in order.iter().enumerate() {
@@ -81,7 +81,7 @@ fn say(order: &[(String, Role)]) -> String {
     format!("say the layers in their order with --layers, such as `{}`", words.join(","))
 }
 
-/// Whether the modules fit together in the order in which they were made.
+/// The order in which the modules were made, if they fit together in it.
 fn made(modules: &BTreeMap<String, Module>, known: &Known) -> Option<Vec<(String, Role)>> {
     let mut order: Vec<(String, Role)> = Vec::new();
     let mut width = None;
@@ -97,8 +97,8 @@ fn made(modules: &BTreeMap<String, Module>, known: &Known) -> Option<Vec<(String
     (order.len() == modules.len()).then_some(order)
 }
 
-/// The plan that the shapes leave as the only one; or that of the order in which the modules were made. What parameters do not say of it
-/// is a note.
+/// The plan in the only order that the shapes allow, or otherwise in the order in which the modules were
+/// made. Anything that the parameters do not say becomes a note.
 pub(super) fn infer(
     modules: &BTreeMap<String, Module>,
     known: &Known,
@@ -163,7 +163,7 @@ pub(super) fn infer(
 
 const OTHERWISE: &str = "say otherwise with --layers";
 
-/// What the parameters leave open. A single module is what the file says.
+/// A note on what the parameters leave open. A single recurrent layer or embedding leaves nothing open.
 fn open(order: &[(String, Role)]) -> Option<Note> {
     let mut assumed: Vec<String> = Vec::new();
     for pair in order.windows(2) {

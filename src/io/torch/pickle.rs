@@ -1,7 +1,8 @@
-//! A pickle, read without running anything of it: what would be a call is a value that says so.
+//! A pickle, read without running any of it: a call becomes a value that describes the call.
 //!
-//! Why not a crate: those that read checkpoints open paths only, forget the order of parameters and what modules say of themselves, and copy shared
-//! values, which makes gigabytes of a small file. Here a value is a number, its parts stand in one list, and an opcode adds one node at most.
+//! No crate is used for this. Those that read checkpoints only open paths, forget the order of parameters and
+//! what modules say about themselves, and copy shared values, which makes gigabytes of a small file. Here a
+//! value is a number, all values are in one list, and an opcode adds at most one node.
 
 use std::rc::Rc;
 use std::vec::Vec;
@@ -14,7 +15,7 @@ pub(super) type Id = usize;
 /// A value.
 #[derive(Clone, Debug)]
 pub(super) enum Node {
-    /// Something that no parameter is made of: a float, bytes, a number that is too large.
+    /// A value that no parameter is made of: a float, bytes, a number that is too large.
     Other,
     None,
     Bool(bool),
@@ -23,16 +24,16 @@ pub(super) enum Node {
     /// A tuple, list or set.
     List(Vec<Id>),
     Dict(Vec<(Id, Id)>),
-    /// A class or function: module and name.
+    /// A class or function, by module and name.
     Global(Rc<str>),
-    /// What a class or function would make of arguments. Items and state come later.
+    /// The result of calling a class or function with arguments. Items and state are added later.
     Call {
         of: Id,
         args: Id,
         items: Vec<(Id, Id)>,
         state: Option<Id>,
     },
-    /// What the container of the pickle holds.
+    /// A value that the container of the pickle holds.
     Persistent(Id),
 }
 
@@ -56,7 +57,7 @@ impl Pickle {
         self.nodes.get(id).unwrap_or(&Node::Other)
     }
 
-    /// The numbers of all values.
+    /// The ids of all values.
     pub(super) fn ids(&self) -> core::ops::Range<Id> {
         0..self.nodes.len()
     }
@@ -83,7 +84,7 @@ impl Pickle {
         }
     }
 
-    /// Module and name of a class or function; persistent ones are classes whose source is in the file.
+    /// Module and name of a class or function. Persistent ones are classes whose source is in the file.
     pub(super) fn global(&self, id: Id) -> Option<&str> {
         match self.node(id) {
             Node::Global(name) => Some(name),

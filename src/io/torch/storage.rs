@@ -1,4 +1,5 @@
-//! The containers of checkpoints: a zip file (since PyTorch 1.6), or pickles with the bytes of the tensors after them.
+//! The containers of checkpoints: a zip file (since PyTorch 1.6), or pickles followed by the bytes of the
+//! tensors.
 
 use std::collections::BTreeMap;
 use std::format;
@@ -12,14 +13,14 @@ use super::super::error::{Result, damaged, unsupported};
 use super::opcodes;
 use super::pickle::{FORMAT, Id, Node, Pickle};
 
-/// The elements of a storage.
+/// The element type of a storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     F16,
     Bf16,
     F32,
     F64,
-    /// Integers and the like.
+    /// Integers and other types, with their size in bytes.
     Other(usize),
 }
 
@@ -58,7 +59,7 @@ pub(super) struct Container {
     storages: BTreeMap<String, Vec<u8>>,
 }
 
-/// A storage by its persistent id: kind, key and elements.
+/// The element type, the key and the length of a storage, from its persistent id.
 pub(super) fn storage(pickle: &Pickle, id: Id) -> Option<(Kind, &str, usize)> {
     let Node::Persistent(of) = pickle.node(id) else { return None };
     match pickle.list(*of) {
@@ -69,7 +70,7 @@ pub(super) fn storage(pickle: &Pickle, id: Id) -> Option<(Kind, &str, usize)> {
     }
 }
 
-/// All storages of a pickle: kind, key and elements.
+/// All storages of a pickle: element type, key and length.
 pub(super) fn storages(pickle: &Pickle) -> impl Iterator<Item = (Kind, &str, usize)> {
     pickle.ids().filter_map(|id| storage(pickle, id))
 }
@@ -79,7 +80,7 @@ impl Container {
         self.storages.get(key).map(|bytes| &bytes[..])
     }
 
-    /// All bytes of tensors.
+    /// Total bytes of all storages.
     pub(super) fn len(&self) -> usize {
         self.storages.values().map(Vec::len).sum()
     }
@@ -97,7 +98,7 @@ fn zip(bytes: &[u8]) -> Result<Container> {
         return damaged(FORMAT, "the archive has no `data.pkl`");
     };
     let folder = pickle.trim_end_matches("data.pkl").to_string();
-    // PyTorch stores its entries as they are, so that together they are not longer than the file.
+    // PyTorch does not compress its entries, so together they are not longer than the file.
     let mut left = bytes.len();
     let mut entry = |name: &str| -> Result<Vec<u8>> {
         let mut entry = zip.by_name(name).map_err(|e| refuse(&format!("{name}: {e}")))?;
@@ -128,10 +129,11 @@ fn zip(bytes: &[u8]) -> Result<Container> {
     Ok(Container { pickle, storages })
 }
 
-/// Pickles of a magic number, a version, the machine, the object and the keys of its storages, and then their bytes.
+/// Reads pickles of a magic number, a version, the machine, the object and the keys of its storages, followed
+/// by the bytes of the storages.
 fn legacy(bytes: &[u8]) -> Result<Container> {
     let (magic, rest) = opcodes::read(bytes)?;
-    // The magic number is longer than an `i64`.
+    // The magic number does not fit into an `i64`.
     if !matches!(magic.node(magic.root()), Node::Other) {
         return match magic.node(magic.root()) {
             Node::Call { of, .. } => unsupported(

@@ -1,4 +1,4 @@
-//! The way back: PyTorch's names for what PyTorch has.
+//! Writes parameters under PyTorch's names.
 
 use std::format;
 use std::string::String;
@@ -91,7 +91,7 @@ fn insert(tensors: &mut Tensors, name: String, shape: &[usize], data: &[f32]) {
     tensors.0.insert(name, Tensor { shape: shape.to_vec(), data: data.to_vec() });
 }
 
-/// The parameters of all layers and directions; `standard` says whether PyTorch has the cell.
+/// Adds the parameters of all layers and directions. `standard` says whether PyTorch has the cell.
 fn split<C: Cell>(
     tensors: &mut Tensors,
     name: &str,

@@ -1,4 +1,4 @@
-//! Rows of `x` and `h` as integers, which weights of 8 bits are multiplied by.
+//! Rows of `x` and `h` as integers, to be multiplied by weights of 8 bits.
 //!
 //! A row becomes a scale and integers of 16 bits. Its largest magnitude becomes the largest integer. If all
 //! elements are below 2^-100, the scale and the integers are zero. If an element is not finite, the scale is
@@ -7,12 +7,13 @@
 use crate::kernel::vector::load;
 use crate::simd::{MAX_LANES, Simd};
 
-/// Elements below it are zero.
+/// If all elements are below this, the row counts as zero.
 const LEAST: f32 = f32::from_bits((127 - 100) << 23);
-/// Added to a float of at most 22 bits it leaves the nearest integer, ties to even, in the lowest bits.
+/// Adding this to a float of at most 22 bits leaves the nearest integer, ties to even, in the lowest bits.
 pub(super) const ROUND: f32 = 12_582_912.0;
 
-/// Writes the scale of `k` elements and their integers, which are at most `largest`, and zeros behind them.
+/// Writes the scale of `k` elements, then their integers, which are at most `largest` in magnitude, then
+/// zeros.
 /// # Safety
 /// `from` is valid for reading `k` elements, and `to` for writing `Narrow::room_len(k)`.
 #[inline(always)]
@@ -24,7 +25,7 @@ pub(super) unsafe fn write_codes<S: Simd>(s: S, from: *const f32, k: usize, larg
     for i in (0..k).step_by(S::LANES) {
         let x = at(i);
         most = s.max(s.abs(x), most);
-        // Zero, or NaN for what is not finite.
+        // Zero, or NaN if an element is not finite.
         bad = s.fma(x, zero, bad);
     }
     let most = greatest(s, most, |most, x| if x > most { x } else { most });
@@ -35,7 +36,7 @@ pub(super) unsafe fn write_codes<S: Simd>(s: S, from: *const f32, k: usize, larg
         false => (0.0, 0.0),
     };
     let (factor, round) = (s.splat(factor), s.splat(ROUND));
-    // SAFETY: the caller's: one element, and integers for whole vectors, of 16 bits each.
+    // SAFETY: the caller's: room for one element, then for integers of whole vectors, of 16 bits each.
     unsafe {
         *to = scale;
         let codes = to.add(1).cast::<i16>();
@@ -43,7 +44,7 @@ pub(super) unsafe fn write_codes<S: Simd>(s: S, from: *const f32, k: usize, larg
             let x = if scale.is_nan() { zero } else { at(i) };
             s.store_low(codes.add(i), s.add(s.mul(x, factor), round));
         }
-        // A pair has two elements also where the row ends with one.
+        // The last pair has two elements even if the row has an odd length.
         let end = k.next_multiple_of(S::LANES);
         if end < k.next_multiple_of(2) {
             *codes.add(end) = 0;
@@ -51,7 +52,7 @@ pub(super) unsafe fn write_codes<S: Simd>(s: S, from: *const f32, k: usize, larg
     }
 }
 
-/// The lanes of a vector, one after the other.
+/// Combines the lanes of a vector with `with`, one after the other.
 #[inline(always)]
 fn greatest<S: Simd>(s: S, v: S::V, with: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [0.0; MAX_LANES];

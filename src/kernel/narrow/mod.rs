@@ -1,29 +1,31 @@
-//! Narrow weights: matrices of 16 or 8 bits, which take a half or a quarter of the memory, and of the time to read it.
+//! Narrow weights: matrices of 16 or 8 bits. They take a half or a quarter of the memory, and of the time to
+//! read it.
 //!
 //! Biases, peepholes, states and gates stay `f32`, so equations and options are the same for all formats.
-//! Only the [sums](crate::kernel::panel::operand::Matrices) differ. It may import the kernel's `panel`,
-//! `rows`, `vector` and `bytes`, and `simd`.
+//! Only the [sums](crate::kernel::panel::operand::Matrices) differ. This folder may import the kernel's
+//! `panel`, `rows`, `vector` and `bytes`, and `simd`.
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `panels` | matrices to panels, and what multiplies them |
+//! | `panels` | packs matrices into panels, and multiplies with them |
 //! | `sums` | rows times narrow panels |
 //! | `unpacked` | the weights of a layer before they are packed |
-//! | `codes` | rows of `f32` to integers |
-//! | `matrix` | what a weight becomes, and where it stands |
+//! | `codes` | rounds rows of `f32` to integers |
+//! | `matrix` | rounds a weight, and stores it |
 //!
-//! Targets without an operating system have no narrow weights yet: `here` is `None` there, and an image has
-//! none of this code.
+//! Targets without an operating system have no narrow weights yet: `here` returns `None` there, so their
+//! images contain none of this code.
 //!
 //! # Integers
 //! Each row of a matrix has a scale: its largest magnitude divided by 127, with the lowest bits rounded up.
-//! An integer times this scale is exactly an `f32`, so weights that were rounded once are not changed by
-//! rounding them again. Each row of `x` and `h` has a scale, too: its largest magnitude divided by the
-//! largest integer that a sum of its length allows. No scale depends on another row.
+//! An integer times this scale is exactly an `f32`, so rounding weights a second time does not change them.
+//! Each row of `x` and `h` has a scale, too: its largest magnitude divided by the largest integer that a sum
+//! of its length allows. No scale depends on another row.
 //!
-//! Sums of integers are exact. Each becomes a float once: `sum * (scale of x * scale of w) + start`. So the
-//! bits do not depend on the batch, the chunking or the instruction set. They depend on whether the set
-//! rounds this multiplication and addition once or twice.
+//! Sums of integers are exact. Each is converted to a float once: `sum * (scale of x * scale of w) + start`.
+//! So the bits do not depend on the batch, on how a sequence is cut into calls, or on the instruction set,
+//! with one exception: instruction sets differ in whether they round this multiplication and addition once or
+//! twice.
 
 pub(crate) mod codes;
 pub(crate) mod matrix;
@@ -33,18 +35,18 @@ pub(crate) mod unpacked;
 
 use crate::simd::MAX_LANES;
 
-/// How narrow the matrices of a layer are.
+/// The format of a layer's narrow matrices.
 ///
-/// | | bytes a weight | what it costs in accuracy |
+/// | | bytes per weight | loss of accuracy |
 /// |---|---|---|
 /// | `F16` | 2 | a weight loses 13 of its 24 bits, and cannot be above 65504 |
 /// | `Bf16` | 2 | a weight loses 16 of its 24 bits |
-/// | `W8A16` | 1, and 4 for each row | weights of 8 bits, what they are multiplied by of 16 |
-/// | `W8A8` | 1, and 4 for each row | weights of 8 bits, what they are multiplied by of 8 |
+/// | `W8A16` | 1, and 4 per row | weights have 8 bits; the rows that they multiply have 16 bits |
+/// | `W8A8` | 1, and 4 per row | weights have 8 bits; the rows that they multiply have 8 bits |
 ///
-/// With 16 bits a layer has the bits of the `f32` layer with rounded weights. With integers each row of a
-/// matrix has a scale. Each step rounds each row of `x` and `h` to integers with a scale of its own; nothing
-/// is calibrated. Sums are exact.
+/// With 16 bits, a layer gives the same bits as the `f32` layer with rounded weights. With integers, each row
+/// of a matrix has a scale. Each step rounds each row of `x` and `h` to integers, with a scale per row; no
+/// calibration is needed. Sums are exact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Narrow {
     /// IEEE 754 binary16.
@@ -57,24 +59,24 @@ pub enum Narrow {
     W8A8,
 }
 
-/// Hidden weights of a layer up to which `f32` are as fast: 1 MiB of them (AVX2 on Zen: one step of an LSTM of 128 units takes 2.2 times as long from 16 bits,
-/// one of 512 units 0.6 times).
+/// With up to this many hidden weights, 1 MiB of them, `f32` weights are as fast. (AVX2 on Zen: with 16 bits,
+/// one step of an LSTM of 128 units takes 2.2 times as long, one of 512 units 0.6 times.)
 const WORTH: usize = 1 << 18;
 
 /// A batch of at least this many rows widens each panel of 16 bits once, for all rows.
 pub(crate) const WIDEN_ROWS: usize = 4;
 
-/// The format of a layer: none on targets without an operating system.
+/// The format of a layer: `None` on targets without an operating system.
 #[inline(always)]
 pub(crate) const fn here(format: Option<Narrow>) -> Option<Narrow> {
     if cfg!(target_os = "none") { None } else { format }
 }
 
-/// The largest magnitude of a weight of 8 bits. -128 is not used, so that both signs are alike.
+/// The largest magnitude of a weight of 8 bits. -128 is not used, so the range is symmetric.
 pub(crate) const LARGEST_WEIGHT: i32 = 127;
 
 impl Narrow {
-    /// A lower-case name, as the tool takes it.
+    /// The lower-case name that the command-line tool takes.
     pub const fn name(self) -> &'static str {
         match self {
             Narrow::F16 => "f16",
@@ -97,8 +99,8 @@ impl Narrow {
         matches!(self, Narrow::W8A16 | Narrow::W8A8)
     }
 
-    /// The largest integer in a row of `k` elements that weights are multiplied by, such that no sum overflows; `None` if there is none
-    /// worth the name: below 8 bits.
+    /// The largest integer that a row of `k` elements may contain such that no sum overflows. `None` if it
+    /// would be below 127, which needs 8 bits.
     pub(crate) const fn largest(self, k: usize) -> Option<i32> {
         let most = match self {
             Narrow::W8A16 => i16::MAX as i32,
@@ -120,7 +122,8 @@ impl Narrow {
         !self.has_scales() || self.largest(k).is_some()
     }
 
-    /// Words of `rows * k` weights one after the other, and the scales behind them; `usize::MAX` if they do not fit.
+    /// Words of `rows * k` weights one after the other, and of the scales that follow; `usize::MAX` if they
+    /// do not fit.
     pub(crate) const fn matrix_len(self, rows: usize, k: usize) -> usize {
         let codes = match rows.checked_mul(k) {
             Some(weights) => weights.div_ceil(4 / self.bytes()),
@@ -134,27 +137,28 @@ impl Narrow {
         k.div_ceil(4 / self.bytes())
     }
 
-    /// Words that a unit takes in a panel, of `gates` gates of `k` weights; `usize::MAX` if they do not fit.
+    /// Words of a unit in a panel, with `gates` gates of `k` weights; `usize::MAX` if they do not fit.
     pub(crate) const fn panel_len(self, gates: usize, k: usize) -> usize {
         let scale = self.has_scales() as usize;
         gates.saturating_mul(self.unit_len(k).saturating_add(scale))
     }
 
-    /// Whether the packed weights of a layer with `weights` hidden weights stay narrow. Integers do: sums of
-    /// floats are not exact. 16 bits give the same bits either way. Widening a vector takes as long as two
-    /// multiply-adds, so it pays where weights come from the third-level cache or from memory.
+    /// Whether a layer with `weights` hidden weights keeps them narrow when it packs them. Integers always
+    /// stay narrow, because sums of floats are not exact. Weights of 16 bits give the same bits either way.
+    /// Widening a vector takes as long as two multiply-adds, so staying narrow pays where weights come from
+    /// the third-level cache or from memory.
     pub(crate) const fn stays_packed(self, weights: usize) -> bool {
         self.has_scales() || weights > WORTH
     }
 
-    /// Words of the buffer that a batch of `rows` rows widens a panel of 16 bits into: four gates of `k`
-    /// weights. None if it does not widen.
+    /// Words of the buffer into which a batch of `rows` rows widens a panel of 16 bits: four gates of `k`
+    /// weights. 0 if the batch does not widen.
     pub(crate) const fn widened_len(self, k: usize, rows: usize) -> usize {
         if self.has_scales() || rows < WIDEN_ROWS { 0 } else { k.saturating_mul(4 * MAX_LANES) }
     }
 
-    /// Words of the buffer for one row of `k` elements as integers and its scale; `usize::MAX` if they do not
-    /// fit. None for 16 bits.
+    /// Words of the buffer for one row of `k` elements as integers, and its scale; `usize::MAX` if they do
+    /// not fit. 0 for 16 bits.
     pub(crate) const fn room_len(self, k: usize) -> usize {
         match (self.has_scales(), k.checked_next_multiple_of(MAX_LANES)) {
             (false, _) => 0,

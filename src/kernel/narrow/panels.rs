@@ -1,4 +1,5 @@
-//! Narrow matrices in panels: as [those of `f32`](crate::kernel::panel::pack), but for the weights.
+//! Narrow matrices in panels: the layout of the [`f32` panels](crate::kernel::panel::pack), with other
+//! weights.
 //!
 //! ```text
 //! bias   [sums][L]                   f32
@@ -8,7 +9,7 @@
 //! hidden                             the same
 //! ```
 //!
-//! Units past the last one are zero, and so is what fills the last word of a unit.
+//! Units past the last one are zero. So is the padding in the last word of a unit.
 
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -29,18 +30,18 @@ use crate::kernel::rows::list::RowList;
 use crate::kernel::{Checked, check};
 use crate::simd::Simd;
 
-/// Where the parts of a panel stand, in words from its start.
+/// Offsets of the parts of a panel, in words from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sizes {
     panels: usize,
     panel: usize,
-    /// Input weights, then hidden ones: scales and what follows them.
+    /// Scales and weights, of the input side and of the hidden side.
     scales: [usize; 2],
     codes: [usize; 2],
 }
 
 impl Sizes {
-    /// Without units there are none, and the other sizes may be anything, and wrap around.
+    /// Without units there are no panels. The other sizes are not validated then, and may wrap around.
     const fn new(layout: &Layout, lanes: usize, dims: Dims, narrow: Narrow) -> Self {
         let Dims { input, hidden, width } = dims;
         let scale = narrow.has_scales() as usize;
@@ -57,7 +58,7 @@ impl Sizes {
     }
 }
 
-/// Packs into the first elements of `out`, and returns what is left of it.
+/// Packs into the first elements of `out`, and returns the rest of it.
 pub(crate) fn pack<'o>(layout: &Layout, lanes: usize, w: &Unpacked<'_>, out: &'o mut [f32]) -> &'o mut [f32] {
     let (dims, narrow) = (w.shape.dims(), w.narrow);
     let sizes = Sizes::new(layout, lanes, dims, narrow);
@@ -92,7 +93,8 @@ pub(crate) fn pack<'o>(layout: &Layout, lanes: usize, w: &Unpacked<'_>, out: &'o
     rest
 }
 
-/// Packs the weights that a format holds into panels of `f32`, as [`pack`](crate::kernel::panel::pack::pack) does.
+/// Packs the weights that a format holds into panels of `f32`, as [`pack`](crate::kernel::panel::pack::pack)
+/// does.
 pub(crate) fn pack_wide<'o>(
     layout: &Layout,
     lanes: usize,
@@ -125,18 +127,18 @@ pub(crate) fn pack_wide<'o>(
     rest
 }
 
-/// The place of weight `i` of a unit's gate among the weights of a panel.
+/// The index of weight `i` of a unit's gate among the weights of a panel.
 const fn place(narrow: Narrow, lanes: usize, gates: usize, i: usize, g: usize, lane: usize) -> usize {
     let together = pairs(narrow);
     ((i / together * gates + g) * lanes + lane) * together + i % together
 }
 
-/// Elements of a row that are multiplied at once.
+/// Elements of a row that are multiplied together.
 const fn pairs(narrow: Narrow) -> usize {
     if narrow.has_scales() { 2 } else { 1 }
 }
 
-/// Narrow panels of one stage.
+/// The narrow panels of one stage.
 #[derive(Clone, Copy)]
 pub(crate) struct NarrowPanels<'a> {
     start: *const f32,
@@ -159,8 +161,8 @@ impl<'a> NarrowPanels<'a> {
         Some((NarrowPanels { start: own.as_ptr(), narrow, sizes, data: PhantomData }, rest))
     }
 
-    /// `c [B, H] = left [B, k] * w^T + start`, where `w` holds the input weights of one gate, or the hidden ones. Rows that take no part are left as
-    /// they are.
+    /// `c [B, H] = left [B, k] * w^T + start`, where `w` holds the input weights of one gate, or the hidden
+    /// weights of one gate. Rows of `c` that take no part are not changed.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn multiply<S: Simd>(
@@ -199,7 +201,8 @@ impl<'a> NarrowPanels<'a> {
                 exact: false,
                 descending: false,
             };
-            // SAFETY: all rows of the list and all panels of the columns exist in the buffers that were checked, with `k` elements on the left.
+            // SAFETY: the buffers were checked: they have all rows of the list, `k` elements on the left, and
+            // all panels of the columns.
             unsafe {
                 ready(s, &self, &mut operand, &mut *room)?;
                 self.sums(s, layout, &[operand], job, 0..dims.hidden.div_ceil(S::LANES));
@@ -248,7 +251,7 @@ impl<S: Simd> Matrices<S> for NarrowPanels<'_> {
     #[inline(always)]
     unsafe fn ready(&self, s: S, operand: &mut Operand<'_>, room: &mut [f32]) -> Checked {
         if !self.narrow.has_scales() {
-            // Where a panel is widened.
+            // The buffer in which a panel is widened.
             operand.codes = if room.is_empty() { core::ptr::null_mut() } else { room.as_mut_ptr() };
             return Ok(());
         }
@@ -285,7 +288,7 @@ impl<S: Simd> Matrices<S> for NarrowPanels<'_> {
                 panel: self.sizes.panel,
                 room: self.narrow.room_len(operand.k),
             };
-            // SAFETY: the caller's promise: the panels exist, and the operand has been made ready.
+            // SAFETY: the caller's promise. The panels exist, and `ready` was called for the operand.
             unsafe { Sums { s, job: &job, operand, right, panels: panels.clone() }.run(self.narrow) };
             job.start = [Start::From; 4];
             job.from = Planes {

@@ -1,7 +1,8 @@
 //! Rows times narrow panels.
 //!
-//! Weights of 16 bits are widened in registers and go through the chains of [`panel::sums`](crate::kernel::panel::sums): the same bits. Integers
-//! are summed exactly, two elements of a row at a time.
+//! Weights of 16 bits are widened in registers, then use the chains of
+//! [`panel::sums`](crate::kernel::panel::sums): the bits are the same. Integers are summed exactly, two
+//! elements of a row at a time.
 
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -20,11 +21,11 @@ pub(super) struct Right {
     pub(super) scales: *const f32,
     /// Words of a panel.
     pub(super) panel: usize,
-    /// Words of a row of the operand that was made ready.
+    /// Words of a row of the operand after `ready`.
     pub(super) room: usize,
 }
 
-/// A job over narrow weights.
+/// A job with narrow weights.
 pub(super) struct Sums<'a, S> {
     pub(super) s: S,
     pub(super) job: &'a Job<'a>,
@@ -33,15 +34,15 @@ pub(super) struct Sums<'a, S> {
     pub(super) panels: Range<usize>,
 }
 
-/// What weights are, and how a sum goes on.
+/// One kind of weights: how they are loaded, and how their products are summed.
 trait Kind<S: Simd> {
     type Sum: Copy;
     type Weights: Copy;
-    /// Elements of a row that are taken at once.
+    /// Elements of a row that are multiplied together.
     const TOGETHER: usize;
     /// Bytes of a weight.
     const BYTES: usize;
-    /// Whether the row is one of integers.
+    /// Whether the rows are integers.
     const CODES: bool;
 
     fn begin(s: S, start: S::V) -> Self::Sum;
@@ -52,12 +53,12 @@ trait Kind<S: Simd> {
     /// `p` is valid for reading `TOGETHER` elements.
     unsafe fn element(s: S, p: *const f32, at: usize) -> Self::Weights;
     fn add(s: S, sum: Self::Sum, x: Self::Weights, w: Self::Weights) -> Self::Sum;
-    /// `scale` is that of the row times those of the weights.
+    /// `scale` is the scale of the row times the scales of the weights.
     fn end(s: S, sum: Self::Sum, start: S::V, scale: S::V) -> S::V;
 
     /// Weights of 16 bits as floats.
     /// # Safety
-    /// As for [`weights`](Self::weights); and they are no integers.
+    /// As for [`weights`](Self::weights), and the weights are not integers.
     #[inline(always)]
     unsafe fn widen(s: S, _p: *const u8) -> S::V {
         s.splat(0.0)
@@ -128,7 +129,7 @@ impl<S: Simd> Kind<S> for Int8 {
     }
     #[inline(always)]
     unsafe fn element(s: S, p: *const f32, at: usize) -> S::Pairs {
-        // SAFETY: the caller's; behind the scale stand the integers.
+        // SAFETY: the caller's; the integers follow the scale.
         unsafe { s.splat_pair(p.add(1).cast::<i16>().add(at)) }
     }
     #[inline(always)]
@@ -143,9 +144,10 @@ impl<S: Simd> Kind<S> for Int8 {
 
 impl<S: Simd> Sums<'_, S> {
     /// # Safety
-    /// All row lists of the job and of the operand have the same length, and the operand has been made ready for these weights. `from` (where a gate
-    /// starts from it) and `out` have `columns` elements in each plane of each row; all panels exist in the weights, with the job's gates for each of
-    /// the operand's `k` elements. `out` overlaps nothing else, but for `from`, which may be the same place.
+    /// All row lists of the job and of the operand have the same length, and `ready` was called for the
+    /// operand with these weights. `from` (where a gate starts from it) and `out` have `columns` elements in
+    /// each plane of each row. All panels exist in the weights, with the job's gates for each of the
+    /// operand's `k` elements. `out` overlaps nothing else, except `from`, which may be the same memory.
     #[inline(always)]
     pub(super) unsafe fn run(self, narrow: Narrow) {
         let s = self.s;
@@ -157,7 +159,7 @@ impl<S: Simd> Sums<'_, S> {
     }
 }
 
-/// A function of its own for each kind of weights, which all cells share.
+/// A separately compiled function for each kind of weights, which all cells share.
 struct Of<'a, S, K>(Sums<'a, S>, PhantomData<K>);
 
 impl<S: Simd, K: Kind<S>> Region for Of<'_, S, K> {
@@ -165,7 +167,7 @@ impl<S: Simd, K: Kind<S>> Region for Of<'_, S, K> {
     #[inline(always)]
     fn run(self) {
         let Of(sums, _) = self;
-        // Sets without vectors have sums of one gate only.
+        // Instruction sets without vectors have sums of one gate only.
         if const { has_vectors::<S>() && !K::CODES }
             && !sums.operand.codes.is_null()
             && sums.job.out.rows.len() >= WIDEN_ROWS
@@ -187,9 +189,10 @@ impl<S: Simd, K: Kind<S>> Region for Of<'_, S, K> {
     }
 }
 
-/// Widens one panel after the other, for all rows.
+/// Widens one panel after the other, and multiplies all rows with it.
 /// # Safety
-/// As for [`Sums::run`], with weights of 16 bits, and a room of `Narrow::widened_len` elements behind the operand's pointer.
+/// As for [`Sums::run`]. The weights have 16 bits, and `operand.codes` points to `Narrow::widened_len`
+/// elements.
 #[inline(always)]
 unsafe fn widened<S: Simd, K: Kind<S>>(sums: &Sums<'_, S>) {
     let Sums { s, job, operand, right, ref panels, .. } = *sums;
@@ -198,7 +201,7 @@ unsafe fn widened<S: Simd, K: Kind<S>>(sums: &Sums<'_, S>) {
         let panel = if job.descending { panels.end - 1 - i } else { panels.start + i };
         let from = right.codes.wrapping_add(panel * right.panel).cast::<u8>();
         for vector in 0..k * gates {
-            // SAFETY: the panel has so many vectors, and so has the room.
+            // SAFETY: the panel has `k * gates` vectors, and so has the room.
             unsafe {
                 let v = K::widen(s, from.wrapping_add(vector * S::LANES * K::BYTES));
                 s.store(operand.codes.wrapping_add(vector * S::LANES), v);
@@ -207,7 +210,7 @@ unsafe fn widened<S: Simd, K: Kind<S>>(sums: &Sums<'_, S>) {
         let right = wide::Right { start: operand.codes.cast_const(), panel: 0, next: gates * S::LANES };
         let part = Part { left: operand.left, ld: operand.ld, rows: operand.rows, step: 1, right, k };
         let job = Job { parts: core::slice::from_ref(&part), ..*job };
-        // SAFETY: the caller's promise; the only panel that is asked for is the one in the room.
+        // SAFETY: the caller's promise; the only panel that is read is the one in the room.
         unsafe { wide::sums(s, &job, panel..panel + 1) };
     }
 }
@@ -217,7 +220,7 @@ const fn fits<S: Simd>(gates: usize, rows: usize, panels: usize) -> bool {
     gates * rows * panels <= S::ACCUMULATORS || (rows == 1 && panels == 1)
 }
 
-/// Panels are the outer loop: the weights of a group are read for one block of rows after the other while they are in the cache.
+/// Panels are the outer loop: all blocks of rows use the weights of a group while these are in the cache.
 /// # Safety
 /// As for [`Sums::run`]; the job has `G` gates.
 #[inline(always)]
@@ -235,7 +238,7 @@ unsafe fn groups<S: Simd, K: Kind<S>, const G: usize>(sums: &Sums<'_, S>) {
                 }
             )*};
         }
-        // Rows that are taken one by one have two panels at once, for as many chains.
+        // Where rows are taken one by one, two panels at once give more independent chains.
         group!(2 1);
     }
 }
@@ -248,8 +251,8 @@ struct Column<'a, S, K, const G: usize, const NP: usize> {
 }
 
 impl<S: Simd, K: Kind<S>, const G: usize, const NP: usize> Column<'_, S, K, G, NP> {
-    /// Whether there is a tile for `rows` rows. There is one for a single row; integers also have one for as
-    /// many rows as fit in registers. Batches of 16-bit weights are widened first, and need none.
+    /// Whether there is a tile for `rows` rows. There is one for a single row. Integers also have one for as
+    /// many rows as fit in registers. Batches with 16-bit weights are widened first, and need none.
     const fn takes(rows: usize) -> bool {
         let most = if fits::<S>(G, 4, 1) { 4 } else { 3 };
         rows == 1 || (K::CODES && NP == 1 && rows == most && fits::<S>(G, rows, 1))
@@ -266,7 +269,8 @@ impl<S: Simd, K: Kind<S>, const G: usize, const NP: usize> Region for Column<'_,
             macro_rules! block {
                 ($($mb:literal)*) => {$(
                     if const { Self::takes($mb) } && rows - row >= $mb {
-                        // SAFETY: of the job's rows at least `$mb` are left, and the promise made to `Sums::run`.
+                        // SAFETY: at least `$mb` of the job's rows are left, and the promise made to
+                        // `Sums::run`.
                         unsafe { tile::<S, K, G, $mb, NP>(sums, row, panel) };
                         row += $mb;
                         continue;
@@ -293,7 +297,8 @@ unsafe fn tile<S: Simd, K: Kind<S>, const G: usize, const MB: usize, const NP: u
     let mut start = [[[zero; G]; NP]; MB];
     let mut acc = [[[K::begin(s, zero); G]; NP]; MB];
     let mut x = [core::ptr::null(); MB];
-    // SAFETY: the caller's promise: the lists have these rows, and all that is read and written below belongs to them and to the panels.
+    // SAFETY: the caller's promise. The lists have these rows, and all addresses below belong to these rows
+    // and panels.
     unsafe {
         for m in 0..MB {
             let from = *job.from.rows.get_unchecked(row + m) * job.from.ld;

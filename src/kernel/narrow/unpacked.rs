@@ -1,11 +1,12 @@
-//! The weights of a layer before they are packed: in `f32`, or already in a format.
+//! The weights of a layer before they are packed: in `f32`, or already in a narrow format.
 
 use super::Narrow;
 use super::matrix::Matrix;
 use crate::kernel::bytes::bytes;
 use crate::kernel::panel::canonical::{Parts, Shape};
 
-/// The weights of a layer, to be packed: matrices to be rounded or already narrow, and the rest as it is.
+/// The weights of a layer, to be packed. Matrices are `f32`, to be rounded, or already narrow; the rest is
+/// `f32`.
 #[derive(Clone, Copy)]
 pub(crate) struct Unpacked<'a> {
     pub(super) shape: Shape,
@@ -17,7 +18,7 @@ pub(crate) struct Unpacked<'a> {
     pub(super) rest: Parts<&'a [f32]>,
 }
 
-/// Rows of the projection, and their length.
+/// Rows of the projection, and the length of a row. Both are 0 without a projection.
 const fn projection(shape: &Shape) -> (usize, usize) {
     match shape.projection {
         Some(width) => (width, shape.hidden),
@@ -25,8 +26,8 @@ const fn projection(shape: &Shape) -> (usize, usize) {
     }
 }
 
-/// Words of narrow weights: as canonical ones, with each matrix in its own format and its scales behind it;
-/// `usize::MAX` if they do not fit.
+/// Words of narrow weights. The parts are those of canonical weights, but matrices are in the format, and
+/// their scales follow them. `usize::MAX` if the length does not fit.
 pub(crate) const fn words_len(shape: &Shape, narrow: Narrow) -> usize {
     let rows = shape.gates.saturating_mul(shape.hidden);
     let biases = if shape.bias { rows.saturating_mul(2) } else { 0 };
@@ -68,7 +69,7 @@ impl<'a> Unpacked<'a> {
         Unpacked { shape, narrow, w_ih: Matrix::Floats(w), w_hh: none, w_hr: none, rest }
     }
 
-    /// The same of narrow weights; `None` if they are too short.
+    /// The same from narrow weights; `None` if they are too short.
     pub(crate) fn words_of_matrix(shape: Shape, narrow: Narrow, words: &'a [f32]) -> Option<Self> {
         let mut left = words;
         let w_ih = Matrix::take(narrow, shape.hidden, shape.input, &mut left)?;
@@ -82,7 +83,7 @@ impl<'a> Unpacked<'a> {
         self.w_ih.write(self.narrow, hidden, input, out).copy_from_slice(bytes(self.rest.b_ih));
     }
 
-    /// Writes the weights that one narrow matrix and its biases stand for.
+    /// Writes one matrix and its biases as `f32`.
     pub(crate) fn widen_matrix(&self, out: &mut [f32]) {
         let Shape { input, hidden, .. } = self.shape;
         let (w, b) = out.split_at_mut(hidden * input);
@@ -90,7 +91,7 @@ impl<'a> Unpacked<'a> {
         b.copy_from_slice(self.rest.b_ih);
     }
 
-    /// The name of the first part with a weight that the format cannot hold, and the weight's place in it.
+    /// The name of the first part with a weight that the format cannot hold, and the weight's index in it.
     pub(crate) fn refused(&self) -> Option<(&'static str, usize)> {
         let parts = [("w_ih", self.w_ih), ("w_hh", self.w_hh), ("w_hr", self.w_hr)];
         parts.into_iter().find_map(|(name, of)| Some((name, of.refused(self.narrow)?)))
@@ -111,8 +112,7 @@ impl<'a> Unpacked<'a> {
         self.w_hr.write(self.narrow, outputs, inputs, out).copy_from_slice(bytes(rest.peepholes));
     }
 
-    /// Writes the weights that the narrow ones stand for into `out`, which has the length of canonical
-    /// weights.
+    /// Writes the weights as `f32` into `out`, which has the length of canonical weights.
     pub(crate) fn widen(&self, out: &mut [f32]) {
         let (shape, rest) = (&self.shape, &self.rest);
         let Some(to) = shape.split_mut(out) else { return };
@@ -130,7 +130,8 @@ impl<'a> Unpacked<'a> {
         to.peepholes.copy_from_slice(rest.peepholes);
     }
 
-    /// The projection, as if its rows were the hidden weights of a layer. Without one it has no units.
+    /// The projection as a stage whose rows are the hidden weights. Without a projection the stage has no
+    /// units.
     pub(crate) fn projection(&self) -> Self {
         let (hidden, width) = projection(&self.shape);
         let shape = Shape { projection: Some(width), bias: false, ..Shape::new(1, 0, hidden) };

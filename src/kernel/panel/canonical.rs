@@ -2,7 +2,7 @@
 
 use super::layout::{Layout, NONE};
 
-/// What decides how a layer's weights lie.
+/// The options and sizes that decide the layout of a layer's weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) gates: usize,
@@ -19,7 +19,7 @@ pub(crate) struct Shape {
 pub(crate) struct Parts<T> {
     /// `[G*H, I]`
     pub(crate) w_ih: T,
-    /// `[G*H, R]`, `R` being the width of the hidden state
+    /// `[G*H, R]`, where `R` is the width of the hidden state
     pub(crate) w_hh: T,
     /// `[G*H]`
     pub(crate) b_ih: T,
@@ -54,7 +54,7 @@ impl Shape {
         Dims { input: self.input, hidden: self.hidden, width: self.width() }
     }
 
-    /// Elements of each part, in order; `usize::MAX` for one that does not fit.
+    /// The length of each part, in order; `usize::MAX` for one that does not fit.
     const fn lens(&self) -> [usize; 6] {
         let rows = self.gates.saturating_mul(self.hidden);
         let bias = if self.bias { rows } else { 0 };
@@ -72,7 +72,7 @@ impl Shape {
         ]
     }
 
-    /// Elements of all parts; `usize::MAX` if they do not fit.
+    /// The length of all parts together; `usize::MAX` if it does not fit.
     pub(crate) const fn len(&self) -> usize {
         let lens = self.lens();
         let (mut sum, mut i) = (0usize, 0);
@@ -107,7 +107,7 @@ impl Shape {
     }
 }
 
-/// The weights of a layer, where they are: matrices and biases of the lengths that the shape says, on which tiles rely.
+/// The weights of a layer in place. The parts have the lengths that the shape says; tiles rely on this.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Canonical<'a> {
     shape: Shape,
@@ -131,7 +131,8 @@ impl<'a> Canonical<'a> {
         &self.parts
     }
 
-    /// The projection, as if its rows were the hidden weights of a layer: a stage of its own. Without one it has no units.
+    /// The projection as a separate stage, whose rows are the hidden weights. Without a projection the stage
+    /// has no units.
     pub(crate) fn projection(&self) -> Self {
         let (hidden, width) = (self.shape.projection.unwrap_or(0), self.shape.hidden);
         let shape = Shape { projection: Some(width), bias: false, ..Shape::new(1, 0, hidden) };
@@ -141,15 +142,16 @@ impl<'a> Canonical<'a> {
         Canonical { shape, parts }
     }
 
-    /// What a unit's sum starts from.
+    /// The initial value of a unit's sum.
     /// # Safety
-    /// `unit` is below the shape's `hidden`, `sum < 4`, and the shape has all [gates](Layout::gates) of the layout.
+    /// `unit` is below the shape's `hidden`, `sum < 4`, and the shape has all [gates](Layout::gates) of the
+    /// layout.
     #[inline(always)]
     pub(super) unsafe fn bias(&self, layout: &Layout, sum: usize, unit: usize) -> f32 {
         let part = |from: &[f32], gate: usize| match gate {
             NONE => 0.0,
-            // SAFETY: with biases `b_ih` and `b_hh` have `gates * hidden` elements; by the caller's promise `gate` is below
-            // the one, and `unit` below the other.
+            // SAFETY: if there are biases, `b_ih` and `b_hh` have `gates * hidden` elements. By the caller's
+            // promise, `gate` is below `gates`, and `unit` below `hidden`.
             gate => unsafe { *from.get_unchecked(gate * self.shape.hidden + unit) },
         };
         if !self.shape.bias {
@@ -160,7 +162,7 @@ impl<'a> Canonical<'a> {
 }
 
 impl Parts<&[f32]> {
-    /// What the sum of unit `unit` of `hidden` starts from; a bias that is not there is zero.
+    /// The initial value of a sum of unit `unit` of `hidden` units. A missing bias counts as zero.
     pub(crate) fn bias(&self, layout: &Layout, sum: usize, unit: usize, hidden: usize) -> f32 {
         let part = |from: &[f32], gate: usize| match gate {
             NONE => 0.0,
@@ -176,6 +178,6 @@ pub(crate) struct Dims {
     pub(crate) input: usize,
     /// Units.
     pub(crate) hidden: usize,
-    /// Elements of a row of the hidden state: as many as units, unless there is a projection.
+    /// Elements of a row of the hidden state: `hidden`, unless there is a projection.
     pub(crate) width: usize,
 }

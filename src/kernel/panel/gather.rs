@@ -1,7 +1,7 @@
-//! Weight gradients over rows that do not lie at one distance: ragged, masked or reset sequences.
+//! Weight gradients over rows without a constant distance: ragged, masked or reset sequences.
 //!
-//! Both rows of each pair are found first, a few at a time, and then summed over as in `gemm`, step by step in the layer's direction.
-//! Rows that take no part are never read, whatever stands in them.
+//! The two rows of each pair are found first, a few pairs at a time. Then they are summed as in `gemm`, step
+//! by step in the layer's direction. Rows that take no part are never read, so their contents do not matter.
 
 use crate::kernel::rows::previous::Before;
 use crate::kernel::rows::view::Columns;
@@ -10,16 +10,16 @@ use crate::kernel::vector::{load, store};
 use crate::kernel::{Checked, check};
 use crate::simd::{HAS_VECTORS, Region, Simd};
 
-/// Pairs that are found at once. They stand on the stack, of which microcontrollers have little; with many, the
-/// unfinished sums are moved less often.
+/// Pairs that are found at once. They are on the stack, of which microcontrollers have little. With more of
+/// them, the unfinished sums are loaded and stored less often.
 const PAIRS: usize = if HAS_VECTORS { 128 } else { 16 };
 
-/// What the gradient of a step's sums is multiplied with.
+/// The factor by which the gradient of a step's sums is multiplied.
 #[derive(Clone, Copy)]
 pub(crate) enum Operand<'a> {
-    /// What stands in the same row.
+    /// The same row of these columns.
     Same(Columns<'a>),
-    /// The hidden state before the step, times the factors `[B, width]` if there are some.
+    /// The hidden state before the step, times the factors `[B, width]` if there are any.
     Before(Before<'a>, Option<&'a [f32]>),
 }
 
@@ -31,13 +31,13 @@ struct Pairs {
     scaled: bool,
 }
 
-/// Rows and vectors of a tile of sums.
+/// The rows and vectors of a tile of sums.
 const ROWS: usize = 3;
 const VECTORS: usize = 2;
 
 /// Adds the pairs to a tile of `c`: `MB` rows from `row` on, `NP` vectors from `column` on.
 /// # Safety
-/// The rows and columns exist in `c`, whose rows have `n` columns; the pairs as for [`Flush`].
+/// The rows and columns exist in `c`, whose rows have `n` columns. The pairs are as for [`Flush`].
 #[inline(always)]
 unsafe fn tile<S: Simd, const MB: usize, const NP: usize>(
     s: S,
@@ -48,8 +48,8 @@ unsafe fn tile<S: Simd, const MB: usize, const NP: usize>(
 ) {
     let Pairs { a, b, factors, count, scaled } = pairs;
     let mut acc = [[s.splat(0.0); NP]; MB];
-    // SAFETY: the caller's: rows and columns exist in `c`; `a[k]` is a row of `m` columns, `b[k]` and, if scaled, `factors[k]` are rows of
-    // `n`.
+    // SAFETY: the caller's: rows and columns exist in `c`; `a[k]` is a row of `m` columns; `b[k]` and, if
+    // scaled, `factors[k]` are rows of `n`.
     unsafe {
         for m in 0..MB {
             for p in 0..NP {
@@ -82,8 +82,8 @@ unsafe fn tile<S: Simd, const MB: usize, const NP: usize>(
     }
 }
 
-/// Adds the pairs to `c [m, n]`. For each `k < count`, `a[k]` is a row of `m` columns, and `b[k]` and, if scaled, `factors[k]` are rows of
-/// `n`, which is above 0.
+/// Adds the pairs to `c [m, n]`. For each `k < count`, `a[k]` is a row of `m` columns, and `b[k]` and, if
+/// scaled, `factors[k]` are rows of `n` columns. `n` is above 0.
 struct Flush<'a, S> {
     s: S,
     pairs: &'a Pairs,
@@ -102,7 +102,8 @@ impl<S: Simd> Region for Flush<'_, S> {
             let wide = n - column > S::LANES;
             let mut row = 0;
             while row < rows {
-                // SAFETY: these rows and columns exist in `c [m, n]`, and whoever made the value has found the pairs' rows.
+                // SAFETY: these rows and columns exist in `c [m, n]`, and the code that made this value has
+                // found the pairs' rows.
                 unsafe {
                     match (wide, rows - row >= ROWS) {
                         (true, true) => tile::<S, ROWS, VECTORS>(s, pairs, (c, n), row, column),
@@ -132,7 +133,7 @@ pub(crate) fn gather<S: Simd>(
     s.call(Gather { s, walk, a, b, n, c, add })
 }
 
-/// A function of its own, which all cells share.
+/// A separately compiled function, which all cells share.
 struct Gather<'a, S> {
     s: S,
     walk: &'a Walk<'a>,

@@ -1,23 +1,26 @@
-//! Sums over rows, `C = A^T B`: every weight gradient. The only file that names `matrixmultiply`.
+//! Sums over rows, `C = A^T B`: all weight gradients. This is the only file that names `matrixmultiply`.
 //!
-//! Each sum is one chain of multiply-adds in the order of the rows, however the product is cut. Both operands are as large as all
-//! steps of all sequences, and a tile would read the left one across its rows. So, on vector sets and in the caller's room, some rows
-//! at a time are arranged as tiles read them, and the sums wait in `C` in between.
+//! Each sum is one chain of multiply-adds in the order of the rows, however the product is cut. Both operands
+//! are as large as all steps of all sequences, and a tile would read the left one across its rows. So, on
+//! instruction sets with vectors and if the caller provides scratch, blocks of rows are packed in the order
+//! in which tiles read them. Between blocks, the sums are stored in `C`.
 //!
-//! `matrixmultiply`, which packs, too, but allocates for it, takes what is `LARGE` on the portable set with two roundings. On the
-//! others it is behind: GFLOP/s of `cargo bench --bench kernels -- outer` on one core of Zen 4, medians,
+//! `matrixmultiply` also packs, but allocates for it. It is used for products of at least `LARGE`
+//! multiply-adds on the portable instruction set that rounds twice. On the other instruction sets it is
+//! slower. Medians of GFLOP/s for `m k n`, by `cargo bench --bench kernels -- outer` on one core of Zen 4:
 //!
-//! | m k n | 64 512 64 | 128 128 128 | 128 3200 32 | 512 32 128 | 512 3200 128 | 1024 3200 256 | 2048 3200 512 |
+//! | | 64 512 64 | 128 128 128 | 128 3200 32 | 512 32 128 | 512 3200 128 | 1024 3200 256 | 2048 3200 512 |
 //! |---|---|---|---|---|---|---|---|
 //! | `matrixmultiply` (`scalar`) | 75 | 86 | 63 | 84 | 82 | 84 | 88 |
 //! | here, AVX2 | 95 | 97 | 91 | 98 | 83 to 96 | 88 | 98 |
 //! | here, AVX-512 | 98 | 103 | 95 | 106 | 68 to 98 | 90 | 95 |
 //!
-//! (Rows of 2 KiB, read in place, are at the mercy of where memory lies; packing them as well gave 82 to 90.)
-//! In attention, where most of them have no room to pack in, backward passes take 4 to 12 % less time than with `matrixmultiply`.
+//! (The speed with rows of 2 KiB, read in place, depends on where the memory lies; packing them as well gave
+//! 82 to 90.) In attention, where most of these products have no room to pack in, backward passes take 4 to
+//! 12 % less time than with `matrixmultiply`.
 //!
-//! What comes here is decided before, of recurrent layers in `seq/gradient.rs`: only sequences whose rows lie at one distance do. All
-//! others go through `gather`.
+//! The callers decide what comes here, for recurrent layers in `seq/gradient.rs`: only sequences whose rows
+//! have a constant distance. All others use `gather`.
 
 use super::pack::aligned_start;
 use super::sums::{Job, Part, Planes, Right, Start, sums};
@@ -27,27 +30,27 @@ use crate::kernel::vector::{has_vectors, load};
 use crate::kernel::{Checked, check};
 use crate::simd::{Region, Simd};
 
-/// Rows that are packed at a time, if there is room.
+/// The largest number of rows that are packed at a time.
 const DEPTH: usize = 256;
 
-/// Columns of C that make up for packing the left operand.
+/// From this many columns of C on, packing the left operand pays.
 const PACK_LEFT: usize = 256;
 
-/// Rows whose parts of a panel are packed one after the other.
+/// The number of rows of a panel that are packed one after the other.
 const SLAB: usize = 16;
 
-/// Products with fewer multiply-adds are not worth the packing, nor `matrixmultiply`'s allocation.
+/// Products with fewer multiply-adds are worth neither packing nor `matrixmultiply`'s allocation.
 const LARGE: usize = 1 << 18;
 
-/// Rows of C in one panel of the packed left operand: those of a large tile.
+/// The number of rows of C in one panel of the packed left operand: those of a large tile.
 const fn left_rows<S: Simd>() -> usize {
     S::ACCUMULATORS / 4
 }
 
-/// The left operand of a product `a^T b`, as its tiles read it.
+/// The left operand of a product `a^T b`, in one of the two forms that tiles read.
 #[derive(Clone, Copy)]
 enum Left {
-    /// `[k][m]`, with this distance of two rows.
+    /// `[k][m]`, and the distance between two rows.
     InPlace(*const f32, usize),
     /// `[panel][k][row]` in panels of `left_rows`.
     Packed(*const f32),
@@ -55,8 +58,8 @@ enum Left {
 
 /// `c [m, n] (+)= a^T * right` for `k` rows.
 /// # Safety
-/// `k` rows of both operands exist, `m` columns on the left and the panels of `n` columns on the right: whole ones, unless `exact`.
-/// `c` has `m` rows of `n` columns, and overlaps neither.
+/// `k` rows of both operands exist, with `m` columns on the left and the panels of `n` columns on the right;
+/// these are whole panels unless `exact`. `c` has `m` rows of `n` columns, and overlaps neither operand.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 unsafe fn transposed<S: Simd>(
@@ -69,7 +72,7 @@ unsafe fn transposed<S: Simd>(
     exact: bool,
 ) {
     let width = const { left_rows::<S>() };
-    // A multiple of the panels' width, so that one call begins with one.
+    // A multiple of the panels' width, so that each call begins with a whole panel.
     let most = MOST / width * width;
     let mut panels = [0; MOST];
     for (i, at) in panels.iter_mut().enumerate() {
@@ -99,21 +102,23 @@ unsafe fn transposed<S: Simd>(
     }
 }
 
-/// Rows `[k][m]` as panels of columns, `[panel][k][column]`.
+/// Packs rows `[k][m]` into panels of columns, `[panel][k][column]`.
 /// # Safety
-/// `k` rows of `m` elements at distance `ld` can be read, and whole panels written, which do not overlap them.
+/// `k` rows of `m` elements at distance `ld` are valid for reading. Whole panels are valid for writing, and
+/// do not overlap the rows.
 #[inline(always)]
 unsafe fn pack_left<S: Simd>(_: S, a: *const f32, ld: usize, (m, k): (usize, usize), to: *mut f32) {
     let width = const { left_rows::<S>() };
-    // So many rows at once, because lines that are written in part only have to be read.
+    // Several rows at once, because cache lines that are only partly written must be read first.
     for first in (0..k).step_by(SLAB) {
         let rows = first..k.min(first + SLAB);
         for column in (0..m).step_by(width) {
             for row in rows.clone() {
-                // SAFETY: the caller's, for row `row < k` and `width` or all that is left of its columns.
+                // SAFETY: the caller's, for row `row < k` and the next `width` of its columns, or fewer at
+                // the end.
                 unsafe {
                     let (from, to) = (a.add(row * ld + column), to.add(column * k + row * width));
-                    // A length that the compiler knows is two moves.
+                    // A copy of constant length compiles to two moves.
                     match m - column {
                         left if left < width => to.copy_from_nonoverlapping(from, left),
                         _ => to.copy_from_nonoverlapping(from, width),
@@ -124,14 +129,15 @@ unsafe fn pack_left<S: Simd>(_: S, a: *const f32, ld: usize, (m, k): (usize, usi
     }
 }
 
-/// Rows `[k][n]` as panels of a vector's columns, `[panel][k][lane]`, zero past the last one.
+/// Packs rows `[k][n]` into panels of a vector's columns, `[panel][k][lane]`, zero past the last column.
 /// # Safety
 /// As for [`pack_left`].
 #[inline(always)]
 unsafe fn pack_right<S: Simd>(s: S, b: *const f32, ld: usize, (n, k): (usize, usize), to: *mut f32) {
     for row in 0..k {
         for (panel, column) in (0..n).step_by(S::LANES).enumerate() {
-            // SAFETY: the caller's, for row `row < k` and a vector or all that is left of its columns.
+            // SAFETY: the caller's, for row `row < k` and the next vector of its columns, or fewer at the
+            // end.
             unsafe {
                 s.store(to.add((panel * k + row) * S::LANES), load(s, b.add(row * ld + column), n - column))
             };
@@ -141,7 +147,7 @@ unsafe fn pack_right<S: Simd>(s: S, b: *const f32, ld: usize, (n, k): (usize, us
 
 /// `c [m, n] (+)= a^T * b`, summed over the rows of `a [k, m]` and `b [k, n]`.
 ///
-/// `room` is scratch, as much as there is.
+/// `room` is scratch of any length.
 #[inline(always)]
 pub(crate) fn outer<S: Simd>(
     s: S,
@@ -154,7 +160,7 @@ pub(crate) fn outer<S: Simd>(
     s.call(Outer { s, a, b, c, add, room })
 }
 
-/// A function of its own, which all cells share.
+/// A separately compiled function, which all cells share.
 struct Outer<'a, S> {
     s: S,
     a: Columns<'a>,
@@ -182,7 +188,8 @@ impl<S: Simd> Region for Outer<'_, S> {
             }
             return Ok(());
         }
-        // SAFETY: `k > 0`, and `Columns::rows` found whole rows that hold these columns: both starts lie within the first row.
+        // SAFETY: `k > 0`, and `Columns::rows` found whole rows that have these columns. So both starts lie
+        // within the first row.
         let (left, start) = unsafe { (a.data.as_ptr().add(a.column), b.data.as_ptr().add(b.column)) };
         let c = c.as_mut_ptr();
         let (lda, ldb) = (a.ld, b.ld);
@@ -191,8 +198,8 @@ impl<S: Simd> Region for Outer<'_, S> {
         {
             for row in (0..k).step_by(depth) {
                 let count = depth.min(k - row);
-                // SAFETY: rows `row..row + count` of both operands exist, as above, and `blocks` found room for whole panels
-                // of so many rows; C has `m` rows of `n` columns.
+                // SAFETY: rows `row..row + count` of both operands exist, as above. `blocks` found room for
+                // whole panels of `count` rows. C has `m` rows of `n` columns.
                 unsafe {
                     let a = left.add(row * lda);
                     pack_right(s, start.add(row * ldb), ldb, (n, count), packed_b.as_mut_ptr());
@@ -211,9 +218,9 @@ impl<S: Simd> Region for Outer<'_, S> {
         #[cfg(feature = "matrixmultiply")]
         if const { !has_vectors::<S>() && !S::FUSED } && m.saturating_mul(k).saturating_mul(n) >= LARGE {
             let beta = if add { 1.0 } else { 0.0 };
-            // SAFETY: `m`, `k` and `n` are above 0, and the strides name elements of the slices just checked: `a` is read by
-            // column, up to element `(m - 1) + (k - 1) * lda`, `b` and `c` by row. `c` overlaps neither because it is borrowed
-            // mutably.
+            // SAFETY: `m`, `k` and `n` are above 0, and the strides name elements of the slices just checked:
+            // `a` is read by column, up to element `(m - 1) + (k - 1) * lda`, `b` and `c` by row. `c`
+            // overlaps neither, because it is borrowed mutably.
             unsafe {
                 let (lda, ldb) = (lda as isize, ldb as isize);
                 matrixmultiply::sgemm(m, k, n, 1.0, left, 1, lda, start, ldb, 1, beta, c, n as isize, 1);
@@ -221,14 +228,14 @@ impl<S: Simd> Region for Outer<'_, S> {
             return Ok(());
         }
         let right = Right { start, panel: S::LANES, next: ldb };
-        // SAFETY: `m` rows and the panels of `n` columns exist in the buffers just checked.
+        // SAFETY: the buffers just checked have `m` rows and the panels of `n` columns.
         unsafe { transposed(s, Left::InPlace(left, lda), right, (m, k, n), c, add, true) };
         Ok(())
     }
 }
 
-/// How many rows are packed at a time, and the room for those of the right operand and of the left one; `None` if the product is not
-/// worth the packing, or the room is too small for it.
+/// The number of rows that are packed at a time, the room for those of the right operand, and the room for
+/// those of the left operand. `None` if the product is too small for packing, or the room is too small.
 #[inline(always)]
 fn blocks<S: Simd>(
     room: &mut [f32],

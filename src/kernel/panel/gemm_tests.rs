@@ -26,7 +26,7 @@ impl Op for Sums<'_> {
     }
 }
 
-/// Numbers whose sums are rounded.
+/// Pseudorandom numbers whose sums have rounding errors.
 fn values(len: usize, seed: u32) -> Vec<f32> {
     let mut state = seed;
     let mut next = || {
@@ -36,8 +36,8 @@ fn values(len: usize, seed: u32) -> Vec<f32> {
     (0..len).map(|_| next()).collect()
 }
 
-/// One chain for each sum, whatever is packed and however much room there is for it: sizes around the tiles, around the depth, and on
-/// both sides of what packing takes.
+/// Each sum is one chain, whatever is packed and however much room there is. The sizes are around those of
+/// the tiles, around the depth, and on both sides of the limit for packing.
 #[test]
 fn every_sum_is_one_chain() {
     let wide = PACK_LEFT;
@@ -51,7 +51,7 @@ fn every_sum_is_one_chain() {
         (6, 2 * DEPTH, wide),
         (19, DEPTH + 37, wide + 17),
     ] {
-        // The columns stand in the midst of longer rows.
+        // The columns are in the middle of longer rows.
         let (lda, ldb) = (m + 5, n + 3);
         let (left, right, before) = (values(k * lda, 1), values(k * ldb, 2), values(m * n, 3));
         let a = Columns { data: &left, ld: lda, column: 2, width: m };

@@ -1,23 +1,23 @@
-//! How the weights of a cell, or of one stage of it, feed its sums.
+//! How the weights of a cell, or of one of its stages, feed its sums.
 
-/// Marks a sum that takes no bias of one side.
+/// Marks a sum without a bias of one side.
 pub(crate) const NONE: usize = usize::MAX;
 
 /// How the weights of a stage feed its sums.
 ///
-/// Each unit has `sums` of them. A sum is a bias, plus the products with the input for the gates that feed it, plus those with
-/// the hidden state.
+/// Each unit has `sums` sums. A sum is a bias, plus the products with the input for the gates that feed it,
+/// plus those with the hidden state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
     /// Sums of a unit, at most 4.
     pub(crate) sums: usize,
-    /// Gates of the input weights; gate g is rows `g*H..` of `w_ih` and feeds sum g.
+    /// Gates of the input weights. Gate g is rows `g*H..` of `w_ih`, and feeds sum g.
     pub(crate) x_gates: usize,
     /// Gates of the hidden weights.
     pub(crate) h_gates: usize,
     /// The sum that each hidden gate feeds.
     pub(crate) h_map: [usize; 4],
-    /// The gate of `w_hh` that the first hidden gate is; the others follow it.
+    /// The gate of `w_hh` that is the first hidden gate; the others follow it.
     pub(crate) h_first: usize,
     /// The gate of `b_ih` in each sum, or `NONE`.
     pub(crate) bias_x: [usize; 4],
@@ -28,7 +28,7 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// One gate of the hidden weights by itself, without biases: what a second stage multiplies, or a projection.
+    /// One gate of the hidden weights, without biases: the matrix of a second stage, or of a projection.
     pub(crate) const fn hidden_gate(gate: usize) -> Layout {
         Layout {
             sums: 0,
@@ -74,7 +74,7 @@ impl Layout {
         gates
     }
 
-    /// So many gates, or as many as it takes to have one more, if it is one.
+    /// `gates`, or `gate + 1` if it is larger and `gate` is not `NONE`.
     #[inline(always)]
     const fn with_bias(gates: usize, gate: usize) -> usize {
         if gate != NONE && gate >= gates { gate + 1 } else { gates }

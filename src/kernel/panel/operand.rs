@@ -1,4 +1,4 @@
-//! The two operands of a step's sums: rows, and matrices in panels, whatever their weights are made of.
+//! The two operands of a step's sums: rows, and matrices in panels of any weight format.
 
 use core::ops::Range;
 
@@ -8,44 +8,44 @@ use super::sums::{Job, Part, sums};
 use crate::kernel::{Checked, check};
 use crate::simd::Simd;
 
-/// Rows that are multiplied by the input weights or by the hidden ones.
+/// Rows to be multiplied by the input weights or by the hidden weights.
 #[derive(Clone, Copy)]
 pub(crate) struct Operand<'a> {
-    /// Whether by the hidden weights.
+    /// Whether they are multiplied by the hidden weights.
     pub(crate) hidden: bool,
     pub(crate) left: *const f32,
-    /// Distance of two rows.
+    /// Distance between two rows.
     pub(crate) ld: usize,
     pub(crate) rows: &'a [usize],
     /// Elements of a row.
     pub(crate) k: usize,
-    /// What [`ready`](Matrices::ready) needs memory for: the rows as integers, one after the other, or a
+    /// The memory that [`ready`](Matrices::ready) uses: the rows as integers, one after the other, or a
     /// buffer for a widened panel. Otherwise null.
     pub(crate) codes: *mut f32,
 }
 
 /// The matrices of a stage in panels.
 pub(crate) trait Matrices<S: Simd>: Copy {
-    /// Whether they are of just these sizes, with the gates of the layout.
+    /// Whether they have exactly these sizes, with the gates of the layout.
     fn fits(&self, s: S, layout: &Layout, dims: Dims) -> bool;
 
-    /// Where the bias vectors of the first panel start, and how far it is to those of the next panel.
+    /// The address of the bias vectors of the first panel, and the distance to those of the next panel.
     fn biases(&self) -> (*const f32, usize);
 
-    /// Elements of the buffer for one row as integers; none where rows are multiplied as they are.
-    /// [`ready`](Self::ready) makes the integers, and the row itself is not read after it.
+    /// Elements of the buffer for one row as integers; 0 if rows are multiplied as they are.
+    /// [`ready`](Self::ready) writes the integers; after it, the row itself is not read.
     #[inline(always)]
     fn row_room_len(&self, _k: usize) -> usize {
         0
     }
 
-    /// Elements of the buffer that it takes to multiply `rows` rows of `k` elements.
+    /// Elements of the buffer that multiplying `rows` rows of `k` elements needs.
     #[inline(always)]
     fn room_len(&self, _k: usize, _rows: usize) -> usize {
         0
     }
 
-    /// Makes rows ready to be multiplied, in a buffer of [`room_len`](Self::room_len) elements.
+    /// Prepares rows for multiplication, in a buffer of [`room_len`](Self::room_len) elements.
     /// # Safety
     /// The rows have `k` elements each.
     #[inline(always)]
@@ -53,9 +53,11 @@ pub(crate) trait Matrices<S: Simd>: Copy {
         Ok(())
     }
 
-    /// Computes a job, whose own parts are not looked at, for some panels: the sum over one or two operands, in their order.
+    /// Computes a job for some panels: the sums over one or two operands, in their order. The job's own
+    /// `parts` are ignored.
     /// # Safety
-    /// As for [`sums`]. Operands are [ready](Self::ready), and have the `k` of their weights. Two operands feed the same sums.
+    /// As for [`sums`]. [`ready`](Self::ready) was called for the operands, and their `k` is that of their
+    /// weights. Two operands feed the same sums.
     unsafe fn sums(
         &self,
         s: S,
@@ -112,7 +114,7 @@ impl Panels<'_> {
     }
 }
 
-/// Makes rows ready in the first elements of `room`, and returns the rest of it.
+/// Prepares rows in the first elements of `room`, and returns the rest of it.
 /// # Safety
 /// As for [`Matrices::ready`].
 #[inline(always)]

@@ -1,7 +1,7 @@
-//! Canonical weights to gate-interleaved panels, and where they stand there.
+//! Packs canonical weights into gate-interleaved panels, and finds them there.
 //!
-//! A panel holds all weights of `L` hidden units, `L` being the lanes of a vector, in the order in which
-//! a tile reads them:
+//! A panel holds all weights of `L` hidden units in the order in which a tile reads them. `L` is the number
+//! of lanes of a vector:
 //!
 //! ```text
 //! bias   [sums][L]         b_ih + b_hh where both feed the same sum
@@ -19,18 +19,18 @@ use super::sums::Right;
 use crate::kernel::vector::load;
 use crate::simd::{HAS_VECTORS, MAX_LANES, Region, Simd};
 
-/// The panels of a layer.
+/// The sizes of a layer's panels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sizes {
     panels: usize,
-    /// Elements of a panel, and those before its hidden weights.
+    /// Elements of a panel, and in `before` those before its hidden weights.
     panel: usize,
     before: usize,
 }
 
 impl Sizes {
-    /// Without units there are none, and no weights say that the other sizes are sane ones: these may be anything, and
-    /// wrap around.
+    /// Without units there are no panels. The other sizes are not validated by any weights then, and may wrap
+    /// around.
     #[inline(always)]
     const fn new(layout: &Layout, lanes: usize, Dims { input, hidden, width }: Dims) -> Self {
         let before = layout.x_gates.wrapping_mul(input).wrapping_add(layout.sums).wrapping_mul(lanes);
@@ -44,7 +44,7 @@ impl Sizes {
     }
 }
 
-/// Packs into the first elements of `out`, and returns what is left of it.
+/// Packs into the first elements of `out`, and returns the rest of it.
 pub(crate) fn pack<'o>(layout: &Layout, lanes: usize, w: Canonical<'_>, out: &'o mut [f32]) -> &'o mut [f32] {
     let dims = w.shape().dims();
     let Dims { input, hidden, width } = dims;
@@ -71,11 +71,12 @@ pub(crate) fn pack<'o>(layout: &Layout, lanes: usize, w: Canonical<'_>, out: &'o
     rest
 }
 
-/// Elements to spare for `aligned_start`.
+/// Extra elements of a buffer for `aligned_start`.
 pub(crate) const SLACK: usize = if HAS_VECTORS { MAX_LANES - 1 } else { 0 };
 
-/// Where in a buffer with `SLACK` elements to spare panels start: at a whole vector of the widest set, which on x86 is a cache
-/// line. Where every second load crosses a line, a step of 32 units takes 20 % longer (Zen 3).
+/// The offset at which panels start in a buffer with `SLACK` extra elements. It is aligned to the widest
+/// vector, which on x86 is a cache line. If every second load crosses a line, a step of 32 units takes 20 %
+/// longer (Zen 3).
 pub(crate) fn aligned_start(buffer: &[f32]) -> usize {
     buffer.as_ptr().align_offset(size_of::<[f32; MAX_LANES]>()).min(SLACK).min(buffer.len())
 }
@@ -106,14 +107,15 @@ fn interleave(
     }
 }
 
-/// Packs `w [k, n]`, row-major, into panels of a vector's columns: `[panel][k][lane]`, zero past the last column.
-/// This is the operand of the products with dW's transpose: dh and dx of the backward pass.
+/// Packs row-major `w [k, n]` into panels of a vector's columns: `[panel][k][lane]`, zero past the last
+/// column. This is the operand of the backward pass's products `dh` and `dx`, which use the weights without
+/// transposing them.
 #[inline(always)]
 pub(crate) fn pack_columns<S: Simd>(s: S, n: usize, w: &[f32], out: &mut [f32]) {
     s.call(PackColumns { s, n, w, out });
 }
 
-/// A function of its own, which all cells share.
+/// A separately compiled function, which all cells share.
 struct PackColumns<'a, S> {
     s: S,
     n: usize,
@@ -133,17 +135,18 @@ impl<S: Simd> Region for PackColumns<'_, S> {
         for (index, panel) in out.chunks_exact_mut(k * S::LANES).take(n.div_ceil(S::LANES)).enumerate() {
             let first = index * S::LANES;
             for (to, from) in panel.chunks_exact_mut(S::LANES).zip(w.chunks_exact(n)) {
-                // SAFETY: `to` is one vector, and `n - first` elements of the row follow column `first < n`.
+                // SAFETY: `to` is one vector, and the row has `n - first` elements from column `first < n`
+                // on.
                 unsafe { s.store(to.as_mut_ptr(), load(s, from.as_ptr().add(first), n - first)) };
             }
         }
     }
 }
 
-/// Packs `w [n, k]`, row-major, into panels of `lanes` of its rows: `[panel][k][lane]`, zero past the last row.
+/// Packs row-major `w [n, k]` into panels of `lanes` of its rows: `[panel][k][lane]`, zero past the last row.
 /// This is the operand of products with the transpose, `x W^T`.
 pub(crate) fn pack_rows(lanes: usize, k: usize, w: &[f32], out: &mut [f32]) {
-    // Of nothing `k` is anything, and may be too much for a product.
+    // An empty `w` does not bound `k`, so products with `k` could overflow.
     if w.is_empty() || k == 0 {
         return;
     }
@@ -153,8 +156,8 @@ pub(crate) fn pack_rows(lanes: usize, k: usize, w: &[f32], out: &mut [f32]) {
     }
 }
 
-/// From panels of the columns of a `[k, n]` matrix to panels of its rows, which are the columns of its transpose.
-/// Zero past the last row.
+/// Converts panels of the columns of a `[k, n]` matrix into panels of its rows, which are the columns of its
+/// transpose. Zero past the last row.
 #[inline(always)]
 pub(crate) fn transpose<S: Simd>(_: S, k: usize, n: usize, panels: &[f32], out: &mut [f32]) {
     if k == 0 || n == 0 {
@@ -162,7 +165,7 @@ pub(crate) fn transpose<S: Simd>(_: S, k: usize, n: usize, panels: &[f32], out: 
     }
     for (index, out) in out.chunks_exact_mut(n * S::LANES).take(k.div_ceil(S::LANES)).enumerate() {
         let first = index * S::LANES;
-        // A square of the matrix at a time.
+        // One square block of the matrix at a time.
         for (to, panel) in out.chunks_mut(S::LANES * S::LANES).zip(panels.chunks_exact(k * S::LANES)) {
             let from = &panel[first * S::LANES..];
             for (column, to) in to.chunks_exact_mut(S::LANES).enumerate() {
@@ -195,20 +198,21 @@ impl<'a> Panels<'a> {
         Some((Panels { start: own.as_ptr(), sizes, data: PhantomData }, rest))
     }
 
-    /// Whether these are panels of just these sizes, with the gates of the layout.
+    /// Whether these panels have exactly these sizes, with the gates of the layout.
     #[inline(always)]
     pub(crate) fn fits_lanes(&self, layout: &Layout, lanes: usize, dims: Dims) -> bool {
         self.sizes == Sizes::new(layout, lanes, dims)
     }
 
-    /// The input weights, or the hidden ones if `hidden`, of a layout: where they start, and the elements of a panel.
+    /// The address of the input weights, or of the hidden weights if `hidden`, in the first panel, and the
+    /// elements of a panel.
     #[inline(always)]
     pub(super) fn part(&self, layout: &Layout, lanes: usize, hidden: bool) -> (*const f32, usize) {
         let before = if hidden { self.sizes.before } else { layout.sums * lanes };
         (self.start.wrapping_add(before), self.sizes.panel)
     }
 
-    /// Where the bias vectors of the first panel start, and how far it is to those of the next panel.
+    /// The address of the bias vectors of the first panel, and the distance to those of the next panel.
     #[inline(always)]
     pub(crate) fn biases(&self) -> (*const f32, usize) {
         (self.start, self.sizes.panel)

@@ -10,24 +10,24 @@ use crate::kernel::rows::walk::Rows;
 use crate::kernel::{Checked, check};
 use crate::simd::{HAS_VECTORS, Region, Simd};
 
-/// What the output holds before the product is added.
+/// The initial value of the output.
 #[derive(Clone, Copy)]
 pub(crate) enum Init<'a> {
-    /// Nothing: it is overwritten and never read.
+    /// Zero: the output is overwritten and not read.
     Zero,
-    /// The sum so far.
+    /// The current contents: the product is added to them.
     Accumulate,
     /// A bias for each column.
     Bias(&'a [f32]),
 }
 
-/// Rows of the left operand.
+/// The left operand of a product.
 #[derive(Clone, Copy)]
 pub(crate) struct Left<'a> {
     pub(crate) of: Matrix<'a>,
-    /// The rows of the output that are computed, and how they find their row here.
+    /// The rows of the output that are computed, and the row of `of` for each.
     pub(crate) rows: Rows<'a>,
-    /// The columns that take part: `count` runs of `len`, run i starting at column `at[i] * len`.
+    /// The columns that take part: `count` runs of `len` columns. Run i starts at column `at[i] * len`.
     pub(crate) count: usize,
     pub(crate) len: usize,
     pub(crate) at: [usize; 4],
@@ -39,7 +39,7 @@ impl<'a> Left<'a> {
         Left { of: Matrix::new(data, k), rows: Rows::all(rows), count: 1, len: k, at: [0; 4] }
     }
 
-    /// Whether it is a matrix of rows of `k` elements, all of which take part.
+    /// Whether this is a matrix of rows of `k` elements, and all columns take part.
     pub(crate) fn is_matrix(&self, k: usize) -> bool {
         self.fits() && self.count == 1 && self.at[0] == 0 && self.len == k
     }
@@ -51,7 +51,7 @@ impl<'a> Left<'a> {
     }
 }
 
-/// Elements of `n` columns of `k` rows in panels of `lanes` columns.
+/// The length of `n` columns of `k` rows in panels of `lanes` columns.
 pub(crate) const fn columns_len(lanes: usize, k: usize, n: usize) -> usize {
     match n.checked_next_multiple_of(lanes) {
         Some(n) => n.saturating_mul(k),
@@ -59,7 +59,8 @@ pub(crate) const fn columns_len(lanes: usize, k: usize, n: usize) -> usize {
     }
 }
 
-/// `c [B, n] (+)= left [B, k] * right [k, n]`, the right operand in panels of columns. Rows that take no part are left as they are.
+/// `c [B, n] (+)= left [B, k] * right [k, n]`, with the right operand in panels of columns or row-major. Rows
+/// of `c` that take no part are not changed.
 #[inline(always)]
 pub(crate) fn product<S: Simd>(
     s: S,
@@ -69,7 +70,8 @@ pub(crate) fn product<S: Simd>(
     init: Init<'_>,
 ) -> Checked {
     let Right { data, k, first, n, packed } = right;
-    // Without columns the rows of the right operand cannot be counted, and `k` may be too much for a product.
+    // Without columns, the length of the right operand does not bound `k`, so products with `k` could
+    // overflow.
     if n == 0 {
         return Ok(());
     }
@@ -103,8 +105,9 @@ pub(crate) fn project<S: Simd>(
     multiply(s, left, w.h_right(layout, S::LANES), (c, dims.hidden), Init::Zero, false)
 }
 
-/// `c [B, n] (+)= left [B, k] * w^T` with `w [n, k]` row-major and in place: for instruction sets of one lane, and the
-/// same bits as [`product`] over packed rows. It goes row by row, in one function, because those who call it have little stack.
+/// `c [B, n] (+)= left [B, k] * w^T` with row-major `w [n, k]` in place, for instruction sets of one lane. It
+/// gives the same bits as [`product`] with packed rows. It computes row by row in one function, because its
+/// callers have little stack.
 #[inline(always)]
 pub(crate) fn product_transposed<S: Simd>(
     s: S,
@@ -122,7 +125,8 @@ pub(crate) fn product_transposed<S: Simd>(
         let a = left.of.start(left.rows.source(row));
         let tile =
             RowTile { left, a, w: Transposed { start: w.as_ptr(), k }, c: c.wrapping_add(row * n), init };
-        // SAFETY: the row exists in both buffers, and the panels are the `n` rows of `w`: all of it was just checked.
+        // SAFETY: the row exists in both buffers, and the panels are the `n` rows of `w`. All of this was
+        // just checked.
         unsafe { drive_row(s, &tile, n, false) };
     }
     Ok(())
@@ -131,7 +135,7 @@ pub(crate) fn product_transposed<S: Simd>(
 /// One row of [`product_transposed`].
 struct RowTile<'a> {
     left: Left<'a>,
-    /// The row on the left.
+    /// The row of the left operand.
     a: *const f32,
     w: Transposed,
     /// The row of the output.
@@ -146,8 +150,8 @@ impl<S: Simd> Tile<S> for RowTile<'_> {
     unsafe fn run<const NP: usize>(&self, s: S, panel: usize) {
         let Left { count, len, at, .. } = self.left;
         let mut acc = [[s.splat(0.0); 4]; NP];
-        // SAFETY: the caller's panels exist, one element each in the output and the bias, and a row in `w`; the row on the left has the
-        // columns of all runs.
+        // SAFETY: the caller's panels exist. Each has one element in the output and the bias, and a row in
+        // `w`. The row on the left has the columns of all runs.
         unsafe {
             for p in 0..NP {
                 acc[p][0] = match self.init {
@@ -167,7 +171,7 @@ impl<S: Simd> Tile<S> for RowTile<'_> {
     }
 }
 
-/// A row-major matrix `[n, k]`, one of whose rows is a panel.
+/// A row-major matrix `[n, k]`; each row counts as a panel.
 #[derive(Clone, Copy)]
 struct Transposed {
     start: *const f32,
@@ -194,7 +198,8 @@ fn right_init(init: Init<'_>, n: usize) -> bool {
     !matches!(init, Init::Bias(bias) if bias.len() != n)
 }
 
-/// The product for all panels of `n` columns, which the right operand has, with a row for each column of `left`.
+/// The product with all panels of `n` columns. The right operand has these panels, with a row for each column
+/// of `left`.
 #[inline(always)]
 fn multiply<S: Simd>(
     s: S,
@@ -209,7 +214,7 @@ fn multiply<S: Simd>(
     Ok(())
 }
 
-/// A function of its own, which all products share. What it relies on has been checked.
+/// A separately compiled function, which all products share. Its requirements have been checked.
 struct Multiply<'a, S> {
     s: S,
     left: Left<'a>,
@@ -253,8 +258,8 @@ impl<S: Simd> Region for Multiply<'_, S> {
                 exact,
                 descending: false,
             };
-            // SAFETY: all rows of the list and all panels of the columns exist in the buffers that were checked. The right operand has a
-            // row for each of `count * len` columns on the left.
+            // SAFETY: the buffers were checked: they have all rows of the list and all panels of the columns.
+            // The right operand has a row for each of the `count * len` columns on the left.
             unsafe { sums::sums(s, &job, 0..n.div_ceil(S::LANES)) }
         }
     }
@@ -271,12 +276,13 @@ pub(crate) struct Right<'a> {
     pub(crate) packed: bool,
 }
 
-/// From this many rows on, packing columns costs less than it saves. Measured with AVX2 on Zen: the two are
-/// even between 32 rows (of 512 x 10000 weights) and 100 (of 256 x 96).
+/// From this many rows on, packing columns pays. Measured with AVX2 on Zen: packed and unpacked are even
+/// between 32 rows (of 512 x 10000 weights) and 100 (of 256 x 96).
 const PACK_ROWS: usize = 32;
 
 impl<'a> Right<'a> {
-    /// The same for a product of so many rows: few are not worth the packing.
+    /// A whole `[k, n]` matrix for a product of `rows` rows. It is packed into `room` if there are enough
+    /// rows.
     #[inline(always)]
     pub(crate) fn for_rows<S: Simd>(s: S, rows: usize, w: &'a [f32], n: usize, room: &'a mut [f32]) -> Self {
         match rows {
@@ -295,8 +301,8 @@ impl<'a> Right<'a> {
         Right { data, k, first: 0, n, packed: true }
     }
 
-    /// A whole `[k, n]` matrix that [`of`](Self::of) has packed into `panels`; in place on targets without
-    /// vectors.
+    /// A whole `[k, n]` matrix that [`of`](Self::of) has packed into `panels`; on targets without vectors,
+    /// the matrix in place.
     #[inline(always)]
     pub(crate) fn packed(w: &'a [f32], n: usize, panels: &'a [f32]) -> Self {
         let right = Right::plain(w, n);

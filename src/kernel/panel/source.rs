@@ -8,9 +8,10 @@ use super::tile::Weight;
 use crate::kernel::Checked;
 use crate::simd::Simd;
 
-/// Weights that an output is projected with.
+/// Weights of a projection.
 pub(crate) trait Projection<S: Simd>: Copy {
-    /// `c [B, H] = left [B, width] * w^T`, where `w` holds the hidden weights of one gate. `room` is for rows that are made of integers.
+    /// `c [B, H] = left [B, width] * w^T`, where `w` holds the hidden weights of one gate. `room` is a buffer
+    /// for rows that are converted to integers.
     fn project(
         self,
         s: S,
@@ -22,11 +23,12 @@ pub(crate) trait Projection<S: Simd>: Copy {
     ) -> Checked;
 }
 
-/// Where a step of one row reads its weights.
+/// The weights of a step of one row.
 pub(crate) trait Source<S: Simd>: Projection<S> {
     type W: Weight<S>;
-    /// Whether these are weights of a layer of just these sizes, with the gates of the layout. Then they have all panels of `hidden`
-    /// units, with input weights for `input` elements and hidden weights for `width`.
+    /// Whether these are weights of a layer of exactly these sizes, with the gates of the layout. If so, they
+    /// have all panels of `hidden` units, with input weights for `input` elements and hidden weights for
+    /// `width`.
     fn fits(&self, s: S, layout: &Layout, dims: Dims) -> bool;
     /// The initial values of a panel's sums.
     /// # Safety
@@ -65,7 +67,8 @@ impl<S: Simd> Source<S> for Panels<'_> {
         for a in 0..4 {
             if a < layout.sums {
                 let (start, step) = self.biases();
-                // SAFETY: the caller's panel is one of those that `Panels::new` found; by its sizes it starts with `sums` vectors.
+                // SAFETY: the caller's panel is one of those that `Panels::new` found. By its sizes, it
+                // starts with `sums` vectors.
                 bias[a] = unsafe { s.load(start.add(panel * step + a * S::LANES)) };
             }
         }
@@ -103,7 +106,7 @@ impl<S: Simd> Weight<S> for Stream {
     }
 }
 
-/// Canonical weights, read in place, one unit to a panel (for instruction sets of one lane).
+/// Canonical weights, read in place. Each unit counts as a panel (for instruction sets of one lane).
 #[derive(Clone, Copy)]
 pub(crate) struct InPlace<'a>(pub(crate) Canonical<'a>);
 
@@ -135,7 +138,7 @@ impl<S: Simd> Source<S> for InPlace<'_> {
         let mut bias = [s.splat(0.0); 4];
         for a in 0..4 {
             if a < layout.sums {
-                // SAFETY: the caller's; a unit is a panel, and `fits` has compared the gates.
+                // SAFETY: the caller's; a unit counts as a panel, and `fits` has compared the gates.
                 bias[a] = s.splat(unsafe { self.0.bias(layout, a, panel) });
             }
         }
@@ -154,7 +157,7 @@ impl<S: Simd> Source<S> for InPlace<'_> {
     }
 }
 
-/// `[gate][unit][k]`, one unit to a panel.
+/// `[gate][unit][k]`; each unit counts as a panel.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows {
     start: *const f32,
@@ -166,7 +169,8 @@ pub(crate) struct Rows {
 impl<S: Simd> Weight<S> for Rows {
     #[inline(always)]
     unsafe fn get(self, s: S, unit: usize, k: usize, g: usize) -> S::V {
-        // SAFETY: the caller names a weight of the matrix, which has the length that its shape says; a vector has one lane here.
+        // SAFETY: the caller names a weight of the matrix, which has the length of its shape; a vector has
+        // one lane here.
         s.splat(unsafe { *self.start.add(g * self.gate + unit * self.width + k) })
     }
     #[inline(always)]

@@ -1,15 +1,17 @@
-//! Sums of products, rows times panels: the one family of functions that multiplies.
+//! Sums of products, rows times panels: the functions that do all multiplications.
 //!
-//! Input projections, the hidden part of a step, second stages, projections, dense layers, the products of the backward pass and
-//! the gradients of weights all come here. A function of the family is known by the instruction set, the number of gates that share a
-//! row's element, and the panels and rows of its tile; it knows no cell, no layout of weights and no step. Where sums start, where
-//! they go and how weights lie are numbers in a [`Job`].
+//! Input projections, the hidden part of a step, second stages, projections, dense layers, the products of
+//! the backward pass and the gradients of weights all come here. There is one function for each instruction
+//! set, number of gates that share a row's element, and number of panels and rows of a tile. It knows no
+//! cell, no layout of weights and no step: where sums start, where they are written and how weights lie are
+//! numbers in a [`Job`].
 //!
-//! Each sum is one chain of multiply-adds in ascending k, as in [`tile`](super::tile). What is stored between two jobs and loaded again
-//! is not rounded, so a chain may be cut into several jobs.
+//! Each sum is one chain of multiply-adds in ascending k, as in [`tile`](super::tile). Storing a sum between
+//! two jobs and loading it again does not round it, so a chain may be cut into several jobs.
 //!
-//! Cutting k into blocks that stay in the first-level cache while all rows go over them, with the unfinished sums kept
-//! on the stack, changed an LSTM of 32 rows by +3 % (H = 128) and -3 % (H = 512) on Zen 3: the second level keeps up.
+//! Not done: cutting k into blocks that stay in the first-level cache while all rows use them, with the
+//! unfinished sums on the stack. It changed an LSTM of 32 rows by +3 % (H = 128) and -3 % (H = 512) on Zen 3:
+//! the second-level cache is fast enough.
 
 use core::ops::Range;
 
@@ -17,7 +19,8 @@ use super::tile::{each_chain, fits};
 use crate::kernel::vector::{load, store};
 use crate::simd::{Region, Simd};
 
-/// The right operand: the vector of panel `p` for row `k` and gate `g` stands at `start + p * panel + k * next + g * LANES`.
+/// The right operand: the vector of panel `p` for row `k` and gate `g` is at
+/// `start + p * panel + k * next + g * LANES`.
 #[derive(Clone, Copy)]
 pub(crate) struct Right {
     pub(crate) start: *const f32,
@@ -25,20 +28,21 @@ pub(crate) struct Right {
     pub(crate) next: usize,
 }
 
-/// One product: for each row of the job `rows[i]` of the left operand times `k` rows of the right one.
+/// One product: for each row of the job, row `rows[i]` of the left operand times `k` rows of the right
+/// operand.
 #[derive(Clone, Copy)]
 pub(crate) struct Part<'a> {
     pub(crate) left: *const f32,
-    /// Distance of two rows.
+    /// Distance between two rows.
     pub(crate) ld: usize,
     pub(crate) rows: &'a [usize],
-    /// Distance of two elements of a row.
+    /// Distance between two elements of a row.
     pub(crate) step: usize,
     pub(crate) right: Right,
     pub(crate) k: usize,
 }
 
-/// Rows of planes, one plane for each gate: element `column` of gate `g` of row i stands at
+/// Rows of planes, one plane for each gate: element `column` of gate `g` of row i is at
 /// `start + rows[i] * ld + planes[g] + column`.
 #[derive(Clone, Copy)]
 pub(crate) struct Planes<'a, P> {
@@ -48,20 +52,21 @@ pub(crate) struct Planes<'a, P> {
     pub(crate) planes: [usize; 4],
 }
 
-/// What the sums of a gate start from.
+/// The initial values of the sums of a gate.
 #[derive(Clone, Copy)]
 pub(crate) enum Start {
     Zero,
-    /// The same for all rows: a vector for each panel, so far apart.
+    /// The same for all rows: a pointer to the vector of the first panel, and the distance to that of the
+    /// next panel.
     Vector(*const f32, usize),
-    /// What stands in `from`.
+    /// The values in `from`.
     From,
 }
 
 /// Sums to be computed for some rows.
 #[derive(Clone, Copy)]
 pub(crate) struct Job<'a> {
-    /// Gates of the right operands.
+    /// The number of gates of the right operands.
     pub(crate) gates: usize,
     pub(crate) parts: &'a [Part<'a>],
     pub(crate) start: [Start; 4],
@@ -69,26 +74,29 @@ pub(crate) struct Job<'a> {
     pub(crate) out: Planes<'a, *mut f32>,
     /// Columns of a plane. In the last panel fewer than `LANES` may be left.
     pub(crate) columns: usize,
-    /// Whether the right operand has no more than these columns either, so that its last panel is not a whole vector.
+    /// Whether the right operand has only these columns, so that its last panel may be less than a whole
+    /// vector.
     pub(crate) exact: bool,
-    /// Whether panels are taken from the last to the first. Where steps alternate, each begins with the panels that the step before
-    /// ended with, which are still in the cache: 100 steps of one row of 512 units take 6 % less time so for an RNN, whose `w_hh` has
-    /// the size of the second-level cache, and 1 to 2 % for an LSTM or a GRU (Zen 4).
+    /// Whether panels are taken from the last to the first. If successive steps alternate between the two
+    /// orders, each begins with the panels that the step before ended with, which are still in the cache.
+    /// With this, 100 steps of one row of 512 units take 6 % less time for an RNN, whose `w_hh` has the size
+    /// of the second-level cache, and 1 to 2 % less for an LSTM or a GRU (Zen 4).
     pub(crate) descending: bool,
 }
 
 /// Computes a job for some panels.
 /// # Safety
-/// All row lists of the job have the same length. For each of their rows the left operands have `k` elements, and `from` (where a gate
-/// starts from it) and `out` have `columns` elements in each plane; all panels exist in the right operands, with `gates` vectors for
-/// each of `k` rows, whole ones unless `exact`; vectors that sums start from have the panel's columns. `out` overlaps nothing else,
-/// but for `from`, which may be the same place.
+/// All row lists of the job have the same length. For each of their rows, the left operands have `k`
+/// elements, and `from` (where a gate starts from it) and `out` have `columns` elements in each plane. All
+/// panels exist in the right operands, with `gates` vectors for each of `k` rows; these are whole vectors
+/// unless `exact`. Vectors that sums start from have the panel's columns. `out` overlaps nothing else, except
+/// `from`, which may be the same memory.
 #[inline(always)]
 pub(crate) unsafe fn sums<S: Simd>(s: S, job: &Job<'_>, panels: Range<usize>) {
     s.call(Sums { s, job, panels });
 }
 
-/// A function of its own, which all who multiply share.
+/// A separately compiled function, which all products share.
 struct Sums<'a, S> {
     s: S,
     job: &'a Job<'a>,
@@ -103,12 +111,13 @@ impl<S: Simd> Region for Sums<'_, S> {
         if job.out.rows.is_empty() {
             return;
         }
-        // Panels past the last whole one go apart, if the right operand ends there.
+        // If the right operand ends within a panel, that panel is handled separately.
         let whole = if job.exact { job.columns / S::LANES } else { panels.end };
         let (first, rest) = (panels.start..panels.end.min(whole), panels.start.max(whole)..panels.end);
         // SAFETY: the promise made to `sums`.
         unsafe {
-            // Sets without vectors step row by row (see `kernel/step/row.rs`), and here multiply one matrix.
+            // Instruction sets without vectors step row by row (see `kernel/step/row.rs`). Here they only
+            // multiply by one matrix.
             if const { !crate::kernel::vector::has_vectors::<S>() } {
                 groups::<S, 1>(s, job, first);
                 if const { S::LANES > 1 } && !rest.is_empty() {
@@ -129,14 +138,14 @@ impl<S: Simd> Region for Sums<'_, S> {
     }
 }
 
-/// The panels in groups, as many as the registers hold. Panels are the outer loop: the weights of a group are read for one block of rows
-/// after the other while they are in the cache.
+/// Takes the panels in groups, as large as the registers allow. Panels are the outer loop: all blocks of rows
+/// use the weights of a group while these are in the cache.
 /// # Safety
 /// As for [`sums`]; the job has `G` gates.
 #[inline(always)]
 unsafe fn groups<S: Simd, const G: usize>(s: S, job: &Job<'_>, panels: Range<usize>) {
-    // With few rows, several panels at once make up for the missing chains. Sets without vectors take one row at a time, so that they can use all
-    // panels with any number of rows.
+    // With few rows, several panels at once replace the missing independent chains. Instruction sets without
+    // vectors take one row at a time, so they can use all panels with any number of rows.
     let most = if S::ACCUMULATORS >= 24 { 6 } else { S::ACCUMULATORS / 4 };
     let wide = job.out.rows.len().min(most);
     let mut left = panels.len();
@@ -158,7 +167,8 @@ unsafe fn groups<S: Simd, const G: usize>(s: S, job: &Job<'_>, panels: Range<usi
     }
 }
 
-/// All rows of one group of panels. A rest of less than two tiles is cut in halves, so that no tile is left nearly empty.
+/// All rows of one group of panels. If less than two tiles of rows are left, they are halved, so that no tile
+/// is nearly empty.
 struct Column<'a, S, const G: usize, const NP: usize, const EXACT: bool> {
     s: S,
     job: &'a Job<'a>,
@@ -187,9 +197,9 @@ impl<S: Simd, const G: usize, const NP: usize, const EXACT: bool> Region for Col
             let take = if left > Self::MOST && left < 2 * Self::MOST { left.div_ceil(2) } else { left };
             macro_rules! block {
                 ($($mb:literal)*) => {$(
-                    // Three rows are two and one, unless they are the most.
+                    // Three rows are taken as two and one, unless three is the most.
                     if const { fits::<S>(G, $mb, NP) && ($mb != 3 || Self::MOST == 3) } && take >= $mb {
-                        // SAFETY: of the job's rows at least `$mb` are left, and the promise made to `sums`.
+                        // SAFETY: at least `$mb` of the job's rows are left, and the promise made to `sums`.
                         unsafe { tile::<S, G, $mb, NP, EXACT>(s, job, row, panel) };
                         row += $mb;
                         continue;
@@ -201,8 +211,8 @@ impl<S: Simd, const G: usize, const NP: usize, const EXACT: bool> Region for Col
     }
 }
 
-/// An array with an element for each row of a tile. A loop and not `array::from_fn`, whose closures are left as calls and
-/// take the compiler long.
+/// An array with an element for each row of a tile. This is a loop because `array::from_fn` compiles slowly,
+/// and its closures are not inlined.
 macro_rules! each_row {
     (|$m:ident| $e:expr) => {{
         let mut out = [{
@@ -228,7 +238,8 @@ unsafe fn tile<S: Simd, const G: usize, const MB: usize, const NP: usize, const 
 ) {
     let mut acc = [[[s.splat(0.0); G]; NP]; MB];
     let column = panel * S::LANES;
-    // SAFETY: the caller's promise: the lists have these rows, and all that is read and written below belongs to them and to the panels.
+    // SAFETY: the caller's promise. The lists have these rows, and all addresses below belong to these rows
+    // and panels.
     unsafe {
         for g in 0..G {
             match job.start[g] {
@@ -281,7 +292,8 @@ unsafe fn tile<S: Simd, const G: usize, const MB: usize, const NP: usize, const 
 
 /// `acc[m][p][g] += a[m][i] * right(p, i, g)` for i ascending from 0 to `k`.
 /// # Safety
-/// Each `a[m]` is valid for reading elements `i * step`, and the weights exist, for all `i < k`: with `EXACT` only `left` columns.
+/// Each `a[m]` is valid for reading elements `i * step`, and the weights exist, for all `i < k`. With
+/// `EXACT`, only `left` columns of them exist.
 #[inline(always)]
 unsafe fn accumulate<S: Simd, const G: usize, const MB: usize, const NP: usize, const EXACT: bool>(
     s: S,
@@ -293,11 +305,12 @@ unsafe fn accumulate<S: Simd, const G: usize, const MB: usize, const NP: usize, 
 ) {
     let &Part { step, right, k, .. } = part;
     let first = right.start.wrapping_add(panel * right.panel);
-    // One row of a set of one lane: the rows of a matrix in place are its panels.
+    // One row, with an instruction set of one lane: the panels are the rows of a matrix in place.
     if const { MB == 1 && G == 1 && NP <= S::CHAINS } && step == 1 && right.next == 1 {
         let mut chains = [s.splat(0.0); 4];
         each_chain::<NP>(1, |j, p, _| chains[j] = acc[0][p][0]);
-        // SAFETY: `NP <= CHAINS`, just checked; the caller's promise for `a[0]` and for `k` weights of each panel.
+        // SAFETY: `NP <= CHAINS`, just checked; the caller's promise for `a[0]` and for `k` weights of each
+        // panel.
         unsafe { s.chains(&mut chains, NP, a[0], (first, right.panel), k) };
         each_chain::<NP>(1, |j, p, _| acc[0][p][0] = chains[j]);
         return;
@@ -305,8 +318,8 @@ unsafe fn accumulate<S: Simd, const G: usize, const MB: usize, const NP: usize, 
     if const { MB == 1 && S::SUMS && G == 1 && !EXACT && NP <= 4 } && right.panel == S::LANES {
         let mut sums = [s.splat(0.0); 4];
         each_chain::<NP>(1, |j, p, _| sums[j] = acc[0][p][0]);
-        // SAFETY: `SUMS`, and `NP` of 1, 2 or 4, just checked; the caller's promise for `a[0]` and for `k` rows of `NP` whole
-        // vectors side by side.
+        // SAFETY: `SUMS`, and `NP` of 1, 2 or 4, just checked; the caller's promise for `a[0]` and for `k`
+        // rows of `NP` whole vectors side by side.
         unsafe { s.sums(&mut sums, NP, (a[0], step), (first, right.next), k) };
         each_chain::<NP>(1, |j, p, _| acc[0][p][0] = sums[j]);
         return;

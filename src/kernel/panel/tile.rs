@@ -1,27 +1,28 @@
-//! The tile of one row: `NP` panels of outputs that stay in registers while k runs, and what is done with them at once.
+//! The tile of one row: the sums of `NP` panels of outputs, which stay in registers while k runs.
 //!
-//! A panel is one vector of output units, with one sum for each gate. Every output element is one chain of fused multiply-adds in
-//! ascending k, whatever the tile's shape, so that the bits do not depend on the batch, on the chunking or on the width of the vector.
-//! Splitting k into several chains would break this; it gained nothing where it was measured, because a few panels at once give as
-//! many independent chains.
+//! A panel is one vector of output units, with one sum for each gate. Every output element is one chain of
+//! fused multiply-adds in ascending k, whatever the tile's shape. So the bits do not depend on the batch, on
+//! how a sequence is cut into calls, or on the width of the vector. Splitting k into several chains would
+//! break this. It gained nothing in measurements, because a few panels at once give as many independent
+//! chains.
 //!
-//! Batches go through [`sums`](super::sums), which knows no cell. A step of one small row keeps its equations in the tile's registers:
-//! see `kernel/step/row.rs`.
+//! Batches use [`sums`](super::sums), which knows no cell. A step of one small row computes its equations in
+//! the tile's registers: see `kernel/step/row.rs`.
 
 use crate::simd::Simd;
 
-/// Sums of a tile: `[panel][sum]`. Those that a cell does not use cost nothing.
+/// Sums of a tile: `[panel][sum]`. Sums that a cell does not use cost nothing.
 pub(crate) type Acc<V, const NP: usize> = [[V; 4]; NP];
 
-/// Panels of the widest tile.
+/// The number of panels of the widest tile.
 pub(crate) const WIDEST: usize = 8;
 
-/// What is done for one tile of outputs of one row.
+/// The computation of one tile of outputs of one row.
 pub(crate) trait Tile<S: Simd> {
-    /// Sums of one panel.
+    /// The number of sums of one panel.
     const SUMS: usize;
 
-    /// How many panels may be taken at once, if the registers hold them.
+    /// The largest number of panels that may be taken at once, if the registers hold them.
     #[inline(always)]
     fn widest(&self) -> usize {
         WIDEST
@@ -33,34 +34,37 @@ pub(crate) trait Tile<S: Simd> {
     unsafe fn run<const NP: usize>(&self, s: S, panel: usize);
 }
 
-/// Whether the registers hold so many rows and panels, of `sums` sums each.
+/// Whether the registers hold a tile of `rows` rows and `panels` panels, with `sums` sums each.
 ///
-/// Each row holds one more register, its element: four rows of three sums do not fit into 16, and
-/// LLVM keeps one of the sums in memory (a GRU's projection took twice as long).
+/// Each row needs one more register, for its element. Four rows of three sums do not fit into 16 registers:
+/// LLVM keeps one of the sums in memory, and a GRU's projection took twice as long.
 #[inline(always)]
 pub(super) const fn fits<S: Simd>(sums: usize, rows: usize, panels: usize) -> bool {
     (rows * panels * sums <= S::ACCUMULATORS && rows <= S::ACCUMULATORS / 4) || (rows == 1 && panels == 1)
 }
 
-/// Whether a single tile covers one row of so many panels, of `sums` sums each. `widest` is that of [`Tile`].
+/// Whether a single tile covers one row of `panels` panels, with `sums` sums each. `widest` is that of
+/// [`Tile`].
 #[inline(always)]
 pub(crate) const fn is_one_tile<S: Simd>(sums: usize, widest: usize, panels: usize) -> bool {
     matches!(panels, 1 | 2 | 4 | 8) && panels <= widest && fits::<S>(sums, 1, panels)
 }
 
-/// Whether a row is worth tiles of several panels: not in single lanes where there are vectors, which nobody runs for speed.
+/// Whether tiles of several panels pay for one row. They do not for single lanes on targets with vectors,
+/// where that code is not used for speed.
 const fn several<S: Simd>() -> bool {
     S::LANES > 1 || !crate::simd::HAS_VECTORS
 }
 
-/// Covers one row with tiles that are compiled right here, from the last panel to the first if `descending`: where steps alternate, each
-/// begins with the panels that the step before ended with, which are still in the cache.
+/// Covers one row with tiles, which are inlined here. With `descending`, it goes from the last panel to the
+/// first. If successive steps alternate between the two orders, each begins with the panels that the step
+/// before ended with, which are still in the cache.
 /// # Safety
 /// All panels exist in the tile's buffers.
 #[inline(always)]
 pub(crate) unsafe fn drive_row<S: Simd, T: Tile<S>>(s: S, tile: &T, panels: usize, descending: bool) {
     let widest = tile.widest();
-    // A single tile has code of its own, in which all offsets are constants.
+    // A single tile has separate code, in which all offsets are constants.
     macro_rules! one {
         ($($np:literal)*) => {$(
             if const { fits::<S>(T::SUMS, 1, $np) && crate::kernel::vector::has_vectors::<S>() } && panels == $np && widest >= $np {
@@ -84,7 +88,7 @@ pub(crate) unsafe fn drive_row<S: Simd, T: Tile<S>>(s: S, tile: &T, panels: usiz
     many!(8 4 2 1);
 }
 
-/// One vector of weights: how a tile of one row reads them.
+/// How a tile of one row reads vectors of weights.
 pub(crate) trait Weight<S: Simd>: Copy {
     /// The weights of output panel `panel` for gate `g` of row `k`.
     /// # Safety
@@ -94,16 +98,17 @@ pub(crate) trait Weight<S: Simd>: Copy {
     /// The weights from row `rows` on.
     fn skip(self, rows: usize) -> Self;
 
-    /// Where the weights of a panel's first gate stand for `k` = 0, and how far it is to those of the next gate, or with one gate
-    /// to those of the next panel, if a vector has one lane and the weights of the other rows follow.
+    /// The address of the weights of a panel's first gate for `k` = 0, and the distance to those of the next
+    /// gate, or with one gate to those of the next panel. `Some` only if a vector has one lane and the
+    /// weights for the other `k` follow each other.
     #[inline(always)]
     fn chains(self, _panel: usize, _gates: usize) -> Option<(*const f32, usize)> {
         None
     }
 }
 
-/// Calls `f` with the number of each chain, its panel and its gate. Either there is one panel, or there is one gate. The bounds are such
-/// that the compiler sees them, so that there is no path that panics even where loops are not unrolled.
+/// Calls `f(chain, panel, gate)` for every chain. There is either one panel or one gate. The bounds are
+/// visible to the compiler, so no panicking path remains even where loops are not unrolled.
 #[inline(always)]
 pub(super) fn each_chain<const NP: usize>(gates: usize, mut f: impl FnMut(usize, usize, usize)) {
     for j in 0..4 {
@@ -136,8 +141,9 @@ pub(crate) unsafe fn accumulate<S: Simd, W: Weight<S>, const NP: usize>(
     {
         let mut chains = [s.splat(0.0); 4];
         each_chain::<NP>(gates, |j, p, g| chains[j] = acc[p][map[g] % 4]);
-        // SAFETY: `NP * gates <= CHAINS`, just checked. `x` is valid for `k` elements by the caller's promise; `chains` gave the
-        // start and the distance of the `k` weights of each chain, which exist by the same promise.
+        // SAFETY: `NP * gates <= CHAINS`, just checked. `x` is valid for `k` elements by the caller's
+        // promise. `weight.chains` returned the start and the distance of the `k` weights of each chain,
+        // which exist by the same promise.
         unsafe { s.chains(&mut chains, NP * gates, x, w, k) };
         each_chain::<NP>(gates, |j, p, g| acc[p][map[g] % 4] = chains[j]);
         return;

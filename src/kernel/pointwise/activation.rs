@@ -1,7 +1,8 @@
 //! The activation functions of the ONNX operators, with their derivatives.
 //!
-//! Greatest errors in units of 2^-23, on every instruction set: of the value relative to itself (of the sigmoids and of
-//! the line to their terms), of the derivative relative to its largest.
+//! Largest errors in units of 2^-23, on every instruction set. The error of a value is relative to the value
+//! itself; for the sigmoids and for `Affine`, to their terms. The error of a derivative is relative to its
+//! largest value.
 //!
 //! | | value | derivative |
 //! |---|---|---|
@@ -14,13 +15,15 @@
 //! | `Softsign` | 1.0 | 1.7 |
 //! | `Softplus` | 1.1 | 0.8 |
 //!
-//! To add one, of which the compiler finds the matches on [`Activation`] only:
-//! 1. here: the variant, `value` and `derivative` (found), its errors above, and the greatest of them in the guide's `numerics`;
+//! To add an activation, change these places. The compiler points out only those marked "found", where a
+//! match on [`Activation`] lacks the new variant:
+//! 1. here: the variant, `value` and `derivative` (found), its errors above, and the largest of them in the
+//!    guide's `numerics`;
 //! 2. `image/record.rs`: `number` (found) and `function`, with the list of numbers in `image/mod.rs`;
 //! 3. its names in files: `io/onnx/recurrent.rs`, `io/keras/mod.rs`;
 //! 4. `activation_tests.rs`: `exact` (found) and `PROMISES`;
-//! 5. the f64 reference: `function.rs` and `combinations.rs` in `tests/common/reference/`, `tests/common/options.rs`, and `grows` in
-//!    `tests/sequence_gradients` if it has no bound;
+//! 5. the f64 reference: `function.rs` and `combinations.rs` in `tests/common/reference/`,
+//!    `tests/common/options.rs`, and `grows` in `tests/sequence_gradients` if it has no bound;
 //! 6. golden data, if ONNX has it: `tests/common/golden.rs` and `tests/data/sequences/from_onnx.py`;
 //! 7. its curve: `examples/activations.rs`.
 
@@ -63,8 +66,8 @@ pub enum Activation {
     },
     /// `x` from `alpha` on, and 0 below.
     ThresholdedRelu {
-        /// Threshold. A graph that does not say it means 1 by ONNX' text, as it is read here; ONNX Runtime 1.32 takes 0 in recurrent
-        /// operators.
+        /// Threshold. If a graph does not give it, it is 1, which is how this crate reads the text of ONNX.
+        /// ONNX Runtime 1.32 uses 0 in recurrent operators.
         alpha: f32,
     },
     /// `alpha * tanh(beta * x)`
@@ -74,7 +77,7 @@ pub enum Activation {
         /// Scale of the argument.
         beta: f32,
     },
-    /// `alpha * x + beta`, kept between 0 and 1.
+    /// `alpha * x + beta`, clipped to 0 and 1.
     HardSigmoid {
         /// Slope; ONNX' default is 0.2.
         alpha: f32,
@@ -92,16 +95,16 @@ pub enum Activation {
     Softplus,
 }
 
-/// A place in a cell where an activation stands: the function, and how far its argument is clipped.
+/// An activation of a cell: the function, and how far its argument is clipped.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Slot {
     pub(crate) f: Activation,
-    /// Arguments are kept between `-clip` and `clip`.
+    /// Arguments are clipped to `-clip` and `clip`.
     pub(crate) clip: f32,
 }
 
-/// A function of a vector, compiled once for an instruction set: eleven functions are too many to stand in every place
-/// that may use one of them.
+/// An activation of a vector, compiled once per instruction set. Eleven functions are too much code to inline
+/// at every place that may use one of them.
 struct Value<S: Simd>(S, Activation, S::V);
 
 impl<S: Simd> Region for Value<S> {
@@ -112,7 +115,7 @@ impl<S: Simd> Region for Value<S> {
     }
 }
 
-/// The derivative, from the argument and the value.
+/// The derivative, computed from the argument and the value.
 struct Derivative<S: Simd>(S, Activation, S::V, S::V);
 
 impl<S: Simd> Region for Derivative<S> {
@@ -162,7 +165,7 @@ impl Slot {
         s.call(Value(s, self.f, self.clamp(s, x)))
     }
 
-    /// The function's value and its derivative, which is 0 where the argument is clipped.
+    /// The function's value and its derivative, which is 0 if the argument is clipped.
     #[inline(always)]
     pub(crate) fn both<S: Simd>(self, s: S, x: S::V) -> (S::V, S::V) {
         let clamped = self.clamp(s, x);
@@ -210,8 +213,8 @@ fn value<S: Simd>(s: S, f: Activation, x: S::V) -> S::V {
     }
 }
 
-/// From the argument and the value. At a kink it is the derivative from the right, and for ReLU and the hard sigmoid, as
-/// everywhere, 0.
+/// The derivative, computed from the argument and the value. At a kink it is the derivative from the right.
+/// For ReLU and the hard sigmoid, as everywhere, it is 0 there.
 #[inline(always)]
 fn derivative<S: Simd>(s: S, f: Activation, x: S::V, y: S::V) -> S::V {
     let (zero, one) = (s.splat(0.0), s.splat(1.0));
@@ -240,10 +243,11 @@ fn derivative<S: Simd>(s: S, f: Activation, x: S::V, y: S::V) -> S::V {
     }
 }
 
-/// Where a function comes close to its limit, the derivative is not taken from the value: `1 - y^2` is left with the rounding of `y`.
+/// Beyond this, where the function is close to its limit, the derivative is not computed from the value:
+/// there `1 - y^2` contains little more than the rounding error of `y`.
 const STEEP: f32 = 1.5;
 
-/// The derivative of tanh: `1 - y^2`, and far out `4 e / (1 + e)^2` with `e = exp(-2 |x|)`.
+/// The derivative of tanh: `1 - y^2`, and for large `|x|` `4 e / (1 + e)^2` with `e = exp(-2 |x|)`.
 #[inline(always)]
 fn tanh_slope<S: Simd>(s: S, x: S::V, y: S::V) -> S::V {
     let (one, size) = (s.splat(1.0), s.abs(x));
@@ -253,7 +257,7 @@ fn tanh_slope<S: Simd>(s: S, x: S::V, y: S::V) -> S::V {
     s.lt_select(s.splat(STEEP), size, far, s.fnma(y, y, one))
 }
 
-/// The derivative of the sigmoid: `y - y^2`, and far out `e / (1 + e)^2` with `e = exp(-|x|)`.
+/// The derivative of the sigmoid: `y - y^2`, and for large `|x|` `e / (1 + e)^2` with `e = exp(-|x|)`.
 #[inline(always)]
 fn sigmoid_slope<S: Simd>(s: S, x: S::V, y: S::V) -> S::V {
     let (one, size) = (s.splat(1.0), s.abs(x));
@@ -262,7 +266,7 @@ fn sigmoid_slope<S: Simd>(s: S, x: S::V, y: S::V) -> S::V {
     s.lt_select(s.splat(STEEP), size, s.div(e, s.mul(d, d)), s.fnma(y, y, y))
 }
 
-/// `log(1 + x)` by the mathematical library, one lane after the other: the same bits everywhere.
+/// `log(1 + x)` by `libm`, one lane after the other: the same bits everywhere.
 #[inline(always)]
 fn ln_1p<S: Simd>(s: S, x: S::V) -> S::V {
     const { assert!(S::LANES <= 8 * MAX_LANES) };

@@ -9,24 +9,24 @@ use super::{Activation, Slot};
 use crate::kernel::vector::{load, store};
 use crate::simd::{Isa, Op, Simd, dispatch};
 
-/// Of 1 ulp of 1.
+/// 1 ulp of 1.
 const EPSILON: f64 = f32::EPSILON as f64;
 
-/// What is promised of a function.
+/// The promised errors of one function.
 struct Promise {
     f: Activation,
-    /// Greatest error in `EPSILON`, of the value relative to the larger of its magnitude and `floor`.
+    /// Largest error of the value in `EPSILON`, relative to the larger of its magnitude and `floor`.
     value: f64,
     floor: f64,
-    /// Greatest error in `EPSILON` of the derivative, relative to the largest there is, `steepest`.
+    /// Largest error of the derivative in `EPSILON`, relative to its largest value, `steepest`.
     slope: f64,
     steepest: f64,
-    /// Where the derivative jumps, if it does.
+    /// Where the derivative jumps; NaN if it does not.
     kinks: [f64; 2],
 }
 
-/// One of each, the parameters being none's default; measured over `points` and rounded up, as the module's documentation
-/// states it.
+/// One entry per function, with parameters that differ from the defaults. The errors were measured over
+/// `points` and rounded up, as the module's documentation states them.
 const PROMISES: [Promise; 11] = {
     const fn of(f: Activation, value: f64, slope: f64) -> Promise {
         Promise { f, value, floor: 0.0, slope, steepest: 1.0, kinks: [f64::NAN; 2] }
@@ -34,10 +34,10 @@ const PROMISES: [Promise; 11] = {
     use Activation::*;
     [
         of(Tanh, 1.0, 1.0),
-        // A sigmoid is good to an absolute error.
+        // The error of a sigmoid is absolute.
         Promise { floor: 1.0, ..of(Sigmoid, 0.8, 1.0) },
         Promise { kinks: [0.0, 0.0], ..of(Relu, 0.0, 0.0) },
-        // Near its zero the line is as good as its terms.
+        // Near the line's zero, its error is relative to its terms.
         Promise { floor: 0.15, steepest: 0.75, ..of(Affine { alpha: 0.75, beta: -0.15 }, 1.0, 0.0) },
         Promise { kinks: [0.0, 0.0], ..of(LeakyRelu { alpha: 0.3 }, 0.5, 0.0) },
         Promise { kinks: [0.25, 0.25], ..of(ThresholdedRelu { alpha: 0.25 }, 0.0, 0.0) },
@@ -54,7 +54,7 @@ const PROMISES: [Promise; 11] = {
     ]
 };
 
-/// Value and derivative in f64, from the formulas of the ONNX operators.
+/// Value and derivative in `f64`, by the formulas of the ONNX operators.
 fn exact(f: Activation, x: f64) -> (f64, f64) {
     let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
     match f {
@@ -112,7 +112,7 @@ impl Op for Apply<'_> {
         let Apply(slot, x, mut out) = self;
         for i in (0..x.len()).step_by(S::LANES) {
             let left = x.len() - i;
-            // SAFETY: all slices have as many elements, `left` of them from `i` on.
+            // SAFETY: all slices have the same length, and `left` elements from `i` on.
             unsafe {
                 let v = load(s, x.as_ptr().add(i), left);
                 let (y, d) = slot.both(s, v);
@@ -140,7 +140,7 @@ fn apply(isa: Isa, slot: Slot, x: &[f32]) -> (Vec<f32>, Vec<f32>) {
     (y, d)
 }
 
-/// Floats of all magnitudes, evenly between -20 and 20, and what is special.
+/// Floats of all magnitudes, evenly spaced ones between -20 and 20, and special values.
 fn points() -> Vec<f32> {
     let all = (0..=u32::MAX).step_by(64_007).map(f32::from_bits).filter(|x| x.is_finite());
     let middle = (-40_000..=40_000).map(|i| i as f32 * 5e-4);
@@ -162,7 +162,7 @@ fn errors_are_within_the_promise() {
             for ((x, y), d) in x.iter().map(|x| f64::from(*x)).zip(y).zip(d) {
                 let (want, want_d) = exact(f, x);
                 let (y, d) = (f64::from(y), f64::from(d));
-                // What f32 does not hold is infinite.
+                // A result too large for `f32` is infinite.
                 let off = if want.abs() > f64::from(f32::MAX) && y == want.signum() * f64::INFINITY {
                     0.0
                 } else {
@@ -173,7 +173,7 @@ fn errors_are_within_the_promise() {
                     worst = (off, x);
                 }
                 let off = (d - want_d).abs() / steepest / EPSILON;
-                // Next to a kink the argument of f32 may be on the other side of it.
+                // Next to a kink, rounding to `f32` may move the argument to the other side.
                 let beside = kinks.iter().any(|kink| (x - kink).abs() < 1e-6 * kink.abs());
                 if off > worst_slope.0 && !beside {
                     worst_slope = (off, x);
@@ -189,12 +189,14 @@ fn errors_are_within_the_promise() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
-/// Where a function saturates its derivative keeps its digits: states that grow multiply it by large numbers.
+/// Where a function saturates, its derivative keeps its relative accuracy: growing states multiply it by
+/// large numbers.
 #[test]
 fn derivatives_keep_their_digits_far_out() {
     let x = points();
     let scaled = Activation::ScaledTanh { alpha: 1.25, beta: 0.6 };
-    // The argument `beta x` of the scaled one is rounded before anything else, and the derivative falls by `e^-2` with each 1 of it.
+    // `ScaledTanh` rounds its argument `beta x` first, and the derivative falls by a factor of `e^2` for each
+    // increase of the argument by 1.
     let cases = [
         (Activation::Tanh, 0.0),
         (Activation::Sigmoid, 0.0),
@@ -231,7 +233,8 @@ fn not_a_number_stays_one() {
     }
 }
 
-/// Outside of the clip the value is that at its edge, to the bit, and the derivative 0; inside and at the edge nothing changes.
+/// Beyond the clip, the value is that at the clip, to the bit, and the derivative is 0. Inside and at the
+/// clip nothing changes.
 #[test]
 fn clipped_arguments() {
     let x = points();
@@ -260,7 +263,7 @@ fn derivatives_at_kinks() {
         assert_eq!(at(Activation::Elu { alpha: 0.3 }, zero), 1.0);
     }
     assert_eq!(at(Activation::ThresholdedRelu { alpha: 0.25 }, 0.25), 1.0);
-    // With numbers that are exact.
+    // These numbers have no rounding error.
     let f = Activation::HardSigmoid { alpha: 0.25, beta: 0.5 };
     assert_eq!([-2.0, 2.0, 1.0].map(|x| at(f, x)), [0.0, 0.0, 0.25]);
 }

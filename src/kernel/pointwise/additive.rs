@@ -1,7 +1,8 @@
-//! Additive attention (Bahdanau et al. 2015, arXiv:1409.0473): a hyperbolic tangent for each unit of each pair of a query and a key.
+//! Additive attention (Bahdanau et al. 2015, arXiv:1409.0473): one tanh for each unit of each pair of a query
+//! and a key.
 //!
-//! It is nearly all of the work, so there is nothing to gain from tiles. A score is one chain in ascending order of the units,
-//! with a key in each lane; gradients have a unit in each lane.
+//! The tanh is nearly all of the work, so tiles would gain nothing. A score is one chain in ascending order
+//! of the units, with a key in each lane. Gradients have a unit in each lane.
 
 use super::math::tanh;
 use crate::kernel::panel::product::columns_len;
@@ -9,7 +10,8 @@ use crate::kernel::vector::{load, store};
 use crate::kernel::{Checked, check};
 use crate::simd::{Region, Simd};
 
-/// `scores[t][j] = sum over a of v[a] tanh(q[t][a] + k[a][j])`: `q [T, A]`, `k [A, n]` in panels of columns, `scores [T, n]`.
+/// `scores[t][j] = sum over a of v[a] tanh(q[t][a] + k[a][j])`, with `q [T, A]`, `k [A, n]` in panels of
+/// columns, and `scores [T, n]`.
 #[inline(always)]
 pub(crate) fn scores<S: Simd>(
     s: S,
@@ -49,7 +51,7 @@ impl<S: Simd> Region for Scores<'_, S> {
             let column = panel * S::LANES;
             for t in 0..queries {
                 let mut sum = s.splat(0.0);
-                // SAFETY: `t`, `a` and `panel` are below the numbers of rows, units and panels in the buffers just checked.
+                // SAFETY: the buffers just checked have row `t`, unit `a` and panel `panel`.
                 unsafe {
                     let (q, k) = (q.as_ptr().add(t * units), k.as_ptr().add(column * units));
                     for a in 0..units {
@@ -64,7 +66,7 @@ impl<S: Simd> Region for Scores<'_, S> {
     }
 }
 
-/// What the gradients of [`scores`] come from and go to.
+/// The inputs and outputs of the gradients of [`scores`].
 pub(crate) struct Gradients<'a> {
     /// `[T, A]`
     pub(crate) q: &'a [f32],
@@ -72,7 +74,7 @@ pub(crate) struct Gradients<'a> {
     pub(crate) k: &'a [f32],
     /// `[A]`
     pub(crate) v: &'a [f32],
-    /// Of the scores, `[T, n]`.
+    /// The gradient of the scores, `[T, n]`.
     pub(crate) d: &'a [f32],
     /// Overwritten, `[T, A]`.
     pub(crate) dq: &'a mut [f32],
@@ -82,7 +84,7 @@ pub(crate) struct Gradients<'a> {
     pub(crate) dv: &'a mut [f32],
 }
 
-/// From the gradient of the scores to those of what they were made of.
+/// From the gradient of the scores to the gradients of `q`, `k` and `v`.
 #[inline(always)]
 pub(crate) fn backward<S: Simd>(s: S, gradients: Gradients<'_>) -> Checked {
     s.call(Backward(s, gradients))
@@ -104,7 +106,7 @@ impl<S: Simd> Region for Backward<'_, S> {
             && dk.len() == n * units
             && d.len() == queries * n
             && k.len() >= columns_len(S::LANES, n, units);
-        // Without units, there is nothing to go on from.
+        // Without units, the numbers of queries and keys are not known from the buffers.
         if units == 0 {
             return Ok(());
         }
@@ -113,8 +115,8 @@ impl<S: Simd> Region for Backward<'_, S> {
         for panel in 0..units.div_ceil(S::LANES) {
             let column = panel * S::LANES;
             let left = units - column;
-            // SAFETY: `left` elements follow column `column` in each row of `A`; `t`, `j` and `panel` are below the numbers of
-            // rows and panels in the buffers just checked.
+            // SAFETY: each row of length `A` has `left` elements from column `column` on; the buffers just
+            // checked have rows `t` and `j`, and panel `panel`.
             unsafe {
                 let k = k.as_ptr().add(column * n);
                 let (factor, to) = (load(s, v.as_ptr().add(column), left), dv.as_mut_ptr().add(column));

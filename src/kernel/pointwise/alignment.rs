@@ -1,35 +1,37 @@
 //! Sums over all alignments of a sequence with its labels: one step forward and one step back, for the loss
 //! of connectionist temporal classification.
 //!
-//! With `S` labels there are `S + 1` blanks: before, between and after them. A step goes on from a state to
-//! itself or to the next one, and from a label to the next label past the blank, unless both are the same.
+//! With `S` labels there are `S + 1` blanks: before, between and after them. A step goes from a state to
+//! itself or to the next one. It may also go from a label to the next label, skipping the blank, unless the
+//! two labels are the same.
 //!
 //! ```text
 //! blank'_i = (blank_i + label_(i-1)) y_blank
 //! label'_i = (label_i + blank_i + [l_i != l_(i-1)] label_(i-1)) y_(l_i)
 //! ```
 //!
-//! Every state is a number `m 2^e` with an exponent of its own, so that the sums are exact to a few units in
-//! the last place of an f32 after any number of steps, and however unlikely the way to a state is.
-//! Logarithms, the usual form, have fewer digits the longer the sequence is, and take three exponentials and
-//! a logarithm for each state. A common factor for all states of a step is not enough: a state that is 10^-40
-//! of another one may be where the only ways to the end go through. An exponent of minus infinity is a zero.
+//! Every state is a number `m 2^e` with its own exponent. So the sums are exact to a few units in the last
+//! place of an `f32` after any number of steps, even for very unlikely states. Logarithms, the usual form,
+//! lose digits with the length of the sequence, and need three exponentials and a logarithm for each state. A
+//! common factor for all states of a step is not enough: a state that is 10^-40 of another one may be the
+//! only way to the end. An exponent of minus infinity is a zero.
 
 use super::math::{exp_parts, power};
 use crate::kernel::{Checked, check};
 use crate::simd::Simd;
 
-/// The widest vector: rows of states are a multiple of it, so that bits do not depend on the vector.
+/// The widest vector. The length of a row of states is a multiple of it, so that the bits do not depend on
+/// the vector.
 pub(crate) const WIDE: usize = 16;
 
-/// A plane of states has this many elements more than a row of states. Labels stand at an offset of one in a
-/// step forward, with a zero before them; those of a step back have zeros after them.
+/// A plane of states has this many elements more than a row of states. In a step forward, labels are at an
+/// offset of one, with a zero before them. In a step back, zeros follow them.
 pub(crate) const PAD: usize = WIDE;
 
 /// Planes of the states of one step: mantissas and exponents of the blanks, then of the labels.
 pub(crate) const PLANES: usize = 4;
 
-/// Numbers with exponents of their own.
+/// Numbers `m 2^e`, each with its own exponent.
 #[derive(Clone, Copy)]
 struct Wide<V> {
     m: V,
@@ -38,7 +40,7 @@ struct Wide<V> {
 
 impl<V: Copy> Wide<V> {
     /// # Safety
-    /// `p` and what is `plane` elements after it are valid for reading `LANES` elements.
+    /// `p`, and the address `plane` elements after it, are valid for reading `LANES` elements.
     #[inline(always)]
     unsafe fn load<S: Simd<V = V>>(s: S, p: *const f32, plane: usize) -> Self {
         // SAFETY: the caller's.
@@ -46,7 +48,7 @@ impl<V: Copy> Wide<V> {
     }
 
     /// # Safety
-    /// `p` and what is `plane` elements after it are valid for writing `LANES` elements.
+    /// `p`, and the address `plane` elements after it, are valid for writing `LANES` elements.
     #[inline(always)]
     unsafe fn store<S: Simd<V = V>>(self, s: S, p: *mut f32, plane: usize) {
         // SAFETY: the caller's.
@@ -61,7 +63,7 @@ impl<V: Copy> Wide<V> {
         Wide { m: s.splat(m), e: s.splat(e) }
     }
 
-    /// The greatest exponent decides which one the sum has.
+    /// The sum. Its exponent is the larger of the two.
     #[inline(always)]
     fn plus<S: Simd<V = V>>(self, s: S, b: Self) -> Self {
         let e = s.max(self.e, b.e);
@@ -69,7 +71,7 @@ impl<V: Copy> Wide<V> {
         Wide { m: s.fma(self.m, power(s, s.sub(self.e, e)), m), e }
     }
 
-    /// The product, with a mantissa that stays far from the limits of an f32. A step makes it at most 6 times
+    /// The product. Its mantissa is kept far from the limits of an `f32`: one step makes it at most 6 times
     /// as large, or a third.
     #[inline(always)]
     fn times<S: Simd<V = V>>(self, s: S, b: Self) -> Self {
@@ -83,7 +85,7 @@ impl<V: Copy> Wide<V> {
     }
 }
 
-/// What a step gives each label, `[width]`, and the blank: probabilities `m 2^e`.
+/// The probabilities that a step gives each label, `[width]`, and the blank, as `m 2^e`.
 #[derive(Clone, Copy)]
 pub(crate) struct Emissions<'a> {
     pub(crate) m: &'a [f32],
@@ -91,13 +93,13 @@ pub(crate) struct Emissions<'a> {
     pub(crate) blank: [f32; 2],
 }
 
-/// Makes of logarithms `m [width]`, none of them above 0, numbers `m 2^e`, times the number `scale`.
+/// Replaces logarithms `m [width]`, none above 0, by numbers `m 2^e`, times the number `scale`.
 #[inline(always)]
 pub(crate) fn emissions<S: Simd>(s: S, m: &mut [f32], e: &mut [f32], scale: [f32; 2]) -> Checked {
     check(m.len() == e.len() && m.len().is_multiple_of(WIDE), "emissions of an alignment")?;
     let scale = Wide::splat(s, scale);
     for i in (0..m.len()).step_by(S::LANES) {
-        // SAFETY: lengths are the same multiple of `WIDE`, and so of `LANES`, and `i` is below them.
+        // SAFETY: both lengths are the same multiple of `WIDE`, so of `LANES`, and `i` is below them.
         unsafe {
             let (m, e) = (m.as_mut_ptr().add(i), e.as_mut_ptr().add(i));
             let (mantissa, exponent) = exp_parts(s, s.load(m));
@@ -108,8 +110,9 @@ pub(crate) fn emissions<S: Simd>(s: S, m: &mut [f32], e: &mut [f32], scale: [f32
     Ok(())
 }
 
-/// One step forward, from the states before it to those after it, `[4, width + PAD]`, labels at an offset of
-/// one. `skip [width + PAD]` is 0 for a label that differs from the one before it, otherwise minus infinity.
+/// One step forward, from the states `from` to the states `to`. Both are `[4, width + PAD]`, with labels at
+/// an offset of one. `skip [width + PAD]` is 0 for a label that differs from the one before it, otherwise
+/// minus infinity.
 #[inline(always)]
 pub(crate) fn forward<S: Simd>(
     s: S,
@@ -125,8 +128,8 @@ pub(crate) fn forward<S: Simd>(
     let blank = Wide::splat(s, y.blank);
     let (from, to) = (from.as_ptr(), to.as_mut_ptr());
     for i in (0..width).step_by(S::LANES) {
-        // SAFETY: `i + LANES <= width`, one more is in each plane of `width + PAD` elements, and there are
-        // four planes.
+        // SAFETY: `i + LANES <= width`, there are four planes of `width + PAD` elements each, and accesses
+        // end at most one element after `i + LANES`.
         unsafe {
             let blanks = Wide::load(s, from.add(i), plane);
             let before = Wide::load(s, from.add(2 * plane + i), plane);
@@ -141,12 +144,12 @@ pub(crate) fn forward<S: Simd>(
     Ok(())
 }
 
-/// One step back. `ways [4, width + PAD]` are the ways to the end from the states of the step after this one,
-/// with what that step gives them, and become those of this one. `states` are the states after this step, as
-/// [`forward`] makes them.
+/// One step back. `ways [4, width + PAD]` are the sums over all ways from each state of the next step to the
+/// end, including the probabilities of that step. They are replaced by those of this step. `states` are the
+/// states after this step, as [`forward`] computes them.
 ///
-/// The parts of all ways that go through each label, in units of `2^peak`, come into `through [width]`; those
-/// through all blanks, and through all labels, are returned.
+/// Writes the total of all ways through each label, in units of `2^peak`, to `through [width]`. Returns the
+/// totals of those through any blank, and through any label.
 #[inline(always)]
 pub(crate) fn backward<S: Simd>(
     s: S,
@@ -169,8 +172,9 @@ pub(crate) fn backward<S: Simd>(
     for first in (0..width).step_by(WIDE) {
         for v in 0..WIDE / S::LANES {
             let i = first + v * S::LANES;
-            // SAFETY: `i + LANES <= width`, one more is in each plane of `width + PAD` elements, and there
-            // are four planes. What is read of `ways` is at `i` or behind it, where nothing was written.
+            // SAFETY: `i + LANES <= width`, there are four planes of `width + PAD` elements each, and
+            // accesses end at most one element after `i + LANES`. `ways` is read only at `i` and after it,
+            // where nothing was written yet.
             unsafe {
                 let blanks = Wide::load(s, ways.add(i), plane);
                 let labels = Wide::load(s, ways.add(2 * plane + i), plane);
@@ -195,7 +199,8 @@ pub(crate) fn backward<S: Simd>(
     Ok([total(s, sums[0]), total(s, sums[1])])
 }
 
-/// The sum of all chains. (A function, because closures and iterators over vectors are left as calls.)
+/// The sum of all chains. This is a function because the compiler does not inline closures and iterators over
+/// vectors.
 #[inline(always)]
 fn total<S: Simd>(s: S, sums: [S::V; WIDE]) -> f32 {
     let mut chains = [0.0; WIDE];
@@ -206,7 +211,7 @@ fn total<S: Simd>(s: S, sums: [S::V; WIDE]) -> f32 {
     chains.iter().sum()
 }
 
-/// The part of the ways from a state on, and of those to it, in units of `2^peak`.
+/// The product of the ways to a state and of the ways from it to the end, in units of `2^peak`.
 #[inline(always)]
 fn part<S: Simd>(s: S, to: Wide<S::V>, from: Wide<S::V>, peak: S::V) -> S::V {
     let e = s.sub(s.add(to.e, from.e), peak);

@@ -6,11 +6,12 @@ use crate::kernel::rows::walk::Rows;
 use crate::kernel::vector::{load, store};
 use crate::kernel::{Checked, check};
 
-/// `out[j] (+)= sum over the rows that take part of a[row][column + j]`: a bias gradient.
+/// `out[j] (+)= sum over the rows that take part of a[row][column + j]`. This computes bias gradients.
 ///
-/// Of a million rows one chain would be off by a hundredth where the terms are about the same, so that each addition rounds the same way. So rows are
-/// added up by `BLOCK`s, in ascending order, and the blocks in a sum whose rounding is kept and goes into the next one. The order of all additions is
-/// fixed: all sets give the same bits.
+/// A single chain over a million rows would be off by a hundredth if the terms are about equal, because each
+/// addition rounds in the same direction. So rows are summed in blocks of `BLOCK`, in ascending order. The
+/// blocks are added to a sum whose rounding error is kept and added to the next block. The order of all
+/// additions is fixed, so all instruction sets give the same bits.
 #[inline(always)]
 pub(crate) fn column_sums<S: Simd>(
     s: S,
@@ -24,24 +25,25 @@ pub(crate) fn column_sums<S: Simd>(
     s.call(ColumnSums { s, a, ld, rows, column, out, add })
 }
 
-/// Rows that are added up at a time.
+/// Rows of a block.
 const BLOCK: usize = 8;
 
-/// Columns whose rounding is kept at a time: a kibibyte of stack where there are vectors.
+/// Columns whose rounding errors are kept at a time: 1 KiB of stack on targets with vectors.
 const GROUP: usize = if HAS_VECTORS { 256 } else { 8 };
 
-/// `a + b`, and what is lost by its rounding (Knuth's exact addition): nothing where `a` or `b` is not finite, which the sum has for itself.
+/// `a + b`, and its rounding error (Knuth's exact addition). The error is zero if it is not finite: the sum
+/// already contains the infinity or NaN.
 #[inline(always)]
 fn add_exactly<S: Simd>(s: S, a: S::V, b: S::V) -> (S::V, S::V) {
     let sum = s.add(a, b);
     let of_b = s.sub(sum, a);
     let of_a = s.sub(sum, of_b);
     let lost = s.add(s.sub(a, of_a), s.sub(b, of_b));
-    // NaN is not below anything.
+    // A comparison with NaN is false.
     (sum, s.lt_select(s.abs(lost), s.splat(f32::INFINITY), lost, s.splat(0.0)))
 }
 
-/// A function of its own, which all cells share.
+/// A separately compiled function, which all cells share.
 struct ColumnSums<'a, S> {
     s: S,
     a: &'a [f32],
@@ -69,7 +71,7 @@ impl<S: Simd> Region for ColumnSums<'_, S> {
         for first in (0..m).step_by(GROUP) {
             let end = m.min(first + GROUP);
             let mut lost = [0.0f32; GROUP];
-            // Some rows at a time, so that few streams of memory are read at once.
+            // Only some rows at a time, so that few memory streams are read at once.
             let mut taken = rows.iter();
             let mut block = [0; BLOCK];
             loop {
@@ -83,8 +85,9 @@ impl<S: Simd> Region for ColumnSums<'_, S> {
                 }
                 for j in (first..end).step_by(S::LANES) {
                     let left = m - j;
-                    // SAFETY: `left` columns follow `j`: they exist in `out` and, by `column + m <= ld`, in every row of `a`, of which
-                    // `rows` yields those below `sources()` only. `j - first` is a multiple of the lanes below `GROUP`, which is one, too.
+                    // SAFETY: `left` columns from `j` on exist in `out` and, because `column + m <= ld`, in
+                    // every row of `a`. `rows` yields only rows below `sources()`, which `a` has. `j - first`
+                    // is a multiple of the lanes below `GROUP`, which is a multiple of the lanes, too.
                     unsafe {
                         let from = a.as_ptr().add(column + j);
                         let mut part = load(s, from.add(block[0] * ld), left);
@@ -122,7 +125,8 @@ mod tests {
         }
     }
 
-    /// Around the groups of columns and the blocks of rows; the same bits on every set, also those that round twice.
+    /// Sizes around the groups of columns and the blocks of rows. All instruction sets must give the same
+    /// bits, also those that round twice.
     #[test]
     fn sums_are_exact_to_a_few_roundings_and_the_same_everywhere() {
         for m in [1, 7, GROUP - 1, GROUP, GROUP + 1, 2 * GROUP + 3] {

@@ -1,11 +1,11 @@
-//! Functions of single elements, over whole slices: the activation after a product, and the parts of a logistic loss.
+//! Elementwise functions of slices: the activation after a product, and the parts of a logistic loss.
 
 use super::math::{exp, sigmoid, tanh};
 use crate::kernel::vector::{load, store};
 use crate::kernel::{Checked, check};
 use crate::simd::{Region, Simd};
 
-/// What a dense layer does with its sums. The derivative of each follows from its value.
+/// The activation of a dense layer. The derivative of each can be computed from its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Finish {
     Tanh,
@@ -87,10 +87,11 @@ impl<S: Simd> Region for Backward<'_, S> {
     }
 }
 
-/// Elements that [`logistic`] takes at once.
+/// Elements that [`logistic`] computes at once.
 pub(crate) const PART: usize = 16;
 
-/// `sigmoid(-|x|)`, the smaller of the two probabilities, and `exp(-|x|)`. One less the former would have no digits left to take a target off.
+/// `sigmoid(-|x|)`, the smaller of the two probabilities, and `exp(-|x|)`. The larger probability, 1 minus
+/// the smaller one, would have no digits left after subtracting a target of 1.
 #[inline(always)]
 pub(crate) fn logistic<S: Simd>(s: S, x: &[f32; PART]) -> ([f32; PART], [f32; PART]) {
     let (mut smaller, mut tails) = ([0.0; PART], [0.0; PART]);

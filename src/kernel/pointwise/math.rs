@@ -1,23 +1,25 @@
 //! exp, sigmoid and tanh: one polynomial each, with the same operations on every instruction set.
 //!
-//! All three are exact to the stated errors over all floats, and monotone: no two neighbouring floats have results in the wrong order. Where
-//! they saturate, or are steep in neither direction, neighbours may have the same result. tanh is odd to the bit.
+//! All three have the stated errors over all floats, and are monotone: no two neighbouring floats have
+//! results in the wrong order. Where a function saturates or is flat, neighbours may have the same result.
+//! tanh is odd to the bit.
 //!
-//! | | greatest error | at the ends |
+//! | | largest error | at the ends |
 //! |---|---|---|
 //! | `tanh` | 1.08 ulp, 6.5e-8 | x for tiny x, +-1 for infinity |
 //! | `sigmoid` | 9.0e-8; 2.3 ulp for x > -16 | 0 below -88.4, 1 for infinity |
 //! | `exp` | 1.04 ulp | gradual underflow; infinity from 88.73 |
 //!
-//! Instruction sets without a fused multiply-add round more often: there `sigmoid` is within the same absolute error and
-//! 10.2 ulp, the other two within the same bounds.
+//! Instruction sets without a fused multiply-add round more often: there `sigmoid` is within the same
+//! absolute error and 10.2 ulp, the other two within the same bounds.
 //!
-//! NaN gives NaN: clamps keep their constant as the first operand. The coefficients are minimax fits, made for the f32
-//! evaluation here (the last bits were tuned so that the results stay in order).
+//! NaN gives NaN: clamps keep their constant as the first operand. The coefficients are minimax fits, made
+//! for the f32 evaluation here (the last bits were tuned so that the results stay in order).
 //!
-//! What makes them monotone is that each correctly rounded operation is, so that only the polynomial's own noise can
-//! put results out of order; writing `e^r` as `1 + (r + r^2 Q(r))` keeps that noise below the step. Plain Horner
-//! evaluation has 807 inversions in sigmoid; `expm1(2x) / (expm1(2x) + 2)` for tanh has 2 million, and 2.8 ulp.
+//! They are monotone because each correctly rounded operation is monotone, so that only the polynomial's own
+//! noise can put results out of order. Writing `e^r` as `1 + (r + r^2 Q(r))` keeps that noise below the step.
+//! Plain Horner evaluation has 807 inversions in sigmoid; `expm1(2x) / (expm1(2x) + 2)` for tanh has 2
+//! million, and 2.8 ulp.
 
 use crate::simd::{SIGMOID_LEN, Simd, TANH_LEN};
 
@@ -26,18 +28,18 @@ const LN_2: f32 = core::f32::consts::LN_2;
 /// ln 2 in two parts: `n * LN_2_HIGH` is exact for |n| < 512.
 const LN_2_HIGH: f32 = 0.693_145_75;
 const LN_2_LOW: f32 = 1.428_606_8e-6;
-/// 1.5 * 2^23 + 127: adding it rounds to an integer whose biased exponent then stands in the lowest bits.
+/// 1.5 * 2^23 + 127: adding it rounds to an integer, and leaves the biased exponent in the lowest bits.
 const ROUND: f32 = 12_583_039.0;
-/// The same for twice the bias, to be halved into two exponents.
+/// The same with twice the bias, for an exponent that is split into two halves.
 const ROUND_TWICE: f32 = 12_583_166.0;
 /// `e^r = 1 + r + r^2 Q(r)` for |r| <= ln(2) / 2.
 const Q: [f32; 5] = bits([0x3eff_fffe, 0x3e2a_aa46, 0x3d2a_ac2c, 0x3c09_1ef0, 0x3ab5_63a6]);
 /// `tanh(x) = x + x u P(u)`, `u = x^2`, for |x| < 0.7.
 const P: [f32; 5] = bits([0xbeaa_aa7b, 0x3e08_7d85, 0xbd5b_61b1, 0x3ca4_9ce0, 0xbba8_7155]);
-/// Where tanh changes from the polynomial to the exponential.
+/// Below this, tanh uses the polynomial, otherwise the exponential.
 const MIDDLE: f32 = 0.7;
 
-/// The constants of [`sigmoid`] in the order in which it meets them, for instruction sets with code of their own for it.
+/// The constants of [`sigmoid`] in the order of their use, for instruction sets with their own code for it.
 static SIGMOID: [f32; SIGMOID_LEN] = {
     let [c0, c1, c2, c3, c4] = scaled(-1.0);
     [ROUND, -LOG2_E, ROUND, LN_2, c0, c1, c2, c3, c4, -89.0, 30.0]
@@ -88,16 +90,17 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
     let n = s.sub(z, s.splat(ROUND_TWICE));
     let r = s.fnma(n, s.splat(LN_2_LOW), s.fnma(n, s.splat(LN_2_HIGH), x));
     let p = s.add(series(s, r, Q), s.splat(1.0));
-    // Two factors, so that results below the normal range are rounded once, and those near the top do not overflow early.
+    // Two factors, so that results below the normal range are rounded once, and results near the top do not
+    // overflow early.
     let (a, b) = s.halves(z);
     s.mul(s.mul(p, s.exponent(a)), s.exponent(b))
 }
 
-/// The exponential function of numbers that are not above 0 as `m 2^n`, with `m` from 0.7 to 1.42: nothing
-/// becomes too small.
+/// The exponential function of numbers that are not above 0, as `m 2^n` with `m` from 0.7 to 1.42, so that no
+/// result underflows.
 ///
-/// `n` is an integer, and minus infinity for minus infinity only; -10^6 stands for what is below it, and for
-/// NaN.
+/// `n` is an integer, but minus infinity for an argument of minus infinity. Arguments below -10^6, and NaN,
+/// count as -10^6.
 #[inline(always)]
 pub(crate) fn exp_parts<S: Simd>(s: S, x: S::V) -> (S::V, S::V) {
     let near = s.max(x, s.splat(-1e6));
@@ -123,7 +126,7 @@ pub(crate) fn sigmoid<S: Simd>(s: S, x: S::V) -> S::V {
     let z = s.fma(x, s.splat(-LOG2_E), s.splat(ROUND));
     let n = s.sub(z, s.splat(ROUND));
     let r = s.fma(n, s.splat(LN_2), x);
-    // r is that of the negated argument, so 1 - p' is e^-r.
+    // `r` belongs to the negated argument, so `1 - p'` is `e^-r`.
     const C: [f32; 5] = scaled(-1.0);
     let p = s.sub(s.splat(1.0), series(s, r, C));
     s.div(s.splat(1.0), s.fma(p, s.exponent(z), s.splat(1.0)))

@@ -9,7 +9,7 @@ use super::{exp, sigmoid, tanh};
 use crate::kernel::vector::{load, store};
 use crate::simd::{Isa, Op, Simd, dispatch};
 
-/// A function and what its documentation promises on the fused instruction sets.
+/// A function under test.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Function {
     Tanh,
@@ -20,20 +20,20 @@ use Function::{Exp, Sigmoid, Tanh};
 
 const ALL: [Function; 3] = [Tanh, Sigmoid, Exp];
 
-/// The greatest errors in units in the last place and absolute, as the module's documentation states them.
+/// The largest errors, in units in the last place and absolute, as the module's documentation states them.
 const TANH_ULP: f64 = 1.08;
 const TANH_ABSOLUTE: f64 = 6.5e-8;
 const SIGMOID_ULP: f64 = 2.3;
-/// Below this the units in the last place of a sigmoid are not promised, only the absolute error.
+/// Below this, only the absolute error of a sigmoid is promised.
 const SIGMOID_ULP_FROM: f32 = -16.0;
 const SIGMOID_ABSOLUTE: f64 = 9.0e-8;
 const EXP_ULP: f64 = 1.04;
-/// From here on a sigmoid is not flushed to zero, and up to here an exponential is finite.
+/// At and above this, a sigmoid is not flushed to zero.
 const SIGMOID_ZERO: f32 = -88.4;
 const EXP_INFINITE: f32 = 88.73;
 
-/// Without fused multiply-adds the same bounds hold but for this one: there the argument of a sigmoid's exponential is
-/// reduced with two roundings. Measured over all floats (10.12, by `exhaustive`).
+/// Without fused multiply-adds the other bounds stay the same, but this one is larger: there the argument of
+/// a sigmoid's exponential is reduced with two roundings. Measured over all floats (10.12, by `exhaustive`).
 const SIGMOID_ULP_UNFUSED: f64 = 10.2;
 
 struct Apply<'a>(Function, &'a [f32], &'a mut [f32]);
@@ -80,13 +80,13 @@ impl Function {
     }
 }
 
-/// The distance of two neighbouring floats where `exact` lies.
+/// The distance of neighbouring floats around `exact`.
 fn ulp(exact: f64) -> f64 {
     let exponent = ((exact.abs().to_bits() >> 52) as i32 - 1023).max(-126);
     f64::from_bits(((exponent - 23 + 1023) as u64) << 52)
 }
 
-/// The greatest errors of a sweep.
+/// The largest errors of a sweep.
 #[derive(Clone, Copy, Debug, Default)]
 struct Errors {
     ulp: f64,
@@ -128,12 +128,12 @@ impl Errors {
     }
 }
 
-/// Floats by their bit patterns, with NaN left out.
+/// Floats of these bit patterns, without NaN.
 fn floats(bits: impl Iterator<Item = u32>) -> Vec<f32> {
     bits.map(f32::from_bits).filter(|x| !x.is_nan()).collect()
 }
 
-/// The floats of all instruction sets that round once have one result; the first of them gives it.
+/// Checks that all fused instruction sets give the same bits, and returns the results.
 fn same_bits(function: Function, x: &[f32]) -> Vec<f32> {
     let mut first = vec![f32::NAN; x.len()];
     function.on(Isa::FUSED, x, &mut first);
@@ -188,7 +188,7 @@ fn special_values() {
             check(Tanh, tiny, tiny);
             check(Tanh, -tiny, -tiny);
             for sign in [1.0, -1.0] {
-                // The slope of a sigmoid shows from half a unit in the last place on.
+                // For these, a sigmoid differs from 0.5 by less than half a unit in the last place.
                 if tiny < 1e-8 {
                     check(Sigmoid, sign * tiny, 0.5);
                     check(Exp, sign * tiny, 1.0);
@@ -209,7 +209,7 @@ fn special_values() {
         for large in [104.0, 110.0, 1e4, f32::MAX, f32::INFINITY] {
             check(Exp, -large, 0.0);
         }
-        // Sums of several octaves that no exponent may wrap around in.
+        // Arguments for which no exponent may wrap around.
         for x in [-103.0, -100.0, -88.0, -87.0, 87.0, 88.0, 88.7] {
             let y = Exp.at(isa, x);
             assert!(y > 0.0 && y.is_finite(), "exp({x}) is {y} on {}", isa.name());
@@ -231,7 +231,7 @@ fn tanh_is_odd() {
     }
 }
 
-/// Results of ascending arguments ascend.
+/// Asserts that the results of ascending arguments ascend.
 fn assert_ascending(function: Function, x: &[f32], y: &[f32]) {
     for i in 1..x.len() {
         assert!(
@@ -248,7 +248,8 @@ fn assert_ascending(function: Function, x: &[f32], y: &[f32]) {
 #[test]
 fn neighbouring_floats_have_results_in_order() {
     const COUNT: u32 = 1_000_000;
-    // Around the changes of polynomial, powers of two and of e^(1/2), the ends, and where the exponent changes.
+    // Around the changes between polynomials, powers of two and of e^(1/2), the ends, and changes of the
+    // exponent.
     let around =
         [1e-3, 0.173_286_8, 0.346_573_6, 0.7, 1.0, 2.0, 4.85, 8.0, 10.0, 16.0, 30.0, 87.4, 88.5, 103.9];
     for function in ALL {
@@ -262,14 +263,14 @@ fn neighbouring_floats_have_results_in_order() {
     }
 }
 
-/// All floats in ascending order, negative and positive: errors, order and bits.
+/// Checks errors, order and bits for all floats, negative and positive, in ascending order.
 fn exhaustive(function: Function) {
     const BLOCK: u32 = 1 << 20;
     let unfused = Isa::SCALAR;
     let (mut errors, mut unfused_errors) = (Errors::default(), Errors::default());
     let end = f32::INFINITY.to_bits();
     for negative in [true, false] {
-        // The last of one block is the first of the next, so that no pair is left out.
+        // The last float of a block is the first of the next one, so that no pair is left out.
         for first in (0..=end).step_by(BLOCK as usize) {
             let block = first..=first.saturating_add(BLOCK).min(end);
             let mut x = floats(block);

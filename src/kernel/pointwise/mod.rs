@@ -1,15 +1,15 @@
-//! What is done element by element: activation functions, the parts of a softmax, updates of weights, sums over rows.
-//! It may import the kernel's `panel`, `rows` and `vector`, and `simd`.
+//! Elementwise functions: activations, the parts of a softmax, updates of weights, sums over rows. This
+//! folder may import the kernel's `panel`, `rows` and `vector`, and `simd`.
 //!
 //! | file | what it does |
 //! |---|---|
 //! | `math`, `activation` | exp, sigmoid, tanh as polynomials; the other activation functions |
 //! | `softmax` | the parts of a softmax |
-//! | `finish` | functions of single elements over slices |
+//! | `finish` | elementwise activations after a product, and parts of a logistic loss |
 //! | `columns` | sums over rows |
 //! | `alignment` | sums over the alignments of a sequence with its labels |
 //! | `additive` | the scores of additive attention |
-//! | `update` | weights by an optimiser |
+//! | `update` | updates of weights by an optimiser |
 
 pub(crate) mod activation;
 pub(crate) mod additive;

@@ -1,18 +1,18 @@
-//! The parts of a softmax: the maximum, and sums of exponentials of distances to it.
+//! The parts of a softmax: the maximum, and sums of exponentials of the differences from it.
 //!
-//! A sum has sixteen chains whatever the width of the vector, so that the bits do not depend on it. Chains are short
-//! (eight terms) and their sums are added in f64, so that the number of classes does not cost accuracy.
+//! A sum has sixteen chains for every width of vector, so the bits do not depend on the width. Chains are
+//! short (eight terms) and their sums are added in `f64`, so that many classes do not cost accuracy.
 
 use super::math::exp;
 use crate::simd::Simd;
 
-/// Chains of a sum: the widest vector.
+/// Chains of a sum: the lanes of the widest vector.
 const WIDE: usize = 16;
 
 /// Elements whose exponentials are summed at once.
 pub(crate) const BLOCK: usize = 128;
 
-/// Vectors of sixteen elements; fewer than 16 of them are used where a vector has more than one lane.
+/// Sixteen elements as vectors. If a vector has several lanes, only the first `16 / LANES` entries are used.
 #[inline(always)]
 fn load<S: Simd>(s: S, from: &[f32; WIDE]) -> [S::V; WIDE] {
     let mut out = [s.splat(0.0); WIDE];
@@ -33,7 +33,7 @@ fn store<S: Simd>(s: S, v: [S::V; WIDE]) -> [f32; WIDE] {
     out
 }
 
-/// The first sixteen elements, those that are missing replaced by minus infinity, whose exponential is zero.
+/// The first sixteen elements. Missing ones are minus infinity, whose exponential is zero.
 #[inline(always)]
 fn sixteen(part: &[f32]) -> [f32; WIDE] {
     match part.first_chunk() {
@@ -46,7 +46,7 @@ fn sixteen(part: &[f32]) -> [f32; WIDE] {
     }
 }
 
-/// The greatest element; minus infinity if there is none. NaNs are passed over.
+/// The largest element; minus infinity if there is none. NaNs are ignored.
 #[inline(always)]
 pub(crate) fn max<S: Simd>(s: S, x: &[f32]) -> f32 {
     let mut most = [s.splat(f32::NEG_INFINITY); WIDE];
@@ -59,8 +59,8 @@ pub(crate) fn max<S: Simd>(s: S, x: &[f32]) -> f32 {
     store(s, most).into_iter().fold(f32::NEG_INFINITY, |a, b| if b > a { b } else { a })
 }
 
-/// The sum of `exp((x - max) / temperature)` over at most [`BLOCK`] elements (no temperature is 1), and the terms
-/// themselves, if asked for, at the start of `terms`. NaN if one of them is.
+/// The sum of `exp((x - max) / temperature)` over at most [`BLOCK`] elements (`None` means a temperature of
+/// 1). If `terms` is given, the terms are written to its start. The sum is NaN if a term is.
 #[inline(always)]
 pub(crate) fn exp_sum<S: Simd>(
     s: S,

@@ -1,16 +1,16 @@
-//! Updates of weights by an optimiser: every element of weights, gradients and moments is touched once.
+//! Updates of weights by an optimiser: one pass over all weights, gradients and moments.
 
 use crate::kernel::vector::{load, store};
 use crate::kernel::{Checked, check};
 use crate::simd::Simd;
 
-/// Moments of an optimiser, at most.
+/// The largest number of moments of an optimiser.
 pub(crate) const MOMENTS: usize = 3;
 
 /// The equations of an optimiser for one vector. Implementations are `#[inline(always)]`.
 pub(crate) trait Rule: Copy {
-    /// From weights, gradients and moments to new weights; the moments are replaced. Those that the rule does not have
-    /// are zero, and are not kept.
+    /// Computes new weights from weights, gradients and moments, and replaces the moments. Moments that the
+    /// rule does not have are zero, and are not stored.
     fn apply<S: Simd>(self, s: S, w: S::V, g: S::V, m: &mut [S::V; MOMENTS]) -> S::V;
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn update<S: Simd, R: Rule>(
     let (w, g, m) = (w.as_mut_ptr(), g.as_ptr(), moments.as_mut_ptr());
     let mut i = 0;
     while i < n {
-        // SAFETY: `i + left` elements exist in the weights, in the gradients and in each of `count` moments.
+        // SAFETY: the weights, the gradients and each of the `count` moments have `i + left` elements.
         unsafe {
             let left = n - i;
             let mut of = [s.splat(0.0); MOMENTS];
@@ -74,10 +74,12 @@ impl Rule for SgdRule {
     }
 }
 
-/// RMSprop. The moments are the mean square, or the variance if centred, then the velocity (with momentum), then the mean (if centred).
+/// RMSprop. The moments are the mean square, or the variance if centred; then the velocity (with momentum);
+/// then the mean (if centred).
 ///
-/// The variance is not a mean square less the square of a mean: of gradients that stay about the same nothing but rounding would be left,
-/// and a step would be `g / eps`. With `d = g - mean`, before the mean moves, it is the same sum of squares
+/// The variance is not computed as the mean square minus the square of the mean: if gradients stay about
+/// equal, only rounding errors would be left, and a step would be `g / eps`. With `d = g - mean`, before the
+/// mean changes, the following gives the same sum of squares:
 ///
 /// ```text
 /// variance = alpha (variance + (1 - alpha) d^2)
@@ -92,7 +94,7 @@ pub(crate) struct RmsPropRule {
     pub(crate) gain: f32,
     pub(crate) eps: f32,
     pub(crate) momentum: f32,
-    /// The moment that is the mean.
+    /// The index of the moment that is the mean.
     pub(crate) mean: Option<usize>,
 }
 
@@ -101,7 +103,7 @@ impl Rule for RmsPropRule {
     fn apply<S: Simd>(self, s: S, w: S::V, g: S::V, m: &mut [S::V; MOMENTS]) -> S::V {
         let g = s.fma(s.splat(self.decay), w, g);
         let (alpha, gain) = (s.splat(self.alpha), s.splat(self.gain));
-        // Two constants and not an index, which would put the moments into memory.
+        // Constant indices: a variable index would force the moments into memory.
         match self.mean {
             None => m[0] = s.fma(s.mul(gain, g), g, s.mul(alpha, m[0])),
             Some(1) => {
@@ -115,7 +117,7 @@ impl Rule for RmsPropRule {
                 m[2] = s.fma(gain, d, m[2]);
             }
         }
-        // Moments that a caller gives may be negative.
+        // A caller may supply negative moments.
         let root = s.sqrt(s.max(s.splat(0.0), m[0]));
         let step = s.div(g, s.add(root, s.splat(self.eps)));
         if self.momentum == 0.0 {
@@ -126,7 +128,7 @@ impl Rule for RmsPropRule {
     }
 }
 
-/// What one step of Adam multiplies with. The moments are the mean, then the mean square.
+/// The factors of one step of Adam. The moments are the mean, then the mean square.
 ///
 /// ```text
 /// m += (1 - beta1) (g - m)
@@ -145,9 +147,9 @@ pub(crate) struct AdamRule {
     /// `1 / sqrt(1 - beta2^t)`
     pub(crate) root: f32,
     pub(crate) eps: f32,
-    /// Of the weights, added to the gradients.
+    /// Weight decay that is added to the gradients.
     pub(crate) decay: f32,
-    /// Of the weights, taken off them before the step.
+    /// Weight decay that is subtracted from the weights before the step.
     pub(crate) shrink: f32,
 }
 

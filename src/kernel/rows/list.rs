@@ -1,14 +1,15 @@
 //! The rows of one call of a kernel, as lists of numbers.
 //!
-//! A walk knows which rows take part in a step and where they stand. Kernels are compiled for many shapes of tiles, so they are
-//! given lists instead, which are made once per step.
+//! A walk knows which rows take part in a step and where they are. Kernels are compiled for many shapes of
+//! tiles, so they take plain lists instead, which are made once per step.
 
 use core::mem::MaybeUninit;
 
 use super::walk::{Rows, Taken};
 use crate::simd::HAS_VECTORS;
 
-/// Rows of one call. With more, the weights are read once per `MOST` rows. Microcontrollers have little stack.
+/// Rows of one call. With more, the weights are read once per `MOST` rows. Microcontrollers have little
+/// stack.
 pub(crate) const MOST: usize = if HAS_VECTORS { 96 } else { 4 };
 
 /// `0, 1, 2, ...`
@@ -21,9 +22,9 @@ pub(crate) static COUNT: [usize; MOST] = {
     rows
 };
 
-/// Up to [`MOST`] rows that take part. It is made for each step, so nothing is written that is not used.
+/// Up to [`MOST`] rows that take part. A list is made for each step, so unused elements stay uninitialised.
 pub(crate) struct RowList {
-    /// As many elements of both lists have been written.
+    /// The number of elements of both lists that have been written.
     count: usize,
     rows: [MaybeUninit<usize>; MOST],
     sources: [MaybeUninit<usize>; MOST],
@@ -36,7 +37,8 @@ impl RowList {
         RowList { count: 0, rows: none, sources: none }
     }
 
-    /// Replaces the list by the next rows of `taken`, an iterator over `rows`. False if there are none.
+    /// Replaces the list by the next rows of `taken`, an iterator over `rows`. Returns false if there are
+    /// none.
     #[inline(always)]
     pub(crate) fn fill(&mut self, rows: Rows<'_>, taken: &mut Taken<'_>) -> bool {
         self.fill_up_to(MOST, rows, taken)
@@ -59,7 +61,7 @@ impl RowList {
     /// The rows, ascending.
     #[inline(always)]
     pub(crate) fn rows(&self) -> &[usize] {
-        // SAFETY: `fill` has written the first `count` elements, of which there are at most `MOST`.
+        // SAFETY: `fill` has written the first `count` elements, and `count` is at most `MOST`.
         unsafe { core::slice::from_raw_parts(self.rows.as_ptr().cast(), self.count) }
     }
 

@@ -1,19 +1,19 @@
-//! Where batch rows stand in sequence buffers, and which of them a pass has.
+//! Where batch rows are in sequence buffers, and which of them a pass uses.
 
-/// Some batch rows of sequence buffers, which have `padded` rows for each of `all` batch rows.
+/// Some of the batch rows of sequence buffers. The buffers have `padded` rows for each of `all` batch rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     /// The number of steps with padding.
     padded: usize,
-    /// Batch rows of the buffers, and the first one of this place. Firmware has no threads, and places of all
-    /// batch rows only.
+    /// The number of batch rows of the buffers, and the first one of this place. Firmware has no threads, so
+    /// there a place always has all batch rows.
     #[cfg(not(target_os = "none"))]
     all: usize,
     #[cfg(not(target_os = "none"))]
     first: usize,
-    /// How many there are.
+    /// The number of batch rows of this place.
     batch: usize,
-    /// Distance of the rows of two steps, and of two batch rows.
+    /// The distance between the rows of two successive steps, and between those of two successive batch rows.
     stride: (usize, usize),
 }
 
@@ -41,7 +41,7 @@ impl Place {
         }
     }
 
-    /// `count` batch rows from `first` on, or as many of them as there are.
+    /// `count` batch rows from `first` on, or fewer if there are not that many.
     #[cfg(not(target_os = "none"))]
     pub(crate) fn part(&self, first: usize, count: usize) -> Self {
         let first = first.min(self.batch);
@@ -95,25 +95,27 @@ impl Place {
         0
     }
 
-    /// Whether these are all batch rows.
+    /// Whether this place has all batch rows of the buffers.
     #[inline(always)]
     pub(crate) fn is_whole(&self) -> bool {
         self.batch == self.total()
     }
 
-    /// Whether the rows of a step stand one after the other, with nothing else before those of the next step.
+    /// Whether the rows of a step follow each other directly, and those of the next step follow them.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
         self.is_whole() && (self.stride.1 == 1 || self.batch == 1)
     }
 
-    /// The row of a step, counted in the order of the buffers, of batch row `b < batch`.
+    /// The row in the buffers of step `time` of batch row `b < batch`. Steps are counted in the order of the
+    /// buffers.
     #[inline(always)]
     pub(crate) fn row(&self, time: usize, b: usize) -> usize {
         time * self.stride.0 + (self.first() + b) * self.stride.1
     }
 
-    /// The step and the batch row of a row of the buffers; `None` if the batch row is not one of these.
+    /// The step and the batch row of a row of the buffers; `None` if the batch row does not belong to this
+    /// place.
     #[inline(always)]
     pub(crate) fn of(&self, row: usize) -> Option<(usize, usize)> {
         let (time, b) = match self.stride {
@@ -127,7 +129,7 @@ impl Place {
         (b < self.batch).then_some((time, b))
     }
 
-    /// Whether it has all batch rows of another place in the same buffers.
+    /// Whether this place has all batch rows of another place in the same buffers.
     #[cfg(not(target_os = "none"))]
     #[inline(always)]
     fn covers(&self, other: &Place) -> bool {
@@ -137,8 +139,8 @@ impl Place {
     }
 }
 
-/// The batch rows that a view may access: all of them, or those of a place. Firmware always has all, so
-/// nothing is stored there.
+/// The batch rows that a view may access: all of them, or those of a place. On firmware it is always all of
+/// them, so nothing is stored there.
 #[derive(Clone, Copy)]
 pub(crate) struct Whose(#[cfg(not(target_os = "none"))] Option<Place>);
 
@@ -150,13 +152,13 @@ impl Whose {
         Whose(Some(place))
     }
 
-    /// Whether it has all rows of a place; without one, of the buffers.
+    /// Whether these include all rows of a place, or all rows of the buffers if `place` is `None`.
     #[inline(always)]
     pub(crate) fn cover(&self, place: Option<&Place>) -> bool {
         self.0.is_none_or(|own| place.is_some_and(|place| own.covers(place)))
     }
 
-    /// Whether it has a row of the buffers.
+    /// Whether these include a row of the buffers.
     #[inline(always)]
     pub(crate) fn have(&self, row: usize) -> bool {
         self.0.is_none_or(|own| own.of(row).is_some())

@@ -13,7 +13,8 @@ pub(crate) struct Before<'a> {
 }
 
 impl<'a> Before<'a> {
-    /// `None` unless there are `width` columns of each row of the batch and of the sequences.
+    /// `None` unless `h0` has `width` elements for each batch row, and `y` has `width` columns of all rows of
+    /// the walk.
     #[inline(always)]
     pub(crate) fn new(walk: &'a Walk<'a>, h0: &'a [f32], y: Columns<'a>, width: usize) -> Option<Self> {
         let fits = h0.len() == walk.batch() * width && y.has(walk.rows(), width);
@@ -24,12 +25,12 @@ impl<'a> Before<'a> {
         self.width
     }
 
-    /// Whether its rows are those of this walk.
+    /// Whether this was made for the given walk.
     pub(crate) fn is_of(&self, walk: &Walk<'_>) -> bool {
         core::ptr::eq(self.walk, walk)
     }
 
-    /// Where the state before step `t` of batch row `b` stands; null if it is zero.
+    /// The address of the state before step `t` of batch row `b`; null if the state is zero.
     #[inline(always)]
     pub(crate) fn get(&self, t: usize, b: usize) -> *const f32 {
         match self.walk.previous(t, b) {

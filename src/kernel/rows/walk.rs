@@ -1,38 +1,39 @@
-//! The order in which the steps of a padded batch are taken, and which rows take part in one.
+//! The order of the steps of a padded batch, and which rows take part in a step.
 
 use super::place::{Place, parts};
 
-/// What becomes of the output of a masked step.
+/// The output of a masked step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Masked {
-    /// It repeats the hidden state, which the step carries over: Keras' default. (Before the first step of a call that
-    /// takes part, Keras' output is zero instead, whatever the initial state.)
+    /// The output repeats the hidden state, which the step does not change: Keras' default. (Difference:
+    /// before the first unmasked step of a call, Keras' output is zero, whatever the initial state.)
     #[default]
     Carry,
-    /// It is zero: Keras' `zero_output_for_mask`.
+    /// The output is zero: Keras' `zero_output_for_mask`.
     Zero,
 }
 
-/// A batch of sequences, padded to the same number of steps, and the direction in which it is run; or [some
+/// A batch of sequences, padded to the same number of steps, and its direction; or [some batch
 /// rows](Self::part) of one.
 ///
-/// Sequence buffers have one row for each step of each batch row. A pass counts steps in the order in which
-/// it takes them: `t = 0` is the first step of a row that runs forward and the last one of a row that runs in
-/// reverse, from its own end.
+/// Sequence buffers have one row for each step of each batch row. A pass counts steps in its own order:
+/// `t = 0` is the first step of a row that runs forward. For a row that runs in reverse, it is the last step
+/// of that row's sequence.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Walk<'a> {
     place: Place,
     /// The number of steps of the longest sequence.
     steps: usize,
     reverse: bool,
-    /// Of these batch rows.
+    /// The length of each batch row.
     lengths: Option<&'a [usize]>,
-    /// Of all rows of the buffers.
+    /// One entry for each row of the buffers.
     mask: Option<(&'a [bool], Masked)>,
     resets: Option<&'a [bool]>,
 }
 
-/// What a walk is made of. Lengths are those of batch rows; masks and resets have an entry for each row.
+/// The parameters of a walk. `lengths` has an entry for each batch row; masks and resets have one for each
+/// row of the sequence buffers.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Plan<'a> {
     pub(crate) steps: usize,
@@ -55,14 +56,15 @@ pub(crate) enum Previous {
     Zero,
 }
 
-/// An entry of a list that has one for every row.
+/// The entry of a row in a list with one entry for each row.
 #[inline(always)]
 fn is_set(list: &[bool], row: usize) -> bool {
     list.get(row).copied().unwrap_or(false)
 }
 
 impl<'a> Walk<'a> {
-    /// `None` if a list has the wrong length, a sequence is longer than the batch, or the rows cannot be counted.
+    /// `None` if a list has the wrong length, a sequence is longer than `steps`, or the number of rows
+    /// overflows.
     #[inline]
     pub(crate) fn new(plan: Plan<'a>) -> Option<Self> {
         let Plan { steps, batch, batch_major, reverse, lengths, mask, resets } = plan;
@@ -74,15 +76,16 @@ impl<'a> Walk<'a> {
         fits.then_some(Walk { place, steps: place.longest(lengths), reverse, lengths, mask, resets })
     }
 
-    /// One step of so many rows.
+    /// One step of `batch` rows.
     #[inline(always)]
     pub(crate) const fn step(batch: usize) -> Self {
         let place = Place::all(1, batch, false);
         Walk { place, steps: 1, reverse: false, lengths: None, mask: None, resets: None }
     }
 
-    /// The same for `count` batch rows from `first` on, or as many of them as there are. Sequence buffers
-    /// stay those of all rows; states and what else has one row for each batch row are this part's.
+    /// The same for `count` batch rows from `first` on, or fewer if there are not that many. Sequence buffers
+    /// are still those of all batch rows. States, and other buffers with one row for each batch row, have
+    /// only the rows of this part.
     #[cfg(not(target_os = "none"))]
     pub(crate) fn part(&self, first: usize, count: usize) -> Self {
         let place = self.place.part(first, count);
@@ -100,7 +103,7 @@ impl<'a> Walk<'a> {
         self.place.batch()
     }
 
-    /// Steps until all rows have ended.
+    /// The number of steps until all rows have ended.
     #[inline(always)]
     pub(crate) fn steps(&self) -> usize {
         self.steps
@@ -112,7 +115,7 @@ impl<'a> Walk<'a> {
         self.place.rows()
     }
 
-    /// Steps of a batch row.
+    /// The number of steps of a batch row.
     #[inline(always)]
     pub(crate) fn len(&self, b: usize) -> usize {
         match self.lengths {
@@ -133,14 +136,15 @@ impl<'a> Walk<'a> {
         self.lengths.is_none() && self.mask.is_none()
     }
 
-    /// Whether this is one step of one row and nothing else.
+    /// Whether this is one step of one row, without lengths, mask or resets.
     #[inline(always)]
     pub(crate) fn is_one_step(&self) -> bool {
         self.rows() == 1 && self.batch() == 1 && self.is_dense() && self.resets.is_none()
     }
 
-    /// Whether all rows take all steps together, one step's rows after the other's: then the previous hidden state of a row
-    /// stands `batch` rows before it, or after it if `Some(true)` says that the walk is in reverse.
+    /// `Some` if all rows take all steps, and the rows of each step follow those of the step before. Then the
+    /// previous hidden state of a row is `batch` rows before it, or after it if the value is `true`: the walk
+    /// is in reverse.
     pub(crate) fn regular(&self) -> Option<bool> {
         let regular = self.is_dense() && self.resets.is_none() && self.place.is_plain();
         regular.then_some(self.reverse)
@@ -154,13 +158,13 @@ impl<'a> Walk<'a> {
         self.place.row(time, b)
     }
 
-    /// Whether batch row `b` does something in step `t`: it has not ended and is not masked.
+    /// Whether batch row `b` takes part in step `t`: it has not ended and is not masked.
     #[inline(always)]
     pub(crate) fn active(&self, t: usize, b: usize) -> bool {
         t < self.len(b) && self.mask.is_none_or(|(mask, _)| is_set(mask, self.row(t, b)))
     }
 
-    /// What the output of a masked step is.
+    /// The output of a masked step; `None` without a mask.
     #[inline(always)]
     pub(crate) fn masked(&self) -> Option<Masked> {
         self.mask.map(|(_, masked)| masked)
@@ -207,7 +211,7 @@ impl<'a> Walk<'a> {
         (0..self.len(b)).filter(move |&t| self.active(t, b)).map(move |t| self.row(t, b))
     }
 
-    /// How many they are. Without a mask nothing has to be gone through.
+    /// The number of rows that `sequence` yields. Without a mask they need not be counted one by one.
     pub(crate) fn count(&self, b: usize) -> usize {
         if self.mask.is_none() { self.len(b) } else { self.sequence(b).count() }
     }
@@ -220,7 +224,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The rows that a kernel goes over.
+/// The rows that a kernel processes.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a> {
     kind: Kind<'a>,
@@ -253,13 +257,13 @@ impl<'a> Rows<'a> {
         Rows { kind: Kind::Step { walk, t }, count }
     }
 
-    /// The same, of a buffer that has one row for each batch row.
+    /// The same for a buffer with one row for each batch row.
     #[inline(always)]
     pub(crate) fn batch(walk: &'a Walk<'a>, t: usize) -> Self {
         Rows { kind: Kind::Batch { walk, t }, ..Rows::step(walk, t) }
     }
 
-    /// The same for `count` steps from `first` on, as one row after the other.
+    /// The same for `count` steps from `first` on. Rows are numbered step by step.
     #[inline(always)]
     pub(crate) fn block(walk: &'a Walk<'a>, first: usize, count: usize) -> Self {
         let rows = count * walk.batch();
@@ -277,7 +281,7 @@ impl<'a> Rows<'a> {
         Rows::some(walk, 0, walk.rows())
     }
 
-    /// The same of a buffer that has `rows` of its rows, from `first` on.
+    /// The same for a buffer that holds only `rows` rows of the sequence buffer, from `first` on.
     #[inline(always)]
     pub(crate) fn some(walk: &'a Walk<'a>, first: usize, rows: usize) -> Self {
         let count = match walk.is_dense() && walk.place.is_whole() {
@@ -298,7 +302,7 @@ impl<'a> Rows<'a> {
         Taken { rows: *self, left: self.count, at: 0 }
     }
 
-    /// Rows of the buffer that `source` counts.
+    /// The number of rows of the buffer to which `source` refers.
     pub(crate) fn sources(&self) -> usize {
         match self.kind {
             Kind::All => self.count,
@@ -308,7 +312,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Where the rows that `source` counts stand, if they are those of sequences.
+    /// The place of the rows that `source` returns, if they are rows of sequence buffers.
     #[inline(always)]
     pub(crate) fn place(&self) -> Option<&'a Place> {
         match self.kind {
@@ -317,7 +321,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// One more than the largest row that there may be.
+    /// An upper bound: all rows are below it.
     pub(crate) fn end(&self) -> usize {
         match self.kind {
             Kind::All => self.count,
@@ -327,7 +331,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// The first row from `row` on that takes part. There is one until `count` of them were taken.
+    /// The first row from `row` on that takes part. It exists as long as fewer than `count` rows were taken.
     #[inline(always)]
     pub(crate) fn next(&self, row: usize) -> usize {
         let dense = match self.kind {
@@ -352,7 +356,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The rows that take part.
+/// An iterator over the rows that take part.
 pub(crate) struct Taken<'a> {
     rows: Rows<'a>,
     left: usize,

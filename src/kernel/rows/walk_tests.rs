@@ -1,9 +1,9 @@
-//! Unit tests of the walk, against a list of what each row does, written out step by step.
+//! Unit tests of the walk, against a list of the steps of each row.
 
 use super::*;
 use std::vec::Vec;
 
-/// The storage rows that batch row `b` takes, in its order, with what is said of them.
+/// The buffer rows of batch row `b`, in the order of the walk.
 fn listed(plan: Plan<'_>, b: usize) -> Vec<usize> {
     let length = plan.lengths.map_or(plan.steps, |l| l[b]);
     let row = |time: usize| match plan.batch_major {
@@ -72,7 +72,7 @@ fn check(plan: Plan<'_>) {
     assert!(all.into_iter().eq(0..plan.steps * plan.batch), "rows and padding are everything, once");
 }
 
-/// A part of a walk sees its batch rows as the whole walk does.
+/// A part of a walk gives the same results for its batch rows as the whole walk.
 fn check_parts(plan: Plan<'_>) {
     let walk = Walk::new(plan).unwrap();
     for first in 0..=plan.batch {
@@ -106,7 +106,7 @@ fn check_parts(plan: Plan<'_>) {
     }
 }
 
-/// What one thread writes no other one has.
+/// No row is written by two threads.
 #[test]
 fn the_rows_of_two_parts_are_apart() {
     use crate::kernel::rows::view::ColumnsMut;
@@ -129,7 +129,7 @@ fn the_rows_of_two_parts_are_apart() {
                 a.row(row).iter_mut().chain(b.row(row)).for_each(|x| *x += 1.0);
                 right.row(row).fill(2.0);
             }
-            // Rows that a view lacks cannot be taken from it.
+            // A view cannot be split by rows that it lacks.
             let (mut none, mut either) = b.split_batch(&walk, 1);
             if at > 0 {
                 assert!((0..walk.rows()).all(|row| none.row(row).is_empty() && either.row(row).is_empty()));

@@ -1,4 +1,4 @@
-//! From the gradients of contexts to those of queries and keys.
+//! The backward pass: from the gradients of contexts to those of queries and keys.
 
 use super::{Attention, Keys, Parts, batch_rows, gather, scatter};
 use crate::error::{Result, check_len, check_room};
@@ -19,19 +19,21 @@ use crate::simd::{Op, Simd, dispatch};
 /// Arguments of [`Attention::backward`].
 #[derive(Debug, Default)]
 pub struct AttentionBackward<'a> {
-    /// As for the forward pass.
+    /// The same as for the forward pass.
     pub sequences: Sequences<'a>,
     /// The queries of the forward pass, `[T, B, Q]`.
     pub queries: &'a [f32],
-    /// The weights that the forward pass returned, `[T, B, S]`.
+    /// The attention weights from the forward pass, `[T, B, S]`.
     pub alignments: &'a [f32],
     /// Gradient of the context, `[T, B, M]`.
     pub dcontext: &'a [f32],
-    /// Takes the gradient of the queries, `[T, B, Q]`.
+    /// Receives the gradient of the queries, `[T, B, Q]`.
     pub dqueries: &'a mut [f32],
-    /// The gradient of the keys, [`dkeys_len`](Attention::dkeys_len) elements, to which is added: zeros before the first pass.
+    /// The gradient of the keys, [`dkeys_len`](Attention::dkeys_len) elements. The pass adds to it: set it to
+    /// zeros before the first pass.
     pub dkeys: &'a mut [f32],
-    /// Takes the gradients of the weights that queries meet, in the layout of all weights, if wanted. Others are left as they are.
+    /// If given, receives the gradients of `w_q` and `v`, in the layout of all weights. The other weights'
+    /// gradients are left as they are.
     pub grads: Option<&'a mut [f32]>,
     /// Whether `grads` is overwritten or added to.
     pub mode: Gradients,
@@ -40,15 +42,18 @@ pub struct AttentionBackward<'a> {
 }
 
 impl Attention {
-    /// From the gradient of the context to those of the queries and of the keys, and of the weights `w_q` and `v`.
+    /// Computes the gradients of the queries, of the keys, and of the weights `w_q` and `v`, from the
+    /// gradient of the context.
     ///
-    /// One pass for each forward pass, in any order; then [`keys_backward`](Self::keys_backward) once. A pass arranges the keys of
-    /// the general and the additive form anew, so that one pass over many queries is faster than many.
+    /// Call it once for each forward pass, in any order; then call [`keys_backward`](Self::keys_backward)
+    /// once. With the general and the additive form each call arranges the keys again, so one pass over many
+    /// queries is faster than many passes.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer (also of the
-    /// sequences' lists, and `batch` if keys and queries are of different ones); [`Error::Index`](crate::Error::Index) for
-    /// a length above the steps; [`Error::Packing`](crate::Error::Packing) for another layer's keys.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name
+    /// of the buffer (also of the sequences' lists, and `batch` if keys and queries have different batch
+    /// sizes); [`Error::Index`](crate::Error::Index) for a length above the steps;
+    /// [`Error::Packing`](crate::Error::Packing) for another layer's keys.
     ///
     /// ```
     /// use recurrent::{Attention, AttentionBackward, AttentionForward, KeysBackward, Sequences};
@@ -187,7 +192,8 @@ impl Op for Backward<'_> {
                 let active = (0..steps).filter(|step| keys.walk.active(*step, b));
                 weights[i * n..][..n].iter_mut().zip(active).for_each(|(to, step)| *to = from[step]);
             }
-            // Of dot products the keys are the outputs, and each of the two has the panels of the other's transpose.
+            // With dot products keys and outputs are the same, and the panels of each are those of the
+            // other's transpose.
             if projects {
                 transpose(s, n, input, of_outputs, transposed_outputs);
                 transpose(s, width, n, of_keys, transposed_keys);

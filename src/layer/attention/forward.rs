@@ -1,4 +1,4 @@
-//! From queries and keys to contexts.
+//! The forward pass: from queries and keys to contexts.
 
 use super::{Attention, Keys, Parts, batch_rows, gather, scatter};
 use crate::error::{Result, check_len, check_room};
@@ -15,25 +15,26 @@ use crate::simd::{Op, Simd, dispatch};
 /// Arguments of [`Attention::forward`].
 #[derive(Debug, Default)]
 pub struct AttentionForward<'a> {
-    /// Steps `T` of the decoder, batch rows `B`, and which of them take part. Resets make no difference.
+    /// Decoder steps `T`, batch rows `B`, and which of them take part. Resets are ignored.
     pub sequences: Sequences<'a>,
     /// `[T, B, Q]`
     pub queries: &'a [f32],
-    /// Takes the weighted mean for each query, `[T, B, M]`.
+    /// Receives the weighted mean for each query, `[T, B, M]`.
     pub context: &'a mut [f32],
-    /// Takes the weights, `[T, B, S]`; the backward pass reads them.
+    /// Receives the attention weights, `[T, B, S]`. The backward pass reads them.
     pub alignments: &'a mut [f32],
     /// At least [`scratch_len`](Attention::scratch_len) elements.
     pub scratch: &'a mut [f32],
 }
 
 impl Attention {
-    /// The context of each query, and the weights that it is a mean with.
+    /// Computes the context of each query, and the attention weights.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer (also of the
-    /// sequences' lists, and `batch` if keys and queries are of different ones); [`Error::Index`](crate::Error::Index) for
-    /// a length above the steps; [`Error::Packing`](crate::Error::Packing) for another layer's keys.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name
+    /// of the buffer (also of the sequences' lists, and `batch` if keys and queries have different batch
+    /// sizes); [`Error::Index`](crate::Error::Index) for a length above the steps;
+    /// [`Error::Packing`](crate::Error::Packing) for another layer's keys.
     pub fn forward(
         &self,
         weights: &[f32],
@@ -63,7 +64,7 @@ impl Attention {
         Ok(())
     }
 
-    /// What both directions are given.
+    /// Checks the arguments that the forward and the backward pass share.
     pub(super) fn check<'a>(
         &self,
         weights: &[f32],
@@ -81,7 +82,7 @@ impl Attention {
 }
 
 impl<'k> Keys<'_, &'k [f32]> {
-    /// What the scores are made with: the queries, projected for the additive form.
+    /// The queries that the scores are computed with: projected for the additive form, otherwise as they are.
     #[inline(always)]
     pub(super) fn project<'q, S: Simd>(
         &self,
@@ -166,7 +167,7 @@ impl Op for Forward<'_> {
     }
 }
 
-/// From the elements of the steps that take part, one after the other, to one for each step.
+/// Spreads the elements of the steps that take part to their steps. The other steps get zero.
 fn expand(walk: &Walk<'_>, b: usize, of: &mut [f32]) {
     let mut left = walk.count(b);
     if walk.masked().is_none() {

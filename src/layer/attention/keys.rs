@@ -1,4 +1,4 @@
-//! What attention needs of the encoder's outputs: made once, for any number of queries.
+//! Keys: what attention computes from the encoder's outputs once, for any number of queries.
 
 use super::{Attention, Parts, batch_rows, gather, scatter};
 use crate::error::{Result, check_len, check_room};
@@ -15,10 +15,10 @@ use crate::layer::packed::check_packing;
 use crate::layer::sequences::Sequences;
 use crate::simd::{Isa, Op, Simd, dispatch};
 
-/// An encoder's outputs as [`Attention`] wants them. Made by [`Attention::keys`].
+/// An encoder's outputs, arranged for [`Attention`]. Made by [`Attention::keys`].
 ///
-/// The storage is the caller's: a `Vec`, an array, a mutable slice. The layout is the instruction set's
-/// and not documented further. It remembers which steps take part.
+/// The storage is the caller's: a `Vec`, an array, a mutable slice. The layout depends on the instruction set
+/// and is not documented. The keys record which steps take part.
 #[derive(Clone, Copy, Debug)]
 pub struct Keys<'a, B> {
     pub(super) isa: Isa,
@@ -29,7 +29,7 @@ pub struct Keys<'a, B> {
 }
 
 impl<'a, B> Keys<'a, B> {
-    /// The instruction set that they were made for, and that passes over them run on.
+    /// The instruction set that the keys were made for, and that passes over them run on.
     pub fn isa(&self) -> Isa {
         self.isa
     }
@@ -48,7 +48,7 @@ impl<'a> Keys<'a, ()> {
 }
 
 impl Keys<'_, &[f32]> {
-    /// Refuses keys of another layer.
+    /// Rejects keys of another layer.
     pub(super) fn check(&self, layer: &Attention) -> Result<()> {
         check_packing(Attention { isa: None, ..*layer } == self.layer, "layer", self.isa, layer.isa)?;
         check_room("keys", layer.keys_len(self.steps, self.walk.batch()), self.data.len())
@@ -68,11 +68,12 @@ impl<'a, B: AsRef<[f32]>> Keys<'a, B> {
 pub struct KeysBackward<'a> {
     /// The encoder's outputs, `[S, B, M]`.
     pub x: &'a [f32],
-    /// The sum of what the backward passes have added. It is used up.
+    /// The sum that the backward passes have added up. This pass overwrites it.
     pub dkeys: &'a mut [f32],
-    /// Takes the gradient of the encoder's outputs, `[S, B, M]`.
+    /// Receives the gradient of the encoder's outputs, `[S, B, M]`.
     pub dx: &'a mut [f32],
-    /// Takes the gradients of the weights that keys are made with, in the layout of all weights, if wanted. Others are left as they are.
+    /// If given, receives the gradients of the weights that keys are made with, in the layout of all weights.
+    /// The other weights' gradients are left as they are.
     pub grads: Option<&'a mut [f32]>,
     /// Whether `grads` is overwritten or added to.
     pub mode: Gradients,
@@ -81,14 +82,15 @@ pub struct KeysBackward<'a> {
 }
 
 impl Attention {
-    /// Arranges an encoder's outputs `x [S, B, M]` (or batch-major, as `sequences` says) for any number of queries, in a buffer of
-    /// [`keys_len`](Self::keys_len) elements.
+    /// Arranges an encoder's outputs `x [S, B, M]` (or batch-major, as `sequences` says) for any number of
+    /// queries, in a buffer of [`keys_len`](Self::keys_len) elements.
     ///
-    /// `scratch` has at least [`scratch_len(0, S, B)`](Self::scratch_len) elements. Resets make no difference.
+    /// `scratch` has at least [`scratch_len(0, S, B)`](Self::scratch_len) elements. Resets are ignored.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer
-    /// (also of the sequences' lists); [`Error::Index`](crate::Error::Index) for a length above the steps.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name
+    /// of the buffer (also of the sequences' lists); [`Error::Index`](crate::Error::Index) for a length above
+    /// the steps.
     pub fn keys<'a, B: AsMut<[f32]>>(
         &self,
         weights: &[f32],
@@ -100,7 +102,7 @@ impl Attention {
         Ok(self.fill(weights, sequences, x, keys.as_mut(), scratch)?.with(keys))
     }
 
-    /// Writes the keys; those that it returns have none yet.
+    /// Writes the keys. The returned value has no storage yet.
     fn fill<'a>(
         &self,
         weights: &[f32],
@@ -120,12 +122,12 @@ impl Attention {
         Ok(Keys { isa, layer, walk, steps, data: () })
     }
 
-    /// From the gradient of the keys, which [`backward`](Self::backward) has summed up, to that of the encoder's outputs, and to those
-    /// of the weights `w`, or `w_k` and `b`.
+    /// Computes the gradient of the encoder's outputs and of the weights `w`, or `w_k` and `b`, from the
+    /// gradient of the keys, which [`backward`](Self::backward) has summed up.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer;
-    /// [`Error::Packing`](crate::Error::Packing) for another layer's keys.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name
+    /// of the buffer; [`Error::Packing`](crate::Error::Packing) for another layer's keys.
     pub fn keys_backward(
         &self,
         weights: &[f32],

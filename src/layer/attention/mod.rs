@@ -15,7 +15,7 @@ use crate::kernel::walk::Walk;
 use crate::simd::{Isa, MAX_LANES};
 use core::ops::Range;
 
-/// How well a key answers a query.
+/// How a key is scored against a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Score {
     Dot,
@@ -24,8 +24,8 @@ enum Score {
     Additive,
 }
 
-/// Attention of a decoder's states, the queries, over an encoder's outputs: for each query the outputs' mean, weighted by how
-/// well each of them answers it.
+/// Attention of a decoder's states, the queries, over an encoder's outputs. For each query it computes a mean
+/// of the outputs, weighted by the score of each output for the query.
 ///
 /// ```text
 /// alignment_s = softmax over the steps s of score(q, x_s),   context = sum over s of alignment_s x_s
@@ -36,25 +36,27 @@ enum Score {
 /// additive    v . tanh(w_q q + w_k x + b)        Bahdanau et al. 2015, arXiv:1409.0473
 /// ```
 ///
-/// Like a [`Recurrent`](crate::Recurrent) layer it is a constant that owns nothing. What depends on the encoder's outputs only is
-/// computed once, by [`keys`](Self::keys); any number of [`forward`](Self::forward) passes follow, over the queries of one step of
-/// a decoder or of all of them, with the same bits. For training, [`backward`](Self::backward) goes with each forward pass, and
-/// [`keys_backward`](Self::keys_backward) in the end with `keys`.
+/// Like a [`Recurrent`](crate::Recurrent) layer it is a constant that owns nothing. [`keys`](Self::keys)
+/// computes once what depends only on the encoder's outputs. Any number of [`forward`](Self::forward) passes
+/// follow, over one step of a decoder at a time or over all steps, with the same bits. For training, call
+/// [`backward`](Self::backward) for each forward pass, and [`keys_backward`](Self::keys_backward) once at the
+/// end, for `keys`.
 ///
-/// `B` batch rows, `S` steps of the encoder, `T` of the decoder, `Q` features of a query, `M` of an output, `A` units:
+/// `B` batch rows, `S` encoder steps, `T` decoder steps, `Q` features of a query, `M` of an output, `A`
+/// units:
 ///
 /// | buffer | shape | what it is |
 /// |---|---|---|
-/// | weights, gradients | none; `w [Q, M]`; `w_q [A, Q]`, `w_k [A, M]`, `b [A]`, `v [A]` | one flat slice: none for both dot products, of the general form, of the additive |
+/// | weights, gradients | none; `w [Q, M]`; `w_q [A, Q]`, `w_k [A, M]`, `b [A]`, `v [A]` | one flat slice: empty for both dot products; of the general form; of the additive form |
 /// | x | `[S, B, M]` | the encoder's outputs, or batch-major |
 /// | queries, context | `[T, B, Q]`, `[T, B, M]` | or batch-major |
 /// | alignments | `[T, B, S]` | the attention weights, or `[B, T, S]` |
 /// | keys, dkeys | opaque | made of x, and their gradient |
 /// | scratch | opaque | garbage before and after |
 ///
-/// Rows are independent of each other, to the bit. Steps of the encoder that do not take part, past the end of a
-/// sequence or masked, are never read and have an alignment and a gradient of zero, and so has everything of a query that does not
-/// take part. A query without anything to attend to has a context of zero.
+/// Batch rows are independent of each other, to the bit. Encoder steps that do not take part (past the end of
+/// a sequence, or masked) are never read; their alignment and gradient are zero. The outputs and gradients of
+/// a query that does not take part are zero, too. If there is nothing to attend to, the context is zero.
 ///
 /// ```
 /// use recurrent::{Attention, AttentionForward, Sequences};
@@ -78,18 +80,18 @@ pub struct Attention {
     score: Score,
     query: usize,
     input: usize,
-    /// Features of a key: the units of the additive form, and otherwise those of a query.
+    /// Features of a key: the units of the additive form, otherwise the features of a query.
     width: usize,
     isa: Option<Isa>,
 }
 
 impl Attention {
-    /// The dot product of queries and outputs of `width` features.
+    /// Attention by the dot product of queries and outputs, both of `width` features.
     pub const fn dot(width: usize) -> Self {
         Attention { score: Score::Dot, query: width, input: width, width, isa: None }
     }
 
-    /// The same divided by the root of `width`.
+    /// The same, with scores divided by the square root of `width`.
     pub const fn scaled_dot(width: usize) -> Self {
         Attention { score: Score::Scaled, ..Attention::dot(width) }
     }
@@ -99,7 +101,8 @@ impl Attention {
         Attention { score: Score::General, query, input, width: query, isa: None }
     }
 
-    /// Bahdanau's additive form with `units` units for queries of `query` features and outputs of `input` features.
+    /// Bahdanau's additive form with `units` units for queries of `query` features and outputs of `input`
+    /// features.
     pub const fn additive(query: usize, input: usize, units: usize) -> Self {
         Attention { score: Score::Additive, query, input, width: units, isa: None }
     }
@@ -126,7 +129,7 @@ impl Attention {
         self.input
     }
 
-    /// Whether keys are something else than the outputs.
+    /// Whether keys differ from the outputs.
     const fn projects(&self) -> bool {
         matches!(self.score, Score::General | Score::Additive)
     }
@@ -135,7 +138,7 @@ impl Attention {
         matches!(self.score, Score::Additive)
     }
 
-    /// What scores are multiplied with.
+    /// The factor of the scores.
     fn scale(&self) -> Option<f32> {
         matches!(self.score, Score::Scaled).then(|| (1.0 / libm::sqrt(self.width.max(1) as f64)) as f32)
     }
@@ -149,18 +152,19 @@ impl Attention {
         }
     }
 
-    /// Length of the keys of `batch` sequences of `steps` steps: about `S*B*(2*M)` for dot products, otherwise
-    /// `S*B*(Q + M)`, or `S*B*(A + M) + A*Q`.
+    /// Length of the keys of `batch` sequences of `steps` steps: about `S*B*(2*M)` for dot products,
+    /// otherwise `S*B*(Q + M)`, or `S*B*(A + M) + A*Q`.
     pub const fn keys_len(&self, steps: usize, batch: usize) -> usize {
         add(mul(batch, self.keys_row(steps)), self.query_panels())
     }
 
-    /// Length of the gradient of the keys: `S*B*M`, and `S*B*Q` or `S*B*A` more where they are projected.
+    /// Length of the gradient of the keys: `S*B*M`, plus `S*B*Q` or `S*B*A` if the keys are projected.
     pub const fn dkeys_len(&self, steps: usize, batch: usize) -> usize {
         mul(batch, self.dkeys_row(steps))
     }
 
-    /// The keys of one batch row: panels of the keys, one key to a lane, and panels of the outputs, one feature to a lane.
+    /// Length of the keys of one batch row: panels of the keys, one key to a lane, and panels of the outputs,
+    /// one feature to a lane.
     const fn keys_row(&self, steps: usize) -> usize {
         add(self.key_panels(steps), columns_len(MAX_LANES, steps, self.input))
     }
@@ -173,12 +177,13 @@ impl Attention {
         mul(steps, add(self.input, if self.projects() { self.width } else { 0 }))
     }
 
-    /// The weights of the queries in panels, which are kept with the keys, so that a step does not have to pack them.
+    /// Length of the panels of the queries' weights. They are kept with the keys, so that a step does not
+    /// pack them.
     const fn query_panels(&self) -> usize {
         if self.is_additive() { columns_len(MAX_LANES, self.query, self.width) } else { 0 }
     }
 
-    /// The weights of the keys in panels, for a product with them or with their transpose.
+    /// Length of the panels of the keys' weights, for a product with them or with their transpose.
     const fn weight_panels(&self) -> usize {
         match self.projects() {
             true => max(
@@ -189,14 +194,15 @@ impl Attention {
         }
     }
 
-    /// Length of the scratch of [`keys`](Self::keys), and of [`forward`](Self::forward) over `queries` steps of a decoder.
+    /// Length of the scratch of [`keys`](Self::keys), and of [`forward`](Self::forward) over `queries` steps
+    /// of a decoder.
     pub const fn scratch_len(&self, queries: usize, steps: usize, batch: usize) -> usize {
         let keys = add(mul(steps, add(self.input, self.width)), self.weight_panels());
         let row = add(add(self.width, steps), self.input);
         max(keys, add(mul(queries, row), self.projected_len(queries, batch)))
     }
 
-    /// Length of the scratch of all passes, the backward ones too.
+    /// Length of the scratch of all passes, including the backward passes.
     pub const fn train_scratch_len(&self, queries: usize, steps: usize, batch: usize) -> usize {
         let rows = mul(queries, add(mul(add(self.width, steps), 2), self.input));
         let [outputs, keys] = self.transposed_len(steps);
@@ -207,7 +213,8 @@ impl Attention {
         max(len, self.scratch_len(queries, steps, batch))
     }
 
-    /// Panels of the outputs, one output to a lane, and of the keys, one feature to a lane. Of dot products they are among the keys.
+    /// Lengths of the panels of the outputs, one output to a lane, and of the keys, one feature to a lane.
+    /// For dot products both are already among the keys.
     const fn transposed_len(&self, steps: usize) -> [usize; 2] {
         match self.projects() {
             true => [columns_len(MAX_LANES, self.input, steps), columns_len(MAX_LANES, steps, self.width)],
@@ -215,12 +222,12 @@ impl Attention {
         }
     }
 
-    /// Projected queries, `[T, B, A]`.
+    /// Length of the projected queries, `[T, B, A]`.
     const fn projected_len(&self, queries: usize, batch: usize) -> usize {
         if self.is_additive() { mul(mul(queries, batch), self.width) } else { 0 }
     }
 
-    /// The parts of a flat buffer; those that the form does not have are empty.
+    /// Splits a flat buffer into its parts. Parts that the form does not have are empty.
     fn split<'a>(&self, flat: &'a [f32]) -> Result<Parts<&'a [f32]>> {
         let [w_q, w_k, b] = self.parts();
         let parts = flat.split_at_checked(w_q).and_then(|(w_q, rest)| {
@@ -252,20 +259,21 @@ impl Attention {
 /// The weights, or their gradients.
 pub(crate) struct Parts<T> {
     pub(crate) w_q: T,
-    /// Of the general form too.
+    /// The general form keeps its `w` here.
     pub(crate) w_k: T,
     pub(crate) b: T,
     pub(crate) v: T,
 }
 
-/// The rows of a batch, unless there is nothing in them: then there may be more than can be gone through.
+/// The batch rows to go over. If every row is empty, `batch` is not bounded by any buffer, so the range is
+/// empty.
 fn batch_rows(walk: &Walk<'_>, nothing: bool) -> Range<usize> {
     0..if nothing { 0 } else { walk.batch() }
 }
 
-/// The rows of batch row `b` that take part, one after the other. Returns how many there are.
+/// Copies the rows of batch row `b` that take part, one after the other. Returns their number.
 fn gather(walk: &Walk<'_>, b: usize, width: usize, from: &[f32], to: &mut [f32]) -> usize {
-    // Of nothing there may be more rows than can be gone through.
+    // With no features, the number of rows is not bounded by any buffer: do not loop over them.
     if width == 0 {
         return walk.count(b);
     }
@@ -277,7 +285,7 @@ fn gather(walk: &Walk<'_>, b: usize, width: usize, from: &[f32], to: &mut [f32])
     count
 }
 
-/// And back.
+/// The reverse of `gather`.
 fn scatter(walk: &Walk<'_>, b: usize, width: usize, from: &[f32], to: &mut [f32]) {
     if width == 0 {
         return;

@@ -5,18 +5,19 @@ use crate::layer::gradients::Gradients;
 /// Arguments of [`Dense::backward`](crate::Dense::backward).
 #[derive(Debug)]
 pub struct DenseBackward<'a> {
-    /// Rows of `x` and `dy`: for a sequence `T*B`.
+    /// Rows of `x` and `dy`; `T*B` for sequences.
     pub rows: usize,
     /// The input of the forward pass, `[rows, I]`.
     pub x: &'a [f32],
-    /// The output of the forward pass, `[rows, O]`; may be empty for a layer without an activation, which
+    /// The output of the forward pass, `[rows, O]`. It may be empty for a layer without an activation, which
     /// does not read it.
     pub y: &'a [f32],
-    /// Gradient of the output, `[rows, O]`. A layer with an activation leaves the gradient of the sums in it.
+    /// Gradient of the output, `[rows, O]`. A layer with an activation replaces it by the gradient of the
+    /// sums.
     pub dy: &'a mut [f32],
-    /// Takes the gradient of the input, `[rows, I]`, if wanted.
+    /// If given, receives the gradient of the input, `[rows, I]`.
     pub dx: Option<&'a mut [f32]>,
-    /// Takes the gradients of the weights in their layout, if wanted.
+    /// If given, receives the gradients of the weights, in the layout of the weights.
     pub grads: Option<&'a mut [f32]>,
     /// Whether `grads` is overwritten or added to.
     pub mode: Gradients,

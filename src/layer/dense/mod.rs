@@ -23,8 +23,8 @@ use crate::kernel::{Activation, Narrow};
 use crate::simd::{HAS_VECTORS, Isa, MAX_LANES};
 use passes::BackwardPass;
 
-/// A dense (fully connected) layer, `y = f(x W^T + b)`, as PyTorch's `nn.Linear` and an activation function `f`:
-/// [`tanh`](Self::tanh), [`relu`](Self::relu), [`sigmoid`](Self::sigmoid), or none.
+/// A dense (fully connected) layer, `y = f(x W^T + b)`, like PyTorch's `nn.Linear` with an activation
+/// function `f`: [`tanh`](Self::tanh), [`relu`](Self::relu), [`sigmoid`](Self::sigmoid), or none.
 ///
 /// Like a [`Recurrent`](crate::Recurrent) layer it is a constant that owns nothing. `I` inputs, `O` outputs:
 ///
@@ -42,7 +42,7 @@ pub struct Dense {
     narrow: Option<Narrow>,
 }
 
-/// Length of `n` vectors of `k` in panels, for any instruction set of this target.
+/// Length of a matrix of `n` rows of `k` elements in panels, for any instruction set of this target.
 const fn panels_len(k: usize, n: usize) -> usize {
     columns_len(MAX_LANES, k, n)
 }
@@ -63,7 +63,8 @@ impl Dense {
         self.output
     }
 
-    /// The activation function, if there is one: [`Activation::Tanh`], [`Activation::Relu`] or [`Activation::Sigmoid`].
+    /// The activation function, if there is one: [`Activation::Tanh`], [`Activation::Relu`] or
+    /// [`Activation::Sigmoid`].
     pub const fn activation(&self) -> Option<Activation> {
         match self.finish {
             None => None,
@@ -73,32 +74,33 @@ impl Dense {
         }
     }
 
-    /// The same layer with the hyperbolic tangent of its sums.
+    /// The same layer with the hyperbolic tangent as its activation.
     pub const fn tanh(mut self) -> Self {
         self.finish = Some(Finish::Tanh);
         self
     }
 
-    /// The same layer with `max(0, .)` of its sums.
+    /// The same layer with `max(0, .)` as its activation.
     pub const fn relu(mut self) -> Self {
         self.finish = Some(Finish::Relu);
         self
     }
 
-    /// The same layer with the logistic sigmoid of its sums.
+    /// The same layer with the logistic sigmoid as its activation.
     pub const fn sigmoid(mut self) -> Self {
         self.finish = Some(Finish::Sigmoid);
         self
     }
 
-    /// The same layer pinned to an instruction set, instead of the best one of the CPU.
+    /// The same layer pinned to an instruction set. By default passes run on the best one of the CPU.
     pub const fn on(mut self, isa: Isa) -> Self {
         self.isa = Some(isa);
         self
     }
 
-    /// The same layer with matrices of a narrow format in inference: it runs from weights that [`pack`](Self::pack) has rounded, or
-    /// [`pack_narrow`](Self::pack_narrow) has read. Training stays with weights in `f32`.
+    /// The same layer with a matrix in a narrow format. It applies to inference, with weights that
+    /// [`pack`](Self::pack) has rounded or [`pack_narrow`](Self::pack_narrow) has read. Training uses weights
+    /// in `f32`.
     #[cfg(not(target_os = "none"))]
     pub const fn narrow(self, narrow: Narrow) -> Self {
         self.with_format(Some(narrow))
@@ -108,7 +110,7 @@ impl Dense {
         Dense { narrow, ..self }
     }
 
-    /// How narrow the matrix is; `None` for `f32`.
+    /// The narrow format of the matrix; `None` for `f32`.
     #[inline(always)]
     pub const fn narrow_format(&self) -> Option<Narrow> {
         here(self.narrow)
@@ -130,7 +132,7 @@ impl Dense {
         packed_len(self.packed_panels_len())
     }
 
-    /// The same without what it takes to align them: the panels and the biases.
+    /// Length of the panels and the biases, without the room to align them.
     pub(crate) const fn packed_panels_len(&self) -> usize {
         if let Some(narrow) = self.narrow_format() {
             return self.narrow_panels_len(narrow);
@@ -138,17 +140,18 @@ impl Dense {
         aligned_len(panels_len(self.input, self.output).saturating_add(self.output))
     }
 
-    /// The set that it is pinned to.
+    /// The instruction set that the layer is pinned to.
     pub(crate) const fn pinned(&self) -> Option<Isa> {
         self.isa
     }
 
-    /// What decides how its weights are packed.
+    /// The fingerprint of the packed weights.
     pub(crate) const fn fingerprint(&self) -> Fingerprint {
         narrow_fingerprint(Fingerprint::new(5).and(self.input).and(self.output), self.narrow_format())
     }
 
-    /// Length of the scratch of [`forward`](Self::forward) and [`backward`](Self::backward), for any number of rows.
+    /// Length of the scratch of [`forward`](Self::forward) and [`backward`](Self::backward), for any number
+    /// of rows.
     pub const fn scratch_len(&self) -> usize {
         let codes = match self.narrow_format() {
             Some(narrow) => {
@@ -170,17 +173,18 @@ impl Dense {
         check_len(y.0, rows.saturating_mul(self.output), y.1)
     }
 
-    /// `w` and `b`.
+    /// Splits the weights into `w` and `b`.
     fn split<'a>(&self, weights: &'a [f32]) -> Result<(&'a [f32], &'a [f32])> {
         check_len("weights", self.weights_len(), weights.len())?;
         let parts = weights.split_at_checked(self.output.saturating_mul(self.input));
         parts.ok_or(Error::Overflow { buffer: "weights" })
     }
 
-    /// Arranges canonical weights for this layer's instruction set, in a buffer of [`packed_len`](Self::packed_len) elements.
+    /// Arranges canonical weights for this layer's instruction set, in a buffer of
+    /// [`packed_len`](Self::packed_len) elements.
     ///
-    /// Pack once after loading or changing weights, then run any number of passes. Layers that differ in their activation
-    /// only have the same packed weights.
+    /// Pack once after loading or changing weights, then run any number of passes. Layers that differ only in
+    /// their activation have the same packed weights.
     ///
     /// # Errors
     /// [`Error::Length`] or [`Error::Overflow`] for `weights` or `packed`.
@@ -236,14 +240,15 @@ impl Dense {
         }
     }
 
-    /// `y = f(x W^T + b)` for each row: `x [rows, I]`, `y [rows, O]`.
+    /// Computes `y = f(x W^T + b)` for each row: `x [rows, I]`, `y [rows, O]`.
     ///
-    /// `weights` are canonical, of [`weights_len`](Self::weights_len) elements, or [packed](Self::pack); `scratch` has at least
-    /// [`scratch_len`](Self::scratch_len) elements, or any number with packed weights. A row's result does not depend on the other
-    /// rows, nor on the packing.
+    /// `weights` are canonical, of [`weights_len`](Self::weights_len) elements, or [packed](Self::pack).
+    /// `scratch` has at least [`scratch_len`](Self::scratch_len) elements, or any number with packed weights.
+    /// A row's result depends neither on the other rows nor on the packing.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Packing`] if the weights were packed for another layer.
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Packing`] if the
+    /// weights were packed for another layer.
     ///
     /// ```
     /// use recurrent::Dense;
@@ -279,8 +284,8 @@ impl Dense {
         self.run_forward(None, weights.check(self.owner())?, rows, x, y, scratch)
     }
 
-    /// The same on several threads, which take rows in parts, if there is enough work in them. The results
-    /// have the same bits.
+    /// The same on several threads. They share the rows if there is enough work. The results have the same
+    /// bits.
     ///
     /// # Errors
     /// As for [`forward`](Self::forward).
@@ -297,7 +302,7 @@ impl Dense {
         self.run_forward(Some(Team::of(join)), weights, rows, x, y, scratch)
     }
 
-    /// The same from weights that have been checked.
+    /// The same with weights that have been checked.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn run_forward(
         &self,
@@ -317,10 +322,11 @@ impl Dense {
         }
     }
 
-    /// From the gradient of the output to those of the weights and of the input:
-    /// `ds = dy f'`, `dW = ds^T x`, `db = ` the sum of the rows of `ds`, `dx = ds W`.
+    /// Computes the gradients of the weights and of the input from that of the output: `ds = dy f'`,
+    /// `dW = ds^T x`, `db = ` the sum of the rows of `ds`, `dx = ds W`.
     ///
-    /// `weights`, `x` and `y` are those of the forward pass. With an activation `dy` becomes `ds`.
+    /// `weights`, `x` and `y` are those of the forward pass. With an activation, `dy` is overwritten with
+    /// `ds`.
     ///
     /// # Errors
     /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer.
@@ -348,8 +354,8 @@ impl Dense {
         self.backward_on(None, weights, args)
     }
 
-    /// The same on several threads: sums over rows are cut by the weights that they are the gradients of. The
-    /// results have the same bits.
+    /// The same on several threads. The gradients of the weights are cut by outputs, so each sum over rows
+    /// stays in one thread. The results have the same bits.
     ///
     /// # Errors
     /// As for [`backward`](Self::backward).

@@ -1,4 +1,4 @@
-//! A dense layer with a narrow matrix: a layer of one gate over its input, without a state.
+//! A dense layer with a narrow matrix. To the kernels it is a recurrent layer of one gate, without a state.
 
 use super::Dense;
 use super::passes::{ForwardPass, FromNarrow};
@@ -13,7 +13,7 @@ use crate::layer::packed::aligned_len;
 use crate::layer::recurrent::check_rows;
 use crate::simd::{Isa, MAX_LANES, dispatch};
 
-/// One gate of the input weights, with a bias.
+/// One gate with input weights and a bias.
 const LAYOUT: Layout =
     Layout { sums: 1, x_gates: 1, h_gates: 0, bias_x: [0, NONE, NONE, NONE], ..Layout::hidden_gate(0) };
 
@@ -26,7 +26,7 @@ impl Dense {
         Shape { projection: Some(0), bias: false, ..Shape::new(1, self.input, self.output) }
     }
 
-    /// Length of packed weights, without what it takes to align them.
+    /// Length of the packed weights, without the room to align them.
     pub(super) const fn narrow_panels_len(&self, narrow: Narrow) -> usize {
         match self.output.checked_next_multiple_of(MAX_LANES) {
             Some(units) => {
@@ -36,7 +36,7 @@ impl Dense {
         }
     }
 
-    /// Words of weights in the layer's own format.
+    /// Length of the weights in the layer's format, in words of 4 bytes.
     pub(crate) const fn words_len(&self) -> usize {
         match self.narrow_format() {
             Some(narrow) => narrow.matrix_len(self.output, self.input).saturating_add(self.output),
@@ -44,7 +44,7 @@ impl Dense {
         }
     }
 
-    /// Refuses a format that has too short sums for the layer's rows.
+    /// Rejects a format whose sums would overflow for rows as long as the layer's.
     pub(crate) const fn check_narrow(&self) -> Result<()> {
         match self.narrow_format() {
             Some(narrow) => check_rows(narrow, self.input),
@@ -52,7 +52,7 @@ impl Dense {
         }
     }
 
-    /// Refuses weights that their format cannot hold, and a format that cannot be multiplied.
+    /// Rejects weights that their format cannot hold, and a format whose sums would overflow.
     pub(crate) fn check_values(&self, weights: &[f32]) -> Result<()> {
         self.check_narrow()?;
         match self.narrow_format() {
@@ -61,7 +61,7 @@ impl Dense {
         }
     }
 
-    /// Weights in `f32`, to be rounded.
+    /// Wraps `f32` weights for rounding. Rejects weights that the format cannot hold.
     pub(super) fn rounded<'a>(&self, narrow: Narrow, weights: &'a [f32]) -> Result<Unpacked<'a>> {
         let (w, b) = self.split(weights)?;
         let given = Unpacked::matrix(self.shape(), narrow, w, b);
@@ -71,7 +71,7 @@ impl Dense {
         }
     }
 
-    /// Narrow weights.
+    /// Wraps weights that are already in the narrow format.
     fn given<'a>(&self, narrow: Narrow, words: &'a [f32]) -> Result<Unpacked<'a>> {
         Unpacked::words_of_matrix(self.shape(), narrow, words).ok_or(Error::Overflow { buffer: "narrow" })
     }
@@ -80,7 +80,8 @@ impl Dense {
         pack(&LAYOUT, self.isa().lanes(), given, to);
     }
 
-    /// Rounds weights that have been checked to the bytes of words. Without a format they are copied.
+    /// Rounds checked weights to the layer's format, into the bytes of words. Without a format they are
+    /// copied.
     pub(crate) fn write_words(&self, weights: &[f32], out: &mut [u8]) -> Result<()> {
         match self.narrow_format() {
             Some(narrow) => self.rounded(narrow, weights)?.write_matrix(out),
@@ -89,7 +90,7 @@ impl Dense {
         Ok(())
     }
 
-    /// The weights that words stand for.
+    /// Converts words in the layer's format back to `f32` weights.
     pub(crate) fn widen_words(&self, words: &[f32], weights: &mut [f32]) -> Result<()> {
         match self.narrow_format() {
             Some(narrow) => self.given(narrow, words)?.widen_matrix(weights),

@@ -16,9 +16,9 @@ use crate::kernel::walk::Rows;
 use crate::layer::join::{Team, by_rows};
 use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch, dispatch_single};
 
-/// With fewer rows than these, one output at a time is faster than packing the weights for this one pass.
-/// Measured with AVX2 on Zen, for 256 x 256 weights: a product in place takes 1.2 cycles for each weight and
-/// row, packing 1.3 for each weight.
+/// The number of rows from which on it is faster to pack the weights for this one pass than to compute one
+/// output at a time. Measured with AVX2 on Zen, for 256 x 256 weights: a product in place takes 1.2 cycles
+/// for each weight and row, packing 1.3 for each weight.
 const PACK_ROWS: usize = 2;
 
 /// A forward pass. All lengths have been checked.
@@ -32,7 +32,8 @@ pub(super) struct ForwardPass<'a> {
 }
 
 impl<'a> ForwardPass<'a> {
-    /// The left operand. It is made where the product is, so that its rows are known there to be all of a matrix.
+    /// The left operand. It is made where the product is called, so that the compiler sees that its rows are
+    /// all rows of a matrix.
     #[inline(always)]
     fn left(&self) -> Left<'a> {
         Left::plain(self.x, self.rows, self.x.len().checked_div(self.rows).unwrap_or(0))
@@ -47,7 +48,7 @@ impl<'a> ForwardPass<'a> {
         Ok(())
     }
 
-    /// What follows the product.
+    /// Applies the activation after the product.
     #[inline(always)]
     fn end<S: Simd>(self, s: S) {
         if let Some(f) = self.finish {
@@ -56,7 +57,7 @@ impl<'a> ForwardPass<'a> {
     }
 }
 
-/// From packed weights.
+/// Runs from packed weights.
 pub(super) struct FromPanels<'a>(pub(super) ForwardPass<'a>, pub(super) &'a [f32]);
 
 impl Op for FromPanels<'_> {
@@ -67,7 +68,7 @@ impl Op for FromPanels<'_> {
     }
 }
 
-/// From a narrow matrix in panels.
+/// Runs from a narrow matrix in panels.
 pub(super) struct FromNarrow<'a> {
     pub(super) pass: ForwardPass<'a>,
     pub(super) panels: NarrowPanels<'a>,
@@ -88,7 +89,7 @@ impl Op for FromNarrow<'_> {
     }
 }
 
-/// From canonical weights `w`, packed for this pass.
+/// Packs canonical weights `w` for this pass, then runs from the panels.
 pub(super) struct Packing<'a>(pub(super) ForwardPass<'a>, pub(super) &'a [f32], pub(super) &'a mut [f32]);
 
 impl Op for Packing<'_> {
@@ -101,7 +102,7 @@ impl Op for Packing<'_> {
     }
 }
 
-/// From canonical weights `w` where they are, one output at a time.
+/// Runs from canonical weights `w` in place, one output at a time.
 pub(super) struct InPlace<'a>(pub(super) ForwardPass<'a>, pub(super) &'a [f32]);
 
 impl Op for InPlace<'_> {
@@ -133,7 +134,7 @@ impl Dense {
         self.forward_panels(team, isa, (panels, b), rows, x, y)
     }
 
-    /// From the panels and the biases, in parts if there are threads.
+    /// Runs from the panels and the biases, in parts if there are threads.
     #[cfg_attr(target_os = "none", inline(always))]
     fn forward_panels(
         &self,
@@ -153,8 +154,7 @@ impl Dense {
         by_rows(team, rows, self.weights_len(), (x, y), run)
     }
 
-    /// The instruction set is an argument, because that is how the optimiser finds that it is the same in all
-    /// calls.
+    /// The instruction set is an argument, so that the optimiser sees that it is the same in all calls.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn forward_on(
         &self,

@@ -1,5 +1,5 @@
-//! The backward pass of a dense layer on several threads: the gradients of the weights by outputs, that of
-//! the input by rows.
+//! The backward pass of a dense layer on several threads. The gradients of the weights are cut by outputs,
+//! the gradient of the input by rows.
 
 use super::Dense;
 use super::passes::BackwardPass;
@@ -13,9 +13,9 @@ use crate::kernel::walk::Rows;
 use crate::layer::join::{Team, parts, share, split_rows};
 use crate::simd::{Isa, Op, Simd, dispatch};
 
-/// The gradients of some outputs' weights.
+/// Computes the gradients of the weights of some of the outputs.
 struct Weights<'a> {
-    /// `[rows, these outputs]`, of the sums.
+    /// Gradients of the sums, `[rows, these outputs]`.
     dy: Columns<'a>,
     x: Columns<'a>,
     rows: usize,
@@ -56,7 +56,7 @@ impl Weights<'_> {
     }
 }
 
-/// The gradient of the input of some rows.
+/// Computes the gradient of the input for some of the rows.
 struct Input<'a> {
     dy: &'a [f32],
     right: Right<'a>,
@@ -73,7 +73,7 @@ impl Op for Input<'_> {
     }
 }
 
-/// The right operand of that gradient.
+/// Makes the right operand of the product for that gradient.
 struct Packed<'a>(usize, &'a [f32], usize, &'a mut [f32]);
 
 impl<'a> Op for Packed<'a> {
@@ -84,8 +84,8 @@ impl<'a> Op for Packed<'a> {
     }
 }
 
-/// The pass, in parts if there are threads and enough work. (As in recurrent layers, large products of a set
-/// with two roundings are not ours, and are not cut.)
+/// Runs the backward pass, in parts if there are threads and enough work. (As in recurrent layers,
+/// instruction sets without fused multiply-add leave large products to another library; those are not cut.)
 pub(super) fn backward(team: Option<Team<'_>>, isa: Isa, pass: BackwardPass<'_>) -> Result<()> {
     match team {
         Some(team) if isa.is_fused() => {
@@ -103,7 +103,7 @@ fn in_parts(team: Team<'_>, parts: usize, isa: Isa, pass: BackwardPass<'_>) -> R
     let Dense { input, output, .. } = layer;
     if layer.finish.is_some() {
         split_rows(Some(team), parts, rows, (y, &mut *dy), &|_, y: &[f32], dy: &mut [f32]| {
-            // Without gradients to take it leaves that of the sums.
+            // Neither `dx` nor `grads` is given, so the pass only turns `dy` into the gradient of the sums.
             let (x, dx, grads, scratch) = (&[][..], None, None, &mut [][..]);
             let pass = BackwardPass { layer, w, rows: 0, x, y, dy, dx, grads, add, scratch };
             Ok(dispatch(isa, pass)?)
@@ -115,7 +115,7 @@ fn in_parts(team: Team<'_>, parts: usize, isa: Isa, pass: BackwardPass<'_>) -> R
         let (dy, x, room) = (Columns::all(dy, output), Columns::all(x, input), &mut *scratch);
         Weights { dy, x, rows, dw, db, add, room }.cut(team, isa, parts)?;
     }
-    // Without inputs or outputs there is nothing to do, or nothing but zeros.
+    // Without inputs or outputs there is nothing to do, or only zeros to write.
     if let Some(dx) = dx {
         let right = dispatch(isa, Packed(rows, w, input, scratch));
         split_rows(Some(team), parts, rows, (dy, dx), &|_, dy: &[f32], dx: &mut [f32]| {

@@ -13,7 +13,7 @@ use crate::{Buffers, Sum, line};
 const DENSE: [&str; 4] = ["dense", "dense_tanh", "dense_relu", "dense_sigmoid"];
 const ATTENTION: [&str; 4] = ["attention_dot", "attention_scaled", "attention_general", "attention_additive"];
 const MODELS: [&str; 3] = ["model_ids", "model_pool", "model_steps"];
-/// Input (of attention the queries' features), output, steps, batch.
+/// Input (for attention: features of a query), output, steps, batch.
 const SIZES: [[usize; 4]; 4] = [[1, 1, 3, 1], [3, 7, 5, 2], [5, 17, 4, 3], [16, 33, 3, 7]];
 
 pub(super) fn report(out: &mut impl Write, room: &mut [f32]) -> fmt::Result {
@@ -52,7 +52,7 @@ fn dense(kind: usize, [i, o, t, b]: [usize; 4], isa: Isa, room: &mut [f32]) -> R
     let packed = layer.pack(weights, buffers.blank(layer.packed_len()))?;
     layer.forward(&packed, rows, x, y, scratch)?;
     sum.add(y);
-    // One row, and all.
+    // One row, then all rows.
     layer.forward(weights, 1, &x[..i], &mut y[..o], scratch)?;
     sum.add(y);
     layer.forward(weights, rows, x, y, scratch)?;
@@ -123,7 +123,7 @@ fn attention(kind: usize, [q, w, t, b]: [usize; 4], isa: Isa, room: &mut [f32]) 
     Ok(sum.0)
 }
 
-/// Forward and backward, and then inference from both forms of the weights.
+/// Forward and backward, then inference with in-place and with packed weights.
 macro_rules! model {
     ($model:ident, $sequences:ident, $x:expr, $loss:expr, $buffers:ident, $sum:ident) => {{
         let (t, b) = ($sequences.steps(), $sequences.batch());
@@ -176,7 +176,7 @@ macro_rules! model {
     }};
 }
 
-/// Classes of ids, through a stack in both directions.
+/// Ids in, classes out, through a bidirectional stack.
 fn ids([i, h, t, b]: [usize; 4], isa: Isa, room: &mut [f32]) -> Result<u64> {
     let classes = i + 2;
     let stack = Stack::new(Gru::new(i, h).recurrent_dropout()).layers(2).bidirectional(Merge::Concat);
@@ -195,7 +195,7 @@ fn ids([i, h, t, b]: [usize; 4], isa: Isa, room: &mut [f32]) -> Result<u64> {
     Ok(sum.0)
 }
 
-/// One number for each sequence.
+/// A model with one output for each sequence.
 fn pool([i, h, t, b]: [usize; 4], isa: Isa, room: &mut [f32]) -> Result<u64> {
     let model = Model::checked([
         Rnn::new(i, h).on(isa).into(),
@@ -212,7 +212,7 @@ fn pool([i, h, t, b]: [usize; 4], isa: Isa, room: &mut [f32]) -> Result<u64> {
     Ok(sum.0)
 }
 
-/// A model that takes single steps, too.
+/// A model that can also run step by step.
 fn steps([i, h, t, b]: [usize; 4], isa: Isa, room: &mut [f32]) -> Result<u64> {
     let model = Model::checked([
         Dense::new(i, h).relu().on(isa).into(),

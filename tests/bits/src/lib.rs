@@ -1,7 +1,8 @@
-//! Training and inference of every cell on fixed pseudo-random data, reduced to a checksum of all bits of the results.
+//! Trains every cell and runs its inference on fixed pseudo-random data, and reduces all bits of the results
+//! to a checksum.
 //!
-//! The program prints them; a WebAssembly module, which has no way to print, exports the text. `checksums.txt` has what every
-//! machine has to find.
+//! The program prints the checksums. A WebAssembly module cannot print, so it exports the text. Every machine
+//! has to produce the contents of `checksums.txt`.
 #![cfg_attr(any(target_arch = "wasm32", target_os = "none"), no_std)]
 
 mod around;
@@ -15,17 +16,17 @@ use recurrent::{
     Sequences,
 };
 
-/// Cells, in the order of their numbers.
+/// Cells; the index is the cell's number.
 const CELLS: [&str; 6] = ["rnn_tanh", "rnn_relu", "lstm", "gru", "gru_reset_before", "mgu"];
 
-/// Sizes around the lanes and panels of every instruction set: input, hidden, steps, batch.
+/// Input, hidden, steps, batch: sizes around the lanes and panels of every instruction set.
 const SIZES: [[usize; 4]; 6] =
     [[1, 1, 3, 1], [3, 7, 5, 2], [5, 17, 4, 3], [16, 33, 9, 5], [7, 48, 3, 13], [2, 100, 2, 34]];
 
-/// Elements of all buffers of the largest size.
+/// Elements that the buffers of the largest size need together.
 pub const ROOM: usize = 300_000;
 
-/// FNV-1a of the bits; every NaN counts as the same.
+/// FNV-1a of the bits. All NaNs count as the same value.
 #[derive(Clone, Copy)]
 struct Sum(u64);
 
@@ -42,7 +43,8 @@ impl Sum {
     }
 }
 
-/// One line for each cell, size and instruction set: these, the rounding, the checksum. `room` has `ROOM` elements.
+/// Writes a line for each cell, size and instruction set: these three, the rounding, the checksum. `room` has
+/// `ROOM` elements.
 pub fn report(out: &mut impl Write, room: &mut [f32]) -> fmt::Result {
     for (cell, name) in CELLS.iter().enumerate() {
         for [i, h, t, b] in SIZES {
@@ -85,7 +87,7 @@ fn checksum(
     }
 }
 
-/// Buffers, cut one after the other from the room.
+/// Cuts buffers from the room, one after the other.
 struct Buffers<'a> {
     room: &'a mut [f32],
     random: u64,
@@ -96,7 +98,7 @@ impl<'a> Buffers<'a> {
         Buffers { room, random: 1 }
     }
 
-    /// Full of NaN: for what is written before it is read.
+    /// A buffer full of NaN, for data that are written before they are read.
     fn blank(&mut self, len: usize) -> &'a mut [f32] {
         let (taken, rest) = core::mem::take(&mut self.room).split_at_mut(len);
         self.room = rest;
@@ -104,7 +106,8 @@ impl<'a> Buffers<'a> {
         taken
     }
 
-    /// Uniform below `scale` in magnitude: integers of 24 bits times a power of two, then one product.
+    /// Uniform numbers below `scale` in magnitude: an integer of 24 bits, times a power of two, times
+    /// `scale`.
     fn random(&mut self, len: usize, scale: f32) -> &'a mut [f32] {
         let taken = self.blank(len);
         for x in &mut *taken {
@@ -116,7 +119,7 @@ impl<'a> Buffers<'a> {
     }
 }
 
-// The passes of a layer are bounded by a private trait, so this cannot be one generic function.
+// The passes of a layer are in a private trait, so this cannot be a generic function.
 macro_rules! passes {
     ($($name:ident: $layer:ty,)*) => {$(
         fn $name(layer: $layer, (steps, batch): (usize, usize), room: &mut [f32]) -> Result<u64> {
@@ -160,7 +163,7 @@ macro_rules! passes {
             sum.add(grads);
             sum.add(dstate);
 
-            // Inference from the two forms of the weights, at the ends of the activations.
+            // Inference with in-place and with packed weights, on inputs that saturate the activations.
             x.iter_mut().for_each(|x| *x *= 50.0);
             x[0] = f32::INFINITY;
             x[rows * layer.input() - 1] = f32::NAN;
@@ -189,7 +192,7 @@ passes! {
     mgu: Mgu,
 }
 
-/// What a WebAssembly module exports, and what it needs without a standard library.
+/// The exports of the WebAssembly module, and the panic handler that it needs without a standard library.
 #[cfg(target_arch = "wasm32")]
 mod wasm {
     use super::*;
@@ -225,7 +228,7 @@ mod wasm {
         report(text, room).map_or(0, |()| text.len)
     }
 
-    /// Where the report is.
+    /// The address of the report.
     #[unsafe(no_mangle)]
     extern "C" fn text() -> *const u8 {
         // SAFETY: only the address is taken.

@@ -94,7 +94,7 @@ fn stacked(stack: usize, [i, h, t, b]: [usize; 4], isa: Isa, room: &mut [f32]) -
     }
 }
 
-/// Row `b` has this many steps.
+/// The number of steps of each batch row.
 fn lengths(steps: usize) -> [usize; 13] {
     core::array::from_fn(|b| steps.saturating_sub(b % 3))
 }
@@ -111,7 +111,7 @@ macro_rules! passes {
             let initial = &*buffers.random($l.state_len($b), 1.0);
             let (factors, layer_factors) = dropout;
             let factors = buffers.random(factors, 1.0);
-            // Zeros among them, as dropout has.
+            // Include zeros, as dropout does.
             factors.iter_mut().for_each(|f| *f = f.max(0.0) * 2.0);
             let recurrent_dropout = (!factors.is_empty()).then_some(&*factors);
             let layer_factors = &*buffers.random(layer_factors, 1.0);
@@ -184,7 +184,7 @@ macro_rules! passes {
     )*};
 }
 
-/// Elements of the factors of a layer's recurrent dropout; a layer alone has none behind it.
+/// Numbers of dropout factors: those of a layer's recurrent dropout, and none between layers.
 macro_rules! factors {
     ($l:ident, $b:ident) => {
         (if $l.has_recurrent_dropout() { $b * $l.width() } else { 0 }, 0)

@@ -1,4 +1,4 @@
-//! One step of one row, with every option.
+//! One step of one row, with all options.
 
 use super::Function;
 
@@ -7,11 +7,11 @@ use super::Function;
 pub enum Cell {
     Rnn,
     Lstm,
-    /// The reset gate multiplies what comes out of the matrix (ONNX: `linear_before_reset`).
+    /// The reset gate multiplies the result of the matrix product (ONNX: `linear_before_reset`).
     GruResetAfter,
-    /// The reset gate multiplies what goes into it.
+    /// The reset gate multiplies the hidden state before the matrix product.
     GruResetBefore,
-    /// One gate for both. There are no options but the biases.
+    /// One gate serves as both. The biases are its only option.
     Mgu,
 }
 
@@ -22,16 +22,16 @@ pub struct Options {
     pub input: usize,
     pub hidden: usize,
     pub bias: bool,
-    /// RNN: the one. LSTM: of the gates, of the cell's candidate, of the cell on its way out. GRU: of the gates, of
-    /// the candidate. What is left over is not used.
+    /// RNN: the only activation. LSTM: of the gates, of the candidate, of the cell state before the output
+    /// gate. GRU: of the gates, of the candidate. Other entries are unused.
     pub functions: [Function; 3],
-    /// Bound of the magnitude of every activation's argument.
+    /// Clips the argument of every activation to this magnitude.
     pub clip: Option<f64>,
-    /// LSTM: the gates see the cell.
+    /// LSTM: the gates also see the cell state.
     pub peepholes: bool,
-    /// LSTM: the forget gate is one minus the input gate; its weights are there and do nothing.
+    /// LSTM: the forget gate is one minus the input gate. Its weights exist but have no effect.
     pub coupled: bool,
-    /// LSTM: the hidden state is a matrix, of so many rows, times what the equations give.
+    /// LSTM: the hidden state is projected by a matrix with this number of rows.
     pub projection: Option<usize>,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Step {
 }
 
 impl Options {
-    /// The cell as the frameworks have it by default.
+    /// The cell with the frameworks' default options.
     pub fn new(cell: Cell, input: usize, hidden: usize) -> Options {
         let functions = match cell {
             Cell::Rnn => [Function::Tanh; 3],
@@ -87,7 +87,8 @@ impl Options {
         batch * (self.width() + if self.cell == Cell::Lstm { self.hidden } else { 0 })
     }
 
-    /// `h` is the previous hidden state, `dropped(gate)` what a gate's rows of `w_hh` are multiplied with.
+    /// One step. `h` is the previous hidden state; `dropped(gate)` is the vector that the gate's rows of
+    /// `w_hh` multiply.
     pub(super) fn step(
         &self,
         weights: &[f64],
@@ -106,7 +107,7 @@ impl Options {
         let bias = |b: &[f64], row: usize| if self.bias { b[row] } else { 0.0 };
         let from_x = |row: usize| dot(&w_ih[row * self.input..(row + 1) * self.input], x) + bias(b_ih, row);
         let from_h = |row: usize, h: &[f64]| dot(&w_hh[row * width..(row + 1) * width], h) + bias(b_hh, row);
-        // The sums of one gate's units before anything but x and h has a say.
+        // The sums of one gate: the products with x and h, and the biases.
         let gate = |gate: usize| -> Vec<f64> {
             let h = dropped(gate);
             (gate * hidden..(gate + 1) * hidden).map(|row| from_x(row) + from_h(row, &h)).collect()
@@ -136,7 +137,7 @@ impl Options {
                     let f = if self.coupled { 1.0 - i } else { activate(0, a_f[u] + peep(1, u, c[u])) };
                     let g = activate(1, a_g[u]);
                     let c = f * c[u] + i * g;
-                    // This one sees the cell as it is now.
+                    // The output gate sees the new cell state.
                     let o = activate(0, a_o[u] + peep(2, u, c));
                     m.push(o * activate(2, c));
                     new_c.push(c);

@@ -1,8 +1,8 @@
-//! Every combination of a cell's options, for tests that take them all.
+//! All combinations of a cell's options, for tests that go through all of them.
 
 use super::{Cell, Function, Options};
 
-/// One of each function, with parameters that none has by default.
+/// One of each function, with parameters that are nobody's defaults.
 pub const FUNCTIONS: [Function; 11] = [
     Function::Tanh,
     Function::Sigmoid,
@@ -18,7 +18,7 @@ pub const FUNCTIONS: [Function; 11] = [
 ];
 
 impl Options {
-    /// The activation slots that the cell has.
+    /// The number of activations that the cell lets one choose.
     pub fn slots(&self) -> usize {
         match self.cell {
             Cell::Mgu => 0,
@@ -28,8 +28,8 @@ impl Options {
         }
     }
 
-    /// The default cell, and every combination of what can be switched on or off (for an LSTM with a projection to
-    /// `projected` rows), each with the default functions and with others.
+    /// The default cell and all combinations of the options that can be switched on or off, each with the
+    /// default functions and with others. An LSTM's projection has `projected` rows.
     pub fn combinations(cell: Cell, (input, hidden, projected): (usize, usize, usize)) -> Vec<Options> {
         let plain = Options::new(cell, input, hidden);
         let others = match cell {
@@ -61,7 +61,7 @@ impl Options {
             .collect()
     }
 
-    /// The default cell with each of the functions in each of its slots.
+    /// The default cell, with each function in each activation slot.
     pub fn with_each_function(cell: Cell, input: usize, hidden: usize) -> Vec<Options> {
         let plain = Options::new(cell, input, hidden);
         let mut all = Vec::new();

@@ -1,6 +1,7 @@
-//! The activation functions of the ONNX operators RNN, LSTM and GRU, from the formulas in their text.
+//! The activation functions of the ONNX operators RNN, LSTM and GRU, written from the formulas in ONNX'
+//! documentation.
 
-/// A function of one number. Where a name stands for several curves, the fields are ONNX' alpha and beta.
+/// An activation function. Functions with parameters have ONNX' alpha and beta as fields.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Function {
     Tanh,
@@ -47,13 +48,13 @@ impl Function {
                 }
             }
             Function::Softsign => x / (1.0 + x.abs()),
-            // log(1 + e^x) without the overflow of e^x.
+            // log(1 + e^x), written so that e^x cannot overflow.
             Function::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
         }
     }
 
-    /// How far `x` is from where the function, its first or its second derivative jumps: a central difference
-    /// over such a point is no derivative, or a bad one.
+    /// Distance of `x` from the nearest point where the function or its first or second derivative jumps.
+    /// Across such a point a central difference is wrong or imprecise.
     pub fn margin(self, x: f64) -> f64 {
         match self {
             Function::Tanh
@@ -65,7 +66,7 @@ impl Function {
                 x.abs()
             }
             Function::ThresholdedRelu { alpha } => (x - alpha).abs(),
-            // The corners are where alpha * x + beta is 0 and 1; a flat line has none.
+            // The corners are where alpha * x + beta is 0 and 1. A constant function has no corners.
             Function::HardSigmoid { alpha: 0.0, .. } => f64::INFINITY,
             Function::HardSigmoid { alpha, beta } => {
                 let corner = |y: f64| (x - (y - beta) / alpha).abs();
@@ -74,7 +75,8 @@ impl Function {
         }
     }
 
-    /// The same for the function of the clipped argument: the edges of the clip, and between them the function's own.
+    /// The value of the function after clipping `x`, and the distance from a jump: the edges of the clip
+    /// count, and the function's own jumps between them.
     pub fn clipped(self, clip: Option<f64>, x: f64) -> (f64, f64) {
         match clip {
             None => (self.value(x), self.margin(x)),

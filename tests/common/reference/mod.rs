@@ -1,9 +1,10 @@
-//! What a recurrent layer computes over real sequences, in f64: every option of the cells, and every way to walk.
+//! The results of a recurrent layer over real sequences, in f64, with every option of the cells and of the
+//! sequences.
 //!
-//! Written from the text of the ONNX operators RNN, LSTM and GRU (equations, activations, clip, peepholes, coupled
-//! gates) and from PyTorch's documentation of `nn.LSTM` (projection), one number at a time. It shares no code with
-//! the library, and nothing here knows the library's types: a test fills in [`Options`] and [`Walk`] beside them.
-//! `tests/reference.rs` compares it with what the frameworks compute.
+//! It is written from the text of the ONNX operators RNN, LSTM and GRU (equations, activations, clip,
+//! peepholes, coupled gates) and from PyTorch's documentation of `nn.LSTM` (projection), one number at a
+//! time. It shares no code and no types with the library: a test fills in [`Options`] and [`Walk`] for it.
+//! `tests/reference.rs` compares it with the results of the frameworks.
 #![allow(dead_code, unused_imports, reason = "every test binary uses a part of it")]
 
 mod cell;
@@ -16,37 +17,38 @@ pub use combinations::FUNCTIONS;
 pub use function::Function;
 pub use stack::{Merge, Stack};
 
-/// What stands in the output at a masked step.
+/// The output at a masked step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Masked {
-    /// The hidden state as it was before.
+    /// The previous hidden state.
     Carry,
     Zero,
 }
 
-/// Which steps of which rows are done, and in what order.
+/// Which steps of which rows take place, and in what order.
 #[derive(Clone, Copy, Debug)]
 pub struct Walk<'a> {
     pub steps: usize,
     pub batch: usize,
-    /// One for each row. Later steps do not take place: their output is zero, the state stays.
+    /// One length for each row. Later steps do not take place: their output is zero, and the state stays.
     pub lengths: Option<&'a [usize]>,
-    /// `[T, B]`, or `[B, T]` if batch-major, as `resets`: false where the step is left out and the state carried over.
+    /// `[T, B]`, or `[B, T]` if batch-major, and `resets` likewise. False where the step is skipped and the
+    /// state is carried over.
     pub mask: Option<&'a [bool]>,
     pub masked: Masked,
-    /// True where the state is zero before the step, masked or not.
+    /// True where the state is set to zero before the step, also if the step is masked.
     pub resets: Option<&'a [bool]>,
-    /// Every row from its own last step to its first.
+    /// Runs every row from its own last step to its first.
     pub reverse: bool,
-    /// `x` is `[B, T, I]` rather than `[T, B, I]`, and `y` likewise.
+    /// `x` is `[B, T, I]` instead of `[T, B, I]`, and `y` likewise.
     pub batch_major: bool,
-    /// Factors of the previous hidden state where `w_hh` multiplies it, and only there: `[B, R]`, or `[G, B, R]`
-    /// with factors of its own for each gate.
+    /// Factors of the previous hidden state in the product with `w_hh`, and nowhere else: `[B, R]`, or `[G,
+    /// B, R]` with separate factors for each gate.
     pub dropout: Option<&'a [f64]>,
 }
 
 impl Walk<'_> {
-    /// All steps of all rows, forward.
+    /// All steps of all rows, in forward order.
     pub fn new(steps: usize, batch: usize) -> Self {
         Walk {
             steps,
@@ -61,13 +63,13 @@ impl Walk<'_> {
         }
     }
 
-    /// Where step `t` of row `b` stands among the rows of `x`, `y`, `mask` and `resets`.
+    /// The index of step `t` of row `b` among the rows of `x`, `y`, `mask` and `resets`.
     fn row(&self, t: usize, b: usize) -> usize {
         if self.batch_major { b * self.steps + t } else { t * self.batch + b }
     }
 }
 
-/// What the sequences leave.
+/// The results of a pass over sequences.
 #[derive(Clone, Debug)]
 pub struct Output {
     /// `[T, B, R]` or `[B, T, R]`.
@@ -75,12 +77,13 @@ pub struct Output {
     /// `h [B, R]`, then for an LSTM `c [B, H]`.
     pub state: Vec<f64>,
     /// The smallest distance of an activation's argument from a point where its derivatives jump; infinite
-    /// where there is no such point.
+    /// without such points.
     pub margin: f64,
 }
 
-/// One layer in one direction. `weights` is `w_ih [G*H, I]`, `w_hh [G*H, R]`, with bias `b_ih [G*H]` and `b_hh [G*H]`,
-/// with projection `w_hr [P, H]`, with peepholes those of `i`, `f` and `o`, `[3*H]`; `state` as in [`Output`].
+/// One layer in one direction. `weights` holds `w_ih [G*H, I]`, `w_hh [G*H, R]`, with biases `b_ih [G*H]` and
+/// `b_hh [G*H]`, with a projection `w_hr [P, H]`, and with peepholes those of `i`, `f` and `o`, `[3*H]`.
+/// `state` is laid out as in [`Output`].
 pub fn forward(options: &Options, walk: &Walk<'_>, weights: &[f64], x: &[f64], state: &[f64]) -> Output {
     let (input, hidden, width) = (options.input, options.hidden, options.width());
     let rows = walk.steps * walk.batch;

@@ -2,22 +2,23 @@
 
 use super::{Options, Output, Walk, forward};
 
-/// What becomes of the outputs of the two directions.
+/// How the outputs of the two directions are merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Merge {
-    /// The forward one's, then the reverse one's, for each row.
+    /// For each row, the forward output and then the reverse output.
     Concat,
     Sum,
 }
 
-/// Layers of the same kind; the first has the input of `options`, the others what the one below puts out.
+/// Layers of the same kind. The first layer has the input of `options`; the input of the others is the output
+/// of the layer below.
 #[derive(Clone, Copy, Debug)]
 pub struct Stack<'a> {
     pub options: Options,
     pub layers: usize,
-    /// Both directions, or the one of the walk.
+    /// How to merge both directions; `None` for a single direction, that of the walk.
     pub both: Option<Merge>,
-    /// Factors of every number that goes from one layer to the next: for each layer but the last, as its `y`.
+    /// Factors of the values between layers: for each layer but the last, in the shape of its `y`.
     pub dropout: Option<&'a [f64]>,
 }
 
@@ -44,8 +45,8 @@ impl Stack<'_> {
         self.layers * self.directions() * self.options.state_len(batch)
     }
 
-    /// Weights and state are those of the layers one after the other, of each the forward direction, then the reverse
-    /// one. `walk.dropout` holds the factors of each in the same order.
+    /// Weights and state hold the layers one after the other; for each layer the forward direction, then the
+    /// reverse one. `walk.dropout` holds the factors in the same order.
     pub fn forward(&self, walk: &Walk<'_>, weights: &[f64], x: &[f64], state: &[f64]) -> Output {
         assert_eq!(weights.len(), self.weights_len());
         assert_eq!(state.len(), self.state_len(walk.batch));

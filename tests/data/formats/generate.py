@@ -133,9 +133,9 @@ def pytorch():
     )
     save_state("torch_gru_cell", lambda: Model(cells=Steps(nn.GRUCell(3, 4))), values("h", T, B, 3))
     save_state("torch_lstm_f64", lambda: nn.LSTM(2, 4).double(), values("i", T, B, 2).astype(np.float64))
-    # One tensor is stored, and the metadata say that the other is the same.
+    # One tensor is stored. The metadata say that the other one is the same.
     save_model(torch_case("torch_tied", tied, ids("j", 7)), str(FOLDER / "torch_tied.safetensors"))
-    # Modules and parameters that are no part of the model.
+    # Modules and parameters that do not belong to the model.
     save_state("torch_others", others, values("k", T, B, 3))
 
 
@@ -336,7 +336,7 @@ def two_nodes(name, hidden, last):
         for part, shape in of.items():
             if part in "hc" and direction == "forward":
                 continue
-            # One state for all rows.
+            # The same state for all rows.
             value = rng.uniform(-1, 1, shape).astype(np.float32)
             value = np.repeat(value[:, :1], B, 1) if part in "hc" else value
             initial.append(numpy_helper.from_array(value, at(part)))
@@ -412,7 +412,8 @@ def image():
         rest = struct.pack("<2I", records, 0) + layers + weights.tobytes()
         (FOLDER / file).write_bytes(head + struct.pack("<I", zlib.crc32(head + rest)) + rest)
 
-    # Version 1 has the layers alone; in version 2 each is a record with a tag, a length and the type of its weights.
+    # Version 1 has only layers. In version 2 each layer is a record with a tag, a length and the type of its
+    # weights.
     write(f"{name}_v1.img", 1, 0, gru + dense)
     record = lambda layer: struct.pack("<3I", 1, 68, 0) + layer + bytes(4)
     write(f"{name}.img", 2, 160, record(gru) + record(dense))

@@ -117,13 +117,14 @@ def inputs(name, cell, size, mask=None, both=None, bias=True, dropout=None, from
         "dropout": None,
     }
     if calls:
-        # A call that begins with a masked step puts out zero there, whatever the state.
+        # If a call begins with a masked step, Keras outputs zero there, whatever the state is.
         case["mask"][calls] = True
     if mask == "layer":
         case["x"][~case["mask"]] = MASK_VALUE
     if from_zero:
-        # Before the first step that takes place Keras puts out the constant zero and not the initial state, which is
-        # zero here: the same values, but none of the output's gradient would get to the state.
+        # Before the first step that is not masked, Keras outputs the constant zero instead of the initial
+        # state. That is zero here, so the values are the same, but the gradient of this output would not
+        # reach the state.
         case["dy"][~np.logical_or.accumulate(case["mask"])] = 0
     if dropout:
         masks = random.rng.random((1 if dropout == "shared" else GATES[cell], b, h)) < 0.6
@@ -136,7 +137,7 @@ def one(folder, name, cell, size, options):
     case = inputs(name, cell, size, **options)
     both, backwards, bias = options.get("both"), options.get("backwards", False), options.get("bias", True)
     calls = options.get("calls", t)
-    # A layer that is given an initial state does not look at the mask that its input carries.
+    # With an explicit initial state, a layer ignores the mask that its input carries.
     given = "calls" not in options and options.get("mask") != "layer"
     layer = layer_of(
         cell,
@@ -191,7 +192,8 @@ def one(folder, name, cell, size, options):
         "direction": both or ("reverse" if backwards else None),
         "masked": "zero" if options.get("zero") else None,
         "bias": None if bias else "no",
-        # The first call has so many steps, the second the rest; no gradient passes between them.
+        # The number of steps of the first call; the second call has the rest. No gradient passes between
+        # them.
         "calls": options.get("calls"),
     }
     return save(
@@ -222,7 +224,7 @@ def call(cell, layer, x, states, mask, case, options):
     elif mask is not None:
         keywords["mask"] = tf.constant(mask)
     if case["dropout"] is not None:
-        # Keras draws a mask when it has none. The simple cell has one, the others one for each gate.
+        # Keras draws masks if it has none. The simple cell has one mask, the others have one for each gate.
         masks = [tf.constant(m, tf.float64) for m in case["dropout"]]
         if cell != "rnn":
             masks = masks if len(masks) > 1 else masks * GATES[cell]

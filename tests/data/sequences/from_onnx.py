@@ -49,7 +49,7 @@ RUNTIME = {}
 for n, function in enumerate(FUNCTIONS):
     RUNTIME[f"rnn_{function[0].lower()}"] = ("rnn", SIZES[n % 4], dict(activations=[function]))
     slots = [FUNCTIONS[(n + k) % len(FUNCTIONS)] for k in (4, 7, 0)]
-    # The first attempts come too near to a kink.
+    # The first attempts are too near to a kink.
     attempt = 2 if function[0] == "Relu" else 0
     RUNTIME[f"lstm_h_{function[0].lower()}"] = ("lstm", SIZES[(n + 1) % 4], dict(activations=slots, attempt=attempt))
     form = ["gru_reset_after", "gru_reset_before"][n % 2]
@@ -169,7 +169,7 @@ def try_one(folder, name, cell, size, options, run, attempt):
     functions = options.get("activations")
     if functions:
         attributes["activations"] = [f[0] for f in functions] * directions
-        # One alpha for each function that has one, and likewise beta.
+        # One alpha for each function that has an alpha, and one beta for each that has a beta.
         alphas, betas = [f[1] for f in functions if len(f) > 1], [f[2] for f in functions if len(f) > 2]
         if alphas:
             attributes["activation_alpha"] = alphas * directions

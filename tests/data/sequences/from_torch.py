@@ -51,7 +51,7 @@ CASES = {
     "gru_no_bias_bidirectional_2_layers": ("gru_reset_after", (2, 3, 4, 5), dict(bias=False, layers=2, both=True)),
 }
 
-# The factor of what is kept is then a number that f32 has.
+# With 0.5, the factor of the kept values is exact in f32.
 DROPOUT = 0.5
 
 
@@ -110,7 +110,7 @@ def inputs(name, attempt, cell, size, **options):
         "weights": random.uniform(1.4 / np.sqrt(i + h), parameters),
         "x": random.uniform(1, *rows, i),
         "lengths": lengths(random, options.get("lengths"), b, t),
-        # For each layer and direction the states of all rows: [count, B, .] for h, and for c.
+        # For each layer and direction the states of all rows: `[count, B, .]` for h, then for c.
         "state": random.uniform(0.9, count, b, states[0]),
         "cell_state": random.uniform(0.9, count, b, h) if len(states) == 2 else None,
         "dy": random.uniform(1, *rows, width * (2 if options.get("both") else 1)),
@@ -147,7 +147,7 @@ def run(folder, name, cell, size, case, **options):
         x = pack_padded_sequence(x, torch.tensor(lengths), batch_first=batch_major, enforce_sorted=in_order)
     layer_dropout = None
     if options.get("dropout"):
-        # The same draws as those between the layers, which come in the order of the layers.
+        # The same draws as PyTorch makes between the layers, in the order of the layers.
         torch.manual_seed(1)
         ones = torch.ones(options["layers"] - 1, *case["dy"].shape, dtype=torch.float64)
         layer_dropout = torch.stack([torch.nn.functional.dropout(one, DROPOUT) for one in ones]).numpy().astype(np.float32)

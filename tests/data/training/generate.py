@@ -14,7 +14,7 @@ import torch
 from safetensors.numpy import save_file
 
 N, UPDATES, CLIP = 19, 100, 1.5
-KEPT = [1, 10, 50, UPDATES]  # updates after which the weights are written
+KEPT = [1, 10, 50, UPDATES]  # the weights are written after these updates
 
 OPTIMISERS = {
     "sgd": (torch.optim.SGD, dict(lr=0.02)),

@@ -76,7 +76,7 @@ def classes(out, rng):
 def numbers(out, rng):
     shape = (7, 5)
     x, t = (rng.uniform(-3, 3, shape).astype(np.float32) for _ in range(2))
-    x[0, 0] = t[0, 0]  # where the absolute error has a corner
+    x[0, 0] = t[0, 0]  # the absolute error has a corner here
     ones = (rng.uniform(0, 1, shape) * 1.25 - 0.125).clip(0, 1).astype(np.float32)
     positive = rng.uniform(0.2, 5, shape[1]).astype(np.float32)
     out |= {"numbers_x": x, "numbers_targets": t, "numbers_ones": ones, "numbers_positive": positive}

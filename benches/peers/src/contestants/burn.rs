@@ -1,4 +1,5 @@
-//! burn on its CPU backend, flex (the one on ndarray is deprecated, and the slowest to compile of all that is here).
+//! burn with its CPU backend, flex. (The backend on ndarray is deprecated, and compiles slowest of all the
+//! libraries here.)
 
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ pub struct Burn {
     ready: Option<(Model, Tensor<3>)>,
 }
 
-/// A linear layer from row-major `w [rows, columns]`: burn has `[inputs, outputs]`.
+/// A linear layer from row-major `w [rows, columns]`. burn stores `[inputs, outputs]`.
 fn linear(w: &[f32], b: &[f32], device: &Device) -> Linear {
     let (rows, columns) = (b.len(), w.len() / b.len());
     let transposed: Vec<f32> =

@@ -14,7 +14,8 @@ mod rtneural;
 mod torch;
 mod tract;
 
-/// The first is the one with which the others are compared. With several threads, those that have them.
+/// All contestants, or with several threads those that support them. The outputs of the others are compared
+/// with the first one.
 pub fn all(threads: usize) -> Result<Vec<Box<dyn Contestant>>> {
     let mut all: Vec<Box<dyn Contestant>> = vec![
         Box::new(ours::Ours::new(threads)?),

@@ -1,4 +1,5 @@
-//! nexus-inference: one sample at a time. Its layers end in a dense layer, which is given one output with zero weights.
+//! nexus-inference: one sample at a time. Its models end in a dense layer; here that has one output and zero
+//! weights.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ enum Model {
 
 #[derive(Default)]
 pub struct Nexus {
-    /// With the samples, and elements of one.
+    /// The model, the samples, and the elements of a sample.
     ready: Option<(Model, Vec<f32>, usize)>,
 }
 

@@ -24,9 +24,9 @@ impl OpenVino {
             [
                 (RwPropertyKey::InferenceNumThreads, threads.to_string().as_str()),
                 (RwPropertyKey::HintPerformanceMode, "LATENCY"),
-                // Without it CPUs that have bf16 compute with that.
+                // Otherwise CPUs that support bf16 compute with it.
                 (RwPropertyKey::HintInferencePrecision, "f32"),
-                // All are pinned already.
+                // The process is already pinned.
                 (RwPropertyKey::HintEnableCpuPinning, "NO"),
             ],
         )?;

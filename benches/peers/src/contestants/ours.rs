@@ -15,7 +15,7 @@ enum Layer {
     Gru(Gru),
 }
 
-/// The same expression for the layer of any cell.
+/// Evaluates the same expression for the layer of any cell.
 macro_rules! each {
     ($layer:expr, $l:ident => $e:expr) => {
         match $layer {
@@ -43,7 +43,8 @@ struct Ready {
     scratch: Vec<f32>,
 }
 
-/// Single steps over a constant layer, which is what one has who streams, and what RTNeural's layers are.
+/// Single steps of a constant layer. Streaming programs usually have one, and RTNeural's layers are constant,
+/// too.
 fn stream(r: &mut Ready, calls: usize) -> Result<Duration> {
     let (packed, state, scratch) = (&r.packed, &mut r.state[..], &mut r.scratch[..]);
     let (samples, mut i) = (&r.x[..], 0);
@@ -67,8 +68,8 @@ fn stream(r: &mut Ready, calls: usize) -> Result<Duration> {
     constant!(1 8 1 16 1 32 1 64 32 32)
 }
 
-/// The calls of a turn: on several threads inside of their pool, as a program has them that runs one after
-/// the other.
+/// Runs the calls of a turn. With several threads they run inside the pool, as in a program that makes many
+/// calls.
 fn turn<T>(threads: usize, calls: usize, mut f: impl FnMut() -> Result<T> + Send) -> Result<Duration> {
     if threads == 1 {
         return time(calls, f);
@@ -78,7 +79,7 @@ fn turn<T>(threads: usize, calls: usize, mut f: impl FnMut() -> Result<T> + Send
     Ok(took?)
 }
 
-/// With several threads they are those of rayon's pool, of which `RAYON_NUM_THREADS` says how many there are.
+/// With several threads it uses rayon's pool, whose size `RAYON_NUM_THREADS` sets.
 pub struct Ours {
     threads: usize,
     ready: Option<Ready>,

@@ -1,5 +1,5 @@
-//! RTNeural: one sample at a time, layers of a size that is fixed when it is compiled. It has several backends; for each case the
-//! one takes part that is fastest here.
+//! RTNeural: one sample at a time, with layers whose size is fixed at compile time. It has several backends;
+//! each case is measured with the fastest one on this machine.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,18 +21,18 @@ type Run = unsafe extern "C" fn(*mut Layer, *const f32, usize, usize);
 type Output = unsafe extern "C" fn(*const Layer) -> *const f32;
 type Free = unsafe extern "C" fn(*mut Layer);
 
-/// Calls that tell how fast a backend is.
+/// The number of calls to find out how fast a backend is.
 const TRIAL: usize = 20_000;
 
 pub struct RtNeural {
-    /// With their names.
+    /// Names and libraries.
     backends: Vec<(String, Library)>,
-    /// The chosen backend and its layer, which is freed when another one is set up.
+    /// The chosen backend, its layer and the samples. The layer is freed when another one is set up.
     ready: Option<(usize, *mut Layer, Vec<f32>)>,
 }
 
 impl RtNeural {
-    /// The libraries in the folder that `PEERS_RTNEURAL_LIBRARIES` names; there may be none.
+    /// Loads the libraries in the folder `PEERS_RTNEURAL_LIBRARIES`; there may be none.
     pub fn new() -> Result<RtNeural> {
         let mut backends = Vec::new();
         if let Some(folder) = std::env::var_os("PEERS_RTNEURAL_LIBRARIES") {
@@ -41,7 +41,7 @@ impl RtNeural {
             files.sort();
             for file in files.iter().filter(|file| file.extension().is_some_and(|e| e == "so")) {
                 let name = file.file_stem().unwrap_or_default().to_string_lossy();
-                // SAFETY: a library of `rtneural/build`, whose initialisation does nothing.
+                // SAFETY: it is a library built by `rtneural/build`, whose initialisation does nothing.
                 let library = unsafe { Library::new(file)? };
                 backends.push((name.trim_start_matches("librtneural-").to_owned(), library));
             }
@@ -51,7 +51,8 @@ impl RtNeural {
 
     fn make(&self, backend: usize, case: &Case) -> Result<*mut Layer> {
         let Parts { w_ih, w_hh, b_ih, b_hh } = case.parts();
-        // SAFETY: the function of this name has this type; the weights have the lengths that the cell and the sizes say.
+        // SAFETY: the function of this name has this type, and the weights have the lengths that the cell and
+        // the sizes require.
         unsafe {
             let new: Symbol<'_, New> = self.backends[backend].1.get(b"rtneural_new")?;
             let (lstm, input, hidden) = (case.cell == Cell::Lstm, case.input, case.hidden);
@@ -60,7 +61,8 @@ impl RtNeural {
     }
 
     fn time(&self, backend: usize, layer: *mut Layer, samples: &[f32], calls: usize) -> Result<Duration> {
-        // SAFETY: the function of this name has this type; the layer is one of this backend, and `samples` are as many of its inputs.
+        // SAFETY: the function of this name has this type, the layer belongs to this backend, and `samples`
+        // holds that number of inputs.
         unsafe {
             let run: Symbol<'_, Run> = self.backends[backend].1.get(b"rtneural_run")?;
             super::time(1, || {
@@ -71,7 +73,8 @@ impl RtNeural {
     }
 
     fn free(&self, backend: usize, layer: *mut Layer) -> Result<()> {
-        // SAFETY: the function of this name has this type; the layer is one of this backend and used no more.
+        // SAFETY: the function of this name has this type, the layer belongs to this backend, and it is not
+        // used again.
         unsafe {
             let free: Symbol<'_, Free> = self.backends[backend].1.get(b"rtneural_free")?;
             free(layer);
@@ -119,7 +122,8 @@ impl Contestant for RtNeural {
     fn output(&mut self, case: &Case) -> Result<Vec<f32>> {
         self.run(1)?;
         let (backend, layer, _) = self.ready.as_ref().ok_or("not set up")?;
-        // SAFETY: the function of this name has this type; the layer is one of this backend, and has so many outputs.
+        // SAFETY: the function of this name has this type, the layer belongs to this backend, and it has that
+        // number of outputs.
         unsafe {
             let output: Symbol<'_, Output> = self.backends[*backend].1.get(b"rtneural_output")?;
             Ok(std::slice::from_raw_parts(output(*layer), case.hidden).to_vec())

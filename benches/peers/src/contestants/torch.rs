@@ -1,4 +1,4 @@
-//! PyTorch, in a child process that takes its turns over pipes; it measures itself.
+//! PyTorch, in a child process. Pipes start its turns, and it measures itself.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -15,7 +15,7 @@ pub struct Torch {
     requests: ChildStdin,
     answers: BufReader<ChildStdout>,
     version: String,
-    /// Weights, inputs and outputs are exchanged as files of raw f32 here.
+    /// The folder of the files of raw f32 that exchange weights, inputs and outputs.
     folder: PathBuf,
 }
 

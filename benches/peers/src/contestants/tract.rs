@@ -1,4 +1,4 @@
-//! tract, from the same ONNX models.
+//! tract, with the same ONNX models.
 
 use std::io::Cursor;
 use std::time::Duration;
@@ -31,7 +31,8 @@ impl Contestant for Tract {
             .into_optimized()?
             .into_runnable()?;
         let x = Tensor::from_shape(&[case.steps, case.batch, case.input], &case.x)?;
-        // The state keeps the plan's buffers from call to call; the cell's own starts at zero in each.
+        // This state keeps the plan's buffers between calls. The state of the cell starts at zero in each
+        // call.
         self.ready = Some((plan.spawn()?, x.into_tvalue()));
         Ok(true)
     }

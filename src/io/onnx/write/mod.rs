@@ -1,4 +1,4 @@
-//! The way out: a network as a graph of standard operators, for sequences `[T, B, I]` of any lengths.
+//! Writes a network as a graph of standard operators, for sequences `[T, B, I]` of any length.
 
 mod recurrent;
 
@@ -19,9 +19,10 @@ use crate::model::{Ending, Layer};
 use crate::{Activation, GruCell, LstmCell, Pool, Reset, RnnCell};
 use recurrent::Operator;
 
-/// The operators' version: the first in which all of these stand as they do today, and what ONNX Runtime reads since 1.12.
+/// The version of the operators: the first in which all of these have their present form. ONNX Runtime reads
+/// it since 1.12.
 const OPSET: i64 = 17;
-/// The version of the file format that belongs to it.
+/// The file format version that belongs to it.
 const IR: i64 = 8;
 
 /// Types of attributes.
@@ -32,7 +33,8 @@ const FLOATS: i32 = 6;
 const INTS: i32 = 7;
 const STRINGS: i32 = 8;
 
-/// The file of a network: its input is `x`, `[steps, batch, features]` or ids `[steps, batch]`, and its output `y`.
+/// The file of a network. Its input is `x`, `[steps, batch, features]` or ids `[steps, batch]`. Its output is
+/// `y`.
 pub(in crate::io) fn write(network: &Network) -> Result<Vec<u8>> {
     let first = network.named().first().map(|named| named.layer);
     let is_ids = matches!(first, Some(Layer::Embedding(_)));
@@ -71,18 +73,19 @@ pub(in crate::io) fn write(network: &Network) -> Result<Vec<u8>> {
     Ok(model.encode_to_vec())
 }
 
-/// How far the graph has come.
+/// The end of the graph so far.
 struct At {
     value: String,
     width: usize,
     pooled: bool,
-    /// The last states of both directions, `[2, B, H]`, if the layer before joins its directions side by side.
+    /// The last states of both directions, `[2, B, H]`, if the previous layer joins its directions side by
+    /// side.
     ends: Option<String>,
 }
 
 struct Writer {
     graph: Graph,
-    /// Values so far, which have numbers for names.
+    /// The number of values so far. Values are named by number.
     count: usize,
     /// Features of the input.
     input: usize,
@@ -109,7 +112,7 @@ fn value(name: &str, element: i32, dim: Vec<Dimension>) -> ValueInfo {
     ValueInfo { name: name.into(), r#type: Some(Type { tensor }) }
 }
 
-/// A function's name as an operator, with its alpha and beta if it has them.
+/// The ONNX name of an activation, with its alpha and beta if it has them.
 fn function(f: Activation) -> (&'static str, Option<f32>, Option<f32>) {
     match f {
         Activation::Tanh => ("Tanh", None, None),
@@ -175,7 +178,7 @@ impl Writer {
         self.node("Gather", &[value, &index], vec![int("axis", 0)])
     }
 
-    /// Some of the features.
+    /// A range of the features.
     fn features_of(&mut self, value: &str, from: usize, to: usize) -> String {
         let [start, end, axis] = [from as i64, to as i64, -1].map(|n| self.integers(&[n]));
         self.node("Slice", &[value, &start, &end, &axis], vec![])

@@ -10,7 +10,7 @@ use crate::io::error::Result;
 use crate::io::layout::{Kind, ONNX};
 use crate::{Activation, Cell, Merge, Stack};
 
-/// What a recurrent operator is told of its cell.
+/// The description of a cell for a recurrent operator.
 pub(super) struct Operator {
     pub(super) kind: Kind,
     pub(super) name: &'static str,
@@ -20,7 +20,7 @@ pub(super) struct Operator {
 }
 
 impl Writer {
-    /// The operator of each level of a stack.
+    /// Writes one operator for each level of a stack.
     pub(super) fn stack<C: Cell>(
         &mut self,
         operator: &Operator,
@@ -117,13 +117,14 @@ impl Writer {
         attributes
     }
 
-    /// The initial states of a level, the same for all rows: `h`, and of an LSTM `c`; empty names for zeros.
+    /// The initial states of a level, the same for all rows: `h`, and `c` for an LSTM. Names are empty for
+    /// zeros.
     fn initial(&mut self, kind: Kind, hidden: usize, directions: usize, states: &mut &[f32]) -> [String; 2] {
         if states.is_empty() {
             return [String::new(), String::new()];
         }
         let count = if kind == Kind::Lstm { 2 } else { 1 };
-        // Direction after direction, `h` and `c`.
+        // For each direction `h`, then `c`.
         let (own, others) = states.split_at(directions * count * hidden);
         *states = others;
         let shape = self.node("Shape", &["x"], vec![]);
@@ -142,7 +143,7 @@ impl Writer {
         })
     }
 
-    /// From `[T, D, B, H]` to the output of a level.
+    /// Converts `[T, D, B, H]` to the output of a level.
     fn join<C: Cell>(&mut self, stack: &Stack<C>, y: &str) -> String {
         match stack.merge() {
             None => {

@@ -23,7 +23,7 @@ def save(model, topology, extension, what, x, refused=""):
     for layer in model.layers:
         weights = [rng.uniform(-1, 1, w.shape).astype(w.dtype) for w in layer.get_weights()]
         if "Normalization" in type(layer).__name__:
-            # Variances, and how many elements were counted.
+            # These are variances and counts of elements, which are positive.
             weights = [abs(w) + w.dtype.type(0.25) for w in weights]
         layer.set_weights(weights)
         if hasattr(layer, "finalize_state"):
@@ -82,7 +82,7 @@ for extension in ["keras", "h5"]:
     what = "functional: `GRU` with `hard_sigmoid`, `TimeDistributed(Dense)`, `Activation`"
     save(functional(), "functional", extension, what, x)
 if TAG == "k212":
-    # `.keras` is an HDF5 file there unless it is told otherwise.
+    # In this version `.keras` is an HDF5 file unless `save_format` says otherwise.
     saved = keras.Sequential.save
     for make, topology in [(softmax, "softmax_zip"), (embedding, "embedding_zip")]:
         model = make()

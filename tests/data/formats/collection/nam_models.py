@@ -32,7 +32,7 @@ def save(topology, what, model, silent=True, refused=""):
         (FOLDER / name).write_text((Path(place) / "model.nam").read_text())
     if not refused:
         if not silent:
-            # What it has exported is what it begins with.
+            # Start from the state that the model has exported.
             h, c = model._get_initial_state()
             model._initial_hidden.data = h.detach().reshape(model._initial_hidden.shape)
             model._initial_cell.data = c.detach().reshape(model._initial_cell.shape)

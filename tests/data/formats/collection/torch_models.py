@@ -181,7 +181,7 @@ def exported(topology, model, what, x, states=(), dynamic=True, refused="", dyna
 
 ids = numbers("ids").integers(0, 7, (T, B))
 for dynamo in [False, True] if DYNAMO else [False]:
-    # The first versions of the new exporter cannot make sizes of both axes free.
+    # In its first versions, the new exporter cannot leave the sizes of both axes open.
     free = not dynamo or LATEST
     last = Net(nn.LSTM(2, 3, batch_first=True), nn.Linear(3, 2), "last")
     exported("last", last, "`nn.LSTM` with free axes, `y[:, -1]`, `nn.Linear`", x, dynamic=free, dynamo=dynamo)
