@@ -5,8 +5,8 @@
 //! return at once; one that can be refused says so by what it returns, and `message` then says why.
 
 use core::cell::UnsafeCell;
-use core::fmt::{self, Write};
 
+use recurrent::Error;
 use recurrent::image::Image;
 
 use crate::names;
@@ -21,39 +21,38 @@ struct Message {
     len: usize,
 }
 
-impl Write for Message {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let rest = self.bytes.get_mut(self.len..).unwrap_or_default();
-        rest.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
-        self.len += text.len().min(rest.len());
-        Ok(())
+impl Message {
+    fn set(&mut self, words: &str) {
+        self.bytes.iter_mut().zip(words.bytes()).for_each(|(to, from)| *to = from);
+        self.len = words.len().min(self.bytes.len());
     }
 }
 
-struct State {
-    session: Option<Session<'static>>,
-    message: Message,
-    /// The names of the characters, and the last image behind them.
-    out: Option<&'static mut [u8]>,
-    updates: u32,
-}
-
-struct Only(UnsafeCell<State>);
+/// What the module keeps from call to call.
+struct Kept<T>(UnsafeCell<T>);
 
 // SAFETY: a module has one thread.
-unsafe impl Sync for Only {}
+unsafe impl<T> Sync for Kept<T> {}
 
-static STATE: Only = Only(UnsafeCell::new(State {
-    session: None,
-    message: Message { bytes: [0; 256], len: 0 },
-    out: None,
-    updates: 0,
-}));
+impl<T> Kept<T> {
+    const fn new(value: T) -> Self {
+        Kept(UnsafeCell::new(value))
+    }
 
-fn state() -> &'static mut State {
-    // SAFETY: a module has one thread; each exported function calls this once, and keeps nothing of it.
-    unsafe { &mut *STATE.0.get() }
+    /// No function may ask for the same one again while it holds it.
+    #[allow(clippy::mut_from_ref, reason = "a module has one thread, and an exported function asks once")]
+    fn get(&self) -> &mut T {
+        // SAFETY: a module has one thread, exported functions do not call each other, and each asks for the same
+        // one again only after it has dropped it.
+        unsafe { &mut *self.0.get() }
+    }
 }
+
+static SESSION: Kept<Option<Session<'static>>> = Kept::new(None);
+static MESSAGE: Kept<Message> = Kept::new(Message { bytes: [0; 256], len: 0 });
+/// The names of the characters, and the last image behind them.
+static OUT: Kept<Option<&'static mut [u8]>> = Kept::new(None);
+static UPDATES: Kept<u32> = Kept::new(0);
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
@@ -97,22 +96,30 @@ const MEMORY: &str = "there is too little memory";
 /// What came of a call: 0, or 1 and a message.
 fn answer(result: Result<(), Refusal>) -> u32 {
     let Err(refusal) = result else { return 0 };
-    let message = &mut state().message;
-    message.len = 0;
-    let _ = match refusal {
-        Refusal::Pass(error) => write!(message, "{error}"),
-        Refusal::Words(words) => message.write_str(words),
-    };
+    MESSAGE.get().set(match refusal {
+        Refusal::Pass(error) => words_of(error),
+        Refusal::Words(words) => words,
+    });
     1
 }
 
+/// What an error says, without the numbers in it: their formatting would be a tenth of the module.
+fn words_of(error: Error) -> &'static str {
+    match error {
+        Error::Image { what, .. } | Error::Layers { what, .. } => what,
+        Error::Value { expected, .. } => expected,
+        Error::Index { .. } => "a character has an id that the model does not have",
+        _ => "a bug of the page: the buffers do not fit the model",
+    }
+}
+
 enum Refusal {
-    Pass(recurrent::Error),
+    Pass(Error),
     Words(&'static str),
 }
 
-impl From<recurrent::Error> for Refusal {
-    fn from(error: recurrent::Error) -> Self {
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
         Refusal::Pass(error)
     }
 }
@@ -124,7 +131,7 @@ impl From<&'static str> for Refusal {
 }
 
 fn session() -> Result<&'static mut Session<'static>, Refusal> {
-    state().session.as_mut().ok_or(Refusal::Words("there is no model"))
+    SESSION.get().as_mut().ok_or(Refusal::Words("there is no model"))
 }
 
 /// A place for so many bytes; 0 if there is not enough memory.
@@ -159,7 +166,7 @@ extern "C" fn start(
         let mut session = new(shape, given(vocabulary, vocabulary_len)?)?;
         session.seed(seed.into());
         session.init()?;
-        state().session = Some(session);
+        *SESSION.get() = Some(session);
         Ok(())
     };
     answer(start())
@@ -185,7 +192,7 @@ extern "C" fn open(file: usize, len: usize) -> u32 {
         }
         let mut session = new(shape, vocabulary)?;
         session.load(&image)?;
-        state().session = Some(session);
+        *SESSION.get() = Some(session);
         Ok(())
     };
     answer(open())
@@ -204,7 +211,7 @@ extern "C" fn train(text: usize, len: usize, batch: usize, steps: usize) -> u32 
         let ids = grow(both.saturating_mul(2)).ok_or(MEMORY)?;
         let training = Training::new(session.network(), window, text, room, ids);
         session.set_training(training);
-        state().updates = 0;
+        *UPDATES.get() = 0;
         Ok(())
     };
     answer(train())
@@ -218,7 +225,7 @@ extern "C" fn update(rate: f32) -> f32 {
         if update.scale.is_none() {
             return Err("the training diverged: a smaller learning rate may help".into());
         }
-        state().updates += 1;
+        *UPDATES.get() += 1;
         Ok(update.loss)
     };
     match update() {
@@ -233,7 +240,7 @@ extern "C" fn update(rate: f32) -> f32 {
 /// Updates since the training began.
 #[unsafe(no_mangle)]
 extern "C" fn updates() -> u32 {
-    state().updates
+    *UPDATES.get()
 }
 
 /// Puts a reader before the first character.
@@ -321,15 +328,13 @@ extern "C" fn save() -> usize {
 /// the memory is taken once.
 fn image_of(session: &mut Session<'static>) -> Result<usize, Refusal> {
     let names_len = names::len(session.vocabulary());
-    let out = match state().out.take() {
-        Some(out) => out,
-        None => {
-            // The header of a record, and what fills it up, beside the names.
-            let image = session.image_len("").saturating_add(names_len).saturating_add(32);
-            grow::<u8>(image.saturating_add(names_len)).ok_or(MEMORY)?
-        }
-    };
-    let out = state().out.insert(out);
+    let kept = OUT.get();
+    if kept.is_none() {
+        // The header of a record, and what fills it up, beside the names.
+        let image = session.image_len("").saturating_add(names_len).saturating_add(32);
+        *kept = Some(grow(image.saturating_add(names_len)).ok_or(MEMORY)?);
+    }
+    let out = kept.as_deref_mut().unwrap_or_default();
     let (names, image) = out.split_at_mut(names_len);
     names::write(session.vocabulary(), names);
     let names = core::str::from_utf8(names).map_err(|_| "the characters are no text")?;
@@ -342,18 +347,18 @@ fn image_of(session: &mut Session<'static>) -> Result<usize, Refusal> {
 #[unsafe(no_mangle)]
 extern "C" fn image() -> usize {
     let names = session().map_or(0, |session| names::len(session.vocabulary()));
-    state().out.as_ref().map_or(0, |out| out.as_ptr() as usize + names)
+    OUT.get().as_ref().map_or(0, |out| out.as_ptr() as usize + names)
 }
 
 /// Where the last message is, in UTF-8.
 #[unsafe(no_mangle)]
 extern "C" fn message() -> usize {
-    state().message.bytes.as_ptr() as usize
+    MESSAGE.get().bytes.as_ptr() as usize
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn message_len() -> usize {
-    state().message.len
+    MESSAGE.get().len
 }
 
 /// Whether this module has vectors.
