@@ -5,8 +5,6 @@ const VECTORS = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
 ]);
 
-export const CELLS = ["lstm", "gru"];
-
 /** A refusal, as a sentence for the page. */
 export class Refusal extends Error {}
 
@@ -36,7 +34,7 @@ export class Model {
   }
 
   /** A new model of the characters of a text. */
-  static start(module, text, { cell, embedding, hidden, layers, seed }) {
+  static start(module, text, { embedding, hidden, layers, seed }) {
     const model = new Model(module);
     const vocabulary = [...new Set(text)].map((c) => c.codePointAt(0)).sort((a, b) => a - b);
     if (vocabulary.length > 2000) {
@@ -46,7 +44,7 @@ export class Model {
     const { exports } = model;
     model.check(
       "The model cannot be made",
-      exports.start(CELLS.indexOf(cell), place, vocabulary.length, embedding, hidden, layers, seed),
+      exports.start(place, vocabulary.length, embedding, hidden, layers, seed),
     );
     model.learn();
     return model;
@@ -67,8 +65,8 @@ export class Model {
   learn() {
     this.vocabulary = Array.from(this.part(2, Uint32Array), (c) => String.fromCodePoint(c));
     this.ids = new Map(this.vocabulary.map((c, id) => [c, id]));
-    const [cell, vocabulary, embedding, hidden, layers] = [0, 1, 2, 3, 4].map((i) => this.exports.size(i));
-    this.shape = { cell: CELLS[cell], vocabulary, embedding, hidden, layers };
+    const [vocabulary, embedding, hidden, layers] = [0, 1, 2, 3].map((i) => this.exports.size(i));
+    this.shape = { vocabulary, embedding, hidden, layers };
   }
 
   /** What the module said last. */
@@ -144,9 +142,10 @@ export class Model {
 
   /** For each character the states of all layers after it, and what the model expects then. */
   look(list) {
-    const { cell, hidden, layers } = this.shape;
+    const { hidden, layers } = this.shape;
     const ids = this.encode(list, "The text to look at");
-    const stride = cell === "lstm" ? 2 * hidden : hidden;
+    // The state of a layer is its output, and then its cells.
+    const stride = 2 * hidden;
     const states = new Float32Array(list.length * layers * hidden);
     const guesses = [];
     this.rewind(WATCHER);

@@ -64,9 +64,8 @@ const said = {
     redraw("chart");
   },
   model({ shape, weights, vocabulary }) {
-    const cell = shape.cell.toUpperCase();
     $("model").textContent =
-      `${cell} of ${shape.layers} × ${shape.hidden} units over ${vocabulary.length} characters, ` +
+      `LSTM of ${shape.layers} × ${shape.hidden} units over ${vocabulary.length} characters, ` +
       `${number.format(weights)} weights.`;
     for (const id of ["image", "safetensors"]) $(id).disabled = false;
     $("anew").disabled = false;
@@ -139,7 +138,7 @@ function trainingIs(now) {
   running = now;
   const exists = !$("anew").hidden;
   $("train").textContent = now ? "Pause" : exists ? "Train on" : "Train";
-  for (const id of ["cell", "hidden", "layers"]) $(id).disabled = now;
+  for (const id of ["hidden", "layers"]) $(id).disabled = now;
   document.documentElement.dataset.running = now;
   // While it trains the numbers change all the time.
   $("cursor").setAttribute("aria-live", now ? "off" : "polite");
@@ -151,7 +150,6 @@ function train(fresh) {
   refuse("");
   order("train", {
     text: $("text").value,
-    cell: $("cell").value,
     hidden: Number($("hidden").value),
     embedding: Math.max(16, Number($("hidden").value) / 2),
     layers: Number($("layers").value),

@@ -1,11 +1,9 @@
-// A model in the format of safetensors, under PyTorch's names: nn.Embedding, nn.LSTM or nn.GRU, nn.Linear.
+// A model in the format of safetensors, under PyTorch's names: nn.Embedding, nn.LSTM, nn.Linear.
 // The weights of the module are in that order already, so that the file is a header and a copy.
 
-const GATES = { lstm: 4, gru: 3 };
-
 /** Names and shapes of the tensors, in the order of the weights. */
-export function tensors({ cell, vocabulary, embedding, hidden, layers }) {
-  const rows = GATES[cell] * hidden;
+export function tensors({ vocabulary, embedding, hidden, layers }) {
+  const rows = 4 * hidden; // four gates
   const recurrent = Array.from({ length: layers }, (_, layer) => [
     [`rnn.weight_ih_l${layer}`, [rows, layer === 0 ? embedding : hidden]],
     [`rnn.weight_hh_l${layer}`, [rows, hidden]],

@@ -12,7 +12,7 @@ use recurrent::image::Image;
 use crate::names;
 use crate::saved::{self, Saved};
 use crate::session::Session;
-use crate::shape::{Cell, Shape};
+use crate::shape::Shape;
 use crate::training::{Training, Window};
 
 /// The end of the last refusal.
@@ -145,10 +145,9 @@ fn new(shape: Shape, vocabulary: &'static [u32]) -> Result<Session<'static>, Ref
     Ok(Session::new(shape, None, vocabulary, room))
 }
 
-/// A new model: its cell (0 LSTM, 1 GRU), the Unicode scalar values of its characters, its sizes.
+/// A new model: the Unicode scalar values of its characters, its sizes.
 #[unsafe(no_mangle)]
 extern "C" fn start(
-    cell: u32,
     vocabulary: usize,
     vocabulary_len: usize,
     embedding: usize,
@@ -157,12 +156,7 @@ extern "C" fn start(
     seed: u32,
 ) -> u32 {
     let start = || {
-        let cell = match cell {
-            #[cfg(feature = "gru")]
-            1 => Cell::Gru,
-            _ => Cell::Lstm,
-        };
-        let shape = Shape { cell, vocabulary: vocabulary_len, embedding, hidden, layers };
+        let shape = Shape { vocabulary: vocabulary_len, embedding, hidden, layers };
         let mut session = new(shape, given(vocabulary, vocabulary_len)?)?;
         session.seed(seed.into());
         session.init()?;
@@ -292,16 +286,15 @@ extern "C" fn part_len(which: u32) -> usize {
     }
 }
 
-/// The cell, characters, features of a character, units, layers.
+/// Characters, features of a character, units, layers.
 #[unsafe(no_mangle)]
 extern "C" fn size(which: u32) -> usize {
     let Ok(session) = session() else { return 0 };
-    let Shape { cell, vocabulary, embedding, hidden, layers } = session.shape();
+    let Shape { vocabulary, embedding, hidden, layers } = session.shape();
     match which {
-        0 => cell as usize,
-        1 => vocabulary,
-        2 => embedding,
-        3 => hidden,
+        0 => vocabulary,
+        1 => embedding,
+        2 => hidden,
         _ => layers,
     }
 }

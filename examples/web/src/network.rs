@@ -9,34 +9,14 @@ use recurrent::{
     Backward, CrossEntropy, Dense, DenseBackward, Embedding, ForwardTrain, Gradients, Isa, Lstm, LstmCell,
     Result, Sequences, Stack,
 };
-#[cfg(feature = "gru")]
-use recurrent::{Gru, GruCell};
 
-use crate::shape::{Cell, Shape};
+use crate::shape::Shape;
 use crate::training::Window;
-
-#[derive(Clone, Copy)]
-enum Recurrent {
-    Lstm(Stack<LstmCell>),
-    #[cfg(feature = "gru")]
-    Gru(Stack<GruCell>),
-}
-
-/// The same expression for each cell.
-macro_rules! each {
-    ($recurrent:expr, $stack:ident => $e:expr) => {
-        match $recurrent {
-            Recurrent::Lstm($stack) => $e,
-            #[cfg(feature = "gru")]
-            Recurrent::Gru($stack) => $e,
-        }
-    };
-}
 
 #[derive(Clone, Copy)]
 pub struct Network {
     embedding: Embedding,
-    recurrent: Recurrent,
+    recurrent: Stack<LstmCell>,
     dense: Dense,
     isa: Option<Isa>,
 }
@@ -72,33 +52,24 @@ pub struct Buffers<'a> {
 impl Network {
     /// The layers; for an instruction set, if one is given.
     pub fn new(shape: Shape, isa: Option<Isa>) -> Self {
-        let Shape { cell, vocabulary, embedding, hidden, layers } = shape;
+        let Shape { vocabulary, embedding, hidden, layers } = shape;
+        let mut recurrent = Stack::new(Lstm::new(embedding, hidden)).layers(layers);
         let mut dense = Dense::new(hidden, vocabulary);
         if let Some(isa) = isa {
+            recurrent = recurrent.on(isa);
             dense = dense.on(isa);
         }
-        macro_rules! stack {
-            ($cell:ident) => {{
-                let stack = Stack::new($cell::new(embedding, hidden)).layers(layers);
-                Recurrent::$cell(isa.map_or(stack, |isa| stack.on(isa)))
-            }};
-        }
-        let recurrent = match cell {
-            Cell::Lstm => stack!(Lstm),
-            #[cfg(feature = "gru")]
-            Cell::Gru => stack!(Gru),
-        };
         Network { embedding: Embedding::new(vocabulary, embedding), recurrent, dense, isa }
     }
 
     /// The layers as an image has them.
     pub fn layers(&self) -> [Layer; 3] {
-        [self.embedding.into(), each!(self.recurrent, stack => stack.into()), self.dense.into()]
+        [self.embedding.into(), self.recurrent.into(), self.dense.into()]
     }
 
     /// Lengths of the weights of the layers.
     fn parts(&self) -> [usize; 3] {
-        let recurrent = each!(&self.recurrent, stack => stack.weights_len());
+        let recurrent = self.recurrent.weights_len();
         [self.embedding.weights_len(), recurrent, self.dense.weights_len()]
     }
 
@@ -111,12 +82,12 @@ impl Network {
     }
 
     pub fn state_len(&self) -> usize {
-        each!(&self.recurrent, stack => stack.state_len(1))
+        self.recurrent.state_len(1)
     }
 
     /// Scratch of a [`step`](Self::step).
     pub fn step_scratch_len(&self) -> usize {
-        let stack = each!(&self.recurrent, stack => stack.scratch_len(1, 1));
+        let stack = self.recurrent.scratch_len(1, 1);
         self.embedding.width().saturating_add(stack.max(self.dense.scratch_len()))
     }
 
@@ -127,7 +98,7 @@ impl Network {
     pub fn init(&self, mut weights: &mut [f32], rng: &mut impl Rng) -> Result<()> {
         let [embedding, recurrent, dense] = self.parts().map(|len| cut(&mut weights, len));
         self.embedding.init(embedding, rng)?;
-        each!(&self.recurrent, stack => stack.init(recurrent, rng))?;
+        self.recurrent.init(recurrent, rng)?;
         self.dense.init(dense, rng)
     }
 
@@ -148,7 +119,7 @@ impl Network {
         let (recurrent, dense) = rest.split_at(recurrent);
         let (x, scratch) = scratch.split_at_mut(self.embedding.width());
         self.embedding.forward(embedding, &[id], x)?;
-        let hidden = each!(&self.recurrent, stack => stack.step(recurrent, x, state, scratch))?;
+        let hidden = self.recurrent.step(recurrent, x, state, scratch)?;
         self.dense.forward(dense, 1, hidden, logits, scratch)
     }
 
@@ -159,11 +130,11 @@ impl Network {
         let of = |width: usize| rows.saturating_mul(width);
         let [embedded, hidden, logits] =
             [of(self.embedding.width()), of(self.dense.input()), of(self.dense.output())];
-        let (state, tape, scratch) = each!(&self.recurrent, stack => (
-            stack.state_len(batch),
-            stack.tape_len(steps, batch),
-            stack.train_scratch_len(steps, batch),
-        ));
+        let (state, tape, scratch) = (
+            self.recurrent.state_len(batch),
+            self.recurrent.tape_len(steps, batch),
+            self.recurrent.train_scratch_len(steps, batch),
+        );
         let scratch = scratch.max(self.dense.scratch_len());
         [state, state, embedded, embedded, hidden, hidden, logits, logits, tape, scratch]
     }
@@ -204,7 +175,7 @@ impl Network {
         self.embedding.forward(embedding, x, embedded)?;
         let forward =
             ForwardTrain { sequences, x: embedded, y: hidden, state, tape, scratch, ..Default::default() };
-        each!(&self.recurrent, stack => stack.forward_train(recurrent, forward))?;
+        self.recurrent.forward_train(recurrent, forward)?;
         self.dense.forward(dense, rows, hidden, logits, scratch)?;
 
         let loss = CrossEntropy::new(self.classes());
@@ -227,7 +198,7 @@ impl Network {
             scratch,
             ..Default::default()
         };
-        each!(&self.recurrent, stack => stack.backward(recurrent, backward))?;
+        self.recurrent.backward(recurrent, backward)?;
         self.embedding.backward(x, dembedded, dw_embedding, mode)?;
         Ok(loss)
     }

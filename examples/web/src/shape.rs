@@ -7,18 +7,9 @@ use recurrent::model::Layer;
 
 use crate::network::Network;
 
-/// The cells that the page knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cell {
-    Lstm,
-    #[cfg(feature = "gru")]
-    Gru,
-}
-
 /// The sizes of a character model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    pub cell: Cell,
     /// Different characters.
     pub vocabulary: usize,
     /// Features of a character.
@@ -29,13 +20,6 @@ pub struct Shape {
     pub layers: usize,
 }
 
-/// The forms of cells that are linked into the module.
-const FORMS: &[&Form] = &[
-    &Form::LSTM,
-    #[cfg(feature = "gru")]
-    &Form::GRU,
-];
-
 const OTHER: Error = Error::Layers { layer: 1, what: "is not that of a character model" };
 
 impl Shape {
@@ -45,16 +29,12 @@ impl Shape {
     /// If they are others than those of a character model, or narrow.
     pub fn of(image: &Image<'_>) -> Result<Self> {
         let mut layers = [Layer::Residual; 3];
-        image.link(FORMS, &mut layers)?;
-        let [Layer::Embedding(embedding), recurrent, Layer::Dense(_)] = layers else { return Err(OTHER) };
-        let (cell, hidden, depth) = match recurrent {
-            Layer::Lstm(stack) => (Cell::Lstm, stack.output(), stack.depth()),
-            #[cfg(feature = "gru")]
-            Layer::Gru(stack) => (Cell::Gru, stack.output(), stack.depth()),
-            _ => return Err(OTHER),
+        image.link(&[&Form::LSTM], &mut layers)?;
+        let [Layer::Embedding(embedding), Layer::Lstm(stack), Layer::Dense(_)] = layers else {
+            return Err(OTHER);
         };
         let (vocabulary, embedding) = (embedding.classes(), embedding.width());
-        let shape = Shape { cell, vocabulary, embedding, hidden, layers: depth };
+        let shape = Shape { vocabulary, embedding, hidden: stack.output(), layers: stack.depth() };
         // Whatever else the layers have, such as a second direction or an activation, they do not have here.
         if Network::new(shape, None).layers() == layers { Ok(shape) } else { Err(OTHER) }
     }

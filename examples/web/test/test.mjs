@@ -16,7 +16,7 @@ import { Browser, serve, sleep } from "./browser.mjs";
 const [page, out, ...rest] = process.argv.slice(2);
 const given = Object.fromEntries(rest.map((word) => word.split("=")));
 /** The training that the host makes, too. */
-const SETTING = { cell: "lstm", embedding: 32, hidden: 64, layers: 2, batch: 16, steps: 32, seed: 1, rate: 0.005, updates: 40 };
+const SETTING = { embedding: 32, hidden: 64, layers: 2, batch: 16, steps: 32, seed: 1, rate: 0.005, updates: 40 };
 const CEILING = 150 * 1024;
 const BOUND = 2.0;
 

@@ -1,7 +1,7 @@
 //! The page's training on the host, by the scalar set: what the page has to come to, to the bit.
 //!
 //! ```text
-//! host train TEXT CELL EMBEDDING HIDDEN LAYERS BATCH STEPS SEED RATE UPDATES
+//! host train TEXT EMBEDDING HIDDEN LAYERS BATCH STEPS SEED RATE UPDATES
 //!     trains, and prints the checksum of the weights, and characters per second of the scalar set and of the best
 //! host weights FILE
 //!     prints the checksum of the weights of an image, or of a model that char_rnn has saved
@@ -15,7 +15,7 @@ use recurrent::Isa;
 use recurrent::image::Image;
 use web::saved::{self, checksum};
 use web::session::Session;
-use web::shape::{Cell, Shape};
+use web::shape::Shape;
 use web::training::{Training, Window};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -33,8 +33,8 @@ struct Setting {
 
 impl Setting {
     fn of(arguments: &[String]) -> Outcome<Self> {
-        let [file, cell, embedding, hidden, layers, batch, steps, seed, rate, updates] = arguments else {
-            return Err("train takes ten arguments".into());
+        let [file, embedding, hidden, layers, batch, steps, seed, rate, updates] = arguments else {
+            return Err("train takes nine arguments".into());
         };
         let chars: Vec<char> = fs::read_to_string(file)?.chars().collect();
         let mut vocabulary: Vec<u32> = chars.iter().map(|&c| c.into()).collect();
@@ -42,13 +42,8 @@ impl Setting {
         vocabulary.dedup();
         let id = |c: &char| vocabulary.partition_point(|&known| known < u32::from(*c)) as u32;
         let text = chars.iter().map(id).collect();
-        let cell = match &cell[..] {
-            #[cfg(feature = "gru")]
-            "gru" => Cell::Gru,
-            _ => Cell::Lstm,
-        };
         let (embedding, hidden, layers) = (embedding.parse()?, hidden.parse()?, layers.parse()?);
-        let shape = Shape { cell, vocabulary: vocabulary.len(), embedding, hidden, layers };
+        let shape = Shape { vocabulary: vocabulary.len(), embedding, hidden, layers };
         let window = Window { batch: batch.parse()?, steps: steps.parse()? };
         let (seed, rate, updates) = (seed.parse()?, rate.parse()?, updates.parse()?);
         Ok(Setting { shape, window, seed, rate, updates, vocabulary, text })
@@ -128,6 +123,9 @@ fn main() -> Outcome<()> {
     match arguments.split_first() {
         Some((command, rest)) if command == "train" => train(rest),
         Some((command, [file])) if command == "weights" => weights(file),
-        _ => Err("host train TEXT CELL EMBEDDING HIDDEN LAYERS BATCH STEPS SEED RATE UPDATES, or host weights FILE".into()),
+        _ => {
+            Err("host train TEXT EMBEDDING HIDDEN LAYERS BATCH STEPS SEED RATE UPDATES, or host weights FILE"
+                .into())
+        }
     }
 }
