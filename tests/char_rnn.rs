@@ -7,6 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use recurrent::image::Image;
 use tempfile::TempDir;
 
 /// Sizes with which an update takes less than a millisecond.
@@ -91,6 +92,21 @@ fn quiet_prints_one_line() {
     }
     let [train, val, rate] = figures(&place.succeed(&format!("{SMALL} --corpus text --iters 0")));
     assert!(train.is_nan() && val > 2.5 && rate == 0.0);
+}
+
+#[test]
+fn an_image_has_the_weights_and_the_characters() {
+    let place = Place::new();
+    fs::write(place.path("lines"), "a\\b\r\n".repeat(300)).unwrap();
+    place.succeed(&format!("{SMALL} --corpus lines --iters 3 --save m --image i"));
+    assert_eq!(place.names(), ["i", "lines", "m", "text"]);
+    let (saved, image) = (place.bytes("m"), place.bytes("i"));
+    let read = Image::from_bytes(&image).unwrap();
+    assert_eq!(read.classes(), "\\n\n\\r\n\\\na\nb");
+    // What is saved has the same weights in it, bit by bit.
+    let weights = &image[image.len() - 4 * read.weights_len()..];
+    assert!(saved.windows(weights.len()).any(|bytes| bytes == weights));
+    assert!(place.refused(&format!("{SMALL} --corpus text --iters 1 --image no/i")).contains("no/i"));
 }
 
 #[test]

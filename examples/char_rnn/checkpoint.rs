@@ -21,6 +21,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use recurrent::image::{self, Extras};
 use recurrent::train::Adam;
 use recurrent::trainer::Trainer;
 
@@ -128,8 +129,35 @@ impl Checkpoint {
         Ok(out)
     }
 
-    /// Writes the file beside `path` first, so that a failure leaves what was there.
+    /// The model as an image. The names of its classes are its characters, one to a line: a line feed is
+    /// written `\n` there, a carriage return `\r`.
+    fn to_image(&self) -> io::Result<Vec<u8>> {
+        let name = |c: &char| match c {
+            '\n' => "\\n".to_string(),
+            '\r' => "\\r".to_string(),
+            c => c.to_string(),
+        };
+        let names: Vec<_> = self.vocabulary.0.iter().map(name).collect();
+        let names = names.join("\n");
+        let extras = Extras { classes: &names, ..Extras::default() };
+        let layers = self.trainer.model().layers();
+        let mut bytes = vec![0; image::len_with(layers, &extras)];
+        image::write_with(layers, self.trainer.weights(), &extras, &mut bytes).map_err(io::Error::other)?;
+        Ok(bytes)
+    }
+
+    /// Saves all that goes into the next update.
     pub fn save(&self, path: &Path) -> Result<(), Failure> {
+        self.save_bytes(path, Self::to_bytes)
+    }
+
+    /// Saves the model alone.
+    pub fn save_image(&self, path: &Path) -> Result<(), Failure> {
+        self.save_bytes(path, Self::to_image)
+    }
+
+    /// Writes the file beside `path` first, so that a failure leaves what was there.
+    fn save_bytes(&self, path: &Path, bytes: fn(&Self) -> io::Result<Vec<u8>>) -> Result<(), Failure> {
         let refuse = |e: io::Error| Failure::new(format!("cannot save to {}: {e}", path.display()));
         if !self.trainer.is_finite() {
             return Err(Failure::new(
@@ -139,7 +167,7 @@ impl Checkpoint {
         // A link is followed, so that what it points to is replaced.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.into());
         let mut file = beside(&path).map_err(refuse)?;
-        let written = self.to_bytes().and_then(|bytes| file.write_all(&bytes));
+        let written = bytes(self).and_then(|bytes| file.write_all(&bytes));
         written.and_then(|()| file.as_file().sync_all()).map_err(refuse)?;
         file.persist(&path).map_err(|e| refuse(e.error))?;
         Ok(())

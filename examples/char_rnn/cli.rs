@@ -60,6 +60,10 @@ pub struct Options {
     /// Where to put the model in the end
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
+    /// Where to put an image of the model in the end: its layers, weights and characters, for firmware and
+    /// for the page in examples/web
+    #[arg(long, value_name = "FILE")]
+    pub image: Option<PathBuf>,
     /// A saved model to go on with: to train it further on the same text, exactly as if it had never been saved
     #[arg(long, value_name = "FILE")]
     pub load: Option<PathBuf>,

@@ -4,6 +4,7 @@
 //! cargo run --release --example char_rnn                                  # on the source code of this crate
 //! cargo run --release --example char_rnn -- --corpus FILE --save MODEL    # on a text of yours
 //! cargo run --release --example char_rnn -- --load MODEL --iters 0 --prompt "Once" --temperature 0.5
+//! cargo run --release --example char_rnn -- --image model.img             # for firmware, and for the page in examples/web
 //! ```
 //!
 //! An embedding, a stack of recurrent layers and a dense layer, trained by truncated backpropagation through time with Adam.
@@ -78,7 +79,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), Failure> {
-    if let Some(path) = &options.save {
+    for path in options.save.iter().chain(&options.image) {
         Checkpoint::can_save(path)?;
     }
     let loaded = match &options.load {
@@ -88,9 +89,7 @@ fn run(options: &Options) -> Result<(), Failure> {
     // Only writing needs no text.
     if let (Some(now), 0, false) = (&loaded, options.iters, options.quiet) {
         let prompt = now.vocabulary.encode(&options.prompt)?;
-        if let Some(path) = &options.save {
-            now.save(path)?;
-        }
+        save(now, options)?;
         return write(now, options, &prompt, &*stop_flag()?);
     }
 
@@ -119,9 +118,7 @@ fn run(options: &Options) -> Result<(), Failure> {
 
     let mut training = Training::new(&train, now);
     update_all(&mut training, options, &prompt, &stop)?;
-    if let Some(path) = &options.save {
-        training.now.save(path)?;
-    }
+    save(&training.now, options)?;
     let (now, rate) = (&training.now, training.rate());
     let (streams, val) = (&val, validate(now, &val, None)?);
     if !options.quiet {
@@ -135,6 +132,17 @@ fn run(options: &Options) -> Result<(), Failure> {
         writeln!(io::stdout(), "val from {:<8} {narrow:.5}, {more:+.3} %", format.name())?;
     }
     writeln!(io::stdout(), "train {:.4} val {val:.4} chars_per_s {rate:.0}", recent(&now.losses))?;
+    Ok(())
+}
+
+/// Saves what is asked for.
+fn save(now: &Checkpoint, options: &Options) -> Result<(), Failure> {
+    if let Some(path) = &options.save {
+        now.save(path)?;
+    }
+    if let Some(path) = &options.image {
+        now.save_image(path)?;
+    }
     Ok(())
 }
 

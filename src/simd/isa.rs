@@ -12,11 +12,14 @@ use super::scalar::Scalar;
 #[cfg(any(
     test,
     feature = "reference",
-    not(all(
-        target_arch = "arm",
-        target_abi = "eabihf",
-        target_has_atomic = "32",
-        not(target_has_atomic = "64")
+    not(any(
+        all(
+            target_arch = "arm",
+            target_abi = "eabihf",
+            target_has_atomic = "32",
+            not(target_has_atomic = "64")
+        ),
+        all(target_arch = "wasm32", target_feature = "simd128")
     ))
 ))]
 use super::scalar::Separate;
@@ -31,6 +34,7 @@ fn run_on<S: Simd, O: Op>(s: S, op: O) -> O::Output {
 
 /// The same for instruction sets without target features. The whole operation is compiled into this function.
 #[inline(never)]
+#[allow(dead_code, reason = "not every target has a portable set")]
 fn run_portable<S: Simd, O: Op>(s: S, op: O) -> O::Output {
     s.call(On(op, s))
 }
@@ -54,7 +58,7 @@ macro_rules! vector_sets {
     ($($(#[$cfg:meta])* $kind:ident: $token:ty,)*) => {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         enum Kind {
-            #[cfg(any(test, feature = "reference", not(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")))))]
+            #[cfg(any(test, feature = "reference", not(any(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")), all(target_arch = "wasm32", target_feature = "simd128")))))]
             Scalar,
             #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
             Fused,
@@ -93,7 +97,7 @@ macro_rules! vector_sets {
                     $($(#[$cfg])* <$token>::available().then_some(Isa(Kind::$kind)),)*
                     #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
                     Some(Isa::FUSED),
-                    #[cfg(any(test, feature = "reference", not(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")))))]
+                    #[cfg(any(test, feature = "reference", not(any(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")), all(target_arch = "wasm32", target_feature = "simd128")))))]
                     Some(Isa::SCALAR),
                 ]
                 .into_iter()
@@ -104,7 +108,7 @@ macro_rules! vector_sets {
             /// The lower-case name that the benchmarks print.
             pub const fn name(self) -> &'static str {
                 match self.0 {
-                    #[cfg(any(test, feature = "reference", not(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")))))]
+                    #[cfg(any(test, feature = "reference", not(any(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")), all(target_arch = "wasm32", target_feature = "simd128")))))]
                     Kind::Scalar => "scalar",
                     #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
                     Kind::Fused => "fused",
@@ -118,7 +122,7 @@ macro_rules! vector_sets {
             /// bits as each other.
             pub const fn is_fused(self) -> bool {
                 match self.0 {
-                    #[cfg(any(test, feature = "reference", not(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")))))]
+                    #[cfg(any(test, feature = "reference", not(any(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")), all(target_arch = "wasm32", target_feature = "simd128")))))]
                     Kind::Scalar => false,
                     #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
                     Kind::Fused => true,
@@ -129,7 +133,7 @@ macro_rules! vector_sets {
             /// The number of `f32` lanes of a vector, which is the width of a panel of packed weights.
             pub const fn lanes(self) -> usize {
                 match self.0 {
-                    #[cfg(any(test, feature = "reference", not(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")))))]
+                    #[cfg(any(test, feature = "reference", not(any(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")), all(target_arch = "wasm32", target_feature = "simd128")))))]
                     Kind::Scalar => scalar::LANES,
                     #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
                     Kind::Fused => scalar::LANES,
@@ -142,7 +146,7 @@ macro_rules! vector_sets {
         #[inline(always)]
         pub(crate) fn dispatch<O: Op>(isa: Isa, op: O) -> O::Output {
             match isa.0 {
-                #[cfg(any(test, feature = "reference", not(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")))))]
+                #[cfg(any(test, feature = "reference", not(any(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")), all(target_arch = "wasm32", target_feature = "simd128")))))]
                 Kind::Scalar => run_portable(Scalar::<_, { scalar::LANES }>(Separate), op),
                 #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
                 Kind::Fused => run_portable(Scalar::<_, { scalar::LANES }>(Fused), op),
@@ -157,7 +161,7 @@ macro_rules! vector_sets {
         #[inline(always)]
         pub(crate) fn dispatch_single<O: Op>(isa: Isa, op: O) -> O::Output {
             match isa.0 {
-                #[cfg(any(test, feature = "reference", not(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")))))]
+                #[cfg(any(test, feature = "reference", not(any(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")), all(target_arch = "wasm32", target_feature = "simd128")))))]
                 Kind::Scalar => run_portable(Scalar::<_, 1>(Separate), op),
                 #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
                 Kind::Fused => run_portable(Scalar::<_, 1>(Fused), op),
@@ -183,16 +187,19 @@ vector_sets! {
 
 impl Isa {
     /// Portable code with separate multiplications and additions. It is used where the CPU has no fused
-    /// multiply-add. If every CPU of the target has one (a Cortex-M with an FPU), this instruction set exists
-    /// only with the feature `reference`.
+    /// multiply-add. If every CPU of the target has one (a Cortex-M with an FPU), and in WebAssembly that is
+    /// compiled with vectors, this instruction set exists only with the feature `reference`.
     #[cfg(any(
         test,
         feature = "reference",
-        not(all(
-            target_arch = "arm",
-            target_abi = "eabihf",
-            target_has_atomic = "32",
-            not(target_has_atomic = "64")
+        not(any(
+            all(
+                target_arch = "arm",
+                target_abi = "eabihf",
+                target_has_atomic = "32",
+                not(target_has_atomic = "64")
+            ),
+            all(target_arch = "wasm32", target_feature = "simd128")
         ))
     ))]
     pub const SCALAR: Isa = Isa(Kind::Scalar);
@@ -219,13 +226,19 @@ impl Isa {
 
 impl Kind {
     /// The portable instruction set that is used on this target.
-    #[cfg(not(all(
-        target_arch = "arm",
-        target_abi = "eabihf",
-        target_has_atomic = "32",
-        not(target_has_atomic = "64")
+    #[cfg(not(any(
+        all(
+            target_arch = "arm",
+            target_abi = "eabihf",
+            target_has_atomic = "32",
+            not(target_has_atomic = "64")
+        ),
+        all(target_arch = "wasm32", target_feature = "simd128")
     )))]
     const PORTABLE: Kind = Kind::Scalar;
+    /// Every engine that runs the module has its vectors, so that no portable set is used.
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    const PORTABLE: Kind = Kind::Simd128;
     /// The portable instruction set that is used on this target.
     #[cfg(all(
         target_arch = "arm",

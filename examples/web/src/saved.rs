@@ -1,0 +1,65 @@
+//! Files that a model can be loaded from: an image, or what the example `char_rnn` saves, which has one
+//! inside.
+
+/// What a file says.
+#[derive(Clone, Copy, Debug)]
+pub struct Saved<'a> {
+    /// The layers and the weights, not checked yet.
+    pub image: &'a [u8],
+    /// The characters, 4 bytes each; of an image they are its classes, and not here.
+    pub characters: Option<&'a [u8]>,
+}
+
+/// Why a file is refused, as the end of a sentence.
+pub type Refusal = &'static str;
+
+const CUT: Refusal = "it is damaged, because it ends too early";
+
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
+}
+
+/// The FNV-1a of the bits of floats.
+pub fn checksum(floats: &[f32]) -> u64 {
+    floats.iter().fold(0xcbf2_9ce4_8422_2325, |hash, x| {
+        x.to_le_bytes().iter().fold(hash, |hash: u64, &b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
+    })
+}
+
+fn word(bytes: &[u8], at: usize) -> Result<usize, Refusal> {
+    let word = bytes.get(at..).and_then(|rest| rest.first_chunk()).ok_or(CUT)?;
+    Ok(u32::from_le_bytes(*word) as usize)
+}
+
+fn range(bytes: &[u8], at: usize, len: usize) -> Result<&[u8], Refusal> {
+    bytes.get(at..).and_then(|rest| rest.get(..len)).ok_or(CUT)
+}
+
+/// Finds the parts of a file.
+///
+/// # Errors
+/// If it is of another kind, or damaged. (The image has a checksum of its own, which is not looked at here.)
+pub fn open(bytes: &[u8]) -> Result<Saved<'_>, Refusal> {
+    if bytes.starts_with(b"RECURIMG") {
+        return Ok(Saved { image: bytes, characters: None });
+    }
+    if !bytes.starts_with(b"charrnn\0") {
+        return Err("it is neither an image nor a model that char_rnn has saved");
+    }
+    let (before, sum) = bytes.split_last_chunk().ok_or(CUT)?;
+    if fnv1a(before) != u64::from_le_bytes(*sum) {
+        return Err("it is damaged, because its checksum is wrong");
+    }
+    if word(before, 8)? != 2 {
+        return Err("it is of another version of char_rnn");
+    }
+    // The table in examples/char_rnn/checkpoint.rs: the vocabulary begins at byte 84, behind its length and
+    // that of the losses.
+    let (vocabulary, losses) = (word(before, 76)?, word(before, 80)?);
+    let characters = range(before, 84, vocabulary.checked_mul(4).ok_or(CUT)?)?;
+    let trainer = 84 + characters.len() + losses.checked_mul(4).ok_or(CUT)?;
+    // A trainer has the length of its image at byte 56, and the image at byte 80.
+    let len = word(before, trainer.checked_add(56).ok_or(CUT)?)?;
+    let image = range(before, trainer.checked_add(80).ok_or(CUT)?, len)?;
+    Ok(Saved { image, characters: Some(characters) })
+}
