@@ -49,13 +49,22 @@ pub struct CrossEntropy<'a> {
     classes: usize,
     ignored: Option<u32>,
     sequences: Option<Sequences<'a>>,
+    class_weights: Option<&'a [f32]>,
+    smoothing: f32,
     isa: Option<Isa>,
 }
 
 impl<'a> CrossEntropy<'a> {
     /// Over so many classes. All rows count.
     pub const fn new(classes: usize) -> Self {
-        CrossEntropy { classes, ignored: None, sequences: None, isa: None }
+        CrossEntropy {
+            classes,
+            ignored: None,
+            sequences: None,
+            class_weights: None,
+            smoothing: 0.0,
+            isa: None,
+        }
     }
 
     /// Rows with this target do not count, as PyTorch's `ignore_index`. It may be a class or not.
@@ -71,6 +80,23 @@ impl<'a> CrossEntropy<'a> {
         self
     }
 
+    /// Rows count as much as the class of their target is worth here, `[classes]`, as PyTorch's `weight`: for classes that are rare.
+    ///
+    /// ```text
+    /// loss = sum over rows of w_target (log(sum over j of exp(l_j)) - l_target) / sum over rows of w_target
+    /// ```
+    pub const fn class_weights(mut self, weights: &'a [f32]) -> Self {
+        self.class_weights = Some(weights);
+        self
+    }
+
+    /// Of each target this part is spread evenly over all classes, as PyTorch's `label_smoothing` (Szegedy et al. 2016, arXiv:1512.00567): for
+    /// models that should not become too certain. With class weights each class takes its part times its weight.
+    pub const fn smoothing(mut self, part: f32) -> Self {
+        self.smoothing = part;
+        self
+    }
+
     /// Pins the instruction set, as [`Dense::on`](crate::Dense::on).
     pub const fn on(mut self, isa: Isa) -> Self {
         self.isa = Some(isa);
@@ -81,7 +107,8 @@ impl<'a> CrossEntropy<'a> {
     ///
     /// # Errors
     /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists); [`Error::Index`] for
-    /// a target of a row that counts and is not below `classes`, or a length above the steps.
+    /// a target of a row that counts and is not below `classes`, or a length above the steps; [`Error::Value`] for class weights that are negative,
+    /// infinite or NaN, and for a smoothing that is not in 0 to 1.
     ///
     /// ```
     /// use recurrent::{CrossEntropy, Sequences};
@@ -95,7 +122,17 @@ impl<'a> CrossEntropy<'a> {
     /// # Ok::<(), recurrent::Error>(())
     /// ```
     pub fn loss(&self, logits: &[f32], targets: &[u32], dlogits: Option<&mut [f32]>) -> Result<f32> {
-        let CrossEntropy { classes, ignored, .. } = *self;
+        let CrossEntropy { classes, ignored, class_weights, smoothing, .. } = *self;
+        if let Some(weights) = class_weights {
+            check_len("class_weights", classes, weights.len())?;
+            if !weights.iter().all(|w| *w >= 0.0 && w.is_finite()) {
+                let expected = "finite numbers that are not negative";
+                return Err(Error::Value { argument: "class_weights", expected });
+            }
+        }
+        if !(0.0..=1.0).contains(&smoothing) {
+            return Err(Error::Value { argument: "smoothing", expected: "from 0 to 1" });
+        }
         let walk = self.walk()?;
         let (rows, count) = self.rows(walk.as_ref(), targets)?;
         check_len("logits", targets.len().saturating_mul(classes), logits.len())?;
@@ -112,8 +149,49 @@ impl<'a> CrossEntropy<'a> {
             return Ok(0.0);
         }
         let isa = self.isa.unwrap_or_else(Isa::detect);
-        let sum = dispatch(isa, Pass { classes, logits, targets, rows, ignored, count, dlogits });
-        Ok((sum / count as f64) as f32)
+        let Some(weights) = class_weights.or((smoothing > 0.0).then_some(&[])) else {
+            let sum = dispatch(isa, Pass { classes, logits, targets, rows, ignored, count, dlogits });
+            return Ok((sum / count as f64) as f32);
+        };
+        let of = |row: &usize| weights.get(targets[*row] as usize).map_or(1.0, |w| f64::from(*w));
+        let counted = |row: &usize| Some(targets[*row]) != ignored;
+        let total: f64 = rows.iter().filter(counted).map(|row| of(&row)).sum();
+        if total == 0.0 {
+            if let Some(dlogits) = dlogits {
+                dlogits.fill(0.0);
+            }
+            return Ok(0.0);
+        }
+        let pass = Pass { classes, logits, targets, rows, ignored, count, dlogits };
+        Ok((dispatch(isa, Weighted { pass, weights, smoothing, total }) / total) as f32)
+    }
+
+    /// The part of the rows that count whose greatest logit is that of the target, the first of several; 0 if no row counts. It says more to people than the
+    /// loss, and so does the perplexity, which is the exponential of the loss.
+    ///
+    /// # Errors
+    /// As [`loss`](Self::loss).
+    ///
+    /// ```
+    /// use recurrent::CrossEntropy;
+    /// let logits = [3.0, 0.0, /**/ 0.0, 3.0, /**/ 3.0, 0.0];
+    /// assert_eq!(CrossEntropy::new(2).ignore(9).accuracy(&logits, &[0, 0, 9])?, 0.5);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn accuracy(&self, logits: &[f32], targets: &[u32]) -> Result<f32> {
+        let walk = self.walk()?;
+        let (rows, count) = self.rows(walk.as_ref(), targets)?;
+        check_len("logits", targets.len().saturating_mul(self.classes), logits.len())?;
+        let right = |row: &usize| {
+            let (mut best, mut most) = (None, f32::NEG_INFINITY);
+            for (class, &logit) in logits[row * self.classes..][..self.classes].iter().enumerate() {
+                if logit > most {
+                    (best, most) = (Some(class), logit);
+                }
+            }
+            Some(targets[*row]) != self.ignored && best == Some(targets[*row] as usize)
+        };
+        Ok(rows.iter().filter(right).count() as f32 / count.max(1) as f32)
     }
 
     /// How many rows count: those that take part, without those that are ignored. The loss is a mean over them, so that of several batches
@@ -203,6 +281,62 @@ impl Op for Pass<'_> {
                     *d *= scale as f32;
                 }
                 d[target] = of_target as f32;
+            }
+        }
+        loss
+    }
+}
+
+/// With class weights, smoothing, or both. Without weights, which are then empty, each is 1.
+struct Weighted<'a> {
+    pass: Pass<'a>,
+    weights: &'a [f32],
+    smoothing: f32,
+    /// The sum of the targets' weights, which is not zero.
+    total: f64,
+}
+
+impl Op for Weighted<'_> {
+    /// The sum of the rows' losses, each times its weight.
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> f64 {
+        let Weighted { pass, weights, smoothing, total } = self;
+        let Pass { classes, logits, targets, rows, ignored, mut dlogits, .. } = pass;
+        let weight = |class: usize| weights.get(class).map_or(1.0, |w| f64::from(*w));
+        let each = f64::from(smoothing) / classes as f64;
+        let everywhere = each * (0..classes).map(weight).sum::<f64>();
+        let mut loss = 0.0;
+        for row in rows.iter() {
+            if Some(targets[row]) == ignored {
+                continue;
+            }
+            let (logits, target) = (&logits[row * classes..][..classes], targets[row] as usize);
+            let mut d = dlogits.as_deref_mut().map(|d| &mut d[row * classes..][..classes]);
+            let most = max(s, logits);
+            let mut sum = 0.0;
+            for (i, block) in logits.chunks(BLOCK).enumerate() {
+                let terms = d.as_deref_mut().map(|d| &mut d[i * BLOCK..]);
+                sum += exp_sum(s, block, most, None, terms);
+            }
+            let norm = libm::log(sum);
+            let at_target = (1.0 - f64::from(smoothing)) * weight(target);
+            let unlikely = |logit: f32| norm + (f64::from(most) - f64::from(logit));
+            loss += at_target * unlikely(logits[target]);
+            if each > 0.0 {
+                let spread = |(class, logit): (usize, &f32)| weight(class) * unlikely(*logit);
+                loss += each * logits.iter().enumerate().map(spread).sum::<f64>();
+            }
+            if let Some(d) = d {
+                let scale = (at_target + everywhere) / (sum * total);
+                for (class, d) in d.iter_mut().enumerate() {
+                    let mut less = each * weight(class);
+                    if class == target {
+                        less += at_target;
+                    }
+                    *d = (f64::from(*d) * scale - less / total) as f32;
+                }
             }
         }
         loss

@@ -14,8 +14,8 @@ use crate::simd::Isa;
 
 pub use cross_entropy::{CrossEntropy, cross_entropy};
 pub use ctc::{Ctc, CtcBatch, Reduction};
-pub use regression::{binary_cross_entropy, mean_squared_error};
-use regression::{binary_cross_entropy_over, mean_squared_error_over};
+use regression::{bent_over, binary_cross_entropy_over, check_delta, mean_squared_error_over};
+pub use regression::{binary_cross_entropy, huber, mean_absolute_error, mean_squared_error};
 
 /// What a model should have said, and how far it was from that. Every loss is the mean over what counts: over the steps that take
 /// part, or, for a model with a pool, over the sequences.
@@ -47,6 +47,18 @@ pub enum Loss<'a> {
         /// As the output.
         targets: &'a [f32],
     },
+    /// [`mean_absolute_error`] of the outputs.
+    MeanAbsoluteError {
+        /// As the output.
+        targets: &'a [f32],
+    },
+    /// [`huber`]'s loss of the outputs.
+    Huber {
+        /// As the output.
+        targets: &'a [f32],
+        /// Where the square ends.
+        delta: f32,
+    },
 }
 
 impl Default for Loss<'_> {
@@ -70,7 +82,13 @@ impl<'a> Loss<'a> {
                 check_len("targets", rows, targets.len())?;
                 classes(width, sequences, pooled, ignored).count(targets)
             }
-            Loss::BinaryCrossEntropy { targets } | Loss::MeanSquaredError { targets } => {
+            Loss::BinaryCrossEntropy { targets }
+            | Loss::MeanSquaredError { targets }
+            | Loss::MeanAbsoluteError { targets }
+            | Loss::Huber { targets, .. } => {
+                if let Loss::Huber { delta, .. } = *self {
+                    check_delta(delta)?;
+                }
                 check_len("targets", rows.saturating_mul(width), targets.len())?;
                 if pooled { Ok(rows) } else { sequences.present() }
             }
@@ -97,6 +115,8 @@ impl<'a> Loss<'a> {
             }
             Loss::BinaryCrossEntropy { targets } => binary_cross_entropy_over(isa, over, y, targets, dy),
             Loss::MeanSquaredError { targets } => mean_squared_error_over(isa, over, y, targets, dy),
+            Loss::MeanAbsoluteError { targets } => bent_over(isa, over, 0.0, y, targets, dy),
+            Loss::Huber { targets, delta } => bent_over(isa, over, delta, y, targets, dy),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Losses of single elements: binary cross-entropy, mean squared error.
+//! Losses of single elements: binary cross-entropy, squared and absolute errors, Huber's.
 
-use crate::error::{Result, check_len};
+use crate::error::{Error, Result, check_len};
 use crate::kernel::finish::{PART, logistic};
 use crate::kernel::walk::Rows;
 use crate::layer::Sequences;
@@ -208,6 +208,116 @@ impl Op for Squared<'_> {
             if let Some(dx) = dx.as_deref_mut() {
                 for ((d, x), t) in dx[first..].iter_mut().zip(x).zip(targets) {
                     *d = (x - t) * scale;
+                }
+            }
+        }
+        sums.iter().sum()
+    }
+}
+
+/// The mean of the absolute differences, and its gradient if asked for.
+///
+/// ```text
+/// loss = mean of |x - t|
+/// dx = sign(x - t) / n
+/// ```
+///
+/// `x`, `targets` and `dx` have the same length, in any shape. This is PyTorch's `l1_loss`; differences are summed in f64. Targets that are far off
+/// pull no more than others.
+///
+/// # Errors
+/// [`Error::Length`] with the name of the buffer.
+///
+/// ```
+/// let mut dx = [0.0; 2];
+/// assert_eq!(recurrent::mean_absolute_error(&[1.0, 5.0], &[2.0, 2.0], Some(&mut dx))?, 2.0);
+/// assert_eq!(dx, [-0.5, 0.5]);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+pub fn mean_absolute_error(x: &[f32], targets: &[f32], dx: Option<&mut [f32]>) -> Result<f32> {
+    bent_over(Isa::detect(), None, 0.0, x, targets, dx)
+}
+
+/// The mean of a loss that is a square near the target and a line further away, and its gradient if asked for (Huber 1964).
+///
+/// ```text
+/// loss = mean of ((x - t)^2 / 2 if |x - t| <= delta, otherwise delta (|x - t| - delta / 2))
+/// dx = (x - t, but from -delta to delta) / n
+/// ```
+///
+/// `x`, `targets` and `dx` have the same length, in any shape. This is PyTorch's `huber_loss`; losses are summed in f64.
+///
+/// # Errors
+/// [`Error::Length`] with the name of the buffer; [`Error::Value`] if `delta` is not a finite number above 0.
+///
+/// ```
+/// let mut dx = [0.0; 2];
+/// assert_eq!(recurrent::huber(1.0, &[1.5, 5.0], &[1.0, 2.0], Some(&mut dx))?, (0.125 + 2.5) / 2.0);
+/// assert_eq!(dx, [0.25, 0.5]);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+pub fn huber(delta: f32, x: &[f32], targets: &[f32], dx: Option<&mut [f32]>) -> Result<f32> {
+    check_delta(delta)?;
+    bent_over(Isa::detect(), None, delta, x, targets, dx)
+}
+
+/// Refuses what Huber's loss does not bend at.
+pub(super) fn check_delta(delta: f32) -> Result<()> {
+    match delta > 0.0 && delta.is_finite() {
+        true => Ok(()),
+        false => Err(Error::Value { argument: "delta", expected: "a finite number above 0" }),
+    }
+}
+
+/// Huber's loss over the rows of a padded batch that take part; with a `delta` of 0 the absolute error.
+pub(super) fn bent_over(
+    isa: Isa,
+    over: Option<(Sequences<'_>, usize)>,
+    delta: f32,
+    x: &[f32],
+    targets: &[f32],
+    dx: Option<&mut [f32]>,
+) -> Result<f32> {
+    let pair = Pair { names: ["x", "dx"], x, targets, dx };
+    mean(over, pair, |pair, elements| dispatch(isa, Bent(pair, elements, delta)))
+}
+
+/// All lengths have been checked.
+struct Bent<'a>(Pair<'a>, &'a Elements<'a>, f32);
+
+impl Op for Bent<'_> {
+    /// The sum of the losses.
+    type Output = f64;
+
+    /// In chains as [`Squared`].
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> f64 {
+        let Bent(Pair { x, targets, mut dx, .. }, elements, delta) = self;
+        let n = elements.count() as f64;
+        // The slope of the lines.
+        let slope = if delta == 0.0 { 1.0 } else { delta };
+        let (wide, steep) = (f64::from(delta), f64::from(slope));
+        let scale = (1.0 / n) as f32;
+        let mut sums = [0.0; PART];
+        for (first, len) in elements.parts() {
+            let (x, targets) = (&x[first..][..len], &targets[first..][..len]);
+            for (x, targets) in x.chunks(PART).zip(targets.chunks(PART)) {
+                for ((sum, &x), &t) in sums.iter_mut().zip(x).zip(targets) {
+                    let apart = (f64::from(x) - f64::from(t)).abs();
+                    *sum += if apart < wide { 0.5 * apart * apart } else { steep * (apart - 0.5 * wide) };
+                }
+            }
+            if let Some(dx) = dx.as_deref_mut() {
+                for ((d, x), t) in dx[first..].iter_mut().zip(x).zip(targets) {
+                    let apart = x - t;
+                    let bent = if apart > delta {
+                        slope
+                    } else if apart < -delta {
+                        -slope
+                    } else {
+                        apart
+                    };
+                    *d = bent * scale;
                 }
             }
         }

@@ -168,6 +168,12 @@ impl Copied {
             Loss::MeanSquaredError { targets } => {
                 Loss::MeanSquaredError { targets: copy(numbers, targets, all, &rows, output, pooled) }
             }
+            Loss::MeanAbsoluteError { targets } => {
+                Loss::MeanAbsoluteError { targets: copy(numbers, targets, all, &rows, output, pooled) }
+            }
+            Loss::Huber { targets, delta } => {
+                Loss::Huber { targets: copy(numbers, targets, all, &rows, output, pooled), delta }
+            }
         };
         let sequences = Sequences {
             batch: rows.len(),
