@@ -9,24 +9,26 @@ use crate::error::{Error, Result};
 use crate::layer::join::{Team, own};
 
 impl Trainer {
-    /// Refuses batches that do not fit, before anything moves; how many targets count in all of them.
-    pub(super) fn check(&self, batches: &[Batch<'_>]) -> Result<usize> {
+    /// Refuses batches that do not fit, before anything moves; how many targets count in
+    /// all of them, and how much they weigh.
+    pub(super) fn check(&self, batches: &[Batch<'_>]) -> Result<(usize, f64)> {
         if self.stateful && !self.initial_state().is_empty() {
             let expected = "not set where the initial state is learned: carried states begin elsewhere";
             return Err(Error::Value { argument: "stateful", expected });
         }
-        let (model, mut targets) = (self.model(), 0usize);
+        let (model, mut targets, mut weight) = (self.model(), 0usize, 0.0);
         let mut rows = self.is_carrying().then_some((self.batch, self.shards.len()));
         for &Batch { sequences, x, loss } in batches {
             model.check_input(sequences, x)?;
             targets = targets.saturating_add(model.targets(sequences, loss)?);
+            weight += model.target_weight(sequences, loss)?;
             let batch = sequences.batch();
             let here = (batch, self.shards_of(batch));
             if self.stateful && *rows.get_or_insert(here) != here {
                 return Err(OTHER_ROWS);
             }
         }
-        Ok(targets)
+        Ok((targets, weight))
     }
 
     /// Whether there are states that another cut of the rows would lose.
@@ -35,12 +37,7 @@ impl Trainer {
     }
 
     /// The mean loss over the targets of all batches; leaves its gradients in `grads`.
-    pub(super) fn gradients(
-        &mut self,
-        batches: &[Batch<'_>],
-        total: usize,
-        rng: &mut impl Rng,
-    ) -> Result<f32> {
+    pub(super) fn gradients(&mut self, batches: &[Batch<'_>], total: f64, rng: &mut impl Rng) -> Result<f32> {
         let mut mean = 0.0;
         self.grads.fill(0.0);
         for &batch in batches {
@@ -50,15 +47,15 @@ impl Trainer {
             // The threads take either whole shards, or the rows of the only one.
             let within = Some(team).filter(|_| self.shards.len() == 1);
             for shard in &mut self.shards {
-                shard.prepare(model, within.map_or(1, |team| team.threads), batch.sequences.steps(), rng)?;
+                shard.prepare(model, within.map_or(1, |team| team.threads), batch, rng)?;
             }
             let shards = &mut self.shards[..];
             team.enter(|| for_each(team, shards, &|shard| shard.run(model, within, parameters, batch)))?;
             for shard in &mut self.shards {
-                // Of several means each counts as much as there are targets in it.
-                let share = shard.targets as f64 / total.max(1) as f64;
+                // Of several means each counts as much as the targets in it.
+                let share = if total > 0.0 { shard.weight / total } else { 0.0 };
                 mean += f64::from(shard.loss?) * share;
-                if shard.targets > 0 {
+                if shard.weight > 0.0 {
                     add_scaled(&mut self.grads, &shard.grads, share as f32);
                 }
                 // States that are not carried are zero whenever no batch is run.
