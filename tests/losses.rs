@@ -225,7 +225,7 @@ fn rows_count_by_their_weights() {
     assert_eq!(of.weight(&targets), Ok(0.5 * 0.25 + 2.0 + 2.0 + 3.5 * 0.5));
     // Without any weight there is no loss.
     let none = CrossEntropy::new(width).row_weights(&[0.0; 6]);
-    assert_eq!(none.loss(&x, &targets[..6].map(|t| t % 5), Some(&mut d)), Ok(0.0));
+    assert_eq!(none.loss(&x, &targets.map(|t| t % 5), Some(&mut d)), Ok(0.0));
     assert_eq!(d, vec![0.0; x.len()]);
 }
 

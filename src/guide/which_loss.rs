@@ -1,8 +1,9 @@
 //! Which loss fits what is to be learned, and how its targets get into batches.
 //!
-//! A loss is a mean over what counts: over the steps of a padded batch that take part, or over the sequences of a
-//! model with a [pool](crate::Pool). [`Loss`](crate::model::Loss) is one with its targets, for
-//! [`forward_backward`](crate::model::Model::forward_backward) and for a [`Trainer`](crate::trainer::Trainer).
+//! A loss is a mean over what counts: over the steps of a padded batch that take part, or over the sequences
+//! of a model with a [pool](crate::Pool). [`Loss`](crate::model::Loss) is one with its targets, for
+//! [`forward_backward`](crate::model::Model::forward_backward) and for a
+//! [`Trainer`](crate::trainer::Trainer).
 //!
 //! | what comes out | `Loss` | the last layer | the loss of a model that knows nothing |
 //! |---|---|---|---|
@@ -18,27 +19,29 @@
 //! [`binary`]: crate::Elementwise::binary
 //! [`pos_weight`]: crate::Elementwise::pos_weight
 //!
-//! Logits are what a dense layer gives without an activation: the losses have softmax and sigmoid in them. Numbers
-//! learn best if each feature has a mean of 0 and a deviation of 1; [`Scale`](crate::Scale) takes that into the model.
+//! Logits are what a dense layer gives without an activation: the losses have softmax and sigmoid in them.
+//! Numbers learn best if each feature has a mean of 0 and a deviation of 1; [`Scale`](crate::Scale) takes
+//! that into the model.
 //!
 //! # Steps that count differently
 //! Steps past the end of a sequence and masked ones never count, and classes may be
-//! [ignored](crate::CrossEntropy::ignore). With [`row_weights`](crate::CrossEntropy::row_weights) each step counts as
-//! it should: the last ones of a sequence more than the first, the sure labels more than the doubtful. The mean is
-//! divided by the sum of the weights. Gradients of several batches and of shards are weighed by this sum, so that
-//! they come to the mean over all: [`target_weight`](crate::model::Model::target_weight).
+//! [ignored](crate::CrossEntropy::ignore). With [`row_weights`](crate::CrossEntropy::row_weights) each step
+//! counts as it should: the last ones of a sequence more than the first, the sure labels more than the
+//! doubtful. The mean is divided by the sum of the weights. Gradients of several batches and of shards are
+//! weighed by this sum, so that they come to the mean over all:
+//! [`target_weight`](crate::model::Model::target_weight).
 //!
 //! # Accuracy and perplexity
-//! A loss is for gradients. People read the part of answers that are right, and among how many classes the model is
-//! still undecided: [`Trainer::measure`](crate::trainer::Trainer::measure) gives both over any number of batches,
-//! [`CrossEntropy::accuracy`](crate::CrossEntropy::accuracy) and [`perplexity`](crate::CrossEntropy::perplexity) of
-//! single outputs.
+//! A loss is for gradients. People read the part of answers that are right, and among how many classes the
+//! model is still undecided: [`Trainer::measure`](crate::trainer::Trainer::measure) gives both over any
+//! number of batches, [`CrossEntropy::accuracy`](crate::CrossEntropy::accuracy) and
+//! [`perplexity`](crate::CrossEntropy::perplexity) of single outputs.
 //!
 //! # From rows to batches
 //! Data lies in one slice, row after row: [`Rows`](crate::trainer::Rows) says where each begins.
-//! [`split`](crate::trainer::split) sets some aside for validation, [`Order`](crate::trainer::Order) shuffles the
-//! others and puts rows of similar length together, and [`Padded`](crate::trainer::Padded) brings them side by side.
-//! An order is a function of a seed and of the epoch, and its place is 16 bytes.
+//! [`split`](crate::trainer::split) sets some aside for validation, [`Order`](crate::trainer::Order) shuffles
+//! the others and puts rows of similar length together, and [`Padded`](crate::trainer::Padded) brings them
+//! side by side. An order is a function of a seed and of the epoch, and its place is 16 bytes.
 //!
 //! ```
 //! use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};

@@ -14,8 +14,8 @@
 //! | Does it jump from update to update? | the loss of each | larger batches, or [several for one update](crate::trainer::Trainer::update_accumulated); an [average of the weights](crate::trainer::Trainer::average) |
 //!
 //! # To look at it
-//! [`train_with`](crate::trainer::Trainer::train_with) calls back after each update, with the training itself. What
-//! stands in it may be read there, and settings may be changed.
+//! [`train_with`](crate::trainer::Trainer::train_with) calls back after each update, with the training
+//! itself. What stands in it may be read there, and settings may be changed.
 //!
 //! ```
 //! use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
@@ -50,10 +50,10 @@
 //! ```
 //!
 //! # To go on later
-//! A [saved](crate::trainer::Trainer::save) training has all that it takes to go on to the bit: weights, moments,
-//! carried and learned states, the average, the best weights, and what the program [attaches](crate::trainer::Trainer::attach),
-//! as the [place in the data](crate::trainer::Order::place) and the state of a random generator. Settings are the
-//! program's, which sets them again.
+//! A [saved](crate::trainer::Trainer::save) training has all that it takes to go on to the bit: weights,
+//! moments, carried and learned states, the average, the best weights, and what the program
+//! [attaches](crate::trainer::Trainer::attach), as the [place in the data](crate::trainer::Order::place) and
+//! the state of a random generator. Settings are the program's, which sets them again.
 //!
 //! A generator that gives no state is made anew for each update, of a seed and of the
 //! [updates](crate::trainer::Trainer::updates) made so far; then there is nothing to save.

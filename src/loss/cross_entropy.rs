@@ -104,16 +104,16 @@ impl<'a> CrossEntropy<'a> {
         self
     }
 
-    /// Each row counts as much as its weight, `[rows]`, besides that of its class. The sum of all is the divisor
-    /// of the mean. A row with a weight of 0 is not read.
+    /// Each row counts as much as its weight, `[rows]`, besides that of its class. The sum of all is the
+    /// divisor of the mean. A row with a weight of 0 is not read.
     pub const fn row_weights(mut self, weights: &'a [f32]) -> Self {
         self.row_weights = Some(weights);
         self
     }
 
-    /// This part of each target is spread evenly over all classes, as with PyTorch's `label_smoothing` (Szegedy
-    /// et al. 2016, arXiv:1512.00567): for models that should not become too certain. With class weights each
-    /// class takes its part times its weight.
+    /// This part of each target is spread evenly over all classes, as with PyTorch's `label_smoothing`
+    /// (Szegedy et al. 2016, arXiv:1512.00567): for models that should not become too certain. With class
+    /// weights each class takes its part times its weight.
     pub const fn smoothing(mut self, part: f32) -> Self {
         self.smoothing = part;
         self
@@ -128,10 +128,10 @@ impl<'a> CrossEntropy<'a> {
     /// The loss, and its gradient if asked for: `logits` and `dlogits` are `[rows, classes]`, `targets` `[rows]`.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists and of
-    /// the weights); [`Error::Index`] for a target of a row that counts and is not below `classes`, or a length
-    /// above the steps; [`Error::Value`] for weights that are negative, infinite or NaN, and for a smoothing that
-    /// is not in 0 to 1.
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists and
+    /// of the weights); [`Error::Index`] for a target of a row that counts and is not below `classes`, or a
+    /// length above the steps; [`Error::Value`] for weights that are negative, infinite or NaN, and for a
+    /// smoothing that is not in 0 to 1.
     ///
     /// ```
     /// use recurrent::{CrossEntropy, Sequences};
@@ -227,8 +227,8 @@ impl<'a> CrossEntropy<'a> {
         Ok(self.rows(self.walk()?.as_ref(), targets)?.1)
     }
 
-    /// The divisor of the mean: the [count](Self::count), or the sum of the weights of the rows that count. Means
-    /// of several batches have to be weighed by it.
+    /// The divisor of the mean: the [count](Self::count), or the sum of the weights of the rows that count.
+    /// Means of several batches have to be weighed by it.
     ///
     /// # Errors
     /// Those of [`loss`](Self::loss) that are not about the logits.

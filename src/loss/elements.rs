@@ -99,8 +99,8 @@ impl Op for Squared<'_> {
     /// The sum of the squares.
     type Output = f64;
 
-    /// The compiler's vectors are enough here. The number of chains does not depend on the vector, and squares are
-    /// not fused with sums: all sets give the same bits.
+    /// The compiler's vectors are enough here. The number of chains does not depend on the vector, and
+    /// squares are not fused with sums: all sets give the same bits.
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> f64 {
         let Squared(Pass { x, targets, mut dx, elements, total }) = self;

@@ -9,8 +9,8 @@ use crate::kernel::walk::Rows;
 use crate::layer::Sequences;
 use crate::simd::Isa;
 
-/// What a model should have said, and how far it was from that. Every loss is the mean over what counts: over the
-/// steps that take part, or, for a model with a pool, over the sequences.
+/// What a model should have said, and how far it was from that. Every loss is the mean over what counts: over
+/// the steps that take part, or, for a model with a pool, over the sequences.
 ///
 /// ```
 /// use recurrent::model::Loss;
@@ -37,8 +37,8 @@ pub enum Loss<'a> {
     Classes {
         /// `[T, B]`, or `[B]` for a model with a pool; each below the model's output.
         targets: &'a [u32],
-        /// Over as many classes as the model has outputs; weights of rows are in the order of the targets. The
-        /// sequences and the instruction set are the model's.
+        /// Over as many classes as the model has outputs; weights of rows are in the order of the targets.
+        /// The sequences and the instruction set are the model's.
         of: CrossEntropy<'a>,
     },
     /// [`binary_cross_entropy`](crate::binary_cross_entropy) of each output: they are logits.
@@ -67,12 +67,13 @@ pub enum Loss<'a> {
     Elementwise {
         /// As the output.
         targets: &'a [f32],
-        /// Weights of rows are one for each step of a row, or for each row of a model with a pool, in the order
-        /// of the output. The sequences and the instruction set are the model's.
+        /// Weights of rows are one for each step of a row, or for each row of a model with a pool, in the
+        /// order of the output. The sequences and the instruction set are the model's.
         of: Elementwise<'a>,
     },
     /// [`Ctc`] of labels without an alignment: the output is logits. Its mean is one over rows. A pass takes
-    /// [`ctc_scratch_len`](crate::model::Model::ctc_scratch_len) elements of scratch. Models with a pool refuse it.
+    /// [`ctc_scratch_len`](crate::model::Model::ctc_scratch_len) elements of scratch. Models with a pool
+    /// refuse it.
     Ctc {
         /// The labels of all rows, one row after the other, without padding.
         targets: &'a [u32],
@@ -120,8 +121,8 @@ impl<'a> Loss<'a> {
         Loss::CrossEntropy { targets: targets.as_ref(), ignored: None }
     }
 
-    /// A loss of one's own: it is given outputs, writes their gradient, and gives back the mean over the steps
-    /// that take part, or over the rows of a model with a pool.
+    /// A loss of one's own: it is given outputs, writes their gradient, and gives back the mean over the
+    /// steps that take part, or over the rows of a model with a pool.
     ///
     /// ```
     /// use recurrent::{OwnBatch, Sequences, model::{Layer, Loss, Model, Training}};
@@ -175,8 +176,8 @@ impl<'a> Loss<'a> {
         }
     }
 
-    /// How many targets count, of a model of `width` outputs over these sequences, one for each step or for each
-    /// row, and how much they weigh together. Refuses targets and settings that do not fit.
+    /// How many targets count, of a model of `width` outputs over these sequences, one for each step or for
+    /// each row, and how much they weigh together. Refuses targets and settings that do not fit.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn count(self, width: usize, sequences: Sequences<'a>, pooled: bool) -> Result<(usize, f64)> {
         let rows = sequences.batch().saturating_mul(if pooled { 1 } else { sequences.steps() });
@@ -248,8 +249,8 @@ impl<'a> Loss<'a> {
         }
     }
 
-    /// For classes the accuracy and the mean negative log-likelihood, without smoothing and without weights of
-    /// classes, and how much the rows weigh.
+    /// For classes the accuracy and the mean negative log-likelihood, without smoothing and without weights
+    /// of classes, and how much the rows weigh.
     #[cfg(feature = "std")]
     pub(crate) fn measures(
         self,

@@ -74,15 +74,15 @@ impl<'a> Elementwise<'a> {
         self
     }
 
-    /// Each row counts as much as its weight, `[rows]`; each has the same number of elements. The sum of all is
-    /// the divisor of the mean. A row with a weight of 0 is not read.
+    /// Each row counts as much as its weight, `[rows]`; each has the same number of elements. The sum of all
+    /// is the divisor of the mean. A row with a weight of 0 is not read.
     pub const fn row_weights(mut self, weights: &'a [f32]) -> Self {
         self.row_weights = Some(weights);
         self
     }
 
-    /// The rows are those of a padded batch, in its order: those past the end of a sequence and those that are
-    /// masked do not count, whatever their targets. Resets make no difference.
+    /// The rows are those of a padded batch, in its order: those past the end of a sequence and those that
+    /// are masked do not count, whatever their targets. Resets make no difference.
     pub const fn over(mut self, sequences: Sequences<'a>) -> Self {
         self.sequences = Some(sequences);
         self
@@ -103,10 +103,10 @@ impl<'a> Elementwise<'a> {
     /// The loss, and its gradient if asked for. `x`, `targets` and `dx` have the same length: `[rows, O]`.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists and of
-    /// the weights); [`Error::Index`] for a length above the steps; [`Error::Value`] for a `delta` that is not a
-    /// finite number above 0, for weights that are negative, infinite or NaN, or not as many as there are rows of
-    /// the same length, and for a `pos_weight` that the loss has no use for.
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists and
+    /// of the weights); [`Error::Index`] for a length above the steps; [`Error::Value`] for a `delta` that is
+    /// not a finite number above 0, for weights that are negative, infinite or NaN, or not as many as there
+    /// are rows of the same length, and for a `pos_weight` that the loss has no use for.
     pub fn loss(&self, x: &[f32], targets: &[f32], dx: Option<&mut [f32]>) -> Result<f32> {
         let (name, gradient) = match self.kind {
             Kind::Binary => ("logits", "dlogits"),
@@ -139,8 +139,8 @@ impl<'a> Elementwise<'a> {
         Ok((sum / total) as f32)
     }
 
-    /// How much the rows count that take part, of `rows` rows of `width` elements: their number, or the sum of
-    /// their weights.
+    /// How much the rows count that take part, of `rows` rows of `width` elements: their number, or the sum
+    /// of their weights.
     pub(super) fn weight(&self, rows: usize, width: usize) -> Result<f64> {
         let walk = self.walk()?;
         self.check(walk.as_ref(), "targets", rows.saturating_mul(width))?;
@@ -258,8 +258,8 @@ pub fn mean_squared_error(x: &[f32], targets: &[f32], dx: Option<&mut [f32]>) ->
 /// dx = sign(x - t) / n
 /// ```
 ///
-/// `x`, `targets` and `dx` have the same length, in any shape. This is PyTorch's `l1_loss`; differences are summed in f64. Targets that are far off
-/// pull no more than others.
+/// `x`, `targets` and `dx` have the same length, in any shape. This is PyTorch's `l1_loss`; differences are
+/// summed in f64. Targets that are far off pull no more than others.
 ///
 /// # Errors
 /// [`Error::Length`] with the name of the buffer.
@@ -274,14 +274,16 @@ pub fn mean_absolute_error(x: &[f32], targets: &[f32], dx: Option<&mut [f32]>) -
     Elementwise::absolute().loss(x, targets, dx)
 }
 
-/// The mean of a loss that is a square near the target and a line further away, and its gradient if asked for (Huber 1964).
+/// The mean of a loss that is a square near the target and a line further away, and its gradient if asked for
+/// (Huber 1964).
 ///
 /// ```text
 /// loss = mean of ((x - t)^2 / 2 if |x - t| <= delta, otherwise delta (|x - t| - delta / 2))
 /// dx = (x - t, but from -delta to delta) / n
 /// ```
 ///
-/// `x`, `targets` and `dx` have the same length, in any shape. This is PyTorch's `huber_loss`; losses are summed in f64.
+/// `x`, `targets` and `dx` have the same length, in any shape. This is PyTorch's `huber_loss`; losses are
+/// summed in f64.
 ///
 /// # Errors
 /// [`Error::Length`] with the name of the buffer; [`Error::Value`] if `delta` is not a finite number above 0.

@@ -87,10 +87,10 @@ pub struct Training<'a> {
     pub x: Input<'a>,
     /// What the output should have been.
     pub loss: Loss<'a>,
-    /// For one of several batches whose gradients are added up: how many [targets](crate::model::Model::targets)
-    /// count in all of them, or, of a loss with weights, how much they [weigh](crate::model::Model::target_weight).
-    /// The loss and the gradients are then this batch's share of the mean over all, and the shares add up to it,
-    /// however many targets each batch has.
+    /// For one of several batches whose gradients are added up: how many
+    /// [targets](crate::model::Model::targets) count in all of them, or, of a loss with weights, how much
+    /// they [weigh](crate::model::Model::target_weight). The loss and the gradients are then this batch's
+    /// share of the mean over all, and the shares add up to it, however many targets each batch has.
     pub total_targets: Option<f64>,
     /// Takes the gradients of the weights in their layout.
     pub grads: &'a mut [f32],

@@ -97,8 +97,8 @@ lengths! {
         chain.train_scratch_len_with(1, steps, batch)
     }
 
-    /// Length of the scratch of a training pass with [`Loss::Ctc`](super::Loss::Ctc), of at most `labels` labels in
-    /// a row. On several threads it is the greater one of this and
+    /// Length of the scratch of a training pass with [`Loss::Ctc`](super::Loss::Ctc), of at most `labels`
+    /// labels in a row. On several threads it is the greater one of this and
     /// [`train_scratch_len_with`](Self::train_scratch_len_with).
     ctc_scratch_len(chain, steps, batch, labels) -> usize {
         max(

@@ -225,7 +225,8 @@ impl<const N: usize> Model<N> {
     }
 
     /// How much the targets of a batch weigh together: what its mean loss is divided by. It is the number of
-    /// [targets](Self::targets), or the sum of their weights if the loss has some; with [`Loss::Ctc`] the rows.
+    /// [targets](Self::targets), or the sum of their weights if the loss has some; with [`Loss::Ctc`] the
+    /// rows.
     ///
     /// # Errors
     /// As [`targets`](Self::targets).

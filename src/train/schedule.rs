@@ -65,7 +65,8 @@ impl Cosine {
     }
 }
 
-/// A linear warm-up, then a learning rate that falls by a factor every so many updates, as PyTorch's `StepLR`.
+/// A linear warm-up, then a learning rate that falls by a factor every so many updates, as PyTorch's
+/// `StepLR`.
 ///
 /// ```text
 /// lr = first (step + 1) / warmup                      before `warmup`

@@ -65,15 +65,16 @@ pub(super) struct Kept {
 }
 
 impl Trainer {
-    /// The same that keeps an average of the weights, each update with a share of `1 - decay`; usual are 0.99 to
-    /// 0.9999. It begins with the weights after the next update.
+    /// The same that keeps an average of the weights, each update with a share of `1 - decay`; usual are 0.99
+    /// to 0.9999. It begins with the weights after the next update.
     ///
     /// ```text
     /// average += (1 - decay) (weights - average)
     /// ```
     ///
-    /// It is PyTorch's `AveragedModel` with `get_ema_multi_avg_fn`. [Predictors](Self::predictor), evaluations and
-    /// the [best weights](Self::best) are of the average then; the training goes on with its own weights.
+    /// It is PyTorch's `AveragedModel` with `get_ema_multi_avg_fn`. [Predictors](Self::predictor),
+    /// evaluations and the [best weights](Self::best) are of the average then; the training goes on with its
+    /// own weights.
     ///
     /// # Errors
     /// [`Error::Value`] for a decay that is not in `0..1`; [`Error::Memory`] if there is not enough memory.
@@ -87,7 +88,8 @@ impl Trainer {
         Ok(self)
     }
 
-    /// The average of the weights, in the layout of the model; `None` without one, and before the first update.
+    /// The average of the weights, in the layout of the model; `None` without one, and before the first
+    /// update.
     pub fn averaged_weights(&self) -> Option<&[f32]> {
         let average = self.kept.average.get(..self.model().weights_len());
         average.filter(|_| self.kept.averaged > 0)
@@ -117,8 +119,8 @@ impl Trainer {
         self
     }
 
-    /// Tells the training its loss on data that it does not learn from. If it is the lowest so far, the weights
-    /// are kept as the best, or their average if there is one. Gives back whether to go on, as
+    /// Tells the training its loss on data that it does not learn from. If it is the lowest so far, the
+    /// weights are kept as the best, or their average if there is one. Gives back whether to go on, as
     /// [`early_stopping`](Self::early_stopping) says; without that always.
     ///
     /// A loss of NaN is no better than any.
@@ -172,8 +174,8 @@ impl Trainer {
         Some(Best { loss: *loss, updates: *updates, since: *since, weights })
     }
 
-    /// Makes the best weights, and the initial state that was learned with them, those of the training, and of
-    /// its average. Whether there were some.
+    /// Makes the best weights, and the initial state that was learned with them, those of the training, and
+    /// of its average. Whether there were some.
     pub fn restore_best(&mut self) -> bool {
         let Kept { best, average, .. } = &mut self.kept;
         if best.is_empty() {

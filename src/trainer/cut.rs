@@ -65,7 +65,8 @@ impl Targets {
     }
 }
 
-/// Copies what `from` has of some batch rows, `width` elements for each step, or for each sequence if it is `pooled`.
+/// Copies what `from` has of some batch rows, `width` elements for each step, or for each sequence if it is
+/// `pooled`.
 pub(super) fn copy<'a, T: Copy>(
     to: &'a mut Vec<T>,
     from: &[T],

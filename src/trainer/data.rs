@@ -6,8 +6,8 @@ use std::vec::Vec;
 use crate::error::{Error, Result, check_len};
 use crate::layer::Sequences;
 
-/// Random numbers for shuffling: SplitMix64 (Steele et al. 2014), so that a seed gives the same order everywhere,
-/// and an epoch can be begun without those before it.
+/// Random numbers for shuffling: SplitMix64 (Steele et al. 2014), so that a seed gives the same order
+/// everywhere, and an epoch can be begun without those before it.
 struct Mix(u64);
 
 impl Mix {
@@ -76,8 +76,8 @@ impl Place {
 /// The order in which rows are taken, batch by batch, epoch by epoch: as they are, or
 /// [shuffled](Self::shuffled), and rows of similar length [together](Self::bucketed).
 ///
-/// An epoch depends on its number and the seed alone. [`place`](Self::place) and [`go_to`](Self::go_to) resume a
-/// training where it was.
+/// An epoch depends on its number and the seed alone. [`place`](Self::place) and [`go_to`](Self::go_to)
+/// resume a training where it was.
 ///
 /// ```
 /// use recurrent::trainer::Order;
@@ -108,8 +108,8 @@ pub struct Order {
 }
 
 impl Order {
-    /// Batches of `batch` rows, of which the last of an epoch may have fewer. The lengths of all rows matter for
-    /// [`bucketed`](Self::bucketed) only.
+    /// Batches of `batch` rows, of which the last of an epoch may have fewer. The lengths of all rows matter
+    /// for [`bucketed`](Self::bucketed) only.
     pub fn new(lengths: &[usize], batch: usize) -> Self {
         Order {
             rows: lengths.iter().copied().enumerate().collect(),
@@ -138,9 +138,9 @@ impl Order {
         self
     }
 
-    /// The same where of each `batches` batches in a row the rows are sorted by length, so that there is little
-    /// padding. Shuffled batches then come in a random order. With 1 nothing is sorted but the rows of each
-    /// batch's own; a great number sorts all rows.
+    /// The same where of each `batches` batches in a row the rows are sorted by length, so that there is
+    /// little padding. Shuffled batches then come in a random order. With 1 nothing is sorted but the rows of
+    /// each batch's own; a great number sorts all rows.
     pub fn bucketed(mut self, batches: usize) -> Self {
         self.bucket = batches.max(1);
         self.of = None;
@@ -303,8 +303,8 @@ impl<'a, T> Taken<'a, T> {
 }
 
 impl<T: Copy> Padded<T> {
-    /// Some rows, `[B, T, width]`, with as many steps as the longest has; others end with `padding`. Rows of one
-    /// length that follow each other are not copied.
+    /// Some rows, `[B, T, width]`, with as many steps as the longest has; others end with `padding`. Rows of
+    /// one length that follow each other are not copied.
     ///
     /// # Errors
     /// [`Error::Index`] for a row that there is not.
@@ -327,7 +327,8 @@ impl<T: Copy> Padded<T> {
         Ok(Taken { values, lengths })
     }
 
-    /// Some rows one after the other, without padding, as [`Loss::Ctc`](crate::model::Loss::Ctc) takes its labels.
+    /// Some rows one after the other, without padding, as [`Loss::Ctc`](crate::model::Loss::Ctc) takes its
+    /// labels.
     ///
     /// # Errors
     /// As [`fill`](Self::fill).

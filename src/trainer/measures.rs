@@ -7,10 +7,11 @@ pub struct Measures {
     pub targets: usize,
     /// The mean loss; 0 if no target counts.
     pub loss: f32,
-    /// Of classes: the part that had the greatest logit. Rows count by their weights, not by those of classes.
-    pub accuracy: Option<f32>,
-    /// Of classes: the exponential of the mean negative log-likelihood, without smoothing and without weights of
+    /// Of classes: the part that had the greatest logit. Rows count by their weights, not by those of
     /// classes.
+    pub accuracy: Option<f32>,
+    /// Of classes: the exponential of the mean negative log-likelihood, without smoothing and without weights
+    /// of classes.
     pub perplexity: Option<f32>,
 }
 

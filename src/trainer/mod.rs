@@ -368,8 +368,8 @@ impl Trainer {
     }
 
     /// The same, where `progress` gets the training, too: to look at [gradients and norms](Self::norms), to
-    /// [validate](Self::validated), to [save](Self::save), to [thaw](Self::set_layer) a layer. An error of its
-    /// ends the training and is given back.
+    /// [validate](Self::validated), to [save](Self::save), to [thaw](Self::set_layer) a layer. An error of
+    /// its ends the training and is given back.
     ///
     /// # Errors
     /// As [`train`](Self::train), and those of `progress`.

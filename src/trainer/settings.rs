@@ -78,8 +78,8 @@ impl Trainer {
     /// Changes the settings of one layer from the next update on: for layers that are thawed one by one.
     ///
     /// # Errors
-    /// [`Error::Value`] for a layer that the model does not have, and for a factor or a decay that is negative,
-    /// infinite or NaN.
+    /// [`Error::Value`] for a layer that the model does not have, and for a factor or a decay that is
+    /// negative, infinite or NaN.
     pub fn set_layer(&mut self, index: usize, settings: LayerSettings) -> Result<()> {
         let Some(of) = self.settings.layers.get_mut(index) else {
             return Err(Error::Value { argument: "index", expected: "below the number of layers" });
@@ -100,8 +100,8 @@ impl Trainer {
         self.settings.layers.get(index).copied().unwrap_or_default()
     }
 
-    /// The same with a learning rate of one's own: a function of the updates made so far. It takes the place of
-    /// any other.
+    /// The same with a learning rate of one's own: a function of the updates made so far. It takes the place
+    /// of any other.
     ///
     /// ```
     /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
@@ -116,21 +116,22 @@ impl Trainer {
         self
     }
 
-    /// The same with a linear warm-up before the schedule, whichever it is: the first updates have equal parts of
-    /// the first rate, and then the schedule begins. Many cells take harm from a first step of Adam at full rate.
+    /// The same with a linear warm-up before the schedule, whichever it is: the first updates have equal
+    /// parts of the first rate, and then the schedule begins. Many cells take harm from a first step of Adam
+    /// at full rate.
     pub fn warmup(mut self, updates: u64) -> Self {
         self.settings.warmup = updates;
         self
     }
 
     /// The same with one matrix as the embedding and as the weights of the last layer (Press and Wolf 2017,
-    /// arXiv:1608.05859), as PyTorch's `decoder.weight = encoder.weight`: both have the embedding's values, and
-    /// both parts of the gradient. The bias of the last layer is its own. The weights keep their layout, with
-    /// both copies, so that nothing else has to know.
+    /// arXiv:1608.05859), as PyTorch's `decoder.weight = encoder.weight`: both have the embedding's values,
+    /// and both parts of the gradient. The bias of the last layer is its own. The weights keep their layout,
+    /// with both copies, so that nothing else has to know.
     ///
     /// # Errors
-    /// [`Error::Value`] for a model that does not begin with an embedding and end with a dense layer of the same
-    /// sizes: as many outputs as classes, as many inputs as features.
+    /// [`Error::Value`] for a model that does not begin with an embedding and end with a dense layer of the
+    /// same sizes: as many outputs as classes, as many inputs as features.
     pub fn tie_embeddings(mut self) -> Result<Self> {
         let layers = self.model().layers();
         let tied = match (layers.first(), layers.last()) {
@@ -151,12 +152,12 @@ impl Trainer {
         Ok(self)
     }
 
-    /// The same with an id that is padding, as PyTorch's `padding_idx`: its embedding is zero, and learns nothing
-    /// from where it is looked up.
+    /// The same with an id that is padding, as PyTorch's `padding_idx`: its embedding is zero, and learns
+    /// nothing from where it is looked up.
     ///
     /// # Errors
-    /// [`Error::Value`] for a model that does not begin with an embedding; [`Error::Index`] for an id that is not
-    /// below its classes.
+    /// [`Error::Value`] for a model that does not begin with an embedding; [`Error::Index`] for an id that is
+    /// not below its classes.
     pub fn padding_idx(mut self, id: u32) -> Result<Self> {
         let Some(Layer::Embedding(layer)) = self.model().layers().first() else {
             let expected = "one that begins with an embedding";
@@ -240,8 +241,9 @@ impl Trainer {
 
     /// Changes the parameters by their gradients, times `scale`.
     ///
-    /// They are updated in parts, and the moments of each part stand together, those of one part after those of
-    /// the other. The matrix of a dense layer is one part and its bias another, so that a matrix may be left out.
+    /// They are updated in parts, and the moments of each part stand together, those of one part after those
+    /// of the other. The matrix of a dense layer is one part and its bias another, so that a matrix may be
+    /// left out.
     ///
     /// # Errors
     /// None, after [`check_rates`](Self::check_rates).
@@ -277,8 +279,8 @@ impl Trainer {
     }
 
     /// The gradients of the last batch's mean loss, of all weights and then of the initial state if it is
-    /// learned, before they were clipped. Those of frozen layers are zero; of tied embeddings the first copy has
-    /// the sum.
+    /// learned, before they were clipped. Those of frozen layers are zero; of tied embeddings the first copy
+    /// has the sum.
     pub fn grads(&self) -> &[f32] {
         &self.grads
     }
