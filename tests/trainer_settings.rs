@@ -148,6 +148,21 @@ fn a_training_stops_when_it_gets_no_better() {
 }
 
 #[test]
+fn a_warm_up_ends_at_the_rate_of_any_schedule() {
+    let data = Data::new();
+    let rates = |trainer: Trainer| -> Vec<f32> {
+        let mut trainer = trainer.warmup(4);
+        (0..6).map(|_| trainer.update(all(&data), &mut rng(1)).unwrap().rate).collect()
+    };
+    let new = |lr| Trainer::new(&MODEL, AdamW::new(lr), &mut rng(1)).unwrap();
+    assert_eq!(rates(new(0.5)), [0.125, 0.25, 0.375, 0.5, 0.5, 0.5]);
+    let falling = recurrent::train::Steps::new(0.5, 0.5, 1);
+    assert_eq!(rates(new(0.0).rate(falling)), [0.125, 0.25, 0.375, 0.5, 0.5, 0.25]);
+    let own = |step: u64| 1.0 / (step + 1) as f32;
+    assert_eq!(rates(new(0.0).rate_by(own)), [0.25, 0.5, 0.75, 1.0, 1.0, 0.5]);
+}
+
+#[test]
 fn a_callback_sees_gradients_and_thaws_layers() {
     let data = Data::new();
     let frozen = LayerSettings { frozen: true, ..LayerSettings::default() };

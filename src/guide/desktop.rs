@@ -68,14 +68,15 @@
 //! |---|---|---|
 //! | a class for each step, or what comes next | dense | [`CrossEntropy`](crate::model::Loss::CrossEntropy) of `[T, B]` ids |
 //! | a class for each sequence | pool, dense | the same of `[B]` ids |
-//! | labels in order, but not at which steps | dense, with a class for the blank | [`Ctc`](crate::Ctc), which stands on its own |
+//! | labels in order, but not at which steps | dense, with a class for the blank | [`Ctc`](crate::model::Loss::Ctc) |
 //! | yes or no | (pool,) dense | [`BinaryCrossEntropy`](crate::model::Loss::BinaryCrossEntropy) |
 //! | numbers | (pool,) dense | [`MeanSquaredError`](crate::model::Loss::MeanSquaredError) |
 //!
 //! # Optimisers and schedules
 //! [`Sgd`](crate::train::Sgd), [`RmsProp`](crate::train::RmsProp), [`Adam`](crate::train::Adam) and [`AdamW`](crate::train::AdamW) have
 //! PyTorch's equations and defaults, as fields that can be changed. A schedule is a function of the number of updates:
-//! [`Cosine`](crate::train::Cosine) with a warm-up, [`Steps`](crate::train::Steps), or a constant; without one the optimiser's own `lr` counts.
+//! [`Cosine`](crate::train::Cosine), [`Steps`](crate::train::Steps), a constant, or [any function](crate::trainer::Trainer::rate_by), each with a
+//! [warm-up](crate::trainer::Trainer::warmup); without one the optimiser's own `lr` counts.
 //!
 //! # Weights before the first update
 //! PyTorch's, drawn from the generator that [`Trainer::new`](crate::trainer::Trainer::new) is given.
@@ -85,7 +86,7 @@
 //! # Saving
 //! | what | how |
 //! |---|---|
-//! | a training, to go on | [`save`](crate::trainer::Trainer::save), [`load`](crate::trainer::Trainer::load): weights, a learned initial state, moments, states, the number of updates. It goes on to the bit if the program has the same settings, and restores the generators of dropout and of its batches |
+//! | a training, to go on | [`save`](crate::trainer::Trainer::save), [`load`](crate::trainer::Trainer::load): weights, a learned initial state, moments, states, the number of updates, an average, the best weights, and [what the program attaches](crate::trainer::Trainer::attach). It goes on to the bit if the program has the same settings, and restores the generators of dropout and of its batches |
 //! | a model, for firmware or another program | [`image::write`](crate::image::write()), with a learned initial state [`image::write_with`](crate::image::write_with) |
 //! | a model, for PyTorch or as Rust source | [`io::write`](crate::io::write), feature `io` |
 //! | weights alone | [`weights`](crate::trainer::Trainer::weights) is a slice of `f32`: any way to write one |
@@ -110,6 +111,8 @@
 //! they are called in its pool; from outside they are handed over by a queue that allocates now and then.
 //!
 //! # If it does not learn
+//! [`why_it_does_not_learn`](super::why_it_does_not_learn) has the questions in their order. In short:
+//!
 //! Look at [`Update::norm`](crate::trainer::Update::norm): always far above the clip asks for a smaller rate, near 0 for gates that begin open or
 //! shorter sequences. Targets of the wrong shape are refused, but not those of the wrong order: a time-major target with a batch-major
 //! input has the right length. And can it learn 32 examples by heart? If not, it is not the lack of data.

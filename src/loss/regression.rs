@@ -214,7 +214,7 @@ impl<'a> Elementwise<'a> {
 /// `binary_cross_entropy_with_logits`; losses are summed in f64. NaN gives NaN. Without elements the loss is 0.
 ///
 /// # Errors
-/// [`Error::Length`](crate::Error::Length) with the name of the buffer.
+/// [`Error::Length`] with the name of the buffer.
 ///
 /// ```
 /// let mut dlogits = [0.0; 2];
@@ -239,7 +239,7 @@ pub fn binary_cross_entropy(logits: &[f32], targets: &[f32], dlogits: Option<&mu
 /// Without elements the loss is 0.
 ///
 /// # Errors
-/// [`Error::Length`](crate::Error::Length) with the name of the buffer.
+/// [`Error::Length`] with the name of the buffer.
 ///
 /// ```
 /// let mut dx = [0.0; 2];

@@ -116,9 +116,9 @@ impl Trainer {
         self
     }
 
-    /// The same with a linear warm-up before the schedule, whichever it is: the first updates have equal
-    /// parts of the first rate, and then the schedule begins. Many cells take harm from a first step of Adam
-    /// at full rate.
+    /// The same with a linear warm-up before the schedule, whichever it is: the rate rises in
+    /// equal steps to the schedule's first one, and then the schedule begins. Adam's first updates are as large
+    /// as its rate whatever the gradients, which recurrent layers often do not stand at the full rate.
     pub fn warmup(mut self, updates: u64) -> Self {
         self.settings.warmup = updates;
         self
@@ -273,7 +273,7 @@ impl Trainer {
             part(bias, *settings)?;
         }
         part(grads.len() - model.weights_len(), LayerSettings::default())?;
-        self.optimiser.update(rate, &mut [], &[], &mut [], scale)?;
+        self.optimiser.set_step(before.step().saturating_add(1));
         self.tie();
         Ok(())
     }
