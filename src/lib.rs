@@ -65,6 +65,7 @@ pub use layer::{
     WeightsMut, log_softmax, log_softmax_backward, softmax, softmax_backward,
 };
 pub use loss::{
-    CrossEntropy, Ctc, CtcBatch, Reduction, binary_cross_entropy, cross_entropy, mean_squared_error,
+    CrossEntropy, Ctc, CtcBatch, Elementwise, Own, OwnBatch, Reduction, binary_cross_entropy, cross_entropy,
+    huber, mean_absolute_error, mean_squared_error,
 };
 pub use simd::Isa;

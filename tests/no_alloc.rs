@@ -13,10 +13,10 @@ use recurrent::model::{self, Layer, Loss, Model, Training};
 use recurrent::train::{Adam, AdamW, Cosine, RmsProp, Sgd, clip_norm, clip_scale, clip_value, orthogonal};
 use recurrent::{
     Activate, Activation, Attention, AttentionBackward, AttentionForward, Backward, Beam, BeamBuffers,
-    CrossEntropy, Ctc, CtcBatch, CtcBeam, CtcBeamBuffers, CtcGreedy, Dense, DenseBackward, Embedding, Error,
-    Forward, ForwardTrain, Generate, Gradients, Gru, Isa, KeysBackward, Lstm, Narrow, Pool, Sampling, Scale,
-    Sequences, Stack, argmax, binary_cross_entropy, cross_entropy, log_softmax, mean_squared_error, sample,
-    softmax,
+    CrossEntropy, Ctc, CtcBatch, CtcBeam, CtcBeamBuffers, CtcGreedy, Dense, DenseBackward, Elementwise,
+    Embedding, Error, Forward, ForwardTrain, Generate, Gradients, Gru, Isa, KeysBackward, Lstm, Narrow, Pool,
+    Sampling, Scale, Sequences, Stack, argmax, binary_cross_entropy, cross_entropy, log_softmax,
+    mean_squared_error, sample, softmax,
 };
 
 /// Allocations of each pass: pack, step, forward packed and in place, forward for training, backward.
@@ -347,7 +347,7 @@ fn models_do_not_allocate() {
                 sequences,
                 x,
                 loss: Loss::classes(&ids),
-                total_targets: Some(100),
+                total_targets: Some(100.0),
                 grads: &mut grads,
                 mode: Gradients::Accumulate,
                 state: &mut state,
@@ -371,4 +371,47 @@ fn models_do_not_allocate() {
     });
     assert!(result.unwrap().is_finite());
     assert_eq!(count, 0);
+}
+
+#[test]
+fn losses_of_models_do_not_allocate() {
+    const MODEL: Model<2> = Model::new([Layer::gru(2, 5), Layer::dense(5, 4)]);
+    let (steps, batch) = (6, 3);
+    let weights: Vec<f32> = (0..MODEL.weights_len()).map(|i| (i * 7 % 11) as f32 * 0.1 - 0.5).collect();
+    let (x, numbers) = (vec![0.5; steps * batch * 2], vec![0.5; steps * batch * 4]);
+    let (classes, rows) = (vec![2; steps * batch], vec![0.5; steps * batch]);
+    let (mut grads, mut state) = (vec![0.0; weights.len()], vec![0.0; MODEL.state_len(batch)]);
+    let mut tape = vec![0.0; MODEL.tape_len(steps, batch)];
+    let mut scratch = vec![0.0; MODEL.ctc_scratch_len(steps, batch, 2)];
+    let own = |of: recurrent::OwnBatch<'_>| {
+        if let Some(dy) = of.dy {
+            dy.fill(0.5);
+        }
+        of.y.iter().sum::<f32>()
+    };
+    let of = CrossEntropy::new(4).class_weights(&[0.5; 4]).row_weights(&rows).smoothing(0.1);
+    for loss in [
+        Loss::Classes { targets: &classes, of },
+        Loss::Elementwise { targets: &numbers, of: Elementwise::binary().pos_weight(&[2.0; 4]) },
+        Loss::Elementwise { targets: &numbers, of: Elementwise::huber(0.1).row_weights(&rows) },
+        Loss::Ctc { targets: &[1, 2, 3, 1], target_lengths: &[2, 1, 1], blank: 0, zero_infinity: true },
+        Loss::own(&own),
+    ] {
+        let (count, result) = allocations(|| {
+            let args = Training {
+                sequences: Sequences::new(steps, batch).lengths(&[6, 4, 2]),
+                x: (&x).into(),
+                loss,
+                grads: &mut grads,
+                state: &mut state,
+                tape: &mut tape,
+                scratch: &mut scratch,
+                ..Default::default()
+            };
+            MODEL.forward_backward(&weights, args)
+        });
+        assert!(result.unwrap().is_finite());
+        assert_eq!(count, 0, "{loss:?}");
+        assert!(grads.iter().any(|g| *g != 0.0), "{loss:?}");
+    }
 }

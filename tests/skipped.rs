@@ -175,8 +175,8 @@ fn batches_weigh_by_their_targets() -> Result<()> {
     let (mean, want) = run(whole, None, Gradients::Overwrite)?;
     let total = parts.iter().map(|p| SERIES.targets(p.0, p.2)).sum::<Result<usize>>()?;
     assert_eq!(total, 112);
-    let (first, _) = run(parts[0], Some(total), Gradients::Overwrite)?;
-    let (second, got) = run(parts[1], Some(total), Gradients::Accumulate)?;
+    let (first, _) = run(parts[0], Some(total as f64), Gradients::Overwrite)?;
+    let (second, got) = run(parts[1], Some(total as f64), Gradients::Accumulate)?;
     assert!((first + second - mean).abs() < 1e-6);
     let largest = want.iter().fold(0f32, |most, g| most.max(g.abs()));
     for (got, want) in got.iter().zip(&want) {
@@ -184,9 +184,9 @@ fn batches_weigh_by_their_targets() -> Result<()> {
     }
     let few = Error::Value {
         argument: "total_targets",
-        expected: "at least the number of targets that count in this batch",
+        expected: "at least the number, or the weight, of the targets that count in this batch",
     };
-    assert_eq!(run(parts[1], Some(100), Gradients::Overwrite), Err(few));
+    assert_eq!(run(parts[1], Some(100.0), Gradients::Overwrite), Err(few));
 
     // `update_accumulated` computes the total itself.
     let after = |batches: &[Batch<'_>]| {

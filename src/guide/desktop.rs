@@ -73,15 +73,16 @@
 //! |---|---|---|
 //! | a class for each step, or the next class | dense | [`CrossEntropy`](crate::model::Loss::CrossEntropy) of `[T, B]` ids |
 //! | a class for each sequence | pool, dense | the same of `[B]` ids |
-//! | labels in order, without the steps at which they occur | dense, with a class for the blank | [`Ctc`](crate::Ctc), which you call yourself |
+//! | labels in order, without the steps at which they occur | dense, with a class for the blank | [`Ctc`](crate::model::Loss::Ctc) |
 //! | yes or no | (pool,) dense | [`BinaryCrossEntropy`](crate::model::Loss::BinaryCrossEntropy) |
 //! | numbers | (pool,) dense | [`MeanSquaredError`](crate::model::Loss::MeanSquaredError) |
 //!
 //! # Optimisers and schedules
 //! [`Sgd`](crate::train::Sgd), [`RmsProp`](crate::train::RmsProp), [`Adam`](crate::train::Adam) and
 //! [`AdamW`](crate::train::AdamW) have PyTorch's equations and defaults. Settings are public fields. A
-//! schedule is a function of the number of updates: [`Cosine`](crate::train::Cosine) with a warm-up,
-//! [`Steps`](crate::train::Steps), or a constant. Without a schedule, the `lr` of the optimiser is used.
+//! schedule is a function of the number of updates: [`Cosine`](crate::train::Cosine),
+//! [`Steps`](crate::train::Steps), a constant, or [any function](crate::trainer::Trainer::rate_by). Each can
+//! have a [warm-up](crate::trainer::Trainer::warmup). Without a schedule, the `lr` of the optimiser is used.
 //!
 //! # Weights before the first update
 //! Initial weights have PyTorch's distributions. They are drawn from the generator that
@@ -92,7 +93,7 @@
 //! # Saving
 //! | what | how |
 //! |---|---|
-//! | a training, to continue it | [`save`](crate::trainer::Trainer::save), [`load`](crate::trainer::Trainer::load): weights, a learned initial state, moments, states, the number of updates. It continues with the same bits if the program has the same settings, and restores the generators of dropout and of its batches |
+//! | a training, to continue it | [`save`](crate::trainer::Trainer::save), [`load`](crate::trainer::Trainer::load): weights, a learned initial state, moments, states, the number of updates, an average, the best weights, and [what the program attaches](crate::trainer::Trainer::attach). It continues with the same bits if the program has the same settings, and restores the generators of dropout and of its batches |
 //! | a model, for firmware or another program | [`image::write`](crate::image::write()), with a learned initial state [`image::write_with`](crate::image::write_with) |
 //! | a model, for PyTorch or as Rust source | [`io::write`](crate::io::write), feature `io` |
 //! | weights alone | [`weights`](crate::trainer::Trainer::weights) is a slice of `f32`: write it in any way |
@@ -127,6 +128,8 @@
 //! checkpoints, and tells what to expect of 10, 100 and 1,000 nodes.
 //!
 //! # If it does not learn
+//! [`why_it_does_not_learn`](super::why_it_does_not_learn) has the questions in their order. In short:
+//!
 //! Look at [`Update::norm`](crate::trainer::Update::norm). If it is always far above the clip, use a smaller
 //! rate. If it is near 0, use gates that begin open, or shorter sequences. Targets of the wrong shape are
 //! rejected, but a wrong order is not noticed: time-major targets beside a batch-major input have the right

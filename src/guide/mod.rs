@@ -5,6 +5,8 @@
 //! |---|---|
 //! | [`layouts`] | How are numbers arranged in a buffer, how long is each buffer, and what happens to padding? |
 //! | [`training_through_time`] | What does the tape hold, where do gradients stop, why do they vanish? |
+//! | [`which_loss`] | Which loss fits what is to be learned, and how does data get into batches? |
+//! | [`why_it_does_not_learn`] | Why does it not learn, and how do I see it? |
 //! | [`desktop`] | How do I train a model, save it, and run it, without managing buffers? |
 //! | [`firmware`] | How does a model get from PyTorch into the flash of a microcontroller? |
 //! | [`other_frameworks`] | What is the name here of something that I know from PyTorch or Keras, and what differs? |
@@ -55,3 +57,5 @@ pub mod narrow_weights;
 pub mod numerics;
 pub mod other_frameworks;
 pub mod training_through_time;
+pub mod which_loss;
+pub mod why_it_does_not_learn;

@@ -20,14 +20,21 @@
 //! | `pad_packed_sequence` | not needed: the output is padded with zeros |
 //! | `nn.Linear`, `nn.Embedding` | [`Dense`](crate::Dense), [`Embedding`](crate::Embedding) |
 //! | `nn.CrossEntropyLoss(ignore_index=..)` | [`CrossEntropy::ignore`](crate::CrossEntropy::ignore); the loss is 0, not NaN, if no target counts |
+//! | its `weight`, `label_smoothing` | [`class_weights`](crate::CrossEntropy::class_weights), [`smoothing`](crate::CrossEntropy::smoothing) |
 //! | `nn.CTCLoss` of `log_softmax` | [`Ctc`](crate::Ctc), which takes logits; [`CtcGreedy`](crate::CtcGreedy), [`CtcBeam`](crate::CtcBeam) |
 //! | `nn.BCEWithLogitsLoss`, `nn.MSELoss` | [`binary_cross_entropy`](crate::binary_cross_entropy), [`mean_squared_error`](crate::mean_squared_error) |
+//! | `pos_weight`; `nn.L1Loss`, `nn.HuberLoss` | [`Elementwise::pos_weight`](crate::Elementwise::pos_weight); [`mean_absolute_error`](crate::mean_absolute_error), [`huber`](crate::huber) |
 //! | `loss.backward()` | [`backward`](crate::Recurrent::backward) of each layer, which you call; [`forward_backward`](crate::model::Model::forward_backward) of a model |
 //! | `optimizer.zero_grad()` | not needed: gradients are overwritten, unless you choose [`Gradients::Accumulate`](crate::Gradients::Accumulate) |
 //! | `h.detach()` between chunks | keep `state`, and start with a `dstate` of zero |
 //! | `clip_grad_norm_`, `clip_grad_value_` | [`clip_norm`](crate::train::clip_norm), [`clip_value`](crate::train::clip_value); [`clip_scale`](crate::train::clip_scale) with `update_scaled` saves a pass over memory |
 //! | `optim.SGD`, `RMSprop`, `Adam`, `AdamW` | [`train`](crate::train): the same equations and defaults |
 //! | `CosineAnnealingLR`, `StepLR` | [`Cosine`](crate::train::Cosine), [`Steps`](crate::train::Steps): functions of the number of updates |
+//! | `LambdaLR`, `LinearLR` as a warm-up | [`Trainer::rate_by`](crate::trainer::Trainer::rate_by), [`warmup`](crate::trainer::Trainer::warmup) |
+//! | parameter groups, `requires_grad_(False)` | [`Trainer::layer`](crate::trainer::Trainer::layer) |
+//! | `decoder.weight = encoder.weight`, `padding_idx` | [`Trainer::tie_embeddings`](crate::trainer::Trainer::tie_embeddings), [`padding_idx`](crate::trainer::Trainer::padding_idx) |
+//! | `AveragedModel` with `get_ema_multi_avg_fn` | [`Trainer::average`](crate::trainer::Trainer::average) |
+//! | `random_split`, `DataLoader(shuffle=True)`, `pad_sequence` | [`trainer::split`](crate::trainer::split()), [`Order`](crate::trainer::Order), [`Padded`](crate::trainer::Padded) |
 //! | `nn.init.uniform_`, `normal_`, `orthogonal_` | [`uniform`](crate::train::uniform), [`normal`](crate::train::normal), [`orthogonal`](crate::train::orthogonal) |
 //! | `model.train()`, `model.eval()` | different passes: `forward_train`, `forward` |
 //! | `torch.no_grad()` | `forward` keeps nothing for a backward pass |
@@ -42,8 +49,8 @@
 //! - `clip_norm` does not change gradients that are not finite, and returns `None`. PyTorch scales them all
 //!   to NaN or 0.
 //! - The result of a row does not depend on its batch, to the bit.
-//! - `padding_idx` of `nn.Embedding` does not exist. Padded ids must be valid ids. Their steps get no
-//!   gradient if `lengths` excludes them.
+//! - `padding_idx` is a setting of the trainer, not of the layer. Padded ids must be valid ids. Their steps
+//!   get no gradient if `lengths` excludes them.
 //!
 //! # Keras
 //!

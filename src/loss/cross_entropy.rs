@@ -49,13 +49,35 @@ pub struct CrossEntropy<'a> {
     classes: usize,
     ignored: Option<u32>,
     sequences: Option<Sequences<'a>>,
+    class_weights: Option<&'a [f32]>,
+    row_weights: Option<&'a [f32]>,
+    smoothing: f32,
     isa: Option<Isa>,
 }
 
 impl<'a> CrossEntropy<'a> {
     /// Over so many classes. All rows count.
     pub const fn new(classes: usize) -> Self {
-        CrossEntropy { classes, ignored: None, sequences: None, isa: None }
+        CrossEntropy {
+            classes,
+            ignored: None,
+            sequences: None,
+            class_weights: None,
+            row_weights: None,
+            smoothing: 0.0,
+            isa: None,
+        }
+    }
+
+    /// How many classes there are.
+    pub(crate) const fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// The weights of rows.
+    #[cfg(feature = "std")]
+    pub(crate) const fn weights(&self) -> Option<&'a [f32]> {
+        self.row_weights
     }
 
     /// Rows with this target do not count, as PyTorch's `ignore_index`. It may be a class or not.
@@ -71,6 +93,32 @@ impl<'a> CrossEntropy<'a> {
         self
     }
 
+    /// Each row counts as much as the class of its target says here, `[classes]`, as with PyTorch's `weight`:
+    /// for classes that are rare.
+    ///
+    /// ```text
+    /// loss = sum over rows of w_target (log(sum over j of exp(l_j)) - l_target) / sum over rows of w_target
+    /// ```
+    pub const fn class_weights(mut self, weights: &'a [f32]) -> Self {
+        self.class_weights = Some(weights);
+        self
+    }
+
+    /// Each row counts as much as its weight, `[rows]`, besides that of its class. The sum of all is the
+    /// divisor of the mean. A row with a weight of 0 is not read.
+    pub const fn row_weights(mut self, weights: &'a [f32]) -> Self {
+        self.row_weights = Some(weights);
+        self
+    }
+
+    /// This part of each target is spread evenly over all classes, as with PyTorch's `label_smoothing`
+    /// (Szegedy et al. 2016, arXiv:1512.00567): for models that should not become too certain. With class
+    /// weights each class takes its part times its weight.
+    pub const fn smoothing(mut self, part: f32) -> Self {
+        self.smoothing = part;
+        self
+    }
+
     /// Pins the instruction set, as [`Dense::on`](crate::Dense::on).
     pub const fn on(mut self, isa: Isa) -> Self {
         self.isa = Some(isa);
@@ -80,8 +128,10 @@ impl<'a> CrossEntropy<'a> {
     /// The loss, and its gradient if asked for: `logits` and `dlogits` are `[rows, classes]`, `targets` `[rows]`.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists); [`Error::Index`] for
-    /// a target of a row that counts and is not below `classes`, or a length above the steps.
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists and
+    /// of the weights); [`Error::Index`] for a target of a row that counts and is not below `classes`, or a
+    /// length above the steps; [`Error::Value`] for weights that are negative, infinite or NaN, and for a
+    /// smoothing that is not in 0 to 1.
     ///
     /// ```
     /// use recurrent::{CrossEntropy, Sequences};
@@ -95,32 +145,78 @@ impl<'a> CrossEntropy<'a> {
     /// # Ok::<(), recurrent::Error>(())
     /// ```
     pub fn loss(&self, logits: &[f32], targets: &[u32], dlogits: Option<&mut [f32]>) -> Result<f32> {
-        let CrossEntropy { classes, ignored, .. } = *self;
         let walk = self.walk()?;
         let (rows, count) = self.rows(walk.as_ref(), targets)?;
-        check_len("logits", targets.len().saturating_mul(classes), logits.len())?;
+        check_len("logits", targets.len().saturating_mul(self.classes), logits.len())?;
         if let Some(dlogits) = &dlogits {
             check_len("dlogits", logits.len(), dlogits.len())?;
         }
+        let total = self.total(&rows, count, targets);
         let mut dlogits = dlogits;
-        if count < targets.len()
+        if (count < targets.len() || total == 0.0)
             && let Some(dlogits) = dlogits.as_deref_mut()
         {
             dlogits.fill(0.0);
         }
-        if count == 0 {
+        if total == 0.0 {
             return Ok(0.0);
         }
         let isa = self.isa.unwrap_or_else(Isa::detect);
-        let sum = dispatch(isa, Pass { classes, logits, targets, rows, ignored, count, dlogits });
-        Ok((sum / count as f64) as f32)
+        Ok((dispatch(isa, Pass { of: self, logits, targets, rows, total, dlogits }) / total) as f32)
     }
 
-    /// How many rows count: those that take part, without those that are ignored. The loss is a mean over them, so that of several batches
-    /// each has to be weighed by its count.
+    /// The part of the rows that count whose greatest logit is that of the target, the first of several equal
+    /// ones; 0 if no row counts. Rows count by their own weights, not by those of classes.
     ///
     /// # Errors
-    /// Those of [`loss`](Self::loss) that are about the targets.
+    /// As [`loss`](Self::loss).
+    ///
+    /// ```
+    /// use recurrent::CrossEntropy;
+    /// let logits = [3.0, 0.0, /**/ 0.0, 3.0, /**/ 3.0, 0.0];
+    /// assert_eq!(CrossEntropy::new(2).ignore(9).accuracy(&logits, &[0, 0, 9])?, 0.5);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn accuracy(&self, logits: &[f32], targets: &[u32]) -> Result<f32> {
+        let plain = CrossEntropy { class_weights: None, ..*self };
+        let walk = self.walk()?;
+        let (rows, count) = plain.rows(walk.as_ref(), targets)?;
+        check_len("logits", targets.len().saturating_mul(self.classes), logits.len())?;
+        let total = plain.total(&rows, count, targets);
+        let right = |row: &usize| {
+            let (mut best, mut most) = (None, f32::NEG_INFINITY);
+            for (class, &logit) in logits[row * self.classes..][..self.classes].iter().enumerate() {
+                if logit > most {
+                    (best, most) = (Some(class), logit);
+                }
+            }
+            Some(targets[*row]) != self.ignored && best == Some(targets[*row] as usize)
+        };
+        let sum: f64 = rows.iter().filter(right).map(|row| plain.of_row(row)).sum();
+        Ok(if total == 0.0 { 0.0 } else { (sum / total) as f32 })
+    }
+
+    /// The exponential of the mean negative log-likelihood, without smoothing and without weights of classes:
+    /// among how many equally likely classes the model is as uncertain. 1 if no row counts.
+    ///
+    /// # Errors
+    /// As [`loss`](Self::loss).
+    ///
+    /// ```
+    /// use recurrent::CrossEntropy;
+    /// let perplexity = CrossEntropy::new(4).smoothing(0.1).perplexity(&[0.5; 8], &[0, 3])?;
+    /// assert!((perplexity - 4.0).abs() < 1e-5);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn perplexity(&self, logits: &[f32], targets: &[u32]) -> Result<f32> {
+        let plain = CrossEntropy { class_weights: None, smoothing: 0.0, ..*self };
+        Ok(libm::exp(f64::from(plain.loss(logits, targets, None)?)) as f32)
+    }
+
+    /// How many rows count: those that take part, without those that are ignored.
+    ///
+    /// # Errors
+    /// Those of [`loss`](Self::loss) that are not about the logits.
     ///
     /// ```
     /// use recurrent::CrossEntropy;
@@ -131,13 +227,65 @@ impl<'a> CrossEntropy<'a> {
         Ok(self.rows(self.walk()?.as_ref(), targets)?.1)
     }
 
+    /// The divisor of the mean: the [count](Self::count), or the sum of the weights of the rows that count.
+    /// Means of several batches have to be weighed by it.
+    ///
+    /// # Errors
+    /// Those of [`loss`](Self::loss) that are not about the logits.
+    ///
+    /// ```
+    /// use recurrent::CrossEntropy;
+    /// assert_eq!(CrossEntropy::new(2).class_weights(&[0.5, 2.0]).weight(&[0, 0, 1])?, 3.0);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn weight(&self, targets: &[u32]) -> Result<f64> {
+        Ok(self.counted(targets)?.1)
+    }
+
+    /// The count and the weight.
+    pub(super) fn counted(&self, targets: &[u32]) -> Result<(usize, f64)> {
+        let walk = self.walk()?;
+        let (rows, count) = self.rows(walk.as_ref(), targets)?;
+        Ok((count, self.total(&rows, count, targets)))
+    }
+
+    /// The same without smoothing and without weights of classes.
+    #[cfg(feature = "std")]
+    pub(super) const fn plain(self) -> Self {
+        CrossEntropy { class_weights: None, smoothing: 0.0, ..self }
+    }
+
     fn walk(&self) -> Result<Option<Walk<'a>>> {
         self.sequences.map(|sequences| sequences.walk(false)).transpose()
     }
 
-    /// The rows that take part, and how many of them count.
+    /// The weight of a row without that of its class.
+    fn of_row(&self, row: usize) -> f64 {
+        self.row_weights.map_or(1.0, |weights| f64::from(weights[row]))
+    }
+
+    fn of_class(&self, class: usize) -> f64 {
+        self.class_weights.map_or(1.0, |weights| f64::from(weights[class]))
+    }
+
+    /// The sum of the weights of the rows that count, which are `count`.
+    fn total(&self, rows: &Rows<'_>, count: usize, targets: &[u32]) -> f64 {
+        if self.class_weights.is_none() && self.row_weights.is_none() {
+            return count as f64;
+        }
+        let counted = rows.iter().filter(|row| Some(targets[*row]) != self.ignored);
+        counted.map(|row| self.of_row(row) * self.of_class(targets[row] as usize)).sum()
+    }
+
+    /// Checks all but the logits. The rows that take part, and how many of them count.
     fn rows<'w>(&self, walk: Option<&'w Walk<'w>>, targets: &[u32]) -> Result<(Rows<'w>, usize)> {
-        let CrossEntropy { classes, ignored, .. } = *self;
+        let CrossEntropy { classes, ignored, class_weights, row_weights, smoothing, .. } = *self;
+        if let Some(weights) = class_weights {
+            check_weights("class_weights", classes, weights)?;
+        }
+        if !(0.0..=1.0).contains(&smoothing) {
+            return Err(Error::Value { argument: "smoothing", expected: "from 0 to 1" });
+        }
         let rows = match walk {
             Some(walk) => {
                 check_len("targets", walk.rows(), targets.len())?;
@@ -145,6 +293,9 @@ impl<'a> CrossEntropy<'a> {
             }
             None => Rows::all(targets.len()),
         };
+        if let Some(weights) = row_weights {
+            check_weights("row_weights", targets.len(), weights)?;
+        }
         let mut count = rows.count();
         if ignored.is_none() && walk.is_none_or(Walk::is_dense) {
             check_ids("targets", targets, classes)?;
@@ -163,46 +314,81 @@ impl<'a> CrossEntropy<'a> {
     }
 }
 
+/// Refuses weights of which a mean cannot be made.
+pub(super) fn check_weights(argument: &'static str, len: usize, weights: &[f32]) -> Result<()> {
+    check_len(argument, len, weights.len())?;
+    match weights.iter().all(|w| *w >= 0.0 && w.is_finite()) {
+        true => Ok(()),
+        false => Err(Error::Value { argument, expected: "finite numbers that are not negative" }),
+    }
+}
+
 /// All arguments have been checked: there are rows that count, and so there are classes.
 struct Pass<'a> {
-    classes: usize,
+    of: &'a CrossEntropy<'a>,
     logits: &'a [f32],
     targets: &'a [u32],
     rows: Rows<'a>,
-    ignored: Option<u32>,
-    count: usize,
+    /// The sum of the rows' weights, which is not zero.
+    total: f64,
     dlogits: Option<&'a mut [f32]>,
 }
 
 impl Op for Pass<'_> {
-    /// The sum of the rows' losses.
+    /// The sum of the rows' losses, each times its weight.
     type Output = f64;
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> f64 {
-        let Pass { classes, logits, targets, rows, ignored, count, mut dlogits } = self;
-        let count = count as f64;
+        let Pass { of, logits, targets, rows, total, mut dlogits } = self;
+        let CrossEntropy { classes, ignored, .. } = *of;
+        // What smoothing gives a class with a weight of 1, and all classes together.
+        let smoothing = f64::from(of.smoothing);
+        let each = smoothing / classes as f64;
+        let all =
+            if each > 0.0 { each * (0..classes).map(|class| of.of_class(class)).sum::<f64>() } else { 0.0 };
         let mut loss = 0.0;
         for row in rows.iter() {
-            if Some(targets[row]) == ignored {
+            let target = targets[row];
+            if Some(target) == ignored {
                 continue;
             }
-            let (logits, target) = (&logits[row * classes..][..classes], targets[row] as usize);
+            let (logits, target) = (&logits[row * classes..][..classes], target as usize);
             let mut d = dlogits.as_deref_mut().map(|d| &mut d[row * classes..][..classes]);
+            let own = of.of_row(row);
+            if own == 0.0 {
+                if let Some(d) = d {
+                    d.fill(0.0);
+                }
+                continue;
+            }
             let most = max(s, logits);
             let mut sum = 0.0;
             for (i, block) in logits.chunks(BLOCK).enumerate() {
                 let terms = d.as_deref_mut().map(|d| &mut d[i * BLOCK..]);
                 sum += exp_sum(s, block, most, None, terms);
             }
-            loss += libm::log(sum) + (f64::from(most) - f64::from(logits[target]));
+            let at_target = own * (1.0 - smoothing) * of.of_class(target);
+            let norm = libm::log(sum);
+            let unlikely = |logit: f32| norm + (f64::from(most) - f64::from(logit));
+            loss += at_target * unlikely(logits[target]);
+            if each > 0.0 {
+                let spread = |(class, logit): (usize, &f32)| of.of_class(class) * unlikely(*logit);
+                loss += own * each * logits.iter().enumerate().map(spread).sum::<f64>();
+            }
             if let Some(d) = d {
-                let scale = 1.0 / (sum * count);
-                let of_target = f64::from(d[target]) * scale - 1.0 / count;
+                let scale = (at_target + own * all) / (sum * total);
+                let of_target = f64::from(d[target]) * scale - at_target / total;
                 for d in d.iter_mut() {
                     *d *= scale as f32;
                 }
                 d[target] = of_target as f32;
+                if each > 0.0 {
+                    let less = own * each / total;
+                    for (class, d) in d.iter_mut().enumerate() {
+                        *d -= (less * of.of_class(class)) as f32;
+                    }
+                }
             }
         }
         loss

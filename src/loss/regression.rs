@@ -1,77 +1,206 @@
-//! Losses of single elements: binary cross-entropy, mean squared error.
+//! Losses of single elements: binary cross-entropy, squared and absolute errors, Huber's.
 
-use crate::error::{Result, check_len};
-use crate::kernel::finish::{PART, logistic};
+use super::cross_entropy::check_weights;
+use super::elements::{Bent, Binary, Elements, Pass, Squared};
+use crate::error::{Error, Result, check_len};
+use crate::kernel::Walk;
 use crate::kernel::walk::Rows;
 use crate::layer::Sequences;
-use crate::simd::{Isa, Op, Simd, dispatch};
+use crate::simd::{Isa, dispatch};
 
-/// Numbers and what they should be, of the same shape.
-struct Pair<'a> {
-    names: [&'static str; 2],
-    x: &'a [f32],
-    targets: &'a [f32],
-    dx: Option<&'a mut [f32]>,
+/// A mean over single elements, with its settings: which loss, how much each row counts, and for yes-or-no
+/// answers how much more a yes counts than a no.
+///
+/// ```
+/// use recurrent::Elementwise;
+/// // Two rows of two elements; the second counts three times as much.
+/// let mut dx = [0.0; 4];
+/// let of = Elementwise::squared().row_weights(&[1.0, 3.0]);
+/// assert_eq!(of.loss(&[1.0, 1.0, /**/ 2.0, 0.0], &[0.0; 4], Some(&mut dx))?, (2.0 + 3.0 * 4.0) / 8.0);
+/// assert_eq!(dx, [0.25, 0.25, 1.5, 0.0]);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Elementwise<'a> {
+    kind: Kind,
+    positive: Option<&'a [f32]>,
+    row_weights: Option<&'a [f32]>,
+    sequences: Option<Sequences<'a>>,
+    isa: Option<Isa>,
 }
 
-/// The elements that count: all of them, or rows of so many.
-enum Elements<'a> {
-    All(usize),
-    Rows(Rows<'a>, usize),
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Binary,
+    Squared,
+    /// Huber's with this delta; with 0 the absolute error.
+    Bent(f32),
 }
 
-impl Elements<'_> {
-    fn count(&self) -> usize {
-        match self {
-            Elements::All(len) => *len,
-            Elements::Rows(rows, width) => rows.count() * width,
-        }
+impl<'a> Elementwise<'a> {
+    const fn of(kind: Kind) -> Self {
+        Elementwise { kind, positive: None, row_weights: None, sequences: None, isa: None }
     }
 
-    /// Where they start and how many there are together, in ascending order.
-    #[inline(always)]
-    fn parts(&self) -> impl Iterator<Item = (usize, usize)> {
-        let (all, rows) = match self {
-            Elements::All(len) => (Some((0, *len)), None),
-            Elements::Rows(rows, width) => (None, Some(rows.iter().map(move |row| (row * width, *width)))),
+    /// That of [`mean_squared_error`].
+    pub const fn squared() -> Self {
+        Self::of(Kind::Squared)
+    }
+
+    /// That of [`mean_absolute_error`].
+    pub const fn absolute() -> Self {
+        Self::of(Kind::Bent(0.0))
+    }
+
+    /// That of [`huber`]. A `delta` that is not a finite number above 0 is refused with the loss.
+    pub const fn huber(delta: f32) -> Self {
+        // A delta of 0 is not the absolute error, but a mistake.
+        Self::of(Kind::Bent(if delta == 0.0 { -1.0 } else { delta }))
+    }
+
+    /// That of [`binary_cross_entropy`].
+    pub const fn binary() -> Self {
+        Self::of(Kind::Binary)
+    }
+
+    /// The part of a loss that is due to yes counts this much, one number for each output, as with PyTorch's
+    /// `pos_weight`: for answers that are rarely yes. Losses but the [binary](Self::binary) one refuse it.
+    ///
+    /// ```text
+    /// loss = mean of -(p t log(sigmoid(l)) + (1 - t) log(1 - sigmoid(l)))
+    /// ```
+    pub const fn pos_weight(mut self, weights: &'a [f32]) -> Self {
+        self.positive = Some(weights);
+        self
+    }
+
+    /// Each row counts as much as its weight, `[rows]`; each has the same number of elements. The sum of all
+    /// is the divisor of the mean. A row with a weight of 0 is not read.
+    pub const fn row_weights(mut self, weights: &'a [f32]) -> Self {
+        self.row_weights = Some(weights);
+        self
+    }
+
+    /// The rows are those of a padded batch, in its order: those past the end of a sequence and those that
+    /// are masked do not count, whatever their targets. Resets make no difference.
+    pub const fn over(mut self, sequences: Sequences<'a>) -> Self {
+        self.sequences = Some(sequences);
+        self
+    }
+
+    /// Pins the instruction set, as [`Dense::on`](crate::Dense::on).
+    pub const fn on(mut self, isa: Isa) -> Self {
+        self.isa = Some(isa);
+        self
+    }
+
+    /// The weights of rows.
+    #[cfg(feature = "std")]
+    pub(crate) const fn weights(&self) -> Option<&'a [f32]> {
+        self.row_weights
+    }
+
+    /// The loss, and its gradient if asked for. `x`, `targets` and `dx` have the same length: `[rows, O]`.
+    ///
+    /// # Errors
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists and
+    /// of the weights); [`Error::Index`] for a length above the steps; [`Error::Value`] for a `delta` that is
+    /// not a finite number above 0, for weights that are negative, infinite or NaN, or not as many as there
+    /// are rows of the same length, and for a `pos_weight` that the loss has no use for.
+    pub fn loss(&self, x: &[f32], targets: &[f32], dx: Option<&mut [f32]>) -> Result<f32> {
+        let (name, gradient) = match self.kind {
+            Kind::Binary => ("logits", "dlogits"),
+            _ => ("x", "dx"),
         };
-        all.into_iter().chain(rows.into_iter().flatten())
-    }
-}
-
-/// Checks lengths, and runs `pass` over the elements that count: all, or those of the rows of `width` elements that take part.
-fn mean(
-    over: Option<(Sequences<'_>, usize)>,
-    mut pair: Pair<'_>,
-    pass: impl FnOnce(Pair<'_>, &Elements<'_>) -> f64,
-) -> Result<f32> {
-    let Pair { names, x, targets, dx } = &mut pair;
-    let walk = match over {
-        Some((sequences, width)) => {
-            let walk = sequences.walk(false)?;
-            check_len(names[0], walk.rows().saturating_mul(width), x.len())?;
-            Some((walk, width))
+        let walk = self.walk()?;
+        let width = self.check(walk.as_ref(), name, x.len())?;
+        check_len("targets", x.len(), targets.len())?;
+        if let Some(dx) = &dx {
+            check_len(gradient, x.len(), dx.len())?;
         }
-        None => None,
-    };
-    check_len("targets", x.len(), targets.len())?;
-    if let Some(dx) = dx {
-        check_len(names[1], x.len(), dx.len())?;
+        let elements = self.elements(walk.as_ref(), x.len(), width);
+        let (count, total) = elements.count();
+        let mut dx = dx;
+        if (count < x.len() || self.row_weights.is_some())
+            && let Some(dx) = dx.as_deref_mut()
+        {
+            dx.fill(0.0);
+        }
+        if total == 0.0 {
+            return Ok(0.0);
+        }
+        let isa = self.isa.unwrap_or_else(Isa::detect);
+        let pass = Pass { x, targets, dx, elements: &elements, total };
+        let sum = match self.kind {
+            Kind::Binary => dispatch(isa, Binary(pass, self.positive)),
+            Kind::Squared => dispatch(isa, Squared(pass)),
+            Kind::Bent(delta) => dispatch(isa, Bent(pass, delta)),
+        };
+        Ok((sum / total) as f32)
     }
-    let elements = match &walk {
-        Some((walk, width)) if !walk.is_dense() => Elements::Rows(Rows::present(walk), *width),
-        _ => Elements::All(x.len()),
-    };
-    let count = elements.count();
-    if count < x.len()
-        && let Some(dx) = dx
+
+    /// How much the rows count that take part, of `rows` rows of `width` elements: their number, or the sum
+    /// of their weights.
+    pub(super) fn weight(&self, rows: usize, width: usize) -> Result<f64> {
+        let walk = self.walk()?;
+        self.check(walk.as_ref(), "targets", rows.saturating_mul(width))?;
+        if let Some(weights) = self.row_weights {
+            check_len("row_weights", rows, weights.len())?;
+        }
+        if let Some(positive) = self.positive {
+            check_len("pos_weight", width, positive.len())?;
+        }
+        // Rows without elements count as those of one do.
+        Ok(self.elements(walk.as_ref(), rows, 1).count().1)
+    }
+
+    fn walk(&self) -> Result<Option<Walk<'a>>> {
+        self.sequences.map(|sequences| sequences.walk(false)).transpose()
+    }
+
+    /// Refuses settings that do not fit to `len` elements; how many of them make a row, if rows matter.
+    fn check(&self, walk: Option<&Walk<'_>>, name: &'static str, len: usize) -> Result<usize> {
+        match self.kind {
+            Kind::Bent(delta) if !(delta >= 0.0 && delta.is_finite()) => {
+                return Err(Error::Value { argument: "delta", expected: "a finite number above 0" });
+            }
+            Kind::Squared | Kind::Bent(_) if self.positive.is_some() => {
+                let expected = "only set for binary cross-entropy";
+                return Err(Error::Value { argument: "pos_weight", expected });
+            }
+            _ => {}
+        }
+        let rows = match (walk, self.row_weights) {
+            (Some(walk), _) => walk.rows(),
+            (None, Some(weights)) => weights.len(),
+            (None, None) => 1,
+        };
+        let width = len.checked_div(rows).unwrap_or(0);
+        check_len(name, rows.saturating_mul(width), len)?;
+        if let Some(weights) = self.row_weights {
+            check_weights("row_weights", rows, weights)?;
+        }
+        if let Some(positive) = self.positive {
+            // Without rows there is no telling how many outputs there are.
+            let unknown = walk.is_none() && self.row_weights.is_none();
+            let whole = unknown && len.checked_rem(positive.len()) == Some(0);
+            check_weights("pos_weight", if whole || len == 0 { positive.len() } else { width }, positive)?;
+        }
+        Ok(width)
+    }
+
+    fn elements<'w>(&self, walk: Option<&'w Walk<'w>>, len: usize, width: usize) -> Elements<'w>
+    where
+        'a: 'w,
     {
-        dx.fill(0.0);
+        match (walk, self.row_weights) {
+            (Some(walk), weights) if weights.is_some() || !walk.is_dense() => {
+                Elements::Rows(Rows::present(walk), width, weights)
+            }
+            (None, Some(weights)) => Elements::Rows(Rows::all(weights.len()), width, Some(weights)),
+            _ => Elements::All(len),
+        }
     }
-    if count == 0 {
-        return Ok(0.0);
-    }
-    Ok((pass(pair, &elements) / count as f64) as f32)
 }
 
 /// The mean cross-entropy of independent yes-or-no answers, in nats, and the gradient of the mean if asked for.
@@ -85,7 +214,7 @@ fn mean(
 /// `binary_cross_entropy_with_logits`; losses are summed in f64. NaN gives NaN. Without elements the loss is 0.
 ///
 /// # Errors
-/// [`Error::Length`](crate::Error::Length) with the name of the buffer.
+/// [`Error::Length`] with the name of the buffer.
 ///
 /// ```
 /// let mut dlogits = [0.0; 2];
@@ -96,56 +225,7 @@ fn mean(
 /// # Ok::<(), recurrent::Error>(())
 /// ```
 pub fn binary_cross_entropy(logits: &[f32], targets: &[f32], dlogits: Option<&mut [f32]>) -> Result<f32> {
-    binary_cross_entropy_over(Isa::detect(), None, logits, targets, dlogits)
-}
-
-/// The same over the rows of a padded batch that take part, each of so many elements.
-pub(crate) fn binary_cross_entropy_over(
-    isa: Isa,
-    over: Option<(Sequences<'_>, usize)>,
-    logits: &[f32],
-    targets: &[f32],
-    dlogits: Option<&mut [f32]>,
-) -> Result<f32> {
-    let pair = Pair { names: ["logits", "dlogits"], x: logits, targets, dx: dlogits };
-    mean(over, pair, |pair, elements| dispatch(isa, Binary(pair, elements)))
-}
-
-/// All lengths have been checked.
-struct Binary<'a>(Pair<'a>, &'a Elements<'a>);
-
-impl Op for Binary<'_> {
-    /// The sum of the losses.
-    type Output = f64;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> f64 {
-        let Binary(Pair { x: logits, targets, mut dx, .. }, elements) = self;
-        let scale = (1.0 / elements.count() as f64) as f32;
-        let mut loss = 0.0;
-        for (first, len) in elements.parts() {
-            let (logits, targets) = (&logits[first..][..len], &targets[first..][..len]);
-            for (i, (part, targets)) in logits.chunks(PART).zip(targets.chunks(PART)).enumerate() {
-                let mut l = [0.0; PART];
-                l[..part.len()].copy_from_slice(part);
-                let (smaller, tails) = logistic(s, &l);
-                for (j, (&l, &t)) in part.iter().zip(targets).enumerate() {
-                    // `max` would pass over NaN.
-                    let above = if l < 0.0 { 0.0 } else { l };
-                    loss +=
-                        f64::from(above) - f64::from(l) * f64::from(t) + f64::from(libm::log1pf(tails[j]));
-                }
-                if let Some(d) = dx.as_deref_mut() {
-                    for (j, (d, t)) in d[first + i * PART..].iter_mut().zip(targets).enumerate() {
-                        // `sigmoid(l) - t`, of which both may be close to 1.
-                        let off = if l[j] < 0.0 { smaller[j] - t } else { (1.0 - t) - smaller[j] };
-                        *d = off * scale;
-                    }
-                }
-            }
-        }
-        loss
-    }
+    Elementwise::binary().loss(logits, targets, dlogits)
 }
 
 /// The mean of the squared differences, and its gradient if asked for.
@@ -159,7 +239,7 @@ impl Op for Binary<'_> {
 /// Without elements the loss is 0.
 ///
 /// # Errors
-/// [`Error::Length`](crate::Error::Length) with the name of the buffer.
+/// [`Error::Length`] with the name of the buffer.
 ///
 /// ```
 /// let mut dx = [0.0; 2];
@@ -168,49 +248,52 @@ impl Op for Binary<'_> {
 /// # Ok::<(), recurrent::Error>(())
 /// ```
 pub fn mean_squared_error(x: &[f32], targets: &[f32], dx: Option<&mut [f32]>) -> Result<f32> {
-    mean_squared_error_over(Isa::detect(), None, x, targets, dx)
+    Elementwise::squared().loss(x, targets, dx)
 }
 
-/// The same over the rows of a padded batch that take part, each of so many elements.
-pub(crate) fn mean_squared_error_over(
-    isa: Isa,
-    over: Option<(Sequences<'_>, usize)>,
-    x: &[f32],
-    targets: &[f32],
-    dx: Option<&mut [f32]>,
-) -> Result<f32> {
-    let pair = Pair { names: ["x", "dx"], x, targets, dx };
-    mean(over, pair, |pair, elements| dispatch(isa, Squared(pair, elements)))
+/// The mean of the absolute differences, and its gradient if asked for.
+///
+/// ```text
+/// loss = mean of |x - t|
+/// dx = sign(x - t) / n
+/// ```
+///
+/// `x`, `targets` and `dx` have the same length, in any shape. This is PyTorch's `l1_loss`; differences are
+/// summed in f64. Targets that are far off pull no more than others.
+///
+/// # Errors
+/// [`Error::Length`] with the name of the buffer.
+///
+/// ```
+/// let mut dx = [0.0; 2];
+/// assert_eq!(recurrent::mean_absolute_error(&[1.0, 5.0], &[2.0, 2.0], Some(&mut dx))?, 2.0);
+/// assert_eq!(dx, [-0.5, 0.5]);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+pub fn mean_absolute_error(x: &[f32], targets: &[f32], dx: Option<&mut [f32]>) -> Result<f32> {
+    Elementwise::absolute().loss(x, targets, dx)
 }
 
-/// All lengths have been checked.
-struct Squared<'a>(Pair<'a>, &'a Elements<'a>);
-
-impl Op for Squared<'_> {
-    /// The sum of the squares.
-    type Output = f64;
-
-    /// The compiler's vectors are enough here. The number of chains does not depend on the vector, and squares are
-    /// not fused with sums: all sets give the same bits.
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) -> f64 {
-        let Squared(Pair { x, targets, mut dx, .. }, elements) = self;
-        let scale = (2.0 / elements.count() as f64) as f32;
-        let mut sums = [0.0; PART];
-        for (first, len) in elements.parts() {
-            let (x, targets) = (&x[first..][..len], &targets[first..][..len]);
-            for (x, targets) in x.chunks(PART).zip(targets.chunks(PART)) {
-                for ((sum, &x), &t) in sums.iter_mut().zip(x).zip(targets) {
-                    let apart = f64::from(x) - f64::from(t);
-                    *sum += apart * apart;
-                }
-            }
-            if let Some(dx) = dx.as_deref_mut() {
-                for ((d, x), t) in dx[first..].iter_mut().zip(x).zip(targets) {
-                    *d = (x - t) * scale;
-                }
-            }
-        }
-        sums.iter().sum()
-    }
+/// The mean of a loss that is a square near the target and a line further away, and its gradient if asked for
+/// (Huber 1964).
+///
+/// ```text
+/// loss = mean of ((x - t)^2 / 2 if |x - t| <= delta, otherwise delta (|x - t| - delta / 2))
+/// dx = (x - t, but from -delta to delta) / n
+/// ```
+///
+/// `x`, `targets` and `dx` have the same length, in any shape. This is PyTorch's `huber_loss`; losses are
+/// summed in f64.
+///
+/// # Errors
+/// [`Error::Length`] with the name of the buffer; [`Error::Value`] if `delta` is not a finite number above 0.
+///
+/// ```
+/// let mut dx = [0.0; 2];
+/// assert_eq!(recurrent::huber(1.0, &[1.5, 5.0], &[1.0, 2.0], Some(&mut dx))?, (0.125 + 2.5) / 2.0);
+/// assert_eq!(dx, [0.25, 0.5]);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+pub fn huber(delta: f32, x: &[f32], targets: &[f32], dx: Option<&mut [f32]>) -> Result<f32> {
+    Elementwise::huber(delta).loss(x, targets, dx)
 }

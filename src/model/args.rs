@@ -87,9 +87,11 @@ pub struct Training<'a> {
     pub x: Input<'a>,
     /// What the output should have been.
     pub loss: Loss<'a>,
-    /// For one of several batches whose gradients are added up: how many [targets](crate::model::Model::targets) count in all of them. The loss and
-    /// the gradients are then this batch's share of the mean over all, and the shares add up to it, however many targets each batch has.
-    pub total_targets: Option<usize>,
+    /// For one of several batches whose gradients are added up: how many
+    /// [targets](crate::model::Model::targets) count in all of them, or, of a loss with weights, how much
+    /// they [weigh](crate::model::Model::target_weight). The loss and the gradients are then this batch's
+    /// share of the mean over all, and the shares add up to it, however many targets each batch has.
+    pub total_targets: Option<f64>,
     /// Takes the gradients of the weights in their layout.
     pub grads: &'a mut [f32],
     /// Whether `grads` is overwritten or added to.
@@ -104,6 +106,7 @@ pub struct Training<'a> {
     pub dropout: Option<&'a [f32]>,
     /// [`tape_len`](crate::model::Model::tape_len) elements; after the pass it begins with the outputs of all layers.
     pub tape: &'a mut [f32],
-    /// At least [`train_scratch_len`](crate::model::Model::train_scratch_len) elements.
+    /// At least [`train_scratch_len`](crate::model::Model::train_scratch_len) elements, and with
+    /// [`Loss::Ctc`] [`ctc_scratch_len`](crate::model::Model::ctc_scratch_len).
     pub scratch: &'a mut [f32],
 }

@@ -3,8 +3,9 @@
 use super::array::Model;
 use super::chain::Chain;
 use super::layer::{Layer, Part};
-use crate::layer::buffer::{add, mul};
+use crate::layer::buffer::{add, max, mul};
 use crate::layer::packed::packed_len;
+use crate::loss::Ctc;
 
 /// Lengths, of a slice and of an array.
 macro_rules! lengths {
@@ -94,6 +95,16 @@ lengths! {
     /// Length of the scratch of a training pass.
     train_scratch_len(chain, steps, batch) -> usize {
         chain.train_scratch_len_with(1, steps, batch)
+    }
+
+    /// Length of the scratch of a training pass with [`Loss::Ctc`](super::Loss::Ctc), of at most `labels`
+    /// labels in a row. On several threads it is the greater one of this and
+    /// [`train_scratch_len_with`](Self::train_scratch_len_with).
+    ctc_scratch_len(chain, steps, batch, labels) -> usize {
+        max(
+            chain.train_scratch_len(steps, batch),
+            add(chain.widest_len(steps, batch), Ctc::new(0).scratch_len(steps, labels))
+        )
     }
 
     /// Length of the scratch of [`forward_backward_with`](Self::forward_backward_with) on `threads`

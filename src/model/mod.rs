@@ -37,9 +37,10 @@
 //!
 //! # Ids or values
 //! A model that begins with an embedding takes ids, any other takes values: [`Input`]. What it learns from is a [`Loss`]: classes, yes or no,
-//! numbers. [`Sequences`](crate::Sequences) says which steps of a padded batch take part, in the layers, the pool and the loss alike. What stands in the
-//! padding does not matter, with two exceptions: ids have to be ids, and values that a dense layer sees first have to be
-//! finite, and not so large that its output is infinite.
+//! numbers, labels without an alignment, or one of the program's own. [`Sequences`](crate::Sequences) says
+//! which steps of a padded batch take part, in the layers, the pool and the loss alike. What stands in the
+//! padding does not matter, with two exceptions: ids have to be ids, and values that a dense layer sees first
+//! have to be finite, and not so large that its output is infinite.
 //!
 //! ```
 //! use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};

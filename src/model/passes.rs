@@ -224,6 +224,25 @@ impl<const N: usize> Model<N> {
         self.chain().targets(sequences, loss)
     }
 
+    /// How much the targets of a batch weigh together: what its mean loss is divided by. It is the number of
+    /// [targets](Self::targets), or the sum of their weights if the loss has some; with [`Loss::Ctc`] the
+    /// rows.
+    ///
+    /// # Errors
+    /// As [`targets`](Self::targets).
+    ///
+    /// ```
+    /// use recurrent::{CrossEntropy, Sequences, model::{Layer, Loss, Model}};
+    /// const MODEL: Model<2> = Model::new([Layer::gru(1, 4), Layer::dense(4, 2)]);
+    /// let of = CrossEntropy::new(2).class_weights(&[0.5, 2.0]);
+    /// let loss = Loss::Classes { targets: &[0, 1, 1], of };
+    /// assert_eq!(MODEL.target_weight(Sequences::new(3, 1), loss)?, 4.5);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn target_weight(&self, sequences: Sequences<'_>, loss: Loss<'_>) -> Result<f64> {
+        self.chain().target_weight(sequences, loss)
+    }
+
     /// Draws the factors of dropout for one training pass, in a buffer of [`dropout_len`](Self::dropout_len) elements.
     ///
     /// # Errors

@@ -8,10 +8,10 @@ use super::forward::Up;
 use super::layer::{Dims, Layer, Part};
 use super::through::{Layers, Visit};
 use crate::error::{Error, Result, check_len, check_room};
-use crate::layer::buffer::{multiply, take_last, take_last_mut, take_mut};
+use crate::layer::buffer::{add, multiply, take_last, take_last_mut, take_mut};
 use crate::layer::join::Team;
 use crate::layer::{Backward, DenseBackward, Gradients, Sequences};
-use crate::loss::Loss;
+use crate::loss::{Loss, Outputs};
 use crate::seq::table::Reach;
 use crate::train::dropout;
 
@@ -117,9 +117,9 @@ pub(super) fn forward_backward<L: Layers + ?Sized>(
     chain.check_linked(Reach::All)?;
     chain.check_input(sequences, x)?;
     let (steps, batch) = (sequences.steps(), sequences.batch());
-    let targets = chain.targets(sequences, loss)?;
-    if total_targets.is_some_and(|total| total < targets) {
-        let expected = "at least the number of targets that count in this batch";
+    let (_, weight) = loss.count(width, sequences, pooled)?;
+    if total_targets.is_some_and(|total| !(total >= weight && total.is_finite())) {
+        let expected = "at least the number, or the weight, of the targets that count in this batch";
         return Err(Error::Value { argument: "total_targets", expected });
     }
     chain.check_recurrent_dropout()?;
@@ -133,7 +133,8 @@ pub(super) fn forward_backward<L: Layers + ?Sized>(
     check_len("dropout", chain.dropout_len(steps, batch), factors.len())?;
     check_len("tape", chain.tape_len(steps, batch), tape.len())?;
     let threads = team.map_or(1, |team| team.threads);
-    check_room("scratch", chain.train_scratch_len_with(threads, steps, batch), scratch.len())?;
+    let room = chain.train_scratch_len_with(threads, steps, batch);
+    check_room("scratch", room.max(chain.loss_scratch_len(steps, batch, loss)), scratch.len())?;
 
     let dims = chain.dims(steps, batch);
     let (outputs, tapes) = tape.split_at_mut(chain.outputs_len(steps, batch));
@@ -153,12 +154,15 @@ pub(super) fn forward_backward<L: Layers + ?Sized>(
     })?;
     let widest = chain.widest_len(steps, batch);
     let (dy, scratch) = scratch.split_at_mut(widest);
-    let (dx, scratch) = scratch.split_at_mut(widest);
     let outputs = &*outputs;
     let y = &outputs[outputs.len() - chain.output_len(steps, batch)..];
-    let mut mean = loss.mean(chain.isa(), width, sequences, pooled, y, Some(&mut dy[..y.len()]))?;
+    let isa = chain.isa();
+    let dlogits = Some(&mut dy[..y.len()]);
+    let mut mean =
+        loss.mean(Outputs { isa, width, sequences, pooled, y, dy: dlogits, scratch: &mut *scratch })?;
+    let (dx, scratch) = scratch.split_at_mut(widest);
     if let Some(total) = total_targets {
-        let share = targets as f64 / total.max(1) as f64;
+        let share = if total > 0.0 { weight / total } else { 0.0 };
         mean = (f64::from(mean) * share) as f32;
         dy[..y.len()].iter_mut().for_each(|d| *d *= share as f32);
     }
@@ -248,7 +252,21 @@ impl Chain<'_> {
     /// # Errors
     /// As there.
     pub fn targets(&self, sequences: Sequences<'_>, loss: Loss<'_>) -> Result<usize> {
-        loss.count(self.output(), sequences, self.is_pooled())
+        Ok(loss.count(self.output(), sequences, self.is_pooled())?.0)
+    }
+
+    /// As [`Model::target_weight`](super::Model::target_weight).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn target_weight(&self, sequences: Sequences<'_>, loss: Loss<'_>) -> Result<f64> {
+        Ok(loss.count(self.output(), sequences, self.is_pooled())?.1)
+    }
+
+    /// Length of the scratch that a training pass takes for its loss, besides that of its layers.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(crate) fn loss_scratch_len(&self, steps: usize, batch: usize, loss: Loss<'_>) -> usize {
+        add(self.widest_len(steps, batch), loss.scratch_len(steps))
     }
 
     /// Whether a layer was made able to train with recurrent dropout.

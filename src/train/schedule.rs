@@ -65,10 +65,12 @@ impl Cosine {
     }
 }
 
-/// A learning rate that falls by a factor every so many updates, as PyTorch's `StepLR`.
+/// A linear warm-up, then a learning rate that falls by a factor every so many updates, as PyTorch's
+/// `StepLR`.
 ///
 /// ```text
-/// lr = first gamma^(step / every)             the division rounds down
+/// lr = first (step + 1) / warmup                      before `warmup`
+/// lr = first gamma^((step - warmup) / every)          from then on; the division rounds down
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Steps {
@@ -78,12 +80,20 @@ pub struct Steps {
     pub gamma: f32,
     /// Updates with the same learning rate; with 0 it never falls.
     pub every: u64,
+    /// Updates until the first learning rate.
+    pub warmup: u64,
 }
 
 impl Steps {
-    /// From `first`, times `gamma` every `every` updates.
+    /// From `first`, times `gamma` every `every` updates, without a warm-up.
     pub const fn new(first: f32, gamma: f32, every: u64) -> Self {
-        Steps { first, gamma, every }
+        Steps { first, gamma, every, warmup: 0 }
+    }
+
+    /// The same after a warm-up.
+    pub const fn warmup(mut self, warmup: u64) -> Self {
+        self.warmup = warmup;
+        self
     }
 
     /// The learning rate of an update, after `step` others.
@@ -92,9 +102,13 @@ impl Steps {
     /// use recurrent::train::Steps;
     /// const RATE: Steps = Steps::new(0.5, 0.5, 10);
     /// assert_eq!([0, 9, 10, 29].map(|step| RATE.at(step)), [0.5, 0.5, 0.25, 0.125]);
+    /// assert_eq!([0, 1, 11, 12].map(|step| RATE.warmup(2).at(step)), [0.25, 0.5, 0.5, 0.25]);
     /// ```
     pub fn at(&self, step: u64) -> f32 {
-        let falls = step.checked_div(self.every).unwrap_or(0);
+        if step < self.warmup {
+            return (f64::from(self.first) * (step as f64 + 1.0) / self.warmup as f64) as f32;
+        }
+        let falls = (step - self.warmup).checked_div(self.every).unwrap_or(0);
         (f64::from(self.first) * libm::pow(f64::from(self.gamma), falls as f64)) as f32
     }
 }

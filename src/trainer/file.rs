@@ -5,13 +5,17 @@
 //! | bytes | what it is |
 //! |---|---|
 //! | 8 | `RECTRAIN` |
-//! | 2 * 4 | version: 1; CRC-32, as in zlib, of all that follows |
+//! | 2 * 4 | version: 2; CRC-32, as in zlib, of all that follows |
 //! | 8 * 8 | updates made; the kind of optimiser, its step; rows of a batch, shards; bytes of the image, moments `m`, elements of the states `s` |
+//! | 7 * 8 | updates that are averaged, elements of the average `a`; elements of the best parameters `b`, their loss as the bits of an f32, the updates until then, validations since; attached bytes `c` |
 //! | | the model, its weights, and the initial state if it is learned, as an [image] |
-//! | m * 4 | the optimiser's moments: f32 |
+//! | m * 4 | the optimiser's moments, f32: of one layer after the other, of a dense layer those of the matrix and then those of the bias |
 //! | s * 4 | the states of the rows, shard by shard: f32 |
+//! | a * 4 | the average of the parameters: f32 |
+//! | b * 4 | the best parameters: f32 |
+//! | c | what the program has attached |
 //!
-//! Settings (the optimiser's, the clip, the schedule) are the program's, and not in it.
+//! Settings (the optimiser's, the clip, the schedule, those of layers) are the program's, and not in it.
 
 use std::io::{Error, ErrorKind, Result};
 use std::path::Path;
@@ -19,15 +23,16 @@ use std::string::{String, ToString};
 use std::vec::Vec;
 use std::{format, fs, vec};
 
-use super::{Optimiser, Trainer, zeros};
+use super::{Kept, Optimiser, Trainer, zeros};
 use crate::image::{self, Extras, Image};
 use crate::model::Layer;
 
 const MAGIC: [u8; 8] = *b"RECTRAIN";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Where the sizes stand.
 const SIZES: usize = 16;
-const HEADER: usize = SIZES + 8 * 8;
+const COUNT: usize = 15;
+const HEADER: usize = SIZES + 8 * COUNT;
 
 fn damaged(what: impl Into<std::boxed::Box<dyn core::error::Error + Send + Sync>>) -> Error {
     Error::new(ErrorKind::InvalidData, what)
@@ -58,8 +63,15 @@ impl Trainer {
                 .flat_map(u64::to_le_bytes),
         );
         bytes.extend(sizes.iter().flat_map(|&n| (n as u64).to_le_bytes()));
+        let Kept { averaged, average, loss, updates, since, best, .. } = &self.kept;
+        let lengths = [average, best].map(|of| of.len() as u64);
+        let attached = self.attached.len() as u64;
+        let kept = [*averaged, lengths[0], lengths[1], u64::from(loss.to_bits()), *updates, *since, attached];
+        bytes.extend(kept.into_iter().flat_map(u64::to_le_bytes));
         bytes.extend(image);
-        bytes.extend(self.moments.iter().chain(states()).flat_map(|x| x.to_le_bytes()));
+        let kept = average.iter().chain(best);
+        bytes.extend(self.moments.iter().chain(states()).chain(kept).flat_map(|x| x.to_le_bytes()));
+        bytes.extend(&self.attached);
         let checksum = image::crc(&bytes[SIZES..]);
         bytes[12..SIZES].copy_from_slice(&checksum.to_le_bytes());
         Ok(bytes)
@@ -77,17 +89,19 @@ impl Trainer {
             return Err(damaged("not a training"));
         }
         if header[8..12] != VERSION.to_le_bytes() {
-            return Err(damaged("a training of another version than 1"));
+            return Err(damaged("a training of another version than 2"));
         }
         if header[12..SIZES] != image::crc(&bytes[SIZES..]).to_le_bytes() {
             return Err(damaged("damaged: the checksum is another one"));
         }
-        let [updates, kind, step, batch, shards, image, moments, states] = core::array::from_fn(|i| {
+        let numbers: [u64; COUNT] = core::array::from_fn(|i| {
             header[SIZES..].as_chunks().0.get(i).map_or(0, |n| u64::from_le_bytes(*n))
         });
+        let [updates, kind, step, batch, shards, image, moments, states, kept @ ..] = numbers;
+        let [averaged, average, best, best_loss, best_updates, since, attached] = kept;
         let (batch, shards) = (batch as usize, shards as usize);
-        let lengths =
-            (image.saturating_add(moments.saturating_mul(4))).saturating_add(states.saturating_mul(4));
+        let floats_len = [moments, states, average, best].into_iter().fold(0, u64::saturating_add);
+        let lengths = image.saturating_add(floats_len.saturating_mul(4)).saturating_add(attached);
         if lengths != body.len() as u64 {
             return Err(damaged("damaged: its sizes are impossible"));
         }
@@ -111,6 +125,16 @@ impl Trainer {
         if moments != self.moments.len() as u64 || states != state_len as u64 {
             return Err(damaged("damaged: its sizes are impossible"));
         }
+        let (parameters, ours) = (self.parameters.len() as u64, self.kept.average.len() as u64);
+        if average != ours {
+            let (theirs, ours) = if ours > 0 { ("no", "one") } else { ("an", "none") };
+            return Err(damaged(format!(
+                "a training with {theirs} average of the weights, and not {ours}; `Trainer::average` decides"
+            )));
+        }
+        if best != 0 && best != parameters {
+            return Err(damaged("damaged: its sizes are impossible"));
+        }
         // Before the first update there are none.
         let fresh = (batch, shards) == (0, 0);
         if !fresh && shards != self.shards_of(batch) {
@@ -119,7 +143,10 @@ impl Trainer {
                 "a training with another number of shards: {shards} of {batch} rows, and not {here}; `Trainer::shards` sets it"
             )));
         }
-        let (moments, states) = floats_of.split_at(4 * moments as usize);
+        let (floats_of, attached) = floats_of.split_at(4 * floats_len as usize);
+        let (moments, floats_of) = floats_of.split_at(4 * moments as usize);
+        let (states, floats_of) = floats_of.split_at(4 * states as usize);
+        let (average, best) = floats_of.split_at(4 * average as usize);
         let mut parameters = zeros("weights", self.parameters.len()).map_err(Error::other)?;
         let (weights, initial_state) = parameters.split_at_mut(self.model().weights_len());
         image.copy_weights(weights).map_err(damaged)?;
@@ -136,6 +163,11 @@ impl Trainer {
         if !self.stateful {
             self.reset();
         }
+        let average = floats(average).collect();
+        let (loss, best) = (f32::from_bits(best_loss as u32), floats(best).collect());
+        let (decay, stopping) = (self.kept.decay, self.kept.stopping);
+        self.kept = Kept { decay, averaged, average, stopping, loss, updates: best_updates, since, best };
+        self.attached = attached.into();
         self.skipped = 0;
         self.updates = updates;
         self.optimiser.set_step(step);

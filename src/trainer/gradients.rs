@@ -16,22 +16,26 @@ pub(super) struct Summed {
     /// The mean over all targets.
     pub(super) loss: f32,
     pub(super) targets: usize,
+    /// How much they weigh.
+    pub(super) weight: f64,
     /// Whether all states are.
     pub(super) finite: bool,
 }
 
 impl Trainer {
-    /// Refuses batches that do not fit, before anything moves; how many targets count in all of them.
-    fn check(&self, batches: &[Batch<'_>], linked: bool) -> Result<usize> {
+    /// Refuses batches that do not fit, before anything moves; how many targets count in
+    /// all of them, and how much they weigh.
+    fn check(&self, batches: &[Batch<'_>], linked: bool) -> Result<(usize, f64)> {
         if self.stateful && !self.initial_state().is_empty() {
             let expected = "not set where the initial state is learned: carried states begin elsewhere";
             return Err(Error::Value { argument: "stateful", expected });
         }
-        let (model, mut targets) = (self.model(), 0usize);
+        let (model, mut targets, mut weight) = (self.model(), 0usize, 0.0);
         let mut rows = self.is_carrying().then_some((self.batch, self.shards.len()));
         for &Batch { sequences, x, loss } in batches {
             model.check_input(sequences, x)?;
             targets = targets.saturating_add(model.targets(sequences, loss)?);
+            weight += model.target_weight(sequences, loss)?;
             let batch = sequences.batch();
             let here = (batch, self.shards_of(batch));
             if linked && here.1 * self.rank.size < self.count.unwrap_or(1) {
@@ -41,7 +45,7 @@ impl Trainer {
                 return Err(OTHER_ROWS);
             }
         }
-        Ok(targets)
+        Ok((targets, weight))
     }
 
     /// Whether there are states that another cut of the rows would lose.
@@ -77,7 +81,8 @@ impl Trainer {
         rng: &mut impl Rng,
         keys: &mut u64,
     ) -> Result<Summed> {
-        let total = self.check(batches, linked)?;
+        let (targets, total) = self.check(batches, linked)?;
+        self.tie();
         let (one, mut mean) = (self.is_one_shard(), 0.0);
         self.grads.fill(0.0);
         tree::clear(&mut self.leaves, &mut self.shards);
@@ -92,7 +97,7 @@ impl Trainer {
             let key = (!one && model.dropout_len(steps, 1) > 0).then(|| rng.next_u64());
             *keys ^= key.unwrap_or(0);
             for (i, shard) in self.shards.iter_mut().enumerate() {
-                shard.prepare(model, within.map_or(1, |team| team.threads), steps)?;
+                shard.prepare(model, within.map_or(1, |team| team.threads), batch)?;
                 match key {
                     None => shard.draw(model, steps, rng)?,
                     Some(key) => shard.draw(model, steps, &mut Draws::new(key, rank * count + i))?,
@@ -103,10 +108,10 @@ impl Trainer {
             for (i, shard) in self.shards.iter_mut().enumerate() {
                 let loss = shard.loss?;
                 if one {
-                    // Of several means each counts as much as there are targets in it.
-                    let share = shard.targets as f64 / total.max(1) as f64;
+                    // Of several means each counts as much as the targets in it.
+                    let share = if total > 0.0 { shard.weight / total } else { 0.0 };
                     mean += f64::from(loss) * share;
-                    if shard.targets > 0 {
+                    if shard.weight > 0.0 {
                         add_scaled(&mut self.grads, &shard.grads, share as f32);
                     }
                 } else {
@@ -121,7 +126,7 @@ impl Trainer {
         if !one {
             tree::sum(&mut self.leaves);
         }
-        Ok(Summed { loss: mean as f32, targets: total, finite: self.finite_states() })
+        Ok(Summed { loss: mean as f32, targets, weight: total, finite: self.finite_states() })
     }
 
     /// The mean over the targets, of the sums in the first leaf.
@@ -163,6 +168,7 @@ impl Trainer {
         let sent = link.ranks.all_reduce(grads, link.received);
         let (tally, equal) = Tally::of_sums(&grads[len + 2..], size);
         (*loss, *weight) = (grads[len], grads[len + 1]);
+        let weight = *weight;
         grads.truncate(len);
         own?;
         sent?;
@@ -183,12 +189,13 @@ impl Trainer {
             return Err(Error::Value { argument: "sequences", expected });
         }
         self.rows_of_all = all / batches.len().max(1);
-        Ok(self.mean(Summed { loss: 0.0, targets: tally.targets as usize, finite: tally.infinite == 0 }))
+        let (targets, weight) = (tally.targets as usize, f64::from(weight));
+        Ok(self.mean(Summed { loss: 0.0, targets, weight, finite: tally.infinite == 0 }))
     }
 
     /// Of what all ranks have to have in common.
     fn checksum(&self, batches: &[Batch<'_>], key: u64) -> u64 {
-        let rate = self.rate.map_or(self.optimiser.rate(), |rate| rate.at(self.updates));
+        let rate = self.next_rate().unwrap_or(0.0);
         let settings = [
             self.count.unwrap_or(1) as u64,
             self.updates,

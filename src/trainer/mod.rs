@@ -37,12 +37,17 @@
 //! # Several processes or machines
 //! [`Distributed`] makes each update together with others, over anything that is a [`Communicator`].
 
+mod best;
 mod communicator;
+mod cut;
+mod data;
 mod distributed;
 mod file;
 mod gradients;
+mod measures;
 mod optimiser;
 mod predictor;
+mod settings;
 mod shard;
 mod state;
 mod tally;
@@ -57,12 +62,18 @@ use crate::layer::Sequences;
 use crate::model::{Chain, Input, Loss, Owned};
 use crate::train::clip_scale;
 
+use best::Kept;
+pub use best::{Best, EarlyStopping};
 pub use communicator::Communicator;
+pub use data::{Order, Padded, Place, Rows, Taken, split};
 pub use distributed::Distributed;
 use distributed::{Link, Rank};
 use gradients::{OTHER_ROWS, Summed};
+pub use measures::Measures;
 pub use optimiser::{Optimiser, Rate};
 pub use predictor::Predictor;
+pub use settings::LayerSettings;
+use settings::Settings;
 use shard::Shard;
 use tree::Leaf;
 
@@ -144,6 +155,10 @@ pub struct Trainer {
     rows_of_all: usize,
     batch: usize,
     updates: u64,
+    settings: Settings,
+    kept: Kept,
+    /// Bytes of the program's own.
+    attached: Vec<u8>,
 }
 
 /// Zeros; sizes may come from a user, so that too little memory is an ordinary error.
@@ -171,6 +186,9 @@ impl Trainer {
         model.init(&mut weights, rng)?;
         Ok(Trainer {
             model: Owned::new(model),
+            settings: Settings::new(model.layers().len()),
+            kept: Kept::default(),
+            attached: Vec::new(),
             grads: zeros("grads", len)?,
             moments: zeros("moments", optimiser.moments_len(len))?,
             parameters: weights,
@@ -245,6 +263,33 @@ impl Trainer {
         &mut self.parameters[..len]
     }
 
+    /// Bytes of the program's own that are [saved](Self::save) and restored with the training: the state of a
+    /// random generator, the [place](Order::place) in the data. Empty unless they are [set](Self::attach).
+    ///
+    /// ```
+    /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
+    /// use recurrent::{model::{Layer, Model}, train::Adam, trainer::{Order, Trainer}};
+    /// let model = Model::new([Layer::gru(1, 4), Layer::dense(4, 1)]);
+    /// let mut trainer = Trainer::new(&model, Adam::new(0.01), &mut Xoshiro256PlusPlus::seed_from_u64(1))?;
+    /// let mut order = Order::new(&[9; 100], 10).shuffled(7);
+    /// order.next();
+    /// trainer.attach(&order.place().to_bytes());
+    /// let bytes = trainer.to_bytes()?;
+    ///
+    /// let mut resumed = Trainer::new(&model, Adam::new(0.01), &mut Xoshiro256PlusPlus::seed_from_u64(2))?;
+    /// resumed.restore(&bytes)?;
+    /// assert_eq!(resumed.attached(), order.place().to_bytes());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn attached(&self) -> &[u8] {
+        &self.attached
+    }
+
+    /// Sets these bytes.
+    pub fn attach(&mut self, bytes: &[u8]) {
+        self.attached = bytes.into();
+    }
+
     /// Updates made.
     pub fn updates(&self) -> u64 {
         self.updates
@@ -253,7 +298,9 @@ impl Trainer {
     /// Whether weights, learned and carried states, and moments are free of infinity and NaN.
     pub fn is_finite(&self) -> bool {
         self.finite_states()
-            && [&self.parameters, &self.moments].iter().all(|of| of.iter().all(|x| x.is_finite()))
+            && [&self.parameters, &self.moments, &self.kept.average]
+                .iter()
+                .all(|of| of.iter().all(|x| x.is_finite()))
     }
 
     fn finite_states(&self) -> bool {
@@ -310,36 +357,30 @@ impl Trainer {
         rng: &mut impl Rng,
         link: Option<Link<'_>>,
     ) -> Result<Update> {
-        let rate = match (&self.rate, self.optimiser.rate()) {
-            (Some(rate), _) => rate.at(self.updates),
-            (None, 0.0) => {
-                let expected = "above 0, or replaced by `Trainer::rate`";
-                return Err(Error::Value { argument: "lr", expected });
-            }
-            (None, rate) => rate,
-        };
+        let rate = self.next_rate()?;
         // Settings are refused before anything moves.
         clip_scale(&[], self.clip)?;
-        self.optimiser.clone().update(rate, &mut [], &[], &mut [], 1.0)?;
+        self.check_rates(rate)?;
         self.model().draw_dropout(&mut [], 0, 0, rng)?;
         self.shards.iter_mut().for_each(Shard::keep_state);
         let summed = self.gradients(batches, rng, link).inspect_err(|_| self.restore_states())?;
-        let Summed { loss, targets, finite } = summed;
+        let Summed { loss, targets, weight, finite } = summed;
+        self.shape_gradients();
         let clip = clip_scale(&self.grads, self.clip)?.filter(|_| loss.is_finite() && finite);
         match clip {
             None => {
                 self.restore_states();
                 self.skipped += 1;
             }
-            Some(_) if targets == 0 => {}
+            Some(_) if weight == 0.0 => {}
             Some(clip) => {
-                let (parameters, moments) = (&mut self.parameters, &mut self.moments);
-                self.optimiser.update(rate, parameters, &self.grads, moments, clip.scale)?;
+                self.step(rate, clip.scale)?;
+                self.take_average();
                 self.updates += 1;
                 self.skipped = 0;
             }
         }
-        let norm = clip.filter(|_| targets > 0).map(|clip| clip.norm);
+        let norm = clip.filter(|_| weight > 0.0).map(|clip| clip.norm);
         Ok(Update { updates: self.updates, loss, targets, norm, skipped: self.skipped, rate })
     }
 
@@ -353,8 +394,24 @@ impl Trainer {
         rng: &mut impl Rng,
         mut progress: impl FnMut(Update) -> bool,
     ) -> Result<()> {
+        self.train_with(batches, rng, |_, update| Ok(progress(update)))
+    }
+
+    /// The same, where `progress` gets the training, too: to look at [gradients and norms](Self::norms), to
+    /// [validate](Self::validated), to [save](Self::save), to [thaw](Self::set_layer) a layer. An error of
+    /// its ends the training and is given back.
+    ///
+    /// # Errors
+    /// As [`train`](Self::train), and those of `progress`.
+    pub fn train_with<'b>(
+        &mut self,
+        batches: impl IntoIterator<Item = Batch<'b>>,
+        rng: &mut impl Rng,
+        mut progress: impl FnMut(&mut Self, Update) -> Result<bool>,
+    ) -> Result<()> {
         for batch in batches {
-            if !progress(self.update(batch, rng)?) {
+            let update = self.update(batch, rng)?;
+            if !progress(self, update)? {
                 break;
             }
             if self.skipped >= self.max_skipped {
@@ -362,21 +419,5 @@ impl Trainer {
             }
         }
         Ok(())
-    }
-
-    /// The mean loss of a batch, from the initial state, without dropout and without learning from it.
-    ///
-    /// # Errors
-    /// As [`Chain::forward`] and [`Chain::forward_backward`].
-    pub fn evaluate(&self, batch: Batch<'_>) -> Result<f32> {
-        self.predictor()?.loss(batch)
-    }
-
-    /// The model as it is now, to run it.
-    ///
-    /// # Errors
-    /// [`Error::Memory`] if there is not enough memory.
-    pub fn predictor(&self) -> Result<Predictor> {
-        Predictor::new(self.model(), self.weights())?.with_initial_state(self.initial_state())
     }
 }

@@ -93,6 +93,11 @@ impl Optimiser {
         each!(self, o => o.lr)
     }
 
+    /// Sets the decay of the weights.
+    pub(super) fn set_weight_decay(&mut self, decay: f32) {
+        each!(self, o => o.weight_decay = decay);
+    }
+
     /// What decides what its moments mean.
     pub(super) fn kind(&self) -> u64 {
         match self {

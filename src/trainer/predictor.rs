@@ -5,11 +5,13 @@ use std::vec::Vec;
 
 use rand_core::Rng;
 
+use super::measures::{Measures, Sums};
 use super::{Batch, OTHER_ROWS, zeros};
 use crate::error::{Result, check_len};
 use crate::generate::{Generate, Sampling};
 use crate::layer::join::{Team, own};
 use crate::layer::{Join, Sequences};
+use crate::loss::Outputs;
 use crate::model::{Chain, Forward, Input, Owned, Packed};
 
 /// A model with packed weights, and the buffers to run it in. A clone has buffers and states of its own, and shares the weights.
@@ -199,11 +201,41 @@ impl Predictor {
     /// # Errors
     /// As [`Chain::forward`], and for targets as [`Chain::forward_backward`].
     pub fn loss(&mut self, batch: Batch<'_>) -> Result<f32> {
+        Ok(self.measured(batch)?.0)
+    }
+
+    /// The loss and other measures of a batch.
+    ///
+    /// # Errors
+    /// As [`loss`](Self::loss).
+    pub fn measure(&mut self, batch: Batch<'_>) -> Result<Measures> {
+        let mut sums = Sums::default();
+        self.measure_into(batch, &mut sums)?;
+        Ok(sums.means())
+    }
+
+    /// Adds the measures of a batch.
+    pub(super) fn measure_into(&mut self, batch: Batch<'_>, sums: &mut Sums) -> Result<()> {
+        let (loss, of_classes) = self.measured(batch)?;
+        let (targets, weight) = {
+            let chain = self.chain();
+            (chain.targets(batch.sequences, batch.loss)?, chain.target_weight(batch.sequences, batch.loss)?)
+        };
+        sums.add(targets, f64::from(loss), weight, of_classes);
+        Ok(())
+    }
+
+    /// The mean loss, and for classes accuracy, likelihood and weight.
+    fn measured(&mut self, batch: Batch<'_>) -> Result<(f32, Option<[f64; 3]>)> {
+        let Batch { sequences, x, loss } = batch;
         let chain = self.chain();
         let (isa, width, pooled) = (chain.isa(), chain.output(), chain.is_pooled());
-        chain.targets(batch.sequences, batch.loss)?;
-        let y = self.forward(batch.sequences, batch.x)?;
-        batch.loss.mean(isa, width, batch.sequences, pooled, y, None)
+        chain.targets(sequences, loss)?;
+        let mut of_loss = zeros("scratch", loss.scratch_len(sequences.steps()))?;
+        let y = self.forward(sequences, x)?;
+        let (dy, scratch) = (None, &mut of_loss[..]);
+        let mean = loss.mean(Outputs { isa, width, sequences, pooled, y, dy, scratch })?;
+        Ok((mean, loss.measures(width, sequences, pooled, y)?))
     }
 
     /// Writes: the prompt, which is not given back, and then ids until `each`, which is given these, returns false.

@@ -5,11 +5,12 @@ use std::vec::Vec;
 
 use rand_core::Rng;
 
+use super::cut::{Targets, copy};
 use super::{Batch, zeros};
 use crate::error::Result;
 use crate::layer::join::Team;
 use crate::layer::{Gradients, Sequences};
-use crate::model::{Chain, Input, Loss, Training};
+use crate::model::{Chain, Input, Training};
 
 /// A part of a batch that is run as a batch of its own.
 #[derive(Clone)]
@@ -27,8 +28,8 @@ pub(super) struct Shard {
     before: Vec<f32>,
     /// The gradient of the initial states; empty if they are not learned.
     dstate: Vec<f32>,
-    /// How many targets count.
-    pub(super) targets: usize,
+    /// How much the targets weigh.
+    pub(super) weight: f64,
     pub(super) loss: Result<f32>,
 }
 
@@ -37,8 +38,7 @@ pub(super) struct Shard {
 struct Copied {
     ids: Vec<u32>,
     values: Vec<f32>,
-    classes: Vec<u32>,
-    numbers: Vec<f32>,
+    targets: Targets,
     mask: Vec<bool>,
     resets: Vec<bool>,
 }
@@ -68,18 +68,19 @@ impl Shard {
             dropout: Vec::new(),
             tape: Vec::new(),
             scratch: Vec::new(),
-            targets: 0,
+            weight: 0.0,
             loss: Ok(0.0),
         })
     }
 
-    /// Makes room for so many steps.
-    pub(super) fn prepare(&mut self, model: Chain<'_>, threads: usize, steps: usize) -> Result<()> {
-        let rows = self.rows.len();
+    /// Makes room for a batch.
+    pub(super) fn prepare(&mut self, model: Chain<'_>, threads: usize, batch: Batch<'_>) -> Result<()> {
+        let (steps, rows) = (batch.sequences.steps(), self.rows.len());
         fit(&mut self.grads, "grads", self.parameters)?;
         fit(&mut self.dropout, "dropout", model.dropout_len(steps, rows))?;
         fit(&mut self.tape, "tape", model.tape_len(steps, rows))?;
-        fit(&mut self.scratch, "scratch", model.train_scratch_len_with(threads, steps, rows))
+        let of_loss = model.loss_scratch_len(steps, rows, batch.loss);
+        fit(&mut self.scratch, "scratch", model.train_scratch_len_with(threads, steps, rows).max(of_loss))
     }
 
     /// Draws factors of dropout for so many steps.
@@ -123,7 +124,7 @@ impl Shard {
             model.repeat_state(initial, batch_rows, state)?;
         }
         let Batch { sequences, x, loss } = copy.fill(model, batch, rows.clone());
-        self.targets = model.targets(sequences, loss).unwrap_or(0);
+        self.weight = model.target_weight(sequences, loss).unwrap_or(0.0);
         let (mode, dropout) = (Gradients::Overwrite, Some(&dropout[..]));
         let (total_targets, of_state) = (None, (!initial.is_empty()).then_some(&mut dstate[..]));
         let args = Training {
@@ -155,22 +156,12 @@ impl Copied {
             return batch;
         }
         let (pooled, output) = (model.is_pooled(), model.output());
-        let Copied { ids, values, classes, numbers, mask, resets } = self;
+        let Copied { ids, values, targets, mask, resets } = self;
         let x = match batch.x {
             Input::Ids(x) => Input::Ids(copy(ids, x, all, &rows, 1, false)),
             Input::Values(x) => Input::Values(copy(values, x, all, &rows, model.input(), false)),
         };
-        let loss = match batch.loss {
-            Loss::CrossEntropy { targets, ignored } => {
-                Loss::CrossEntropy { targets: copy(classes, targets, all, &rows, 1, pooled), ignored }
-            }
-            Loss::BinaryCrossEntropy { targets } => {
-                Loss::BinaryCrossEntropy { targets: copy(numbers, targets, all, &rows, output, pooled) }
-            }
-            Loss::MeanSquaredError { targets } => {
-                Loss::MeanSquaredError { targets: copy(numbers, targets, all, &rows, output, pooled) }
-            }
-        };
+        let loss = targets.cut(batch.loss, all, &rows, output, pooled);
         let sequences = Sequences {
             batch: rows.len(),
             lengths: all.lengths.map(|lengths| &lengths[rows.clone()]),
@@ -180,30 +171,4 @@ impl Copied {
         };
         Batch { sequences, x, loss }
     }
-}
-
-/// Copies what `from` has of some batch rows, `width` elements for each step, or for each sequence if it is `pooled`.
-fn copy<'a, T: Copy>(
-    to: &'a mut Vec<T>,
-    from: &[T],
-    all: Sequences<'_>,
-    rows: &Range<usize>,
-    width: usize,
-    pooled: bool,
-) -> &'a [T] {
-    to.clear();
-    if rows.is_empty() {
-        return to;
-    }
-    let steps = if pooled { 1 } else { all.steps() };
-    if pooled || all.batch_major {
-        let row = steps * width;
-        to.extend_from_slice(&from[rows.start * row..rows.end * row]);
-    } else {
-        for t in 0..steps {
-            let step = &from[t * all.batch() * width..];
-            to.extend_from_slice(&step[rows.start * width..rows.end * width]);
-        }
-    }
-    to
 }

@@ -44,6 +44,11 @@ impl Trainer {
         self.grads = zeros("grads", len)?;
         self.moments = zeros("moments", self.optimiser.moments_len(len))?;
         self.parameters = parameters;
+        if !self.kept.average.is_empty() {
+            self.kept.average = zeros("average", len)?;
+        }
+        self.kept.averaged = 0;
+        self.kept.best = Vec::new();
         // They have gradients of the other length.
         self.shards = Vec::new();
         Ok(self)

@@ -53,7 +53,7 @@ pub(super) fn add(leaves: &mut Vec<Leaf>, i: usize, shard: &mut Shard, loss: f32
     if leaves.len() == i {
         leaves.push(Leaf::default());
     }
-    let (leaf, weight) = (&mut leaves[i], shard.targets as f32);
+    let (leaf, weight) = (&mut leaves[i], shard.weight as f32);
     let counts = weight > 0.0;
     if counts {
         leaf.loss += loss * weight;

@@ -79,7 +79,7 @@ def numbers(out, rng):
     x[0, 0] = t[0, 0]  # the absolute error has a corner here
     ones = (rng.uniform(0, 1, shape) * 1.25 - 0.125).clip(0, 1).astype(np.float32)
     positive = rng.uniform(0.2, 5, shape[1]).astype(np.float32)
-    out |= {"numbers_x": x, "numbers_targets": t, "numbers_ones": ones, "numbers_positive": positive}
+    out |= {"numbers_x": x, "numbers_targets": t, "numbers_ones": ones, "numbers_pos_weight": positive}
     wide = lambda a: torch.tensor(a, dtype=torch.float64)
     for name, loss in {
         "absolute": lambda v: f.l1_loss(v, wide(t)),

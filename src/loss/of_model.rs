@@ -1,0 +1,297 @@
+//! A loss with its targets, as a model takes it.
+
+use super::cross_entropy::CrossEntropy;
+use super::ctc::{Ctc, CtcBatch};
+use super::own::{Own, OwnBatch};
+use super::regression::Elementwise;
+use crate::error::{Error, Result, check_len};
+use crate::kernel::walk::Rows;
+use crate::layer::Sequences;
+use crate::simd::Isa;
+
+/// What a model should have said, and how far it was from that. Every loss is the mean over what counts: over
+/// the steps that take part, or, for a model with a pool, over the sequences.
+///
+/// ```
+/// use recurrent::model::Loss;
+/// use recurrent::{CrossEntropy, Elementwise};
+/// let (classes, numbers) = ([0, 3, 1], [0.5, -1.0, 2.0]);
+/// let next = Loss::classes(&classes);
+/// let padded = Loss::CrossEntropy { targets: &classes, ignored: Some(3) }; // the 3 does not count
+/// let rare = CrossEntropy::new(4).class_weights(&[1.0, 1.0, 1.0, 9.0]).smoothing(0.1);
+/// let rare = Loss::Classes { targets: &classes, of: rare };
+/// let series = Loss::MeanSquaredError { targets: &numbers };
+/// let later = Loss::Elementwise { targets: &numbers, of: Elementwise::huber(0.5).row_weights(&[0.0, 1.0, 1.0]) };
+/// # let _ = (next, padded, rare, series, later);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub enum Loss<'a> {
+    /// [`CrossEntropy`] of classes: the output is logits.
+    CrossEntropy {
+        /// `[T, B]`, or `[B]` for a model with a pool; each below the model's output.
+        targets: &'a [u32],
+        /// Those with this target do not count.
+        ignored: Option<u32>,
+    },
+    /// The same with all its settings: weights, smoothing.
+    Classes {
+        /// `[T, B]`, or `[B]` for a model with a pool; each below the model's output.
+        targets: &'a [u32],
+        /// Over as many classes as the model has outputs; weights of rows are in the order of the targets.
+        /// The sequences and the instruction set are the model's.
+        of: CrossEntropy<'a>,
+    },
+    /// [`binary_cross_entropy`](crate::binary_cross_entropy) of each output: they are logits.
+    BinaryCrossEntropy {
+        /// As the output, from 0 to 1.
+        targets: &'a [f32],
+    },
+    /// [`mean_squared_error`](crate::mean_squared_error) of the outputs.
+    MeanSquaredError {
+        /// As the output.
+        targets: &'a [f32],
+    },
+    /// [`mean_absolute_error`](crate::mean_absolute_error) of the outputs.
+    MeanAbsoluteError {
+        /// As the output.
+        targets: &'a [f32],
+    },
+    /// [`huber`](crate::huber)'s loss of the outputs.
+    Huber {
+        /// As the output.
+        targets: &'a [f32],
+        /// Where the square ends.
+        delta: f32,
+    },
+    /// Any of the last four with all settings: weights.
+    Elementwise {
+        /// As the output.
+        targets: &'a [f32],
+        /// Weights of rows are one for each step of a row, or for each row of a model with a pool, in the
+        /// order of the output. The sequences and the instruction set are the model's.
+        of: Elementwise<'a>,
+    },
+    /// [`Ctc`] of labels without an alignment: the output is logits. Its mean is one over rows. A pass takes
+    /// [`ctc_scratch_len`](crate::model::Model::ctc_scratch_len) elements of scratch. Models with a pool
+    /// refuse it.
+    Ctc {
+        /// The labels of all rows, one row after the other, without padding.
+        targets: &'a [u32],
+        /// How many labels each row has, `[B]`.
+        target_lengths: &'a [usize],
+        /// The class that is none of the labels.
+        blank: u32,
+        /// Whether rows that are too short for their labels have a loss of zero, and not of infinity.
+        zero_infinity: bool,
+    },
+    /// A loss of one's own, as [`Loss::own`] makes it.
+    Own(Own<'a>),
+}
+
+impl Default for Loss<'_> {
+    fn default() -> Self {
+        Loss::MeanSquaredError { targets: &[] }
+    }
+}
+
+/// What a loss is computed from.
+pub(crate) struct Outputs<'a> {
+    pub(crate) isa: Isa,
+    /// Outputs of a step.
+    pub(crate) width: usize,
+    pub(crate) sequences: Sequences<'a>,
+    pub(crate) pooled: bool,
+    pub(crate) y: &'a [f32],
+    pub(crate) dy: Option<&'a mut [f32]>,
+    /// As [`Loss::scratch_len`] says.
+    pub(crate) scratch: &'a mut [f32],
+}
+
+/// A loss with all settings; what others are short for.
+enum Full<'a> {
+    Classes(&'a [u32], CrossEntropy<'a>),
+    Elements(&'a [f32], Elementwise<'a>),
+    Labels(&'a [u32], &'a [usize], Ctc),
+    Own(Own<'a>),
+}
+
+impl<'a> Loss<'a> {
+    /// Cross-entropy of these classes, all of which count.
+    pub fn classes(targets: &'a (impl AsRef<[u32]> + ?Sized)) -> Self {
+        Loss::CrossEntropy { targets: targets.as_ref(), ignored: None }
+    }
+
+    /// A loss of one's own: it is given outputs, writes their gradient, and gives back the mean over the
+    /// steps that take part, or over the rows of a model with a pool.
+    ///
+    /// ```
+    /// use recurrent::{OwnBatch, Sequences, model::{Layer, Loss, Model, Training}};
+    /// const MODEL: Model<1> = Model::new([Layer::gru(1, 1)]);
+    /// let targets = [0.5, 0.25, 0.0];
+    /// // The fourth power of the differences.
+    /// let fourth = |batch: OwnBatch<'_>| {
+    ///     let apart = |i: usize| batch.y[i] - targets[i];
+    ///     let n = batch.y.len() as f32;
+    ///     if let Some(dy) = batch.dy {
+    ///         (0..dy.len()).for_each(|i| dy[i] = 4.0 * apart(i).powi(3) / n);
+    ///     }
+    ///     (0..targets.len()).map(|i| apart(i).powi(4)).sum::<f32>() / n
+    /// };
+    /// let (mut grads, mut state) = ([0.0; MODEL.weights_len()], [0.0; MODEL.state_len(1)]);
+    /// let (mut tape, mut scratch) = ([0.0; MODEL.tape_len(3, 1)], vec![0.0; MODEL.train_scratch_len(3, 1)]);
+    /// let loss = MODEL.forward_backward(&[0.1; MODEL.weights_len()], Training {
+    ///     sequences: Sequences::new(3, 1), x: (&[1.0, 0.0, -1.0]).into(), loss: Loss::own(&fourth),
+    ///     grads: &mut grads, state: &mut state, tape: &mut tape, scratch: &mut scratch, ..Default::default()
+    /// })?;
+    /// assert!(loss > 0.0 && grads[0] != 0.0);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub const fn own(of: &'a (dyn Fn(OwnBatch<'_>) -> f32 + Sync)) -> Self {
+        Loss::Own(Own { of, first_row: 0 })
+    }
+
+    /// The same with all settings, over the sequences of a model of `width` outputs.
+    #[inline(always)]
+    fn full(self, width: usize, sequences: Sequences<'a>, pooled: bool) -> Full<'a> {
+        let classes = |of: CrossEntropy<'a>| if pooled { of } else { of.over(sequences) };
+        let elements = |of: Elementwise<'a>| if pooled { of } else { of.over(sequences) };
+        match self {
+            Loss::CrossEntropy { targets, ignored: None } => {
+                Full::Classes(targets, classes(CrossEntropy::new(width)))
+            }
+            Loss::CrossEntropy { targets, ignored: Some(target) } => {
+                Full::Classes(targets, classes(CrossEntropy::new(width).ignore(target)))
+            }
+            Loss::Classes { targets, of } => Full::Classes(targets, classes(of)),
+            Loss::BinaryCrossEntropy { targets } => Full::Elements(targets, elements(Elementwise::binary())),
+            Loss::MeanSquaredError { targets } => Full::Elements(targets, elements(Elementwise::squared())),
+            Loss::MeanAbsoluteError { targets } => Full::Elements(targets, elements(Elementwise::absolute())),
+            Loss::Huber { targets, delta } => Full::Elements(targets, elements(Elementwise::huber(delta))),
+            Loss::Elementwise { targets, of } => Full::Elements(targets, elements(of)),
+            Loss::Ctc { targets, target_lengths, blank, zero_infinity } => {
+                let of = Ctc::new(width).blank(blank);
+                Full::Labels(targets, target_lengths, if zero_infinity { of.zero_infinity() } else { of })
+            }
+            Loss::Own(own) => Full::Own(own),
+        }
+    }
+
+    /// How many targets count, of a model of `width` outputs over these sequences, one for each step or for
+    /// each row, and how much they weigh together. Refuses targets and settings that do not fit.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(crate) fn count(self, width: usize, sequences: Sequences<'a>, pooled: bool) -> Result<(usize, f64)> {
+        let rows = sequences.batch().saturating_mul(if pooled { 1 } else { sequences.steps() });
+        match self.full(width, sequences, pooled) {
+            Full::Classes(targets, of) => {
+                if of.classes() != width {
+                    let expected = "over as many classes as the model has outputs";
+                    return Err(Error::Value { argument: "loss", expected });
+                }
+                check_len("targets", rows, targets.len())?;
+                of.counted(targets)
+            }
+            Full::Elements(targets, of) => {
+                check_len("targets", rows.saturating_mul(width), targets.len())?;
+                let count = if pooled { rows } else { sequences.present()? };
+                Ok((count, of.weight(rows, width)?))
+            }
+            Full::Labels(targets, lengths, of) => {
+                if pooled {
+                    let expected = "another one than `Ctc`: a model with a pool has no steps to align with";
+                    return Err(Error::Value { argument: "loss", expected });
+                }
+                sequences.check()?;
+                of.check_targets(sequences, targets, lengths)?;
+                Ok((sequences.batch(), sequences.batch() as f64))
+            }
+            Full::Own(_) => {
+                let count = if pooled { rows } else { sequences.present()? };
+                Ok((count, count as f64))
+            }
+        }
+    }
+
+    /// Length of the scratch of [`mean`](Self::mean).
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(crate) fn scratch_len(&self, steps: usize) -> usize {
+        match self {
+            Loss::Ctc { target_lengths, .. } => {
+                let labels = target_lengths.iter().copied().max().unwrap_or(0);
+                Ctc::new(0).scratch_len(steps, labels)
+            }
+            _ => 0,
+        }
+    }
+
+    /// The mean, and its gradient.
+    ///
+    /// # Errors
+    /// None, if the targets were counted, and the others are as long as they have to be.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(crate) fn mean(self, outputs: Outputs<'a>) -> Result<f32> {
+        let Outputs { isa, width, sequences, pooled, y, dy, scratch } = outputs;
+        match self.full(width, sequences, pooled) {
+            Full::Classes(targets, of) => of.on(isa).loss(y, targets, dy),
+            Full::Elements(targets, of) => of.on(isa).loss(y, targets, dy),
+            Full::Labels(targets, target_lengths, of) => {
+                let (logits, dlogits, losses) = (y, dy, None);
+                of.on(isa).loss(CtcBatch {
+                    sequences,
+                    logits,
+                    targets,
+                    target_lengths,
+                    dlogits,
+                    losses,
+                    scratch,
+                })
+            }
+            Full::Own(own) => own.mean(width, sequences, pooled, y, dy),
+        }
+    }
+
+    /// For classes the accuracy and the mean negative log-likelihood, without smoothing and without weights
+    /// of classes, and how much the rows weigh.
+    #[cfg(feature = "std")]
+    pub(crate) fn measures(
+        self,
+        width: usize,
+        sequences: Sequences<'a>,
+        pooled: bool,
+        y: &[f32],
+    ) -> Result<Option<[f64; 3]>> {
+        let Full::Classes(targets, of) = self.full(width, sequences, pooled) else { return Ok(None) };
+        let of = of.plain();
+        let (accuracy, likelihood) = (of.accuracy(y, targets)?, of.loss(y, targets, None)?);
+        Ok(Some([f64::from(accuracy), f64::from(likelihood), of.weight(targets)?]))
+    }
+}
+
+impl Own<'_> {
+    fn mean(
+        self,
+        width: usize,
+        sequences: Sequences<'_>,
+        pooled: bool,
+        y: &[f32],
+        mut dy: Option<&mut [f32]>,
+    ) -> Result<f32> {
+        if let Some(dy) = dy.as_deref_mut() {
+            dy.fill(0.0);
+        }
+        let first_row = self.first_row;
+        let loss = (self.of)(OwnBatch { sequences, first_row, width, y, dy: dy.as_deref_mut() });
+        // Layers above recurrent ones take the gradients of all rows.
+        if let Some(dy) = dy.filter(|_| !pooled) {
+            let walk = sequences.walk(false)?;
+            let mut rest = 0;
+            for row in Rows::present(&walk).iter().filter(|_| !walk.is_dense()) {
+                dy[rest * width..row * width].fill(0.0);
+                rest = row + 1;
+            }
+            if !walk.is_dense() {
+                dy[rest * width..].fill(0.0);
+            }
+        }
+        Ok(loss)
+    }
+}

@@ -1,0 +1,342 @@
+//! Data on its way into batches: which rows come when, and rows of several lengths side by side.
+
+use core::ops::Range;
+use std::vec::Vec;
+
+use crate::error::{Error, Result, check_len};
+use crate::layer::Sequences;
+
+/// Random numbers for shuffling: SplitMix64 (Steele et al. 2014), so that a seed gives the same order
+/// everywhere, and an epoch can be begun without those before it.
+struct Mix(u64);
+
+impl Mix {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ (x >> 31)
+    }
+
+    /// A random order (Fisher and Yates).
+    fn shuffle<T>(&mut self, of: &mut [T]) {
+        for i in (1..of.len()).rev() {
+            // The bias of one in 2^64 does not show.
+            let j = (u128::from(self.next()) * (i as u128 + 1)) >> 64;
+            of.swap(i, j as usize);
+        }
+    }
+}
+
+/// Splits the rows `0..rows` at random: those to learn from, and those to validate with, which are this part,
+/// rounded. Both are in ascending order. A seed gives the same split everywhere.
+///
+/// ```
+/// use recurrent::trainer::split;
+/// let (learned, validated) = split(100, 0.2, 1);
+/// assert_eq!((learned.len(), validated.len()), (80, 20));
+/// assert!(validated.iter().all(|row| !learned.contains(row)));
+/// ```
+pub fn split(rows: usize, validation: f32, seed: u64) -> (Vec<usize>, Vec<usize>) {
+    let mut all: Vec<usize> = (0..rows).collect();
+    Mix(seed).shuffle(&mut all);
+    let count = libm::round(rows as f64 * f64::from(validation.clamp(0.0, 1.0))) as usize;
+    let mut learned = all.split_off(count);
+    all.sort_unstable();
+    learned.sort_unstable();
+    (learned, all)
+}
+
+/// Where an [`Order`] is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Times that all rows were taken.
+    pub epoch: u64,
+    /// Batches that were taken since.
+    pub batch: u64,
+}
+
+impl Place {
+    /// As bytes, little-endian: `epoch`, then `batch`.
+    pub fn to_bytes(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.epoch.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.batch.to_le_bytes());
+        bytes
+    }
+
+    /// Of bytes that [`to_bytes`](Self::to_bytes) gave.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        let [epoch, batch] =
+            core::array::from_fn(|i| bytes.as_chunks().0.get(i).map_or(0, |part| u64::from_le_bytes(*part)));
+        Place { epoch, batch }
+    }
+}
+
+/// The order in which rows are taken, batch by batch, epoch by epoch: as they are, or
+/// [shuffled](Self::shuffled), and rows of similar length [together](Self::bucketed).
+///
+/// An epoch depends on its number and the seed alone. [`place`](Self::place) and [`go_to`](Self::go_to)
+/// resume a training where it was.
+///
+/// ```
+/// use recurrent::trainer::Order;
+/// let lengths = [5, 3, 9, 3, 8];
+/// let mut order = Order::new(&lengths, 2).shuffled(1).bucketed(10);
+/// let mut seen = vec![];
+/// while let Some(rows) = order.next() {
+///     seen.extend_from_slice(rows); // the last batch has one row
+/// }
+/// seen.sort();
+/// assert_eq!(seen, [0, 1, 2, 3, 4]);
+/// assert!(order.next().is_some()); // the next epoch
+/// assert_eq!(order.place().epoch, 1);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Rows with their lengths, in the order of the data.
+    rows: Vec<(usize, usize)>,
+    batch: usize,
+    seed: Option<u64>,
+    bucket: usize,
+    whole: bool,
+    place: Place,
+    /// The rows of the epoch `of`, and the ranges of its batches.
+    order: Vec<usize>,
+    batches: Vec<Range<usize>>,
+    of: Option<u64>,
+}
+
+impl Order {
+    /// Batches of `batch` rows, of which the last of an epoch may have fewer. The lengths of all rows matter
+    /// for [`bucketed`](Self::bucketed) only.
+    pub fn new(lengths: &[usize], batch: usize) -> Self {
+        Order {
+            rows: lengths.iter().copied().enumerate().collect(),
+            batch: batch.max(1),
+            seed: None,
+            bucket: 1,
+            whole: false,
+            place: Place::default(),
+            order: Vec::new(),
+            batches: Vec::new(),
+            of: None,
+        }
+    }
+
+    /// The same of some of the rows: those of a [`split`]. Rows that there are not are left out.
+    pub fn only(mut self, rows: &[usize]) -> Self {
+        self.rows = rows.iter().filter_map(|row| self.rows.get(*row).copied()).collect();
+        self.of = None;
+        self
+    }
+
+    /// The same in a random order, another one in each epoch.
+    pub fn shuffled(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self.of = None;
+        self
+    }
+
+    /// The same where of each `batches` batches in a row the rows are sorted by length, so that there is
+    /// little padding. Shuffled batches then come in a random order. With 1 nothing is sorted but the rows of
+    /// each batch's own; a great number sorts all rows.
+    pub fn bucketed(mut self, batches: usize) -> Self {
+        self.bucket = batches.max(1);
+        self.of = None;
+        self
+    }
+
+    /// The same without a last batch of fewer rows: states that are carried need batches of one size.
+    pub fn whole_batches(mut self) -> Self {
+        self.whole = true;
+        self.of = None;
+        self
+    }
+
+    /// Batches of an epoch.
+    pub fn batches(&self) -> usize {
+        if self.whole { self.rows.len() / self.batch } else { self.rows.len().div_ceil(self.batch) }
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Goes to a place. One behind the last batch of an epoch is its end.
+    pub fn go_to(&mut self, place: Place) {
+        self.place = place;
+    }
+
+    /// The rows of the next batch. After the last of an epoch it gives `None` once, and then begins the next
+    /// epoch.
+    #[allow(clippy::should_implement_trait, reason = "the rows are borrowed, and epochs go on after `None`")]
+    pub fn next(&mut self) -> Option<&[usize]> {
+        if self.of != Some(self.place.epoch) {
+            self.begin();
+        }
+        let batch = usize::try_from(self.place.batch).ok().and_then(|batch| self.batches.get(batch));
+        let Some(range) = batch.cloned() else {
+            self.place = Place { epoch: self.place.epoch.wrapping_add(1), batch: 0 };
+            return None;
+        };
+        self.place.batch += 1;
+        self.order.get(range)
+    }
+
+    /// Makes the order of an epoch.
+    fn begin(&mut self) {
+        let Order { rows, batch, seed, bucket, whole, place, order, batches, of } = self;
+        let mut rows = rows.clone();
+        // Seeds that are close to each other are no closer than others after one step.
+        let mut mix = seed.map(|seed| Mix(Mix(seed).next().wrapping_add(Mix(place.epoch).next())));
+        if let Some(mix) = &mut mix {
+            mix.shuffle(&mut rows);
+        }
+        if *bucket > 1 {
+            rows.chunks_mut(batch.saturating_mul(*bucket))
+                .for_each(|rows| rows.sort_by_key(|(_, length)| *length));
+        }
+        order.clear();
+        order.extend(rows.iter().map(|(row, _)| *row));
+        batches.clear();
+        let starts = (0..order.len()).step_by(*batch);
+        batches.extend(starts.map(|start| start..(start + *batch).min(order.len())));
+        if *whole && batches.last().is_some_and(|last| last.len() < *batch) {
+            batches.pop();
+        }
+        if let Some(mix) = mix.as_mut().filter(|_| *bucket > 1) {
+            mix.shuffle(batches);
+        }
+        *of = Some(place.epoch);
+    }
+}
+
+/// Rows of any lengths, one after the other in one slice: `width` elements for each step.
+///
+/// ```
+/// use recurrent::trainer::{Padded, Rows};
+/// let rows = Rows::new(&[1, 2, 3, /**/ 4, /**/ 5, 6], &[3, 1, 2], 1)?;
+/// let mut padded = Padded::default();
+/// let batch = padded.fill(&rows, &[0, 2], 0)?;
+/// assert_eq!((batch.values, batch.lengths), (&[1, 2, 3, /**/ 5, 6, 0][..], &[3, 2][..])); // [B, T]
+/// assert_eq!((batch.sequences().steps(), batch.sequences().batch()), (3, 2));
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Rows<'a, T> {
+    all: &'a [T],
+    lengths: &'a [usize],
+    /// Where each row starts.
+    starts: Vec<usize>,
+    width: usize,
+}
+
+impl<'a, T> Rows<'a, T> {
+    /// Rows of these lengths, in steps.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if `all` is not as long as all rows together.
+    pub fn new(all: &'a [T], lengths: &'a [usize], width: usize) -> Result<Self> {
+        let mut end = 0usize;
+        let mut starts = Vec::with_capacity(lengths.len());
+        for length in lengths {
+            starts.push(end);
+            end = end.saturating_add(length.saturating_mul(width));
+        }
+        check_len("all", end, all.len())?;
+        Ok(Rows { all, lengths, starts, width })
+    }
+
+    /// The lengths of the rows, in steps.
+    pub fn lengths(&self) -> &'a [usize] {
+        self.lengths
+    }
+
+    /// The lengths of some rows.
+    fn lengths_of(&self, rows: &[usize], to: &mut Vec<usize>) -> Result<()> {
+        to.clear();
+        for (position, &row) in rows.iter().enumerate() {
+            let Some(length) = self.lengths.get(row) else {
+                let limit = self.lengths.len();
+                return Err(Error::Index { buffer: "rows", position, id: row, limit });
+            };
+            to.push(*length);
+        }
+        Ok(())
+    }
+
+    /// One row; empty for one that there is not.
+    pub fn row(&self, row: usize) -> &'a [T] {
+        let range = self.starts.get(row).zip(self.lengths.get(row));
+        range.map_or(&[], |(start, length)| &self.all[*start..start + length * self.width])
+    }
+}
+
+/// A buffer for some rows side by side.
+#[derive(Clone, Debug, Default)]
+pub struct Padded<T> {
+    values: Vec<T>,
+    lengths: Vec<usize>,
+}
+
+/// Some rows side by side or one after the other.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken<'a, T> {
+    /// The elements of all rows.
+    pub values: &'a [T],
+    /// The steps of each row.
+    pub lengths: &'a [usize],
+}
+
+impl<'a, T> Taken<'a, T> {
+    /// Padded rows as a batch, batch-major, with as many steps as the longest has.
+    pub fn sequences(&self) -> Sequences<'a> {
+        let steps = self.lengths.iter().copied().max().unwrap_or(0);
+        let sequences = Sequences::new(steps, self.lengths.len()).batch_major();
+        match self.lengths.iter().all(|length| *length == steps) {
+            true => sequences,
+            false => sequences.lengths(self.lengths),
+        }
+    }
+}
+
+impl<T: Copy> Padded<T> {
+    /// Some rows, `[B, T, width]`, with as many steps as the longest has; others end with `padding`. Rows of
+    /// one length that follow each other are not copied.
+    ///
+    /// # Errors
+    /// [`Error::Index`] for a row that there is not.
+    pub fn fill<'p>(&'p mut self, from: &Rows<'p, T>, rows: &[usize], padding: T) -> Result<Taken<'p, T>> {
+        let Padded { values, lengths } = self;
+        from.lengths_of(rows, lengths)?;
+        let steps = lengths.iter().copied().max().unwrap_or(0);
+        let follow = rows.windows(2).all(|pair| pair[1] == pair[0] + 1);
+        if let Some(first) = rows.first().filter(|_| follow && lengths.iter().all(|n| *n == steps)) {
+            let start = from.starts[*first];
+            let values = &from.all[start..start + rows.len() * steps * from.width];
+            return Ok(Taken { values, lengths });
+        }
+        values.clear();
+        for &row in rows {
+            let of = from.row(row);
+            values.extend_from_slice(of);
+            values.resize(values.len() + steps * from.width - of.len(), padding);
+        }
+        Ok(Taken { values, lengths })
+    }
+
+    /// Some rows one after the other, without padding, as [`Loss::Ctc`](crate::model::Loss::Ctc) takes its
+    /// labels.
+    ///
+    /// # Errors
+    /// As [`fill`](Self::fill).
+    pub fn join<'p>(&'p mut self, from: &Rows<'p, T>, rows: &[usize]) -> Result<Taken<'p, T>> {
+        let Padded { values, lengths } = self;
+        from.lengths_of(rows, lengths)?;
+        values.clear();
+        rows.iter().for_each(|row| values.extend_from_slice(from.row(*row)));
+        Ok(Taken { values, lengths })
+    }
+}

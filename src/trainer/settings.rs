@@ -1,0 +1,324 @@
+//! What of a training may be set layer by layer, and the learning rate of an update.
+
+use core::ops::Range;
+use std::sync::Arc;
+use std::vec::Vec;
+
+use super::Trainer;
+use crate::error::{Error, Result};
+use crate::model::Layer;
+
+/// How a layer learns.
+///
+/// ```
+/// use recurrent::trainer::LayerSettings;
+/// let slow = LayerSettings { rate: 0.1, ..LayerSettings::default() };
+/// assert_eq!((slow.frozen, slow.weight_decay), (false, None));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LayerSettings {
+    /// Whether it stays as it is. Its gradients are zero then, and no part of the norm that is clipped.
+    pub frozen: bool,
+    /// Factor of the learning rate.
+    pub rate: f32,
+    /// A decay of the weights in the place of the optimiser's.
+    pub weight_decay: Option<f32>,
+}
+
+impl Default for LayerSettings {
+    fn default() -> Self {
+        LayerSettings { frozen: false, rate: 1.0, weight_decay: None }
+    }
+}
+
+/// A function from the number of updates to the learning rate.
+type Schedule = Arc<dyn Fn(u64) -> f32 + Send + Sync>;
+
+/// Settings that most trainings leave alone.
+#[derive(Clone)]
+pub(super) struct Settings {
+    /// One for each layer.
+    layers: Vec<LayerSettings>,
+    schedule: Option<Schedule>,
+    warmup: u64,
+    /// Where the weights of the embedding and of the last layer stand that are the same.
+    tied: Option<[Range<usize>; 2]>,
+    /// Where the embedding stands of the id that is padding.
+    padding: Option<Range<usize>>,
+}
+
+impl Settings {
+    pub(super) fn new(layers: usize) -> Self {
+        let layers = (0..layers).map(|_| LayerSettings::default()).collect();
+        Settings { layers, schedule: None, warmup: 0, tied: None, padding: None }
+    }
+}
+
+impl Trainer {
+    /// The same with settings of one layer, counted from 0: frozen, or with a rate and a decay of its own.
+    ///
+    /// # Errors
+    /// As [`set_layer`](Self::set_layer).
+    ///
+    /// ```
+    /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
+    /// use recurrent::{model::{Layer, Model}, train::AdamW, trainer::{LayerSettings, Trainer}};
+    /// let model = Model::new([Layer::embedding(9, 4), Layer::gru(4, 8), Layer::dense(8, 2)]);
+    /// let trainer = Trainer::new(&model, AdamW::new(0.01), &mut Xoshiro256PlusPlus::seed_from_u64(1))?
+    ///     .layer(0, LayerSettings { frozen: true, ..LayerSettings::default() })?
+    ///     .layer(1, LayerSettings { rate: 0.1, weight_decay: Some(0.0), ..LayerSettings::default() })?;
+    /// assert!(trainer.layer_settings(0).frozen);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn layer(mut self, index: usize, settings: LayerSettings) -> Result<Self> {
+        self.set_layer(index, settings)?;
+        Ok(self)
+    }
+
+    /// Changes the settings of one layer from the next update on: for layers that are thawed one by one.
+    ///
+    /// # Errors
+    /// [`Error::Value`] for a layer that the model does not have, and for a factor or a decay that is
+    /// negative, infinite or NaN.
+    pub fn set_layer(&mut self, index: usize, settings: LayerSettings) -> Result<()> {
+        let Some(of) = self.settings.layers.get_mut(index) else {
+            return Err(Error::Value { argument: "index", expected: "below the number of layers" });
+        };
+        for (argument, value) in
+            [("rate", settings.rate), ("weight_decay", settings.weight_decay.unwrap_or(0.0))]
+        {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(Error::Value { argument, expected: "a finite number that is not negative" });
+            }
+        }
+        *of = settings;
+        Ok(())
+    }
+
+    /// The settings of a layer; the usual ones for a layer that the model does not have.
+    pub fn layer_settings(&self, index: usize) -> LayerSettings {
+        self.settings.layers.get(index).copied().unwrap_or_default()
+    }
+
+    /// The same with a learning rate of one's own: a function of the updates made so far. It takes the place
+    /// of any other.
+    ///
+    /// ```
+    /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
+    /// use recurrent::{model::{Layer, Model}, train::Adam, trainer::Trainer};
+    /// let model = Model::new([Layer::gru(1, 4), Layer::dense(4, 1)]);
+    /// let trainer = Trainer::new(&model, Adam::new(0.0), &mut Xoshiro256PlusPlus::seed_from_u64(1))?
+    ///     .rate_by(|updates| 0.01 / (1.0 + updates as f32).sqrt());
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn rate_by(mut self, rate: impl Fn(u64) -> f32 + Send + Sync + 'static) -> Self {
+        self.settings.schedule = Some(Arc::new(rate));
+        self
+    }
+
+    /// The same with a linear warm-up before the schedule, whichever it is: the rate rises in
+    /// equal steps to the schedule's first one, and then the schedule begins. Adam's first updates are as large
+    /// as its rate whatever the gradients, which recurrent layers often do not stand at the full rate.
+    pub fn warmup(mut self, updates: u64) -> Self {
+        self.settings.warmup = updates;
+        self
+    }
+
+    /// The same with one matrix as the embedding and as the weights of the last layer (Press and Wolf 2017,
+    /// arXiv:1608.05859), as PyTorch's `decoder.weight = encoder.weight`: both have the embedding's values,
+    /// and both parts of the gradient. The bias of the last layer is its own. The weights keep their layout,
+    /// with both copies, so that nothing else has to know.
+    ///
+    /// # Errors
+    /// [`Error::Value`] for a model that does not begin with an embedding and end with a dense layer of the
+    /// same sizes: as many outputs as classes, as many inputs as features.
+    pub fn tie_embeddings(mut self) -> Result<Self> {
+        let layers = self.model().layers();
+        let tied = match (layers.first(), layers.last()) {
+            (Some(Layer::Embedding(first)), Some(Layer::Dense(last))) => {
+                let sizes = (first.classes(), first.width());
+                let len = first.weights_len();
+                let start = self.model().weights_len() - last.weights_len();
+                (sizes == (last.output(), last.input())).then_some([0..len, start..start + len])
+            }
+            _ => None,
+        };
+        if tied.is_none() {
+            let expected = "an embedding first, and last a dense layer from its features to its classes";
+            return Err(Error::Value { argument: "model", expected });
+        }
+        self.settings.tied = tied;
+        self.tie();
+        Ok(self)
+    }
+
+    /// The same with an id that is padding, as PyTorch's `padding_idx`: its embedding is zero, and learns
+    /// nothing from where it is looked up.
+    ///
+    /// # Errors
+    /// [`Error::Value`] for a model that does not begin with an embedding; [`Error::Index`] for an id that is
+    /// not below its classes.
+    pub fn padding_idx(mut self, id: u32) -> Result<Self> {
+        let Some(Layer::Embedding(layer)) = self.model().layers().first() else {
+            let expected = "one that begins with an embedding";
+            return Err(Error::Value { argument: "model", expected });
+        };
+        let (classes, features) = (layer.classes(), layer.width());
+        crate::layer::embedding::check_ids("id", &[id], classes)?;
+        let start = id as usize * features;
+        self.parameters[start..start + features].fill(0.0);
+        self.settings.padding = Some(start..start + features);
+        self.tie();
+        Ok(self)
+    }
+
+    /// The learning rate of the next update, before the factors of layers.
+    ///
+    /// # Errors
+    /// [`Error::Value`] for a rate of 0 that no schedule replaces.
+    pub(super) fn next_rate(&self) -> Result<f32> {
+        let settings = &self.settings;
+        let own = self.optimiser.rate();
+        if settings.schedule.is_none() && self.rate.is_none() && own == 0.0 {
+            return Err(Error::Value { argument: "lr", expected: "above 0, or replaced by `Trainer::rate`" });
+        }
+        let at = |step: u64| match (&settings.schedule, &self.rate) {
+            (Some(schedule), _) => schedule(step),
+            (None, Some(rate)) => rate.at(step),
+            (None, None) => own,
+        };
+        Ok(match self.updates.checked_sub(settings.warmup) {
+            Some(step) => at(step),
+            None => {
+                let part = (self.updates as f64 + 1.0) / settings.warmup as f64;
+                (f64::from(at(0)) * part) as f32
+            }
+        })
+    }
+
+    /// Makes both copies of tied embeddings the same.
+    pub(super) fn tie(&mut self) {
+        if let Some([embedding, dense]) = &self.settings.tied {
+            self.parameters.copy_within(embedding.clone(), dense.start);
+        }
+    }
+
+    /// Makes of the gradients of a model those of its parameters that learn.
+    pub(super) fn shape_gradients(&mut self) {
+        if let Some(padding) = self.settings.padding.clone() {
+            self.grads[padding].fill(0.0);
+        }
+        if let Some([embedding, dense]) = self.settings.tied.clone() {
+            let (first, last) = self.grads.split_at_mut(dense.start);
+            let (to, from) = (&mut first[embedding], &mut last[..dense.len()]);
+            to.iter_mut().zip(&*from).for_each(|(to, from)| *to += from);
+            // Of one matrix the norm is that of one.
+            from.fill(0.0);
+        }
+        for index in 0..self.settings.layers.len() {
+            if self.settings.layers[index].frozen {
+                let range = self.layer_range(index);
+                self.grads[range].fill(0.0);
+            }
+        }
+    }
+
+    /// Where the weights of a layer stand; empty for a layer that the model does not have.
+    pub(super) fn layer_range(&self, index: usize) -> Range<usize> {
+        let layers = self.model().layers();
+        let start = layers.iter().take(index).map(Layer::weights_len).sum();
+        start..start + layers.get(index).map_or(0, Layer::weights_len)
+    }
+
+    /// Refuses settings that no update may have.
+    pub(super) fn check_rates(&self, rate: f32) -> Result<()> {
+        let layers = self.settings.layers.iter().filter(|layer| !layer.frozen).map(|layer| layer.rate);
+        for factor in layers.chain([1.0]) {
+            self.optimiser.clone().update(factor * rate, &mut [], &[], &mut [], 1.0)?;
+        }
+        Ok(())
+    }
+
+    /// Changes the parameters by their gradients, times `scale`.
+    ///
+    /// They are updated in parts, and the moments of each part stand together, those of one part after those
+    /// of the other. The matrix of a dense layer is one part and its bias another, so that a matrix may be
+    /// left out.
+    ///
+    /// # Errors
+    /// None, after [`check_rates`](Self::check_rates).
+    pub(super) fn step(&mut self, rate: f32, scale: f32) -> Result<()> {
+        let (model, before) = (self.model.chain(), self.optimiser);
+        let tied = self.settings.tied.as_ref().map_or(usize::MAX, |[_, dense]| dense.start);
+        let (parameters, grads, all_moments) = (&mut self.parameters, &self.grads, &mut self.moments);
+        let mut start = 0;
+        let mut part = |len: usize, settings: LayerSettings| {
+            let range = start..start + len;
+            start += len;
+            if settings.frozen || range.start == tied {
+                return Ok(());
+            }
+            // All parts have the same step.
+            let mut optimiser = before;
+            if let Some(decay) = settings.weight_decay {
+                optimiser.set_weight_decay(decay);
+            }
+            let moments = before.moments_len(range.start)..before.moments_len(range.end);
+            let (weights, grads) = (&mut parameters[range.clone()], &grads[range]);
+            optimiser.update(settings.rate * rate, weights, grads, &mut all_moments[moments], scale)
+        };
+        for (layer, settings) in model.layers().iter().zip(&self.settings.layers) {
+            let bias = if let Layer::Dense(layer) = layer { layer.output() } else { 0 };
+            part(layer.weights_len() - bias, *settings)?;
+            part(bias, *settings)?;
+        }
+        part(grads.len() - model.weights_len(), LayerSettings::default())?;
+        self.optimiser.set_step(before.step().saturating_add(1));
+        self.tie();
+        Ok(())
+    }
+
+    /// The gradients of the last batch's mean loss, of all weights and then of the initial state if it is
+    /// learned, before they were clipped. Those of frozen layers are zero; of tied embeddings the first copy
+    /// has the sum.
+    pub fn grads(&self) -> &[f32] {
+        &self.grads
+    }
+
+    /// The gradients of one layer; empty for a layer that the model does not have.
+    pub fn layer_grads(&self, index: usize) -> &[f32] {
+        &self.grads[self.layer_range(index)]
+    }
+
+    /// The weights of one layer; empty for a layer that the model does not have.
+    pub fn layer_weights(&self, index: usize) -> &[f32] {
+        &self.parameters[self.layer_range(index)]
+    }
+
+    /// The Euclidean norms of the weights and of the gradients of each layer, `[weights, gradients]`: where
+    /// gradients vanish or explode, and which layer moves too fast or not at all.
+    ///
+    /// ```
+    /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
+    /// use recurrent::{Sequences, model::{Layer, Loss, Model}, train::Sgd, trainer::{Batch, Trainer}};
+    /// let model = Model::new([Layer::gru(1, 4), Layer::dense(4, 1)]);
+    /// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    /// let mut trainer = Trainer::new(&model, Sgd::new(0.1), &mut rng)?;
+    /// let (x, loss) = ((&[0.5; 9]).into(), Loss::MeanSquaredError { targets: &[1.0; 9] });
+    /// trainer.train_with([Batch { sequences: Sequences::new(9, 1), x, loss }; 3], &mut rng, |trainer, update| {
+    ///     for (layer, [weights, gradients]) in trainer.norms().enumerate() {
+    ///         println!("{} {layer}: {:.1e}", update.updates, update.rate * gradients / weights); // about 1e-3
+    ///     }
+    ///     Ok(true)
+    /// })?;
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn norms(&self) -> impl Iterator<Item = [f32; 2]> {
+        (0..self.model().layers().len())
+            .map(|index| [self.layer_weights(index), self.layer_grads(index)].map(norm))
+    }
+}
+
+fn norm(x: &[f32]) -> f32 {
+    libm::sqrt(x.iter().map(|x| f64::from(*x) * f64::from(*x)).sum()) as f32
+}
