@@ -136,7 +136,7 @@ impl fmt::Display for Error {
             #[cfg(feature = "std")]
             Error::Skipped { updates } => write!(
                 f,
-                "the last {updates} updates were skipped, because the loss, gradients or states are NaN or infinite: look for such numbers in the batches and the weights; a clip and a lower learning rate keep gradients from growing"
+                "the last {updates} updates were skipped, because the loss, gradients or states are NaN or infinite: look for such numbers in the batches and the weights, or set a clip and a lower learning rate"
             ),
             #[cfg(feature = "std")]
             Error::Communication { what } => write!(f, "training together: {what}"),
@@ -144,10 +144,10 @@ impl fmt::Display for Error {
                 write!(f, "`lengths[{position}]` is {id}, but there are {} steps", limit.saturating_sub(1))
             }
             Error::Index { buffer: "row", id, limit, .. } => {
-                write!(f, "row {id} is asked for, but the batch has {limit}")
+                write!(f, "row {id} does not exist: the batch has {limit} rows")
             }
             Error::Index { buffer: "hypothesis", id, limit, .. } => {
-                write!(f, "hypothesis {id} is asked for, but the search has found {limit}")
+                write!(f, "hypothesis {id} does not exist: the search has found {limit}")
             }
             Error::Index { buffer, position, id, limit } => {
                 write!(f, "`{buffer}[{position}]` is {id}, but must be below {limit}, the number of classes")
@@ -155,7 +155,7 @@ impl fmt::Display for Error {
             Error::Value { argument, expected } => write!(f, "`{argument}` must be {expected}"),
             Error::Narrow { part, index, format } => write!(
                 f,
-                "`{part}[{index}]` cannot be held in {format}: it is not finite, or too large; keep this layer in f32, or take a format with its range"
+                "`{part}[{index}]` cannot be held in {format}: it is not finite, or too large; keep this layer in f32, or use a format with a larger range"
             ),
             Error::Layers { layer, what } => write!(f, "layer {layer} of the model {what}"),
             Error::Features { layer, takes, given } => {
@@ -169,7 +169,7 @@ impl fmt::Display for Error {
                 write!(f, "a bug of this crate ({what}): the results are not valid; please report it")
             }
             Error::Packing { what } => {
-                write!(f, "what was packed is for another {what}: pack it again, with what runs it")
+                write!(f, "these weights were packed for a different {what}: pack them again")
             }
         }
     }
@@ -182,7 +182,7 @@ fn rule(buffer: &str) -> (bool, &'static str) {
         "packed" => (true, "`packed_len`"),
         "state" | "dstate" => (false, "`state_len`"),
         "tape" => (false, "`tape_len`"),
-        "scratch" => (true, "`scratch_len`, or `train_scratch_len` and the like of this pass"),
+        "scratch" => (true, "the scratch length of this pass (`scratch_len`, `train_scratch_len`, ...)"),
         "dropout" => (false, "`dropout_len` and `draw_dropout`"),
         "factors" => (false, "`dropout_len`"),
         "recurrent_dropout" => (false, "`recurrent_dropout_len`, for a single layer `[B, R]`"),
@@ -263,7 +263,7 @@ mod tests {
             (length("tape"), "`tape` has 10 elements, needs 64: see `tape_len`"),
             (
                 length("scratch"),
-                "`scratch` has 10 elements, needs at least 64: see `scratch_len`, or `train_scratch_len` and the like of this pass",
+                "`scratch` has 10 elements, needs at least 64: see the scratch length of this pass (`scratch_len`, `train_scratch_len`, ...)",
             ),
             (length("dropout"), "`dropout` has 10 elements, needs 64: see `dropout_len` and `draw_dropout`"),
             (length("factors"), "`factors` has 10 elements, needs 64: see `dropout_len`"),
@@ -292,7 +292,7 @@ mod tests {
             #[cfg(feature = "std")]
             (
                 Error::Skipped { updates: 10 },
-                "the last 10 updates were skipped, because the loss, gradients or states are NaN or infinite: look for such numbers in the batches and the weights; a clip and a lower learning rate keep gradients from growing",
+                "the last 10 updates were skipped, because the loss, gradients or states are NaN or infinite: look for such numbers in the batches and the weights, or set a clip and a lower learning rate",
             ),
             (
                 Error::Index { buffer: "ids", position: 3, id: 96, limit: 96 },
@@ -304,11 +304,11 @@ mod tests {
             ),
             (
                 Error::Index { buffer: "row", position: 0, id: 3, limit: 3 },
-                "row 3 is asked for, but the batch has 3",
+                "row 3 does not exist: the batch has 3 rows",
             ),
             (
                 Error::Index { buffer: "hypothesis", position: 0, id: 4, limit: 2 },
-                "hypothesis 4 is asked for, but the search has found 2",
+                "hypothesis 4 does not exist: the search has found 2",
             ),
             (
                 Error::Value { argument: "temperature", expected: "above zero" },
@@ -316,23 +316,23 @@ mod tests {
             ),
             (
                 Error::Narrow { part: "w_hh", index: 17, format: "f16" },
-                "`w_hh[17]` cannot be held in f16: it is not finite, or too large; keep this layer in f32, or take a format with its range",
+                "`w_hh[17]` cannot be held in f16: it is not finite, or too large; keep this layer in f32, or use a format with a larger range",
             ),
             (
-                Error::Layers { layer: 2, what: "is a pool that needs all steps" },
-                "layer 2 of the model is a pool that needs all steps",
+                Error::Layers { layer: 2, what: "is a pool that needs the whole sequence" },
+                "layer 2 of the model is a pool that needs the whole sequence",
             ),
             (
                 Error::Features { layer: 1, takes: 17, given: 16 },
                 "layer 1 of the model takes 17 features, but the one below it gives 16",
             ),
             (
-                Error::Image { offset: 12, what: "the image has another number of layers than the model" },
-                "byte 12 of the image: the image has another number of layers than the model",
+                Error::Image { offset: 12, what: "the number of layers differs from the model's" },
+                "byte 12 of the image: the number of layers differs from the model's",
             ),
             (
                 Error::Packing { what: "instruction set" },
-                "what was packed is for another instruction set: pack it again, with what runs it",
+                "these weights were packed for a different instruction set: pack them again",
             ),
             (
                 Error::Internal { what: "product" },

@@ -61,7 +61,7 @@ fn mistakes_leave_everything_as_it_was() {
             whole,
             (&values[..]).into(),
             Loss::classes(&good),
-            Error::Value { argument: "x", expected: "ids, for a model that begins with an embedding" },
+            Error::Value { argument: "x", expected: "ids for a model that begins with an embedding" },
         ),
         (
             whole.lengths(&[1, 6, 1]),

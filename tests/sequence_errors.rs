@@ -136,7 +136,7 @@ fn recurrent_dropout() {
                     let want = match (kind.recurrent_dropout(), actual == len) {
                         (false, _) => Err(Error::Value {
                             argument: "recurrent_dropout",
-                            expected: "none, for a layer that was not made with it",
+                            expected: "empty for a layer that was made without it",
                         }),
                         (true, false) => {
                             Err(Error::Length { buffer: "recurrent_dropout", expected: len, actual })

@@ -112,7 +112,7 @@ fn write(
         let what = if chain.classes().is_none() {
             "is no embedding"
         } else {
-            "has another number of classes than there are outputs"
+            "has a number of classes that differs from the number of outputs"
         };
         return Err(Error::Layers { layer: 0, what });
     }

@@ -41,19 +41,19 @@ pub(super) struct Header {
 /// Reads the header, and checks that the image has the length that it gives.
 pub(super) const fn header(bytes: &[u8]) -> Result<Header> {
     if bytes.len() < HEADER {
-        return wrong(bytes.len(), "the header is cut off");
+        return wrong(bytes.len(), "the header is incomplete");
     }
     let mut i = 0;
     while i < MAGIC.len() {
         if bytes[i] != MAGIC[i] {
-            return wrong(i, "the bytes do not begin as an image does");
+            return wrong(i, "not an image: the magic number is missing");
         }
         i += 1;
     }
     let is_old = match word(bytes, 8) {
         1 => true,
         2 => false,
-        _ => return wrong(8, "the image has a version that this crate does not know; it reads 1 and 2"),
+        _ => return wrong(8, "unknown version: this crate reads 1 and 2"),
     };
     let (layers, weights) = (word(bytes, 12) as u64, word(bytes, 16) as u64);
     let records = if is_old { OLD_LAYER as u64 * layers } else { word(bytes, 24) as u64 };
@@ -65,7 +65,7 @@ pub(super) const fn header(bytes: &[u8]) -> Result<Header> {
         return wrong(len as usize, "more bytes follow than the header says");
     }
     if !is_old && (records < LAYER as u64 * layers || !records.is_multiple_of(16)) {
-        return wrong(24, "the records are shorter than those of the layers");
+        return wrong(24, "the records are too short for the number of layers");
     }
     Ok(Header { is_old, layers: layers as usize, weights: weights as usize, end: HEADER + records as usize })
 }
@@ -82,11 +82,11 @@ impl Header {
         if !self.is_old {
             let start = at - BEFORE;
             if word(bytes, start) != TAG_LAYER || word(bytes, start + 4) as usize != LAYER - 12 {
-                return wrong(start, "the record is not that of a layer");
+                return wrong(start, "expected the record of a layer");
             }
             narrow = match record::format(word(bytes, start + 8)) {
                 Some(narrow) => narrow,
-                None => return wrong(start + 8, "there is no such type of weights"),
+                None => return wrong(start + 8, "unknown type of weights"),
             };
         }
         let mut record: Record = [0; 16];
@@ -100,14 +100,14 @@ impl Header {
                 None => Ok(layer),
                 #[cfg(target_os = "none")]
                 Some(_) => {
-                    wrong(at - 4, "narrow weights are not there on targets without an operating system")
+                    wrong(at - 4, "narrow weights are not supported on targets without an operating system")
                 }
                 #[cfg(not(target_os = "none"))]
                 Some(narrow) => {
                     let layer = layer.narrow(narrow);
                     match layer.narrow_format() {
                         Some(_) => Ok(layer),
-                        None => wrong(at - 4, "a layer without a matrix has weights in f32"),
+                        None => wrong(at - 4, "this layer has no matrix, so its weights must be f32"),
                     }
                 }
             },

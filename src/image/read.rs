@@ -48,7 +48,7 @@ impl<'a> Image<'a> {
         }
         let unused = if header.is_old { 24 } else { 28 };
         if let Some(i) = (unused..HEADER).find(|&i| bytes[i] != 0) {
-            return wrong(i, "a byte of the header that has no meaning is not 0");
+            return wrong(i, "a reserved byte of the header is not 0");
         }
         let mut len = 0usize;
         for index in 0..header.layers {
@@ -56,14 +56,14 @@ impl<'a> Image<'a> {
             len = len.saturating_add(layer.words_len());
             let (at, encoded) = (header.words(index), record::encode(&layer, index)?);
             if let Some(i) = (0..16).find(|&i| encoded[i] != word(bytes, at + 4 * i)) {
-                return wrong(at + 4 * i, "a word that the layer has no use for is not 0");
+                return wrong(at + 4 * i, "a word that this kind of layer does not use is not 0");
             }
             if !header.is_old && word(bytes, at + OLD_LAYER) != 0 {
                 return wrong(at + OLD_LAYER, PADDING);
             }
         }
         if len != header.weights {
-            return wrong(16, "the number of words of weights is not that of the layers");
+            return wrong(16, "the number of weights differs from what the layers need");
         }
         let mut image =
             Image { bytes, header, initial_state: &[], ending: Ending::None, classes: "", mask: None };
@@ -82,15 +82,18 @@ impl<'a> Image<'a> {
             let (tag, len) = (word(bytes, at), word(bytes, at + 4) as usize);
             let start = at + 8;
             let Some(content) = bytes[start..header.end].get(..len) else {
-                return wrong(at + 4, "the record is longer than all records");
+                return wrong(at + 4, "the record ends after the part for records");
             };
             if tag <= before {
-                return wrong(at, "the record does not follow in the order of the tags");
+                return wrong(at, "the records are not in the order of their tags");
             }
             match tag {
                 TAG_INITIAL => {
                     if len == 0 || self.initial_state_len().checked_mul(4) != Some(len) {
-                        return wrong(at + 4, "the initial state is not as long as that of the layers");
+                        return wrong(
+                            at + 4,
+                            "the initial state has a length that differs from what the layers need",
+                        );
                     }
                     self.initial_state = content;
                 }
@@ -98,13 +101,13 @@ impl<'a> Image<'a> {
                     self.ending = match word(bytes, start) {
                         1 => Ending::Softmax,
                         2 => Ending::LogSoftmax,
-                        _ => return wrong(start, "there is no such ending"),
+                        _ => return wrong(start, "unknown ending"),
                     };
                 }
                 TAG_ENDING => return wrong(at + 4, "an ending has 4 bytes"),
                 TAG_CLASSES => match core::str::from_utf8(content) {
                     Ok(classes) if !classes.is_empty() => self.classes = classes,
-                    _ => return wrong(start, "the names of the classes are not text in UTF-8"),
+                    _ => return wrong(start, "the names of the classes are not UTF-8"),
                 },
                 TAG_MASK if len == 8 => {
                     self.mask = match (word(bytes, start), word(bytes, start + 4)) {
@@ -112,11 +115,11 @@ impl<'a> Image<'a> {
                             Some(InputMask::Value(f32::from_bits(value)))
                         }
                         (2, id) => Some(InputMask::Id(id)),
-                        _ => return wrong(start, "there is no such mask"),
+                        _ => return wrong(start, "unknown mask"),
                     };
                 }
                 TAG_MASK => return wrong(at + 4, "a mask has 8 bytes"),
-                _ => return wrong(at, "the record is of a kind that this crate does not know"),
+                _ => return wrong(at, "unknown kind of record"),
             }
             at = padded(start + len);
             if let Some(i) = (start + len..at).find(|&i| bytes[i] != 0) {
@@ -244,7 +247,7 @@ impl<'a> Image<'a> {
         }
         let offset = part.as_ptr() as usize - self.bytes.as_ptr() as usize;
         if cfg!(target_endian = "big") {
-            return wrong(offset, "the numbers are little-endian, and this machine is not");
+            return wrong(offset, "the image is little-endian, but this machine is big-endian");
         }
         match floats(part) {
             Some(numbers) => Ok(numbers),
@@ -338,7 +341,7 @@ pub const fn model<const N: usize>(bytes: &[u8]) -> Result<Model<N>> {
         Err(e) => return Err(e),
     };
     if header.layers != N {
-        return wrong(12, "the image has another number of layers than the model");
+        return wrong(12, "the number of layers differs from the model's");
     }
     let (mut all, mut i) = ([Layer::dense(0, 0); N], 0);
     while i < N {

@@ -104,7 +104,7 @@ pub(super) const fn decode(r: &Record) -> core::result::Result<Layer, Wrong> {
                 1 => layer.tanh(),
                 2 => layer.sigmoid(),
                 3 => layer.relu(),
-                _ => return Err((FUNCTIONS, "dense layers have no such activation")),
+                _ => return Err((FUNCTIONS, "dense layers do not have this activation")),
             })
         }
         5 => Layer::Pool(match r[1] {
@@ -113,12 +113,12 @@ pub(super) const fn decode(r: &Record) -> core::result::Result<Layer, Wrong> {
             2 => Pool::Max,
             3 => Pool::Ends,
             4 => Pool::First,
-            _ => return Err((1, "there is no such pool")),
+            _ => return Err((1, "unknown pool")),
         }),
         6 => {
             let p = f32::from_bits(r[6]);
             if !(p >= 0.0 && p < 1.0) {
-                return Err((6, "the probability of dropout is not at least 0 and below 1"));
+                return Err((6, "the dropout probability is outside of 0 <= p < 1"));
             }
             Layer::Dropout(p)
         }
@@ -129,7 +129,7 @@ pub(super) const fn decode(r: &Record) -> core::result::Result<Layer, Wrong> {
         8 => Layer::Scale(Scale::new(first)),
         9 => Layer::Activate(Activate::new(get!(function(r, 0)))),
         10 => Layer::Residual,
-        _ => return Err((0, "there is no such layer")),
+        _ => return Err((0, "unknown layer")),
     })
 }
 
@@ -161,7 +161,7 @@ const fn function(r: &Record, n: usize) -> core::result::Result<Activation, Wron
         9 => Activation::Elu { alpha },
         10 => Activation::Softsign,
         11 => Activation::Softplus,
-        _ => return Err((at, "there is no such activation")),
+        _ => return Err((at, "unknown activation")),
     })
 }
 
@@ -186,7 +186,7 @@ const fn number(f: Activation) -> (u32, f32, f32) {
 const fn levels(r: &Record, first: Description) -> core::result::Result<Levels, Wrong> {
     let (flags, mut layer) = (r[3], first);
     if flags & !ALL != 0 || flags & CONCAT != 0 && flags & SUM != 0 {
-        return Err((3, "there are no such flags"));
+        return Err((3, "unknown flags"));
     }
     if r[4] == 0 {
         return Err((4, "the stack has no layers"));
@@ -207,7 +207,7 @@ pub(super) fn encode(layer: &Layer, index: usize) -> Result<Record> {
     let mut r = [0; 16];
     let size = |n: usize| {
         u32::try_from(n)
-            .map_err(|_| Error::Layers { layer: index, what: "has a size that does not fit into an image" })
+            .map_err(|_| Error::Layers { layer: index, what: "has a size that an image cannot hold" })
     };
     let mut sizes = |kind, first, second| -> Result<()> {
         (r[0], r[1], r[2]) = (kind, size(first)?, size(second)?);
@@ -236,7 +236,7 @@ pub(super) fn encode(layer: &Layer, index: usize) -> Result<Record> {
         }
         Layer::Residual => r[0] = 10,
         Layer::Dropout(p) if !(0.0..1.0).contains(p) => {
-            let what = "has a probability of dropout that is not at least 0 and below 1";
+            let what = "has a dropout probability outside of 0 <= p < 1";
             return Err(Error::Layers { layer: index, what });
         }
         Layer::Dropout(p) => (r[0], r[6]) = (6, p.to_bits()),
@@ -253,7 +253,7 @@ pub(super) fn encode(layer: &Layer, index: usize) -> Result<Record> {
             r[3] |= if cell.coupled { COUPLED } else { 0 } | if cell.peepholes { PEEPHOLES } else { 0 };
             if cell.projection {
                 if layer.width() == 0 {
-                    return Err(Error::Layers { layer: index, what: "has a projection without width" });
+                    return Err(Error::Layers { layer: index, what: "has a projection of width 0" });
                 }
                 r[5] = size(layer.width())?;
             }
@@ -299,10 +299,7 @@ fn functions(r: &mut Record, index: usize, functions: &[Activation]) -> Result<(
     for (words, &f) in r[FUNCTIONS..].chunks_exact_mut(3).zip(functions) {
         let (number, alpha, beta) = number(f);
         if alpha.is_nan() || beta.is_nan() {
-            return Err(Error::Layers {
-                layer: index,
-                what: "has an activation with a parameter that is NaN",
-            });
+            return Err(Error::Layers { layer: index, what: "has an activation with a NaN parameter" });
         }
         words.copy_from_slice(&[number, alpha.to_bits(), beta.to_bits()]);
     }

@@ -151,19 +151,19 @@ pub fn write(network: &Network, format: Format) -> Result<Vec<u8>> {
     if network.ending() != Ending::None && !format.holds_endings() {
         return error::unsupported(
             "the softmax after the last layer",
-            "only images, ONNX and RTNeural's JSON hold it: write `network.logits()`, and call `recurrent::softmax` on its outputs",
+            "only images, ONNX and RTNeural's JSON support it: write `network.logits()`, and call `recurrent::softmax` on its outputs",
         );
     }
     if !network.initial_state().is_empty() && !matches!(format, Format::Image | Format::Onnx) {
-        return error::unsupported("the initial state", "only images and ONNX hold it");
+        return error::unsupported("the initial state", "only images and ONNX support it");
     }
     if network.mask().is_some() && format != Format::Image {
-        return error::unsupported("the mask that is made from the input", "only images hold it");
+        return error::unsupported("the mask that is made from the input", "only images support it");
     }
     if network.is_narrow() && format != Format::Image {
         return error::unsupported(
             "narrow weights",
-            "only images hold them: write `network.wide()`, whose weights are as rounded",
+            "only images support them: write `network.wide()`, which has the rounded weights in f32",
         );
     }
     match format {
@@ -172,7 +172,7 @@ pub fn write(network: &Network, format: Format) -> Result<Vec<u8>> {
         Format::Onnx => onnx::write::write(network),
         Format::Json => audio::write::write(network),
         Format::Source => Ok(source::write(network).into_bytes()),
-        other => error::unsupported(format!("format {}", other.name()), "it is only read"),
+        other => error::unsupported(format!("writing {}", other.name()), "this format can only be read"),
     }
 }
 

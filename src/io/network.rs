@@ -82,7 +82,7 @@ impl Network {
         let mut names = BTreeSet::new();
         let with_weights = network.layers.iter().filter(|l| l.layer.weights_len() > 0);
         match with_weights.map(|l| &l.name).find(|&name| !names.insert(name)) {
-            Some(name) => unsupported(format!("layer `{name}`"), "another layer has the same name"),
+            Some(name) => unsupported(format!("layer `{name}`"), "has the name of another layer"),
             None => Ok(network),
         }
     }
@@ -125,7 +125,7 @@ impl Network {
     ///
     /// # Errors
     /// [`Error::Unsupported`](super::Error::Unsupported) if the number of names differs from that of the
-    /// outputs, or if a name is empty or has a line end.
+    /// outputs, or if a name is empty or has a line break.
     pub fn with_classes(mut self, classes: Vec<String>) -> Result<Self> {
         let layers: Vec<Layer> = self.layers().collect();
         let outputs = Chain::new(&layers)?.output();
@@ -134,7 +134,7 @@ impl Network {
             return unsupported("the names of the classes", found);
         }
         if let Some(name) = classes.iter().find(|name| name.is_empty() || name.contains(['\n', '\r'])) {
-            return unsupported(format!("the name {name:?} of a class"), "is empty or has a line end");
+            return unsupported(format!("the name {name:?} of a class"), "is empty or has a line break");
         }
         self.classes = classes;
         Ok(self)

@@ -133,7 +133,7 @@ fn unknown<T>(path: Option<&Path>) -> Result<T> {
         None => {
             let names: Vec<&str> = Format::ALL.iter().filter(|f| f.0.is_read()).map(|f| f.1).collect();
             unsupported(
-                "neither the first bytes nor the extension say what this is",
+                "neither the first bytes nor the extension identify the format",
                 format!("say it with --from ({})", names.join(", ")),
             )
         }
@@ -153,7 +153,9 @@ fn beside(folder: &Path, name: &str) -> std::io::Result<Vec<u8>> {
     let (folder, path) = (folder.canonicalize()?, folder.join(path).canonicalize()?);
     // A link may lead out of the folder.
     if !path.starts_with(&folder) {
-        return refuse("only files in the folder of the model are read, and this is a link out of it");
+        return refuse(
+            "only files in the folder of the model are read, and this is a link to another folder",
+        );
     }
     if !path.metadata()?.is_file() {
         return refuse("this is no file");

@@ -158,7 +158,7 @@ impl Instance {
         x: Input<'_>,
     ) -> Result<&[f32]> {
         if sequences.batch() != self.batch {
-            let expected = "as many rows as the states are for: see `Instance::rows`";
+            let expected = "of the number of rows of the states: see `Instance::rows`";
             return Err(crate::Error::Value { argument: "sequences", expected }.into());
         }
         self.chain().check_input(sequences, x)?;

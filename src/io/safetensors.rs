@@ -54,12 +54,12 @@ pub(super) fn read(bytes: &[u8], plan: Option<&Plan>) -> Result<Network> {
         let Some(first) = wanted.first() else { continue };
         let data = floats(first, view.dtype(), view.data())?;
         if elements(view.shape()) != Some(data.len()) {
-            return damaged(FORMAT, format!("tensor `{name}` has another length than its shape"));
+            return damaged(FORMAT, format!("tensor `{name}` has a length that differs from its shape"));
         }
         for wanted in wanted {
             // Names take little room in the file, but each is a copy in memory.
             let Some(less) = room.checked_sub(view.data().len()) else {
-                return damaged(FORMAT, format!("tensor `{name}` has more names than a model has layers"));
+                return damaged(FORMAT, format!("tensor `{name}` has a layer number that no model has"));
             };
             room = less;
             insert(wanted, data.clone());

@@ -106,7 +106,7 @@ impl Tensors {
             None => Ok(()),
             Some((name, t)) => Err(Error::Tensor {
                 name: name.clone(),
-                expected: "nothing, for it belongs to no layer of the model".to_string(),
+                expected: "no such tensor, because it belongs to no layer of the model".to_string(),
                 found: show(&t.shape),
             }),
         }

@@ -172,8 +172,7 @@ impl<'a> WeightSource<'a> {
             WeightSource::Canonical(flat) => {
                 check_len("weights", owner.weights, flat.len())?;
                 if owner.narrow {
-                    let expected =
-                        "packed: a layer of narrow weights runs from weights that `pack` has rounded";
+                    let expected = "packed: a layer of narrow weights needs weights that `pack` has rounded";
                     return Err(Error::Value { argument: "weights", expected });
                 }
                 Ok(Source::Canonical(flat))

@@ -179,24 +179,24 @@ pub(super) const fn check(layers: &[Layer]) -> Result<Fingerprint> {
             return Err(e);
         }
         let what = match (&layers[i], layers[i].input()) {
-            (Layer::Embedding(_), _) if i > 0 => "is an embedding, which has to be the first",
+            (Layer::Embedding(_), _) if i > 0 => "is an embedding, which must be the first layer",
             (Layer::Pool(_) | Layer::Dropout(_) | Layer::Activate(_) | Layer::Residual, _) if i == 0 => {
-                "has to have another one below it"
+                "needs a layer below it"
             }
-            (Layer::Dropout(_), _) if is_last => "is dropout, which has to have another one above it",
+            (Layer::Dropout(_), _) if is_last => "is dropout, which needs a layer above it",
             (Layer::Dropout(p), _) if !(*p >= 0.0 && *p < 1.0) => {
-                "has a probability of dropout that is not at least 0 and below 1"
+                "has a dropout probability outside of 0 <= p < 1"
             }
             (Layer::Rnn(_) | Layer::Lstm(_) | Layer::Gru(_) | Layer::Mgu(_) | Layer::Pool(_), _)
                 if pooled =>
             {
-                "wants steps, and stands above a pool, which leaves none"
+                "needs a sequence, but a pool below it has already reduced it to one row"
             }
             (Layer::Pool(Pool::Ends), _) if !dims.width.is_multiple_of(2) => {
                 "takes the ends of both directions, and needs an even number of features"
             }
             (Layer::Residual, _) if pooled => {
-                "adds the input, which has steps, and a pool below it left one row"
+                "adds the input, which is a sequence, but a pool below it has already reduced it to one row"
             }
             (Layer::Residual, _) if matches!(layers[0], Layer::Embedding(_)) => {
                 "adds the input, which is ids and has no features"

@@ -286,13 +286,12 @@ impl Chain<'_> {
                 check_len("x", expected, ids.len())?;
                 table.check(ids)
             }
-            (Some(Layer::Embedding(_)), Input::Values(_)) => Err(Error::Value {
-                argument: "x",
-                expected: "ids, for a model that begins with an embedding",
-            }),
+            (Some(Layer::Embedding(_)), Input::Values(_)) => {
+                Err(Error::Value { argument: "x", expected: "ids for a model that begins with an embedding" })
+            }
             (_, Input::Values(values)) => check_len("x", expected, values.len()),
             (_, Input::Ids(_)) => {
-                Err(Error::Value { argument: "x", expected: "values, for a model without an embedding" })
+                Err(Error::Value { argument: "x", expected: "values for a model without an embedding" })
             }
         }
     }
@@ -303,7 +302,7 @@ impl Chain<'_> {
         let fewer = |layer: &Layer| layer.levels().is_some_and(|levels| levels.first.passes.reach < reach);
         match self.layers().iter().position(fewer) {
             Some(layer) => {
-                Err(Error::Layers { layer, what: "is of a form that was named without this pass" })
+                Err(Error::Layers { layer, what: "has a form that the program named without this pass" })
             }
             None => Ok(()),
         }
@@ -314,7 +313,9 @@ impl Chain<'_> {
         for (index, layer) in self.layers().iter().enumerate() {
             let what = match (layer.levels(), layer) {
                 (Some(levels), _) if !levels.is_causal() => "does not run forward",
-                (_, Layer::Pool(pool)) if *pool != layer::Pool::Last => "is a pool that needs all steps",
+                (_, Layer::Pool(pool)) if *pool != layer::Pool::Last => {
+                    "is a pool that needs the whole sequence"
+                }
                 _ => continue,
             };
             return Err(Error::Layers { layer: index, what });

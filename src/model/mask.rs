@@ -44,11 +44,9 @@ impl InputMask {
                 Ok(())
             }
             (InputMask::Value(_), _) => {
-                Err(Error::Value { argument: "x", expected: "values, for a mask of a value" })
+                Err(Error::Value { argument: "x", expected: "values for a mask of a value" })
             }
-            (InputMask::Id(_), _) => {
-                Err(Error::Value { argument: "x", expected: "ids, for a mask of an id" })
-            }
+            (InputMask::Id(_), _) => Err(Error::Value { argument: "x", expected: "ids for a mask of an id" }),
         }
     }
 }

@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn constants_fail_with_the_words_of_the_error() {
         for error in [
-            Error::Layers { layer: 12, what: "is an embedding, which has to be the first" },
+            Error::Layers { layer: 12, what: "is an embedding, which must be the first layer" },
             Error::Features { layer: 0, takes: usize::MAX, given: 10 },
         ] {
             assert_eq!(Text::of(&error).as_str(), error.to_string());

@@ -232,7 +232,7 @@ impl Chain<'_> {
         self.check_recurrent_dropout()?;
         let recurrent = match self.recurrent_dropout {
             None if self.has_recurrent_dropout() => {
-                let expected = "set by `Model::recurrent_dropout`, because a layer was made for it";
+                let expected = "set with `Model::recurrent_dropout`, because a layer was made with it";
                 return Err(Error::Value { argument: "recurrent_dropout", expected });
             }
             p => p.unwrap_or(0.0),

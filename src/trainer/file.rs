@@ -92,7 +92,7 @@ impl Trainer {
             return Err(damaged("a training of another version than 2"));
         }
         if header[12..SIZES] != image::crc(&bytes[SIZES..]).to_le_bytes() {
-            return Err(damaged("damaged: the checksum is another one"));
+            return Err(damaged("damaged: checksum mismatch"));
         }
         let numbers: [u64; COUNT] = core::array::from_fn(|i| {
             header[SIZES..].as_chunks().0.get(i).map_or(0, |n| u64::from_le_bytes(*n))
@@ -114,12 +114,14 @@ impl Trainer {
         if image.has_initial_state() != learns {
             let (theirs, ours) = if learns { ("no", "one") } else { ("a", "none") };
             return Err(damaged(format!(
-                "a training with {theirs} learned initial state, and not {ours}; `Trainer::learn_initial_state` decides"
+                "a training with {theirs} learned initial state, but this trainer has {ours}; `Trainer::learn_initial_state` decides"
             )));
         }
         if kind != self.optimiser.kind() {
             let [theirs, ours] = [kind, self.optimiser.kind()].map(Optimiser::name_of);
-            return Err(damaged(format!("a training with another optimiser: {theirs}, and not {ours}")));
+            return Err(damaged(format!(
+                "a training with a different optimiser: {theirs} in the file, {ours} here"
+            )));
         }
         let state_len = self.model().state_len(1).saturating_mul(batch);
         if moments != self.moments.len() as u64 || states != state_len as u64 {
@@ -140,7 +142,7 @@ impl Trainer {
         if !fresh && shards != self.shards_of(batch) {
             let here = self.shards_of(batch);
             return Err(damaged(format!(
-                "a training with another number of shards: {shards} of {batch} rows, and not {here}; `Trainer::shards` sets it"
+                "a training with {shards} shards of {batch} rows, but this trainer has {here}; `Trainer::shards` sets it"
             )));
         }
         let (floats_of, attached) = floats_of.split_at(4 * floats_len as usize);
@@ -192,7 +194,7 @@ impl Trainer {
             lists = list(|layer| format!("{layer:?}"));
         }
         let [theirs, here] = lists;
-        Some(format!("a training of another model: [{theirs}], and not [{here}]"))
+        Some(format!("a training of a different model: [{theirs}] in the file, [{here}] here"))
     }
 
     /// Writes [`to_bytes`](Self::to_bytes) to a file: first beside it, so that a failure leaves what was there.

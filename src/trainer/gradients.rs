@@ -27,7 +27,7 @@ impl Trainer {
     /// all of them, and how much they weigh.
     fn check(&self, batches: &[Batch<'_>], linked: bool) -> Result<(usize, f64)> {
         if self.stateful && !self.initial_state().is_empty() {
-            let expected = "not set where the initial state is learned: carried states begin elsewhere";
+            let expected = "unset if the initial state is learned: a carried state does not begin with it";
             return Err(Error::Value { argument: "stateful", expected });
         }
         let (model, mut targets, mut weight) = (self.model(), 0usize, 0.0);
@@ -249,7 +249,7 @@ impl Trainer {
 /// Why a batch is refused that would lose the states of another.
 pub(super) const OTHER_ROWS: Error = Error::Value {
     argument: "sequences",
-    expected: "as many rows, in as many shards, as those whose states are carried: `reset` drops these",
+    expected: "of the same number of rows and shards as the carried states: call `reset` first",
 };
 
 /// `a += scale * b`

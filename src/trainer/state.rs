@@ -34,7 +34,7 @@ impl Trainer {
     /// ```
     pub fn learn_initial_state(mut self) -> Result<Self> {
         if self.updates > 0 {
-            let expected = "0: an initial state is learned from the first update on";
+            let expected = "0: call this before the first update";
             return Err(Error::Value { argument: "updates", expected });
         }
         let (weights, state) = (self.model().weights_len(), self.model().state_len(1));

@@ -19,7 +19,7 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
         Some(other @ ("WaveNet" | "ConvNet" | "SlimmableContainer")) => {
             return unsupported(
                 format!("a `{other}` of the Neural Amp Modeler"),
-                "is made of convolutions, which this crate does not have; of that kind of files it reads an `LSTM`",
+                "is made of convolutions, which this crate does not have; of these files it reads an `LSTM`",
             );
         }
         other => {
@@ -36,7 +36,7 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
     if let Some(key) = config.keys().find(|key| !known.contains(&&key[..])) {
         return unsupported(
             format!("`{key}` of `config`"),
-            "is not known, and may change what the model computes",
+            "is unknown, and may change what the model computes",
         );
     }
     let (input, hidden, depth) =

@@ -121,7 +121,7 @@ pub(super) fn read(file: &Map<String, Value>, len: usize) -> Result<Network> {
         let word = |key: &str| layer.get(key).and_then(Value::as_str);
         let name = word("name").map_or(format!("layers.{index}"), str::to_string);
         if network.ending != Ending::None {
-            return unsupported(at, "follows a softmax, which can only stand at the end here");
+            return unsupported(at, "follows a softmax, which this crate has only after the last layer");
         }
         let kind = word("type").unwrap_or("without a type");
         let function = word("activation").unwrap_or("");

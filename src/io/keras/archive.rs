@@ -35,7 +35,7 @@ impl Version {
                 "its layers have other options: load it with Keras 2, and save it again",
             ),
             Some(n) => Ok(Version(n)),
-            None => damaged(FORMAT, "it does not say the version of Keras"),
+            None => damaged(FORMAT, "it does not name the version of Keras"),
         }
     }
 }
@@ -97,7 +97,7 @@ fn hdf5(bytes: &[u8]) -> Result<Archive> {
         return match weights {
             true => unsupported(
                 "a file of weights alone (`save_weights`)",
-                "it does not say the layers: save the whole model with `model.save(\"model.keras\")`",
+                "it does not describe the layers: save the whole model with `model.save(\"model.keras\")`",
             ),
             false => damaged(FORMAT, "this HDF5 file has no attribute `model_config`: it is not of Keras"),
         };

@@ -87,7 +87,7 @@ impl<'a> Config<'a> {
                 let class = object.get("class_name").and_then(Value::as_str).unwrap_or("");
                 unsupported(
                     format!("`{key}` of {}", self.place),
-                    format!("is a `{class}` with parameters of its own, which is not read"),
+                    format!("is a `{class}` with parameters, which is not supported"),
                 )
             }
             // No function means the linear one.
@@ -136,7 +136,7 @@ impl<'a> Config<'a> {
         match self.values.remove(key).map(|v| v.as_bool()) {
             None => Ok(()),
             Some(Some(flag)) if flag == value => Ok(()),
-            _ => unsupported(&self.place, format!("has to have `{key}` {value}")),
+            _ => unsupported(&self.place, format!("must have `{key}` {value}")),
         }
     }
 
@@ -208,10 +208,7 @@ pub(super) fn layers(model: &Value) -> Result<Vec<Config<'_>>> {
             _ => None,
         };
         if only.is_none() || only != last {
-            return unsupported(
-                format!("the outputs {outputs}"),
-                "are something else than the output of the last layer",
-            );
+            return unsupported(format!("the outputs {outputs}"), "must be the output of the last layer");
         }
     }
     layers.iter().map(Config::new).collect()
@@ -228,7 +225,7 @@ fn chain(layers: &[Value]) -> Result<()> {
             let (name, class) = (name.unwrap_or(""), layer.get("class_name").and_then(Value::as_str));
             return unsupported(
                 format!("layer `{name}` ({})", class.unwrap_or("")),
-                "does not take the output of the layer before it and nothing else",
+                "must take the output of the layer before it, and nothing else",
             );
         }
         let calls = layer.get("inbound_nodes").and_then(Value::as_array).into_iter().flatten();
@@ -243,7 +240,7 @@ fn chain(layers: &[Value]) -> Result<()> {
             if !matches!(value, Value::Null | Value::Bool(false)) {
                 return unsupported(
                     format!("argument `{argument}` of the call of layer `{}`", name.unwrap_or("")),
-                    format!("is {value}, and has to be null or false"),
+                    format!("is {value}, but must be null or false"),
                 );
             }
         }

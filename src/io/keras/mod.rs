@@ -83,9 +83,10 @@ fn activation(config: &mut Config<'_>, key: &str, version: Version) -> Result<Op
     match function(config, key, version)? {
         Function::Cell(f) => Ok(Some(f)),
         Function::Identity => Ok(None),
-        Function::Ending(_) => {
-            unsupported(format!("`{key}` of {}", config.place), "a softmax is no function of a cell here")
-        }
+        Function::Ending(_) => unsupported(
+            format!("`{key}` of {}", config.place),
+            "a softmax is not supported as a function of a cell",
+        ),
     }
 }
 
@@ -142,7 +143,7 @@ fn missing(class: &str) -> &'static str {
         "PReLU" => "is an activation with weights, which this crate does not have",
         "RNN" | "StackedRNNCells" => "runs cells of its own: use an LSTM, GRU or SimpleRNN layer",
         _ if class.contains("Conv") => "is a convolution, which this crate does not have",
-        _ if class.contains("Pooling") => "pools in another way than over all steps",
+        _ if class.contains("Pooling") => "pools over windows: only pooling over all steps is supported",
         _ => "this crate has no such layer",
     }
 }
@@ -153,7 +154,10 @@ impl Model {
         let name = config.name()?;
         let place = self.place(&class, &name)?;
         if self.network.ending != Ending::None && !matches!(&class[..], "Dropout" | "Flatten") {
-            return unsupported(config.place, "follows a softmax, which can only stand at the end here");
+            return unsupported(
+                config.place,
+                "follows a softmax, which this crate has only after the last layer",
+            );
         }
         if class != "InputLayer" && config.has("batch_input_shape") && self.width == 0 {
             self.input(&mut config, "batch_input_shape")?;
@@ -190,11 +194,13 @@ impl Model {
                 config.finish()?;
                 inner.common()?;
                 match inner.class {
-                    _ if self.pooled => unsupported(inner.place, "has no steps to be run over"),
+                    _ if self.pooled => {
+                        unsupported(inner.place, "needs a sequence, but its input has no steps")
+                    }
                     "Dense" => self.dense(inner, &self.weights.part(&place, "layer", 0), name),
                     "Dropout" | "ReLU" | "LeakyReLU" | "ELU" | "ThresholdedReLU" | "Softmax"
                     | "Activation" => self.plain(inner, name),
-                    _ => unsupported(inner.place, "is no layer that this crate runs over steps"),
+                    _ => unsupported(inner.place, "is a layer that this crate cannot run over steps"),
                 }
             }
             "SpatialDropout1D" | "GaussianNoise" | "GaussianDropout" | "ActivityRegularization" => {
@@ -219,7 +225,10 @@ impl Model {
                 let value = config.number("mask_value")? as f32;
                 config.finish()?;
                 if !self.network.is_empty() {
-                    return unsupported(config.place, "masks what layers make, and not the input");
+                    return unsupported(
+                        config.place,
+                        "masks the output of a layer: only the input can be masked",
+                    );
                 }
                 if value.is_nan() {
                     return unsupported(config.place, "has the mask value NaN, which equals no input");
@@ -234,7 +243,7 @@ impl Model {
                 }
                 config.finish()?;
                 if class.contains("Max") && self.network.mask.is_some() {
-                    return unsupported(config.place, "takes the steps that are masked for steps");
+                    return unsupported(config.place, "includes the masked steps");
                 }
                 self.pool(name, if class.contains("Max") { Pool::Max } else { Pool::Mean });
                 Ok(())
@@ -292,7 +301,7 @@ impl Model {
                 config.finish()?;
                 match axis == -1.0 {
                     true => self.function(Function::Ending(Ending::Softmax), &config.place),
-                    false => unsupported(config.place, "works on another axis than the features"),
+                    false => unsupported(config.place, "works on an axis other than the features"),
                 }
             }
             _ => {
@@ -316,7 +325,7 @@ impl Model {
                 self.width = width;
                 Ok(())
             }
-            _ => unsupported(&config.place, "its input is not of batch, steps and features"),
+            _ => unsupported(&config.place, "its input must have batch, steps and features"),
         }
     }
 

@@ -15,7 +15,7 @@ impl Model {
     /// Adds a scale and a shift for each feature.
     pub(super) fn scale(&mut self, place: &str, name: String, parts: [Vec<f32>; 2]) -> Result<()> {
         if self.width == 0 {
-            return unsupported(place, "takes an input whose features the file does not say");
+            return unsupported(place, "has an input whose number of features is not in the file");
         }
         self.network.scale(name, parts);
         Ok(())

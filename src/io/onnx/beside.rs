@@ -37,7 +37,7 @@ impl Walk<'_> {
         let sizes = self.directions_of(kind, node, &options)?;
         let (own, state) = (self.network.weights.len() - start, self.network.state_len() - alone.state);
         if sizes != alone.sizes {
-            return super::unsupported(show(node), "has other sizes than the layer beside it");
+            return super::unsupported(show(node), "has sizes that differ from the layer beside it");
         }
         self.initial_state(kind, node, (1, sizes.1))?;
         if !reverse {

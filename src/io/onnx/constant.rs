@@ -85,9 +85,10 @@ pub(super) fn value(name: &str, tensor: &schema::Tensor, data: &Data<'_>) -> Res
                 }
                 data => wrong(
                     &format!("data of shape {shape:?}"),
-                    data.map_or("bytes that are not whole".to_string(), |d| {
-                        format!("{} whole elements", d.len())
-                    }),
+                    data.map_or(
+                        "a number of bytes that is not a multiple of the element size".to_string(),
+                        |d| format!("{} whole elements", d.len()),
+                    ),
                 ),
             };
         }
@@ -100,7 +101,9 @@ pub(super) fn value(name: &str, tensor: &schema::Tensor, data: &Data<'_>) -> Res
         }
         data => wrong(
             &format!("data of shape {shape:?}"),
-            data.map_or("bytes that are not whole".to_string(), |d| format!("{} elements", d.len())),
+            data.map_or("a number of bytes that is not a multiple of the element size".to_string(), |d| {
+                format!("{} elements", d.len())
+            }),
         ),
     }
 }

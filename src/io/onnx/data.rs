@@ -48,11 +48,17 @@ impl<'a> Data<'a> {
     pub(super) fn bytes(&self, name: &str, tensor: &Tensor) -> Result<Vec<u8>> {
         let entry = |key: &str| tensor.external_data.iter().find(|e| e.key == key).map(|e| &e.value[..]);
         let Some(location) = entry("location") else {
-            return damaged(FORMAT, format!("constant `{name}` is in another file, but not said in which"));
+            return damaged(
+                FORMAT,
+                format!("constant `{name}` is in another file, and the model does not name it"),
+            );
         };
         let number = |key: &str| entry(key).map(str::parse::<usize>).transpose();
         let (Ok(offset), Ok(length)) = (number("offset"), number("length")) else {
-            return damaged(FORMAT, format!("constant `{name}` has an offset or a length that is no number"));
+            return damaged(
+                FORMAT,
+                format!("constant `{name}` has an offset or a length that is not a number"),
+            );
         };
         let file = self.file(location)?;
         let rest = file.get(offset.unwrap_or(0)..);
@@ -69,7 +75,7 @@ impl<'a> Data<'a> {
         let mut taken = self.taken.borrow_mut();
         *taken = taken.saturating_add(part.len());
         if *taken > self.len().saturating_mul(2) {
-            return damaged(FORMAT, format!("its constants have `{location}` in them many times over"));
+            return damaged(FORMAT, format!("its constants together are much larger than `{location}`"));
         }
         Ok(part.to_vec())
     }

@@ -61,7 +61,7 @@ impl Walk<'_> {
             false => (matrix.shape[0], matrix.shape[1]),
         };
         if axes.last() != Some(&Axis::Feature) || axes.contains(&Axis::Direction) {
-            return unsupported(show(node), "multiplies another axis than the features");
+            return unsupported(show(node), "multiplies an axis other than the features");
         }
         let w = if transposed { transpose(&matrix.data, rows) } else { matrix.data.clone() };
         self.network.weights.extend(w);
@@ -109,7 +109,7 @@ impl Walk<'_> {
     fn operand(&self, node: &Node, axes: &[Axis]) -> Result<(Vec<f32>, bool)> {
         let refuse = |why: String| unsupported(show(node), why);
         if axes.last() != Some(&Axis::Feature) || axes.contains(&Axis::Direction) || self.width == 0 {
-            return refuse("works on another axis than the features".into());
+            return refuse("works on an axis other than the features".into());
         }
         let first = self.floats(node, 0).is_ok();
         let Some(given) = self.floats(node, usize::from(!first))? else {
@@ -180,13 +180,10 @@ impl Walk<'_> {
         attributes.int("spatial", 1);
         attributes.finish()?;
         if training != 0 {
-            return unsupported(
-                show(node),
-                "is in its mode of training: export the model in evaluation mode",
-            );
+            return unsupported(show(node), "is in training mode: export the model in evaluation mode");
         }
         if axes.get(1) != Some(&Axis::Feature) {
-            return unsupported(show(node), "normalises another axis than the features");
+            return unsupported(show(node), "normalises an axis other than the features");
         }
         let mut parts = [const { Vec::new() }; 4];
         for (i, part) in parts.iter_mut().enumerate() {
@@ -215,7 +212,7 @@ impl Walk<'_> {
         }
         // Of other widths the operator repeats the one feature that there is.
         if self.network.input() != Some(self.width) {
-            return unsupported(show(node), "adds an input of another number of features");
+            return unsupported(show(node), "adds an input with a different number of features");
         }
         Attributes::new(node).finish()?;
         self.push("", Layer::Residual)?;
@@ -228,7 +225,10 @@ impl Walk<'_> {
         let (alpha, beta) = (attributes.float("alpha"), attributes.float("beta"));
         attributes.finish()?;
         if self.network.ending != Ending::None {
-            return unsupported(show(node), "follows a softmax, which can only stand at the end here");
+            return unsupported(
+                show(node),
+                "follows a softmax, which this crate has only after the last layer",
+            );
         }
         let function = match op {
             "Tanh" => Activation::Tanh,
@@ -264,7 +264,7 @@ impl Walk<'_> {
         attributes.finish()?;
         let last = axes.len().checked_sub(1);
         if axes.last() != Some(&Axis::Feature) || position(axis, axes.len()) != last {
-            return unsupported(show(node), "works on another axis than the features");
+            return unsupported(show(node), "works on an axis other than the features");
         }
         if self.network.ending != Ending::None {
             return unsupported(show(node), "follows another softmax");

@@ -341,7 +341,7 @@ impl Walk<'_> {
             Some(Value::Input) => "an input of the graph",
             Some(Value::Data { .. } | Value::Last { .. } | Value::Step { .. }) => "the data",
             Some(Value::Ints(_)) => "integers",
-            None => "nothing of that name",
+            None => "nothing with this name",
             _ => {
                 "something that the graph computes: fold its constants, with `onnxsim model.onnx folded.onnx` or \
                  `onnxruntime`'s `session_options.optimized_model_filepath`"

@@ -136,7 +136,7 @@ impl Walk<'_> {
     /// The error for a loop over the steps that an exporter made from a layer.
     pub(super) fn looped(&mut self, op: &str, node: &Node) -> Result<()> {
         match op {
-            "If" => unsupported(show(node), "chooses between two graphs when it runs, which is not read"),
+            "If" => unsupported(show(node), "chooses between two graphs at run time, which is not supported"),
             _ => unsupported(
                 show(node),
                 "is a loop that an exporter made of a layer: export the layer as RNN, LSTM or GRU (torch.onnx does it for whole \

@@ -191,14 +191,14 @@ fn leaves(op: &str, node: &Node, axes: &[Axis]) -> Result<()> {
                 false => wide.contains(&to),
             };
             if !kept {
-                return unsupported(show(node), format!("makes other numbers: its type is {to}"));
+                return unsupported(show(node), format!("casts to an unsupported type: {to}"));
             }
         }
         "Dropout" => {
             attributes.get("ratio");
             attributes.get("seed");
             if node.input.get(2).is_some_and(|mode| !mode.is_empty()) {
-                return unsupported(show(node), "has a mode of training");
+                return unsupported(show(node), "is in training mode: export the model in evaluation mode");
             }
         }
         _ => {}
@@ -315,7 +315,7 @@ impl Walk<'_> {
         if version != self.version {
             return unsupported(
                 show(node),
-                "takes what a layer before the last made: only chains of layers can be read",
+                "uses the output of an earlier layer: only chains of layers can be read",
             );
         }
         if let Some(Value::Last { .. }) = self.values.get(name) {
@@ -339,7 +339,10 @@ impl Walk<'_> {
             return unsupported("the graph", why);
         }
         if self.network.ending != Ending::None {
-            return unsupported("the graph", "goes on after a softmax, which can only stand at the end here");
+            return unsupported(
+                "the graph",
+                "continues after a softmax, which this crate has only after the last layer",
+            );
         }
         let mut unique = name.to_string();
         let mut n = 1;

@@ -98,7 +98,7 @@ fn activations(
         return refuse(format!("has {} names instead of {}", names.len(), standard.len() * directions));
     }
     if alphas.iter().chain(&betas).any(|parameter| parameter.is_nan()) {
-        return refuse("have a parameter that is NaN".to_string());
+        return refuse("have a NaN parameter".to_string());
     }
     let (mut alphas, mut betas) = (alphas.into_iter(), betas.into_iter());
     let mut all = Vec::new();
@@ -130,7 +130,7 @@ fn activations(
         }
     }
     if alphas.next().is_some() || betas.next().is_some() {
-        return refuse("there are more alphas or betas than activations take".to_string());
+        return refuse("there are more alphas or betas than the activations use".to_string());
     }
     let (first, second) = all.split_at(standard.len());
     if !second.is_empty() && first != second {
@@ -145,14 +145,14 @@ impl Walk<'_> {
         let kind = Kind::of(op).unwrap_or(Kind::Gru);
         let options = options(kind, node, self.is_int8(node))?;
         let &[first, second, Axis::Feature] = axes else {
-            return unsupported(show(node), "takes data that is not of steps, batch and features");
+            return unsupported(show(node), "needs data of steps, batch and features");
         };
         let time = if options.batch_major { second } else { first };
         if *self.time.get_or_insert(time) != time {
-            return unsupported(show(node), "takes for time what another layer takes for the batch");
+            return unsupported(show(node), "takes an axis as time that another layer takes as the batch");
         }
         if [first, second].iter().any(|axis| !matches!(axis, Axis::First | Axis::Second)) {
-            return unsupported(show(node), "takes data that has no steps any more");
+            return unsupported(show(node), "needs a sequence, but its input has no steps any more");
         }
         self.given(node, time)?;
         if self.reversed && (options.directions == 2 || self.padded) {
@@ -272,7 +272,10 @@ impl Walk<'_> {
                 Some(Value::Ints(lengths)) if input == 4 && lengths.data.iter().all(|n| *n == steps) => {}
                 Some(Value::Lengths(n)) if input == 4 && *n == steps => {}
                 Some(Value::Ints(_) | Value::Lengths(_)) if input == 4 => {
-                    return unsupported(show(node), "has constant lengths that are not those of its steps");
+                    return unsupported(
+                        show(node),
+                        "has constant lengths that differ from its number of steps",
+                    );
                 }
                 Some(Value::Input) => {
                     self.note_caller("the graph takes initial states: `run` begins with zeros");

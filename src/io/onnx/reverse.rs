@@ -19,7 +19,7 @@ impl Walk<'_> {
         attributes.finish()?;
         let (Some(time @ (Axis::First | Axis::Second)), Some(Axis::First | Axis::Second)) = (time, batch)
         else {
-            return unsupported(show(node), "reverses another axis than time");
+            return unsupported(show(node), "reverses an axis other than time");
         };
         let steps = self.size(time);
         let whole = match node.input.get(1).and_then(|name| self.values.get(name)) {
@@ -28,7 +28,7 @@ impl Walk<'_> {
             _ => false,
         };
         if !whole {
-            return unsupported(show(node), "reverses other lengths than those of whole sequences");
+            return unsupported(show(node), "reverses with lengths other than those of the sequences");
         }
         self.reverse(node, axes, time)
     }
@@ -51,13 +51,13 @@ impl Walk<'_> {
         };
         match axis.and_then(|axis| position(axis, axes.len())).map(|at| axes[at]) {
             Some(time @ (Axis::First | Axis::Second)) => self.reverse(node, axes, time),
-            _ => unsupported(show(node), "reverses another axis than time"),
+            _ => unsupported(show(node), "reverses an axis other than time"),
         }
     }
 
     fn reverse(&mut self, node: &Node, axes: Vec<Axis>, time: Axis) -> Result<()> {
         if *self.time.get_or_insert(time) != time {
-            return unsupported(show(node), "reverses another axis than time");
+            return unsupported(show(node), "reverses an axis other than time");
         }
         if self.padded || axes.contains(&Axis::Direction) {
             return unsupported(show(node), "reverses steps of a layer with lengths or directions");

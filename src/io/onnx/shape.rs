@@ -11,7 +11,7 @@ use super::{Attributes, Walk, show};
 use crate::Pool;
 use crate::model::Layer;
 
-const ONE_STEP: &str = "takes something else than the last or the first step";
+const ONE_STEP: &str = "takes other steps than the last or the first one";
 const ONE_DIRECTION: &str = "takes one direction of two: only both together are read";
 
 /// The position of an axis. Negative numbers count from the end.
@@ -101,7 +101,7 @@ impl Walk<'_> {
                 axes.insert(at, Axis::One);
                 self.goes_on(node, axes)
             }
-            None => unsupported(show(node), "adds several axes, or such that are not constant"),
+            None => unsupported(show(node), "adds several axes, or axes that are not constant"),
         }
     }
 
@@ -297,7 +297,7 @@ impl Walk<'_> {
         let none = node.input.get(3).is_none_or(|name| name.is_empty());
         let of = of.or_else(|| none.then(|| (0..starts.as_ref().map_or(0, |s| s.len() as i64)).collect()));
         let (Some(starts), Some(ends), Some(of)) = (starts, ends, of) else {
-            return unsupported(show(node), "cuts at places that are not constant");
+            return unsupported(show(node), "slices at positions that are not constant");
         };
         if by.iter().any(|&step| step != 1) || starts.len() != ends.len() || of.len() != starts.len() {
             return unsupported(show(node), ONE_STEP);
@@ -305,7 +305,7 @@ impl Walk<'_> {
         let mut taken = None;
         for ((&start, &end), &axis) in starts.iter().zip(&ends).zip(&of) {
             let Some(at) = position(axis, axes.len()) else {
-                return unsupported(show(node), "cuts an axis that is not there");
+                return unsupported(show(node), "slices an axis that does not exist");
             };
             let to_end = self.is_end(end, axes[at]);
             if axes[at] == Axis::Direction && !(start == 0 && to_end) {
@@ -340,7 +340,7 @@ impl Walk<'_> {
             _ => None,
         });
         let Some(at) = at.filter(|_| self.directions == 2 && self.network.sum_directions()) else {
-            return unsupported(show(node), "sums something else than the two directions of a layer");
+            return unsupported(show(node), "sums over an axis other than the two directions of a layer");
         };
         self.directions = 1;
         if keep != 0 {
@@ -362,13 +362,13 @@ impl Walk<'_> {
                 let pool = if op == "ReduceMean" { Pool::Mean } else { Pool::Max };
                 self.pool(node, axes, axis, pool, keep != 0)
             }
-            _ => unsupported(show(node), "reduces something else than the steps"),
+            _ => unsupported(show(node), "reduces an axis other than time"),
         }
     }
 
     fn pool(&mut self, node: &Node, mut axes: Vec<Axis>, axis: i64, pool: Pool, keep: bool) -> Result<()> {
         if self.padded {
-            return unsupported(show(node), "takes the zeros after the ends of sequences for steps");
+            return unsupported(show(node), "includes the zeros after the ends of sequences");
         }
         match position(axis, axes.len()) {
             Some(at) if self.time == Some(axes[at]) => {
@@ -381,7 +381,7 @@ impl Walk<'_> {
                 self.push("", Layer::Pool(pool))?;
                 self.goes_on(node, axes)
             }
-            _ => unsupported(show(node), "works on another axis than time"),
+            _ => unsupported(show(node), "works on an axis other than time"),
         }
     }
 }

@@ -58,7 +58,7 @@ pub(in super::super) fn read(bytes: &[u8], plan: Option<&Plan>) -> Result<Networ
         return damaged(FORMAT, "no parameters of 16, 32 or 64 bits are in it");
     }
     if !integers.is_empty() {
-        known.left.push(Note::LeftOut(format!("{}, which are no floats", integers.join(", "))));
+        known.left.push(Note::LeftOut(format!("{}, which are not floats", integers.join(", "))));
     }
     super::read_known(tensors, plan, &known)
 }
@@ -149,7 +149,7 @@ fn nothing(pickle: &Pickle, entries: &[(String, Id)]) -> Result<Id> {
     let names: Vec<_> = entries.iter().take(8).map(|(name, _)| &name[..]).collect();
     unsupported(
         format!("a checkpoint of {}", names.join(", ")),
-        format!("none of it has parameters: they are looked for at the top, or under {}", KEYS.join(", ")),
+        format!("it has no parameters at the top level, nor under {}", KEYS.join(", ")),
     )
 }
 

@@ -88,10 +88,10 @@ fn foreign(tensors: &Tensors, prefix: &str) -> Option<&'static str> {
     let weight = has("weight").map(<[usize]>::len);
     match weight {
         _ if has("running_mean").is_some() => {
-            Some("is a BatchNorm, which no layer of this crate is: fold it into the linear layer beside it")
+            Some("is a BatchNorm, which this crate does not have: fold it into the linear layer beside it")
         }
         Some(1) => {
-            Some("is a normalisation or a PReLU (its weight has one axis), which no layer of this crate is")
+            Some("is a normalisation or a PReLU (its weight has one axis), which this crate does not have")
         }
         Some(3..) => {
             Some("is a convolution (its weight has more than two axes), which this crate does not have")
@@ -101,10 +101,10 @@ fn foreign(tensors: &Tensors, prefix: &str) -> Option<&'static str> {
             || has("weight_ih_l0_g").is_some()
             || has("weight_hh_l0_raw").is_some() =>
         {
-            Some("has its weights in parts (weight_norm or the like): remove that before saving")
+            Some("has its weights in parts (by weight_norm, for example): remove that before saving")
         }
         _ if has("scale").is_some_and(<[usize]>::is_empty) => {
-            Some("is quantised, which no layer of this crate is: save the model as it was before that")
+            Some("is quantised, which is not supported here: save the model before quantisation")
         }
         _ => None,
     }
@@ -177,7 +177,7 @@ fn read_known(mut tensors: Tensors, plan: Option<&Plan>, known: &Known) -> Resul
                 if !all.contains(name) {
                     let there = names(all.iter().map(|name| &name[..]));
                     return unclear(format!(
-                        "the plan has `{name}`, which is no module of the file: they are {there}"
+                        "the plan names `{name}`, but the file has these modules: {there}"
                     ));
                 }
                 modules.insert(name.clone(), module(&tensors, name)?);

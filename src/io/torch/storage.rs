@@ -110,7 +110,9 @@ fn zip(bytes: &[u8]) -> Result<Container> {
             .map_err(|e| refuse(&format!("{name}: {e}")))?;
         match left.checked_sub(data.len()) {
             Some(rest) => left = rest,
-            None => return damaged(FORMAT, format!("{name}: the archive has more in it than its own size")),
+            None => {
+                return damaged(FORMAT, format!("{name}: its unpacked content is larger than the archive"));
+            }
         }
         Ok(data)
     };
@@ -138,9 +140,9 @@ fn legacy(bytes: &[u8]) -> Result<Container> {
         return match magic.node(magic.root()) {
             Node::Call { of, .. } => unsupported(
                 format!("a pickle of `{}`", magic.global(*of).unwrap_or("").replace(' ', ".")),
-                "it is not of `torch.save`: load it in Python, and save the model with its framework",
+                "it was not written by `torch.save`: load it in Python, and save the model with its framework",
             ),
-            _ => damaged(FORMAT, "it is a pickle, but not of `torch.save`"),
+            _ => damaged(FORMAT, "it is a pickle that `torch.save` did not write"),
         };
     }
     let (_, rest) = opcodes::read(rest)?;

@@ -66,7 +66,7 @@ pub(in super::super) fn write(network: &Network) -> Result<(Tensors, Plan)> {
                     let what = super::super::describe(&other);
                     return unsupported(
                         format!("layer `{what}`"),
-                        "a plan of PyTorch's modules has no word for it",
+                        "a plan of PyTorch's modules cannot describe it",
                     );
                 }
                 plan.push(item);

@@ -289,14 +289,14 @@ impl Levels {
         check_room("scratch", self.train_scratch_len_with(threads, steps, batch), scratch)?;
         if let Some(factors) = recurrent {
             if !self.first.recurrent_dropout {
-                let expected = "none, for a layer that was not made with it";
+                let expected = "empty for a layer that was made without it";
                 return Err(Error::Value { argument: "recurrent_dropout", expected });
             }
             check_len("recurrent_dropout", self.recurrent_dropout_len(batch), factors.len())?;
         }
         match between {
             Some([_, ..]) if self.depth == 1 => {
-                Err(Error::Value { argument: "layer_dropout", expected: "none, for a single layer" })
+                Err(Error::Value { argument: "layer_dropout", expected: "empty for a single layer" })
             }
             Some(factors) => check_len("layer_dropout", self.layer_dropout_len(steps, batch), factors.len()),
             None => Ok(()),

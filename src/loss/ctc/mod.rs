@@ -179,7 +179,7 @@ impl Ctc {
         check_len("targets", lengths.iter().fold(0, |sum, n| add(sum, *n)), targets.len())?;
         check_ids("targets", targets, classes)?;
         if targets.contains(&blank) {
-            return Err(Error::Value { argument: "targets", expected: "labels: the blank is not one" });
+            return Err(Error::Value { argument: "targets", expected: "labels other than the blank" });
         }
         Ok(lengths.iter().copied().max().unwrap_or(0))
     }
