@@ -139,7 +139,7 @@ impl fmt::Display for Error {
                 "the last {updates} updates were skipped, because the loss, gradients or states are NaN or infinite: look for such numbers in the batches and the weights, or set a clip and a lower learning rate"
             ),
             #[cfg(feature = "std")]
-            Error::Communication { what } => write!(f, "training together: {what}"),
+            Error::Communication { what } => write!(f, "distributed training: {what}"),
             Error::Index { buffer: "lengths", position, id, limit } => {
                 write!(f, "`lengths[{position}]` is {id}, but there are {} steps", limit.saturating_sub(1))
             }
@@ -245,6 +245,8 @@ mod tests {
             Error::Features { .. } => 9,
             Error::Internal { .. } => 10,
             Error::Narrow { .. } => 11,
+            #[cfg(feature = "std")]
+            Error::Communication { .. } => 12,
         }
     }
 
@@ -338,11 +340,16 @@ mod tests {
                 Error::Internal { what: "product" },
                 "a bug of this crate (product): the results are not valid; please report it",
             ),
+            #[cfg(feature = "std")]
+            (
+                Error::Communication { what: "another rank has failed" },
+                "distributed training: another rank has failed",
+            ),
         ];
         for (error, text) in table {
             assert_eq!(error.to_string(), text);
         }
-        for variant in (0..12).filter(|v| cfg!(feature = "std") || ![2, 8].contains(v)) {
+        for variant in (0..13).filter(|v| cfg!(feature = "std") || ![2, 8, 12].contains(v)) {
             assert!(table.iter().any(|(error, _)| number(*error) == variant), "{variant}");
         }
     }
