@@ -1,4 +1,5 @@
 //! Losses of classes and of numbers: against PyTorch, against their derivatives, and in a model.
+#![cfg(feature = "std")]
 
 #[path = "common/numbers.rs"]
 mod numbers;

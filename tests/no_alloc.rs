@@ -400,7 +400,7 @@ fn losses_of_models_do_not_allocate() {
         let (count, result) = allocations(|| {
             let args = Training {
                 sequences: Sequences::new(steps, batch).lengths(&[6, 4, 2]),
-                x: (&x).into(),
+                x: (&x[..]).into(),
                 loss,
                 grads: &mut grads,
                 state: &mut state,

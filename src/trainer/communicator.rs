@@ -57,7 +57,7 @@ pub trait Communicator {
             for level in 0..size.trailing_zeros() {
                 let distance = 1 << level;
                 self.exchange(rank ^ distance, values, scratch)?;
-                add(values, scratch, rank & distance == 0);
+                add(values, scratch);
             }
             return Ok(());
         }
@@ -69,7 +69,7 @@ pub trait Communicator {
             let (kept, given) = halves(&part, rank & distance == 0);
             let received = &mut scratch[..kept.len()];
             self.exchange(rank ^ distance, &values[given], received)?;
-            add(&mut values[kept.clone()], received, rank & distance == 0);
+            add(&mut values[kept.clone()], received);
             parts[level] = part;
             part = kept;
         }
@@ -108,14 +108,8 @@ fn halves(part: &Range<usize>, first: bool) -> (Range<usize>, Range<usize>) {
     if first { (left, right) } else { (right, left) }
 }
 
-/// The lower rank's values come first.
-fn add(values: &mut [f32], received: &[f32], lower: bool) {
-    let pairs = values.iter_mut().zip(received);
-    if lower {
-        pairs.for_each(|(x, y)| *x += y);
-    } else {
-        pairs.for_each(|(x, y)| *x = y + *x);
-    }
+fn add(values: &mut [f32], received: &[f32]) {
+    values.iter_mut().zip(received).for_each(|(x, y)| *x += y);
 }
 
 /// Sends `own` and receives `others`, which is beside it.
