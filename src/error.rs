@@ -182,7 +182,9 @@ fn rule(buffer: &str) -> (bool, &'static str) {
         "packed" => (true, "`packed_len`"),
         "state" | "dstate" => (false, "`state_len`"),
         "tape" => (false, "`tape_len`"),
-        "scratch" => (true, "the scratch length of this pass (`scratch_len`, `train_scratch_len`, ...)"),
+        "scratch" => {
+            (true, "`scratch_len`, or the scratch length of this pass (such as `train_scratch_len`)")
+        }
         "dropout" => (false, "`dropout_len` and `draw_dropout`"),
         "factors" => (false, "`dropout_len`"),
         "recurrent_dropout" => (false, "`recurrent_dropout_len`, for a single layer `[B, R]`"),
@@ -265,7 +267,7 @@ mod tests {
             (length("tape"), "`tape` has 10 elements, needs 64: see `tape_len`"),
             (
                 length("scratch"),
-                "`scratch` has 10 elements, needs at least 64: see the scratch length of this pass (`scratch_len`, `train_scratch_len`, ...)",
+                "`scratch` has 10 elements, needs at least 64: see `scratch_len`, or the scratch length of this pass (such as `train_scratch_len`)",
             ),
             (length("dropout"), "`dropout` has 10 elements, needs 64: see `dropout_len` and `draw_dropout`"),
             (length("factors"), "`factors` has 10 elements, needs 64: see `dropout_len`"),

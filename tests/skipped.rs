@@ -330,23 +330,23 @@ fn a_foreign_training_is_named() -> Result<()> {
     fn why<const N: usize>(model: Model<N>, bytes: &[u8]) -> String {
         Trainer::new(&model, Adam::new(0.1), &mut rng(1)).unwrap().restore(bytes).unwrap_err().to_string()
     }
-    let theirs = "a training of another model: [gru 2 -> 4 | dense 4 -> 1], and not ";
-    assert_eq!(why(SERIES, &bytes), format!("{theirs}[gru 2 -> 6 | dense 6 -> 1]"));
-    assert_eq!(why(TWO, &bytes), format!("{theirs}[gru 2 -> 4 | dense 4 -> 2]"));
-    assert_eq!(why(POOLED, &bytes), format!("{theirs}[gru 2 -> 4 | pool (last) | dense 4 -> 1]"));
+    let theirs = "a training of a different model: [gru 2 -> 4 | dense 4 -> 1] in the file, ";
+    assert_eq!(why(SERIES, &bytes), format!("{theirs}[gru 2 -> 6 | dense 6 -> 1] here"));
+    assert_eq!(why(TWO, &bytes), format!("{theirs}[gru 2 -> 4 | dense 4 -> 2] here"));
+    assert_eq!(why(POOLED, &bytes), format!("{theirs}[gru 2 -> 4 | pool (last) | dense 4 -> 1] here"));
     let options = why(REVERSED, &bytes);
     assert!(options.contains("clip: inf") && options.contains("clip: 2.0"), "{options}");
     let mut other = Trainer::new(&SMALL, RmsProp::new(0.1).centered(), &mut rng(1))?;
     assert_eq!(
         other.restore(&bytes).unwrap_err().to_string(),
-        "a training with another optimiser: Adam, and not centred RMSprop"
+        "a training with a different optimiser: Adam in the file, centred RMSprop here"
     );
     let mut first = Trainer::new(&SMALL, Adam::new(0.1), &mut rng(1))?;
     first.update(batch(&series(4, 1)), &mut rng(1))?;
     let mut second = Trainer::new(&SMALL, Adam::new(0.1), &mut rng(1))?.shards(2);
     assert_eq!(
         second.restore(&first.to_bytes().unwrap()).unwrap_err().to_string(),
-        "a training with another number of shards: 1 of 4 rows, and not 2; `Trainer::shards` sets it"
+        "a training with 1 shards of 4 rows, but this trainer has 2; `Trainer::shards` sets it"
     );
     Ok(())
 }

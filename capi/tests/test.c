@@ -182,7 +182,7 @@ static void opening(file image) {
     REFUSED(recurrent_model_size(NULL, image.len, &size, &error), NULL, "`image` is null");
     REFUSED(recurrent_model_size(image.bytes, image.len, NULL, &error), NULL, "`size` is null");
     REFUSED(recurrent_model_size(image.bytes, 31, &size, &error), IMAGE, "byte 31 of the image");
-    REFUSED(recurrent_model_size(image.bytes, 0, &size, &error), IMAGE, "cut off");
+    REFUSED(recurrent_model_size(image.bytes, 0, &size, &error), IMAGE, "incomplete");
     REFUSED(recurrent_model_size(image.bytes, SIZE_MAX, &size, &error), OVERFLOW, "`image`");
     size_t two[2];
     REFUSED(recurrent_model_size(image.bytes, image.len, (size_t *)(void *)((char *)two + 1), &error), ALIGNMENT, "`size`");

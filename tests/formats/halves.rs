@@ -276,7 +276,7 @@ fn steps_that_stand_backwards_make_a_layer_run_in_reverse() {
     says(&graph(&branch, &["h_n"]).unwrap_err().to_string(), &["only chains of layers"]);
     // Only the time axis can be reversed, not the batch.
     let batch = [rnn[..5].concat(), node("Slice", &["all", "back", "begin", "one", "back"], "y", &[])];
-    says(&graph(&batch, &["y"]).unwrap_err().to_string(), &["Slice node `y`", "another axis than time"]);
+    says(&graph(&batch, &["y"]).unwrap_err().to_string(), &["Slice node `y`", "other than time"]);
 }
 
 /// Reshapes that merge steps and sequences into rows: only whole rows, and only back to the original shape.

@@ -131,8 +131,8 @@ fn nodes_that_change_the_data_are_refused() {
     let dense = || [floats("w", &[3, 2]), node("MatMul", &["x", "w"], "m", &[])].concat();
     let cast = |to| node("Cast", &["m"], "y", &[attribute("to", to)]);
     assert!(graph(&[dense(), cast(1)]).is_ok());
-    refused(&[dense(), cast(6)], &["Cast node `y`", "type is 6"]);
-    refused(&[dense(), cast(11)], &["Cast node `y`", "type is 11"]);
+    refused(&[dense(), cast(6)], &["Cast node `y`", "type: 6"]);
+    refused(&[dense(), cast(11)], &["Cast node `y`", "type: 11"]);
     assert_eq!(graph(&[dense(), cast(10)]).unwrap().notes().len(), 1);
     assert!(graph(&[dense(), node("Dropout", &["m"], "y", &[])]).is_ok());
     let training = node("Dropout", &["m", "", "training"], "y", &[]);
@@ -146,7 +146,7 @@ fn nodes_that_change_the_data_are_refused() {
         [dense(), floats("b", &[2]), node("Transpose", &["m"], "t", &[attribute])].concat()
     };
     assert!(graph(&[sums(&[1, 0, 2]), add(&[])]).is_ok());
-    refused(&[sums(&[1, 2, 0]), add(&[])], &["Add node `y`", "another axis than the features"]);
+    refused(&[sums(&[1, 2, 0]), add(&[])], &["Add node `y`", "other than the features"]);
     refused(&[sums(&[1, 0, 2]), add(&[attribute("axis", 1)])], &["`axis`", "Add node `y`"]);
 }
 
