@@ -134,7 +134,7 @@ fn data_beside_a_model_is_read_from_its_folder_only() {
     #[cfg(unix)]
     {
         std::os::unix::fs::symlink(&absolute, inside.join("link.bin")).unwrap();
-        says(&open("link.bin", "4").unwrap_err().to_string(), &["a link out of it"]);
+        says(&open("link.bin", "4").unwrap_err().to_string(), &["a link to another folder"]);
     }
     // For a model in memory, a function supplies the external data.
     let model = beside("anywhere", "4");
