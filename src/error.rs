@@ -146,6 +146,9 @@ impl fmt::Display for Error {
             Error::Index { buffer: "row", id, limit, .. } => {
                 write!(f, "row {id} does not exist: the batch has {limit} rows")
             }
+            Error::Index { buffer: "rows", position, id, limit } => {
+                write!(f, "`rows[{position}]` is {id}, but there are {limit} rows")
+            }
             Error::Index { buffer: "hypothesis", id, limit, .. } => {
                 write!(f, "hypothesis {id} does not exist: the search has found {limit}")
             }
@@ -167,6 +170,9 @@ impl fmt::Display for Error {
             Error::Image { offset, what } => write!(f, "byte {offset} of the image: {what}"),
             Error::Internal { what } => {
                 write!(f, "a bug of this crate ({what}): the results are not valid; please report it")
+            }
+            Error::Packing { what: "keys" } => {
+                write!(f, "these keys were made by a different attention layer: make them again")
             }
             Error::Packing { what } => {
                 write!(f, "these weights were packed for a different {what}: pack them again")
@@ -213,7 +219,7 @@ pub(crate) fn check_len(buffer: &'static str, expected: usize, actual: usize) ->
     }
 }
 
-/// Refuses a scratch or tape that has fewer than `expected` elements; a longer one serves smaller passes too.
+/// Rejects a buffer that has fewer than `expected` elements. A longer one is accepted.
 pub(crate) fn check_room(buffer: &'static str, expected: usize, actual: usize) -> Result<()> {
     if expected == usize::MAX {
         Err(Error::Overflow { buffer })
@@ -337,6 +343,14 @@ mod tests {
             (
                 Error::Packing { what: "instruction set" },
                 "these weights were packed for a different instruction set: pack them again",
+            ),
+            (
+                Error::Packing { what: "keys" },
+                "these keys were made by a different attention layer: make them again",
+            ),
+            (
+                Error::Index { buffer: "rows", position: 2, id: 9, limit: 8 },
+                "`rows[2]` is 9, but there are 8 rows",
             ),
             (
                 Error::Internal { what: "product" },

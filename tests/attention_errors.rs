@@ -54,8 +54,8 @@ fn wrong_arguments_are_refused_before_anything_is_written() {
         assert_eq!(forward(layer, name, 2), length(name, len, len - 1));
     }
     assert_eq!(forward(layer, "", 1), length("batch", 2, 1));
-    assert_eq!(forward(Attention::additive(3, 2, 4), "", 2), Error::Packing { what: "layer" });
-    assert_eq!(forward(Attention::general(3, 2), "", 2), Error::Packing { what: "layer" });
+    assert_eq!(forward(Attention::additive(3, 2, 4), "", 2), Error::Packing { what: "keys" });
+    assert_eq!(forward(Attention::general(3, 2), "", 2), Error::Packing { what: "keys" });
     let other = Isa::available().find(|isa| *isa != layer.isa()).unwrap();
     assert_eq!(forward(layer.on(other), "", 2), Error::Packing { what: "instruction set" });
 

@@ -58,7 +58,8 @@
 //!
 //! # Models
 //! A [`Layer`](crate::model::Layer) is an embedding (as the first layer; then the model takes ids), a stack
-//! of RNN, LSTM, GRU or MGU layers, a dense layer, a [`Pool`](crate::Pool), or dropout. Options are set on
+//! of RNN, LSTM, GRU or MGU layers, a dense layer, an activation, a scale, a residual connection, a
+//! [`Pool`](crate::Pool), or dropout. Options are set on
 //! the types of the layers: `Layer::Lstm(Stack::new(Lstm::new(8, 16).peepholes()).layers(2))`. If the layers
 //! are known only at run time, use a [`Chain`](crate::model::Chain) over a slice of any length. It has the
 //! same passes, and [`Chain::new`](crate::model::Chain::new) returns an error where
@@ -114,18 +115,16 @@
 //!
 //! Layers, stacks and models have passes whose names end in `_with`, for example
 //! [`Model::forward_with`](crate::model::Model::forward_with). They take the threads as an argument: `Rayon`,
-//! [`Threads`](crate::Threads), or a pool of your own that implements the trait [`Join`](crate::Join), which
-//! has two functions. `scratch_len_with` gives the length of scratch for a number of threads. Passes on rayon
+//! [`Threads`](crate::Threads), or a pool of your own that implements the trait [`Join`](crate::Join). `scratch_len_with` gives the length of scratch for a number of threads. Passes on rayon
 //! do not allocate if they are called inside its pool. Calls from outside go through a queue that allocates
 //! now and then.
 //!
 //! # Several machines
-//! [`Distributed`](crate::trainer::Distributed) makes each update together with the trainers of other
-//! processes, each of which has its rows of the batch: data-parallel training, over whatever implements
-//! [`Communicator`](crate::trainer::Communicator), a trait of three functions. The shards of a batch are
-//! added in a binary tree, of which each rank has a branch, so that 1, 2, 4 or 8 ranks have the same bits,
-//! also if a training goes on with another number of them. The example `cluster` does it over MPI, with
-//! checkpoints, and tells what to expect of 10, 100 and 1,000 nodes.
+//! [`Distributed`](crate::trainer::Distributed) is data-parallel training: several processes make each update
+//! together. Each process has some rows of the batch. They add their gradients in a binary tree, through your
+//! implementation of the trait [`Communicator`](crate::trainer::Communicator). So 1, 2, 4 or 8 processes give
+//! the same bits, and a training can continue with another number of them. The example `cluster` uses MPI. It
+//! saves checkpoints, and its page says what to expect of 10, 100 and 1,000 nodes.
 //!
 //! # If it does not learn
 //! [`why_it_does_not_learn`](super::why_it_does_not_learn) has the questions in their order. In short:

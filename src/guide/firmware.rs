@@ -160,7 +160,7 @@
 //! # What it takes
 //! Rough figures for a GRU of 16 units over 3 inputs with a dense layer, on a Cortex-M4F: 10 KiB of flash for
 //! code with start-up and printing, 3 KiB of it the step; 4.3 KiB for the weights; 300 bytes of RAM and 400
-//! of stack. A Cortex-M0 needs 15 KiB of code and 700 bytes of stack. A step of an LSTM of 32 units over 32
+//! of stack. A Cortex-M0 needs 12 KiB of code and 500 bytes of stack. A step of an LSTM of 32 units over 32
 //! inputs takes 20,000 instructions on a Cortex-M4F: at 100 MHz that is some thousand steps a second. On a
 //! Cortex-M0 instructions are not counted. `.ci/firmware` checks all of this against ceilings, and
 //! `examples/firmware/README.md` has the tables.

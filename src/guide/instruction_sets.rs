@@ -8,13 +8,14 @@
 //! | x86-64 | AVX-512 (`avx512`), AVX2 with FMA (`avx2`), `scalar` | when the program runs |
 //! | aarch64 | `neon` | by the target |
 //! | WebAssembly with `simd128`: `RUSTFLAGS=-Ctarget-feature=+simd128` | `simd128` | by the target |
-//! | Arm's M profile with an FPU, Cortex-M4F, M7, M33, ...: targets on `eabihf` | `fused`, in assembly | by the target |
+//! | Arm's M profile with an FPU, Cortex-M4F, M7, M33, ...: targets on `eabihf` | `fused`, with loops in assembly | by the target |
 //! | all others: Cortex-M0, RISC-V, WebAssembly without vectors, ... | `scalar` | by the target |
 //!
 //! An x86 CPU without AVX2 or FMA runs `scalar`, which is slower and gives other bits. A Cortex-M4F runs
 //! `scalar`, too, if the program is compiled for `thumbv7em-none-eabi`.
 //!
-//! `scalar` and `fused` are portable: plain Rust, four elements at a time. They exist on every target.
+//! `scalar` and `fused` are portable: four elements at a time, in plain Rust. A target has the one that its
+//! passes use; with the feature `reference` it has both.
 //! `scalar` rounds after the multiplication and again after the addition. `fused` rounds once. A CPU without
 //! a fused multiply-add has to do that in software, slowly. `fused` exists so that any machine can compute
 //! the bits of the fused sets.

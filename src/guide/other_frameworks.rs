@@ -76,7 +76,7 @@
 //! | `TimeDistributed(Dense(n))` | [`Dense`](crate::Dense), over `T*B` rows |
 //! | `GlobalAveragePooling1D`, `GlobalMaxPooling1D` | [`Pool::Mean`](crate::Pool::Mean), [`Pool::Max`](crate::Pool::Max) |
 //! | `fit` | a loop over [`Trainer::update`](crate::trainer::Trainer::update) |
-//! | `from_logits=False`, a softmax at the end | outputs are always logits: apply [`softmax`](crate::softmax) to show probabilities |
+//! | `from_logits=False`, a softmax at the end | models give logits: apply [`softmax`](crate::softmax) to show probabilities; a softmax in a file is applied by [`Instance`](crate::io::Instance) |
 //! | `unroll`, `implementation` | no equivalent |
 //!
 //! Differences:

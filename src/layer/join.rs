@@ -168,7 +168,7 @@ impl<'j> Team<'j> {
 /// The result of a part that a `Join` did not run.
 #[cfg(not(target_os = "none"))]
 fn left_out<T>() -> Result<T> {
-    Err(Error::Value { argument: "join", expected: "a join that runs both parts" })
+    Err(Error::Value { argument: "join", expected: "a `Join` that runs both parts" })
 }
 
 /// The least number of rows in a part. With fewer, each thread would read all weights for little work.

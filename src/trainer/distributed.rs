@@ -110,10 +110,7 @@ impl<C: Communicator> Distributed<C> {
             return refuse("shards", "a power of two, so that ranks can have equal parts of them");
         }
         if !size.is_power_of_two() || size > shards || size > MAX_RANKS {
-            return refuse(
-                "size",
-                "ranks: a power of two, at most 4096, and at most as many as `Trainer::shards`",
-            );
+            return refuse("size", "a power of two, at most 4096 and at most `Trainer::shards`");
         }
         if rank >= size {
             return refuse("rank", "below the number of ranks");

@@ -96,7 +96,7 @@ fn branch(leaves: &mut [Leaf]) {
 /// generator that they have in common, and each makes the generators of its own shards from it.
 pub(super) struct Draws(u64);
 
-/// The golden ratio, odd.
+/// 2^64 divided by the golden ratio, made odd.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Draws {

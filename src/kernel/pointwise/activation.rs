@@ -15,12 +15,14 @@
 //! | `Softsign` | 1.0 | 1.7 |
 //! | `Softplus` | 1.1 | 0.8 |
 //!
-//! To add an activation, change these places. The compiler points out only those marked "found", where a
-//! match on [`Activation`] lacks the new variant:
+//! To add an activation, change these places. The compiler points out those marked "found", where a match on
+//! [`Activation`] lacks the new variant:
 //! 1. here: the variant, `value` and `derivative` (found), its errors above, and the largest of them in the
 //!    guide's `numerics`;
 //! 2. `image/record.rs`: `number` (found) and `function`, with the list of numbers in `image/mod.rs`;
-//! 3. its names in files: `io/onnx/recurrent.rs`, `io/keras/mod.rs`;
+//! 3. its names in files: `io/onnx/recurrent.rs`, `io/onnx/dense.rs` and the list of operators in
+//!    `io/onnx/mod.rs`, `io/onnx/write/mod.rs` (found), `io/keras/mod.rs`, `io/plan.rs`, and
+//!    `bin/recurrent/main.rs`;
 //! 4. `activation_tests.rs`: `exact` (found) and `PROMISES`;
 //! 5. the f64 reference: `function.rs` and `combinations.rs` in `tests/common/reference/`,
 //!    `tests/common/options.rs`, and `grows` in `tests/sequence_gradients` if it has no bound;

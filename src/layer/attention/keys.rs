@@ -50,7 +50,7 @@ impl<'a> Keys<'a, ()> {
 impl Keys<'_, &[f32]> {
     /// Rejects keys of another layer.
     pub(super) fn check(&self, layer: &Attention) -> Result<()> {
-        check_packing(Attention { isa: None, ..*layer } == self.layer, "layer", self.isa, layer.isa)?;
+        check_packing(Attention { isa: None, ..*layer } == self.layer, "keys", self.isa, layer.isa)?;
         check_room("keys", layer.keys_len(self.steps, self.walk.batch()), self.data.len())
     }
 }
