@@ -12,7 +12,7 @@ use std::thread;
 use numbers::{random, rng};
 use recurrent::model::{Layer, Loss, Model};
 use recurrent::train::{Adam, Cosine, Sgd};
-use recurrent::trainer::{Batch, Communicator, Distributed, Trainer, Update};
+use recurrent::trainer::{Batch, Communicator, Distributed, LayerSettings, Trainer, Update};
 use recurrent::{Error, Gru, Masked, Result, Sequences, Stack};
 
 const STEPS: usize = 6;
@@ -291,10 +291,54 @@ fn errors_reach_all_ranks_and_change_nothing() {
     let clip = |rank: usize, trainer: &mut Trainer| *trainer = stateful().clip([1.0, 1.0, 1.0, 2.0][rank]);
     all_say(errors(&clip, &good, &|_| 1), "ranks differ");
     all_say(errors(&|_, _| {}, &good, &|rank| 1 + rank as u64 / 2), "ranks differ");
+    let frozen = LayerSettings { frozen: true, ..LayerSettings::default() };
+    let freeze = |rank: usize, trainer: &mut Trainer| {
+        if rank == 1 {
+            trainer.set_layer(2, frozen).unwrap();
+        }
+    };
+    all_say(errors(&freeze, &good, &|_| 1), "ranks differ");
+    let average = |rank: usize, trainer: &mut Trainer| {
+        if rank == 3 {
+            *trainer = stateful().average(0.9).unwrap();
+        }
+    };
+    all_say(errors(&average, &good, &|_| 1), "ranks differ");
     // A rank without enough rows says so, and the others hear of it.
     let few = errors(&|_, _| {}, &|rows| if rows.start == 0 { 0..1 } else { rows }, &|_| 1);
     assert!(few[0].contains("at least as many rows as shards"), "{few:?}");
     all_say(few[1..].to_vec(), "another rank has failed");
+}
+
+/// Its error is no reason to end: generators stay in step, and the next update is made.
+#[test]
+fn after_a_refused_batch_all_ranks_go_on() {
+    let data = Data::new(BATCH, 1);
+    let made = on(2, |thread| {
+        let rank = thread.rank;
+        let mut distributed = Distributed::new(stateful(), thread).unwrap();
+        let (own, mut rng) = (distributed.rows(BATCH), rng(1));
+        let wrong = if rank == 1 { own.start..own.start + 1 } else { own.clone() };
+        distributed.update(data.of(wrong), &mut rng).unwrap_err();
+        distributed.update(data.of(own), &mut rng).map(|update| update.updates)
+    });
+    assert_eq!(made, [Ok(1), Ok(1)]);
+}
+
+/// Fewer rows than shards leave some ranks without any.
+#[test]
+fn ranks_without_rows_are_refused() {
+    let (data, rows) = (Data::new(3, 1), 3);
+    let errors = on(8, |thread| {
+        let trainer = Trainer::new(&TAGGER, Adam::new(0.01), &mut rng(1)).unwrap().shards(SHARDS);
+        let mut distributed = Distributed::new(trainer, thread).unwrap();
+        let own = distributed.rows(rows);
+        let error = distributed.update(data.of(own.clone()), &mut rng(1)).unwrap_err();
+        (own.len(), error)
+    });
+    for (own, error) in errors {
+        assert_eq!(own == 0, matches!(error, Error::Value { argument: "sequences", .. }), "{error}");
+    }
 }
 
 /// A rank sees that its own rows are not those that it should have, and says so. Others that have theirs hear

@@ -306,6 +306,33 @@ fn a_model_takes_every_loss() {
     let loss = Loss::Elementwise { targets: &numbers[..12], of };
     assert!(gradients(&POOLED, &pooled, loss).unwrap().0 > 0.0);
     assert_eq!(POOLED.target_weight(Sequences::new(5, 4), loss), Ok(3.5));
+    // The sequences are those of the model, whatever the loss was given.
+    let other = Loss::Elementwise { targets: &numbers[..12], of: of.over(Sequences::new(1, 8)) };
+    assert_eq!(gradients(&POOLED, &pooled, other), gradients(&POOLED, &pooled, loss));
+}
+
+/// The mean over no targets is NaN if a function divides by their number.
+#[test]
+fn a_batch_without_targets_does_not_spoil_an_update() {
+    let own = |of: OwnBatch<'_>| {
+        if of.sequences.steps() == 2 {
+            return f32::NAN;
+        }
+        if let Some(dy) = of.dy {
+            dy.fill(1.0 / 20.0);
+        }
+        of.y.iter().sum::<f32>() / 20.0
+    };
+    let x = random(40, 4);
+    let full = Batch { sequences: Sequences::new(5, 4), x: x[..].into(), loss: Loss::own(&own) };
+    let none = Batch { sequences: Sequences::new(2, 4).lengths(&[0; 4]), x: x[..16].into(), ..full };
+    let update = |batches: &[Batch<'_>]| {
+        let mut trainer = Trainer::new(&TAGGER, Adam::new(0.1), &mut rng(1)).unwrap();
+        let update = trainer.update_accumulated(batches, &mut rng(2)).unwrap();
+        (update.updates, update.loss, trainer.weights().to_vec())
+    };
+    assert_eq!(update(&[full, none]), update(&[full]));
+    assert_eq!(update(&[full]).0, 1);
 }
 
 #[test]

@@ -153,8 +153,10 @@ impl<'a> Loss<'a> {
     /// The same with all settings, over the sequences of a model of `width` outputs.
     #[inline(always)]
     fn full(self, width: usize, sequences: Sequences<'a>, pooled: bool) -> Full<'a> {
-        let classes = |of: CrossEntropy<'a>| if pooled { of } else { of.over(sequences) };
-        let elements = |of: Elementwise<'a>| if pooled { of } else { of.over(sequences) };
+        // A pool leaves one row of each sequence, whatever the loss itself was given.
+        let over = if pooled { Sequences::new(1, sequences.batch()) } else { sequences };
+        let classes = |of: CrossEntropy<'a>| of.over(over);
+        let elements = |of: Elementwise<'a>| of.over(over);
         match self {
             Loss::CrossEntropy { targets, ignored: None } => {
                 Full::Classes(targets, classes(CrossEntropy::new(width)))

@@ -163,7 +163,8 @@ pub(super) fn forward_backward<L: Layers + ?Sized>(
     let (dx, scratch) = scratch.split_at_mut(widest);
     if let Some(total) = total_targets {
         let share = if total > 0.0 { weight / total } else { 0.0 };
-        mean = (f64::from(mean) * share) as f32;
+        // The mean over no targets may be NaN.
+        mean = if share > 0.0 { (f64::from(mean) * share) as f32 } else { 0.0 };
         dy[..y.len()].iter_mut().for_each(|d| *d *= share as f32);
     }
     layers.down(&mut Down {

@@ -121,7 +121,8 @@ fn swap(
     others: Range<usize>,
 ) -> Result<()> {
     let (left, right) = values.split_at_mut(own.start.max(others.start));
-    if own.start < others.start {
+    // A rank without rows has an empty range, which begins where that of the other begins.
+    if (own.start, own.end) < (others.start, others.end) {
         communicator.exchange(partner, &left[own], &mut right[..others.len()])
     } else {
         communicator.exchange(partner, &right[..own.len()], &mut left[others])

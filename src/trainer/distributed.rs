@@ -117,7 +117,7 @@ impl<C: Communicator> Distributed<C> {
         }
         // A trainer of its own has all rows, or none before its first update.
         let batch = trainer.batch;
-        if batch > 0 && size > 1 && trainer.shards.len() < shards {
+        if batch > 0 && size > 1 && trainer.stateful && trainer.shards.len() < shards {
             return Err(FEW_ROWS);
         }
         trainer.rank = Rank { rank, size };

@@ -38,7 +38,7 @@ impl Trainer {
             weight += model.target_weight(sequences, loss)?;
             let batch = sequences.batch();
             let here = (batch, self.shards_of(batch));
-            if linked && here.1 * self.rank.size < self.count.unwrap_or(1) {
+            if linked && here.1.min(batch) * self.rank.size < self.count.unwrap_or(1) {
                 return Err(FEW_ROWS);
             }
             if self.stateful && *rows.get_or_insert(here) != here {
@@ -81,7 +81,13 @@ impl Trainer {
         rng: &mut impl Rng,
         keys: &mut u64,
     ) -> Result<Summed> {
-        let (targets, total) = self.check(batches, linked)?;
+        let checked = self.check(batches, linked);
+        if linked && checked.is_err() {
+            // The other ranks draw keys for these batches: their generators stay in step with this one.
+            let drawn = |batch: &&Batch<'_>| self.model().dropout_len(batch.sequences.steps(), 1) > 0;
+            batches.iter().filter(drawn).for_each(|_| *keys ^= rng.next_u64());
+        }
+        let (targets, total) = checked?;
         self.tie();
         let (one, mut mean) = (self.is_one_shard(), 0.0);
         self.grads.fill(0.0);
@@ -110,8 +116,9 @@ impl Trainer {
                 if one {
                     // Of several means each counts as much as the targets in it.
                     let share = if total > 0.0 { shard.weight / total } else { 0.0 };
-                    mean += f64::from(loss) * share;
+                    // The mean over no targets may be NaN.
                     if shard.weight > 0.0 {
+                        mean += f64::from(loss) * share;
                         add_scaled(&mut self.grads, &shard.grads, share as f32);
                     }
                 } else {
@@ -148,7 +155,7 @@ impl Trainer {
         link: Link<'_>,
     ) -> Result<Summed> {
         let (Rank { rank, size }, len) = (self.rank, self.parameters.len());
-        let rows: usize = batches.iter().map(|batch| batch.sequences.batch()).sum();
+        let rows = batches.iter().fold(0usize, |rows, batch| rows.saturating_add(batch.sequences.batch()));
         let (targets, finite) = own.as_ref().map_or((0, true), |own| (own.targets, own.finite));
         let tally = Tally {
             targets: targets as u64,
@@ -181,14 +188,15 @@ impl Trainer {
                 "ranks differ in their weights, settings, generators, or numbers of updates, batches or steps: make all of them with the same settings and seeds, or from one saved training",
             );
         }
-        let all = tally.rows as usize;
-        if let &[batch] = batches
-            && batch.sequences.batch() != tree::part(all, rank, size).len()
-        {
-            let expected = "this rank's rows of the batch: see `Distributed::rows`";
-            return Err(Error::Value { argument: "sequences", expected });
+        if let Some(first) = batches.first() {
+            let (all, own) = (tally.rows as usize / batches.len(), first.sequences.batch());
+            let equal = batches.iter().all(|batch| batch.sequences.batch() == own);
+            if equal && own != tree::part(all, rank, size).len() {
+                let expected = "this rank's rows of the batch: see `Distributed::rows`";
+                return Err(Error::Value { argument: "sequences", expected });
+            }
+            self.rows_of_all = all;
         }
-        self.rows_of_all = all / batches.len().max(1);
         let (targets, weight) = (tally.targets as usize, f64::from(weight));
         Ok(self.mean(Summed { loss: 0.0, targets, weight, finite: tally.infinite == 0 }))
     }
@@ -211,7 +219,9 @@ impl Trainer {
         ];
         let steps = batches.iter().map(|batch| batch.sequences.steps() as u64);
         let parameters = self.parameters.iter().map(|x| u64::from(x.to_bits()));
-        tally::checksum(settings.into_iter().chain(steps).chain(parameters))
+        let others = self.describe_settings();
+        let others = others.bytes().map(u64::from);
+        tally::checksum(settings.into_iter().chain(steps).chain(others).chain(parameters))
     }
 
     /// Whether there is one shard whatever the batch.

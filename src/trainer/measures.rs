@@ -32,8 +32,11 @@ impl Sums {
     /// Adds a batch with its mean loss, and for classes accuracy, negative log-likelihood, and their weight.
     pub(super) fn add(&mut self, targets: usize, loss: f64, weight: f64, of_classes: Option<[f64; 3]>) {
         self.targets += targets;
-        self.loss += loss * weight;
-        self.weight += weight;
+        // The mean over no targets may be NaN.
+        if weight > 0.0 {
+            self.loss += loss * weight;
+            self.weight += weight;
+        }
         if let Some([accuracy, likelihood, weight]) = of_classes {
             self.accuracy += accuracy * weight;
             self.likelihood += likelihood * weight;

@@ -1,6 +1,7 @@
 //! What of a training may be set layer by layer, and the learning rate of an update.
 
 use core::ops::Range;
+use std::string::String;
 use std::sync::Arc;
 use std::vec::Vec;
 
@@ -77,6 +78,10 @@ impl Trainer {
 
     /// Changes the settings of one layer from the next update on: for layers that are thawed one by one.
     ///
+    /// The bias correction of Adam and AdamW counts the updates of the trainer, also for a layer that was
+    /// frozen. Its first updates are up to 7 times as large as PyTorch's: give it a smaller `rate` for some
+    /// hundred updates.
+    ///
     /// # Errors
     /// [`Error::Value`] for a layer that the model does not have, and for a factor or a decay that is
     /// negative, infinite or NaN.
@@ -93,6 +98,14 @@ impl Trainer {
         }
         *of = settings;
         Ok(())
+    }
+
+    /// All settings that decide what an update does, but for the learning rate, which may be a function: ranks
+    /// that train together compare them.
+    pub(super) fn describe_settings(&self) -> String {
+        let Settings { layers, tied, padding, .. } = &self.settings;
+        let average = (self.kept.decay.to_bits(), self.kept.averaged, self.kept.average.len());
+        std::format!("{:?} {layers:?} {tied:?} {padding:?} {average:?}", self.optimiser)
     }
 
     /// The settings of a layer; the usual ones for a layer that the model does not have.

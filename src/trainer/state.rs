@@ -51,6 +51,7 @@ impl Trainer {
         self.kept.best = Vec::new();
         // They have gradients of the other length.
         self.shards = Vec::new();
+        self.batch = 0;
         Ok(self)
     }
 
