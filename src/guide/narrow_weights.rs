@@ -52,8 +52,8 @@
 //!
 //! # What it costs in accuracy
 //! Each entry gives the largest and the root mean square error of the outputs against `f32`. It is taken over
-//! 100 steps of ten models, with normal inputs and with weights as PyTorch initialises them (`cargo bench
-//! --bench narrow`):
+//! 100 steps of ten models, with normal inputs and with weights as PyTorch initialises them
+//! (`cargo bench --bench narrow`):
 //!
 //! | | f16 | bf16 | int8 | int8-a8 |
 //! |---|---|---|---|---|

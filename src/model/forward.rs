@@ -14,8 +14,8 @@ use crate::seq::table::Reach;
 use crate::simd::Isa;
 
 /// The progress of a pass from the input to the output: the remaining parts of the buffers. `TRAIN`: whether
-/// the pass keeps what the backward pass needs. `PACKED`: whether the weights are in panels. So firmware
-/// contains the code for either kind of weights once, for any number of layers.
+/// the pass keeps what the backward pass needs. `PACKED`: whether the weights are in panels. Both
+/// are constants, so that firmware only contains the code for its kind of weights, for any number of layers.
 pub(super) struct Up<'a, const TRAIN: bool, const PACKED: bool> {
     /// The threads that run the layers. `None`: only the calling thread.
     pub(super) team: Option<Team<'a>>,
