@@ -16,9 +16,9 @@ use crate::simd::{Isa, dispatch};
 /// ```
 ///
 /// If centred, the variance `s` is kept instead of `v`. It is computed by
-/// `s = alpha (s + (1 - alpha) (g - a)^2)` with the `a` of the last update. This is the same number and cannot
-/// be negative. The difference of two squares would lose its digits if gradients change little: PyTorch in
-/// f32 then makes steps of `g / eps`, or NaN.
+/// `s = alpha (s + (1 - alpha) (g - a)^2)` with the `a` of the last update. This is the same number and
+/// cannot be negative. The difference of two squares would lose its digits if gradients change little:
+/// PyTorch in f32 then makes steps of `g / eps`, or NaN.
 ///
 /// You may change the settings between updates. The caller holds the moments, zero before the first update:
 /// `v [n]` (if centred, `s [n]`), then with momentum `u [n]`, then if centred `a [n]`. To save an optimiser,
