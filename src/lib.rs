@@ -11,7 +11,7 @@
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
-// The floors, from the top down. Imports go down only.
+// The modules, from the top layer down. A module imports only from modules below it.
 #[forbid(unsafe_code)]
 mod cell;
 #[forbid(unsafe_code)]
@@ -41,7 +41,7 @@ pub mod trainer;
 #[forbid(unsafe_code)]
 mod error;
 
-// Text and its tests, and nothing in any build.
+// Only documentation and its doc-tests; it adds nothing to builds.
 #[cfg(any(doc, doctest))]
 #[forbid(unsafe_code)]
 pub mod guide;

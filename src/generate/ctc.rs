@@ -7,7 +7,7 @@ use crate::layer::buffer::{add, mul};
 use crate::layer::log_softmax;
 use crate::loss::ctc::check_blank;
 
-/// Greedy decoder: takes the likeliest class of each step, merges equal neighbours to one label, and drops
+/// Greedy decoder: takes the likeliest class of each step, merges equal neighbours into one label, and drops
 /// blanks.
 ///
 /// It needs no buffer, so labels can be read from a stream while it runs.
@@ -280,8 +280,7 @@ impl CtcBeam {
     /// # Errors
     /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Index`] for a row that
     /// is not below the batch; [`Error::Value`] if the width is 0 or does not fit into 32 bits, for a blank
-    /// that is not below `classes`, and for logits of which one is NaN or infinity, or all are minus
-    /// infinity.
+    /// that is not below `classes`, and for logits if one is NaN or infinity, or if all are minus infinity.
     pub fn search<'a>(
         &self,
         sequences: Sequences<'_>,

@@ -1,8 +1,9 @@
 //! Weights of 16 or 8 bits: which to choose, what they cost, and where they pay.
 //!
-//! A layer that is [`narrow`](crate::Recurrent::narrow) runs from matrices that take a half or a quarter of the memory. Biases, peepholes, states and
-//! everything between two products stay `f32`, so every cell, option and direction can be narrow, and so can dense layers and embeddings. It trains as
-//! before, from weights in `f32`; [`pack`](crate::model::Model::pack) rounds them.
+//! A [`narrow`](crate::Recurrent::narrow) layer keeps its matrices in a half or a quarter of the memory.
+//! Biases, peepholes, states and everything between two products stay `f32`. Every cell, option and direction
+//! can be narrow; dense layers and embeddings, too. Training does not change: it uses `f32` weights, and
+//! [`pack`](crate::model::Model::pack) rounds them.
 //!
 //! ```
 //! use recurrent::{Narrow, model::{Layer, Model}};
@@ -30,26 +31,29 @@
 //! recurrent check model.img --against model.onnx --steps 1000   # largest and mean difference of every output
 //! ```
 //!
-//! `convert` says for each layer what rounding does to its weights. Only images hold narrow weights: other formats get
-//! the rounded ones in `f32`.
+//! `convert` prints for each layer how rounding changes its weights. Only images hold narrow weights. Other
+//! formats get the rounded weights in `f32`.
 //!
-//! A file that has been quantised already keeps its integers: ONNX graphs that `quantize_dynamic` makes with
-//! `weight_type=QuantType.QInt8`. With the same integers the outputs are nearer to those of the model in
-//! `f32` than ONNX Runtime's own, because `x` and `h` have 16 bits here, and each row a scale of its own. A
-//! matrix whose zero is elsewhere (`QUInt8`, or `WeightSymmetric` false) is refused by name: convert the
-//! model in `f32` then.
+//! A file that is already quantised keeps its integers. This works for ONNX graphs that `quantize_dynamic`
+//! makes with `weight_type=QuantType.QInt8`. With the same integers, the outputs are nearer to those of the
+//! `f32` model than ONNX Runtime's own, because `x` and `h` have 16 bits here and each row has its own scale.
+//! A matrix whose zero point is not 0 (`QUInt8`, or `WeightSymmetric` false) is rejected, and the error names
+//! it: convert the `f32` model instead.
 //!
 //! # Which
-//! - **`W8A16`** (`int8`): weights of 8 bits with a scale for each row, multiplied by `x` and `h` in 16 bits. A quarter of the memory, and close to what
-//!   rounding the weights costs at all: the default where memory or bandwidth counts.
-//! - **`W8A8`** (`int8-a8`): the same weights, `x` and `h` in 8 bits. About twice the error. It is for sets with a dot product of 8 bits; on others it takes as
-//!   long as `W8A16`.
-//! - **`F16`**: half of the memory, an error that hardly shows. Weights beyond 65504 are refused.
-//! - **`Bf16`**: the range of `f32` with 8 bits of precision: for weights that `F16` refuses. Otherwise `F16` is more exact.
+//! - **`W8A16`** (`int8`): 8-bit weights with a scale for each row, multiplied by `x` and `h` in 16 bits. A
+//!   quarter of the memory. Nearly all of its error comes from rounding the weights. This is the default
+//!   where memory or bandwidth counts.
+//! - **`W8A8`** (`int8-a8`): the same weights, with `x` and `h` in 8 bits. About twice the error. Use it on
+//!   instruction sets with an 8-bit dot product; on others it takes as long as `W8A16`.
+//! - **`F16`**: half of the memory and hardly any error. Weights beyond 65504 are rejected.
+//! - **`Bf16`**: the range of `f32` with 8 bits of precision. Use it for weights that `F16` rejects.
+//!   Otherwise `F16` is more exact.
 //!
 //! # What it costs in accuracy
-//! The error of the outputs against `f32`, the largest and the root mean square over ten models with weights as PyTorch initialises them and normal inputs, over
-//! 100 steps (`cargo bench --bench narrow`):
+//! Each entry gives the largest and the root mean square error of the outputs against `f32`. It is taken over
+//! 100 steps of ten models, with normal inputs and with weights as PyTorch initialises them
+//! (`cargo bench --bench narrow`):
 //!
 //! | | f16 | bf16 | int8 | int8-a8 |
 //! |---|---|---|---|---|
@@ -57,7 +61,7 @@
 //! | GRU, 128 units | 4e-4, 7e-5 | 4e-3, 5e-4 | 6e-3, 1e-3 | 1e-2, 2e-3 |
 //! | LSTM, 512 units | 3e-4, 3e-5 | 2e-3, 3e-4 | 5e-3, 6e-4 | 1e-2, 1e-3 |
 //!
-//! A trained model notices less:
+//! Trained models lose less:
 //!
 //! | trained model | measure | f32 | f16 | bf16 | int8 | int8-a8 |
 //! |---|---|---|---|---|---|---|
@@ -75,32 +79,37 @@
 //! cargo run --release --example capture -- --narrow
 //! ```
 //!
-//! No sentence of 49 changes sides, and no forecast moves by more than 0.03, where the noise that nobody can
-//! forecast is 0.1.
+//! Of 49 sentences none changes its class. No forecast moves by more than 0.03; the noise in the data, which
+//! cannot be forecast, is 0.1.
 //!
-//! A sound is more exacting than a class: what rounding changes is heard as noise where the model itself is
-//! quiet. Of the amplifier it is 75 dB below the sound in f16, 52 dB in bf16 and 36 dB in int8, and 19 dB
-//! below it is what this model, which was trained for a minute, is off from the amplifier. A capture with an
-//! error-to-signal ratio of 0.0003 or less is changed by int8 as much as it is off by itself: use `F16` for
-//! these. 8-bit activations cost no more than 16-bit ones here, because with one input and few units nearly
-//! all of the error is that of the weights.
+//! Sound is more sensitive than classes, because rounding errors are heard as noise in quiet passages.
+//! Rounding adds noise 75 dB below the signal (f16), 52 dB (bf16), 36 dB (int8). The model's own error is 19
+//! dB below the signal; it was trained for a minute. If a capture has an error-to-signal ratio of 0.0003 or
+//! less, int8 adds as much error as the model itself has: use `F16` for it. 8-bit activations cost no more
+//! than 16-bit ones here: with one input and few units, nearly all of the error comes from the weights.
 //!
-//! With integers each sum is off by at most `s_w / 2 * |x|_1 + s_x / 2 * s_w * |w_q|_1` and the rounding of one multiplication and addition in `f32`: `s_w` and
-//! `s_x` are the scales of the row of weights and of the input, `|x|_1` is the sum of the input's magnitudes and `|w_q|_1` that of the integer weights.
-//! A test holds every sum against it.
+//! With integers, the error of each sum is at most `s_w / 2 * |x|_1 + s_x / 2 * s_w * |w_q|_1`, plus the
+//! rounding of one multiplication and one addition in `f32`. `s_w` and `s_x` are the scales of the row of
+//! weights and of the input. `|x|_1` is the sum of the input's magnitudes, `|w_q|_1` that of the integer
+//! weights. A test checks every sum against this bound.
 //!
 //! # What is exact
-//! - 16 bits have the bits of the layer in `f32` whose weights are rounded, in every cell, option and direction. [`widen`](crate::Recurrent::widen)
-//!   gives these weights.
-//! - Integers have the same bits in batches, chunks and single steps, alone and beside other rows: `x` and `h` are rounded anew in each step, each row with a scale of
-//!   its own, without calibration. Sums are exact, on every set. Sets that [round once](crate::Isa::is_fused) give the same bits, and so do the others.
-//! - No sum overflows and none saturates, whatever the weights are. A row of more than 133,144 elements is refused.
-//! - Weights that were rounded and widened are rounded to the same again.
-//! - `x` or `h` that is not finite makes the sums of its row NaN. A row whose largest magnitude is below 2^-100 counts as zeros.
+//! - 16-bit layers give the same bits as the `f32` layer with the rounded weights, for every cell, option and
+//!   direction. [`widen`](crate::Recurrent::widen) returns these weights.
+//! - Integer layers give the same bits in batches, chunks and single steps, and whichever other rows are in
+//!   the batch. Each step rounds `x` and `h` anew, with a scale for each row and without calibration. Sums
+//!   are exact on every instruction set. All sets that [round once](crate::Isa::is_fused) give the same bits,
+//!   and so do all others among themselves.
+//! - No sum overflows or saturates, whatever the weights are. A row of more than 133,144 elements is
+//!   rejected.
+//! - Rounding, widening and rounding again gives the same narrow weights.
+//! - If `x` or `h` is not finite, the sums of its row are NaN. A row whose largest magnitude is below 2^-100
+//!   counts as zeros.
 //!
 //! # Where it pays
-//! Narrow weights are read faster, and widened before they are multiplied. So they pay where weights come from far away, and least where the first-level
-//! cache holds them. One thread, AVX2 on Zen 3, time of a call against `f32` (`cargo bench --bench narrow`):
+//! Narrow weights are faster to read, but must be widened before they are multiplied. So they pay most if the
+//! weights come from far away, and least if the first-level cache holds them. The table gives the time of a
+//! call relative to `f32`, for one thread with AVX2 on Zen 3 (`cargo bench --bench narrow`):
 //!
 //! | one row | f16 | bf16 | int8 | int8-a8 |
 //! |---|---|---|---|---|
@@ -111,9 +120,10 @@
 //! | LSTM, 1 step, 128 units | | | 1.07 | 1.08 |
 //! | LSTM, 1 step, 32 units | | | 1.79 | 1.62 |
 //!
-//! Up to 2^18 hidden weights, layers of 16 bits are packed as `f32`, which takes no more time and has the same bits; their image stays narrow.
-//! Integers cannot be widened: sums of floats are not exact.
+//! 16-bit layers with at most 2^18 hidden weights are packed as `f32`. This takes no more time and gives the
+//! same bits. Their image stays narrow. int8 stays packed as int8, because float sums would give other bits.
 //!
 //! # What is not there
-//! Training for integers; dot products of AVX-512 VNNI, AVX-VNNI, NEON and Cortex-M; narrow weights in place, and so on targets without an operating system: there `narrow` does
-//! not exist, and images with narrow weights are refused.
+//! These do not exist: training of integer weights; dot products of AVX-512 VNNI, AVX-VNNI, NEON and
+//! Cortex-M; passes over narrow weights in place. Therefore targets without an operating system have no
+//! `narrow`, and reject images with narrow weights.

@@ -1,7 +1,7 @@
 //! Backpropagation through time, and the tape.
 //!
-//! A recurrent layer is the same step over and over. Training runs it forward over all steps and keeps what each step has seen, then goes
-//! back over the steps from the last to the first (Werbos 1990).
+//! A recurrent layer repeats the same step. Training runs forward over all steps and keeps what the
+//! derivatives need. Then it goes back from the last step to the first (Werbos 1990).
 //!
 //! ```text
 //!             x0           x1           x2                  forward_train: left to right
@@ -17,19 +17,27 @@
 //!             dy0          dy1          dy2                 and grads, of the weights
 //! ```
 //!
-//! [`forward_train`](crate::Recurrent::forward_train) gives the bits of [`forward`](crate::Recurrent::forward), and the tape. Its rows hold
-//! activated gates and what else the derivatives need, with options the gates' sums: [`layouts`](super::layouts#tape-and-scratch) lists
-//! them. [`backward`](crate::Recurrent::backward) puts the gradient of each gate's sum in its place; when the time loop is
-//! over, the gradients of the weights are a few large products over all rows of the tape, and that of the input another, if it is asked for.
+//! [`forward_train`](crate::Recurrent::forward_train) gives the same bits as
+//! [`forward`](crate::Recurrent::forward), and also fills the tape. The tape has one row for each step. Rows
+//! hold the activated gates. Layers with options hold the sums instead.
+//! [`layouts`](super::layouts#tape-and-scratch) lists what each row holds.
 //!
-//! - `dy` is empty if only the last state has a gradient; `dstate` is zero if only the outputs have.
-//! - `grads` is overwritten, or added to with [`Gradients::Accumulate`](crate::Gradients). Of several batches each counts by its targets:
-//!   [`total_targets`](crate::model::Training::total_targets) of a model, [`CrossEntropy::count`](crate::CrossEntropy::count) of a loss.
-//! - The tape is used up. Another backward pass needs another forward pass.
+//! [`backward`](crate::Recurrent::backward) overwrites each gate on the tape with the gradient of its sum.
+//! After the time loop, a few large products over all rows of the tape give the gradients of the weights.
+//! Another product gives the gradient of the input, if it is asked for.
+//!
+//! - Leave `dy` empty if only the last state has a gradient. Set `dstate` to zero if only the outputs have
+//!   gradients.
+//! - `grads` is overwritten, or added to with [`Gradients::Accumulate`](crate::Gradients). If you add up
+//!   several batches, weigh each by its number of targets:
+//!   [`total_targets`](crate::model::Training::total_targets) does so for a model, and
+//!   [`CrossEntropy::count`](crate::CrossEntropy::count) counts the targets of a loss.
+//! - The backward pass uses up the tape. Another backward pass needs another forward pass.
 //!
 //! # Truncated
-//! The tape grows with the steps: an LSTM of 256 units over 1000 steps of 32 rows keeps 164 MB. So a long stream is cut into chunks. Values
-//! flow on from chunk to chunk in the state; gradients stop at the edge, because every chunk begins its `dstate` at zero.
+//! The tape grows with the number of steps: an LSTM of 256 units over 1000 steps of 32 rows keeps 164 MB. So
+//! a long stream is cut into chunks. The state carries values from chunk to chunk. Gradients stop at the edge
+//! of a chunk, because every chunk begins with a `dstate` of zero.
 //!
 //! ```text
 //!          chunk 0              chunk 1              chunk 2
@@ -37,8 +45,8 @@
 //!       |<---------|           |<---------|           |<---------|               what it learns to remember: a chunk
 //! ```
 //!
-//! Memory is that of one chunk, and the layer learns from its output at once. Whatever has to be learnt together has to
-//! be in one chunk: the cause and its effect.
+//! The tape only has to hold one chunk, and the layer learns after each chunk. A dependency is learned only
+//! if cause and effect are in the same chunk.
 //!
 //! ```
 //! use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
@@ -79,18 +87,22 @@
 //! # Ok::<(), recurrent::Error>(())
 //! ```
 //!
-//! For a [`Model`](crate::model::Model), [`forward_backward`](crate::model::Model::forward_backward) does the two passes and the loss; it
-//! carries the state, and no gradient goes into it. A [`Trainer`](crate::trainer::Trainer) carries its states if it is
+//! For a [`Model`](crate::model::Model), [`forward_backward`](crate::model::Model::forward_backward) runs
+//! both passes and the loss. It carries the state to the next call, but no gradient of it. A
+//! [`Trainer`](crate::trainer::Trainer) carries its states if it is
 //! [`stateful`](crate::trainer::Trainer::stateful).
 //!
 //! # The initial state
-//! It is zero unless you say otherwise. Where it should be learned, [`Training::dstate`](crate::model::Training::dstate) takes its gradient: with one
-//! state for all rows, [`repeat_state`](crate::model::Chain::repeat_state) begins and [`sum_dstate`](crate::model::Chain::sum_dstate) ends a pass. A
-//! trainer does it by [`learn_initial_state`](crate::trainer::Trainer::learn_initial_state).
+//! The initial state is zero by default. To learn it, read its gradient from
+//! [`Training::dstate`](crate::model::Training::dstate). If all rows share one state, call
+//! [`repeat_state`](crate::model::Chain::repeat_state) before the pass and
+//! [`sum_dstate`](crate::model::Chain::sum_dstate) after it. A trainer does both with
+//! [`learn_initial_state`](crate::trainer::Trainer::learn_initial_state).
 //!
 //! # Vanishing and exploding
-//! On its way back over a step the gradient of the hidden state is multiplied by the step's derivative. Over many steps that is a power: it
-//! dies away, or it explodes (Bengio et al. 1994; Pascanu et al. 2013, arXiv:1211.5063).
+//! Each step back multiplies the gradient of the hidden state by the derivative of the step. Over many steps
+//! the gradient vanishes or explodes exponentially (Bengio et al. 1994; Pascanu et al. 2013,
+//! arXiv:1211.5063).
 //!
 //! ```text
 //! dh(t-1) = W_hh^T (dh(t) * slope(t))            RNN: the slope of tanh is at most 1, and W_hh scales as it likes
@@ -101,16 +113,18 @@
 //! | remedy | here |
 //! |---|---|
 //! | a cell with gates | [`Lstm`](crate::Lstm), [`Gru`](crate::Gru) |
-//! | gates that begin open | [`Lstm::forget_bias`](crate::Lstm::forget_bias); of a GRU fill `b_ih` of [`GruGate::Update`](crate::GruGate) |
-//! | recurrent weights that keep lengths | [`init_orthogonal`](crate::Recurrent::init_orthogonal) |
-//! | against explosions: clipping | [`clip_scale`](crate::train::clip_scale), [`clip_norm`](crate::train::clip_norm), [`clip_value`](crate::train::clip_value) |
+//! | gates that start open | [`Lstm::forget_bias`](crate::Lstm::forget_bias); for a GRU, fill `b_ih` of [`GruGate::Update`](crate::GruGate) |
+//! | recurrent weights that preserve norms | [`init_orthogonal`](crate::Recurrent::init_orthogonal) |
+//! | clipping, against explosions | [`clip_scale`](crate::train::clip_scale), [`clip_norm`](crate::train::clip_norm), [`clip_value`](crate::train::clip_value) |
 //!
-//! Clipping by the norm keeps the direction, and is what is usual; 1 to 5 are common limits. All three return `None` for gradients that are
-//! not finite and leave them, so that the update can be skipped.
+//! Clipping by the norm is usual, because it keeps the direction. Common limits are 1 to 5. If the gradients
+//! are not finite, all three functions return `None` and change nothing, so that you can skip the update.
 //!
-//! The examples `vanishing_gradient` (gradients against time lag, by cell and by the scale of the weights, with and without clipping) and
-//! `memory` (the adding problem, which an RNN does not learn) measure what is said here.
+//! Two examples measure these effects. `vanishing_gradient` shows gradients against the time lag, by cell and
+//! by the scale of the weights, with and without clipping. `memory` trains the adding problem, which an RNN
+//! does not learn.
 //!
 //! # What stops a gradient
-//! The end of a row and a [reset](crate::Sequences::resets) do; a [masked](crate::Sequences::mask) step does not, it is stepped over.
-//! An activation whose argument is [clipped](crate::Lstm::clip) has a gradient of 0 there.
+//! The end of a row and a [reset](crate::Sequences::resets) stop gradients. A
+//! [masked](crate::Sequences::mask) step does not: gradients pass over it. An activation whose argument was
+//! [clipped](crate::Lstm::clip) has a gradient of 0.

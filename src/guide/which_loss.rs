@@ -1,47 +1,48 @@
-//! Which loss fits what is to be learned, and how its targets get into batches.
+//! Which loss fits a task, and how its targets get into batches.
 //!
-//! A loss is a mean over what counts: over the steps of a padded batch that take part, or over the sequences
-//! of a model with a [pool](crate::Pool). [`Loss`](crate::model::Loss) is one with its targets, for
-//! [`forward_backward`](crate::model::Model::forward_backward) and for a
-//! [`Trainer`](crate::trainer::Trainer).
+//! A loss is a mean over the steps of a padded batch that take part, or over the sequences of a model with a
+//! [pool](crate::Pool). [`Loss`](crate::model::Loss) is a loss with its targets.
+//! [`forward_backward`](crate::model::Model::forward_backward) and a [`Trainer`](crate::trainer::Trainer)
+//! take it.
 //!
-//! | what comes out | `Loss` | the last layer | the loss of a model that knows nothing |
+//! | what the model predicts | `Loss` | the last layer | the loss of an untrained model |
 //! |---|---|---|---|
 //! | one of `C` classes: the next character, the kind of a document | `CrossEntropy` | dense, `C` logits | `ln C` |
-//! | the same, with rare classes, or too certain of itself | `Classes`: weights, smoothing | the same | about `ln C` |
-//! | several answers of yes or no | `BinaryCrossEntropy` | dense, a logit for each | `ln 2` |
-//! | the same, and yes is rare | `Elementwise`: [`binary`] with [`pos_weight`] | the same | |
+//! | the same, if classes are rare or the model gets too certain | `Classes`: weights, smoothing | the same | about `ln C` |
+//! | several yes-or-no answers | `BinaryCrossEntropy` | dense, a logit for each | `ln 2` |
+//! | the same, if yes is rare | `Elementwise`: [`binary`] with [`pos_weight`] | the same | |
 //! | numbers | `MeanSquaredError` | dense | the targets' variance |
-//! | numbers, some of which are far off | `Huber`, `MeanAbsoluteError` | dense | |
-//! | labels in order, whose steps nobody knows: speech, Morse | `Ctc` | dense, the labels and a blank | |
+//! | numbers with outliers | `Huber`, `MeanAbsoluteError` | dense | |
+//! | labels in order, at unknown steps: speech, Morse | `Ctc` | dense, the labels and a blank | |
 //! | anything else | `Loss::own` | | |
 //!
 //! [`binary`]: crate::Elementwise::binary
 //! [`pos_weight`]: crate::Elementwise::pos_weight
 //!
-//! Logits are what a dense layer gives without an activation: the losses have softmax and sigmoid in them.
-//! Numbers learn best if each feature has a mean of 0 and a deviation of 1; [`Scale`](crate::Scale) takes
-//! that into the model.
+//! Logits are the outputs of a dense layer without an activation. The losses apply softmax or sigmoid
+//! themselves. Numbers are learned best if each feature has a mean of 0 and a deviation of 1.
+//! [`Scale`](crate::Scale) makes this normalisation a part of the model.
 //!
 //! # Steps that count differently
-//! Steps past the end of a sequence and masked ones never count, and classes may be
-//! [ignored](crate::CrossEntropy::ignore). With [`row_weights`](crate::CrossEntropy::row_weights) each step
-//! counts as it should: the last ones of a sequence more than the first, the sure labels more than the
-//! doubtful. The mean is divided by the sum of the weights. Gradients of several batches and of shards are
-//! weighed by this sum, so that they come to the mean over all:
-//! [`target_weight`](crate::model::Model::target_weight).
+//! Steps past the end of a sequence and masked steps never count. Classes may be
+//! [ignored](crate::CrossEntropy::ignore). [`row_weights`](crate::CrossEntropy::row_weights) sets how much
+//! each step counts: for example more for the last steps of a sequence, or for labels that are certain. The
+//! mean is the weighted sum divided by the sum of the weights. Each batch or shard counts by the sum of its
+//! weights, [`target_weight`](crate::model::Model::target_weight). The result is the mean over all data.
 //!
 //! # Accuracy and perplexity
-//! A loss is for gradients. People read the part of answers that are right, and among how many classes the
-//! model is still undecided: [`Trainer::measure`](crate::trainer::Trainer::measure) gives both over any
-//! number of batches, [`CrossEntropy::accuracy`](crate::CrossEntropy::accuracy) and
-//! [`perplexity`](crate::CrossEntropy::perplexity) of single outputs.
+//! Losses exist for their gradients; people read accuracy and perplexity. Accuracy is the share of right
+//! answers. Perplexity is the number of classes between which the model still hesitates.
+//! [`Trainer::measure`](crate::trainer::Trainer::measure) gives both over any number of batches.
+//! [`CrossEntropy::accuracy`](crate::CrossEntropy::accuracy) and
+//! [`perplexity`](crate::CrossEntropy::perplexity) give them for single outputs.
 //!
 //! # From rows to batches
-//! Data lies in one slice, row after row: [`Rows`](crate::trainer::Rows) says where each begins.
-//! [`split`](crate::trainer::split) sets some aside for validation, [`Order`](crate::trainer::Order) shuffles
-//! the others and puts rows of similar length together, and [`Padded`](crate::trainer::Padded) brings them
-//! side by side. An order is a function of a seed and of the epoch, and its place is 16 bytes.
+//! Data lies in one slice, row after row. [`Rows`](crate::trainer::Rows) knows where each row begins.
+//! [`split`](crate::trainer::split) sets some rows aside for validation. [`Order`](crate::trainer::Order)
+//! shuffles the others and puts rows of similar length together. [`Padded`](crate::trainer::Padded) makes a
+//! padded batch of them. An order depends only on a seed and the epoch;
+//! [`place()`](crate::trainer::Order::place) saves the position in 16 bytes.
 //!
 //! ```
 //! use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};

@@ -1,21 +1,21 @@
-//! Why a model does not learn, and how to see it.
+//! Why a model does not learn, and how to find out.
 //!
-//! Look in this order; most trainings fail at the first two.
+//! Check in this order; most trainings fail at the first two.
 //!
 //! | question | how to see it | what to do |
 //! |---|---|---|
-//! | Is the loss of the first update that of a model that knows nothing? | the table of [`which_loss`](super::which_loss) | if it is much more, the inputs are too large: scale them; if it is other targets than you think, print some |
-//! | Does it learn one batch by heart? | the same batch in a hundred updates: the loss has to go to 0 | if not, the data or the loss is wrong, and no setting helps |
-//! | Do gradients arrive? | [`Trainer::norms`](crate::trainer::Trainer::norms), layer by layer | [vanishing](super::training_through_time#vanishing-and-exploding): gates, initial weights, shorter chunks |
-//! | Are steps of a good size? | rate times gradient by weight, about 1e-3; with Adam the rate by weight | ten times less, or more; a [warm-up](crate::trainer::Trainer::warmup) |
-//! | Are updates skipped or clipped? | [`Update::skipped`](crate::trainer::Update), [`Update::norm`](crate::trainer::Update) above the [clip](crate::trainer::Trainer::clip) in most updates | a lower rate; the input has NaN |
-//! | Does it say the most frequent class only? | [accuracy](crate::trainer::Trainer::measure) equal to that class's share | [weights of classes](crate::CrossEntropy::class_weights), [of yes](crate::Elementwise::pos_weight) |
-//! | Does the loss fall, and that of other data rise? | a [validation](crate::trainer::Trainer::validated) | dropout, a decay of the weights, [smoothing](crate::CrossEntropy::smoothing), fewer units, more data; [stop early](crate::trainer::Trainer::early_stopping) |
-//! | Does it jump from update to update? | the loss of each | larger batches, or [several for one update](crate::trainer::Trainer::update_accumulated); an [average of the weights](crate::trainer::Trainer::average) |
+//! | Is the loss of the first update that of an untrained model? | compare with the table of [`which_loss`](super::which_loss) | if it is much larger, the inputs are too large: scale them; or the targets are wrong: print some |
+//! | Can it memorise one batch? | train on the same batch for a hundred updates: the loss has to go to 0 | if not, the data or the loss is wrong, and no setting helps |
+//! | Do gradients reach every layer? | [`Trainer::norms`](crate::trainer::Trainer::norms), layer by layer | [vanishing](super::training_through_time#vanishing-and-exploding): gates, initial weights, shorter chunks |
+//! | Is the size of the steps right? | rate x \|gradient\| / \|weight\| is about 1e-3 (Adam: rate / \|weight\|) | a rate ten times smaller or larger; a [warm-up](crate::trainer::Trainer::warmup) |
+//! | Are updates skipped or clipped? | [`Update::skipped`](crate::trainer::Update); [`Update::norm`](crate::trainer::Update) is above the [clip](crate::trainer::Trainer::clip) in most updates | a lower rate; look for NaN in the input |
+//! | Does it always answer the most frequent class? | the [accuracy](crate::trainer::Trainer::measure) equals the share of that class | [weights of classes](crate::CrossEntropy::class_weights), or [of yes](crate::Elementwise::pos_weight) |
+//! | Does the training loss fall while the loss of other data rises? | a [validation](crate::trainer::Trainer::validated) | dropout, weight decay, [smoothing](crate::CrossEntropy::smoothing), fewer units, more data; [early stopping](crate::trainer::Trainer::early_stopping) |
+//! | Does the loss jump from update to update? | print the loss of each update | larger batches, or [several for one update](crate::trainer::Trainer::update_accumulated); an [average of the weights](crate::trainer::Trainer::average) |
 //!
-//! # To look at it
-//! [`train_with`](crate::trainer::Trainer::train_with) calls back after each update, with the training
-//! itself. What stands in it may be read there, and settings may be changed.
+//! # Look inside
+//! [`train_with`](crate::trainer::Trainer::train_with) calls a function after each update and passes it the
+//! trainer. The function may read everything in the trainer and change settings.
 //!
 //! ```
 //! use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
@@ -49,11 +49,11 @@
 //! # Ok::<(), recurrent::Error>(())
 //! ```
 //!
-//! # To go on later
-//! A [saved](crate::trainer::Trainer::save) training has all that it takes to go on to the bit: weights,
-//! moments, carried and learned states, the average, the best weights, and what the program
-//! [attaches](crate::trainer::Trainer::attach), as the [place in the data](crate::trainer::Order::place) and
-//! the state of a random generator. Settings are the program's, which sets them again.
+//! # Continue later
+//! A [saved](crate::trainer::Trainer::save) training continues with the same bits. It holds weights,
+//! moments, carried and learned states, the average and the best weights. It also holds what the program
+//! [attaches](crate::trainer::Trainer::attach), such as the [place in the data](crate::trainer::Order::place)
+//! and the state of a random generator. It does not hold settings: the program has to set them again.
 //!
-//! A generator that gives no state is made anew for each update, of a seed and of the
-//! [updates](crate::trainer::Trainer::updates) made so far; then there is nothing to save.
+//! If your generator cannot be saved, seed a new one for each update from a seed and
+//! [`updates()`](crate::trainer::Trainer::updates). Then there is nothing to save.

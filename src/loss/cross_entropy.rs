@@ -14,7 +14,8 @@ use crate::simd::{Isa, Op, Simd, dispatch};
 /// `logits` and `dlogits` are `[rows, classes]`, `targets` `[rows]`.
 ///
 /// # Errors
-/// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Index`] for a target that is not below `classes`.
+/// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Index`] for a target that
+/// is not below `classes`.
 ///
 /// ```
 /// use recurrent::cross_entropy;
@@ -40,10 +41,11 @@ pub fn cross_entropy(
 /// dlogits_j = (softmax(l)_j - [j = target]) / rows
 /// ```
 ///
-/// This is PyTorch's `cross_entropy` with the reduction `mean`, computed relative to each row's greatest logit, so that no
-/// logit is too large; losses are summed in f64, so that many rows stay exact. A logit may be minus infinity (a class that
-/// is ruled out); NaN or infinity gives a loss of NaN. Rows that do not count are not read, and their gradient is zero.
-/// If no row counts the loss is 0, where PyTorch gives NaN.
+/// This is PyTorch's `cross_entropy` with the reduction `mean`. The exponentials are computed relative to
+/// each row's greatest logit, so that large logits do not overflow. Losses are summed in f64, so that many
+/// rows stay exact. A logit may be minus infinity (a class that is ruled out). NaN or infinity gives a loss
+/// of NaN. Rows that do not count are not read, and their gradient is zero. If no row counts, the loss is 0;
+/// PyTorch gives NaN.
 #[derive(Clone, Copy, Debug)]
 pub struct CrossEntropy<'a> {
     classes: usize,
@@ -56,7 +58,7 @@ pub struct CrossEntropy<'a> {
 }
 
 impl<'a> CrossEntropy<'a> {
-    /// Over so many classes. All rows count.
+    /// A loss over `classes` classes. All rows count.
     pub const fn new(classes: usize) -> Self {
         CrossEntropy {
             classes,
@@ -69,32 +71,32 @@ impl<'a> CrossEntropy<'a> {
         }
     }
 
-    /// How many classes there are.
+    /// The number of classes.
     pub(crate) const fn classes(&self) -> usize {
         self.classes
     }
 
-    /// The weights of rows.
+    /// Weights of the rows, if there are any.
     #[cfg(feature = "std")]
     pub(crate) const fn weights(&self) -> Option<&'a [f32]> {
         self.row_weights
     }
 
-    /// Rows with this target do not count, as PyTorch's `ignore_index`. It may be a class or not.
+    /// Rows with this target do not count, as with PyTorch's `ignore_index`. It need not be a valid class.
     pub const fn ignore(mut self, target: u32) -> Self {
         self.ignored = Some(target);
         self
     }
 
-    /// The rows are those of a padded batch, in its order: those past the end of a sequence and those that are masked do
-    /// not count, whatever their targets. Resets make no difference.
+    /// The rows are those of a padded batch, in its order. Rows past the end of a sequence and masked rows do
+    /// not count, whatever their targets are. Resets make no difference.
     pub const fn over(mut self, sequences: Sequences<'a>) -> Self {
         self.sequences = Some(sequences);
         self
     }
 
-    /// Each row counts as much as the class of its target says here, `[classes]`, as with PyTorch's `weight`:
-    /// for classes that are rare.
+    /// Weighs each row by the weight of its target's class, `[classes]`, as PyTorch's `weight` does. Use it
+    /// if some classes are rare.
     ///
     /// ```text
     /// loss = sum over rows of w_target (log(sum over j of exp(l_j)) - l_target) / sum over rows of w_target
@@ -104,16 +106,16 @@ impl<'a> CrossEntropy<'a> {
         self
     }
 
-    /// Each row counts as much as its weight, `[rows]`, besides that of its class. The sum of all is the
-    /// divisor of the mean. A row with a weight of 0 is not read.
+    /// Weighs each row, `[rows]`, in addition to the weight of its class. The mean is divided by the sum of
+    /// all weights. A row with a weight of 0 is not read.
     pub const fn row_weights(mut self, weights: &'a [f32]) -> Self {
         self.row_weights = Some(weights);
         self
     }
 
-    /// This part of each target is spread evenly over all classes, as with PyTorch's `label_smoothing`
-    /// (Szegedy et al. 2016, arXiv:1512.00567): for models that should not become too certain. With class
-    /// weights each class takes its part times its weight.
+    /// Spreads this part of each target evenly over all classes, as PyTorch's `label_smoothing` does (Szegedy
+    /// et al. 2016, arXiv:1512.00567). This keeps models from becoming too certain. With class weights, the
+    /// part of each class is multiplied by its weight.
     pub const fn smoothing(mut self, part: f32) -> Self {
         self.smoothing = part;
         self
@@ -125,7 +127,8 @@ impl<'a> CrossEntropy<'a> {
         self
     }
 
-    /// The loss, and its gradient if asked for: `logits` and `dlogits` are `[rows, classes]`, `targets` `[rows]`.
+    /// The loss, and its gradient if asked for: `logits` and `dlogits` are `[rows, classes]`, `targets`
+    /// `[rows]`.
     ///
     /// # Errors
     /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists and
@@ -165,8 +168,9 @@ impl<'a> CrossEntropy<'a> {
         Ok((dispatch(isa, Pass { of: self, logits, targets, rows, total, dlogits }) / total) as f32)
     }
 
-    /// The part of the rows that count whose greatest logit is that of the target, the first of several equal
-    /// ones; 0 if no row counts. Rows count by their own weights, not by those of classes.
+    /// The share of the counting rows whose greatest logit is that of the target. Of several equal logits the
+    /// first one is the greatest. 0 if no row counts. Rows are weighed by their own weights, not by those of
+    /// classes.
     ///
     /// # Errors
     /// As [`loss`](Self::loss).
@@ -196,8 +200,9 @@ impl<'a> CrossEntropy<'a> {
         Ok(if total == 0.0 { 0.0 } else { (sum / total) as f32 })
     }
 
-    /// The exponential of the mean negative log-likelihood, without smoothing and without weights of classes:
-    /// among how many equally likely classes the model is as uncertain. 1 if no row counts.
+    /// The exponential of the mean negative log-likelihood, without smoothing and class weights. A model with
+    /// this perplexity is as uncertain as if it had to choose between this number of equally likely classes.
+    /// 1 if no row counts.
     ///
     /// # Errors
     /// As [`loss`](Self::loss).
@@ -213,7 +218,7 @@ impl<'a> CrossEntropy<'a> {
         Ok(libm::exp(f64::from(plain.loss(logits, targets, None)?)) as f32)
     }
 
-    /// How many rows count: those that take part, without those that are ignored.
+    /// The number of rows that count: those that take part and are not ignored.
     ///
     /// # Errors
     /// Those of [`loss`](Self::loss) that are not about the logits.
@@ -228,7 +233,7 @@ impl<'a> CrossEntropy<'a> {
     }
 
     /// The divisor of the mean: the [count](Self::count), or the sum of the weights of the rows that count.
-    /// Means of several batches have to be weighed by it.
+    /// To combine the means of several batches, weigh each by it.
     ///
     /// # Errors
     /// Those of [`loss`](Self::loss) that are not about the logits.
@@ -242,14 +247,14 @@ impl<'a> CrossEntropy<'a> {
         Ok(self.counted(targets)?.1)
     }
 
-    /// The count and the weight.
+    /// Returns the count and the weight.
     pub(super) fn counted(&self, targets: &[u32]) -> Result<(usize, f64)> {
         let walk = self.walk()?;
         let (rows, count) = self.rows(walk.as_ref(), targets)?;
         Ok((count, self.total(&rows, count, targets)))
     }
 
-    /// The same without smoothing and without weights of classes.
+    /// The same without smoothing and class weights.
     #[cfg(feature = "std")]
     pub(super) const fn plain(self) -> Self {
         CrossEntropy { class_weights: None, smoothing: 0.0, ..self }
@@ -259,7 +264,7 @@ impl<'a> CrossEntropy<'a> {
         self.sequences.map(|sequences| sequences.walk(false)).transpose()
     }
 
-    /// The weight of a row without that of its class.
+    /// The weight of a row, without that of its class.
     fn of_row(&self, row: usize) -> f64 {
         self.row_weights.map_or(1.0, |weights| f64::from(weights[row]))
     }
@@ -268,7 +273,7 @@ impl<'a> CrossEntropy<'a> {
         self.class_weights.map_or(1.0, |weights| f64::from(weights[class]))
     }
 
-    /// The sum of the weights of the rows that count, which are `count`.
+    /// The sum of the weights of the rows that count. `count` is the number of these rows.
     fn total(&self, rows: &Rows<'_>, count: usize, targets: &[u32]) -> f64 {
         if self.class_weights.is_none() && self.row_weights.is_none() {
             return count as f64;
@@ -277,7 +282,7 @@ impl<'a> CrossEntropy<'a> {
         counted.map(|row| self.of_row(row) * self.of_class(targets[row] as usize)).sum()
     }
 
-    /// Checks all but the logits. The rows that take part, and how many of them count.
+    /// Checks everything but the logits. Returns the rows that take part, and how many of them count.
     fn rows<'w>(&self, walk: Option<&'w Walk<'w>>, targets: &[u32]) -> Result<(Rows<'w>, usize)> {
         let CrossEntropy { classes, ignored, class_weights, row_weights, smoothing, .. } = *self;
         if let Some(weights) = class_weights {
@@ -314,7 +319,7 @@ impl<'a> CrossEntropy<'a> {
     }
 }
 
-/// Refuses weights of which a mean cannot be made.
+/// Rejects weights that are negative, infinite or NaN, or that are not `len`.
 pub(super) fn check_weights(argument: &'static str, len: usize, weights: &[f32]) -> Result<()> {
     check_len(argument, len, weights.len())?;
     match weights.iter().all(|w| *w >= 0.0 && w.is_finite()) {
@@ -323,26 +328,26 @@ pub(super) fn check_weights(argument: &'static str, len: usize, weights: &[f32])
     }
 }
 
-/// All arguments have been checked: there are rows that count, and so there are classes.
+/// The pass over checked arguments: there are rows that count, and so there are classes.
 struct Pass<'a> {
     of: &'a CrossEntropy<'a>,
     logits: &'a [f32],
     targets: &'a [u32],
     rows: Rows<'a>,
-    /// The sum of the rows' weights, which is not zero.
+    /// The sum of the rows' weights; not zero.
     total: f64,
     dlogits: Option<&'a mut [f32]>,
 }
 
 impl Op for Pass<'_> {
-    /// The sum of the rows' losses, each times its weight.
+    /// The weighted sum of the rows' losses.
     type Output = f64;
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> f64 {
         let Pass { of, logits, targets, rows, total, mut dlogits } = self;
         let CrossEntropy { classes, ignored, .. } = *of;
-        // What smoothing gives a class with a weight of 1, and all classes together.
+        // The part that smoothing gives to a class with a weight of 1, and to all classes together.
         let smoothing = f64::from(of.smoothing);
         let each = smoothing / classes as f64;
         let all =

@@ -1,17 +1,17 @@
-//! The passes of the losses of single elements, and which elements they go over.
+//! Passes of the losses of single elements, and the elements that they run over.
 
 use crate::kernel::finish::{PART, logistic};
 use crate::kernel::walk::Rows;
 use crate::simd::{Op, Simd};
 
-/// The elements that count: all of them, or rows of so many, of which each has a weight.
+/// The elements that count: all of them, or rows of a given width, with a weight for each row.
 pub(super) enum Elements<'a> {
     All(usize),
     Rows(Rows<'a>, usize, Option<&'a [f32]>),
 }
 
 impl Elements<'_> {
-    /// How many there are, and the sum of their weights.
+    /// The number of elements, and the sum of their weights.
     pub(super) fn count(&self) -> (usize, f64) {
         match self {
             Elements::All(len) => (*len, *len as f64),
@@ -23,7 +23,7 @@ impl Elements<'_> {
         }
     }
 
-    /// Where they start, how many there are together, and the weight of each, in ascending order.
+    /// Ranges of elements in ascending order: the first element, the length, and the weight.
     #[inline(always)]
     fn parts(&self) -> impl Iterator<Item = (usize, usize, f64)> {
         let (all, rows) = match self {
@@ -37,7 +37,7 @@ impl Elements<'_> {
     }
 }
 
-/// Numbers and what they should be. All lengths have been checked.
+/// Outputs and targets. All lengths have been checked.
 pub(super) struct Pass<'a> {
     pub(super) x: &'a [f32],
     pub(super) targets: &'a [f32],
@@ -47,7 +47,7 @@ pub(super) struct Pass<'a> {
     pub(super) total: f64,
 }
 
-/// With the weights of yes, if they are not 1.
+/// Binary cross-entropy, with the weights of yes if there are any.
 pub(super) struct Binary<'a>(pub(super) Pass<'a>, pub(super) Option<&'a [f32]>);
 
 impl Op for Binary<'_> {
@@ -67,12 +67,12 @@ impl Op for Binary<'_> {
                 let (smaller, tails) = logistic(s, &l);
                 let p = |j: usize| positive.map_or(1.0, |p| p[(i * PART + j) % p.len()]);
                 for (j, (&l, &t)) in part.iter().zip(targets).enumerate() {
-                    // `max` would pass over NaN.
+                    // `max` would ignore NaN.
                     let above = if l < 0.0 { 0.0 } else { l };
                     let tail = f64::from(libm::log1pf(tails[j]));
                     let mut of = f64::from(above) - f64::from(l) * f64::from(t) + tail;
                     if positive.is_some() {
-                        // `-log(sigmoid(l))` counts so much more.
+                        // The weight of yes counts `-log(sigmoid(l))` another `p - 1` times.
                         let below = if l < 0.0 { -l } else { 0.0 };
                         of += (f64::from(p(j)) - 1.0) * f64::from(t) * (f64::from(below) + tail);
                     }
@@ -80,7 +80,8 @@ impl Op for Binary<'_> {
                 }
                 if let Some(d) = dx.as_deref_mut() {
                     for (j, (d, &t)) in d[first + i * PART..].iter_mut().zip(targets).enumerate() {
-                        // `sigmoid(l) - t`, of which both may be close to 1, with the weights of yes and no.
+                        // `sigmoid(l) - t` with the weights of yes and no. Both may be close to 1, so the
+                        // subtraction is arranged to keep digits.
                         let (yes, both) = (p(j) * t, 1.0 + (p(j) - 1.0) * t);
                         let off =
                             if l[j] < 0.0 { both * smaller[j] - yes } else { (1.0 - t) - both * smaller[j] };
@@ -99,8 +100,8 @@ impl Op for Squared<'_> {
     /// The sum of the squares.
     type Output = f64;
 
-    /// The compiler's vectors are enough here. The number of chains does not depend on the vector, and
-    /// squares are not fused with sums: all sets give the same bits.
+    /// Plain loops are enough: the compiler vectorises them. The number of chains does not depend on the
+    /// width of vectors, and squares are not fused with sums. So all instruction sets give the same bits.
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> f64 {
         let Squared(Pass { x, targets, mut dx, elements, total }) = self;
@@ -124,18 +125,18 @@ impl Op for Squared<'_> {
     }
 }
 
-/// Huber's loss with its delta; with 0 the absolute error.
+/// Huber's loss with its delta. With a delta of 0 it is the absolute error.
 pub(super) struct Bent<'a>(pub(super) Pass<'a>, pub(super) f32);
 
 impl Op for Bent<'_> {
     /// The sum of the losses.
     type Output = f64;
 
-    /// In chains as [`Squared`].
+    /// Sums in chains, as [`Squared`] does.
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> f64 {
         let Bent(Pass { x, targets, mut dx, elements, total }, delta) = self;
-        // The slope of the lines.
+        // The slope of the linear parts.
         let slope = if delta == 0.0 { 1.0 } else { delta };
         let (wide, steep) = (f64::from(delta), f64::from(slope));
         let mut sums = [0.0; PART];

@@ -1,8 +1,9 @@
-//! Losses: how far an output is from what it should have been, and the gradient of that.
+//! Losses: how far outputs are from their targets, and the gradient of that.
 //!
-//! This folder may import `layer` and every floor below. `cross_entropy` is that of classes, `ctc` that of
-//! labels without an alignment, `regression` has those of single elements and `elements` their passes, `own`
-//! is that of a program; [`Loss`] is one of them with its targets, as a model takes it.
+//! This folder may import `layer` and everything below it. `cross_entropy` is the loss of classes. `ctc` is
+//! the loss of labels without an alignment. `regression` has the losses of single elements, and `elements`
+//! their passes. `own` is for losses that a program defines. [`Loss`] is any of these with its targets, as a
+//! model takes it.
 
 mod cross_entropy;
 pub(crate) mod ctc;

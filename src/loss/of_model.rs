@@ -9,8 +9,8 @@ use crate::kernel::walk::Rows;
 use crate::layer::Sequences;
 use crate::simd::Isa;
 
-/// What a model should have said, and how far it was from that. Every loss is the mean over what counts: over
-/// the steps that take part, or, for a model with a pool, over the sequences.
+/// The targets of a model, and the loss that compares its outputs with them. Every loss is a mean over the
+/// steps that take part, or over the sequences for a model with a pool.
 ///
 /// ```
 /// use recurrent::model::Loss;
@@ -26,65 +26,65 @@ use crate::simd::Isa;
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Loss<'a> {
-    /// [`CrossEntropy`] of classes: the output is logits.
+    /// [`CrossEntropy`] of classes: the outputs are logits.
     CrossEntropy {
-        /// `[T, B]`, or `[B]` for a model with a pool; each below the model's output.
+        /// `[T, B]`, or `[B]` for a model with a pool; each below the number of the model's outputs.
         targets: &'a [u32],
-        /// Those with this target do not count.
+        /// Targets of this class do not count.
         ignored: Option<u32>,
     },
     /// The same with all its settings: weights, smoothing.
     Classes {
-        /// `[T, B]`, or `[B]` for a model with a pool; each below the model's output.
+        /// `[T, B]`, or `[B]` for a model with a pool; each below the number of the model's outputs.
         targets: &'a [u32],
-        /// Over as many classes as the model has outputs; weights of rows are in the order of the targets.
-        /// The sequences and the instruction set are the model's.
+        /// A loss over as many classes as the model has outputs. Row weights are in the order of the targets.
+        /// The model sets the sequences and the instruction set.
         of: CrossEntropy<'a>,
     },
-    /// [`binary_cross_entropy`](crate::binary_cross_entropy) of each output: they are logits.
+    /// [`binary_cross_entropy`](crate::binary_cross_entropy) of each output: the outputs are logits.
     BinaryCrossEntropy {
-        /// As the output, from 0 to 1.
+        /// In the shape of the output, from 0 to 1.
         targets: &'a [f32],
     },
     /// [`mean_squared_error`](crate::mean_squared_error) of the outputs.
     MeanSquaredError {
-        /// As the output.
+        /// In the shape of the output.
         targets: &'a [f32],
     },
     /// [`mean_absolute_error`](crate::mean_absolute_error) of the outputs.
     MeanAbsoluteError {
-        /// As the output.
+        /// In the shape of the output.
         targets: &'a [f32],
     },
     /// [`huber`](crate::huber)'s loss of the outputs.
     Huber {
-        /// As the output.
+        /// In the shape of the output.
         targets: &'a [f32],
-        /// Where the square ends.
+        /// The difference at which the square becomes a line.
         delta: f32,
     },
-    /// Any of the last four with all settings: weights.
+    /// One of the last four losses with all its settings, such as weights.
     Elementwise {
-        /// As the output.
+        /// In the shape of the output.
         targets: &'a [f32],
-        /// Weights of rows are one for each step of a row, or for each row of a model with a pool, in the
-        /// order of the output. The sequences and the instruction set are the model's.
+        /// Row weights are in the order of the output: one for each step of each row, or one for each row of
+        /// a model with a pool. The model sets the sequences and the instruction set.
         of: Elementwise<'a>,
     },
-    /// [`Ctc`] of labels without an alignment: the output is logits. Its mean is one over rows. A pass takes
+    /// [`Ctc`] of labels without an alignment: the outputs are logits. The mean is over rows. A pass needs
     /// [`ctc_scratch_len`](crate::model::Model::ctc_scratch_len) elements of scratch. Models with a pool
-    /// refuse it.
+    /// reject this loss.
     Ctc {
         /// The labels of all rows, one row after the other, without padding.
         targets: &'a [u32],
-        /// How many labels each row has, `[B]`.
+        /// The number of labels of each row, `[B]`.
         target_lengths: &'a [usize],
-        /// The class that is none of the labels.
+        /// The class of the blank.
         blank: u32,
-        /// Whether rows that are too short for their labels have a loss of zero, and not of infinity.
+        /// Whether rows that are too short for their labels have a loss of zero instead of infinity.
         zero_infinity: bool,
     },
-    /// A loss of one's own, as [`Loss::own`] makes it.
+    /// A loss that the program defines, made by [`Loss::own`].
     Own(Own<'a>),
 }
 
@@ -94,20 +94,20 @@ impl Default for Loss<'_> {
     }
 }
 
-/// What a loss is computed from.
+/// The arguments of [`Loss::mean`].
 pub(crate) struct Outputs<'a> {
     pub(crate) isa: Isa,
-    /// Outputs of a step.
+    /// Outputs of each step.
     pub(crate) width: usize,
     pub(crate) sequences: Sequences<'a>,
     pub(crate) pooled: bool,
     pub(crate) y: &'a [f32],
     pub(crate) dy: Option<&'a mut [f32]>,
-    /// As [`Loss::scratch_len`] says.
+    /// [`Loss::scratch_len`] elements.
     pub(crate) scratch: &'a mut [f32],
 }
 
-/// A loss with all settings; what others are short for.
+/// A loss with all its settings. The shorter variants of [`Loss`] are turned into these.
 enum Full<'a> {
     Classes(&'a [u32], CrossEntropy<'a>),
     Elements(&'a [f32], Elementwise<'a>),
@@ -116,13 +116,13 @@ enum Full<'a> {
 }
 
 impl<'a> Loss<'a> {
-    /// Cross-entropy of these classes, all of which count.
+    /// Cross-entropy of these classes. All targets count.
     pub fn classes(targets: &'a (impl AsRef<[u32]> + ?Sized)) -> Self {
         Loss::CrossEntropy { targets: targets.as_ref(), ignored: None }
     }
 
-    /// A loss of one's own: it is given outputs, writes their gradient, and gives back the mean over the
-    /// steps that take part, or over the rows of a model with a pool.
+    /// A loss that the program defines. The function gets outputs, writes their gradient, and returns the
+    /// mean over the steps that take part, or over the rows of a model with a pool.
     ///
     /// ```
     /// use recurrent::{OwnBatch, Sequences, model::{Layer, Loss, Model, Training}};
@@ -150,7 +150,7 @@ impl<'a> Loss<'a> {
         Loss::Own(Own { of, first_row: 0 })
     }
 
-    /// The same with all settings, over the sequences of a model of `width` outputs.
+    /// Turns the loss into one with all its settings, over the sequences of a model of `width` outputs.
     #[inline(always)]
     fn full(self, width: usize, sequences: Sequences<'a>, pooled: bool) -> Full<'a> {
         // A pool leaves one row of each sequence, whatever the loss itself was given.
@@ -178,8 +178,8 @@ impl<'a> Loss<'a> {
         }
     }
 
-    /// How many targets count, of a model of `width` outputs over these sequences, one for each step or for
-    /// each row, and how much they weigh together. Refuses targets and settings that do not fit.
+    /// Returns how many targets count, and the sum of their weights. The model has `width` outputs, and there
+    /// is a target for each step or for each row. Targets and settings that do not fit are rejected.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn count(self, width: usize, sequences: Sequences<'a>, pooled: bool) -> Result<(usize, f64)> {
         let rows = sequences.batch().saturating_mul(if pooled { 1 } else { sequences.steps() });
@@ -225,10 +225,10 @@ impl<'a> Loss<'a> {
         }
     }
 
-    /// The mean, and its gradient.
+    /// Returns the mean, and writes its gradient.
     ///
     /// # Errors
-    /// None, if the targets were counted, and the others are as long as they have to be.
+    /// None, if [`count`](Self::count) has accepted the targets and the other lengths are right.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn mean(self, outputs: Outputs<'a>) -> Result<f32> {
         let Outputs { isa, width, sequences, pooled, y, dy, scratch } = outputs;
@@ -251,8 +251,8 @@ impl<'a> Loss<'a> {
         }
     }
 
-    /// For classes the accuracy and the mean negative log-likelihood, without smoothing and without weights
-    /// of classes, and how much the rows weigh.
+    /// For classes: the accuracy, the mean negative log-likelihood without smoothing and class weights, and
+    /// the sum of the rows' weights.
     #[cfg(feature = "std")]
     pub(crate) fn measures(
         self,
@@ -282,7 +282,7 @@ impl Own<'_> {
         }
         let first_row = self.first_row;
         let loss = (self.of)(OwnBatch { sequences, first_row, width, y, dy: dy.as_deref_mut() });
-        // Layers above recurrent ones take the gradients of all rows.
+        // Layers above recurrent ones read the gradients of all rows: clear those that do not take part.
         if let Some(dy) = dy.filter(|_| !pooled) {
             let walk = sequences.walk(false)?;
             let mut rest = 0;

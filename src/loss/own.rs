@@ -1,31 +1,32 @@
-//! A loss of one's own.
+//! Losses that a program defines.
 
 use core::fmt;
 
 use crate::layer::Sequences;
 
-/// What a loss of one's own is given: the outputs of a batch, or of some of its rows.
+/// The arguments of such a loss: the outputs of a batch, or of some of its rows.
 #[derive(Debug)]
 pub struct OwnBatch<'a> {
-    /// Steps, rows, and which of them take part.
+    /// Steps, rows, and which steps take part.
     pub sequences: Sequences<'a>,
-    /// The first of these rows in the batch. It is not 0 where a [`Trainer`](crate::trainer::Trainer) has cut
-    /// a batch into shards.
+    /// The index of the first of these rows in the batch. It is not 0 if a
+    /// [`Trainer`](crate::trainer::Trainer) has split the batch into shards.
     pub first_row: usize,
-    /// The outputs of a step.
+    /// The number of outputs of each step.
     pub width: usize,
     /// The outputs, `[T, B, width]`, or `[B, width]` for a model with a pool.
     pub y: &'a [f32],
-    /// If given, takes the gradient of the number that is given back, as long as `y`. It is zero before; what
-    /// is written where no step takes part has no effect.
+    /// If given, takes the gradient of the returned loss, in the shape of `y`. It is zero before the call.
+    /// Values that are written for steps that do not take part have no effect.
     pub dy: Option<&'a mut [f32]>,
 }
 
-/// A function that gives the mean loss of outputs and writes its gradient. The mean is one over the steps
-/// that take part, or over the rows of a model with a pool: means of several batches or shards are weighed by
-/// these.
+/// A function that returns the mean loss of outputs and writes its gradient. The mean is over the steps that
+/// take part, or over the rows of a model with a pool. Means of several batches or shards are weighed by the
+/// number of these steps or rows.
 ///
-/// Shards may call it at the same time on several threads, so what it keeps is behind a lock or an atomic.
+/// Shards may call it from several threads at the same time. State that it changes has to be behind a lock or
+/// an atomic.
 #[derive(Clone, Copy)]
 pub struct Own<'a> {
     pub(crate) of: &'a (dyn Fn(OwnBatch<'_>) -> f32 + Sync),

@@ -1,4 +1,4 @@
-//! Losses of single elements: binary cross-entropy, squared and absolute errors, Huber's.
+//! Losses of single elements: binary cross-entropy, squared and absolute errors, Huber's loss.
 
 use super::cross_entropy::check_weights;
 use super::elements::{Bent, Binary, Elements, Pass, Squared};
@@ -8,8 +8,8 @@ use crate::kernel::walk::Rows;
 use crate::layer::Sequences;
 use crate::simd::{Isa, dispatch};
 
-/// A mean over single elements, with its settings: which loss, how much each row counts, and for yes-or-no
-/// answers how much more a yes counts than a no.
+/// A mean over single elements, with its settings: the kind of loss, the weight of each row, and for
+/// yes-or-no answers how much more a yes counts than a no.
 ///
 /// ```
 /// use recurrent::Elementwise;
@@ -33,7 +33,7 @@ pub struct Elementwise<'a> {
 enum Kind {
     Binary,
     Squared,
-    /// Huber's with this delta; with 0 the absolute error.
+    /// Huber's loss with this delta. With a delta of 0 it is the absolute error.
     Bent(f32),
 }
 
@@ -42,29 +42,30 @@ impl<'a> Elementwise<'a> {
         Elementwise { kind, positive: None, row_weights: None, sequences: None, isa: None }
     }
 
-    /// That of [`mean_squared_error`].
+    /// The loss of [`mean_squared_error`].
     pub const fn squared() -> Self {
         Self::of(Kind::Squared)
     }
 
-    /// That of [`mean_absolute_error`].
+    /// The loss of [`mean_absolute_error`].
     pub const fn absolute() -> Self {
         Self::of(Kind::Bent(0.0))
     }
 
-    /// That of [`huber`]. A `delta` that is not a finite number above 0 is refused with the loss.
+    /// The loss of [`huber`]. [`loss`](Self::loss) rejects a `delta` that is not a finite number above 0.
     pub const fn huber(delta: f32) -> Self {
-        // A delta of 0 is not the absolute error, but a mistake.
+        // To the pass, a delta of 0 means the absolute error. Here it is a mistake, so make it invalid.
         Self::of(Kind::Bent(if delta == 0.0 { -1.0 } else { delta }))
     }
 
-    /// That of [`binary_cross_entropy`].
+    /// The loss of [`binary_cross_entropy`].
     pub const fn binary() -> Self {
         Self::of(Kind::Binary)
     }
 
-    /// The part of a loss that is due to yes counts this much, one number for each output, as with PyTorch's
-    /// `pos_weight`: for answers that are rarely yes. Losses but the [binary](Self::binary) one refuse it.
+    /// Multiplies the part of the loss that comes from yes by these weights, one for each output, as
+    /// PyTorch's `pos_weight` does. Use it if yes is rare. Losses other than the [binary](Self::binary) one
+    /// reject it.
     ///
     /// ```text
     /// loss = mean of -(p t log(sigmoid(l)) + (1 - t) log(1 - sigmoid(l)))
@@ -74,15 +75,15 @@ impl<'a> Elementwise<'a> {
         self
     }
 
-    /// Each row counts as much as its weight, `[rows]`; each has the same number of elements. The sum of all
-    /// is the divisor of the mean. A row with a weight of 0 is not read.
+    /// Weighs each row, `[rows]`; all rows have the same number of elements. The mean is divided by the sum
+    /// of the weights. A row with a weight of 0 is not read.
     pub const fn row_weights(mut self, weights: &'a [f32]) -> Self {
         self.row_weights = Some(weights);
         self
     }
 
-    /// The rows are those of a padded batch, in its order: those past the end of a sequence and those that
-    /// are masked do not count, whatever their targets. Resets make no difference.
+    /// The rows are those of a padded batch, in its order. Rows past the end of a sequence and masked rows do
+    /// not count, whatever their targets are. Resets make no difference.
     pub const fn over(mut self, sequences: Sequences<'a>) -> Self {
         self.sequences = Some(sequences);
         self
@@ -94,7 +95,7 @@ impl<'a> Elementwise<'a> {
         self
     }
 
-    /// The weights of rows.
+    /// Weights of the rows, if there are any.
     #[cfg(feature = "std")]
     pub(crate) const fn weights(&self) -> Option<&'a [f32]> {
         self.row_weights
@@ -105,8 +106,9 @@ impl<'a> Elementwise<'a> {
     /// # Errors
     /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists and
     /// of the weights); [`Error::Index`] for a length above the steps; [`Error::Value`] for a `delta` that is
-    /// not a finite number above 0, for weights that are negative, infinite or NaN, or not as many as there
-    /// are rows of the same length, and for a `pos_weight` that the loss has no use for.
+    /// not a finite number above 0, for weights that are negative, infinite or NaN, for a number of weights
+    /// that does not divide the elements into rows of equal length, and for a `pos_weight` that this loss
+    /// does not use.
     pub fn loss(&self, x: &[f32], targets: &[f32], dx: Option<&mut [f32]>) -> Result<f32> {
         let (name, gradient) = match self.kind {
             Kind::Binary => ("logits", "dlogits"),
@@ -139,8 +141,8 @@ impl<'a> Elementwise<'a> {
         Ok((sum / total) as f32)
     }
 
-    /// How much the rows count that take part, of `rows` rows of `width` elements: their number, or the sum
-    /// of their weights.
+    /// The divisor of the mean over `rows` rows of `width` elements: the number of rows that take part, or
+    /// the sum of their weights.
     pub(super) fn weight(&self, rows: usize, width: usize) -> Result<f64> {
         let walk = self.walk()?;
         self.check(walk.as_ref(), "targets", rows.saturating_mul(width))?;
@@ -150,7 +152,7 @@ impl<'a> Elementwise<'a> {
         if let Some(positive) = self.positive {
             check_len("pos_weight", width, positive.len())?;
         }
-        // Rows without elements count as those of one do.
+        // Rows without elements count as rows of one element do.
         Ok(self.elements(walk.as_ref(), rows, 1).count().1)
     }
 
@@ -158,7 +160,7 @@ impl<'a> Elementwise<'a> {
         self.sequences.map(|sequences| sequences.walk(false)).transpose()
     }
 
-    /// Refuses settings that do not fit to `len` elements; how many of them make a row, if rows matter.
+    /// Rejects settings that do not fit `len` elements. Returns the elements of a row, if rows matter.
     fn check(&self, walk: Option<&Walk<'_>>, name: &'static str, len: usize) -> Result<usize> {
         match self.kind {
             Kind::Bent(delta) if !(delta >= 0.0 && delta.is_finite()) => {
@@ -181,7 +183,7 @@ impl<'a> Elementwise<'a> {
             check_weights("row_weights", rows, weights)?;
         }
         if let Some(positive) = self.positive {
-            // Without rows there is no telling how many outputs there are.
+            // Without rows the number of outputs is unknown.
             let unknown = walk.is_none() && self.row_weights.is_none();
             let whole = unknown && len.checked_rem(positive.len()) == Some(0);
             check_weights("pos_weight", if whole || len == 0 { positive.len() } else { width }, positive)?;
@@ -203,15 +205,17 @@ impl<'a> Elementwise<'a> {
     }
 }
 
-/// The mean cross-entropy of independent yes-or-no answers, in nats, and the gradient of the mean if asked for.
+/// The mean cross-entropy of independent yes-or-no answers, in nats, and the gradient of the mean if asked
+/// for.
 ///
 /// ```text
 /// loss = mean of (max(l, 0) - l t + log(1 + exp(-|l|)))
 /// dlogits = (sigmoid(l) - t) / n
 /// ```
 ///
-/// `logits`, `targets` and `dlogits` have the same length, in any shape; targets are probabilities of yes, 0 to 1. This is PyTorch's
-/// `binary_cross_entropy_with_logits`; losses are summed in f64. NaN gives NaN. Without elements the loss is 0.
+/// `logits`, `targets` and `dlogits` have the same length, in any shape; targets are probabilities of yes, 0
+/// to 1. This is PyTorch's `binary_cross_entropy_with_logits`; losses are summed in f64. NaN gives NaN.
+/// Without elements the loss is 0.
 ///
 /// # Errors
 /// [`Error::Length`] with the name of the buffer.
@@ -235,8 +239,8 @@ pub fn binary_cross_entropy(logits: &[f32], targets: &[f32], dlogits: Option<&mu
 /// dx = 2 (x - t) / n
 /// ```
 ///
-/// `x`, `targets` and `dx` have the same length, in any shape. This is PyTorch's `mse_loss`; squares are summed in f64.
-/// Without elements the loss is 0.
+/// `x`, `targets` and `dx` have the same length, in any shape. This is PyTorch's `mse_loss`; squares are
+/// summed in f64. Without elements the loss is 0.
 ///
 /// # Errors
 /// [`Error::Length`] with the name of the buffer.
@@ -259,7 +263,7 @@ pub fn mean_squared_error(x: &[f32], targets: &[f32], dx: Option<&mut [f32]>) ->
 /// ```
 ///
 /// `x`, `targets` and `dx` have the same length, in any shape. This is PyTorch's `l1_loss`; differences are
-/// summed in f64. Targets that are far off pull no more than others.
+/// summed in f64. Outliers have no larger gradient than other targets.
 ///
 /// # Errors
 /// [`Error::Length`] with the name of the buffer.
@@ -274,8 +278,8 @@ pub fn mean_absolute_error(x: &[f32], targets: &[f32], dx: Option<&mut [f32]>) -
     Elementwise::absolute().loss(x, targets, dx)
 }
 
-/// The mean of a loss that is a square near the target and a line further away, and its gradient if asked for
-/// (Huber 1964).
+/// The mean of a loss that is quadratic near the target and linear further away, and its gradient if asked
+/// for (Huber 1964).
 ///
 /// ```text
 /// loss = mean of ((x - t)^2 / 2 if |x - t| <= delta, otherwise delta (|x - t| - delta / 2))

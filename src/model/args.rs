@@ -3,11 +3,11 @@
 use crate::layer::{Gradients, Sequences};
 use crate::loss::Loss;
 
-/// What a model is given: ids, if it begins with an embedding, otherwise values. Made from slices, arrays and
-/// vectors by `into()`.
+/// The input of a model: ids if it begins with an embedding, otherwise values. `into()` makes it from slices,
+/// arrays and vectors.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
-    /// `[T, B]`, each below the embedding's classes; also those in the padding.
+    /// `[T, B]`, each below the number of the embedding's classes, also in the padding.
     Ids(&'a [u32]),
     /// `[T, B, I]`
     Values(&'a [f32]),
@@ -52,12 +52,12 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// The ids; none if they are values.
+    /// The ids; empty for values.
     pub(crate) fn ids(self) -> &'a [u32] {
         if let Input::Ids(ids) = self { ids } else { &[] }
     }
 
-    /// The values; none if they are ids.
+    /// The values; empty for ids.
     pub(crate) fn values(self) -> &'a [f32] {
         if let Input::Values(values) = self { values } else { &[] }
     }
@@ -66,13 +66,13 @@ impl<'a> Input<'a> {
 /// Arguments of [`Model::forward`](crate::model::Model::forward).
 #[derive(Debug, Default)]
 pub struct Forward<'a> {
-    /// Steps `T`, batch rows `B`, and what else there is to say of the sequences.
+    /// Steps `T`, batch rows `B`, and which steps take part.
     pub sequences: Sequences<'a>,
     /// The input: ids `[T, B]` or values `[T, B, I]`.
     pub x: Input<'a>,
     /// Takes the output, `[T, B, O]`, or `[B, O]` for a model with a pool.
     pub y: &'a mut [f32],
-    /// The initial state, and then the last, [`state_len`](crate::model::Model::state_len) elements.
+    /// The initial state; replaced by the last state. [`state_len`](crate::model::Model::state_len) elements.
     pub state: &'a mut [f32],
     /// At least [`scratch_len`](crate::model::Model::scratch_len) elements.
     pub scratch: &'a mut [f32],
@@ -81,30 +81,34 @@ pub struct Forward<'a> {
 /// Arguments of [`Model::forward_backward`](crate::model::Model::forward_backward).
 #[derive(Debug, Default)]
 pub struct Training<'a> {
-    /// Steps `T`, batch rows `B`, and what else there is to say of the sequences.
+    /// Steps `T`, batch rows `B`, and which steps take part.
     pub sequences: Sequences<'a>,
     /// The input: ids `[T, B]` or values `[T, B, I]`.
     pub x: Input<'a>,
-    /// What the output should have been.
+    /// The loss with its targets.
     pub loss: Loss<'a>,
-    /// For one of several batches whose gradients are added up: how many
-    /// [targets](crate::model::Model::targets) count in all of them, or, of a loss with weights, how much
-    /// they [weigh](crate::model::Model::target_weight). The loss and the gradients are then this batch's
-    /// share of the mean over all, and the shares add up to it, however many targets each batch has.
+    /// For one of several batches whose gradients are added up: the number of
+    /// [targets](crate::model::Model::targets) that count in all batches, or, if the loss has weights, the
+    /// sum of their [weights](crate::model::Model::target_weight). The loss and the gradients are then this
+    /// batch's share of the mean over all batches. The shares sum to that mean, however many targets each
+    /// batch has.
     pub total_targets: Option<f64>,
-    /// Takes the gradients of the weights in their layout.
+    /// Takes the gradients, in the layout of the weights.
     pub grads: &'a mut [f32],
     /// Whether `grads` is overwritten or added to.
     pub mode: Gradients,
-    /// The initial state, and then the last, [`state_len`](crate::model::Model::state_len) elements. For truncated
-    /// backpropagation carry it from chunk to chunk.
+    /// The initial state; replaced by the last state. [`state_len`](crate::model::Model::state_len) elements.
+    /// For truncated backpropagation, carry it from chunk to chunk.
     pub state: &'a mut [f32],
-    /// If given, it is overwritten with the gradient of the initial state; as long as `state`. [`sum_dstate`](crate::model::Model::sum_dstate)
-    /// makes the gradient of one initial state for all rows.
+    /// If given, it is overwritten with the gradient of the initial state. It is as long as `state`. If all
+    /// rows share one initial state, [`sum_dstate`](crate::model::Model::sum_dstate) makes its gradient from
+    /// this one.
     pub dstate: Option<&'a mut [f32]>,
-    /// Factors of dropout, as [`draw_dropout`](crate::model::Model::draw_dropout) makes them, for a model that has it; factors of 1 drop nothing.
+    /// Factors of dropout from [`draw_dropout`](crate::model::Model::draw_dropout), for a model that has
+    /// dropout. Factors of 1 drop nothing.
     pub dropout: Option<&'a [f32]>,
-    /// [`tape_len`](crate::model::Model::tape_len) elements; after the pass it begins with the outputs of all layers.
+    /// [`tape_len`](crate::model::Model::tape_len) elements; after the pass it begins with the outputs of all
+    /// layers.
     pub tape: &'a mut [f32],
     /// At least [`train_scratch_len`](crate::model::Model::train_scratch_len) elements, and with
     /// [`Loss::Ctc`] [`ctc_scratch_len`](crate::model::Model::ctc_scratch_len).

@@ -1,4 +1,4 @@
-//! Layers that the compiler knows.
+//! Models whose layers are an array that the compiler knows.
 
 use super::chain::{self, Chain};
 use super::layer::Layer;
@@ -8,8 +8,9 @@ use crate::layer::packed::Fingerprint;
 
 /// Layers on top of each other.
 ///
-/// Like a layer it is a constant that owns nothing: it tells the length of every buffer, in `f32` elements, and runs passes
-/// over buffers of the caller. A length that does not fit into `usize` is `usize::MAX`, and the passes refuse it.
+/// A model is a constant that owns nothing, as a layer is. It computes the length of every buffer, in `f32`
+/// elements, and runs passes over buffers of the caller. A length that does not fit into `usize` is
+/// `usize::MAX`, and the passes reject it.
 ///
 /// ```
 /// use recurrent::model::{Layer, Model};
@@ -26,10 +27,11 @@ pub struct Model<const N: usize> {
 }
 
 impl<const N: usize> Model<N> {
-    /// A model of these layers, from the input to the output.
+    /// Makes a model of these layers, from the input to the output.
     ///
     /// # Panics
-    /// If layers do not fit together, as [`checked`](Self::checked) says. In a constant that is an error of the compiler.
+    /// If the layers do not fit together; [`checked`](Self::checked) lists the reasons. In a constant this is
+    /// a compile error.
     ///
     /// ```compile_fail
     /// # use recurrent::model::{Layer, Model};
@@ -45,12 +47,13 @@ impl<const N: usize> Model<N> {
         }
     }
 
-    /// The same with an error for layers that do not fit together. If even their number is not known before the program runs, it is a
-    /// [`Chain`].
+    /// The same, but returns an error for layers that do not fit together. If the number of layers is only
+    /// known at run time, use a [`Chain`].
     ///
     /// # Errors
-    /// [`Error::Features`](crate::Error::Features) if a layer takes another number of features than the one before it gives;
-    /// [`Error::Layers`](crate::Error::Layers) if there is no layer; if an embedding is not the first; if a recurrent layer or a second pool comes after a pool; if dropout or a pool is the first
+    /// [`Error::Features`](crate::Error::Features) if a layer takes another number of features than the one
+    /// before it gives; [`Error::Layers`](crate::Error::Layers) if there is no layer; if an embedding is not
+    /// the first; if a recurrent layer or a second pool comes after a pool; if dropout or a pool is the first
     /// or dropout the last; if the probability of dropout is not in `0..1`.
     ///
     /// ```
@@ -65,9 +68,11 @@ impl<const N: usize> Model<N> {
         }
     }
 
-    /// The same with this probability of recurrent dropout in the layers that were made
-    /// [able to](crate::Recurrent::recurrent_dropout). A model with such layers has to have one before factors are drawn, and it may be 0;
-    /// without such layers [`draw_dropout`](Self::draw_dropout) and [`forward_backward`](Self::forward_backward) refuse one above 0.
+    /// The same with this probability of recurrent dropout, for the layers that were made with
+    /// [`recurrent_dropout`](crate::Recurrent::recurrent_dropout). A model with such layers needs a
+    /// probability before factors are drawn; 0 is allowed. For a model without such layers,
+    /// [`draw_dropout`](Self::draw_dropout) and [`forward_backward`](Self::forward_backward) reject a
+    /// probability above 0.
     pub const fn recurrent_dropout(mut self, p: f32) -> Self {
         self.recurrent_dropout = Some(p);
         self
@@ -85,7 +90,7 @@ impl<const N: usize> Model<N> {
         &self.layers
     }
 
-    /// The same model over a slice, whose type has no number in it.
+    /// The same model over a slice. Its type does not contain the number of layers.
     #[inline(always)]
     pub const fn chain(&self) -> Chain<'_> {
         Chain::with(&self.layers, self.recurrent_dropout, self.fingerprint)

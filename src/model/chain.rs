@@ -1,4 +1,4 @@
-//! Layers on top of each other, in a slice: what all models are made of.
+//! Models whose layers are in a slice. All models run as these.
 
 use super::layer::{Dims, Layer, Part};
 use crate::error::{Error, Result};
@@ -11,10 +11,12 @@ use crate::layer::buffer::{add, max};
 use crate::layer::packed::{Fingerprint, Owner};
 use crate::simd::Isa;
 
-/// A model whose layers stand in a slice: of a file, of a program's options, or of a [`Model`](super::Model).
+/// A model whose layers are in a slice: read from a file, made from a program's options, or those of a
+/// [`Model`](super::Model).
 ///
-/// It has the passes and the lengths of a [`Model`](super::Model), whose array is known to the compiler; the results have the same bits, and packed weights
-/// of the one are those of the other. There is no limit to the number of layers.
+/// It has the passes and lengths of a [`Model`](super::Model), whose array of layers is known to the
+/// compiler. Results have the same bits, and packed weights of one fit the other. The number of layers is not
+/// limited.
 ///
 /// ```
 /// use recurrent::{Sequences, model::{Chain, Forward, Layer}};
@@ -36,12 +38,13 @@ pub struct Chain<'a> {
 }
 
 impl<'a> Chain<'a> {
-    /// A model of these layers, from the input to the output.
+    /// Makes a model of these layers, from the input to the output.
     ///
     /// # Errors
-    /// [`Error::Features`] if a layer takes another number of features than the one before it gives; [`Error::Layers`] if there is no layer; if an
-    /// embedding is not the first; if a recurrent layer, a residual or a second pool comes after a pool; if a layer without
-    /// sizes (a pool, an activation, a residual, dropout) is the first or dropout the last; if the probability of dropout is not in `0..1`.
+    /// [`Error::Features`] if a layer takes another number of features than the one before it gives;
+    /// [`Error::Layers`] if there is no layer; if an embedding is not the first; if a recurrent layer, a
+    /// residual or a second pool comes after a pool; if a layer without sizes (a pool, an activation, a
+    /// residual, dropout) is the first or dropout the last; if the probability of dropout is not in `0..1`.
     pub const fn new(layers: &'a [Layer]) -> Result<Self> {
         match check(layers) {
             Ok(fingerprint) => Ok(Chain { layers, recurrent_dropout: None, fingerprint }),
@@ -49,14 +52,15 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// The same with this probability of recurrent dropout in the layers that were made
-    /// [able to](crate::Recurrent::recurrent_dropout), as [`Model::recurrent_dropout`](super::Model::recurrent_dropout).
+    /// The same with this probability of recurrent dropout, for the layers that were made with
+    /// [`recurrent_dropout`](crate::Recurrent::recurrent_dropout). See
+    /// [`Model::recurrent_dropout`](super::Model::recurrent_dropout).
     pub const fn recurrent_dropout(mut self, p: f32) -> Self {
         self.recurrent_dropout = Some(p);
         self
     }
 
-    /// Layers that have been checked.
+    /// Makes a model of layers that have been checked.
     pub(super) const fn with(
         layers: &'a [Layer],
         recurrent_dropout: Option<f32>,
@@ -65,7 +69,7 @@ impl<'a> Chain<'a> {
         Chain { layers, recurrent_dropout, fingerprint }
     }
 
-    /// Length of the state of one row of layers that need not fit together.
+    /// Length of the state of one row, for layers that need not fit together.
     pub(crate) const fn state_of(layers: &[Layer]) -> usize {
         Chain::with(layers, None, Fingerprint::new(8)).state_len(1)
     }
@@ -75,7 +79,8 @@ impl<'a> Chain<'a> {
         self.layers
     }
 
-    /// The instruction set of the losses: that of the last layer that has one. A training on a chosen set then has the bits of that set.
+    /// The instruction set of the losses: that of the last layer that has one. So a training on a chosen
+    /// instruction set has the bits of that set.
     pub(crate) fn isa(&self) -> Isa {
         self.layers.iter().rev().find_map(Layer::isa).unwrap_or_else(Isa::detect)
     }
@@ -91,12 +96,12 @@ impl<'a> Chain<'a> {
         Dims::of(self.layers, 0, steps, batch)
     }
 
-    /// What comes out.
+    /// The dimensions of the output.
     pub(super) const fn out(&self, steps: usize, batch: usize) -> Dims {
         Dims::of(self.layers, self.layers.len(), steps, batch)
     }
 
-    /// The sum of a part's lengths over the first layers, and the greatest of them.
+    /// Over the first `count` layers: the sum of a part's lengths, and the greatest of them.
     const fn lengths(&self, part: Part, count: usize, steps: usize, batch: usize) -> (usize, usize) {
         let (mut sum, mut greatest, mut i) = (0, 0, 0);
         let mut dims = self.dims(steps, batch);
@@ -117,7 +122,7 @@ impl<'a> Chain<'a> {
         self.lengths(part, self.layers.len(), steps, batch).1
     }
 
-    /// Multiply-adds of a pass over padded sequences, about.
+    /// Approximate number of multiply-adds of a pass, with padding.
     #[cfg(feature = "std")]
     pub(crate) fn work(&self, sequences: Sequences<'_>) -> usize {
         mul(mul(sequences.steps(), sequences.batch()), self.sum(Part::Weights, 1, 1))
@@ -133,7 +138,7 @@ impl<'a> Chain<'a> {
         self.sum(Part::Output, steps, batch)
     }
 
-    /// Length of the longest of them.
+    /// Length of the longest output of a layer.
     pub(super) const fn widest_len(&self, steps: usize, batch: usize) -> usize {
         self.greatest(Part::Output, steps, batch)
     }
@@ -150,7 +155,7 @@ impl<'a> Chain<'a> {
         false
     }
 
-    /// Whose weights its passes ask for.
+    /// Describes the packed weights that the model's passes accept.
     #[inline(always)]
     pub(super) fn owner(&self) -> Owner {
         let (weights, panels) = (self.weights_len(), self.sum(Part::Panels, 1, 1));
@@ -165,7 +170,7 @@ impl<'a> Chain<'a> {
     }
 }
 
-/// Refuses layers that do not fit together.
+/// Rejects layers that do not fit together.
 pub(super) const fn check(layers: &[Layer]) -> Result<Fingerprint> {
     if layers.is_empty() {
         return Err(Error::Layers { layer: 0, what: "is missing" });
@@ -220,7 +225,7 @@ pub(super) const fn check(layers: &[Layer]) -> Result<Fingerprint> {
     Ok(fingerprint)
 }
 
-/// A chain with layers of its own.
+/// A chain that owns its layers.
 #[cfg(feature = "std")]
 #[derive(Clone)]
 pub(crate) struct Owned {

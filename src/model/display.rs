@@ -1,4 +1,4 @@
-//! Layers in a few words, for errors that tell one model from another.
+//! Short descriptions of layers, for errors that compare models.
 
 use core::fmt::{Display, Formatter, Result};
 
@@ -6,7 +6,7 @@ use super::layer::Layer;
 use crate::layer::Pool;
 use crate::layer::recurrent::Levels;
 
-/// The kind and the sizes: `gru 4 -> 16`. Options of cells are left out; `Debug` has them.
+/// The kind and the sizes: `gru 4 -> 16`. Options of cells are left out; `Debug` shows them.
 ///
 /// ```
 /// use recurrent::{Gru, Merge, Pool, Stack, model::Layer};

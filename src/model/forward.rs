@@ -13,23 +13,24 @@ use crate::layer::{self, ForwardTrain, Sequences};
 use crate::seq::table::Reach;
 use crate::simd::Isa;
 
-/// How far a pass from the input to the output has come, and what is left of the buffers. `TRAIN` says whether it keeps what the way
-/// back needs, `PACKED` whether the weights are in panels: firmware has the code of one of both, however many layers there are.
+/// The progress of a pass from the input to the output: the remaining parts of the buffers. `TRAIN`: whether
+/// the pass keeps what the backward pass needs. `PACKED`: whether the weights are in panels. Both
+/// are constants, so that firmware only contains the code for its kind of weights, for any number of layers.
 pub(super) struct Up<'a, const TRAIN: bool, const PACKED: bool> {
-    /// The threads that layers are run by; `None` for the caller's alone.
+    /// The threads that run the layers. `None`: only the calling thread.
     pub(super) team: Option<Team<'a>>,
     pub(super) sequences: Sequences<'a>,
     pub(super) weights: &'a [f32],
     pub(super) x: Input<'a>,
     pub(super) dims: Dims,
     pub(super) state: &'a mut [f32],
-    /// The model's own input, for residuals; none if it takes ids.
+    /// The model's own input, for residual layers; empty if the model takes ids.
     pub(super) input: &'a [f32],
-    /// Outputs: in training of all layers, otherwise of all but the last.
+    /// Outputs: of all layers in training, otherwise of all but the last.
     pub(super) rows: &'a mut [f32],
-    /// The last one's.
+    /// The output of the last layer.
     pub(super) y: &'a mut [f32],
-    /// Of dropout.
+    /// Factors of dropout.
     pub(super) factors: &'a [f32],
     pub(super) tapes: &'a mut [f32],
     pub(super) scratch: &'a mut [f32],
@@ -57,7 +58,7 @@ impl<'a, const TRAIN: bool, const PACKED: bool> Up<'a, TRAIN, PACKED> {
         }
     }
 
-    /// Takes the place of the output of a layer.
+    /// Takes the buffer for the output of a layer.
     #[inline(always)]
     fn output(&mut self, after: Dims, is_last: bool) -> &'a mut [f32] {
         match is_last && !TRAIN {
@@ -135,7 +136,7 @@ impl<const TRAIN: bool, const PACKED: bool> Visit for Up<'_, TRAIN, PACKED> {
     }
 }
 
-/// One step. The output of a recurrent layer is a part of its state.
+/// A single step. The output of a recurrent layer is a part of its state, so it needs no buffer.
 struct Step<'a, const PACKED: bool>(Up<'a, false, PACKED>);
 
 impl<const PACKED: bool> Visit for Step<'_, PACKED> {
@@ -239,7 +240,7 @@ pub(super) fn step<L: Layers + ?Sized>(
     if is_packed { layers.up(&mut Step(up.packed())) } else { layers.up(&mut Step(up)) }
 }
 
-/// Packs one layer after the other.
+/// Packs the weights of one layer after the other.
 struct Packing<'a> {
     from: &'a [f32],
     to: &'a mut [f32],
@@ -277,7 +278,7 @@ pub(super) fn pack_into<L: Layers + ?Sized>(
 }
 
 impl Chain<'_> {
-    /// Refuses an input that does not fit. A pass goes on only then, so that it stops nowhere halfway.
+    /// Rejects an input that does not fit. It runs before a pass, so that no pass stops halfway.
     pub(crate) fn check_input(&self, sequences: Sequences<'_>, x: Input<'_>) -> Result<()> {
         sequences.check()?;
         let expected = self.dims(sequences.steps(), sequences.batch()).len();
@@ -296,7 +297,7 @@ impl Chain<'_> {
         }
     }
 
-    /// Refuses layers of an image that were linked without a pass.
+    /// Rejects layers of an image that were linked without this pass.
     #[inline(always)]
     pub(super) fn check_linked(&self, reach: Reach) -> Result<()> {
         let fewer = |layer: &Layer| layer.levels().is_some_and(|levels| levels.first.passes.reach < reach);
@@ -308,7 +309,7 @@ impl Chain<'_> {
         }
     }
 
-    /// Refuses a model that cannot take one step after the other.
+    /// Rejects a model that cannot run step by step.
     pub(crate) fn check_steps(&self) -> Result<()> {
         for (index, layer) in self.layers().iter().enumerate() {
             let what = match (layer.levels(), layer) {

@@ -1,4 +1,4 @@
-//! One layer of a model: a value that says what it is.
+//! The layer of a model: a value that describes it.
 
 use crate::cell::{GruCell, LstmCell, MguCell, RnnCell};
 use crate::error::Result;
@@ -12,7 +12,7 @@ use crate::simd::Isa;
 
 /// A layer of a [`Model`](super::Model).
 ///
-/// Every variant can be written in a constant. What has options is made by its own type and wrapped:
+/// Every variant can be written in a constant. Layers with options are made by their own type and wrapped:
 ///
 /// ```
 /// use recurrent::model::Layer;
@@ -25,7 +25,7 @@ use crate::simd::Isa;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Layer {
-    /// A vector for each id. It comes first: models that begin with it take ids.
+    /// A vector for each id. It has to be the first layer; the model then takes ids.
     Embedding(Embedding),
     /// Simple recurrent layers.
     Rnn(Stack<RnnCell>),
@@ -35,23 +35,24 @@ pub enum Layer {
     Gru(Stack<GruCell>),
     /// Minimal gated unit layers.
     Mgu(Stack<MguCell>),
-    /// A dense layer: over each step, or over each sequence once a pool has been passed.
+    /// A dense layer over each step, or over each sequence if there is a pool below it.
     Dense(Dense),
     /// An activation function of each feature.
     Activate(Activate),
     /// A scale and a shift for each feature.
     Scale(Scale),
-    /// Adds the model's input to the output so far. The input has to be values, of at least as many features; the features beyond them are not
-    /// added.
+    /// Adds the model's input to the output so far. The input has to be values, with at least as many
+    /// features. Further features are not added.
     Residual,
-    /// One row out of the steps of each sequence. What follows sees rows of sequences, and is not recurrent.
+    /// Reduces the steps of each sequence to one row. Layers above it get one row for each sequence and
+    /// cannot be recurrent.
     Pool(Pool),
-    /// Dropout with this probability, in training with factors; it stands between other layers.
+    /// Dropout with this probability. It applies in training, by factors. It has to be between other layers.
     Dropout(f32),
 }
 
 impl Layer {
-    /// `classes` vectors of `width` features.
+    /// An embedding: `classes` vectors of `width` features.
     pub const fn embedding(classes: usize, width: usize) -> Self {
         Layer::Embedding(Embedding::new(classes, width))
     }
@@ -109,8 +110,8 @@ from! {
 }
 
 impl Layer {
-    /// The same layer with matrices of a narrow format in inference; a layer without a matrix stays as it is. Not on targets without an operating
-    /// system.
+    /// The same layer with matrices in a narrow format for inference. A layer without a matrix does not
+    /// change. Not available on targets without an operating system.
     #[cfg(not(target_os = "none"))]
     pub const fn narrow(self, narrow: Narrow) -> Self {
         self.with_format(Some(narrow))
@@ -133,7 +134,7 @@ impl Layer {
         }
     }
 
-    /// How narrow its matrices are; `None` for `f32`, and for a layer without a matrix.
+    /// The format of its matrices; `None` for `f32`, and for a layer without a matrix.
     pub const fn narrow_format(&self) -> Option<Narrow> {
         if cfg!(target_os = "none") {
             return None;
@@ -148,7 +149,7 @@ impl Layer {
         }
     }
 
-    /// Refuses a format that has too short sums for the layer's rows.
+    /// Rejects a format whose sums are too short for the layer's rows.
     pub(crate) const fn check_narrow(&self) -> Result<()> {
         match (self, self.levels()) {
             (Layer::Dense(l), _) => l.check_narrow(),
@@ -157,7 +158,7 @@ impl Layer {
         }
     }
 
-    /// Refuses weights that its format cannot hold.
+    /// Rejects weights that the layer's format cannot hold.
     pub(crate) fn check_values(&self, weights: &[f32]) -> Result<()> {
         match (self, self.levels()) {
             (Layer::Embedding(l), _) => l.check_values(weights),
@@ -167,7 +168,7 @@ impl Layer {
         }
     }
 
-    /// Rounds weights that have been checked to the bytes of words. Without a format they are copied.
+    /// Rounds checked weights to words, as bytes. Without a narrow format the weights are copied.
     pub(crate) fn write_words(&self, weights: &[f32], out: &mut [u8]) -> Result<()> {
         match (self, self.levels()) {
             (Layer::Embedding(l), _) => l.write_words(weights, out),
@@ -178,7 +179,7 @@ impl Layer {
         Ok(())
     }
 
-    /// The weights that words stand for.
+    /// Converts words back to `f32` weights.
     pub(crate) fn widen_words(&self, words: &[f32], weights: &mut [f32]) -> Result<()> {
         match (self, self.levels()) {
             (Layer::Embedding(l), _) => l.widen_words(words, weights),
@@ -189,7 +190,7 @@ impl Layer {
         Ok(())
     }
 
-    /// Words of weights in its own format.
+    /// Length of the weights in the layer's own format, in words.
     pub(crate) const fn words_len(&self) -> usize {
         if cfg!(target_os = "none") {
             return self.weights_len();
@@ -215,7 +216,7 @@ impl Layer {
         }
     }
 
-    /// The recurrent layers in it, whose cell is a value there.
+    /// The recurrent layers in it, with the cell as a value instead of a type.
     #[inline(always)]
     pub(crate) const fn levels(&self) -> Option<&Levels> {
         match self {
@@ -228,7 +229,8 @@ impl Layer {
     }
 }
 
-/// What a layer is given: rows of `width` features, `batch` for each step. Past a pool there is one step.
+/// The dimensions of a layer's input: `batch` rows of `width` features for each step. Above a pool there is
+/// one step.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Dims {
     pub(super) steps: usize,
@@ -237,10 +239,11 @@ pub(super) struct Dims {
 }
 
 impl Dims {
-    /// For lengths that depend on the layer alone.
+    /// For lengths that depend only on the layer.
     pub(super) const ONE: Dims = Dims { steps: 1, batch: 1, width: 1 };
 
-    /// What a layer is given, or, for the layer after the last, what comes out.
+    /// The dimensions of the input of layer `index`. For the index after the last layer: the dimensions of
+    /// the model's output.
     pub(super) const fn of(layers: &[Layer], index: usize, steps: usize, batch: usize) -> Self {
         let width = match layers {
             [first, ..] => first.input(),
@@ -267,7 +270,7 @@ impl Dims {
     }
 }
 
-/// A part that a layer has in one of the model's buffers.
+/// A layer's part in one of the model's buffers.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Part {
     Weights,
@@ -282,7 +285,7 @@ pub(super) enum Part {
 }
 
 impl Layer {
-    /// Features of the input, if the layer says; ids count as one.
+    /// Number of input features, if the layer defines it. An id counts as one feature.
     pub(crate) const fn input(&self) -> Option<usize> {
         match self {
             Layer::Embedding(_) => Some(1),
@@ -295,7 +298,7 @@ impl Layer {
         }
     }
 
-    /// What comes out of it.
+    /// The dimensions of the layer's output.
     pub(super) const fn after(&self, dims: Dims) -> Dims {
         let width = match self {
             Layer::Embedding(l) => l.width(),
@@ -321,7 +324,8 @@ impl Layer {
         }
     }
 
-    /// What decides how its weights are packed, with the set that it is pinned to, and its direction.
+    /// Identifies how the layer's weights are packed. Includes the instruction set that the layer is pinned
+    /// to, and its direction.
     pub(super) const fn fingerprint(&self) -> Fingerprint {
         let (fingerprint, pinned) = match self {
             Layer::Embedding(l) => {
@@ -359,7 +363,7 @@ impl Layer {
     }
 }
 
-/// Of recurrent layers.
+/// The length of a part of recurrent layers.
 const fn levels_len(levels: &Levels, part: Part, steps: usize, batch: usize) -> usize {
     match part {
         Part::Weights => levels.weights_len(),
@@ -369,7 +373,7 @@ const fn levels_len(levels: &Levels, part: Part, steps: usize, batch: usize) -> 
         Part::Tape => levels.tape_len(steps, batch),
         Part::Dropout => levels.drawn_len(batch),
         Part::Scratch(threads) => levels.scratch_len_with(threads, steps, batch),
-        // The gradient of the state is in the scratch.
+        // The scratch holds the gradient of the state, too.
         Part::TrainScratch(threads) => {
             add(levels.state_len(batch), levels.train_scratch_len_with(threads, steps, batch))
         }

@@ -7,7 +7,7 @@ use crate::layer::buffer::{add, max, mul};
 use crate::layer::packed::packed_len;
 use crate::loss::Ctc;
 
-/// Lengths, of a slice and of an array.
+/// Defines each length for `Chain` and for `Model`.
 macro_rules! lengths {
     ($($(#[$doc:meta])* $name:ident($chain:ident $(, $arg:ident)*) -> $type:ty { $e:expr })+) => {
         impl Chain<'_> {
@@ -28,7 +28,7 @@ macro_rules! lengths {
 }
 
 lengths! {
-    /// Classes of the embedding that it begins with; `None` for a model that takes values.
+    /// Number of classes of the first layer, if it is an embedding; `None` for a model that takes values.
     classes(chain) -> Option<usize> {
         match chain.input_layer() {
             Some(Layer::Embedding(l)) => Some(l.classes()),
@@ -36,17 +36,17 @@ lengths! {
         }
     }
 
-    /// Features of the input; 1 if it takes ids.
+    /// Number of input features; 1 if the model takes ids.
     input(chain) -> usize {
         chain.dims(1, 1).width
     }
 
-    /// Features of the output.
+    /// Number of output features.
     output(chain) -> usize {
         chain.out(1, 1).width
     }
 
-    /// Whether it has one output for each sequence, because there is a pool, and not one for each step.
+    /// Whether the model has a pool, and so one output for each sequence instead of one for each step.
     is_pooled(chain) -> bool {
         chain.out(2, 1).steps == 1
     }
@@ -61,7 +61,7 @@ lengths! {
         packed_len(chain.sum(Part::Panels, 1, 1))
     }
 
-    /// Length of the states of `batch` rows: those of all recurrent layers.
+    /// Length of the states of `batch` rows, of all recurrent layers together.
     state_len(chain, batch) -> usize {
         chain.sum(Part::State, 1, batch)
     }
@@ -81,7 +81,7 @@ lengths! {
         chain.sum(Part::Dropout, steps, batch)
     }
 
-    /// Length of the scratch of a forward pass, and with `steps` 1 of a step.
+    /// Length of the scratch of a forward pass. With `steps` 1, the length of the scratch of a step.
     scratch_len(chain, steps, batch) -> usize {
         chain.scratch_len_with(1, steps, batch)
     }
@@ -97,8 +97,8 @@ lengths! {
         chain.train_scratch_len_with(1, steps, batch)
     }
 
-    /// Length of the scratch of a training pass with [`Loss::Ctc`](super::Loss::Ctc), of at most `labels`
-    /// labels in a row. On several threads it is the greater one of this and
+    /// Length of the scratch of a training pass with [`Loss::Ctc`](super::Loss::Ctc) and at most `labels`
+    /// labels in a row. On several threads, take the larger of this and
     /// [`train_scratch_len_with`](Self::train_scratch_len_with).
     ctc_scratch_len(chain, steps, batch, labels) -> usize {
         max(

@@ -1,4 +1,4 @@
-//! Which passes a layer links.
+//! The passes that a layer links into an image.
 
 use super::layer::Layer;
 use crate::seq::form::{Form, Passes};
@@ -29,7 +29,8 @@ impl Layer {
         }
     }
 
-    /// The same layer with the passes of its form, if it is recurrent; the form, if it is not among them.
+    /// The same layer with the passes of its form, if it is recurrent. If `forms` does not contain its form,
+    /// returns the kind of the form.
     pub(crate) fn linked_to(self, forms: &[&Form]) -> core::result::Result<Self, Kind> {
         let Some(levels) = self.levels() else { return Ok(self) };
         let kind = levels.first.cell.form(levels.first.options);

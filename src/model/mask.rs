@@ -1,9 +1,9 @@
-//! Masks that are made from the input.
+//! Masks made from the input.
 
 use super::args::Input;
 use crate::error::{Error, Result, check_len};
 
-/// Tells padding by its content, for batches without lengths: such steps do not take part.
+/// Recognises padding by its content, for batches without lengths. Steps of padding do not take part.
 ///
 /// ```
 /// use recurrent::model::InputMask;
@@ -16,17 +16,18 @@ use crate::error::{Error, Result, check_len};
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum InputMask {
-    /// Steps all of whose features have this value, as Keras' `Masking` has it.
+    /// A step is padding if all of its features have this value, as in Keras' `Masking`.
     Value(f32),
-    /// Steps of this id, as Keras' `Embedding` has it with `mask_zero`.
+    /// A step is padding if it has this id, as in Keras' `Embedding` with `mask_zero`.
     Id(u32),
 }
 
 impl InputMask {
-    /// Whether each step of each row takes part; `mask` has an element for each, in the order of `x`.
+    /// Writes to `mask` whether each step of each row takes part, in the order of `x`.
     ///
     /// # Errors
-    /// [`Error::Length`] if `x` has no whole number of features for each of them; [`Error::Value`] for ids where values are meant, or the reverse.
+    /// [`Error::Length`] if the length of `x` is not a multiple of that of `mask`; [`Error::Value`] for ids
+    /// instead of values, or the reverse.
     pub fn fill<'x>(self, x: impl Into<Input<'x>>, mask: &mut [bool]) -> Result<()> {
         let rows = mask.len();
         match (self, x.into()) {

@@ -1,24 +1,25 @@
-//! Models: layers on top of each other, over flat buffers of the caller.
+//! Models: layers on top of each other, over flat buffers that the caller owns.
 //!
-//! A [`Model`] is a constant: an array of [`Layer`]s, from the input to the output. It owns nothing and allocates nothing. It tells
-//! how long every buffer has to be, and its passes cut the buffers; nobody else has to. So the same
-//! model trains on a desktop and runs in firmware, from weights in flash.
+//! A [`Model`] is a constant: an array of [`Layer`]s, from the input to the output. It owns nothing and does
+//! not allocate. It computes the length of every buffer, and its passes divide the buffers among the layers.
+//! So the same model trains on a desktop and runs in firmware, from weights in flash.
 //!
 //! | pass | what it does |
 //! |---|---|
 //! | [`init`](Model::init) | draws initial weights |
-//! | [`forward_backward`](Model::forward_backward) | the loss of a batch, and its gradients |
+//! | [`forward_backward`](Model::forward_backward) | computes the loss of a batch and its gradients |
 //! | [`pack`](Model::pack) | arranges weights for the vectors of the CPU |
-//! | [`forward`](Model::forward) | the outputs of whole sequences |
-//! | [`step`](Model::step) | one step of each row, as a microcontroller takes them |
-//! | [`generate`](Model::generate) | ids out of a language model |
+//! | [`forward`](Model::forward) | computes the outputs of whole sequences |
+//! | [`step`](Model::step) | computes one step of each row, for example on a microcontroller |
+//! | [`generate`](Model::generate) | generates ids with a language model |
 //!
-//! Layers that are not known before the program runs, those of a file for instance, are a [`Chain`] over a slice, with the same passes.
-//! With `std` a [`Trainer`](crate::trainer::Trainer) holds the buffers, and a training takes twenty lines.
+//! If the layers are only known at run time, for example from a file, use a [`Chain`] over a slice. It has
+//! the same passes. With `std`, a [`Trainer`](crate::trainer::Trainer) holds the buffers, and a training
+//! takes twenty lines.
 //!
 //! # The buffers
-//! Each of them is one slice of `f32`, with the layers' parts in the order of the layers. For the model below, which has `T` steps, `B` rows,
-//! and `O_i` features of output in layer `i`:
+//! Each buffer is one slice of `f32`. It contains the parts of the layers in the order of the layers. The
+//! model below has `T` steps, `B` rows, and `O_i` output features in layer `i`:
 //!
 //! ```text
 //!                    embedding     lstm            dropout     dense
@@ -32,15 +33,16 @@
 //! scratch of forward_backward      | dy | dx | what one layer needs |       two gradients [T, B, widest], which change places
 //! ```
 //!
-//! Above a [pool](Layer::Pool) there is one row for each sequence, `[B, O_i]`. Gradients and moments of the optimiser have the layout of the
-//! weights, so that a checkpoint is a copy and a clip is a loop.
+//! Above a [pool](Layer::Pool) there is one row for each sequence, `[B, O_i]`. Gradients and the optimiser's
+//! moments have the layout of the weights. So saving a checkpoint is a copy, and clipping is a loop.
 //!
 //! # Ids or values
-//! A model that begins with an embedding takes ids, any other takes values: [`Input`]. What it learns from is a [`Loss`]: classes, yes or no,
-//! numbers, labels without an alignment, or one of the program's own. [`Sequences`](crate::Sequences) says
-//! which steps of a padded batch take part, in the layers, the pool and the loss alike. What stands in the
-//! padding does not matter, with two exceptions: ids have to be ids, and values that a dense layer sees first
-//! have to be finite, and not so large that its output is infinite.
+//! A model that begins with an embedding takes ids, any other model takes values: [`Input`]. It learns from a
+//! [`Loss`]: of classes, yes-or-no answers, numbers, labels without an alignment, or one that the program
+//! defines. [`Sequences`](crate::Sequences) selects the steps of a padded batch that take part, in the
+//! layers, the pool and the loss alike. The content of the padding does not matter, with two exceptions. Ids
+//! in the padding have to be valid ids. If the first layer is dense, values in the padding have to be finite,
+//! and not so large that its output becomes infinite.
 //!
 //! ```
 //! use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
@@ -87,25 +89,25 @@
 
 //!
 //! # The files
-//! This folder may import `train`, `loss`, `layer` and every floor below.
+//! This folder may import `train`, `loss`, `layer` and everything below them.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `passes` | the passes, as users call them |
-//! | `narrow` | models whose matrices are narrow |
+//! | `passes` | the public passes |
+//! | `narrow` | models with narrow matrices |
 //! | `lengths` | sizes, and lengths of buffers |
 //! | `state` | one initial state for all rows |
-//! | `array` | [`Model`]: layers that the compiler knows |
-//! | `forward`, `train` | what passes do with one layer after the other; they cut the buffers once |
-//! | `through` | how a pass goes through layers |
-//! | `display`, `refusal` | layers, and why they are no model, in words |
+//! | `array` | [`Model`]: layers in an array that the compiler knows |
+//! | `forward`, `train` | the passes, layer by layer; they divide the buffers once |
+//! | `through` | iteration over layers |
+//! | `display`, `refusal` | descriptions of layers, and error texts for layers that do not fit together |
 //! | `chain` | [`Chain`]: layers in a slice, and whether they fit together |
-//! | `mask` | masks that are made from the input |
-//! | `ending` | what follows the last layer |
-//! | `layer` | what a layer is, and how long its parts of the buffers are |
-//! | `args` | what passes are given |
+//! | `mask` | masks made from the input |
+//! | `ending` | the function after the last layer |
+//! | `layer` | layers, and the lengths of their parts of the buffers |
+//! | `args` | arguments of passes |
 //!
-//! Files import each other downward in this table.
+//! A file imports only from files below it in this table.
 
 mod args;
 mod array;

@@ -1,4 +1,4 @@
-//! Models whose matrices are narrow.
+//! Models with narrow matrices.
 
 use super::array::Model;
 use super::chain::Chain;
@@ -21,13 +21,13 @@ impl Chain<'_> {
         len
     }
 
-    /// Layers have been checked when the chain was made.
+    /// Nothing to check: the layers were checked when the chain was made.
     #[allow(clippy::unused_self)]
     const fn check_narrow(&self) -> Result<()> {
         Ok(())
     }
 
-    /// Goes through the layers' parts of two buffers.
+    /// Calls `with` for each layer with its parts of two buffers.
     fn each<T>(
         &self,
         (from, from_len): (&[f32], impl Fn(&Layer) -> usize),
@@ -41,7 +41,7 @@ impl Chain<'_> {
         })
     }
 
-    /// Refuses weights that their format cannot hold.
+    /// Rejects weights that their format cannot hold.
     pub(super) fn check_values(&self, weights: &[f32]) -> Result<()> {
         let mut rest = weights;
         self.layers().iter().try_for_each(|layer| layer.check_values(take(&mut rest, layer.weights_len())))
@@ -60,7 +60,7 @@ impl Chain<'_> {
         self.each((words, Layer::words_len), to, |layer, from, to| match (layer.levels(), layer) {
             (Some(levels), _) => levels.pack_words(from, to),
             (_, Layer::Dense(l)) => l.pack_words(from, to),
-            // Tables and scales lie in packed weights as they are.
+            // Tables and scales are packed without changes.
             _ => {
                 to[..from.len()].copy_from_slice(from);
                 Ok(())
@@ -92,12 +92,13 @@ impl Chain<'_> {
 }
 
 impl<const N: usize> Model<N> {
-    /// The same model with all matrices in a narrow format in inference: it runs from weights that [`pack`](Self::pack) has rounded, or
-    /// [`pack_narrow`](Self::pack_narrow) has read. Training stays with weights in `f32`. To choose a format for each layer, make it
-    /// of layers that are [narrow](Layer::narrow).
+    /// The same model with all matrices in a narrow format for inference. It runs from weights that
+    /// [`pack`](Self::pack) has rounded or [`pack_narrow`](Self::pack_narrow) has read. Training keeps `f32`
+    /// weights. To choose the format of each layer, use layers that are [narrow](Layer::narrow).
     ///
     /// # Panics
-    /// For integers, if a layer has rows of more than 133,144 elements, whose sums could overflow. In a constant that is an error of the compiler.
+    /// For integers, if a layer has rows of more than 133,144 elements, because their sums could overflow. In
+    /// a constant this is a compile error.
     ///
     /// ```
     /// use recurrent::{Narrow, model::{Layer, Model}};

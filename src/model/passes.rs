@@ -1,4 +1,4 @@
-//! The passes, as users call them.
+//! The public passes.
 
 use rand_core::Rng;
 
@@ -12,7 +12,8 @@ use crate::layer::packed::{Packed, WeightSource};
 use crate::layer::{Join, Sequences};
 use crate::loss::Loss;
 
-/// Runs a pass of a constant model: here over its slice, and in firmware, which is compiled as a whole, over its array.
+/// Runs a pass of a constant model. Usually it runs over the slice of layers; in firmware it runs over the
+/// array, because everything is compiled as a whole.
 macro_rules! run {
     ($model:ident, $floor:ident::$pass:ident($($arg:expr),*)) => {{
         #[cfg(target_os = "none")]
@@ -27,25 +28,28 @@ macro_rules! run {
 }
 
 impl<const N: usize> Model<N> {
-    /// Arranges canonical weights for the instruction set, in a buffer of [`packed_len`](Self::packed_len) elements. Pack once after
-    /// loading or changing weights, then run any number of passes.
+    /// Arranges canonical weights for the instruction set, in a buffer of [`packed_len`](Self::packed_len)
+    /// elements. Pack once after loading or changing weights, then run any number of passes.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `weights` or `packed`.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `weights`
+    /// or `packed`.
     #[inline(always)]
     pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], packed: B) -> Result<Packed<B>> {
         self.chain().pack_by(weights, packed, |to| run!(self, forward::pack_into(weights, to)))
     }
 
-    /// A batch of sequences from given states: the outputs, and the last states.
+    /// Runs a batch of sequences from given states. Writes the outputs, and replaces the states by the last
+    /// ones.
     ///
-    /// Any number of [`step`](Self::step)s, or of calls with chunks of the sequences, gives the same bits, if no layer runs in reverse and
-    /// there is no pool. Dropout does nothing.
+    /// Calling [`step`](Self::step) for each step, or this for chunks of the sequences, gives the same bits,
+    /// if no layer runs in reverse and there is no pool. Dropout has no effect.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer; [`Error::Index`](crate::Error::Index) for an id that is not below the
-    /// embedding's classes; [`Error::Value`](crate::Error::Value) for values where ids are wanted, or the reverse; [`Error::Packing`](crate::Error::Packing) if the
-    /// weights were packed for another model.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name
+    /// of the buffer; [`Error::Index`](crate::Error::Index) for an id that is not below the embedding's
+    /// classes; [`Error::Value`](crate::Error::Value) for values instead of ids, or the reverse;
+    /// [`Error::Packing`](crate::Error::Packing) if the weights were packed for another model.
     ///
     /// ```
     /// use recurrent::{Pool, Sequences, model::{Forward, Layer, Model}};
@@ -73,9 +77,9 @@ impl<const N: usize> Model<N> {
         }
     }
 
-    /// The same on several threads, layer after layer: rows of the batch in parts, and both directions of a
-    /// layer at the same time, where there is enough work in them. The results have the same bits. `scratch`
-    /// has at least [`scratch_len_with`](Self::scratch_len_with) elements.
+    /// The same on several threads, layer after layer. If there is enough work, the rows of the batch are
+    /// divided among the threads, and both directions of a layer run at the same time. The results have the
+    /// same bits. `scratch` has at least [`scratch_len_with`](Self::scratch_len_with) elements.
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
@@ -101,15 +105,16 @@ impl<const N: usize> Model<N> {
         self.chain().forward_with(join, weights, args)
     }
 
-    /// One step of each row: ids `[B]` or values `[B, I]` in, `y [B, O]` out. The batch is as many rows as `x` has. With canonical weights
-    /// this is the way of a microcontroller: they stay where they are, say in flash.
+    /// Runs one step of each row: takes ids `[B]` or values `[B, I]`, and writes `y [B, O]`. The length of
+    /// `x` determines the number of rows. Microcontrollers run steps from canonical weights, which can stay
+    /// in flash.
     ///
-    /// `scratch` has at least [`scratch_len(1, B)`](Self::scratch_len) elements. A model that ends in the
-    /// [last step](crate::Pool::Last) gives at each step what it would say if the sequence ended there.
+    /// `scratch` has at least [`scratch_len(1, B)`](Self::scratch_len) elements. If the model ends in the
+    /// [last step](crate::Pool::Last), each step gives the output for a sequence that ends there.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward); [`Error::Layers`](crate::Error::Layers) for a model that does not run forward step by step: that has a layer
-    /// in reverse or in both directions, or a pool over all steps.
+    /// As [`forward`](Self::forward); [`Error::Layers`](crate::Error::Layers) for a model that cannot run
+    /// step by step, because it has a layer in reverse or in both directions, or a pool over all steps.
     ///
     /// ```
     /// use recurrent::model::{Layer, Model};
@@ -135,14 +140,16 @@ impl<const N: usize> Model<N> {
         run!(self, forward::step(weights, x, y, state, scratch))
     }
 
-    /// The mean loss of a batch of sequences, and its gradients; the states become the last ones. For one of several batches they are shares
-    /// of a mean over all: [`total_targets`](Training::total_targets).
+    /// Computes the mean loss of a batch of sequences and its gradients, and replaces the states by the last
+    /// ones. For one of several batches, [`total_targets`](Training::total_targets) makes them shares of the
+    /// mean over all batches.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer;
-    /// [`Error::Index`](crate::Error::Index) for an id that is not below the embedding's classes or a target that is not below the
-    /// outputs; [`Error::Value`](crate::Error::Value) for values where ids are wanted, or the reverse, for a probability of recurrent dropout
-    /// that no layer has a use for, and for fewer targets in total than in this batch.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name
+    /// of the buffer; [`Error::Index`](crate::Error::Index) for an id that is not below the embedding's
+    /// classes or a target that is not below the outputs; [`Error::Value`](crate::Error::Value) for values
+    /// instead of ids, or the reverse, for a probability of recurrent dropout that no layer uses, and for
+    /// fewer targets in total than in this batch.
     ///
     /// ```
     /// use recurrent::{Sequences, model::{Layer, Loss, Model, Training}, train::{Adam, clip_scale}};
@@ -183,8 +190,8 @@ impl<const N: usize> Model<N> {
     }
 
     /// The same on several threads, as [`forward_with`](Self::forward_with). The loss and the gradients have
-    /// the same bits for any number of them: a gradient is one sum over all rows, in one order. `scratch` has
-    /// at least [`train_scratch_len_with`](Self::train_scratch_len_with) elements.
+    /// the same bits for any number of threads: each gradient is one sum over all rows, in one order.
+    /// `scratch` has at least [`train_scratch_len_with`](Self::train_scratch_len_with) elements.
     ///
     /// # Errors
     /// As [`forward_backward`](Self::forward_backward).
@@ -192,7 +199,7 @@ impl<const N: usize> Model<N> {
         self.chain().forward_backward_with(join, weights, args)
     }
 
-    /// PyTorch's initial weights, layer by layer.
+    /// Draws PyTorch's initial weights, layer by layer.
     ///
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `weights`.
@@ -201,12 +208,12 @@ impl<const N: usize> Model<N> {
         run!(self, train::init(weights, rng))
     }
 
-    /// How many targets count in a batch: the steps that take part, or the sequences of a model with a pool, without those whose class is
-    /// ignored. A target of several numbers counts once.
+    /// The number of targets that count in a batch: the steps that take part, or the sequences of a model
+    /// with a pool, without those whose class is ignored. A target of several numbers counts once.
     ///
-    /// The mean loss of a batch is a sum divided by this. Gradients of several batches are added up with
-    /// [`total_targets`](Training::total_targets). A batch of 0 has gradients of zero, with which an optimiser should make no update: a decay of
-    /// weights would go on.
+    /// The mean loss of a batch is a sum divided by this number. To add up gradients of several batches, use
+    /// [`total_targets`](Training::total_targets). A batch without targets has gradients of zero. Do not
+    /// update the weights with them: weight decay would still change the weights.
     ///
     /// # Errors
     /// Those of [`forward_backward`](Self::forward_backward) about the sequences and the targets.
@@ -224,9 +231,9 @@ impl<const N: usize> Model<N> {
         self.chain().targets(sequences, loss)
     }
 
-    /// How much the targets of a batch weigh together: what its mean loss is divided by. It is the number of
-    /// [targets](Self::targets), or the sum of their weights if the loss has some; with [`Loss::Ctc`] the
-    /// rows.
+    /// The sum of the weights of a batch's targets: the divisor of its mean loss. It is the number of
+    /// [targets](Self::targets), or the sum of their weights if the loss has weights. With [`Loss::Ctc`] it
+    /// is the number of rows.
     ///
     /// # Errors
     /// As [`targets`](Self::targets).
@@ -243,11 +250,14 @@ impl<const N: usize> Model<N> {
         self.chain().target_weight(sequences, loss)
     }
 
-    /// Draws the factors of dropout for one training pass, in a buffer of [`dropout_len`](Self::dropout_len) elements.
+    /// Draws the factors of dropout for one training pass, in a buffer of [`dropout_len`](Self::dropout_len)
+    /// elements.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `factors`; [`Error::Value`](crate::Error::Value) if the probability of recurrent dropout is not in `0..1`,
-    /// if it was not [set](Self::recurrent_dropout) for a model with layers that were made for it, or if it is above 0 and there are none.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `factors`;
+    /// [`Error::Value`](crate::Error::Value) if the probability of recurrent dropout is not in `0..1`, if it
+    /// was not [set](Self::recurrent_dropout) for a model with layers that were made for it, or if it is
+    /// above 0 and there are no such layers.
     ///
     /// ```
     /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
@@ -304,7 +314,7 @@ impl Chain<'_> {
         self.forward_from(Some(Team::of(join)), weights.into(), args)
     }
 
-    /// The same with a team, whose number of threads is known.
+    /// The same with a team of a known number of threads.
     pub(crate) fn forward_from(
         &self,
         team: Option<Team<'_>>,
@@ -357,7 +367,7 @@ impl Chain<'_> {
         self.forward_backward_on(Some(Team::of(join)), weights, args)
     }
 
-    /// The same with a team, whose number of threads is known.
+    /// The same with a team of a known number of threads.
     pub(crate) fn forward_backward_on(
         &self,
         team: Option<Team<'_>>,

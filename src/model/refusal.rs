@@ -1,15 +1,16 @@
-//! Why layers are no model, as text that a constant can fail with: formatting does not run in constants.
+//! Error texts for layers that do not fit together. Constants fail with these texts, because formatting does
+//! not run in constants.
 
 use crate::error::Error;
 
-/// Text of at most so many bytes.
+/// Text of at most 160 bytes.
 pub(super) struct Text {
     bytes: [u8; 160],
     len: usize,
 }
 
 impl Text {
-    /// What `Display` says of the error, if it is about layers.
+    /// The text that `Display` gives for the error, if it is about layers.
     pub(super) const fn of(error: &Error) -> Self {
         let text = Text { bytes: [0; 160], len: 0 };
         match *error {

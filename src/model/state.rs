@@ -10,7 +10,8 @@ impl Chain<'_> {
     /// [`state_len(batch)`](Self::state_len) elements.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `initial` or `state`.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `initial`
+    /// or `state`.
     ///
     /// ```
     /// use recurrent::model::{Layer, Model};
@@ -33,11 +34,12 @@ impl Chain<'_> {
         Ok(())
     }
 
-    /// The gradient of such a state: the sum over the rows of a [`dstate`](super::Training::dstate). `gradient` has
-    /// [`state_len(1)`](Self::state_len) elements.
+    /// Computes the gradient of a shared initial state: the sum of [`dstate`](super::Training::dstate) over
+    /// the rows. `gradient` has [`state_len(1)`](Self::state_len) elements.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `dstate` or `gradient`.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `dstate` or
+    /// `gradient`.
     ///
     /// ```
     /// use recurrent::model::{Layer, Model};
@@ -62,7 +64,8 @@ impl Chain<'_> {
         Ok(())
     }
 
-    /// Calls `f` with the width of each part of the state that lies row by row: `h` and `c` of each level and direction.
+    /// Calls `f` with the width of each part of the state that is stored row by row: `h` and `c` of each
+    /// level and direction.
     fn each_state(&self, mut f: impl FnMut(usize)) {
         for levels in self.layers().iter().filter_map(|layer| layer.levels()) {
             let (h, both) = (levels.first.width(), levels.first.state_len(1));

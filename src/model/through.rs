@@ -1,15 +1,16 @@
-//! How a pass goes through layers: by a loop over a slice, or, where everything is compiled as a whole, one by one over a constant array.
+//! Iteration over layers. Usually it is a loop over a slice; in firmware, where everything is compiled as a
+//! whole, it is unrolled over a constant array.
 
 use super::layer::Layer;
 use crate::error::Result;
 
-/// What a pass does with one layer after the other. In firmware it is inlined.
+/// What a pass does for each layer. In firmware it is inlined.
 pub(super) trait Visit {
-    /// `layers` has more than `index`.
+    /// Visits layer `index`, which is below the length of `layers`.
     fn visit(&mut self, layers: &[Layer], index: usize) -> Result<()>;
 }
 
-/// Layers to go through.
+/// Layers that a pass can visit.
 pub(super) trait Layers {
     /// From the input to the output.
     fn up(&self, pass: &mut impl Visit) -> Result<()>;
@@ -27,8 +28,9 @@ impl Layers for [Layer] {
     }
 }
 
-/// Of a model that is a constant the compiler then knows each layer, and an image has the code of the cells that are in it; it does not
-/// unroll a loop of such bodies.
+/// If the model is a constant, the compiler knows each layer here, so an image only contains the code of the
+/// cells that the model has. The calls are written out, because the compiler does not unroll a loop with such
+/// bodies.
 #[cfg(target_os = "none")]
 impl<const N: usize> Layers for [Layer; N] {
     #[inline(always)]

@@ -1,4 +1,5 @@
-//! Training: initial weights, forward with a tape, the loss, and backpropagation from the last layer to the first.
+//! Training: initial weights, forward with a tape, the loss, and backpropagation from the last layer to the
+//! first.
 
 use rand_core::Rng;
 
@@ -15,9 +16,9 @@ use crate::loss::{Loss, Outputs};
 use crate::seq::table::Reach;
 use crate::train::dropout;
 
-/// The way down.
+/// The backward pass, from the last layer to the first.
 struct Down<'a> {
-    /// The threads that layers are run by; `None` for the caller's alone.
+    /// The threads that run the layers. `None`: only the calling thread.
     team: Option<Team<'a>>,
     sequences: Sequences<'a>,
     x: Input<'a>,
@@ -27,10 +28,10 @@ struct Down<'a> {
     mode: Gradients,
     outputs: &'a [f32],
     tapes: &'a mut [f32],
-    /// Gradients of a layer's output and of its input, which change places.
+    /// Gradients of a layer's output and of its input. They are swapped after each layer.
     dy: &'a mut [f32],
     dx: &'a mut [f32],
-    /// For the gradients of the initial states; empty if they are not wanted.
+    /// Takes the gradients of the initial states; empty if they are not asked for.
     dstate: &'a mut [f32],
     scratch: &'a mut [f32],
 }
@@ -54,7 +55,8 @@ impl Visit for Down<'_> {
                 multiply(dy, factors);
                 return Ok(());
             }
-            // The sum has the gradient of both parts, and the model's input has none.
+            // The gradient of a sum is that of both parts, so `dy` does not change. The model's input needs
+            // no gradient.
             Layer::Residual => return Ok(()),
             _ => {}
         }
@@ -264,18 +266,18 @@ impl Chain<'_> {
         Ok(loss.count(self.output(), sequences, self.is_pooled())?.1)
     }
 
-    /// Length of the scratch that a training pass takes for its loss, besides that of its layers.
+    /// Length of the scratch of a training pass for its loss.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn loss_scratch_len(&self, steps: usize, batch: usize, loss: Loss<'_>) -> usize {
         add(self.widest_len(steps, batch), loss.scratch_len(steps))
     }
 
-    /// Whether a layer was made able to train with recurrent dropout.
+    /// Whether a layer was made for training with recurrent dropout.
     fn has_recurrent_dropout(&self) -> bool {
         self.layers().iter().filter_map(Layer::levels).any(|levels| levels.drawn_len(1) > 0)
     }
 
-    /// Refuses a probability of recurrent dropout that no layer has a use for.
+    /// Rejects a probability of recurrent dropout that no layer uses.
     fn check_recurrent_dropout(&self) -> Result<()> {
         if self.recurrent_dropout.is_some_and(|p| p != 0.0) && !self.has_recurrent_dropout() {
             let expected =

@@ -3,12 +3,12 @@
 use crate::error::{Error, Result};
 use crate::simd::{Isa, Op, Simd, dispatch};
 
-/// What clipping by the norm asks for.
+/// The result of [`clip_scale`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Clip {
-    /// Euclidean norm of the gradients, before they are clipped.
+    /// Euclidean norm of the gradients before clipping.
     pub norm: f32,
-    /// Factor that clips them, in `0..=1`.
+    /// The factor by which the gradients have to be multiplied, in `0..=1`.
     pub scale: f32,
 }
 
@@ -20,15 +20,16 @@ fn check(max: f32) -> Result<()> {
     }
 }
 
-/// The factor that makes the Euclidean norm of gradients at most `max`, for an optimiser to apply in its one pass over memory;
-/// `None` if the norm is NaN or infinite, and the update is better skipped.
+/// Returns the factor that limits the Euclidean norm of gradients to `max`. Optimisers apply it in their one
+/// pass over memory. Returns `None` if the norm is NaN or infinite: then skip the update.
 ///
 /// ```text
 /// scale = min(1, max / (norm + 1e-6))
 /// ```
 ///
-/// as PyTorch's `clip_grad_norm_`. The norm is summed in f64: ten million elements are exact to the rounding of the result,
-/// and squares of large ones do not overflow. A `max` of infinity only looks whether the gradients are finite.
+/// as PyTorch's `clip_grad_norm_`. The norm is summed in f64: the norm of ten million elements is exact to
+/// the rounding of the result, and squares of large elements do not overflow. With a `max` of infinity it
+/// only checks whether the gradients are finite.
 ///
 /// # Errors
 /// [`Error::Value`] if `max` is negative or NaN.
@@ -49,10 +50,10 @@ pub fn clip_scale(grads: &[f32], max: f32) -> Result<Option<Clip>> {
     Ok(norm.is_finite().then_some(Clip { norm, scale }))
 }
 
-/// Scales gradients so that their Euclidean norm is at most `max`, and returns the norm that they had; `None` if that is NaN or
-/// infinite, and then they are left as they are, so that the update can be skipped.
+/// Scales gradients so that their Euclidean norm is at most `max`. Returns the norm before clipping. If the
+/// norm is NaN or infinite, returns `None` and changes nothing, so that you can skip the update.
 ///
-/// It is [`clip_scale`], and a second pass if there is something to clip.
+/// It runs [`clip_scale`], and a second pass over memory if the gradients have to be clipped.
 ///
 /// # Errors
 /// [`Error::Value`] if `max` is negative or NaN.
@@ -75,8 +76,8 @@ pub fn clip_norm(grads: &mut [f32], max: f32) -> Result<Option<f32>> {
     Ok(clip.map(|clip| clip.norm))
 }
 
-/// Limits each gradient to `-max..=max`, and returns the greatest magnitude that one had; `None` if one is NaN or
-/// infinite, and then they are left as they are, so that the update can be skipped.
+/// Limits each gradient to `-max..=max`. Returns the greatest magnitude before clipping. If a gradient is NaN
+/// or infinite, returns `None` and changes nothing, so that you can skip the update.
 ///
 /// # Errors
 /// [`Error::Value`] if `max` is negative or NaN.
@@ -91,7 +92,8 @@ pub fn clip_norm(grads: &mut [f32], max: f32) -> Result<Option<f32>> {
 /// ```
 pub fn clip_value(grads: &mut [f32], max: f32) -> Result<Option<f32>> {
     check(max)?;
-    // Without its sign a number is ordered as its bits are; infinity and NaN are the greatest.
+    // Without the sign, the bits of numbers have the order of the numbers; those of infinity and NaN are the
+    // greatest.
     let most = f32::from_bits(grads.iter().fold(0, |most, g| most.max(g.to_bits() & 0x7fff_ffff)));
     if !most.is_finite() {
         return Ok(None);
@@ -107,8 +109,9 @@ struct SumOfSquares<'a>(&'a [f32]);
 impl Op for SumOfSquares<'_> {
     type Output = f64;
 
-    /// The compiler's vectors of f64 are enough here. A square of an f32 is exact in f64, so that it makes no difference
-    /// whether the additions are fused, and the number of chains does not depend on the vector: all give the same bits.
+    /// Plain loops are enough: the compiler vectorises them. A square of an f32 is exact in f64, so fused
+    /// additions make no difference. The number of chains does not depend on the width of vectors. So all
+    /// instruction sets give the same bits.
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> f64 {
         let mut sums = [0.0; 16];

@@ -1,15 +1,16 @@
-//! Dropout (Srivastava et al. 2014): the factors that the training passes take.
+//! Factors of dropout for the training passes (Srivastava et al. 2014).
 
 use rand_core::Rng;
 
 use crate::error::{Error, Result};
 
-/// Fills `factors` with 0, of probability `p`, and otherwise `1 / (1 - p)`, from one 32-bit number for each.
+/// Fills `factors` with 0, with probability `p`, and otherwise with `1 / (1 - p)`. Takes one 32-bit number
+/// for each factor.
 ///
-/// The training passes of a [`Stack`](crate::Stack) take such factors for the outputs between its layers, and for the
-/// hidden states ([recurrent dropout](crate::Recurrent::recurrent_dropout), one mask for all steps). The forward and the
-/// backward pass are given the same ones. For a layer of another kind multiply its output by them, and the gradient of
-/// that output too.
+/// The training passes of a [`Stack`](crate::Stack) take such factors for the outputs between its layers and
+/// for the hidden states ([recurrent dropout](crate::Recurrent::recurrent_dropout), one mask for all steps).
+/// Pass the same factors to the forward and the backward pass. For layers of another kind, multiply their
+/// output and the gradient of that output by the factors.
 ///
 /// # Errors
 /// [`Error::Value`] unless `0 <= p < 1`.
@@ -27,7 +28,7 @@ pub fn dropout(factors: &mut [f32], p: f32, rng: &mut impl Rng) -> Result<()> {
     if !(0.0..1.0).contains(&p) {
         return Err(Error::Value { argument: "p", expected: "at least 0 and below 1" });
     }
-    // The 32-bit numbers below this are p of all of them.
+    // The share of 32-bit numbers below this is `p`.
     let dropped = (f64::from(p) * 4_294_967_296.0) as u64;
     let kept = 1.0 / (1.0 - p);
     for factor in factors {

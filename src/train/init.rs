@@ -8,7 +8,8 @@ use crate::layer::recurrent::Levels;
 use crate::layer::{Attention, Cell, Dense, Embedding, Lstm, Recurrent, Stack};
 use crate::simd::{Isa, Op, Simd, dispatch};
 
-/// Fills `weights` with numbers that are evenly distributed over `-bound..bound`: the 24 high bits of one 32-bit number for each.
+/// Fills `weights` with numbers evenly distributed over `-bound..bound`. Takes the 24 high bits of one 32-bit
+/// number for each.
 ///
 /// ```
 /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
@@ -18,7 +19,7 @@ use crate::simd::{Isa, Op, Simd, dispatch};
 /// ```
 pub fn uniform(weights: &mut [f32], bound: f32, rng: &mut impl Rng) {
     const HALF: i32 = 1 << 23;
-    // Integers of 24 bits are floats, so the one rounding is that of the product.
+    // 24-bit integers are exact as floats, so only the product is rounded.
     let scale = bound / HALF as f32;
     for w in weights {
         *w = ((rng.next_u32() >> 8) as i32 - HALF) as f32 * scale;
@@ -27,7 +28,8 @@ pub fn uniform(weights: &mut [f32], bound: f32, rng: &mut impl Rng) {
 
 /// Fills `weights` with normally distributed numbers of mean 0 and standard deviation `std`.
 ///
-/// Box and Muller 1958, two numbers from the halves of one 64-bit number; none is farther out than 6.7 deviations.
+/// Box and Muller 1958: two numbers from the halves of one 64-bit number. No number is further out than 6.7
+/// deviations.
 ///
 /// ```
 /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
@@ -46,7 +48,7 @@ pub fn normal(weights: &mut [f32], std: f32, rng: &mut impl Rng) {
 
 fn two_normals(bits: u64) -> [f64; 2] {
     const UNIT: f64 = 1.0 / (1u64 << 32) as f64;
-    // The first is in (0, 1], because of the logarithm.
+    // The first number is in (0, 1], because its logarithm is taken.
     let u = ((bits >> 32) + 1) as f64 * UNIT;
     let v = f64::from(bits as u32) * UNIT;
     let r = libm::sqrt(-2.0 * libm::log(u));
@@ -54,11 +56,12 @@ fn two_normals(bits: u64) -> [f64; 2] {
     [r * cos, r * sin]
 }
 
-/// Makes `w [rows, cols]` a random matrix with orthonormal rows, or, if it has more rows than columns, orthonormal columns,
-/// as PyTorch's `orthogonal_` (Saxe et al. 2014, arXiv:1312.6120).
+/// Makes `w [rows, cols]` a random matrix with orthonormal rows, or with orthonormal columns if it has more
+/// rows than columns, as PyTorch's `orthogonal_` does (Saxe et al. 2014, arXiv:1312.6120).
 ///
-/// A matrix of normally distributed numbers is orthonormalised by the modified Gram-Schmidt process, twice, in place,
-/// with products summed in f64. It takes about `4 min(rows, cols)^2 max(rows, cols)` operations.
+/// It orthonormalises a matrix of normally distributed numbers in place. The modified Gram-Schmidt process
+/// runs twice, with products summed in f64. This takes about `4 min(rows, cols)^2 max(rows, cols)`
+/// operations.
 ///
 /// # Errors
 /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `w`.
@@ -84,8 +87,8 @@ fn orthonormalise(w: &mut [f32], rows: usize, cols: usize) {
     }
 }
 
-/// Orthonormalises the rows, or the columns if there are fewer of them. The products are loops over f64 that the compiler
-/// makes vectors of.
+/// Orthonormalises the rows, or the columns if there are fewer columns. The compiler vectorises the products,
+/// which are loops over f64.
 struct Orthonormalise<'a> {
     w: &'a mut [f32],
     rows: usize,
@@ -95,7 +98,8 @@ struct Orthonormalise<'a> {
 impl Op for Orthonormalise<'_> {
     type Output = ();
 
-    /// The first time leaves errors in proportion to how close to dependent the vectors were; the second time none of them are.
+    /// The first pass leaves errors in proportion to how close to dependent the vectors were. Then none of
+    /// them are close to dependent, so the second pass leaves hardly any errors.
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let Orthonormalise { w, rows, cols } = self;
@@ -109,8 +113,8 @@ impl Op for Orthonormalise<'_> {
     }
 }
 
-/// The factor that makes a vector with this square a unit vector. A zero vector, of which a generator that
-/// deserves the name makes none, stays one.
+/// The factor that makes a vector with this squared norm a unit vector. A zero vector stays zero; a good
+/// generator does not produce one.
 #[inline(always)]
 fn unit(square: f64) -> f64 {
     if square > 0.0 { 1.0 / libm::sqrt(square) } else { 0.0 }
@@ -134,7 +138,7 @@ fn orthonormal_rows(w: &mut [f32], cols: usize) {
     }
 }
 
-/// In sixteen chains.
+/// The dot product, summed in sixteen chains.
 #[inline(always)]
 fn dot(a: &[f32], b: &[f32]) -> f64 {
     let mut sums = [0.0; 16];
@@ -150,7 +154,7 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
     sums.iter().sum()
 }
 
-/// The products of one column with many at once, so that memory is read by rows.
+/// Orthonormalises the columns. It multiplies one column by many at once, so that memory is read by rows.
 #[inline(always)]
 fn orthonormal_columns(w: &mut [f32], cols: usize) {
     const AT_ONCE: usize = 64;
@@ -182,7 +186,7 @@ fn orthonormal_columns(w: &mut [f32], cols: usize) {
     }
 }
 
-/// `1 / sqrt(n)`; anything for none.
+/// `1 / sqrt(n)`; for 0 the result does not matter.
 fn inverse_root(n: usize) -> f32 {
     libm::sqrt(1.0 / n.max(1) as f64) as f32
 }
@@ -197,7 +201,7 @@ impl Levels {
 }
 
 impl<C: Cell> Recurrent<C> {
-    /// PyTorch's initial weights: all of them, and the biases, evenly distributed over `-1/sqrt(H)..1/sqrt(H)`.
+    /// PyTorch's initial weights: all weights and biases evenly distributed over `-1/sqrt(H)..1/sqrt(H)`.
     ///
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `weights`.
@@ -214,8 +218,8 @@ impl<C: Cell> Recurrent<C> {
         self.levels.init(weights, rng)
     }
 
-    /// Makes each gate's block `[H, R]` of `w_hh` a random orthogonal matrix ([`orthogonal`]) and leaves the other parts as
-    /// they are: call it after [`init`](Self::init).
+    /// Makes each gate's block `[H, R]` of `w_hh` a random orthogonal matrix ([`orthogonal`]). Other parts do
+    /// not change, so call it after [`init`](Self::init).
     ///
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `weights`.
@@ -250,8 +254,8 @@ impl<C: Cell> Stack<C> {
 }
 
 impl Lstm {
-    /// Makes the forget gate's bias `value`: its `b_ih` becomes `value` and its `b_hh` 0. With 1 or more a new layer
-    /// keeps its cell state (Jozefowicz et al. 2015).
+    /// Sets the bias of the forget gate to `value`: `b_ih` becomes `value` and `b_hh` becomes 0. With 1 or
+    /// more, a new layer keeps its cell state (Jozefowicz et al. 2015).
     ///
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `weights`.
@@ -298,8 +302,8 @@ impl Embedding {
 }
 
 impl Attention {
-    /// PyTorch's initial weights of dense layers: evenly distributed over `-1/sqrt(n)..1/sqrt(n)`, with `n` the inputs of each matrix, and
-    /// `A` for `b` and `v`.
+    /// PyTorch's initial weights of dense layers: evenly distributed over `-1/sqrt(n)..1/sqrt(n)`. `n` is the
+    /// number of inputs of each matrix; for `b` and `v` it is `A`.
     ///
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `weights`.

@@ -1,8 +1,8 @@
-//! What training needs besides gradients: initial weights, optimisers and their learning rates, clipping, dropout.
+//! What training needs besides gradients: initial weights, optimisers, learning rates, clipping, dropout.
 //!
-//! All of it works on the flat buffers of weights and gradients, of one layer or of a whole model, and allocates nothing.
-//! Random numbers come from any generator with the traits of [`rand_core`]; a seed gives the same weights
-//! on every machine. It may import `layer` and every floor below.
+//! Everything works on the flat buffers of weights and gradients, of one layer or of a whole model. Nothing
+//! is allocated. Random numbers come from any generator with the traits of [`rand_core`]. A seed gives the
+//! same weights on every machine. This folder may import `layer` and everything below it.
 //!
 //! ```
 //! use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};

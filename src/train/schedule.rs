@@ -1,6 +1,6 @@
-//! Learning rates by the number of updates: pure functions, to be called before each update.
+//! Learning rates as pure functions of the number of updates. Call them before each update.
 
-/// A linear warm-up, then half a cosine (Loshchilov and Hutter 2017, arXiv:1608.03983) down to the end.
+/// A linear warm-up, then half a cosine (Loshchilov and Hutter 2017, arXiv:1608.03983) down to `floor`.
 ///
 /// ```text
 /// lr = peak (step + 1) / warmup                                                  before `warmup`
@@ -15,9 +15,9 @@ pub struct Cosine {
     pub peak: f32,
     /// The last learning rate.
     pub floor: f32,
-    /// Updates until the greatest one.
+    /// Number of updates until the greatest learning rate.
     pub warmup: u64,
-    /// Updates until the last one, with the warm-up.
+    /// Number of updates until the last learning rate, including the warm-up.
     pub total: u64,
 }
 
@@ -27,19 +27,19 @@ impl Cosine {
         Cosine { peak, floor: 0.0, warmup: 0, total }
     }
 
-    /// The same with a warm-up, which is part of the total.
+    /// The same with a warm-up, which is counted in the total.
     pub const fn warmup(mut self, warmup: u64) -> Self {
         self.warmup = warmup;
         self
     }
 
-    /// The same that ends at `floor`.
+    /// The same, ending at `floor`.
     pub const fn floor(mut self, floor: f32) -> Self {
         self.floor = floor;
         self
     }
 
-    /// The learning rate of an update, after `step` others.
+    /// The learning rate of the next update after `step` updates.
     ///
     /// ```
     /// use recurrent::train::{Adam, Cosine};
@@ -65,8 +65,8 @@ impl Cosine {
     }
 }
 
-/// A linear warm-up, then a learning rate that falls by a factor every so many updates, as PyTorch's
-/// `StepLR`.
+/// A linear warm-up, then a learning rate that is multiplied by a factor after every `every` updates, as
+/// PyTorch's `StepLR`.
 ///
 /// ```text
 /// lr = first (step + 1) / warmup                      before `warmup`
@@ -76,16 +76,16 @@ impl Cosine {
 pub struct Steps {
     /// The first learning rate.
     pub first: f32,
-    /// The factor.
+    /// The factor by which the learning rate falls.
     pub gamma: f32,
-    /// Updates with the same learning rate; with 0 it never falls.
+    /// Number of updates with the same learning rate. With 0 it never falls.
     pub every: u64,
-    /// Updates until the first learning rate.
+    /// Number of updates until the first learning rate is reached.
     pub warmup: u64,
 }
 
 impl Steps {
-    /// From `first`, times `gamma` every `every` updates, without a warm-up.
+    /// Starts at `first` and multiplies by `gamma` every `every` updates, without a warm-up.
     pub const fn new(first: f32, gamma: f32, every: u64) -> Self {
         Steps { first, gamma, every, warmup: 0 }
     }
@@ -96,7 +96,7 @@ impl Steps {
         self
     }
 
-    /// The learning rate of an update, after `step` others.
+    /// The learning rate of the next update after `step` updates.
     ///
     /// ```
     /// use recurrent::train::Steps;

@@ -1,4 +1,4 @@
-//! Running a model once.
+//! The `check` command: runs a model once.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -13,9 +13,9 @@ use recurrent::{Activation, Sequences};
 
 use crate::{Failure, Source};
 
-/// The numbers of a text, without what stands behind a `#`.
+/// The numbers of a text, without comments, which begin with `#`.
 fn numbers<T: FromStr>(path: &Path, text: &str) -> Result<Vec<T>, Failure> {
-    // Comments, as `check` itself prints them.
+    // `check` itself prints such comments.
     let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
     let words = lines.flat_map(|line| line.split(|c: char| c == ',' || c.is_whitespace()));
     let words = words.filter(|word| !word.is_empty());
@@ -37,7 +37,7 @@ fn text(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Between -1 and 1.
+/// A random number between -1 and 1.
 fn uniform(rng: &mut impl Rng) -> f32 {
     (rng.next_u32() >> 8) as f32 * (2.0 / 16_777_216.0) - 1.0
 }
@@ -50,7 +50,7 @@ fn rows<T: std::fmt::Display>(out: &mut impl Write, values: &[T], width: usize) 
     Ok(())
 }
 
-/// What makes probabilities of a network's outputs; none if they are no probabilities.
+/// The function that turns a network's outputs into probabilities; `None` if they are not probabilities.
 fn probability(network: &Network) -> Option<fn(f32) -> f32> {
     match (network.ending(), network.layers().last()) {
         (Ending::Softmax, _) => Some(|y| y),
@@ -65,7 +65,8 @@ fn probability(network: &Network) -> Option<fn(f32) -> f32> {
     }
 }
 
-/// Prints each row of outputs, and behind it as a comment the names of the classes with their probabilities, the greatest first.
+/// Prints each row of outputs. A comment after them names the classes with their probabilities, the greatest
+/// first.
 fn named_rows(
     out: &mut impl Write,
     y: &[f32],
@@ -82,7 +83,7 @@ fn named_rows(
     Ok(())
 }
 
-/// What is run, and what comes of it.
+/// The options of the command.
 pub struct Run {
     pub source: Source,
     pub input: Option<PathBuf>,
@@ -101,12 +102,12 @@ struct Given {
 }
 
 impl Run {
-    /// The numbers of a file.
+    /// Reads the numbers of a file.
     fn numbers<T: FromStr>(path: &Path) -> Result<Vec<T>, Failure> {
         numbers(path, &text(path).map_err(|e| Failure::at(path, e))?)
     }
 
-    /// The input: of the file that was given, or else random.
+    /// The input: from the given file, otherwise random.
     fn given(&self, network: &Network, width: usize) -> Result<Given, Failure> {
         let (mut ids, mut values) = (Vec::new(), Vec::new());
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(self.seed);
@@ -133,7 +134,7 @@ impl Run {
         Ok(Given { ids, values })
     }
 
-    /// Runs the model, and prints its outputs, or how far they are from those that are expected.
+    /// Runs the model. Prints its outputs, or their difference from the expected ones.
     pub fn print(&self, out: &mut impl Write) -> Result<(), Failure> {
         let at_model = |e: models::Error| Failure::at(&self.source.file, e);
         let (network, ..) = self.source.read()?;
@@ -170,7 +171,7 @@ impl Run {
         }
     }
 
-    /// Prints how far the outputs are from those of another model.
+    /// Prints the difference of the outputs from those of another model.
     fn against(
         &self,
         path: &Path,
@@ -197,7 +198,7 @@ impl Run {
             let (mut largest, mut sum, mut most, mut count) = (0f64, 0f64, 0f64, 0f64);
             for (y, expected) in pairs {
                 let error = f64::from((y - expected).abs());
-                // NaN is more than any number.
+                // NaN counts as greater than any number.
                 largest = if error.is_nan() || error > largest { error } else { largest };
                 (sum, most, count) = (sum + error, most.max(f64::from(expected.abs())), count + 1.0);
             }
@@ -207,7 +208,8 @@ impl Run {
         Ok(())
     }
 
-    /// Prints the largest difference between the outputs and those that are expected. One above the tolerance is a failure.
+    /// Prints the largest difference between the outputs and the expected ones. A difference above the
+    /// tolerance is a failure.
     fn compare(&self, path: &Path, y: &[f32], width: usize, out: &mut impl Write) -> Result<(), Failure> {
         let expected: Vec<f32> = Self::numbers(path)?;
         if expected.len() != y.len() {
@@ -215,7 +217,7 @@ impl Run {
             let why = format!("{has} numbers, where the model gives {gives}: {width} for each row");
             return Err(Failure::at(path, why));
         }
-        // Infinity would allow anything.
+        // An infinite expected value would make the limit infinite.
         let finite = expected.iter().filter(|x| x.is_finite());
         let limit = self.tolerance * finite.fold(1f32, |most, x| most.max(x.abs()));
         let difference = |y: f32, expected: f32| match y == expected || y.is_nan() && expected.is_nan() {

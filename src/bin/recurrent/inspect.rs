@@ -1,4 +1,4 @@
-//! What is in a file, and what the model needs.
+//! The `inspect` command: what is in a file, and what the model needs.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use recurrent::model::Layer;
 use crate::weights::ALL;
 use crate::{Failure, Source};
 
-/// Bytes of so many floats, if they can be counted.
+/// Bytes of this many floats; `None` on overflow.
 fn bytes(elements: impl IntoIterator<Item = usize>) -> Option<usize> {
     let sum = elements.into_iter().try_fold(0usize, usize::checked_add)?;
     sum.checked_mul(size_of::<f32>())
@@ -77,7 +77,8 @@ pub fn print(source: &Source, batch: usize, steps: usize, out: &mut impl Write) 
     Ok(())
 }
 
-/// Bytes of the image, of packed weights and of the buffers of inference for each format of all matrices that can hold them.
+/// Bytes of the image, of packed weights and of the inference buffers, for each format that can hold all
+/// matrices.
 fn formats(layers: &[Layer], batch: usize, steps: usize) -> Vec<(&'static str, [usize; 3])> {
     let all = std::iter::once(("f32", None)).chain(ALL.map(|format| (format.name(), Some(format))));
     all.filter_map(|(name, format)| {

@@ -1,4 +1,4 @@
-//! The command-line tool: what is in a model's file, what it will need, and the same model in another format.
+//! The command-line tool: shows a model's file and what the model needs, converts it, and runs it.
 #![forbid(unsafe_code)]
 
 mod check;
@@ -16,15 +16,19 @@ use clap::{Args, Parser, Subcommand};
 use recurrent::io::{self as models, Ending, Format, Network, Plan, ReadOptions};
 use weights::Formats;
 
-/// Reads recurrent models of PyTorch, Keras, ONNX, RTNeural and amp plugins, and writes them for this crate and for firmware.
+/// Reads recurrent models of PyTorch, Keras, ONNX, RTNeural and amp plugins, and writes them for this crate
+/// and for firmware.
 ///
-/// What a file is, its first bytes say, or else its extension. Read: .safetensors, .pt and .pth (PyTorch's parameters), .keras and .h5, .onnx,
-/// .json, .aidax and .nam (RTNeural, AIDA-X, GuitarML, Neural Amp Modeler), .img (the image that firmware uses in place). Written: .safetensors,
-/// .onnx, .json (RTNeural's), .img, .rs (Rust source).
+/// The first bytes of a file tell its format, otherwise its extension. Read: .safetensors, .pt and .pth
+/// (PyTorch's parameters), .keras and .h5, .onnx, .json, .aidax and .nam (RTNeural, AIDA-X, GuitarML, Neural
+/// Amp Modeler), .img (the image that firmware uses in place). Written: .safetensors, .onnx, .json
+/// (RTNeural's), .img, .rs (Rust source).
 ///
-/// What a file leaves open, and what of it has no part in the model, is said on the standard error; --strict makes it an error.
+/// Notes on the standard error tell what the file does not specify and which of its parts are not used;
+/// --strict makes them errors.
 ///
-/// Exit status: 0 if all went well, 1 if a file could not be read, written or understood, 2 for a wrong command line.
+/// Exit status: 0 if all went well, 1 if a file could not be read, written or understood, 2 for a wrong
+/// command line.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Cli {
@@ -38,10 +42,10 @@ enum Command {
     Inspect {
         #[command(flatten)]
         source: Source,
-        /// Sequences that are run at once
+        /// Number of sequences in a batch
         #[arg(long, default_value = "1")]
         batch: NonZeroUsize,
-        /// Steps of each sequence, or of each chunk of it
+        /// Number of steps of each sequence, or of each chunk of it
         #[arg(long, default_value = "1")]
         steps: NonZeroUsize,
     },
@@ -51,42 +55,47 @@ enum Command {
         source: Source,
         /// File to write
         output: PathBuf,
-        /// Format to write, if the extension does not say it
+        /// Format to write, if the extension does not tell it
         #[arg(long, value_parser = to_format)]
         to: Option<Format>,
-        /// Format of the matrices: `int8`, `int8-a8`, `f16`, `bf16` or `f32`, of all layers or, as `fc=f32`, of one: `int8,fc=f32`. `keep`
-        /// leaves layers that the file has in 16 bits so. Only images stay narrow; other formats get the rounded weights.
-        /// Says what the rounding changes
+        /// Format of the matrices: `int8`, `int8-a8`, `f16`, `bf16` or `f32`, for all layers, or for one
+        /// layer by its name: `int8,fc=f32`. `keep` keeps 16-bit layers of the file in their format. Only
+        /// images stay narrow; other formats get the rounded weights. Prints how rounding changes the weights
         #[arg(long, value_name = "FORMATS")]
         weights: Option<Formats>,
-        /// Leave scales (normalisations) layers of their own, to train on: without this they are folded into the matrices beside them
+        /// Keep scales (normalisations) as separate layers, to train on; otherwise they are folded into the
+        /// matrices beside them
         #[arg(long)]
         keep_scales: bool,
     },
-    /// Run a model from its initial state, and print its outputs, a line for each step; or compare them. Of a model that ends in
-    /// probabilities and has names of classes, these stand behind the outputs, the most probable first
+    /// Run a model from its initial state and print its outputs, a line for each step; or compare them. If
+    /// the model ends in probabilities and has names of classes, each line also lists the classes, the most
+    /// probable first
     Check {
         #[command(flatten)]
         source: Source,
-        /// Input: numbers between spaces, commas or line ends, step after step; `-` is the standard input
+        /// Input: numbers separated by spaces, commas or line ends, step after step; `-` is the standard
+        /// input
         #[arg(long, conflicts_with_all = ["steps", "seed"])]
         input: Option<PathBuf>,
-        /// Steps of random input
+        /// Number of steps of random input
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
         steps: u32,
-        /// Seed of the random input, which is printed too
+        /// Seed of the random input; the input is printed, too
         #[arg(long, default_value_t = 0)]
         seed: u64,
-        /// Initial state, in the same form: for each recurrent layer `h`, and of an LSTM `c`
+        /// Initial state, in the same form: `h` of each recurrent layer, followed by `c` for an LSTM
         #[arg(long, value_name = "FILE")]
         state: Option<PathBuf>,
-        /// Expected outputs, in the same form: prints the largest difference and its place, instead of the outputs
+        /// Expected outputs, in the same form: prints the largest difference and its place, instead of the
+        /// outputs
         #[arg(long, value_name = "FILE", requires = "input")]
         expect: Option<PathBuf>,
-        /// Another model: prints the largest and the mean difference of every output from its outputs for the same input
+        /// Another model: runs it on the same input, and prints the largest and the mean difference of every
+        /// output
         #[arg(long, value_name = "MODEL", conflicts_with_all = ["expect", "state"])]
         against: Option<PathBuf>,
-        /// Largest difference that is no failure, relative to the larger of 1 and the largest expected output
+        /// Largest allowed difference, relative to the larger of 1 and the largest expected output
         #[arg(long, default_value_t = 1e-5, requires = "expect")]
         tolerance: f32,
     },
@@ -96,29 +105,29 @@ enum Command {
 struct Source {
     /// Model to read
     file: PathBuf,
-    /// Format of the model, if neither its bytes nor its extension say it
+    /// Format of the model, if neither its bytes nor its extension tell it
     #[arg(long, value_parser = from_format)]
     from: Option<Format>,
-    /// Fail if the file leaves something open, or if something of it has no part in the model
+    /// Fail if the file does not specify everything, or if some of its parts are not used
     #[arg(long)]
     strict: bool,
-    /// What PyTorch's parameters do not say: the layers in order, as `emb,rnn:relu,@last,fc:tanh`. Names are those of the modules; `:tanh`,
-    /// `:relu` and `:sigmoid` tell an RNN's nonlinearity or what follows a linear layer; `:linear` tells a first layer without a bias
-    /// from an embedding; `@last`, `@mean` and `@max` make one
-    /// row out of all steps; `@states` makes one of the last states of both directions, and `@first` one of the first step; `@relu`, `@tanh`,
-    /// `@sigmoid`, `@softsign` and `@softplus` are activations; `@residual` adds the input; `@softmax` and
-    /// `@log_softmax` end the model
+    /// What PyTorch's parameters do not tell: the layers in order, as `emb,rnn:relu,@last,fc:tanh`. Names are
+    /// those of the modules. `:tanh`, `:relu` and `:sigmoid` set the nonlinearity of an RNN or the activation
+    /// after a linear layer. `:linear` marks a first layer without a bias as linear, not an embedding.
+    /// `@last`, `@mean` and `@max` reduce all steps to one row; `@states` takes the last states of both
+    /// directions, and `@first` the first step. `@relu`, `@tanh`, `@sigmoid`, `@softsign` and `@softplus` are
+    /// activations. `@residual` adds the input. `@softmax` and `@log_softmax` end the model
     #[arg(long, value_name = "PLAN")]
     layers: Option<Plan>,
-    /// Names of the classes, one for each output: `no,yes`. Images hold them
+    /// Names of the classes, one for each output: `no,yes`. Images store them
     #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "class_file")]
     classes: Vec<String>,
-    /// File with the names of the classes, one to a line
+    /// File with the names of the classes, one on each line
     #[arg(long, value_name = "FILE")]
     class_file: Option<PathBuf>,
 }
 
-/// The names of the formats that can do something.
+/// The names of the formats for which `can` is true.
 fn names(can: fn(Format) -> bool) -> String {
     let names: Vec<_> = Format::ALL.iter().filter(|f| can(f.0)).map(|f| f.1).collect();
     names.join(", ")
@@ -138,7 +147,7 @@ fn format(name: &str, can: fn(Format) -> bool) -> Option<Format> {
     Format::ALL.iter().find(|f| f.1 == name && can(f.0)).map(|f| f.0)
 }
 
-/// What the user is told when something fails; nothing if whoever reads the output has seen enough.
+/// The error message for the user. `None` if the reader of the output has closed it.
 struct Failure(Option<String>);
 
 impl Failure {
@@ -162,7 +171,7 @@ fn format_of(path: &Path, given: Option<Format>) -> Result<Format, Failure> {
 }
 
 impl Source {
-    /// The model. What was taken for granted is said on the standard error.
+    /// Reads the model. Prints the reader's assumptions to the standard error.
     fn read(&self) -> Result<(Network, Format, u64), Failure> {
         let mut options = ReadOptions::new().strict(self.strict);
         if let Some(format) = self.from {
@@ -183,22 +192,23 @@ impl Source {
         Ok((network, format, len))
     }
 
-    /// The names of the classes that were given.
+    /// The names of the classes from the options.
     fn classes(&self) -> Result<Vec<String>, Failure> {
         let Some(path) = &self.class_file else { return Ok(self.classes.clone()) };
         let text = fs::read_to_string(path).map_err(|e| Failure::at(path, e))?;
         Ok(text.lines().map(|name| name.trim().to_string()).collect())
     }
 
-    /// A word to the user beside the output.
+    /// Prints a note to the standard error.
     fn say(&self, what: &str) {
         eprintln!("note: {}: {what}", self.file.display());
     }
 }
 
-/// Writes beside the file first, so that a failure leaves what was there, under a name that nothing has.
+/// Writes a temporary file with an unused name beside the file, then renames it. If that fails, the old file
+/// stays.
 fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // Nothing can be put in the place of a terminal or a pipe.
+    // A terminal or a pipe cannot be replaced.
     if path.metadata().is_ok_and(|there| !there.is_file()) {
         return fs::write(path, bytes);
     }
@@ -221,7 +231,8 @@ fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
-/// The network as a format holds it: without names of classes and a softmax after its last layer, if it has no place for them.
+/// The network as a format can hold it. If the format has no place for names of classes or for the softmax
+/// after the last layer, they are left out.
 fn held(source: &Source, network: Network, to: Format) -> Result<Network, Failure> {
     let mut left_out = Vec::new();
     let mut held = network;
@@ -244,7 +255,7 @@ fn held(source: &Source, network: Network, to: Format) -> Result<Network, Failur
     Ok(held)
 }
 
-/// The network as files hold it that are no images: with rounded weights in `f32`.
+/// The network for formats other than images: with the rounded weights in `f32`.
 fn wide(source: &Source, network: Network) -> Result<Network, Failure> {
     if !network.is_narrow() {
         return Ok(network);

@@ -1,4 +1,4 @@
-//! Formats of weights: which layer gets which, and what rounding to it changes.
+//! Formats of weights: which layer gets which format, and how rounding changes its weights.
 
 use std::io::Write;
 use std::str::FromStr;
@@ -8,16 +8,16 @@ use recurrent::io::{Named, Network};
 
 use crate::{Failure, Source};
 
-/// The formats that were asked for: of all layers, and of some by their name.
+/// The requested formats: for all layers, and for some by name.
 #[derive(Clone, Debug, Default)]
 pub struct Formats {
-    /// Layers that nothing is said of stay as the file has them.
+    /// Layers without a requested format keep that of the file.
     keep: bool,
     all: Option<Narrow>,
     named: Vec<(String, Option<Narrow>)>,
 }
 
-/// All formats, by the names that the tool has for them.
+/// All narrow formats that the tool has names for.
 pub const ALL: [Narrow; 4] = [Narrow::F16, Narrow::Bf16, Narrow::W8A16, Narrow::W8A8];
 
 fn format(name: &str) -> Result<Option<Narrow>, String> {
@@ -47,13 +47,13 @@ impl FromStr for Formats {
 }
 
 impl Formats {
-    /// The format of a layer, which may have one already.
+    /// The format of a layer. The layer may already have one.
     fn of(&self, named: &Named) -> Option<Narrow> {
         let others = if self.keep { named.layer.narrow_format() } else { self.all };
         self.named.iter().rev().find(|(name, _)| *name == named.name).map_or(others, |found| found.1)
     }
 
-    /// The network with these formats. Prints what becomes of the weights of each layer.
+    /// Converts the network to these formats. Prints how the weights of each layer change.
     pub fn apply(&self, source: &Source, network: Network, out: &mut impl Write) -> Result<Network, Failure> {
         if let Some((name, _)) =
             self.named.iter().find(|(name, _)| network.named().iter().all(|l| l.name != *name))

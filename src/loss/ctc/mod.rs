@@ -1,4 +1,4 @@
-//! The loss for sequences whose labels are known, but not the steps that they belong to.
+//! The loss for sequences with known labels at unknown steps.
 
 mod pass;
 
@@ -11,29 +11,29 @@ use crate::layer::embedding::check_ids;
 use crate::simd::{Isa, dispatch};
 use pass::Pass;
 
-/// Connectionist temporal classification (Graves et al. 2006): how unlikely the labels of a sequence are,
-/// whichever steps they are at.
+/// Connectionist temporal classification (Graves et al. 2006): the negative log-probability of the labels of
+/// a sequence, over all ways to place them on steps.
 ///
-/// At each step the model says one of the labels or the blank. An alignment says which at each step; its
-/// labels are what is left when of equal neighbours one is kept and then blanks are dropped. The loss of a
-/// sequence is that of all alignments that have its labels:
+/// At each step the model predicts one of the labels or the blank. An alignment chooses a label or the blank
+/// at each step. To read its labels, merge equal neighbours and then drop blanks. The loss of a sequence sums
+/// the probabilities of all alignments that give its labels:
 ///
 /// ```text
 /// loss = -log(sum over alignments a of (product over steps t of softmax(logits_t)_(a_t)))
 /// dlogits_tj = softmax(logits_t)_j - (part of that sum with a_t = j)
 /// ```
 ///
-/// It is PyTorch's `ctc_loss` of `log_softmax`, which is a part of it here. The mean is PyTorch's, too: the
-/// loss of each sequence is divided by its number of labels, if there are any, and then the mean is taken
-/// over sequences. Sums are made of numbers with exponents of their own, and not of logarithms, so that
-/// thousands of steps cost no digits.
+/// This is PyTorch's `ctc_loss` of `log_softmax`; the softmax is included here. The mean is PyTorch's, too:
+/// the loss of each sequence is divided by its number of labels, if there are any, and then the mean is taken
+/// over sequences. Sums use numbers with separate exponents instead of logarithms, so that thousands of steps
+/// lose no digits.
 ///
-/// A sequence that is too short for its labels has no alignment: with `n` labels, `r` of which are as the one
-/// before, it needs `n + r` steps. Its loss is infinite, and its gradient NaN, as PyTorch's, or both are zero
-/// with [`zero_infinity`](Self::zero_infinity). A logit may be minus infinity (a class that is ruled out);
-/// NaN or infinity gives a loss and gradients of NaN.
+/// A sequence that is too short for its labels has no alignment: `n` labels, `r` of which equal the label
+/// before, need `n + r` steps. Then the loss is infinite and the gradient NaN, as in PyTorch. With
+/// [`zero_infinity`](Self::zero_infinity) both are zero. A logit may be minus infinity (a class that is ruled
+/// out). NaN or infinity gives a loss and gradients of NaN.
 ///
-/// [`CtcGreedy`](crate::CtcGreedy) and [`CtcBeam`](crate::CtcBeam) find labels.
+/// [`CtcGreedy`](crate::CtcGreedy) and [`CtcBeam`](crate::CtcBeam) decode outputs to labels.
 ///
 /// ```
 /// use recurrent::{Ctc, CtcBatch, Sequences};
@@ -60,10 +60,10 @@ pub struct Ctc {
     isa: Option<Isa>,
 }
 
-/// What becomes of the losses of the sequences of a batch.
+/// How the losses of the sequences of a batch are combined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reduction {
-    /// Their mean, as the loss defines it.
+    /// Their mean, as [`Ctc`] defines it.
     #[default]
     Mean,
     /// Their sum.
@@ -75,27 +75,27 @@ pub enum Reduction {
 pub struct CtcBatch<'a> {
     /// Steps `T`, batch rows `B`, and the steps of each row: lengths and masks count.
     pub sequences: Sequences<'a>,
-    /// What the model says, `[T, B, classes]`.
+    /// The outputs of the model, `[T, B, classes]`.
     pub logits: &'a [f32],
     /// The labels of all rows, one row after the other, without padding.
     pub targets: &'a [u32],
-    /// How many labels each row has, `[B]`.
+    /// The number of labels of each row, `[B]`.
     pub target_lengths: &'a [usize],
     /// If given, takes the gradient, as long as `logits`.
     pub dlogits: Option<&'a mut [f32]>,
-    /// If given, takes the loss of each row, `[B]`, as it is before any division.
+    /// If given, takes the loss of each row, `[B]`, before any division.
     pub losses: Option<&'a mut [f32]>,
     /// At least [`scratch_len`](Ctc::scratch_len) elements, for the row with the most labels.
     pub scratch: &'a mut [f32],
 }
 
-/// Length of a row of states: of the blanks, which are one more than the labels, in whole vectors.
+/// Length of a row of states: one blank more than there are labels, rounded up to whole vectors.
 const fn width(labels: usize) -> usize {
     mul(add(labels, WIDE) / WIDE, WIDE)
 }
 
-/// Length of what is kept of a step: emissions `m e` of the labels, those of the blank with the softmax's
-/// scale, and the states after it.
+/// Length of what is kept of a step: the emissions `m e` of the labels, the emission of the blank with the
+/// scale of the softmax, and the states after the step.
 const fn step_len(width: usize) -> usize {
     add(add(mul(width, 2), 3), mul(add(width, PAD), PLANES))
 }
@@ -112,8 +112,8 @@ impl Ctc {
         self
     }
 
-    /// The same with a loss and gradients of zero for sequences whose labels have no alignment. They count in
-    /// the mean.
+    /// The same, but sequences whose labels have no alignment have a loss and gradients of zero. They still
+    /// count in the mean.
     pub const fn zero_infinity(mut self) -> Self {
         self.zero_infinity = true;
         self
@@ -131,12 +131,12 @@ impl Ctc {
         self
     }
 
-    /// Length of the scratch for so many steps, and at most so many labels in a row. It does not depend on
+    /// Length of the scratch for `steps` steps and at most `labels` labels in a row. It does not depend on
     /// the batch: rows are computed one after the other.
     pub const fn scratch_len(&self, steps: usize, labels: usize) -> usize {
         let width = width(labels);
-        // The list of skips, the ways back, and the labels' parts; then the steps and what is before the
-        // first.
+        // The list of skips, the backward states, and the parts of the labels; then what is kept of each
+        // step, with one entry before the first step.
         let once = add(mul(add(width, PAD), 1 + PLANES), width);
         add(once, mul(step_len(width), add(steps, 1)))
     }
@@ -145,7 +145,7 @@ impl Ctc {
     ///
     /// # Errors
     /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists,
-    /// and for `targets` that are not as many as `target_lengths` says); [`Error::Index`] for a target that
+    /// and for `targets` whose number is not the sum of `target_lengths`); [`Error::Index`] for a target that
     /// is not below `classes`, or a length above the steps; [`Error::Value`] for a blank that is not below
     /// `classes`, and for a target that is the blank.
     pub fn loss(&self, batch: CtcBatch<'_>) -> Result<f32> {
@@ -166,7 +166,7 @@ impl Ctc {
         Ok(dispatch(isa, Pass { ctc: self, walk: &walk, batch })? as f32)
     }
 
-    /// Refuses targets that do not fit; the greatest number of labels in a row.
+    /// Rejects targets that do not fit. Returns the greatest number of labels in a row.
     pub(crate) fn check_targets(
         &self,
         sequences: Sequences<'_>,
@@ -197,7 +197,7 @@ impl Ctc {
     }
 }
 
-/// Refuses a blank that is not a class.
+/// Rejects a blank that is not a class.
 pub(crate) fn check_blank(classes: usize, blank: u32) -> Result<()> {
     match u64::from(blank) < classes as u64 {
         true => Ok(()),

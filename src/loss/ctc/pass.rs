@@ -8,7 +8,7 @@ use crate::kernel::softmax::{BLOCK, exp_sum, max};
 use crate::layer::buffer::take_mut;
 use crate::simd::{Op, Simd};
 
-/// All arguments have been checked.
+/// The pass over checked arguments.
 pub(super) struct Pass<'a> {
     pub(super) ctc: &'a Ctc,
     pub(super) walk: &'a Walk<'a>,
@@ -25,12 +25,11 @@ struct Row<'a> {
     skip: &'a mut [f32],
     ways: &'a mut [f32],
     through: &'a mut [f32],
-    /// What is kept of each step, the first of which is before all.
+    /// What is kept of each step. The first entry is the state before the first step.
     steps: &'a mut [f32],
 }
 
-/// What is kept of a step, in the order of the emissions, the blank's and the softmax's scale, and the
-/// states.
+/// Splits what is kept of a step: the emissions with the blank's, the scale of the softmax, and the states.
 fn parts(step: &[f32], width: usize) -> (Emissions<'_>, f32, &[f32]) {
     let (m, rest) = step.split_at(width);
     let (e, rest) = rest.split_at(width);
@@ -38,7 +37,7 @@ fn parts(step: &[f32], width: usize) -> (Emissions<'_>, f32, &[f32]) {
     (Emissions { m, e, blank: [head[0], head[1]] }, head[2], states)
 }
 
-/// All planes zero.
+/// Sets all planes to zero: mantissas to 0, exponents to minus infinity.
 fn clear(states: &mut [f32], plane: usize) {
     for (i, plane) in states.chunks_exact_mut(plane).enumerate() {
         plane.fill(if i % 2 == 0 { 0.0 } else { f32::NEG_INFINITY });
@@ -96,8 +95,8 @@ impl Row<'_> {
         (0..self.walk.len(self.b)).filter(|&t| self.walk.active(t, self.b))
     }
 
-    /// The number of steps that take part, the loss, and the exponent that the probability of the labels has.
-    /// The terms of each step's softmax come into `dlogits`.
+    /// Returns the number of steps that take part, the loss, and the exponent of the labels' probability.
+    /// Writes the terms of each step's softmax to `dlogits`.
     #[inline(always)]
     fn forward<S: Simd>(
         &mut self,
@@ -113,7 +112,7 @@ impl Row<'_> {
                 self.skip[i + 1] = 0.0;
             }
         }
-        // Before the first step all ways are at the first blank.
+        // Before the first step all alignments are at the first blank.
         let first = &mut self.steps[..len][2 * width + 3..];
         clear(first, plane);
         (first[0], first[plane]) = (1.0, 0.0);
@@ -137,7 +136,7 @@ impl Row<'_> {
             let (m, rest) = step.split_at_mut(width);
             let (e, rest) = rest.split_at_mut(width);
             let (head, states) = rest.split_at_mut(3);
-            // The blank has the last place, which no label has.
+            // The blank uses the last place, which no label uses.
             let (blank, places) = m.split_last_mut().unwrap_or((&mut head[0], &mut []));
             *blank = logits[ctc.blank as usize] - most;
             let (to, padding) = places.split_at_mut(labels.len());
@@ -148,13 +147,13 @@ impl Row<'_> {
             emissions(s, m, e, [scale as f32, exponent as f32])?;
             head.copy_from_slice(&[m[width - 1], e[width - 1], (1.0 / sum) as f32]);
             e[width - 1] = f32::NEG_INFINITY;
-            // There is no label before the first.
+            // There is no label before the first blank.
             (states[2 * plane], states[3 * plane]) = (0.0, f32::NEG_INFINITY);
             let y = Emissions { m, e, blank: [head[0], head[1]] };
             forward(s, y, self.skip, before, states)?;
             count += 1;
         }
-        // The labels end with the last one, or with the blank after it.
+        // Alignments end at the last label, or at the blank after it.
         let (_, _, states) = parts(&self.steps[count * len..][..len], width);
         let n = labels.len();
         let ends = [(states[n], states[plane + n]), (states[2 * plane + n], states[3 * plane + n])];
@@ -172,7 +171,7 @@ impl Row<'_> {
         Ok((count, loss, peak))
     }
 
-    /// The gradient, from the terms of the softmax that stand in `dlogits`, times `scale`.
+    /// Computes the gradient, times `scale`, from the terms of the softmax in `dlogits`.
     #[inline(always)]
     fn backward<S: Simd>(
         &mut self,
@@ -184,8 +183,8 @@ impl Row<'_> {
     ) -> Result<()> {
         let Row { ctc, walk, b, labels, width, .. } = *self;
         let (plane, len) = (width + PAD, step_len(width));
-        // After the last step all ways have to be at the last label, or at the blank after it: one further
-        // step from either.
+        // After the last step all alignments have to be at the last label or at the blank after it: one
+        // further step from either.
         clear(self.ways, plane);
         (self.ways[labels.len()], self.ways[plane + labels.len()]) = (1.0, 0.0);
         for t in (0..walk.len(b)).rev() {
@@ -195,8 +194,8 @@ impl Row<'_> {
             let (y, softmax, states) = parts(&self.steps[count * len..][..len], width);
             let sums = backward(s, y, self.skip, states, self.ways, peak, self.through)?;
             count -= 1;
-            // The parts of all states are 1 together; whatever rounding has made of the sum, the gradients of
-            // a step are 0 together.
+            // The parts of all states should sum to 1. Divide by their sum as it was rounded, so that the
+            // gradients of a step sum to 0.
             let part = scale / (sums[0] + sums[1]);
             let d = &mut dlogits[walk.row(t, b) * ctc.classes..][..ctc.classes];
             let softmax = softmax * scale;
@@ -209,7 +208,7 @@ impl Row<'_> {
         Ok(())
     }
 
-    /// The same gradient for all steps that take part.
+    /// Sets the gradient of all steps that take part to one value.
     fn fill(&self, dlogits: &mut [f32], value: f32) {
         let classes = self.ctc.classes;
         for t in self.active() {

@@ -13,8 +13,9 @@ use crate::simd::{Isa, dispatch};
 /// w -= lr m_hat / (sqrt(v_hat) + eps)         m_hat = m / (1 - beta1^t), v_hat = v / (1 - beta2^t)
 /// ```
 ///
-/// The settings may be changed between updates, for a learning rate schedule. The moments are the caller's:
-/// `m [n]`, then `v [n]`, zero before the first update. To save an optimiser, save its fields and the moments.
+/// You may change the settings between updates, for a learning rate schedule. The caller holds the moments:
+/// `m [n]`, then `v [n]`, zero before the first update. To save an optimiser, save its fields and the
+/// moments.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adam {
     /// Learning rate.
@@ -25,13 +26,14 @@ pub struct Adam {
     pub beta2: f32,
     /// Added to the denominator.
     pub eps: f32,
-    /// Factor of the weights that is added to the gradients.
+    /// This times the weights is added to the gradients.
     pub weight_decay: f32,
     /// Updates so far, `t`.
     pub step: u64,
 }
 
-/// Adam with a decay of the weights that goes past the moments (Loshchilov and Hutter 2019, arXiv:1711.05101), in PyTorch's form:
+/// Adam with weight decay that does not go through the moments (Loshchilov and Hutter 2019,
+/// arXiv:1711.05101), in PyTorch's form:
 ///
 /// ```text
 /// w -= lr weight_decay w
@@ -49,16 +51,16 @@ pub struct AdamW {
     pub beta2: f32,
     /// Added to the denominator.
     pub eps: f32,
-    /// Share of the weights, times the learning rate, that an update takes off.
+    /// Each update subtracts this times the learning rate times the weights.
     pub weight_decay: f32,
     /// Updates so far, `t`.
     pub step: u64,
 }
 
-/// What both do.
+/// The methods of both.
 macro_rules! passes {
     ($name:ident) => {
-        /// Length of the moments of `weights` weights: twice as many. `usize::MAX` if that does not fit.
+        /// Length of the moments for `weights` weights: twice as many. `usize::MAX` if that does not fit.
         pub const fn moments_len(weights: usize) -> usize {
             weights.saturating_mul(2)
         }
@@ -82,14 +84,16 @@ macro_rules! passes {
             self.update_scaled(weights, grads, moments, 1.0)
         }
 
-        /// As [`update`](Self::update) with gradients `scale * grads`, in the same pass: the factor of a clip. Gradients of several batches that
-        /// were added up are those of a mean only if each was weighed by its targets:
-        /// [`total_targets`](crate::model::Training::total_targets) does so, and then there is nothing to scale.
+        /// As [`update`](Self::update) with the gradients `scale * grads`, in the same pass. Use it to apply
+        /// the factor of a clip. Do not use it to average gradients that were added up over several batches:
+        /// weigh each batch by its targets with [`total_targets`](crate::model::Training::total_targets); the
+        /// sum is then the gradient of the mean.
         ///
         /// # Errors
-        /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer;
-        /// [`Error::Value`](crate::Error::Value) if `beta1` or `beta2` is not in `0..1`, if `lr`, `eps` or `weight_decay` is negative or
-        /// not finite, or if the scale is not finite. The step is not counted then.
+        /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the
+        /// name of the buffer; [`Error::Value`](crate::Error::Value) if `beta1` or `beta2` is not in `0..1`,
+        /// if `lr`, `eps` or `weight_decay` is negative or not finite, or if the scale is not finite. An
+        /// update that fails is not counted in `step`.
         ///
         /// ```
         #[doc = concat!("use recurrent::train::{", stringify!($name), ", clip_scale};")]
@@ -126,12 +130,13 @@ macro_rules! passes {
 }
 
 impl Adam {
-    /// An optimiser before its first update, with PyTorch's defaults: `beta1` 0.9, `beta2` 0.999, `eps` 1e-8, no decay.
+    /// An optimiser before its first update, with PyTorch's defaults: `beta1` 0.9, `beta2` 0.999, `eps` 1e-8,
+    /// no decay.
     pub const fn new(lr: f32) -> Self {
         Adam { lr, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, step: 0 }
     }
 
-    /// Factors of the weights: added to the gradients, and taken off them.
+    /// The factors by which weights are added to the gradients, and subtracted from themselves.
     fn decay(&self) -> (f32, f32) {
         (self.weight_decay, 0.0)
     }
@@ -146,7 +151,7 @@ impl AdamW {
         AdamW { lr, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.01, step: 0 }
     }
 
-    /// Factors of the weights: added to the gradients, and taken off them.
+    /// The factors by which weights are added to the gradients, and subtracted from themselves.
     fn decay(&self) -> (f32, f32) {
         (0.0, self.lr * self.weight_decay)
     }
@@ -154,7 +159,7 @@ impl AdamW {
     passes!(AdamW);
 }
 
-/// Update `step`, counted from 1, without a decay of the weights.
+/// The rule of update `step`, counted from 1, without weight decay.
 fn rule(lr: f32, beta1: f32, beta2: f32, eps: f32, step: u64) -> AdamRule {
     let t = step as f64;
     let (first, second) = (f64::from(beta1), f64::from(beta2));

@@ -1,5 +1,5 @@
-//! Optimisers: one file each. Settings are public fields, moments are a buffer of the caller, and an update is one
-//! pass over memory.
+//! Optimisers, one file each. Settings are public fields. Moments are a buffer of the caller. An update is
+//! one pass over memory.
 
 mod adam;
 mod rmsprop;
@@ -14,7 +14,7 @@ use crate::kernel::Checked;
 use crate::kernel::update::{Rule, update};
 use crate::simd::{Op, Simd};
 
-/// Refuses a number that is negative, infinite or NaN.
+/// Rejects a number that is negative, infinite or NaN.
 fn not_negative(argument: &'static str, value: f32) -> Result<()> {
     if value >= 0.0 && value.is_finite() {
         Ok(())
@@ -23,7 +23,7 @@ fn not_negative(argument: &'static str, value: f32) -> Result<()> {
     }
 }
 
-/// Refuses what does not decay.
+/// Rejects a decay that is not in `0..1`.
 fn decays(argument: &'static str, value: f32) -> Result<()> {
     if (0.0..1.0).contains(&value) {
         Ok(())
@@ -32,7 +32,7 @@ fn decays(argument: &'static str, value: f32) -> Result<()> {
     }
 }
 
-/// Lengths of the buffers of an update, and the factor of the gradients.
+/// Checks the lengths of the buffers of an update, and the factor of the gradients.
 fn check(weights: &[f32], grads: &[f32], moments: (usize, &[f32]), scale: f32) -> Result<()> {
     check_len("grads", weights.len(), grads.len())?;
     check_len("moments", moments.0, moments.1.len())?;

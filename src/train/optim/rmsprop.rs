@@ -5,7 +5,8 @@ use crate::error::Result;
 use crate::kernel::update::RmsPropRule;
 use crate::simd::{Isa, dispatch};
 
-/// RMSprop (Tieleman and Hinton 2012), also with momentum and centred (Graves 2013, arXiv:1308.0850), in PyTorch's form:
+/// RMSprop (Tieleman and Hinton 2012), also with momentum and centred (Graves 2013, arXiv:1308.0850), in
+/// PyTorch's form:
 ///
 /// ```text
 /// g += weight_decay w
@@ -14,12 +15,14 @@ use crate::simd::{Isa, dispatch};
 /// w -= lr d                    or, with momentum:  u = momentum u + d,  w -= lr u
 /// ```
 ///
-/// Centred, the variance `s` is kept instead of `v`, and computed by `s = alpha (s + (1 - alpha) (g - a)^2)` with the `a` of the last update, which is
-/// the same number and cannot be negative. The difference of two squares loses its digits where gradients change little: PyTorch in f32 then
-/// makes steps of `g / eps`, or NaN.
+/// If centred, the variance `s` is kept instead of `v`. It is computed by
+/// `s = alpha (s + (1 - alpha) (g - a)^2)` with the `a` of the last update. This is the same number and
+/// cannot be negative. The difference of two squares would lose its digits if gradients change little:
+/// PyTorch in f32 then makes steps of `g / eps`, or NaN.
 ///
-/// The settings may be changed between updates. The moments are the caller's, zero before the first update: `v [n]` (centred `s [n]`), then with
-/// momentum `u [n]`, then centred `a [n]`. To save an optimiser, save its fields and the moments.
+/// You may change the settings between updates. The caller holds the moments, zero before the first update:
+/// `v [n]` (if centred, `s [n]`), then with momentum `u [n]`, then if centred `a [n]`. To save an optimiser,
+/// save its fields and the moments.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RmsProp {
     /// Learning rate.
@@ -30,14 +33,14 @@ pub struct RmsProp {
     pub eps: f32,
     /// Decay of the velocity `u`, in `0..1`.
     pub momentum: f32,
-    /// Whether the gradients' mean is taken off their mean square.
+    /// Whether the square of the gradients' mean is subtracted from their mean square.
     pub centered: bool,
-    /// Factor of the weights that is added to the gradients.
+    /// This times the weights is added to the gradients.
     pub weight_decay: f32,
 }
 
 impl RmsProp {
-    /// PyTorch's defaults: `alpha` 0.99, `eps` 1e-8, neither momentum nor centred.
+    /// An optimiser with PyTorch's defaults: `alpha` 0.99, `eps` 1e-8, no momentum, not centred.
     pub const fn new(lr: f32) -> Self {
         RmsProp { lr, alpha: 0.99, eps: 1e-8, momentum: 0.0, centered: false, weight_decay: 0.0 }
     }
@@ -54,14 +57,14 @@ impl RmsProp {
         self
     }
 
-    /// The same with a decay of the weights.
+    /// The same with weight decay.
     pub const fn weight_decay(mut self, weight_decay: f32) -> Self {
         self.weight_decay = weight_decay;
         self
     }
 
-    /// Length of the moments of `weights` weights: as many, and as many again with momentum, and if centred.
-    /// `usize::MAX` if that does not fit.
+    /// Length of the moments for `weights` weights: one for each weight, another with momentum, another if
+    /// centred. `usize::MAX` if that does not fit.
     pub const fn moments_len(&self, weights: usize) -> usize {
         let count = 1 + (self.momentum != 0.0) as usize + self.centered as usize;
         weights.saturating_mul(count)
@@ -86,14 +89,15 @@ impl RmsProp {
         self.update_scaled(weights, grads, moments, 1.0)
     }
 
-    /// As [`update`](Self::update) with gradients `scale * grads`, in the same pass: the factor of a clip. Gradients of several batches that
-    /// were added up are those of a mean only if each was weighed by its targets:
-    /// [`total_targets`](crate::model::Training::total_targets) does so, and then there is nothing to scale.
+    /// As [`update`](Self::update) with the gradients `scale * grads`, in the same pass. Use it to apply the
+    /// factor of a clip. Do not use it to average gradients that were added up over several batches: weigh
+    /// each batch by its targets with [`total_targets`](crate::model::Training::total_targets); the sum is
+    /// then the gradient of the mean.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer;
-    /// [`Error::Value`](crate::Error::Value) if `alpha` or `momentum` is not in `0..1`, if `lr`, `eps` or `weight_decay` is
-    /// negative or not finite, or if the scale is not finite.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name
+    /// of the buffer; [`Error::Value`](crate::Error::Value) if `alpha` or `momentum` is not in `0..1`, if
+    /// `lr`, `eps` or `weight_decay` is negative or not finite, or if the scale is not finite.
     ///
     /// ```
     /// use recurrent::train::RmsProp;

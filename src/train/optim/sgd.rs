@@ -5,8 +5,8 @@ use crate::error::{Error, Result};
 use crate::kernel::update::SgdRule;
 use crate::simd::{Isa, dispatch};
 
-/// Stochastic gradient descent, with momentum (Polyak 1964) or Nesterov's (Sutskever et al. 2013), in PyTorch's form
-/// without dampening:
+/// Stochastic gradient descent with momentum (Polyak 1964) or Nesterov's momentum (Sutskever et al. 2013), in
+/// PyTorch's form without dampening:
 ///
 /// ```text
 /// g += weight_decay w
@@ -14,17 +14,17 @@ use crate::simd::{Isa, dispatch};
 /// w -= lr u                    or, Nesterov's:  w -= lr (g + momentum u)
 /// ```
 ///
-/// The settings may be changed between updates. The moments are the caller's: `u [n]`, zero before the first
-/// update, and nothing without momentum. To save an optimiser, save its fields and the moments.
+/// You may change the settings between updates. The caller holds the moments: `u [n]`, zero before the first
+/// update; without momentum there are none. To save an optimiser, save its fields and the moments.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sgd {
     /// Learning rate.
     pub lr: f32,
     /// Decay of the velocity `u`, in `0..1`.
     pub momentum: f32,
-    /// Whether the step looks ahead; it takes momentum.
+    /// Whether momentum is Nesterov's, which looks ahead. It needs a momentum above 0.
     pub nesterov: bool,
-    /// Factor of the weights that is added to the gradients.
+    /// This times the weights is added to the gradients.
     pub weight_decay: f32,
 }
 
@@ -47,13 +47,13 @@ impl Sgd {
         self
     }
 
-    /// The same with a decay of the weights.
+    /// The same with weight decay.
     pub const fn weight_decay(mut self, weight_decay: f32) -> Self {
         self.weight_decay = weight_decay;
         self
     }
 
-    /// Length of the moments of `weights` weights: as many with momentum, otherwise 0.
+    /// Length of the moments for `weights` weights: one for each weight with momentum, otherwise 0.
     pub const fn moments_len(&self, weights: usize) -> usize {
         if self.momentum == 0.0 { 0 } else { weights }
     }
@@ -77,13 +77,15 @@ impl Sgd {
         self.update_scaled(weights, grads, moments, 1.0)
     }
 
-    /// As [`update`](Self::update) with gradients `scale * grads`, in the same pass: the factor of a clip. Gradients of several batches that
-    /// were added up are those of a mean only if each was weighed by its targets:
-    /// [`total_targets`](crate::model::Training::total_targets) does so, and then there is nothing to scale.
+    /// As [`update`](Self::update) with the gradients `scale * grads`, in the same pass. Use it to apply the
+    /// factor of a clip. Do not use it to average gradients that were added up over several batches: weigh
+    /// each batch by its targets with [`total_targets`](crate::model::Training::total_targets); the sum is
+    /// then the gradient of the mean.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Value`] for a momentum outside of
-    /// `0..1`, Nesterov's without momentum, an `lr` or a `weight_decay` that is negative or not finite, and a scale that is not finite.
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Value`] for a momentum
+    /// outside of `0..1`, for Nesterov's momentum if the momentum is 0, for an `lr` or a `weight_decay` that
+    /// is negative or not finite, and for a scale that is not finite.
     ///
     /// ```
     /// use recurrent::train::{Sgd, clip_scale};
