@@ -178,7 +178,8 @@ impl Trainer {
     /// weights](crate::model::Model::init).
     ///
     /// # Errors
-    /// [`Error::Memory`] if there is not enough memory; [`Error::Value`] as [`Chain::draw_dropout`] for recurrent dropout.
+    /// [`Error::Memory`] if there is not enough memory; [`Error::Value`] as [`Chain::draw_dropout`] for
+    /// recurrent dropout.
     pub fn new<'m>(
         model: impl Into<Chain<'m>>,
         optimiser: impl Into<Optimiser>,

@@ -43,7 +43,8 @@ impl Predictor {
     /// A predictor with the given weights.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) for `weights`; [`Error::Memory`](crate::Error::Memory) if there is not enough memory.
+    /// [`Error::Length`](crate::Error::Length) for `weights`; [`Error::Memory`](crate::Error::Memory) if
+    /// there is not enough memory.
     pub fn new<'m>(model: impl Into<Chain<'m>>, weights: &[f32]) -> Result<Self> {
         let model = model.into();
         let packed = model.pack(weights, zeros("packed", model.packed_len())?)?;

@@ -55,8 +55,8 @@ impl Trainer {
         Ok(self)
     }
 
-    /// The initial state of one row, in the layout of [`Chain::state_len`](crate::model::Chain::state_len); empty if it is not
-    /// [learned](Self::learn_initial_state).
+    /// The initial state of one row, in the layout of [`Chain::state_len`](crate::model::Chain::state_len);
+    /// empty if it is not [learned](Self::learn_initial_state).
     pub fn initial_state(&self) -> &[f32] {
         &self.parameters[self.model().weights_len()..]
     }

@@ -43,7 +43,8 @@ impl GruCell {
 /// Where the reset gate of a GRU is applied. The two forms give different results for the same weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reset {
-    /// After the product with the hidden weights: PyTorch, cuDNN, Keras `reset_after=True`, ONNX `linear_before_reset=1`.
+    /// After the product with the hidden weights: PyTorch, cuDNN, Keras `reset_after=True`, ONNX
+    /// `linear_before_reset=1`.
     #[default]
     After,
     /// Before the product: Cho et al. 2014, Keras `reset_after=False`, ONNX `linear_before_reset=0`. The two

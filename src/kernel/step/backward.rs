@@ -115,8 +115,9 @@ impl<S: Simd, E: Equations> Region for First<'_, '_, S, E> {
                 let left = hidden - unit;
                 let at = b * hidden + unit;
                 let zero = s.splat(0.0);
-                // SAFETY: `b < batch` takes part in step `t < steps`, so `row < walk.rows()`; the tape and the states were just
-                // checked to hold these rows, and `h` is null or a row that `Before::new` checked. `left` elements follow `unit`.
+                // SAFETY: `b < batch` takes part in step `t < steps`, so `row < walk.rows()`; the tape and
+                // the states were just checked to hold these rows, and `h` is null or a row that
+                // `Before::new` checked. `left` elements follow `unit`.
                 unsafe {
                     let saved_at = tape.add(row * ld + unit);
                     let mut grad = load(s, dh.add(at), left);

@@ -98,7 +98,8 @@ impl<S: Simd, E: Equations> Region for First<'_, S, E> {
                     if const { at_once::<S, E>() >= $n } {
                         while unit + ($n - 1) * S::LANES < io.units.end {
                             let mut sums = [[s.splat(0.0); 4]; $n];
-                            // SAFETY: the rows exist, and have these units in each plane of the layout, by the promise of `first`.
+                            // SAFETY: the rows exist, and have these units in each plane of the layout, by
+                            // the promise of `first`.
                             unsafe {
                                 for n in 0..$n {
                                     let at = unit + n * S::LANES;
@@ -142,7 +143,8 @@ impl<S: Simd, E: Equations> Region for Last<'_, S, E> {
         for (&b, &seq) in io.list.rows().iter().zip(io.list.sources()) {
             let row = io.raw.row(b, seq);
             for unit in io.units.clone().step_by(S::LANES) {
-                // SAFETY: the rows exist, and have these units in each plane of the layout, by the promise of `last`.
+                // SAFETY: the rows exist, and have these units in each plane of the layout, by the promise of
+                // `last`.
                 unsafe {
                     let sum = load(s, row.saved.cast_const().add(stage.sum * hidden + unit), hidden - unit);
                     units::second::<S, E>(s, e, &row, unit, sum);

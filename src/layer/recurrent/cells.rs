@@ -90,8 +90,9 @@ impl Lstm {
         Self::of(layer).with(LstmCell { peepholes: true, ..self.cell() }, true)
     }
 
-    /// The same layer with its output projected to `width` elements (Sak et al. 2014, arXiv:1402.1128; PyTorch's
-    /// `proj_size`). The hidden state has that width, and `w_hr [R, H]` follows the biases in the weights.
+    /// The same layer with its output projected to `width` elements (Sak et al. 2014, arXiv:1402.1128;
+    /// PyTorch's `proj_size`). The hidden state has that width, and `w_hr [R, H]` follows the biases in the
+    /// weights.
     pub const fn projection(self, width: usize) -> Self {
         let mut layer = self.levels.first;
         layer.shape = layer.shape.project(width);

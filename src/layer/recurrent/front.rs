@@ -202,7 +202,8 @@ impl<C: Cell> Recurrent<C> {
         Ok(WeightsMut::new(parts, shape.gates))
     }
 
-    /// Arranges canonical weights for this layer's instruction set, in a buffer of [`packed_len`](Self::packed_len) elements.
+    /// Arranges canonical weights for this layer's instruction set, in a buffer of
+    /// [`packed_len`](Self::packed_len) elements.
     ///
     /// Pack once after loading or changing weights, then run any number of passes.
     ///

@@ -14,7 +14,8 @@ use crate::layer::narrow::narrow_weights;
 use crate::layer::packed::{Packed, WeightSource};
 use crate::simd::Isa;
 
-/// Recurrent layers on top of each other, each in one direction or in both: PyTorch's `num_layers` and `bidirectional`.
+/// Recurrent layers on top of each other, each in one direction or in both: PyTorch's `num_layers` and
+/// `bidirectional`.
 ///
 /// Like a [`Recurrent`] layer it is a constant that owns no memory. Its weights are those of its layers, one
 /// after the other; in each layer the reverse direction follows the forward one. Gradients and states have
@@ -144,7 +145,8 @@ impl<C: Cell> Stack<C> {
         self.levels.layer_dropout_len(steps, batch)
     }
 
-    /// Length of the tape of a training pass: those of all layers and directions, and the outputs of the layers in between.
+    /// Length of the tape of a training pass: those of all layers and directions, and the outputs of the
+    /// layers in between.
     pub const fn tape_len(&self, steps: usize, batch: usize) -> usize {
         self.levels.tape_len(steps, batch)
     }
@@ -170,10 +172,12 @@ impl<C: Cell> Stack<C> {
         self.levels.train_scratch_len_with(threads, steps, batch)
     }
 
-    /// Arranges canonical weights for this stack's instruction set, in a buffer of [`packed_len`](Self::packed_len) elements.
+    /// Arranges canonical weights for this stack's instruction set, in a buffer of
+    /// [`packed_len`](Self::packed_len) elements.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `weights` or `packed`.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `weights`
+    /// or `packed`.
     pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], packed: B) -> Result<Packed<B>> {
         self.levels.pack(weights, packed)
     }
@@ -218,7 +222,8 @@ impl<C: Cell> Stack<C> {
     /// taken in the order of the calls.
     ///
     /// # Errors
-    /// As [`Recurrent::step`](crate::Recurrent::step); [`Error::Value`](crate::Error::Value) for a stack with both directions.
+    /// As [`Recurrent::step`](crate::Recurrent::step); [`Error::Value`](crate::Error::Value) for a stack with
+    /// both directions.
     ///
     /// ```
     /// use recurrent::{Gru, GruCell, Stack};
@@ -244,9 +249,9 @@ impl<C: Cell> Stack<C> {
     /// [`backward`](Self::backward) needs.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer;
-    /// [`Error::Value`](crate::Error::Value) for factors of recurrent dropout, if the layer does not support
-    /// it.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name
+    /// of the buffer; [`Error::Value`](crate::Error::Value) for factors of recurrent dropout, if the layer
+    /// does not support it.
     #[inline(always)]
     pub fn forward_train(&self, weights: &[f32], args: ForwardTrain<'_>) -> Result<()> {
         self.levels.forward_train(None, weights, args)

@@ -8,7 +8,8 @@ use crate::kernel::canonical::Parts;
 /// The named parts of a flat buffer of weights or gradients.
 /// [`Recurrent::weights`](crate::Recurrent::weights) returns it.
 ///
-/// Parts that the layer does not have are empty. `R` is the width of the hidden state: `H`, unless there is a projection.
+/// Parts that the layer does not have are empty. `R` is the width of the hidden state: `H`, unless there is a
+/// projection.
 ///
 /// ```
 /// use recurrent::{Gru, GruGate};
@@ -41,7 +42,8 @@ pub struct Weights<'a, G> {
 /// The named parts of a flat buffer, for writing. [`Recurrent::weights_mut`](crate::Recurrent::weights_mut)
 /// returns it.
 ///
-/// Parts that the layer does not have are empty. `R` is the width of the hidden state: `H`, unless there is a projection.
+/// Parts that the layer does not have are empty. `R` is the width of the hidden state: `H`, unless there is a
+/// projection.
 #[derive(Debug)]
 pub struct WeightsMut<'a, G> {
     /// `[G*H, I]`
