@@ -120,7 +120,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Passes a character to a reader. [`logits`](Self::logits) are then those of the next character.
+    /// Passes a character to a reader. The logits are then those of the next character.
     ///
     /// # Errors
     /// If there is no such character.
