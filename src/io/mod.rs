@@ -57,8 +57,8 @@
 //!   needed, such as `emb,rnn:relu,@last,fc:tanh`. Without a plan the reader looks for an order of the layers
 //!   with linear layers last and without activations; there is at most one. A written file loads with
 //!   `strict=True`, and has its plan in the metadata if it needs one. A linear layer without a bias gets a
-//!   bias of zeros. If it is the first layer it needs `:linear` in the plan, because otherwise it is taken for
-//!   an embedding.
+//!   bias of zeros. If it is the first layer it needs `:linear` in the plan, because otherwise it is taken
+//!   for an embedding.
 //! - **Keras** 2 and 3 (`.keras`, `.h5`): `Sequential` models, and `Functional` models that are a chain. A
 //!   softmax at the end becomes the network's [`Ending`].
 //! - **ONNX**: the graph must be a chain of the nodes in the table, and of nodes that rearrange axes between

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, error::ErrorKind};
 
-/// Trains a character model on text, on one machine or many: `mpirun -n 4 cluster --corpus FILE --checkpoint
-/// FILE`.
+/// Trains a character model on text, on one machine or many:
+/// `mpirun -n 4 cluster --corpus FILE --checkpoint FILE`.
 ///
 /// Every rank has its part of the batch and reads its part of the corpus. Rank 0 tells of the progress, and
 /// writes checkpoints. If the checkpoint is there, the training goes on from it: the same command starts it

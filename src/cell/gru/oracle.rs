@@ -9,8 +9,8 @@ pub struct Output {
     pub h: Vec<f64>,
 }
 
-/// Runs a batch of sequences `x [T, B, I]` from the states `h [B, H]`, with weights `w_ih [3*H, I]`, `w_hh
-/// [3*H, H]`, `b_ih [3*H]`, `b_hh [3*H]`, gates in the order `r z n`.
+/// Runs a batch of sequences `x [T, B, I]` from the states `h [B, H]`, with weights `w_ih [3*H, I]`,
+/// `w_hh [3*H, H]`, `b_ih [3*H]`, `b_hh [3*H]`, gates in the order `r z n`.
 pub fn forward(
     reset_before: bool,
     (steps, batch, input, hidden): (usize, usize, usize, usize),

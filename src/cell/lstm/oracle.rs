@@ -11,8 +11,8 @@ pub struct Output {
     pub c: Vec<f64>,
 }
 
-/// Runs a batch of sequences `x [T, B, I]` from the states `h [B, H]` and `c [B, H]`, with weights `w_ih
-/// [4*H, I]`, `w_hh [4*H, H]`, `b_ih [4*H]`, `b_hh [4*H]`, gates in the order `i f g o`.
+/// Runs a batch of sequences `x [T, B, I]` from the states `h [B, H]` and `c [B, H]`, with weights
+/// `w_ih [4*H, I]`, `w_hh [4*H, H]`, `b_ih [4*H]`, `b_hh [4*H]`, gates in the order `i f g o`.
 pub fn forward(
     (steps, batch, input, hidden): (usize, usize, usize, usize),
     weights: &[f64],

@@ -9,8 +9,8 @@ pub struct Output {
     pub h: Vec<f64>,
 }
 
-/// Runs a batch of sequences `x [T, B, I]` from the states `h [B, H]`, with weights `w_ih [2*H, I]`, `w_hh
-/// [2*H, H]`, `b_ih [2*H]`, `b_hh [2*H]`, gates in the order `f n`.
+/// Runs a batch of sequences `x [T, B, I]` from the states `h [B, H]`, with weights `w_ih [2*H, I]`,
+/// `w_hh [2*H, H]`, `b_ih [2*H]`, `b_hh [2*H]`, gates in the order `f n`.
 pub fn forward(
     (steps, batch, input, hidden): (usize, usize, usize, usize),
     weights: &[f64],

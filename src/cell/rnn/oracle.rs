@@ -11,8 +11,8 @@ pub struct Output {
     pub margin: f64,
 }
 
-/// Runs a batch of sequences `x [T, B, I]` from the states `h [B, H]`, with weights `w_ih [H, I]`, `w_hh [H,
-/// H]`, `b_ih [H]`, `b_hh [H]`.
+/// Runs a batch of sequences `x [T, B, I]` from the states `h [B, H]`, with weights `w_ih [H, I]`,
+/// `w_hh [H, H]`, `b_ih [H]`, `b_hh [H]`.
 pub fn forward(
     relu: bool,
     (steps, batch, input, hidden): (usize, usize, usize, usize),

@@ -3,8 +3,9 @@
 //! A step of one row uses every hidden weight for a single multiply-add, so it is limited by loading weights
 //! and its multipliers are mostly idle. The input part of later steps uses each weight for several rows and
 //! keeps the multipliers busy. In one loop, each hides the other: 100 steps of an LSTM take 6, 13 and 9 %
-//! less time for 32, 128 and 512 units, those of a GRU 2, 11 and 8 % (AVX-512 on Zen 4, `cargo bench --bench
-//! sequences -- b1t100`). This needs 32 registers. With NEON it is tested, but not measured.
+//! less time for 32, 128 and 512 units, those of a GRU 2, 11 and 8 % (AVX-512 on Zen 4,
+//! `cargo bench --bench sequences -- b1t100`). This needs 32 registers. With NEON it is tested, but not
+//! measured.
 
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -164,8 +165,8 @@ impl Piece {
     ) {
         let Both { gates, map, x, h: w_h, bias } = w;
         let both = input.min(width);
-        // SAFETY: the caller's promise, for `i` below `input` and `width`. `out[m]` is a row of `gates *
-        // hidden` elements, and the panel has units below `hidden`.
+        // SAFETY: the caller's promise, for `i` below `input` and `width`. `out[m]` is a row of
+        // `gates * hidden` elements, and the panel has units below `hidden`.
         unsafe {
             let mut sums = [bias; ROWS];
             for i in 0..both {

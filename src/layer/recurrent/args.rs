@@ -54,8 +54,8 @@ pub struct Backward<'a> {
     pub y: &'a [f32],
     /// Gradient of the output, `[T, B, H]`; empty if only the last state has one.
     pub dy: &'a [f32],
-    /// Gradient of the last state, replaced by that of the initial one: `dh [B, H]`, and for an LSTM `dc [B,
-    /// H]`.
+    /// Gradient of the last state, replaced by that of the initial one: `dh [B, H]`, and for an LSTM
+    /// `dc [B, H]`.
     pub dstate: &'a mut [f32],
     /// Receives the gradient of the input, `[T, B, I]`; `None` if it is not needed.
     pub dx: Option<&'a mut [f32]>,
