@@ -1,16 +1,18 @@
-//! An LSTM learns to sound like an amplifier, at 48 kHz, as captures of amplifiers are made.
+//! An LSTM learns to sound like an amplifier, at 48 kHz, the way amplifiers are captured.
 //!
 //! ```sh
 //! cargo run --release --example capture -- --narrow
 //! ```
 //!
-//! The amplifier is an imagined one: a coupling capacitor, a stage that clips softly and not evenly, whose bias sags
-//! while it is loud, and a speaker that leaves out the highs. Strings are plucked for some seconds, and the model gets
-//! what goes in and what comes out. It is judged on other notes, by the error-to-signal ratio that is usual for such
-//! models: the power of the error, divided by that of the sound.
+//! The amplifier is simulated: a coupling capacitor, a stage that clips softly and asymmetrically and whose
+//! bias sags while it is loud, and a speaker that removes the highs. Strings are plucked for some seconds,
+//! and the model is trained on the input and the output of the amplifier. It is then measured on other notes
+//! by the error-to-signal ratio, which is usual for such models: the power of the error divided by that of
+//! the sound.
 //!
-//! A plugin runs the model from its weights in `f32` or from narrow ones. With `--narrow` each format is run over the
-//! unseen notes, too, and compared with `f32`: what it adds is noise, so many decibels below the sound.
+//! A plugin runs the model from its weights in `f32` or from narrow ones. With `--narrow`, each narrow format
+//! is also run over the unseen notes and compared with `f32`: the difference is noise, given in decibels
+//! below the sound.
 
 mod common;
 
@@ -27,8 +29,8 @@ use recurrent::trainer::{Batch, Predictor, Trainer};
 
 /// Trains an LSTM to sound like an amplifier, and measures on other notes how near it comes.
 ///
-/// The last line on standard output is `esr ERROR dry ERROR`: the error-to-signal ratio of the model on unseen notes,
-/// and that of the sound that went in.
+/// The last line on standard output is `esr ERROR dry ERROR`: the error-to-signal ratio of the model on
+/// unseen notes, and that of the sound that went in.
 #[derive(Parser)]
 struct Options {
     /// Updates
@@ -42,19 +44,20 @@ struct Options {
 }
 
 const RATE: usize = 48_000;
-/// Streams that are learnt from at once, their length, and the steps of an update.
+/// Number of streams in a batch, their length, and the steps of an update.
 const BATCH: usize = 32;
 const LEARNT: usize = RATE;
 const WINDOW: usize = 480;
-/// Unseen notes.
+/// Number of unseen samples.
 const UNSEEN: usize = 4 * RATE;
-/// Samples before the state is that of the sound.
+/// Samples to skip until the state has settled.
 const SETTLED: usize = RATE / 10;
 const HIDDEN: usize = 24;
 
 const MODEL: Model<2> = Model::new([Layer::lstm(1, HIDDEN), Layer::dense(HIDDEN, 1)]);
 
-/// Plucked strings (Karplus and Strong 1983, Computer Music Journal 7), a new one every fifth of a second.
+/// The sound of plucked strings (Karplus and Strong 1983, Computer Music Journal 7); a new string every fifth
+/// of a second.
 fn strings(len: usize, rng: &mut impl Rng) -> Vec<f32> {
     let mut between = |from: f32, to: f32| from + (to - from) * (rng.next_u32() >> 8) as f32 / 16_777_216.0;
     let mut sound = vec![0.0; len];
@@ -72,7 +75,7 @@ fn strings(len: usize, rng: &mut impl Rng) -> Vec<f32> {
     sound
 }
 
-/// What the amplifier makes of a sound.
+/// The output of the amplifier for a sound.
 fn amplifier(sound: &[f32]) -> Vec<f32> {
     let pole = |hertz: f32| 1.0 - (-TAU * hertz / RATE as f32).exp();
     let (coupling, sag, speaker) = (pole(60.0), pole(8.0), pole(4_000.0));
@@ -97,7 +100,7 @@ fn power(of: impl Iterator<Item = f32>) -> f64 {
     of.map(|x| f64::from(x).powi(2)).sum()
 }
 
-/// The power of the difference, divided by that of the sound.
+/// The error-to-signal ratio: the power of the difference divided by that of the sound.
 fn esr(y: &[f32], sound: &[f32]) -> f64 {
     let (y, sound) = (&y[SETTLED..], &sound[SETTLED..]);
     power(y.iter().zip(sound).map(|(a, b)| a - b)) / power(sound.iter().copied())
@@ -155,7 +158,7 @@ fn main() -> Result<(), Failure> {
         ));
     }
 
-    // Some periods of a note.
+    // A few periods of a note.
     let shown = 2 * RATE..2 * RATE + RATE / 50;
     let points = |of: &[f32]| {
         let part = shown.clone().map(|i| (1e3 * (i - shown.start) as f64 / RATE as f64, f64::from(of[i])));
@@ -165,7 +168,7 @@ fn main() -> Result<(), Failure> {
         .line("amplifier", points(&wet))
         .dashes("LSTM", points(&y))
         .line("what goes in", points(&dry));
-    // Over a note each, because notes begin louder than they end.
+    // Average over whole notes, because notes begin louder than they end.
     let notes = losses.chunks(RATE / 5 / WINDOW);
     let means =
         notes.map(|note| (note[0].0, note.iter().map(|(_, loss)| loss).sum::<f64>() / note.len() as f64));

@@ -4,10 +4,11 @@
 //! cargo run --release --example forecast
 //! ```
 //!
-//! The series is the load of an imagined power grid by the hour: a day's rhythm whose strength changes over the week, a drifting level, an oscillation
-//! of another period, and noise. A GRU reads a window of the past and says the next hours all at once. The rivals are to say the last
-//! value again (naive), and to say what was at the same hour one day and one week ago (seasonal naive). All are judged on
-//! the last fifth of the time, which the network has not seen, in mean absolute error. What no forecast can know is the noise.
+//! The series simulates the hourly load of a power grid: a daily rhythm whose strength changes over the week,
+//! a drifting level, an oscillation with another period, and noise. A GRU reads a window of the past and
+//! forecasts the next hours all at once. It is compared with the last value (naive), and with the value at
+//! the same hour one day and one week ago (seasonal naive). All are measured by their mean absolute error on
+//! the last fifth of the time, which the network has not seen. No forecast can predict the noise.
 
 mod common;
 
@@ -22,10 +23,11 @@ use recurrent::train::{Adam, Cosine, normal};
 use recurrent::trainer::{Batch, Predictor, Trainer};
 use recurrent::{Pool, Sequences};
 
-/// Trains a GRU to forecast a series several steps ahead, and compares it with naive forecasts on a time that it has not seen.
+/// Trains a GRU to forecast a series several steps ahead, and compares it with naive forecasts on a time that
+/// it has not seen.
 ///
-/// The last line on standard output is `gru ERROR naive ERROR day ERROR week ERROR noise ERROR`: mean absolute errors, the last of
-/// which is the least that is possible.
+/// The last line on standard output is `gru ERROR naive ERROR day ERROR week ERROR noise ERROR`: mean
+/// absolute errors, the last of which is the least that is possible.
 #[derive(Parser)]
 struct Options {
     /// Updates
@@ -41,7 +43,7 @@ struct Options {
 const DAY: usize = 24;
 const WEEK: usize = 7 * DAY;
 const HOURS: usize = 60 * WEEK;
-/// What the network reads, and what it says.
+/// Steps that the network reads, and steps that it forecasts.
 const WINDOW: usize = WEEK;
 const AHEAD: usize = 24;
 const HIDDEN: usize = 48;
@@ -51,7 +53,7 @@ const NOISE: f64 = 0.1;
 const MODEL: Model<3> =
     Model::new([Layer::gru(1, HIDDEN), Layer::Pool(Pool::Last), Layer::dense(HIDDEN, AHEAD)]);
 
-/// The series with noise, as it is measured, and without.
+/// The series with noise, as it is measured, and without noise.
 fn series(common: &Common) -> (Vec<f32>, Vec<f32>) {
     let mut rng = common.rng(0);
     let phase = f64::from(rng.next_u32()) / f64::from(u32::MAX) * TAU;
@@ -76,7 +78,7 @@ fn windows(series: &[f32], ends: &[usize]) -> Vec<f32> {
     (0..WINDOW).flat_map(|t| ends.iter().map(move |end| series[end - WINDOW + t])).collect()
 }
 
-/// What came then, `[B, AHEAD]`.
+/// The values that follow, `[B, AHEAD]`.
 fn futures(series: &[f32], ends: &[usize]) -> Vec<f32> {
     ends.iter().flat_map(|&end| &series[end..end + AHEAD]).copied().collect()
 }
@@ -113,7 +115,7 @@ fn main() -> Result<(), Failure> {
     }
     bar.finish_and_clear();
 
-    // A forecast every few hours of the last fifth.
+    // A forecast every five hours in the last fifth.
     let ends: Vec<usize> = (unseen..HOURS - AHEAD).step_by(5).collect();
     let truth = futures(&series, &ends);
     let mut predictor = trainer.predictor()?;
@@ -159,7 +161,7 @@ fn main() -> Result<(), Failure> {
         ));
     }
 
-    // One forecast after the other, each a day long.
+    // Consecutive forecasts, each for one day.
     let days: Vec<usize> = (unseen..).step_by(AHEAD).take(10).collect();
     let said = predictor.forward(Sequences::new(WINDOW, days.len()), &windows(&series, &days))?;
     let hours = (0..days.len() * AHEAD).map(|i| i as f64 / DAY as f64);

@@ -1,4 +1,4 @@
-//! Trains the models of examples/firmware, and computes on this machine what the device has to come to.
+//! Trains the models of examples/firmware, and computes on this machine the results that the device must get.
 //!
 //! ```sh
 //! cargo run --release --example char_rnn -- --corpus LICENSE-APACHE --cell gru --embedding 16 --hidden 48 --layers 1 \
@@ -6,8 +6,8 @@
 //! cargo run --release --example firmware_models -- characters.model
 //! ```
 //!
-//! Without a saved character model, the one that is there stays. Everything else is made anew, with the same bits
-//! on every machine with fused multiply-adds.
+//! Without a saved character model, the existing one is kept. Everything else is made again, with the same
+//! bits on every machine with fused multiply-adds.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -34,7 +34,8 @@ use sum::Sum;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// The vocabulary and the weights of a model that the example `char_rnn` has saved. Its format is described there.
+/// The vocabulary and the weights of a model that the example `char_rnn` has saved. That example describes
+/// the format.
 fn character_model(path: &str) -> Result<(Vec<u8>, Vec<u8>)> {
     let bytes = fs::read(path)?;
     let number = |at: usize| -> Result<usize> {

@@ -1,11 +1,11 @@
-//! A made-up accelerometer in a made-up hand.
+//! A simulated accelerometer in a simulated hand.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use crate::gestures::NAMES;
 
-/// Draws gestures one after the other, each with its own strength, speed and tilt.
+/// Generates gestures one after the other. Each has a random strength, speed and tilt.
 pub struct Hand(Xoshiro256PlusPlus);
 
 impl Hand {
@@ -17,14 +17,14 @@ impl Hand {
         from + (to - from) * (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// `len` samples `[len, 3]` at 50 a second, and the gesture of each.
+    /// `len` samples `[len, 3]` at 50 per second, and the gesture of each sample.
     pub fn record(&mut self, len: usize) -> (Vec<f32>, Vec<u32>) {
         let (mut samples, mut labels) = (Vec::new(), Vec::new());
         let mut gesture = 0;
         while labels.len() < len {
             self.gesture(gesture, &mut samples);
             labels.resize(samples.len() / 3, gesture as u32);
-            // Every other one is a rest.
+            // Every second gesture is a rest.
             gesture = if gesture == 0 { self.uniform(1.0, NAMES.len() as f64) as usize } else { 0 };
         }
         samples.truncate(3 * len);
@@ -36,7 +36,7 @@ impl Hand {
         let steps = self.uniform(30.0, 60.0) as usize;
         let (strength, phase) = (self.uniform(0.6, 1.4), self.uniform(0.0, 6.3));
         let tilt = [self.uniform(-0.2, 0.2), self.uniform(-0.2, 0.2)];
-        // Radians of a sample.
+        // In radians per sample.
         let speed = match gesture {
             1 => self.uniform(0.9, 1.4),
             2 => self.uniform(0.25, 0.45),

@@ -17,12 +17,13 @@ const BATCH: usize = 16;
 const ROWS: usize = STEPS * BATCH;
 const UPDATES: usize = 1200;
 
-/// Samples of a hand that the model has not learnt from, and what they are.
+/// Samples of a hand that was not used in training, and their gestures.
 fn unseen() -> (Vec<f32>, Vec<u32>) {
     Hand::new(2).record(10_000)
 }
 
-/// The part of those samples that the model recognises from narrow weights, and the largest change of its scores.
+/// For each narrow format: the fraction of those samples that the model recognises, and the largest change of
+/// its scores.
 pub fn narrow(weights: &[f32]) -> Result<Vec<(Narrow, f64, f32)>> {
     let model = Model::new([Layer::from(CELL), Layer::from(HEAD)]);
     let (samples, labels) = unseen();
@@ -49,7 +50,7 @@ fn window(hands: &[(Vec<f32>, Vec<u32>)], number: usize) -> (Vec<f32>, Vec<u32>)
     (x.concat(), labels)
 }
 
-/// The weights, and the part of the samples of another hand that they recognise.
+/// The weights, and the fraction of samples of another hand that they recognise.
 pub fn train() -> Result<(Vec<f32>, f64)> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
     let mut weights = vec![0.0; WEIGHTS_LEN];

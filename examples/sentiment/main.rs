@@ -1,13 +1,15 @@
-//! Is a sentence in favour or against? Words, an embedding, a GRU in both directions, the mean over time, a dense layer.
+//! Is a sentence in favour or against? The model: words, an embedding, a GRU in both directions, the mean
+//! over time, a dense layer.
 //!
 //! ```sh
 //! cargo run --release --example sentiment                                  # learns from some 200 sentences that come with it
 //! cargo run --release --example sentiment -- --data FILE... --interactive  # from yours, and scores what you type
 //! ```
 //!
-//! Few sentences are soon learnt by heart. Against that stand here: words that occur once are not learnt, some of the others
-//! are hidden at random, smoothed labels, dropout, weight decay, a running mean of the weights, and a stop when the loss of sentences that are held back
-//! from the training is least. A fifth of the sentences has no part in any of this: on it the result is measured, once, at the end.
+//! A model soon memorises a small set of sentences. Against that: words that occur once are not learned, some
+//! other words are hidden at random, labels are smoothed, there is dropout, weight decay and a running mean
+//! of the weights, and training stops where the loss on held-back sentences is lowest. A fifth of the
+//! sentences is not used for any of this: the result is measured on it, once, at the end.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -26,10 +28,12 @@ use recurrent::train::AdamW;
 use recurrent::trainer::{Batch, Predictor, Trainer};
 use recurrent::{Gru, Merge, Pool, Stack};
 
-/// Learns to tell sentences in favour from sentences against, and measures how many of those that it has not seen it gets right.
+/// Learns to tell sentences in favour from sentences against, and measures how many of those that it has not
+/// seen it gets right.
 ///
-/// The last line on standard output is `test PART of N larger_class PART`: the part of the unseen sentences that is right, how many
-/// they are, and what saying always the same would give. With --interactive scores follow.
+/// The last line on standard output is `test PART of N larger_class PART`: the part of the unseen sentences
+/// that is right, how many they are, and what saying always the same would give. With --interactive scores
+/// follow.
 #[derive(Parser)]
 struct Options {
     /// Lines of a sentence, a tab, and 0 or 1, in UTF-8
@@ -54,12 +58,12 @@ const WIDTH: usize = 32;
 const HIDDEN: usize = 32;
 const DROPOUT: f32 = 0.5;
 const BATCH: usize = 32;
-/// What is learnt is 0.1 and 0.9 and not 0 and 1, so that the model does not become surer than it can be (label smoothing, Szegedy et
-/// al. 2016, arXiv:1512.00567).
+/// The targets are 0.1 and 0.9 instead of 0 and 1, so that the model does not become overconfident (label
+/// smoothing, Szegedy et al. 2016, arXiv:1512.00567).
 const SMOOTH: f32 = 0.1;
-/// Updates between looks at the sentences that are held back.
+/// Number of updates between evaluations on the held-back sentences.
 const LOOK: u32 = 15;
-/// How much of the running mean of the weights stays at each update.
+/// The decay of the running mean of the weights.
 const STAYS: f32 = 0.98;
 
 type Sentiment = Model<6>;
@@ -75,7 +79,7 @@ fn model(vocabulary: &Vocabulary) -> Result<Sentiment, Failure> {
     ])?)
 }
 
-/// Sentences as ids, and what the model should say of them.
+/// Sentences as ids, and their targets.
 struct Set {
     rows: Vec<Vec<u32>>,
     targets: Vec<f32>,
@@ -94,14 +98,14 @@ impl Set {
     }
 }
 
-/// From -1, against, to 1, in favour.
+/// Scores from -1 (against) to 1 (in favour).
 fn scores(predictor: &mut Predictor, rows: &[Vec<u32>]) -> Result<Vec<f32>, Failure> {
     let padded = Padded::new(rows);
     let logits = predictor.forward(padded.sequences(), &padded.ids)?;
     Ok(logits.iter().map(|logit| (logit / 2.0).tanh()).collect())
 }
 
-/// Trains on a part of the sentences, and gives the weights with which the loss of those that are held back was least.
+/// Trains on a part of the sentences. Returns the weights with the lowest loss on the held-back sentences.
 fn train(
     options: &Options,
     vocabulary: &Vocabulary,
@@ -113,7 +117,7 @@ fn train(
     let model = model(vocabulary)?;
     let mut rng = common.rng(1);
     let mut trainer = Trainer::new(&model, AdamW::new(3e-3), &mut rng)?.clip(1.0);
-    // Small vectors, so that words that are met seldom say little.
+    // Small vectors, so that rare words have little effect.
     trainer.weights_mut()[..vocabulary.len() * WIDTH].iter_mut().for_each(|w| *w *= 0.1);
 
     let mut mean = trainer.weights().to_vec();
@@ -129,7 +133,7 @@ fn train(
         let chosen = &order[next..order.len().min(next + BATCH)];
         next += BATCH;
         let mut rows: Vec<Vec<u32>> = chosen.iter().map(|&i| set.rows[i].clone()).collect();
-        // One word of ten is hidden.
+        // Hide one word of ten.
         for id in rows.iter_mut().flatten().filter(|_| rng.next_u32() < u32::MAX / 10) {
             *id = Vocabulary::UNKNOWN;
         }
@@ -165,7 +169,7 @@ fn train(
     Ok(best)
 }
 
-/// The words of a sentence, each with the score of the sentence up to it.
+/// The words of a sentence, each with the score of the sentence up to that word.
 fn word_by_word(
     predictor: &mut Predictor,
     vocabulary: &Vocabulary,

@@ -1,10 +1,10 @@
-//! The activation functions of a cell: those of its equations as they are written, or those that its options ask for.
+//! The activation functions of a cell: the standard ones of its equations, or those chosen by its options.
 
 use crate::kernel::pointwise::math::{sigmoid, tanh};
 use crate::kernel::step::{Functions, Params};
 use crate::simd::Simd;
 
-/// Sigmoid gates, and tanh elsewhere. Values are saved, because the slopes follow from them.
+/// Sigmoid gates, tanh elsewhere. The value is saved, because the slope can be computed from it.
 #[derive(Clone, Copy)]
 pub(crate) struct Standard;
 
@@ -48,7 +48,8 @@ impl Functions for Standard {
     }
 }
 
-/// The rectifier in the place of tanh. Its value stands for the slope, so that where nothing passes the gradient is 0, and never -0.
+/// ReLU in place of tanh. The value is used as the slope, so that the gradient is 0, and never -0, where the
+/// value is 0.
 #[derive(Clone, Copy)]
 pub(crate) struct Rectified;
 
@@ -94,8 +95,8 @@ impl Functions for Rectified {
     }
 }
 
-/// Functions that are chosen at run time, each with its argument clipped. Arguments are saved, because some functions cannot be
-/// differentiated from their value.
+/// Functions chosen at run time, each with its argument clipped. The argument is saved, because the slope of
+/// some functions cannot be computed from their value.
 #[derive(Clone, Copy)]
 pub(crate) struct Chosen(Params);
 

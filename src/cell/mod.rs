@@ -1,16 +1,19 @@
 //! The equations of one step of each cell.
 //!
-//! A cell is a small value with its options ([`RnnCell`], [`LstmCell`], [`GruCell`], [`MguCell`]). Its folder has `oracle.rs`, the
-//! equations in f64 in the readable way, and `mod.rs`, the same forward and backward on vectors of units
-//! ([`Equations`](crate::kernel::step::Equations)), once. What a cell's functions are is a parameter ([`Functions`]): those of the
-//! equations, which are known at compile time, or those that options ask for.
-//! Memory and time are the business of the floors below and above. This folder may import `kernel` and `simd`.
+//! A cell is a small value with its options ([`RnnCell`], [`LstmCell`], [`GruCell`], [`MguCell`]). Its folder
+//! has `oracle.rs`, the equations in readable f64, and `mod.rs`, the same equations forward and backward on
+//! vectors of units ([`Equations`](crate::kernel::step::Equations)), written once. The activation functions
+//! are a parameter ([`Functions`]): either the standard ones, known at compile time, or those chosen by
+//! options.
+//! Memory and time loops belong to other folders. This folder may import `kernel` and `simd`.
 //!
 //! To add a cell (the guide's chapter `adding_a_cell` explains each step, with an example):
-//! 1. a folder with `oracle.rs`: the equations in f64, sharing nothing; `tests/common/oracle.rs` includes it;
-//! 2. `mod.rs`: the equations with their source, the gate order, `impl Equations`, and `impl Cell` with its counts on the type that users see;
-//! 3. its tables in `seq/table.rs`, its variant in `seq/any.rs`, a type alias and a constructor in `layer/recurrent/cells.rs`, and a line in
-//!    the table of `tests/common`, after which every test runs over it.
+//! 1. a folder with `oracle.rs`: the equations in f64, which share no code with the library;
+//! `tests/common/oracle.rs` includes it;
+//! 2. `mod.rs`: the equations with their source, the gate order, `impl Equations`, and `impl Cell` with its
+//! counts on the public type;
+//! 3. its tables in `seq/table.rs`, its variant in `seq/any.rs`, a type alias and a constructor in
+//! `layer/recurrent/cells.rs`, and a line in the table of `tests/common`, so that every test covers it.
 
 mod functions;
 mod gru;
@@ -30,7 +33,7 @@ pub use lstm::{LstmCell, LstmGate};
 pub use mgu::{MguCell, MguGate};
 pub use rnn::{RnnCell, RnnGate};
 
-/// What a layer needs to know of a cell, for its lengths.
+/// What a layer must know of a cell to compute buffer lengths.
 pub(crate) trait Cell: Copy + Send + Sync {
     /// Blocks of H rows in the weight matrices.
     const GATES: usize;

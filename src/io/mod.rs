@@ -1,11 +1,13 @@
-//! Models of PyTorch, Keras, ONNX, RTNeural and amp plugins: read into the layout of this crate, and written back.
+//! Model files of PyTorch, Keras, ONNX, RTNeural and amp plugins: read into this crate's layout, and written
+//! back.
 //!
-//! A file is read into a [`Network`]: layers with their names, and one flat slice of weights. What a file holds that this crate would
-//! compute differently, or not at all, is an [`Error`] that names the tensor, layer, node or attribute. What a file leaves open, and what of it has
-//! no part in the network, is a [`Note`] that the network carries.
-//! `f16` and `bf16` of PyTorch and ONNX are widened, which [`Network::with_exact_formats`] takes back, and `f64` is rounded
-//! where it fits. A damaged file is an error: there is no panic, and reading
-//! takes no more memory than a small multiple of the file's size.
+//! A file is read into a [`Network`]: layers with their names, and one flat slice of weights. If a file
+//! contains something that this crate would compute differently, or not at all, reading fails with an
+//! [`Error`] that names the tensor, layer, node or attribute. If the reader had to make an assumption, or
+//! left out something that is not part of the network, the network carries a [`Note`] about it. `f16` and
+//! `bf16` of PyTorch and ONNX are widened to `f32`; [`Network::with_exact_formats`] reverses this. `f64` is
+//! rounded if the value fits. A damaged file is an error: reading never panics, and takes no more memory than
+//! a small multiple of the file's size.
 //!
 //! ```
 //! use recurrent::io::{self, Format};
@@ -48,31 +50,38 @@
 //! | [`InputMask`](crate::model::InputMask) | | `Masking`, `mask_zero` | |
 //! | [`Pool`](crate::Pool) | | `return_sequences=False`, `GlobalAveragePooling1D`, `GlobalMaxPooling1D` | `Gather` of the last step, `Y_h`, `ReduceMean`, `ReduceMax` |
 //!
-//! - **PyTorch** (`.safetensors`; `.pt` and `.pth`, of any version; nothing of a pickle is run): any prefix. Of a checkpoint the parameters at the top
-//!   count, or those up to two levels below, under keys such as `state_dict`, `model_state_dict` and `model`. Of a pickled module its own
-//!   parameters count. Parameters do not say everything, so that a [`Plan`] may be needed, as
-//!   `emb,rnn:relu,@last,fc:tanh`. Without one there is at most one way to put the layers on top of each other, with linear layers last and without
-//!   activations. What is written is loaded with `strict=True`, and has its plan in the metadata if it needs one. A linear layer without a bias
-//!   gets one of zeros; the first layer of a plan needs `:linear` then, because it is an embedding otherwise.
-//! - **Keras** 2 and 3 (`.keras`, `.h5`): `Sequential` models, and `Functional` ones that are a chain. A softmax at the end is the network's
-//!   [`Ending`].
-//! - **ONNX**: the graph is a chain of the nodes in the table, and of what moves axes about between them. Directions may be cut apart and joined
-//!   again, as tf2onnx does. Constants are folded. Initial states that
-//!   are constants are the network's; those that are inputs of the graph are the caller's. What is written is of opset 17, and takes any steps and rows. Batch-major graphs become time-major. Data in files beside the
-//!   model is read from its folder only, or by [`ReadOptions::external`]. What `quantize_dynamic` makes with symmetric int8
-//!   is read into [narrow](crate::Narrow::W8A16) layers with the same integers: `DynamicQuantizeLSTM`, and `MatMulInteger`
-//!   with its scales. Zero points other than 0 are refused. A graph that rounds values to 16 bits between its nodes is
-//!   read with a note: here they stay `f32`.
-//! - **RTNeural**, AIDA-X (`.json`, `.aidax`): layers in the form of Keras, or PyTorch's parameters as lists, which may need a plan. **GuitarML**,
-//!   Automated-GuitarAmpModelling (`.json`). **Neural Amp Modeler** (`.nam`): LSTMs, with their initial states. RTNeural's JSON is what is written.
-//! - **Images** (`.img`): [`crate::image`]. They hold no names of layers, but names of classes.
+//! - **PyTorch** (`.safetensors`; `.pt` and `.pth`, of any version; no code of a pickle is run): parameters
+//!   may have any prefix. In a checkpoint the parameters are taken from the top level, or from up to two
+//!   levels below it, under keys such as `state_dict`, `model_state_dict` and `model`. In a pickled module
+//!   they are the module's parameters. Parameters do not describe the whole model, so a [`Plan`] may be
+//!   needed, such as `emb,rnn:relu,@last,fc:tanh`. Without a plan the reader looks for an order of the layers
+//!   with linear layers last and without activations; there is at most one. A written file loads with
+//!   `strict=True`, and has its plan in the metadata if it needs one. A linear layer without a bias gets a
+//!   bias of zeros. If it is the first layer it needs `:linear` in the plan, because otherwise it is taken
+//!   for an embedding.
+//! - **Keras** 2 and 3 (`.keras`, `.h5`): `Sequential` models, and `Functional` models that are a chain. A
+//!   softmax at the end becomes the network's [`Ending`].
+//! - **ONNX**: the graph must be a chain of the nodes in the table, and of nodes that rearrange axes between
+//!   them. Directions may be split and joined again, as tf2onnx does. Constants are folded. Constant initial
+//!   states become the network's; if they are inputs of the graph, the caller sets them. Files are written
+//!   with opset 17, and take any number of steps and rows. Batch-major graphs become time-major. External
+//!   data is read only from the model's folder, or by [`ReadOptions::external`]. Results of
+//!   `quantize_dynamic` with symmetric int8 (`DynamicQuantizeLSTM`, and `MatMulInteger` with its scales) are
+//!   read into [narrow](crate::Narrow::W8A16) layers with the same integers. Zero points other than 0 are
+//!   rejected. A graph that rounds values to 16 bits between its nodes is read with a note: here they stay
+//!   `f32`.
+//! - **RTNeural**, AIDA-X (`.json`, `.aidax`): layers in Keras' form, or PyTorch's parameters as lists, which
+//!   may need a plan. **GuitarML**, Automated-GuitarAmpModelling (`.json`). **Neural Amp Modeler** (`.nam`):
+//!   LSTMs, with their initial states. Of these, only RTNeural's JSON is written.
+//! - **Images** (`.img`): [`crate::image`]. They store names of classes, but no names of layers.
 //!
-//! A network is what the file says; to be run, it has its scales [folded](Network::folded) into the matrices beside them.
+//! A network describes the file as it is. To run it, its scales are [folded](Network::folded) into the
+//! adjacent matrices.
 //!
 #![doc = include_str!("collection.md")]
 //!
-//! This folder may import everything below, and no unsafe code is in it. To add a format: a file with `read`, the framework's row in `layout.rs`, and
-//! a line in [`Format`].
+//! This folder may import everything below it, and has no unsafe code. To add a format, write a file with
+//! `read`, and add the framework's row in `layout.rs` and a line in [`Format`].
 
 mod audio;
 mod error;
@@ -107,15 +116,16 @@ pub use options::ReadOptions;
 pub use plan::Plan;
 pub use run::Instance;
 
-/// All bytes of a file beside a model, by its name in the model.
+/// Returns all bytes of a file beside a model, given the name that the model uses.
 pub type External<'a> = dyn Fn(&str) -> std::io::Result<Vec<u8>> + 'a;
 
-/// The model of a file. A `plan` says what PyTorch's parameters leave open; other formats take none. What was taken for granted stands in
-/// the [notes](Network::notes) of the network; [`ReadOptions`] can refuse that, tell the format, and read data beside the file.
+/// Reads a model from a file's bytes. A `plan` adds what PyTorch's parameters do not say; other formats take
+/// none. Assumptions are recorded in the [notes](Network::notes) of the network. [`ReadOptions`] can reject
+/// them, set the format, and read data in other files.
 ///
 /// # Errors
-/// [`Error`] with the tensor, layer, node or attribute at fault. Whatever the bytes are, there is no panic, and no more memory
-/// is asked for than a small multiple of their number.
+/// [`Error`] with the tensor, layer, node or attribute at fault. For any bytes, it never panics, and
+/// allocates no more memory than a small multiple of their number.
 pub fn read(bytes: &[u8], format: Format, plan: Option<&Plan>) -> Result<Network> {
     let options = ReadOptions::new().format(format);
     match plan {
@@ -142,11 +152,11 @@ fn dispatch(
     }
 }
 
-/// The file of a model.
+/// Writes a model as the bytes of a file.
 ///
 /// # Errors
-/// [`Error::Unsupported`] with the layer that the format cannot express, or with the ending, the initial state or the mask if it
-/// cannot hold that.
+/// [`Error::Unsupported`] with the layer that the format cannot express, or with the ending, the initial
+/// state or the mask if the format cannot store it.
 pub fn write(network: &Network, format: Format) -> Result<Vec<u8>> {
     if network.ending() != Ending::None && !format.holds_endings() {
         return error::unsupported(
@@ -176,7 +186,7 @@ pub fn write(network: &Network, format: Format) -> Result<Vec<u8>> {
     }
 }
 
-/// The kind of a layer, in a word.
+/// The kind of a layer, as one word.
 pub fn kind(layer: &Layer) -> &'static str {
     match layer {
         Layer::Embedding(_) => "embedding",
@@ -193,7 +203,7 @@ pub fn kind(layer: &Layer) -> &'static str {
     }
 }
 
-/// A layer as the expression that makes it, for people.
+/// A layer as the Rust expression that creates it, for display.
 ///
 /// ```
 /// let layer = recurrent::model::Layer::dense(16, 5);

@@ -1,4 +1,4 @@
-//! Networks whose matrices are narrow.
+//! Networks with narrow matrices.
 
 use std::vec;
 
@@ -8,7 +8,7 @@ use crate::Narrow;
 use crate::kernel::bytes::bytes_mut;
 use crate::model::Layer;
 
-/// Whether a narrow layer holds these weights without a change.
+/// Whether a narrow layer represents these weights exactly.
 fn is_exact(layer: &Layer, weights: &[f32]) -> bool {
     let (mut words, mut held) = (vec![0.0; layer.words_len()], vec![0.0; weights.len()]);
     layer.check_narrow().is_ok()
@@ -19,11 +19,13 @@ fn is_exact(layer: &Layer, weights: &[f32]) -> bool {
 }
 
 impl Network {
-    /// The same with the matrices of each layer in the format that `format` says, or in `f32`. The weights are rounded: they stay `f32` in memory, as
-    /// those that the format holds. Rounding them again changes nothing.
+    /// The same network, with each layer's matrices in the format that `format` returns, or in `f32`. The
+    /// weights are rounded to values that the format can represent, but stay `f32` in memory. Rounding them
+    /// again changes nothing.
     ///
     /// # Errors
-    /// [`Error::Model`](super::Error::Model) for a weight that its format cannot hold, or rows too long for integers.
+    /// [`Error::Model`](super::Error::Model) for a weight that its format cannot represent, or for rows that
+    /// are too long for integers.
     ///
     /// ```
     /// use recurrent::{Narrow, io::{self, Format, Network, ReadOptions}};
@@ -54,8 +56,9 @@ impl Network {
         Ok(self)
     }
 
-    /// The same with each layer that is not narrow yet in the 16-bit format that holds its matrices as they are: `Bf16`, or else `F16`. Layers that neither
-    /// holds stay `f32`. So files with tensors of 16 bits stay as they were.
+    /// The same network, with each `f32` layer in the 16-bit format that represents its matrices exactly:
+    /// `Bf16`, or else `F16`. Layers that fit neither stay `f32`. So the tensors of 16-bit files keep their
+    /// format.
     pub fn with_exact_formats(mut self) -> Self {
         let mut at = 0;
         for named in &mut self.layers {
@@ -70,7 +73,7 @@ impl Network {
         self
     }
 
-    /// The same with every layer in `f32`: of a narrow network with weights that are already rounded.
+    /// The same network with every layer in `f32`. The weights of a narrow network stay rounded.
     pub fn wide(mut self) -> Self {
         for named in &mut self.layers {
             named.layer = named.layer.wide();
@@ -78,7 +81,7 @@ impl Network {
         self
     }
 
-    /// Whether a layer has narrow matrices. Only images hold that.
+    /// Whether a layer has narrow matrices. Only images can store that.
     pub fn is_narrow(&self) -> bool {
         self.layers().any(|layer| layer.narrow_format().is_some())
     }

@@ -1,9 +1,9 @@
-//! From a layer's cell and the instruction set to compiled code: the one place where both are chosen.
+//! The one place that chooses compiled code, by a layer's cell and the instruction set.
 //!
-//! Each form of a cell (its equations with fixed functions, or with options) has a constant [`Table`] of its passes. A layer's description
-//! names the table, so that an image links the passes that are called of the cells that are named. Of layers
-//! that are not constants it links all passes of a table: so there are tables with fewer. A pass in a table
-//! chooses the instruction set: once, for all of its steps.
+//! Each form of a cell (its equations with fixed functions, or with options) has a constant [`Table`] of its
+//! passes. A layer's description names the table, so a program links only the passes that it calls, of the
+//! cells that it names. For layers that are not constants, all passes of a table are linked; therefore there
+//! are tables with fewer passes. A pass chooses the instruction set once, for all of its steps.
 
 use super::backward::{BackwardPass, bptt};
 use super::forward::{ForwardPass, time_loop};
@@ -24,7 +24,7 @@ use crate::kernel::vector::has_vectors;
 use crate::kernel::{Activation, Checked, Slot};
 use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch, dispatch_single};
 
-/// How many of the passes are there.
+/// Which passes a table has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub(crate) enum Reach {
     Nothing,
@@ -33,20 +33,21 @@ pub(crate) enum Reach {
     All,
 }
 
-/// The passes over one form of a cell.
+/// The passes of one form of a cell.
 #[derive(Clone, Copy)]
 pub(crate) struct Table {
-    /// Not in the table itself: who hands on a part of it by reference would have all of its functions
-    /// linked.
+    /// A reference, because the layout is handed on by reference: a reference into the table itself would
+    /// link all of its functions.
     pub(crate) layout: &'static Layout,
     pub(crate) second: Option<&'static SecondStage>,
     /// One step over weights in panels, and over canonical weights in place.
     pub(crate) step: fn(Isa, &Params, &[f32], &mut StepPass<'_>) -> Checked,
     pub(crate) step_in_place: fn(Isa, &Params, &Canonical<'_>, &mut StepPass<'_>) -> Checked,
-    /// Sequences.
+    /// Sequences, over weights in panels and over canonical weights in place.
     pub(crate) forward: fn(Isa, &Params, &[f32], &mut ForwardPass<'_>) -> Checked,
     pub(crate) forward_in_place: fn(Isa, &Params, &Canonical<'_>, &mut ForwardPass<'_>) -> Checked,
-    /// Sequences with a tape, over canonical weights on targets without vectors. Others train over panels, by `forward`.
+    /// Sequences with a tape, over canonical weights, for targets without vectors. Other targets train over
+    /// panels with `forward`.
     pub(crate) train_in_place: fn(Isa, &Params, &Canonical<'_>, &mut ForwardPass<'_>) -> Checked,
     pub(crate) backward: fn(Isa, &Params, BackwardPass<'_>) -> Checked,
     /// One step, and sequences, over narrow weights in panels.
@@ -54,8 +55,9 @@ pub(crate) struct Table {
     pub(crate) forward_narrow: fn(Isa, &Params, NarrowWeights<'_>, &mut ForwardPass<'_>) -> Checked,
 }
 
-/// A table that programs share. In the unit tests of this crate it is a constant: a static is compiled with
-/// all that it names whether or not something uses it, which took them four times as long.
+/// A table as a static, which programs share. In the unit tests of this crate it is a constant instead: a
+/// static is compiled with everything that it names, used or not, which made the tests take four times as
+/// long.
 macro_rules! table {
     ($visibility:vis $name:ident = $table:expr) => {
         #[cfg(not(test))]
@@ -96,7 +98,7 @@ macro_rules! tables {
                 }
             }
 
-            /// The passes of a form, as far as they are wanted.
+            /// The passes of a form, up to `reach`.
             #[cfg(feature = "named-forms")]
             pub(crate) const fn with(kind: Kind, reach: Reach) -> &'static Table {
                 match (reach, kind) {
@@ -122,7 +124,7 @@ tables! {
     MGU = Mgu: Mgu;
 }
 
-/// What equations without options are given.
+/// The parameters of equations without options.
 pub(super) const NO_OPTIONS: Params = {
     let slot = Slot { f: Activation::Tanh, clip: f32::INFINITY };
     Params { slots: [slot; 3], coupled: false, peepholes: false }
@@ -144,7 +146,8 @@ impl Table {
         }
     }
 
-    /// Packs canonical weights into panels of an instruction set: the stages, the projection, and peepholes as they are.
+    /// Packs canonical weights into panels of an instruction set: the stages and the projection. Peepholes
+    /// are copied.
     pub(crate) fn pack(&self, isa: Isa, w: Canonical<'_>, out: &mut [f32]) {
         let mut rest = pack(self.layout, isa.lanes(), w, out);
         if let Some(stage) = self.second {
@@ -159,7 +162,7 @@ impl Table {
 }
 
 impl Table {
-    /// As [`pack`](Self::pack), with narrow matrices, or with those that they stand for.
+    /// Packs narrow weights, or if `wide` their f32 values.
     pub(crate) fn pack_narrow(&self, isa: Isa, w: &Unpacked<'_>, wide: bool, out: &mut [f32]) {
         let pack_narrow = if wide { pack_wide } else { pack_narrow };
         let mut rest = pack_narrow(self.layout, isa.lanes(), w, out);
@@ -174,7 +177,7 @@ impl Table {
     }
 }
 
-/// The panels of both stages, or of the stage and the projection, and the peepholes behind them.
+/// The panels of both stages, or of the stage and the projection, and the peepholes that follow them.
 #[inline(always)]
 fn panels<'a, E: Equations>(
     lanes: usize,
@@ -187,7 +190,7 @@ fn panels<'a, E: Equations>(
     if let Some(stage) = const { &E::SECOND } {
         (two, rest) = Panels::new(&stage.layout, lanes, dims, rest)?;
     }
-    // Of cells with fixed functions, nothing else follows.
+    // Cells with fixed functions have only these.
     if const { !E::PEEPHOLES } {
         return Some(([one, two], &[]));
     }
@@ -219,7 +222,7 @@ impl<S: Simd, W: Source<S>> Steps<S, W> {
 }
 
 impl<'a, S: Simd> Steps<S, Panels<'a>> {
-    /// Steps of whole batches.
+    /// Steps of a whole batch at once.
     #[inline(always)]
     const fn by_batches<E: Equations>() -> Self {
         Steps {
@@ -234,13 +237,13 @@ impl<'a, S: Simd> Steps<S, Panels<'a>> {
     }
 }
 
-/// Whether a small single row has code of its own on vector sets.
+/// Whether there is separate code for a small single row on instruction sets with vectors.
 const fn has_row<E: Equations>() -> bool {
     E::SEVERAL && E::SECOND.is_none()
 }
 
 fn step<E: Equations>(isa: Isa, params: &Params, data: &[f32], pass: &mut StepPass<'_>) -> Checked {
-    /// By one reference, because a copy of what was just written waits for it.
+    /// Passed by one reference: a copy would have to wait for values that were just written.
     struct Run<'a, 'b, E>(
         &'a mut (&'a Params, &'a [f32], &'a mut StepPass<'b>),
         core::marker::PhantomData<E>,
@@ -289,7 +292,7 @@ fn step_in_place<E: Equations>(
         fn run<S: Simd>(self, s: S) -> Checked {
             let Run(params, w, pass, _) = self;
             let steps = const { &Steps::<S, InPlace<'_>>::by_rows::<E, HAS_VECTORS>() };
-            // With a projection there are two places that call it, and then it is not inlined.
+            // With a projection there are two calls, so this is not inlined.
             let call = |s, params: &Params, w, t, io: Step<'_>, _: &mut [f32]| match const { E::PEEPHOLES } {
                 true => row::step_apart::<S, E, InPlace<'_>, HAS_VECTORS>(s, params, w, t, io),
                 false => row::step::<S, E, InPlace<'_>, HAS_VECTORS>(s, E::new(params), w, t, io),
@@ -369,7 +372,7 @@ fn backward<E: Equations>(isa: Isa, params: &Params, pass: BackwardPass<'_>) -> 
     dispatch(isa, Run::<E>(params, pass, core::marker::PhantomData))
 }
 
-/// Tables with fewer passes, and what stands where one is left out.
+/// Tables with fewer passes, and the replacement for the passes left out.
 #[cfg(feature = "named-forms")]
 mod fewer {
     use super::*;
@@ -389,14 +392,14 @@ mod fewer {
         forward_narrow: |_, _, _, _| missing(),
     };
 
-    /// In the place of a pass that a table was made without.
+    /// Replaces a pass that the table does not have.
     #[cold]
     fn missing() -> Checked {
         crate::kernel::check(false, "a pass that the program left out of the form that it named")
     }
 
     impl Table {
-        /// The same without training, and on targets without vectors without packed weights, which save
+        /// The same without training. On targets without vectors it also has no packed weights, which save
         /// nothing there.
         pub(super) const fn without_training(self) -> Self {
             let Table { layout, second, .. } = self;

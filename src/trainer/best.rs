@@ -1,4 +1,4 @@
-//! What a training keeps besides its weights: their average, and the best of them.
+//! What a trainer keeps besides its weights: their running average, and the best weights so far.
 
 use std::vec::Vec;
 
@@ -6,7 +6,7 @@ use super::measures::Sums;
 use super::{Batch, Measures, Predictor, Trainer, zeros};
 use crate::error::{Error, Result};
 
-/// When a training that gets no better stops.
+/// When to stop a training that no longer improves.
 ///
 /// ```
 /// use recurrent::trainer::EarlyStopping;
@@ -15,19 +15,19 @@ use crate::error::{Error, Result};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EarlyStopping {
-    /// It goes on until this many validations in a row were no better than the best.
+    /// The training stops after this many validations in a row without improvement.
     pub patience: u64,
-    /// A loss is better if it is below the best by more than this.
+    /// A loss counts as an improvement if it is below the best one by more than this.
     pub min_delta: f32,
 }
 
 impl EarlyStopping {
-    /// Stops after this many validations that were no better.
+    /// Stops after `patience` validations in a row without improvement.
     pub const fn new(patience: u64) -> Self {
         EarlyStopping { patience, min_delta: 0.0 }
     }
 
-    /// The same that takes less than this for no gain.
+    /// The same with a minimum improvement: smaller gains do not count.
     pub const fn min_delta(mut self, min_delta: f32) -> Self {
         self.min_delta = min_delta;
         self
@@ -37,13 +37,13 @@ impl EarlyStopping {
 /// The weights with the lowest loss so far.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Best<'a> {
-    /// The loss that was reported.
+    /// The validation loss.
     pub loss: f32,
-    /// Updates made until then.
+    /// Number of updates made up to that validation.
     pub updates: u64,
-    /// Validations since then.
+    /// Number of validations since then.
     pub since: u64,
-    /// The weights, or their average if there is one, in the layout of the model.
+    /// The weights in the layout of the model. If the trainer averages its weights, this is the average.
     pub weights: &'a [f32],
 }
 
@@ -52,29 +52,29 @@ pub struct Best<'a> {
 pub(super) struct Kept {
     /// The decay of the average.
     pub(super) decay: f32,
-    /// Updates that are in the average.
+    /// Number of updates that the average includes.
     pub(super) averaged: u64,
-    /// As the parameters; empty without an average.
+    /// Same layout as the parameters; empty without averaging.
     pub(super) average: Vec<f32>,
     pub(super) stopping: Option<EarlyStopping>,
     pub(super) loss: f32,
     pub(super) updates: u64,
     pub(super) since: u64,
-    /// As the parameters; empty if there is no best yet.
+    /// Same layout as the parameters; empty before the first best.
     pub(super) best: Vec<f32>,
 }
 
 impl Trainer {
-    /// The same that keeps an average of the weights, each update with a share of `1 - decay`; usual are 0.99
-    /// to 0.9999. It begins with the weights after the next update.
+    /// The same trainer with a running average of the weights. Each update enters with the share `1 - decay`;
+    /// usual decays are 0.99 to 0.9999. The average starts with the weights after the next update.
     ///
     /// ```text
     /// average += (1 - decay) (weights - average)
     /// ```
     ///
     /// It is PyTorch's `AveragedModel` with `get_ema_multi_avg_fn`. [Predictors](Self::predictor),
-    /// evaluations and the [best weights](Self::best) are of the average then; the training goes on with its
-    /// own weights.
+    /// evaluations and the [best weights](Self::best) then use the average; training continues with the
+    /// weights themselves.
     ///
     /// # Errors
     /// [`Error::Value`] for a decay that is not in `0..1`; [`Error::Memory`] if there is not enough memory.
@@ -88,19 +88,19 @@ impl Trainer {
         Ok(self)
     }
 
-    /// The average of the weights, in the layout of the model; `None` without one, and before the first
+    /// The average of the weights, in the layout of the model; `None` without averaging and before the first
     /// update.
     pub fn averaged_weights(&self) -> Option<&[f32]> {
         let average = self.kept.average.get(..self.model().weights_len());
         average.filter(|_| self.kept.averaged > 0)
     }
 
-    /// The parameters that are worth most: the average if there is one.
+    /// The parameters to evaluate and predict with: the average if there is one.
     pub(super) fn smooth(&self) -> &[f32] {
         if self.kept.averaged > 0 { &self.kept.average } else { &self.parameters }
     }
 
-    /// Takes the parameters into the average.
+    /// Adds the current parameters to the average.
     pub(super) fn take_average(&mut self) {
         let Kept { average, averaged, decay, .. } = &mut self.kept;
         if average.is_empty() {
@@ -113,17 +113,17 @@ impl Trainer {
         *averaged += 1;
     }
 
-    /// The same that stops, and keeps its best weights: [`validated`](Self::validated) is told a loss.
+    /// The same trainer with early stopping: report each validation loss to [`validated`](Self::validated).
     pub fn early_stopping(mut self, stopping: EarlyStopping) -> Self {
         self.kept.stopping = Some(stopping);
         self
     }
 
-    /// Tells the training its loss on data that it does not learn from. If it is the lowest so far, the
-    /// weights are kept as the best, or their average if there is one. Gives back whether to go on, as
-    /// [`early_stopping`](Self::early_stopping) says; without that always.
+    /// Reports the loss on data that is not trained on. If it is the lowest so far, the weights (or their
+    /// average, if there is one) are kept as the best. Returns whether to continue, by the rule of
+    /// [`early_stopping`](Self::early_stopping); without early stopping always true.
     ///
-    /// A loss of NaN is no better than any.
+    /// A loss of NaN is never an improvement.
     ///
     /// # Errors
     /// [`Error::Memory`] if there is not enough memory.
@@ -174,8 +174,8 @@ impl Trainer {
         Some(Best { loss: *loss, updates: *updates, since: *since, weights })
     }
 
-    /// Makes the best weights, and the initial state that was learned with them, those of the training, and
-    /// of its average. Whether there were some.
+    /// Replaces the weights, the learned initial state and the average by those of the best validation.
+    /// Returns false if there is no best yet.
     pub fn restore_best(&mut self) -> bool {
         let Kept { best, average, .. } = &mut self.kept;
         if best.is_empty() {
@@ -188,7 +188,7 @@ impl Trainer {
         true
     }
 
-    /// The model as it is now, to run it: with the average of the weights if there is one.
+    /// The current model, ready to run. It has the averaged weights if there is an average.
     ///
     /// # Errors
     /// [`Error::Memory`] if there is not enough memory.
@@ -197,7 +197,7 @@ impl Trainer {
         Predictor::new(self.model(), weights)?.with_initial_state(initial_state)
     }
 
-    /// The mean loss of a batch, from the initial state, without dropout and without learning from it.
+    /// The mean loss of a batch, from the initial state, without dropout. Nothing is learned from it.
     ///
     /// # Errors
     /// As [`Chain::forward`](crate::model::Chain::forward) and
@@ -206,7 +206,7 @@ impl Trainer {
         self.predictor()?.loss(batch)
     }
 
-    /// The mean loss over the targets of all batches, with accuracy and perplexity where the loss is one of
+    /// The mean loss over the targets of all batches, with accuracy and perplexity if the loss is over
     /// classes. Otherwise as [`evaluate`](Self::evaluate).
     ///
     /// # Errors

@@ -1,12 +1,12 @@
-//! How ranks talk to each other: a trait of three functions, and the sums and copies that are made of it.
+//! Communication between ranks: a trait of three functions, and the sums and copies built on them.
 
 use core::ops::Range;
 use std::vec::Vec;
 
 use crate::error::Result;
 
-/// One of the processes, threads or machines that train a model together, and its way to the others: MPI's
-/// terms, and nothing of MPI. The example `cluster` implements it over MPI.
+/// One rank of a distributed training (a process, thread or machine), and its connection to the others. The
+/// terms are MPI's, but MPI is not needed. The example `cluster` implements the trait with MPI.
 ///
 /// ```
 /// use recurrent::{Error, Result, trainer::Communicator};
@@ -25,31 +25,33 @@ use crate::error::Result;
 /// }
 /// ```
 pub trait Communicator {
-    /// The number of this rank, from 0 on.
+    /// The number of this rank, counted from 0.
     fn rank(&self) -> usize;
 
-    /// How many ranks there are.
+    /// The number of ranks.
     fn size(&self) -> usize;
 
-    /// Sends to another rank, and receives from it what it sends in its own call: both at the same time,
-    /// since each waits for the other. Both know the lengths, which may differ. All bits arrive as they were.
+    /// Sends to another rank, and receives what that rank sends in its own call. Both happen at the same
+    /// time, because each rank waits for the other. Both ranks know the lengths, which may differ. Every bit
+    /// must arrive unchanged.
     ///
     /// # Errors
-    /// [`Error::Communication`](crate::Error::Communication) if the other one has gone. An implementation
-    /// that can lose a rank without noticing has to give up after some time.
+    /// [`Error::Communication`](crate::Error::Communication) if the other rank is gone. An implementation
+    /// that may not notice this must have a timeout.
     fn exchange(&mut self, partner: usize, send: &[f32], receive: &mut [f32]) -> Result<()>;
 
-    /// Replaces the values by their sums over all ranks, whose number is a power of two: added in a binary
-    /// tree of neighbours, first ranks 0 and 1, 2 and 3 and so on, then the sums of 0 and 1 to those of 2 and
-    /// 3. All ranks get the same bits. Few values take as many exchanges as the tree has levels; many take
-    /// twice as many, in which each rank sends less than twice its values, whatever the number of ranks.
+    /// Replaces the values by their sums over all ranks. The number of ranks is a power of two. Sums are
+    /// formed in a binary tree: first ranks 0 and 1, 2 and 3 and so on, then the sum of 0 and 1 with that of
+    /// 2 and 3. All ranks get the same bits. Few values take one exchange for each level of the tree. Many
+    /// values take two exchanges for each level, and each rank then sends less than twice its values, for any
+    /// number of ranks.
     ///
-    /// An implementation of its own has to add in the same tree.
+    /// An implementation that overrides this must add in the same tree.
     ///
     /// # Errors
     /// As [`exchange`](Self::exchange).
     fn all_reduce(&mut self, values: &mut [f32], scratch: &mut Vec<f32>) -> Result<()> {
-        // 16 KiB: below, the time of a message is latency.
+        // 16 KiB: below this, the time of a message is mostly latency.
         const FEW: usize = 4096;
         let (rank, size) = (self.rank(), self.size());
         scratch.resize(values.len(), 0.0);
@@ -61,7 +63,7 @@ pub trait Communicator {
             }
             return Ok(());
         }
-        // Of the part whose sums it has, each rank keeps a half at each level, and gives the other away.
+        // Reduce-scatter: at each level a rank keeps one half of its part and sends the other half away.
         let mut parts = [const { 0..0 }; usize::BITS as usize];
         let mut part = 0..values.len();
         for level in 0..size.trailing_zeros() as usize {
@@ -73,7 +75,7 @@ pub trait Communicator {
             parts[level] = part;
             part = kept;
         }
-        // And back: all that it has for what the other one has.
+        // All-gather: each rank swaps the sums that it has for those of its partner.
         for level in (0..size.trailing_zeros() as usize).rev() {
             let distance = 1 << level;
             let (kept, given) = halves(&parts[level], rank & distance == 0);
@@ -101,7 +103,7 @@ impl<C: Communicator + ?Sized> Communicator for &mut C {
     }
 }
 
-/// The half of a part that a rank keeps, and the other one.
+/// The half of a part that a rank keeps, and the half that it sends.
 fn halves(part: &Range<usize>, first: bool) -> (Range<usize>, Range<usize>) {
     let middle = part.start + part.len() / 2;
     let (left, right) = (part.start..middle, middle..part.end);
@@ -112,7 +114,7 @@ fn add(values: &mut [f32], received: &[f32]) {
     values.iter_mut().zip(received).for_each(|(x, y)| *x += y);
 }
 
-/// Sends `own` and receives `others`, which is beside it.
+/// Sends the range `own` and receives the adjacent range `others`.
 fn swap(
     communicator: &mut (impl Communicator + ?Sized),
     partner: usize,
@@ -129,8 +131,7 @@ fn swap(
     }
 }
 
-/// Gives every rank the values of all others, bit for bit. Those of rank `r` stand at `first(r)..first(r +
-/// 1)`.
+/// Gives every rank the values of all others, bit for bit. Those of rank `r` are at `first(r)..first(r + 1)`.
 pub(super) fn all_gather(
     communicator: &mut dyn Communicator,
     values: &mut [f32],

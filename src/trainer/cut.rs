@@ -6,7 +6,7 @@ use std::vec::Vec;
 use crate::layer::Sequences;
 use crate::model::Loss;
 
-/// A copy of some rows' targets; for each loss some of the lists are used.
+/// A copy of the targets of some rows. Each loss uses some of the lists.
 #[derive(Clone, Default)]
 pub(super) struct Targets {
     classes: Vec<u32>,
@@ -15,7 +15,7 @@ pub(super) struct Targets {
 }
 
 impl Targets {
-    /// The loss of some of a batch's rows.
+    /// The loss restricted to some rows of a batch.
     pub(super) fn cut<'a>(
         &'a mut self,
         loss: Loss<'a>,
@@ -25,7 +25,7 @@ impl Targets {
         pooled: bool,
     ) -> Loss<'a> {
         let Targets { classes, numbers, weights } = self;
-        // The numbers of the rows; only one arm borrows the list.
+        // A macro, so that only the arm that runs borrows the list.
         macro_rules! numbers {
             ($targets:expr) => {
                 copy(numbers, $targets, all, rows, output, pooled)
@@ -65,8 +65,8 @@ impl Targets {
     }
 }
 
-/// Copies what `from` has of some batch rows, `width` elements for each step, or for each sequence if it is
-/// `pooled`.
+/// Copies the elements of some batch rows from `from`: `width` elements for each step, or for each sequence
+/// if it is `pooled`.
 pub(super) fn copy<'a, T: Copy>(
     to: &'a mut Vec<T>,
     from: &[T],

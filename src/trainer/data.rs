@@ -1,4 +1,4 @@
-//! Data on its way into batches: which rows come when, and rows of several lengths side by side.
+//! From data to batches: the order of the rows, and rows of different lengths in one batch.
 
 use core::ops::Range;
 use std::vec::Vec;
@@ -6,8 +6,8 @@ use std::vec::Vec;
 use crate::error::{Error, Result, check_len};
 use crate::layer::Sequences;
 
-/// Random numbers for shuffling: SplitMix64 (Steele et al. 2014), so that a seed gives the same order
-/// everywhere, and an epoch can be begun without those before it.
+/// The random numbers for shuffling: SplitMix64 (Steele et al. 2014). A seed gives the same order on every
+/// machine, and any epoch can be started without running the ones before it.
 struct Mix(u64);
 
 impl Mix {
@@ -18,18 +18,19 @@ impl Mix {
         x ^ (x >> 31)
     }
 
-    /// A random order (Fisher and Yates).
+    /// Shuffles in place (Fisher and Yates).
     fn shuffle<T>(&mut self, of: &mut [T]) {
         for i in (1..of.len()).rev() {
-            // The bias of one in 2^64 does not show.
+            // The bias of one in 2^64 is negligible.
             let j = (u128::from(self.next()) * (i as u128 + 1)) >> 64;
             of.swap(i, j as usize);
         }
     }
 }
 
-/// Splits the rows `0..rows` at random: those to learn from, and those to validate with, which are this part,
-/// rounded. Both are in ascending order. A seed gives the same split everywhere.
+/// Splits the rows `0..rows` at random into training rows and validation rows. `validation` is the fraction
+/// for validation; the count is rounded. Both lists are in ascending order. A seed gives the same split
+/// everywhere.
 ///
 /// ```
 /// use recurrent::trainer::split;
@@ -47,12 +48,12 @@ pub fn split(rows: usize, validation: f32, seed: u64) -> (Vec<usize>, Vec<usize>
     (learned, all)
 }
 
-/// Where an [`Order`] is.
+/// The position of an [`Order`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
-    /// Times that all rows were taken.
+    /// Number of complete epochs.
     pub epoch: u64,
-    /// Batches that were taken since.
+    /// Number of batches taken in the current epoch.
     pub batch: u64,
 }
 
@@ -65,7 +66,7 @@ impl Place {
         bytes
     }
 
-    /// Of bytes that [`to_bytes`](Self::to_bytes) gave.
+    /// Reads the bytes that [`to_bytes`](Self::to_bytes) returned.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         let [epoch, batch] =
             core::array::from_fn(|i| bytes.as_chunks().0.get(i).map_or(0, |part| u64::from_le_bytes(*part)));
@@ -73,11 +74,11 @@ impl Place {
     }
 }
 
-/// The order in which rows are taken, batch by batch, epoch by epoch: as they are, or
-/// [shuffled](Self::shuffled), and rows of similar length [together](Self::bucketed).
+/// The order in which rows are taken, batch by batch and epoch by epoch. Rows come in the order of the data,
+/// or [shuffled](Self::shuffled); rows of similar length can be put [together](Self::bucketed).
 ///
-/// An epoch depends on its number and the seed alone. [`place`](Self::place) and [`go_to`](Self::go_to)
-/// resume a training where it was.
+/// The order of an epoch depends only on its number and the seed. [`place`](Self::place) and
+/// [`go_to`](Self::go_to) save and resume the position of a training.
 ///
 /// ```
 /// use recurrent::trainer::Order;
@@ -94,22 +95,22 @@ impl Place {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// Rows with their lengths, in the order of the data.
+    /// Row numbers with their lengths, in the order of the data.
     rows: Vec<(usize, usize)>,
     batch: usize,
     seed: Option<u64>,
     bucket: usize,
     whole: bool,
     place: Place,
-    /// The rows of the epoch `of`, and the ranges of its batches.
+    /// The rows of epoch `of`, and the range of each batch.
     order: Vec<usize>,
     batches: Vec<Range<usize>>,
     of: Option<u64>,
 }
 
 impl Order {
-    /// Batches of `batch` rows, of which the last of an epoch may have fewer. The lengths of all rows matter
-    /// for [`bucketed`](Self::bucketed) only.
+    /// Batches of `batch` rows; the last one of an epoch may have fewer. The lengths are used only by
+    /// [`bucketed`](Self::bucketed).
     pub fn new(lengths: &[usize], batch: usize) -> Self {
         Order {
             rows: lengths.iter().copied().enumerate().collect(),
@@ -124,52 +125,52 @@ impl Order {
         }
     }
 
-    /// The same of some of the rows: those of a [`split`]. Rows that there are not are left out.
+    /// The same order over some of the rows, as a [`split`] returns them. Rows that do not exist are ignored.
     pub fn only(mut self, rows: &[usize]) -> Self {
         self.rows = rows.iter().filter_map(|row| self.rows.get(*row).copied()).collect();
         self.of = None;
         self
     }
 
-    /// The same in a random order, another one in each epoch.
+    /// The same order, shuffled anew in each epoch.
     pub fn shuffled(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self.of = None;
         self
     }
 
-    /// The same where of each `batches` batches in a row the rows are sorted by length, so that there is
-    /// little padding. Shuffled batches then come in a random order. With 1 nothing is sorted but the rows of
-    /// each batch's own; a great number sorts all rows.
+    /// The same order with less padding: within every group of `batches` consecutive batches the rows are
+    /// sorted by length. If the order is shuffled, the batches then come in random order. With 1, only the
+    /// rows within each batch are sorted; a very large number sorts all rows.
     pub fn bucketed(mut self, batches: usize) -> Self {
         self.bucket = batches.max(1);
         self.of = None;
         self
     }
 
-    /// The same without a last batch of fewer rows: states that are carried need batches of one size.
+    /// The same order without an incomplete last batch: carried states need batches of one size.
     pub fn whole_batches(mut self) -> Self {
         self.whole = true;
         self.of = None;
         self
     }
 
-    /// Batches of an epoch.
+    /// Number of batches in an epoch.
     pub fn batches(&self) -> usize {
         if self.whole { self.rows.len() / self.batch } else { self.rows.len().div_ceil(self.batch) }
     }
 
-    /// Where it is.
+    /// The current position.
     pub fn place(&self) -> Place {
         self.place
     }
 
-    /// Goes to a place. One behind the last batch of an epoch is its end.
+    /// Moves to a position. The position after the last batch of an epoch is the end of that epoch.
     pub fn go_to(&mut self, place: Place) {
         self.place = place;
     }
 
-    /// The rows of the next batch. After the last of an epoch it gives `None` once, and then begins the next
+    /// The rows of the next batch. At the end of an epoch it returns `None` once, and then starts the next
     /// epoch.
     #[allow(clippy::should_implement_trait, reason = "the rows are borrowed, and epochs go on after `None`")]
     pub fn next(&mut self) -> Option<&[usize]> {
@@ -185,11 +186,11 @@ impl Order {
         self.order.get(range)
     }
 
-    /// Makes the order of an epoch.
+    /// Builds the order of an epoch.
     fn begin(&mut self) {
         let Order { rows, batch, seed, bucket, whole, place, order, batches, of } = self;
         let mut rows = rows.clone();
-        // Seeds that are close to each other are no closer than others after one step.
+        // One step of the generator decorrelates seeds that are close to each other.
         let mut mix = seed.map(|seed| Mix(Mix(seed).next().wrapping_add(Mix(place.epoch).next())));
         if let Some(mix) = &mut mix {
             mix.shuffle(&mut rows);
@@ -213,7 +214,7 @@ impl Order {
     }
 }
 
-/// Rows of any lengths, one after the other in one slice: `width` elements for each step.
+/// Rows of any lengths, stored one after the other in one slice, with `width` elements for each step.
 ///
 /// ```
 /// use recurrent::trainer::{Padded, Rows};
@@ -228,16 +229,16 @@ impl Order {
 pub struct Rows<'a, T> {
     all: &'a [T],
     lengths: &'a [usize],
-    /// Where each row starts.
+    /// The start of each row.
     starts: Vec<usize>,
     width: usize,
 }
 
 impl<'a, T> Rows<'a, T> {
-    /// Rows of these lengths, in steps.
+    /// Rows of the given lengths, in steps.
     ///
     /// # Errors
-    /// [`Error::Length`] if `all` is not as long as all rows together.
+    /// [`Error::Length`] if the length of `all` is not the sum over all rows.
     pub fn new(all: &'a [T], lengths: &'a [usize], width: usize) -> Result<Self> {
         let mut end = 0usize;
         let mut starts = Vec::with_capacity(lengths.len());
@@ -254,7 +255,7 @@ impl<'a, T> Rows<'a, T> {
         self.lengths
     }
 
-    /// The lengths of some rows.
+    /// Copies the lengths of some rows.
     fn lengths_of(&self, rows: &[usize], to: &mut Vec<usize>) -> Result<()> {
         to.clear();
         for (position, &row) in rows.iter().enumerate() {
@@ -267,21 +268,21 @@ impl<'a, T> Rows<'a, T> {
         Ok(())
     }
 
-    /// One row; empty for one that there is not.
+    /// One row; empty if the row does not exist.
     pub fn row(&self, row: usize) -> &'a [T] {
         let range = self.starts.get(row).zip(self.lengths.get(row));
         range.map_or(&[], |(start, length)| &self.all[*start..start + length * self.width])
     }
 }
 
-/// A buffer for some rows side by side.
+/// A buffer that holds some rows side by side.
 #[derive(Clone, Debug, Default)]
 pub struct Padded<T> {
     values: Vec<T>,
     lengths: Vec<usize>,
 }
 
-/// Some rows side by side or one after the other.
+/// Some rows, either side by side or one after the other.
 #[derive(Clone, Copy, Debug)]
 pub struct Taken<'a, T> {
     /// The elements of all rows.
@@ -291,7 +292,7 @@ pub struct Taken<'a, T> {
 }
 
 impl<'a, T> Taken<'a, T> {
-    /// Padded rows as a batch, batch-major, with as many steps as the longest has.
+    /// Padded rows as a batch-major batch with as many steps as the longest row.
     pub fn sequences(&self) -> Sequences<'a> {
         let steps = self.lengths.iter().copied().max().unwrap_or(0);
         let sequences = Sequences::new(steps, self.lengths.len()).batch_major();
@@ -303,11 +304,11 @@ impl<'a, T> Taken<'a, T> {
 }
 
 impl<T: Copy> Padded<T> {
-    /// Some rows, `[B, T, width]`, with as many steps as the longest has; others end with `padding`. Rows of
-    /// one length that follow each other are not copied.
+    /// Copies rows to `[B, T, width]`, where `T` is the length of the longest row; shorter rows end with
+    /// `padding`. Consecutive rows of one length are borrowed, not copied.
     ///
     /// # Errors
-    /// [`Error::Index`] for a row that there is not.
+    /// [`Error::Index`] for a row that does not exist.
     pub fn fill<'p>(&'p mut self, from: &Rows<'p, T>, rows: &[usize], padding: T) -> Result<Taken<'p, T>> {
         let Padded { values, lengths } = self;
         from.lengths_of(rows, lengths)?;
@@ -327,8 +328,7 @@ impl<T: Copy> Padded<T> {
         Ok(Taken { values, lengths })
     }
 
-    /// Some rows one after the other, without padding, as [`Loss::Ctc`](crate::model::Loss::Ctc) takes its
-    /// labels.
+    /// Concatenates rows without padding, as [`Loss::Ctc`](crate::model::Loss::Ctc) takes its labels.
     ///
     /// # Errors
     /// As [`fill`](Self::fill).

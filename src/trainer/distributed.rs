@@ -1,4 +1,4 @@
-//! Training together with other processes or machines: each has some of the shards of every batch.
+//! Training on several processes or machines: each rank computes some of the shards of every batch.
 
 use core::ops::Range;
 use std::vec::Vec;
@@ -10,7 +10,7 @@ use super::tally::MAX_RANKS;
 use super::{Batch, Communicator, Trainer, Update, tree, zeros};
 use crate::error::{Error, Result};
 
-/// Which of all shards a trainer has: those of one of so many ranks.
+/// The part of the shards that a trainer computes: that of rank `rank` of `size`.
 #[derive(Clone, Copy)]
 pub(super) struct Rank {
     pub(super) rank: usize,
@@ -23,24 +23,24 @@ impl Default for Rank {
     }
 }
 
-/// The way to other ranks, and a buffer for what comes from there.
+/// The connection to the other ranks, and a receive buffer.
 pub(super) struct Link<'a> {
     pub(super) ranks: &'a mut dyn Communicator,
     pub(super) received: &'a mut Vec<f32>,
 }
 
-/// A trainer that makes each update together with those of other ranks: data-parallel training.
+/// Data-parallel training: a trainer that makes each update together with other ranks.
 ///
-/// All ranks have the same weights, and each is given its own rows of a batch: [`rows`](Self::rows) says
-/// which. An update adds the gradients of all in one exchange. The trainer's [shards](Trainer::shards), a
-/// power of two of them, are shared out in order, and added in a binary tree, of which each rank has a
-/// branch. So a training has the same bits with 1, 2, 4 or more ranks, up to as many as shards, and with as
-/// many shards in a `Trainer` alone; and it can go on with another number of them: [`whole`](Self::whole) is
-/// what to save.
+/// All ranks have the same weights, and each gets its own rows of a batch: [`rows`](Self::rows) tells which.
+/// An update adds the gradients of all ranks in one exchange. The trainer's [shards](Trainer::shards) (their
+/// number is a power of two) are distributed in order. Their gradients are added in a binary tree, of which
+/// each rank has one branch. So a training gives the same bits with 1, 2, 4 or more ranks, up to the number
+/// of shards, and with as many shards in a single `Trainer`. It can also continue with another number of
+/// ranks: save what [`whole`](Self::whole) returns.
 ///
-/// All ranks have to be made alike: of the same model, settings and seeds, or from the same saved training.
-/// They make the same calls in the same order. At each update they compare checksums, and where they differ,
-/// all return an error, and nothing has changed.
+/// All ranks must be created alike: with the same model, settings and seeds, or from the same saved training.
+/// They must make the same calls in the same order. Each update compares checksums. If these differ, all
+/// ranks return an error and nothing has changed.
 ///
 /// ```
 /// # use recurrent::{Error, Result};
@@ -92,13 +92,13 @@ pub struct Distributed<C> {
     trainer: Trainer,
     communicator: C,
     received: Vec<f32>,
-    /// Rows of the last batch, on all ranks.
+    /// Rows of the last batch, over all ranks.
     batch: usize,
 }
 
 impl<C: Communicator> Distributed<C> {
-    /// One rank of a training. A trainer that has [restored](Trainer::restore) a training goes on with it: of
-    /// the states of all rows it keeps its own.
+    /// One rank of a training. If the trainer has [restored](Trainer::restore) a training, it continues that
+    /// one, and keeps only the states of its own rows.
     ///
     /// # Errors
     /// [`Error::Value`] if the number of shards or of ranks is not a power of two, or if there are more ranks
@@ -115,7 +115,7 @@ impl<C: Communicator> Distributed<C> {
         if rank >= size {
             return refuse("rank", "below the number of ranks");
         }
-        // A trainer of its own has all rows, or none before its first update.
+        // A single trainer has all rows, or none before its first update.
         let batch = trainer.batch;
         if batch > 0 && size > 1 && trainer.stateful && trainer.shards.len() < shards {
             return Err(FEW_ROWS);
@@ -130,62 +130,64 @@ impl<C: Communicator> Distributed<C> {
         Ok(Distributed { trainer, communicator, received: Vec::new(), batch })
     }
 
-    /// The rows of a batch that this rank has.
+    /// The rows of a batch that belong to this rank.
     pub fn rows(&self, batch: usize) -> Range<usize> {
         let Rank { rank, size } = self.trainer.rank;
         tree::part(batch, rank, size)
     }
 
-    /// The trainer of this rank: its weights, the number of its updates, and what evaluates and predicts.
+    /// The trainer of this rank: its weights, its number of updates, and its functions to evaluate and
+    /// predict.
     pub fn trainer(&self) -> &Trainer {
         &self.trainer
     }
 
-    /// The way to the other ranks.
+    /// The connection to the other ranks.
     pub fn communicator(&mut self) -> &mut C {
         &mut self.communicator
     }
 
-    /// Makes the carried states zero.
+    /// Sets the carried states to zero.
     pub fn reset(&mut self) {
         self.trainer.reset();
     }
 
-    /// One update, from all ranks' rows of a batch: this rank gives [its own](Self::rows), with loss and
-    /// targets of its own rows. What comes back is of the whole batch and the same on all ranks. The
-    /// generator is in the same state on all ranks.
+    /// One update from a batch that is distributed over all ranks: this rank passes [its rows](Self::rows),
+    /// with the loss and targets of these rows. The result describes the whole batch and is the same on all
+    /// ranks. The generator must be in the same state on all ranks.
     ///
     /// # Errors
-    /// As [`Trainer::update`]; [`Error::Communication`] if another rank has failed, or has other weights,
-    /// settings, generators or numbers of updates; [`Error::Value`] for fewer rows than shards. An error of
-    /// this rank's batch reaches the others in the same call. [`Error::Value`], too, for other rows than this
-    /// rank's: a rank that has its own goes on, and hears of it at the next update. After this error, and
-    /// those of a [`Communicator`], the ranks are no longer in step: end them, and go on from what was saved.
+    /// As [`Trainer::update`]; [`Error::Communication`] if another rank has failed, or has different weights,
+    /// settings, generators or update counts; [`Error::Value`] for fewer rows than shards. An error in this
+    /// rank's batch is reported to the other ranks in the same call. [`Error::Value`] also if the batch does
+    /// not have this rank's rows: a rank that has the right rows notices this only at the next update. After
+    /// this error, and after those of a [`Communicator`], the ranks are no longer in step: end them, and
+    /// continue from the last saved training.
     pub fn update(&mut self, batch: Batch<'_>, rng: &mut impl Rng) -> Result<Update> {
         self.update_accumulated(&[batch], rng)
     }
 
     /// One update from several batches, as [`Trainer::update_accumulated`], with one exchange. Each rank
-    /// gives its own rows of each of them.
+    /// passes its own rows of each batch.
     ///
     /// # Errors
     /// As [`update`](Self::update).
     pub fn update_accumulated(&mut self, batches: &[Batch<'_>], rng: &mut impl Rng) -> Result<Update> {
         let link = Link { ranks: &mut self.communicator, received: &mut self.received };
-        // One rank has all rows.
+        // A single rank has all rows.
         let several = self.trainer.rank.size > 1;
         let update = self.trainer.update_with(batches, rng, several.then_some(link))?;
         self.batch = if several { self.trainer.rows_of_all } else { self.trainer.batch };
         Ok(update)
     }
 
-    /// The training as a trainer of its own, with the states of all ranks' rows: to save it, or to go on with
-    /// another number of ranks. All ranks call it, and get the same.
+    /// The training as a single trainer, with the states of all ranks' rows: to save it, or to continue with
+    /// another number of ranks. All ranks must call it, and all get the same result.
     ///
     /// # Errors
     /// [`Error::Memory`] if there is not enough memory; those of [`Communicator::exchange`].
     pub fn whole(&mut self) -> Result<Trainer> {
-        // The shards' buffers are not copied.
+        // Do not copy the buffers of the shards.
         let shards = core::mem::take(&mut self.trainer.shards);
         let leaves = core::mem::take(&mut self.trainer.leaves);
         let mut whole = self.trainer.clone();
@@ -207,14 +209,14 @@ impl<C: Communicator> Distributed<C> {
     }
 }
 
-/// Why a batch is refused that has no row for some shards.
+/// The error for a batch with too few rows: some shard would have none.
 pub(super) const FEW_ROWS: Error = Error::Value {
     argument: "sequences",
     expected: "at least as many rows as shards where several ranks have them",
 };
 
 impl Trainer {
-    /// Cuts so many rows, which begin in these states.
+    /// Cuts `batch` rows into shards, with these initial states.
     fn put(&mut self, batch: usize, states: &[f32]) -> Result<()> {
         self.shards = self.new_shards(batch)?;
         self.batch = batch;

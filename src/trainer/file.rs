@@ -1,4 +1,4 @@
-//! A training in bytes: to go on with it later, exactly as if it had never stopped.
+//! A training as bytes, from which it continues later exactly as if it had never stopped.
 //!
 //! All numbers are little-endian.
 //!
@@ -6,16 +6,16 @@
 //! |---|---|
 //! | 8 | `RECTRAIN` |
 //! | 2 * 4 | version: 2; CRC-32, as in zlib, of all that follows |
-//! | 8 * 8 | updates made; the kind of optimiser, its step; rows of a batch, shards; bytes of the image, moments `m`, elements of the states `s` |
-//! | 7 * 8 | updates that are averaged, elements of the average `a`; elements of the best parameters `b`, their loss as the bits of an f32, the updates until then, validations since; attached bytes `c` |
+//! | 8 * 8 | updates made; kind of optimiser, its step; rows of a batch, shards; bytes of the image, moments `m`, elements of the states `s` |
+//! | 7 * 8 | averaged updates, elements of the average `a`; elements of the best parameters `b`, their loss as the bits of an f32, the updates until then, validations since; attached bytes `c` |
 //! | | the model, its weights, and the initial state if it is learned, as an [image] |
-//! | m * 4 | the optimiser's moments, f32: of one layer after the other, of a dense layer those of the matrix and then those of the bias |
+//! | m * 4 | the optimiser's moments, f32: layer by layer; for a dense layer first the matrix, then the bias |
 //! | s * 4 | the states of the rows, shard by shard: f32 |
 //! | a * 4 | the average of the parameters: f32 |
 //! | b * 4 | the best parameters: f32 |
-//! | c | what the program has attached |
+//! | c | bytes attached by the program |
 //!
-//! Settings (the optimiser's, the clip, the schedule, those of layers) are the program's, and not in it.
+//! Settings (optimiser, clip, schedule, layers) are not saved: the program sets them again.
 
 use std::io::{Error, ErrorKind, Result};
 use std::path::Path;
@@ -29,7 +29,7 @@ use crate::model::Layer;
 
 const MAGIC: [u8; 8] = *b"RECTRAIN";
 const VERSION: u32 = 2;
-/// Where the sizes stand.
+/// Offset of the sizes.
 const SIZES: usize = 16;
 const COUNT: usize = 15;
 const HEADER: usize = SIZES + 8 * COUNT;
@@ -43,7 +43,7 @@ fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
 }
 
 impl Trainer {
-    /// The training as bytes.
+    /// Saves the training as bytes.
     ///
     /// # Errors
     /// If the model does not fit into an [image].
@@ -77,10 +77,11 @@ impl Trainer {
         Ok(bytes)
     }
 
-    /// Goes back to a training that [`to_bytes`](Self::to_bytes) has given, of the same model.
+    /// Restores a training of the same model from the bytes of [`to_bytes`](Self::to_bytes).
     ///
     /// # Errors
-    /// If the bytes are damaged, or belong to another model, optimiser, or number of shards, or do not agree on a learned initial state; the error says which. Nothing has changed then.
+    /// If the bytes are damaged, or belong to another model, optimiser or number of shards, or do not agree
+    /// on a learned initial state. The error says which; nothing has changed then.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<()> {
         let Some((header, body)) = bytes.split_first_chunk::<HEADER>() else {
             return Err(damaged("too short for a training"));
@@ -137,7 +138,7 @@ impl Trainer {
         if best != 0 && best != parameters {
             return Err(damaged("damaged: its sizes are impossible"));
         }
-        // Before the first update there are none.
+        // Before the first update there are no rows.
         let fresh = (batch, shards) == (0, 0);
         if !fresh && shards != self.shards_of(batch) {
             let here = self.shards_of(batch);
@@ -176,10 +177,10 @@ impl Trainer {
         Ok(())
     }
 
-    /// How the model of a saved training differs from this one's, if it does.
+    /// Describes how the model of a saved training differs from this one; `None` if it does not.
     fn differs(&self, image: &Image<'_>) -> Option<String> {
         let ours = self.model().layers();
-        // Instruction sets are not in an image, so that layers are compared as an image has them.
+        // An image does not store instruction sets, so compare layers without them.
         if image.same_layers(ours) {
             return None;
         }
@@ -190,14 +191,15 @@ impl Trainer {
         };
         let mut lists = list(Layer::to_string);
         if lists[0] == lists[1] {
-            // They differ in options.
+            // The layers differ only in their options.
             lists = list(|layer| format!("{layer:?}"));
         }
         let [theirs, here] = lists;
         Some(format!("a training of a different model: [{theirs}] in the file, [{here}] here"))
     }
 
-    /// Writes [`to_bytes`](Self::to_bytes) to a file: first beside it, so that a failure leaves what was there.
+    /// Writes [`to_bytes`](Self::to_bytes) to a file. It writes a temporary file first, so that a failure
+    /// leaves the old file intact.
     ///
     /// # Errors
     /// The file system's, and those of [`to_bytes`](Self::to_bytes).
@@ -209,7 +211,7 @@ impl Trainer {
         fs::rename(&beside, path)
     }
 
-    /// Goes back to a training that was [saved](Self::save), of the same model.
+    /// Restores a training of the same model that was [saved](Self::save).
     ///
     /// # Errors
     /// The file system's, and those of [`restore`](Self::restore).

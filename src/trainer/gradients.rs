@@ -11,20 +11,20 @@ use super::{Batch, Shard, Trainer};
 use crate::error::{Error, Result};
 use crate::layer::join::{Team, own};
 
-/// What comes of batches besides the gradients.
+/// What batches give besides the gradients.
 pub(super) struct Summed {
     /// The mean over all targets.
     pub(super) loss: f32,
     pub(super) targets: usize,
-    /// How much they weigh.
+    /// Total weight of the targets.
     pub(super) weight: f64,
-    /// Whether all states are.
+    /// Whether all states are finite.
     pub(super) finite: bool,
 }
 
 impl Trainer {
-    /// Refuses batches that do not fit, before anything moves; how many targets count in
-    /// all of them, and how much they weigh.
+    /// Validates the batches before anything changes. Returns the number of targets that count, and their
+    /// total weight.
     fn check(&self, batches: &[Batch<'_>], linked: bool) -> Result<(usize, f64)> {
         if self.stateful && !self.initial_state().is_empty() {
             let expected = "unset if the initial state is learned: a carried state does not begin with it";
@@ -48,12 +48,12 @@ impl Trainer {
         Ok((targets, weight))
     }
 
-    /// Whether there are states that another cut of the rows would lose.
+    /// Whether there are carried states that would be lost if the rows were cut differently.
     fn is_carrying(&self) -> bool {
         self.shards.iter().any(|shard| shard.state.iter().any(|x| *x != 0.0))
     }
 
-    /// The mean loss over the targets of all batches and ranks; leaves its gradients in `grads`.
+    /// Computes the mean loss over the targets of all batches and ranks, and leaves its gradients in `grads`.
     pub(super) fn gradients(
         &mut self,
         batches: &[Batch<'_>],
@@ -61,7 +61,7 @@ impl Trainer {
         link: Option<Link<'_>>,
     ) -> Result<Summed> {
         let mut key = 0;
-        // With a link an error has to wait until the others have heard of it.
+        // With a link, an error must wait until the other ranks know of it.
         let own = self.own_gradients(batches, link.is_some(), rng, &mut key);
         match link {
             None => {
@@ -72,8 +72,8 @@ impl Trainer {
         }
     }
 
-    /// The shards of this trainer: of one, the mean loss and its gradients in `grads`; of several, sums in
-    /// the first leaf.
+    /// Runs this trainer's shards. One shard: mean loss and gradients in `grads`. Several: sums in the first
+    /// leaf.
     fn own_gradients(
         &mut self,
         batches: &[Batch<'_>],
@@ -97,9 +97,9 @@ impl Trainer {
             self.cut(batch.sequences.batch())?;
             let (model, parameters, steps) = (self.model.chain(), &self.parameters, batch.sequences.steps());
             let team = Team::of(own(model.work(batch.sequences)));
-            // The threads take either whole shards, or the rows of the only one.
+            // Threads take whole shards, or share the rows if there is only one shard.
             let within = Some(team).filter(|_| self.shards.len() == 1);
-            // Several shards have generators of their own, so that ranks draw for their own shards only.
+            // Several shards have their own generators, so that each rank draws only for its own shards.
             let key = (!one && model.dropout_len(steps, 1) > 0).then(|| rng.next_u64());
             *keys ^= key.unwrap_or(0);
             for (i, shard) in self.shards.iter_mut().enumerate() {
@@ -114,7 +114,7 @@ impl Trainer {
             for (i, shard) in self.shards.iter_mut().enumerate() {
                 let loss = shard.loss?;
                 if one {
-                    // Of several means each counts as much as the targets in it.
+                    // The mean over several batches weighs each batch by the weight of its targets.
                     let share = if total > 0.0 { shard.weight / total } else { 0.0 };
                     // The mean over no targets may be NaN.
                     if shard.weight > 0.0 {
@@ -124,7 +124,7 @@ impl Trainer {
                 } else {
                     tree::add(&mut self.leaves, i, shard, loss);
                 }
-                // States that are not carried are zero whenever no batch is run.
+                // States that are not carried are zero between batches.
                 if !self.stateful {
                     shard.state.fill(0.0);
                 }
@@ -136,7 +136,7 @@ impl Trainer {
         Ok(Summed { loss: mean as f32, targets, weight: total, finite: self.finite_states() })
     }
 
-    /// The mean over the targets, of the sums in the first leaf.
+    /// Divides the sums in the first leaf by the weight of the targets.
     fn mean(&mut self, own: Summed) -> Summed {
         let Some(Leaf { grads, loss, weight, .. }) = self.leaves.first().filter(|leaf| leaf.weight > 0.0)
         else {
@@ -146,7 +146,7 @@ impl Trainer {
         Summed { loss: loss / weight, ..own }
     }
 
-    /// Adds the sums of all ranks, and what they say of themselves, in one exchange.
+    /// Adds the sums and the tallies of all ranks in one exchange.
     fn all_gradients(
         &mut self,
         batches: &[Batch<'_>],
@@ -168,7 +168,7 @@ impl Trainer {
             self.leaves.push(Leaf::default());
         }
         let Leaf { grads, loss, weight, .. } = &mut self.leaves[0];
-        // What a rank sends that has failed does not count.
+        // The values of a failed rank are ignored.
         grads.resize(len, 0.0);
         grads.extend([*loss, *weight]);
         grads.extend(tally.to_numbers(checksum));
@@ -201,7 +201,7 @@ impl Trainer {
         Ok(self.mean(Summed { loss: 0.0, targets, weight, finite: tally.infinite == 0 }))
     }
 
-    /// Of what all ranks have to have in common.
+    /// A checksum of everything that must be equal on all ranks.
     fn checksum(&self, batches: &[Batch<'_>], key: u64) -> u64 {
         let rate = self.next_rate().unwrap_or(0.0);
         let settings = [
@@ -224,22 +224,23 @@ impl Trainer {
         tally::checksum(settings.into_iter().chain(steps).chain(others).chain(parameters))
     }
 
-    /// Whether there is one shard whatever the batch.
+    /// Whether there is always one shard, for any batch.
     fn is_one_shard(&self) -> bool {
         self.count.unwrap_or(1) == 1
     }
 
-    /// Goes back to the states before the last batches.
+    /// Restores the states from before the last batches.
     pub(super) fn restore_states(&mut self) {
         self.shards.iter_mut().for_each(Shard::restore_state);
     }
 
-    /// The number of shards of so many rows.
+    /// The number of shards for `batch` rows.
     pub(super) fn shards_of(&self, batch: usize) -> usize {
         (self.count.unwrap_or(1) / self.rank.size).clamp(1, batch.max(1))
     }
 
-    /// Cuts so many rows. States begin at zero if there were others before, which were not carried.
+    /// Cuts `batch` rows into shards. If the number of rows or shards changes, states start at zero (they
+    /// were not carried).
     fn cut(&mut self, batch: usize) -> Result<()> {
         if (self.batch, self.shards.len()) != (batch, self.shards_of(batch)) {
             self.shards = self.new_shards(batch)?;
@@ -248,7 +249,7 @@ impl Trainer {
         Ok(())
     }
 
-    /// The shards of so many rows, with states of zero.
+    /// The shards of `batch` rows, with states of zero.
     pub(super) fn new_shards(&self, batch: usize) -> Result<Vec<Shard>> {
         let count = self.shards_of(batch);
         let parameters = self.parameters.len();
@@ -256,7 +257,7 @@ impl Trainer {
     }
 }
 
-/// Why a batch is refused that would lose the states of another.
+/// The error for a batch that would lose carried states.
 pub(super) const OTHER_ROWS: Error = Error::Value {
     argument: "sequences",
     expected: "of the same number of rows and shards as the carried states: call `reset` first",
@@ -267,7 +268,7 @@ fn add_scaled(a: &mut [f32], b: &[f32], scale: f32) {
     a.iter_mut().zip(b).for_each(|(a, b)| *a += scale * b);
 }
 
-/// Runs all shards, at the same time if there are threads.
+/// Runs all shards; in parallel if there are threads.
 fn for_each(team: Team<'_>, shards: &mut [Shard], run: &(impl Fn(&mut Shard) + Sync)) -> Result<()> {
     if shards.len() < 2 || team.threads < 2 {
         shards.iter_mut().for_each(run);

@@ -1,4 +1,4 @@
-//! What a model's outputs are worth: the loss, and what says more to people.
+//! How good the outputs of a model are: the loss, and measures that are easier to interpret.
 
 /// Means over the targets of one batch or of several.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -7,15 +7,14 @@ pub struct Measures {
     pub targets: usize,
     /// The mean loss; 0 if no target counts.
     pub loss: f32,
-    /// Of classes: the part that had the greatest logit. Rows count by their weights, not by those of
-    /// classes.
+    /// For classes: the fraction of targets with the greatest logit. Row weights count, class weights do not.
     pub accuracy: Option<f32>,
-    /// Of classes: the exponential of the mean negative log-likelihood, without smoothing and without weights
-    /// of classes.
+    /// For classes: the exponential of the mean negative log-likelihood, without label smoothing and without
+    /// class weights.
     pub perplexity: Option<f32>,
 }
 
-/// Sums of measures, each times its weight.
+/// Sums of measures, each multiplied by its weight.
 #[derive(Default)]
 pub(super) struct Sums {
     targets: usize,
@@ -23,13 +22,13 @@ pub(super) struct Sums {
     weight: f64,
     accuracy: f64,
     likelihood: f64,
-    /// The weight of the last two.
+    /// Total weight of accuracy and negative log-likelihood.
     plain: f64,
     classes: bool,
 }
 
 impl Sums {
-    /// Adds a batch with its mean loss, and for classes accuracy, negative log-likelihood, and their weight.
+    /// Adds a batch: its mean loss, and for classes accuracy, negative log-likelihood and their weight.
     pub(super) fn add(&mut self, targets: usize, loss: f64, weight: f64, of_classes: Option<[f64; 3]>) {
         self.targets += targets;
         // The mean over no targets may be NaN.

@@ -1,7 +1,9 @@
-//! Training on a desktop without thinking of buffers: a model with its weights, its optimiser, and all that they compute in.
+//! Training on a desktop without handling buffers: a model with its weights, its optimiser, and all working
+//! buffers.
 //!
-//! This is a thin layer over [`model`](crate::model), which does the work. It owns and allocates, so it needs `std`; buffers are
-//! made when a batch asks for them, and kept. [`Trainer`] makes updates, [`Predictor`] runs what was trained.
+//! A thin layer over [`model`](crate::model), which does the work. It allocates, so it needs `std`. Buffers
+//! are allocated when a batch first needs them, and kept. [`Trainer`] makes updates, [`Predictor`] runs the
+//! trained model.
 //!
 //! ```
 //! use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::{Rng, SeedableRng}};
@@ -29,13 +31,13 @@
 //! ```
 //!
 //! # Several threads
-//! With the feature `rayon` an update runs on its threads: those of the pool that [`update`](Trainer::update)
-//! is called in, as many as there are cores if it is called in none. They share the rows of the batch, and
-//! then the weights, whose gradients are sums over all rows in one order: results have the same bits with any
-//! number of threads. Batches with too little work stay on one thread.
+//! With the feature `rayon` an update runs on several threads: those of the pool that
+//! [`update`](Trainer::update) is called in, or outside a pool as many as there are cores. The threads share
+//! the rows of the batch, and then the weights. Weight gradients are sums over all rows in a fixed order, so
+//! the results have the same bits for any number of threads. Batches with too little work stay on one thread.
 //!
 //! # Several processes or machines
-//! [`Distributed`] makes each update together with others, over anything that is a [`Communicator`].
+//! [`Distributed`] makes each update together with other ranks, over any implementation of [`Communicator`].
 
 mod best;
 mod communicator;
@@ -77,36 +79,37 @@ use settings::Settings;
 use shard::Shard;
 use tree::Leaf;
 
-/// What an update learns from.
+/// The data of an update.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a> {
-    /// Steps `T`, batch rows `B`, and what else there is to say of the sequences.
+    /// Steps `T`, batch rows `B`, and the options of the sequences.
     pub sequences: Sequences<'a>,
     /// The input: ids `[T, B]` or values `[T, B, I]`.
     pub x: Input<'a>,
-    /// What the output should be.
+    /// The loss, with its targets.
     pub loss: Loss<'a>,
 }
 
-/// What came of a batch.
+/// The result of an update.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Update {
     /// Updates made so far.
     pub updates: u64,
     /// The mean loss of the batch, before the update; 0 if no target counts.
     pub loss: f32,
-    /// How many targets counted, as [`Chain::targets`] says.
+    /// Number of targets that counted, as defined by [`Chain::targets`].
     pub targets: usize,
-    /// The norm of the gradients before they were clipped; `None` if there was no update, because no target counted, or because
-    /// the loss, a gradient or a carried state was NaN or infinite.
+    /// The norm of the gradients before clipping. `None` if there was no update: no target counted, or the
+    /// loss, a gradient or a carried state was NaN or infinite.
     pub norm: Option<f32>,
-    /// Updates that were skipped in a row, this one included, because something was NaN or infinite; 0 after one that was made.
+    /// Number of consecutive updates skipped because of NaN or infinity, including this one; 0 if this update
+    /// was made.
     pub skipped: u64,
     /// The learning rate.
     pub rate: f32,
 }
 
-/// A model in training: its weights, its optimiser, and its buffers.
+/// A model in training, with its weights, its optimiser, and its buffers.
 ///
 /// ```
 /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
@@ -132,7 +135,8 @@ pub struct Update {
 #[derive(Clone)]
 pub struct Trainer {
     model: Owned,
-    /// The weights, then the initial state if it is learned. Gradients and moments have the same order.
+    /// The weights, followed by the initial state if it is learned. Gradients and moments have the same
+    /// layout.
     parameters: Vec<f32>,
     grads: Vec<f32>,
     moments: Vec<f32>,
@@ -140,28 +144,28 @@ pub struct Trainer {
     rate: Option<Rate>,
     clip: f32,
     stateful: bool,
-    /// After so many skipped updates in a row a training stops.
+    /// A training stops after this many consecutive skipped updates.
     max_skipped: u64,
-    /// Skipped updates in a row.
+    /// Consecutive skipped updates.
     skipped: u64,
     shards: Vec<Shard>,
-    /// So many shards are asked for, whatever the batch.
+    /// The number of shards that was set; a batch may have fewer.
     count: Option<usize>,
-    /// What comes of the shards.
+    /// The gradients and losses of the shards.
     leaves: Vec<Leaf>,
-    /// Which of the shards are run here.
+    /// The part of the shards that this trainer computes.
     rank: Rank,
-    /// Rows of the last batch on all ranks.
+    /// Rows of the last batch, over all ranks.
     rows_of_all: usize,
     batch: usize,
     updates: u64,
     settings: Settings,
     kept: Kept,
-    /// Bytes of the program's own.
+    /// Bytes attached by the program.
     attached: Vec<u8>,
 }
 
-/// Zeros; sizes may come from a user, so that too little memory is an ordinary error.
+/// Allocates zeros. Sizes may come from a user, so a lack of memory is an ordinary error.
 pub(crate) fn zeros(buffer: &'static str, len: usize) -> Result<Vec<f32>> {
     let mut zeros = Vec::new();
     zeros.try_reserve_exact(len).map_err(|_| Error::Memory { buffer })?;
@@ -170,10 +174,12 @@ pub(crate) fn zeros(buffer: &'static str, len: usize) -> Result<Vec<f32>> {
 }
 
 impl Trainer {
-    /// A model with [PyTorch's initial weights](crate::model::Model::init) before its first update.
+    /// A trainer before its first update. The model gets [PyTorch's initial
+    /// weights](crate::model::Model::init).
     ///
     /// # Errors
-    /// [`Error::Memory`] if there is not enough memory; [`Error::Value`] as [`Chain::draw_dropout`] for recurrent dropout.
+    /// [`Error::Memory`] if there is not enough memory; [`Error::Value`] as [`Chain::draw_dropout`] for
+    /// recurrent dropout.
     pub fn new<'m>(
         model: impl Into<Chain<'m>>,
         optimiser: impl Into<Optimiser>,
@@ -208,40 +214,41 @@ impl Trainer {
         })
     }
 
-    /// The same with a learning rate that follows a schedule, instead of the optimiser's own. Without this the optimiser's own has to be
-    /// above 0.
+    /// The same trainer with a learning rate that follows a schedule, instead of the optimiser's rate.
+    /// Without a schedule, the optimiser's rate must be above 0.
     pub fn rate(mut self, rate: impl Into<Rate>) -> Self {
         self.rate = Some(rate.into());
         self
     }
 
-    /// The same with gradients whose norm is at most `max`. Without this it is infinity.
+    /// The same trainer with clipping: the norm of the gradients is at most `max`. The default is infinity.
     pub fn clip(mut self, max: f32) -> Self {
         self.clip = max;
         self
     }
 
-    /// The same with states that are carried from batch to batch, for truncated backpropagation through time: the rows of a batch go on
-    /// where those of the last one ended, until [`reset`](Self::reset). A batch of another number of rows is an error until then. A skipped
-    /// update leaves the states as they were before its batch. Without this every batch begins with a state of zero, or in one that is
-    /// [learned](Self::learn_initial_state).
+    /// The same trainer with states carried from batch to batch, for truncated backpropagation through time:
+    /// each batch row continues where the same row of the last batch ended, until [`reset`](Self::reset).
+    /// Until then, a batch with another number of rows is an error. A skipped update leaves the states as
+    /// they were before its batch. Without this, every batch starts with a state of zero, or with the
+    /// [learned](Self::learn_initial_state) one.
     pub fn stateful(mut self) -> Self {
         self.stateful = true;
         self
     }
 
-    /// The same with this many shards of each batch, at most one for each row: batches of their own, whose
-    /// gradients are added in a binary tree that depends on their number only, and whose factors of dropout
-    /// come from a generator for each of them. Several run at the same time, each on one thread, and
-    /// each has its own copy of its rows and of the gradients. Without this there is one, whose rows all
-    /// threads share. Results depend on it in their last bits. [`Distributed`] shares them out to processes.
+    /// Splits each batch into `count` shards, at most one for each row. Each shard runs on one thread with
+    /// its own copy of rows and gradients, and its own dropout generator. A binary tree adds the gradients;
+    /// it depends only on the number of shards. The default is one shard, whose rows are shared by all
+    /// threads. The last bits of the results depend on the number of shards. [`Distributed`] distributes the
+    /// shards over processes.
     pub fn shards(mut self, count: usize) -> Self {
         self.count = Some(count.max(1));
         self
     }
 
-    /// The same that stops a [`train`](Self::train) with an error after this many skipped updates in a row. Without this it is 10; 1 stops at
-    /// the first.
+    /// The same trainer with a limit on skipped updates: [`train`](Self::train) stops with an error after
+    /// this many in a row. The default is 10; 1 stops at the first.
     pub fn max_skipped(mut self, updates: u64) -> Self {
         self.max_skipped = updates.max(1);
         self
@@ -257,14 +264,14 @@ impl Trainer {
         &self.parameters[..self.model().weights_len()]
     }
 
-    /// The weights, to be changed.
+    /// The weights, for writing.
     pub fn weights_mut(&mut self) -> &mut [f32] {
         let len = self.model().weights_len();
         &mut self.parameters[..len]
     }
 
-    /// Bytes of the program's own that are [saved](Self::save) and restored with the training: the state of a
-    /// random generator, the [place](Order::place) in the data. Empty unless they are [set](Self::attach).
+    /// Bytes of the program that are [saved](Self::save) and restored with the training, such as the state of
+    /// a random generator or the [place](Order::place) in the data. Empty unless [set](Self::attach).
     ///
     /// ```
     /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
@@ -285,17 +292,17 @@ impl Trainer {
         &self.attached
     }
 
-    /// Sets these bytes.
+    /// Sets the attached bytes.
     pub fn attach(&mut self, bytes: &[u8]) {
         self.attached = bytes.into();
     }
 
-    /// Updates made.
+    /// Number of updates made.
     pub fn updates(&self) -> u64 {
         self.updates
     }
 
-    /// Whether weights, learned and carried states, and moments are free of infinity and NaN.
+    /// Whether weights, learned and carried states, and moments are finite.
     pub fn is_finite(&self) -> bool {
         self.finite_states()
             && [&self.parameters, &self.moments, &self.kept.average]
@@ -307,26 +314,29 @@ impl Trainer {
         self.shards.iter().all(|shard| shard.state.iter().all(|x| x.is_finite()))
     }
 
-    /// Makes the carried states zero.
+    /// Sets the carried states to zero.
     pub fn reset(&mut self) {
         self.shards.iter_mut().for_each(|shard| shard.state.fill(0.0));
     }
 
-    /// One update: the gradients of the batch's mean loss, clipped, through the optimiser. Factors of dropout are drawn from `rng`;
-    /// a model without dropout takes nothing from it.
+    /// One update: computes the gradients of the batch's mean loss, clips them, and runs the optimiser.
+    /// Dropout factors are drawn from `rng`; a model without dropout draws nothing.
     ///
-    /// If the loss, a gradient or a carried state is NaN or infinite, the update is skipped: weights, moments and states stay as they were. A
-    /// batch in which no target counts is run for its states, and is no update.
+    /// If the loss, a gradient or a carried state is NaN or infinite, the update is skipped: weights, moments
+    /// and states stay as they were. A batch in which no target counts only advances the states, and is not
+    /// an update.
     ///
     /// # Errors
-    /// As [`Chain::forward_backward`] and the optimiser; [`Error::Value`] for a learning rate of 0 that no [`rate`](Self::rate) replaces, for
-    /// another number of rows than those whose states are carried, and for states that are carried and learned both; [`Error::Memory`] if there is not enough memory.
+    /// As [`Chain::forward_backward`] and the optimiser; [`Error::Value`] for a learning rate of 0 without a
+    /// [`rate`](Self::rate), for a number of rows that differs from that of the carried states, and for
+    /// states that are both carried and learned; [`Error::Memory`] if there is not enough memory.
     pub fn update(&mut self, batch: Batch<'_>, rng: &mut impl Rng) -> Result<Update> {
         self.update_accumulated(&[batch], rng)
     }
 
-    /// One update from several batches, for which together there is not enough memory: the gradients of the mean loss over the targets of all
-    /// of them. They are run one after the other, so that carried states go from each to the next.
+    /// One update from several batches that do not fit into memory together (gradient accumulation): it uses
+    /// the gradients of the mean loss over the targets of all of them. They are run one after the other, so
+    /// carried states go from each batch to the next.
     ///
     /// # Errors
     /// As [`update`](Self::update).
@@ -350,7 +360,7 @@ impl Trainer {
         self.update_with(batches, rng, None)
     }
 
-    /// The same together with other ranks, if there is a link to them.
+    /// The same, together with other ranks if there is a link to them.
     fn update_with(
         &mut self,
         batches: &[Batch<'_>],
@@ -358,7 +368,7 @@ impl Trainer {
         link: Option<Link<'_>>,
     ) -> Result<Update> {
         let rate = self.next_rate()?;
-        // Settings are refused before anything moves.
+        // Validate all settings first: calls on empty slices run only the checks.
         clip_scale(&[], self.clip)?;
         self.check_rates(rate)?;
         self.model().draw_dropout(&mut [], 0, 0, rng)?;
@@ -384,10 +394,12 @@ impl Trainer {
         Ok(Update { updates: self.updates, loss, targets, norm, skipped: self.skipped, rate })
     }
 
-    /// An update for each batch. After each `progress` is told what came of it, and whether it returns true decides whether to go on.
+    /// Makes an update for each batch. `progress` gets the result of each update, and returns whether to
+    /// continue.
     ///
     /// # Errors
-    /// As [`update`](Self::update); [`Error::Skipped`] after too many skipped updates in a row, as [`max_skipped`](Self::max_skipped) says.
+    /// As [`update`](Self::update); [`Error::Skipped`] after too many consecutive skipped updates, see
+    /// [`max_skipped`](Self::max_skipped).
     pub fn train<'b>(
         &mut self,
         batches: impl IntoIterator<Item = Batch<'b>>,
@@ -397,9 +409,9 @@ impl Trainer {
         self.train_with(batches, rng, |_, update| Ok(progress(update)))
     }
 
-    /// The same, where `progress` gets the training, too: to look at [gradients and norms](Self::norms), to
-    /// [validate](Self::validated), to [save](Self::save), to [thaw](Self::set_layer) a layer. An error of
-    /// its ends the training and is given back.
+    /// The same, but `progress` also gets the trainer: to look at [gradients and norms](Self::norms), to
+    /// [validate](Self::validated), to [save](Self::save), to [thaw](Self::set_layer) a layer. An error from
+    /// `progress` ends the training and is returned.
     ///
     /// # Errors
     /// As [`train`](Self::train), and those of `progress`.

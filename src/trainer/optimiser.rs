@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::train::{Adam, AdamW, Cosine, RmsProp, Sgd, Steps};
 
-/// An optimiser, with its settings. Made by `into()` from any of them.
+/// An optimiser with its settings. Any optimiser converts to it with `into()`.
 ///
 /// ```
 /// use recurrent::{train::{Adam, RmsProp}, trainer::Optimiser};
@@ -15,7 +15,7 @@ use crate::train::{Adam, AdamW, Cosine, RmsProp, Sgd, Steps};
 pub enum Optimiser {
     /// Adam.
     Adam(Adam),
-    /// Adam with a decay of the weights that goes past the moments.
+    /// Adam with decoupled weight decay: the decay does not go through the moments.
     AdamW(AdamW),
     /// RMSprop.
     RmsProp(RmsProp),
@@ -23,7 +23,8 @@ pub enum Optimiser {
     Sgd(Sgd),
 }
 
-/// A learning rate by the number of updates. Made by `into()` from a number or a schedule.
+/// A learning rate as a function of the number of updates. A number or a schedule converts to it with
+/// `into()`.
 ///
 /// ```
 /// use recurrent::{train::Steps, trainer::Rate};
@@ -33,11 +34,11 @@ pub enum Optimiser {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Rate {
-    /// Always the same.
+    /// A constant rate.
     Constant(f32),
     /// Half a cosine, after a warm-up.
     Cosine(Cosine),
-    /// A factor every so many updates.
+    /// Multiplied by a factor at regular intervals.
     Steps(Steps),
 }
 
@@ -55,7 +56,7 @@ from!(Adam => Optimiser::Adam, AdamW => Optimiser::AdamW, RmsProp => Optimiser::
 from!(f32 => Rate::Constant, Cosine => Rate::Cosine, Steps => Rate::Steps);
 
 impl Rate {
-    /// The learning rate of an update, after `step` others.
+    /// The learning rate of the update that follows `step` others.
     pub fn at(&self, step: u64) -> f32 {
         match self {
             Rate::Constant(rate) => *rate,
@@ -65,7 +66,7 @@ impl Rate {
     }
 }
 
-/// The same expression for each optimiser.
+/// Runs one expression for each kind of optimiser.
 macro_rules! each {
     ($optimiser:expr, $o:ident => $e:expr) => {
         match $optimiser {
@@ -88,28 +89,28 @@ impl Optimiser {
         }
     }
 
-    /// Its own learning rate.
+    /// The optimiser's learning rate.
     pub(super) fn rate(&self) -> f32 {
         each!(self, o => o.lr)
     }
 
-    /// Sets the decay of the weights.
+    /// Sets the weight decay.
     pub(super) fn set_weight_decay(&mut self, decay: f32) {
         each!(self, o => o.weight_decay = decay);
     }
 
-    /// What decides what its moments mean.
+    /// A number that identifies the layout and meaning of the moments.
     pub(super) fn kind(&self) -> u64 {
         match self {
             Optimiser::Adam(_) => 1,
             Optimiser::AdamW(_) => 2,
-            // Not 18 and 19, whose moments were mean squares.
+            // 18 and 19 are not reused: moments of these kinds were mean squares.
             Optimiser::RmsProp(o) => 16 + u64::from(o.momentum != 0.0) + 4 * u64::from(o.centered),
             Optimiser::Sgd(o) => 32 + u64::from(o.momentum != 0.0),
         }
     }
 
-    /// The optimiser of a [`kind`](Self::kind), for people.
+    /// The name of the optimiser of a [`kind`](Self::kind), for messages.
     pub(super) fn name_of(kind: u64) -> &'static str {
         match kind {
             1 => "Adam",
@@ -125,7 +126,7 @@ impl Optimiser {
         }
     }
 
-    /// The number of updates, where it matters.
+    /// The number of updates, for optimisers that use it.
     pub(super) fn step(&self) -> u64 {
         match self {
             Optimiser::Adam(o) => o.step,
@@ -134,7 +135,7 @@ impl Optimiser {
         }
     }
 
-    /// Sets the number of updates, where it matters.
+    /// Sets the number of updates, for optimisers that use it.
     pub(super) fn set_step(&mut self, step: u64) {
         match self {
             Optimiser::Adam(o) => o.step = step,

@@ -1,4 +1,4 @@
-//! A trained model at work.
+//! Inference with a trained model.
 
 use std::sync::Arc;
 use std::vec::Vec;
@@ -14,7 +14,8 @@ use crate::layer::{Join, Sequences};
 use crate::loss::Outputs;
 use crate::model::{Chain, Forward, Input, Owned, Packed};
 
-/// A model with packed weights, and the buffers to run it in. A clone has buffers and states of its own, and shares the weights.
+/// A model with packed weights and the buffers to run it. A clone shares the weights, and has its own buffers
+/// and states.
 ///
 /// ```
 /// use recurrent::{Sequences, model::{Layer, Model}, trainer::Predictor};
@@ -28,10 +29,10 @@ use crate::model::{Chain, Forward, Input, Owned, Packed};
 #[derive(Clone)]
 pub struct Predictor {
     shared: Arc<(Owned, Packed<Vec<f32>>)>,
-    /// Of one row; empty for zeros.
+    /// The state of one row; empty if it is zero.
     initial_state: Arc<[f32]>,
     state: Vec<f32>,
-    /// Whether the state is that of sequences which go on.
+    /// Whether the state belongs to sequences that continue with the next call.
     carries: bool,
     y: Vec<f32>,
     scratch: Vec<f32>,
@@ -39,10 +40,11 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// A model with these weights.
+    /// A predictor with the given weights.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) for `weights`; [`Error::Memory`](crate::Error::Memory) if there is not enough memory.
+    /// [`Error::Length`](crate::Error::Length) for `weights`; [`Error::Memory`](crate::Error::Memory) if
+    /// there is not enough memory.
     pub fn new<'m>(model: impl Into<Chain<'m>>, weights: &[f32]) -> Result<Self> {
         let model = model.into();
         let packed = model.pack(weights, zeros("packed", model.packed_len())?)?;
@@ -57,8 +59,8 @@ impl Predictor {
         })
     }
 
-    /// The same with an initial state, that of one row in the layout of [`Chain::state_len`], in which every sequence begins. Without this, or
-    /// with an empty one, it is zero.
+    /// The same predictor with an initial state in which every sequence starts. It is the state of one row,
+    /// in the layout of [`Chain::state_len`]. The default, and the meaning of an empty state, is zero.
     ///
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) for `state`.
@@ -76,20 +78,20 @@ impl Predictor {
         self.shared.0.chain()
     }
 
-    /// The same with a state that is carried from call to call, until [`reset`](Self::reset). A call with another number of rows is an
-    /// error until then. Without this every call begins in the initial state.
+    /// The same predictor with a state carried from call to call, until [`reset`](Self::reset). Until then, a
+    /// call with another number of rows is an error. Without this, every call starts in the initial state.
     pub fn stateful(mut self) -> Self {
         self.stateful = true;
         self
     }
 
-    /// Puts every row back into the initial state.
+    /// Resets every row to the initial state.
     pub fn reset(&mut self) {
         let Predictor { shared, initial_state, state, carries, .. } = self;
         *carries = false;
         state.fill(0.0);
         if let Some(rows) = state.len().checked_div(initial_state.len()) {
-            // The state is that of whole rows.
+            // This cannot fail: `state` holds whole rows.
             let _ = shared.0.chain().repeat_state(initial_state, rows, state);
         }
     }
@@ -109,14 +111,14 @@ impl Predictor {
         Ok(())
     }
 
-    /// Goes on from these states, which are as long as those that are carried.
+    /// Continues from the given states. Their length must be that of the carried states.
     #[cfg(feature = "io")]
     pub(crate) fn set_state(&mut self, state: &[f32]) {
         self.state.copy_from_slice(state);
         self.carries = true;
     }
 
-    /// Makes room for the states of `batch` rows and for `scratch` elements of scratch.
+    /// Allocates the states of `batch` rows, and `scratch` elements of scratch.
     fn prepare(&mut self, batch: usize, scratch: usize) -> Result<()> {
         if !self.carries {
             self.rows(batch)?;
@@ -130,7 +132,7 @@ impl Predictor {
         Ok(())
     }
 
-    /// Makes the buffers of a pass over `steps` steps large enough. Returns the length of its output.
+    /// Allocates the buffers of a pass over `steps` steps. Returns the length of its output.
     fn prepare_pass(&mut self, threads: usize, steps: usize, batch: usize) -> Result<usize> {
         let len = self.chain().output_len(steps, batch);
         let scratch = self.chain().scratch_len_with(threads, steps, batch);
@@ -141,18 +143,18 @@ impl Predictor {
         Ok(len)
     }
 
-    /// Refuses an input that does not fit, and makes room for a pass over it. Returns the length of its
-    /// output.
+    /// Checks the input, and allocates the buffers of a pass over it. Returns the length of its output.
     fn prepare_forward(&mut self, team: Team<'_>, sequences: Sequences<'_>, x: Input<'_>) -> Result<usize> {
         self.chain().check_input(sequences, x)?;
         self.prepare_pass(team.threads, sequences.steps(), sequences.batch())
     }
 
-    /// The outputs of a batch, `[T, B, O]`, or `[B, O]` for a model with a pool. With the feature `rayon` its
-    /// threads take part.
+    /// The outputs of a batch, `[T, B, O]`, or `[B, O]` for a model with a pool. With the feature `rayon` it
+    /// runs on several threads.
     ///
     /// # Errors
-    /// As [`Chain::forward`]; [`Error::Value`](crate::Error::Value) for another number of rows than those whose state is carried.
+    /// As [`Chain::forward`]; [`Error::Value`](crate::Error::Value) for a number of rows that differs from
+    /// that of the carried state.
     pub fn forward<'x>(&mut self, sequences: Sequences<'_>, x: impl Into<Input<'x>>) -> Result<&[f32]> {
         let (x, team) = (x.into(), Team::of(own(self.chain().work(sequences))));
         let len = self.prepare_forward(team, sequences, x)?;
@@ -162,7 +164,7 @@ impl Predictor {
         Ok(&self.y[..len])
     }
 
-    /// The same on several threads. The results have the same bits for any number of them.
+    /// The same on the given threads. The results have the same bits for any number of threads.
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
@@ -180,11 +182,12 @@ impl Predictor {
         Ok(&self.y[..len])
     }
 
-    /// One step of each row: ids `[B]` or values `[B, I]` in, `[B, O]` out. Without [`stateful`](Self::stateful) each step begins in the
-    /// initial state.
+    /// One step of each row: ids `[B]` or values `[B, I]` in, `[B, O]` out. Without
+    /// [`stateful`](Self::stateful) each step starts in the initial state.
     ///
     /// # Errors
-    /// As [`Chain::step`]; [`Error::Value`](crate::Error::Value) for another number of rows than those whose state is carried.
+    /// As [`Chain::step`]; [`Error::Value`](crate::Error::Value) for a number of rows that differs from that
+    /// of the carried state.
     pub fn step<'x>(&mut self, x: impl Into<Input<'x>>) -> Result<&[f32]> {
         let x = x.into();
         let batch = x.len().checked_div(self.chain().input()).unwrap_or(0);
@@ -214,7 +217,7 @@ impl Predictor {
         Ok(sums.means())
     }
 
-    /// Adds the measures of a batch.
+    /// Adds the measures of a batch to `sums`.
     pub(super) fn measure_into(&mut self, batch: Batch<'_>, sums: &mut Sums) -> Result<()> {
         let (loss, of_classes) = self.measured(batch)?;
         let (targets, weight) = {
@@ -225,7 +228,7 @@ impl Predictor {
         Ok(())
     }
 
-    /// The mean loss, and for classes accuracy, likelihood and weight.
+    /// The mean loss, and for classes accuracy, negative log-likelihood and their weight.
     fn measured(&mut self, batch: Batch<'_>) -> Result<(f32, Option<[f64; 3]>)> {
         let Batch { sequences, x, loss } = batch;
         let chain = self.chain();
@@ -238,10 +241,12 @@ impl Predictor {
         Ok((mean, loss.measures(width, sequences, pooled, y)?))
     }
 
-    /// Writes: the prompt, which is not given back, and then ids until `each`, which is given these, returns false.
+    /// Generates ids after a prompt. Each id is passed to `each`; generation ends when `each` returns false.
+    /// The prompt itself is not passed.
     ///
     /// # Errors
-    /// As [`Chain::generate`]; [`Error::Value`](crate::Error::Value) if the state of another number of rows than one is carried.
+    /// As [`Chain::generate`]; [`Error::Value`](crate::Error::Value) if the carried state has more than one
+    /// row.
     ///
     /// ```
     /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};

@@ -1,4 +1,4 @@
-//! What of a training may be set layer by layer, and the learning rate of an update.
+//! Settings for single layers, and the learning rate of an update.
 
 use core::ops::Range;
 use std::string::String;
@@ -9,7 +9,7 @@ use super::Trainer;
 use crate::error::{Error, Result};
 use crate::model::Layer;
 
-/// How a layer learns.
+/// The training settings of a layer.
 ///
 /// ```
 /// use recurrent::trainer::LayerSettings;
@@ -18,11 +18,11 @@ use crate::model::Layer;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LayerSettings {
-    /// Whether it stays as it is. Its gradients are zero then, and no part of the norm that is clipped.
+    /// Whether the layer is frozen. Its gradients are then zero, and do not count in the clipped norm.
     pub frozen: bool,
-    /// Factor of the learning rate.
+    /// Multiplies the learning rate.
     pub rate: f32,
-    /// A decay of the weights in the place of the optimiser's.
+    /// Weight decay that replaces the optimiser's.
     pub weight_decay: Option<f32>,
 }
 
@@ -35,16 +35,16 @@ impl Default for LayerSettings {
 /// A function from the number of updates to the learning rate.
 type Schedule = Arc<dyn Fn(u64) -> f32 + Send + Sync>;
 
-/// Settings that most trainings leave alone.
+/// Settings that most trainings do not change.
 #[derive(Clone)]
 pub(super) struct Settings {
     /// One for each layer.
     layers: Vec<LayerSettings>,
     schedule: Option<Schedule>,
     warmup: u64,
-    /// Where the weights of the embedding and of the last layer stand that are the same.
+    /// The ranges of the two tied matrices: the embedding and the weights of the last layer.
     tied: Option<[Range<usize>; 2]>,
-    /// Where the embedding stands of the id that is padding.
+    /// The range of the embedding of the padding id.
     padding: Option<Range<usize>>,
 }
 
@@ -56,7 +56,7 @@ impl Settings {
 }
 
 impl Trainer {
-    /// The same with settings of one layer, counted from 0: frozen, or with a rate and a decay of its own.
+    /// The same trainer with settings for one layer, counted from 0.
     ///
     /// # Errors
     /// As [`set_layer`](Self::set_layer).
@@ -76,7 +76,8 @@ impl Trainer {
         Ok(self)
     }
 
-    /// Changes the settings of one layer from the next update on: for layers that are thawed one by one.
+    /// Changes the settings of one layer, starting with the next update: for example to thaw layers one by
+    /// one.
     ///
     /// The bias correction of Adam and AdamW counts the updates of the trainer, also for a layer that was
     /// frozen. Its first updates are up to 7 times as large as PyTorch's: give it a smaller `rate` for some
@@ -108,13 +109,13 @@ impl Trainer {
         std::format!("{:?} {layers:?} {tied:?} {padding:?} {average:?}", self.optimiser)
     }
 
-    /// The settings of a layer; the usual ones for a layer that the model does not have.
+    /// The settings of a layer; the default settings for a layer that the model does not have.
     pub fn layer_settings(&self, index: usize) -> LayerSettings {
         self.settings.layers.get(index).copied().unwrap_or_default()
     }
 
-    /// The same with a learning rate of one's own: a function of the updates made so far. It takes the place
-    /// of any other.
+    /// The same trainer with a custom learning rate: a function of the number of updates made so far. It
+    /// replaces any other rate.
     ///
     /// ```
     /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
@@ -129,22 +130,23 @@ impl Trainer {
         self
     }
 
-    /// The same with a linear warm-up before the schedule, whichever it is: the rate rises in
-    /// equal steps to the schedule's first one, and then the schedule begins. Adam's first updates are as large
-    /// as its rate whatever the gradients, which recurrent layers often do not stand at the full rate.
+    /// The same trainer with a linear warm-up before any schedule: the rate rises in equal steps to the first
+    /// rate of the schedule, and then the schedule begins. The size of Adam's first updates depends on the
+    /// rate and not on the gradients. At the full rate these updates are often too large for recurrent
+    /// layers.
     pub fn warmup(mut self, updates: u64) -> Self {
         self.settings.warmup = updates;
         self
     }
 
-    /// The same with one matrix as the embedding and as the weights of the last layer (Press and Wolf 2017,
-    /// arXiv:1608.05859), as PyTorch's `decoder.weight = encoder.weight`: both have the embedding's values,
-    /// and both parts of the gradient. The bias of the last layer is its own. The weights keep their layout,
-    /// with both copies, so that nothing else has to know.
+    /// The same trainer with tied embeddings: one matrix is both the embedding and the weights of the last
+    /// layer (Press and Wolf 2017, arXiv:1608.05859), as PyTorch's `decoder.weight = encoder.weight`. Both
+    /// copies have the embedding's values and the sum of both gradients. The last layer keeps its own bias.
+    /// The layout of the weights still has both copies, so no other code is affected.
     ///
     /// # Errors
-    /// [`Error::Value`] for a model that does not begin with an embedding and end with a dense layer of the
-    /// same sizes: as many outputs as classes, as many inputs as features.
+    /// [`Error::Value`] unless the model begins with an embedding and ends with a dense layer of the same
+    /// sizes: as many outputs as classes, as many inputs as features.
     pub fn tie_embeddings(mut self) -> Result<Self> {
         let layers = self.model().layers();
         let tied = match (layers.first(), layers.last()) {
@@ -165,8 +167,8 @@ impl Trainer {
         Ok(self)
     }
 
-    /// The same with an id that is padding, as PyTorch's `padding_idx`: its embedding is zero, and learns
-    /// nothing from where it is looked up.
+    /// The same trainer with a padding id, as PyTorch's `padding_idx`: its embedding is zero and is not
+    /// trained where it is looked up.
     ///
     /// # Errors
     /// [`Error::Value`] for a model that does not begin with an embedding; [`Error::Index`] for an id that is
@@ -185,10 +187,10 @@ impl Trainer {
         Ok(self)
     }
 
-    /// The learning rate of the next update, before the factors of layers.
+    /// The learning rate of the next update, before the layers' factors.
     ///
     /// # Errors
-    /// [`Error::Value`] for a rate of 0 that no schedule replaces.
+    /// [`Error::Value`] for a rate of 0 without a schedule.
     pub(super) fn next_rate(&self) -> Result<f32> {
         let settings = &self.settings;
         let own = self.optimiser.rate();
@@ -209,14 +211,14 @@ impl Trainer {
         })
     }
 
-    /// Makes both copies of tied embeddings the same.
+    /// Copies the embedding to the tied weights of the last layer.
     pub(super) fn tie(&mut self) {
         if let Some([embedding, dense]) = &self.settings.tied {
             self.parameters.copy_within(embedding.clone(), dense.start);
         }
     }
 
-    /// Makes of the gradients of a model those of its parameters that learn.
+    /// Adapts the model's gradients to the settings: padding, tied embeddings, frozen layers.
     pub(super) fn shape_gradients(&mut self) {
         if let Some(padding) = self.settings.padding.clone() {
             self.grads[padding].fill(0.0);
@@ -225,7 +227,7 @@ impl Trainer {
             let (first, last) = self.grads.split_at_mut(dense.start);
             let (to, from) = (&mut first[embedding], &mut last[..dense.len()]);
             to.iter_mut().zip(&*from).for_each(|(to, from)| *to += from);
-            // Of one matrix the norm is that of one.
+            // The matrix must count only once in the norm.
             from.fill(0.0);
         }
         for index in 0..self.settings.layers.len() {
@@ -236,14 +238,14 @@ impl Trainer {
         }
     }
 
-    /// Where the weights of a layer stand; empty for a layer that the model does not have.
+    /// The range of a layer's weights; empty for a layer that the model does not have.
     pub(super) fn layer_range(&self, index: usize) -> Range<usize> {
         let layers = self.model().layers();
         let start = layers.iter().take(index).map(Layer::weights_len).sum();
         start..start + layers.get(index).map_or(0, Layer::weights_len)
     }
 
-    /// Refuses settings that no update may have.
+    /// Rejects settings that are invalid for an update.
     pub(super) fn check_rates(&self, rate: f32) -> Result<()> {
         let layers = self.settings.layers.iter().filter(|layer| !layer.frozen).map(|layer| layer.rate);
         for factor in layers.chain([1.0]) {
@@ -252,14 +254,13 @@ impl Trainer {
         Ok(())
     }
 
-    /// Changes the parameters by their gradients, times `scale`.
+    /// Updates the parameters from their gradients, times `scale`.
     ///
-    /// They are updated in parts, and the moments of each part stand together, those of one part after those
-    /// of the other. The matrix of a dense layer is one part and its bias another, so that a matrix may be
-    /// left out.
+    /// Parameters are updated in parts. The moments of each part are contiguous, part after part. The matrix
+    /// of a dense layer is one part and its bias another, so that the matrix can be skipped.
     ///
     /// # Errors
-    /// None, after [`check_rates`](Self::check_rates).
+    /// None after a successful [`check_rates`](Self::check_rates).
     pub(super) fn step(&mut self, rate: f32, scale: f32) -> Result<()> {
         let (model, before) = (self.model.chain(), self.optimiser);
         let tied = self.settings.tied.as_ref().map_or(usize::MAX, |[_, dense]| dense.start);
@@ -271,7 +272,7 @@ impl Trainer {
             if settings.frozen || range.start == tied {
                 return Ok(());
             }
-            // All parts have the same step.
+            // All parts use the same step number.
             let mut optimiser = before;
             if let Some(decay) = settings.weight_decay {
                 optimiser.set_weight_decay(decay);
@@ -291,9 +292,8 @@ impl Trainer {
         Ok(())
     }
 
-    /// The gradients of the last batch's mean loss, of all weights and then of the initial state if it is
-    /// learned, before they were clipped. Those of frozen layers are zero; of tied embeddings the first copy
-    /// has the sum.
+    /// The gradients of the last batch's mean loss before clipping: of all weights, then of the initial state
+    /// if it is learned. Those of frozen layers are zero. With tied embeddings the first copy has the sum.
     pub fn grads(&self) -> &[f32] {
         &self.grads
     }
@@ -308,8 +308,8 @@ impl Trainer {
         &self.parameters[self.layer_range(index)]
     }
 
-    /// The Euclidean norms of the weights and of the gradients of each layer, `[weights, gradients]`: where
-    /// gradients vanish or explode, and which layer moves too fast or not at all.
+    /// The Euclidean norms of each layer's weights and gradients, `[weights, gradients]`. They show where
+    /// gradients vanish or explode, and which layer changes too fast or not at all.
     ///
     /// ```
     /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};

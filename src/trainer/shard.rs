@@ -1,4 +1,4 @@
-//! Some rows of a batch, and all that their gradients are computed in.
+//! Some rows of a batch, with all buffers that computing their gradients needs.
 
 use core::ops::Range;
 use std::vec::Vec;
@@ -12,7 +12,7 @@ use crate::layer::join::Team;
 use crate::layer::{Gradients, Sequences};
 use crate::model::{Chain, Input, Training};
 
-/// A part of a batch that is run as a batch of its own.
+/// A part of a batch that runs as a batch by itself.
 #[derive(Clone)]
 pub(super) struct Shard {
     pub(super) rows: Range<usize>,
@@ -20,20 +20,20 @@ pub(super) struct Shard {
     dropout: Vec<f32>,
     tape: Vec<f32>,
     scratch: Vec<f32>,
-    /// How many gradients there are.
+    /// Number of gradients.
     parameters: usize,
     pub(super) grads: Vec<f32>,
     pub(super) state: Vec<f32>,
-    /// The state before the batches of an update.
+    /// The state before the update's batches.
     before: Vec<f32>,
     /// The gradient of the initial states; empty if they are not learned.
     dstate: Vec<f32>,
-    /// How much the targets weigh.
+    /// Total weight of the targets.
     pub(super) weight: f64,
     pub(super) loss: Result<f32>,
 }
 
-/// A copy of some rows; in each batch some of the lists are used.
+/// A copy of some rows. Each batch uses some of the lists.
 #[derive(Clone, Default)]
 struct Copied {
     ids: Vec<u32>,
@@ -43,10 +43,10 @@ struct Copied {
     resets: Vec<bool>,
 }
 
-/// Gives a buffer the length that a pass asks for.
+/// Gives a buffer the length that a pass needs.
 fn fit(buffer: &mut Vec<f32>, name: &'static str, len: usize) -> Result<()> {
     if buffer.len() != len {
-        // The old one is given back first.
+        // Free the old buffer before allocating the new one.
         *buffer = Vec::new();
         *buffer = zeros(name, len)?;
     }
@@ -54,7 +54,8 @@ fn fit(buffer: &mut Vec<f32>, name: &'static str, len: usize) -> Result<()> {
 }
 
 impl Shard {
-    /// Some rows of a model with so many parameters: its weights, or an initial state besides.
+    /// A shard of some rows. `parameters` is the number of weights, plus that of the initial state if it is
+    /// learned.
     pub(super) fn new(model: Chain<'_>, parameters: usize, rows: Range<usize>) -> Result<Self> {
         let learned = if parameters > model.weights_len() { model.state_len(rows.len()) } else { 0 };
         Ok(Shard {
@@ -73,7 +74,7 @@ impl Shard {
         })
     }
 
-    /// Makes room for a batch.
+    /// Allocates the buffers for a batch.
     pub(super) fn prepare(&mut self, model: Chain<'_>, threads: usize, batch: Batch<'_>) -> Result<()> {
         let (steps, rows) = (batch.sequences.steps(), self.rows.len());
         fit(&mut self.grads, "grads", self.parameters)?;
@@ -83,22 +84,22 @@ impl Shard {
         fit(&mut self.scratch, "scratch", model.train_scratch_len_with(threads, steps, rows).max(of_loss))
     }
 
-    /// Draws factors of dropout for so many steps.
+    /// Draws dropout factors for `steps` steps.
     pub(super) fn draw(&mut self, model: Chain<'_>, steps: usize, rng: &mut impl Rng) -> Result<()> {
         model.draw_dropout(&mut self.dropout, steps, self.rows.len(), rng)
     }
 
-    /// Keeps the state as it is now, to go back to it.
+    /// Saves the current state for [`restore_state`](Self::restore_state).
     pub(super) fn keep_state(&mut self) {
         self.before.copy_from_slice(&self.state);
     }
 
-    /// Goes back to the state that was kept.
+    /// Restores the saved state.
     pub(super) fn restore_state(&mut self) {
         self.state.copy_from_slice(&self.before);
     }
 
-    /// The gradients of this shard's rows of a batch that has been checked.
+    /// Computes the gradients of this shard's rows. The batch must have been checked.
     pub(super) fn run(
         &mut self,
         model: Chain<'_>,
@@ -149,7 +150,7 @@ impl Shard {
 }
 
 impl Copied {
-    /// The batch that consists of some of a batch's rows.
+    /// The given rows of a batch, as a batch.
     fn fill<'a>(&'a mut self, model: Chain<'_>, batch: Batch<'a>, rows: Range<usize>) -> Batch<'a> {
         let all = batch.sequences;
         if rows.len() == all.batch() {

@@ -6,12 +6,13 @@ use super::{Trainer, zeros};
 use crate::error::{Error, Result};
 
 impl Trainer {
-    /// The same with an initial state that is learned: every sequence begins in it, and each update changes it with the weights, by the
-    /// optimiser's rule and under the same clip. It is one for all rows, and begins at zero; [`initial_state_mut`](Self::initial_state_mut)
-    /// sets it. Predictors begin in it, and [saved trainings](Self::save) hold it; [`Extras`](crate::image::Extras) take it into an image.
-    /// Sequences still go on from zeros after their own [resets](crate::Sequences::resets).
+    /// The same trainer with a learned initial state: every sequence starts in it, and each update changes it
+    /// together with the weights, by the optimiser's rule and under the same clip. All rows share one state.
+    /// It starts at zero; [`initial_state_mut`](Self::initial_state_mut) sets it. Predictors start in it, and
+    /// [saved trainings](Self::save) contain it; [`Extras`](crate::image::Extras) store it in an image. After
+    /// their own [resets](crate::Sequences::resets), sequences still continue from zeros.
     ///
-    /// It is not for a training that is [`stateful`](Self::stateful), whose updates are refused.
+    /// It cannot be combined with [`stateful`](Self::stateful): updates of such a training are rejected.
     ///
     /// # Errors
     /// [`Error::Value`] after the first update; [`Error::Memory`] if there is not enough memory.
@@ -49,19 +50,19 @@ impl Trainer {
         }
         self.kept.averaged = 0;
         self.kept.best = Vec::new();
-        // They have gradients of the other length.
+        // The existing shards have gradients of the old length.
         self.shards = Vec::new();
         self.batch = 0;
         Ok(self)
     }
 
-    /// The initial state of one row, in the layout of [`Chain::state_len`](crate::model::Chain::state_len); empty if it is not
-    /// [learned](Self::learn_initial_state).
+    /// The initial state of one row, in the layout of [`Chain::state_len`](crate::model::Chain::state_len);
+    /// empty if it is not [learned](Self::learn_initial_state).
     pub fn initial_state(&self) -> &[f32] {
         &self.parameters[self.model().weights_len()..]
     }
 
-    /// The initial state, to be changed.
+    /// The initial state, for writing.
     pub fn initial_state_mut(&mut self) -> &mut [f32] {
         let len = self.model().weights_len();
         &mut self.parameters[len..]

@@ -1,16 +1,17 @@
-//! What ranks have to know of each other at an update, as numbers whose sums in f32 are exact.
+//! What ranks must know of each other at an update, encoded as numbers whose f32 sums are exact.
 
-/// Ranks up to which the sums are exact: pieces of 12 bits, and squares of 6 bits, add up to less than 2^24.
+/// The largest number of ranks with exact sums: pieces of 12 bits, and squares of 6 bits, add up to less than
+/// 2^24.
 pub(super) const MAX_RANKS: usize = 1 << 12;
 
-/// Pieces of 12 bits of a count.
+/// A count is split into this many pieces of 12 bits.
 const PIECES: usize = 4;
-/// Pieces of 6 bits of a checksum.
+/// A checksum is split into this many pieces of 6 bits.
 const DIGITS: usize = 5;
-/// Numbers of a [`Tally`].
+/// Length of an encoded [`Tally`].
 pub(super) const LEN: usize = 2 * PIECES + 2 + 2 * DIGITS;
 
-/// What one rank says, or all of them together.
+/// The values of one rank, or the sums over all ranks.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Tally {
     /// Targets that count.
@@ -33,7 +34,7 @@ fn count(pieces: &[f32]) -> u64 {
 }
 
 impl Tally {
-    /// As numbers to add. All ranks should have the same checksum.
+    /// Encodes the tally as numbers that can be added. All ranks should pass the same checksum.
     pub(super) fn to_numbers(self, checksum: u64) -> [f32; LEN] {
         let digit = |i: usize| ((checksum >> (6 * i)) & 63) as f32;
         let mut numbers = [0.0; LEN];
@@ -47,8 +48,8 @@ impl Tally {
         numbers
     }
 
-    /// Of sums over so many ranks, and whether all checksums were equal. They are if the mean of the squares
-    /// of each digit is the square of its mean, so that all ranks see the same.
+    /// Decodes the sums over `ranks` ranks. Also returns whether all checksums were equal: they are if for
+    /// each digit the mean of the squares is the square of the mean. All ranks come to the same answer.
     pub(super) fn of_sums(sums: &[f32], ranks: usize) -> (Self, bool) {
         let (counts, rest) = sums.split_at(2 * PIECES);
         let [targets, rows] = [count(&counts[..PIECES]), count(&counts[PIECES..])];
@@ -63,9 +64,9 @@ impl Tally {
 /// A checksum of numbers that all ranks should have in common.
 pub(super) fn checksum(numbers: impl Iterator<Item = u64>) -> u64 {
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-    // An odd factor, so that every change of one number changes the whole.
+    // Multiplying by an odd factor: a change of one number always changes the hash.
     let hash = numbers.fold(0, |hash: u64, n| (hash.rotate_left(23) ^ n).wrapping_mul(ODD));
-    // Its upper bits into those that are sent.
+    // Mix the upper bits into those that are sent.
     let hash = (hash ^ (hash >> 32)).wrapping_mul(ODD);
     hash ^ (hash >> 29)
 }
@@ -92,7 +93,7 @@ mod tests {
         let expected =
             Tally { targets: 99_991 * (all * (all - 1) / 2), rows: 4095 * all, failed: all / 2, infinite: 1 };
         assert_eq!(sums(&|_| u64::MAX), (expected, true));
-        // One differs in one bit; and some whose mean is one of them.
+        // First one checksum that differs in one bit; then several whose mean equals one of them.
         assert_eq!(sums(&|r| u64::MAX - u64::from(r == 9)), (expected, false));
         assert_eq!(sums(&|r| [1, 2, 2, 3][r % 4]), (expected, false));
     }

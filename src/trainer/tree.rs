@@ -1,6 +1,6 @@
-//! How the rows of a batch are cut into shards, and how what comes of the shards is added: in a binary tree
-//! that depends on nothing but their number. A rank that has an aligned part of the shards has a branch of
-//! the tree, so that sums do not depend on the number of ranks.
+//! Cuts the rows of a batch into shards, and adds the results of the shards in a binary tree that depends
+//! only on their number. A rank with an aligned part of the shards computes one branch of the tree, so the
+//! sums do not depend on the number of ranks.
 
 use core::convert::Infallible;
 use core::mem;
@@ -11,8 +11,8 @@ use rand_core::TryRng;
 
 use super::Shard;
 
-/// The rows that part `i` of so many `parts` has, by halving. Of a power of two, a part of a part is a part
-/// of the whole.
+/// The rows of part `i` of `parts`, by repeated halving. If `parts` is a power of two, a part of a part is a
+/// part of the whole.
 pub(super) fn part(rows: usize, i: usize, parts: usize) -> Range<usize> {
     let (mut rows, mut first, mut parts) = (0..rows, 0, parts);
     while parts > 1 {
@@ -27,18 +27,18 @@ pub(super) fn part(rows: usize, i: usize, parts: usize) -> Range<usize> {
     rows
 }
 
-/// What comes of the rows of a shard, in all batches of an update, or of a branch of the tree. All are sums
-/// over targets, because how many all ranks have is not known before they are added.
+/// The results of one shard over all batches of an update, or of a branch of the tree. All values are sums
+/// over targets, because the number of targets on all ranks is not known before the values are added.
 #[derive(Clone, Default)]
 pub(super) struct Leaf {
     pub(super) grads: Vec<f32>,
     pub(super) loss: f32,
-    /// What the targets weigh that the sums are over: 1 each.
+    /// Total weight of the targets in the sums; 1 for each by default.
     pub(super) weight: f32,
     used: bool,
 }
 
-/// Begins an update: buffers go back to the shards.
+/// Starts an update: returns the buffers to the shards.
 pub(super) fn clear(leaves: &mut [Leaf], shards: &mut [Shard]) {
     for (leaf, shard) in leaves.iter_mut().zip(shards) {
         if shard.grads.is_empty() {
@@ -48,7 +48,7 @@ pub(super) fn clear(leaves: &mut [Leaf], shards: &mut [Shard]) {
     leaves.iter_mut().for_each(|leaf| (leaf.loss, leaf.weight, leaf.used) = (0.0, 0.0, false));
 }
 
-/// Adds what came of shard number `i`, whose mean loss this is. Its gradients are taken.
+/// Adds the results of shard `i`, with its mean loss. Takes the shard's gradients.
 pub(super) fn add(leaves: &mut Vec<Leaf>, i: usize, shard: &mut Shard, loss: f32) {
     if leaves.len() == i {
         leaves.push(Leaf::default());
@@ -74,7 +74,7 @@ pub(super) fn add(leaves: &mut Vec<Leaf>, i: usize, shard: &mut Shard, loss: f32
     }
 }
 
-/// Adds all leaves that were used into the first.
+/// Adds all used leaves into the first one.
 pub(super) fn sum(leaves: &mut [Leaf]) {
     let used = leaves.iter().take_while(|leaf| leaf.used).count();
     branch(&mut leaves[..used]);
@@ -92,15 +92,15 @@ fn branch(leaves: &mut [Leaf]) {
     left[0].grads.iter_mut().zip(&right[0].grads).for_each(|(a, b)| *a += b);
 }
 
-/// The generator of one shard: SplitMix64 of Steele, Lea and Flood, 2014. All ranks draw one key from the
-/// generator that they have in common, and each makes the generators of its own shards from it.
+/// The generator of one shard: SplitMix64 of Steele, Lea and Flood, 2014. All ranks draw one key from their
+/// common generator, and each derives the generators of its own shards from it.
 pub(super) struct Draws(u64);
 
 /// 2^64 divided by the golden ratio, made odd.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Draws {
-    /// Shard number `i` is seeded with number `i` of those that SplitMix64 draws from the key.
+    /// The seed of shard `i` is number `i` of the numbers that SplitMix64 draws from the key.
     pub(super) fn new(key: u64, i: usize) -> Self {
         Draws(Draws(key.wrapping_add(STEP.wrapping_mul(i as u64))).next())
     }

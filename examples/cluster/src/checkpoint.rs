@@ -1,4 +1,4 @@
-//! Everything that goes into the next update, in a file.
+//! A file with everything that determines the next update.
 //!
 //! All numbers are little-endian. The file is
 //!
@@ -21,7 +21,7 @@ use crate::corpus::{FNV, fnv1a};
 
 const MAGIC: [u8; 8] = *b"cluster\x01";
 
-/// What tells one corpus from another: its length and its checksum.
+/// Identifies a corpus: its length and its checksum.
 pub type Identity = [u64; 2];
 
 pub fn to_bytes(
@@ -38,7 +38,7 @@ pub fn to_bytes(
     Ok(bytes)
 }
 
-/// Goes back to a checkpoint; its position.
+/// Restores a checkpoint. Returns its position.
 pub fn restore(
     bytes: &[u8],
     settings: &Settings,
@@ -73,22 +73,22 @@ fn folder(path: &Path) -> PathBuf {
 /// A temporary file in the folder of `path`.
 fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
-    // As any other new file: the umask decides.
+    // Permissions like those of any new file: the umask decides.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.prefix(".cluster").tempfile_in(folder(path))
 }
 
-/// Writes the file beside `path` first, so that a failure, of the machine too, leaves what was there.
+/// Writes a temporary file beside `path` first. Any failure, even of the machine, leaves the old file intact.
 pub fn save(path: &Path, bytes: &[u8]) -> Result<(), String> {
     let write = || {
-        // A link is followed, so that what it points to is replaced.
+        // Follow a link, so that its target is replaced.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.into());
         let mut file = beside(&path)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(&path).map_err(|e| e.error)?;
-        // The name is in the folder.
+        // The folder holds the name, so it must be synced, too.
         File::open(folder(&path))?.sync_all()
     };
     write().map_err(|e| {
@@ -99,8 +99,7 @@ pub fn save(path: &Path, bytes: &[u8]) -> Result<(), String> {
     })
 }
 
-/// The file if there is one, or an error if none could be written there: before hours have gone into what it
-/// would hold.
+/// Reads the file if it exists. Fails if it could not be written: better now than after hours of training.
 pub fn load(path: &Path) -> Result<Option<Vec<u8>>, String> {
     let refuse = |e: io::Error| format!("checkpoint {}: {e}", path.display());
     beside(path).map_err(refuse)?;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, error::ErrorKind};
 
-/// Trains a character model on text, on one machine or many: `mpirun -n 4 cluster --corpus FILE --checkpoint
-/// FILE`.
+/// Trains a character model on text, on one machine or many:
+/// `mpirun -n 4 cluster --corpus FILE --checkpoint FILE`.
 ///
 /// Every rank has its part of the batch and reads its part of the corpus. Rank 0 tells of the progress, and
 /// writes checkpoints. If the checkpoint is there, the training goes on from it: the same command starts it
@@ -37,7 +37,7 @@ pub struct Options {
     pub settings: Settings,
 }
 
-/// What the result depends on. All ranks have the same, and so has a checkpoint.
+/// The settings that the result depends on. All ranks must have the same, and so must a checkpoint.
 #[derive(clap::Args, Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Features of a character's embedding
@@ -77,15 +77,15 @@ fn size() -> impl clap::builder::TypedValueParser<Value = u32> {
 }
 
 impl Options {
-    /// The options of this process; a mistake comes back as one line, and the help as one text that is no
-    /// mistake.
+    /// The options of this process. A mistake is returned as one line, in the outer error; the help is
+    /// returned as an inner error, because it is no mistake.
     pub fn from_command_line() -> Result<Result<Self, String>, String> {
         match Self::try_parse() {
             Ok(options) => options.settings.check().map(|()| Ok(options)),
             Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp) => Ok(Err(e.to_string())),
             Err(e) => {
                 let text = e.to_string();
-                // What follows the first paragraph are tips and the usage.
+                // Tips and usage follow the first paragraph.
                 let told = text.split("\n\n").next().unwrap_or(&text);
                 let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
                 Err(told.trim_start_matches("error: ").into())
@@ -111,7 +111,7 @@ impl Settings {
         Ok(())
     }
 
-    /// As numbers, in the order of the fields.
+    /// The settings as numbers, in the order of the fields.
     pub fn to_numbers(&self) -> [u64; 10] {
         let Settings { embedding, hidden, layers, batch, steps, shards, dropout, lr, clip, seed } = *self;
         let sizes = [embedding, hidden, layers, batch, steps, shards];
@@ -120,8 +120,7 @@ impl Settings {
         [a, b, c, d, e, f, g, h, i, seed]
     }
 
-    /// The first setting that differs from those of [`to_numbers`](Self::to_numbers): its name, and both
-    /// values.
+    /// The first setting that differs from [`to_numbers`](Self::to_numbers): its name, and both values.
     pub fn differs(&self, numbers: &[u64; 10]) -> Option<String> {
         let names =
             ["embedding", "hidden", "layers", "batch", "steps", "shards", "dropout", "lr", "clip", "seed"];

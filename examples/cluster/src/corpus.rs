@@ -1,33 +1,33 @@
-//! The text, cut into streams that are read in parallel. A rank reads those of its own rows of the batch, and
-//! nothing else, but for those of one neighbour, whose checksum it compares.
+//! The text, split into streams that are read in parallel. A rank reads only the streams of its own batch
+//! rows, and those of one neighbour to compare checksums.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::PathBuf;
 
-/// Files, one after the other.
+/// Files, concatenated.
 pub struct Corpus {
-    /// Each with its length.
+    /// Each file with its length.
     files: Vec<(PathBuf, u64)>,
 }
 
 /// The streams of some rows.
 pub struct Streams {
-    /// From the beginning of the first row to the character after the last one.
+    /// All bytes, from the beginning of the first row to the character after the last row.
     bytes: Vec<u8>,
-    /// Characters of each stream.
+    /// Number of characters in each stream.
     pub len: usize,
-    /// A sum over the rows of what each has, so that sums of ranks add up to the same whatever their number.
+    /// The sum of the rows' checksums, so that the sum over all ranks does not depend on the number of ranks.
     pub checksum: u64,
 }
 
-/// The hash of Fowler, Noll and Vo.
+/// FNV-1a, the hash of Fowler, Noll and Vo.
 pub fn fnv1a(hash: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(hash, |hash, &b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
 }
 
-/// What the hash of nothing is.
+/// The initial value of the hash.
 pub const FNV: u64 = 0xcbf2_9ce4_8422_2325;
 
 impl Corpus {
@@ -43,7 +43,7 @@ impl Corpus {
         Ok(Corpus { files: paths.iter().map(len).collect::<Result<_, _>>()? })
     }
 
-    /// In bytes.
+    /// The length in bytes.
     pub fn len(&self) -> u64 {
         self.files.iter().map(|(_, len)| len).sum()
     }
@@ -90,7 +90,7 @@ impl Corpus {
 }
 
 impl Streams {
-    /// The characters of all streams from a position on, `x [B, T]`, and those that follow each of them,
+    /// The characters of all streams at a position, `x [B, T]`, and the characters that follow each of them,
     /// `targets [B, T]`.
     pub fn window(&self, from: usize, steps: usize, x: &mut [u32], targets: &mut [u32]) {
         for (row, (x, targets)) in x.chunks_mut(steps).zip(targets.chunks_mut(steps)).enumerate() {

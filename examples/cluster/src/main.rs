@@ -5,8 +5,8 @@
 //! mpirun -n 4 target/release/cluster --corpus FILE --checkpoint FILE
 //! ```
 //!
-//! The parts: `cli` options, `corpus` text and streams, `ranks` the exchanges, `train` updates and
-//! checkpoints, `checkpoint` the file format, `watch` the watchdog.
+//! The parts: `cli` options, `corpus` text and streams, `ranks` exchanges, `train` updates and checkpoints,
+//! `checkpoint` file format, `watch` watchdog.
 
 mod checkpoint;
 mod cli;
@@ -26,7 +26,7 @@ use corpus::{FNV, fnv1a};
 use ranks::Ranks;
 use watch::Doing;
 
-/// What went wrong, in one line, on the one rank that says it.
+/// An error message in one line, on the one rank that prints it.
 #[derive(Debug)]
 pub struct Failure(Option<String>);
 
@@ -35,13 +35,13 @@ impl Failure {
         Failure(Some(message.to_string()))
     }
 
-    /// Another rank says it.
+    /// For an error that another rank prints.
     pub fn told() -> Self {
         Failure(None)
     }
 }
 
-/// The version of what ranks say to each other at the start.
+/// The version of the messages that ranks exchange at the start.
 const PROTOCOL: u64 = 1;
 
 fn main() -> ExitCode {
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     let abort = threading == Threading::Multiple;
     let mut ranks = Ranks::new(universe.world(), Duration::from_secs(patience), abort);
     let done = run(&mut ranks, options);
-    // Ranks wait for each other here, too.
+    // Here, too, ranks wait for each other.
     ranks.doing(Doing::Waiting("the end of all ranks"));
     if let Err(Failure(message)) = &done {
         if let Some(message) = message {
@@ -79,7 +79,7 @@ fn run(ranks: &mut Ranks, options: Result<Result<Options, String>, String>) -> R
     train::train(ranks, &options)
 }
 
-/// Whether all ranks run the same program with the same settings.
+/// Checks that all ranks run the same program with the same settings.
 fn alike(ranks: &Ranks, options: &Options) -> Result<(), String> {
     let program = std::env::current_exe().and_then(std::fs::read).map(|bytes| fnv1a(FNV, &bytes));
     let program = program.map_err(|e| format!("the program cannot read itself: {e}"));
@@ -88,7 +88,7 @@ fn alike(ranks: &Ranks, options: &Options) -> Result<(), String> {
     let own = [&[PROTOCOL, *program.as_ref().unwrap_or(&0)], &settings[..], &run].concat();
     let all = ranks.gather(&own);
     program?;
-    // As rank 0 has them; it is the rank that differs that says so.
+    // Compare with rank 0; each rank that differs reports it.
     let first = &all[..own.len()];
     if own[..2] != first[..2] {
         return Err("this is another program than that of rank 0: install the same file for all ranks".into());

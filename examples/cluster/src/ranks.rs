@@ -1,4 +1,4 @@
-//! The ranks, over MPI: exchanges for the trainer, and agreement on whether to go on.
+//! The ranks, over MPI: exchanges for the trainer, and a common decision on whether to continue.
 
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,9 @@ use recurrent::trainer::Communicator;
 use crate::Failure;
 use crate::watch::{Doing, Watch};
 
-/// Bytes of a message that one rank has for all.
+/// Length in bytes of a message from each rank to all others.
 const MESSAGE: usize = 512;
-/// Elements of one message of MPI, whose counts are `i32`.
+/// The largest number of elements in one MPI message; MPI's counts are `i32`.
 const CHUNK: usize = 1 << 28;
 
 pub struct Ranks {
@@ -22,12 +22,12 @@ pub struct Ranks {
     pub rank: usize,
     pub size: usize,
     watch: Watch,
-    /// The time that went into exchanges: waiting for the other one included.
+    /// Time spent in exchanges, including waiting for the other rank.
     pub exchanged: Duration,
 }
 
 impl Ranks {
-    /// Of an MPI that may be called by several threads, `abort` says whether the watchdog may, too.
+    /// `abort` says whether MPI allows calls from several threads, so that the watchdog may call it.
     pub fn new(world: SimpleCommunicator, patience: Duration, abort: bool) -> Self {
         let (rank, size) = (world.rank() as usize, world.size() as usize);
         let host = mpi::environment::processor_name().unwrap_or_default();
@@ -49,7 +49,7 @@ impl Ranks {
         self.watch.update(update);
     }
 
-    /// An error of one rank is an error of all, and rank 0 says it. All ranks call this.
+    /// If one rank has an error, all ranks return an error, and rank 0 prints it. All ranks must call this.
     pub fn agree<T>(&self, own: Result<T, String>) -> Result<T, Failure> {
         self.doing(Doing::Waiting("all ranks"));
         let errors = texts(&self.world, own.as_ref().err().map_or("", |e| e));
@@ -65,7 +65,7 @@ impl Ranks {
         Err(Failure::new(format!("{who}{}", errors[first])))
     }
 
-    /// What every rank has for all others.
+    /// Collects `own` from every rank, on all ranks.
     pub fn gather(&self, own: &[u64]) -> Vec<u64> {
         self.doing(Doing::Waiting("all ranks"));
         let mut all = vec![0; own.len() * self.size];
@@ -74,7 +74,7 @@ impl Ranks {
         all
     }
 
-    /// Bytes of rank 0 for all others.
+    /// Sends bytes of rank 0 to all others.
     pub fn broadcast(&self, bytes: &mut Vec<u8>) {
         self.doing(Doing::Waiting("all ranks"));
         let root = self.world.process_at_rank(0);
@@ -86,7 +86,7 @@ impl Ranks {
     }
 }
 
-/// A text of every rank.
+/// Collects a text from every rank.
 fn texts(world: &SimpleCommunicator, own: &str) -> Vec<String> {
     let mut sent = [0; MESSAGE];
     let len = own.len().min(MESSAGE);
@@ -97,7 +97,7 @@ fn texts(world: &SimpleCommunicator, own: &str) -> Vec<String> {
     all.chunks(MESSAGE).map(text).collect()
 }
 
-/// A part of a buffer; empty past its end.
+/// Part `i` of a buffer; empty past its end.
 fn chunk<T: Equivalence>(of: &[T], i: usize) -> &[T] {
     &of[(i * CHUNK).min(of.len())..((i + 1) * CHUNK).min(of.len())]
 }
@@ -111,7 +111,7 @@ impl Communicator for Ranks {
         self.size
     }
 
-    /// MPI ends the program if the other rank has gone, and the watchdog if nothing comes.
+    /// MPI ends the program if the other rank is gone; the watchdog ends it if no answer comes.
     fn exchange(&mut self, partner: usize, send: &[f32], receive: &mut [f32]) -> Updated<()> {
         let started = Instant::now();
         self.doing(Doing::Exchange(partner));

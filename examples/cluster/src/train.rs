@@ -1,4 +1,4 @@
-//! The updates, the progress, and the checkpoints.
+//! Updates, progress, and checkpoints.
 
 use std::time::{Duration, Instant};
 
@@ -16,10 +16,9 @@ use crate::corpus::{Corpus, FNV, Streams, fnv1a};
 use crate::ranks::Ranks;
 use crate::watch::Doing;
 
-/// What is drawn at update number `update` is drawn from this generator, on all ranks, so that none has to be
-/// saved.
+/// The random generator of update number `update`. It is the same on all ranks, and never has to be saved.
 fn rng(seed: u64, update: u64) -> Xoshiro256PlusPlus {
-    // An odd factor, the golden ratio, so that neighbouring numbers are far apart.
+    // An odd factor (the golden ratio) moves neighbouring numbers far apart.
     Xoshiro256PlusPlus::seed_from_u64(seed ^ update.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
@@ -40,11 +39,11 @@ fn trainer(settings: &Settings) -> recurrent::Result<Trainer> {
     Ok(trainer.clip(settings.clip).shards(shards).stateful())
 }
 
-/// The streams of this rank. Those of a neighbour are read, too, and both have to have the same.
+/// The streams of this rank. It also reads those of a neighbour, to check that both ranks have the same text.
 fn streams(ranks: &Ranks, corpus: &Corpus, settings: &Settings) -> Result<Streams, Failure> {
     let (batch, steps) = (settings.batch as usize, settings.steps as usize);
     let rows = batch / ranks.size;
-    // The sizes are compared first, because they decide where the streams begin.
+    // Compare the sizes first: they determine where the streams begin.
     let len = corpus.len();
     let first = ranks.gather(&[len])[0];
     let same = if len == first {
@@ -72,7 +71,7 @@ fn streams(ranks: &Ranks, corpus: &Corpus, settings: &Settings) -> Result<Stream
     Ok(own)
 }
 
-/// All updates that are asked for.
+/// Runs all updates.
 pub fn train<'a>(ranks: &'a mut Ranks, options: &'a Options) -> Result<(), Failure> {
     let settings = &options.settings;
     if !ranks.size.is_power_of_two() || ranks.size > settings.shards as usize {
@@ -84,7 +83,7 @@ pub fn train<'a>(ranks: &'a mut Ranks, options: &'a Options) -> Result<(), Failu
     let identity =
         [corpus.len(), ranks.gather(&[streams.checksum]).iter().fold(0, |sum, x| sum.wrapping_add(*x))];
 
-    // Rank 0 alone has to see the checkpoint.
+    // Only rank 0 must have access to the checkpoint.
     let mut trainer = ranks.agree(trainer(settings).map_err(|e| e.to_string()))?;
     ranks.doing(Doing::Waiting("the checkpoint"));
     let path = options.checkpoint.as_ref().filter(|_| ranks.rank == 0);
@@ -157,7 +156,7 @@ impl Training<'_> {
         Ok(())
     }
 
-    /// One update: the next window of all streams. States begin anew with the text.
+    /// One update, over the next window of all streams. When the text starts again, states are reset.
     fn update(&mut self) -> Result<f32, Failure> {
         let Settings { batch, steps, seed, .. } = self.options.settings;
         let (steps, rows) = (steps as usize, self.distributed.rows(batch as usize).len());
@@ -173,7 +172,8 @@ impl Training<'_> {
         let update = self.distributed.update(batch, &mut rng(seed, next));
         let rank = self.distributed.communicator().rank;
         let update = update.map_err(|e| match e {
-            // The rank that has failed says why, and what they have in common is said by rank 0.
+            // The failed rank prints its own error; an error that all ranks have in common is printed by rank
+            // 0.
             Error::Communication { what } if rank > 0 || what.starts_with("another rank") => Failure::told(),
             e => Failure::new(format!("update {next} on rank {rank}: {e}")),
         })?;
@@ -189,7 +189,7 @@ impl Training<'_> {
         Ok(update.loss)
     }
 
-    /// Rank 0 writes the training of all; if it cannot, all end.
+    /// Rank 0 writes the training of all ranks. If it cannot, all ranks end.
     fn save(&mut self) -> Result<(), Failure> {
         let Some(path) = &self.options.checkpoint else { return Ok(()) };
         let whole = self.distributed.whole().map_err(Failure::new)?;

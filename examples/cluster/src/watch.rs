@@ -1,4 +1,4 @@
-//! A watchdog: a rank that waits too long ends all ranks, because what it waits for may never come.
+//! A watchdog: a rank that waits too long ends all ranks, because the answer may never come.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use mpi::topology::{Communicator, SimpleCommunicator};
 
-/// What this rank is at.
+/// What this rank is doing.
 #[derive(Clone)]
 pub struct Watch(Arc<Mutex<State>>);
 
@@ -18,21 +18,21 @@ struct State {
 
 #[derive(Clone, Copy)]
 pub enum Doing {
-    /// Its own work: data, gradients. No limit: others wait for it, and have one.
+    /// Its own work: data, gradients. There is no limit, because the ranks that wait for it have one.
     Work,
-    /// An exchange with a rank.
+    /// An exchange with another rank.
     Exchange(usize),
-    /// Something that takes all ranks, or a file.
+    /// A step in which all ranks take part, or a file.
     Waiting(&'static str),
 }
 
 impl Watch {
-    /// Starts to watch the rank with this name. `hosts` are the names of all.
+    /// Starts to watch this rank. `hosts` are the host names of all ranks.
     pub fn start(rank: usize, hosts: Vec<String>, patience: Duration, abort: bool) -> Self {
         let watch =
             Watch(Arc::new(Mutex::new(State { since: Instant::now(), doing: Doing::Work, update: 0 })));
         let watched = watch.clone();
-        // The lowest rank speaks first, so that one of them speaks.
+        // Rank 0 has the shorter limit, so that it prints the message before the others end.
         let limit = patience + Duration::from_millis(500) * u32::from(rank > 0);
         thread::spawn(move || {
             loop {
@@ -71,7 +71,7 @@ impl Watch {
     }
 }
 
-/// Ends all ranks; this one even if MPI hangs, too.
+/// Ends all ranks. If MPI hangs, too, it still ends this one.
 fn end(abort: bool) -> ! {
     if abort {
         thread::spawn(|| SimpleCommunicator::world().abort(1));

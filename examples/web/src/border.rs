@@ -1,8 +1,8 @@
-//! What the page calls, and all unsafe code: addresses and lengths become slices here, and nowhere else.
+//! The functions that the page calls, and all unsafe code: only here do addresses and lengths become slices.
 //!
-//! An instance of the module is one model. A page that wants another one makes another instance, so that
-//! nothing is ever given back, and a file that is refused leaves the model that was there. All functions
-//! return at once; one that can be refused says so by what it returns, and `message` then says why.
+//! An instance of the module holds one model. For another model, the page makes another instance. So memory
+//! is never freed, and a rejected file leaves the current model intact. All functions return at once. A
+//! function that can fail reports it in its return value; `message` then has the reason.
 
 use core::cell::UnsafeCell;
 
@@ -15,7 +15,7 @@ use crate::session::Session;
 use crate::shape::Shape;
 use crate::training::{Training, Window};
 
-/// The end of the last refusal.
+/// The end of the last error message.
 struct Message {
     bytes: [u8; 256],
     len: usize,
@@ -28,7 +28,7 @@ impl Message {
     }
 }
 
-/// What the module keeps from call to call.
+/// A value that the module keeps between calls.
 struct Kept<T>(UnsafeCell<T>);
 
 // SAFETY: a module has one thread.
@@ -39,18 +39,18 @@ impl<T> Kept<T> {
         Kept(UnsafeCell::new(value))
     }
 
-    /// No function may ask for the same one again while it holds it.
+    /// A function must not call this again on the same value while it holds the reference.
     #[allow(clippy::mut_from_ref, reason = "a module has one thread, and an exported function asks once")]
     fn get(&self) -> &mut T {
-        // SAFETY: a module has one thread, exported functions do not call each other, and each asks for the same
-        // one again only after it has dropped it.
+        // SAFETY: a module has one thread, exported functions do not call each other, and each calls this
+        // again on the same value only after it has dropped the reference.
         unsafe { &mut *self.0.get() }
     }
 }
 
 static SESSION: Kept<Option<Session<'static>>> = Kept::new(None);
 static MESSAGE: Kept<Message> = Kept::new(Message { bytes: [0; 256], len: 0 });
-/// The names of the characters, and the last image behind them.
+/// The names of the characters, followed by the last image.
 static OUT: Kept<Option<&'static mut [u8]>> = Kept::new(None);
 static UPDATES: Kept<u32> = Kept::new(0);
 
@@ -61,39 +61,39 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 
 const PAGE: usize = 65536;
 
-/// New memory, full of zeros; `None` if there is not enough.
+/// Allocates memory filled with zeros; `None` if there is not enough.
 fn grow<T: Zeros>(len: usize) -> Option<&'static mut [T]> {
     let bytes = len.checked_mul(size_of::<T>()).filter(|&bytes| bytes <= isize::MAX as usize)?;
     let before = core::arch::wasm32::memory_grow::<0>(bytes.div_ceil(PAGE));
     if before == usize::MAX {
         return None;
     }
-    // SAFETY: these pages were not there before, so that nothing else refers to them; they are zeros, which
-    // are values of `T`, and their address is a multiple of a page's size.
+    // SAFETY: these pages are new, so nothing else refers to them. They are zeros, which are valid values of
+    // `T`, and their address is a multiple of the page size.
     Some(unsafe { core::slice::from_raw_parts_mut((before * PAGE) as *mut T, len) })
 }
 
-/// What zeros are values of.
+/// Types for which all-zero bytes are a valid value.
 trait Zeros {}
 impl Zeros for u8 {}
 impl Zeros for u32 {}
 impl Zeros for f32 {}
 
-/// What the page has put into memory that [`alloc`] gave.
+/// The data that the page has written into memory from [`alloc`].
 fn given<T: Zeros>(address: usize, len: usize) -> Result<&'static [T], &'static str> {
     let end = len.checked_mul(size_of::<T>()).and_then(|bytes| bytes.checked_add(address));
     let room = core::arch::wasm32::memory_size::<0>().saturating_mul(PAGE);
     if end.is_none_or(|end| end > room) || address == 0 || !address.is_multiple_of(align_of::<T>()) {
         return Err("bug of the page: that is not in the memory");
     }
-    // SAFETY: the page was given this memory by `alloc`, for itself alone, and has stopped writing to it. All
-    // bytes are values of `T`.
+    // SAFETY: `alloc` gave this memory to the page alone, and the page has stopped writing to it. All bytes
+    // are valid values of `T`.
     Ok(unsafe { core::slice::from_raw_parts(address as *const T, len) })
 }
 
 const MEMORY: &str = "there is too little memory";
 
-/// What came of a call: 0, or 1 and a message.
+/// The return value of a call: 0, or 1 and a message.
 fn answer(result: Result<(), Refusal>) -> u32 {
     let Err(refusal) = result else { return 0 };
     MESSAGE.get().set(match refusal {
@@ -103,7 +103,7 @@ fn answer(result: Result<(), Refusal>) -> u32 {
     1
 }
 
-/// What an error says, without the numbers in it: their formatting would be a tenth of the module.
+/// The message of an error, without numbers: the code to format them would be a tenth of the module.
 fn words_of(error: Error) -> &'static str {
     match error {
         Error::Image { what, .. } | Error::Layers { what, .. } => what,
@@ -134,7 +134,7 @@ fn session() -> Result<&'static mut Session<'static>, Refusal> {
     SESSION.get().as_mut().ok_or(Refusal::Words("there is no model"))
 }
 
-/// A place for so many bytes; 0 if there is not enough memory.
+/// Allocates `len` bytes; 0 if there is not enough memory.
 #[unsafe(no_mangle)]
 extern "C" fn alloc(len: usize) -> usize {
     grow::<u8>(len).map_or(0, |bytes| bytes.as_mut_ptr() as usize)
@@ -145,7 +145,7 @@ fn new(shape: Shape, vocabulary: &'static [u32]) -> Result<Session<'static>, Ref
     Ok(Session::new(shape, None, vocabulary, room))
 }
 
-/// A new model: the Unicode scalar values of its characters, its sizes.
+/// Creates a new model from the Unicode scalar values of its characters and its sizes.
 #[unsafe(no_mangle)]
 extern "C" fn start(
     vocabulary: usize,
@@ -166,7 +166,7 @@ extern "C" fn start(
     answer(start())
 }
 
-/// The model of a file: an image, or what `char_rnn` has saved.
+/// Loads the model of a file: an image, or a file saved by `char_rnn`.
 #[unsafe(no_mangle)]
 extern "C" fn open(file: usize, len: usize) -> u32 {
     let open = || {
@@ -192,7 +192,7 @@ extern "C" fn open(file: usize, len: usize) -> u32 {
     answer(open())
 }
 
-/// Begins a training on a text of ids.
+/// Starts training on a text of ids.
 #[unsafe(no_mangle)]
 extern "C" fn train(text: usize, len: usize, batch: usize, steps: usize) -> u32 {
     let train = || {
@@ -211,7 +211,7 @@ extern "C" fn train(text: usize, len: usize, batch: usize, steps: usize) -> u32 
     answer(train())
 }
 
-/// One update; its loss, or NaN if it was refused, or if the training has diverged.
+/// Makes one update. Returns its loss, or NaN if it was rejected or the training has diverged.
 #[unsafe(no_mangle)]
 extern "C" fn update(rate: f32) -> f32 {
     let update = || {
@@ -231,13 +231,13 @@ extern "C" fn update(rate: f32) -> f32 {
     }
 }
 
-/// Updates since the training began.
+/// Number of updates since the training began.
 #[unsafe(no_mangle)]
 extern "C" fn updates() -> u32 {
     *UPDATES.get()
 }
 
-/// Puts a reader before the first character.
+/// Resets a reader to before the first character.
 #[unsafe(no_mangle)]
 extern "C" fn rewind(reader: usize) {
     if let Ok(session) = session() {
@@ -251,7 +251,7 @@ extern "C" fn read(reader: usize, id: u32) -> u32 {
     answer(session().and_then(|session| Ok(session.read(reader, id)?)))
 }
 
-/// Draws the character that comes next, after what was read last; -1 if it is refused.
+/// Draws the next character, after the last one read; -1 if this fails.
 #[unsafe(no_mangle)]
 extern "C" fn draw(temperature: f32, top_p: f32) -> i32 {
     match session().and_then(|session| Ok(session.draw(temperature, top_p)?)) {
@@ -263,7 +263,7 @@ extern "C" fn draw(temperature: f32, top_p: f32) -> i32 {
     }
 }
 
-/// Parts of the model, as an address and a length in elements.
+/// A part of the model, as an address and a length in elements.
 #[unsafe(no_mangle)]
 extern "C" fn part(which: u32) -> usize {
     let Ok(session) = session() else { return 0 };
@@ -286,7 +286,7 @@ extern "C" fn part_len(which: u32) -> usize {
     }
 }
 
-/// Characters, features of a character, units, layers.
+/// The number of characters, features of a character, units, or layers.
 #[unsafe(no_mangle)]
 extern "C" fn size(which: u32) -> usize {
     let Ok(session) = session() else { return 0 };
@@ -299,13 +299,13 @@ extern "C" fn size(which: u32) -> usize {
     }
 }
 
-/// The FNV-1a of the weights.
+/// The FNV-1a checksum of the weights.
 #[unsafe(no_mangle)]
 extern "C" fn checksum() -> u64 {
     session().map_or(0, |session| saved::checksum(session.weights()))
 }
 
-/// Makes an image of the model; its length, or 0 if that is refused. `image` tells where it is.
+/// Makes an image of the model. Returns its length, or 0 on failure. `image` returns its address.
 #[unsafe(no_mangle)]
 extern "C" fn save() -> usize {
     match session().and_then(image_of) {
@@ -317,13 +317,13 @@ extern "C" fn save() -> usize {
     }
 }
 
-/// Writes the names of the characters, and the image behind them. It has the same length every time, so that
-/// the memory is taken once.
+/// Writes the names of the characters, followed by the image. The length is always the same, so memory is
+/// allocated once.
 fn image_of(session: &mut Session<'static>) -> Result<usize, Refusal> {
     let names_len = names::len(session.vocabulary());
     let kept = OUT.get();
     if kept.is_none() {
-        // The header of a record, and what fills it up, beside the names.
+        // Besides the names: the header of a record, and its padding.
         let image = session.image_len("").saturating_add(names_len).saturating_add(32);
         *kept = Some(grow(image.saturating_add(names_len)).ok_or(MEMORY)?);
     }
@@ -336,14 +336,14 @@ fn image_of(session: &mut Session<'static>) -> Result<usize, Refusal> {
     Ok(len)
 }
 
-/// Where the last image is.
+/// The address of the last image.
 #[unsafe(no_mangle)]
 extern "C" fn image() -> usize {
     let names = session().map_or(0, |session| names::len(session.vocabulary()));
     OUT.get().as_ref().map_or(0, |out| out.as_ptr() as usize + names)
 }
 
-/// Where the last message is, in UTF-8.
+/// The address of the last message, in UTF-8.
 #[unsafe(no_mangle)]
 extern "C" fn message() -> usize {
     MESSAGE.get().bytes.as_ptr() as usize
@@ -354,7 +354,7 @@ extern "C" fn message_len() -> usize {
     MESSAGE.get().len
 }
 
-/// Whether this module has vectors.
+/// Whether this module was compiled with vectors.
 #[unsafe(no_mangle)]
 extern "C" fn vectors() -> u32 {
     cfg!(target_feature = "simd128").into()

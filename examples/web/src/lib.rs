@@ -1,17 +1,17 @@
-//! What the page computes: a character model that trains, writes, and shows its states.
+//! The computations of the page: a character model that trains, generates text, and shows its states.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | `shape` | the sizes of a character model, and reading them from an image |
 //! | `network` | its three layers, and their passes |
 //! | `names` | the characters of a model, as an image names its classes |
-//! | `saved` | files that a model can be loaded from: images, and what the example `char_rnn` saves |
+//! | `saved` | the files that a model can be loaded from: images, and files saved by the example `char_rnn` |
 //! | `training` | updates by truncated backpropagation through time |
-//! | `session` | a model at work: weights, states, the next character |
-//! | `border` | what the page calls, and all unsafe code |
+//! | `session` | a running model: weights, states, the next character |
+//! | `border` | the functions that the page calls, and all unsafe code |
 //!
-//! Nothing allocates but `border`, and that only once for each buffer: a session gets its buffers from
-//! whoever starts it. So the same code runs in a browser and, for the tests, on the host.
+//! Only `border` allocates, and only once for each buffer: a session gets its buffers from the code that
+//! starts it. So the same code runs in a browser and, for tests, on the host.
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
 #[cfg(target_arch = "wasm32")]

@@ -1,14 +1,14 @@
-//! The characters of a model as an image names its classes: one to a line.
+//! The characters of a model as class names of an image: one on each line.
 //!
-//! A line feed and a carriage return cannot stand in a line. They are written `\n` and `\r`; a backslash that
-//! is a character of its own stands alone.
+//! A line cannot contain a line feed or a carriage return, so these are written `\n` and `\r`. A single
+//! backslash stands for the backslash character.
 
-/// Bytes of the names.
+/// The length of the names in bytes.
 pub fn len(vocabulary: &[u32]) -> usize {
     vocabulary.iter().map(|&c| name(c, &mut [0; 4]).len() + 1).sum::<usize>().saturating_sub(1)
 }
 
-/// A character as it is named.
+/// The name of a character.
 fn name(c: u32, room: &mut [u8; 4]) -> &str {
     match char::from_u32(c).unwrap_or(char::REPLACEMENT_CHARACTER) {
         '\n' => "\\n",
@@ -28,7 +28,7 @@ pub fn write(vocabulary: &[u32], out: &mut [u8]) {
     }
 }
 
-/// The character of a name, if it is one.
+/// The character with this name, if the name is valid.
 fn character(name: &str) -> Option<u32> {
     let mut chars = name.chars();
     match (chars.next()?, chars.next(), chars.next()) {
@@ -39,8 +39,8 @@ fn character(name: &str) -> Option<u32> {
     }
 }
 
-/// Reads names into Unicode scalar values, one for each element; whether each of them is one character, and
-/// none comes twice.
+/// Reads names into Unicode scalar values, one for each element. Returns false unless each name is one
+/// character and all are different.
 pub fn read(names: &str, vocabulary: &mut [u32]) -> bool {
     if names.split('\n').count() != vocabulary.len() {
         return false;

@@ -1,7 +1,7 @@
 //! A character model: an embedding, a stack of recurrent layers, a dense layer.
 //!
-//! `recurrent::model` puts layers of any kind on top of each other. These three are called one by one
-//! instead, so that the module has no code for others.
+//! `recurrent::model` supports stacks of any layers. Here the three layers are called directly, so that the
+//! module contains no code for others.
 
 use rand_xoshiro::rand_core::Rng;
 use recurrent::model::Layer;
@@ -21,24 +21,24 @@ pub struct Network {
     isa: Option<Isa>,
 }
 
-/// Cuts the next part of a buffer that was made long enough.
+/// Cuts the next part off a buffer. The buffer must be long enough.
 pub(crate) fn cut<'a, T>(room: &mut &'a mut [T], len: usize) -> &'a mut [T] {
     let (taken, rest) = core::mem::take(room).split_at_mut(len);
     *room = rest;
     taken
 }
 
-/// The sum of lengths; `usize::MAX` if it is larger.
+/// The sum of lengths; `usize::MAX` on overflow.
 pub(crate) fn sum(lens: &[usize]) -> usize {
     lens.iter().fold(0, |sum, len| sum.saturating_add(*len))
 }
 
-/// What a training computes in, beside weights and gradients.
+/// The buffers of a training, apart from weights and gradients.
 pub struct Buffers<'a> {
-    /// The state, which is carried from window to window.
+    /// The state, carried from window to window.
     pub state: &'a mut [f32],
     dstate: &'a mut [f32],
-    /// Outputs of the layers, and the gradients of these.
+    /// Outputs of the layers, and their gradients.
     embedded: &'a mut [f32],
     dembedded: &'a mut [f32],
     hidden: &'a mut [f32],
@@ -50,7 +50,7 @@ pub struct Buffers<'a> {
 }
 
 impl Network {
-    /// The layers; for an instruction set, if one is given.
+    /// The layers, pinned to an instruction set if one is given.
     pub fn new(shape: Shape, isa: Option<Isa>) -> Self {
         let Shape { vocabulary, embedding, hidden, layers } = shape;
         let mut recurrent = Stack::new(Lstm::new(embedding, hidden)).layers(layers);
@@ -62,12 +62,12 @@ impl Network {
         Network { embedding: Embedding::new(vocabulary, embedding), recurrent, dense, isa }
     }
 
-    /// The layers as an image has them.
+    /// The layers as an image stores them.
     pub fn layers(&self) -> [Layer; 3] {
         [self.embedding.into(), self.recurrent.into(), self.dense.into()]
     }
 
-    /// Lengths of the weights of the layers.
+    /// The lengths of the layers' weights.
     fn parts(&self) -> [usize; 3] {
         let recurrent = self.recurrent.weights_len();
         [self.embedding.weights_len(), recurrent, self.dense.weights_len()]
@@ -85,7 +85,7 @@ impl Network {
         self.recurrent.state_len(1)
     }
 
-    /// Scratch of a [`step`](Self::step).
+    /// Length of the scratch of a [`step`](Self::step).
     pub fn step_scratch_len(&self) -> usize {
         let stack = self.recurrent.scratch_len(1, 1);
         self.embedding.width().saturating_add(stack.max(self.dense.scratch_len()))
@@ -94,7 +94,7 @@ impl Network {
     /// Draws initial weights.
     ///
     /// # Errors
-    /// For `weights` of another length.
+    /// If `weights` has another length.
     pub fn init(&self, mut weights: &mut [f32], rng: &mut impl Rng) -> Result<()> {
         let [embedding, recurrent, dense] = self.parts().map(|len| cut(&mut weights, len));
         self.embedding.init(embedding, rng)?;
@@ -102,10 +102,10 @@ impl Network {
         self.dense.init(dense, rng)
     }
 
-    /// One step of one row: from a character to the logits of the next.
+    /// One step of one row: computes the logits of the next character.
     ///
     /// # Errors
-    /// For a character that there is not.
+    /// If the character does not exist.
     pub fn step(
         &self,
         weights: &[f32],
@@ -123,7 +123,7 @@ impl Network {
         self.dense.forward(dense, 1, hidden, logits, scratch)
     }
 
-    /// Lengths of the buffers of a training.
+    /// The lengths of a training's buffers.
     fn lens(&self, window: Window) -> [usize; 10] {
         let Window { batch, steps } = window;
         let rows = batch.saturating_mul(steps);
@@ -139,7 +139,7 @@ impl Network {
         [state, state, embedded, embedded, hidden, hidden, logits, logits, tape, scratch]
     }
 
-    /// Floats that the buffers of a training take.
+    /// The number of floats in a training's buffers.
     pub fn buffers_len(&self, window: Window) -> usize {
         sum(&self.lens(window))
     }
@@ -151,10 +151,11 @@ impl Network {
         Buffers { state, dstate, embedded, dembedded, hidden, dhidden, logits, dlogits, tape, scratch }
     }
 
-    /// The mean loss of a window, characters `x [T, B]` and those that follow them, and its gradients.
+    /// The mean loss of a window and its gradients. `x [T, B]` has the characters, and the targets are the
+    /// characters that follow them.
     ///
     /// # Errors
-    /// For a character that there is not.
+    /// If a character does not exist.
     pub fn gradients(
         &self,
         weights: &[f32],

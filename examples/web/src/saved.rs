@@ -1,16 +1,16 @@
-//! Files that a model can be loaded from: an image, or what the example `char_rnn` saves, which has one
-//! inside.
+//! The files that a model can be loaded from: an image, or a file saved by the example `char_rnn`, which
+//! contains an image.
 
-/// What a file says.
+/// The contents of a file.
 #[derive(Clone, Copy, Debug)]
 pub struct Saved<'a> {
     /// The layers and the weights, not checked yet.
     pub image: &'a [u8],
-    /// The characters, 4 bytes each; of an image they are its classes, and not here.
+    /// The characters, 4 bytes each. `None` for an image, which stores them as its classes.
     pub characters: Option<&'a [u8]>,
 }
 
-/// Why a file is refused, as the end of a sentence.
+/// Why a file is rejected, as the end of a sentence.
 pub type Refusal = &'static str;
 
 const CUT: Refusal = "it is damaged, because it ends too early";
@@ -19,7 +19,7 @@ fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
 }
 
-/// The FNV-1a of the bits of floats.
+/// The FNV-1a checksum of the bits of floats.
 pub fn checksum(floats: &[f32]) -> u64 {
     floats.iter().fold(0xcbf2_9ce4_8422_2325, |hash, x| {
         x.to_le_bytes().iter().fold(hash, |hash: u64, &b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
@@ -38,7 +38,7 @@ fn range(bytes: &[u8], at: usize, len: usize) -> Result<&[u8], Refusal> {
 /// Finds the parts of a file.
 ///
 /// # Errors
-/// If it is of another kind, or damaged. (The image has a checksum of its own, which is not looked at here.)
+/// If the file is of another kind or damaged. (The image has its own checksum, which is not checked here.)
 pub fn open(bytes: &[u8]) -> Result<Saved<'_>, Refusal> {
     if bytes.starts_with(b"RECURIMG") {
         return Ok(Saved { image: bytes, characters: None });
@@ -53,12 +53,12 @@ pub fn open(bytes: &[u8]) -> Result<Saved<'_>, Refusal> {
     if word(before, 8)? != 2 {
         return Err("it is of another version of char_rnn");
     }
-    // The table in examples/char_rnn/checkpoint.rs: the vocabulary begins at byte 84, behind its length and
-    // that of the losses.
+    // See the table in examples/char_rnn/checkpoint.rs: the vocabulary starts at byte 84, after its length
+    // and the length of the losses.
     let (vocabulary, losses) = (word(before, 76)?, word(before, 80)?);
     let characters = range(before, 84, vocabulary.checked_mul(4).ok_or(CUT)?)?;
     let trainer = 84 + characters.len() + losses.checked_mul(4).ok_or(CUT)?;
-    // A trainer has the length of its image at byte 56, and the image at byte 80.
+    // A trainer stores the length of its image at byte 56, and the image from byte 80 on.
     let len = word(before, trainer.checked_add(56).ok_or(CUT)?)?;
     let image = range(before, trainer.checked_add(80).ok_or(CUT)?, len)?;
     Ok(Saved { image, characters: Some(characters) })

@@ -1,4 +1,4 @@
-//! A model at work: its weights, and the states of those who read it character by character.
+//! A running model: its weights, and the states of the readers that read text character by character.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
@@ -9,13 +9,13 @@ use crate::network::{Network, cut, sum};
 use crate::shape::Shape;
 use crate::training::{Training, Update};
 
-/// Who reads: the one that writes, and the one that shows its states. Each has a state of its own.
+/// The readers: one for writing, and one for showing its states. Each has its own state.
 pub const READERS: usize = 2;
 
 pub struct Session<'a> {
     shape: Shape,
     network: Network,
-    /// Unicode scalar values of the characters, by their ids.
+    /// Unicode scalar values of the characters, indexed by id.
     vocabulary: &'a [u32],
     weights: &'a mut [f32],
     states: [&'a mut [f32]; READERS],
@@ -26,25 +26,25 @@ pub struct Session<'a> {
     training: Option<Training<'a>>,
 }
 
-/// A sampling that takes as much scratch as any.
+/// A sampling with the largest scratch.
 const ANY: Sampling = Sampling::new(1.0).top_p(0.5);
 
 const NO_TRAINING: Error = Error::Value { argument: "text", expected: "given before the first update" };
 
 impl<'a> Session<'a> {
-    /// Floats that a model takes, which are six buffers.
+    /// The lengths of the six buffers of a model, in floats.
     fn lens(network: &Network) -> [usize; 6] {
         let (state, classes) = (network.state_len(), network.classes());
         let (drawing, scratch) = (ANY.scratch_len(classes), network.step_scratch_len());
         [network.weights_len(), state, state, classes, drawing, scratch]
     }
 
-    /// Floats that a model takes, before it is trained.
+    /// The number of floats that a model needs, without training.
     pub fn room(shape: Shape) -> usize {
         sum(&Self::lens(&Network::new(shape, None)))
     }
 
-    /// A model with weights of zero. `room` is full of zeros, [`room`](Self::room) long.
+    /// A model with zero weights. `room` has the length [`room`](Self::room) and must be zero.
     pub fn new(shape: Shape, isa: Option<Isa>, vocabulary: &'a [u32], mut room: &'a mut [f32]) -> Self {
         let network = Network::new(shape, isa);
         let [weights, writer, watcher, logits, drawing, scratch] =
@@ -61,12 +61,12 @@ impl<'a> Session<'a> {
     /// Draws initial weights.
     ///
     /// # Errors
-    /// None that a session can have.
+    /// None in practice.
     pub fn init(&mut self) -> Result<()> {
         self.network.init(self.weights, &mut self.rng)
     }
 
-    /// Takes the weights of an image of this shape.
+    /// Loads the weights of an image with this shape.
     ///
     /// # Errors
     /// As [`Image::copy_weights`].
@@ -90,7 +90,7 @@ impl<'a> Session<'a> {
         self.weights
     }
 
-    /// The training, with what it changes.
+    /// The network, the weights, and the training, for changing them.
     pub fn parts(&mut self) -> (&Network, &mut [f32], Option<&mut Training<'a>>) {
         (&self.network, self.weights, self.training.as_mut())
     }
@@ -108,19 +108,19 @@ impl<'a> Session<'a> {
         training.update(&self.network, self.weights, rate)
     }
 
-    /// The state of a reader: for each layer its output, and then, for an LSTM, its cells.
+    /// The state of a reader: for each layer its output, followed for an LSTM by its cell state.
     pub fn state(&self, reader: usize) -> &[f32] {
         self.states.get(reader).map_or(&[], |state| state)
     }
 
-    /// Puts a reader before the first character.
+    /// Resets a reader to before the first character.
     pub fn rewind(&mut self, reader: usize) {
         if let Some(state) = self.states.get_mut(reader) {
             state.fill(0.0);
         }
     }
 
-    /// Gives a character to a reader. The logits are then those of the next one.
+    /// Passes a character to a reader. The logits are then those of the next character.
     ///
     /// # Errors
     /// If there is no such character.
@@ -131,7 +131,7 @@ impl<'a> Session<'a> {
         self.network.step(self.weights, id, self.logits, state, self.scratch)
     }
 
-    /// What the model makes of the characters so far: a logit for each that may come next.
+    /// A logit for each character that may come next.
     pub fn logits(&self) -> &[f32] {
         self.logits
     }
@@ -144,7 +144,7 @@ impl<'a> Session<'a> {
         Sampling::new(temperature).top_p(top_p).draw(self.logits, self.drawing, &mut self.rng)
     }
 
-    /// Writes the model as an image with the names of its characters; its length is that of
+    /// Writes the model as an image with the names of its characters. `out` has the length
     /// [`image_len`](Self::image_len).
     ///
     /// # Errors
@@ -154,7 +154,7 @@ impl<'a> Session<'a> {
         image::write_with(&self.network.layers(), self.weights, &extras, out)
     }
 
-    /// Bytes of the image.
+    /// Length of the image in bytes.
     pub fn image_len(&self, names: &str) -> usize {
         image::len_with(&self.network.layers(), &Extras { classes: names, ..Extras::default() })
     }

@@ -1,4 +1,4 @@
-//! What the number of weights depends on, and reading it from an image.
+//! The sizes that determine the number of weights, and reading them from an image.
 
 use recurrent::Error;
 use recurrent::Result;
@@ -10,13 +10,13 @@ use crate::network::Network;
 /// The sizes of a character model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// Different characters.
+    /// Number of different characters.
     pub vocabulary: usize,
-    /// Features of a character.
+    /// Number of features of a character.
     pub embedding: usize,
-    /// Units of each recurrent layer.
+    /// Number of units in each recurrent layer.
     pub hidden: usize,
-    /// Recurrent layers.
+    /// Number of recurrent layers.
     pub layers: usize,
 }
 
@@ -26,7 +26,7 @@ impl Shape {
     /// The shape of an image's layers.
     ///
     /// # Errors
-    /// If they are others than those of a character model, or narrow.
+    /// If the layers are not those of a character model, or are narrow.
     pub fn of(image: &Image<'_>) -> Result<Self> {
         let mut layers = [Layer::Residual; 3];
         image.link(&[&Form::LSTM], &mut layers)?;
@@ -35,7 +35,7 @@ impl Shape {
         };
         let (vocabulary, embedding) = (embedding.classes(), embedding.width());
         let shape = Shape { vocabulary, embedding, hidden: stack.output(), layers: stack.depth() };
-        // Whatever else the layers have, such as a second direction or an activation, they do not have here.
+        // The comparison rejects all other options, such as a second direction or another activation.
         if Network::new(shape, None).layers() == layers { Ok(shape) } else { Err(OTHER) }
     }
 }

@@ -5,52 +5,52 @@ use recurrent::train::{Adam, clip_scale};
 
 use crate::network::{Buffers, Network, cut};
 
-/// Larger gradients are scaled down to this norm.
+/// Gradients with a larger norm are scaled down to it.
 const CLIP: f32 = 5.0;
 
 /// How the text is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
-    /// Streams that are read in parallel.
+    /// Number of streams that are read in parallel.
     pub batch: usize,
-    /// Characters of each stream in an update.
+    /// Number of characters of each stream in an update.
     pub steps: usize,
 }
 
-/// Everything that goes into the next update beside the weights.
+/// Everything that determines the next update, except the weights.
 pub struct Training<'a> {
     /// Ids of the characters of the text.
     text: &'a [u32],
     window: Window,
-    /// Characters of each stream that have been read since its beginning.
+    /// Number of characters of each stream that have been read since its beginning.
     position: usize,
     pub adam: Adam,
     pub moments: &'a mut [f32],
     pub grads: &'a mut [f32],
     buffers: Buffers<'a>,
-    /// The characters of the window, `[T, B]`, and those that follow each of them.
+    /// The characters of the window, `[T, B]`, followed by their targets, the next characters.
     ids: &'a mut [u32],
 }
 
-/// What came of an update.
+/// The result of an update.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Update {
-    /// The mean loss before it, in nats for each character.
+    /// The mean loss before the update, in nats for each character.
     pub loss: f32,
-    /// What the gradients are multiplied by; `None` if they are not finite, and then there is no update.
+    /// The factor of the gradients; `None` if they are not finite, and then no update is made.
     pub scale: Option<f32>,
 }
 
 impl<'a> Training<'a> {
-    /// Floats that a training takes.
+    /// The number of floats that a training needs.
     pub fn room(network: &Network, window: Window) -> usize {
         let weights = network.weights_len();
         let both = Adam::moments_len(weights).saturating_add(weights);
         both.saturating_add(network.buffers_len(window))
     }
 
-    /// A training before its first update, over a text of more than `batch * steps` characters. `room` is
-    /// full of zeros, as long as [`room`](Self::room) says; `ids` has `2 * batch * steps` elements.
+    /// A training before its first update. The text has more than `batch * steps` characters. `room` has the
+    /// length [`room`](Self::room) and must be zero; `ids` has `2 * batch * steps` elements.
     pub fn new(
         network: &Network,
         window: Window,
@@ -64,7 +64,7 @@ impl<'a> Training<'a> {
         Training { text, window, position: 0, adam: Adam::new(0.0), moments, grads, buffers, ids }
     }
 
-    /// Fills the window.
+    /// Fills the window with the next characters.
     fn read(&mut self) {
         let Window { batch, steps } = self.window;
         let len = (self.text.len() - 1) / batch;
@@ -96,7 +96,7 @@ impl<'a> Training<'a> {
     /// One update with Adam.
     ///
     /// # Errors
-    /// As [`gradients`](Self::gradients), and for a rate that is negative or not finite.
+    /// As [`gradients`](Self::gradients), or if the rate is negative or not finite.
     pub fn update(&mut self, network: &Network, weights: &mut [f32], rate: f32) -> Result<Update> {
         let update = self.gradients(network, weights)?;
         if let Some(scale) = update.scale {

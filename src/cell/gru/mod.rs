@@ -1,5 +1,5 @@
-//! The gated recurrent unit. The tape holds `r z n` and, for the form reset after, `W_hn h + b_hn`,
-//! for the form reset before, `r * h`.
+//! The gated recurrent unit. The tape holds `r z n` and a fourth plane: `W_hn h + b_hn` in the form "reset
+//! after", `r * h` in the form "reset before".
 
 use super::{Cell, Functions, Gate};
 use crate::kernel::panel::layout::{Layout, NONE};
@@ -17,21 +17,21 @@ use crate::simd::Simd;
 /// h' = (1 - z) * n + z * h
 /// ```
 ///
-/// Gates stand in the order `r z n`.
+/// The order of the gates is `r z n`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GruCell {
-    /// Where the reset gate acts.
+    /// Where the reset gate is applied.
     pub reset: Reset,
-    /// Of the gates `r z`: ONNX' f.
+    /// Activation of `r` and `z`. ONNX calls it f.
     pub gates: Activation,
-    /// Of the new gate: ONNX' g.
+    /// Activation of `n`. ONNX calls it g.
     pub new: Activation,
-    /// The argument of every activation is kept between `-clip` and `clip`.
+    /// The argument of every activation is clipped to `-clip..=clip`.
     pub clip: f32,
 }
 
 impl GruCell {
-    /// PyTorch's cell: reset after, sigmoid and tanh.
+    /// PyTorch's cell: reset after the product, sigmoid and tanh.
     pub const STANDARD: GruCell = GruCell {
         reset: Reset::After,
         gates: Activation::Sigmoid,
@@ -40,13 +40,15 @@ impl GruCell {
     };
 }
 
-/// Where the reset gate of a GRU acts: the two forms have different results for the same weights.
+/// Where the reset gate of a GRU is applied. The two forms give different results for the same weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reset {
-    /// After the product with the hidden weights: PyTorch, cuDNN, Keras `reset_after=True`, ONNX `linear_before_reset=1`.
+    /// After the product with the hidden weights: PyTorch, cuDNN, Keras `reset_after=True`, ONNX
+    /// `linear_before_reset=1`.
     #[default]
     After,
-    /// Before it: Cho et al. 2014, Keras `reset_after=False`, ONNX `linear_before_reset=0`. The two biases are summed.
+    /// Before the product: Cho et al. 2014, Keras `reset_after=False`, ONNX `linear_before_reset=0`. The two
+    /// biases are summed.
     Before,
 }
 
@@ -73,8 +75,8 @@ fn blend<S: Simd>(s: S, z: S::V, n: S::V, h: S::V) -> S::V {
     s.fma(z, s.sub(h, n), n)
 }
 
-/// Gradients of the update gate's and the new gate's pre-activations, and the part of the previous state's
-/// gradient that goes past both, from what was saved of them.
+/// From saved values: the gradients of the pre-activations of `z` and `n`, and the part of the gradient of
+/// `h` that bypasses both gates.
 #[inline(always)]
 fn blend_back<S: Simd, F: Functions>(s: S, f: F, z: S::V, n: S::V, h: S::V, dh: S::V) -> (S::V, S::V, S::V) {
     let (z, z_slope) = f.saved_both(s, 0, z);
@@ -84,7 +86,8 @@ fn blend_back<S: Simd, F: Functions>(s: S, f: F, z: S::V, n: S::V, h: S::V, dh: 
     (dz, dn, s.mul(dh, z))
 }
 
-/// The form reset after. The new gate has two sums, because its two products meet only after the reset gate.
+/// The form "reset after". The new gate has two sums, because its two products are combined only after the
+/// reset gate.
 #[derive(Clone, Copy)]
 pub(crate) struct ResetAfter<F>(F);
 
@@ -134,14 +137,15 @@ impl<F: Functions> Equations for ResetAfter<F> {
     }
 }
 
-/// The form reset before, in two stages: `W_hn` multiplies `r * h`, which no unit has before all have their reset gate.
+/// The form "reset before", in two stages: `W_hn` multiplies `r * h`, so it must wait until all units have
+/// their reset gate.
 ///
-/// Stage one makes `r` and `z`, leaves the new gate's input part as it is, and writes `r * h`; stage two
-/// goes on with that sum over `W_hn (r * h)`.
+/// Stage one computes `r` and `z`, leaves the input part of the new gate as it is, and writes `r * h`. Stage
+/// two adds `W_hn (r * h)` to that input part.
 #[derive(Clone, Copy)]
 pub(crate) struct ResetBefore<F>(F);
 
-/// Planes of the tape of the form reset before.
+/// Planes of the tape in the form "reset before".
 const R: usize = 0;
 const Z: usize = 1;
 const N: usize = 2;

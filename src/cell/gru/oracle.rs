@@ -1,7 +1,7 @@
-//! Both forms of the GRU in f64, written from the equations in `mod.rs` and sharing no code with anything: what the
-//! tests compare with. Nothing in the library compiles it.
+//! Both forms of the GRU in f64, the reference for tests. They are written from the equations in `mod.rs` and
+//! share no code with the library, which does not compile this file.
 
-/// What a sequence leaves.
+/// The result of a sequence.
 pub struct Output {
     /// `[T, B, H]`
     pub y: Vec<f64>,
@@ -9,8 +9,8 @@ pub struct Output {
     pub h: Vec<f64>,
 }
 
-/// A batch of sequences `x [T, B, I]` from the states `h [B, H]`, with weights
-/// `w_ih [3*H, I]`, `w_hh [3*H, H]`, `b_ih [3*H]`, `b_hh [3*H]`, gates in the order `r z n`.
+/// Runs a batch of sequences `x [T, B, I]` from the states `h [B, H]`, with weights `w_ih [3*H, I]`,
+/// `w_hh [3*H, H]`, `b_ih [3*H]`, `b_hh [3*H]`, gates in the order `r z n`.
 pub fn forward(
     reset_before: bool,
     (steps, batch, input, hidden): (usize, usize, usize, usize),

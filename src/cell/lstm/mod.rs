@@ -1,4 +1,5 @@
-//! Long short-term memory. The tape holds `i f g o` and the previous `c` of each step; `c'` is computed again in the backward pass, with the same operations and so the same bits.
+//! Long short-term memory. The tape holds `i f g o` and the previous `c` of each step. The backward pass
+//! computes `c'` again with the same operations, so it gets the same bits.
 
 use super::{Cell, Functions, Gate};
 use crate::kernel::panel::layout::Layout;
@@ -6,7 +7,8 @@ use crate::kernel::step::{At, Equations, Next, Params, Prev};
 use crate::kernel::{Activation, Slot};
 use crate::simd::Simd;
 
-/// The cell of long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000), as PyTorch has it:
+/// The cell of long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al.
+/// 2000), in PyTorch's form:
 ///
 /// ```text
 /// i = sigmoid(W_ii x + b_ii + W_hi h + b_hi)      input gate
@@ -17,20 +19,21 @@ use crate::simd::Simd;
 /// h' = o * tanh(c')
 /// ```
 ///
-/// Gates stand in the order `i f g o`.
+/// The order of the gates is `i f g o`.
 ///
-/// With peepholes (Gers and Schmidhuber 2000) the arguments of `i` and `f` have `p_i * c` and `p_f * c` added, that of `o`
-/// `p_o * c'`. Coupled, `f = 1 - i`. With a projection (Sak et al. 2014, arXiv:1402.1128) `h' = W_hr (o * tanh(c'))`. Every
-/// activation can be another one, and its argument clipped, as the ONNX operator says.
+/// With peepholes (Gers and Schmidhuber 2000), `p_i * c` and `p_f * c` are added to the arguments of `i` and
+/// `f`, and `p_o * c'` to that of `o`. Coupled: `f = 1 - i`. With a projection (Sak et al. 2014,
+/// arXiv:1402.1128): `h' = W_hr (o * tanh(c'))`. Every activation can be replaced, and its argument clipped,
+/// as in the ONNX operator.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LstmCell {
-    /// Of the gates `i f o`: ONNX' f.
+    /// Activation of `i`, `f` and `o`. ONNX calls it f.
     pub gates: Activation,
-    /// Of the cell gate `g`: ONNX' g.
+    /// Activation of the cell gate `g`. ONNX calls it g.
     pub cell: Activation,
-    /// Of the cell state on its way to the hidden state: ONNX' h.
+    /// Activation of the cell state in the output, `o * hidden(c')`. ONNX calls it h.
     pub hidden: Activation,
-    /// The argument of every activation is kept between `-clip` and `clip`.
+    /// The argument of every activation is clipped to `-clip..=clip`.
     pub clip: f32,
     /// Whether the forget gate is `1 - i`.
     pub coupled: bool,
@@ -41,7 +44,7 @@ pub struct LstmCell {
 }
 
 impl LstmCell {
-    /// The cell of the equations above, which is the fast one.
+    /// The cell of the equations above. It is the fast one.
     pub const STANDARD: LstmCell = LstmCell {
         gates: Activation::Sigmoid,
         cell: Activation::Tanh,
@@ -72,7 +75,8 @@ impl Gate for LstmGate {
     }
 }
 
-/// The equations, with the functions `F` and, unless those are fixed, with coupled gates and peepholes.
+/// The equations with the functions `F`. Only with functions chosen at run time are there coupled gates and
+/// peepholes.
 #[derive(Clone, Copy)]
 pub(crate) struct Lstm<F> {
     f: F,

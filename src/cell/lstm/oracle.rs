@@ -1,7 +1,7 @@
-//! The LSTM in f64, written from the equations in `mod.rs` and sharing no code with anything: what the tests
-//! compare with. Nothing in the library compiles it.
+//! The LSTM in f64, the reference for tests. It is written from the equations in `mod.rs` and shares no code
+//! with the library, which does not compile this file.
 
-/// What a sequence leaves.
+/// The result of a sequence.
 pub struct Output {
     /// `[T, B, H]`
     pub y: Vec<f64>,
@@ -11,7 +11,7 @@ pub struct Output {
     pub c: Vec<f64>,
 }
 
-/// A batch of sequences `x [T, B, I]` from the states `h [B, H]` and `c [B, H]`, with weights
+/// Runs a batch of sequences `x [T, B, I]` from the states `h [B, H]` and `c [B, H]`, with weights
 /// `w_ih [4*H, I]`, `w_hh [4*H, H]`, `b_ih [4*H]`, `b_hh [4*H]`, gates in the order `i f g o`.
 pub fn forward(
     (steps, batch, input, hidden): (usize, usize, usize, usize),

@@ -13,7 +13,8 @@ use crate::kernel::pointwise::math::{sigmoid, tanh};
 use crate::kernel::step::{At, Equations, Next, Params, Prev, SecondStage};
 use crate::simd::Simd;
 
-/// The cell of a minimal gated unit (Zhou et al. 2016, arXiv:1603.09420): a GRU with one gate, which resets and updates.
+/// The cell of a minimal gated unit (Zhou et al. 2016, arXiv:1603.09420): a GRU whose single gate both resets
+/// and updates.
 ///
 /// ```text
 /// f  = sigmoid(W_if x + b_if + W_hf h + b_hf)           forget gate
@@ -21,7 +22,7 @@ use crate::simd::Simd;
 /// h' = (1 - f) * h + f * n
 /// ```
 ///
-/// Gates stand in the order `f n`. It has no options of its own.
+/// The order of the gates is `f n`. The cell has no options.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MguCell;
 

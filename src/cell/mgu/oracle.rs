@@ -1,7 +1,7 @@
-//! The minimal gated unit in f64, written from the equations in `mod.rs` and sharing no code with anything: what the tests
-//! compare with. Nothing in the library compiles it.
+//! The minimal gated unit in f64, the reference for tests. It is written from the equations in `mod.rs` and
+//! shares no code with the library, which does not compile this file.
 
-/// What a sequence leaves.
+/// The result of a sequence.
 pub struct Output {
     /// `[T, B, H]`
     pub y: Vec<f64>,
@@ -9,8 +9,8 @@ pub struct Output {
     pub h: Vec<f64>,
 }
 
-/// A batch of sequences `x [T, B, I]` from the states `h [B, H]`, with weights
-/// `w_ih [2*H, I]`, `w_hh [2*H, H]`, `b_ih [2*H]`, `b_hh [2*H]`, gates in the order `f n`.
+/// Runs a batch of sequences `x [T, B, I]` from the states `h [B, H]`, with weights `w_ih [2*H, I]`,
+/// `w_hh [2*H, H]`, `b_ih [2*H]`, `b_hh [2*H]`, gates in the order `f n`.
 pub fn forward(
     (steps, batch, input, hidden): (usize, usize, usize, usize),
     weights: &[f64],

@@ -1,4 +1,4 @@
-//! The simple recurrent network. The tape holds `h'` of each step, which is all that the derivative needs.
+//! The simple recurrent network. The tape holds `h'` of each step; the backward pass needs nothing else.
 
 use super::{Cell, Functions, Gate};
 use crate::kernel::panel::layout::Layout;
@@ -6,7 +6,7 @@ use crate::kernel::step::{At, Equations, Next, Params, Prev};
 use crate::kernel::{Activation, Slot};
 use crate::simd::Simd;
 
-/// The cell of a simple recurrent network (Elman 1990), as PyTorch has it:
+/// The cell of a simple recurrent network (Elman 1990), in PyTorch's form:
 ///
 /// ```text
 /// h' = act(W_ih x + b_ih + W_hh h + b_hh)      act = tanh or ReLU, or any other activation
@@ -15,9 +15,9 @@ use crate::simd::Simd;
 /// There is one gate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RnnCell {
-    /// The nonlinearity. Tanh and ReLU are fast.
+    /// The activation. Tanh and ReLU are fast.
     pub activation: Activation,
-    /// Its argument is kept between `-clip` and `clip`.
+    /// The argument of the activation is clipped to `-clip..=clip`.
     pub clip: f32,
 }
 

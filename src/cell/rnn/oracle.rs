@@ -1,7 +1,7 @@
-//! The simple recurrent network in f64, written from the equations in `mod.rs` and sharing no code with anything:
-//! what the tests compare with. Nothing in the library compiles it.
+//! The simple recurrent network in f64, the reference for tests. It is written from the equations in `mod.rs`
+//! and shares no code with the library, which does not compile this file.
 
-/// What a sequence leaves.
+/// The result of a sequence.
 pub struct Output {
     /// `[T, B, H]`
     pub y: Vec<f64>,
@@ -11,7 +11,8 @@ pub struct Output {
     pub margin: f64,
 }
 
-/// A batch of sequences `x [T, B, I]` from the states `h [B, H]`, with weights `w_ih [H, I]`, `w_hh [H, H]`, `b_ih [H]`, `b_hh [H]`.
+/// Runs a batch of sequences `x [T, B, I]` from the states `h [B, H]`, with weights `w_ih [H, I]`,
+/// `w_hh [H, H]`, `b_ih [H]`, `b_hh [H]`.
 pub fn forward(
     relu: bool,
     (steps, batch, input, hidden): (usize, usize, usize, usize),

@@ -1,4 +1,4 @@
-//! Two layers over the same data, one of which runs in reverse: together they are one layer with both directions.
+//! Two layers over the same data, one of them in reverse, are joined to one layer with both directions.
 
 use std::string::ToString;
 use std::vec::Vec;
@@ -13,7 +13,8 @@ use super::{Walk, show};
 use crate::{Merge, Pool};
 
 impl Walk<'_> {
-    /// Makes one layer of a node and of the layer before, if they are the two directions of one. `false` if they are not.
+    /// Joins a node with the layer before it, if they are the two directions of one layer. `false` if they
+    /// are not.
     pub(super) fn beside(&mut self, op: &str, node: &Node) -> Result<bool> {
         let Some(alone) = self.alone.clone().filter(|alone| alone.version == self.version) else {
             return Ok(false);
@@ -63,7 +64,7 @@ impl Walk<'_> {
         Ok(true)
     }
 
-    /// Makes halves of the values of one direction, which are those of a version.
+    /// Marks the values of version `of` as those of one direction.
     fn half(&mut self, direction: usize, of: usize) {
         let version = self.version;
         let single = |axes: &[Axis]| -> Vec<Axis> {
@@ -85,7 +86,7 @@ impl Walk<'_> {
     }
 }
 
-/// The axes of the steps and of the batch.
+/// The axes of time and batch.
 fn data_axes(options: &Options, time: Axis) -> [Axis; 2] {
     let batch = if time == Axis::First { Axis::Second } else { Axis::First };
     if options.batch_major { [batch, time] } else { [time, batch] }

@@ -1,4 +1,4 @@
-//! Matrices, tables, biases and activations, which are nodes of their own.
+//! Matrices, tables, biases and activations, which ONNX has as separate nodes.
 
 use std::format;
 use std::string::String;
@@ -17,21 +17,21 @@ use super::{Attributes, Walk, show};
 use crate::model::Layer;
 use crate::{Activate, Activation, Dense, Embedding, Narrow, Scale};
 
-/// What may still be said of the last layer.
+/// What the next node may still add to the last layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Open {
     #[default]
     No,
-    /// It is a matrix without a bias.
+    /// The last layer is a matrix without a bias.
     Bias,
-    /// It is a matrix with one, and without an activation.
+    /// The last layer is a matrix with a bias but without an activation.
     Activation,
-    /// It is a scale whose shift is still zero.
+    /// The last layer is a scale whose shift is still zero.
     Shift,
 }
 
 impl Walk<'_> {
-    /// A matrix of a row for each id.
+    /// An embedding: a matrix with one row for each id.
     pub(super) fn embedding(&mut self, node: &Node, mut axes: Vec<Axis>) -> Result<()> {
         let mut attributes = Attributes::new(node);
         let axis = attributes.int("axis", 0);
@@ -52,7 +52,7 @@ impl Walk<'_> {
         self.goes_on(node, axes)
     }
 
-    /// A matrix `[O, I]`, or its transpose, and a bias.
+    /// A dense layer: a matrix `[O, I]` or its transpose, and a bias.
     fn dense(&mut self, node: &Node, axes: Vec<Axis>, transposed: bool, bias: Option<Tensor>) -> Result<()> {
         let matrix = self.floats(node, 1)?.filter(|t| t.shape.len() == 2);
         let Some(matrix) = matrix else { return unsupported(show(node), "has no constant matrix") };
@@ -105,7 +105,8 @@ impl Walk<'_> {
         self.shift(node, axes, bias)
     }
 
-    /// The constant operand of a node, an element for each feature, and whether it is the first one.
+    /// The constant operand of a node, with one element for each feature, and whether it is the first
+    /// operand.
     fn operand(&self, node: &Node, axes: &[Axis]) -> Result<(Vec<f32>, bool)> {
         let refuse = |why: String| unsupported(show(node), why);
         if axes.last() != Some(&Axis::Feature) || axes.contains(&Axis::Direction) || self.width == 0 {
@@ -127,7 +128,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Adds to each feature: it is the bias of the matrix before, or the shift of the scale before, or a scale of its own.
+    /// Adds a constant to each feature. It becomes the bias of the matrix before, the shift of the scale
+    /// before, or a new scale layer.
     fn shift(&mut self, node: &Node, axes: Vec<Axis>, by: Vec<f32>) -> Result<()> {
         if let Open::Bias | Open::Shift = self.dense {
             let end = self.network.weights.len();
@@ -197,7 +199,7 @@ impl Walk<'_> {
         self.scale(node, axes, scale, shift)
     }
 
-    /// The sum of the data and of the input of the graph. `false` for another sum.
+    /// A residual: the sum of the data and the graph's input. `false` for any other sum.
     pub(super) fn residual(&mut self, node: &Node) -> Result<bool> {
         let version = |name: &String| match self.values.get(name) {
             Some(Value::Data { axes, version }) => Some((axes.clone(), *version)),
@@ -210,7 +212,7 @@ impl Walk<'_> {
         if self.reversed || data.1 != self.version || input.1 != 0 || data.1 == 0 || data.0 != input.0 {
             return Ok(false);
         }
-        // Of other widths the operator repeats the one feature that there is.
+        // If the widths differ, the operator would broadcast a single feature.
         if self.network.input() != Some(self.width) {
             return unsupported(show(node), "adds an input with a different number of features");
         }
@@ -256,10 +258,10 @@ impl Walk<'_> {
         self.goes_on(node, axes)
     }
 
-    /// A softmax over the features, behind which nothing may come.
+    /// A softmax over the features. Nothing may follow it.
     pub(super) fn softmax(&mut self, op: &str, node: &Node, axes: Vec<Axis>) -> Result<()> {
         let mut attributes = Attributes::new(node);
-        // Older ones work on all axes from theirs on.
+        // Before opset 13 it works on all axes from this one on.
         let axis = attributes.int("axis", if self.opset >= 13 { -1 } else { 1 });
         attributes.finish()?;
         let last = axes.len().checked_sub(1);
@@ -275,7 +277,7 @@ impl Walk<'_> {
     }
 }
 
-/// Why an operator that the data goes through is refused.
+/// Why an operator on the data is rejected.
 pub(super) fn missing(op: &str) -> &'static str {
     match op {
         "Conv" | "ConvTranspose" => "is a convolution, which this crate does not have",

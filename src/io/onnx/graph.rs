@@ -35,7 +35,7 @@ fn data<'a>(graph: &'a Graph, inputs: &[&'a ValueInfo]) -> Option<&'a ValueInfo>
         if let Some(input) = inputs.iter().find(|input| input.name == name) {
             return Some(input);
         }
-        // Nodes that only take sizes of the data do not count.
+        // Nodes that only read the size of the data do not count.
         if let Some(node) = made.get(name).filter(|node| node.op_type != "Shape") {
             open.extend(node.input.iter().map(|name| &name[..]));
         }
@@ -43,15 +43,15 @@ fn data<'a>(graph: &'a Graph, inputs: &[&'a ValueInfo]) -> Option<&'a ValueInfo>
     inputs.first().copied()
 }
 
-/// Puts nodes behind those that make their inputs. Files should have them so, but ONNX Runtime's converter to 16 bits
-/// appends some. Nodes that are in order stay where they are.
+/// Sorts nodes so that each comes after the nodes that make its inputs. Files should be sorted, but ONNX
+/// Runtime's converter to 16 bits appends some nodes. Sorted nodes stay where they are.
 pub(super) fn put_in_order(nodes: &mut Vec<Node>) {
     let mut makers = BTreeMap::new();
     for (index, node) in nodes.iter().enumerate() {
         makers.extend(node.output.iter().filter(|name| !name.is_empty()).map(|name| (&name[..], index)));
     }
     let (mut order, mut seen) = (Vec::new(), vec![false; nodes.len()]);
-    // Nodes to go through, and how many of their inputs have been looked at.
+    // Stack of nodes to visit, with the number of inputs already visited.
     let mut open: Vec<(usize, usize)> = Vec::new();
     for index in 0..nodes.len() {
         open.push((index, 0));
@@ -184,7 +184,7 @@ impl Walk<'_> {
                     None => Value::State,
                 }
             }
-            // The result stays a state, and does not have to become the data.
+            // The result is still a state; it does not have to become the data.
             ("Squeeze", [Value::Last { axes, version }, ..]) => match self.squeezed(node, axes, false)? {
                 Some(axes) => Value::Last { axes, version: *version },
                 None => return Ok(false),
@@ -256,7 +256,7 @@ impl Walk<'_> {
         self.note(Note::Assumed(what.to_string()));
     }
 
-    /// Notes that the graph rounds between its nodes to 16 bits.
+    /// Adds a note that the graph rounds values to 16 bits between its nodes.
     pub(super) fn note_rounding(&mut self) {
         let what = "the rounding of values between layers to 16 bits; they stay f32";
         self.note(Note::LeftOut(what.to_string()));

@@ -1,8 +1,8 @@
 //! ONNX: a graph that is a chain of layers from its first input to its first output.
 //!
-//! The graph is run on what is known of its values before any input is there: which axes the data has at a node, and
-//! which values are constants or zeros. A node that does something to the data that is not known to be a layer of this crate, or to
-//! leave the data as it is, is refused.
+//! The graph is evaluated before there is any input, with what is known about its values: which axes the data
+//! has at each node, and which values are constants or zeros. A node on the data is rejected, unless it is a
+//! layer of this crate or leaves the data unchanged.
 
 mod array;
 mod beside;
@@ -42,48 +42,48 @@ use value::{Axis, Value};
 
 const FORMAT: &str = "ONNX file";
 
-/// The graph on its way.
+/// The state of the walk through a graph.
 struct Walk<'a> {
-    /// The files beside the model.
+    /// Access to the files beside the model.
     data: &'a Data<'a>,
     values: BTreeMap<String, Value>,
-    /// Elements that constants may still take.
+    /// The number of elements that constants may still use.
     budget: usize,
-    /// The version of the operators.
+    /// The version of the operator set.
     opset: i64,
     network: Builder,
     names: BTreeSet<String>,
-    /// Constants that were matrices of 8 bits.
+    /// Names of constants that were 8-bit matrices.
     int8: BTreeSet<String>,
-    /// Counts what has been done to the data: an older version is another branch of the graph.
+    /// Counts the changes of the data. A value with an older version belongs to another branch of the graph.
     version: usize,
-    /// Layers so far.
+    /// Number of layers so far.
     layers: usize,
-    /// As many weights as a file of this size may have, in elements.
+    /// The largest number of weights, in elements, for a file of this size.
     room: usize,
     /// Which axis is time, once a recurrent layer has been passed.
     time: Option<Axis>,
-    /// Whether the steps stand backwards.
+    /// Whether the steps are in reverse order.
     reversed: bool,
-    /// What is known of the first two axes' sizes.
+    /// The known sizes of the first two axes.
     sizes: [Option<i64>; 2],
-    /// The width of the features.
+    /// Number of features.
     width: usize,
-    /// Directions of the layer before; 1 once they are joined.
+    /// Directions of the last layer; 1 after they are joined.
     directions: usize,
-    /// Units and directions of the last recurrent layer, as its states have them.
+    /// Units and directions of the last recurrent layer, for its states.
     states: (usize, usize),
-    /// What takes its last states out of its outputs.
+    /// The pool that takes the last recurrent layer's final states from its outputs.
     pool: Pool,
-    /// The layer before, if another may stand beside it.
+    /// The last layer, if it may be one direction of a pair.
     alone: Option<recurrent::Alone>,
-    /// Whether sequences have lengths, after which `Y` is padded with zeros.
+    /// Whether sequences have lengths; then `Y` is padded with zeros.
     padded: bool,
-    /// Whether the last layer is a matrix whose bias or activation may follow.
+    /// Whether the last layer is a matrix that a bias or an activation may follow.
     dense: dense::Open,
 }
 
-/// The model of a file.
+/// Reads a model from a file.
 pub(super) fn read(bytes: &[u8], external: Option<&External<'_>>) -> Result<Network> {
     let model = match Model::decode(bytes) {
         Ok(model) => model,
@@ -97,7 +97,7 @@ pub(super) fn read(bytes: &[u8], external: Option<&External<'_>>) -> Result<Netw
         data: &data,
         values: BTreeMap::new(),
         budget: 0,
-        // A file without one is older than operators of versions.
+        // Models without an operator set are older than operator versions.
         opset: model.opset.iter().find(own).map_or(1, |opset| opset.version),
         network: Builder::default(),
         names: BTreeSet::new(),
@@ -119,7 +119,7 @@ pub(super) fn read(bytes: &[u8], external: Option<&External<'_>>) -> Result<Netw
     walk.constants(&graph)?;
     let len = bytes.len().saturating_add(data.len());
     walk.room = len.saturating_mul(SHARED) / size_of::<f32>();
-    // Exporters leave the steps in which they put weights in order.
+    // Exporters leave in the graph the steps that rearrange weights.
     walk.budget = len.saturating_mul(2).saturating_add(1 << 16);
     walk.inputs(&graph)?;
     let plain = quantised::is_quantised(&graph.node).then(|| walk.unquantised(&graph.node)).transpose()?;
@@ -128,17 +128,17 @@ pub(super) fn read(bytes: &[u8], external: Option<&External<'_>>) -> Result<Netw
     }
     walk.outputs(&graph)?;
     let network = walk.network.finish()?;
-    // What rounding leaves of the weights, so that an image has just these.
+    // Round the weights now, so that they equal those that an image would store.
     if plain.is_some() { network.with_formats(|named| named.layer.narrow_format()) } else { Ok(network) }
 }
 
-/// A node, as messages have it.
+/// A node for error messages.
 fn show(node: &Node) -> String {
     let name = if node.name.is_empty() { node.output.first() } else { Some(&node.name) };
     format!("{} node `{}`", node.op_type, name.map_or("", |name| name))
 }
 
-/// The attributes of a node. Those that nobody asks for are refused.
+/// The attributes of a node. Attributes that are never read are rejected.
 struct Attributes<'a> {
     node: &'a Node,
     asked: Vec<&'static str>,
@@ -173,12 +173,12 @@ impl<'a> Attributes<'a> {
     }
 }
 
-/// Whether an element type is a float of 16 bits.
+/// Whether an element type is a 16-bit float.
 fn is_half(element: i64) -> bool {
     [element::FLOAT16, element::BFLOAT16].map(i64::from).contains(&element)
 }
 
-/// Refuses a node that would not leave the data as it is. One that rounds it to 16 bits does, but for a note.
+/// Rejects a node that would change the data. Rounding to 16 bits is accepted, with a note.
 fn leaves(op: &str, node: &Node, axes: &[Axis]) -> Result<()> {
     let mut attributes = Attributes::new(node);
     match op {
@@ -302,7 +302,7 @@ impl Walk<'_> {
         }
     }
 
-    /// The axes of the data that goes into a node, which has to be what the layer before made.
+    /// The axes of a node's input data. The data must be the output of the last layer.
     fn current(&mut self, node: &Node, name: &str) -> Result<Vec<Axis>> {
         let (axes, version) = match self.values.get(name) {
             Some(
@@ -319,7 +319,7 @@ impl Walk<'_> {
             );
         }
         if let Some(Value::Last { .. }) = self.values.get(name) {
-            // From here on, the last states are the data: of one direction or of both.
+            // From here on the last states, of one direction or of both, are the data.
             (self.width, self.directions) = self.states;
             self.push("", Layer::Pool(self.pool))?;
             self.reversed = false;
@@ -330,7 +330,8 @@ impl Walk<'_> {
         Ok(axes)
     }
 
-    /// Adds a layer. A constant that serves many nodes would make a large model of a small file.
+    /// Adds a layer. The size is limited, because one constant used by many nodes would make a large model
+    /// from a small file.
     fn push(&mut self, name: &str, layer: impl Into<Layer>) -> Result<()> {
         if self.network.weights.len() > self.room {
             let why = format!(
@@ -357,7 +358,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// The name of a node's layer: what PyTorch's exporter makes of a module's, or the node's own.
+    /// The name of a node's layer: the module's name in PyTorch's exports, otherwise the node's name.
     fn name(&self, node: &Node, kind: &str) -> String {
         let full = node.name.trim_matches('/');
         let name = full.rsplit_once('/').map_or(full, |(module, _)| module);
@@ -366,14 +367,15 @@ impl Walk<'_> {
         if name.is_empty() { format!("{kind}{}", self.layers) } else { name.trim_matches('.').to_string() }
     }
 
-    /// Keeps a value under its name. Outputs that nobody asks for have none; a node that leaves an input out would find it.
+    /// Stores a value under its name. Unused outputs have an empty name; it must not be stored, because a
+    /// node with an omitted input would find it.
     fn value(&mut self, name: &str, value: Value) {
         if !name.is_empty() {
             self.values.insert(name.to_string(), value);
         }
     }
 
-    /// A node's first output.
+    /// Stores a node's first output.
     fn made(&mut self, node: &Node, value: Value) -> Result<()> {
         match node.output.first() {
             Some(name) => {
@@ -384,13 +386,13 @@ impl Walk<'_> {
         }
     }
 
-    /// The data goes on with these axes.
+    /// The node's output is the data, with these axes.
     fn goes_on(&mut self, node: &Node, axes: Vec<Axis>) -> Result<()> {
         let version = self.version;
         self.made(node, Value::Data { axes, version })
     }
 
-    /// The constant matrix or vector that is a node's input.
+    /// The constant matrix or vector at one of a node's inputs.
     fn floats(&self, node: &Node, input: usize) -> Result<Option<&Tensor>> {
         let Some(name) = node.input.get(input).filter(|name| !name.is_empty()) else { return Ok(None) };
         match self.values.get(name) {

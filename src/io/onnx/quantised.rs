@@ -1,9 +1,10 @@
-//! Matrices of 8 bits as ONNX Runtime's `quantize_dynamic` writes them: `DynamicQuantizeLSTM`, a `MatMulInteger` with
-//! its scales around it, and a `DequantizeLinear` of rows of a table.
+//! 8-bit matrices as ONNX Runtime's `quantize_dynamic` writes them: `DynamicQuantizeLSTM`, `MatMulInteger`
+//! with the nodes for its scales, and `DequantizeLinear` of rows of a table.
 //!
-//! They become the operators that they were made of, with constants in `f32` that are integers times the scale of their
-//! row. The layers of these are narrow. A scale is rounded to 17 bits, by at most 2^-17 of it, so that each product is
-//! exactly an `f32`; integers stay as they are, up to what a whole row of them can be divided by.
+//! Their nodes are replaced by the original operators, with `f32` constants that are integers times the scale
+//! of their row. The layers of these matrices are narrow. A scale is rounded to 17 bits (by at most 2^-17 of
+//! it), so that each product is exactly representable as `f32`. The integers stay the same, except that a
+//! whole row may be divided by a common divisor.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::format;
@@ -17,27 +18,27 @@ use super::schema::Node;
 use super::value::Value;
 use super::{FORMAT, Walk, show};
 
-/// ONNX Runtime's operator of a layer whose weights have 8 bits.
+/// ONNX Runtime's operator for an LSTM with 8-bit weights.
 pub(super) const LSTM: &str = "DynamicQuantizeLSTM";
 
 const ADVICE: &str = "only int8 around 0 is read: quantise with `weight_type=QuantType.QInt8`, or convert the f32 model with \
                       `--weights int8`";
 
-/// A scale with its lowest seven bits rounded away.
+/// Rounds away the lowest seven bits of a scale.
 fn rounded(scale: f32) -> f32 {
     f32::from_bits((scale.to_bits() + 0x40) & !0x7f)
 }
 
-/// The nodes that make `y` of quantised data and of a quantised matrix.
+/// The nodes that multiply quantised data by a quantised matrix to make `y`.
 struct Product<'a> {
     quantise: &'a Node,
     multiply: &'a Node,
     cast: &'a Node,
-    /// Multiplies the scales of both.
+    /// Multiplies the scale of the data by that of the matrix.
     scales: &'a Node,
 }
 
-/// The node of this kind that makes an input of another one, and the other input.
+/// The node of type `op` that makes one input of `node`, and the other input.
 fn maker<'a>(by: &BTreeMap<&str, &'a Node>, node: &'a Node, op: &str) -> Option<(&'a Node, &'a str)> {
     let [a, b] = &node.input[..] else { return None };
     [(a, b), (b, a)].into_iter().find_map(|(from, other)| {
@@ -47,7 +48,7 @@ fn maker<'a>(by: &BTreeMap<&str, &'a Node>, node: &'a Node, op: &str) -> Option<
 }
 
 impl<'a> Product<'a> {
-    /// What a multiplication by scales ends.
+    /// The product that ends in this multiplication by scales.
     fn of(by: &BTreeMap<&str, &'a Node>, node: &'a Node) -> Option<Self> {
         let (cast, other) = maker(by, node, "Cast").filter(|_| node.op_type == "Mul")?;
         let scales = *by.get(other).filter(|n| n.op_type == "Mul")?;
@@ -57,13 +58,13 @@ impl<'a> Product<'a> {
         (same(0, 0) && same(2, 2)).then_some(Product { quantise, multiply, cast, scales })
     }
 
-    /// The outputs that are part of it.
+    /// The outputs of the product's inner nodes.
     fn inner(&self) -> impl Iterator<Item = &'a String> {
         [self.quantise, self.multiply, self.cast, self.scales].into_iter().flat_map(|node| &node.output)
     }
 }
 
-/// The node that takes rows of a table, which the last one widens.
+/// The node that looks up rows of a table, if `last` dequantises them.
 fn table<'a>(by: &BTreeMap<&str, &'a Node>, last: &'a Node) -> Option<&'a Node> {
     let gather = *by.get(&last.input.first()?[..])?;
     (last.op_type == "DequantizeLinear" && gather.op_type == "Gather").then_some(gather)
@@ -76,12 +77,12 @@ fn check_len(name: &str, shape: &[usize], len: usize) -> Result<()> {
     }
 }
 
-/// Whether a graph has a layer of 8 bits.
+/// Whether a graph has 8-bit layers.
 pub(super) fn is_quantised(nodes: &[Node]) -> bool {
     nodes.iter().any(|node| [LSTM, "MatMulInteger", "DequantizeLinear"].contains(&&node.op_type[..]))
 }
 
-/// A node without attributes.
+/// Creates a node without attributes.
 fn node(op: &str, name: &str, input: [String; 2], output: &[String]) -> Node {
     Node {
         input: input.into(),
@@ -94,7 +95,7 @@ fn node(op: &str, name: &str, input: [String; 2], output: &[String]) -> Node {
 }
 
 impl Walk<'_> {
-    /// The nodes of a graph, with those of quantised layers as they were before.
+    /// The nodes of a graph, with quantised layers replaced by the original operators.
     pub(super) fn unquantised(&mut self, nodes: &[Node]) -> Result<Vec<Node>> {
         let mut by = BTreeMap::new();
         for node in nodes {
@@ -132,7 +133,7 @@ impl Walk<'_> {
         }
         plain.input.truncate(8);
         (plain.op_type, plain.domain) = ("LSTM".into(), String::new());
-        // ONNX Runtime says it in the name, too.
+        // ONNX Runtime appends this to the name.
         if let Some(name) = plain.name.strip_suffix("_quant") {
             plain.name = name.into();
         }
@@ -147,8 +148,8 @@ impl Walk<'_> {
         Ok(node("MatMul", &multiply.name, [input, matrix], &last.output))
     }
 
-    /// The rows of a table of integers around any zero. They become floats, which are added to nothing before that, so the
-    /// layer is one of `f32` with just these.
+    /// A table of integers with any zero point. Converts the integers to f32. Nothing is summed first, so the
+    /// layer is an ordinary f32 table.
     fn plain_table(&mut self, gather: &Node, last: &Node) -> Result<Node> {
         let [codes, scale, zero] = [gather.input.first(), last.input.get(1), last.input.get(2)]
             .map(|name| name.map_or("", |name| &name[..]));
@@ -176,21 +177,22 @@ impl Walk<'_> {
         Ok(Node { attribute, ..node("Gather", &gather.name, [table, ids], &last.output) })
     }
 
-    /// Keeps floats that were made of integers for a node, and tells their name.
+    /// Stores floats made from integers as a constant for a node, and returns its name.
     fn constant(&mut self, codes: &str, node: &Node, tensor: Tensor) -> Result<String> {
         check_len(codes, &tensor.shape, tensor.data.len())?;
         self.budget = match self.budget.checked_sub(tensor.data.len()) {
             Some(budget) => budget,
             None => return damaged(FORMAT, format!("`{codes}` serves more nodes than a model has layers")),
         };
-        // An LSTM may have the same integers twice, with two scales.
+        // An LSTM may use the same integers twice, with two scales.
         let name = format!("{codes} of {}, {}", show(node), self.values.len());
         self.values.insert(name.clone(), Value::Floats(Rc::new(tensor)));
         Ok(name)
     }
 
-    /// Keeps the constant of a quantised matrix, and tells its name. The integers of a layer's direction are `[k, rows]`,
-    /// and become `[rows, k]` if it is `transposed`. There is a scale for each row, or for all of them.
+    /// Stores a quantised matrix as an `f32` constant, and returns its name. For each direction the integers
+    /// are `[k, rows]`; if `transposed`, the constant is `[rows, k]`. There is one scale for each row, or one
+    /// for all rows.
     fn matrix(&mut self, node: &Node, inputs: [Option<&String>; 3], transposed: bool) -> Result<String> {
         let [codes, scale, zero] = inputs.map(|name| name.map_or("", |name| &name[..]));
         let refuse = |why: &str| unsupported(format!("matrix `{codes}` of the {}", show(node)), why);
@@ -235,7 +237,7 @@ impl Walk<'_> {
         Ok(name)
     }
 
-    /// Whether the matrix of a node was quantised.
+    /// Whether a node's matrix was quantised.
     pub(super) fn is_int8(&self, node: &Node) -> bool {
         node.input.get(1).is_some_and(|name| self.int8.contains(name))
     }

@@ -27,21 +27,21 @@ pub(super) struct Options {
     clip: Option<f32>,
     coupled: bool,
     reset: Reset,
-    /// Whether its matrices have 8 bits.
+    /// Whether the matrices have 8 bits.
     int8: bool,
 }
 
-/// A layer of one direction that is the last so far.
+/// The last layer so far, if it has one direction.
 #[derive(Clone)]
 pub(super) struct Alone {
-    /// The name of its data, and the version of that.
+    /// The name of its input data, and the version of the data.
     pub(super) data: (String, usize),
-    /// The version that it made.
+    /// The version of its output data.
     pub(super) version: usize,
     pub(super) kind: Kind,
     pub(super) options: Options,
     pub(super) sizes: (usize, usize, bool),
-    /// Length of the state of the layers below.
+    /// Length of the states of the layers below.
     pub(super) state: usize,
 }
 
@@ -77,7 +77,7 @@ pub(super) fn options(kind: Kind, node: &Node, int8: bool) -> Result<Options> {
     Ok(options)
 }
 
-/// The activations of a direction, which have to be those of the other one.
+/// The activations of a direction. Both directions must have the same.
 fn activations(
     kind: Kind,
     node: &Node,
@@ -103,7 +103,7 @@ fn activations(
     let (mut alphas, mut betas) = (alphas.into_iter(), betas.into_iter());
     let mut all = Vec::new();
     for name in &names {
-        // Those that have parameters take them in turn.
+        // Only activations with parameters use up an element of these lists.
         let mut alpha = |default: Option<f32>| alphas.next().or(default);
         let mut beta = |default: Option<f32>| betas.next().or(default);
         let activation = match &name.to_ascii_lowercase()[..] {
@@ -158,7 +158,7 @@ impl Walk<'_> {
         if self.reversed && (options.directions == 2 || self.padded) {
             return unsupported(show(node), "takes the steps backwards, and has both directions or lengths");
         }
-        // Of steps that stand backwards the last comes first.
+        // If the steps are in reverse order, the last one comes first.
         let reverse = options.reverse != self.reversed;
         let (input, hidden, bias) = self.directions_of(kind, node, &options)?;
         let merge = (options.directions == 2).then_some(Merge::Concat);
@@ -184,7 +184,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// The outputs of a layer over data of these axes.
+    /// Stores the outputs of a layer over data with these axes.
     pub(super) fn made_by(&mut self, node: &Node, options: &Options, [first, second]: [Axis; 2]) {
         let mut outputs = node.output.iter();
         let (sequence, last) = match options.batch_major {
@@ -207,7 +207,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Keeps initial states that are constant, which have to be the same for all rows.
+    /// Stores constant initial states. They must be the same for all rows.
     pub(super) fn initial_state(
         &mut self,
         kind: Kind,
@@ -258,7 +258,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Lengths and initial states: they come from the caller, or say nothing.
+    /// Checks lengths and initial states: they must be inputs of the graph, which the caller sets, or have no
+    /// effect. Constant initial states are handled elsewhere.
     pub(super) fn given(&mut self, node: &Node, time: Axis) -> Result<()> {
         let steps = self.size(time);
         for (input, what) in [(4, "lengths"), (5, "an initial state"), (6, "an initial state")] {
@@ -268,7 +269,7 @@ impl Walk<'_> {
                     self.padded = true;
                     self.note_caller("the graph takes lengths: they are those of the sequences that are run");
                 }
-                // All of them are whole.
+                // All lengths equal the number of steps.
                 Some(Value::Ints(lengths)) if input == 4 && lengths.data.iter().all(|n| *n == steps) => {}
                 Some(Value::Lengths(n)) if input == 4 && *n == steps => {}
                 Some(Value::Ints(_) | Value::Lengths(_)) if input == 4 => {
@@ -288,7 +289,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Appends the weights, and tells input, hidden size and whether there are biases.
+    /// Appends the weights. Returns input size, hidden size, and whether there are biases.
     pub(super) fn directions_of(
         &mut self,
         kind: Kind,

@@ -1,4 +1,4 @@
-//! One matrix of weights, as floats or already narrow, and what its weights are as integers.
+//! One matrix of weights, as floats or already narrow, and the rounding of weights to integers.
 
 use super::codes::ROUND;
 use super::{LARGEST_WEIGHT, Narrow};
@@ -8,18 +8,18 @@ use crate::simd::f16_to_f32;
 /// A row-major matrix.
 #[derive(Clone, Copy)]
 pub(crate) enum Matrix<'a> {
-    /// Weights, to be rounded.
+    /// Weights that are still to be rounded.
     Floats(&'a [f32]),
-    /// Weights one after the other, and a scale for each row if they have any.
+    /// Narrow weights, and a scale for each row if the format has scales.
     Codes(&'a [f32], &'a [f32]),
 }
 
-/// The nearest integer, ties to even, of a number of at most 22 bits.
+/// The nearest integer, ties to even. `x` must be a number of at most 22 bits.
 fn nearest(x: f32) -> f32 {
     (x + ROUND) - ROUND
 }
 
-/// The weight as 16 bits: rounded to the nearest, ties to even. `None` for one that is not finite, or rounds to more than 65504.
+/// Rounds a weight to f16, ties to even. `None` if it is not finite or rounds to more than 65504.
 fn to_f16(x: f32) -> Option<u16> {
     let (sign, magnitude) = ((x.to_bits() >> 16 & 0x8000) as u16, x.abs());
     if magnitude.is_nan() || magnitude >= 65520.0 {
@@ -35,7 +35,8 @@ fn to_f16(x: f32) -> Option<u16> {
     Some(sign | bits as u16)
 }
 
-/// The upper half of a weight: rounded to the nearest, ties to even. `None` for one that is not finite, also after rounding.
+/// Rounds a weight to bf16 (its upper half), ties to even. `None` if it is not finite, before or after
+/// rounding.
 fn to_bf16(x: f32) -> Option<u16> {
     let bits = x.to_bits();
     let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
@@ -44,8 +45,8 @@ fn to_bf16(x: f32) -> Option<u16> {
 
 /// The scale of a row of weights: the largest magnitude divided by 127, with the lowest seven bits rounded
 /// up. It has 17 bits, so its product with an integer of 7 bits is exact, and rounding such products again
-/// gives the same scale and integers. It is zero if it would be subnormal. A row of integers times a step keeps
-/// its step.
+/// gives the same scale and integers. It is zero if it would be subnormal. If the row already consists of
+/// integers times a step, the scale is that step.
 fn scale_of(row: &[f32]) -> f32 {
     let most = row.iter().fold(0.0, |most: f32, w| most.max(w.abs()));
     let scale = f32::from_bits(((most / LARGEST_WEIGHT as f32).to_bits() + 0x7f) & !0x7f);
@@ -56,9 +57,10 @@ fn scale_of(row: &[f32]) -> f32 {
     if holds { scale } else { step_of(row).unwrap_or(scale) }
 }
 
-/// The step of a row whose weights are all integers times one, of at most 127. So a row that another program
-/// quantised stays as it is, also if its largest integer is below 127. `None` for other rows, and for those whose
-/// weights have one magnitude, which is a step by itself: they are 127 steps, like the largest weight of any row.
+/// The step of a row whose weights are all integer multiples of it, by at most 127. So a row that another
+/// program quantised stays exact, even if its largest integer is below 127. `None` for other rows, and for
+/// rows with a single magnitude: there the magnitude itself would be the step, but it is stored as 127 steps,
+/// like the largest weight of any row.
 fn step_of(row: &[f32]) -> Option<f32> {
     // A weight is an odd integer times a power of two.
     let parts = |w: &f32| {
@@ -90,7 +92,7 @@ fn step_of(row: &[f32]) -> Option<f32> {
     (count > 1 && step >= f32::MIN_POSITIVE).then_some(step)
 }
 
-/// Stores a weight at its place among others.
+/// Stores the code of weight number `at`.
 pub(super) fn store(narrow: Narrow, codes: &mut [u8], at: usize, code: u16) {
     match narrow.bytes() {
         1 => codes[at] = code as u8,
@@ -99,7 +101,8 @@ pub(super) fn store(narrow: Narrow, codes: &mut [u8], at: usize, code: u16) {
 }
 
 impl<'a> Matrix<'a> {
-    /// Takes a matrix of `rows` rows of `k` weights from narrow weights; `None` if they are too short.
+    /// Takes a matrix of `rows` rows of `k` weights off the front of narrow weights; `None` if they are too
+    /// short.
     pub(crate) fn take(narrow: Narrow, rows: usize, k: usize, words: &mut &'a [f32]) -> Option<Self> {
         let scales = if narrow.has_scales() { rows } else { 0 };
         let len = narrow.matrix_len(rows, k);
@@ -109,7 +112,7 @@ impl<'a> Matrix<'a> {
         Some(Matrix::Codes(codes, scales))
     }
 
-    /// The first weight of `rows` rows of `k` that the format cannot hold.
+    /// The index of the first weight that the format cannot hold, in `rows` rows of `k`.
     pub(crate) fn refused(self, narrow: Narrow) -> Option<usize> {
         let Matrix::Floats(weights) = self else { return None };
         weights.iter().position(|&w| match narrow {
@@ -119,7 +122,7 @@ impl<'a> Matrix<'a> {
         })
     }
 
-    /// A row of `k` weights.
+    /// Row number `row`, of `k` weights.
     pub(crate) fn row(self, narrow: Narrow, row: usize, k: usize) -> Row<'a> {
         let scale = match self {
             _ if !narrow.has_scales() => 1.0,
@@ -129,7 +132,8 @@ impl<'a> Matrix<'a> {
         Row { matrix: self, narrow, first: row * k, scale }
     }
 
-    /// Writes the matrix, of rows of `k` weights, and its scales to the start of `out`, which need not be aligned, and returns the rest of it.
+    /// Writes the matrix (`rows` rows of `k` weights) and its scales to the start of `out`, which may be
+    /// unaligned. Returns the rest of `out`.
     pub(crate) fn write(self, narrow: Narrow, rows: usize, k: usize, out: &mut [u8]) -> &mut [u8] {
         let len = 4 * narrow.matrix_len(rows, k);
         let scales = if narrow.has_scales() { 4 * rows } else { 0 };
@@ -148,7 +152,7 @@ impl<'a> Matrix<'a> {
         rest
     }
 
-    /// Writes what the weights of `rows` rows of `k` are worth.
+    /// Writes the f32 values of `rows` rows of `k` narrow weights.
     pub(crate) fn widen(self, narrow: Narrow, rows: usize, k: usize, out: &mut [f32]) {
         for row in 0..rows {
             let of = self.row(narrow, row, k);
@@ -163,12 +167,12 @@ pub(crate) struct Row<'a> {
     matrix: Matrix<'a>,
     narrow: Narrow,
     first: usize,
-    /// What an integer stands for.
+    /// The value of the integer 1.
     pub(crate) scale: f32,
 }
 
 impl Row<'_> {
-    /// A weight as it is stored; of integers the lower byte.
+    /// A weight as it is stored. For integers only the lower byte is used.
     pub(crate) fn code(&self, k: usize) -> u16 {
         let at = self.first + k;
         match (self.matrix, self.narrow) {
@@ -186,7 +190,7 @@ impl Row<'_> {
         }
     }
 
-    /// What a weight is worth.
+    /// The f32 value of a weight.
     pub(crate) fn value(&self, k: usize) -> f32 {
         let code = self.code(k);
         match self.narrow {

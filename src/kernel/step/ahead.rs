@@ -1,9 +1,11 @@
-//! The input part of the steps to come, computed while a step of one row waits for its weights.
+//! Computes the input part of later steps while a step of one row waits for its weights.
 //!
-//! A step of one row reads every hidden weight for a single multiply-add, so that the multipliers are idle most of the time. The input
-//! part of later steps reads each weight for several rows and keeps them busy. Both in one loop hide one behind the other:
-//! 100 steps of an LSTM take 6, 13 and 9 % less time for 32, 128 and 512 units, those of a GRU 2, 11 and 8 % (AVX-512 on Zen 4,
-//! `cargo bench --bench sequences -- b1t100`). It takes 32 registers; with NEON it is tested and not measured.
+//! A step of one row uses every hidden weight for a single multiply-add, so it is limited by loading weights
+//! and its multipliers are mostly idle. The input part of later steps uses each weight for several rows and
+//! keeps the multipliers busy. In one loop, each hides the other: 100 steps of an LSTM take 6, 13 and 9 %
+//! less time for 32, 128 and 512 units, those of a GRU 2, 11 and 8 % (AVX-512 on Zen 4,
+//! `cargo bench --bench sequences -- b1t100`). This needs 32 registers. With NEON it is tested, but not
+//! measured.
 
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -16,14 +18,15 @@ use crate::kernel::vector::store;
 use crate::kernel::{Wrong, check};
 use crate::simd::Simd;
 
-/// Steps whose input part is computed during as many steps before them.
+/// The input part of this many steps is computed during the same number of steps before them.
 pub(crate) const AHEAD: usize = 8;
 
-/// Those that are computed at once, and panels of the step itself: their sums fill 24 registers.
+/// Rows that are computed at once, and panels of the step itself: their sums fill 24 registers.
 const ROWS: usize = 4;
 pub(super) const PANELS: usize = 2;
 
-/// The input part of up to [`AHEAD`] steps of a batch of one row, in pieces of `ROWS` steps of one panel.
+/// The input part of up to [`AHEAD`] steps for a batch of one row, in pieces. A piece is one panel for `ROWS`
+/// steps.
 pub(crate) struct Ahead<'a> {
     dims: Dims,
     /// Gates of the input weights, and units of a panel.
@@ -31,16 +34,17 @@ pub(crate) struct Ahead<'a> {
     lanes: usize,
     x: [*const f32; AHEAD],
     out: [*mut f32; AHEAD],
-    /// Pieces, and whether there are two of each panel, for the first steps and for the others.
+    /// The number of pieces. `two`: there are two for each panel, one for the first `ROWS` steps and one for
+    /// the others.
     count: usize,
     two: bool,
     next: Cell<usize>,
-    /// Those that may be taken in this step.
+    /// The first piece that may not be taken in this step.
     limit: Cell<usize>,
     buffers: PhantomData<(&'a [f32], &'a mut [f32])>,
 }
 
-/// Whether a step of so many panels leaves registers for a piece.
+/// Whether a step of this many panels leaves registers for a piece.
 pub(crate) const fn has_room<S: Simd>(layout: &Layout, panels: usize) -> bool {
     S::ACCUMULATORS >= 24 && layout.sums == 4 && panels <= PANELS
 }
@@ -53,7 +57,8 @@ pub(super) struct Piece {
 }
 
 impl<'a> Ahead<'a> {
-    /// The steps from `first` on; `x` is `[rows, I]`, `out` `[AHEAD, x_gates*H]`. `None` if there are none.
+    /// The input part of the steps from `first` on; `x` is `[rows, I]`, `out` `[AHEAD, x_gates*H]`. `None` if
+    /// there are no such steps.
     #[inline(always)]
     pub(crate) fn new(
         layout: &Layout,
@@ -85,7 +90,7 @@ impl<'a> Ahead<'a> {
             buffers: PhantomData,
         };
         for i in 0..AHEAD {
-            // The last one takes the place of those that do not exist, and is computed again.
+            // Missing steps are replaced by the last one, which is computed again.
             let step = i.min(steps - 1);
             to.x[i] = x.as_ptr().wrapping_add(walk.row(first + step, 0) * dims.input);
             to.out[i] = out.wrapping_add(step * width);
@@ -93,21 +98,21 @@ impl<'a> Ahead<'a> {
         Ok(Some(to))
     }
 
-    /// Whether these are the steps of a layer of such sizes, in such panels.
+    /// Whether these steps belong to a layer of these sizes, with panels of `lanes` units.
     #[inline(always)]
     pub(super) fn is_of(&self, layout: &Layout, lanes: usize, Dims { input, hidden, .. }: Dims) -> bool {
         (self.dims.input, self.dims.hidden, self.gates, self.lanes) == (input, hidden, layout.x_gates, lanes)
     }
 
-    /// Shares the pieces out: by the end of step `t` of [`AHEAD`] so many of them are to be taken. A step has twice as many tiles as it
-    /// has pieces, so that none is left.
+    /// Distributes the pieces over the steps: sets how many must be taken by the end of step `t` of
+    /// [`AHEAD`]. A step has twice as many tiles as it has pieces, so all of them are taken.
     #[inline(always)]
     pub(crate) fn allow(&self, t: usize) {
         debug_assert!(self.next.get() == self.limit.get());
         self.limit.set((self.count * (t + 1) / AHEAD).min(self.count));
     }
 
-    /// The next piece, while there are some for this step.
+    /// The next piece, if there is one left for this step.
     #[inline(always)]
     pub(super) fn take(&self) -> Option<Piece> {
         let next = self.next.get();
@@ -115,7 +120,7 @@ impl<'a> Ahead<'a> {
             return None;
         }
         self.next.set(next + 1);
-        // Both of a panel follow each other, because the second finds the weights in the cache.
+        // The two pieces of a panel are consecutive, so that the second finds the weights in the cache.
         let (panel, half) = if self.two { (next / 2, next % 2) } else { (next, 0) };
         let mut piece = Piece { panel, x: [self.x[0]; ROWS], out: [self.out[0]; ROWS] };
         for m in 0..ROWS {
@@ -126,15 +131,15 @@ impl<'a> Ahead<'a> {
     }
 }
 
-/// The weights of both parts of a step, and what the projected sums of a panel start from.
+/// The weights of both parts of a step, and the bias that the projected sums of a panel start from.
 #[derive(Clone, Copy)]
 pub(super) struct Both<V, W> {
-    /// Gates of either part, and the sums that the hidden ones feed.
+    /// The gates of either part, and the sums that the hidden gates feed.
     pub(super) gates: usize,
     pub(super) map: [usize; 4],
     pub(super) x: W,
     pub(super) h: W,
-    /// Of the piece's panel.
+    /// The bias of the piece's panel.
     pub(super) bias: [V; 4],
 }
 
@@ -143,10 +148,11 @@ impl Piece {
         self.panel
     }
 
-    /// The hidden part of the sums of one row's step and this piece, in one loop.
+    /// Computes the hidden part of one row's step and this piece in one loop.
     /// # Safety
-    /// The weights are those of both parts of a layer of these sizes, and the `Ahead` that this is a piece of [is](Ahead::is_of) of both,
-    /// for the same `S`. Panels `panel..panel + NP` exist, and `h` is valid for reading `width` elements.
+    /// `w` has the weights of both parts of a layer of these sizes. The `Ahead` that made this piece
+    /// [is](Ahead::is_of) of that layer, for the same `S`. Panels `panel..panel + NP` exist, and `h` is valid
+    /// for reading `width` elements.
     #[inline(always)]
     pub(super) unsafe fn beside<S: Simd, W: Weight<S>, const NP: usize>(
         self,
@@ -159,8 +165,8 @@ impl Piece {
     ) {
         let Both { gates, map, x, h: w_h, bias } = w;
         let both = input.min(width);
-        // SAFETY: the caller's promise, for `i` below `input` and `width`; `out[m]` is a row of `gates * hidden` elements, and the
-        // panel has units below `hidden`.
+        // SAFETY: the caller's promise, for `i` below `input` and `width`. `out[m]` is a row of
+        // `gates * hidden` elements, and the panel has units below `hidden`.
         unsafe {
             let mut sums = [bias; ROWS];
             for i in 0..both {
@@ -175,7 +181,7 @@ impl Piece {
                 }
                 self.input(s, &mut sums, gates, x, i);
             }
-            // What one of them has more.
+            // The rest of the longer part.
             accumulate(s, acc, gates, map, w_h.skip(both), panel, h.add(both), width - both);
             for i in both..input {
                 self.input(s, &mut sums, gates, x, i);
@@ -191,9 +197,9 @@ impl Piece {
         }
     }
 
-    /// The products with input `i` of each row.
+    /// Adds the products with input `i` of each row.
     /// # Safety
-    /// There is such an input, and the weights have the piece's panel.
+    /// Input `i` exists, and the weights have the piece's panel.
     #[inline(always)]
     unsafe fn input<S: Simd, W: Weight<S>>(
         &self,
@@ -203,7 +209,7 @@ impl Piece {
         w: W,
         i: usize,
     ) {
-        // SAFETY: the caller's.
+        // SAFETY: promised by the caller.
         unsafe {
             let elements = each_element(s, &self.x, i);
             for g in 0..4 {
@@ -218,14 +224,14 @@ impl Piece {
     }
 }
 
-/// Element `i` of each row, in all lanes.
+/// Element `i` of each row, broadcast to all lanes.
 /// # Safety
-/// There is one.
+/// Each row has an element `i`.
 #[inline(always)]
 unsafe fn each_element<S: Simd>(s: S, x: &[*const f32; ROWS], i: usize) -> [S::V; ROWS] {
     let mut out = [s.splat(0.0); ROWS];
     for m in 0..ROWS {
-        // SAFETY: the caller's.
+        // SAFETY: promised by the caller.
         out[m] = s.splat(unsafe { *x[m].add(i) });
     }
     out

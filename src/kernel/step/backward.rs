@@ -1,4 +1,4 @@
-//! The elementwise part of one step backward, and what cells have of it.
+//! The elementwise part of one backward step, and the backward functions of a cell.
 
 use super::{At, Equations, Params, SecondStage, peepholes, peepholes_start};
 use crate::kernel::panel::canonical::Dims;
@@ -10,7 +10,7 @@ use crate::kernel::vector::{load, load_planes, store};
 use crate::kernel::{Checked, check};
 use crate::simd::{Region, Simd};
 
-/// A cell on one instruction set: its layouts, and its backward equations as functions over a step.
+/// The backward functions of a cell on one instruction set, with the cell's layouts.
 pub(crate) struct Gradients<S> {
     pub(crate) layout: Layout,
     pub(crate) second: Option<SecondStage>,
@@ -23,13 +23,15 @@ impl<S: Simd> Gradients<S> {
         Gradients { layout: E::LAYOUT, second: E::SECOND, first: first::<S, E>, last: last::<S, E> }
     }
 
-    /// The elementwise part of a step: of the first stage, or of both around the second one's product.
+    /// The elementwise part of a step. With two stages this is the part before the product of the second
+    /// stage.
     #[inline(always)]
     pub(crate) fn first(&self, s: S, params: &Params, t: usize, io: &mut BackwardStep<'_>) -> Checked {
         (self.first)(s, params, t, io)
     }
 
-    /// From the gradient `[B, H]` of a second stage's operand to those of the first stage's sums.
+    /// With two stages: from the gradient `[B, H]` of the second stage's operand to the gradients of the
+    /// first stage's sums.
     #[inline(always)]
     pub(crate) fn last(
         &self,
@@ -49,22 +51,23 @@ pub(crate) struct BackwardStep<'a> {
     pub(crate) dims: Dims,
     /// `[3, H]`, or empty.
     pub(crate) peepholes: &'a [f32],
-    /// Added to: gradient of the peepholes, or empty.
+    /// The gradient of the peepholes, which is added to; or empty.
     pub(crate) dpeepholes: &'a mut [f32],
     /// `[B, width]`, the initial state.
     pub(crate) h0: &'a [f32],
     /// `[rows, width]`, the outputs.
     pub(crate) y: Columns<'a>,
-    /// `[rows, H]`: added to `dh`.
+    /// `[rows, H]`, added to `dh`.
     pub(crate) dy: Option<Columns<'a>>,
-    /// `[B, H]`: the gradient of the output, then what reaches the state before it past the weights.
+    /// `[B, H]`: first the gradient of the output, then the part of the previous state's gradient that
+    /// bypasses the weights.
     pub(crate) dh: &'a mut [f32],
-    /// `[B, H]`, in place, or empty for a cell without one.
+    /// `[B, H]`, updated in place; empty for a cell without cell state.
     pub(crate) dc: &'a mut [f32],
     /// `[rows, ld]`: saved values, then the gradients of the sums.
     pub(crate) tape: ColumnsMut<'a>,
     pub(crate) ld: usize,
-    /// Whether the output takes the place of the previous cell state in the tape.
+    /// Whether to store the output in the tape in place of the previous cell state.
     pub(crate) keep_out: bool,
 }
 
@@ -112,8 +115,9 @@ impl<S: Simd, E: Equations> Region for First<'_, '_, S, E> {
                 let left = hidden - unit;
                 let at = b * hidden + unit;
                 let zero = s.splat(0.0);
-                // SAFETY: `b < batch` takes part in step `t < steps`, so `row < walk.rows()`; the tape and the states were just
-                // checked to hold these rows, and `h` is null or a row that `Before::new` checked. `left` elements follow `unit`.
+                // SAFETY: `b < batch` takes part in step `t < steps`, so `row < walk.rows()`; the tape and
+                // the states were just checked to hold these rows, and `h` is null or a row that
+                // `Before::new` checked. `left` elements follow `unit`.
                 unsafe {
                     let saved_at = tape.add(row * ld + unit);
                     let mut grad = load(s, dh.add(at), left);

@@ -1,8 +1,10 @@
-//! One step of a batch on sets with vectors: sums of products go to memory, and an epilogue computes the equations from there.
+//! One step of a batch on instruction sets with vectors: sums of products go to memory, and an epilogue
+//! computes the equations from them.
 //!
-//! Sums are compiled once for an instruction set, epilogues once for a cell and an instruction set. What lies between them is some units of
-//! all rows at a time, few enough that the sums are still in the first-level cache when the epilogue reads them. Training needs no place for
-//! it: the sums go to the tape, where the epilogue replaces them by what the backward pass wants.
+//! Sums are compiled once for each instruction set, epilogues once for each cell and instruction set. A step
+//! handles some units of all rows at a time, few enough that their sums are still in the first-level cache
+//! when the epilogue reads them. Training needs no extra memory for the sums: they go to the tape, where the
+//! epilogue replaces them by the values that the backward pass needs.
 
 use core::ops::Range;
 
@@ -20,12 +22,12 @@ use crate::kernel::rows::walk::{Rows, Walk};
 use crate::kernel::{Checked, check};
 use crate::simd::{MAX_LANES, Region, Simd};
 
-/// Sums that stay in the first-level cache until the epilogue reads them.
+/// This many sums stay in the first-level cache until the epilogue reads them.
 const CACHED: usize = 4096;
-/// Units whose sums wait at least: whole tiles.
+/// The smallest number of units that are handled at once: whole tiles.
 const LEAST: usize = 4 * MAX_LANES;
 
-/// Units whose sums wait for the epilogue at once, for so many rows of so many planes.
+/// Units that are handled at once, for `rows` rows of `planes` planes.
 const fn units_at_once(planes: usize, rows: usize, hidden: usize) -> usize {
     let sums = planes.saturating_mul(rows);
     let (mut units, mut doubled) = (LEAST, sums.saturating_mul(2 * LEAST));
@@ -38,7 +40,8 @@ const fn units_at_once(planes: usize, rows: usize, hidden: usize) -> usize {
     }
 }
 
-/// Elements of the room for the sums of a step of up to so many rows, unless it has rows to save in.
+/// Elements of `room` for the sums of a step of up to `batch` rows. Not needed if the step has rows to save
+/// in.
 pub(crate) const fn room_len(planes: usize, batch: usize, hidden: usize) -> usize {
     let sums = planes.saturating_mul(if batch < MOST { batch } else { MOST });
     let least = sums.saturating_mul(LEAST);
@@ -49,7 +52,8 @@ pub(crate) const fn room_len(planes: usize, batch: usize, hidden: usize) -> usiz
     }
 }
 
-/// One step of a batch. Without rows to save in the sums go to the start of `room`. What is left of it is for rows that are made of integers.
+/// One step of a batch. Without rows to save in, the sums go to the start of `room`. The rest of `room` is
+/// for input rows as integers.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn step<S: Simd, W: Matrices<S>>(
@@ -117,7 +121,8 @@ impl<S: Simd, W: Matrices<S>> Region for BatchStep<'_, S, W> {
                 k: dims.width,
                 codes: none,
             };
-            // SAFETY: the rows of the list take part in the step, so the buffers of `raw` have them, as its check has seen.
+            // SAFETY: the rows of the list take part in the step, so the buffers of `raw` have them, as its
+            // check has confirmed.
             unsafe {
                 let codes = match raw.block.is_null() {
                     true => ready(s, &w, &mut x, &mut *codes)?,
@@ -146,8 +151,9 @@ impl<S: Simd, W: Matrices<S>> Region for BatchStep<'_, S, W> {
                     units: start..start + take,
                     descending,
                 };
-                // SAFETY: the rows of the list take part in the step, so all buffers of `raw` have them, as its check has seen, and the
-                // weights have the panels of `hidden` units. The room has a row of `wide` units for each plane of each row.
+                // SAFETY: the rows of the list take part in the step, so all buffers of `raw` have them, as
+                // its check has confirmed, and the weights have the panels of `hidden` units. The room has a
+                // row of `wide` units for each plane of each row.
                 unsafe {
                     let units = part.run();
                     (cell.first)(s, params, &units);
@@ -171,7 +177,8 @@ impl<S: Simd, W: Matrices<S>> Region for BatchStep<'_, S, W> {
                     exact: false,
                     descending,
                 };
-                // SAFETY: as above; the rows to save in have all planes of the layout, among which are both of the stage's.
+                // SAFETY: as above; the rows to save in have all planes of the layout, including both planes
+                // of the stage.
                 unsafe {
                     ready(s, &w_second, &mut operand, &mut *codes)?;
                     w_second.sums(s, &stage.layout, &[operand], job, 0..hidden.div_ceil(S::LANES));
@@ -185,12 +192,12 @@ impl<S: Simd, W: Matrices<S>> Region for BatchStep<'_, S, W> {
     }
 }
 
-/// The same rows and planes, to be read.
+/// The same rows and planes, for reading.
 fn planes_of<'a>(of: &Planes<'a, *mut f32>) -> Planes<'a, *const f32> {
     Planes { start: of.start, ld: of.ld, rows: of.rows, planes: of.planes }
 }
 
-/// The sums of some units of the rows of a list.
+/// Computes the sums of some units for the rows of a list.
 struct Sums<'a, S, W> {
     s: S,
     layout: &'a Layout,
@@ -205,16 +212,17 @@ struct Sums<'a, S, W> {
 }
 
 impl<'a, S: Simd, W: Matrices<S>> Sums<'a, S, W> {
-    /// Bias, input and hidden state, in this order.
+    /// Adds bias, input part and hidden part, in this order.
     /// # Safety
-    /// The buffers have the rows and units, the weights their panels, and the room or the rows to save in all planes.
+    /// The buffers have the rows and units, the weights have their panels, and the room or the rows to save
+    /// in have all planes.
     #[inline(always)]
     unsafe fn run(self) -> Units<'a> {
         let Sums { s, layout, raw, w, x, h, list, room, units, descending } = self;
         let hidden = raw.dims.hidden;
         let panels = units.start / S::LANES..units.end.div_ceil(S::LANES);
         let by = |walk: bool| if walk { list.sources() } else { list.rows() };
-        // Planes of the units only, unless they are saved.
+        // Holds only planes of these units, unless they are saved.
         let (room, wide) = (room.as_mut_ptr(), units.len().next_multiple_of(S::LANES));
         let ld = wide * layout.sums;
         let all = |plane: usize| [0, plane, 2 * plane, 3 * plane];
@@ -258,7 +266,7 @@ impl<'a, S: Simd, W: Matrices<S>> Sums<'a, S, W> {
                     planes: all(hidden),
                 };
             }
-            // What the hidden weights feed goes on from the projected sums, or begins with a bias.
+            // Sums that hidden weights feed start from the projected sums, or from a bias.
             let (from, out) = (job.from.planes, job.out.planes);
             let mut fed = [false; 4];
             for g in 0..layout.h_gates {
@@ -279,17 +287,18 @@ impl<'a, S: Simd, W: Matrices<S>> Sums<'a, S, W> {
     }
 }
 
-/// What takes the input part of some steps.
+/// Where the input part of some steps is written.
 pub(crate) enum Projected<'a> {
     /// `[count * B, x_gates*H]`
     Block(&'a mut [f32]),
-    /// Its first planes.
+    /// The first planes of the tape.
     Tape(ColumnsMut<'a>),
 }
 
-/// The input part of steps `first..first + count`: `bias + W_ih x`, one row for each step of each batch row.
+/// Computes the input part of steps `first..first + count`: `bias + W_ih x`, one row for each step of each
+/// batch row.
 ///
-/// The rows of `out` have `ld` elements. `room` is for rows that are made of integers.
+/// The rows of `out` have `ld` elements. `room` is for input rows as integers.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn project<S: Simd, W: Matrices<S>>(
@@ -342,7 +351,8 @@ pub(crate) fn project<S: Simd, W: Matrices<S>>(
             exact: false,
             descending: false,
         };
-        // SAFETY: the rows of `count` steps exist in the buffers just checked, and so do the panels of `hidden` units, in `w` too.
+        // SAFETY: the rows of `count` steps exist in the buffers just checked. The panels of `hidden` units
+        // exist too, also in `w`.
         unsafe {
             ready(s, &w, &mut operand, &mut *room)?;
             w.sums(s, layout, &[operand], job, 0..hidden.div_ceil(S::LANES));

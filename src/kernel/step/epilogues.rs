@@ -1,4 +1,5 @@
-//! A cell's equations as functions over finished sums in memory: epilogues of a step of a batch, compiled once for a cell and an instruction set.
+//! The epilogues of a batch step: a cell's equations as functions that read finished sums from memory. They
+//! are compiled once for each cell and instruction set.
 
 use core::ops::Range;
 
@@ -9,16 +10,16 @@ use crate::kernel::rows::list::RowList;
 use crate::kernel::vector::load;
 use crate::simd::{Region, Simd};
 
-/// A cell on one instruction set: its layouts, and its equations as functions over sums in memory.
+/// The epilogues of a cell on one instruction set, with the cell's layouts.
 pub(crate) struct Epilogues<S> {
     pub(crate) layout: Layout,
     pub(crate) second: Option<SecondStage>,
     pub(super) reads_h: bool,
     /// # Safety
-    /// As of [`Units`].
+    /// As for [`Units`].
     pub(super) first: unsafe fn(S, &Params, &Units<'_>),
     /// # Safety
-    /// As of [`Units`].
+    /// As for [`Units`].
     pub(super) last: unsafe fn(S, &Params, &Units<'_>),
 }
 
@@ -34,22 +35,22 @@ impl<S: Simd> Epilogues<S> {
     }
 }
 
-/// Units of some rows whose sums are finished.
+/// Some units of some rows, with finished sums.
 ///
-/// The rows take part in the step and exist in the buffers of `raw`, which are those of the cell's layout; `units` are below `hidden`.
-/// Sums are in place if `raw` has rows to save in, otherwise in `sums`.
+/// The rows take part in the step and exist in the buffers of `raw`, which fit the cell's layout; `units` are
+/// below `hidden`. The sums are in the rows to save in if `raw` has them, otherwise in `sums`.
 pub(super) struct Units<'a> {
     pub(super) raw: &'a Raw<'a>,
     pub(super) list: &'a RowList,
     pub(super) units: Range<usize>,
-    /// Rows of `ld` elements, one for each row of the list, that hold planes of the units only.
+    /// Rows of `ld` elements, one for each row of the list, with planes of these units only.
     pub(super) sums: *const f32,
     pub(super) ld: usize,
-    /// Planes that are read from the projected rows instead, because no hidden weights feed them.
+    /// Planes to read from the projected rows instead, because no hidden weights feed them.
     pub(super) projected: [bool; 4],
 }
 
-/// Vectors of units that the equations take at once.
+/// Vectors of units that the equations handle at once.
 const fn at_once<S: Simd, E: Equations>() -> usize {
     match (E::SEVERAL, S::ACCUMULATORS >= 24) {
         (false, _) => 1,
@@ -60,7 +61,7 @@ const fn at_once<S: Simd, E: Equations>() -> usize {
 
 /// The first stage's equations.
 /// # Safety
-/// As of [`Units`], with the layout of `E`.
+/// As for [`Units`], with the layout of `E`.
 unsafe fn first<S: Simd, E: Equations>(s: S, params: &Params, io: &Units<'_>) {
     s.call(First::<S, E> { s, e: E::new(params), io });
 }
@@ -97,7 +98,8 @@ impl<S: Simd, E: Equations> Region for First<'_, S, E> {
                     if const { at_once::<S, E>() >= $n } {
                         while unit + ($n - 1) * S::LANES < io.units.end {
                             let mut sums = [[s.splat(0.0); 4]; $n];
-                            // SAFETY: the rows exist, and have these units in each plane of the layout, by the promise of `first`.
+                            // SAFETY: the rows exist, and have these units in each plane of the layout, by
+                            // the promise of `first`.
                             unsafe {
                                 for n in 0..$n {
                                     let at = unit + n * S::LANES;
@@ -119,7 +121,7 @@ impl<S: Simd, E: Equations> Region for First<'_, S, E> {
 
 /// The second stage's equations.
 /// # Safety
-/// As of [`Units`], with the layout of `E`, and rows to save in.
+/// As for [`Units`], with the layout of `E`, and rows to save in.
 unsafe fn last<S: Simd, E: Equations>(s: S, params: &Params, io: &Units<'_>) {
     if const { E::SECOND.is_some() } {
         s.call(Last::<S, E> { s, e: E::new(params), io });
@@ -141,7 +143,8 @@ impl<S: Simd, E: Equations> Region for Last<'_, S, E> {
         for (&b, &seq) in io.list.rows().iter().zip(io.list.sources()) {
             let row = io.raw.row(b, seq);
             for unit in io.units.clone().step_by(S::LANES) {
-                // SAFETY: the rows exist, and have these units in each plane of the layout, by the promise of `last`.
+                // SAFETY: the rows exist, and have these units in each plane of the layout, by the promise of
+                // `last`.
                 unsafe {
                     let sum = load(s, row.saved.cast_const().add(stage.sum * hidden + unit), hidden - unit);
                     units::second::<S, E>(s, e, &row, unit, sum);

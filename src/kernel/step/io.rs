@@ -1,4 +1,4 @@
-//! The buffers of a forward step, and the check that they are as long as the step's sizes say.
+//! The buffers of a forward step, and the check of their lengths.
 
 use super::units::Row;
 use super::{Equations, Input, Tape, peepholes_start};
@@ -13,33 +13,33 @@ pub(crate) struct Step<'a> {
     pub(crate) walk: &'a Walk<'a>,
     pub(crate) dims: Dims,
     pub(crate) x: Input<'a>,
-    /// `[B, width]`: the hidden state as the weights see it.
+    /// `[B, width]`: the hidden state that the weights multiply.
     pub(crate) seen: &'a [f32],
     /// `[B, width]`
     pub(crate) h: &'a [f32],
     /// `[B, H]`
     pub(crate) h_next: &'a mut [f32],
-    /// `[B, H]`, or empty for a cell without one.
+    /// `[B, H]`, or empty for a cell without cell state.
     pub(crate) c: &'a mut [f32],
-    /// `[rows, H]`, unless only the state is wanted.
+    /// `[rows, H]`, unless only the state is needed.
     pub(crate) y: Option<ColumnsMut<'a>>,
     /// Rows of `ld` elements.
     pub(crate) tape: Tape<'a>,
     pub(crate) ld: usize,
     /// `[3, H]`, or empty.
     pub(crate) peepholes: &'a [f32],
-    /// `[B, H]`: factors of a second stage's operand.
+    /// `[B, H]`: factors that multiply the operand of a second stage.
     pub(crate) factors: Option<&'a [f32]>,
 }
 
-/// The same as pointers, after the check. A pointer is null if there is no such buffer.
+/// The same buffers as pointers, after the check. A pointer is null if the buffer does not exist.
 #[derive(Clone, Copy)]
 pub(super) struct Raw<'a> {
     pub(super) walk: &'a Walk<'a>,
     pub(super) dims: Dims,
     /// `[rows, I]`
     pub(super) x: *const f32,
-    /// Projected rows, `block_ld` apart; those of the block's step are the first ones.
+    /// Projected rows, `block_ld` apart, starting with those of the block's first step.
     pub(super) block: *const f32,
     pub(super) block_ld: usize,
     pub(super) block_by_walk: bool,
@@ -57,13 +57,13 @@ pub(super) struct Raw<'a> {
 }
 
 impl<'a> Raw<'a> {
-    /// Checks the buffers of step `t` of a cell.
+    /// Checks the buffers of step `t` for a cell.
     #[inline(always)]
     pub(super) fn new<E: Equations>(t: usize, io: Step<'a>) -> Result<Self, Wrong> {
         Self::of(&E::LAYOUT, E::READS_H, t, io)
     }
 
-    /// Checks the buffers of step `t` of a cell of this layout.
+    /// Checks the buffers of step `t` for a cell of this layout.
     #[inline(always)]
     pub(super) fn of(layout: &Layout, reads_h: bool, t: usize, io: Step<'a>) -> Result<Self, Wrong> {
         let Step { walk, dims, x, seen, h, h_next, c, mut y, tape, ld, peepholes, factors } = io;
@@ -125,7 +125,7 @@ impl<'a> Raw<'a> {
         })
     }
 
-    /// The buffers of batch row `b`, which takes part and is row `seq` of the sequence.
+    /// The buffers of batch row `b`. It takes part in the step, and is row `seq` of the sequence.
     #[inline(always)]
     pub(super) fn row(&self, b: usize, seq: usize) -> Row {
         let hidden = self.dims.hidden;
@@ -143,7 +143,7 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// Where the projected sums of a batch row stand; null if the input is raw.
+    /// The projected sums of a batch row; null if the input is raw.
     #[inline(always)]
     pub(super) fn projected(&self, b: usize, seq: usize) -> *const f32 {
         match self.block.is_null() {

@@ -1,13 +1,16 @@
 //! One step of a cell over a batch, forward and backward.
 //!
 //! A cell is its [`Equations`], on vectors of units in registers. They are used in two ways:
-//! - [`batch`] and [`epilogues`]: sums of products for all rows ([`panel::sums`](super::panel::sums)) go to memory, some units at a time, and
-//!   an epilogue computes the equations from there. Sums know no cell, epilogues know no tile, so the two add up.
-//! - [`row`]: a step of one small row, and every step on sets without vectors, keeps sums and equations in registers. It is one function
-//!   for each cell, set and kind of weights: a product, which is worth it, because handing buffers from one function to the next
-//!   takes longer than the sums of 8 units.
+//! - [`batch`] and [`epilogues`]: sums of products for all rows ([`panel::sums`](super::panel::sums)) go to
+//!   memory, some units at a time, and an epilogue computes the equations from them. The code for sums does
+//!   not depend on the cell, and epilogues do not depend on the tile, so the amount of code is a sum and not
+//!   a product.
+//! - [`row`]: a step of one small row, and every step on instruction sets without vectors, keeps sums and
+//!   equations in registers. This is one function for each combination of cell, instruction set and kind of
+//!   weights. It is worth it, because handing buffers from one function to the next takes longer than the
+//!   sums of 8 units.
 //!
-//! It may import the kernel's `panel`, `rows` and `vector`, and `simd`.
+//! This folder may import the kernel's `panel`, `rows` and `vector`, and `simd`.
 
 pub(crate) mod ahead;
 pub(crate) mod backward;
@@ -25,88 +28,93 @@ use super::rows::view::ColumnsMut;
 use super::rows::walk::Walk;
 use crate::simd::Simd;
 
-/// The options of a cell that its equations see. Those of a cell without options are not read.
+/// The cell options that the equations use. Cells without options do not read them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Params {
-    /// Activation functions, by their [place](Functions).
+    /// Activation functions, indexed by [place](Functions).
     pub(crate) slots: [Slot; 3],
     /// Whether an LSTM's forget gate is `1 - i`.
     pub(crate) coupled: bool,
-    /// Whether an LSTM's gates see the cell state.
+    /// Whether an LSTM has peepholes.
     pub(crate) peepholes: bool,
 }
 
-/// The second stage of a cell whose hidden weights multiply something that the first stage makes.
+/// The second stage of a cell: there hidden weights multiply a result of the first stage.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct SecondStage {
-    /// The one gate of the hidden weights that it multiplies.
+    /// The layout of the one gate whose hidden weights this stage multiplies.
     pub(crate) layout: Layout,
-    /// The plane whose sum the product goes on with.
+    /// The plane with the sum that the product is added to.
     pub(crate) sum: usize,
-    /// The plane that the weights multiply.
+    /// The plane with the operand of the product.
     pub(crate) operand: usize,
 }
 
-/// The equations of a cell on vectors of units. No memory is touched here.
+/// The equations of a cell on vectors of units. They do not access memory.
 ///
-/// What the forward equations save has the order of the sums, because the backward equations replace each
-/// saved value by the gradient of the sum of the same number.
+/// The forward equations save their values in the order of the sums: the backward equations replace each
+/// saved value by the gradient of the sum with the same number.
 pub(crate) trait Equations: Copy {
     /// How the weights of the first stage feed the sums.
     const LAYOUT: Layout;
-    /// The second stage, if there is one. Then [`forward`](Self::forward) leaves the state to [`second`](Self::second), and saves its
-    /// operand and what it needs.
+    /// The second stage, if there is one. Then [`forward`](Self::forward) does not compute the state, which
+    /// [`second`](Self::second) does; it saves the operand of the second stage and the values that stage
+    /// needs.
     const SECOND: Option<SecondStage> = None;
-    /// Whether the previous hidden state is read, besides by the weights.
+    /// Whether the equations read the previous hidden state, apart from the products with weights.
     const READS_H: bool;
-    /// Whether there may be peepholes.
+    /// Whether the cell can have peepholes.
     const PEEPHOLES: bool = false;
-    /// Whether several vectors at once gain something: for short equations without a choice at run time.
+    /// Whether it is faster to handle several vectors at once: true for short equations without decisions at
+    /// run time.
     const SEVERAL: bool;
 
     fn new(params: &Params) -> Self;
 
-    /// From the finished sums: the new state, and what is saved.
+    /// Computes the new state and the values to save from the finished sums.
     fn forward<S: Simd>(self, s: S, at: At<S::V>) -> Next<S::V>;
 
-    /// From what was saved: gradients of the sums and of the previous state, except for what comes through the hidden weights.
+    /// Computes the gradients of the sums and of the previous state from saved values. The part that goes
+    /// through the hidden weights is not included.
     fn backward<S: Simd>(self, s: S, at: At<S::V>, dh: S::V, dc: S::V) -> Prev<S::V>;
 
-    /// The second stage, from what the first one saved, with the finished sum in its plane.
+    /// The second stage: computes the state from the values that the first stage saved and from the finished
+    /// sum in its plane.
     #[inline(always)]
     fn second<S: Simd>(self, _: S, at: At<S::V>) -> Next<S::V> {
         Next { h: at.h, c: at.c, saved: at.planes }
     }
 
-    /// From the gradient of the second stage's operand: what is left for `dh` besides what is in it, and gradients of the sums.
+    /// From the gradient of the second stage's operand: the rest of `dh` (the part that is not in it yet),
+    /// and the gradients of the sums.
     #[inline(always)]
     fn second_backward<S: Simd>(self, _: S, at: At<S::V>, _d_operand: S::V, dh: S::V) -> (S::V, [S::V; 4]) {
         (dh, at.planes)
     }
 }
 
-/// What the equations see of one vector of units.
+/// The input of the equations for one vector of units.
 #[derive(Clone, Copy)]
 pub(crate) struct At<V> {
-    /// Sums, or what was saved.
+    /// Sums, or saved values.
     pub(crate) planes: [V; 4],
-    /// The previous hidden state, if it is read.
+    /// The previous hidden state, if the equations read it.
     pub(crate) h: V,
-    /// The previous cell state, if there is one.
+    /// The previous cell state, if the cell has one.
     pub(crate) c: V,
     /// An LSTM's peepholes, or zeros.
     pub(crate) p: [V; 3],
 }
 
-/// What a forward step makes.
+/// The result of a forward step.
 pub(crate) struct Next<V> {
     pub(crate) h: V,
     pub(crate) c: V,
-    /// For the backward pass, one value for each sum.
+    /// Values for the backward pass, one for each sum.
     pub(crate) saved: [V; 4],
 }
 
-/// What a backward step makes.
+/// The result of a backward step.
 pub(crate) struct Prev<V> {
     /// The part of the gradient of the previous hidden state that does not go through the weights.
     pub(crate) dh: V,
@@ -115,12 +123,12 @@ pub(crate) struct Prev<V> {
     pub(crate) dsums: [V; 4],
     /// Gradients of the peepholes.
     pub(crate) dp: [V; 3],
-    /// The output of the step again, for a projection.
+    /// The output of the step, computed again for a projection.
     pub(crate) out: V,
 }
 
-/// The activation functions of a cell. A cell names a function by its place: 0 for gates, 1 for the new value, 2 for an LSTM's cell
-/// state on its way to the hidden state.
+/// The activation functions of a cell, identified by their place: 0 for gates, 1 for the new value, 2 for the
+/// function that an LSTM applies to the cell state in its output.
 pub(crate) trait Functions: Copy {
     /// Whether the functions are known at compile time.
     const FIXED: bool;
@@ -128,31 +136,31 @@ pub(crate) trait Functions: Copy {
     fn new(params: &Params) -> Self;
     /// The value of a function.
     fn value<S: Simd>(self, s: S, place: usize, x: S::V) -> S::V;
-    /// The value and the slope.
+    /// The value and the slope of a function.
     fn both<S: Simd>(self, s: S, place: usize, x: S::V) -> (S::V, S::V);
-    /// What is saved of the argument and the value.
+    /// Chooses what to save: the argument or the value.
     fn save<V>(self, x: V, value: V) -> V;
-    /// The value of what was saved.
+    /// The value, from what was saved.
     fn saved<S: Simd>(self, s: S, place: usize, saved: S::V) -> S::V;
-    /// The value and the slope of what was saved.
+    /// The value and the slope, from what was saved.
     fn saved_both<S: Simd>(self, s: S, place: usize, saved: S::V) -> (S::V, S::V);
-    /// A gradient times a slope.
+    /// Multiplies a gradient by a slope.
     fn times<S: Simd>(self, s: S, d: S::V, slope: S::V) -> S::V;
 }
 
-/// Where a step saves what the backward pass needs.
+/// Where a step saves values for the backward pass.
 pub(crate) enum Tape<'a> {
     /// Nowhere.
     None,
-    /// `[rows, ld]`, rows as the walk counts them.
+    /// `[rows, ld]`; the walk numbers the rows.
     Sequence(ColumnsMut<'a>),
     /// `[B, ld]`, for this step only.
     Step(&'a mut [f32]),
 }
 
 impl<'a> Tape<'a> {
-    /// Where its rows of `ld` elements start, null if there are none; whether it has those of the walk; and
-    /// whether these are counted by it.
+    /// The start of the rows of `ld` elements, null if there are none; whether all rows of the walk exist;
+    /// and whether the walk numbers the rows.
     #[inline(always)]
     pub(crate) fn parts(self, walk: &Walk<'_>, ld: usize) -> (*mut f32, bool, bool) {
         match self {
@@ -163,10 +171,10 @@ impl<'a> Tape<'a> {
     }
 }
 
-/// Where a step finds its input.
+/// The input of a step.
 #[derive(Clone, Copy)]
 pub(crate) enum Input<'a> {
-    /// `[rows, I]`, rows as the walk counts them.
+    /// `[rows, I]`; the walk numbers the rows.
     Raw(&'a [f32]),
     /// Projected: `[block rows, x_gates*H]`; the first row belongs to step `first`.
     Block { data: &'a [f32], first: usize },
@@ -174,7 +182,7 @@ pub(crate) enum Input<'a> {
     Tape,
 }
 
-/// Peepholes of some units, or zeros.
+/// Loads the peepholes of some units, or zeros.
 /// # Safety
 /// `of` is null or has three rows of `hidden` elements; `unit < hidden`.
 #[inline(always)]
@@ -182,14 +190,14 @@ unsafe fn peepholes<S: Simd, E: Equations>(s: S, of: *const f32, hidden: usize, 
     let mut p = [s.splat(0.0); 3];
     if E::PEEPHOLES && !of.is_null() {
         for i in 0..3 {
-            // SAFETY: the caller's: three rows, of which `hidden - unit` elements follow `unit`.
+            // SAFETY: the caller promises three rows, of which `hidden - unit` elements follow `unit`.
             p[i] = unsafe { super::vector::load(s, of.add(i * hidden + unit), hidden - unit) };
         }
     }
     p
 }
 
-/// The start of the peepholes; null if there are none. `None` for another length than `3 * hidden`.
+/// The start of the peepholes; null if there are none. `None` if the length is neither 0 nor `3 * hidden`.
 #[inline(always)]
 fn peepholes_start(of: &[f32], hidden: usize) -> Option<*const f32> {
     match of.len() {

@@ -1,7 +1,8 @@
-//! A step of one row after the other, with the equations in the tile's registers.
+//! A step row by row, with the equations in the tile's registers.
 //!
-//! Small layers on vector sets take it because a step of up to 16 units takes 23 to 40 % less time so, and in a sequence one of 32 units
-//! 13 to 18 % (Zen 4). Sets without vectors have no other: a microcontroller would store and load each sum once more.
+//! On instruction sets with vectors this is used for small layers: a step of up to 16 units takes 23 to 40 %
+//! less time this way, and in a sequence one of 32 units 13 to 18 % less (Zen 4). Instruction sets without
+//! vectors have only this kind of step: otherwise a microcontroller would store and load each sum once more.
 
 use super::ahead::{Ahead, Both, PANELS, has_room};
 use super::io::{Raw, Step};
@@ -17,11 +18,11 @@ use crate::kernel::vector::load;
 use crate::kernel::{Checked, check};
 use crate::simd::{Region, Simd};
 
-/// The weights of a cell's stages, packed or in place.
+/// The weights of a cell's two stages, packed or in place.
 pub(crate) type Stages<W> = [W; 2];
 
-/// One step of a batch, row by row: the state that follows, and what is saved if there is a tape. `SAVE` says whether there may be
-/// one; a cell of two stages needs one.
+/// One step of a batch, row by row: computes the next state, and the values to save if there is a tape.
+/// `SAVE` says whether there can be a tape; a cell with two stages needs one.
 #[inline(always)]
 pub(crate) fn step<S: Simd, E: Equations, W: Source<S>, const SAVE: bool>(
     s: S,
@@ -48,8 +49,8 @@ pub(crate) fn step<S: Simd, E: Equations, W: Source<S>, const SAVE: bool>(
         let row = raw.row(b, seq);
         let x = if raw.x.is_null() { raw.x } else { raw.x.wrapping_add(seq * dims.input) };
         let (seen, sums) = (raw.seen.wrapping_add(b * dims.width), raw.projected(b, seq));
-        // SAFETY: `b < batch` takes part in step `t`, so `seq < rows`: all buffers have these rows, as `Raw::new` has checked, and the
-        // weights have the panels of `hidden` units.
+        // SAFETY: `b < batch` takes part in step `t`, so `seq < rows`: all buffers have these rows, as
+        // `Raw::new` has checked, and the weights have the panels of `hidden` units.
         unsafe {
             if const { E::SECOND.is_some() } {
                 let tile = RowTile::<_, _, true> { e, w: first, dims, x, sums, seen, row, ahead: None };
@@ -64,7 +65,7 @@ pub(crate) fn step<S: Simd, E: Equations, W: Source<S>, const SAVE: bool>(
     Ok(())
 }
 
-/// [`step`] as a function of its own, compiled for the instruction set, for calls through a pointer.
+/// [`step`] as a separate function, compiled for the instruction set, for calls through a pointer.
 pub(crate) fn step_apart<S: Simd, E: Equations, W: Source<S>, const SAVE: bool>(
     s: S,
     params: &Params,
@@ -94,23 +95,23 @@ impl<S: Simd, E: Equations, W: Source<S>, const SAVE: bool> Region for Apart<'_,
 
 /// The buffers of a step of a single row.
 pub(crate) struct SingleStep<'a> {
-    /// Of one row, which takes part.
+    /// A walk of one row, which takes part in the step.
     pub(crate) walk: &'a Walk<'a>,
     pub(crate) dims: Dims,
     pub(crate) x: Input<'a>,
-    /// `[H]`: the state before the step, then the one after it.
+    /// `[H]`: the state before the step, and afterwards the state after it.
     pub(crate) h: &'a mut [f32],
-    /// `[H]`: room for the next one.
+    /// `[H]`: scratch for the next state.
     pub(crate) h_next: &'a mut [f32],
-    /// `[H]`, or empty for a cell without one.
+    /// `[H]`, or empty for a cell without cell state.
     pub(crate) c: &'a mut [f32],
-    /// `[rows, H]`, unless only the state is wanted.
+    /// `[rows, H]`, unless only the state is needed.
     pub(crate) y: Option<ColumnsMut<'a>>,
     pub(crate) ahead: Option<&'a Ahead<'a>>,
 }
 
-/// One step of a single row, without options. If it is a single tile, it is done in place: the tile has read the whole state before it
-/// writes any of it.
+/// One step of a single row, without options. A single tile works in place: it has read the whole state
+/// before it writes any of it.
 #[inline(always)]
 pub(crate) fn single<S: Simd, E: Equations, W: Source<S>>(
     s: S,
@@ -148,7 +149,7 @@ pub(crate) fn single<S: Simd, E: Equations, W: Source<S>>(
     check(fits, "step of one row")?;
     let panels = hidden.div_ceil(S::LANES);
     let y = y.as_mut().map_or(core::ptr::null_mut(), |y| y.start(walk.row(t, 0)));
-    // One pointer for all that reads and writes the state.
+    // Use one pointer for all accesses to the state.
     let (state, apart) = (h.as_mut_ptr(), h_next.as_mut_ptr());
     let widest = if ahead.is_some() { PANELS } else { WIDEST };
     let in_place = tile::is_one_tile::<S>(E::LAYOUT.sums, widest, panels);
@@ -163,8 +164,8 @@ pub(crate) fn single<S: Simd, E: Equations, W: Source<S>>(
         factors: core::ptr::null(),
     };
     let tile = RowTile::<_, _, false> { e, w, dims, x: raw, sums, seen: state, row, ahead };
-    // SAFETY: the row takes part in step `t`, so all buffers have it, as was just checked, and the weights have its panels.
-    // `h` and `h_next` have the same length, and are not the same.
+    // SAFETY: the row takes part in step `t`, so all buffers have it, as was just checked, and the weights
+    // have its panels. `h` and `h_next` have the same length and do not overlap.
     unsafe {
         drive_row(s, &tile, panels, !t.is_multiple_of(2));
         if !in_place {
@@ -181,9 +182,9 @@ struct RowTile<'a, E, W, const SAVE: bool> {
     dims: Dims,
     /// The row's input, or null if it is projected.
     x: *const f32,
-    /// The projected sums.
+    /// The projected sums, if the input is projected.
     sums: *const f32,
-    /// The hidden state as the weights see it.
+    /// The hidden state that the weights multiply.
     seen: *const f32,
     row: Row,
     ahead: Option<&'a Ahead<'a>>,
@@ -202,8 +203,8 @@ impl<S: Simd, E: Equations, W: Source<S>, const SAVE: bool> Tile<S> for RowTile<
         let Dims { input, hidden, width } = self.dims;
         let layout = const { &E::LAYOUT };
         let mut acc: Acc<S::V, NP> = [[s.splat(0.0); 4]; NP];
-        // SAFETY: the panels exist, by the caller's promise, in weights that fit the layout; the pointers are those of a row that has
-        // been checked.
+        // SAFETY: the caller promises that the panels exist, in weights that fit the layout; the pointers
+        // belong to a checked row.
         unsafe {
             for p in 0..NP {
                 acc[p] = self.w.bias(s, layout, panel + p);
@@ -265,7 +266,8 @@ impl<S: Simd, E: Equations, W: Source<S>> Tile<S> for SecondTile<E, W> {
         let Some(stage) = (const { E::SECOND }) else { return };
         let hidden = self.row.hidden;
         let mut acc: Acc<S::V, NP> = [[s.splat(0.0); 4]; NP];
-        // SAFETY: the panels exist, by the caller's promise, in weights that fit the layout; `saved` is a row with all planes.
+        // SAFETY: the caller promises that the panels exist, in weights that fit the layout; `saved` is a row
+        // with all planes.
         unsafe {
             let saved = self.row.saved.cast_const();
             for p in 0..NP {

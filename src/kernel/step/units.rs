@@ -1,31 +1,32 @@
-//! The forward equations on some units of one row: what is loaded for them, and where what they make goes.
+//! The forward equations on some units of one row: loads their inputs and stores their results.
 
 use super::{At, Equations, Next, peepholes};
 use crate::kernel::vector::{load, store};
 use crate::simd::{Simd, Times};
 
-/// Where the buffers of a row stand. A pointer is null if the row has no such buffer.
+/// The buffers of a row. A pointer is null if the row has no such buffer.
 #[derive(Clone, Copy)]
 pub(super) struct Row {
-    /// Units.
+    /// Number of units.
     pub(super) hidden: usize,
     pub(super) h: *const f32,
     pub(super) h_next: *mut f32,
     pub(super) c: *mut f32,
     pub(super) y: *mut f32,
-    /// What is saved: planes of `hidden` elements.
+    /// Saved values: planes of `hidden` elements.
     pub(super) saved: *mut f32,
-    /// Of all rows, `[3, hidden]`.
+    /// Shared by all rows, `[3, hidden]`.
     pub(super) peepholes: *const f32,
-    /// Factors of a second stage's operand.
+    /// Factors that multiply the operand of a second stage.
     pub(super) factors: *const f32,
 }
 
-/// The equations of the first stage on `N` vectors of units from `unit` on, from finished sums. `SAVE` says whether
-/// anything is saved.
+/// The equations of the first stage on `N` vectors of units, starting at `unit`, from finished sums. `SAVE`
+/// says whether anything is saved.
 /// # Safety
-/// `N` vectors of units from `unit` on exist, the last one in part; each buffer that is not null has `hidden` elements, `saved` as many
-/// for each of `tape_planes`; `h`, if it is read, `h_next`, unless there is a second stage, and `c`, if there is one, are not null.
+/// `N` vectors of units exist from `unit` on; the last one may be partial. Each buffer that is not null has
+/// `hidden` elements; `saved` has `hidden` for each of `tape_planes`. Not null are: `h` if it is read,
+/// `h_next` unless there is a second stage, and `c` if the cell has one.
 #[inline(always)]
 pub(super) unsafe fn first<S: Simd, E: Equations, const N: usize, const SAVE: bool>(
     s: S,
@@ -37,7 +38,8 @@ pub(super) unsafe fn first<S: Simd, E: Equations, const N: usize, const SAVE: bo
     let all = Times::<_, N>(s);
     let zero = all.splat(0.0);
     let mut at = At { planes: [zero; 4], h: zero, c: zero, p: [zero; 3] };
-    // SAFETY: the caller's: `left` elements follow each unit in each buffer. Everything is loaded before anything is stored.
+    // SAFETY: the caller promises that `left` elements follow each unit in each buffer. All loads come before
+    // all stores.
     unsafe {
         for n in 0..N {
             let unit = unit + n * S::LANES;
@@ -87,12 +89,12 @@ pub(super) unsafe fn first<S: Simd, E: Equations, const N: usize, const SAVE: bo
 
 /// The equations of the second stage on one vector of units, with the finished sum.
 /// # Safety
-/// As for [`first`]; `saved` holds what the first stage saved.
+/// As for [`first`]; `saved` holds the values that the first stage saved.
 #[inline(always)]
 pub(super) unsafe fn second<S: Simd, E: Equations>(s: S, e: E, row: &Row, unit: usize, sum: S::V) {
     let Some(stage) = (const { E::SECOND }) else { return };
     let left = row.hidden - unit;
-    // SAFETY: the caller's: `left` elements follow the unit in each buffer.
+    // SAFETY: the caller promises that `left` elements follow the unit in each buffer.
     unsafe {
         let saved = row.saved.add(unit);
         let mut planes = crate::kernel::vector::load_planes(s, saved, row.hidden, E::LAYOUT.sums, left);
@@ -105,12 +107,12 @@ pub(super) unsafe fn second<S: Simd, E: Equations>(s: S, e: E, row: &Row, unit: 
     }
 }
 
-/// The next hidden state, to the state and to the output.
+/// Stores the next hidden state to the state and to the output.
 /// # Safety
 /// As for [`first`].
 #[inline(always)]
 unsafe fn put<S: Simd>(s: S, row: &Row, unit: usize, h: S::V) {
-    // SAFETY: the caller's.
+    // SAFETY: promised by the caller.
     unsafe {
         store(s, row.h_next.add(unit), h, row.hidden - unit);
         if !row.y.is_null() {

@@ -1,4 +1,4 @@
-//! The arguments of the passes over sequences, of layers and of stacks.
+//! The arguments of passes over sequences, for layers and stacks.
 
 use crate::layer::gradients::Gradients;
 use crate::layer::sequences::Sequences;
@@ -6,13 +6,13 @@ use crate::layer::sequences::Sequences;
 /// Arguments of [`Recurrent::forward`](crate::Recurrent::forward).
 #[derive(Debug, Default)]
 pub struct Forward<'a> {
-    /// Steps `T`, batch rows `B`, and what else there is to say of the sequences.
+    /// Steps `T`, batch rows `B`, and the options of the sequences.
     pub sequences: Sequences<'a>,
     /// The input, `[T, B, I]`.
     pub x: &'a [f32],
-    /// Takes every hidden state, `[T, B, H]`; empty if only the last state is wanted.
+    /// Receives every hidden state, `[T, B, H]`; empty if only the last state is needed.
     pub y: &'a mut [f32],
-    /// The initial state, and then the last: `h [B, H]`, and for an LSTM `c [B, H]`.
+    /// The initial state, replaced by the last one: `h [B, H]`, and for an LSTM `c [B, H]`.
     pub state: &'a mut [f32],
     /// At least [`scratch_len`](crate::Recurrent::scratch_len) elements.
     pub scratch: &'a mut [f32],
@@ -21,21 +21,23 @@ pub struct Forward<'a> {
 /// Arguments of [`Recurrent::forward_train`](crate::Recurrent::forward_train).
 #[derive(Debug, Default)]
 pub struct ForwardTrain<'a> {
-    /// Steps `T`, batch rows `B`, and what else there is to say of the sequences.
+    /// Steps `T`, batch rows `B`, and the options of the sequences.
     pub sequences: Sequences<'a>,
     /// The input, `[T, B, I]`.
     pub x: &'a [f32],
-    /// Takes every hidden state, `[T, B, H]`; the backward pass reads it.
+    /// Receives every hidden state, `[T, B, H]`; the backward pass reads it.
     pub y: &'a mut [f32],
-    /// The initial state, and then the last: `h [B, H]`, and for an LSTM `c [B, H]`.
+    /// The initial state, replaced by the last one: `h [B, H]`, and for an LSTM `c [B, H]`.
     pub state: &'a mut [f32],
-    /// Factors of the hidden state, `[B, R]`, for a layer with [`recurrent_dropout`](crate::Recurrent::recurrent_dropout):
-    /// 0 for what is dropped, `1 / (1 - p)` for the rest, as [`dropout`](crate::train::dropout) makes them. For a
-    /// [`Stack`](crate::Stack) those of all layers and directions.
+    /// Factors of the hidden state, `[B, R]`, for a layer with
+    /// [`recurrent_dropout`](crate::Recurrent::recurrent_dropout): 0 for dropped elements, `1 / (1 - p)` for
+    /// the others, as [`dropout`](crate::train::dropout) makes them. A [`Stack`](crate::Stack) takes those of
+    /// all layers and directions.
     pub recurrent_dropout: Option<&'a [f32]>,
-    /// Factors of the outputs of all layers of a [`Stack`](crate::Stack) but the last, `[T, B, output]` for each.
+    /// Factors of the outputs of a [`Stack`](crate::Stack)'s layers, except the last layer: `[T, B, output]`
+    /// for each.
     pub layer_dropout: Option<&'a [f32]>,
-    /// Takes what the backward pass needs, [`tape_len`](crate::Recurrent::tape_len) elements.
+    /// Receives the values that the backward pass needs, [`tape_len`](crate::Recurrent::tape_len) elements.
     pub tape: &'a mut [f32],
     /// At least [`train_scratch_len`](crate::Recurrent::train_scratch_len) elements.
     pub scratch: &'a mut [f32],
@@ -44,7 +46,7 @@ pub struct ForwardTrain<'a> {
 /// Arguments of [`Recurrent::backward`](crate::Recurrent::backward).
 #[derive(Debug, Default)]
 pub struct Backward<'a> {
-    /// Steps `T`, batch rows `B`, and what else there is to say of the sequences.
+    /// Steps `T`, batch rows `B`, and the options of the sequences.
     pub sequences: Sequences<'a>,
     /// The input of the forward pass, `[T, B, I]`.
     pub x: &'a [f32],
@@ -52,11 +54,12 @@ pub struct Backward<'a> {
     pub y: &'a [f32],
     /// Gradient of the output, `[T, B, H]`; empty if only the last state has one.
     pub dy: &'a [f32],
-    /// Gradient of the last state, and then of the initial one: `dh [B, H]`, and for an LSTM `dc [B, H]`.
+    /// Gradient of the last state, replaced by that of the initial one: `dh [B, H]`, and for an LSTM
+    /// `dc [B, H]`.
     pub dstate: &'a mut [f32],
-    /// Takes the gradient of the input, `[T, B, I]`, if wanted.
+    /// Receives the gradient of the input, `[T, B, I]`; `None` if it is not needed.
     pub dx: Option<&'a mut [f32]>,
-    /// Takes the gradients of the weights in their layout, if wanted.
+    /// Receives the gradients of the weights, in the layout of the weights; `None` if they are not needed.
     pub grads: Option<&'a mut [f32]>,
     /// Whether `grads` is overwritten or added to.
     pub mode: Gradients,
@@ -64,7 +67,7 @@ pub struct Backward<'a> {
     pub recurrent_dropout: Option<&'a [f32]>,
     /// The factors of the forward pass.
     pub layer_dropout: Option<&'a [f32]>,
-    /// The tape of the forward pass. It is used up: another backward pass needs another forward pass.
+    /// The tape of the forward pass. It is overwritten: another backward pass needs another forward pass.
     pub tape: &'a mut [f32],
     /// At least [`train_scratch_len`](crate::Recurrent::train_scratch_len) elements.
     pub scratch: &'a mut [f32],

@@ -1,10 +1,11 @@
-//! What may be the cell of a layer.
+//! The trait of the cells that a layer can have.
 
 use crate::cell::{Gate, GruCell, GruGate, LstmCell, LstmGate, MguCell, MguGate, RnnCell, RnnGate};
 
-/// A recurrent cell: the bound of code that takes a layer of any cell.
+/// A recurrent cell. Code that works with a layer of any cell uses it as a bound.
 ///
-/// Implemented by [`RnnCell`], [`LstmCell`], [`GruCell`] and [`MguCell`], and closed: a layer's passes know these.
+/// Implemented by [`RnnCell`], [`LstmCell`], [`GruCell`] and [`MguCell`]. It is sealed, because a layer's
+/// passes support only these.
 ///
 /// ```
 /// use recurrent::{Cell, Gru, Lstm, Recurrent, Result};
@@ -24,7 +25,7 @@ pub trait Cell: Closed + Copy + Send + Sync {
     type Gate: Gate;
 }
 
-/// Nobody else can name it.
+/// Seals [`Cell`]: other crates cannot name this trait.
 pub trait Closed {}
 
 macro_rules! cells {

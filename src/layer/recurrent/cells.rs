@@ -1,4 +1,4 @@
-//! The cells' layers: what each is called, and its options.
+//! The layer types of the cells, with their options.
 
 use super::description::Description;
 use super::front::Recurrent;
@@ -6,7 +6,7 @@ use crate::cell::{GruCell, LstmCell, MguCell, Reset, RnnCell};
 use crate::kernel::Activation;
 use crate::seq::any::AnyCell;
 
-/// A simple recurrent layer, of tanh units or others. [`RnnCell`] has the equation.
+/// A simple recurrent layer, of tanh units by default. [`RnnCell`] has the equation.
 ///
 /// ```
 /// use recurrent::{Activation, Rnn};
@@ -43,15 +43,15 @@ impl Rnn {
         Recurrent::of(Description::new(AnyCell::Rnn(Self::STANDARD), input, hidden))
     }
 
-    /// The same layer with another activation. Tanh and ReLU are fast, the others go the way of the
+    /// The same layer with another activation. Tanh and ReLU are fast; all others use the slower code for
     /// [options](Recurrent#options).
     pub const fn activation(self, activation: Activation) -> Self {
         let slow = !matches!(activation, Activation::Tanh | Activation::Relu);
         self.with(RnnCell { activation, ..self.cell() }, slow)
     }
 
-    /// The same layer, with the argument of the activation kept between `-clip` and `clip`, as ONNX' `clip`.
-    /// Where it is clipped the gradient is 0.
+    /// The same layer, with the argument of the activation clipped to `-clip..=clip`, as ONNX' `clip`. Where
+    /// it is clipped, the gradient is 0.
     pub const fn clip(self, clip: f32) -> Self {
         self.with(RnnCell { clip, ..self.cell() }, true)
     }
@@ -63,35 +63,36 @@ impl Lstm {
         Recurrent::of(Description::new(AnyCell::Lstm(Self::STANDARD), input, hidden))
     }
 
-    /// The same layer with other activations: of the gates `i f o`, of the cell gate `g`, and of the cell state on its way to
-    /// the hidden state (ONNX' f, g and h).
+    /// The same layer with other activations: of the gates `i f o`, of the cell gate `g`, and of the cell
+    /// state in the output (ONNX' f, g and h).
     pub const fn activations(self, gates: Activation, cell: Activation, hidden: Activation) -> Self {
         self.with(LstmCell { gates, cell, hidden, ..self.cell() }, true)
     }
 
-    /// The same layer, with the argument of every activation kept between `-clip` and `clip`, as ONNX' `clip`.
-    /// Where it is clipped the gradient is 0. That is the operator's text; ONNX Runtime 1.31 leaves the cell state on its way to the
-    /// hidden state unclipped.
+    /// The same layer, with the argument of every activation clipped to `-clip..=clip`, as ONNX' `clip`.
+    /// Where it is clipped, the gradient is 0. This follows the text of the ONNX operator; ONNX Runtime 1.31
+    /// does not clip the argument of the activation in the output (ONNX' h).
     pub const fn clip(self, clip: f32) -> Self {
         self.with(LstmCell { clip, ..self.cell() }, true)
     }
 
-    /// The same layer with the forget gate `f = 1 - i`, as ONNX' `input_forget`. The rows of the forget gate stay in the
-    /// layout of the weights and are not used.
+    /// The same layer with the forget gate `f = 1 - i`, as ONNX' `input_forget`. The weights keep the rows of
+    /// the forget gate, which are not used.
     pub const fn coupled(self) -> Self {
         self.with(LstmCell { coupled: true, ..self.cell() }, true)
     }
 
-    /// The same layer with peepholes: the gates see the cell state (Gers and Schmidhuber 2000). Three more vectors of H
-    /// follow in the weights, in the order `i f o`.
+    /// The same layer with peepholes: the gates see the cell state (Gers and Schmidhuber 2000). The weights
+    /// get three more vectors of H, in the order `i f o`.
     pub const fn peepholes(self) -> Self {
         let mut layer = self.levels.first;
         layer.shape.peepholes = true;
         Self::of(layer).with(LstmCell { peepholes: true, ..self.cell() }, true)
     }
 
-    /// The same layer with its output projected to `width` elements (Sak et al. 2014, arXiv:1402.1128; PyTorch's
-    /// `proj_size`). The hidden state has that width, and `w_hr [R, H]` follows the biases in the weights.
+    /// The same layer with its output projected to `width` elements (Sak et al. 2014, arXiv:1402.1128;
+    /// PyTorch's `proj_size`). The hidden state has that width, and `w_hr [R, H]` follows the biases in the
+    /// weights.
     pub const fn projection(self, width: usize) -> Self {
         let mut layer = self.levels.first;
         layer.shape = layer.shape.project(width);
@@ -105,7 +106,7 @@ impl Gru {
         Recurrent::of(Description::new(AnyCell::Gru(Self::STANDARD), input, hidden))
     }
 
-    /// The same layer in the given form. The two forms have different results for the same weights.
+    /// The same layer in the given form. The two forms give different results for the same weights.
     pub const fn reset(self, reset: Reset) -> Self {
         self.with(GruCell { reset, ..self.cell() }, false)
     }
@@ -115,8 +116,8 @@ impl Gru {
         self.with(GruCell { gates, new, ..self.cell() }, true)
     }
 
-    /// The same layer, with the argument of every activation kept between `-clip` and `clip`, as ONNX' `clip`.
-    /// Where it is clipped the gradient is 0.
+    /// The same layer, with the argument of every activation clipped to `-clip..=clip`, as ONNX' `clip`.
+    /// Where it is clipped, the gradient is 0.
     pub const fn clip(self, clip: f32) -> Self {
         self.with(GruCell { clip, ..self.cell() }, true)
     }
@@ -143,12 +144,13 @@ macro_rules! cells {
             pub const fn cell(&self) -> $cell {
                 match self.levels.first.cell {
                     AnyCell::$kind(cell) => cell,
-                    // There is no other in it.
+                    // Unreachable: a layer of this type has this cell.
                     _ => Self::STANDARD,
                 }
             }
 
-            /// The same layer with another cell, and with options if it asks for what the fused equations do not have.
+            /// The same layer with another cell. `options` says whether the cell needs more than the fused
+            /// equations have.
             #[allow(dead_code, reason = "an MGU has none")]
             const fn with(self, cell: $cell, options: bool) -> Self {
                 let layer = self.levels.first;

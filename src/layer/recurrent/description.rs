@@ -14,19 +14,19 @@ use crate::seq::form::Passes;
 use crate::seq::step::{Sizes, stage_len};
 use crate::simd::{HAS_VECTORS, Isa, MAX_LANES};
 
-/// A cell, its dimensions, and how sequences are run.
+/// A cell, its dimensions, and the options for running sequences.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Description {
     pub(crate) cell: AnyCell,
     pub(crate) shape: Shape,
-    /// Whether anything is asked of the cell that the fused equations do not have.
+    /// Whether the cell has options that the fused equations do not have.
     pub(crate) options: bool,
-    /// Its passes, all of them unless the layer is that of an image that was linked to fewer.
+    /// The layer's passes. They are complete, except for a layer of an image that was linked with fewer.
     pub(crate) passes: Passes,
     pub(crate) reverse: bool,
     pub(crate) recurrent_dropout: bool,
     pub(crate) isa: Option<Isa>,
-    /// How narrow its matrices are, in inference.
+    /// The narrow format of the matrices in inference.
     pub(crate) narrow: Option<Narrow>,
 }
 
@@ -36,7 +36,7 @@ impl Description {
         Self::unlinked(cell, false, input, hidden).linked()
     }
 
-    /// A layer that has no passes yet.
+    /// A layer without passes.
     pub(crate) const fn unlinked(cell: AnyCell, options: bool, input: usize, hidden: usize) -> Self {
         let shape = Shape::new(cell.gates(), input, hidden);
         Description {
@@ -67,7 +67,7 @@ impl Description {
         self.isa.unwrap_or_else(|| Isa::detect_for(self.shape.hidden))
     }
 
-    /// What a pass runs.
+    /// The functions of this layer's passes on an instruction set.
     #[inline(always)]
     pub(super) fn on(&self, isa: Isa) -> Runs<'_> {
         Runs { cell: &self.cell, options: self.options, passes: self.passes, isa }
@@ -77,13 +77,13 @@ impl Description {
         self.shape.len()
     }
 
-    /// How narrow its matrices are, in inference.
+    /// The narrow format of the matrices in inference.
     #[inline(always)]
     pub(crate) const fn format(&self) -> Option<Narrow> {
         here(self.narrow)
     }
 
-    /// Length of packed weights, without what it takes to align them.
+    /// Length of packed weights, without alignment.
     pub(crate) const fn panels_len(&self) -> usize {
         match self.packed_format() {
             Some(narrow) => self.narrow_panels_len(narrow),
@@ -91,7 +91,7 @@ impl Description {
         }
     }
 
-    /// The same of narrow weights.
+    /// The same for narrow weights.
     const fn narrow_panels_len(&self, narrow: Narrow) -> usize {
         let (hidden, width) = (self.shape.hidden, self.width());
         let Some(units) = hidden.checked_next_multiple_of(MAX_LANES) else { return usize::MAX };
@@ -106,7 +106,7 @@ impl Description {
         aligned_len(add(cell, add(self.shape.peepholes_len(), projection)))
     }
 
-    /// The same of weights in `f32`, which training packs.
+    /// The same for weights in `f32`, which training packs.
     const fn wide_panels_len(&self) -> usize {
         let (hidden, width) = (self.shape.hidden, self.width());
         let Some(units) = hidden.checked_next_multiple_of(MAX_LANES) else { return usize::MAX };
@@ -115,7 +115,7 @@ impl Description {
         aligned_len(add(mul(units, unit), add(self.shape.peepholes_len(), projection)))
     }
 
-    /// What decides how its weights are packed.
+    /// Identifies everything that determines how the weights are packed.
     pub(crate) const fn fingerprint(&self) -> Fingerprint {
         let Shape { input, hidden, width, projects, bias, peepholes, .. } = self.shape;
         let flags = (bias as usize) << 3 | (peepholes as usize) << 4 | self.cell.stages() << 5;
@@ -132,7 +132,7 @@ impl Description {
         add(mul(batch, self.width()), mul(mul(steps, batch), self.tape_row()))
     }
 
-    /// Elements of a row of the tape.
+    /// Elements in a row of the tape.
     pub(super) const fn tape_row(&self) -> usize {
         let projection = if self.shape.projects { self.shape.width } else { 0 };
         add(mul(self.shape.hidden, self.cell.tape()), projection)
@@ -160,12 +160,14 @@ impl Description {
         }
     }
 
-    /// Elements of the widest input of this layer and of its like above it, which take the outputs of both directions.
+    /// Elements of the widest input, of this layer or of the same layer in a higher level, whose input is the
+    /// output of both directions.
     const fn widest(&self) -> usize {
         max(self.shape.input, mul(2, self.width()))
     }
 
-    /// The format of packed weights. Few weights of 16 bits are rounded to it, and packed as `f32`. All levels of a stack do the same.
+    /// The format of packed weights. Small layers with weights of 16 bits are rounded to that format but
+    /// packed as `f32`. All levels of a stack do the same.
     pub(crate) const fn packed_format(&self) -> Option<Narrow> {
         match self.format() {
             Some(narrow)
@@ -184,7 +186,7 @@ impl Description {
         }
     }
 
-    /// The same for a batch whose rows are cut into `parts` parts.
+    /// The same for a batch whose rows are split into `parts` parts.
     pub(crate) const fn parts_scratch_len(&self, parts: usize, steps: usize, batch: usize) -> usize {
         let (rows, more) = (batch / parts, batch % parts);
         let larger = if more > 0 { mul(more, self.scratch_len(steps, rows + 1)) } else { 0 };
@@ -195,29 +197,29 @@ impl Description {
         self.parts_train_scratch_len(1, batch)
     }
 
-    /// The same for a batch whose rows are cut into `parts` parts.
+    /// The same for a batch whose rows are split into `parts` parts.
     pub(crate) const fn parts_train_scratch_len(&self, parts: usize, batch: usize) -> usize {
         add(self.parts_step_scratch(parts, batch), max(self.train_packed_len(), self.columns_len()))
     }
 
-    /// What the parts have of the scratch of training; weights in panels, which all of them read, follow.
+    /// The parts' share of the scratch of training. The weights in panels follow it; all parts read them.
     pub(crate) const fn parts_step_scratch(&self, parts: usize, batch: usize) -> usize {
         let (rows, more) = (batch / parts, batch % parts);
         let larger = if more > 0 { mul(more, self.step_scratch(rows + 1)) } else { 0 };
         add(larger, mul(parts - more, self.step_scratch(rows)))
     }
 
-    /// The next hidden state and the stage.
+    /// Scratch of a step: the next hidden state and the stage.
     pub(crate) const fn step_scratch(&self, batch: usize) -> usize {
         add(mul(batch, self.width()), self.stage_len(batch))
     }
 
-    /// Scratch of what a step of the cell needs.
+    /// Scratch of one step of the cell.
     pub(super) const fn stage_len(&self, batch: usize) -> usize {
         stage_len(self.cell.tape(), self.cell.stages() > 1, &self.sizes(&self.shape), batch)
     }
 
-    /// Sizes of a layer of this description, and of the given shape.
+    /// The sizes of a layer with this description and the given shape.
     #[inline(always)]
     pub(super) const fn sizes(&self, shape: &Shape) -> Sizes {
         Sizes {
@@ -236,7 +238,7 @@ impl Description {
         }
     }
 
-    /// Training packs the weights anew in each pass, on targets with vectors.
+    /// On targets with vectors, training packs the weights anew in each pass.
     const fn train_packed_len(&self) -> usize {
         if HAS_VECTORS { packed_len(self.wide_panels_len()) } else { 0 }
     }
@@ -251,7 +253,7 @@ impl Description {
         max(add(columns_len(MAX_LANES, rows, width), w_hr), columns_len(MAX_LANES, rows, self.shape.input))
     }
 
-    /// Words of weights in the layer's own format.
+    /// Words of the weights in the layer's format.
     pub(crate) const fn words_len(&self) -> usize {
         match self.format() {
             Some(narrow) => words_len(&self.shape, narrow),
@@ -259,7 +261,7 @@ impl Description {
         }
     }
 
-    /// Refuses a format that has too short sums for the layer's rows.
+    /// Rejects a format whose sums can overflow for the layer's rows.
     pub(crate) const fn check_narrow(&self) -> Result<()> {
         match self.format() {
             Some(narrow) => check_rows(narrow, max(max(self.shape.input, self.width()), self.shape.hidden)),
@@ -267,12 +269,12 @@ impl Description {
         }
     }
 
-    /// Narrow weights.
+    /// Reads narrow weights.
     pub(super) fn given<'a>(&self, narrow: Narrow, words: &'a [f32]) -> Result<Unpacked<'a>> {
         Unpacked::words(self.shape, narrow, words).ok_or(Error::Overflow { buffer: "narrow" })
     }
 
-    /// Weights in `f32` to be rounded to a format, unless there is one that it cannot hold.
+    /// Weights in `f32` that are to be rounded to a format. An error if the format cannot hold one of them.
     pub(super) fn rounded(shape: Shape, narrow: Narrow, flat: &[f32]) -> Result<Unpacked<'_>> {
         let given = Unpacked::floats(shape, narrow, flat).ok_or(Error::Overflow { buffer: "weights" })?;
         match given.refused() {
@@ -282,7 +284,7 @@ impl Description {
     }
 }
 
-/// Refuses integers for rows of so many elements that sums of 32 bits may overflow.
+/// Rejects integer formats for rows of `k` elements whose 32-bit sums can overflow.
 pub(crate) const fn check_rows(narrow: Narrow, k: usize) -> Result<()> {
     match narrow.holds(k) {
         true => Ok(()),
@@ -293,7 +295,7 @@ pub(crate) const fn check_rows(narrow: Narrow, k: usize) -> Result<()> {
     }
 }
 
-/// A fingerprint with the format of the weights.
+/// Adds the format of the weights to a fingerprint.
 pub(crate) const fn narrow_fingerprint(of: Fingerprint, narrow: Option<Narrow>) -> Fingerprint {
     match narrow {
         Some(narrow) => of.and(11 + narrow as usize),

@@ -1,4 +1,4 @@
-//! Inference: one level after the other, with the outputs in between in scratch.
+//! Inference: level after level. The outputs between levels are in scratch.
 
 use super::args::Forward;
 use super::levels::Levels;
@@ -44,7 +44,7 @@ impl Levels {
         self.run_forward(team, weights, &walks, args)
     }
 
-    /// The same over buffers that have been checked.
+    /// The same; the buffers have been checked.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn run_forward(
         &self,
@@ -95,7 +95,8 @@ impl Levels {
         Ok(())
     }
 
-    /// One step of each level, from the output of the one below it; returns the last one's, `[B, R]`, which is a part of `state`.
+    /// One step of each level, which takes the output of the level below. Returns the output of the last
+    /// level, `[B, R]`, which is part of `state`.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(super) fn step<'s>(
         &self,
@@ -110,7 +111,7 @@ impl Levels {
         }
         let lens = [x.len(), state.len(), scratch.len()];
         let row = self.is_row(x.len(), state.len(), scratch.len());
-        // With vectors, the step of one row is a function of its own, in which the batch is a constant.
+        // With vectors, the step of one row is a separate function in which the batch is a constant.
         if HAS_VECTORS && row {
             return self.run_step(weights, 1, x, state, scratch);
         }
@@ -118,7 +119,7 @@ impl Levels {
         self.run_step(weights, batch, x, state, scratch)
     }
 
-    /// The number of rows of a step whose `x`, `state` and `scratch` have these lengths.
+    /// The number of rows of a step, from the lengths of `x`, `state` and `scratch`.
     fn rows(&self, [x, state, scratch]: [usize; 3]) -> Result<usize> {
         let batch = self.step_batch(x, state);
         check_len("state", self.state_len(batch), state)?;
@@ -127,22 +128,24 @@ impl Levels {
         Ok(batch)
     }
 
-    /// The batch that a state has room for.
+    /// The batch size that fits the length of a state.
     fn step_batch(&self, x: usize, state: usize) -> usize {
         let row = self.state_len(1);
-        // Most often there is one row, and a division takes as long as a small layer's activations.
+        // Usually there is one row. This avoids a division, which takes as long as a small layer's
+        // activations.
         if state == row && row > 0 {
             return 1;
         }
         match (state.checked_div(row), state.checked_rem(row)) {
             (Some(batch), Some(0)) => batch,
-            // `x` says how many rows were meant.
+            // Take the number of rows from `x`.
             _ => x.checked_div(self.input()).unwrap_or(1).max(1),
         }
     }
 
-    /// The same over buffers that have been checked. Nothing in it can panic where there is one level. It is inlined down to the pass of the cell's
-    /// table: functions in between took a third of the time of a step of 8 units (Zen).
+    /// The same; the buffers have been checked. With one level nothing in it can panic. It is inlined down to
+    /// the pass in the cell's table: separate functions in between took a third of the time of a step of 8
+    /// units (Zen).
     #[inline(always)]
     pub(crate) fn run_step<'s>(
         &self,

@@ -1,4 +1,4 @@
-//! The recurrent layer as users have it: a thin front, with the type of its cell, over what has none.
+//! The public type of a recurrent layer: a thin wrapper that adds the cell's type to an untyped description.
 
 use core::marker::PhantomData;
 
@@ -16,25 +16,25 @@ use crate::simd::Isa;
 
 /// A recurrent layer: a cell and its dimensions.
 ///
-/// It is a constant that owns nothing: it tells the length of every buffer, in `f32` elements, and runs passes over
-/// buffers of the caller. A length that does not fit into `usize` is `usize::MAX`, and the passes
-/// refuse it with [`Error::Overflow`].
+/// It is a constant that owns no memory. It tells the length of every buffer, in `f32` elements, and runs
+/// passes over the caller's buffers. A length that does not fit into `usize` is reported as `usize::MAX`, and
+/// the passes reject it with [`Error::Overflow`].
 ///
-/// Shapes are row-major; `T` steps, `B` batch rows, `I` inputs, `H` hidden units, `G` gates.
+/// Shapes are row-major: `T` steps, `B` batch rows, `I` inputs, `H` hidden units, `G` gates.
 ///
 /// | buffer | shape | what it is |
 /// |---|---|---|
 /// | weights, gradients | `w_ih [G*H, I]`, `w_hh [G*H, R]`, `b_ih [G*H]`, `b_hh [G*H]` | one flat slice, PyTorch's order |
 /// | state | `h [B, R]`, then for an LSTM `c [B, H]` | the caller's, read and written by every pass |
 /// | x, y | `[T, B, I]`, `[T, B, R]` | time-major, or [batch-major](crate::Sequences::batch_major) |
-/// | tape | opaque | what a training forward keeps for the backward |
-/// | scratch | opaque | garbage before and after |
+/// | tape | opaque | values that a training forward pass keeps for the backward pass |
+/// | scratch | opaque | contents do not matter before or after a pass |
 ///
 /// `R` is the width of the hidden state: `H`, unless an LSTM has a [`projection`](crate::Lstm::projection).
 ///
 /// # Options
-/// Other activations, clipping, coupled gates, peepholes, a projection and recurrent dropout are computed by equations that decide
-/// at run time, over sums that go through memory. They give up some speed, and cost layers without them nothing.
+/// Other activations, clipping, coupled gates, peepholes, a projection and recurrent dropout use slower code:
+/// equations that decide at run time, over sums in memory. Layers without options are not affected.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recurrent<C> {
     pub(crate) levels: Levels,
@@ -42,7 +42,7 @@ pub struct Recurrent<C> {
 }
 
 impl<C> Recurrent<C> {
-    /// `layer` has a cell of this type.
+    /// `layer` must have a cell of this type.
     pub(super) const fn of(layer: Description) -> Self {
         Recurrent { levels: Levels::single(layer), cell: PhantomData }
     }
@@ -79,44 +79,45 @@ impl<C: Cell> Recurrent<C> {
         self.levels.first.reverse
     }
 
-    /// Whether it is able to train with recurrent dropout.
+    /// Whether the layer can train with recurrent dropout.
     pub const fn has_recurrent_dropout(&self) -> bool {
         self.levels.first.recurrent_dropout
     }
 
-    /// The same layer without biases, if `bias` is false: the weights have none then.
+    /// The same layer with or without biases. If `bias` is false, the weights contain none.
     pub const fn bias(self, bias: bool) -> Self {
         let mut layer = self.levels.first;
         layer.shape.bias = bias;
         Self::of(layer)
     }
 
-    /// The same layer over sequences in reverse: each row from its last step to its first. Outputs stay at the step of their
-    /// input, so the last state is the output of the first step.
+    /// The same layer, running each row of a sequence from its last step to its first. Outputs stay at the
+    /// step of their input, so the last state is the output of the first step.
     pub const fn reverse(self) -> Self {
         let mut layer = self.levels.first;
         layer.reverse = true;
         Self::of(layer)
     }
 
-    /// The same layer, able to train with recurrent dropout (Gal and Ghahramani 2016, arXiv:1512.05287): the hidden state is
-    /// multiplied by one mask in all steps where it meets its weights. The mask is an argument of the training passes, and the same for
-    /// all gates. (Keras draws one for each gate of an LSTM or GRU: that cannot be expressed.)
+    /// The same layer with support for recurrent dropout in training (Gal and Ghahramani 2016,
+    /// arXiv:1512.05287): in all steps the hidden state is multiplied by one mask before it meets its
+    /// weights. The mask is an argument of the training passes, and is the same for all gates. (Keras draws
+    /// one mask for each gate of an LSTM or GRU; this is not supported.)
     pub const fn recurrent_dropout(self) -> Self {
         let mut layer = self.levels.first;
         layer.recurrent_dropout = true;
         Self::of(layer)
     }
 
-    /// The same layer pinned to an instruction set, instead of the best one of the CPU.
+    /// The same layer pinned to an instruction set, instead of the best one for the CPU.
     pub const fn on(self, isa: Isa) -> Self {
         let mut layer = self.levels.first;
         layer.isa = Some(isa);
         Self::of(layer)
     }
 
-    /// The same layer with matrices of a narrow format in inference: it runs from weights that [`pack`](Self::pack) has rounded, or
-    /// [`pack_narrow`](Self::pack_narrow) has read. Training stays with weights in `f32`.
+    /// The same layer with narrow matrices in inference. It runs from weights that [`pack`](Self::pack) has
+    /// rounded or [`pack_narrow`](Self::pack_narrow) has read. Training uses weights in `f32`.
     #[cfg(not(target_os = "none"))]
     pub const fn narrow(self, narrow: Narrow) -> Self {
         let mut layer = self.levels.first;
@@ -124,18 +125,19 @@ impl<C: Cell> Recurrent<C> {
         Self::of(layer)
     }
 
-    /// How narrow the matrices are; `None` for `f32`.
+    /// The narrow format of the matrices; `None` for `f32`.
     pub const fn narrow_format(&self) -> Option<Narrow> {
         self.levels.first.format()
     }
 
-    /// The instruction set that passes run on: the best one of the CPU for so few or so many units, unless the layer is
-    /// [pinned](Self::on) to one.
+    /// The instruction set that passes run on: the one [pinned](Self::on), otherwise the best one of the CPU
+    /// for this number of units.
     pub fn isa(&self) -> Isa {
         self.levels.first.isa()
     }
 
-    /// Length of the weights, and of their gradients: `G*H*(I + R + 2)`, and `R*H` for a projection, `3*H` for peepholes.
+    /// Length of the weights, and of their gradients: `G*H*(I + R + 2)`, plus `R*H` for a projection, plus
+    /// `3*H` for peepholes.
     pub const fn weights_len(&self) -> usize {
         self.levels.weights_len()
     }
@@ -145,18 +147,19 @@ impl<C: Cell> Recurrent<C> {
         self.levels.packed_len()
     }
 
-    /// Length of the state of `batch` rows: `B*R`, and for an LSTM `B*H` more.
+    /// Length of the state of `batch` rows: `B*R`, plus `B*H` for an LSTM.
     pub const fn state_len(&self, batch: usize) -> usize {
         self.levels.first.state_len(batch)
     }
 
-    /// Length of the tape of a training pass: `B*R + T*B*P*H`, with `P` 1 for an RNN, 5 for an LSTM, 4 for a GRU or an MGU; with a
-    /// projection `T*B*R` more.
+    /// Length of the tape of a training pass: `B*R + T*B*P*H`, where `P` is 1 for an RNN, 5 for an LSTM, 4
+    /// for a GRU or an MGU. A projection adds `T*B*R`.
     pub const fn tape_len(&self, steps: usize, batch: usize) -> usize {
         self.levels.first.tape_len(steps, batch)
     }
 
-    /// Length of the scratch of [`forward`](Self::forward), and with `steps` 1 of [`step`](Self::step).
+    /// Length of the scratch of [`forward`](Self::forward). With `steps` 1 it is that of
+    /// [`step`](Self::step).
     pub const fn scratch_len(&self, steps: usize, batch: usize) -> usize {
         self.levels.first.scratch_len(steps, batch)
     }
@@ -199,7 +202,8 @@ impl<C: Cell> Recurrent<C> {
         Ok(WeightsMut::new(parts, shape.gates))
     }
 
-    /// Arranges canonical weights for this layer's instruction set, in a buffer of [`packed_len`](Self::packed_len) elements.
+    /// Arranges canonical weights for this layer's instruction set, in a buffer of
+    /// [`packed_len`](Self::packed_len) elements.
     ///
     /// Pack once after loading or changing weights, then run any number of passes.
     ///
@@ -222,14 +226,15 @@ impl<C: Cell> Recurrent<C> {
 
     narrow_weights!(self => self.levels, "layer");
 
-    /// One step: the next state of each row from its input. The hidden state that it leaves is the output.
+    /// One step: computes the next state of each row from its input. The new hidden state is the output.
     ///
-    /// `x` is `[B, I]` and `state` `[B, H]` (for an LSTM `h` then `c`); the batch is what `state` has room for.
-    /// `scratch` has at least [`scratch_len(1, B)`](Self::scratch_len) elements. Any number of steps gives the
-    /// same bits as one [`forward`](Self::forward) over all of them.
+    /// `x` is `[B, I]` and `state` `[B, H]` (for an LSTM `h` then `c`). The length of `state` determines the
+    /// batch `B`. `scratch` has at least [`scratch_len(1, B)`](Self::scratch_len) elements. Any number of
+    /// steps gives the same bits as one [`forward`](Self::forward) over all of them.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Packing`] if the weights were packed for another layer.
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Packing`] if the
+    /// weights were packed for another layer.
     #[inline(always)]
     pub fn step<'w>(
         &self,
@@ -241,11 +246,12 @@ impl<C: Cell> Recurrent<C> {
         self.levels.step(weights.into(), x, state, scratch).map(drop)
     }
 
-    /// A batch of sequences from a given state: every hidden state, and the last state.
+    /// Runs a batch of sequences from a given state. Computes every hidden state and the last state.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists); [`Error::Index`] for a length above the
-    /// steps; [`Error::Packing`] if the weights were packed for another layer, or for another instruction set than it is pinned to.
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (or of a list in the sequences);
+    /// [`Error::Index`] for a length above the steps; [`Error::Packing`] if the weights were packed for
+    /// another layer, or for another instruction set than the layer is pinned to.
     ///
     /// ```
     /// use recurrent::{Forward, Gru, Sequences};
@@ -265,7 +271,7 @@ impl<C: Cell> Recurrent<C> {
         self.levels.forward(None, weights.into(), args)
     }
 
-    /// The same on several threads, which take rows of the batch in parts, if there is enough work in them.
+    /// The same on several threads, if there is enough work for them. Each takes a part of the batch rows.
     /// The results have the same bits. `scratch` has at least [`scratch_len_with`](Self::scratch_len_with)
     /// elements.
     ///
@@ -280,12 +286,13 @@ impl<C: Cell> Recurrent<C> {
         self.levels.forward(Some(Team::of(join)), weights.into(), args)
     }
 
-    /// As [`forward`](Self::forward), from canonical weights, and keeps on the tape what [`backward`](Self::backward) needs.
-    /// The outputs have the same bits.
+    /// As [`forward`](Self::forward), but from canonical weights. It keeps on the tape what
+    /// [`backward`](Self::backward) needs. The outputs have the same bits.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists); [`Error::Index`] for a length above the
-    /// steps; [`Error::Value`] for factors of dropout that the layer was not made for.
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (or of a list in the sequences);
+    /// [`Error::Index`] for a length above the steps; [`Error::Value`] for dropout factors if the layer does
+    /// not support them.
     #[inline(always)]
     pub fn forward_train(&self, weights: &[f32], args: ForwardTrain<'_>) -> Result<()> {
         self.levels.forward_train(None, weights, args)
@@ -300,11 +307,12 @@ impl<C: Cell> Recurrent<C> {
         self.levels.forward_train(Some(Team::of(join)), weights, args)
     }
 
-    /// Backpropagation through time: from the gradients of the outputs and of the last state to those of the weights,
-    /// the input and the initial state.
+    /// Backpropagation through time: computes the gradients of the weights, the input and the initial state
+    /// from those of the outputs and of the last state.
     ///
-    /// `weights`, `x`, `y` and `tape` are those of the forward pass. For truncated backpropagation, run `forward_train` and
-    /// `backward` on one chunk after the other: carry the state, and start every chunk's `dstate` at zero.
+    /// `weights`, `x`, `y` and `tape` are those of the forward pass. For truncated backpropagation, run
+    /// `forward_train` and `backward` on one chunk after the other: carry the state over, and set `dstate` to
+    /// zero for every chunk.
     ///
     /// # Errors
     /// As [`forward_train`](Self::forward_train).
@@ -337,10 +345,10 @@ impl<C: Cell> Recurrent<C> {
         self.levels.backward(None, weights, args)
     }
 
-    /// The same on several threads: rows of the batch in parts through the steps, then the gradients of the
-    /// weights, each of which is one sum over all rows in the order of a single thread. The results have the
-    /// same bits, and nothing is added up afterwards. (A layer with peepholes, whose gradients the steps add
-    /// up, goes through them on one thread.)
+    /// The same on several threads. First each thread takes a part of the batch rows through the steps. Then
+    /// the threads share the gradients of the weights, each of which is one sum over all rows in the order of
+    /// a single thread. So the results have the same bits, and no partial sums are added. (A layer with
+    /// peepholes runs its steps on one thread, because the steps sum up the gradients of the peepholes.)
     ///
     /// # Errors
     /// As for [`backward`](Self::backward).

@@ -1,5 +1,5 @@
-//! Training of one layer in one direction: the passes by rows, then the gradients of weights and input, cut
-//! by what they compute.
+//! Training of one layer in one direction: the passes, split by batch rows, then the gradients of weights and
+//! input, split by their elements.
 
 use super::description::Description;
 use super::pass::{BackwardRows, ForwardRows, Given, canonical};
@@ -11,16 +11,16 @@ use crate::layer::join::split_rows;
 use crate::seq::gradient::{GradientPass, InputPass, WeightRows, pack_input};
 use crate::simd::HAS_VECTORS;
 
-/// The gradients that a backward pass is given, and takes.
+/// The gradients that go into a backward pass.
 pub(super) struct Gradient<'a> {
     pub(super) dy: Option<Columns<'a>>,
     pub(super) dstate: &'a mut [f32],
     pub(super) grads: Option<&'a mut [f32]>,
-    /// Whether it is added to `grads`.
+    /// Whether to add to `grads` instead of overwriting it.
     pub(super) add: bool,
 }
 
-/// What the sums of all threads read.
+/// The data that the sums of all threads read.
 #[derive(Clone, Copy)]
 struct Sums<'a> {
     shape: Shape,
@@ -51,7 +51,7 @@ impl Description {
         self.forward_by_rows(cut, shape, ForwardRows::all(shape, given, y, state, tape, own))
     }
 
-    /// Backpropagation through time, but for the gradient of the input.
+    /// Backpropagation through time, without the gradient of the input.
     #[cfg_attr(target_os = "none", inline(always))]
     #[allow(clippy::too_many_arguments)]
     pub(super) fn backward_train(
@@ -85,8 +85,8 @@ impl Description {
         self.sums(cut, &sums, WeightRows::all(grads, shape.gates, &sizes), panels)
     }
 
-    /// The gradients of the weights, whose rows are cut into parts: each is a sum over all rows of the tape,
-    /// in one order.
+    /// The gradients of the weights. Their rows are split into parts. Each gradient is a sum over all rows of
+    /// the tape, in a fixed order.
     #[cfg_attr(target_os = "none", inline(always))]
     fn sums(&self, cut: Cut<'_>, of: &Sums<'_>, grads: WeightRows<'_>, room: &mut [f32]) -> Result<()> {
         #[cfg(not(target_os = "none"))]
@@ -116,7 +116,7 @@ impl Description {
         })
     }
 
-    /// The gradient of the input from the tape that the backward pass left, written to `dx` or added to it.
+    /// The gradient of the input, from the tape as the backward pass left it. It is written or added to `dx`.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(super) fn input_gradient(
         &self,

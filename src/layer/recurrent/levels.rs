@@ -1,4 +1,4 @@
-//! Recurrent layers on top of each other: lengths, and how the flat buffers are cut.
+//! Recurrent layers on top of each other: buffer lengths, and how the flat buffers are split.
 
 use super::description::Description;
 use super::merge::Merge;
@@ -13,18 +13,20 @@ use crate::layer::join::{Team, parts, parts_of_rows};
 use crate::layer::packed::{Fingerprint, Owner, Packed, Source, WeightSource, packed_len};
 use crate::layer::sequences::Sequences;
 
-/// Layers of one description, each over the output of the one below it, in one direction or in both. A single layer is one level.
+/// Layers with one description, each over the output of the one below, in one direction or in both. A single
+/// layer is one level.
 ///
-/// Weights, states, factors and tapes are those of all levels, one after the other, with the reverse direction behind the forward one.
+/// Weights, states, factors and tapes are stored level by level. In each level the reverse direction follows
+/// the forward one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Levels {
     pub(crate) first: Description,
     pub(crate) depth: usize,
     pub(crate) both: Option<Merge>,
-    // What every step asks for, computed once.
+    // Values that every step needs, computed once.
     weights: usize,
     panels: usize,
-    /// State and scratch of a step of one row.
+    /// Length of the state and of the scratch for a step of one row.
     row: (usize, usize),
     fingerprint: Fingerprint,
 }
@@ -47,12 +49,12 @@ impl Levels {
         levels
     }
 
-    /// One layer in its own direction.
+    /// A single layer in its own direction.
     pub(crate) const fn single(layer: Description) -> Self {
         Levels::new(layer, 1, None)
     }
 
-    /// 1 or 2.
+    /// The number of directions: 1 or 2.
     pub(crate) const fn directions(&self) -> usize {
         if self.both.is_some() { 2 } else { 1 }
     }
@@ -61,7 +63,7 @@ impl Levels {
         self.first.shape.input
     }
 
-    /// Features of the output of each level.
+    /// Number of output features of each level.
     pub(crate) const fn output(&self) -> usize {
         match self.both {
             Some(Merge::Concat) => mul(self.first.width(), 2),
@@ -69,7 +71,7 @@ impl Levels {
         }
     }
 
-    /// The layer at a level, in its own direction.
+    /// The layer at a level. Its direction is that of the description.
     pub(crate) const fn level(&self, index: usize) -> Description {
         Description { shape: self.shape(index), ..self.first }
     }
@@ -81,7 +83,8 @@ impl Levels {
         }
     }
 
-    /// The sum over all levels and directions of a length, of which the first level's and that of any other are given.
+    /// The sum of a length over all levels and directions: `first` for the first level, `other` for each
+    /// other level.
     const fn total(&self, first: usize, other: usize) -> usize {
         mul(self.directions(), add(first, mul(self.depth - 1, other)))
     }
@@ -90,7 +93,7 @@ impl Levels {
         self.weights
     }
 
-    /// Length of packed weights, without what it takes to align them.
+    /// Length of packed weights, without alignment.
     pub(crate) const fn panels_len(&self) -> usize {
         self.panels
     }
@@ -113,7 +116,7 @@ impl Levels {
         self.total(factors, factors)
     }
 
-    /// The same, or none for layers that were not made with it.
+    /// The same; 0 for layers without recurrent dropout.
     pub(crate) const fn drawn_len(&self, batch: usize) -> usize {
         if self.first.recurrent_dropout { self.recurrent_dropout_len(batch) } else { 0 }
     }
@@ -122,7 +125,7 @@ impl Levels {
         mul(self.depth - 1, self.sequence_len(steps, batch))
     }
 
-    /// Whether an output depends on its past only, so that steps can be taken one by one.
+    /// Whether outputs depend only on past inputs, so that steps can be run one by one.
     pub(crate) const fn is_causal(&self) -> bool {
         self.both.is_none() && !self.first.reverse
     }
@@ -131,13 +134,14 @@ impl Levels {
         add(self.passes_len(steps, batch), self.outputs_len(steps, batch))
     }
 
-    /// The tapes of all levels and directions.
+    /// Length of the tapes of all levels and directions.
     pub(super) const fn passes_len(&self, steps: usize, batch: usize) -> usize {
         let tape = self.first.tape_len(steps, batch);
         self.total(tape, tape)
     }
 
-    /// What the backward pass needs of outputs besides the last level's. When directions are added, the parts are needed.
+    /// Length of the outputs that the tape keeps for the backward pass, besides those of the last level. If
+    /// directions are summed, both parts are kept.
     const fn outputs_len(&self, steps: usize, batch: usize) -> usize {
         let output = self.sequence_len(steps, batch);
         match self.both {
@@ -156,16 +160,17 @@ impl Levels {
         mul(mul(steps, batch), self.first.weights_len())
     }
 
-    /// The number of parts that the rows of a batch are cut into, in each direction, for `threads` threads.
+    /// The number of parts that batch rows are split into in each direction, for `threads` threads.
     const fn parts(&self, threads: usize, steps: usize, batch: usize) -> usize {
         parts_of_rows(threads / self.directions(), batch, self.work(steps, batch))
     }
 
-    /// How a pass over one level in one direction is cut.
+    /// How to split a pass over one level in one direction.
     #[inline(always)]
     pub(super) fn cut<'j>(&self, team: Option<Team<'j>>, steps: usize, batch: usize) -> Cut<'j> {
         let threads = team.map_or(1, |team| team.threads);
-        // Large products of the set with two roundings are not ours: their bits depend on how they are cut.
+        // Without fused multiply-add, large products are computed by another crate, and their bits depend on
+        // how they are split.
         let sums = match self.first.isa().is_fused() {
             true => parts(threads / self.directions(), self.work(steps, batch)),
             false => 1,
@@ -185,14 +190,15 @@ impl Levels {
         }
     }
 
-    /// What each direction needs, and outputs between levels.
+    /// Scratch: `own` for each direction, and the outputs between levels.
     const fn with_outputs(&self, own: usize, steps: usize, batch: usize) -> usize {
         let between = if self.depth > 1 { 2 } else { 0 };
         let parts = if let Some(Merge::Sum) = self.both { 1 } else { 0 };
         add(mul(self.directions(), own), mul(self.sequence_len(steps, batch), between + parts))
     }
 
-    /// Whether these are the lengths of the buffers of one row's step: most often they are, and then nothing else has to be computed.
+    /// Whether these are the buffer lengths of a step of one row. Usually they are, and then nothing else has
+    /// to be computed.
     #[inline(always)]
     pub(super) const fn is_row(&self, x: usize, state: usize, scratch: usize) -> bool {
         x == self.input() && state == self.row.0 && scratch >= self.row.1
@@ -209,7 +215,7 @@ impl Levels {
         add(own, mul(self.sequence_len(steps, batch), between))
     }
 
-    /// Scratch of one direction of any level in training, with rows cut into `parts` parts.
+    /// Scratch of one direction of any level in training, with batch rows split into `parts` parts.
     pub(super) const fn train_scratch(&self, parts: usize, batch: usize) -> usize {
         let last = self.level(self.depth - 1);
         max(self.first.parts_train_scratch_len(parts, batch), last.parts_train_scratch_len(parts, batch))
@@ -227,13 +233,14 @@ impl Levels {
         }
     }
 
-    /// Refuses weights that are not this one's.
+    /// Rejects weights of another layer.
     #[inline(always)]
     pub(super) fn check_weights<'a>(&self, weights: WeightSource<'a>) -> Result<Source<'a>> {
         weights.check(self.owner())
     }
 
-    /// Takes the weights of a level: of both directions, or twice the same.
+    /// Takes the weights of a level: one part for each direction, or the same part twice if there is one
+    /// direction.
     #[inline(always)]
     pub(super) fn next<'a>(&self, weights: &mut Source<'a>, index: usize) -> [Source<'a>; 2] {
         let level = self.level(index);
@@ -242,14 +249,14 @@ impl Levels {
         [forward, if self.both.is_some() { weights.next(flat, panels) } else { forward }]
     }
 
-    /// Takes so many elements for each direction; none for a second one that there is not.
+    /// Takes `len` elements for each direction; an empty slice if there is no second direction.
     #[inline(always)]
     pub(super) fn pair<'a>(&self, rest: &mut &'a mut [f32], len: usize) -> [&'a mut [f32]; 2] {
         [take_mut(rest, len), take_mut(rest, if self.both.is_some() { len } else { 0 })]
     }
 
-    /// Where the directions of a level write: to an output, of which there are `rows`, and if they are added also to `part`; nowhere if the
-    /// output is not wanted.
+    /// Where the directions of a level write. `to` is the output, of `rows` rows. If directions are summed,
+    /// one of them writes to `part`. `None` if the output is not needed.
     #[inline(always)]
     pub(super) fn views<'a>(
         &self,
@@ -283,7 +290,7 @@ impl Levels {
         Packed::new(self.first.isa(), self.fingerprint, self.panels, packed, pack)
     }
 
-    /// Packs weights that have been checked.
+    /// Packs weights. They must have been checked.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn pack_into(&self, weights: &[f32], to: &mut [f32]) -> Result<()> {
         let (isa, to) = (self.first.isa(), (to, Description::panels_len));
@@ -292,7 +299,7 @@ impl Levels {
         })
     }
 
-    /// Refuses a format that has too short sums for the layers' rows.
+    /// Rejects a format whose sums can overflow for the layers' rows.
     pub(crate) const fn check_narrow(&self) -> Result<()> {
         match self.first.check_narrow() {
             Ok(()) if self.depth > 1 => self.level(1).check_narrow(),
@@ -300,19 +307,19 @@ impl Levels {
         }
     }
 
-    /// Words of weights in the layers' own format.
+    /// Words of the weights in the layers' format.
     pub(crate) const fn words_len(&self) -> usize {
         self.total(self.first.words_len(), self.level(1).words_len())
     }
 
-    /// The same layers with matrices of a format, or in `f32`.
+    /// The same layers with matrices in another format, or in `f32`.
     pub(crate) const fn with_format(self, narrow: Option<Narrow>) -> Self {
         let first = Description { narrow, ..self.first };
         Levels::new(first, self.depth, self.both)
     }
 
-    /// Calls `with` for each level and direction, with its part of either buffer: canonical weights, words,
-    /// or panels.
+    /// Calls `with` for each level and direction, with its part of both buffers. A buffer has canonical
+    /// weights, words, or panels.
     #[cfg_attr(target_os = "none", inline(always))]
     fn each<T>(
         &self,
@@ -330,7 +337,7 @@ impl Levels {
         Ok(())
     }
 
-    /// Refuses weights that their format cannot hold, and a format that cannot be multiplied.
+    /// Rejects weights that their format cannot hold, and a format whose sums can overflow.
     pub(crate) fn check_values(&self, weights: &[f32]) -> Result<()> {
         self.check_narrow()?;
         let nowhere = (&mut [0u8; 0][..], |_: &Description| 0);
@@ -340,7 +347,8 @@ impl Levels {
         })
     }
 
-    /// Rounds weights that have been checked to the bytes of words. Without a format they are copied.
+    /// Rounds weights to the bytes of words. The weights must have been checked. Without a format they are
+    /// copied.
     pub(crate) fn write_words(&self, weights: &[f32], out: &mut [u8]) -> Result<()> {
         let (from, to) = ((weights, Description::weights_len), (out, |l: &Description| 4 * l.words_len()));
         self.each(from, to, |level, from, to| {
@@ -352,7 +360,7 @@ impl Levels {
         })
     }
 
-    /// The weights that words stand for.
+    /// Converts words to their `f32` weights.
     pub(crate) fn widen_words(&self, words: &[f32], weights: &mut [f32]) -> Result<()> {
         let (from, to) = ((words, Description::words_len), (weights, Description::weights_len));
         self.each(from, to, |level, from, to| {
@@ -364,7 +372,7 @@ impl Levels {
         })
     }
 
-    /// Packs words that have been checked.
+    /// Packs words. They must have been checked.
     pub(crate) fn pack_words(&self, words: &[f32], panels: &mut [f32]) -> Result<()> {
         let (isa, panels) = (self.first.isa(), (panels, Description::panels_len));
         self.each((words, Description::words_len), panels, |level, from, to| match level.format() {
@@ -376,7 +384,7 @@ impl Levels {
         })
     }
 
-    /// The ways of the two directions; a layer with one direction goes the first.
+    /// The walks of the two directions. A layer with one direction uses the first.
     #[inline(always)]
     pub(crate) fn walks<'a>(&self, sequences: Sequences<'a>) -> Result<[Walk<'a>; 2]> {
         match self.both {

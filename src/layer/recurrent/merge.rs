@@ -1,22 +1,22 @@
-//! The two directions of a layer: how their outputs become one, and how they run.
+//! The two directions of a layer: how they run, and how their outputs are merged.
 
 #[cfg(not(target_os = "none"))]
 use crate::error::Result;
 #[cfg(not(target_os = "none"))]
 use crate::layer::join::Team;
 
-/// How the outputs of the two directions of a layer become one.
+/// How the outputs of a layer's two directions are merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Merge {
-    /// Side by side: the output is `[T, B, 2*R]`, the forward direction first. PyTorch's way, and Keras'
-    /// default.
+    /// Concatenated: the output is `[T, B, 2*R]`, the forward direction first. PyTorch always does this; it
+    /// is Keras' default.
     Concat,
-    /// Added: the output is `[T, B, R]`.
+    /// Summed: the output is `[T, B, R]`.
     Sum,
 }
 
-/// Runs the forward direction and, if there is one, the reverse one; both at the same time if there are
-/// threads.
+/// Runs the forward direction and, if there is one, the reverse direction. With threads both run at the same
+/// time.
 #[cfg(not(target_os = "none"))]
 pub(super) fn run_both(
     team: Option<Team<'_>>,
@@ -34,8 +34,8 @@ pub(super) fn run_both(
     }
 }
 
-/// The same of two expressions. In firmware, which has no threads, nothing stands between them and the
-/// compiler, so that it knows a constant layer's cell in both.
+/// The same for two expressions. In firmware, which has no threads, this compiles to just the expressions, so
+/// that the compiler knows the cell of a constant layer in both.
 macro_rules! both {
     ($team:expr, $is_both:expr, $forward:expr, $reverse:expr $(,)?) => {{
         #[cfg(target_os = "none")]

@@ -1,14 +1,15 @@
 //! Recurrent layers: a cell with its dimensions, and stacks of them in one direction or in both.
 //!
-//! What users have, [`Recurrent`] and [`Stack`], is typed by its cell and does nothing itself: below it one description has all
-//! lengths, checks and passes, which are compiled once, here, and not for each cell or in each crate that uses them. Firmware, which is
-//! compiled as a whole, has them inlined, so that an image has the code of its constant layers' cells.
+//! The public types, [`Recurrent`] and [`Stack`], only add the cell's type. Below them a single untyped
+//! description has all lengths, checks and passes. These are compiled once, here, and not for each cell or in
+//! each crate that uses them. In firmware, which is compiled as a whole, they are inlined, so that an image
+//! contains only the code of the cells of its constant layers.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | `cells` | `Rnn`, `Lstm`, `Gru`, `Mgu`, and their options |
 //! | `stack`, `front` | `Stack`, `Recurrent` |
-//! | `cell` | what may be a layer's cell |
+//! | `cell` | the trait of the cells that a layer can have |
 //! | `weights` | typed views over flat weights |
 //! | `forward`, `train` | the passes over levels, and the checks of their arguments |
 //! | `levels` | layers on top of each other: lengths, packing |
@@ -18,7 +19,7 @@
 //! | `description` | a layer as a value: its lengths |
 //! | `args`, `merge` | arguments; the two directions |
 //!
-//! Files import each other downward in this table.
+//! A file imports only files below it in this table.
 
 mod args;
 mod cell;

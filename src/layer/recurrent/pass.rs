@@ -1,7 +1,8 @@
-//! From the buffers of one layer in one direction, which have been checked, down to the time loops.
+//! Runs the time loops of one layer in one direction, over buffers that have been checked.
 //!
-//! `shape` is that of the layer, which in a stack has another input than the first. It is an argument of its own, so that a pass reads the
-//! cell where a constant layer has it: the compiler knows it there.
+//! `shape` is the shape of the layer; in a stack, higher layers have another input size than the first. It is
+//! a separate argument so that a pass reads the cell from the constant layer itself, where the compiler knows
+//! it.
 
 use super::description::Description;
 use crate::error::{Error, Result};
@@ -21,29 +22,29 @@ fn canonical_inline(shape: Shape, flat: &[f32]) -> Result<Canonical<'_>> {
     Canonical::new(shape, flat).ok_or(Error::Overflow { buffer: "weights" })
 }
 
-/// The same as a function of its own, for training.
+/// The same as a separate function, for training.
 #[inline(never)]
 pub(super) fn canonical(shape: Shape, flat: &[f32]) -> Result<Canonical<'_>> {
     canonical_inline(shape, flat)
 }
 
-/// What a pass of one layer in one direction is given.
+/// The inputs of a pass over one layer in one direction.
 #[derive(Clone, Copy)]
 pub(super) struct Given<'a> {
     pub(super) weights: Source<'a>,
     pub(super) walk: &'a Walk<'a>,
     pub(super) x: &'a [f32],
-    /// Of recurrent dropout.
+    /// Factors of recurrent dropout.
     pub(super) factors: Option<&'a [f32]>,
 }
 
-/// What a forward pass has for each batch row of its walk.
+/// The buffers of a forward pass, for the batch rows of its walk.
 pub(super) struct ForwardRows<'a> {
     pub(super) given: Given<'a>,
-    /// Unless only the state is wanted.
+    /// `None` if only the state is needed.
     pub(super) y: Option<ColumnsMut<'a>>,
     pub(super) h: &'a mut [f32],
-    /// Empty for a cell without one.
+    /// Empty for a cell without cell state.
     pub(super) c: &'a mut [f32],
     pub(super) tape: Option<TapeRows<'a>>,
     pub(super) scratch: &'a mut [f32],
@@ -71,21 +72,21 @@ impl<'a> ForwardRows<'a> {
     }
 }
 
-/// What a backward pass has for each batch row of its walk.
+/// The buffers of a backward pass, for the batch rows of its walk.
 pub(super) struct BackwardRows<'a> {
     pub(super) given: Given<'a>,
     pub(super) y: Columns<'a>,
     pub(super) dy: Option<Columns<'a>>,
     pub(super) dh: &'a mut [f32],
     pub(super) dc: &'a mut [f32],
-    /// Of all rows, which add to it one after the other.
+    /// The sum over all rows, which add to it one after the other.
     pub(super) dpeepholes: &'a mut [f32],
     pub(super) tape: TapeRows<'a>,
     pub(super) scratch: &'a mut [f32],
 }
 
 impl Description {
-    /// Arranges the weights in panels.
+    /// Packs the weights into panels.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(super) fn pack(&self, shape: Shape, isa: Isa, from: &[f32], to: &mut [f32]) -> Result<()> {
         if let Some(narrow) = self.format() {
@@ -96,12 +97,12 @@ impl Description {
         Ok(())
     }
 
-    /// Packs weights in a format, narrow or as the `f32` that they stand for.
+    /// Packs weights in a format: narrow, or as their `f32` values.
     pub(super) fn pack_given(&self, isa: Isa, given: &Unpacked<'_>, to: &mut [f32]) {
         self.on(isa).pack_narrow(given, self.packed_format().is_none(), to);
     }
 
-    /// [`step`](Self::step) as a function of its own.
+    /// [`step`](Self::step) as a separate function.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(super) fn step_apart(
         &self,
@@ -126,7 +127,8 @@ impl Description {
         state: &mut [f32],
         scratch: &mut [f32],
     ) -> Result<()> {
-        // Before anything else sees the layer: that it is a constant is known to the compiler for as long.
+        // This comes first: the compiler loses track of a constant layer once other code has used a reference
+        // to it.
         let runs = self.on(weights.isa(|| self.isa()));
         let units = batch.saturating_mul(shape.width());
         let parts = state.split_at_mut_checked(units).zip(scratch.split_at_mut_checked(units));
@@ -149,14 +151,14 @@ impl Description {
         }
     }
 
-    /// The parts of a tape.
+    /// Splits a tape into its parts.
     #[inline(always)]
     pub(super) fn tape<'a>(&self, walk: &Walk<'_>, tape: &'a mut [f32]) -> TapeRows<'a> {
         let (h0, rows) = tape.split_at_mut(walk.batch() * self.width());
         TapeRows { h0, rows: ColumnsMut::new(rows, walk.rows(), self.tape_row()) }
     }
 
-    /// A forward pass; with a tape a training one.
+    /// A forward pass. With a tape it is a training pass.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(super) fn forward(&self, shape: Shape, rows: ForwardRows<'_>) -> Result<()> {
         let ForwardRows { given: Given { weights, walk, x, factors }, y, h, c, tape, scratch } = rows;
@@ -164,7 +166,7 @@ impl Description {
         let (h_next, rest) = scratch.split_at_mut(walk.batch() * shape.width());
         let (stage, rest) = rest.split_at_mut(self.stage_len(walk.batch()));
         let sizes = self.sizes(&shape);
-        // The pass of a single step is compiled anyway, and has less around it.
+        // The pass of a single step is compiled anyway, and has less overhead.
         if let (Source::Panels(data, _), None) = (weights, &tape)
             && HAS_VECTORS
             && walk.is_one_step()
@@ -184,7 +186,7 @@ impl Description {
             rows
         });
         let train = tape.is_some();
-        // What is left is for rows that are projected ahead. With a tape that is where they go.
+        // The rest is for rows projected ahead. With a tape, these rows go to the tape instead.
         let block = if train { &mut [][..] } else { rest };
         let (block, codes) = match self.packed_format() {
             Some(_) if !train => block.split_at_mut(self.block_len(walk.steps(), walk.batch())),
@@ -192,9 +194,9 @@ impl Description {
         };
         let mut pass = ForwardPass { walk, sizes, factors, x, y, h, c, tape, h_next, stage, block, codes };
         match weights {
-            // Where there are no vectors, training has nothing to do with panels.
+            // Without vectors, training does not use panels.
             _ if train && !HAS_VECTORS => runs.train_in_place(&canonical(shape, weights.flat())?, &mut pass),
-            // Training is over weights in `f32`, whatever the layer's format.
+            // Training uses `f32` weights, whatever the layer's format.
             Source::Panels(data, _) => match self.packed_format() {
                 Some(narrow) if !train => runs.forward_narrow((narrow, data), &mut pass),
                 _ => runs.forward_packed(data, &mut pass),
@@ -203,8 +205,8 @@ impl Description {
         }
     }
 
-    /// The weights as a training forward pass reads them: in panels, where there are vectors, because they
-    /// change with each update.
+    /// The weights for a training forward pass. With vectors they are packed into panels in each pass,
+    /// because they change with each update.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(super) fn training_weights<'a>(
         &self,
@@ -221,7 +223,7 @@ impl Description {
         Ok(Source::Panels(panels, isa))
     }
 
-    /// A backward pass from the weights in `panels`, but for the gradients of weights and input.
+    /// A backward pass from the weights in `panels`, without the gradients of weights and input.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(super) fn backward(&self, shape: Shape, panels: &[f32], rows: BackwardRows<'_>) -> Result<()> {
         let BackwardRows { given, y, dy, dh, dc, dpeepholes, tape: TapeRows { h0, rows: tape }, scratch } =

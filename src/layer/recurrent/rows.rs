@@ -1,5 +1,5 @@
-//! One layer in one direction on several threads: rows of the batch, each part of which is a pass of its own
-//! over the same sequences.
+//! Runs one layer in one direction on several threads: the batch rows are split into parts, and each part is
+//! a separate pass over the same sequences.
 
 use super::description::Description;
 use super::pass::{BackwardRows, ForwardRows};
@@ -13,24 +13,24 @@ use crate::layer::join::Team;
 #[cfg(not(target_os = "none"))]
 use crate::layer::join::share;
 
-/// How a pass over one layer in one direction is cut.
+/// How to split a pass over one layer in one direction.
 #[derive(Clone, Copy)]
 pub(super) struct Cut<'j> {
-    /// `None` runs everything at once.
+    /// With `None` everything runs on one thread.
     pub(super) team: Option<Team<'j>>,
-    /// Parts of the rows of the batch.
+    /// Number of parts of the batch rows.
     pub(super) rows: usize,
-    /// Parts of sums over all rows, and of what needs no order of the steps.
+    /// Number of parts of sums over all rows, and of other work that does not depend on the order of steps.
     pub(super) sums: usize,
-    /// With padding: scratch is cut by them.
+    /// Steps including padding; scratch is split by them.
     #[cfg_attr(target_os = "none", allow(dead_code, reason = "firmware has no threads, and no parts"))]
     pub(super) steps: usize,
 }
 
-/// Where the rows of a batch are cut in two.
+/// The split of a batch into two halves.
 #[cfg(not(target_os = "none"))]
 struct Half<'a> {
-    /// Parts of the first half, and its rows.
+    /// Number of parts in the first half, and its number of rows.
     some: usize,
     at: usize,
     batch: usize,
@@ -45,7 +45,7 @@ impl<'a> Half<'a> {
         Half { some, at, batch, walks: [walk.part(0, at), walk.part(at, batch)] }
     }
 
-    /// Length of the first half's part of a buffer with the same number of elements for each batch row.
+    /// The length of the first half, in a buffer with the same number of elements for each batch row.
     fn len(&self, all: usize) -> usize {
         all.checked_div(self.batch).unwrap_or(0) * self.at
     }
@@ -54,7 +54,7 @@ impl<'a> Half<'a> {
         of.split_at_mut(self.len(of.len()))
     }
 
-    /// What both halves are given.
+    /// The inputs of both halves.
     fn given<'b>(&'b self, of: Given<'b>) -> [Given<'b>; 2] {
         let factors = of.factors.map(|factors| factors.split_at(self.len(factors.len()))).unzip();
         let [first, later] = &self.walks;
@@ -68,7 +68,7 @@ impl<'a> Half<'a> {
 }
 
 impl Description {
-    /// A forward pass in parts. Firmware has no threads, and one part.
+    /// A forward pass in parts. Firmware has no threads, and therefore one part.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(super) fn forward_by_rows(&self, cut: Cut<'_>, shape: Shape, rows: ForwardRows<'_>) -> Result<()> {
         #[cfg(not(target_os = "none"))]
@@ -101,7 +101,7 @@ impl Description {
         )
     }
 
-    /// A backward pass in parts, but for the gradients of weights and input.
+    /// A backward pass in parts, without the gradients of weights and input.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(super) fn backward_by_rows(
         &self,

@@ -1,4 +1,4 @@
-//! Layers on top of each other, as users have them: a thin front, with the type of their cell, over what has none.
+//! The public type of stacked layers: a thin wrapper that adds the cell's type to an untyped description.
 
 use core::marker::PhantomData;
 
@@ -14,10 +14,12 @@ use crate::layer::narrow::narrow_weights;
 use crate::layer::packed::{Packed, WeightSource};
 use crate::simd::Isa;
 
-/// Recurrent layers on top of each other, each in one direction or in both: PyTorch's `num_layers` and `bidirectional`.
+/// Recurrent layers on top of each other, each in one direction or in both: PyTorch's `num_layers` and
+/// `bidirectional`.
 ///
-/// Like a [`Recurrent`] layer it is a constant that owns nothing. Its weights are those of its layers, one
-/// after the other, with the reverse direction of a layer behind the forward one; and so are its gradients and its states.
+/// Like a [`Recurrent`] layer it is a constant that owns no memory. Its weights are those of its layers, one
+/// after the other; in each layer the reverse direction follows the forward one. Gradients and states have
+/// the same order.
 ///
 /// ```
 /// use recurrent::{Forward, Lstm, Merge, Sequences, Stack};
@@ -38,36 +40,37 @@ pub struct Stack<C> {
 }
 
 impl<C> Stack<C> {
-    /// `levels` have a cell of this type.
+    /// `levels` must have a cell of this type.
     pub(crate) const fn of(levels: Levels) -> Self {
         Stack { levels, cell: PhantomData }
     }
 }
 
 impl<C: Cell> Stack<C> {
-    /// One layer in its own direction. Its options are those of all layers.
+    /// A stack of one layer in its own direction. The options of this layer apply to all layers.
     pub const fn new(first: Recurrent<C>) -> Self {
         Self::of(first.levels)
     }
 
-    /// The same with `layers` layers, each over the output of the one below it. There is at least one.
+    /// The same stack with `layers` layers, each over the output of the one below. There is always at least
+    /// one.
     pub const fn layers(self, layers: usize) -> Self {
         Self::of(Levels::new(self.levels.first, layers, self.levels.both))
     }
 
-    /// The same with both directions in each layer.
+    /// The same stack with both directions in each layer.
     pub const fn bidirectional(self, merge: Merge) -> Self {
         Self::of(Levels::new(self.levels.first, self.levels.depth, Some(merge)))
     }
 
-    /// The same stack pinned to an instruction set, instead of the best one of the CPU.
+    /// The same stack pinned to an instruction set, instead of the best one for the CPU.
     pub const fn on(mut self, isa: Isa) -> Self {
         self.levels.first.isa = Some(isa);
         self
     }
 
-    /// The same stack with matrices of a narrow format in inference: it runs from weights that [`pack`](Self::pack) has rounded, or
-    /// [`pack_narrow`](Self::pack_narrow) has read. Training stays with weights in `f32`.
+    /// The same stack with narrow matrices in inference. It runs from weights that [`pack`](Self::pack) has
+    /// rounded or [`pack_narrow`](Self::pack_narrow) has read. Training uses weights in `f32`.
     #[cfg(not(target_os = "none"))]
     pub const fn narrow(self, narrow: Narrow) -> Self {
         self.with_format(Some(narrow))
@@ -77,7 +80,7 @@ impl<C: Cell> Stack<C> {
         Self::of(self.levels.with_format(narrow))
     }
 
-    /// How narrow the matrices are; `None` for `f32`.
+    /// The narrow format of the matrices; `None` for `f32`.
     pub const fn narrow_format(&self) -> Option<Narrow> {
         self.levels.first.format()
     }
@@ -92,12 +95,12 @@ impl<C: Cell> Stack<C> {
         self.levels.output()
     }
 
-    /// 1 or 2.
+    /// The number of directions: 1 or 2.
     pub const fn directions(&self) -> usize {
         self.levels.directions()
     }
 
-    /// How the two directions of each layer become one; `None` if there is one direction.
+    /// How the outputs of the two directions are merged; `None` if there is one direction.
     pub const fn merge(&self) -> Option<Merge> {
         self.levels.both
     }
@@ -107,7 +110,7 @@ impl<C: Cell> Stack<C> {
         self.levels.depth
     }
 
-    /// One of the layers, in one of its directions.
+    /// One layer in one of its directions.
     pub const fn layer(&self, index: usize, direction: usize) -> Recurrent<C> {
         let mut layer = self.levels.level(index);
         if self.levels.both.is_some() {
@@ -126,7 +129,8 @@ impl<C: Cell> Stack<C> {
         self.levels.packed_len()
     }
 
-    /// Length of the states of `batch` rows: for each layer and direction `h [B, R]`, then for an LSTM `c [B, H]`.
+    /// Length of the states of `batch` rows: `h [B, R]` for each layer and direction, followed for an LSTM by
+    /// `c [B, H]`.
     pub const fn state_len(&self, batch: usize) -> usize {
         self.levels.state_len(batch)
     }
@@ -136,12 +140,13 @@ impl<C: Cell> Stack<C> {
         self.levels.recurrent_dropout_len(batch)
     }
 
-    /// Length of the factors of dropout between layers: one for each output of each layer but the last.
+    /// Length of the factors of dropout between layers: one for each output of each layer except the last.
     pub const fn layer_dropout_len(&self, steps: usize, batch: usize) -> usize {
         self.levels.layer_dropout_len(steps, batch)
     }
 
-    /// Length of the tape of a training pass: those of all layers and directions, and the outputs of the layers in between.
+    /// Length of the tape of a training pass: those of all layers and directions, and the outputs of the
+    /// layers in between.
     pub const fn tape_len(&self, steps: usize, batch: usize) -> usize {
         self.levels.tape_len(steps, batch)
     }
@@ -167,31 +172,35 @@ impl<C: Cell> Stack<C> {
         self.levels.train_scratch_len_with(threads, steps, batch)
     }
 
-    /// Arranges canonical weights for this stack's instruction set, in a buffer of [`packed_len`](Self::packed_len) elements.
+    /// Arranges canonical weights for this stack's instruction set, in a buffer of
+    /// [`packed_len`](Self::packed_len) elements.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `weights` or `packed`.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `weights`
+    /// or `packed`.
     pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], packed: B) -> Result<Packed<B>> {
         self.levels.pack(weights, packed)
     }
 
     narrow_weights!(self => self.levels, "layers");
 
-    /// A batch of sequences from given states: the last layer's outputs, and the last states of all layers.
+    /// Runs a batch of sequences from given states. Computes the last layer's outputs, and the last states of
+    /// all layers.
     ///
-    /// The arguments are those of [`Recurrent::forward`](crate::Recurrent::forward), with this stack's lengths. `y` is
-    /// `[T, B, output]`, or empty if only the states are wanted.
+    /// The arguments are those of [`Recurrent::forward`](crate::Recurrent::forward), with this stack's
+    /// lengths. `y` is `[T, B, output]`, or empty if only the states are needed.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer; [`Error::Packing`](crate::Error::Packing) if the weights were packed for
-    /// something else.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name
+    /// of the buffer; [`Error::Packing`](crate::Error::Packing) if the weights were packed for something
+    /// else.
     #[inline(always)]
     pub fn forward<'w>(&self, weights: impl Into<WeightSource<'w>>, args: Forward<'_>) -> Result<()> {
         self.levels.forward(None, weights.into(), args)
     }
 
-    /// The same on several threads: both directions of a layer at the same time, and the rows of the batch in
-    /// parts, if there is enough work in them. The results have the same bits. `scratch` has at least
+    /// The same on several threads, if there is enough work for them: both directions of a layer at the same
+    /// time, and batch rows in parts. The results have the same bits. `scratch` has at least
     /// [`scratch_len_with`](Self::scratch_len_with) elements.
     ///
     /// # Errors
@@ -205,13 +214,16 @@ impl<C: Cell> Stack<C> {
         self.levels.forward(Some(Team::of(join)), weights.into(), args)
     }
 
-    /// One step of each layer, from the output of the one below it; returns the last one's, `[B, R]`, which is a part of `state`.
+    /// One step of each layer, which takes the output of the layer below. Returns the output of the last
+    /// layer, `[B, R]`, which is part of `state`.
     ///
-    /// `x` is `[B, I]`; `state` and `scratch` are those of [`forward`](Self::forward) with one step, and so are the bits.
-    /// There has to be one direction, and a stack that runs in reverse takes the steps as they come.
+    /// `x` is `[B, I]`; `state` and `scratch` are those of [`forward`](Self::forward) with one step, and the
+    /// results have the same bits. The stack must have one direction. If it runs in reverse, steps are still
+    /// taken in the order of the calls.
     ///
     /// # Errors
-    /// As [`Recurrent::step`](crate::Recurrent::step); [`Error::Value`](crate::Error::Value) for a stack with both directions.
+    /// As [`Recurrent::step`](crate::Recurrent::step); [`Error::Value`](crate::Error::Value) for a stack with
+    /// both directions.
     ///
     /// ```
     /// use recurrent::{Gru, GruCell, Stack};
@@ -233,11 +245,13 @@ impl<C: Cell> Stack<C> {
         self.levels.step(weights.into(), x, state, scratch)
     }
 
-    /// As [`forward`](Self::forward), from canonical weights, and keeps on the tape what [`backward`](Self::backward) needs.
+    /// As [`forward`](Self::forward), but from canonical weights. It keeps on the tape what
+    /// [`backward`](Self::backward) needs.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name of the buffer;
-    /// [`Error::Value`](crate::Error::Value) for factors of recurrent dropout, if the layer was not made with it.
+    /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name
+    /// of the buffer; [`Error::Value`](crate::Error::Value) for factors of recurrent dropout, if the layer
+    /// does not support it.
     #[inline(always)]
     pub fn forward_train(&self, weights: &[f32], args: ForwardTrain<'_>) -> Result<()> {
         self.levels.forward_train(None, weights, args)
@@ -252,8 +266,8 @@ impl<C: Cell> Stack<C> {
         self.levels.forward_train(Some(Team::of(join)), weights, args)
     }
 
-    /// Backpropagation through time and layers: from the gradients of the outputs and of the last states to those of the
-    /// weights, the input and the initial states.
+    /// Backpropagation through time and layers: computes the gradients of the weights, the input and the
+    /// initial states from those of the outputs and of the last states.
     ///
     /// # Errors
     /// As for [`forward_train`](Self::forward_train).

@@ -15,7 +15,7 @@ use crate::layer::join::Team;
 use crate::layer::packed::Source;
 use crate::layer::sequences::Sequences;
 
-/// What both training passes are given for all levels.
+/// The inputs of a training pass, for all levels.
 #[derive(Clone, Copy)]
 struct All<'a> {
     weights: &'a [f32],
@@ -44,7 +44,7 @@ impl Levels {
         self.run_forward_train(team, weights, &walks, args)
     }
 
-    /// The same over buffers that have been checked.
+    /// The same; the buffers have been checked.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn run_forward_train(
         &self,
@@ -108,7 +108,7 @@ impl Levels {
         self.run_backward(team, weights, &walks, args)
     }
 
-    /// The same over buffers that have been checked.
+    /// The same; the buffers have been checked.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn run_backward(
         &self,
@@ -189,25 +189,26 @@ impl Levels {
         Ok(())
     }
 
-    /// How the gradient of the input is cut, for which the directions take turns.
+    /// How to split the gradient of the input. Here the directions run one after the other, so each gets all
+    /// threads.
     #[inline(always)]
     fn input_cut<'j>(&self, cut: Cut<'j>) -> Cut<'j> {
         Cut { sums: cut.sums * if cut.sums > 1 { self.directions() } else { 1 }, ..cut }
     }
 
-    /// Takes so many of the last elements for each direction; none for a second one that there is not.
+    /// Takes `len` elements from the end for each direction; an empty slice if there is no second direction.
     #[inline(always)]
     fn last_pair<'a>(&self, rest: &mut &'a mut [f32], len: usize) -> [&'a mut [f32]; 2] {
         self.pair(&mut take_last_mut(rest, self.directions() * len), len)
     }
 
-    /// The factors of what goes into a level, if there are some.
+    /// The dropout factors of a level's input, if there are some.
     fn factors_of<'a>(&self, all: &All<'a>, index: usize) -> Option<&'a [f32]> {
         let (factors, below) = all.layer_dropout.zip(index.checked_sub(1))?;
         Some(&factors[below * all.output..][..all.output])
     }
 
-    /// The two directions' columns of an output or of its gradient.
+    /// The columns of the two directions in an output or in its gradient.
     fn columns<'a>(&self, of: &'a [f32]) -> [Columns<'a>; 2] {
         let width = self.first.width();
         match self.both {
@@ -218,12 +219,13 @@ impl Levels {
         }
     }
 
-    /// Where a level's outputs start among those that the tape keeps.
+    /// The offset of a level's outputs among those on the tape.
     fn outputs_at(&self, index: usize, output: usize) -> usize {
         index * output * if self.both == Some(Merge::Sum) { 2 } else { 1 }
     }
 
-    /// What a level sees: the input, or what the level below it made of it, in `room` if that is not kept as it is.
+    /// The input of a level: `x`, or the output of the level below. If that needs a sum or dropout, it is
+    /// computed in `room`.
     fn input_of<'a>(
         &self,
         all: &All<'a>,
@@ -248,7 +250,7 @@ impl Levels {
         room
     }
 
-    /// What the directions of a level are given; twice the same if there is one.
+    /// The inputs of each direction of a level; the same twice if there is one direction.
     #[inline(always)]
     fn given<'a>(&self, all: &All<'a>, x: &'a [f32], index: usize) -> [Given<'a>; 2] {
         let (directions, len) = (self.directions(), self.shape(index).len());

@@ -1,13 +1,15 @@
-//! Views over flat weights.
+//! Typed views of flat weights.
 
 use core::marker::PhantomData;
 
 use crate::cell::Gate;
 use crate::kernel::canonical::Parts;
 
-/// The named parts of a flat buffer of weights or gradients. Made by [`Recurrent::weights`](crate::Recurrent::weights).
+/// The named parts of a flat buffer of weights or gradients.
+/// [`Recurrent::weights`](crate::Recurrent::weights) returns it.
 ///
-/// Parts that the layer does not have are empty. `R` is the width of the hidden state: `H`, unless there is a projection.
+/// Parts that the layer does not have are empty. `R` is the width of the hidden state: `H`, unless there is a
+/// projection.
 ///
 /// ```
 /// use recurrent::{Gru, GruGate};
@@ -37,9 +39,11 @@ pub struct Weights<'a, G> {
     gate: PhantomData<G>,
 }
 
-/// The named parts of a flat buffer, for writing. Made by [`Recurrent::weights_mut`](crate::Recurrent::weights_mut).
+/// The named parts of a flat buffer, for writing. [`Recurrent::weights_mut`](crate::Recurrent::weights_mut)
+/// returns it.
 ///
-/// Parts that the layer does not have are empty. `R` is the width of the hidden state: `H`, unless there is a projection.
+/// Parts that the layer does not have are empty. `R` is the width of the hidden state: `H`, unless there is a
+/// projection.
 #[derive(Debug)]
 pub struct WeightsMut<'a, G> {
     /// `[G*H, I]`
@@ -91,7 +95,8 @@ impl<'a, G: Gate> Weights<'a, G> {
         Weights { w_ih, w_hh, b_ih, b_hh, w_hr, peepholes, gates, gate: PhantomData }
     }
 
-    /// One gate's blocks of the first four parts: `[H, I]`, `[H, R]`, `[H]`, `[H]`. The others stay whole.
+    /// One gate's blocks of the first four parts: `[H, I]`, `[H, R]`, `[H]`, `[H]`. The other parts are
+    /// returned whole.
     pub fn gate(&self, gate: G) -> Weights<'a, G> {
         let (gates, gate) = (self.gates, gate.index());
         Weights {
@@ -110,7 +115,8 @@ impl<'a, G: Gate> WeightsMut<'a, G> {
         WeightsMut { w_ih, w_hh, b_ih, b_hh, w_hr, peepholes, gates, gate: PhantomData }
     }
 
-    /// One gate's blocks of the first four parts: `[H, I]`, `[H, R]`, `[H]`, `[H]`. The others stay whole.
+    /// One gate's blocks of the first four parts: `[H, I]`, `[H, R]`, `[H]`, `[H]`. The other parts are
+    /// returned whole.
     pub fn gate(&mut self, gate: G) -> WeightsMut<'_, G> {
         let (gates, gate) = (self.gates, gate.index());
         WeightsMut {

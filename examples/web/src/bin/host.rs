@@ -1,4 +1,4 @@
-//! The page's training on the host, by the scalar set: what the page has to come to, to the bit.
+//! Runs the page's training on the host with the scalar instruction set. The page must get the same bits.
 //!
 //! ```text
 //! host train TEXT EMBEDDING HIDDEN LAYERS BATCH STEPS SEED RATE UPDATES
@@ -49,7 +49,8 @@ impl Setting {
         Ok(Setting { shape, window, seed, rate, updates, vocabulary, text })
     }
 
-    /// Trains on an instruction set; `update` makes an update. The weights, and characters per second.
+    /// Trains on an instruction set; `update` makes one update. Returns the weights, and characters per
+    /// second.
     fn train(
         &self,
         isa: Isa,
@@ -73,8 +74,8 @@ impl Setting {
     }
 }
 
-/// Adam, written out once more with products and sums that are rounded one after the other, as WebAssembly
-/// has them: `recurrent::train::Adam` takes the vectors of this CPU, which round once.
+/// Adam, written with separately rounded products and sums, as in WebAssembly. `recurrent::train::Adam` uses
+/// the vectors of this CPU, whose fused multiply-adds round once.
 fn adam(weights: &mut [f32], training: &mut Training<'_>, rate: f32, scale: f32, step: i32) {
     let [beta1, beta2, eps] = [training.adam.beta1, training.adam.beta2, training.adam.eps];
     let [first, second] = [beta1, beta2].map(f64::from);
