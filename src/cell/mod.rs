@@ -9,11 +9,11 @@
 //!
 //! To add a cell (the guide's chapter `adding_a_cell` explains each step, with an example):
 //! 1. a folder with `oracle.rs`: the equations in f64, which share no code with the library;
-//! `tests/common/oracle.rs` includes it;
+//!    `tests/common/oracle.rs` includes it;
 //! 2. `mod.rs`: the equations with their source, the gate order, `impl Equations`, and `impl Cell` with its
-//! counts on the public type;
+//!    counts on the public type;
 //! 3. its tables in `seq/table.rs`, its variant in `seq/any.rs`, a type alias and a constructor in
-//! `layer/recurrent/cells.rs`, and a line in the table of `tests/common`, so that every test covers it.
+//!    `layer/recurrent/cells.rs`, and a line in the table of `tests/common`, so that every test covers it.
 
 mod functions;
 mod gru;
