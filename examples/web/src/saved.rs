@@ -58,8 +58,12 @@ pub fn open(bytes: &[u8]) -> Result<Saved<'_>, Refusal> {
     let (vocabulary, losses) = (word(before, 76)?, word(before, 80)?);
     let characters = range(before, 84, vocabulary.checked_mul(4).ok_or(CUT)?)?;
     let trainer = 84 + characters.len() + losses.checked_mul(4).ok_or(CUT)?;
-    // A trainer stores the length of its image at byte 56, and the image from byte 80 on.
+    // See the table in src/trainer/file.rs: the length of the image is at byte 56, the image from byte 136 on.
+    let start = range(before, trainer, 12)?;
+    if start != b"RECTRAIN\x02\0\0\0" {
+        return Err("it is of another version of char_rnn");
+    }
     let len = word(before, trainer.checked_add(56).ok_or(CUT)?)?;
-    let image = range(before, trainer.checked_add(80).ok_or(CUT)?, len)?;
+    let image = range(before, trainer.checked_add(136).ok_or(CUT)?, len)?;
     Ok(Saved { image, characters: Some(characters) })
 }
