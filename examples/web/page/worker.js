@@ -55,17 +55,12 @@ function train(order) {
   if (!(updates >= 1)) throw new Refusal("The number of updates has to be 1 or more.");
   if (!(rate > 0)) throw new Refusal("The learning rate has to be above 0.");
   const joined = list.join("");
-  if (fresh || model === null) {
-    const made = Model.start(module, list, order);
+  const first = fresh || model === null;
+  if (first || joined !== text) {
+    // The old instance has no room for another text: a new one continues with its weights.
+    const made = first ? Model.start(module, list, order) : Model.open(module, model.image());
     made.train(list, BATCH, STEPS);
-    model = made;
-    training = null;
-  } else if (joined !== text) {
-    // The old instance has no place for another text: another one goes on with its weights.
-    const made = Model.open(module, model.image());
-    made.train(list, BATCH, STEPS);
-    model = made;
-    training = null;
+    take(made);
   }
   text = joined;
   const before = training?.done ?? 0;
@@ -108,6 +103,19 @@ function write(count) {
   }
   if (writing.left <= 0) writing = null;
   post({ type: "written", text: written, ends: writing === null });
+}
+
+/** Ends the text that is written now, also for the page. */
+function hush() {
+  if (writing) post({ type: "written", text: "", ends: true });
+  writing = null;
+}
+
+/** Replaces the model. What the old one was doing ends. */
+function take(made) {
+  hush();
+  model = made;
+  training = null;
 }
 
 /** Updates for a while. */
@@ -173,7 +181,7 @@ async function work() {
       training.running = false;
       report();
     }
-    writing = null;
+    hush();
     refuse(error, "work");
   }
   busy = false;
@@ -202,10 +210,7 @@ const orders = {
     begin();
     work();
   },
-  hush() {
-    if (writing) post({ type: "written", text: "", ends: true });
-    writing = null;
-  },
+  hush,
   look(order) {
     if (model === null) return;
     const list = characters(order.text).slice(0, MOST);
@@ -213,8 +218,8 @@ const orders = {
     post({ type: "states", list, states, guesses, shape: model.shape }, [states.buffer]);
   },
   open({ bytes }) {
-    model = Model.open(module, new Uint8Array(bytes));
-    [training, writing, text] = [null, null, null];
+    take(Model.open(module, new Uint8Array(bytes)));
+    text = null;
     told();
     post({ type: "opened" });
   },
