@@ -2,27 +2,7 @@
 
 #[allow(unused_imports, reason = "not every target has vectors")]
 use super::Vectors;
-#[cfg(any(
-    test,
-    feature = "reference",
-    all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))
-))]
-use super::fused::Fused;
 use super::scalar::Scalar;
-#[cfg(any(
-    test,
-    feature = "reference",
-    not(any(
-        all(
-            target_arch = "arm",
-            target_abi = "eabihf",
-            target_has_atomic = "32",
-            not(target_has_atomic = "64")
-        ),
-        all(target_arch = "wasm32", target_feature = "simd128")
-    ))
-))]
-use super::scalar::Separate;
 use super::{On, Op, Simd, scalar};
 
 /// Runs `op` on vectors of `S`.
@@ -55,12 +35,23 @@ fn run_portable<S: Simd, O: Op>(s: S, op: O) -> O::Output {
 pub struct Isa(Kind);
 
 macro_rules! vector_sets {
-    ($($(#[$cfg:meta])* $kind:ident: $token:ty,)*) => {
+    (
+        // Targets whose FPU always fuses, and those that always have vectors. Their passes do not use another
+        // portable set, so it exists only for tests and with the feature `reference`.
+        fused: $fused:meta;
+        vectors: $vectors:meta;
+        $($(#[$cfg:meta])* $kind:ident: $token:ty,)*
+    ) => {
+        #[cfg(any(test, feature = "reference", $fused))]
+        use super::fused::Fused;
+        #[cfg(any(test, feature = "reference", not(any($fused, $vectors))))]
+        use super::scalar::Separate;
+
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         enum Kind {
-            #[cfg(any(test, feature = "reference", not(any(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")), all(target_arch = "wasm32", target_feature = "simd128")))))]
+            #[cfg(any(test, feature = "reference", not(any($fused, $vectors))))]
             Scalar,
-            #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
+            #[cfg(any(test, feature = "reference", $fused))]
             Fused,
             $($(#[$cfg])* $kind,)*
         }
@@ -95,9 +86,9 @@ macro_rules! vector_sets {
             pub fn available() -> impl Iterator<Item = Isa> {
                 [
                     $($(#[$cfg])* <$token>::available().then_some(Isa(Kind::$kind)),)*
-                    #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
+                    #[cfg(any(test, feature = "reference", $fused))]
                     Some(Isa::FUSED),
-                    #[cfg(any(test, feature = "reference", not(any(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")), all(target_arch = "wasm32", target_feature = "simd128")))))]
+                    #[cfg(any(test, feature = "reference", not(any($fused, $vectors))))]
                     Some(Isa::SCALAR),
                 ]
                 .into_iter()
@@ -108,9 +99,9 @@ macro_rules! vector_sets {
             /// The lower-case name that the benchmarks print.
             pub const fn name(self) -> &'static str {
                 match self.0 {
-                    #[cfg(any(test, feature = "reference", not(any(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")), all(target_arch = "wasm32", target_feature = "simd128")))))]
+                    #[cfg(any(test, feature = "reference", not(any($fused, $vectors))))]
                     Kind::Scalar => "scalar",
-                    #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
+                    #[cfg(any(test, feature = "reference", $fused))]
                     Kind::Fused => "fused",
                     $($(#[$cfg])* Kind::$kind => <$token>::NAME,)*
                 }
@@ -122,9 +113,9 @@ macro_rules! vector_sets {
             /// bits as each other.
             pub const fn is_fused(self) -> bool {
                 match self.0 {
-                    #[cfg(any(test, feature = "reference", not(any(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")), all(target_arch = "wasm32", target_feature = "simd128")))))]
+                    #[cfg(any(test, feature = "reference", not(any($fused, $vectors))))]
                     Kind::Scalar => false,
-                    #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
+                    #[cfg(any(test, feature = "reference", $fused))]
                     Kind::Fused => true,
                     $($(#[$cfg])* Kind::$kind => <$token as Simd>::FUSED,)*
                 }
@@ -133,9 +124,9 @@ macro_rules! vector_sets {
             /// The number of `f32` lanes of a vector, which is the width of a panel of packed weights.
             pub const fn lanes(self) -> usize {
                 match self.0 {
-                    #[cfg(any(test, feature = "reference", not(any(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")), all(target_arch = "wasm32", target_feature = "simd128")))))]
+                    #[cfg(any(test, feature = "reference", not(any($fused, $vectors))))]
                     Kind::Scalar => scalar::LANES,
-                    #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
+                    #[cfg(any(test, feature = "reference", $fused))]
                     Kind::Fused => scalar::LANES,
                     $($(#[$cfg])* Kind::$kind => <$token>::LANES,)*
                 }
@@ -146,9 +137,9 @@ macro_rules! vector_sets {
         #[inline(always)]
         pub(crate) fn dispatch<O: Op>(isa: Isa, op: O) -> O::Output {
             match isa.0 {
-                #[cfg(any(test, feature = "reference", not(any(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")), all(target_arch = "wasm32", target_feature = "simd128")))))]
+                #[cfg(any(test, feature = "reference", not(any($fused, $vectors))))]
                 Kind::Scalar => run_portable(Scalar::<_, { scalar::LANES }>(Separate), op),
-                #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
+                #[cfg(any(test, feature = "reference", $fused))]
                 Kind::Fused => run_portable(Scalar::<_, { scalar::LANES }>(Fused), op),
                 // SAFETY: `Isa`'s field is private to this module. Only `detect`, `detect_for` and
                 // `available` make one of this kind, after `available()` of the token.
@@ -161,20 +152,52 @@ macro_rules! vector_sets {
         #[inline(always)]
         pub(crate) fn dispatch_single<O: Op>(isa: Isa, op: O) -> O::Output {
             match isa.0 {
-                #[cfg(any(test, feature = "reference", not(any(all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64")), all(target_arch = "wasm32", target_feature = "simd128")))))]
+                #[cfg(any(test, feature = "reference", not(any($fused, $vectors))))]
                 Kind::Scalar => run_portable(Scalar::<_, 1>(Separate), op),
-                #[cfg(any(test, feature = "reference", all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"))))]
+                #[cfg(any(test, feature = "reference", $fused))]
                 Kind::Fused => run_portable(Scalar::<_, 1>(Fused), op),
                 // SAFETY: `Isa`'s field is private to this module. Only `detect`, `detect_for` and
                 // `available` make one of this kind, after `available()` of the token.
                 $($(#[$cfg])* Kind::$kind => run_on(Scalar::<_, 1>(unsafe { <$token>::new() }.single()), op),)*
             }
         }
+
+        impl Isa {
+            /// Portable code with separate multiplications and additions. It is used where the CPU has no fused
+            /// multiply-add. If every CPU of the target has one (a Cortex-M with an FPU), and in WebAssembly that is
+            /// compiled with vectors, this instruction set exists only with the feature `reference`.
+            #[cfg(any(test, feature = "reference", not(any($fused, $vectors))))]
+            pub const SCALAR: Isa = Isa(Kind::Scalar);
+            /// Portable code with fused multiply-adds. It is used on a Cortex-M with an FPU. It gives the same bits
+            /// as every instruction set that has them. On other targets it is slow, with a function call for each
+            /// operation, and exists only with the feature `reference`.
+            #[cfg(any(test, feature = "reference", $fused))]
+            pub const FUSED: Isa = Isa(Kind::Fused);
+        }
+
+        impl Isa {
+            /// The portable instruction set that is used on this target.
+            pub(crate) const PORTABLE: Isa = Isa(Kind::PORTABLE);
+        }
+
+        impl Kind {
+            /// The portable instruction set that is used on this target.
+            #[cfg(not(any($fused, $vectors)))]
+            const PORTABLE: Kind = Kind::Scalar;
+            /// Every engine that runs the module has its vectors, so that no portable set is used.
+            #[cfg($vectors)]
+            const PORTABLE: Kind = Kind::Simd128;
+            /// The portable instruction set that is used on this target.
+            #[cfg($fused)]
+            const PORTABLE: Kind = Kind::Fused;
+        }
     };
 }
 
 // The best first.
 vector_sets! {
+    fused: all(target_arch = "arm", target_abi = "eabihf", target_has_atomic = "32", not(target_has_atomic = "64"));
+    vectors: all(target_arch = "wasm32", target_feature = "simd128");
     #[cfg(target_arch = "x86_64")]
     Avx512: super::avx512::Avx512,
     #[cfg(target_arch = "x86_64")]
@@ -183,70 +206,6 @@ vector_sets! {
     Neon: super::neon::Neon,
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     Simd128: super::wasm::Simd128,
-}
-
-impl Isa {
-    /// Portable code with separate multiplications and additions. It is used where the CPU has no fused
-    /// multiply-add. If every CPU of the target has one (a Cortex-M with an FPU), and in WebAssembly that is
-    /// compiled with vectors, this instruction set exists only with the feature `reference`.
-    #[cfg(any(
-        test,
-        feature = "reference",
-        not(any(
-            all(
-                target_arch = "arm",
-                target_abi = "eabihf",
-                target_has_atomic = "32",
-                not(target_has_atomic = "64")
-            ),
-            all(target_arch = "wasm32", target_feature = "simd128")
-        ))
-    ))]
-    pub const SCALAR: Isa = Isa(Kind::Scalar);
-    /// Portable code with fused multiply-adds. It is used on a Cortex-M with an FPU. It gives the same bits
-    /// as every instruction set that has them. On other targets it is slow, with a function call for each
-    /// operation, and exists only with the feature `reference`.
-    #[cfg(any(
-        test,
-        feature = "reference",
-        all(
-            target_arch = "arm",
-            target_abi = "eabihf",
-            target_has_atomic = "32",
-            not(target_has_atomic = "64")
-        )
-    ))]
-    pub const FUSED: Isa = Isa(Kind::Fused);
-}
-
-impl Isa {
-    /// The portable instruction set that is used on this target.
-    pub(crate) const PORTABLE: Isa = Isa(Kind::PORTABLE);
-}
-
-impl Kind {
-    /// The portable instruction set that is used on this target.
-    #[cfg(not(any(
-        all(
-            target_arch = "arm",
-            target_abi = "eabihf",
-            target_has_atomic = "32",
-            not(target_has_atomic = "64")
-        ),
-        all(target_arch = "wasm32", target_feature = "simd128")
-    )))]
-    const PORTABLE: Kind = Kind::Scalar;
-    /// Every engine that runs the module has its vectors, so that no portable set is used.
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    const PORTABLE: Kind = Kind::Simd128;
-    /// The portable instruction set that is used on this target.
-    #[cfg(all(
-        target_arch = "arm",
-        target_abi = "eabihf",
-        target_has_atomic = "32",
-        not(target_has_atomic = "64")
-    ))]
-    const PORTABLE: Kind = Kind::Fused;
 }
 
 /// The widest vector of this target, in lanes. Lengths of packed buffers are rounded up to it, so that they
