@@ -40,7 +40,7 @@ pub(crate) use panel::{canonical, gather, gemm, pack, product};
 pub(crate) use pointwise::{
     activation, additive, alignment, columns as elementwise, finish, softmax, update,
 };
-pub(crate) use rows::{view, walk};
+pub(crate) use rows::{taken, view, walk};
 
 /// A kernel was called with buffers or weights that do not belong together: a bug of this crate. The field
 /// names the kernel.

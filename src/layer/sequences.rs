@@ -1,7 +1,7 @@
 //! A padded batch of sequences, as the passes take it.
 
 use crate::error::{Error, Result, check_len};
-use crate::kernel::walk::Rows;
+use crate::kernel::taken::Rows;
 use crate::kernel::{Masked, Plan, Walk};
 
 /// A batch of sequences: the number of steps and rows, their order in memory, and which of them take part.

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result, check_len};
 use crate::kernel::Walk;
 use crate::kernel::softmax::{BLOCK, exp_sum, max};
-use crate::kernel::walk::Rows;
+use crate::kernel::taken::Rows;
 use crate::layer::Sequences;
 use crate::layer::embedding::check_ids;
 use crate::simd::{Isa, Op, Simd, dispatch};

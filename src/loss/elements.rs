@@ -1,7 +1,7 @@
 //! Passes of the losses of single elements, and the elements that they run over.
 
 use crate::kernel::finish::{PART, logistic};
-use crate::kernel::walk::Rows;
+use crate::kernel::taken::Rows;
 use crate::simd::{Op, Simd};
 
 /// The elements that count: all of them, or rows of a given width, with a weight for each row.

@@ -5,7 +5,7 @@ use super::ctc::{Ctc, CtcBatch};
 use super::own::{Own, OwnBatch};
 use super::regression::Elementwise;
 use crate::error::{Error, Result, check_len};
-use crate::kernel::walk::Rows;
+use crate::kernel::taken::Rows;
 use crate::layer::Sequences;
 use crate::simd::Isa;
 

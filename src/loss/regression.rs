@@ -4,7 +4,7 @@ use super::cross_entropy::check_weights;
 use super::elements::{Bent, Binary, Elements, Pass, Squared};
 use crate::error::{Error, Result, check_len};
 use crate::kernel::Walk;
-use crate::kernel::walk::Rows;
+use crate::kernel::taken::Rows;
 use crate::layer::Sequences;
 use crate::simd::{Isa, dispatch};
 

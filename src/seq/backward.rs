@@ -10,8 +10,8 @@ use crate::kernel::panel::canonical::Canonical;
 use crate::kernel::panel::product::{Init, Left, Right, columns_len, product};
 use crate::kernel::step::Params;
 use crate::kernel::step::backward::{BackwardStep, Gradients};
+use crate::kernel::taken::Rows;
 use crate::kernel::view::{Columns, ColumnsMut, Matrix};
-use crate::kernel::walk::Rows;
 use crate::kernel::{Checked, Masked, Walk, check};
 use crate::simd::{HAS_VECTORS, Isa, Op, Region, Simd, dispatch};
 

@@ -12,8 +12,8 @@ use crate::kernel::panel::layout::Layout;
 use crate::kernel::product::{Init, Left, Right, product};
 use crate::kernel::rows::previous::Before;
 use crate::kernel::step::SecondStage;
+use crate::kernel::taken::Rows;
 use crate::kernel::view::{Columns, Matrix};
-use crate::kernel::walk::Rows;
 use crate::kernel::{Checked, Walk, check};
 use crate::simd::{Isa, Op, Simd, dispatch};
 

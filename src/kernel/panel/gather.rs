@@ -4,8 +4,9 @@
 //! by step in the layer's direction. Rows that take no part are never read, so their contents do not matter.
 
 use crate::kernel::rows::previous::Before;
+use crate::kernel::rows::taken::Rows;
 use crate::kernel::rows::view::Columns;
-use crate::kernel::rows::walk::{Rows, Walk};
+use crate::kernel::rows::walk::Walk;
 use crate::kernel::vector::{load, store};
 use crate::kernel::{Checked, check};
 use crate::simd::{HAS_VECTORS, Region, Simd};

@@ -5,8 +5,8 @@ use super::pack::{Dims, Panels, pack_columns};
 use super::sums::{self, Job, Part, Planes, Start};
 use super::tile::{Tile, Weight, accumulate, drive_row};
 use crate::kernel::rows::list::RowList;
+use crate::kernel::rows::taken::Rows;
 use crate::kernel::rows::view::Matrix;
-use crate::kernel::rows::walk::Rows;
 use crate::kernel::{Checked, check};
 use crate::simd::{HAS_VECTORS, Region, Simd};
 

@@ -2,7 +2,7 @@
 
 use crate::simd::{HAS_VECTORS, Region, Simd};
 
-use crate::kernel::rows::walk::Rows;
+use crate::kernel::rows::taken::Rows;
 use crate::kernel::vector::{load, store};
 use crate::kernel::{Checked, check};
 

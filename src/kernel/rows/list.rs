@@ -5,7 +5,7 @@
 
 use core::mem::MaybeUninit;
 
-use super::walk::{Rows, Taken};
+use super::taken::{Rows, Taken};
 use crate::simd::HAS_VECTORS;
 
 /// Rows of one call. With more, the weights are read once per `MOST` rows. Microcontrollers have little

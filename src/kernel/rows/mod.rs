@@ -5,5 +5,6 @@
 pub(crate) mod list;
 pub(crate) mod place;
 pub(crate) mod previous;
+pub(crate) mod taken;
 pub(crate) mod view;
 pub(crate) mod walk;

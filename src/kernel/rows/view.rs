@@ -6,7 +6,8 @@ use core::marker::PhantomData;
 #[cfg(not(target_os = "none"))]
 use super::place::Place;
 use super::place::Whose;
-use super::walk::{Rows, Walk};
+use super::taken::Rows;
+use super::walk::Walk;
 
 /// Columns `column..column + width` of all rows of a matrix; the distance between rows is `ld`.
 #[derive(Clone, Copy)]

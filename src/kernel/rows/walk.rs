@@ -1,6 +1,6 @@
 //! The order of the steps of a padded batch, and which rows take part in a step.
 
-use super::place::{Place, parts};
+use super::place::Place;
 
 /// The output of a masked step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum Masked {
 /// of that row's sequence.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Walk<'a> {
-    place: Place,
+    pub(super) place: Place,
     /// The number of steps of the longest sequence.
     steps: usize,
     reverse: bool,
@@ -201,7 +201,7 @@ impl<'a> Walk<'a> {
 
     /// Whether a row of a sequence buffer takes part in some step, whatever the direction.
     #[inline(always)]
-    fn present(&self, row: usize) -> bool {
+    pub(super) fn present(&self, row: usize) -> bool {
         let Some((time, b)) = self.place.of(row) else { return false };
         time < self.len(b) && self.mask.is_none_or(|(mask, _)| is_set(mask, row))
     }
@@ -221,179 +221,6 @@ impl<'a> Walk<'a> {
         let (walk, ragged) = (*self, self.is_ragged());
         (0..if ragged { self.batch() } else { 0 })
             .flat_map(move |b| (walk.len(b)..walk.place.padded()).map(move |time| walk.place.row(time, b)))
-    }
-}
-
-/// The rows that a kernel processes.
-#[derive(Clone, Copy)]
-pub(crate) struct Rows<'a> {
-    kind: Kind<'a>,
-    count: usize,
-}
-
-#[derive(Clone, Copy)]
-enum Kind<'a> {
-    All,
-    Step { walk: &'a Walk<'a>, t: usize },
-    Batch { walk: &'a Walk<'a>, t: usize },
-    Block { walk: &'a Walk<'a>, first: usize },
-    Present { walk: &'a Walk<'a>, first: usize, rows: usize },
-}
-
-impl<'a> Rows<'a> {
-    /// All rows of a plain matrix.
-    #[inline(always)]
-    pub(crate) fn all(count: usize) -> Self {
-        Rows { kind: Kind::All, count }
-    }
-
-    /// The batch rows that take part in step `t`.
-    #[inline(always)]
-    pub(crate) fn step(walk: &'a Walk<'a>, t: usize) -> Self {
-        let count = match walk.is_dense() {
-            true => walk.batch(),
-            false => (0..walk.batch()).filter(|b| walk.active(t, *b)).count(),
-        };
-        Rows { kind: Kind::Step { walk, t }, count }
-    }
-
-    /// The same for a buffer with one row for each batch row.
-    #[inline(always)]
-    pub(crate) fn batch(walk: &'a Walk<'a>, t: usize) -> Self {
-        Rows { kind: Kind::Batch { walk, t }, ..Rows::step(walk, t) }
-    }
-
-    /// The same for `count` steps from `first` on. Rows are numbered step by step.
-    #[inline(always)]
-    pub(crate) fn block(walk: &'a Walk<'a>, first: usize, count: usize) -> Self {
-        let rows = count * walk.batch();
-        let kind = Kind::Block { walk, first };
-        let count = match walk.is_dense() {
-            true => rows,
-            false => (0..rows).filter(|row| kind.takes(*row)).count(),
-        };
-        Rows { kind, count }
-    }
-
-    /// The rows of a sequence buffer that take part in some step.
-    #[inline(always)]
-    pub(crate) fn present(walk: &'a Walk<'a>) -> Self {
-        Rows::some(walk, 0, walk.rows())
-    }
-
-    /// The same for a buffer that holds only `rows` rows of the sequence buffer, from `first` on.
-    #[inline(always)]
-    pub(crate) fn some(walk: &'a Walk<'a>, first: usize, rows: usize) -> Self {
-        let count = match walk.is_dense() && walk.place.is_whole() {
-            true => rows,
-            false => (first..first + rows).filter(|row| walk.present(*row)).count(),
-        };
-        Rows { kind: Kind::Present { walk, first, rows }, count }
-    }
-
-    #[inline(always)]
-    pub(crate) fn count(&self) -> usize {
-        self.count
-    }
-
-    /// The rows, in ascending order.
-    #[inline(always)]
-    pub(crate) fn iter(&self) -> Taken<'a> {
-        Taken { rows: *self, left: self.count, at: 0 }
-    }
-
-    /// The number of rows of the buffer to which `source` refers.
-    pub(crate) fn sources(&self) -> usize {
-        match self.kind {
-            Kind::All => self.count,
-            Kind::Batch { walk, .. } => walk.batch(),
-            Kind::Step { walk, .. } | Kind::Block { walk, .. } => walk.rows(),
-            Kind::Present { rows, .. } => rows,
-        }
-    }
-
-    /// The place of the rows that `source` returns, if they are rows of sequence buffers.
-    #[inline(always)]
-    pub(crate) fn place(&self) -> Option<&'a Place> {
-        match self.kind {
-            Kind::Step { walk, .. } | Kind::Block { walk, .. } => Some(&walk.place),
-            Kind::All | Kind::Batch { .. } | Kind::Present { .. } => None,
-        }
-    }
-
-    /// An upper bound: all rows are below it.
-    pub(crate) fn end(&self) -> usize {
-        match self.kind {
-            Kind::All => self.count,
-            Kind::Step { walk, .. } | Kind::Batch { walk, .. } => walk.batch(),
-            Kind::Block { walk, first } => (walk.place.padded() - first) * walk.batch(),
-            Kind::Present { rows, .. } => rows,
-        }
-    }
-
-    /// The first row from `row` on that takes part. It exists as long as fewer than `count` rows were taken.
-    #[inline(always)]
-    pub(crate) fn next(&self, row: usize) -> usize {
-        let dense = match self.kind {
-            Kind::All => true,
-            Kind::Present { walk, .. } => walk.is_dense() && walk.place.is_whole(),
-            Kind::Step { walk, .. } | Kind::Batch { walk, .. } | Kind::Block { walk, .. } => walk.is_dense(),
-        };
-        if dense { row } else { self.kind.search(row) }
-    }
-
-    /// The row of the sequence buffer that belongs to a row.
-    #[inline(always)]
-    pub(crate) fn source(&self, row: usize) -> usize {
-        match self.kind {
-            Kind::All | Kind::Batch { .. } | Kind::Present { .. } => row,
-            Kind::Step { walk, t } => walk.row(t, row),
-            Kind::Block { walk, first } => {
-                let (step, b) = parts(row, walk.batch());
-                walk.row(first + step, b)
-            }
-        }
-    }
-}
-
-/// An iterator over the rows that take part.
-pub(crate) struct Taken<'a> {
-    rows: Rows<'a>,
-    left: usize,
-    at: usize,
-}
-
-impl Iterator for Taken<'_> {
-    type Item = usize;
-    #[inline(always)]
-    fn next(&mut self) -> Option<usize> {
-        self.left = self.left.checked_sub(1)?;
-        let row = self.rows.next(self.at);
-        self.at = row + 1;
-        Some(row)
-    }
-}
-
-impl Kind<'_> {
-    #[inline(always)]
-    fn takes(&self, row: usize) -> bool {
-        match self {
-            Kind::All => true,
-            Kind::Step { walk, t } | Kind::Batch { walk, t } => walk.active(*t, row),
-            Kind::Block { walk, first } => {
-                let (step, b) = parts(row, walk.batch());
-                walk.active(first + step, b)
-            }
-            Kind::Present { walk, first, .. } => walk.present(first + row),
-        }
-    }
-
-    #[cold]
-    fn search(&self, mut row: usize) -> usize {
-        while !self.takes(row) {
-            row += 1;
-        }
-        row
     }
 }
 

@@ -1,5 +1,6 @@
 //! Unit tests of the walk, against a list of the steps of each row.
 
+use super::super::taken::Rows;
 use super::*;
 use std::vec::Vec;
 

@@ -17,8 +17,9 @@ use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::operand::{Matrices, Operand, ready};
 use crate::kernel::panel::sums::{Job, Planes, Start};
 use crate::kernel::rows::list::{COUNT, MOST, RowList};
+use crate::kernel::rows::taken::Rows;
 use crate::kernel::rows::view::ColumnsMut;
-use crate::kernel::rows::walk::{Rows, Walk};
+use crate::kernel::rows::walk::Walk;
 use crate::kernel::{Checked, check};
 use crate::simd::{MAX_LANES, Region, Simd};
 

@@ -11,8 +11,8 @@ use crate::kernel::narrow::panels::NarrowPanels;
 use crate::kernel::pack::pack_rows;
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::product::{Init, Left, Right, product, product_transposed};
+use crate::kernel::taken::Rows;
 use crate::kernel::view::Columns;
-use crate::kernel::walk::Rows;
 use crate::layer::join::{Team, by_rows};
 use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch, dispatch_single};
 

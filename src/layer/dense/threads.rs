@@ -8,8 +8,8 @@ use crate::kernel::Checked;
 use crate::kernel::elementwise::column_sums;
 use crate::kernel::gemm::outer;
 use crate::kernel::product::{Init, Left, Right, product};
+use crate::kernel::taken::Rows;
 use crate::kernel::view::Columns;
-use crate::kernel::walk::Rows;
 use crate::layer::join::{Team, parts, share, split_rows};
 use crate::simd::{Isa, Op, Simd, dispatch};
 
