@@ -23,7 +23,7 @@ pub struct Packed<B> {
 /// A hash in 64 bits of everything that decides how weights are packed. Layers or models with equal
 /// fingerprints have the same panels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fingerprint(u64);
+pub(crate) struct Fingerprint(pub(crate) u64);
 
 impl Fingerprint {
     /// The fingerprint of a kind of layer.
@@ -33,15 +33,15 @@ impl Fingerprint {
 
     /// Mixes one more number into the fingerprint.
     pub(crate) const fn and(self, number: usize) -> Self {
-        // Each step is invertible, so it never maps different inputs to one value. The constant is from
-        // SplitMix (Steele et al. 2014).
-        let mixed = (self.0.rotate_left(23) ^ number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        Fingerprint(mixed ^ mixed >> 32)
+        self.with(Fingerprint(number as u64))
     }
 
-    /// Mixes all of another fingerprint into this one.
-    pub(crate) const fn with(self, other: Fingerprint) -> Self {
-        self.and(other.0 as usize).and((other.0 >> 32) as usize)
+    /// Mixes another fingerprint, or any 64 bits, into this one.
+    pub(crate) const fn with(self, Fingerprint(bits): Fingerprint) -> Self {
+        // Each step is invertible, so it never maps different inputs to one value. The constant is from
+        // SplitMix (Steele et al. 2014).
+        let mixed = (self.0.rotate_left(23) ^ bits).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        Fingerprint(mixed ^ mixed >> 32)
     }
 }
 

@@ -1,12 +1,12 @@
 //! The loss of classification: softmax and negative log-likelihood in one.
 
+use super::classes::{Pass, Settings};
 use crate::error::{Error, Result, check_len};
 use crate::kernel::Walk;
-use crate::kernel::softmax::{BLOCK, exp_sum, max};
 use crate::kernel::taken::Rows;
 use crate::layer::Sequences;
 use crate::layer::embedding::check_ids;
-use crate::simd::{Isa, Op, Simd, dispatch};
+use crate::simd::{Isa, dispatch};
 
 /// The mean negative log-likelihood of the targets, in nats, and the gradient of the mean if asked for:
 /// [`CrossEntropy`] over all rows.
@@ -48,43 +48,32 @@ pub fn cross_entropy(
 /// PyTorch gives NaN.
 #[derive(Clone, Copy, Debug)]
 pub struct CrossEntropy<'a> {
-    classes: usize,
-    ignored: Option<u32>,
+    of: Settings<'a>,
     sequences: Option<Sequences<'a>>,
-    class_weights: Option<&'a [f32]>,
-    row_weights: Option<&'a [f32]>,
-    smoothing: f32,
     isa: Option<Isa>,
 }
 
 impl<'a> CrossEntropy<'a> {
     /// A loss over `classes` classes. All rows count.
     pub const fn new(classes: usize) -> Self {
-        CrossEntropy {
-            classes,
-            ignored: None,
-            sequences: None,
-            class_weights: None,
-            row_weights: None,
-            smoothing: 0.0,
-            isa: None,
-        }
+        let of = Settings { classes, ignored: None, class_weights: None, row_weights: None, smoothing: 0.0 };
+        CrossEntropy { of, sequences: None, isa: None }
     }
 
     /// The number of classes.
     pub(crate) const fn classes(&self) -> usize {
-        self.classes
+        self.of.classes
     }
 
     /// Weights of the rows, if there are any.
     #[cfg(feature = "std")]
     pub(crate) const fn weights(&self) -> Option<&'a [f32]> {
-        self.row_weights
+        self.of.row_weights
     }
 
     /// Rows with this target do not count, as with PyTorch's `ignore_index`. It need not be a valid class.
     pub const fn ignore(mut self, target: u32) -> Self {
-        self.ignored = Some(target);
+        self.of.ignored = Some(target);
         self
     }
 
@@ -102,14 +91,14 @@ impl<'a> CrossEntropy<'a> {
     /// loss = sum over rows of w_target (log(sum over j of exp(l_j)) - l_target) / sum over rows of w_target
     /// ```
     pub const fn class_weights(mut self, weights: &'a [f32]) -> Self {
-        self.class_weights = Some(weights);
+        self.of.class_weights = Some(weights);
         self
     }
 
     /// Weighs each row, `[rows]`, in addition to the weight of its class. The mean is divided by the sum of
     /// all weights. A row with a weight of 0 is not read.
     pub const fn row_weights(mut self, weights: &'a [f32]) -> Self {
-        self.row_weights = Some(weights);
+        self.of.row_weights = Some(weights);
         self
     }
 
@@ -117,7 +106,7 @@ impl<'a> CrossEntropy<'a> {
     /// et al. 2016, arXiv:1512.00567). This keeps models from becoming too certain. With class weights, the
     /// part of each class is multiplied by its weight.
     pub const fn smoothing(mut self, part: f32) -> Self {
-        self.smoothing = part;
+        self.of.smoothing = part;
         self
     }
 
@@ -150,11 +139,11 @@ impl<'a> CrossEntropy<'a> {
     pub fn loss(&self, logits: &[f32], targets: &[u32], dlogits: Option<&mut [f32]>) -> Result<f32> {
         let walk = self.walk()?;
         let (rows, count) = self.rows(walk.as_ref(), targets)?;
-        check_len("logits", targets.len().saturating_mul(self.classes), logits.len())?;
+        check_len("logits", targets.len().saturating_mul(self.of.classes), logits.len())?;
         if let Some(dlogits) = &dlogits {
             check_len("dlogits", logits.len(), dlogits.len())?;
         }
-        let total = self.total(&rows, count, targets);
+        let total = self.of.total(&rows, count, targets);
         let mut dlogits = dlogits;
         if (count < targets.len() || total == 0.0)
             && let Some(dlogits) = dlogits.as_deref_mut()
@@ -165,7 +154,7 @@ impl<'a> CrossEntropy<'a> {
             return Ok(0.0);
         }
         let isa = self.isa.unwrap_or_else(Isa::detect);
-        Ok((dispatch(isa, Pass { of: self, logits, targets, rows, total, dlogits }) / total) as f32)
+        Ok((dispatch(isa, Pass { of: &self.of, logits, targets, rows, total, dlogits }) / total) as f32)
     }
 
     /// The share of the counting rows whose greatest logit is that of the target. Of several equal logits the
@@ -182,21 +171,21 @@ impl<'a> CrossEntropy<'a> {
     /// # Ok::<(), recurrent::Error>(())
     /// ```
     pub fn accuracy(&self, logits: &[f32], targets: &[u32]) -> Result<f32> {
-        let plain = CrossEntropy { class_weights: None, ..*self };
+        let plain = self.plain();
         let walk = self.walk()?;
-        let (rows, count) = plain.rows(walk.as_ref(), targets)?;
-        check_len("logits", targets.len().saturating_mul(self.classes), logits.len())?;
-        let total = plain.total(&rows, count, targets);
+        let (rows, count) = self.rows(walk.as_ref(), targets)?;
+        check_len("logits", targets.len().saturating_mul(self.of.classes), logits.len())?;
+        let total = plain.of.total(&rows, count, targets);
         let right = |row: &usize| {
             let (mut best, mut most) = (None, f32::NEG_INFINITY);
-            for (class, &logit) in logits[row * self.classes..][..self.classes].iter().enumerate() {
+            for (class, &logit) in logits[row * self.of.classes..][..self.of.classes].iter().enumerate() {
                 if logit > most {
                     (best, most) = (Some(class), logit);
                 }
             }
-            Some(targets[*row]) != self.ignored && best == Some(targets[*row] as usize)
+            Some(targets[*row]) != self.of.ignored && best == Some(targets[*row] as usize)
         };
-        let sum: f64 = rows.iter().filter(right).map(|row| plain.of_row(row)).sum();
+        let sum: f64 = rows.iter().filter(right).map(|row| plain.of.of_row(row)).sum();
         Ok(if total == 0.0 { 0.0 } else { (sum / total) as f32 })
     }
 
@@ -214,8 +203,8 @@ impl<'a> CrossEntropy<'a> {
     /// # Ok::<(), recurrent::Error>(())
     /// ```
     pub fn perplexity(&self, logits: &[f32], targets: &[u32]) -> Result<f32> {
-        let plain = CrossEntropy { class_weights: None, smoothing: 0.0, ..*self };
-        Ok(libm::exp(f64::from(plain.loss(logits, targets, None)?)) as f32)
+        self.check(targets.len())?;
+        Ok(libm::exp(f64::from(self.plain().loss(logits, targets, None)?)) as f32)
     }
 
     /// The number of rows that count: those that take part and are not ignored.
@@ -251,46 +240,33 @@ impl<'a> CrossEntropy<'a> {
     pub(super) fn counted(&self, targets: &[u32]) -> Result<(usize, f64)> {
         let walk = self.walk()?;
         let (rows, count) = self.rows(walk.as_ref(), targets)?;
-        Ok((count, self.total(&rows, count, targets)))
+        Ok((count, self.of.total(&rows, count, targets)))
     }
 
     /// The same without smoothing and class weights.
-    #[cfg(feature = "std")]
     pub(super) const fn plain(self) -> Self {
-        CrossEntropy { class_weights: None, smoothing: 0.0, ..self }
+        CrossEntropy { of: Settings { class_weights: None, smoothing: 0.0, ..self.of }, ..self }
     }
 
     fn walk(&self) -> Result<Option<Walk<'a>>> {
         self.sequences.map(|sequences| sequences.walk(false)).transpose()
     }
 
-    /// The weight of a row, without that of its class.
-    fn of_row(&self, row: usize) -> f64 {
-        self.row_weights.map_or(1.0, |weights| f64::from(weights[row]))
-    }
-
-    fn of_class(&self, class: usize) -> f64 {
-        self.class_weights.map_or(1.0, |weights| f64::from(weights[class]))
-    }
-
-    /// The sum of the weights of the rows that count. `count` is the number of these rows.
-    fn total(&self, rows: &Rows<'_>, count: usize, targets: &[u32]) -> f64 {
-        if self.class_weights.is_none() && self.row_weights.is_none() {
-            return count as f64;
-        }
-        let counted = rows.iter().filter(|row| Some(targets[*row]) != self.ignored);
-        counted.map(|row| self.of_row(row) * self.of_class(targets[row] as usize)).sum()
-    }
-
-    /// Checks everything but the logits. Returns the rows that take part, and how many of them count.
-    fn rows<'w>(&self, walk: Option<&'w Walk<'w>>, targets: &[u32]) -> Result<(Rows<'w>, usize)> {
-        let CrossEntropy { classes, ignored, class_weights, row_weights, smoothing, .. } = *self;
+    /// Checks the settings for this number of rows.
+    fn check(&self, rows: usize) -> Result<()> {
+        let Settings { classes, class_weights, row_weights, smoothing, .. } = self.of;
         if let Some(weights) = class_weights {
             check_weights("class_weights", classes, weights)?;
         }
         if !(0.0..=1.0).contains(&smoothing) {
             return Err(Error::Value { argument: "smoothing", expected: "from 0 to 1" });
         }
+        row_weights.map_or(Ok(()), |weights| check_weights("row_weights", rows, weights))
+    }
+
+    /// Checks everything but the logits. Returns the rows that take part, and how many of them count.
+    fn rows<'w>(&self, walk: Option<&'w Walk<'w>>, targets: &[u32]) -> Result<(Rows<'w>, usize)> {
+        let Settings { classes, ignored, .. } = self.of;
         let rows = match walk {
             Some(walk) => {
                 check_len("targets", walk.rows(), targets.len())?;
@@ -298,9 +274,7 @@ impl<'a> CrossEntropy<'a> {
             }
             None => Rows::all(targets.len()),
         };
-        if let Some(weights) = row_weights {
-            check_weights("row_weights", targets.len(), weights)?;
-        }
+        self.check(targets.len())?;
         let mut count = rows.count();
         if ignored.is_none() && walk.is_none_or(Walk::is_dense) {
             check_ids("targets", targets, classes)?;
@@ -325,77 +299,5 @@ pub(super) fn check_weights(argument: &'static str, len: usize, weights: &[f32])
     match weights.iter().all(|w| *w >= 0.0 && w.is_finite()) {
         true => Ok(()),
         false => Err(Error::Value { argument, expected: "finite numbers that are not negative" }),
-    }
-}
-
-/// The pass over checked arguments: there are rows that count, and so there are classes.
-struct Pass<'a> {
-    of: &'a CrossEntropy<'a>,
-    logits: &'a [f32],
-    targets: &'a [u32],
-    rows: Rows<'a>,
-    /// The sum of the rows' weights; not zero.
-    total: f64,
-    dlogits: Option<&'a mut [f32]>,
-}
-
-impl Op for Pass<'_> {
-    /// The weighted sum of the rows' losses.
-    type Output = f64;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> f64 {
-        let Pass { of, logits, targets, rows, total, mut dlogits } = self;
-        let CrossEntropy { classes, ignored, .. } = *of;
-        // The part that smoothing gives to a class with a weight of 1, and to all classes together.
-        let smoothing = f64::from(of.smoothing);
-        let each = smoothing / classes as f64;
-        let all =
-            if each > 0.0 { each * (0..classes).map(|class| of.of_class(class)).sum::<f64>() } else { 0.0 };
-        let mut loss = 0.0;
-        for row in rows.iter() {
-            let target = targets[row];
-            if Some(target) == ignored {
-                continue;
-            }
-            let (logits, target) = (&logits[row * classes..][..classes], target as usize);
-            let mut d = dlogits.as_deref_mut().map(|d| &mut d[row * classes..][..classes]);
-            let own = of.of_row(row);
-            if own == 0.0 {
-                if let Some(d) = d {
-                    d.fill(0.0);
-                }
-                continue;
-            }
-            let most = max(s, logits);
-            let mut sum = 0.0;
-            for (i, block) in logits.chunks(BLOCK).enumerate() {
-                let terms = d.as_deref_mut().map(|d| &mut d[i * BLOCK..]);
-                sum += exp_sum(s, block, most, None, terms);
-            }
-            let at_target = own * (1.0 - smoothing) * of.of_class(target);
-            let norm = libm::log(sum);
-            let unlikely = |logit: f32| norm + (f64::from(most) - f64::from(logit));
-            loss += at_target * unlikely(logits[target]);
-            if each > 0.0 {
-                let spread = |(class, logit): (usize, &f32)| of.of_class(class) * unlikely(*logit);
-                loss += own * each * logits.iter().enumerate().map(spread).sum::<f64>();
-            }
-            if let Some(d) = d {
-                let scale = (at_target + own * all) / (sum * total);
-                let of_target = f64::from(d[target]) * scale - at_target / total;
-                for d in d.iter_mut() {
-                    *d *= scale as f32;
-                }
-                d[target] = of_target as f32;
-                if each > 0.0 {
-                    let less = own * each / total;
-                    for (class, d) in d.iter_mut().enumerate() {
-                        *d -= (less * of.of_class(class)) as f32;
-                    }
-                }
-            }
-        }
-        loss
     }
 }

@@ -33,7 +33,8 @@ pub struct Elementwise<'a> {
 enum Kind {
     Binary,
     Squared,
-    /// Huber's loss with this delta. With a delta of 0 it is the absolute error.
+    Absolute,
+    /// Huber's loss with this delta.
     Bent(f32),
 }
 
@@ -49,13 +50,12 @@ impl<'a> Elementwise<'a> {
 
     /// The loss of [`mean_absolute_error`].
     pub const fn absolute() -> Self {
-        Self::of(Kind::Bent(0.0))
+        Self::of(Kind::Absolute)
     }
 
     /// The loss of [`huber`]. [`loss`](Self::loss) rejects a `delta` that is not a finite number above 0.
     pub const fn huber(delta: f32) -> Self {
-        // To the pass, a delta of 0 means the absolute error. Here it is a mistake, so make it invalid.
-        Self::of(Kind::Bent(if delta == 0.0 { -1.0 } else { delta }))
+        Self::of(Kind::Bent(delta))
     }
 
     /// The loss of [`binary_cross_entropy`].
@@ -136,6 +136,7 @@ impl<'a> Elementwise<'a> {
         let sum = match self.kind {
             Kind::Binary => dispatch(isa, Binary(pass, self.positive)),
             Kind::Squared => dispatch(isa, Squared(pass)),
+            Kind::Absolute => dispatch(isa, Bent(pass, 0.0)),
             Kind::Bent(delta) => dispatch(isa, Bent(pass, delta)),
         };
         Ok((sum / total) as f32)
@@ -163,10 +164,10 @@ impl<'a> Elementwise<'a> {
     /// Rejects settings that do not fit `len` elements. Returns the elements of a row, if rows matter.
     fn check(&self, walk: Option<&Walk<'_>>, name: &'static str, len: usize) -> Result<usize> {
         match self.kind {
-            Kind::Bent(delta) if !(delta >= 0.0 && delta.is_finite()) => {
+            Kind::Bent(delta) if !(delta > 0.0 && delta.is_finite()) => {
                 return Err(Error::Value { argument: "delta", expected: "a finite number above 0" });
             }
-            Kind::Squared | Kind::Bent(_) if self.positive.is_some() => {
+            Kind::Squared | Kind::Absolute | Kind::Bent(_) if self.positive.is_some() => {
                 let expected = "only set for binary cross-entropy";
                 return Err(Error::Value { argument: "pos_weight", expected });
             }

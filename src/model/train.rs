@@ -255,7 +255,7 @@ impl Chain<'_> {
     /// # Errors
     /// As there.
     pub fn targets(&self, sequences: Sequences<'_>, loss: Loss<'_>) -> Result<usize> {
-        Ok(loss.count(self.output(), sequences, self.is_pooled())?.0)
+        Ok(self.count_targets(sequences, loss)?.0)
     }
 
     /// As [`Model::target_weight`](super::Model::target_weight).
@@ -263,7 +263,12 @@ impl Chain<'_> {
     /// # Errors
     /// As there.
     pub fn target_weight(&self, sequences: Sequences<'_>, loss: Loss<'_>) -> Result<f64> {
-        Ok(loss.count(self.output(), sequences, self.is_pooled())?.1)
+        Ok(self.count_targets(sequences, loss)?.1)
+    }
+
+    /// Both of these.
+    pub(crate) fn count_targets(&self, sequences: Sequences<'_>, loss: Loss<'_>) -> Result<(usize, f64)> {
+        loss.count(self.output(), sequences, self.is_pooled())
     }
 
     /// Length of the scratch of a training pass for its loss.

@@ -3,30 +3,9 @@
 use core::ops::Range;
 use std::vec::Vec;
 
+use super::split_mix::SplitMix;
 use crate::error::{Error, Result, check_len};
 use crate::layer::Sequences;
-
-/// The random numbers for shuffling: SplitMix64 (Steele et al. 2014). A seed gives the same order on every
-/// machine, and any epoch can be started without running the ones before it.
-struct Mix(u64);
-
-impl Mix {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ (x >> 31)
-    }
-
-    /// Shuffles in place (Fisher and Yates).
-    fn shuffle<T>(&mut self, of: &mut [T]) {
-        for i in (1..of.len()).rev() {
-            // The bias of one in 2^64 is negligible.
-            let j = (u128::from(self.next()) * (i as u128 + 1)) >> 64;
-            of.swap(i, j as usize);
-        }
-    }
-}
 
 /// Splits the rows `0..rows` at random into training rows and validation rows. `validation` is the fraction
 /// for validation; the count is rounded. Both lists are in ascending order. A seed gives the same split
@@ -40,7 +19,7 @@ impl Mix {
 /// ```
 pub fn split(rows: usize, validation: f32, seed: u64) -> (Vec<usize>, Vec<usize>) {
     let mut all: Vec<usize> = (0..rows).collect();
-    Mix(seed).shuffle(&mut all);
+    SplitMix(seed).shuffle(&mut all);
     let count = libm::round(rows as f64 * f64::from(validation.clamp(0.0, 1.0))) as usize;
     let mut learned = all.split_off(count);
     all.sort_unstable();
@@ -191,7 +170,8 @@ impl Order {
         let Order { rows, batch, seed, bucket, whole, place, order, batches, of } = self;
         let mut rows = rows.clone();
         // One step of the generator decorrelates seeds that are close to each other.
-        let mut mix = seed.map(|seed| Mix(Mix(seed).next().wrapping_add(Mix(place.epoch).next())));
+        let mut mix =
+            seed.map(|seed| SplitMix(SplitMix(seed).next().wrapping_add(SplitMix(place.epoch).next())));
         if let Some(mix) = &mut mix {
             mix.shuffle(&mut rows);
         }

@@ -5,8 +5,9 @@ use std::vec::Vec;
 use rand_core::Rng;
 
 use super::distributed::{FEW_ROWS, Link, Rank};
+use super::split_mix::SplitMix;
 use super::tally::{self, Tally};
-use super::tree::{self, Draws, Leaf};
+use super::tree::{self, Leaf};
 use super::{Batch, Shard, Trainer};
 use crate::error::{Error, Result};
 use crate::layer::join::{Team, own};
@@ -34,8 +35,9 @@ impl Trainer {
         let mut rows = self.is_carrying().then_some((self.batch, self.shards.len()));
         for &Batch { sequences, x, loss } in batches {
             model.check_input(sequences, x)?;
-            targets = targets.saturating_add(model.targets(sequences, loss)?);
-            weight += model.target_weight(sequences, loss)?;
+            let (count, of_them) = model.count_targets(sequences, loss)?;
+            targets = targets.saturating_add(count);
+            weight += of_them;
             let batch = sequences.batch();
             let here = (batch, self.shards_of(batch));
             if linked && here.1.min(batch) * self.rank.size < self.count.unwrap_or(1) {
@@ -106,7 +108,7 @@ impl Trainer {
                 shard.prepare(model, within.map_or(1, |team| team.threads), batch)?;
                 match key {
                     None => shard.draw(model, steps, rng)?,
-                    Some(key) => shard.draw(model, steps, &mut Draws::new(key, rank * count + i))?,
+                    Some(key) => shard.draw(model, steps, &mut SplitMix::of_shard(key, rank * count + i))?,
                 }
             }
             let shards = &mut self.shards[..];
@@ -210,8 +212,6 @@ impl Trainer {
             self.skipped,
             batches.len() as u64,
             key,
-            self.optimiser.kind(),
-            self.optimiser.step(),
             rate.to_bits().into(),
             self.clip.to_bits().into(),
             self.stateful.into(),

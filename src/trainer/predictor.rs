@@ -204,7 +204,7 @@ impl Predictor {
     /// # Errors
     /// As [`Chain::forward`], and for targets as [`Chain::forward_backward`].
     pub fn loss(&mut self, batch: Batch<'_>) -> Result<f32> {
-        Ok(self.measured(batch)?.0)
+        Ok(self.run(batch)?.2)
     }
 
     /// The loss and other measures of a batch.
@@ -219,26 +219,26 @@ impl Predictor {
 
     /// Adds the measures of a batch to `sums`.
     pub(super) fn measure_into(&mut self, batch: Batch<'_>, sums: &mut Sums) -> Result<()> {
-        let (loss, of_classes) = self.measured(batch)?;
-        let (targets, weight) = {
-            let chain = self.chain();
-            (chain.targets(batch.sequences, batch.loss)?, chain.target_weight(batch.sequences, batch.loss)?)
-        };
-        sums.add(targets, f64::from(loss), weight, of_classes);
+        let Batch { sequences, loss, .. } = batch;
+        let (targets, weight, mean) = self.run(batch)?;
+        let chain = self.chain();
+        let y = &self.y[..chain.output_len(sequences.steps(), sequences.batch())];
+        let of_classes = loss.measures(chain.output(), sequences, chain.is_pooled(), y)?;
+        sums.add(targets, f64::from(mean), weight, of_classes);
         Ok(())
     }
 
-    /// The mean loss, and for classes accuracy, negative log-likelihood and their weight.
-    fn measured(&mut self, batch: Batch<'_>) -> Result<(f32, Option<[f64; 3]>)> {
+    /// Runs a batch, whose outputs stay in `y`. Returns how many targets count, their weight, and the mean
+    /// loss.
+    fn run(&mut self, batch: Batch<'_>) -> Result<(usize, f64, f32)> {
         let Batch { sequences, x, loss } = batch;
         let chain = self.chain();
         let (isa, width, pooled) = (chain.isa(), chain.output(), chain.is_pooled());
-        chain.targets(sequences, loss)?;
+        let (targets, weight) = chain.count_targets(sequences, loss)?;
         let mut of_loss = zeros("scratch", loss.scratch_len(sequences.steps()))?;
         let y = self.forward(sequences, x)?;
         let (dy, scratch) = (None, &mut of_loss[..]);
-        let mean = loss.mean(Outputs { isa, width, sequences, pooled, y, dy, scratch })?;
-        Ok((mean, loss.measures(width, sequences, pooled, y)?))
+        Ok((targets, weight, loss.mean(Outputs { isa, width, sequences, pooled, y, dy, scratch })?))
     }
 
     /// Generates ids after a prompt. Each id is passed to `each`; generation ends when `each` returns false.

@@ -1,5 +1,7 @@
 //! What ranks must know of each other at an update, encoded as numbers whose f32 sums are exact.
 
+use crate::layer::packed::Fingerprint;
+
 /// The largest number of ranks with exact sums: pieces of 12 bits, and squares of 6 bits, add up to less than
 /// 2^24.
 pub(super) const MAX_RANKS: usize = 1 << 12;
@@ -63,12 +65,9 @@ impl Tally {
 
 /// A checksum of numbers that all ranks should have in common.
 pub(super) fn checksum(numbers: impl Iterator<Item = u64>) -> u64 {
-    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-    // Multiplying by an odd factor: a change of one number always changes the hash.
-    let hash = numbers.fold(0, |hash: u64, n| (hash.rotate_left(23) ^ n).wrapping_mul(ODD));
-    // Mix the upper bits into those that are sent.
-    let hash = (hash ^ (hash >> 32)).wrapping_mul(ODD);
-    hash ^ (hash >> 29)
+    let all = numbers.fold(Fingerprint(0), |all, number| all.with(Fingerprint(number)));
+    // Once more, so that the upper bits of the last number also change the bits that are sent.
+    all.and(0).0
 }
 
 #[cfg(test)]

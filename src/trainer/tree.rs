@@ -2,12 +2,9 @@
 //! only on their number. A rank with an aligned part of the shards computes one branch of the tree, so the
 //! sums do not depend on the number of ranks.
 
-use core::convert::Infallible;
 use core::mem;
 use core::ops::Range;
 use std::vec::Vec;
-
-use rand_core::TryRng;
 
 use super::Shard;
 
@@ -90,44 +87,4 @@ fn branch(leaves: &mut [Leaf]) {
     left[0].loss += right[0].loss;
     left[0].weight += right[0].weight;
     left[0].grads.iter_mut().zip(&right[0].grads).for_each(|(a, b)| *a += b);
-}
-
-/// The generator of one shard: SplitMix64 of Steele, Lea and Flood, 2014. All ranks draw one key from their
-/// common generator, and each derives the generators of its own shards from it.
-pub(super) struct Draws(u64);
-
-/// 2^64 divided by the golden ratio, made odd.
-const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-
-impl Draws {
-    /// The seed of shard `i` is number `i` of the numbers that SplitMix64 draws from the key.
-    pub(super) fn new(key: u64, i: usize) -> Self {
-        Draws(Draws(key.wrapping_add(STEP.wrapping_mul(i as u64))).next())
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(STEP);
-        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ (x >> 31)
-    }
-}
-
-impl TryRng for Draws {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok((self.next() >> 32) as u32)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(self.next())
-    }
-
-    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Infallible> {
-        for to in to.chunks_mut(8) {
-            to.copy_from_slice(&self.next().to_le_bytes()[..to.len()]);
-        }
-        Ok(())
-    }
 }
