@@ -4,16 +4,17 @@
 
 #[path = "common/numbers.rs"]
 mod numbers;
+#[path = "common/ranks.rs"]
+mod ranks;
 
 use std::ops::Range;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
 
 use numbers::{random, rng};
+use ranks::on;
 use recurrent::model::{Layer, Loss, Model};
 use recurrent::train::{Adam, Cosine, Sgd};
 use recurrent::trainer::{Batch, Communicator, Distributed, LayerSettings, Trainer, Update};
-use recurrent::{Error, Gru, Masked, Result, Sequences, Stack};
+use recurrent::{Error, Gru, Masked, Sequences, Stack};
 
 const STEPS: usize = 6;
 const SHARDS: usize = 8;
@@ -27,57 +28,6 @@ const TAGGER: Model<4> = Model::new([
     Layer::dense(9, 7),
 ])
 .recurrent_dropout(0.2);
-
-/// A rank in a thread, with a way to each of the others.
-struct Thread {
-    rank: usize,
-    to: Vec<Sender<Vec<f32>>>,
-    from: Vec<Receiver<Vec<f32>>>,
-    /// What it sent, in elements.
-    sent: usize,
-}
-
-impl Communicator for Thread {
-    fn rank(&self) -> usize {
-        self.rank
-    }
-
-    fn size(&self) -> usize {
-        self.to.len()
-    }
-
-    fn exchange(&mut self, partner: usize, send: &[f32], receive: &mut [f32]) -> Result<()> {
-        self.sent += send.len();
-        self.to[partner].send(send.to_vec()).ok();
-        let gone = |_| Error::Communication { what: "a thread has ended" };
-        let received = self.from[partner].recv().map_err(gone)?;
-        assert_eq!(received.len(), receive.len(), "both know the lengths");
-        receive.copy_from_slice(&received);
-        Ok(())
-    }
-}
-
-fn threads(size: usize) -> Vec<Thread> {
-    let thread = |rank| Thread { rank, to: Vec::new(), from: Vec::new(), sent: 0 };
-    let mut threads: Vec<_> = (0..size).map(thread).collect();
-    for a in 0..size {
-        for b in 0..size {
-            let (to, from) = channel();
-            threads[a].to.push(to);
-            threads[b].from.push(from);
-        }
-    }
-    threads
-}
-
-/// What every rank returns.
-fn on<T: Send>(size: usize, run: impl Fn(Thread) -> T + Sync) -> Vec<T> {
-    thread::scope(|scope| {
-        let run = &run;
-        let running: Vec<_> = threads(size).into_iter().map(|rank| scope.spawn(move || run(rank))).collect();
-        running.into_iter().map(|rank| rank.join().unwrap()).collect()
-    })
-}
 
 fn bits(x: &[f32]) -> Vec<u32> {
     x.iter().map(|x| x.to_bits()).collect()

@@ -1,9 +1,10 @@
-//! Wrong settings of sequences and wrong dropout factors are rejected by name, before anything is written.
+//! Wrong settings of sequences, wrong dropout factors and wrong buffers of stacks are rejected by name, before
+//! anything is written.
 
 mod common;
 
 use common::{Kind, Layer, pattern};
-use recurrent::{Backward, Error, Forward, ForwardTrain, Isa, Masked, Result, Sequences};
+use recurrent::{Backward, Error, Forward, ForwardTrain, Gru, Isa, Masked, Merge, Result, Sequences, Stack};
 
 const STEPS: usize = 3;
 const BATCH: usize = 2;
@@ -169,4 +170,54 @@ fn lengths_of_layers_with_options() {
     }
     assert_eq!(Rnn::new(3, 5).bias(false).weights_len(), 5 * (3 + 5));
     assert_eq!(Gru::new(3, 5).bias(false).weights_len(), 15 * (3 + 5));
+}
+
+/// Wrong buffers are rejected by name, and nothing is written.
+#[test]
+fn buffers_of_stacks() {
+    let stack = Stack::new(Gru::new(2, 3)).layers(2).bidirectional(Merge::Concat);
+    let (rows, filled) = (STEPS * BATCH, |len: usize| vec![0.25_f32; len]);
+    let lens = [
+        ("weights", stack.weights_len()),
+        ("x", rows * 2),
+        ("y", rows * 6),
+        ("state", stack.state_len(BATCH)),
+        ("tape", stack.tape_len(STEPS, BATCH)),
+        ("scratch", stack.train_scratch_len(STEPS, BATCH)),
+        ("layer_dropout", stack.layer_dropout_len(STEPS, BATCH)),
+    ];
+    for (wrong, (name, len)) in lens.into_iter().enumerate() {
+        let len_of = |which: usize| if which == wrong { len - 1 } else { lens[which].1 };
+        let (weights, x, factors) = (filled(len_of(0)), filled(len_of(1)), filled(len_of(6)));
+        let mut buffers = [2, 3, 4, 5].map(|which| filled(len_of(which)));
+        let [y, state, tape, scratch] = &mut buffers;
+        let result = stack.forward_train(
+            &weights,
+            ForwardTrain {
+                sequences: Sequences::new(STEPS, BATCH),
+                x: &x,
+                y,
+                state,
+                recurrent_dropout: None,
+                layer_dropout: Some(&factors),
+                tape,
+                scratch,
+            },
+        );
+        assert_eq!(result, Err(Error::Length { buffer: name, expected: len, actual: len - 1 }));
+        assert!(buffers.iter().flatten().all(|v| *v == 0.25), "{name}: something was written");
+    }
+    let layers = Stack::new(Gru::new(2, 3)).layers(2);
+    for other in [layers, layers.bidirectional(Merge::Sum), stack.layers(3)] {
+        let packed = other.pack(&filled(other.weights_len()), filled(other.packed_len())).unwrap();
+        let mut state = filled(stack.state_len(1));
+        let args = Forward {
+            sequences: Sequences::new(1, 1),
+            x: &[1.0, 2.0],
+            y: &mut [],
+            state: &mut state,
+            scratch: &mut filled(stack.scratch_len(1, 1)),
+        };
+        assert_eq!(stack.forward(&packed, args), Err(Error::Packing { what: "layer" }));
+    }
 }

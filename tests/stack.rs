@@ -8,8 +8,8 @@ use rand_xoshiro::rand_core::SeedableRng;
 #[cfg(feature = "std")]
 use recurrent::Threads;
 use recurrent::{
-    Activation, Backward, Error, Forward, ForwardTrain, Gradients, Gru, Join, Lstm, Merge, Mgu, Recurrent,
-    Reset, Rnn, Sequences, Sequential, Stack,
+    Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Join, Lstm, Merge, Mgu, Recurrent, Reset,
+    Rnn, Sequences, Sequential, Stack,
 };
 
 /// A replacement for the library's `Threads`, which needs the standard library.
@@ -337,56 +337,6 @@ fn grus_are_their_layers() {
 fn mgus_are_their_layers() {
     mgu::check(Mgu::new);
     mgu::check(|input, hidden| Mgu::new(input, hidden).bias(false).recurrent_dropout());
-}
-
-/// Wrong buffers are rejected by name, and nothing is written.
-#[test]
-fn wrong_buffers_are_refused() {
-    let stack = Stack::new(Gru::new(2, 3)).layers(2).bidirectional(Merge::Concat);
-    let (rows, filled) = (STEPS * BATCH, |len: usize| vec![0.25_f32; len]);
-    let lens = [
-        ("weights", stack.weights_len()),
-        ("x", rows * 2),
-        ("y", rows * 6),
-        ("state", stack.state_len(BATCH)),
-        ("tape", stack.tape_len(STEPS, BATCH)),
-        ("scratch", stack.train_scratch_len(STEPS, BATCH)),
-        ("layer_dropout", stack.layer_dropout_len(STEPS, BATCH)),
-    ];
-    for (wrong, (name, len)) in lens.into_iter().enumerate() {
-        let len_of = |which: usize| if which == wrong { len - 1 } else { lens[which].1 };
-        let (weights, x, factors) = (filled(len_of(0)), filled(len_of(1)), filled(len_of(6)));
-        let mut buffers = [2, 3, 4, 5].map(|which| filled(len_of(which)));
-        let [y, state, tape, scratch] = &mut buffers;
-        let result = stack.forward_train(
-            &weights,
-            ForwardTrain {
-                sequences: Sequences::new(STEPS, BATCH),
-                x: &x,
-                y,
-                state,
-                recurrent_dropout: None,
-                layer_dropout: Some(&factors),
-                tape,
-                scratch,
-            },
-        );
-        assert_eq!(result, Err(Error::Length { buffer: name, expected: len, actual: len - 1 }));
-        assert!(buffers.iter().flatten().all(|v| *v == 0.25), "{name}: something was written");
-    }
-    let layers = Stack::new(Gru::new(2, 3)).layers(2);
-    for other in [layers, layers.bidirectional(Merge::Sum), stack.layers(3)] {
-        let packed = other.pack(&filled(other.weights_len()), filled(other.packed_len())).unwrap();
-        let mut state = filled(stack.state_len(1));
-        let args = Forward {
-            sequences: Sequences::new(1, 1),
-            x: &[1.0, 2.0],
-            y: &mut [],
-            state: &mut state,
-            scratch: &mut filled(stack.scratch_len(1, 1)),
-        };
-        assert_eq!(stack.forward(&packed, args), Err(Error::Packing { what: "layer" }));
-    }
 }
 
 /// A stack of one layer needs no more scratch than the layer, even if the output is much wider than the

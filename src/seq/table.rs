@@ -10,10 +10,8 @@ use super::forward::{ForwardPass, time_loop};
 use super::narrow::{NarrowWeights, narrow};
 use super::step::{PROJECTION, StepPass, Steps, one_step, row_steps};
 use crate::cell::{Chosen, Elman, Lstm, Mgu, Rectified, ResetAfter, ResetBefore, Standard};
-use crate::kernel::narrow::panels::{pack as pack_narrow, pack_wide};
-use crate::kernel::narrow::unpacked::Unpacked;
 use crate::kernel::panel::layout::Layout;
-use crate::kernel::panel::pack::{Canonical, Panels, pack};
+use crate::kernel::panel::pack::{Canonical, Panels};
 use crate::kernel::panel::source::{InPlace, Source};
 use crate::kernel::step::backward::Gradients;
 use crate::kernel::step::batch;
@@ -144,36 +142,6 @@ impl Table {
             step_narrow: |isa, params, data, pass| narrow::<E, _>(isa, params, data, pass),
             forward_narrow: |isa, params, data, pass| narrow::<E, _>(isa, params, data, pass),
         }
-    }
-
-    /// Packs canonical weights into panels of an instruction set: the stages and the projection. Peepholes
-    /// are copied.
-    pub(crate) fn pack(&self, isa: Isa, w: Canonical<'_>, out: &mut [f32]) {
-        let mut rest = pack(self.layout, isa.lanes(), w, out);
-        if let Some(stage) = self.second {
-            rest = pack(&stage.layout, isa.lanes(), w, rest);
-        }
-        if w.shape().projects {
-            rest = pack(&PROJECTION, isa.lanes(), w.projection(), rest);
-        }
-        let peepholes = w.parts().peepholes;
-        rest[..peepholes.len()].copy_from_slice(peepholes);
-    }
-}
-
-impl Table {
-    /// Packs narrow weights, or if `wide` their f32 values.
-    pub(crate) fn pack_narrow(&self, isa: Isa, w: &Unpacked<'_>, wide: bool, out: &mut [f32]) {
-        let pack_narrow = if wide { pack_wide } else { pack_narrow };
-        let mut rest = pack_narrow(self.layout, isa.lanes(), w, out);
-        if let Some(stage) = self.second {
-            rest = pack_narrow(&stage.layout, isa.lanes(), w, rest);
-        }
-        if w.has_projection() {
-            rest = pack_narrow(&PROJECTION, isa.lanes(), &w.projection(), rest);
-        }
-        let peepholes = w.peepholes();
-        rest[..peepholes.len()].copy_from_slice(peepholes);
     }
 }
 

@@ -79,7 +79,6 @@ pub use settings::LayerSettings;
 use settings::Settings;
 use shard::Shard;
 use tree::Leaf;
-pub use update::Update;
 
 /// The data of an update.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +89,25 @@ pub struct Batch<'a> {
     pub x: Input<'a>,
     /// The loss, with its targets.
     pub loss: Loss<'a>,
+}
+
+/// The result of an update.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Update {
+    /// Updates made so far.
+    pub updates: u64,
+    /// The mean loss of the batch, before the update; 0 if no target counts.
+    pub loss: f32,
+    /// Number of targets that counted, as defined by [`Chain::targets`].
+    pub targets: usize,
+    /// The norm of the gradients before clipping. `None` if there was no update: no target counted, or the
+    /// loss, a gradient or a carried state was NaN or infinite.
+    pub norm: Option<f32>,
+    /// Number of consecutive updates skipped because of NaN or infinity, including this one; 0 if this update
+    /// was made.
+    pub skipped: u64,
+    /// The learning rate.
+    pub rate: f32,
 }
 
 /// A model in training, with its weights, its optimiser, and its buffers.

@@ -4,28 +4,9 @@ use rand_core::Rng;
 
 use super::distributed::Link;
 use super::gradients::Summed;
-use super::{Batch, Shard, Trainer};
+use super::{Batch, Shard, Trainer, Update};
 use crate::error::{Error, Result};
 use crate::train::clip_scale;
-
-/// The result of an update.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Update {
-    /// Updates made so far.
-    pub updates: u64,
-    /// The mean loss of the batch, before the update; 0 if no target counts.
-    pub loss: f32,
-    /// Number of targets that counted, as defined by [`Chain::targets`].
-    pub targets: usize,
-    /// The norm of the gradients before clipping. `None` if there was no update: no target counted, or the
-    /// loss, a gradient or a carried state was NaN or infinite.
-    pub norm: Option<f32>,
-    /// Number of consecutive updates skipped because of NaN or infinity, including this one; 0 if this update
-    /// was made.
-    pub skipped: u64,
-    /// The learning rate.
-    pub rate: f32,
-}
 
 impl Trainer {
     /// One update: computes the gradients of the batch's mean loss, clips them, and runs the optimiser.

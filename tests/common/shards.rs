@@ -38,7 +38,8 @@ impl TryRng for Draws {
         Ok(self.0.next_u64())
     }
 
-    fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Infallible> {
-        unimplemented!("no dropout asks for bytes")
+    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Infallible> {
+        self.0.fill_bytes(to);
+        Ok(())
     }
 }

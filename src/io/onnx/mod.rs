@@ -5,6 +5,7 @@
 //! layer of this crate or leaves the data unchanged.
 
 mod array;
+mod attributes;
 mod beside;
 mod constant;
 mod data;
@@ -36,8 +37,9 @@ use super::size::SHARED;
 use super::tensor::{Tensor, check_sizes};
 use crate::Pool;
 use crate::model::Layer;
+use attributes::{Attributes, show};
 use data::Data;
-use schema::{Attribute, Model, Node, element};
+use schema::{Model, Node, element};
 use value::{Axis, Value};
 
 const FORMAT: &str = "ONNX file";
@@ -130,47 +132,6 @@ pub(super) fn read(bytes: &[u8], external: Option<&External<'_>>) -> Result<Netw
     let network = walk.network.finish()?;
     // Round the weights now, so that they equal those that an image would store.
     if plain.is_some() { network.with_formats(|named| named.layer.narrow_format()) } else { Ok(network) }
-}
-
-/// A node for error messages.
-fn show(node: &Node) -> String {
-    let name = if node.name.is_empty() { node.output.first() } else { Some(&node.name) };
-    format!("{} node `{}`", node.op_type, name.map_or("", |name| name))
-}
-
-/// The attributes of a node. Attributes that are never read are rejected.
-struct Attributes<'a> {
-    node: &'a Node,
-    asked: Vec<&'static str>,
-}
-
-impl<'a> Attributes<'a> {
-    fn new(node: &'a Node) -> Self {
-        Attributes { node, asked: Vec::new() }
-    }
-
-    fn get(&mut self, name: &'static str) -> Option<&'a Attribute> {
-        self.asked.push(name);
-        self.node.attribute.iter().find(|a| a.name == name)
-    }
-
-    fn int(&mut self, name: &'static str, default: i64) -> i64 {
-        self.get(name).map_or(default, |a| a.i)
-    }
-
-    fn float(&mut self, name: &'static str) -> Option<f32> {
-        self.get(name).map(|a| a.f)
-    }
-
-    fn finish(self) -> Result<()> {
-        let known = |a: &&Attribute| self.asked.contains(&&a.name[..]);
-        match self.node.attribute.iter().find(|a| !known(a)) {
-            Some(a) => {
-                unsupported(format!("attribute `{}` of the {}", a.name, show(self.node)), "is not known")
-            }
-            None => Ok(()),
-        }
-    }
 }
 
 /// Whether an element type is a 16-bit float.
