@@ -48,8 +48,8 @@ fn what_is_not_finite_stays_in_a_mean() -> Result<()> {
 
 #[test]
 fn gradients_of_biases_over_ten_million_rows() -> Result<()> {
-    // With so many rows, the rounding errors also form a long sum. If they were added up separately, the
-    // result would be off by 9e-5.
+    // The sum of the rounding errors is itself long here. If these were only added up and applied at the end,
+    // the result would be off by 9e-5.
     const ROWS: usize = 10_000_000;
     let layer = Dense::new(1, 2);
     let x = vec![0.0; ROWS];

@@ -1,5 +1,5 @@
-//! Wrong settings of sequences, wrong dropout factors and wrong buffers of stacks are rejected by name, before
-//! anything is written.
+//! Wrong settings of sequences, wrong dropout factors and wrong buffers of stacks are rejected by name,
+//! before anything is written.
 
 mod common;
 

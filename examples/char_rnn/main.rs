@@ -4,7 +4,7 @@
 //! cargo run --release --example char_rnn                                  # on the source code of this crate
 //! cargo run --release --example char_rnn -- --corpus FILE --save MODEL    # on a text of yours
 //! cargo run --release --example char_rnn -- --load MODEL --iters 0 --prompt "Once" --temperature 0.5
-//! cargo run --release --example char_rnn -- --image model.img             # for firmware, and for the page in examples/web
+//! cargo run --release --example char_rnn -- --image model.img             # for firmware and examples/web
 //! ```
 //!
 //! An embedding, a stack of recurrent layers and a dense layer, trained by truncated backpropagation through time with Adam.
@@ -146,7 +146,7 @@ fn save(now: &Checkpoint, options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The saved model. Its shape is its own; an option that asks for another one is a mistake, and other options replace what was saved.
+/// The saved model. An option for a different shape is a mistake; other options replace the saved ones.
 fn load(options: &Options, path: &std::path::Path) -> Result<Checkpoint, Failure> {
     let mut now = Checkpoint::load(path)?;
     let Shape { cell, embedding, hidden, layers, .. } = now.shape;

@@ -85,7 +85,7 @@
 //! equal, each addition rounds in the same direction. Such a sum may be off by 1.5e-8 of itself for each row:
 //! a hundredth over a million rows (steps times batch), the same as in PyTorch. The
 //! [shards](crate::trainer::Trainer::shards) of a batch have separate, shorter chains, which are added in a
-//! binary tree. Accumulated batches have separate chains, too: those whose gradients are [added up](crate::trainer::Trainer::update_accumulated).
+//! binary tree. [Accumulated](crate::trainer::Trainer::update_accumulated) batches have separate chains, too.
 //!
 //! Layers without options keep the values of their gates for the backward pass. So near saturation the
 //! derivatives `1 - y^2` and `y - y^2` have an absolute error of up to 1.2e-7, which is large compared with a

@@ -199,7 +199,8 @@ impl<'a> Loss<'a> {
             }
             Full::Labels(targets, lengths, of) => {
                 if pooled {
-                    let expected = "another one than `Ctc`: a model with a pool has no steps to align with";
+                    let expected =
+                        "a loss other than `Ctc`, because a model with a pool has no steps to align";
                     return Err(Error::Value { argument: "loss", expected });
                 }
                 sequences.check()?;

@@ -101,8 +101,8 @@ impl Trainer {
         Ok(())
     }
 
-    /// All settings that decide what an update does, but for the learning rate, which may be a function: ranks
-    /// that train together compare them.
+    /// The settings of an update, as text that ranks compare. The learning rate is not among them, because it
+    /// may be a function.
     pub(super) fn describe_settings(&self) -> String {
         let Settings { layers, tied, padding, .. } = &self.settings;
         let average = (self.kept.decay.to_bits(), self.kept.averaged, self.kept.average.len());

@@ -31,7 +31,8 @@ const INT8: [&str; 3] = ["onnx_int8_channel.onnx", "onnx_int8_tensor.onnx", "onn
 fn quantised_weights_are_those_that_the_file_has() {
     for file in INT8 {
         let network = open(file);
-        // ONNX Runtime has tables of integers around another zero, and adds them to nothing before they are floats.
+        // The tables of ONNX Runtime have integers with a zero point other than 0. They are converted to
+        // floats before anything is added.
         let matrices = network.layers().filter(|layer| !matches!(layer, Layer::Embedding(_)));
         assert!(matrices.map(|l| l.narrow_format()).eq([Some(Narrow::W8A16); 2]), "{file}");
         let difference = Golden::output(file, "y_rounded").difference(&network.wide());
@@ -39,7 +40,8 @@ fn quantised_weights_are_those_that_the_file_has() {
     }
 }
 
-/// ONNX Runtime rounds `x` to 8 bits with one scale for the whole batch, which costs more than the rounded weights.
+/// ONNX Runtime rounds `x` to 8 bits with one scale for the whole batch. This costs more than rounding the
+/// weights.
 #[test]
 fn quantised_layers_are_nearer_to_f32_than_in_onnx_runtime() {
     // The weights alone change the outputs by 0.0013 and 0.0024.

@@ -30,7 +30,7 @@ pub struct Options {
     /// Updates in all, those before the checkpoint included
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub updates: u64,
-    /// Seconds that a rank waits for another one, or for a file, before it ends all of them
+    /// Seconds that a rank waits for another rank, or for a file, before it ends all ranks
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
     pub patience: u64,
     #[command(flatten)]
@@ -99,14 +99,14 @@ impl Settings {
         let Settings { batch, shards, .. } = *self;
         if !shards.is_power_of_two() || batch % shards != 0 {
             return Err(format!(
-                "--shards is {shards}: it has to be a power of two that divides --batch {batch}"
+                "--shards is {shards}: it must be a power of two that divides --batch {batch}"
             ));
         }
         if [self.lr, self.clip].iter().any(|x| !(*x > 0.0 && x.is_finite())) {
             return Err("--lr and --clip have to be above 0".into());
         }
         if !(0.0..1.0).contains(&self.dropout) {
-            return Err("--dropout has to be at least 0 and below 1".into());
+            return Err("--dropout must be at least 0 and below 1".into());
         }
         Ok(())
     }

@@ -64,7 +64,7 @@ fn streams(ranks: &Ranks, corpus: &Corpus, settings: &Settings) -> Result<Stream
     let all = ranks.gather(&[own.checksum]);
     let differs = ranks.size > 1 && all[neighbour] != seen;
     ranks.agree(if differs {
-        Err(format!("the corpus is another one than that of rank {neighbour}"))
+        Err(format!("the corpus differs from that of rank {neighbour}"))
     } else {
         Ok(())
     })?;
@@ -76,7 +76,9 @@ pub fn train<'a>(ranks: &'a mut Ranks, options: &'a Options) -> Result<(), Failu
     let settings = &options.settings;
     if !ranks.size.is_power_of_two() || ranks.size > settings.shards as usize {
         let (size, shards) = (ranks.size, settings.shards);
-        return ranks.agree(Err(format!("{size} ranks, and --shards is {shards}: the number of ranks has to be a power of two, and at most that of the shards")));
+        return ranks.agree(Err(format!(
+            "{size} ranks with --shards {shards}: the number of ranks must be a power of two, and at most the number of shards"
+        )));
     }
     let corpus = ranks.agree(Corpus::open(&options.corpus))?;
     let streams = streams(ranks, &corpus, settings)?;

@@ -1,5 +1,5 @@
-// Trains, writes and reads beside the page, which only draws. Each message of the page is an order; what comes of it
-// goes back as messages, at most some twenty in a second.
+// The worker trains, writes and reads; the page only draws. Each message of the page is an order. The worker
+// answers with messages, at most about twenty in a second.
 
 import { Model, Refusal, WRITER, bestSet, characters } from "./model.js";
 import { safetensors } from "./safetensors.js";
