@@ -10,7 +10,6 @@ use recurrent::Error;
 use recurrent::image::Image;
 
 use crate::names;
-use crate::saved::{self, Saved};
 use crate::session::Session;
 use crate::shape::Shape;
 use crate::training::{Training, Window};
@@ -166,23 +165,22 @@ extern "C" fn start(
     answer(start())
 }
 
-/// Loads the model of a file: an image, or a file saved by `char_rnn`.
+/// Loads the model of an image.
 #[unsafe(no_mangle)]
 extern "C" fn open(file: usize, len: usize) -> u32 {
     let open = || {
-        let Saved { image, characters } = saved::open(given(file, len)?)?;
-        let image = Image::from_bytes(image)?;
+        let bytes: &[u8] = given(file, len)?;
+        if bytes.starts_with(b"charrnn\0") {
+            return Err(
+                "it is a training of char_rnn: its option --image saves an image, which the page reads"
+                    .into(),
+            );
+        }
+        let image = Image::from_bytes(bytes)?;
         let shape = Shape::of(&image)?;
         let vocabulary: &mut [u32] = grow(shape.vocabulary).ok_or(MEMORY)?;
-        match characters {
-            Some(bytes) if bytes.len() == 4 * vocabulary.len() => {
-                vocabulary
-                    .iter_mut()
-                    .zip(bytes.as_chunks().0)
-                    .for_each(|(to, c)| *to = u32::from_le_bytes(*c));
-            }
-            None if names::read(image.classes(), vocabulary) => {}
-            _ => return Err("it does not say which characters its classes are".into()),
+        if !names::read(image.classes(), vocabulary) {
+            return Err("it does not say which characters its classes are".into());
         }
         let mut session = new(shape, vocabulary)?;
         session.load(&image)?;
@@ -302,7 +300,7 @@ extern "C" fn size(which: u32) -> usize {
 /// The FNV-1a checksum of the weights.
 #[unsafe(no_mangle)]
 extern "C" fn checksum() -> u64 {
-    session().map_or(0, |session| saved::checksum(session.weights()))
+    session().map_or(0, |session| session.checksum())
 }
 
 /// Makes an image of the model. Returns its length, or 0 on failure. `image` returns its address.

@@ -5,7 +5,6 @@
 //! | `shape` | the sizes of a character model, and reading them from an image |
 //! | `network` | its three layers, and their passes |
 //! | `names` | the characters of a model, as an image names its classes |
-//! | `saved` | the files that a model can be loaded from: images, and files saved by the example `char_rnn` |
 //! | `training` | updates by truncated backpropagation through time |
 //! | `session` | a running model: weights, states, the next character |
 //! | `border` | the functions that the page calls, and all unsafe code |
@@ -20,8 +19,6 @@ mod border;
 pub mod names;
 #[forbid(unsafe_code)]
 pub mod network;
-#[forbid(unsafe_code)]
-pub mod saved;
 #[forbid(unsafe_code)]
 pub mod session;
 #[forbid(unsafe_code)]

@@ -31,6 +31,12 @@ const ANY: Sampling = Sampling::new(1.0).top_p(0.5);
 
 const NO_TRAINING: Error = Error::Value { argument: "text", expected: "given before the first update" };
 
+/// The FNV-1a checksum of the bits of floats.
+pub fn checksum(floats: &[f32]) -> u64 {
+    let bytes = floats.iter().flat_map(|x| x.to_le_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
+}
+
 impl<'a> Session<'a> {
     /// The lengths of the six buffers of a model, in floats.
     fn lens(network: &Network) -> [usize; 6] {
@@ -72,6 +78,11 @@ impl<'a> Session<'a> {
     /// As [`Image::copy_weights`].
     pub fn load(&mut self, image: &Image<'_>) -> Result<()> {
         image.copy_weights(self.weights)
+    }
+
+    /// The checksum of the weights.
+    pub fn checksum(&self) -> u64 {
+        checksum(self.weights)
     }
 
     pub fn shape(&self) -> Shape {

@@ -4,7 +4,7 @@
 //! host train TEXT EMBEDDING HIDDEN LAYERS BATCH STEPS SEED RATE UPDATES
 //!     trains, and prints the checksum of the weights, and characters per second of the scalar set and of the best
 //! host weights FILE
-//!     prints the checksum of the weights of an image, or of a model that char_rnn has saved
+//!     prints the checksum of the weights of an image
 //! ```
 
 use std::error::Error;
@@ -13,8 +13,8 @@ use std::time::Instant;
 
 use recurrent::Isa;
 use recurrent::image::Image;
-use web::saved::{self, checksum};
 use web::session::Session;
+use web::session::checksum;
 use web::shape::Shape;
 use web::training::{Training, Window};
 
@@ -112,7 +112,7 @@ fn train(arguments: &[String]) -> Outcome<()> {
 
 fn weights(file: &str) -> Outcome<()> {
     let bytes = fs::read(file)?;
-    let image = Image::from_bytes(saved::open(&bytes)?.image)?;
+    let image = Image::from_bytes(&bytes)?;
     let mut weights = vec![0.0; image.weights_len()];
     image.copy_weights(&mut weights)?;
     println!("checksum {:016x}", checksum(&weights));
