@@ -131,7 +131,8 @@ fn a_trainer_learns_by_them() {
     let model = Model::new([Layer::gru(1, 8), Layer::dense(8, 1)]);
     let wave: Vec<f32> = (0..81).map(|t| (t as f32 * 0.3).sin()).collect();
     let targets = &wave[1..];
-    for loss in [Loss::MeanAbsoluteError { targets }, Loss::Huber { targets, delta: 0.5 }] {
+    for of in [Elementwise::absolute(), Elementwise::huber(0.5)] {
+        let loss = Loss::Elementwise { targets, of };
         // Four rows, in two shards.
         let batch = Batch { sequences: Sequences::new(20, 4).batch_major(), x: wave[..80].into(), loss };
         let optimiser = Sgd { momentum: 0.9, ..Sgd::new(0.05) };
@@ -141,7 +142,7 @@ fn a_trainer_learns_by_them() {
         let after = trainer.evaluate(batch).unwrap();
         assert!(after < 0.4 * before, "{before} {after}");
     }
-    let loss = Loss::Huber { targets, delta: 0.0 };
+    let loss = Loss::Elementwise { targets, of: Elementwise::huber(0.0) };
     let batch = Batch { sequences: Sequences::new(80, 1), x: wave[..80].into(), loss };
     let refused = Trainer::new(&model, Sgd::new(0.1), &mut rng(1)).unwrap().update(batch, &mut rng(2));
     assert!(matches!(refused, Err(Error::Value { argument: "delta", .. })));

@@ -177,8 +177,8 @@ fn losses_of_numbers() {
         compare(name, &series(3), ADAM, learn, |trainer, batch| {
             let targets = part(&numbers, batch);
             let loss = match name {
-                "absolute" => Loss::MeanAbsoluteError { targets },
-                "huber" => Loss::Huber { targets, delta: 0.4 },
+                "absolute" => Loss::Elementwise { targets, of: Elementwise::absolute() },
+                "huber" => Loss::Elementwise { targets, of: Elementwise::huber(0.4) },
                 "initial" => Loss::MeanSquaredError { targets },
                 _ => {
                     let of = Elementwise::binary().pos_weight(&positive);

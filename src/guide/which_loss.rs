@@ -12,7 +12,7 @@
 //! | several yes-or-no answers | `BinaryCrossEntropy` | dense, a logit for each | `ln 2` |
 //! | the same, if yes is rare | `Elementwise`: [`binary`] with [`pos_weight`] | the same | |
 //! | numbers | `MeanSquaredError` | dense | the targets' variance |
-//! | numbers with outliers | `Huber`, `MeanAbsoluteError` | dense | |
+//! | numbers with outliers | `Elementwise`: Huber's loss, absolute errors | dense | |
 //! | labels in order, at unknown steps: speech, Morse | `Ctc` | dense, the labels and a blank | |
 //! | anything else | `Loss::own` | | |
 //!

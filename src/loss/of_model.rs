@@ -51,19 +51,8 @@ pub enum Loss<'a> {
         /// In the shape of the output.
         targets: &'a [f32],
     },
-    /// [`mean_absolute_error`](crate::mean_absolute_error) of the outputs.
-    MeanAbsoluteError {
-        /// In the shape of the output.
-        targets: &'a [f32],
-    },
-    /// [`huber`](crate::huber)'s loss of the outputs.
-    Huber {
-        /// In the shape of the output.
-        targets: &'a [f32],
-        /// The difference at which the square becomes a line.
-        delta: f32,
-    },
-    /// One of the last four losses with all its settings, such as weights.
+    /// Either of the last two losses with all its settings, [absolute errors](crate::mean_absolute_error), or
+    /// [Huber's loss](crate::huber).
     Elementwise {
         /// In the shape of the output.
         targets: &'a [f32],
@@ -167,8 +156,6 @@ impl<'a> Loss<'a> {
             Loss::Classes { targets, of } => Full::Classes(targets, classes(of)),
             Loss::BinaryCrossEntropy { targets } => Full::Elements(targets, elements(Elementwise::binary())),
             Loss::MeanSquaredError { targets } => Full::Elements(targets, elements(Elementwise::squared())),
-            Loss::MeanAbsoluteError { targets } => Full::Elements(targets, elements(Elementwise::absolute())),
-            Loss::Huber { targets, delta } => Full::Elements(targets, elements(Elementwise::huber(delta))),
             Loss::Elementwise { targets, of } => Full::Elements(targets, elements(of)),
             Loss::Ctc { targets, target_lengths, blank, zero_infinity } => {
                 let of = Ctc::new(width).blank(blank);

@@ -43,8 +43,6 @@ impl Targets {
             }
             Loss::BinaryCrossEntropy { targets } => Loss::BinaryCrossEntropy { targets: numbers!(targets) },
             Loss::MeanSquaredError { targets } => Loss::MeanSquaredError { targets: numbers!(targets) },
-            Loss::MeanAbsoluteError { targets } => Loss::MeanAbsoluteError { targets: numbers!(targets) },
-            Loss::Huber { targets, delta } => Loss::Huber { targets: numbers!(targets), delta },
             Loss::Elementwise { targets, mut of } => {
                 if let Some(from) = of.weights() {
                     of = of.row_weights(copy(weights, from, all, rows, 1, pooled));
