@@ -17,9 +17,10 @@ impl Trainer {
     /// an update.
     ///
     /// # Errors
-    /// As [`Chain::forward_backward`] and the optimiser; [`Error::Value`] for a learning rate of 0 without a
-    /// [`rate`](Self::rate), for a number of rows that differs from that of the carried states, and for
-    /// states that are both carried and learned; [`Error::Memory`] if there is not enough memory.
+    /// As [`Chain::forward_backward`](crate::model::Chain::forward_backward) and the optimiser;
+    /// [`Error::Value`] for a learning rate of 0 without a [`rate`](Self::rate), for a number of rows that
+    /// differs from that of the carried states, and for states that are both carried and learned;
+    /// [`Error::Memory`] if there is not enough memory.
     pub fn update(&mut self, batch: Batch<'_>, rng: &mut impl Rng) -> Result<Update> {
         self.update_accumulated(&[batch], rng)
     }
@@ -42,7 +43,8 @@ impl Trainer {
     ///     x: x[steps.clone()].into(),
     ///     loss: Loss::MeanSquaredError { targets: &targets[steps] },
     /// };
-    /// let update = trainer.update_accumulated(&[batch(0..4), batch(4..5)], &mut Xoshiro256PlusPlus::seed_from_u64(2))?;
+    /// let mut rng = Xoshiro256PlusPlus::seed_from_u64(2);
+    /// let update = trainer.update_accumulated(&[batch(0..4), batch(4..5)], &mut rng)?;
     /// assert_eq!((update.updates, update.targets), (1, 5));
     /// # Ok::<(), recurrent::Error>(())
     /// ```
