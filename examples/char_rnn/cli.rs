@@ -9,9 +9,11 @@ use crate::model::Cell;
 
 /// Trains a character model, and lets it write.
 ///
-/// Without --corpus the text is the source code of this crate. The last line on standard output is
-/// `train NATS val NATS chars_per_s N`: the mean loss of the last 50 updates, the loss on the last tenth of the text, which
-/// is not trained on, and the speed of the updates. Ctrl-C ends the training early, and everything after it is done as usual.
+/// Without --corpus the text is the first volume of "Pride and Prejudice" by Jane Austen. The last line on standard
+/// output is `train NATS val NATS chars_per_s N`: the mean loss of the last 50 updates, the loss on the last tenth of
+/// the text, which is not trained on, and the speed of the updates. Both losses are in nats per character: `exp(-loss)`
+/// is the mean probability of the right character. Ctrl-C ends the training early; the model is then saved and writes
+/// as usual.
 #[derive(Parser, Debug)]
 #[command(name = "char_rnn")]
 pub struct Options {
