@@ -49,6 +49,8 @@ const AHEAD: usize = 24;
 const HIDDEN: usize = 48;
 const BATCH: usize = 32;
 const NOISE: f64 = 0.1;
+/// The colour of what was measured, which no forecast has.
+const MEASURED: usize = 6;
 
 const MODEL: Model<3> =
     Model::new([Layer::gru(1, HIDDEN), Layer::Pool(Pool::Last), Layer::dense(HIDDEN, AHEAD)]);
@@ -169,7 +171,9 @@ fn main() -> Result<(), Failure> {
     let chart = Chart::new("Forecasts of a day each, made at midnight", "days of unseen time", "value")
         .line("GRU", points(said))
         .dashes("as one day ago", points(&series[unseen - DAY..]))
-        .dots("measured", points(&series[unseen..]));
+        .coloured(2) // as in the chart of errors
+        .dots("measured", points(&series[unseen..]))
+        .coloured(MEASURED);
     common.say("");
     common.plot(1, &[&chart, &by_hour])?;
     let [gru, naive, day, week, noise] = means[..] else { return Ok(()) };

@@ -118,7 +118,7 @@ fn main() -> Result<(), Failure> {
     let cells =
         [("RNN", Layer::rnn(2, HIDDEN)), ("LSTM", Layer::lstm(2, HIDDEN)), ("GRU", Layer::gru(2, HIDDEN))];
     let bar = common.progress(cells.len() * RATES.len() * options.iters as usize)?;
-    let mut chart = Chart::new("The adding problem", "update", "mean squared error").log();
+    let mut chart = Chart::new("The sum of two marked numbers", "update", "mean squared error").log();
     let mut last = Vec::new();
     for (name, cell) in cells {
         bar.set_message(name);
@@ -147,7 +147,8 @@ fn main() -> Result<(), Failure> {
     }
     bar.finish_and_clear();
     let end = f64::from(options.iters);
-    common.plot(1, &[&chart.dashes("always 1", [(0.0, 1.0 / 6.0), (end, 1.0 / 6.0)])])?;
+    common
+        .plot(1, &[&chart.dashes("answering 1 to all (error 1/6)", [(0.0, 1.0 / 6.0), (end, 1.0 / 6.0)])])?;
     conclude(last.join(" "));
     Ok(())
 }
