@@ -18,10 +18,8 @@ use clap::Parser;
 use common::plot::Chart;
 use common::{Common, FORMATS, Failure, conclude};
 use rand_xoshiro::rand_core::Rng;
-use recurrent::model::{Layer, Loss, Model};
-use recurrent::train::{Adam, Cosine, normal};
-use recurrent::trainer::{Batch, Predictor, Trainer};
-use recurrent::{Pool, Sequences};
+use recurrent::prelude::*;
+use recurrent::train::normal;
 
 /// Trains a GRU to forecast a series several steps ahead, and compares it with naive forecasts on a time that
 /// it has not seen.

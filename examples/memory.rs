@@ -16,10 +16,8 @@ use common::plot::Chart;
 use common::{Common, Failure, conclude};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::Rng;
-use recurrent::model::{Layer, Loss, Model};
-use recurrent::train::{Adam, Cosine, uniform};
-use recurrent::trainer::{Batch, Trainer};
-use recurrent::{Lstm, Pool, Rnn, Sequences};
+use recurrent::prelude::*;
+use recurrent::train::uniform;
 
 /// Trains a simple RNN, an LSTM and a GRU on the adding problem, with the same number of updates.
 ///

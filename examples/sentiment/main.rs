@@ -23,10 +23,7 @@ use common::plot::Chart;
 use common::{Common, FORMATS, Failure, conclude};
 use data::{Labelled, Padded, Vocabulary, shuffle};
 use rand_xoshiro::rand_core::Rng;
-use recurrent::model::{Layer, Loss, Model};
-use recurrent::train::AdamW;
-use recurrent::trainer::{Batch, Predictor, Trainer};
-use recurrent::{Gru, Merge, Pool, Stack};
+use recurrent::prelude::*;
 
 /// Learns to tell sentences in favour from sentences against, and measures how many of those that it has not
 /// seen it gets right.
@@ -145,8 +142,8 @@ fn train(
         trainer.update(batch, &mut rng)?;
         mean.iter_mut().zip(trainer.weights()).for_each(|(mean, w)| *mean += (1.0 - STAYS) * (w - *mean));
         if i % LOOK == 0 || i == options.iters {
-            // Both losses are of the same kind: with the labels as they are, and without dropout. The loss of an
-            // update has smoothed labels, of which no model gets below 0.325.
+            // Both losses are of the same kind: with the labels as they are, and without dropout. The loss of
+            // an update has smoothed labels, of which no model gets below 0.325.
             let mut predictor = Predictor::new(&model, &mean)?;
             let loss = held.loss(&mut predictor)?;
             learnt.push((f64::from(i), f64::from(set.loss(&mut predictor)?)));
@@ -165,7 +162,7 @@ fn train(
     let chart = Chart::new("Loss of the sentences, by use", "update", "cross-entropy (nats)")
         .line("trained on", learnt)
         .line("held back", looked)
-        .dashes("aim of the training: 0.9 for the right label", [(0.0, floor), (end, floor)]);
+        .dashes("aim: 0.9 for the right label", [(0.0, floor), (end, floor)]);
     common.plot(1, &[&chart])?;
     Ok(best)
 }
