@@ -47,7 +47,8 @@ impl Text {
         Vocabulary(chars)
     }
 
-    /// The first nine tenths of the characters to train on, and the rest for validation, each in `batch` streams.
+    /// The first nine tenths of the characters to train on, and the rest for validation, each in `batch`
+    /// streams.
     pub fn split(
         &self,
         vocabulary: &Vocabulary,
@@ -111,7 +112,8 @@ impl Streams {
         self.len * self.batch
     }
 
-    /// The characters of all streams from position `from` on, `x [T, B]`, and those that follow each of them, `targets [T, B]`.
+    /// The characters of all streams from position `from` on, `x [T, B]`, and those that follow each of them,
+    /// `targets [T, B]`.
     pub fn window(&self, from: usize, x: &mut [u32], targets: &mut [u32]) {
         for (t, (x, targets)) in x.chunks_mut(self.batch).zip(targets.chunks_mut(self.batch)).enumerate() {
             for (b, (x, target)) in x.iter_mut().zip(targets).enumerate() {

@@ -7,8 +7,8 @@
 //! cargo run --release --example char_rnn -- --image model.img             # for firmware and examples/web
 //! ```
 //!
-//! An embedding, a stack of recurrent layers and a dense layer, trained by truncated backpropagation through time with Adam.
-//! The parts: `cli` options, `corpus` text and streams, `model` the layers, `train` updates,
+//! An embedding, a stack of recurrent layers and a dense layer, trained by truncated backpropagation through
+//! time with Adam. The parts: `cli` options, `corpus` text and streams, `model` the layers, `train` updates,
 //! `generate` writing, `checkpoint` the file format.
 
 mod checkpoint;
