@@ -118,12 +118,14 @@ fn ulp(x: f64) -> f64 {
     f64::from(x.next_up()) - f64::from(x)
 }
 
-/// The errors at `x`.
+/// The errors at `x`. Absolute errors are in units of 2^-24, half of the last place of 1 (6.0e-8).
 struct Measured {
     x: f64,
     /// Error of the value, in units of its last place.
+    relative: f64,
+    /// Error of the value.
     value: f64,
-    /// Error of the derivative, in units of 2^-24: half of the last place of 1.
+    /// Error of the derivative.
     derivative: f64,
 }
 
@@ -132,8 +134,10 @@ fn measure(function: &Function, x: &[f32]) -> Result<Vec<Measured>, Failure> {
     let each = x.iter().zip(&y).zip(&dy).map(|((&x, &y), &dy)| {
         let x = f64::from(x);
         let exact = (function.exact)(x);
-        let value = (f64::from(y) - exact.0).abs() / ulp(exact.0);
-        Measured { x, value, derivative: (f64::from(dy) - exact.1).abs() * f64::from(1 << 24) }
+        let [value, derivative] =
+            [(y, exact.0), (dy, exact.1)].map(|(ours, exact)| (f64::from(ours) - exact).abs());
+        let unit = f64::from(1 << 24);
+        Measured { x, relative: value / ulp(exact.0), value: value * unit, derivative: derivative * unit }
     });
     Ok(each.collect())
 }
@@ -161,8 +165,8 @@ fn main() -> Result<(), Failure> {
         x.len(),
         Rnn::new(1, 1).isa().name()
     ));
-    common.say("                     value    derivative");
-    common.say("                     (ulp)       (2^-24)");
+    common.say("                     value     value  derivative");
+    common.say("                     (ulp)   (2^-24)     (2^-24)");
 
     let line: Vec<f32> = (0..=1000u16).map(|i| (f32::from(i) / 500.0 - 1.0) * SHOWN as f32).collect();
     let mut charts = Vec::new();
@@ -170,26 +174,29 @@ fn main() -> Result<(), Failure> {
     for (kind, functions) in [("Bounded", &BOUNDED), ("Growing", &GROWING)] {
         let mut values = Chart::new(format!("{kind} activation functions"), "x", "f(x)");
         let mut slopes = Chart::new("Their derivatives", "x", "f'(x)").limits(-0.05, 1.2);
-        let mut value_errors =
-            Chart::new("Error of the value, against f64", "x", "greatest error (ulp)").limits(0.0, 2.5);
-        let mut slope_errors =
-            Chart::new("Error of the derivative, against f64", "x", "greatest error (2^-24)")
-                .limits(0.0, 4.0);
+        let errors_of =
+            |of| Chart::new(format!("Error of the {of}, against f64"), "x", "error (2^-24 = 6e-8)");
+        let (mut value_errors, mut slope_errors) =
+            (errors_of("value").limits(0.0, 6.0), errors_of("derivative").limits(0.0, 6.0));
         for function in functions {
             let points = |y: Vec<f32>| {
                 line.iter().zip(y).map(|(&x, y)| (f64::from(x), f64::from(y))).collect::<Vec<_>>()
             };
             let (y, dy) = ours(function.ours, &line)?;
-            values = values.line(function.name, points(y));
-            slopes = slopes.line(function.name, points(dy));
+            // Others coincide with it, each on a part of its line.
+            let draw: fn(Chart, &str, Vec<(f64, f64)>) -> Chart =
+                if function.name == "ReLU" { Chart::wide } else { Chart::line };
+            values = draw(values, function.name, points(y));
+            slopes = draw(slopes, function.name, points(dy));
 
             let errors = measure(function, &x)?;
-            value_errors = value_errors.line(function.name, profile(&errors, |e| e.value));
-            slope_errors = slope_errors.line(function.name, profile(&errors, |e| e.derivative));
+            value_errors = draw(value_errors, function.name, profile(&errors, |e| e.value));
+            slope_errors = draw(slope_errors, function.name, profile(&errors, |e| e.derivative));
             let greatest = |of: fn(&Measured) -> f64| errors.iter().map(of).fold(0.0, f64::max);
-            let (value, derivative) = (greatest(|e| e.value), greatest(|e| e.derivative));
-            common.say(format_args!("{:18} {value:7.2} {derivative:13.2}", function.name));
-            last.push(format!("{} {value:.2}", function.name));
+            let (relative, value) = (greatest(|e| e.relative), greatest(|e| e.value));
+            let derivative = greatest(|e| e.derivative);
+            common.say(format_args!("{:18} {relative:7.2} {value:9.2} {derivative:11.2}", function.name));
+            last.push(format!("{} {relative:.2}", function.name));
         }
         charts.extend([values, slopes, value_errors, slope_errors]);
     }

@@ -16,10 +16,7 @@ use common::{Common, Failure, conclude};
 use indicatif::ProgressBar;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::Rng;
-use recurrent::model::{Layer, Loss, Model};
-use recurrent::train::{Adam, Cosine};
-use recurrent::trainer::{Batch, Trainer};
-use recurrent::{Gru, Merge, Sequences, Stack, argmax};
+use recurrent::prelude::*;
 
 /// Tags brackets that have no partner, with three GRUs: one reads forwards, one backwards, and one in both
 /// directions.

@@ -22,10 +22,7 @@ use clap::Parser;
 use common::plot::Chart;
 use common::{Common, FORMATS, Failure, conclude};
 use rand_xoshiro::rand_core::Rng;
-use recurrent::Sequences;
-use recurrent::model::{Layer, Loss, Model};
-use recurrent::train::{Adam, Cosine};
-use recurrent::trainer::{Batch, Predictor, Trainer};
+use recurrent::prelude::*;
 
 /// Trains an LSTM to sound like an amplifier, and measures on other notes how near it comes.
 ///

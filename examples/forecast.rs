@@ -18,10 +18,8 @@ use clap::Parser;
 use common::plot::Chart;
 use common::{Common, FORMATS, Failure, conclude};
 use rand_xoshiro::rand_core::Rng;
-use recurrent::model::{Layer, Loss, Model};
-use recurrent::train::{Adam, Cosine, normal};
-use recurrent::trainer::{Batch, Predictor, Trainer};
-use recurrent::{Pool, Sequences};
+use recurrent::prelude::*;
+use recurrent::train::normal;
 
 /// Trains a GRU to forecast a series several steps ahead, and compares it with naive forecasts on a time that
 /// it has not seen.
@@ -49,6 +47,8 @@ const AHEAD: usize = 24;
 const HIDDEN: usize = 48;
 const BATCH: usize = 32;
 const NOISE: f64 = 0.1;
+/// The colour of what was measured, which no forecast has.
+const MEASURED: usize = 6;
 
 const MODEL: Model<3> =
     Model::new([Layer::gru(1, HIDDEN), Layer::Pool(Pool::Last), Layer::dense(HIDDEN, AHEAD)]);
@@ -169,7 +169,9 @@ fn main() -> Result<(), Failure> {
     let chart = Chart::new("Forecasts of a day each, made at midnight", "days of unseen time", "value")
         .line("GRU", points(said))
         .dashes("as one day ago", points(&series[unseen - DAY..]))
-        .dots("measured", points(&series[unseen..]));
+        .coloured(2) // as in the chart of errors
+        .dots("measured", points(&series[unseen..]))
+        .coloured(MEASURED);
     common.say("");
     common.plot(1, &[&chart, &by_hour])?;
     let [gru, naive, day, week, noise] = means[..] else { return Ok(()) };

@@ -107,6 +107,8 @@ struct Shown {
     drift: Vec<(f64, f64)>,
     /// The error of the last unmasked states.
     off: f64,
+    /// The greatest error of the last state of a masked row.
+    masked: f64,
     faster: f64,
 }
 
@@ -132,6 +134,7 @@ fn show<C: Cell>(
     let mut count = [0; 5];
     let mut sum = vec![0.0; weights.len()];
     let mut drift = vec![Vec::new(); steps];
+    let mut masked_error = 0f64;
     for (b, &length) in batch.lengths.iter().enumerate() {
         let own = |of: &[f32], width| row(of, rows, width, b)[..length * width].to_vec();
         let (x, dy) = (own(&batch.x, INPUT), own(&batch.dy, hidden));
@@ -140,7 +143,9 @@ fn show<C: Cell>(
             row(of, rows, width, b)[length * width..].iter().filter(|v| **v != 0.0).count()
         };
         count[0] += different(&own(&together.y, hidden), &alone.y) + padding(&together.y, hidden);
-        count[1] += different(&row(&together.state, rows, hidden, b), &alone.state);
+        let state = row(&together.state, rows, hidden, b);
+        count[1] += different(&state, &alone.state);
+        masked_error = masked_error.max(apart(&state, &alone.state));
         count[2] += different(&own(&together.dx, INPUT), &alone.dx) + padding(&together.dx, INPUT);
         count[3] += different(&row(&together.dstate, rows, hidden, b), &alone.dstate);
         sum.iter_mut().zip(&alone.grads).for_each(|(sum, g)| *sum += g);
@@ -185,7 +190,7 @@ fn show<C: Cell>(
         .filter(|(_, v)| v.len() > 2)
         .map(|(past, v)| (past as f64, mean(v)))
         .collect();
-    Ok(Shown { different: count.iter().sum(), drift, off, faster: without / with })
+    Ok(Shown { different: count.iter().sum(), drift, off, masked: masked_error, faster: without / with })
 }
 
 fn main() -> Result<(), Failure> {
@@ -205,13 +210,17 @@ fn main() -> Result<(), Failure> {
         ("GRU", show("GRU", Gru::new(INPUT, hidden), &batch, &options)?),
     ];
     let mut chart = Chart::new(
-        "What an unmasked layer makes of its last state",
-        "steps of padding that it has read",
-        "distance from the right one",
+        "Last state of a row, if the layer also reads its padding",
+        "steps of padding after the end of the row",
+        "relative error of the last state",
     );
     for (name, shown) in &of {
         chart = chart.line(name, shown.drift.iter().copied());
     }
+    let masked = of.iter().map(|(_, shown)| shown.masked).fold(0.0, f64::max);
+    let most =
+        of.iter().flat_map(|(_, shown)| &shown.drift).fold(0.0, |most: f64, (past, _)| most.max(*past));
+    chart = chart.dashes("any of them, with `lengths`", [(0.0, masked), (most, masked)]);
     common.say("");
     common.plot(1, &[&chart])?;
     let different: usize = of.iter().map(|(_, shown)| shown.different).sum();

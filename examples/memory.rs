@@ -16,10 +16,8 @@ use common::plot::Chart;
 use common::{Common, Failure, conclude};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::Rng;
-use recurrent::model::{Layer, Loss, Model};
-use recurrent::train::{Adam, Cosine, uniform};
-use recurrent::trainer::{Batch, Trainer};
-use recurrent::{Lstm, Pool, Rnn, Sequences};
+use recurrent::prelude::*;
+use recurrent::train::uniform;
 
 /// Trains a simple RNN, an LSTM and a GRU on the adding problem, with the same number of updates.
 ///
@@ -118,7 +116,7 @@ fn main() -> Result<(), Failure> {
     let cells =
         [("RNN", Layer::rnn(2, HIDDEN)), ("LSTM", Layer::lstm(2, HIDDEN)), ("GRU", Layer::gru(2, HIDDEN))];
     let bar = common.progress(cells.len() * RATES.len() * options.iters as usize)?;
-    let mut chart = Chart::new("The adding problem", "update", "mean squared error").log();
+    let mut chart = Chart::new("The sum of two marked numbers", "update", "mean squared error").log();
     let mut last = Vec::new();
     for (name, cell) in cells {
         bar.set_message(name);
@@ -147,7 +145,8 @@ fn main() -> Result<(), Failure> {
     }
     bar.finish_and_clear();
     let end = f64::from(options.iters);
-    common.plot(1, &[&chart.dashes("always 1", [(0.0, 1.0 / 6.0), (end, 1.0 / 6.0)])])?;
+    common
+        .plot(1, &[&chart.dashes("answering 1 to all (error 1/6)", [(0.0, 1.0 / 6.0), (end, 1.0 / 6.0)])])?;
     conclude(last.join(" "));
     Ok(())
 }

@@ -165,7 +165,7 @@ fn main() -> Result<(), Failure> {
     // scale to the power of the lag, reduced by the slopes of tanh. Without an activation it is the power
     // alone.
     let mut scales = Chart::new(
-        "RNN: orthogonal weights times a scale (dashes: no tanh)",
+        "RNN, orthogonal weights times a scale (dashes: without tanh)",
         "time lag (steps)",
         "norm of the gradient",
     )
@@ -185,10 +185,9 @@ fn main() -> Result<(), Failure> {
             tanh.reach(),
             straight.reach()
         ));
-        scales = scales.line(&format!("{scale}"), tanh.points());
-        if scale < 1.3 {
-            scales = scales.dashes("", straight.points());
-        }
+        scales = scales.line(&format!("times {scale}"), tanh.points());
+        // 2 to the power of the lag soon leaves the picture: drawn to the end, it would flatten all others.
+        scales = scales.dashes("", straight.points().take_while(|(_, norm)| *norm < 1e12));
     }
 
     let mut norms = Chart::new("Norm of all gradients while an RNN is trained", "update", "norm").log();

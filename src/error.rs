@@ -5,9 +5,11 @@ use core::fmt;
 /// Result of a pass.
 pub type Result<T> = core::result::Result<T, Error>;
 
-/// Why a pass refused its arguments. Nothing has been written when one of these is returned, with the exception of [`Error::Internal`].
+/// Why a pass refused its arguments. Nothing has been written when one of these is returned, with the
+/// exception of [`Error::Internal`].
 ///
-/// Shown, an error says which buffer it is about, what was expected, what came, and which method knows the length:
+/// Shown, an error says which buffer it is about, what was expected, what came, and what the length is made
+/// of, or which method computes it:
 ///
 /// ```
 /// let layer = recurrent::Gru::new(3, 8);
@@ -17,8 +19,13 @@ pub type Result<T> = core::result::Result<T, Error>;
 /// let needed = layer.scratch_len(1, 1);
 /// let says = format!("`scratch` has 0 elements, needs at least {needed}: see `scratch_len`");
 /// assert!(error.to_string().starts_with(&says));
+///
+/// let mut scratch = vec![0.0; needed];
+/// let error = layer.step(&weights, &[0.0; 2], &mut state, &mut scratch).unwrap_err();
+/// assert_eq!(error.to_string(), "`x` has 2 elements, needs 3: rows x inputs");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error {
     /// A buffer has the wrong number of elements.
@@ -29,19 +36,23 @@ pub enum Error {
         expected: usize,
         /// The number of elements that came.
         actual: usize,
+        /// Whether `expected` is a minimum, and what it is made of.
+        need: Need,
     },
     /// A length that the dimensions ask for does not fit into `usize`.
     Overflow {
         /// The buffer whose length overflows.
         buffer: &'static str,
     },
-    /// There is not enough memory for a buffer that the crate makes itself: of a [`Trainer`](crate::trainer::Trainer), or of `io`.
+    /// There is not enough memory for a buffer that the crate makes itself: of a
+    /// [`Trainer`](crate::trainer::Trainer), or of `io`.
     #[cfg(feature = "std")]
     Memory {
         /// The buffer.
         buffer: &'static str,
     },
-    /// A training has skipped so many updates in a row that it goes nowhere: loss, gradients or states are NaN or infinite.
+    /// A training has skipped so many updates in a row that it goes nowhere: loss, gradients or states are
+    /// NaN or infinite.
     #[cfg(feature = "std")]
     Skipped {
         /// Skipped updates in a row.
@@ -71,7 +82,7 @@ pub enum Error {
         /// What it has to be.
         expected: &'static str,
     },
-    /// A weight is one that a narrow format cannot hold.
+    /// A narrow format cannot hold a weight.
     Narrow {
         /// The part of the weights, as [`Weights`](crate::Weights) names it.
         part: &'static str,
@@ -108,25 +119,98 @@ pub enum Error {
         /// What differs.
         what: &'static str,
     },
-    /// A bug of this crate: a pass called one of its own functions with buffers of a wrong length. It alone may be
-    /// reported after something was written.
+    /// A bug of this crate: a pass called one of its own functions with buffers of a wrong length. It alone
+    /// may be reported after something was written.
     Internal {
         /// The function.
         what: &'static str,
     },
 }
 
+/// What is known about the length of a buffer, where it is checked: whether it is exact or a minimum, and
+/// what it is made of. It only adds to the text of an error: all values are equal, so that errors compare by
+/// the other fields.
+#[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Need(Rule);
+
+// One byte: it fits beside the tag of `Error`, which stays as large as it is without.
+#[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+enum Rule {
+    #[default]
+    Exact,
+    AtLeast,
+    Rows,
+    StepsRows,
+    RowsInputs,
+    RowsOutputs,
+    StepsRowsInputs,
+    StepsRowsOutputs,
+    RowsClasses,
+    AsInput,
+    AsOutput,
+}
+
+impl Need {
+    /// The length is exact.
+    pub const EXACT: Self = Need(Rule::Exact);
+    /// The buffer may be longer.
+    pub const AT_LEAST: Self = Need(Rule::AtLeast);
+    pub(crate) const ROWS: Self = Need(Rule::Rows);
+    pub(crate) const STEPS_ROWS: Self = Need(Rule::StepsRows);
+    pub(crate) const ROWS_INPUTS: Self = Need(Rule::RowsInputs);
+    pub(crate) const ROWS_OUTPUTS: Self = Need(Rule::RowsOutputs);
+    pub(crate) const STEPS_ROWS_INPUTS: Self = Need(Rule::StepsRowsInputs);
+    pub(crate) const STEPS_ROWS_OUTPUTS: Self = Need(Rule::StepsRowsOutputs);
+    pub(crate) const ROWS_CLASSES: Self = Need(Rule::RowsClasses);
+    pub(crate) const AS_INPUT: Self = Need(Rule::AsInput);
+    pub(crate) const AS_OUTPUT: Self = Need(Rule::AsOutput);
+
+    /// Whether the buffer may be longer than expected.
+    pub const fn is_minimum(self) -> bool {
+        matches!(self.0, Rule::AtLeast)
+    }
+
+    /// What the length is made of, if that is known: "steps x rows x inputs".
+    pub const fn shape(self) -> Option<&'static str> {
+        Some(match self.0 {
+            Rule::Exact | Rule::AtLeast => return None,
+            Rule::Rows => "one for each row of the batch",
+            Rule::StepsRows => "steps x rows",
+            Rule::RowsInputs => "rows x inputs",
+            Rule::RowsOutputs => "rows x outputs",
+            Rule::StepsRowsInputs => "steps x rows x inputs",
+            Rule::StepsRowsOutputs => "steps x rows x outputs",
+            Rule::RowsClasses => "rows x classes",
+            Rule::AsInput => "as long as `x`",
+            Rule::AsOutput => "as long as the output",
+        })
+    }
+}
+
+impl PartialEq for Need {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Need {}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             // Not a buffer: queries and keys of different batches.
-            Error::Length { buffer: "batch", expected, actual } => {
+            Error::Length { buffer: "batch", expected, actual, .. } => {
                 write!(f, "`batch` is {actual} here, and was {expected} when the keys were made")
             }
-            Error::Length { buffer, expected, actual } => {
-                let (least, source) = rule(buffer);
-                let needs = if least { "needs at least" } else { "needs" };
-                write!(f, "`{buffer}` has {actual} elements, {needs} {expected}: see {source}")
+            Error::Length { buffer, expected, actual, need } => {
+                let needs = if need.is_minimum() { "needs at least" } else { "needs" };
+                write!(f, "`{buffer}` has {actual} elements, {needs} {expected}: ")?;
+                match need.shape() {
+                    Some(shape) => f.write_str(shape),
+                    None => write!(f, "see {}", source(buffer)),
+                }
             }
             Error::Overflow { buffer } => {
                 write!(f, "the length of `{buffer}` for these dimensions does not fit into usize")
@@ -181,41 +265,44 @@ impl fmt::Display for Error {
     }
 }
 
-/// Whether a buffer's length is a minimum, and where that length comes from.
-fn rule(buffer: &str) -> (bool, &'static str) {
+/// Where the documentation says how long a buffer is.
+fn source(buffer: &str) -> &'static str {
     match buffer {
-        "weights" | "grads" => (false, "`weights_len`"),
-        "packed" => (true, "`packed_len`"),
-        "state" | "dstate" => (false, "`state_len`"),
-        "tape" => (false, "`tape_len`"),
-        "scratch" => {
-            (true, "`scratch_len`, or the scratch length of this pass (such as `train_scratch_len`)")
-        }
-        "dropout" => (false, "`dropout_len` and `draw_dropout`"),
-        "factors" => (false, "`dropout_len`"),
-        "recurrent_dropout" => (false, "`recurrent_dropout_len`, for a single layer `[B, R]`"),
-        "layer_dropout" => (false, "`layer_dropout_len`"),
-        "moments" => (false, "`moments_len`"),
-        "keys" => (true, "`keys_len`"),
-        "dkeys" => (false, "`dkeys_len`"),
-        "ids" => (true, "`ids_len`"),
-        "bytes" => (false, "`image::len`"),
-        "narrow" => (false, "`narrow_len`"),
-        "prompt" | "from" | "out" => (true, "the argument's documentation"),
-        _ => (false, "its shape in the documentation of the pass"),
+        "weights" | "grads" => "`weights_len`",
+        "packed" => "`packed_len`",
+        "state" | "dstate" => "`state_len`",
+        "tape" => "`tape_len`",
+        "scratch" => "`scratch_len`, or the scratch length of this pass (such as `train_scratch_len`)",
+        "dropout" => "`dropout_len` and `draw_dropout`",
+        "factors" => "`dropout_len`",
+        "recurrent_dropout" => "`recurrent_dropout_len`, for a single layer `[B, R]`",
+        "layer_dropout" => "`layer_dropout_len`",
+        "moments" => "`moments_len`",
+        "keys" => "`keys_len`",
+        "dkeys" => "`dkeys_len`",
+        "ids" => "`ids_len`",
+        "bytes" => "`image::len`",
+        "narrow" => "`narrow_len`",
+        "prompt" | "from" | "out" => "the argument's documentation",
+        _ => "its shape in the documentation of the pass",
     }
 }
 
 impl core::error::Error for Error {}
 
-/// Refuses a buffer that does not have exactly `expected` elements.
+/// Rejects a buffer that does not have exactly `expected` elements.
 pub(crate) fn check_len(buffer: &'static str, expected: usize, actual: usize) -> Result<()> {
+    check_shape(buffer, Need::EXACT, expected, actual)
+}
+
+/// As [`check_len`], for a length of which an error says what it is made of.
+pub(crate) fn check_shape(buffer: &'static str, need: Need, expected: usize, actual: usize) -> Result<()> {
     if expected == usize::MAX {
         Err(Error::Overflow { buffer })
     } else if expected == actual {
         Ok(())
     } else {
-        Err(Error::Length { buffer, expected, actual })
+        Err(Error::Length { buffer, expected, actual, need })
     }
 }
 
@@ -226,7 +313,7 @@ pub(crate) fn check_room(buffer: &'static str, expected: usize, actual: usize) -
     } else if actual >= expected {
         Ok(())
     } else {
-        Err(Error::Length { buffer, expected, actual })
+        Err(Error::Length { buffer, expected, actual, need: Need::AT_LEAST })
     }
 }
 
@@ -234,7 +321,7 @@ pub(crate) fn check_room(buffer: &'static str, expected: usize, actual: usize) -
 mod tests {
     use std::string::ToString;
 
-    use super::Error;
+    use super::{Error, Need, check_len, check_room, check_shape};
 
     /// What no table can leave out: another variant does not compile here.
     fn number(error: Error) -> usize {
@@ -259,7 +346,21 @@ mod tests {
     }
 
     fn length(buffer: &'static str) -> Error {
-        Error::Length { buffer, expected: 64, actual: 10 }
+        check_len(buffer, 64, 10).unwrap_err()
+    }
+
+    fn room(buffer: &'static str) -> Error {
+        check_room(buffer, 64, 10).unwrap_err()
+    }
+
+    fn shape(buffer: &'static str, need: Need) -> Error {
+        check_shape(buffer, need, 64, 10).unwrap_err()
+    }
+
+    /// The shape takes no room.
+    #[test]
+    fn errors_are_small() {
+        assert_eq!(size_of::<Error>(), 6 * size_of::<usize>());
     }
 
     #[test]
@@ -267,12 +368,12 @@ mod tests {
         let table = [
             (length("weights"), "`weights` has 10 elements, needs 64: see `weights_len`"),
             (length("grads"), "`grads` has 10 elements, needs 64: see `weights_len`"),
-            (length("packed"), "`packed` has 10 elements, needs at least 64: see `packed_len`"),
+            (room("packed"), "`packed` has 10 elements, needs at least 64: see `packed_len`"),
             (length("state"), "`state` has 10 elements, needs 64: see `state_len`"),
             (length("dstate"), "`dstate` has 10 elements, needs 64: see `state_len`"),
             (length("tape"), "`tape` has 10 elements, needs 64: see `tape_len`"),
             (
-                length("scratch"),
+                room("scratch"),
                 "`scratch` has 10 elements, needs at least 64: see `scratch_len`, or the scratch length of this pass (such as `train_scratch_len`)",
             ),
             (length("dropout"), "`dropout` has 10 elements, needs 64: see `dropout_len` and `draw_dropout`"),
@@ -283,15 +384,18 @@ mod tests {
             ),
             (length("layer_dropout"), "`layer_dropout` has 10 elements, needs 64: see `layer_dropout_len`"),
             (length("moments"), "`moments` has 10 elements, needs 64: see `moments_len`"),
-            (length("keys"), "`keys` has 10 elements, needs at least 64: see `keys_len`"),
+            (room("keys"), "`keys` has 10 elements, needs at least 64: see `keys_len`"),
             (length("dkeys"), "`dkeys` has 10 elements, needs 64: see `dkeys_len`"),
-            (length("ids"), "`ids` has 10 elements, needs at least 64: see `ids_len`"),
+            (room("ids"), "`ids` has 10 elements, needs at least 64: see `ids_len`"),
             (length("bytes"), "`bytes` has 10 elements, needs 64: see `image::len`"),
-            (
-                length("prompt"),
-                "`prompt` has 10 elements, needs at least 64: see the argument's documentation",
-            ),
+            (room("prompt"), "`prompt` has 10 elements, needs at least 64: see the argument's documentation"),
             (length("x"), "`x` has 10 elements, needs 64: see its shape in the documentation of the pass"),
+            (shape("x", Need::STEPS_ROWS_INPUTS), "`x` has 10 elements, needs 64: steps x rows x inputs"),
+            (shape("dx", Need::AS_INPUT), "`dx` has 10 elements, needs 64: as long as `x`"),
+            (
+                shape("lengths", Need::ROWS),
+                "`lengths` has 10 elements, needs 64: one for each row of the batch",
+            ),
             (length("batch"), "`batch` is 10 here, and was 64 when the keys were made"),
             (
                 Error::Overflow { buffer: "tape" },

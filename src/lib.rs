@@ -47,7 +47,7 @@ mod error;
 pub mod guide;
 
 pub use cell::{Gate, GruCell, GruGate, LstmCell, LstmGate, MguCell, MguGate, Reset, RnnCell, RnnGate};
-pub use error::{Error, Result};
+pub use error::{Error, Need, Result};
 pub use generate::{
     Beam, BeamBuffers, BeamStep, CtcBeam, CtcBeamBuffers, CtcGreedy, CtcHypotheses, Generate, Hypotheses,
     Sampling, argmax, sample,
@@ -69,3 +69,31 @@ pub use loss::{
     huber, mean_absolute_error, mean_squared_error,
 };
 pub use simd::Isa;
+
+/// The names that most programs need: `use recurrent::prelude::*;`. The others are at the root, and in
+/// [`model`], [`train`] and `trainer`.
+///
+/// ```
+/// use recurrent::prelude::*;
+///
+/// const MODEL: Model<3> = Model::new([
+///     Layer::Lstm(Stack::new(Lstm::new(8, 16)).bidirectional(Merge::Sum)),
+///     Layer::Pool(Pool::Last),
+///     Layer::dense(16, 2),
+/// ]);
+/// assert_eq!(MODEL.output(), 2);
+/// ```
+pub mod prelude {
+    #[doc(no_inline)]
+    pub use crate::model::{Layer, Loss, Model};
+    #[doc(no_inline)]
+    pub use crate::train::{Adam, AdamW, Cosine, Sgd};
+    #[cfg(feature = "std")]
+    #[doc(no_inline)]
+    pub use crate::trainer::{Batch, Predictor, Trainer};
+    #[doc(no_inline)]
+    pub use crate::{
+        Activation, Backward, Dense, Embedding, Forward, ForwardTrain, Gradients, Gru, Lstm, Merge, Mgu,
+        Pool, Rnn, Sampling, Sequences, Stack, argmax,
+    };
+}

@@ -3,7 +3,9 @@
 mod common;
 
 use common::{Kind, Layer, pattern};
-use recurrent::{Backward, Error, Forward, ForwardTrain, Gradients, Isa, Result, Sequences, WeightSource};
+use recurrent::{
+    Backward, Error, Forward, ForwardTrain, Gradients, Isa, Need, Result, Sequences, WeightSource,
+};
 
 const STEPS: usize = 3;
 const BATCH: usize = 2;
@@ -74,6 +76,18 @@ impl Pass {
                 tape,
                 train_scratch,
             ],
+        }
+    }
+
+    /// What an error says about the shape of a buffer.
+    fn shape(self, buffer: &str) -> Option<&'static str> {
+        match (self, buffer) {
+            (Pass::Step, "x") => Some("rows x inputs"),
+            (_, "x") => Some("steps x rows x inputs"),
+            (_, "y") => Some("steps x rows x outputs"),
+            (_, "dx") => Some("as long as `x`"),
+            (_, "dy") => Some("as long as the output"),
+            _ => None,
         }
     }
 
@@ -172,8 +186,13 @@ fn a_wrong_length_is_refused_and_nothing_is_written() {
                                 assert_eq!(buffer, "state", "{what}");
                                 continue;
                             }
-                            let want = Error::Length { buffer: name, expected: len, actual };
+                            let want =
+                                Error::Length { buffer: name, expected: len, actual, need: Need::EXACT };
                             assert_eq!(result, Err(want), "{what}");
+                            // All needs are equal.
+                            let Err(Error::Length { need, .. }) = result else { unreachable!() };
+                            assert_eq!(need.is_minimum(), rule == AtLeast, "{what}");
+                            assert_eq!(need.shape(), pass.shape(name), "{what}");
                         }
                     }
                     let mut data: Vec<Vec<f32>> = buffers.iter().map(|b| pattern(b.1)).collect();
@@ -265,7 +284,7 @@ fn overflowing_dimensions() {
                     let fits = exact(rows.and_then(|r| r.checked_mul(3)));
                     let want = match fits {
                         MAX => Error::Overflow { buffer: "x" },
-                        expected => Error::Length { buffer: "x", expected, actual: 0 },
+                        expected => Error::Length { buffer: "x", expected, actual: 0, need: Need::EXACT },
                     };
                     assert_eq!(result, Err(want), "{name}");
                 };
@@ -370,7 +389,7 @@ fn a_huge_dimension_beside_a_dimension_of_zero() {
 /// defined.
 #[test]
 fn errors_are_values() {
-    let error = Error::Length { buffer: "x", expected: 12, actual: 11 };
+    let error = Error::Length { buffer: "x", expected: 12, actual: 11, need: Need::EXACT };
     let copy = error;
     let boxed: Box<dyn std::error::Error + Send + Sync> = Box::new(copy);
     assert_eq!(boxed.downcast_ref::<Error>(), Some(&error));

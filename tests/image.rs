@@ -296,7 +296,7 @@ fn records_that_are_not_known_are_refused() {
     let short = Extras { initial_state: &[1.0; 2], ..Extras::default() };
     let mut bytes = vec![7; image::len_with(&layers, &short)];
     let wrong = image::write_with(&layers, &weights, &short, &mut bytes);
-    assert!(matches!(wrong, Err(Error::Length { buffer: "initial_state", expected: 3, actual: 2 })));
+    assert!(matches!(wrong, Err(Error::Length { buffer: "initial_state", expected: 3, actual: 2, .. })));
     assert!(bytes.iter().all(|&b| b == 7));
 }
 

@@ -144,3 +144,46 @@ fn the_loss_runs_on_the_set_of_the_layers() -> Result<()> {
     }
     Ok(())
 }
+
+const STREAMED: Model<2> = Model::new([Layer::lstm(3, 4), Layer::dense(4, 2)]);
+static WEIGHTS: [f32; STREAMED.weights_len()] = {
+    let mut weights = [0.0; STREAMED.weights_len()];
+    let mut i = 0;
+    while i < weights.len() {
+        weights[i] = (i % 13) as f32 / 13.0 - 0.4;
+        i += 1;
+    }
+    weights
+};
+
+recurrent::stream! {
+    /// A stream, which a static can hold.
+    #[derive(Clone)]
+    struct Stream(STREAMED);
+}
+static START: Stream = Stream::new(&WEIGHTS);
+
+/// A stream has the bits of a sequence, whatever comes between; a reset begins anew; an error changes
+/// nothing.
+#[test]
+fn a_stream_has_the_bits_of_the_whole() -> Result<()> {
+    let x = random(3 * STEPS, 9);
+    let sequences = Sequences::new(STEPS, 1);
+    let zeros = [0.0; STREAMED.state_len(1)];
+    let (whole, last) = forward(&STREAMED, &WEIGHTS[..], sequences, (&x[..]).into(), &zeros);
+    let mut stream = START.clone();
+    for _ in 0..2 {
+        for (x, y) in x.chunks(3).zip(whole.chunks(2)) {
+            assert_eq!(stream.step(&x[..2]), Err(numbers::length("x", 3, 2)));
+            assert_eq!(bits(stream.step(x)?), bits(y));
+        }
+        assert_eq!(bits(stream.state()), bits(&last));
+        stream.reset();
+        assert_eq!(stream.state(), &zeros);
+    }
+    // From another state.
+    stream.state_mut().copy_from_slice(&last);
+    let (more, _) = forward(&STREAMED, &WEIGHTS[..], sequences, (&x[..]).into(), &last);
+    assert_eq!(bits(stream.step(&x[..3])?), bits(&more[..2]));
+    Ok(())
+}

@@ -4,7 +4,9 @@
 mod common;
 
 use common::{Kind, Layer, pattern};
-use recurrent::{Backward, Error, Forward, ForwardTrain, Gru, Isa, Masked, Merge, Result, Sequences, Stack};
+use recurrent::{
+    Backward, Error, Forward, ForwardTrain, Gru, Isa, Masked, Merge, Need, Result, Sequences, Stack,
+};
 
 const STEPS: usize = 3;
 const BATCH: usize = 2;
@@ -91,7 +93,7 @@ fn each_pass(check: impl Fn(Layer, Pass, &str)) {
 #[test]
 fn lengths_masks_and_resets() {
     let base = Sequences::new(STEPS, BATCH);
-    let length = |buffer, expected, actual| Error::Length { buffer, expected, actual };
+    let length = |buffer, expected, actual| Error::Length { buffer, expected, actual, need: Need::EXACT };
     let too_long = |position, id| Error::Index { buffer: "lengths", position, id, limit: STEPS + 1 };
     let (mask, all) = ([true; STEPS * BATCH + 1], STEPS * BATCH);
     let refused = [
@@ -139,9 +141,12 @@ fn recurrent_dropout() {
                             argument: "recurrent_dropout",
                             expected: "empty for a layer that was made without it",
                         }),
-                        (true, false) => {
-                            Err(Error::Length { buffer: "recurrent_dropout", expected: len, actual })
-                        }
+                        (true, false) => Err(Error::Length {
+                            buffer: "recurrent_dropout",
+                            expected: len,
+                            actual,
+                            need: Need::EXACT,
+                        }),
                         (true, true) => Ok(()),
                     };
                     assert_eq!(result, want, "{name}");
@@ -204,7 +209,10 @@ fn buffers_of_stacks() {
                 scratch,
             },
         );
-        assert_eq!(result, Err(Error::Length { buffer: name, expected: len, actual: len - 1 }));
+        assert_eq!(
+            result,
+            Err(Error::Length { buffer: name, expected: len, actual: len - 1, need: Need::EXACT })
+        );
         assert!(buffers.iter().flatten().all(|v| *v == 0.25), "{name}: something was written");
     }
     let layers = Stack::new(Gru::new(2, 3)).layers(2);

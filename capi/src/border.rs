@@ -19,7 +19,7 @@ use recurrent_core::model::Layer;
 use crate::cells::recurrent_cell;
 use crate::error::{recurrent_error, Outcome, Refusal};
 use crate::model::recurrent_model;
-use recurrent_core::Error;
+use recurrent_core::{Error, Need};
 
 /// Types for which every bit pattern is a valid value.
 pub(crate) trait Plain: Copy {}
@@ -246,7 +246,13 @@ impl Memory {
         }
         let needed = memory_len(layers);
         if size < needed {
-            return Err(Error::Length { buffer: "memory", expected: needed, actual: size }.into());
+            return Err(Error::Length {
+                buffer: "memory",
+                expected: needed,
+                actual: size,
+                need: Need::AT_LEAST,
+            }
+            .into());
         }
         let place = Place { name: "memory", start: start as usize, end: start as usize + needed };
         // SAFETY: within the memory, which has at least this length.

@@ -83,6 +83,9 @@ impl From<Error> for Refusal {
 
 pub(crate) type Outcome<T = ()> = Result<T, Refusal>;
 
+/// What an error says of a buffer that may be longer.
+const OR_MORE: &str = "or more";
+
 /// The parts of a `recurrent_error`.
 type Parts = (recurrent_status, &'static str, &'static str, [usize; 3]);
 
@@ -95,8 +98,9 @@ fn parts(refusal: Refusal) -> Parts {
         Refusal::Model => (RECURRENT_ERROR_MODEL, "model", "", [0; 3]),
         Refusal::Cell(layer, what) => (RECURRENT_ERROR_CELL, "", what, [layer, 0, 0]),
         Refusal::Of(error) => match error {
-            Error::Length { buffer, expected, actual } => {
-                (RECURRENT_ERROR_LENGTH, buffer, "", [expected, actual, 0])
+            Error::Length { buffer, expected, actual, need } => {
+                let what = need.shape().unwrap_or(if need.is_minimum() { OR_MORE } else { "" });
+                (RECURRENT_ERROR_LENGTH, buffer, what, [expected, actual, 0])
             }
             Error::Overflow { buffer } => (RECURRENT_ERROR_OVERFLOW, buffer, "", [0; 3]),
             Error::Index { buffer, position, id, limit } => {
@@ -160,9 +164,14 @@ impl fmt::Display for Said<'_> {
         } else if is(RECURRENT_ERROR_ALIGNMENT) {
             write!(f, "`{subject}` is not aligned to {first} bytes")
         } else if is(RECURRENT_ERROR_OVERLAP) {
-            write!(f, "`{subject}` is written, and overlaps `{what}`")
+            write!(f, "`{subject}` is written to, but overlaps `{what}`")
         } else if is(RECURRENT_ERROR_LENGTH) {
-            write!(f, "`{subject}` has {second} elements, and needs {first}")
+            write!(f, "`{subject}` has {second} elements, and needs {first}")?;
+            match what {
+                "" => Ok(()),
+                OR_MORE => write!(f, " {what}"),
+                shape => write!(f, ": {shape}"),
+            }
         } else if is(RECURRENT_ERROR_OVERFLOW) {
             write!(f, "the length of `{subject}` does not fit into memory")
         } else if is(RECURRENT_ERROR_INDEX) {
@@ -172,7 +181,7 @@ impl fmt::Display for Said<'_> {
         } else if is(RECURRENT_ERROR_LAYERS) && subject == "features" {
             write!(
                 f,
-                "layer {first} of the model takes {second} features, and the one below it gives {third}"
+                "layer {first} of the model takes {second} features, but the layer below it gives {third}"
             )
         } else if is(RECURRENT_ERROR_LAYERS) || is(RECURRENT_ERROR_CELL) {
             write!(f, "layer {first} of the model {what}")

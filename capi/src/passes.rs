@@ -1,7 +1,7 @@
 //! Passes of a model: resetting the state, masks, single steps, and whole sequences.
 
 use recurrent_core::model::{Forward, Input, InputMask};
-use recurrent_core::{Error, Masked, Sequences};
+use recurrent_core::{Error, Masked, Need, Sequences};
 
 use crate::border::{self, apart, Given, Place};
 use crate::error::{answer, recurrent_error, recurrent_status, Outcome};
@@ -80,7 +80,7 @@ pub extern "C" fn recurrent_reset(
             if state.len() != expected {
                 return Err(match expected {
                     usize::MAX => Error::Overflow { buffer: "state" },
-                    _ => Error::Length { buffer: "state", expected, actual: state.len() },
+                    _ => Error::Length { buffer: "state", expected, actual: state.len(), need: Need::EXACT },
                 }
                 .into());
             }
@@ -117,7 +117,13 @@ pub extern "C" fn recurrent_model_mask(
         apart([to.place()], model.places())?;
         let rows = model.rows(x.slice(), ids.slice())?;
         if mask_len != rows {
-            return Err(Error::Length { buffer: "mask", expected: rows, actual: mask_len }.into());
+            return Err(Error::Length {
+                buffer: "mask",
+                expected: rows,
+                actual: mask_len,
+                need: Need::EXACT,
+            }
+            .into());
         }
         let (x, ids) = (x.slice(), ids.slice());
         for (row, to) in to.slice_mut().iter_mut().enumerate() {
@@ -158,7 +164,7 @@ impl recurrent_model {
         let width = self.chain.input().max(1);
         if !x.len().is_multiple_of(width) {
             let expected = x.len() / width * width;
-            return Err(Error::Length { buffer: "x", expected, actual: x.len() }.into());
+            return Err(Error::Length { buffer: "x", expected, actual: x.len(), need: Need::EXACT }.into());
         }
         Ok(ids.len() + x.len() / width)
     }

@@ -281,10 +281,10 @@ static void arguments(file image) {
     BAD(bad.y = (float *)(void *)((char *)b.y + 2), ALIGNMENT, "`y`");
     BAD(bad.state = (float *)(void *)((char *)b.state + 3), ALIGNMENT, "`state`");
     BAD(bad.scratch = (float *)(void *)((char *)b.scratch + 1), ALIGNMENT, "`scratch`");
-    BAD(bad.y = b.scratch, OVERLAP, "`y` is written, and overlaps `scratch`");
-    BAD(bad.state = b.scratch, OVERLAP, "`state` is written, and overlaps `scratch`");
-    BAD(bad.x = b.y, OVERLAP, "`y` is written, and overlaps `x`");
-    BAD(bad.x = b.state + 1, OVERLAP, "`state` is written, and overlaps `x`");
+    BAD(bad.y = b.scratch, OVERLAP, "`y` is written to, but overlaps `scratch`");
+    BAD(bad.state = b.scratch, OVERLAP, "`state` is written to, but overlaps `scratch`");
+    BAD(bad.x = b.y, OVERLAP, "`y` is written to, but overlaps `x`");
+    BAD(bad.x = b.state + 1, OVERLAP, "`state` is written to, but overlaps `x`");
     BAD(bad.y = (float *)(void *)image.bytes + image.len / 4 - 5, OVERLAP, "overlaps `image`");
     BAD((bad.scratch = (float *)memory, bad.scratch_len = 4), OVERLAP, "overlaps `model`");
     BAD(bad.x_len = SIZE_MAX, OVERFLOW, "`x`");
@@ -343,7 +343,7 @@ static void arguments(file image) {
     REFUSED(recurrent_model_pack(model, packed, packed_len - 1, &error), LENGTH, "`packed` has");
     REFUSED(recurrent_model_pack(model, (float *)(void *)((char *)packed + 1), packed_len, &error), ALIGNMENT, "`packed`");
     REFUSED(recurrent_model_pack(model, (float *)(void *)image.bytes, packed_len, &error), OVERLAP, "`image`");
-    REFUSED(recurrent_model_pack(model, (float *)memory, packed_len, &error), OVERLAP, "`packed` is written, and overlaps");
+    REFUSED(recurrent_model_pack(model, (float *)memory, packed_len, &error), OVERLAP, "`packed` is written to, but overlaps");
     OK(recurrent_model_pack(model, packed, packed_len, &error));
     BAD(bad.scratch = packed, OVERLAP, "overlaps `packed`");
     OK(recurrent_step(model, &good, &error));
@@ -381,7 +381,7 @@ static void outputs(void) {
     CHECK(class_ == 1);
     REFUSED(recurrent_argmax(NULL, 4, &class_, &error), NULL, "`logits`");
     REFUSED(recurrent_argmax(logits, 4, NULL, &error), NULL, "`class_`");
-    REFUSED(recurrent_argmax(logits, 0, &class_, &error), LENGTH, "`logits` has 0 elements, and needs 1");
+    REFUSED(recurrent_argmax(logits, 0, &class_, &error), LENGTH, "`logits` has 0 elements, and needs 1 or more");
     const float nan_[2] = {0.0f, NAN};
     REFUSED(recurrent_argmax(nan_, 2, &class_, &error), VALUE, "NaN");
     REFUSED(recurrent_argmax((const float *)(const void *)((const char *)logits + 1), 2, &class_, &error), ALIGNMENT, "`logits`");
@@ -397,7 +397,7 @@ static void outputs(void) {
     REFUSED(recurrent_softmax(0, logits, y, 4, &error), LENGTH, "`x`");
     REFUSED(recurrent_softmax(4, NULL, y, 4, &error), NULL, "`x`");
     REFUSED(recurrent_log_softmax(4, logits, NULL, 4, &error), NULL, "`y`");
-    REFUSED(recurrent_softmax(2, y, y + 1, 2, &error), OVERLAP, "`y` is written, and overlaps `x`");
+    REFUSED(recurrent_softmax(2, y, y + 1, 2, &error), OVERLAP, "`y` is written to, but overlaps `x`");
     OK(recurrent_softmax(4, NULL, NULL, 0, &error));
 
     recurrent_sampling sampling = {0.7f, 0.9f, 3};

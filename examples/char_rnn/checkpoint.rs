@@ -53,7 +53,8 @@ pub struct Checkpoint {
     pub trainer: Trainer,
 }
 
-/// The hash of Fowler, Noll and Vo. Each step is a bijection of the hash, so no change of a single byte is missed.
+/// The hash of Fowler, Noll and Vo. Each step is a bijection of the hash, so no change of a single byte is
+/// missed.
 pub fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
 }

@@ -9,9 +9,11 @@ use crate::model::Cell;
 
 /// Trains a character model, and lets it write.
 ///
-/// Without --corpus the text is the source code of this crate. The last line on standard output is
-/// `train NATS val NATS chars_per_s N`: the mean loss of the last 50 updates, the loss on the last tenth of the text, which
-/// is not trained on, and the speed of the updates. Ctrl-C ends the training early, and everything after it is done as usual.
+/// Without --corpus the text is the first volume of "Pride and Prejudice" by Jane Austen. The last line on
+/// standard output is `train NATS val NATS chars_per_s N`: the mean loss of the last 50 updates, the loss on
+/// the last tenth of the text, which is not trained on, and the speed of the updates. Both losses are in nats
+/// per character: `exp(-loss)` is the mean probability of the right character. Ctrl-C ends the training
+/// early; the model is then saved and writes as usual.
 #[derive(Parser, Debug)]
 #[command(name = "char_rnn")]
 pub struct Options {
@@ -36,7 +38,8 @@ pub struct Options {
     /// Characters of each stream in an update [default: 64]
     #[arg(long, value_name = "N", value_parser = size())]
     pub steps: Option<u32>,
-    /// Updates to make; with 0 and --load the model only writes and needs no corpus (with --quiet it is only validated)
+    /// Updates to make; with 0 and --load the model only writes and needs no corpus (with --quiet it is only
+    /// validated)
     #[arg(long, value_name = "N", default_value_t = DEFAULT_ITERS)]
     pub iters: u64,
     /// Learning rate of Adam [default: 0.005]
@@ -64,7 +67,8 @@ pub struct Options {
     /// for the page in examples/web
     #[arg(long, value_name = "FILE")]
     pub image: Option<PathBuf>,
-    /// A saved model to go on with: to train it further on the same text, exactly as if it had never been saved
+    /// A saved model to go on with: to train it further on the same text, exactly as if it had never been
+    /// saved
     #[arg(long, value_name = "FILE")]
     pub load: Option<PathBuf>,
     /// Print the validation loss from narrow weights, too: f16, bf16, and int8 with 16-bit and 8-bit
@@ -100,7 +104,8 @@ fn temperature(text: &str) -> Result<f32, String> {
 }
 
 impl Options {
-    /// The options of this process. Prints the help if that is what was asked for; a mistake comes back as one line.
+    /// The options of this process. Prints the help if that is what was asked for; a mistake comes back as
+    /// one line.
     pub fn from_command_line() -> Result<Self, Failure> {
         Self::try_parse().map_err(|e| {
             if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {

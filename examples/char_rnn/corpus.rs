@@ -6,17 +6,8 @@ use std::path::Path;
 use crate::Failure;
 use crate::checkpoint::fnv1a;
 
-macro_rules! sources {
-    ($($file:literal)*) => { concat!($(include_str!(concat!("../../src/", $file))),*) };
-}
-
-/// The default text: source files of this crate, the last of which is for validation.
-const OWN_SOURCE: &str = sources! {
-    "cell/mod.rs" "cell/functions.rs" "cell/lstm/mod.rs" "cell/gru/mod.rs" "kernel/panel/gemm.rs" "kernel/pointwise/math.rs"
-    "kernel/panel/pack.rs" "kernel/panel/tile.rs" "kernel/panel/sums.rs" "kernel/step/mod.rs" "kernel/step/row.rs"
-    "kernel/step/batch.rs" "kernel/step/backward.rs" "simd/mod.rs" "simd/avx2.rs" "simd/scalar.rs" "seq/backward.rs"
-    "seq/forward.rs" "layer/recurrent/train.rs" "layer/recurrent/weights.rs" "error.rs" "layer/recurrent/cells.rs"
-};
+/// The default text: the first volume of Jane Austen's "Pride and Prejudice" (1813; in the public domain).
+const TEXT: &str = include_str!("pride_and_prejudice.txt");
 
 /// A text, and where it came from.
 pub struct Text(String);
@@ -32,7 +23,7 @@ pub struct Identity {
 impl Text {
     /// Reads a file, or takes the default text.
     pub fn read(file: Option<&Path>) -> Result<Self, Failure> {
-        let Some(file) = file else { return Ok(Text(OWN_SOURCE.into())) };
+        let Some(file) = file else { return Ok(Text(TEXT.into())) };
         let refuse = |why: &dyn std::fmt::Display| Failure::new(format!("corpus {}: {why}", file.display()));
         let bytes = fs::read(file).map_err(|e| refuse(&e))?;
         let text = String::from_utf8(bytes).map_err(|e| {
@@ -56,7 +47,8 @@ impl Text {
         Vocabulary(chars)
     }
 
-    /// The first nine tenths of the characters to train on, and the rest for validation, each in `batch` streams.
+    /// The first nine tenths of the characters to train on, and the rest for validation, each in `batch`
+    /// streams.
     pub fn split(
         &self,
         vocabulary: &Vocabulary,
@@ -120,7 +112,8 @@ impl Streams {
         self.len * self.batch
     }
 
-    /// The characters of all streams from position `from` on, `x [T, B]`, and those that follow each of them, `targets [T, B]`.
+    /// The characters of all streams from position `from` on, `x [T, B]`, and those that follow each of them,
+    /// `targets [T, B]`.
     pub fn window(&self, from: usize, x: &mut [u32], targets: &mut [u32]) {
         for (t, (x, targets)) in x.chunks_mut(self.batch).zip(targets.chunks_mut(self.batch)).enumerate() {
             for (b, (x, target)) in x.iter_mut().zip(targets).enumerate() {

@@ -1,14 +1,14 @@
 //! Trains a character model on a text and lets it write.
 //!
 //! ```sh
-//! cargo run --release --example char_rnn                                  # on the source code of this crate
+//! cargo run --release --example char_rnn                                  # on a part of "Pride and Prejudice"
 //! cargo run --release --example char_rnn -- --corpus FILE --save MODEL    # on a text of yours
 //! cargo run --release --example char_rnn -- --load MODEL --iters 0 --prompt "Once" --temperature 0.5
 //! cargo run --release --example char_rnn -- --image model.img             # for firmware and examples/web
 //! ```
 //!
-//! An embedding, a stack of recurrent layers and a dense layer, trained by truncated backpropagation through time with Adam.
-//! The parts: `cli` options, `corpus` text and streams, `model` the layers, `train` updates,
+//! An embedding, a stack of recurrent layers and a dense layer, trained by truncated backpropagation through
+//! time with Adam. The parts: `cli` options, `corpus` text and streams, `model` the layers, `train` updates,
 //! `generate` writing, `checkpoint` the file format.
 
 mod checkpoint;

@@ -40,8 +40,8 @@ impl<'a> Training<'a> {
         Training { streams, x: window.clone(), targets: window, chars: 0, seconds: 0.0, now }
     }
 
-    /// One update: the next window of all streams. The trainer is stateful, so that each stream goes on where the window before ended:
-    /// truncated backpropagation through time. States begin anew with the text.
+    /// One update: the next window of all streams. The trainer is stateful, so that each stream goes on where
+    /// the window before ended: truncated backpropagation through time. States begin anew with the text.
     pub fn update(&mut self) -> Result<(), Failure> {
         let start = Instant::now();
         let Training { streams, now, x, targets, .. } = self;
@@ -80,7 +80,8 @@ pub fn recent(losses: &[f32]) -> f64 {
     losses.iter().map(|&x| f64::from(x)).sum::<f64>() / losses.len() as f64
 }
 
-/// The mean loss over all characters of the streams, read once from beginning to end; from narrow weights, if a format is given.
+/// The mean loss over all characters of the streams, read once from beginning to end; from narrow weights, if
+/// a format is given.
 pub fn validate(now: &Checkpoint, streams: &Streams, format: Option<Narrow>) -> Result<f64, Failure> {
     let steps = now.steps.min(streams.len);
     let mut run = match format {

@@ -205,8 +205,8 @@ def report(found):
 
 
 NETWORKS = [("1 Gbit/s Ethernet", 50e-6, 8 / 1e9), ("10 Gbit/s Ethernet", 30e-6, 8 / 10e9), ("100 Gbit/s InfiniBand", 3e-6, 8 / 100e9)]
-# A node is as fast as so many of the core that was measured, and its times deviate by so much. This machine's deviation is
-# that of other programs on it, which nodes of a cluster do not have.
+# A node is as fast as so many of the core that was measured, and its times deviate by so much. This machine's
+# deviation is that of other programs on it, which nodes of a cluster do not have.
 NODE, DEVIATION = 20, 0.02
 
 

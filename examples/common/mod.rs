@@ -1,4 +1,5 @@
-//! What the examples have in common: options, a progress bar, random numbers, plots, and a layer's training pass.
+//! What the examples have in common: options, a progress bar, random numbers, plots, and a layer's training
+//! pass.
 //!
 //! An example is `fn main() -> Result<(), Failure>` with its options read by clap, among them [`Common`].
 #![allow(dead_code, reason = "no example uses all of it")]

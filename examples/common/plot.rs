@@ -155,6 +155,8 @@ impl ValueFormatter<f64> for Axis {
 #[derive(Clone, Copy)]
 enum Look {
     Line,
+    /// A wide and pale line, which stays visible under others that coincide with it.
+    Wide,
     Dashes,
     Dots,
 }
@@ -175,6 +177,15 @@ pub struct Chart {
     log: bool,
     limits: Option<(f64, f64)>,
     series: Vec<Series>,
+}
+
+impl Look {
+    fn style(self, colour: RGBColor) -> ShapeStyle {
+        match self {
+            Look::Wide => colour.mix(0.3).stroke_width(11),
+            _ => colour.stroke_width(3),
+        }
+    }
 }
 
 impl Chart {
@@ -200,12 +211,25 @@ impl Chart {
         self.add(name, Look::Line, points)
     }
 
+    pub fn wide(self, name: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        self.add(name, Look::Wide, points)
+    }
+
     pub fn dashes(self, name: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
         self.add(name, Look::Dashes, points)
     }
 
     pub fn dots(self, name: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
         self.add(name, Look::Dots, points)
+    }
+
+    /// Gives the series that was added last the colour that the series `number` of another chart has, counted
+    /// from 0, so that a thing has one colour in all panels.
+    pub fn coloured(mut self, number: usize) -> Self {
+        if let Some(series) = self.series.last_mut() {
+            series.colour = COLOURS[number % COLOURS.len()];
+        }
+        self
     }
 
     fn add(mut self, name: &str, look: Look, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
@@ -223,9 +247,9 @@ impl Chart {
         let mut x = 0;
         for series in self.series.iter().filter(|s| !s.name.is_empty()) {
             let y = TEXT as i32 / 2;
-            let style = series.colour.stroke_width(3);
+            let style = series.look.style(series.colour);
             match series.look {
-                Look::Line => area.draw(&PathElement::new([(x, y), (x + sample, y)], style))?,
+                Look::Line | Look::Wide => area.draw(&PathElement::new([(x, y), (x + sample, y)], style))?,
                 Look::Dashes => {
                     for from in [x, x + 13, x + 26] {
                         area.draw(&PathElement::new([(from, y), (from + 8, y)], style))?;
@@ -290,10 +314,10 @@ impl Panel for Chart {
         let mut plane = axes(&body, (&self.x, x), (&self.y, y))?;
         for series in &self.series {
             let colour = series.colour;
-            let style = colour.stroke_width(3);
+            let style = series.look.style(colour);
             let points = series.points.iter().copied();
             match series.look {
-                Look::Line => plane.draw_series(LineSeries::new(points, style))?,
+                Look::Line | Look::Wide => plane.draw_series(LineSeries::new(points, style))?,
                 Look::Dashes => plane.draw_series(DashedLineSeries::new(points, 8, 5, style))?,
                 Look::Dots => plane.draw_series(points.map(|p| Circle::new(p, 3, colour.filled())))?,
             };

@@ -93,7 +93,7 @@ fn main() -> Result<()> {
             100.0 * accuracy
         );
     }
-    let recording = sensor::Hand::new(3).record(gestures::RECORDED).0;
+    let (recording, labels) = sensor::Hand::new(3).record(gestures::RECORDED);
     fs::write(folder.join("gestures.f32"), to_bytes(&weights))?;
     // For examples/c/firmware.
     let layers = [Layer::from(gestures::CELL), Layer::from(gestures::HEAD)];
@@ -101,6 +101,7 @@ fn main() -> Result<()> {
     image::write(&layers, &weights, &mut image)?;
     fs::write(folder.join("gestures.img"), image)?;
     fs::write(folder.join("recording.f32"), to_bytes(&recording))?;
+    fs::write(folder.join("recording.labels"), labels.iter().map(|&label| label as u8).collect::<Vec<_>>())?;
     for (isa, name, what) in [
         (Isa::FUSED, "FUSED", "The checksum of all scores over the recording."),
         (Isa::SCALAR, "SEPARATE", "The same where products and sums are rounded one after the other."),

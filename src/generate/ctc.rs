@@ -1,7 +1,7 @@
 //! Decoders of connectionist temporal classification: from a model's outputs to labels.
 
 use super::sample::argmax;
-use crate::error::{Error, Result, check_len, check_room};
+use crate::error::{Error, Need, Result, check_room, check_shape};
 use crate::layer::Sequences;
 use crate::layer::buffer::{add, mul};
 use crate::layer::log_softmax;
@@ -93,7 +93,7 @@ fn check_row<'s>(
     row: usize,
 ) -> Result<impl Iterator<Item = usize> + use<'s>> {
     let walk = sequences.walk(false)?;
-    check_len("logits", mul(walk.rows(), classes), logits.len())?;
+    check_shape("logits", Need::ROWS_CLASSES, mul(walk.rows(), classes), logits.len())?;
     if row >= sequences.batch() {
         return Err(Error::Index { buffer: "row", position: 0, id: row, limit: sequences.batch() });
     }

@@ -5,10 +5,7 @@
 //!
 //! ```
 //! use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::{Rng, SeedableRng}};
-//! use recurrent::model::{Layer, Loss, Model};
-//! use recurrent::train::{AdamW, Cosine};
-//! use recurrent::trainer::{Batch, Trainer};
-//! use recurrent::{Gru, Merge, Pool, Sequences, Stack};
+//! use recurrent::prelude::*;
 //!
 //! // 1. The model: layers from the input to the output. As a constant, it compiles only if the sizes fit.
 //! const MODEL: Model<4> = Model::new([
@@ -115,9 +112,9 @@
 //!
 //! Layers, stacks and models have passes whose names end in `_with`, for example
 //! [`Model::forward_with`](crate::model::Model::forward_with). They take the threads as an argument: `Rayon`,
-//! [`Threads`](crate::Threads), or a pool of your own that implements the trait [`Join`](crate::Join). `scratch_len_with` gives the length of scratch for a number of threads. Passes on rayon
-//! do not allocate if they are called inside its pool. Calls from outside go through a queue that allocates
-//! now and then.
+//! [`Threads`](crate::Threads), or a pool of your own that implements the trait [`Join`](crate::Join).
+//! `scratch_len_with` gives the length of scratch for a number of threads. Passes on rayon do not allocate if
+//! they are called inside its pool. Calls from outside go through a queue that allocates now and then.
 //!
 //! # Several machines
 //! [`Distributed`](crate::trainer::Distributed) is data-parallel training: several processes make each update

@@ -73,8 +73,7 @@
 //! # 7. Sample by sample
 //! ```
 //! use recurrent::image::{self, Image};
-//! use recurrent::model::Model;
-//! use recurrent::{Result, argmax};
+//! use recurrent::prelude::*;
 //!
 //! # const IMAGE: &[u8] = recurrent::include_image!("../../tests/data/formats/image_gru.img");
 //! # /*
@@ -85,26 +84,9 @@
 //!     Err(_) => panic!("not an image of two layers"),
 //! };
 //!
-//! /// What it keeps from sample to sample, and its scratch.
-//! struct Recogniser {
-//!     weights: &'static [f32],
-//!     state: [f32; MODEL.state_len(1)],
-//!     scores: [f32; MODEL.output()],
-//!     scratch: [f32; MODEL.scratch_len(1, 1)],
-//! }
-//!
-//! impl Recogniser {
-//!     /// Checks every byte of the image once, so that damaged flash is an error.
-//!     fn new() -> Result<Self> {
-//!         let weights = Image::from_bytes(IMAGE)?.weights()?;
-//!         Ok(Recogniser { weights, state: [0.0; _], scores: [0.0; _], scratch: [0.0; _] })
-//!     }
-//!
-//!     /// Takes one sample of three axes, and returns the more probable movement.
-//!     fn sample(&mut self, x: &[f32; 3]) -> Result<usize> {
-//!         MODEL.step(self.weights, x, &mut self.scores, &mut self.state, &mut self.scratch)?;
-//!         argmax(&self.scores)
-//!     }
+//! recurrent::stream! {
+//!     /// Owns the state, the scratch and the scores. The weights stay in flash.
+//!     struct Recogniser(MODEL);
 //! }
 //!
 //! # struct Led;
@@ -112,16 +94,17 @@
 //! # fn accelerometer() -> Option<[f32; 3]> { static LEFT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
 //! # (LEFT.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 5).then_some([0.1, 0.2, 9.8]) }
 //! # let mut led = Led;
-//! let mut recogniser = Recogniser::new()?;
-//! while let Some(sample) = accelerometer() { // 50 times a second
-//!     led.set(recogniser.sample(&sample)? == 1);
+//! // Checks every byte of the image once, so that damaged flash is an error.
+//! let mut recogniser = Recogniser::new(Image::from_bytes(IMAGE)?.weights()?);
+//! while let Some(sample) = accelerometer() { // 50 times a second, three axes
+//!     led.set(argmax(recogniser.step(&sample)?)? == 1);
 //! }
 //! # Ok::<(), recurrent::Error>(())
 //! ```
-//! The weights stay in flash: `step` reads canonical weights in place, without a packed copy. The model may
-//! have a pool of the [last step](crate::Pool::Last): each step gives the output that the model would give if
-//! the sequence ended there. Scale the samples as in training. The scaling is part of the model and easily
-//! forgotten.
+//! [`stream!`](crate::stream) declares a type with the buffers of one stream. The weights stay in flash:
+//! `step` reads canonical weights in place, without a packed copy. The model may have a pool of the
+//! [last step](crate::Pool::Last): each step gives the output that the model would give if the sequence ended
+//! there. Scale the samples as in training. The scaling is part of the model and easily forgotten.
 //!
 //! # 8. Flash it, and measure
 //! `examples/firmware` in the repository is a complete crate, with linker scripts, for a Cortex-M4F, M3, M0
@@ -171,8 +154,9 @@
 //! used.
 //!
 //! # Training on the device
-//! Training uses the same passes and buffers: [`Model::forward_backward`](crate::model::Model::forward_backward) or
-//! the passes of the layers, with [`Adam`](crate::train::Adam) or, if there is no room for moments,
-//! [`Sgd`](crate::train::Sgd). Flash is the first limit: the code of `learn` takes 90 KB, on a Cortex-M0 98 KB, and
-//! 3 KB of stack. RAM is the second: for weights that change, gradients, moments, and a tape for the steps of a
-//! chunk. It is 8 KB in `learn`. `recurrent inspect --steps 10` prints it for other models.
+//! Training uses the same passes and buffers:
+//! [`Model::forward_backward`](crate::model::Model::forward_backward) or the passes of the layers, with
+//! [`Adam`](crate::train::Adam) or, if there is no room for moments, [`Sgd`](crate::train::Sgd). Flash is the
+//! first limit: the code of `learn` takes 90 KB, on a Cortex-M0 98 KB, and 3 KB of stack. RAM is the second:
+//! for weights that change, gradients, moments, and a tape for the steps of a chunk. It is 8 KB in `learn`.
+//! `recurrent inspect --steps 10` prints it for other models.

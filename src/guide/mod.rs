@@ -8,11 +8,15 @@
 //! | [`which_loss`] | Which loss fits what is to be learned, and how does data get into batches? |
 //! | [`why_it_does_not_learn`] | Why does it not learn, and how do I see it? |
 //! | [`desktop`] | How do I train a model, save it, and run it, without managing buffers? |
+//! | [`files`] | Which file do I read or write, and why is one rejected? |
 //! | [`firmware`] | How does a model get from PyTorch into the flash of a microcontroller? |
+//! | [`from_c`] | How do I run a model from C or C++, in firmware or in an audio plugin? |
+//! | [`webassembly`] | How do I run and train a model in a browser? |
 //! | [`other_frameworks`] | What is the name here of something that I know from PyTorch or Keras, and what differs? |
 //! | [`instruction_sets`] | Which vector instructions does a pass use, and who decides? |
 //! | [`narrow_weights`] | Which formats of weights exist, what do they cost, when do they help? |
 //! | [`numerics`] | Which results have the same bits, and how large are errors? |
+//! | [`glossary`] | What does a term mean here? |
 //! | [`adding_a_cell`] | What has to be written for another cell? |
 //! | [`adding_an_instruction_set`] | What has to be written for another instruction set? |
 //!
@@ -50,12 +54,16 @@
 pub mod adding_a_cell;
 pub mod adding_an_instruction_set;
 pub mod desktop;
+pub mod files;
 pub mod firmware;
+pub mod from_c;
+pub mod glossary;
 pub mod instruction_sets;
 pub mod layouts;
 pub mod narrow_weights;
 pub mod numerics;
 pub mod other_frameworks;
 pub mod training_through_time;
+pub mod webassembly;
 pub mod which_loss;
 pub mod why_it_does_not_learn;

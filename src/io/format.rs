@@ -155,7 +155,7 @@ const EXTENSIONS: [(&str, &str, &str); 14] = [
     ("pb", "a TensorFlow graph", SAVED_MODEL),
     ("index", "a TensorFlow checkpoint", SAVED_MODEL),
     ("meta", "a TensorFlow checkpoint", SAVED_MODEL),
-    ("mlmodel", "a Core ML model", "it is not read: convert the model that it was made of"),
+    ("mlmodel", "a Core ML model", "it is not read: give the model from which it was converted"),
     (
         "npz",
         "NumPy arrays",

@@ -8,7 +8,7 @@ use super::error::Result;
 use super::network::Network;
 use super::options::ReadOptions;
 use super::size;
-use crate::error::check_len;
+use crate::error::{Need, check_len, check_shape};
 use crate::model::{Chain, Ending, Input, InputMask, Layer};
 use crate::trainer::{Predictor, zeros};
 use crate::{Join, Masked, Sequences, log_softmax, softmax};
@@ -117,7 +117,7 @@ impl Instance {
     /// a network that cannot run step by step because a layer runs in reverse or pools all steps.
     pub fn step<'x>(&mut self, x: impl Into<Input<'x>>) -> Result<&[f32]> {
         let (x, batch) = (x.into(), self.batch);
-        check_len("x", batch.saturating_mul(self.input()), x.len())?;
+        check_shape("x", Need::ROWS_INPUTS, batch.saturating_mul(self.input()), x.len())?;
         if self.input_mask.is_some() {
             self.chain().check_steps()?;
             return self.forward(Sequences::new(1, batch), x);

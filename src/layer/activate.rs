@@ -1,6 +1,6 @@
 //! An activation function as a separate layer.
 
-use crate::error::{Result, check_len};
+use crate::error::{Need, Result, check_shape};
 use crate::kernel::activation::{Activation, activate, deactivate};
 use crate::simd::{Isa, Op, Simd, dispatch};
 
@@ -53,7 +53,7 @@ impl Activate {
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) for `y`.
     pub fn forward(&self, x: &[f32], y: &mut [f32]) -> Result<()> {
-        check_len("y", x.len(), y.len())?;
+        check_shape("y", Need::AS_INPUT, x.len(), y.len())?;
         Ok(dispatch(self.isa(), ForwardPass(self.function, x, y))?)
     }
 
@@ -63,8 +63,8 @@ impl Activate {
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) for `dy` or `dx`.
     pub fn backward(&self, x: &[f32], dy: &[f32], dx: &mut [f32]) -> Result<()> {
-        check_len("dy", x.len(), dy.len())?;
-        check_len("dx", x.len(), dx.len())?;
+        check_shape("dy", Need::AS_INPUT, x.len(), dy.len())?;
+        check_shape("dx", Need::AS_INPUT, x.len(), dx.len())?;
         Ok(dispatch(self.isa(), BackwardPass(self.function, x, dy, dx))?)
     }
 }

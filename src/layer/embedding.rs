@@ -1,7 +1,7 @@
 //! The embedding layer: looks up a row of a table for each id.
 
 use super::gradients::Gradients;
-use crate::error::{Error, Result, check_len};
+use crate::error::{Error, Need, Result, check_len, check_shape};
 use crate::kernel::Narrow;
 use crate::kernel::bytes::bytes;
 use crate::kernel::narrow::here;
@@ -143,7 +143,7 @@ impl Embedding {
     /// ```
     pub fn forward(&self, weights: &[f32], ids: &[u32], y: &mut [f32]) -> Result<()> {
         check_len("weights", self.weights_len(), weights.len())?;
-        check_len("y", ids.len().saturating_mul(self.width), y.len())?;
+        check_shape("y", Need::ROWS_OUTPUTS, ids.len().saturating_mul(self.width), y.len())?;
         self.check(ids)?;
         if self.width == 0 {
             return Ok(());
@@ -176,7 +176,7 @@ impl Embedding {
     /// # Ok::<(), recurrent::Error>(())
     /// ```
     pub fn backward(&self, ids: &[u32], dy: &[f32], grads: &mut [f32], mode: Gradients) -> Result<()> {
-        check_len("dy", ids.len().saturating_mul(self.width), dy.len())?;
+        check_shape("dy", Need::ROWS_OUTPUTS, ids.len().saturating_mul(self.width), dy.len())?;
         check_len("grads", self.weights_len(), grads.len())?;
         self.check(ids)?;
         if mode == Gradients::Overwrite {

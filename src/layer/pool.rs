@@ -2,7 +2,7 @@
 
 use super::buffer::{Sum, WIDE};
 use super::sequences::Sequences;
-use crate::error::{Error, Result, check_len};
+use crate::error::{Error, Need, Result, check_shape};
 use crate::kernel::Walk;
 
 /// How the steps of a sequence are reduced to one row. Only steps that take part count, not those past the
@@ -125,7 +125,7 @@ impl Pool {
         dx: &mut [f32],
     ) -> Result<()> {
         let walk = check(width, sequences, ("x", x.len()), ("dy", dy.len()))?;
-        check_len("dx", x.len(), dx.len())?;
+        check_shape("dx", Need::AS_INPUT, x.len(), dx.len())?;
         dx.fill(0.0);
         let half = width / 2;
         if width == 0 {
@@ -195,9 +195,9 @@ fn check<'a>(
     y: (&'static str, usize),
 ) -> Result<Walk<'a>> {
     let walk = sequences.walk(false)?;
-    check_len(x.0, walk.rows().saturating_mul(width), x.1)?;
+    check_shape(x.0, Need::STEPS_ROWS_INPUTS, walk.rows().saturating_mul(width), x.1)?;
     match sequences.batch.checked_mul(width) {
-        Some(len) => check_len(y.0, len, y.1)?,
+        Some(len) => check_shape(y.0, Need::ROWS_OUTPUTS, len, y.1)?,
         None => return Err(Error::Overflow { buffer: y.0 }),
     }
     Ok(walk)

@@ -2,7 +2,7 @@
 
 use super::buffer::{Sum, WIDE};
 use super::gradients::Gradients;
-use crate::error::{Result, check_len};
+use crate::error::{Need, Result, check_len, check_shape};
 
 /// Multiplies each feature by its own factor and adds its own offset: `y_j = x_j scale_j + shift_j`.
 ///
@@ -63,7 +63,7 @@ impl Scale {
     /// of the buffer.
     pub fn forward(&self, weights: &[f32], x: &[f32], y: &mut [f32]) -> Result<()> {
         self.check(weights, ("x", x.len()))?;
-        check_len("y", x.len(), y.len())?;
+        check_shape("y", Need::AS_INPUT, x.len(), y.len())?;
         let (scale, shift) = weights.split_at(self.width);
         for (x, y) in self.rows(x).zip(y.chunks_exact_mut(self.width.max(1))) {
             for j in 0..self.width {
@@ -98,9 +98,9 @@ impl Scale {
         mode: Gradients,
     ) -> Result<()> {
         self.check(weights, ("x", x.len()))?;
-        check_len("dy", x.len(), dy.len())?;
+        check_shape("dy", Need::AS_INPUT, x.len(), dy.len())?;
         if let Some(dx) = &dx {
-            check_len("dx", x.len(), dx.len())?;
+            check_shape("dx", Need::AS_INPUT, x.len(), dx.len())?;
         }
         if let Some(grads) = &grads {
             check_len("grads", self.weights_len(), grads.len())?;
@@ -153,6 +153,6 @@ impl Scale {
     fn check(&self, weights: &[f32], x: (&'static str, usize)) -> Result<()> {
         check_len("weights", self.weights_len(), weights.len())?;
         let rows = x.1.checked_div(self.width).unwrap_or(0);
-        check_len(x.0, rows * self.width, x.1)
+        check_shape(x.0, Need::ROWS_INPUTS, rows * self.width, x.1)
     }
 }

@@ -1,6 +1,6 @@
 //! A padded batch of sequences, as the passes take it.
 
-use crate::error::{Error, Result, check_len};
+use crate::error::{Error, Need, Result, check_shape};
 use crate::kernel::taken::Rows;
 use crate::kernel::{Masked, Plan, Walk};
 
@@ -124,17 +124,17 @@ impl<'a> Sequences<'a> {
             return Err(Error::Overflow { buffer: "x" });
         }
         if let Some(lengths) = lengths {
-            check_len("lengths", batch, lengths.len())?;
+            check_shape("lengths", Need::ROWS, batch, lengths.len())?;
             if let Some(position) = lengths.iter().position(|length| *length > steps) {
                 let id = lengths[position];
                 return Err(Error::Index { buffer: "lengths", position, id, limit: steps + 1 });
             }
         }
         if let Some((mask, _)) = mask {
-            check_len("mask", rows, mask.len())?;
+            check_shape("mask", Need::STEPS_ROWS, rows, mask.len())?;
         }
         if let Some(resets) = resets {
-            check_len("resets", rows, resets.len())?;
+            check_shape("resets", Need::STEPS_ROWS, rows, resets.len())?;
         }
         let plan = Plan { steps, batch, batch_major, reverse, lengths, mask, resets };
         Walk::new(plan).ok_or(Error::Overflow { buffer: "x" })

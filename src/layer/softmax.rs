@@ -1,6 +1,6 @@
 //! Softmax and its logarithm, forward and backward.
 
-use crate::error::{Error, Result, check_len};
+use crate::error::{Error, Need, Result, check_len};
 use crate::kernel::softmax::{BLOCK, exp_sum, max};
 use crate::simd::{Isa, Op, Simd, dispatch};
 
@@ -8,7 +8,7 @@ use crate::simd::{Isa, Op, Simd, dispatch};
 fn check(classes: usize, x: (&'static str, usize), others: &[(&'static str, usize)]) -> Result<()> {
     if x.1.checked_rem(classes).unwrap_or(x.1) != 0 {
         let expected = x.1.checked_div(classes).unwrap_or(0) * classes;
-        return Err(Error::Length { buffer: x.0, expected, actual: x.1 });
+        return Err(Error::Length { buffer: x.0, expected, actual: x.1, need: Need::EXACT });
     }
     others.iter().try_for_each(|&(buffer, len)| check_len(buffer, x.1, len))
 }

@@ -1,7 +1,7 @@
 //! The loss of classification: softmax and negative log-likelihood in one.
 
 use super::classes::{Pass, Settings};
-use crate::error::{Error, Result, check_len};
+use crate::error::{Error, Need, Result, check_len, check_shape};
 use crate::kernel::Walk;
 use crate::kernel::taken::Rows;
 use crate::layer::Sequences;
@@ -139,7 +139,12 @@ impl<'a> CrossEntropy<'a> {
     pub fn loss(&self, logits: &[f32], targets: &[u32], dlogits: Option<&mut [f32]>) -> Result<f32> {
         let walk = self.walk()?;
         let (rows, count) = self.rows(walk.as_ref(), targets)?;
-        check_len("logits", targets.len().saturating_mul(self.of.classes), logits.len())?;
+        check_shape(
+            "logits",
+            Need::ROWS_CLASSES,
+            targets.len().saturating_mul(self.of.classes),
+            logits.len(),
+        )?;
         if let Some(dlogits) = &dlogits {
             check_len("dlogits", logits.len(), dlogits.len())?;
         }
@@ -174,7 +179,12 @@ impl<'a> CrossEntropy<'a> {
         let plain = self.plain();
         let walk = self.walk()?;
         let (rows, count) = self.rows(walk.as_ref(), targets)?;
-        check_len("logits", targets.len().saturating_mul(self.of.classes), logits.len())?;
+        check_shape(
+            "logits",
+            Need::ROWS_CLASSES,
+            targets.len().saturating_mul(self.of.classes),
+            logits.len(),
+        )?;
         let total = plain.of.total(&rows, count, targets);
         let right = |row: &usize| {
             let (mut best, mut most) = (None, f32::NEG_INFINITY);

@@ -1,9 +1,9 @@
 //! Losses: how far outputs are from their targets, and the gradient of that.
 //!
 //! This folder may import `layer` and everything below it. `cross_entropy` is the loss of classes, and
-//! `classes` its pass. `ctc` is the loss of labels without an alignment. `regression` has the losses of single
-//! elements, and `elements` their passes. `own` is for losses that a program defines. [`Loss`] is any of these
-//! with its targets, as a model takes it.
+//! `classes` its pass. `ctc` is the loss of labels without an alignment. `regression` has the losses of
+//! single elements, and `elements` their passes. `own` is for losses that a program defines. [`Loss`] is any
+//! of these with its targets, as a model takes it.
 
 mod classes;
 mod cross_entropy;

@@ -4,7 +4,7 @@ use super::args::{Forward, Input};
 use super::chain::Chain;
 use super::layer::{Dims, Layer, Part};
 use super::through::{Layers, Visit};
-use crate::error::{Error, Result, check_len, check_room};
+use crate::error::{Error, Need, Result, check_len, check_room, check_shape};
 use crate::kernel::bytes::bytes_mut;
 use crate::layer::buffer::{add_to, multiply, take, take_mut};
 use crate::layer::join::Team;
@@ -176,7 +176,7 @@ pub(super) fn forward<L: Layers + ?Sized>(
     chain.check_linked(Reach::Inference)?;
     chain.check_input(sequences, x)?;
     let (steps, batch) = (sequences.steps(), sequences.batch());
-    check_len("y", chain.output_len(steps, batch), y.len())?;
+    check_shape("y", Need::STEPS_ROWS_OUTPUTS, chain.output_len(steps, batch), y.len())?;
     check_len("state", chain.state_len(batch), state.len())?;
     let threads = team.map_or(1, |team| team.threads);
     check_room("scratch", chain.scratch_len_with(threads, steps, batch), scratch.len())?;
@@ -213,10 +213,12 @@ pub(super) fn step<L: Layers + ?Sized>(
 ) -> Result<()> {
     let weights = weights.check(chain.owner())?;
     chain.check_steps()?;
-    let batch = x.len().checked_div(chain.input()).unwrap_or(0);
+    // Less than a row is taken for one row, so that the error says how long a row is.
+    let rows = x.len().checked_div(chain.input()).unwrap_or(0);
+    let batch = if rows == 0 && x.len() > 0 { 1 } else { rows };
     let sequences = Sequences::new(1, batch);
     chain.check_input(sequences, x)?;
-    check_len("y", chain.output_len(1, batch), y.len())?;
+    check_shape("y", Need::ROWS_OUTPUTS, chain.output_len(1, batch), y.len())?;
     check_len("state", chain.state_len(batch), state.len())?;
     check_room("scratch", chain.scratch_len(1, batch), scratch.len())?;
     let (rows, scratch) = scratch.split_at_mut(chain.between_len(1, batch));
@@ -284,13 +286,13 @@ impl Chain<'_> {
         let expected = self.dims(sequences.steps(), sequences.batch()).len();
         match (self.layers().first(), x) {
             (Some(Layer::Embedding(table)), Input::Ids(ids)) => {
-                check_len("x", expected, ids.len())?;
+                check_shape("x", Need::STEPS_ROWS, expected, ids.len())?;
                 table.check(ids)
             }
             (Some(Layer::Embedding(_)), Input::Values(_)) => {
                 Err(Error::Value { argument: "x", expected: "ids for a model that begins with an embedding" })
             }
-            (_, Input::Values(values)) => check_len("x", expected, values.len()),
+            (_, Input::Values(values)) => check_shape("x", Need::STEPS_ROWS_INPUTS, expected, values.len()),
             (_, Input::Ids(_)) => {
                 Err(Error::Value { argument: "x", expected: "values for a model without an embedding" })
             }

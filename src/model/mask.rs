@@ -45,9 +45,11 @@ impl InputMask {
                 Ok(())
             }
             (InputMask::Value(_), _) => {
-                Err(Error::Value { argument: "x", expected: "values for a mask of a value" })
+                Err(Error::Value { argument: "x", expected: "values, because the mask is a value" })
             }
-            (InputMask::Id(_), _) => Err(Error::Value { argument: "x", expected: "ids for a mask of an id" }),
+            (InputMask::Id(_), _) => {
+                Err(Error::Value { argument: "x", expected: "ids, because the mask is an id" })
+            }
         }
     }
 }

@@ -97,6 +97,7 @@
 //! | `narrow` | models with narrow matrices |
 //! | `lengths` | sizes, and lengths of buffers |
 //! | `state` | one initial state for all rows |
+//! | `stream` | the macro `stream!`: a type that owns the buffers of a stream |
 //! | `array` | [`Model`]: layers in an array that the compiler knows |
 //! | `forward`, `train` | the passes, layer by layer; they divide the buffers once |
 //! | `through` | iteration over layers |
@@ -123,6 +124,7 @@ mod narrow;
 mod passes;
 mod refusal;
 mod state;
+mod stream;
 mod through;
 mod train;
 

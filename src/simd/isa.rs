@@ -163,14 +163,15 @@ macro_rules! vector_sets {
         }
 
         impl Isa {
-            /// Portable code with separate multiplications and additions. It is used where the CPU has no fused
-            /// multiply-add. If every CPU of the target has one (a Cortex-M with an FPU), and in WebAssembly that is
-            /// compiled with vectors, this instruction set exists only with the feature `reference`.
+            /// Portable code with separate multiplications and additions. It is used where the CPU has no
+            /// fused multiply-add. If every CPU of the target has one (a Cortex-M with an FPU), and in
+            /// WebAssembly that is compiled with vectors, this instruction set exists only with the feature
+            /// `reference`.
             #[cfg(any(test, feature = "reference", not(any($fused, $vectors))))]
             pub const SCALAR: Isa = Isa(Kind::Scalar);
-            /// Portable code with fused multiply-adds. It is used on a Cortex-M with an FPU. It gives the same bits
-            /// as every instruction set that has them. On other targets it is slow, with a function call for each
-            /// operation, and exists only with the feature `reference`.
+            /// Portable code with fused multiply-adds. It is used on a Cortex-M with an FPU. It gives the
+            /// same bits as every instruction set that has them. On other targets it is slow, with a function
+            /// call for each operation, and exists only with the feature `reference`.
             #[cfg(any(test, feature = "reference", $fused))]
             pub const FUSED: Isa = Isa(Kind::Fused);
         }

@@ -80,9 +80,9 @@ pub(crate) trait Simd: Copy {
 
     /// Runs `region`, inlined into a function that is compiled for this instruction set.
     ///
-    /// A whole pass is one such function. Inside a pass, each group of tiles is a separate one, except in steps
-    /// of one row. This keeps the functions small enough for the compiler's register allocation, and for its
-    /// run time.
+    /// A whole pass is one such function. Inside a pass, each group of tiles is a separate one, except in
+    /// steps of one row. This keeps the functions small enough for the compiler's register allocation, and
+    /// for its run time.
     fn call<R: Region>(self, region: R) -> R::Output;
 
     fn splat(self, x: f32) -> Self::V;

@@ -3,14 +3,14 @@
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
-use recurrent::Error;
 use recurrent::train::uniform;
+use recurrent::{Error, Need};
 
 /// Sizes around one vector, two vectors, and a panel of the widest instruction set.
 pub const SIZES: [usize; 7] = [1, 7, 8, 9, 16, 17, 33];
 
 pub fn length(buffer: &'static str, expected: usize, actual: usize) -> Error {
-    Error::Length { buffer, expected, actual }
+    Error::Length { buffer, expected, actual, need: Need::EXACT }
 }
 
 pub fn rng(seed: u64) -> Xoshiro256PlusPlus {

@@ -8,7 +8,7 @@ mod model;
 mod sixteen;
 
 use common::{Kind, Layer, Random, assert_bits, random_weights};
-use recurrent::{Dense, Error, Forward, Isa, Lstm, Narrow, Sequences, Stack, WeightSource};
+use recurrent::{Dense, Error, Forward, Isa, Lstm, Narrow, Need, Sequences, Stack, WeightSource};
 
 const FORMATS: [Narrow; 4] = [Narrow::F16, Narrow::Bf16, Narrow::W8A16, Narrow::W8A8];
 const SIXTEEN: [Narrow; 2] = [Narrow::F16, Narrow::Bf16];
@@ -220,7 +220,12 @@ fn nothing_is_written_when_weights_are_refused() {
     let short = Bytes::new(4).get().len();
     assert_eq!(
         layer.round(&weights, Bytes::new(4).get()),
-        Err(Error::Length { buffer: "narrow", expected: layer.narrow_len(), actual: short })
+        Err(Error::Length {
+            buffer: "narrow",
+            expected: layer.narrow_len(),
+            actual: short,
+            need: Need::EXACT
+        })
     );
     // The sums have 32 bits, which bounds the input.
     let long = Dense::new(133_145, 1).narrow(Narrow::W8A8);

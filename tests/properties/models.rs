@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use recurrent::model::{self, Input, Layer, Loss, Model, Training};
 use recurrent::{
-    Activate, Activation, Error, Gradients, Gru, Lstm, Merge, Mgu, Pool, Reset, Rnn, Scale, Sequences, Stack,
+    Activate, Activation, Error, Gradients, Gru, Lstm, Merge, Mgu, Need, Pool, Reset, Rnn, Scale, Sequences,
+    Stack,
 };
 
 use crate::common::{Random, assert_same, pattern};
@@ -236,7 +237,7 @@ proptest! {
         if longer && rooms(names[which]) {
             prop_assert!(result.is_ok());
         } else {
-            let error = Error::Length { buffer: names[which], expected: lens[which], actual };
+            let error = Error::Length { buffer: names[which], expected: lens[which], actual, need: Need::EXACT };
             prop_assert_eq!(result, Err(error));
             prop_assert!(buffers == before, "something was written");
         }

@@ -1,5 +1,5 @@
-// Recognises gestures in a stream of accelerometer samples, with a model from an image in flash. Only the
-// state changes.
+// Recognises gestures in the stream of a synthetic accelerometer, with a model from an image in flash. Only
+// the state changes.
 //
 // It does the same as examples/firmware/src/bin/infer.rs, and computes the same bits.
 #include <stdbool.h>

@@ -14,7 +14,8 @@ let seen = null;
 const cursor = { character: 0, unit: 0 };
 /** Something has to be drawn anew with the next frame. */
 let stale = { chart: false, states: false };
-let sonnets = "";
+/** The text that comes with the page. */
+let novel = "";
 
 function refuse(sentence) {
   $("error").textContent = sentence;
@@ -200,13 +201,13 @@ $("prompt").addEventListener("keydown", (event) => {
   if (event.key === "Enter") $("go").click();
 });
 $("text").addEventListener("input", counted);
-function showSonnets() {
-  $("text").value = sonnets;
+function showNovel() {
+  $("text").value = novel;
   $("text").setSelectionRange(0, 0);
   $("text").scrollTop = 0;
   counted();
 }
-$("sonnets").addEventListener("click", showSonnets);
+$("novel").addEventListener("click", showNovel);
 $("image").addEventListener("click", () => order("save", { format: "image" }));
 $("safetensors").addEventListener("click", () => order("save", { format: "safetensors" }));
 $("load").addEventListener("click", () => $("file").click());
@@ -326,10 +327,10 @@ async function begin() {
   });
   order("start", { set: new URLSearchParams(location.search).get("set") ?? undefined });
   try {
-    const answer = await fetch(new URL("sonnets.txt", import.meta.url));
+    const answer = await fetch(new URL("pride_and_prejudice.txt", import.meta.url));
     if (!answer.ok) throw new Error(String(answer.status));
-    sonnets = await answer.text();
-    if ($("text").value === "") showSonnets();
+    novel = await answer.text();
+    if ($("text").value === "") showNovel();
   } catch {
     refuse("The text that comes with the page is missing on the server. Paste one of your own.");
   }

@@ -50,11 +50,11 @@ async function trains(browser, url) {
   const tab = await browser.open(url, { before: WATCH });
   await tab.until(READY);
   check("vectors are used", (await tab.eval(READY)) === "simd");
-  await tab.eval(`${set("hidden", "64")} ${set("updates", "300")} ${set("prompt", "When I ")}`);
+  await tab.eval(`${set("hidden", "64")} ${set("updates", "300")} ${set("prompt", "Elizabeth ")}`);
   await tab.tab("train");
   await tab.key("Enter");
   await tab.until("page.losses().updates > 20");
-  check("it writes while it trains", (await tab.eval(text("written"))).startsWith("When I "));
+  check("it writes while it trains", (await tab.eval(text("written"))).startsWith("Elizabeth "));
   check("it says how fast it is, and for how long", /^[\d,]+$/.test(await tab.eval(text("speed"))) && / s$/.test(await tab.eval(text("left"))));
   await tab.key("Enter");
   await tab.until(`${text("train")} === "Train on"`);
@@ -77,13 +77,13 @@ async function writes(tab) {
   await tab.until(`${text("go")} === "Stop"`);
   await tab.until(`${text("go")} === "Write"`);
   const written = await tab.eval(text("written"));
-  check("it writes as much as it is asked", Array.from(written).length === 127, JSON.stringify(written.slice(0, 60)));
+  check("it writes as much as it is asked", Array.from(written).length === 130, JSON.stringify(written.slice(0, 60)));
   await tab.tab("states");
   await tab.key("ArrowRight");
   await tab.key("ArrowDown");
-  await tab.until(`${text("cursor")}.startsWith("After character 2, “h”, unit 2 of layer 2")`);
+  await tab.until(`${text("cursor")}.startsWith("After character 2, “t”, unit 2 of layer 2")`);
   const states = await tab.eval("Array.from(page.seen().states)");
-  const { length } = Array.from("Shall I compare thee to a summer's day?");
+  const { length } = Array.from("It is a truth universally acknowledged");
   const inside = states.every((x) => Math.abs(x) <= 1) && states.some((x) => x !== 0);
   check("it shows its states by the keyboard", states.length === length * 2 * 64 && inside);
 }

@@ -136,7 +136,7 @@ fn missing(class: &str) -> &'static str {
         "Sequential" | "Functional" | "Model" => {
             "is a model in a model, which is not read: build one of all their layers"
         }
-        "Flatten" => "makes one row of all steps, which no layer of this crate does",
+        "Flatten" => "joins all steps to one row, which no layer of this crate does",
         "Reshape" | "Permute" | "Cropping1D" | "ZeroPadding1D" | "UpSampling1D" => {
             "moves values between steps and features, which no layer of this crate does"
         }

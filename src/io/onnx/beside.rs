@@ -64,7 +64,7 @@ impl Walk<'_> {
         Ok(true)
     }
 
-    /// Marks the values of version `of` as those of one direction.
+    /// Marks the values that version `of` of the data made: they hold only one of the two directions.
     fn half(&mut self, direction: usize, of: usize) {
         let version = self.version;
         let single = |axes: &[Axis]| -> Vec<Axis> {

@@ -134,7 +134,7 @@ fn activations(
     }
     let (first, second) = all.split_at(standard.len());
     if !second.is_empty() && first != second {
-        return refuse("the directions have different ones".to_string());
+        return refuse("the two directions have different activations".to_string());
     }
     all.truncate(standard.len());
     Ok(all)

@@ -62,7 +62,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Pickle, &[u8])> {
         machine.step(op, &mut bytes)?;
         // Values of one byte each would take a hundred times the size of the file.
         if machine.nodes.len() > limit {
-            return damaged(FORMAT, "its pickle makes more values than one of parameters does");
+            return damaged(FORMAT, "its pickle creates more values than a file of parameters needs");
         }
     }
 }

@@ -62,7 +62,7 @@ fn orders(
 /// With more modules than this the order has to be given.
 const MAX_MODULES: usize = 8;
 
-const SAY: &str = "say the layers in their order with --layers, such as `emb,gru,@last,fc:tanh`";
+const SAY: &str = "give the layers in their order with --layers, such as `emb,gru,@last,fc:tanh`";
 
 /// The advice to give a plan, with the layers of the file as an example.
 fn say(order: &[(String, Role)]) -> String {
@@ -78,7 +78,7 @@ fn say(order: &[(String, Role)]) -> String {
             false => words.push(name.clone()),
         }
     }
-    format!("say the layers in their order with --layers, such as `{}`", words.join(","))
+    format!("give the layers in their order with --layers, such as `{}`", words.join(","))
 }
 
 /// The order in which the modules were made, if they fit together in it.

@@ -144,9 +144,9 @@ pub(crate) fn forward<S: Simd>(
     Ok(())
 }
 
-/// One step back. `ways [4, width + PAD]` are the sums over all ways from each state of the next step to the
-/// end, including the probabilities of that step. They are replaced by those of this step. `states` are the
-/// states after this step, as [`forward`] computes them.
+/// One step back. `ways [4, width + PAD]` has a sum for each state: the sum over all ways from this state, at
+/// the next step, to the end, with the probabilities of the next step. The function replaces these sums by
+/// those of this step. `states` are the states after this step, as [`forward`] computes them.
 ///
 /// Writes the total of all ways through each label, in units of `2^peak`, to `through [width]`. Returns the
 /// totals of those through any blank, and through any label.

@@ -134,8 +134,9 @@ impl<'a> Ahead<'a> {
 /// The weights of both parts of a step, and the bias that the projected sums of a panel start from.
 #[derive(Clone, Copy)]
 pub(super) struct Both<V, W> {
-    /// The gates of either part, and the sums that the hidden gates feed.
+    /// The number of gates of each part.
     pub(super) gates: usize,
+    /// The sum to which each gate of the hidden part is added.
     pub(super) map: [usize; 4],
     pub(super) x: W,
     pub(super) h: W,

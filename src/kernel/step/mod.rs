@@ -150,7 +150,7 @@ pub(crate) trait Functions: Copy {
 
 /// Where a step saves values for the backward pass.
 pub(crate) enum Tape<'a> {
-    /// Nowhere.
+    /// Nothing is saved.
     None,
     /// `[rows, ld]`; the walk numbers the rows.
     Sequence(ColumnsMut<'a>),

@@ -1,7 +1,7 @@
 //! Keys: what attention computes from the encoder's outputs once, for any number of queries.
 
 use super::{Attention, Parts, batch_rows, gather, scatter};
-use crate::error::{Result, check_len, check_room};
+use crate::error::{Need, Result, check_len, check_room, check_shape};
 use crate::kernel::elementwise::column_sums;
 use crate::kernel::gemm::outer;
 use crate::kernel::pack::{pack_columns, pack_rows};
@@ -113,7 +113,7 @@ impl Attention {
     ) -> Result<Keys<'a, ()>> {
         let (walk, steps, batch) = (sequences.walk(false)?, sequences.steps, sequences.batch);
         check_len("weights", self.weights_len(), weights.len())?;
-        check_len("x", walk.rows().saturating_mul(self.input), x.len())?;
+        check_shape("x", Need::STEPS_ROWS_INPUTS, walk.rows().saturating_mul(self.input), x.len())?;
         check_room("keys", self.keys_len(steps, batch), keys.len())?;
         check_room("scratch", self.scratch_len(0, steps, batch), scratch.len())?;
         let layer = Attention { isa: None, ..*self };
@@ -147,9 +147,9 @@ impl Attention {
         let KeysBackward { x, dkeys, dx, grads, mode, scratch } = args;
         keys.check(self)?;
         check_len("weights", self.weights_len(), weights.len())?;
-        check_len("x", walk.rows().saturating_mul(self.input), x.len())?;
+        check_shape("x", Need::STEPS_ROWS_INPUTS, walk.rows().saturating_mul(self.input), x.len())?;
         check_len("dkeys", self.dkeys_len(steps, walk.batch()), dkeys.len())?;
-        check_len("dx", x.len(), dx.len())?;
+        check_shape("dx", Need::AS_INPUT, x.len(), dx.len())?;
         if let Some(grads) = &grads {
             check_len("grads", self.weights_len(), grads.len())?;
         }

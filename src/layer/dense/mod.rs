@@ -13,7 +13,7 @@ use super::join::{Join, Team};
 use super::narrow::narrow_weights;
 use super::packed::{Fingerprint, Owner, Packed, Source, WeightSource, aligned_len, packed_len};
 use super::recurrent::narrow_fingerprint;
-use crate::error::{Error, Result, check_len, check_room};
+use crate::error::{Error, Need, Result, check_len, check_room, check_shape};
 use crate::kernel::finish::Finish;
 use crate::kernel::narrow::here;
 use crate::kernel::pack::pack_rows;
@@ -169,8 +169,8 @@ impl Dense {
     }
 
     fn check(&self, rows: usize, x: usize, y: (&'static str, usize)) -> Result<()> {
-        check_len("x", rows.saturating_mul(self.input), x)?;
-        check_len(y.0, rows.saturating_mul(self.output), y.1)
+        check_shape("x", Need::ROWS_INPUTS, rows.saturating_mul(self.input), x)?;
+        check_shape(y.0, Need::ROWS_OUTPUTS, rows.saturating_mul(self.output), y.1)
     }
 
     /// Splits the weights into `w` and `b`.
@@ -375,10 +375,10 @@ impl Dense {
         self.check(rows, x.len(), ("dy", dy.len()))?;
         check_room("scratch", self.scratch_len(), scratch.len())?;
         if self.finish.is_some() || !y.is_empty() {
-            check_len("y", dy.len(), y.len())?;
+            check_shape("y", Need::ROWS_OUTPUTS, dy.len(), y.len())?;
         }
         if let Some(dx) = &dx {
-            check_len("dx", x.len(), dx.len())?;
+            check_shape("dx", Need::AS_INPUT, x.len(), dx.len())?;
         }
         if let Some(grads) = &grads {
             check_len("grads", self.weights_len(), grads.len())?;

@@ -4,7 +4,7 @@ use super::args::Forward;
 use super::levels::Levels;
 use super::merge::{Merge, both};
 use super::pass::{ForwardRows, Given};
-use crate::error::{Error, Result, check_len, check_room};
+use crate::error::{Error, Need, Result, check_len, check_room, check_shape};
 use crate::kernel::Walk;
 use crate::layer::buffer::{add_to, take_mut};
 use crate::layer::join::Team;
@@ -34,9 +34,14 @@ impl Levels {
             return Ok(());
         }
         let (walks, steps, batch) = (self.walks(args.sequences)?, args.sequences.steps, args.sequences.batch);
-        check_len("x", walks[0].rows().saturating_mul(self.input()), args.x.len())?;
+        check_shape(
+            "x",
+            Need::STEPS_ROWS_INPUTS,
+            walks[0].rows().saturating_mul(self.input()),
+            args.x.len(),
+        )?;
         if !args.y.is_empty() {
-            check_len("y", self.sequence_len(steps, batch), args.y.len())?;
+            check_shape("y", Need::STEPS_ROWS_OUTPUTS, self.sequence_len(steps, batch), args.y.len())?;
         }
         check_len("state", self.state_len(batch), args.state.len())?;
         let threads = team.map_or(1, |team| team.threads);
@@ -123,7 +128,7 @@ impl Levels {
     fn rows(&self, [x, state, scratch]: [usize; 3]) -> Result<usize> {
         let batch = self.step_batch(x, state);
         check_len("state", self.state_len(batch), state)?;
-        check_len("x", batch.saturating_mul(self.input()), x)?;
+        check_shape("x", Need::ROWS_INPUTS, batch.saturating_mul(self.input()), x)?;
         check_room("scratch", self.scratch_len(1, batch), scratch)?;
         Ok(batch)
     }

@@ -6,7 +6,7 @@ use super::levels::Levels;
 use super::merge::{Merge, both};
 use super::pass::Given;
 use super::rows::Cut;
-use crate::error::{Error, Result, check_len, check_room};
+use crate::error::{Error, Need, Result, check_len, check_room, check_shape};
 use crate::kernel::Walk;
 use crate::kernel::view::Columns;
 use crate::layer::buffer::{add_to, multiply, take_last_mut, take_mut};
@@ -97,10 +97,10 @@ impl Levels {
         let sizes = (tape.len(), scratch.len());
         self.check(team, weights, *sequences, (x.len(), y.len()), dstate, dropout, sizes)?;
         if !dy.is_empty() {
-            check_len("dy", y.len(), dy.len())?;
+            check_shape("dy", Need::AS_OUTPUT, y.len(), dy.len())?;
         }
         if let Some(dx) = dx {
-            check_len("dx", x.len(), dx.len())?;
+            check_shape("dx", Need::AS_INPUT, x.len(), dx.len())?;
         }
         if let Some(grads) = grads {
             check_len("grads", self.weights_len(), grads.len())?;
@@ -283,8 +283,13 @@ impl Levels {
     ) -> Result<()> {
         let (steps, batch) = (sequences.steps, sequences.batch);
         check_len("weights", self.weights_len(), weights.len())?;
-        check_len("x", steps.saturating_mul(batch).saturating_mul(self.input()), x)?;
-        check_len("y", self.sequence_len(steps, batch), y)?;
+        check_shape(
+            "x",
+            Need::STEPS_ROWS_INPUTS,
+            steps.saturating_mul(batch).saturating_mul(self.input()),
+            x,
+        )?;
+        check_shape("y", Need::STEPS_ROWS_OUTPUTS, self.sequence_len(steps, batch), y)?;
         check_len(state_name, self.state_len(batch), state)?;
         check_len("tape", self.tape_len(steps, batch), tape)?;
         let threads = team.map_or(1, |team| team.threads);

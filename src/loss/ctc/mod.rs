@@ -2,7 +2,7 @@
 
 mod pass;
 
-use crate::error::{Error, Result, check_len, check_room};
+use crate::error::{Error, Need, Result, check_len, check_room, check_shape};
 use crate::kernel::Walk;
 use crate::kernel::alignment::{PAD, PLANES, WIDE};
 use crate::layer::Sequences;
@@ -153,7 +153,7 @@ impl Ctc {
         let classes = self.classes;
         let CtcBatch { sequences, logits, targets, target_lengths, dlogits, losses, scratch } = batch;
         let longest = self.check_targets(sequences, targets, target_lengths)?;
-        check_len("logits", mul(walk.rows(), classes), logits.len())?;
+        check_shape("logits", Need::ROWS_CLASSES, mul(walk.rows(), classes), logits.len())?;
         if let Some(dlogits) = &dlogits {
             check_len("dlogits", logits.len(), dlogits.len())?;
         }

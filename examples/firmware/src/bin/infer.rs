@@ -1,4 +1,5 @@
-//! Recognises gestures in a stream of samples. The weights stay in flash; the state is all that changes.
+//! Recognises gestures in a stream of samples of a synthetic accelerometer, and counts how often it is right.
+//! The weights stay in flash; only the state changes.
 //!
 //! No path in this program panics, which the linker proves: the panic handler calls what does not exist.
 #![no_std]
@@ -9,26 +10,35 @@ use firmware::expected::{GESTURES_FUSED, GESTURES_SEPARATE};
 use firmware::floats;
 use firmware::gestures::{CELL, HEAD, NAMES, RECORDED, Recogniser, WEIGHTS_LEN};
 use firmware::sum::Sum;
-use firmware::text::Part::{Number, Text};
+use firmware::text::Part::{self, Number, Text};
 use firmware::text::line;
 use recurrent::Result;
 
 static WEIGHTS: [f32; WEIGHTS_LEN] = floats(include_bytes!("../../models/gestures.f32"));
 static RECORDING: [f32; 3 * RECORDED] = floats(include_bytes!("../../models/recording.f32"));
 
-/// Goes over the recording as over a sensor, one sample at a time, and returns a checksum of all scores.
-fn run(recogniser: &mut Recogniser, mut report: impl FnMut(u32, usize)) -> Result<Sum> {
-    let (mut sum, mut last) = (Sum::new(), None);
+/// The true gesture of each sample.
+static RECORDING_LABELS: [u8; RECORDED] = *include_bytes!("../../models/recording.labels");
+
+/// Goes over the recording as over a sensor, one sample at a time. Calls `report(time, guess, truth)` where
+/// the guess changes. Returns a checksum of all scores, and for how many samples the guess is right.
+fn run(recogniser: &mut Recogniser, mut report: impl FnMut(u32, usize, usize)) -> Result<(Sum, u32)> {
+    let (mut sum, mut last, mut right) = (Sum::new(), None, 0);
     let (samples, _) = RECORDING.as_chunks::<3>();
-    for (time, sample) in (0..).zip(samples) {
-        let gesture = recogniser.sample((CELL, HEAD), &WEIGHTS, sample)?;
+    for (time, (sample, &truth)) in (0..).zip(samples.iter().zip(&RECORDING_LABELS)) {
+        let guess = recogniser.sample((CELL, HEAD), &WEIGHTS, sample)?;
         sum.floats(&recogniser.scores);
-        if last != Some(gesture) {
-            report(time, gesture);
-            last = Some(gesture);
+        right += u32::from(guess == usize::from(truth));
+        if last != Some(guess) {
+            report(time, guess, truth.into());
+            last = Some(guess);
         }
     }
-    Ok(sum)
+    Ok((sum, right))
+}
+
+fn name(gesture: usize) -> Part<'static> {
+    Text(NAMES.get(gesture).copied().unwrap_or("?"))
 }
 
 static mut RECOGNISER: Recogniser = Recogniser::new();
@@ -38,13 +48,16 @@ static mut AGAIN: Recogniser = Recogniser::new();
 fn main() -> ! {
     // SAFETY: the only references, and the program has one thread.
     let (recogniser, again) = unsafe { (&mut *(&raw mut RECOGNISER), &mut *(&raw mut AGAIN)) };
-    let (sum, stack) = with_stack(|| run(recogniser, |_, _| {}));
-    let _ = run(again, |time, gesture| {
-        line(&[Text("sample "), Number(time), Text(": "), Text(NAMES.get(gesture).copied().unwrap_or("?"))]);
+    let (result, stack) = with_stack(|| run(recogniser, |_, _, _| {}));
+    line(&[Text("guesses from a synthetic accelerometer, at 50 samples per second:")]);
+    let _ = run(again, |time, guess, truth| {
+        line(&[Text("sample "), Number(time), Text(": "), name(guess), Text(", true: "), name(truth)]);
     });
+    let (sum, right) = result.unwrap_or((Sum::new(), 0));
+    line(&[Text("right for "), Number(right), Text(" of "), Number(RECORDED as u32), Text(" samples")]);
     let fused = CELL.isa().is_fused();
     let expected = if fused { GESTURES_FUSED } else { GESTURES_SEPARATE };
-    let same = sum == Ok(Sum(expected));
+    let same = sum == Sum(expected);
     line(&[
         Text(if same { "the same bits as on the host" } else { "FAILED: other bits than on the host" }),
         Text(if fused { ", fused" } else { ", rounded twice" }),

@@ -1,0 +1,110 @@
+//! From C and C++: from a PyTorch model to a light that blinks, and into an audio plugin.
+//!
+//! The crate `capi` in the repository is a library with a C11 header. It opens an image and runs it in
+//! buffers that you own. It does not allocate, lock, or make system calls. So the same library serves
+//! firmware and real-time audio. The chapter [`firmware`](super::firmware) does the same in Rust.
+//!
+//! # 1. From PyTorch to an image
+//! ```python
+//! class Model(nn.Module):
+//!     def __init__(self):
+//!         super().__init__()
+//!         self.gru = nn.GRU(3, 16, batch_first=True)
+//!         self.fc = nn.Linear(16, 2)
+//! ...
+//! from safetensors.torch import save_file
+//! save_file(model.state_dict(), "model.safetensors")
+//! ```
+//!
+//! ```sh
+//! cargo install recurrent --features tool
+//! recurrent inspect model.safetensors               # layers, and the lengths of the buffers
+//! recurrent check model.safetensors --input samples.txt   # outputs, to compare with PyTorch's
+//! recurrent convert model.safetensors model.img
+//! ```
+//!
+//! # 2. The library
+//! ```sh
+//! cd capi
+//! cargo build --release                                          # this machine: target/release/librecurrent.a
+//! rustup target add thumbv7em-none-eabihf
+//! cargo build --profile small --target thumbv7em-none-eabihf     # a Cortex-M4F, optimised for size
+//! ```
+//! A project needs two files of it: `capi/include/recurrent.h` and `librecurrent.a`. Link a microcontroller's
+//! program with `-Wl,--gc-sections`, and a program on Linux with `-lm -lpthread -ldl`. C++ may include
+//! `recurrent.hpp` instead: the same functions with spans, without exceptions.
+//!
+//! # 3. The image in flash
+//! The image is aligned to 4 bytes and not copied. With the GNU assembler:
+//!
+//! ```text
+//!     .section .rodata.model, "a", %progbits
+//!     .balign 4
+//!     .global model_image, model_image_end
+//! model_image:
+//!     .incbin "model.img"
+//! model_image_end:
+//! ```
+//!
+//! # 4. The program
+//! ```c
+//! #include "recurrent.h"
+//!
+//! extern const uint8_t model_image[], model_image_end[];
+//! extern void led(int on);
+//! extern void wait_for_sample(float sample[3]);
+//!
+//! // The lengths are those that `recurrent inspect` prints. If one is wrong, a call fails, and writes nothing.
+//! static uint64_t memory[(RECURRENT_MODEL_SIZE(2) + 7) / 8]; // two layers
+//! static float state[16], scratch[32], scores[2], sample[3];
+//!
+//! int main(void) {
+//!     // Only the cells that are named here are linked. An image with another cell is rejected.
+//!     const recurrent_cell *const cells[] = {recurrent_gru_steps()};
+//!     recurrent_error error;
+//!     recurrent_model *model;
+//!     if (recurrent_model_open(model_image, (size_t)(model_image_end - model_image), cells, 1, memory,
+//!                              sizeof memory, &model, &error) != RECURRENT_OK) {
+//!         return error.status; // damaged, or not a model of two layers with a GRU
+//!     }
+//!     recurrent_reset(model, 1, state, 16, &error);
+//!
+//!     recurrent_buffers buffers = {
+//!         .x = sample, .x_len = 3, .y = scores, .y_len = 2,
+//!         .state = state, .state_len = 16, .scratch = scratch, .scratch_len = 32,
+//!     };
+//!     for (;;) {
+//!         size_t movement;
+//!         wait_for_sample(sample);
+//!         if (recurrent_step(model, &buffers, &error) != RECURRENT_OK) return error.status;
+//!         if (recurrent_argmax(scores, 2, &movement, &error) != RECURRENT_OK) return error.status;
+//!         led(movement == 1);
+//!     }
+//! }
+//! ```
+//! `examples/c/firmware` is this program as a whole, with start-up code and linker script, in QEMU: `make
+//! run`. It has the same bits as the Rust program and as the host. Its README lists flash, RAM and stack.
+//!
+//! # 5. If something fails
+//! Each function returns a status, and fills `error` if you pass one. `recurrent_status_name()` gives the
+//! name of the status. `recurrent_error_text()` writes a sentence, such as "`x` has 2 elements, and needs 3:
+//! steps x rows x inputs". It links code that formats numbers, some kilobytes, so firmware may leave it out.
+//! If a function fails, it has written nothing.
+//!
+//! # In an audio plugin
+//! - When the plugin loads a model: open it, then call `recurrent_model_pack()` once. It arranges the weights
+//!   for the vectors of the CPU, and steps take a fraction of the time.
+//! - All voices share the model. Each voice has its own state, scratch and output, and may run on its own
+//!   thread.
+//! - In the audio thread: `recurrent_forward()` for a block, or `recurrent_step()` for a sample. Blocks of
+//!   any length give the same bits. The state carries over from block to block.
+//! - When playback starts: `recurrent_reset()`.
+//! - Set the CPU's flush-to-zero mode as for all audio code: [`numerics`](super::numerics) says what
+//!   subnormal numbers cost.
+//!
+//! `examples/c/amp` does this for a model of an amplifier, over blocks of 64 samples. `.ci/capi` checks with
+//! seccomp that no block makes a system call.
+//!
+//! # What is not there
+//! Training, files of other frameworks and narrow weights on targets without an operating system. Train in
+//! Rust or Python, and convert with the tool.
