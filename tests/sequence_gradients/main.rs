@@ -28,9 +28,9 @@ const GRADIENT_TOLERANCE: f64 = 3e-6;
 /// Factor on the tolerances for a GRU whose update gate can exceed 1: its state grows with every step, and
 /// rounding errors with it.
 const GROWING: f64 = 4.0;
-/// The same for gradients with layer normalisation, which multiplies rounding errors of products whose variance
-/// is small, and leaves of the gradient of a single input only what the small number in its root does.
-const NORMALISED: f64 = 10.0;
+/// The same for gradients with layer normalisation, which multiplies the rounding errors of products whose
+/// variance is small.
+const NORMALISED: f64 = 4.0;
 
 /// Input, hidden, batch, steps: sizes up to one panel, and more than one panel of the narrow instruction
 /// sets.
@@ -302,12 +302,14 @@ fn mgu() {
     check(96, |input, hidden| Options::combinations(Cell::Mgu, (input, hidden, 0)));
 }
 
+/// With a single input, its gradient is what the small number in the root leaves of a difference, so there are
+/// at least two. There are more units than elsewhere, because the variance of few numbers can be close to zero.
 #[test]
 fn layer_normalisation() {
     for (cell, norm) in
         [(Cell::Lstm, Norm::Paper), (Cell::Lstm, Norm::State), (Cell::GruResetAfter, Norm::Paper)]
     {
-        check(96, |input, hidden| Options::normalised(cell, norm, input, hidden));
+        check(96, |input, hidden| Options::normalised(cell, norm, input.max(2), hidden.max(9)));
     }
 }
 

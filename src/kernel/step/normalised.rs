@@ -28,6 +28,9 @@ pub(crate) const MATRIX: Layout = Layout::hidden_gate(0);
 
 /// Scratch of a step: the products of all rows, and planes of one row.
 pub(crate) const fn room_len(gates: usize, batch: usize, hidden: usize) -> usize {
+    if batch == 0 {
+        return 0;
+    }
     let products = batch.saturating_mul(gates).saturating_mul(2);
     hidden.saturating_mul(products.saturating_add(PLANES))
 }
@@ -148,6 +151,9 @@ pub(crate) fn step<S: Simd, E: Equations, W: Projection<S>>(
     let (walk, (rows, _)) = (io.walk, cell.lens(hidden));
     let Input::Raw(x) = io.x else { return check(false, "input of a step with layer normalisation") };
     let len = walk.batch() * rows;
+    if len == 0 {
+        return Ok(());
+    }
     check(room.len() >= 2 * len + PLANES * hidden, "scratch of a step with layer normalisation")?;
     let (from_x, room) = room.split_at_mut(len);
     let (from_h, room) = room.split_at_mut(len);
