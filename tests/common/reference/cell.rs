@@ -130,12 +130,12 @@ impl Options {
             let h = dropped(0);
             let x: Vec<f64> = (0..rows).map(product_x).collect();
             let h: Vec<f64> = (0..rows).map(|row| product_h(row, &h)).collect();
-            let groups = match self.cell {
-                Cell::Lstm => vec![0..4],
-                _ => vec![0..2, 2..3],
+            let groups: &[(usize, usize)] = match self.cell {
+                Cell::Lstm => &[(0, 4)],
+                _ => &[(0, 2), (2, 3)],
             };
             let of = |v: &[f64]| -> Vec<f64> {
-                groups.iter().flat_map(|gates| normal(&v[gates.start * hidden..gates.end * hidden])).collect()
+                groups.iter().flat_map(|(from, to)| normal(&v[from * hidden..to * hidden])).collect()
             };
             (of(&x), of(&h))
         });
