@@ -5,7 +5,7 @@
 //! options.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use recurrent::{Activation, Forward, Isa, Lstm, LstmCell, Masked, Merge, Sequences, Stack};
+use recurrent::{Activation, Forward, Isa, Lstm, LstmCell, LstmNorm, Masked, Merge, Sequences, Stack};
 
 mod common;
 use common::{random, weights};
@@ -32,6 +32,7 @@ fn options(c: &mut Criterion) {
         ("coupled", plain.coupled(), whole),
         ("softsign", plain.activations(sigmoid, Activation::Softsign, Activation::Softsign), whole),
         ("projection_32", plain.projection(32), whole),
+        ("layer_norm", plain.layer_norm(LstmNorm::Output), whole),
     ];
     let mut group = c.benchmark_group("lstm_options");
     group.sample_size(20).throughput(Throughput::Elements((STEPS * BATCH) as u64));

@@ -46,7 +46,9 @@ mod error;
 #[forbid(unsafe_code)]
 pub mod guide;
 
-pub use cell::{Gate, GruCell, GruGate, LstmCell, LstmGate, MguCell, MguGate, Reset, RnnCell, RnnGate};
+pub use cell::{
+    Gate, GruCell, GruGate, LstmCell, LstmGate, LstmNorm, MguCell, MguGate, Reset, RnnCell, RnnGate,
+};
 pub use error::{Error, Need, Result};
 pub use generate::{
     Beam, BeamBuffers, BeamStep, CtcBeam, CtcBeamBuffers, CtcGreedy, CtcHypotheses, Generate, Hypotheses,

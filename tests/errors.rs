@@ -239,7 +239,12 @@ fn overflowing_dimensions() {
                 let (i, h, g) = (input as u128, hidden as u128, kind.gates() as u128);
                 let r = kind.projection(hidden).map_or(h, |width| width as u128);
                 let biases = if kind.bias() { 2 } else { 0 };
-                let rest = if kind.peepholes() { 3 * h + r * h } else { 0 };
+                let rest = match kind.gates() {
+                    _ if kind.peepholes() => 3 * h + r * h,
+                    4 if kind.normalised() => 10 * h,
+                    _ if kind.normalised() => 6 * h,
+                    _ => 0,
+                };
                 let exact = (g * h).checked_mul(i + r + biases).and_then(|n| n.checked_add(rest));
                 let exact = exact.map_or(MAX, |n| n.min(MAX as u128) as usize);
                 assert_eq!(layer.weights_len(), exact, "{name}");

@@ -2,10 +2,10 @@
 
 use recurrent::image::{self, Form, Image};
 use recurrent::model::{Chain, Forward, Layer, Loss, Training};
-use recurrent::{Activation, Error, Gru, Lstm, Mgu, Reset, Rnn, Sequences, Stack};
+use recurrent::{Activation, Error, Gru, Lstm, LstmNorm, Mgu, Reset, Rnn, Sequences, Stack};
 
 /// A layer of each form.
-fn formed() -> [(Form, Layer); 10] {
+fn formed() -> [(Form, Layer); 12] {
     let relu = Activation::LeakyRelu { alpha: 0.1 };
     [
         (Form::RNN_TANH, Rnn::new(2, 5).into()),
@@ -13,10 +13,12 @@ fn formed() -> [(Form, Layer); 10] {
         (Form::RNN_OPTIONS, Rnn::new(2, 5).clip(0.5).into()),
         (Form::LSTM, Stack::new(Lstm::new(2, 5)).layers(2).into()),
         (Form::LSTM_OPTIONS, Lstm::new(2, 5).projection(3).into()),
+        (Form::LSTM_NORMALISED, Lstm::new(2, 5).layer_norm(LstmNorm::State).into()),
         (Form::GRU, Gru::new(2, 5).into()),
         (Form::GRU_OPTIONS, Gru::new(2, 5).activations(Activation::Sigmoid, relu).into()),
         (Form::GRU_RESET_BEFORE, Gru::new(2, 5).reset(Reset::Before).into()),
         (Form::GRU_RESET_BEFORE_OPTIONS, Gru::new(2, 5).reset(Reset::Before).clip(0.5).into()),
+        (Form::GRU_NORMALISED, Stack::new(Gru::new(2, 5).layer_norm()).layers(2).into()),
         (Form::MGU, Mgu::new(2, 5).into()),
     ]
 }
@@ -36,7 +38,7 @@ fn layers_are_linked_to_the_forms_that_are_named() -> recurrent::Result<()> {
         // Without the form the error names it, and nothing is written.
         let others: Vec<&Form> =
             Form::ALL.iter().copied().filter(|other| other.name() != form.name()).collect();
-        assert_eq!(others.len(), 9);
+        assert_eq!(others.len(), 11);
         let mut linked = [Layer::Residual];
         let refused = image.link(&others, &mut linked).unwrap_err();
         let says =

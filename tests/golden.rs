@@ -36,12 +36,16 @@ impl Golden {
     }
 
     fn compare(&self, what: &str, isa: Isa, got: &[f32]) {
+        self.compare_to(TOLERANCE, what, isa, got);
+    }
+
+    fn compare_to(&self, tolerance: f64, what: &str, isa: Isa, got: &[f32]) {
         let Some(want) = self.f64(what) else { panic!("{}: no tensor {what}", self.name) };
         assert_eq!(got.len(), want.len());
         let largest = want.iter().fold(f64::MIN_POSITIVE, |m, w| m.max(w.abs()));
         for (i, (g, w)) in got.iter().zip(&want).enumerate() {
             let off = (f64::from(*g) - w).abs() / largest;
-            assert!(off <= TOLERANCE, "{} on {}: {what}[{i}] is {g}, should be {w}", self.name, isa.name());
+            assert!(off <= tolerance, "{} on {}: {what}[{i}] is {g}, should be {w}", self.name, isa.name());
         }
     }
 }
@@ -80,12 +84,12 @@ fn check(prefix: &str, kind: Kind) {
             let layer = kind.layer(input, hidden, isa);
             let out = train(layer, (steps, batch), &weights, &x, &state, &dy, &dstate).unwrap();
             let units = batch * hidden;
-            golden.compare("y", isa, &out.y);
+            golden.compare_to(if kind.normalised() { 1e-6 } else { TOLERANCE }, "y", isa, &out.y);
             golden.compare("hn", isa, &out.state[..units]);
             golden.compare("dx", isa, &out.dx);
             golden.compare("dweights", isa, &out.grads);
             golden.compare("dh0", isa, &out.dstate[..units]);
-            if kind == Kind::Lstm {
+            if kind.gates() == 4 {
                 golden.compare("cn", isa, &out.state[units..]);
                 golden.compare("dc0", isa, &out.dstate[units..]);
             }
@@ -111,6 +115,13 @@ fn lstm_is_pytorchs() {
 #[test]
 fn gru_is_pytorchs() {
     check("gru", Kind::Gru);
+}
+
+#[test]
+fn layer_normalisation_is_pytorchs() {
+    check("lstm_norm", Kind::LstmNormalised);
+    check("lstm_norm_state", Kind::LstmNormalisedState);
+    check("gru_norm", Kind::GruNormalised);
 }
 
 #[test]

@@ -114,7 +114,7 @@ fn passes_do_not_allocate() {
 
 #[test]
 fn narrow_weights_do_not_allocate() {
-    for kind in Kind::ALL {
+    for kind in Kind::ALL.into_iter().filter(|kind| !kind.normalised()) {
         for isa in Isa::available() {
             for format in [Narrow::F16, Narrow::Bf16, Narrow::W8A16, Narrow::W8A8] {
                 let (layer, (steps, batch)) = (kind.layer(5, 19, isa).narrow(format), (9, 3));

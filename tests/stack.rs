@@ -8,8 +8,8 @@ use rand_xoshiro::rand_core::SeedableRng;
 #[cfg(feature = "std")]
 use recurrent::Threads;
 use recurrent::{
-    Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Join, Lstm, Merge, Mgu, Recurrent, Reset,
-    Rnn, Sequences, Sequential, Stack,
+    Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Join, Lstm, LstmNorm, Merge, Mgu, Recurrent,
+    Reset, Rnn, Sequences, Sequential, Stack,
 };
 
 /// A replacement for the library's `Threads`, which needs the standard library.
@@ -323,6 +323,7 @@ fn rnns_are_their_layers() {
 #[test]
 fn lstms_are_their_layers() {
     lstm::check(Lstm::new);
+    lstm::check(|input, hidden| Lstm::new(input, hidden).layer_norm(LstmNorm::Output).recurrent_dropout());
     lstm::check(|input, hidden| Lstm::new(input, hidden).projection(4).peepholes().recurrent_dropout());
 }
 
@@ -330,6 +331,7 @@ fn lstms_are_their_layers() {
 fn grus_are_their_layers() {
     gru::check(Gru::new);
     gru::check(|input, hidden| Gru::new(input, hidden).recurrent_dropout());
+    gru::check(|input, hidden| Gru::new(input, hidden).layer_norm().bias(false));
     gru::check(|input, hidden| Gru::new(input, hidden).reset(Reset::Before).clip(0.7).recurrent_dropout());
 }
 

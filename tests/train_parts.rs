@@ -126,9 +126,9 @@ fn check_layer(kind: Kind, layer: Layer, cases: std::ops::Range<usize>, mode: Gr
             let pool = Scoped::new(threads);
             let got = case.run(Some(&pool), *sequences, mode, true);
             check(&got, &want, true, &format!("{kind:?}, {name}, {threads} threads"));
-            // Each of these is cut: forward, backward (by rows, except with peepholes), weight gradients,
+            // Each of these is cut: forward, backward (by rows, except with peepholes or layer normalisation), weight gradients,
             // input gradients.
-            let passes = if kind.peepholes() { 3 } else { 4 };
+            let passes = if kind.peepholes() || kind.normalised() { 3 } else { 4 };
             assert_eq!(pool.cuts(), passes * (threads - 1), "{kind:?} {threads}");
         }
     }
@@ -163,7 +163,7 @@ fn every_set() {
 /// No gradients of weights and input.
 #[test]
 fn only_the_state() {
-    for kind in [Kind::Lstm, Kind::LstmOptions] {
+    for kind in [Kind::Lstm, Kind::LstmOptions, Kind::LstmNormalised] {
         let layer = kind.layer(37, 67, Isa::detect());
         let steps = steps(layer.weights_len());
         let (case, sequences) = (Case::new(layer, false, steps), Sequences::new(steps, BATCH));

@@ -24,7 +24,7 @@ fn packed_weights_of_another_layer_are_refused() {
     // Activations, clips and coupled gates do not change the layout of the weights.
     let layout = |kind: Kind| {
         let reset_before = matches!(kind, Kind::GruResetBefore | Kind::GruResetBeforeOptions);
-        (kind.gates(), kind.bias(), kind.peepholes(), kind.projection(5), reset_before)
+        (kind.gates(), kind.bias(), kind.peepholes(), kind.projection(5), reset_before, kind.normalised())
     };
     for one in Kind::ALL {
         for other in Kind::ALL {

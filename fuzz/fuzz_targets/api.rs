@@ -4,7 +4,7 @@
 
 use arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
-use recurrent::{Activation, Cell, Gru, Isa, Lstm, Masked, Merge, Mgu, Recurrent, Reset, Rnn, Sequences, Stack};
+use recurrent::{Activation, Cell, Gru, Isa, Lstm, LstmNorm, Masked, Merge, Mgu, Recurrent, Reset, Rnn, Sequences, Stack};
 use recurrent::{Backward, Forward, ForwardTrain, Gradients};
 use recurrent_fuzz::buffers::{flags, floats, lengths, pass, size, steps};
 use recurrent_fuzz::others;
@@ -246,6 +246,10 @@ fn call(u: &mut Unstructured<'_>) -> Result<()> {
                     lstm = lstm.projection(size(u)?);
                 }
             }
+            // Other options exclude it, which every pass has to notice.
+            if u.arbitrary()? {
+                lstm = lstm.layer_norm(if coupled { LstmNorm::Output } else { LstmNorm::State });
+            }
             either(clipped!(lstm), u)
         }
         2 => {
@@ -255,6 +259,9 @@ fn call(u: &mut Unstructured<'_>) -> Result<()> {
             }
             if !plain {
                 gru = gru.activations(activation(u)?, activation(u)?);
+            }
+            if u.arbitrary()? {
+                gru = gru.layer_norm();
             }
             either(clipped!(gru), u)
         }

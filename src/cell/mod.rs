@@ -29,7 +29,7 @@ pub(crate) use mgu::Mgu;
 pub(crate) use rnn::Elman;
 
 pub use gru::{GruCell, GruGate, Reset};
-pub use lstm::{LstmCell, LstmGate};
+pub use lstm::{LstmCell, LstmGate, LstmNorm};
 pub use mgu::{MguCell, MguGate};
 pub use rnn::{RnnCell, RnnGate};
 

@@ -45,6 +45,13 @@
 //! | i: H rows | f: H rows | g ... | o ...| i | f | g | o        | i f g o    | i f g o    |  if projected | if any: i f o    |
 //! ```
 //!
+//! A layer with [layer normalisation](crate::Lstm::layer_norm) has its gains behind the biases, and for an LSTM
+//! gain and bias of the cell state:
+//!
+//! ```text
+//! ... | b_ih [G*H] | b_hh [G*H] | g_ih [G*H] | g_hh [G*H] | g_c [H] | b_c [H] |
+//! ```
+//!
 //! Gradients and the moments of optimisers have the same order. So a checkpoint is a copy, and clipping is a
 //! loop. The weights of a [`Stack`](crate::Stack) are those of its layers in order; each layer is followed by
 //! its reverse direction. The weights of a [`Model`](crate::model::Model) are those of its layers, from the
@@ -98,6 +105,8 @@
 //! | LSTM | `i f g o`, and the `c` before the step | gradients of the four sums, and `c` |
 //! | GRU | `r z n q` with `q = W_hn h + b_hn` | gradients of the four sums: for `n` that of its input part, for `q` that of its hidden part |
 //! | GRU, reset before | `r z n`, and `r * h` | gradients of three sums, and `r * h` |
+//! | LSTM with layer normalisation | `W_ih x` and `W_hh h` of the four gates, and the `c` before the step | gradients of both products, and `c` |
+//! | GRU with layer normalisation | `W_ih x` and `W_hh h` of the three gates | gradients of both products |
 //! | MGU | `f n 0`, and `f * h` | gradients of two sums, an intermediate value of the first, and `f * h` |
 //!
 //! A layer with [options](crate::Recurrent#options) stores sums instead of activated gates, because some

@@ -104,6 +104,11 @@ impl Header {
                 }
                 #[cfg(not(target_os = "none"))]
                 Some(narrow) => {
+                    if let Some(levels) = layer.levels()
+                        && levels.first.cell.is_normalised()
+                    {
+                        return wrong(at - 4, "the weights of a layer with layer normalisation must be f32");
+                    }
                     let layer = layer.narrow(narrow);
                     match layer.narrow_format() {
                         Some(_) => Ok(layer),

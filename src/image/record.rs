@@ -5,8 +5,8 @@ use crate::layer::recurrent::{Description, Levels};
 use crate::model::Layer;
 use crate::seq::any::AnyCell;
 use crate::{
-    Activate, Activation, Cell, Dense, Embedding, GruCell, LstmCell, Merge, MguCell, Narrow, Pool, Reset,
-    RnnCell, Scale, Stack,
+    Activate, Activation, Cell, Dense, Embedding, GruCell, LstmCell, LstmNorm, Merge, MguCell, Narrow, Pool,
+    Reset, RnnCell, Scale, Stack,
 };
 
 pub(super) type Record = [u32; 16];
@@ -19,7 +19,9 @@ const PEEPHOLES: u32 = 16;
 const RESET_BEFORE: u32 = 32;
 const CONCAT: u32 = 64;
 const SUM: u32 = 128;
-const ALL: u32 = 255;
+const NORM: u32 = 256;
+const NORM_STATE: u32 = 512;
+const ALL: u32 = 1023;
 
 /// Position of the first activation. Each activation has three words.
 const FUNCTIONS: usize = 7;
@@ -80,8 +82,16 @@ pub(super) const fn decode(r: &Record) -> core::result::Result<Layer, Wrong> {
             let (coupled, peepholes, projection) = (r[3] & COUPLED != 0, r[3] & PEEPHOLES != 0, r[5] > 0);
             let standard =
                 is(gates, Activation::Sigmoid) && is(cell, Activation::Tanh) && is(hidden, Activation::Tanh);
-            let options = !standard || clip < f32::INFINITY || coupled || peepholes || projection;
-            let cell = AnyCell::Lstm(LstmCell { gates, cell, hidden, clip, coupled, peepholes, projection });
+            let norm = match r[3] & (NORM | NORM_STATE) {
+                0 => None,
+                NORM => Some(LstmNorm::Output),
+                NORM_STATE => Some(LstmNorm::State),
+                _ => return Err((3, "two forms of layer normalisation")),
+            };
+            let options =
+                !standard || clip < f32::INFINITY || coupled || peepholes || projection || norm.is_some();
+            let cell = LstmCell { gates, cell, hidden, clip, coupled, peepholes, projection, norm };
+            let cell = get!(normal(AnyCell::Lstm(cell)));
             let mut layer = Description::unlinked(cell, options, first, second);
             layer.shape.peepholes = peepholes;
             if projection {
@@ -93,8 +103,9 @@ pub(super) const fn decode(r: &Record) -> core::result::Result<Layer, Wrong> {
             let (gates, new, clip) = (get!(function(r, 0)), get!(function(r, 1)), get!(clip(r)));
             let standard = is(gates, Activation::Sigmoid) && is(new, Activation::Tanh);
             let reset = if r[3] & RESET_BEFORE != 0 { Reset::Before } else { Reset::After };
-            let cell = AnyCell::Gru(GruCell { reset, gates, new, clip });
-            let options = !standard || clip < f32::INFINITY;
+            let norm = r[3] & NORM != 0;
+            let cell = get!(normal(AnyCell::Gru(GruCell { reset, gates, new, clip, norm })));
+            let options = !standard || clip < f32::INFINITY || norm;
             Layer::Gru(Stack::of(get!(levels(r, Description::unlinked(cell, options, first, second)))))
         }
         4 => {
@@ -131,6 +142,14 @@ pub(super) const fn decode(r: &Record) -> core::result::Result<Layer, Wrong> {
         10 => Layer::Residual,
         _ => return Err((0, "unknown layer")),
     })
+}
+
+/// Rejects options that exclude layer normalisation.
+const fn normal(cell: AnyCell) -> core::result::Result<AnyCell, Wrong> {
+    match cell.norm_refusal() {
+        Some(_) => Err((3, "the layer has layer normalisation and an option that excludes it")),
+        None => Ok(cell),
+    }
 }
 
 const fn is(f: Activation, other: Activation) -> bool {
@@ -251,6 +270,11 @@ pub(super) fn encode(layer: &Layer, index: usize) -> Result<Record> {
             recurrent(&mut r, 2, stack, size)?;
             options(&mut r, index, cell.clip, &[cell.gates, cell.cell, cell.hidden])?;
             r[3] |= if cell.coupled { COUPLED } else { 0 } | if cell.peepholes { PEEPHOLES } else { 0 };
+            r[3] |= match cell.norm {
+                None => 0,
+                Some(LstmNorm::Output) => NORM,
+                Some(LstmNorm::State) => NORM_STATE,
+            };
             if cell.projection {
                 if layer.width() == 0 {
                     return Err(Error::Layers { layer: index, what: "has a projection of width 0" });
@@ -263,6 +287,7 @@ pub(super) fn encode(layer: &Layer, index: usize) -> Result<Record> {
             recurrent(&mut r, 3, stack, size)?;
             options(&mut r, index, cell.clip, &[cell.gates, cell.new])?;
             r[3] |= if cell.reset == Reset::Before { RESET_BEFORE } else { 0 };
+            r[3] |= if cell.norm { NORM } else { 0 };
         }
         Layer::Mgu(stack) => recurrent(&mut r, 7, stack, size)?,
     }

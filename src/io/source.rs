@@ -9,12 +9,13 @@ use crate::model::Layer;
 use crate::{Activation, Cell, GruCell, LstmCell, Reset, Stack};
 
 /// Names that the expressions of layers may use, for the imports.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "Activate",
     "Activation",
     "Dense",
     "Gru",
     "Lstm",
+    "LstmNorm",
     "Merge",
     "Mgu",
     "Pool",
@@ -113,6 +114,9 @@ fn wide(layer: &Layer) -> String {
             if cell.projection {
                 options += &format!(".projection({})", first.width());
             }
+            if let Some(norm) = cell.norm {
+                options += &format!(".layer_norm(LstmNorm::{norm:?})");
+            }
             format!("Layer::Lstm({})", stack("Lstm", s, options))
         }
         Layer::Gru(s) => {
@@ -122,6 +126,7 @@ fn wide(layer: &Layer) -> String {
             if (cell.gates, cell.new) != (GruCell::STANDARD.gates, GruCell::STANDARD.new) {
                 options += &format!(".activations({}, {})", activation(cell.gates), activation(cell.new));
             }
+            options += if cell.norm { ".layer_norm()" } else { "" };
             format!("Layer::Gru({})", stack("Gru", s, options + &clip(cell.clip)))
         }
         Layer::Mgu(s) => format!("Layer::Mgu({})", stack("Mgu", s, String::new())),

@@ -180,6 +180,11 @@ pub(super) const fn check(layers: &[Layer]) -> Result<Fingerprint> {
     let width = Dims::of(layers, 0, 1, 1).width;
     while i < layers.len() {
         let is_last = i + 1 == layers.len();
+        if let Some(levels) = layers[i].levels()
+            && let Some(what) = levels.first.cell.norm_refusal()
+        {
+            return Err(Error::Layers { layer: i, what });
+        }
         if let Err(e) = layers[i].check_narrow() {
             return Err(e);
         }

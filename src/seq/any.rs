@@ -50,8 +50,51 @@ impl AnyCell {
         states = STATES;
         /// Number of bias vectors of H in packed weights.
         biases = BIASES;
-        /// Number of vectors of H that the tape holds for each step of each batch row.
-        tape = TAPE;
+        /// The same for the tape, without layer normalisation.
+        plain_tape = TAPE;
+    }
+
+    /// Number of vectors of H that the tape holds for each step of each batch row.
+    pub(crate) const fn tape(&self) -> usize {
+        match self.is_normalised() {
+            true => 2 * self.gates() + self.states() - 1,
+            false => self.plain_tape(),
+        }
+    }
+
+    /// Whether the cell has layer normalisation.
+    #[inline(always)]
+    pub(crate) const fn is_normalised(&self) -> bool {
+        match self {
+            AnyCell::Lstm(cell) => cell.norm.is_some(),
+            AnyCell::Gru(cell) => cell.norm,
+            _ => false,
+        }
+    }
+
+    /// Number of vectors of H that layer normalisation adds to the weights: the gains of the two products, and
+    /// gain and bias of the cell state.
+    pub(crate) const fn norm(&self) -> usize {
+        match self.is_normalised() {
+            true => 2 * self.gates() + 2 * (self.states() - 1),
+            false => 0,
+        }
+    }
+
+    /// What excludes layer normalisation, if the cell has both.
+    pub(crate) const fn norm_refusal(&self) -> Option<&'static str> {
+        match self {
+            AnyCell::Lstm(cell) if cell.norm.is_some() && cell.has_options() => Some(
+                "must be without other activations, clip, coupled gates, peepholes and projection, which exclude layer normalisation",
+            ),
+            AnyCell::Gru(GruCell { norm: true, reset: Reset::Before, .. }) => {
+                Some("must reset after the product, if it has layer normalisation")
+            }
+            AnyCell::Gru(cell) if cell.norm && cell.has_options() => {
+                Some("must be without other activations and clip, which exclude layer normalisation")
+            }
+            _ => None,
+        }
     }
 
     /// Number of consecutive products with hidden weights in a step. If there are two, a step without a tape
@@ -72,8 +115,10 @@ impl AnyCell {
             (AnyCell::Rnn(RnnCell { activation: Activation::Relu, .. }), false) => Kind::RnnRelu,
             (AnyCell::Rnn(_), _) => Kind::RnnOptions,
             (AnyCell::Lstm(_), false) => Kind::Lstm,
+            (AnyCell::Lstm(LstmCell { norm: Some(_), .. }), true) => Kind::LstmNormalised,
             (AnyCell::Lstm(_), true) => Kind::LstmOptions,
             (AnyCell::Gru(GruCell { reset: Reset::After, .. }), false) => Kind::Gru,
+            (AnyCell::Gru(GruCell { norm: true, .. }), true) => Kind::GruNormalised,
             (AnyCell::Gru(GruCell { reset: Reset::After, .. }), true) => Kind::GruOptions,
             (AnyCell::Gru(_), false) => Kind::GruResetBefore,
             (AnyCell::Gru(_), true) => Kind::GruResetBeforeOptions,

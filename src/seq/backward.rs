@@ -131,6 +131,7 @@ impl<S: Simd> Region for Bptt<'_, '_, S> {
         };
         let ld = tape_row(layout, &sizes);
         let mut stage = Stage::new(pass.stage, layout, cell.second.is_some(), &sizes, walk.batch());
+        let room = core::mem::take(&mut stage.sums);
         for t in (0..walk.steps()).rev() {
             if walk.masked() == Some(Masked::Carry) {
                 collect(walk, t, dy, dh);
@@ -148,6 +149,7 @@ impl<S: Simd> Region for Bptt<'_, '_, S> {
                 tape: tape.reborrow(),
                 ld,
                 keep_out: sizes.projects,
+                room: &mut *room,
             };
             step(s, cell, params, w, t, io, factors, &mut stage)?;
             if walk.has_resets() {
@@ -201,6 +203,7 @@ fn step<S: Simd>(
             tape: io.tape.reborrow(),
             ld,
             keep_out,
+            room: &mut *io.room,
         };
         cell.first(s, params, t, &mut inner)?;
     } else {

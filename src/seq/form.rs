@@ -119,6 +119,8 @@ forms! {
     LSTM = Lstm;
     /// An LSTM with other activations, a clip, coupled gates, peepholes, or a projection.
     LSTM_OPTIONS = LstmOptions;
+    /// An LSTM with layer normalisation, in both of its forms.
+    LSTM_NORMALISED = LstmNormalised;
     /// A GRU like PyTorch's: it resets after the product.
     GRU = Gru;
     /// The same with other activations or a clip.
@@ -127,6 +129,8 @@ forms! {
     GRU_RESET_BEFORE = GruResetBefore;
     /// The same with other activations or a clip.
     GRU_RESET_BEFORE_OPTIONS = GruResetBeforeOptions;
+    /// A GRU with layer normalisation.
+    GRU_NORMALISED = GruNormalised;
     /// A minimal gated unit.
     MGU = Mgu;
 }

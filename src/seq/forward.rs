@@ -112,7 +112,8 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
         let train = tape.is_some();
         let ld = tape_row(layout, sizes);
         let projected = layout.x_gates.saturating_mul(dims.hidden);
-        let panels = w[0].panels();
+        // Layer normalisation has to see the input part before it is added to anything.
+        let panels = if sizes.normalised > 0 { None } else { w[0].panels() };
         // Number of steps whose input part is computed at once.
         let at_once = match panels {
             Some(_) if train || !block.is_empty() => block_steps(walk.steps(), walk.batch()),

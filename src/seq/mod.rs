@@ -9,6 +9,7 @@ pub(crate) mod form;
 pub(crate) mod forward;
 pub(crate) mod gradient;
 pub(crate) mod narrow;
+mod normalised;
 mod packing;
 pub(crate) mod step;
 pub(crate) mod table;

@@ -3,7 +3,7 @@
 
 use core::marker::PhantomData;
 
-use super::forward::{ForwardPass, time_loop};
+use super::forward::{ForwardPass, Projects, time_loop};
 use super::step::{PROJECTION, Sizes, StepPass, Steps, one_step, projection};
 use crate::kernel::narrow::panels::NarrowPanels;
 use crate::kernel::step::batch;
@@ -53,12 +53,12 @@ impl<'a, S: Simd> Steps<S, NarrowPanels<'a>> {
 /// A pass over one step, or over sequences.
 pub(super) trait Pass: Sized {
     fn sizes(&self) -> &Sizes;
-    fn over<'w, S: Simd>(
+    fn over<S: Simd, W: Projects<S>>(
         self,
         s: S,
-        steps: &Steps<S, NarrowPanels<'w>>,
+        steps: &Steps<S, W>,
         params: &Params,
-        w: Stages<NarrowPanels<'w>>,
+        w: Stages<W>,
         peepholes: &[f32],
     ) -> Checked;
 }
@@ -69,12 +69,12 @@ impl Pass for &mut StepPass<'_> {
     }
 
     #[inline(always)]
-    fn over<'w, S: Simd>(
+    fn over<S: Simd, W: Projects<S>>(
         self,
         s: S,
-        steps: &Steps<S, NarrowPanels<'w>>,
+        steps: &Steps<S, W>,
         params: &Params,
-        w: Stages<NarrowPanels<'w>>,
+        w: Stages<W>,
         peepholes: &[f32],
     ) -> Checked {
         one_step(s, steps, steps.step, params, w, peepholes, self)
@@ -87,12 +87,12 @@ impl Pass for &mut ForwardPass<'_> {
     }
 
     #[inline(always)]
-    fn over<'w, S: Simd>(
+    fn over<S: Simd, W: Projects<S>>(
         self,
         s: S,
-        steps: &Steps<S, NarrowPanels<'w>>,
+        steps: &Steps<S, W>,
         params: &Params,
-        w: Stages<NarrowPanels<'w>>,
+        w: Stages<W>,
         peepholes: &[f32],
     ) -> Checked {
         time_loop(s, steps, params, w, peepholes, self)

@@ -10,7 +10,18 @@ use crate::simd::Isa;
 impl Table {
     /// Packs canonical weights into panels of an instruction set: the stages and the projection. Peepholes
     /// are copied.
+    ///
+    /// With layer normalisation: the two matrices, each by itself, and the vectors.
     pub(crate) fn pack(&self, isa: Isa, w: Canonical<'_>, out: &mut [f32]) {
+        if w.shape().norm > 0 {
+            let mut rest = out;
+            for matrix in w.matrices() {
+                rest = pack(&PROJECTION, isa.lanes(), matrix, rest);
+            }
+            let vectors = w.parts().peepholes;
+            rest[..vectors.len()].copy_from_slice(vectors);
+            return;
+        }
         let mut rest = pack(self.layout, isa.lanes(), w, out);
         if let Some(stage) = self.second {
             rest = pack(&stage.layout, isa.lanes(), w, rest);

@@ -10,6 +10,7 @@ use crate::kernel::rows::taken::Rows;
 use crate::kernel::rows::view::{ColumnsMut, Matrix};
 use crate::kernel::step::ahead::Ahead;
 use crate::kernel::step::batch::room_len;
+use crate::kernel::step::normalised;
 use crate::kernel::step::row::{self, SingleStep, Stages};
 use crate::kernel::step::{Equations, Input, Params, SecondStage, Step, Tape};
 use crate::kernel::{Checked, Narrow, Walk};
@@ -28,10 +29,13 @@ pub(crate) struct Sizes {
     /// The narrow format of the matrices in inference, and the length of the widest row that is multiplied
     /// with them.
     pub(crate) narrow: Option<(Narrow, usize)>,
+    /// The gates of a layer with layer normalisation; 0 without it.
+    pub(crate) normalised: usize,
 }
 
-/// The layout of a projection: one gate of R units over the cell's H outputs.
-pub(crate) const PROJECTION: Layout = Layout::hidden_gate(0);
+/// The layout of a matrix alone, as one gate of hidden weights: of a projection, one gate of R units over the
+/// cell's H outputs.
+pub(crate) const PROJECTION: Layout = normalised::MATRIX;
 
 /// The projection's sizes, seen as a layer of R units whose hidden state has H elements.
 pub(crate) const fn projection(dims: Dims) -> Dims {
@@ -68,7 +72,10 @@ const fn parts(planes: usize, two_stages: bool, sizes: &Sizes, batch: usize) -> 
         if sizes.drops { batch.saturating_mul(width) } else { 0 },
         if two_stages { state.saturating_mul(planes) } else { 0 },
         if sizes.projects { state } else { 0 },
-        codes.saturating_add(if sums && !two_stages { room_len(planes, batch, hidden) } else { 0 }),
+        match sizes.normalised {
+            0 => codes.saturating_add(if sums && !two_stages { room_len(planes, batch, hidden) } else { 0 }),
+            gates => normalised::room_len(gates, batch, hidden),
+        },
     ]
 }
 

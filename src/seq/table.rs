@@ -66,25 +66,25 @@ macro_rules! table {
 }
 
 macro_rules! tables {
-    ($($name:ident = $kind:ident: $equations:ty;)*) => {
+    ($($name:ident = $kind:ident: $table:expr;)*) => {
         /// A form of a cell: its equations with fixed functions, or with options.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Kind {
             $($kind,)*
         }
 
-        $(table!($name = Table::of::<$equations>());)*
+        $(table!($name = $table);)*
 
         #[cfg(feature = "named-forms")]
         mod inference {
             use super::*;
-            $(table!(pub(super) $name = Table::of::<$equations>().without_training());)*
+            $(table!(pub(super) $name = $table.without_training());)*
         }
 
         #[cfg(feature = "named-forms")]
         mod steps {
             use super::*;
-            $(table!(pub(super) $name = Table::of::<$equations>().without_training().without_sequences());)*
+            $(table!(pub(super) $name = $table.without_training().without_sequences());)*
         }
 
         impl Table {
@@ -110,22 +110,24 @@ macro_rules! tables {
     };
 }
 tables! {
-    RNN_TANH = RnnTanh: Elman<Standard>;
-    RNN_RELU = RnnRelu: Elman<Rectified>;
-    RNN = RnnOptions: Elman<Chosen>;
-    LSTM_STANDARD = Lstm: Lstm<Standard>;
-    LSTM = LstmOptions: Lstm<Chosen>;
-    GRU_AFTER_STANDARD = Gru: ResetAfter<Standard>;
-    GRU_AFTER = GruOptions: ResetAfter<Chosen>;
-    GRU_BEFORE_STANDARD = GruResetBefore: ResetBefore<Standard>;
-    GRU_BEFORE = GruResetBeforeOptions: ResetBefore<Chosen>;
-    MGU = Mgu: Mgu;
+    RNN_TANH = RnnTanh: Table::of::<Elman<Standard>>();
+    RNN_RELU = RnnRelu: Table::of::<Elman<Rectified>>();
+    RNN = RnnOptions: Table::of::<Elman<Chosen>>();
+    LSTM_STANDARD = Lstm: Table::of::<Lstm<Standard>>();
+    LSTM = LstmOptions: Table::of::<Lstm<Chosen>>();
+    LSTM_NORMALISED = LstmNormalised: Table::normalised::<Lstm<Standard>>();
+    GRU_AFTER_STANDARD = Gru: Table::of::<ResetAfter<Standard>>();
+    GRU_AFTER = GruOptions: Table::of::<ResetAfter<Chosen>>();
+    GRU_BEFORE_STANDARD = GruResetBefore: Table::of::<ResetBefore<Standard>>();
+    GRU_BEFORE = GruResetBeforeOptions: Table::of::<ResetBefore<Chosen>>();
+    GRU_NORMALISED = GruNormalised: Table::normalised::<ResetAfter<Standard>>();
+    MGU = Mgu: Table::of::<Mgu>();
 }
 
 /// The parameters of equations without options.
 pub(super) const NO_OPTIONS: Params = {
     let slot = Slot { f: Activation::Tanh, clip: f32::INFINITY };
-    Params { slots: [slot; 3], coupled: false, peepholes: false }
+    Params { slots: [slot; 3], coupled: false, peepholes: false, carries_normalised: false }
 };
 
 impl Table {

@@ -196,12 +196,13 @@ impl Levels {
     pub(crate) fn init(&self, weights: &mut [f32], rng: &mut impl Rng) -> Result<()> {
         check_len("weights", self.weights_len(), weights.len())?;
         uniform(weights, inverse_root(self.first.shape.hidden), rng);
-        Ok(())
+        self.init_norm(weights)
     }
 }
 
 impl<C: Cell> Recurrent<C> {
-    /// PyTorch's initial weights: all weights and biases evenly distributed over `-1/sqrt(H)..1/sqrt(H)`.
+    /// PyTorch's initial weights: all weights and biases evenly distributed over `-1/sqrt(H)..1/sqrt(H)`. With
+    /// layer normalisation the gains are 1, and the biases 0.
     ///
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `weights`.

@@ -8,8 +8,8 @@ pub mod pool;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use recurrent::{
-    Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Isa, Join, Lstm, Mgu, Narrow, Packed, Reset,
-    Result, Rnn, Sequences, WeightSource,
+    Activation, Backward, Forward, ForwardTrain, Gradients, Gru, Isa, Join, Lstm, LstmNorm, Mgu, Narrow,
+    Packed, Reset, Result, Rnn, Sequences, WeightSource,
 };
 
 /// The instruction sets that a test runs on: all available ones or, if `VECTORS_ONLY` is in the environment,
@@ -38,13 +38,17 @@ pub enum Kind {
     GruOptions,
     GruResetBeforeOptions,
     MguDropout,
+    LstmNormalised,
+    /// With a cell state that goes on normalised.
+    LstmNormalisedState,
+    GruNormalised,
 }
 
 impl Kind {
     /// The kinds without options, which the oracles of the cells compute.
     pub const FUSED: [Kind; 6] =
         [Kind::RnnTanh, Kind::RnnRelu, Kind::Lstm, Kind::Gru, Kind::GruResetBefore, Kind::Mgu];
-    pub const ALL: [Kind; 12] = [
+    pub const ALL: [Kind; 15] = [
         Kind::RnnTanh,
         Kind::RnnRelu,
         Kind::Lstm,
@@ -57,6 +61,9 @@ impl Kind {
         Kind::GruOptions,
         Kind::GruResetBeforeOptions,
         Kind::MguDropout,
+        Kind::LstmNormalised,
+        Kind::LstmNormalisedState,
+        Kind::GruNormalised,
     ];
 
     pub fn gates(self) -> usize {
@@ -64,7 +71,9 @@ impl Kind {
             Kind::RnnTanh | Kind::RnnRelu | Kind::RnnOptions => 1,
             Kind::Mgu | Kind::MguDropout => 2,
             Kind::Lstm | Kind::LstmOptions | Kind::LstmCoupled => 4,
+            Kind::LstmNormalised | Kind::LstmNormalisedState => 4,
             Kind::Gru | Kind::GruResetBefore | Kind::GruOptions | Kind::GruResetBeforeOptions => 3,
+            Kind::GruNormalised => 3,
         }
     }
 
@@ -72,6 +81,8 @@ impl Kind {
     pub fn planes(self) -> usize {
         match self.gates() {
             1 => 1,
+            4 if self.normalised() => 9,
+            3 if self.normalised() => 6,
             4 => 5,
             _ => 4,
         }
@@ -79,6 +90,11 @@ impl Kind {
 
     pub fn bias(self) -> bool {
         !matches!(self, Kind::RnnOptions | Kind::LstmCoupled)
+    }
+
+    /// Whether the cell has layer normalisation. Such a cell has no narrow weights.
+    pub fn normalised(self) -> bool {
+        matches!(self, Kind::LstmNormalised | Kind::LstmNormalisedState | Kind::GruNormalised)
     }
 
     pub fn peepholes(self) -> bool {
@@ -119,6 +135,9 @@ impl Kind {
                     .projection(hidden.div_ceil(2))
                     .recurrent_dropout(),
             ),
+            Kind::LstmNormalised => Layer::Lstm(lstm.layer_norm(LstmNorm::Output).recurrent_dropout()),
+            Kind::LstmNormalisedState => Layer::Lstm(lstm.layer_norm(LstmNorm::State).recurrent_dropout()),
+            Kind::GruNormalised => Layer::Gru(gru.layer_norm().recurrent_dropout()),
             Kind::LstmCoupled => Layer::Lstm(lstm.coupled().bias(false).recurrent_dropout()),
             Kind::GruOptions => {
                 let new = Activation::ScaledTanh { alpha: 1.2, beta: 0.7 };

@@ -1,9 +1,9 @@
 //! Translates the reference's options into a layer of the library.
 
-use recurrent::{Activation, Gru, Isa, Lstm, Mgu, Reset, Rnn};
+use recurrent::{Activation, Gru, Isa, Lstm, LstmNorm, Mgu, Reset, Rnn};
 
 use crate::common::Layer;
-use crate::reference::{Cell, Function, Options};
+use crate::reference::{Cell, Function, Norm, Options};
 
 fn activation(function: Function) -> Activation {
     // Both sides hold the parameters as f32.
@@ -33,7 +33,8 @@ fn activation(function: Function) -> Activation {
 
 /// The layer with these options. Options at their defaults are not set.
 pub fn layer(options: &Options, dropout: bool, isa: Isa) -> Layer {
-    let &Options { cell, input, hidden, bias, functions, clip, peepholes, coupled, projection } = options;
+    let &Options { cell, input, hidden, bias, functions, clip, peepholes, coupled, projection, norm } =
+        options;
     let others = functions != Options::new(cell, input, hidden).functions;
     let [f, g, h] = functions.map(activation);
     let clip = clip.map(|clip| clip as f32);
@@ -64,6 +65,8 @@ pub fn layer(options: &Options, dropout: bool, isa: Isa) -> Layer {
                 others => activations(f, g, h);
                 coupled => coupled();
                 peepholes => peepholes();
+                norm == Some(Norm::Paper) => layer_norm(LstmNorm::Output);
+                norm == Some(Norm::State) => layer_norm(LstmNorm::State);
             ))
         }
         Cell::GruResetAfter | Cell::GruResetBefore => {
@@ -72,6 +75,7 @@ pub fn layer(options: &Options, dropout: bool, isa: Isa) -> Layer {
                 layer,
                 others => activations(f, g);
                 cell == Cell::GruResetBefore => reset(Reset::Before);
+                norm.is_some() => layer_norm();
             ))
         }
         Cell::Mgu => {

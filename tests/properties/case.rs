@@ -7,7 +7,7 @@ use recurrent::{Isa, Masked, Sequences};
 
 use crate::common::{Layer, Random};
 use crate::options;
-use crate::reference::{Cell, FUNCTIONS, Function, Options, Walk};
+use crate::reference::{Cell, FUNCTIONS, Function, Norm, Options, Walk};
 
 /// A layer, and the settings of its sequences.
 #[derive(Clone, Debug)]
@@ -65,11 +65,16 @@ pub fn cells(limits: Limits) -> impl Strategy<Value = Options> {
     let cell = prop::sample::select(cells);
     let sizes = (size(limits.input), size(limits.hidden));
     let flags = (any::<bool>(), any::<bool>(), prop::bool::weighted(0.3), prop::bool::weighted(0.3));
-    let rest = (option::weighted(0.3, 0.3..1.5), option::weighted(0.3, size(limits.hidden)));
+    let norm = option::weighted(0.2, prop::sample::select(vec![Norm::Paper, Norm::State]));
+    let rest = (option::weighted(0.3, 0.3..1.5), option::weighted(0.3, size(limits.hidden)), norm);
     let slots = [0, 1, 2].map(|_| 0..2 * FUNCTIONS.len());
     (cell, sizes, flags, rest, slots).prop_map(
-        |(cell, (input, hidden), (plain, bias, peepholes, coupled), (clip, projection), slots)| {
+        |(cell, (input, hidden), (plain, bias, peepholes, coupled), (clip, projection, norm), slots)| {
             let mut options = Options { bias, ..Options::new(cell, input, hidden) };
+            // Layer normalisation excludes the options below.
+            if matches!(cell, Cell::Lstm | Cell::GruResetAfter) && norm.is_some() {
+                return Options { norm, ..options };
+            }
             if plain || cell == Cell::Mgu {
                 if cell == Cell::Rnn && coupled {
                     options.functions = [Function::Relu; 3];

@@ -49,7 +49,9 @@ proptest! {
     fn of_weights_input_and_state(case in cases(Limits { input: 3, hidden: 5, batch: 3, steps: 4 })) {
         let data = case.data();
         let want = forward(&case, &data, [&wide(&data.weights), &wide(&data.x), &wide(&data.state)]);
-        prop_assume!(want.margin > MARGIN);
+        // Few numbers can be so close to each other that normalising them leaves rounding errors only.
+        // `sequence_gradients` checks layer normalisation of more numbers.
+        prop_assume!(want.margin > MARGIN && case.options.norm.is_none());
         let [dweights, dx, dstate] = differences(&case, &data);
         let got = train(&case, case.layer(), &data, f32::NAN);
         compare(&got.grads, &dweights, TOLERANCE, "dweights");

@@ -1,5 +1,5 @@
 //! The gated recurrent unit. The tape holds `r z n` and a fourth plane: `W_hn h + b_hn` in the form "reset
-//! after", `r * h` in the form "reset before".
+//! after", `r * h` in the form "reset before". With layer normalisation it holds `W_ih x` and `W_hh h`.
 
 use super::{Cell, Functions, Gate};
 use crate::kernel::panel::layout::{Layout, NONE};
@@ -18,6 +18,17 @@ use crate::simd::Simd;
 /// ```
 ///
 /// The order of the gates is `r z n`.
+///
+/// With layer normalisation (Ba et al. 2016, arXiv:1607.06450, supplementary material), in the form "reset after".
+/// The products of `r` and `z` are normalised together, those of `n` by themselves:
+///
+/// ```text
+/// [r z] = sigmoid(LN(W_i x) * g_i + b_i + LN(W_h h) * g_h + b_h)
+/// n = tanh(LN(W_in x) * g_in + b_in + r * (LN(W_hn h) * g_hn + b_hn))
+/// LN(v) = (v - mean(v)) / sqrt(variance(v) + 1e-5)
+/// ```
+///
+/// The paper's update gate is `1 - z`, as in the original GRU.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GruCell {
     /// Where the reset gate is applied.
@@ -28,6 +39,8 @@ pub struct GruCell {
     pub new: Activation,
     /// The argument of every activation is clipped to `-clip..=clip`.
     pub clip: f32,
+    /// Layer normalisation. It excludes all of the options above.
+    pub norm: bool,
 }
 
 impl GruCell {
@@ -37,7 +50,14 @@ impl GruCell {
         gates: Activation::Sigmoid,
         new: Activation::Tanh,
         clip: f32::INFINITY,
+        norm: false,
     };
+
+    /// Whether the cell has options, other than layer normalisation.
+    pub(crate) const fn has_options(&self) -> bool {
+        let functions = matches!((self.gates, self.new), (Activation::Sigmoid, Activation::Tanh));
+        !functions || self.clip < f32::INFINITY
+    }
 }
 
 /// Where the reset gate of a GRU is applied. The two forms give different results for the same weights.
@@ -103,6 +123,7 @@ impl<F: Functions> Equations for ResetAfter<F> {
         has_c: false,
     };
     const READS_H: bool = true;
+    const NORMALISED: [usize; 2] = [2, 1];
     const SEVERAL: bool = F::FIXED;
 
     #[inline(always)]
@@ -227,6 +248,11 @@ impl Cell for GruCell {
 impl GruCell {
     pub(crate) fn params(self) -> Params {
         let slot = |f| Slot { f, clip: self.clip };
-        Params { slots: [slot(self.gates), slot(self.new), slot(self.new)], coupled: false, peepholes: false }
+        Params {
+            slots: [slot(self.gates), slot(self.new), slot(self.new)],
+            coupled: false,
+            peepholes: false,
+            carries_normalised: false,
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Long short-term memory. The tape holds `i f g o` and the previous `c` of each step. The backward pass
-//! computes `c'` again with the same operations, so it gets the same bits.
+//! computes `c'` again with the same operations, so it gets the same bits. With layer normalisation it holds
+//! `W_ih x`, `W_hh h` and the previous `c`.
 
 use super::{Cell, Functions, Gate};
 use crate::kernel::panel::layout::Layout;
@@ -25,6 +26,18 @@ use crate::simd::Simd;
 /// `f`, and `p_o * c'` to that of `o`. Coupled: `f = 1 - i`. With a projection (Sak et al. 2014,
 /// arXiv:1402.1128): `h' = W_hr (o * tanh(c'))`. Every activation can be replaced, and its argument clipped,
 /// as in the ONNX operator.
+///
+/// With layer normalisation (Ba et al. 2016, arXiv:1607.06450, supplementary material), which normalises the
+/// products of all four gates together:
+///
+/// ```text
+/// [a_i a_f a_g a_o] = LN(W_ih x) * g_ih + b_ih + LN(W_hh h) * g_hh + b_hh
+/// LN(v) = (v - mean(v)) / sqrt(variance(v) + 1e-5)
+/// c' = f * c + i * g        with i, f, g and o as above, from a_i, a_f, a_g and a_o
+/// h' = o * tanh(LN(c') * g_c + b_c)
+/// ```
+///
+/// [`LstmNorm`] has a second form.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LstmCell {
     /// Activation of `i`, `f` and `o`. ONNX calls it f.
@@ -41,6 +54,20 @@ pub struct LstmCell {
     pub peepholes: bool,
     /// Whether the output is projected to another width.
     pub projection: bool,
+    /// Layer normalisation. It excludes all of the options above.
+    pub norm: Option<LstmNorm>,
+}
+
+/// The two forms of an LSTM with layer normalisation: which cell state goes on to the next step. They give
+/// different results for the same weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LstmNorm {
+    /// The cell state as it is; only the output sees it normalised. This is the form of Ba et al. 2016.
+    Output,
+    /// The normalised one: `c' = LN(f * c + i * g) * g_c + b_c`, `h' = o * tanh(c')`. PyTorch's
+    /// `LayerNormLSTMCell` (in its `benchmarks/fastrnns/custom_lstms.py`) has this form and these weights: its
+    /// `layernorm_i`, `layernorm_h` and `layernorm_c` are `g_ih b_ih`, `g_hh b_hh` and `g_c b_c`.
+    State,
 }
 
 impl LstmCell {
@@ -53,7 +80,17 @@ impl LstmCell {
         coupled: false,
         peepholes: false,
         projection: false,
+        norm: None,
     };
+
+    /// Whether the cell has options, other than layer normalisation.
+    pub(crate) const fn has_options(&self) -> bool {
+        let functions = matches!(
+            (self.gates, self.cell, self.hidden),
+            (Activation::Sigmoid, Activation::Tanh, Activation::Tanh)
+        );
+        !functions || self.clip < f32::INFINITY || self.coupled || self.peepholes || self.projection
+    }
 }
 
 /// The gates of an LSTM, in canonical order.
@@ -105,6 +142,7 @@ impl<F: Functions> Equations for Lstm<F> {
     };
     const READS_H: bool = false;
     const PEEPHOLES: bool = !F::FIXED;
+    const NORMALISED: [usize; 2] = [4, 0];
     const SEVERAL: bool = F::FIXED;
 
     #[inline(always)]
@@ -167,6 +205,18 @@ impl<F: Functions> Equations for Lstm<F> {
             out: s.mul(o, h),
         }
     }
+
+    #[inline(always)]
+    fn output<S: Simd>(self, s: S, o: S::V, c: S::V) -> S::V {
+        s.mul(self.f.saved(s, 0, o), self.f.value(s, 2, c))
+    }
+
+    #[inline(always)]
+    fn output_backward<S: Simd>(self, s: S, o: S::V, c: S::V, dh: S::V) -> (S::V, S::V) {
+        let (o, o_slope) = self.f.saved_both(s, 0, o);
+        let (h, h_slope) = self.f.both(s, 2, c);
+        (self.f.times(s, s.mul(dh, h), o_slope), self.f.times(s, s.mul(dh, o), h_slope))
+    }
 }
 
 impl Cell for LstmCell {
@@ -184,6 +234,7 @@ impl LstmCell {
             slots: [slot(self.gates), slot(self.cell), slot(self.hidden)],
             coupled: self.coupled,
             peepholes: self.peepholes,
+            carries_normalised: matches!(self.norm, Some(LstmNorm::State)),
         }
     }
 }

@@ -101,7 +101,9 @@ fn split<C: Cell>(
 ) -> Result<()> {
     let refuse = |why| unsupported(format!("layer `{name}`"), why);
     if !standard {
-        return refuse("PyTorch's layer does not have these activations, clip, coupled gates or peepholes");
+        return refuse(
+            "PyTorch's layer does not have these activations, clip, coupled gates, peepholes or layer normalisation",
+        );
     }
     if stack.merge() == Some(Merge::Sum) {
         return refuse("PyTorch has no directions that are added");

@@ -13,6 +13,9 @@ pub(crate) struct Shape {
     pub(crate) projects: bool,
     pub(crate) bias: bool,
     pub(crate) peepholes: bool,
+    /// Vectors of H that layer normalisation adds to the weights: the gains, and the bias of the cell state. 0
+    /// without layer normalisation.
+    pub(crate) norm: usize,
 }
 
 /// The parts of the weights; those that a layer does not have are empty.
@@ -28,14 +31,71 @@ pub(crate) struct Parts<T> {
     pub(crate) b_hh: T,
     /// `[R, H]`, the projection
     pub(crate) w_hr: T,
-    /// `[3, H]`, in the order `i f o`
+    /// `[3, H]`, in the order `i f o`; in a layer with layer normalisation all [vectors](Vectors) instead,
+    /// with the biases, because its steps need all of them in one place. `b_ih` and `b_hh` are empty then.
     pub(crate) peepholes: T,
+}
+
+/// The vectors of a layer with layer normalisation, in this order.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Vectors<T> {
+    /// `[G*H]`, or empty
+    pub(crate) b_ih: T,
+    /// `[G*H]`, or empty
+    pub(crate) b_hh: T,
+    /// `[G*H]`, the gain of the input part
+    pub(crate) g_ih: T,
+    /// `[G*H]`, the gain of the hidden part
+    pub(crate) g_hh: T,
+    /// `[H]`, the gain of the cell state, or empty
+    pub(crate) g_c: T,
+    /// `[H]`, the bias of the cell state, or empty
+    pub(crate) b_c: T,
+}
+
+impl<T> Vectors<T> {
+    /// The lengths of the parts of `len` elements in all, for a layer of `rows` sums. Without a cell state,
+    /// `cell` is 0.
+    fn lens(len: usize, rows: usize, cell: usize) -> Option<[usize; 6]> {
+        let gains = 2 * rows + 2 * cell;
+        let bias = if len > gains { rows } else { 0 };
+        (len == gains + 2 * bias).then_some([bias, bias, rows, rows, cell, cell])
+    }
+}
+
+impl<'a> Vectors<&'a [f32]> {
+    /// The parts of a flat buffer; `None` if its length is not the layer's.
+    pub(crate) fn split(flat: &'a [f32], rows: usize, cell: usize) -> Option<Self> {
+        let mut rest = flat;
+        let parts = Self::lens(flat.len(), rows, cell)?.map(|len| {
+            let (part, others) = rest.split_at(len);
+            rest = others;
+            part
+        });
+        let [b_ih, b_hh, g_ih, g_hh, g_c, b_c] = parts;
+        Some(Vectors { b_ih, b_hh, g_ih, g_hh, g_c, b_c })
+    }
+}
+
+impl<'a> Vectors<&'a mut [f32]> {
+    /// The same for writing. Without a buffer, the parts are empty.
+    pub(crate) fn split_mut(flat: &'a mut [f32], rows: usize, cell: usize) -> Option<Self> {
+        let lens = if flat.is_empty() { [0; 6] } else { Self::lens(flat.len(), rows, cell)? };
+        let mut rest = flat;
+        let parts = lens.map(|len| {
+            let (part, others) = core::mem::take(&mut rest).split_at_mut(len);
+            rest = others;
+            part
+        });
+        let [b_ih, b_hh, g_ih, g_hh, g_c, b_c] = parts;
+        Some(Vectors { b_ih, b_hh, g_ih, g_hh, g_c, b_c })
+    }
 }
 
 impl Shape {
     /// A layer without options.
     pub(crate) const fn new(gates: usize, input: usize, hidden: usize) -> Self {
-        Shape { gates, input, hidden, width: hidden, projects: false, bias: true, peepholes: false }
+        Shape { gates, input, hidden, width: hidden, projects: false, bias: true, peepholes: false, norm: 0 }
     }
 
     /// The same layer with its output projected to `width` elements.
@@ -48,9 +108,25 @@ impl Shape {
         self.width
     }
 
-    /// Elements of the peepholes, `3*H`, or none.
+    /// Elements of the peepholes, `3*H`, or none; of all vectors of a layer with layer normalisation.
     pub(crate) const fn peepholes_len(&self) -> usize {
-        if self.peepholes { self.hidden.saturating_mul(3) } else { 0 }
+        let vectors = match self.norm {
+            0 if self.peepholes => 3,
+            0 => 0,
+            norm if self.bias => norm + 2 * self.gates,
+            norm => norm,
+        };
+        self.hidden.saturating_mul(vectors)
+    }
+
+    /// Elements of the cell state that layer normalisation has gains for.
+    pub(crate) const fn norm_cell(&self) -> usize {
+        if self.norm > 2 * self.gates { self.hidden } else { 0 }
+    }
+
+    /// Whether sums have biases of their own. Those of a layer with layer normalisation are added later.
+    const fn biased(&self) -> bool {
+        self.bias && self.norm == 0
     }
 
     pub(crate) const fn dims(&self) -> Dims {
@@ -60,7 +136,7 @@ impl Shape {
     /// The length of each part, in order; `usize::MAX` for one that does not fit.
     const fn lens(&self) -> [usize; 6] {
         let rows = self.gates.saturating_mul(self.hidden);
-        let bias = if self.bias { rows } else { 0 };
+        let bias = if self.biased() { rows } else { 0 };
         let projection = if self.projects { self.width.saturating_mul(self.hidden) } else { 0 };
         [
             rows.saturating_mul(self.input),
@@ -134,12 +210,21 @@ impl<'a> Canonical<'a> {
     /// The projection as a separate stage, whose rows are the hidden weights. Without a projection the stage
     /// has no units.
     pub(crate) fn projection(&self) -> Self {
-        let hidden = if self.shape.projects { self.shape.width } else { 0 };
-        let shape = Shape { bias: false, ..Shape::new(1, 0, hidden).project(self.shape.hidden) };
-        let none: &[f32] = &[];
-        let parts =
-            Parts { w_ih: none, w_hh: self.parts.w_hr, b_ih: none, b_hh: none, w_hr: none, peepholes: none };
-        Canonical { shape, parts }
+        let outputs = if self.shape.projects { self.shape.width } else { 0 };
+        Self::matrix(self.parts.w_hr, outputs, self.shape.hidden)
+    }
+
+    /// The input weights and the hidden weights as separate stages.
+    pub(crate) fn matrices(&self) -> [Self; 2] {
+        let (Shape { input, hidden, width, .. }, Parts { w_ih, w_hh, .. }) = (self.shape, self.parts);
+        let rows = self.shape.gates * hidden;
+        [Self::matrix(w_ih, rows, input), Self::matrix(w_hh, rows, width)]
+    }
+
+    /// A matrix `[outputs, inputs]` as the hidden weights of a stage.
+    fn matrix(w_hh: &'a [f32], outputs: usize, inputs: usize) -> Self {
+        let shape = Shape { bias: false, ..Shape::new(1, 0, outputs).project(inputs) };
+        Canonical { shape, parts: Parts { w_hh, ..Parts::default() } }
     }
 
     /// The initial value of a unit's sum.
@@ -154,7 +239,7 @@ impl<'a> Canonical<'a> {
             // promise, `gate` is below `gates`, and `unit` below `hidden`.
             gate => unsafe { *from.get_unchecked(gate * self.shape.hidden + unit) },
         };
-        if !self.shape.bias {
+        if !self.shape.biased() {
             return 0.0;
         }
         part(self.parts.b_ih, layout.bias_x[sum]) + part(self.parts.b_hh, layout.bias_h[sum])

@@ -17,5 +17,6 @@ pub(crate) mod alignment;
 pub(crate) mod columns;
 pub(crate) mod finish;
 pub(crate) mod math;
+pub(crate) mod normalise;
 pub(crate) mod softmax;
 pub(crate) mod update;

@@ -7,7 +7,7 @@ use super::walk::{Previous, Walk};
 #[derive(Clone, Copy)]
 pub(crate) struct Before<'a> {
     walk: &'a Walk<'a>,
-    h0: *const f32,
+    h0: &'a [f32],
     y: Columns<'a>,
     width: usize,
 }
@@ -18,7 +18,16 @@ impl<'a> Before<'a> {
     #[inline(always)]
     pub(crate) fn new(walk: &'a Walk<'a>, h0: &'a [f32], y: Columns<'a>, width: usize) -> Option<Self> {
         let fits = h0.len() == walk.batch() * width && y.has(walk.rows(), width);
-        fits.then_some(Before { walk, h0: h0.as_ptr(), y, width })
+        fits.then_some(Before { walk, h0, y, width })
+    }
+
+    /// The same as a slice; empty if the state is zero.
+    pub(crate) fn row(&self, t: usize, b: usize) -> &'a [f32] {
+        match self.walk.previous(t, b) {
+            Previous::Initial => &self.h0[b * self.width..][..self.width],
+            Previous::Row(row) => self.y.row(row),
+            Previous::Zero => &[],
+        }
     }
 
     pub(crate) fn width(&self) -> usize {
@@ -34,7 +43,7 @@ impl<'a> Before<'a> {
     #[inline(always)]
     pub(crate) fn get(&self, t: usize, b: usize) -> *const f32 {
         match self.walk.previous(t, b) {
-            Previous::Initial => self.h0.wrapping_add(b * self.width),
+            Previous::Initial => self.h0.as_ptr().wrapping_add(b * self.width),
             Previous::Row(row) => self.y.start(row),
             Previous::Zero => core::ptr::null(),
         }

@@ -15,8 +15,8 @@ use crate::simd::{Region, Simd};
 pub(crate) struct Gradients<S> {
     pub(crate) layout: Layout,
     pub(crate) second: Option<SecondStage>,
-    first: fn(S, &Params, usize, &mut BackwardStep<'_>) -> Checked,
-    last: fn(S, &Params, usize, &mut BackwardStep<'_>, &[f32]) -> Checked,
+    pub(super) first: fn(S, &Params, usize, &mut BackwardStep<'_>) -> Checked,
+    pub(super) last: fn(S, &Params, usize, &mut BackwardStep<'_>, &[f32]) -> Checked,
 }
 
 impl<S: Simd> Gradients<S> {
@@ -70,6 +70,8 @@ pub(crate) struct BackwardStep<'a> {
     pub(crate) ld: usize,
     /// Whether to store the output in the tape in place of the previous cell state.
     pub(crate) keep_out: bool,
+    /// Scratch of a cell with layer normalisation.
+    pub(crate) room: &'a mut [f32],
 }
 
 fn first<S: Simd, E: Equations>(s: S, params: &Params, t: usize, io: &mut BackwardStep<'_>) -> Checked {

@@ -10,13 +10,17 @@
 //!   weights. It is worth it, because handing buffers from one function to the next takes longer than the
 //!   sums of 8 units.
 //!
-//! This folder may import the kernel's `panel`, `rows` and `vector`, and `simd`.
+//! [`normalised`] is a step of a cell with layer normalisation: it needs all sums of a row before the equations.
+//!
+//! This folder may import the kernel's `panel`, `pointwise`, `rows` and `vector`, and `simd`.
 
 pub(crate) mod ahead;
 pub(crate) mod backward;
 pub(crate) mod batch;
 pub(crate) mod epilogues;
 mod io;
+pub(crate) mod normalised;
+mod normalised_row;
 pub(crate) mod row;
 mod units;
 
@@ -37,6 +41,8 @@ pub(crate) struct Params {
     pub(crate) coupled: bool,
     /// Whether an LSTM has peepholes.
     pub(crate) peepholes: bool,
+    /// Whether an LSTM with layer normalisation carries on its cell state normalised.
+    pub(crate) carries_normalised: bool,
 }
 
 /// The second stage of a cell: there hidden weights multiply a result of the first stage.
@@ -65,6 +71,8 @@ pub(crate) trait Equations: Copy {
     const READS_H: bool;
     /// Whether the cell can have peepholes.
     const PEEPHOLES: bool = false;
+    /// With layer normalisation: the gates that are normalised together, in order.
+    const NORMALISED: [usize; 2] = [0; 2];
     /// Whether it is faster to handle several vectors at once: true for short equations without decisions at
     /// run time.
     const SEVERAL: bool;
@@ -90,6 +98,19 @@ pub(crate) trait Equations: Copy {
     #[inline(always)]
     fn second_backward<S: Simd>(self, _: S, at: At<S::V>, _d_operand: S::V, dh: S::V) -> (S::V, [S::V; 4]) {
         (dh, at.planes)
+    }
+
+    /// With layer normalisation, for a cell with a cell state: the output, from the sum of the output gate and
+    /// the normalised cell state.
+    #[inline(always)]
+    fn output<S: Simd>(self, _: S, _o: S::V, c: S::V) -> S::V {
+        c
+    }
+
+    /// The gradients of the two arguments of [`output`](Self::output), from that of the output.
+    #[inline(always)]
+    fn output_backward<S: Simd>(self, _: S, _o: S::V, _c: S::V, dh: S::V) -> (S::V, S::V) {
+        (dh, dh)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::description::Description;
 use super::front::Recurrent;
-use crate::cell::{GruCell, LstmCell, MguCell, Reset, RnnCell};
+use crate::cell::{GruCell, LstmCell, LstmNorm, MguCell, Reset, RnnCell};
 use crate::kernel::Activation;
 use crate::seq::any::AnyCell;
 
@@ -98,6 +98,29 @@ impl Lstm {
         layer.shape = layer.shape.project(width);
         Self::of(layer).with(LstmCell { projection: true, ..self.cell() }, true)
     }
+
+    /// The same layer with layer normalisation (Ba et al. 2016, arXiv:1607.06450) in one of its two forms;
+    /// [`LstmCell`] has the equations. The gains `g_ih [4*H]` and `g_hh [4*H]`, and gain and bias of the cell
+    /// state, `g_c [H]` and `b_c [H]`, follow the biases in the weights. The initial gains are 1, and all
+    /// biases 0.
+    ///
+    /// Normalised products do not depend on the scale of what is multiplied: of a single input feature, little
+    /// more than the sign is left.
+    ///
+    /// Layer normalisation excludes narrow weights and all other [options](Recurrent#options) except recurrent
+    /// dropout: the passes reject such a layer with [`Error::Layers`](crate::Error::Layers).
+    ///
+    /// ```
+    /// use recurrent::{Lstm, LstmNorm};
+    /// const LAYER: Lstm = Lstm::new(2, 3).layer_norm(LstmNorm::Output);
+    /// assert_eq!(LAYER.weights_len(), Lstm::new(2, 3).weights_len() + 2 * 4 * 3 + 2 * 3);
+    /// ```
+    pub const fn layer_norm(self, norm: LstmNorm) -> Self {
+        let cell = LstmCell { norm: Some(norm), ..self.cell() };
+        let mut layer = self.levels.first;
+        layer.shape.norm = AnyCell::Lstm(cell).norm();
+        Self::of(layer).with(cell, true)
+    }
 }
 
 impl Gru {
@@ -120,6 +143,26 @@ impl Gru {
     /// Where it is clipped, the gradient is 0.
     pub const fn clip(self, clip: f32) -> Self {
         self.with(GruCell { clip, ..self.cell() }, true)
+    }
+
+    /// The same layer with layer normalisation (Ba et al. 2016, arXiv:1607.06450); [`GruCell`] has the
+    /// equations. The gains `g_ih [3*H]` and `g_hh [3*H]` follow the biases in the weights. The initial gains
+    /// are 1, and all biases 0.
+    ///
+    /// Layer normalisation excludes narrow weights, the form "reset before", and all other
+    /// [options](Recurrent#options) except recurrent dropout: the passes reject such a layer with
+    /// [`Error::Layers`](crate::Error::Layers).
+    ///
+    /// ```
+    /// use recurrent::Gru;
+    /// const LAYER: Gru = Gru::new(2, 3).layer_norm();
+    /// assert_eq!(LAYER.weights_len(), Gru::new(2, 3).weights_len() + 2 * 3 * 3);
+    /// ```
+    pub const fn layer_norm(self) -> Self {
+        let cell = GruCell { norm: true, ..self.cell() };
+        let mut layer = self.levels.first;
+        layer.shape.norm = AnyCell::Gru(cell).norm();
+        Self::of(layer).with(cell, true)
     }
 }
 

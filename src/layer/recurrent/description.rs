@@ -38,7 +38,7 @@ impl Description {
 
     /// A layer without passes.
     pub(crate) const fn unlinked(cell: AnyCell, options: bool, input: usize, hidden: usize) -> Self {
-        let shape = Shape::new(cell.gates(), input, hidden);
+        let shape = Shape { norm: cell.norm(), ..Shape::new(cell.gates(), input, hidden) };
         Description {
             cell,
             shape,
@@ -110,6 +110,12 @@ impl Description {
     const fn wide_panels_len(&self) -> usize {
         let (hidden, width) = (self.shape.hidden, self.width());
         let Some(units) = hidden.checked_next_multiple_of(MAX_LANES) else { return usize::MAX };
+        if self.shape.norm > 0 {
+            let rows = mul(self.cell.gates(), hidden);
+            let (x, h) =
+                (columns_len(MAX_LANES, self.shape.input, rows), columns_len(MAX_LANES, width, rows));
+            return aligned_len(add(add(x, h), self.shape.peepholes_len()));
+        }
         let unit = add(self.cell.biases(), mul(self.cell.gates(), add(self.shape.input, width)));
         let projection = if self.shape.projects { columns_len(MAX_LANES, hidden, width) } else { 0 };
         aligned_len(add(mul(units, unit), add(self.shape.peepholes_len(), projection)))
@@ -118,7 +124,10 @@ impl Description {
     /// Identifies everything that determines how the weights are packed.
     pub(crate) const fn fingerprint(&self) -> Fingerprint {
         let Shape { input, hidden, width, projects, bias, peepholes, .. } = self.shape;
-        let flags = (bias as usize) << 3 | (peepholes as usize) << 4 | self.cell.stages() << 5;
+        let flags = (bias as usize) << 3
+            | (peepholes as usize) << 4
+            | self.cell.stages() << 5
+            | (self.cell.is_normalised() as usize) << 7;
         let projection = if projects { add(width, 1) } else { 0 };
         let fingerprint = Fingerprint::new(self.cell.kind() | flags).and(input).and(hidden).and(projection);
         narrow_fingerprint(fingerprint, self.format())
@@ -228,12 +237,14 @@ impl Description {
             projects: shape.projects,
             drops: self.recurrent_dropout,
             narrow: self.narrow_row(),
+            normalised: if self.cell.is_normalised() { self.cell.gates() } else { 0 },
         }
     }
 
     pub(super) const fn block_len(&self, steps: usize, batch: usize) -> usize {
         match block_steps(steps, batch) {
             0 | 1 => 0,
+            _ if self.cell.is_normalised() => 0,
             ahead => mul(mul(ahead, batch), mul(self.cell.gates(), self.shape.hidden)),
         }
     }
@@ -261,9 +272,23 @@ impl Description {
         }
     }
 
-    /// Rejects a format whose sums can overflow for the layer's rows.
+    /// Rejects options that the layer cannot have together.
+    pub(crate) const fn check_options(&self) -> Result<()> {
+        match self.cell.norm_refusal() {
+            Some(what) => Err(Error::Layers { layer: 0, what }),
+            None => Ok(()),
+        }
+    }
+
+    /// Rejects a format whose sums can overflow for the layer's rows, and options that exclude each other.
     pub(crate) const fn check_narrow(&self) -> Result<()> {
+        if let Err(e) = self.check_options() {
+            return Err(e);
+        }
         match self.format() {
+            Some(_) if self.cell.is_normalised() => {
+                Err(Error::Value { argument: "narrow", expected: "f32 for a layer with layer normalisation" })
+            }
             Some(narrow) => check_rows(narrow, max(max(self.shape.input, self.width()), self.shape.hidden)),
             None => Ok(()),
         }

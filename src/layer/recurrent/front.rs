@@ -34,7 +34,8 @@ use crate::simd::Isa;
 ///
 /// # Options
 /// Other activations, clipping, coupled gates, peepholes, a projection and recurrent dropout use slower code:
-/// equations that decide at run time, over sums in memory. Layers without options are not affected.
+/// equations that decide at run time, over sums in memory. [Layer normalisation](crate::Lstm::layer_norm) needs
+/// all sums of a step before its equations. Layers without options are not affected.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recurrent<C> {
     pub(crate) levels: Levels,
@@ -137,7 +138,7 @@ impl<C: Cell> Recurrent<C> {
     }
 
     /// Length of the weights, and of their gradients: `G*H*(I + R + 2)`, plus `R*H` for a projection, plus
-    /// `3*H` for peepholes.
+    /// `3*H` for peepholes, plus `2*G*H` for layer normalisation, and `2*H` more if there is a cell state.
     pub const fn weights_len(&self) -> usize {
         self.levels.weights_len()
     }
@@ -153,7 +154,8 @@ impl<C: Cell> Recurrent<C> {
     }
 
     /// Length of the tape of a training pass: `B*R + T*B*P*H`, where `P` is 1 for an RNN, 5 for an LSTM, 4
-    /// for a GRU or an MGU. A projection adds `T*B*R`.
+    /// for a GRU or an MGU. A projection adds `T*B*R`. With layer normalisation `P` is 9 for an LSTM, 6 for a
+    /// GRU.
     pub const fn tape_len(&self, steps: usize, batch: usize) -> usize {
         self.levels.first.tape_len(steps, batch)
     }
@@ -187,8 +189,7 @@ impl<C: Cell> Recurrent<C> {
     pub fn weights<'a>(&self, flat: &'a [f32]) -> Result<Weights<'a, C::Gate>> {
         check_len("weights", self.weights_len(), flat.len())?;
         let shape = self.levels.first.shape;
-        let parts = shape.split(flat).ok_or(Error::Overflow { buffer: "weights" })?;
-        Ok(Weights::new(parts, shape.gates))
+        Weights::new(&shape, flat).ok_or(Error::Overflow { buffer: "weights" })
     }
 
     /// Named parts of a flat buffer of weights or gradients, for writing.
@@ -198,8 +199,7 @@ impl<C: Cell> Recurrent<C> {
     pub fn weights_mut<'a>(&self, flat: &'a mut [f32]) -> Result<WeightsMut<'a, C::Gate>> {
         check_len("weights", self.weights_len(), flat.len())?;
         let shape = self.levels.first.shape;
-        let parts = shape.split_mut(flat).ok_or(Error::Overflow { buffer: "weights" })?;
-        Ok(WeightsMut::new(parts, shape.gates))
+        WeightsMut::new(&shape, flat).ok_or(Error::Overflow { buffer: "weights" })
     }
 
     /// Arranges canonical weights for this layer's instruction set, in a buffer of
@@ -348,7 +348,8 @@ impl<C: Cell> Recurrent<C> {
     /// The same on several threads. First each thread takes a part of the batch rows through the steps. Then
     /// the threads share the gradients of the weights, each of which is one sum over all rows in the order of
     /// a single thread. So the results have the same bits, and no partial sums are added. (A layer with
-    /// peepholes runs its steps on one thread, because the steps sum up the gradients of the peepholes.)
+    /// peepholes or layer normalisation runs its steps on one thread, because the steps sum up the gradients of
+    /// peepholes, gains and biases.)
     ///
     /// # Errors
     /// As for [`backward`](Self::backward).

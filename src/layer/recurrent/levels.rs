@@ -5,7 +5,7 @@ use super::merge::Merge;
 use super::rows::Cut;
 use crate::error::Result;
 use crate::kernel::bytes::bytes;
-use crate::kernel::canonical::Shape;
+use crate::kernel::canonical::{Shape, Vectors};
 use crate::kernel::view::ColumnsMut;
 use crate::kernel::{Narrow, Walk};
 use crate::layer::buffer::{add, max, mul, take, take_mut};
@@ -236,6 +236,9 @@ impl Levels {
     /// Rejects weights of another layer.
     #[inline(always)]
     pub(super) fn check_weights<'a>(&self, weights: WeightSource<'a>) -> Result<Source<'a>> {
+        if self.first.options {
+            self.first.check_options()?;
+        }
         weights.check(self.owner())
     }
 
@@ -355,6 +358,24 @@ impl Levels {
             match level.format() {
                 Some(narrow) => Description::rounded(level.shape, narrow, from)?.write(to),
                 None => to.copy_from_slice(bytes(from)),
+            }
+            Ok(())
+        })
+    }
+
+    /// Sets gains to 1, and the biases beside them to 0, if the layers have layer normalisation. The length has
+    /// been checked.
+    pub(crate) fn init_norm(&self, weights: &mut [f32]) -> Result<()> {
+        if self.first.shape.norm == 0 {
+            return Ok(());
+        }
+        let nothing = (&[][..], |_: &Description| 0);
+        self.each(nothing, (weights, Description::weights_len), |level, _, weights| {
+            let Shape { gates, hidden, .. } = level.shape;
+            let vectors = level.shape.split_mut(weights).map(|parts| parts.peepholes).unwrap_or_default();
+            vectors.fill(0.0);
+            if let Some(v) = Vectors::split_mut(vectors, gates * hidden, level.shape.norm_cell()) {
+                [v.g_ih, v.g_hh, v.g_c].into_iter().for_each(|gains| gains.fill(1.0));
             }
             Ok(())
         })

@@ -282,6 +282,7 @@ impl Levels {
         (tape, scratch): (usize, usize),
     ) -> Result<()> {
         let (steps, batch) = (sequences.steps, sequences.batch);
+        self.first.check_options()?;
         check_len("weights", self.weights_len(), weights.len())?;
         check_shape(
             "x",

@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 
 use crate::cell::Gate;
-use crate::kernel::canonical::Parts;
+use crate::kernel::canonical::{Parts, Shape, Vectors};
 
 /// The named parts of a flat buffer of weights or gradients.
 /// [`Recurrent::weights`](crate::Recurrent::weights) returns it.
@@ -35,6 +35,14 @@ pub struct Weights<'a, G> {
     pub w_hr: &'a [f32],
     /// The peepholes of an LSTM, `[3, H]`, in the order `i f o`.
     pub peepholes: &'a [f32],
+    /// Layer normalisation: the gains of the input part, `[G*H]`.
+    pub g_ih: &'a [f32],
+    /// Layer normalisation: the gains of the hidden part, `[G*H]`.
+    pub g_hh: &'a [f32],
+    /// Layer normalisation: the gains of the cell state of an LSTM, `[H]`.
+    pub g_c: &'a [f32],
+    /// Layer normalisation: the bias of the cell state of an LSTM, `[H]`.
+    pub b_c: &'a [f32],
     gates: usize,
     gate: PhantomData<G>,
 }
@@ -58,6 +66,14 @@ pub struct WeightsMut<'a, G> {
     pub w_hr: &'a mut [f32],
     /// The peepholes of an LSTM, `[3, H]`, in the order `i f o`.
     pub peepholes: &'a mut [f32],
+    /// Layer normalisation: the gains of the input part, `[G*H]`.
+    pub g_ih: &'a mut [f32],
+    /// Layer normalisation: the gains of the hidden part, `[G*H]`.
+    pub g_hh: &'a mut [f32],
+    /// Layer normalisation: the gains of the cell state of an LSTM, `[H]`.
+    pub g_c: &'a mut [f32],
+    /// Layer normalisation: the bias of the cell state of an LSTM, `[H]`.
+    pub b_c: &'a mut [f32],
     gates: usize,
     gate: PhantomData<G>,
 }
@@ -90,13 +106,34 @@ fn block_mut(of: &mut [f32], gates: usize, gate: usize) -> &mut [f32] {
 }
 
 impl<'a, G: Gate> Weights<'a, G> {
-    pub(super) fn new(parts: Parts<&'a [f32]>, gates: usize) -> Self {
-        let Parts { w_ih, w_hh, b_ih, b_hh, w_hr, peepholes } = parts;
-        Weights { w_ih, w_hh, b_ih, b_hh, w_hr, peepholes, gates, gate: PhantomData }
+    /// `None` if the length is not that of the shape.
+    pub(super) fn new(shape: &Shape, flat: &'a [f32]) -> Option<Self> {
+        let Parts { w_ih, w_hh, mut b_ih, mut b_hh, w_hr, mut peepholes } = shape.split(flat)?;
+        let mut v = Vectors::default();
+        if shape.norm > 0 {
+            v = Vectors::split(peepholes, shape.gates * shape.hidden, shape.norm_cell())?;
+            (b_ih, b_hh, peepholes) = (v.b_ih, v.b_hh, &[]);
+        }
+        let Vectors { g_ih, g_hh, g_c, b_c, .. } = v;
+        let gates = shape.gates;
+        Some(Weights {
+            w_ih,
+            w_hh,
+            b_ih,
+            b_hh,
+            w_hr,
+            peepholes,
+            g_ih,
+            g_hh,
+            g_c,
+            b_c,
+            gates,
+            gate: PhantomData,
+        })
     }
 
-    /// One gate's blocks of the first four parts: `[H, I]`, `[H, R]`, `[H]`, `[H]`. The other parts are
-    /// returned whole.
+    /// One gate's blocks of the first four parts: `[H, I]`, `[H, R]`, `[H]`, `[H]`, and of the gains `g_ih` and
+    /// `g_hh`. The other parts are returned whole.
     pub fn gate(&self, gate: G) -> Weights<'a, G> {
         let (gates, gate) = (self.gates, gate.index());
         Weights {
@@ -104,19 +141,42 @@ impl<'a, G: Gate> Weights<'a, G> {
             w_hh: block(self.w_hh, gates, gate),
             b_ih: block(self.b_ih, gates, gate),
             b_hh: block(self.b_hh, gates, gate),
+            g_ih: block(self.g_ih, gates, gate),
+            g_hh: block(self.g_hh, gates, gate),
             ..*self
         }
     }
 }
 
 impl<'a, G: Gate> WeightsMut<'a, G> {
-    pub(super) fn new(parts: Parts<&'a mut [f32]>, gates: usize) -> Self {
-        let Parts { w_ih, w_hh, b_ih, b_hh, w_hr, peepholes } = parts;
-        WeightsMut { w_ih, w_hh, b_ih, b_hh, w_hr, peepholes, gates, gate: PhantomData }
+    /// `None` if the length is not that of the shape.
+    pub(super) fn new(shape: &Shape, flat: &'a mut [f32]) -> Option<Self> {
+        let Parts { w_ih, w_hh, mut b_ih, mut b_hh, w_hr, mut peepholes } = shape.split_mut(flat)?;
+        let mut v = Vectors::default();
+        if shape.norm > 0 {
+            v = Vectors::split_mut(peepholes, shape.gates * shape.hidden, shape.norm_cell())?;
+            (b_ih, b_hh, peepholes) = (v.b_ih, v.b_hh, &mut []);
+        }
+        let Vectors { g_ih, g_hh, g_c, b_c, .. } = v;
+        let gates = shape.gates;
+        Some(WeightsMut {
+            w_ih,
+            w_hh,
+            b_ih,
+            b_hh,
+            w_hr,
+            peepholes,
+            g_ih,
+            g_hh,
+            g_c,
+            b_c,
+            gates,
+            gate: PhantomData,
+        })
     }
 
-    /// One gate's blocks of the first four parts: `[H, I]`, `[H, R]`, `[H]`, `[H]`. The other parts are
-    /// returned whole.
+    /// One gate's blocks of the first four parts: `[H, I]`, `[H, R]`, `[H]`, `[H]`, and of the gains `g_ih` and
+    /// `g_hh`. The other parts are returned whole.
     pub fn gate(&mut self, gate: G) -> WeightsMut<'_, G> {
         let (gates, gate) = (self.gates, gate.index());
         WeightsMut {
@@ -126,6 +186,10 @@ impl<'a, G: Gate> WeightsMut<'a, G> {
             b_hh: block_mut(self.b_hh, gates, gate),
             w_hr: &mut *self.w_hr,
             peepholes: &mut *self.peepholes,
+            g_ih: block_mut(self.g_ih, gates, gate),
+            g_hh: block_mut(self.g_hh, gates, gate),
+            g_c: &mut *self.g_c,
+            b_c: &mut *self.b_c,
             gates: self.gates,
             gate: PhantomData,
         }

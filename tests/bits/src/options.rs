@@ -3,14 +3,14 @@
 use core::fmt::{self, Write};
 
 use recurrent::{
-    Activation, Backward, Forward, ForwardTrain, Gradients, Gru, GruCell, Isa, Lstm, LstmCell, Masked, Merge,
-    Mgu, Reset, Result, Rnn, Sequences, Stack,
+    Activation, Backward, Forward, ForwardTrain, Gradients, Gru, GruCell, Isa, Lstm, LstmCell, LstmNorm,
+    Masked, Merge, Mgu, Reset, Result, Rnn, Sequences, Stack,
 };
 
 use crate::{Buffers, Sum, line};
 
 const HARD: Activation = Activation::HardSigmoid { alpha: 0.2, beta: 0.5 };
-const CELLS: [&str; 17] = [
+const CELLS: [&str; 20] = [
     "rnn_softsign_clip",
     "lstm_activations",
     "lstm_clip",
@@ -28,6 +28,9 @@ const CELLS: [&str; 17] = [
     "mgu_dropout",
     "lstm_reverse",
     "gru_no_bias",
+    "lstm_norm",
+    "lstm_norm_state_dropout",
+    "gru_norm",
 ];
 /// Input, hidden, steps, batch.
 const SIZES: [[usize; 4]; 4] = [[1, 1, 3, 1], [3, 7, 5, 2], [5, 17, 4, 3], [7, 33, 3, 13]];
@@ -77,7 +80,10 @@ fn layer(cell: usize, [i, h, t, b]: [usize; 4], isa: Isa, room: &mut [f32]) -> R
         13 => gru(before.recurrent_dropout(), size, room),
         14 => mgu(Mgu::new(i, h).on(isa).recurrent_dropout(), size, room),
         15 => lstm(lstm_.reverse(), size, room),
-        _ => gru(gru_.bias(false), size, room),
+        16 => gru(gru_.bias(false), size, room),
+        17 => lstm(lstm_.layer_norm(LstmNorm::Output), size, room),
+        18 => lstm(lstm_.layer_norm(LstmNorm::State).recurrent_dropout(), size, room),
+        _ => gru(gru_.layer_norm(), size, room),
     }
 }
 

@@ -15,6 +15,15 @@ pub enum Cell {
     Mgu,
 }
 
+/// Layer normalisation as Ba et al. 2016 (arXiv:1607.06450) write it, with gains for each product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Norm {
+    /// As in the paper's supplementary material.
+    Paper,
+    /// LSTM: the cell state goes on to the next step normalised.
+    State,
+}
+
 /// A cell with its sizes and options.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -33,6 +42,8 @@ pub struct Options {
     pub coupled: bool,
     /// LSTM: the hidden state is projected by a matrix with this number of rows.
     pub projection: Option<usize>,
+    /// LSTM, GRU that resets after the product: layer normalisation.
+    pub norm: Option<Norm>,
 }
 
 pub(super) struct Step {
@@ -58,6 +69,7 @@ impl Options {
             peepholes: false,
             coupled: false,
             projection: None,
+            norm: None,
         }
     }
 
@@ -81,6 +93,11 @@ impl Options {
             + if self.bias { 2 * rows } else { 0 }
             + self.projection.map_or(0, |p| p * self.hidden)
             + if self.peepholes { 3 * self.hidden } else { 0 }
+            + match (self.norm, self.cell) {
+                (None, _) => 0,
+                (Some(_), Cell::Lstm) => 2 * rows + 2 * self.hidden,
+                (Some(_), _) => 2 * rows,
+            }
     }
 
     pub fn state_len(&self, batch: usize) -> usize {
@@ -103,10 +120,33 @@ impl Options {
         let (w_hh, rest) = rest.split_at(rows * width);
         let (b_ih, rest) = rest.split_at(if self.bias { rows } else { 0 });
         let (b_hh, rest) = rest.split_at(if self.bias { rows } else { 0 });
-        let (w_hr, p) = rest.split_at(self.projection.map_or(0, |p| p * hidden));
+        let (w_hr, rest) = rest.split_at(self.projection.map_or(0, |p| p * hidden));
+        let (p, gains) = rest.split_at(if self.peepholes { 3 * hidden } else { 0 });
         let bias = |b: &[f64], row: usize| if self.bias { b[row] } else { 0.0 };
-        let from_x = |row: usize| dot(&w_ih[row * self.input..(row + 1) * self.input], x) + bias(b_ih, row);
-        let from_h = |row: usize, h: &[f64]| dot(&w_hh[row * width..(row + 1) * width], h) + bias(b_hh, row);
+        let product_x = |row: usize| dot(&w_ih[row * self.input..(row + 1) * self.input], x);
+        let product_h = |row: usize, h: &[f64]| dot(&w_hh[row * width..(row + 1) * width], h);
+        // The products of some gates together, normalised.
+        let normalised = self.norm.map(|_| {
+            let h = dropped(0);
+            let x: Vec<f64> = (0..rows).map(product_x).collect();
+            let h: Vec<f64> = (0..rows).map(|row| product_h(row, &h)).collect();
+            let groups: &[(usize, usize)] = match self.cell {
+                Cell::Lstm => &[(0, 4)],
+                _ => &[(0, 2), (2, 3)],
+            };
+            let of = |v: &[f64]| -> Vec<f64> {
+                groups.iter().flat_map(|(from, to)| normal(&v[from * hidden..to * hidden])).collect()
+            };
+            (of(&x), of(&h))
+        });
+        let from_x = |row: usize| match &normalised {
+            Some((x, _)) => x[row] * gains[row] + bias(b_ih, row),
+            None => product_x(row) + bias(b_ih, row),
+        };
+        let from_h = |row: usize, h: &[f64]| match &normalised {
+            Some((_, h)) => h[row] * gains[rows + row] + bias(b_hh, row),
+            None => product_h(row, h) + bias(b_hh, row),
+        };
         // The sums of one gate: the products with x and h, and the biases.
         let gate = |gate: usize| -> Vec<f64> {
             let h = dropped(gate);
@@ -131,7 +171,7 @@ impl Options {
                 let peep = |which: usize, u: usize, c: f64| {
                     if self.peepholes { p[which * hidden + u] * c } else { 0.0 }
                 };
-                let mut m = Vec::new();
+                let mut outputs = Vec::new();
                 for u in 0..hidden {
                     let i = activate(0, a_i[u] + peep(0, u, c[u]));
                     let f = if self.coupled { 1.0 - i } else { activate(0, a_f[u] + peep(1, u, c[u])) };
@@ -139,9 +179,19 @@ impl Options {
                     let c = f * c[u] + i * g;
                     // The output gate sees the new cell state.
                     let o = activate(0, a_o[u] + peep(2, u, c));
-                    m.push(o * activate(2, c));
+                    outputs.push(o);
                     new_c.push(c);
                 }
+                let mut seen = new_c.clone();
+                if let Some(norm) = self.norm {
+                    let (g_c, b_c) = gains[2 * rows..].split_at(hidden);
+                    let normal = normal(&new_c);
+                    seen = (0..hidden).map(|u| normal[u] * g_c[u] + b_c[u]).collect();
+                    if norm == Norm::State {
+                        new_c = seen.clone();
+                    }
+                }
+                let m: Vec<f64> = (0..hidden).map(|u| outputs[u] * activate(2, seen[u])).collect();
                 new_h = match self.projection {
                     None => m,
                     Some(p) => (0..p).map(|k| dot(&w_hr[k * hidden..(k + 1) * hidden], &m)).collect(),
@@ -176,6 +226,14 @@ impl Options {
         }
         Step { h: new_h, c: new_c, margin }
     }
+}
+
+/// Mean 0 and variance 1, but for a small number that PyTorch adds to the variance.
+fn normal(v: &[f64]) -> Vec<f64> {
+    let n = v.len() as f64;
+    let mean = v.iter().sum::<f64>() / n;
+    let variance = v.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n;
+    v.iter().map(|v| (v - mean) / (variance + 1e-5).sqrt()).collect()
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {

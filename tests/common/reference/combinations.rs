@@ -1,6 +1,6 @@
 //! All combinations of a cell's options, for tests that go through all of them.
 
-use super::{Cell, Function, Options};
+use super::{Cell, Function, Norm, Options};
 
 /// One of each function, with parameters that are nobody's defaults.
 pub const FUNCTIONS: [Function; 11] = [
@@ -59,6 +59,12 @@ impl Options {
                 }
             })
             .collect()
+    }
+
+    /// A cell with layer normalisation, with the options that it allows.
+    pub fn normalised(cell: Cell, norm: Norm, input: usize, hidden: usize) -> Vec<Options> {
+        let of = |bias| Options { norm: Some(norm), bias, ..Options::new(cell, input, hidden) };
+        vec![of(true), of(false)]
     }
 
     /// The default cell, with each function in each activation slot.

@@ -12,7 +12,7 @@ mod combinations;
 mod function;
 mod stack;
 
-pub use cell::{Cell, Options};
+pub use cell::{Cell, Norm, Options};
 pub use combinations::FUNCTIONS;
 pub use function::Function;
 pub use stack::{Merge, Stack};

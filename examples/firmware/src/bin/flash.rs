@@ -9,7 +9,7 @@ use firmware::board::entry;
 use recurrent::Sequences;
 use recurrent::model::{Forward, Input, Layer, Loss, Model, Training};
 
-#[cfg(not(any(flash_model = "bidirectional", flash_model = "nine")))]
+#[cfg(not(any(flash_model = "bidirectional", flash_model = "normalised", flash_model = "nine")))]
 const MODEL: Model<2> = Model::new([Layer::gru(1, 8), Layer::dense(8, 1)]);
 
 #[cfg(flash_model = "bidirectional")]
@@ -17,6 +17,13 @@ const MODEL: Model<2> = {
     use recurrent::{Lstm, Merge, Stack};
     let stack = Stack::new(Lstm::new(1, 8)).layers(2).bidirectional(Merge::Concat);
     Model::new([Layer::Lstm(stack), Layer::dense(16, 1)])
+};
+
+#[cfg(flash_model = "normalised")]
+const MODEL: Model<2> = {
+    use recurrent::{Lstm, LstmNorm, Stack};
+    let stack = Stack::new(Lstm::new(1, 8).layer_norm(LstmNorm::Output));
+    Model::new([Layer::Lstm(stack), Layer::dense(8, 1)])
 };
 
 #[cfg(flash_model = "nine")]

@@ -91,6 +91,10 @@ struct Writer {
     input: usize,
 }
 
+fn normalised<T>(named: &Named) -> Result<T> {
+    unsupported(format!("layer `{}`", named.name), "ONNX' LSTM and GRU have no layer normalisation")
+}
+
 fn int(name: &str, i: i64) -> Attribute {
     Attribute { name: name.into(), i, kind: INT, ..Attribute::default() }
 }
@@ -248,8 +252,11 @@ impl Writer {
                 self.stack(&operator, &stack, weights, value, states)?
             }
             Layer::Lstm(stack) => {
-                let LstmCell { gates, cell, hidden, clip, coupled, projection, .. } =
+                let LstmCell { gates, cell, hidden, clip, coupled, projection, norm, .. } =
                     stack.layer(0, 0).cell();
+                if norm.is_some() {
+                    return normalised(named);
+                }
                 if projection {
                     return unsupported(format!("layer `{}`", named.name), "ONNX' LSTM has no projection");
                 }
@@ -259,7 +266,10 @@ impl Writer {
                 self.stack(&operator, &stack, weights, value, states)?
             }
             Layer::Gru(stack) => {
-                let GruCell { gates, new, clip, reset, .. } = stack.layer(0, 0).cell();
+                let GruCell { gates, new, clip, reset, norm } = stack.layer(0, 0).cell();
+                if norm {
+                    return normalised(named);
+                }
                 let after = i64::from(reset == Reset::After);
                 let attributes = vec![int("linear_before_reset", after)];
                 let functions = vec![gates, new];
