@@ -7,11 +7,13 @@
 use firmware::board::{entry, exit, with_stack};
 use firmware::expected::{GESTURES_FUSED, GESTURES_SEPARATE};
 use firmware::floats;
-use firmware::gestures::{CELL, HEAD, NAMES, RECORDED, Recogniser, WEIGHTS_LEN};
+use firmware::gestures::{self, CELL, HEAD, NAMES, RECORDED, SCRATCH, WEIGHTS_LEN};
 use firmware::sum::Sum;
 use firmware::text::Part::{Number, Text};
 use firmware::text::line;
 use recurrent::Result;
+
+type Recogniser = gestures::Recogniser<SCRATCH>;
 
 static WEIGHTS: [f32; WEIGHTS_LEN] = floats(include_bytes!("../../models/gestures.f32"));
 static RECORDING: [f32; 3 * RECORDED] = floats(include_bytes!("../../models/recording.f32"));
@@ -21,7 +23,7 @@ fn run(recogniser: &mut Recogniser, mut report: impl FnMut(u32, usize)) -> Resul
     let (mut sum, mut last) = (Sum::new(), None);
     let (samples, _) = RECORDING.as_chunks::<3>();
     for (time, sample) in (0..).zip(samples) {
-        let gesture = recogniser.sample((CELL, HEAD), &WEIGHTS, sample)?;
+        let gesture = recogniser.sample((CELL, HEAD), gestures::wide(&WEIGHTS), sample)?;
         sum.floats(&recogniser.scores);
         if last != Some(gesture) {
             report(time, gesture);
