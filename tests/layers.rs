@@ -248,7 +248,7 @@ fn lengths_that_do_not_fit_are_refused() {
         Err(Error::Overflow { buffer: "x" })
     );
     assert_eq!(
-        Embedding::new(usize::MAX, 2).forward(&[], &[], &mut []),
+        Embedding::new(usize::MAX, 2).forward(&[0.0; 0], &[], &mut []),
         Err(Error::Overflow { buffer: "weights" })
     );
     assert_eq!(cross_entropy(usize::MAX, &[], &[0, 0], None), Err(Error::Overflow { buffer: "logits" }));
@@ -263,7 +263,7 @@ fn embedding_copies_rows_and_adds_gradients() {
         let weights = random(layer.weights_len(), 7);
         let ids = [4, 0, 4, 2, 4, 0];
         let mut y = vec![f32::NAN; ids.len() * width];
-        layer.forward(&weights, &ids, &mut y).unwrap();
+        layer.forward(&weights[..], &ids, &mut y).unwrap();
         for (row, &id) in y.chunks(width).zip(&ids) {
             assert_eq!(row, &weights[id as usize * width..][..width]);
         }
@@ -296,7 +296,7 @@ fn embedding_refuses_wrong_ids_and_lengths() {
     let weights = [1.0; 6];
     let mut y = [7.0; 4];
     let error = Error::Index { buffer: "ids", position: 1, id: 3, limit: 3 };
-    assert_eq!(layer.forward(&weights, &[0, 3], &mut y), Err(error));
+    assert_eq!(layer.forward(&weights[..], &[0, 3], &mut y), Err(error));
     assert_eq!(layer.forward(&weights[..5], &[0, 1], &mut y), Err(length("weights", 6, 5)));
     assert_eq!(layer.forward(&weights, &[0, 1], &mut y[..3]), Err(length("y", 4, 3)));
     assert_eq!(layer.forward(&weights, &[0], &mut y), Err(length("y", 2, 4)));

@@ -170,7 +170,7 @@ fn what_stands_around_the_recurrent_layers_does_not_allocate() {
         layer.init_orthogonal(&mut recurrent, &mut rng)?;
         layer.forget_bias(&mut recurrent, 1.0)?;
         orthogonal(&mut matrix, width, width, &mut rng)?;
-        embedding.forward(&table, &ids, &mut x)?;
+        embedding.forward(&table[..], &ids, &mut x)?;
         dense.forward(&weights[..], rows, &x, &mut logits, &mut scratch)?;
         let packed = dense.pack(&weights, &mut dense_room[..])?;
         dense.forward(&packed, rows, &x, &mut logits, &mut [])?;

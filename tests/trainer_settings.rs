@@ -7,12 +7,12 @@ mod numbers;
 use numbers::rng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
-use recurrent::model::{Layer, Loss, Model};
+use recurrent::model::{Layer, Loss, Model, Training};
 use recurrent::train::{AdamW, Sgd};
 use recurrent::trainer::{
     Batch, EarlyStopping, LayerSettings, Order, Padded, Place, Rows, Trainer, Update, split,
 };
-use recurrent::{CrossEntropy, Error, Need, Sequences};
+use recurrent::{CrossEntropy, Error, Narrow, Need, Sequences};
 
 const CLASSES: usize = 6;
 const MODEL: Model<4> = Model::new([
@@ -292,4 +292,39 @@ fn rows_stand_side_by_side() {
     assert_eq!(refused, Some(Error::Index { buffer: "rows", position: 1, id: 3, limit: 3 }));
     let refused = Rows::new(&all, &[1, 2], 2).err();
     assert_eq!(refused, Some(Error::Length { buffer: "all", expected: 6, actual: 10, need: Need::EXACT }));
+}
+
+#[test]
+fn training_straight_through_uses_the_gradients_at_rounded_weights() {
+    // Without dropout, so that both trainings compute the same.
+    let layers = [Layer::embedding(CLASSES, 5), Layer::gru(5, 7), Layer::dense(7, CLASSES)];
+    let (ids, targets) = ([0, 1, 2, 3, 4, 5, 0, 2], [1, 2, 3, 4, 5, 0, 2, 4]);
+    let sequences = Sequences::new(4, 2);
+    let (x, loss) = ((&ids).into(), Loss::classes(&targets));
+    for format in [Narrow::F16, Narrow::W8A16] {
+        let model = Model::new(layers).narrow(format);
+        let trainer = Trainer::new(&model, Sgd::new(0.3), &mut rng(4)).unwrap();
+        let mut trainer = trainer.straight_through().unwrap();
+        let mut weights = trainer.weights().to_vec();
+        let (mut grads, mut rounded) = (vec![0.0; weights.len()], vec![0.0; weights.len()]);
+        let mut storage = vec![0; model.narrow_len() + 3];
+        let start = storage.as_ptr().align_offset(4);
+        let narrow = &mut storage[start..start + model.narrow_len()];
+        for _ in 0..5 {
+            trainer.update(Batch { sequences, x, loss }, &mut rng(5)).unwrap();
+            model.round(&weights, narrow).unwrap();
+            model.widen(narrow, &mut rounded).unwrap();
+            assert_ne!(rounded, weights);
+            let (mut state, mut tape) = (vec![0.0; model.state_len(2)], vec![0.0; model.tape_len(4, 2)]);
+            let mut scratch = vec![0.0; model.train_scratch_len(4, 2)];
+            let (grads, state) = (&mut grads[..], &mut state[..]);
+            let (tape, scratch) = (&mut tape[..], &mut scratch[..]);
+            let args = Training { sequences, x, loss, grads, state, tape, scratch, ..Training::default() };
+            model.forward_backward(&rounded, args).unwrap();
+            Sgd::new(0.3).update(&mut weights, grads, &mut []).unwrap();
+            assert!(weights.iter().zip(trainer.weights()).all(|(a, b)| a.to_bits() == b.to_bits()));
+        }
+    }
+    let wide = Trainer::new(&Model::new(layers), Sgd::new(0.3), &mut rng(4)).unwrap().straight_through();
+    assert!(matches!(wide.map(drop), Err(Error::Value { argument: "model", .. })));
 }

@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use std::{env, fs, path::Path};
 
 use recurrent::model::Layer;
-use recurrent::{Isa, image};
+use recurrent::{Dense, Gru, Isa, image};
 
 #[path = "../firmware/src/characters.rs"]
 mod characters;
@@ -69,12 +69,36 @@ fn to_bytes(floats: &[f32]) -> Vec<u8> {
     floats.iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
+/// The bytes of `storage` that are aligned to 4 bytes, as narrow weights have to be.
+fn aligned(storage: &mut [u8], len: usize) -> &mut [u8] {
+    let start = storage.as_ptr().align_offset(4);
+    &mut storage[start..start + len]
+}
+
+/// The checksums of a text and of the last logits and state of its writer.
+fn write<const SCRATCH: usize>(
+    vocabulary: &[u8],
+    layers: characters::Layers<'_>,
+) -> Result<(String, Sum, Sum)> {
+    let (mut writer, mut text) = (Box::new(characters::Writer::<SCRATCH>::new()), String::new());
+    writer.write(vocabulary, layers, |c| text.push(char::from(c)))?;
+    let (mut sum, mut numbers) = (Sum::new(), Sum::new());
+    sum.bytes(text.as_bytes());
+    let (logits, state) = writer.numbers(vocabulary.len());
+    numbers.floats(logits);
+    numbers.floats(state);
+    Ok((text, sum, numbers))
+}
+
 /// The checksum of all scores over the recording.
-fn recognise(isa: Isa, weights: &[f32], recording: &[f32]) -> Result<Sum> {
-    let layers = (gestures::CELL.on(isa), gestures::HEAD.on(isa));
-    let (mut recogniser, mut sum) = (gestures::Recogniser::new(), Sum::new());
+fn recognise<const SCRATCH: usize>(
+    layers: (Gru, Dense),
+    weights: gestures::Weights<'_>,
+    recording: &[f32],
+) -> Result<Sum> {
+    let (mut recogniser, mut sum) = (gestures::Recogniser::<SCRATCH>::new(), Sum::new());
     for sample in recording.as_chunks().0 {
-        recogniser.sample(layers, weights.try_into()?, sample)?;
+        recogniser.sample(layers, weights, sample)?;
         sum.floats(&recogniser.scores);
     }
     Ok(sum)
@@ -102,12 +126,29 @@ fn main() -> Result<()> {
     fs::write(folder.join("gestures.img"), image)?;
     fs::write(folder.join("recording.f32"), to_bytes(&recording))?;
     fs::write(folder.join("recording.labels"), labels.iter().map(|&label| label as u8).collect::<Vec<_>>())?;
+    let mut storage = [0; gestures::INT8_LEN + 3];
+    let int8 = aligned(&mut storage, gestures::INT8_LEN);
+    let (cell, head) = weights.split_at(gestures::CELL.weights_len());
+    let (cell_int8, head_int8) = int8.split_at_mut(gestures::CELL_INT8.narrow_len());
+    gestures::CELL_INT8.round(cell, cell_int8)?;
+    gestures::HEAD_INT8.round(head, head_int8)?;
+    fs::write(folder.join("gestures.int8"), &*int8)?;
     for (isa, name, what) in [
-        (Isa::FUSED, "FUSED", "The checksum of all scores over the recording."),
-        (Isa::SCALAR, "SEPARATE", "The same where products and sums are rounded one after the other."),
+        (Isa::FUSED, "FUSED", "The checksum of all scores over the recording"),
+        (Isa::SCALAR, "SEPARATE", "The same where products and sums are rounded one after the other"),
     ] {
-        let sum = recognise(isa, &weights, &recording)?;
-        write!(out, "\n/// {what}\npub const GESTURES_{name}: u64 = {:#x};\n", sum.0)?;
+        let (wide, narrow) = ((gestures::CELL, gestures::HEAD), (gestures::CELL_INT8, gestures::HEAD_INT8));
+        let [wide, narrow] = [wide, narrow].map(|(cell, head)| (cell.on(isa), head.on(isa)));
+        let weights = gestures::wide(weights.as_slice().try_into()?);
+        let sum = recognise::<{ gestures::SCRATCH }>(wide, weights, &recording)?;
+        write!(out, "\n/// {what}.\npub const GESTURES_{name}: u64 = {:#x};\n", sum.0)?;
+        let weights = gestures::int8((&*int8).try_into()?);
+        let sum = recognise::<{ gestures::SCRATCH_INT8 }>(narrow, weights, &recording)?;
+        write!(
+            out,
+            "\n/// {what}, from weights of 8 bits.\npub const GESTURES_INT8_{name}: u64 = {:#x};\n",
+            sum.0
+        )?;
     }
 
     let (vocabulary, model) = match env::args().nth(1) {
@@ -115,14 +156,20 @@ fn main() -> Result<()> {
         None => (expected::VOCABULARY.to_vec(), fs::read(folder.join("characters.f32"))?),
     };
     fs::write(folder.join("characters.f32"), &model)?;
-    let (mut writer, mut text) = (Box::new(characters::Writer::new()), String::new());
-    writer.write(&vocabulary, &from_bytes(&model), |c| text.push(char::from(c)))?;
-    println!("characters:\n{text}\n");
-    let (mut sum, mut numbers) = (Sum::new(), Sum::new());
-    sum.bytes(text.as_bytes());
-    let (logits, state) = writer.numbers(vocabulary.len());
-    numbers.floats(logits);
-    numbers.floats(state);
+    let model = from_bytes(&model);
+    let len = characters::int8_len(vocabulary.len());
+    let mut storage = vec![0; len + 3];
+    let int8 = aligned(&mut storage, len);
+    characters::round(vocabulary.len(), &model, int8)?;
+    fs::write(folder.join("characters.int8"), &*int8)?;
+    let (layers, layers_int8) = (
+        characters::Layers::wide(vocabulary.len(), &model),
+        characters::Layers::int8(vocabulary.len(), int8),
+    );
+    let (text, sum, numbers) = write::<{ characters::SCRATCH }>(&vocabulary, layers)?;
+    let (text_int8, sum_int8, numbers_int8) =
+        write::<{ characters::SCRATCH_INT8 }>(&vocabulary, layers_int8)?;
+    println!("characters:\n{text}\n\nfrom weights of 8 bits:\n{text_int8}\n");
     let escaped: String = vocabulary.iter().flat_map(|c| char::from(*c).escape_default()).collect();
     write!(
         out,
@@ -133,6 +180,16 @@ fn main() -> Result<()> {
         out,
         "\n/// The same of its last logits and state.\npub const TEXT_NUMBERS: u64 = {:#x};\n",
         numbers.0
+    )?;
+    write!(
+        out,
+        "\n/// The checksum of its text from weights of 8 bits.\npub const TEXT_INT8: u64 = {:#x};\n",
+        sum_int8.0
+    )?;
+    write!(
+        out,
+        "\n/// The same of the last logits and state.\npub const TEXT_INT8_NUMBERS: u64 = {:#x};\n",
+        numbers_int8.0
     )?;
 
     let (mut learner, mut last) = (Box::new(learn::Learner::new()), 0.0);

@@ -9,7 +9,7 @@ use recurrent::{
     Backward, DenseBackward, ForwardTrain, Gradients, Narrow, Result, Sequences, argmax, cross_entropy,
 };
 
-use crate::gestures::{CELL, HEAD, NAMES, Recogniser, WEIGHTS_LEN};
+use crate::gestures::{self, CELL, HEAD, NAMES, Recogniser, SCRATCH, WEIGHTS_LEN};
 use crate::sensor::Hand;
 
 const STEPS: usize = 50;
@@ -128,12 +128,12 @@ pub fn train() -> Result<(Vec<f32>, f64)> {
     }
 
     let (samples, labels) = unseen();
-    let mut recogniser = Recogniser::new();
+    let mut recogniser = Recogniser::<SCRATCH>::new();
     let mut right = 0;
     for (sample, label) in samples.as_chunks().0.iter().zip(&labels) {
         let layers = (CELL, HEAD);
         let weights = weights.first_chunk().unwrap_or(&[0.0; WEIGHTS_LEN]);
-        right += usize::from(recogniser.sample(layers, weights, sample)? == *label as usize);
+        right += usize::from(recogniser.sample(layers, gestures::wide(weights), sample)? == *label as usize);
     }
     Ok((weights, right as f64 / labels.len() as f64))
 }

@@ -131,7 +131,7 @@ fn tables(u: &mut Unstructured<'_>, sequences: &Sequences<'_>, rows: usize) -> R
     let table = Embedding::new(classes, width);
     let (weights, of) = (floats(u, table.weights_len())?, ids(u, rows, classes)?);
     let mut y = [floats(u, of.len().saturating_mul(width))?];
-    pass(&mut y, |[y]| table.forward(&weights, &of, y));
+    pass(&mut y, |[y]| table.forward(&weights[..], &of, y));
     let mut grads = [weights];
     pass(&mut grads, |[grads]| table.backward(&of, &y[0], grads, Gradients::Accumulate));
     let x = floats(u, rows.saturating_mul(width))?;

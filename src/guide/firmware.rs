@@ -106,6 +106,12 @@
 //! [last step](crate::Pool::Last): each step gives the output that the model would give if the sequence ended
 //! there. Scale the samples as in training. The scaling is part of the model and easily forgotten.
 //!
+//! # Weights of 8 bits
+//! With `recurrent convert model.safetensors model.img --weights int8`, the weights take about a quarter of the
+//! flash. The program above changes in one place: the weights are the bytes
+//! `Image::from_bytes(IMAGE)?.narrow()`, of type `&'static [u8]`. [`narrow_weights`](super::narrow_weights)
+//! says what this costs in accuracy.
+//!
 //! # 8. Flash it, and measure
 //! `examples/firmware` in the repository is a complete crate, with linker scripts, for a Cortex-M4F, M3, M0
 //! and RISC-V, all in QEMU:
@@ -120,6 +126,7 @@
 //! |---|---|
 //! | `infer` | streaming inference. It links only if it contains no path to a panic |
 //! | `generate` | text, character by character |
+//! | `infer_int8`, `generate_int8` | the same from weights of 8 bits |
 //! | `learn` | truncated backpropagation through time on the device, with Adam |
 //! | `counts` | instructions and stack of steps, forward and backward |
 //! | `bits` | checksums of every cell, to compare with a server's |

@@ -123,7 +123,65 @@
 //! 16-bit layers with at most 2^18 hidden weights are packed as `f32`. This takes no more time and gives the
 //! same bits. Their image stays narrow. int8 stays packed as int8, because float sums would give other bits.
 //!
+//! # In firmware
+//! On targets without an operating system, narrow weights are not packed. They stay in flash, as bytes
+//! aligned to 4: `step` and `forward` of layers and of models take `&[u8]` wherever they take `&[f32]`, and
+//! have the bits of a desktop. RAM holds only the state, and in scratch the inputs of a step as integers.
+//!
+//! ```
+//! # #[cfg(feature = "reference")]
+//! # fn main() -> recurrent::Result<()> {
+//! use recurrent::{Gru, Narrow};
+//! const CELL: Gru = Gru::new(3, 16).narrow(Narrow::W8A16);
+//! #[repr(C, align(4))]
+//! struct Aligned([u8; CELL.narrow_len()]);
+//! # /*
+//! static WEIGHTS: Aligned = Aligned(*include_bytes!("cell.int8")); // written by `CELL.round`
+//! # */
+//! # static WEIGHTS: Aligned = Aligned([0; _]);
+//!
+//! let (mut state, mut scratch) = ([0.0; CELL.state_len(1)], [0.0; CELL.scratch_len(1, 1)]);
+//! CELL.step(&WEIGHTS.0[..], &[0.1, 0.2, 9.8], &mut state, &mut scratch)?;
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "reference"))]
+//! # fn main() {}
+//! ```
+//! An image of `convert --weights int8` works in the same way: a constant model steps from the bytes that
+//! [`Image::narrow`](crate::image::Image::narrow) returns. (To run such code on a desktop for a test, enable
+//! the feature `reference`.) With the feature `named-forms`, firmware has no narrow weights.
+//!
+//! On a Cortex-M4 and M7, and on an M33 if it is compiled with `-C target-feature=+dsp`, integers are
+//! multiplied by the DSP extension, two at a time. A step takes about as many instructions as from `f32`, and
+//! a quarter of the flash and of the loads from it. Cores without an FPU gain most, because sums of integers
+//! need none. `examples/firmware/README.md` has the numbers.
+//!
+//! # Training for narrow weights
+//! Trained weights lose little when they are rounded. If it is too much, train for it: passes forward and
+//! backward use the rounded weights, and updates change the weights in `f32` (straight through). It is a
+//! setting of the trainer, [`straight_through`](crate::trainer::Trainer::straight_through). With buffers of
+//! one's own, also on a device, it is two more calls for each update:
+//!
+//! ```
+//! # use recurrent::{Narrow, Sequences, train::Sgd};
+//! # use recurrent::model::{Layer, Loss, Model, Training};
+//! # const MODEL: Model<2> = Model::new([Layer::gru(1, 4), Layer::dense(4, 1)]).narrow(Narrow::W8A16);
+//! # let (mut weights, mut grads) = (vec![0.1; MODEL.weights_len()], vec![0.0; MODEL.weights_len()]);
+//! # let (mut state, mut tape) = (vec![0.0; MODEL.state_len(1)], vec![0.0; MODEL.tape_len(3, 1)]);
+//! # let mut scratch = vec![0.0; MODEL.train_scratch_len(3, 1)];
+//! # let (sgd, mut moments) = (Sgd::new(0.1), []);
+//! # let (x, loss) = ((&[0.5; 3]).into(), Loss::MeanSquaredError { targets: &[1.0; 3] });
+//! # let sequences = Sequences::new(3, 1);
+//! # let mut rounded = vec![0.0; MODEL.weights_len()];
+//! # let mut narrow = vec![0; MODEL.narrow_len()]; // aligned to 4
+//! MODEL.round(&weights, &mut narrow)?;
+//! MODEL.widen(&narrow, &mut rounded)?;
+//! let (grads, state, tape, scratch) = (&mut grads[..], &mut state[..], &mut tape[..], &mut scratch[..]);
+//! let args = Training { sequences, x, loss, grads, state, tape, scratch, ..Default::default() };
+//! MODEL.forward_backward(&rounded, args)?;
+//! sgd.update(&mut weights, grads, &mut moments)?; // in `f32`
+//! # Ok::<(), recurrent::Error>(())
+//! ```
+//!
 //! # What is not there
-//! These do not exist: training of integer weights; dot products of AVX-512 VNNI, AVX-VNNI, NEON and
-//! Cortex-M; passes over narrow weights in place. Therefore targets without an operating system have no
-//! `narrow`, and reject images with narrow weights.
+//! These do not exist: dot products of AVX-512 VNNI, AVX-VNNI and NEON.

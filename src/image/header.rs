@@ -98,11 +98,12 @@ impl Header {
         match record::decode(&record) {
             Ok(layer) => match narrow {
                 None => Ok(layer),
-                #[cfg(target_os = "none")]
-                Some(_) => {
-                    wrong(at - 4, "narrow weights are not supported on targets without an operating system")
-                }
-                #[cfg(not(target_os = "none"))]
+                #[cfg(all(target_os = "none", feature = "named-forms"))]
+                Some(_) => wrong(
+                    at - 4,
+                    "narrow weights are for constant models on targets without an operating system",
+                ),
+                #[cfg(not(all(target_os = "none", feature = "named-forms")))]
                 Some(narrow) => {
                     if let Some(levels) = layer.levels()
                         && levels.first.cell.is_normalised()

@@ -222,7 +222,7 @@ impl<'a> Image<'a> {
         self.unlinked().any(|layer| layer.narrow_format().is_some())
     }
 
-    /// The bytes of all weights in place, for [`Model::pack_narrow`].
+    /// The bytes of all weights in place, for [`Model::pack_narrow`], and for passes of firmware.
     pub fn narrow(&self) -> &'a [u8] {
         self.weight_bytes()
     }
@@ -235,7 +235,7 @@ impl<'a> Image<'a> {
     /// [`copy_weights`](Self::copy_weights).
     pub fn weights(&self) -> Result<&'a [f32]> {
         if self.is_narrow() {
-            return wrong(self.header.end, "the weights are narrow: pack them with `pack_narrow`");
+            return wrong(self.header.end, "the weights are narrow: use `narrow`");
         }
         self.in_place(self.weight_bytes())
     }

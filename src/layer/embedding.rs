@@ -1,6 +1,8 @@
 //! The embedding layer: looks up a row of a table for each id.
 
 use super::gradients::Gradients;
+use super::narrow::rounded_weights;
+use super::packed::{WeightSource, words};
 use crate::error::{Error, Need, Result, check_len, check_shape};
 use crate::kernel::Narrow;
 use crate::kernel::bytes::bytes;
@@ -35,9 +37,9 @@ impl Embedding {
         Embedding { classes, width, narrow: None }
     }
 
-    /// The same table in a narrow format. It applies to inference, in a [`Model`](crate::model::Model) whose
-    /// weights are packed.
-    #[cfg(not(target_os = "none"))]
+    /// The same table in a narrow format. It applies to inference: in a [`Model`](crate::model::Model) whose
+    /// weights are packed, and with weights that [`round`](Self::round) has written.
+    #[cfg(not(all(target_os = "none", feature = "named-forms")))]
     pub const fn narrow(self, narrow: Narrow) -> Self {
         self.with_format(Some(narrow))
     }
@@ -72,17 +74,18 @@ impl Embedding {
 
     /// Rounds checked weights to the table's format, into the bytes of words. Without a format they are
     /// copied.
-    pub(crate) fn write_words(&self, weights: &[f32], out: &mut [u8]) {
+    pub(crate) fn write_words(&self, weights: &[f32], out: &mut [u8]) -> Result<()> {
         match self.narrow_format() {
             Some(narrow) => {
                 Matrix::Floats(weights).write(narrow, self.classes, self.width, out);
             }
             None => out.copy_from_slice(bytes(weights)),
         }
+        Ok(())
     }
 
     /// Converts words in the table's format back to `f32` weights.
-    pub(crate) fn widen_words(&self, words: &[f32], weights: &mut [f32]) {
+    pub(crate) fn widen_words(&self, words: &[f32], weights: &mut [f32]) -> Result<()> {
         let (mut rest, ids) = (words, 0..self.classes);
         match self
             .narrow_format()
@@ -91,11 +94,14 @@ impl Embedding {
             Some((narrow, Some(table))) => table.widen(narrow, ids.len(), self.width, weights),
             _ => weights.copy_from_slice(words),
         }
+        Ok(())
     }
+
+    rounded_weights!(self => self, "table");
 
     /// Looks up the rows of checked ids in words in the table's format.
     pub(crate) fn forward_words(&self, words: &[f32], ids: &[u32], y: &mut [f32]) -> Result<()> {
-        let Some(narrow) = self.narrow_format() else { return self.forward(words, ids, y) };
+        let Some(narrow) = self.narrow_format() else { return self.forward_wide(words, ids, y) };
         let mut rest = words;
         let table = Matrix::take(narrow, self.classes, self.width, &mut rest);
         let table = table.ok_or(Error::Packing { what: "model" })?;
@@ -128,9 +134,13 @@ impl Embedding {
 
     /// Looks up the row of each id: `ids [rows]`, `y [rows, D]`.
     ///
+    /// `weights` are canonical, of [`weights_len`](Self::weights_len) elements, or
+    /// [narrow](WeightSource::Narrow), of [`narrow_len`](Self::narrow_len) bytes.
+    ///
     /// # Errors
     /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer; [`Error::Index`] for an id that
-    /// is not below `V`.
+    /// is not below `V`; [`Error::Value`] for narrow weights of a table without a narrow format;
+    /// [`Error::Packing`] for packed weights, which a table does not have.
     ///
     /// ```
     /// use recurrent::Embedding;
@@ -141,7 +151,34 @@ impl Embedding {
     /// assert_eq!(y, [2.0, 2.1, 0.0, 0.1]);
     /// # Ok::<(), recurrent::Error>(())
     /// ```
-    pub fn forward(&self, weights: &[f32], ids: &[u32], y: &mut [f32]) -> Result<()> {
+    #[inline(always)]
+    pub fn forward<'w>(
+        &self,
+        weights: impl Into<WeightSource<'w>>,
+        ids: &[u32],
+        y: &mut [f32],
+    ) -> Result<()> {
+        match weights.into() {
+            WeightSource::Canonical(weights) => self.forward_wide(weights, ids, y),
+            WeightSource::Narrow(narrow) => self.forward_narrow(narrow, ids, y),
+            WeightSource::Packed(_) => Err(Error::Packing { what: "table" }),
+        }
+    }
+
+    fn forward_narrow(&self, narrow: &[u8], ids: &[u32], y: &mut [f32]) -> Result<()> {
+        if self.narrow_format().is_none() {
+            return Err(Error::Value {
+                argument: "weights",
+                expected: "f32: the table has no narrow format",
+            });
+        }
+        let words = words(narrow, self.narrow_len())?;
+        check_shape("y", Need::ROWS_OUTPUTS, ids.len().saturating_mul(self.width), y.len())?;
+        self.check(ids)?;
+        self.forward_words(words, ids, y)
+    }
+
+    fn forward_wide(&self, weights: &[f32], ids: &[u32], y: &mut [f32]) -> Result<()> {
         check_len("weights", self.weights_len(), weights.len())?;
         check_shape("y", Need::ROWS_OUTPUTS, ids.len().saturating_mul(self.width), y.len())?;
         self.check(ids)?;

@@ -1,20 +1,9 @@
 //! Weights in the formats of their layers, as bytes, for users.
 
-use crate::error::{Error, Result, check_len};
-use crate::kernel::bytes::floats;
-
-const ALIGNED: Error = Error::Value { argument: "narrow", expected: "aligned to 4 bytes" };
-
-/// Narrow weights of `len` bytes as words of 4 bytes.
-pub(crate) fn words(narrow: &[u8], len: usize) -> Result<&[f32]> {
-    check_len("narrow", len, narrow.len())?;
-    floats(narrow).ok_or(ALIGNED)
-}
-
-/// Defines the functions for narrow weights of a type that has `words_len`, `check_values`, `write_words`,
-/// `widen_words`, `pack_words` and `packed_by`. The last three take weights that have been checked. They
-/// are called on the second argument, `$inner`.
-macro_rules! narrow_weights {
+/// Defines the functions for narrow weights in canonical order of a type that has `words_len`, `check_values`,
+/// `write_words` and `widen_words`. The last two take weights that have been checked. They are called on the
+/// second argument, `$inner`.
+macro_rules! rounded_weights {
     ($self:ident => $inner:expr, $what:literal) => {
         /// Length of narrow weights in bytes. Layers without a narrow format count as `f32`.
         pub const fn narrow_len(&$self) -> usize {
@@ -46,16 +35,25 @@ macro_rules! narrow_weights {
         /// name of the buffer; [`Error::Value`](crate::Error::Value) for bytes that are not aligned.
         pub fn widen(&$self, narrow: &[u8], weights: &mut [f32]) -> Result<()> {
             $crate::error::check_len("weights", $self.weights_len(), weights.len())?;
-            let words = $crate::layer::narrow::words(narrow, $self.narrow_len())?;
+            let words = $crate::layer::packed::words(narrow, $self.narrow_len())?;
             $inner.widen_words(words, weights)
         }
+    };
+}
+pub(crate) use rounded_weights;
+
+/// The same, and a function that packs such weights, for a type that also has `check_narrow`, `pack_words` and
+/// `packed_by`.
+macro_rules! narrow_weights {
+    ($self:ident => $inner:expr, $what:literal) => {
+        $crate::layer::narrow::rounded_weights!($self => $inner, $what);
 
         /// Packs narrow weights. ([`pack`](Self::pack) rounds weights in `f32` and packs them.)
         ///
         /// # Errors
         /// As [`widen`](Self::widen), also for `packed`.
         pub fn pack_narrow<B: AsMut<[f32]>>(&$self, narrow: &[u8], packed: B) -> Result<$crate::layer::Packed<B>> {
-            let words = $crate::layer::narrow::words(narrow, $self.narrow_len())?;
+            let words = $crate::layer::packed::words(narrow, $self.narrow_len())?;
             $inner.check_narrow()?;
             $inner.packed_by(packed, |to| $inner.pack_words(words, to))
         }

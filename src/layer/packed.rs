@@ -2,6 +2,7 @@
 
 use super::buffer::take;
 use crate::error::{Error, Result, check_len, check_room};
+use crate::kernel::bytes::floats;
 use crate::kernel::pack::{SLACK, aligned_start};
 use crate::simd::{Isa, MAX_LANES};
 
@@ -138,6 +139,10 @@ pub enum WeightSource<'a> {
     /// Canonical weights. Of a layer: `w_ih w_hh b_ih b_hh`, then `w_hr` of a projection and the peepholes, or
     /// the gains of layer normalisation, if the layer has them. Of a model: layer by layer.
     Canonical(&'a [f32]),
+    /// Canonical weights of a narrow layer or model, as its `round` writes them, aligned to 4 bytes: for
+    /// targets without an operating system, where they cannot be packed. Elsewhere they have to be, except
+    /// with the feature `reference`. They give the same bits as packed ones.
+    Narrow(&'a [u8]),
     /// Packed for an instruction set.
     Packed(Packed<&'a [f32]>),
 }
@@ -152,14 +157,26 @@ pub(crate) struct Owner {
     pub(crate) weights: usize,
     pub(crate) panels: usize,
     pub(crate) pinned: Option<Isa>,
-    /// Whether weights are in a narrow format: they have to be packed before use.
+    /// Whether weights are in a narrow format: in `f32` they have to be packed before use.
     pub(crate) narrow: bool,
+    /// The length of narrow weights in words, if they can be used in place.
+    pub(crate) words: Option<usize>,
+}
+
+const ALIGNED: Error = Error::Value { argument: "narrow", expected: "aligned to 4 bytes" };
+
+/// Narrow weights of `len` bytes as words of 4 bytes.
+pub(crate) fn words(narrow: &[u8], len: usize) -> Result<&[f32]> {
+    check_len("narrow", len, narrow.len())?;
+    floats(narrow).ok_or(ALIGNED)
 }
 
 /// Weights that have been checked, of one layer or of several.
 #[derive(Clone, Copy)]
 pub(crate) enum Source<'a> {
     Canonical(&'a [f32]),
+    /// Canonical weights in the formats of their layers, as words of 4 bytes.
+    Words(&'a [f32]),
     /// Panels, and the instruction set that they were packed for.
     Panels(&'a [f32], Isa),
 }
@@ -177,6 +194,13 @@ impl<'a> WeightSource<'a> {
                 }
                 Ok(Source::Canonical(flat))
             }
+            WeightSource::Narrow(bytes) => match owner.words {
+                Some(len) => Ok(Source::Words(words(bytes, len.saturating_mul(4))?)),
+                None => Err(Error::Value {
+                    argument: "weights",
+                    expected: "packed or in f32: here narrow weights cannot be used in place",
+                }),
+            },
             WeightSource::Packed(packed) => {
                 let same = packed.owner == owner.fingerprint;
                 check_packing(same, owner.what, packed.isa, owner.pinned)?;
@@ -191,9 +215,10 @@ impl<'a> WeightSource<'a> {
 impl<'a> Source<'a> {
     /// Splits off the weights of the first layer, which have the given lengths.
     #[inline(always)]
-    pub(crate) fn next(&mut self, weights: usize, panels: usize) -> Source<'a> {
+    pub(crate) fn next(&mut self, weights: usize, words: usize, panels: usize) -> Source<'a> {
         match self {
             Source::Canonical(rest) => Source::Canonical(take(rest, weights)),
+            Source::Words(rest) => Source::Words(take(rest, words)),
             Source::Panels(rest, isa) => Source::Panels(take(rest, panels), *isa),
         }
     }
@@ -202,23 +227,17 @@ impl<'a> Source<'a> {
     #[inline(always)]
     pub(crate) fn flat(self) -> &'a [f32] {
         match self {
-            Source::Canonical(flat) | Source::Panels(flat, _) => flat,
+            Source::Canonical(flat) | Source::Words(flat) | Source::Panels(flat, _) => flat,
         }
     }
 
-    /// The instruction set that the panels are for, or the result of `choose` for canonical weights.
+    /// The instruction set that the panels are for, or the result of `choose` for weights in place.
     #[inline(always)]
     pub(crate) fn isa(self, choose: impl FnOnce() -> Isa) -> Isa {
         match self {
-            Source::Canonical(_) => choose(),
+            Source::Canonical(_) | Source::Words(_) => choose(),
             Source::Panels(_, isa) => isa,
         }
-    }
-
-    /// Whether the weights are in panels, and the slice that holds them.
-    #[inline(always)]
-    pub(crate) fn parts(self) -> (bool, &'a [f32]) {
-        (matches!(self, Source::Panels(..)), self.flat())
     }
 }
 
@@ -231,6 +250,12 @@ impl<'a> From<&'a [f32]> for WeightSource<'a> {
 impl<'a, const N: usize> From<&'a [f32; N]> for WeightSource<'a> {
     fn from(flat: &'a [f32; N]) -> Self {
         WeightSource::Canonical(flat)
+    }
+}
+
+impl<'a> From<&'a [u8]> for WeightSource<'a> {
+    fn from(narrow: &'a [u8]) -> Self {
+        WeightSource::Narrow(narrow)
     }
 }
 

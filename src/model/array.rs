@@ -79,7 +79,7 @@ impl<const N: usize> Model<N> {
     }
 
     /// The same with other layers.
-    #[cfg(not(target_os = "none"))]
+    #[cfg(not(all(target_os = "none", feature = "named-forms")))]
     #[track_caller]
     pub(super) const fn with(self, layers: [Layer; N]) -> Self {
         Model { recurrent_dropout: self.recurrent_dropout, ..Self::new(layers) }

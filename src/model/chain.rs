@@ -2,6 +2,7 @@
 
 use super::layer::{Dims, Layer, Part};
 use crate::error::{Error, Result};
+use crate::kernel::narrow::IN_PLACE;
 use crate::layer::Pool;
 #[cfg(feature = "std")]
 use crate::layer::Sequences;
@@ -166,6 +167,7 @@ impl<'a> Chain<'a> {
             panels,
             pinned: None,
             narrow: self.is_narrow(),
+            words: if IN_PLACE && self.is_narrow() { Some(self.words_len()) } else { None },
         }
     }
 }

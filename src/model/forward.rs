@@ -6,6 +6,7 @@ use super::layer::{Dims, Layer, Part};
 use super::through::{Layers, Visit};
 use crate::error::{Error, Need, Result, check_len, check_room, check_shape};
 use crate::kernel::bytes::bytes_mut;
+use crate::kernel::narrow::IN_PLACE;
 use crate::layer::buffer::{add_to, multiply, take, take_mut};
 use crate::layer::join::Team;
 use crate::layer::packed::{Source, WeightSource};
@@ -13,10 +14,15 @@ use crate::layer::{self, ForwardTrain, Sequences};
 use crate::seq::table::Reach;
 use crate::simd::Isa;
 
+/// Kinds of weights: canonical in `f32`, in panels, and canonical in the formats of the layers.
+pub(super) const CANONICAL: u8 = 0;
+const PANELS: u8 = 1;
+const WORDS: u8 = 2;
+
 /// The progress of a pass from the input to the output: the remaining parts of the buffers. `TRAIN`: whether
-/// the pass keeps what the backward pass needs. `PACKED`: whether the weights are in panels. Both
-/// are constants, so that firmware only contains the code for its kind of weights, for any number of layers.
-pub(super) struct Up<'a, const TRAIN: bool, const PACKED: bool> {
+/// the pass keeps what the backward pass needs. `FROM`: the kind of weights. Both are constants, so that
+/// firmware only contains the code for its kind of weights, for any number of layers.
+pub(super) struct Up<'a, const TRAIN: bool, const FROM: u8> {
     /// The threads that run the layers. `None`: only the calling thread.
     pub(super) team: Option<Team<'a>>,
     pub(super) sequences: Sequences<'a>,
@@ -36,25 +42,32 @@ pub(super) struct Up<'a, const TRAIN: bool, const PACKED: bool> {
     pub(super) scratch: &'a mut [f32],
 }
 
-impl<'a> Up<'a, false, false> {
-    /// The same over panels.
+impl<'a> Up<'a, false, CANONICAL> {
+    /// The same over another kind of weights.
     #[inline(always)]
-    fn packed(self) -> Up<'a, false, true> {
+    fn over<const FROM: u8>(self) -> Up<'a, false, FROM> {
         let Up { team, sequences, weights, x, input, dims, state, rows, y, factors, tapes, scratch } = self;
         Up { team, sequences, weights, x, input, dims, state, rows, y, factors, tapes, scratch }
     }
 }
 
-impl<'a, const TRAIN: bool, const PACKED: bool> Up<'a, TRAIN, PACKED> {
+impl<'a, const TRAIN: bool, const FROM: u8> Up<'a, TRAIN, FROM> {
     /// Takes the weights of the next layer.
     #[inline(always)]
     fn next(&mut self, layer: &Layer) -> Source<'a> {
-        match PACKED {
-            true => Source::Panels(
+        match FROM {
+            PANELS => Source::Panels(
                 take(&mut self.weights, layer.len(Part::Panels, self.dims)),
                 layer.isa().unwrap_or(Isa::PORTABLE),
             ),
-            false => Source::Canonical(take(&mut self.weights, layer.weights_len())),
+            WORDS => {
+                let words = take(&mut self.weights, layer.words_len());
+                match layer.narrow_format() {
+                    Some(_) => Source::Words(words),
+                    None => Source::Canonical(words),
+                }
+            }
+            _ => Source::Canonical(take(&mut self.weights, layer.weights_len())),
         }
     }
 
@@ -72,7 +85,7 @@ impl<'a, const TRAIN: bool, const PACKED: bool> Up<'a, TRAIN, PACKED> {
     fn around(&mut self, layer: &Layer, weights: Source<'_>, y: &mut [f32]) -> Result<()> {
         let (dims, x) = (self.dims, self.x.values());
         match layer {
-            Layer::Embedding(l) if PACKED => {
+            Layer::Embedding(l) if FROM != CANONICAL => {
                 l.forward_words(weights.flat().get(..l.words_len()).unwrap_or_default(), self.x.ids(), y)
             }
             Layer::Embedding(l) => {
@@ -98,7 +111,7 @@ impl<'a, const TRAIN: bool, const PACKED: bool> Up<'a, TRAIN, PACKED> {
     }
 }
 
-impl<const TRAIN: bool, const PACKED: bool> Visit for Up<'_, TRAIN, PACKED> {
+impl<const TRAIN: bool, const FROM: u8> Visit for Up<'_, TRAIN, FROM> {
     #[cfg_attr(target_os = "none", inline(always))]
     fn visit(&mut self, layers: &[Layer], index: usize) -> Result<()> {
         let (layer, dims, sequences) = (&layers[index], self.dims, self.sequences);
@@ -137,9 +150,9 @@ impl<const TRAIN: bool, const PACKED: bool> Visit for Up<'_, TRAIN, PACKED> {
 }
 
 /// A single step. The output of a recurrent layer is a part of its state, so it needs no buffer.
-struct Step<'a, const PACKED: bool>(Up<'a, false, PACKED>);
+struct Step<'a, const FROM: u8>(Up<'a, false, FROM>);
 
-impl<const PACKED: bool> Visit for Step<'_, PACKED> {
+impl<const FROM: u8> Visit for Step<'_, FROM> {
     #[cfg_attr(target_os = "none", inline(always))]
     fn visit(&mut self, layers: &[Layer], index: usize) -> Result<()> {
         let (Step(at), layer) = (self, &layers[index]);
@@ -164,6 +177,15 @@ impl<const PACKED: bool> Visit for Step<'_, PACKED> {
 }
 
 #[inline(always)]
+fn kind(weights: Source<'_>) -> u8 {
+    match weights {
+        Source::Canonical(_) => CANONICAL,
+        Source::Panels(..) => PANELS,
+        Source::Words(_) => WORDS,
+    }
+}
+
+#[inline(always)]
 pub(super) fn forward<L: Layers + ?Sized>(
     layers: &L,
     chain: Chain<'_>,
@@ -182,9 +204,9 @@ pub(super) fn forward<L: Layers + ?Sized>(
     check_room("scratch", chain.scratch_len_with(threads, steps, batch), scratch.len())?;
     let (rows, scratch) = scratch.split_at_mut(chain.between_len(steps, batch));
     let dims = chain.dims(steps, batch);
-    let (is_packed, weights) = weights.parts();
+    let (kind, weights) = (kind(weights), weights.flat());
     let (factors, tapes, input) = (&[][..], &mut [][..], x.values());
-    let mut up = Up::<false, false> {
+    let mut up = Up::<false, CANONICAL> {
         team,
         sequences,
         weights,
@@ -198,7 +220,11 @@ pub(super) fn forward<L: Layers + ?Sized>(
         tapes,
         scratch,
     };
-    if is_packed { layers.up(&mut up.packed()) } else { layers.up(&mut up) }
+    match kind {
+        PANELS => layers.up(&mut up.over::<PANELS>()),
+        WORDS if IN_PLACE => layers.up(&mut up.over::<WORDS>()),
+        _ => layers.up(&mut up),
+    }
 }
 
 #[inline(always)]
@@ -223,9 +249,9 @@ pub(super) fn step<L: Layers + ?Sized>(
     check_room("scratch", chain.scratch_len(1, batch), scratch.len())?;
     let (rows, scratch) = scratch.split_at_mut(chain.between_len(1, batch));
     let dims = chain.dims(1, batch);
-    let (is_packed, weights) = weights.parts();
+    let (kind, weights) = (kind(weights), weights.flat());
     let (factors, tapes, input) = (&[][..], &mut [][..], x.values());
-    let up = Up::<false, false> {
+    let up = Up::<false, CANONICAL> {
         team: None,
         sequences,
         weights,
@@ -239,7 +265,11 @@ pub(super) fn step<L: Layers + ?Sized>(
         tapes,
         scratch,
     };
-    if is_packed { layers.up(&mut Step(up.packed())) } else { layers.up(&mut Step(up)) }
+    match kind {
+        PANELS => layers.up(&mut Step(up.over::<PANELS>())),
+        WORDS if IN_PLACE => layers.up(&mut Step(up.over::<WORDS>())),
+        _ => layers.up(&mut Step(up)),
+    }
 }
 
 /// Packs the weights of one layer after the other.
@@ -257,10 +287,7 @@ impl Visit for Packing<'_> {
         match (layer.levels(), layer) {
             (Some(levels), _) => levels.pack_into(from, to),
             (_, Layer::Dense(l)) => l.pack_into(from, to),
-            (_, Layer::Embedding(l)) => {
-                l.write_words(from, bytes_mut(&mut to[..l.words_len()]));
-                Ok(())
-            }
+            (_, Layer::Embedding(l)) => l.write_words(from, bytes_mut(&mut to[..l.words_len()])),
             _ => {
                 to[..from.len()].copy_from_slice(from);
                 Ok(())

@@ -4,6 +4,7 @@ use crate::cell::{GruCell, LstmCell, MguCell, RnnCell};
 use crate::error::Result;
 use crate::kernel::Narrow;
 use crate::kernel::bytes::bytes;
+use crate::kernel::narrow::{IN_PLACE, PACKS};
 use crate::layer::buffer::{add, mul};
 use crate::layer::packed::{Fingerprint, aligned_len};
 use crate::layer::recurrent::{Levels, narrow_fingerprint};
@@ -111,8 +112,8 @@ from! {
 
 impl Layer {
     /// The same layer with matrices in a narrow format for inference. A layer without a matrix does not
-    /// change. Not available on targets without an operating system.
-    #[cfg(not(target_os = "none"))]
+    /// change.
+    #[cfg(not(all(target_os = "none", feature = "named-forms")))]
     pub const fn narrow(self, narrow: Narrow) -> Self {
         self.with_format(Some(narrow))
     }
@@ -136,7 +137,7 @@ impl Layer {
 
     /// The format of its matrices; `None` for `f32`, and for a layer without a matrix.
     pub const fn narrow_format(&self) -> Option<Narrow> {
-        if cfg!(target_os = "none") {
+        if !PACKS && !IN_PLACE {
             return None;
         }
         match self {
@@ -171,7 +172,7 @@ impl Layer {
     /// Rounds checked weights to words, as bytes. Without a narrow format the weights are copied.
     pub(crate) fn write_words(&self, weights: &[f32], out: &mut [u8]) -> Result<()> {
         match (self, self.levels()) {
-            (Layer::Embedding(l), _) => l.write_words(weights, out),
+            (Layer::Embedding(l), _) => l.write_words(weights, out)?,
             (Layer::Dense(l), _) => l.write_words(weights, out)?,
             (_, Some(levels)) => levels.write_words(weights, out)?,
             _ => out.copy_from_slice(bytes(weights)),
@@ -182,7 +183,7 @@ impl Layer {
     /// Converts words back to `f32` weights.
     pub(crate) fn widen_words(&self, words: &[f32], weights: &mut [f32]) -> Result<()> {
         match (self, self.levels()) {
-            (Layer::Embedding(l), _) => l.widen_words(words, weights),
+            (Layer::Embedding(l), _) => l.widen_words(words, weights)?,
             (Layer::Dense(l), _) => l.widen_words(words, weights)?,
             (_, Some(levels)) => levels.widen_words(words, weights)?,
             _ => weights.copy_from_slice(words),
@@ -192,7 +193,7 @@ impl Layer {
 
     /// Length of the weights in the layer's own format, in words.
     pub(crate) const fn words_len(&self) -> usize {
-        if cfg!(target_os = "none") {
+        if !PACKS && !IN_PLACE {
             return self.weights_len();
         }
         match (self, self.levels()) {

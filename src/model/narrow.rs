@@ -4,21 +4,26 @@ use super::array::Model;
 use super::chain::Chain;
 use super::layer::{Dims, Layer, Part};
 use crate::error::{Result, check_len};
-#[cfg(not(target_os = "none"))]
 use crate::kernel::Narrow;
+use crate::kernel::narrow::check_packs;
 use crate::layer::buffer::{take, take_mut};
 use crate::layer::narrow::narrow_weights;
 use crate::layer::packed::Packed;
 use crate::simd::Isa;
 
 impl Chain<'_> {
-    const fn words_len(&self) -> usize {
+    pub(crate) const fn words_len(&self) -> usize {
         let (layers, mut len, mut i) = (self.layers(), 0usize, 0);
         while i < layers.len() {
             len = len.saturating_add(layers[i].words_len());
             i += 1;
         }
         len
+    }
+
+    /// The format of the first layer that has one.
+    fn format(&self) -> Option<Narrow> {
+        self.layers().iter().find_map(Layer::narrow_format)
     }
 
     /// Nothing to check: the layers were checked when the chain was made.
@@ -51,7 +56,7 @@ impl Chain<'_> {
         self.each((weights, Layer::weights_len), (out, |l: &Layer| 4 * l.words_len()), Layer::write_words)
     }
 
-    fn widen_words(&self, words: &[f32], weights: &mut [f32]) -> Result<()> {
+    pub(crate) fn widen_words(&self, words: &[f32], weights: &mut [f32]) -> Result<()> {
         self.each((words, Layer::words_len), (weights, Layer::weights_len), Layer::widen_words)
     }
 
@@ -73,6 +78,7 @@ impl Chain<'_> {
         packed: B,
         pack: impl FnOnce(&mut [f32]) -> Result<()>,
     ) -> Result<Packed<B>> {
+        check_packs(self.format())?;
         let owner = self.owner();
         Packed::new(Isa::detect(), owner.fingerprint, owner.panels, packed, pack)
     }
@@ -93,8 +99,8 @@ impl Chain<'_> {
 
 impl<const N: usize> Model<N> {
     /// The same model with all matrices in a narrow format for inference. It runs from weights that
-    /// [`pack`](Self::pack) has rounded or [`pack_narrow`](Self::pack_narrow) has read. Training keeps `f32`
-    /// weights. To choose the format of each layer, use layers that are [narrow](Layer::narrow).
+    /// [`pack`](Self::pack) has rounded or [`pack_narrow`](Self::pack_narrow) has read, or in place from those
+    /// that [`round`](Self::round) has written. Training keeps `f32` weights. To choose the format of each layer, use layers that are [narrow](Layer::narrow).
     ///
     /// # Panics
     /// For integers, if a layer has rows of more than 133,144 elements, because their sums could overflow. In
@@ -112,7 +118,7 @@ impl<const N: usize> Model<N> {
     /// MODEL.step(&packed, &[1.0; 64], &mut y, &mut state, &mut scratch)?;
     /// # Ok::<(), recurrent::Error>(())
     /// ```
-    #[cfg(not(target_os = "none"))]
+    #[cfg(not(all(target_os = "none", feature = "named-forms")))]
     #[track_caller]
     pub const fn narrow(self, narrow: Narrow) -> Self {
         let (mut layers, mut i) = (self.layers, 0);

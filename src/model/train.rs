@@ -5,7 +5,7 @@ use rand_core::Rng;
 
 use super::args::{Input, Training};
 use super::chain::Chain;
-use super::forward::Up;
+use super::forward::{CANONICAL, Up};
 use super::layer::{Dims, Layer, Part};
 use super::through::{Layers, Visit};
 use crate::error::{Error, Result, check_len, check_room};
@@ -140,7 +140,7 @@ pub(super) fn forward_backward<L: Layers + ?Sized>(
 
     let dims = chain.dims(steps, batch);
     let (outputs, tapes) = tape.split_at_mut(chain.outputs_len(steps, batch));
-    layers.up(&mut Up::<true, false> {
+    layers.up(&mut Up::<true, CANONICAL> {
         team,
         sequences,
         weights,

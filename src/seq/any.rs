@@ -14,6 +14,7 @@ use super::table::{self, Kind, Table};
 use crate::cell::{Cell, GruCell, LstmCell, MguCell, Reset, RnnCell};
 use crate::error::Result;
 use crate::kernel::Activation;
+use crate::kernel::narrow::in_place::Words;
 use crate::kernel::narrow::unpacked::Unpacked;
 use crate::kernel::pack::Canonical;
 use crate::kernel::step::Params;
@@ -215,6 +216,18 @@ impl Runs<'_> {
     /// One step from narrow weights in panels.
     pub(crate) fn step_narrow(self, data: NarrowWeights<'_>, pass: &mut StepPass<'_>) -> Result<()> {
         call!(self, step_narrow, data, pass)
+    }
+
+    /// One step from narrow weights in place.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(crate) fn step_narrow_in_place(self, w: Words<'_>, pass: &mut StepPass<'_>) -> Result<()> {
+        call!(self, step_narrow_in_place, w, pass)
+    }
+
+    /// A forward pass from narrow weights in place.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(crate) fn forward_narrow_in_place(self, w: Words<'_>, pass: &mut ForwardPass<'_>) -> Result<()> {
+        call!(self, forward_narrow_in_place, w, pass)
     }
 
     /// A forward pass from narrow weights in panels.

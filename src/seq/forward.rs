@@ -2,6 +2,7 @@
 
 use super::step::{Io, Row, Sizes, Steps, step, tape_row};
 use super::{block_steps, state_rows};
+use crate::kernel::narrow::in_place::NarrowInPlace;
 use crate::kernel::narrow::panels::NarrowPanels;
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::operand::Matrices;
@@ -70,6 +71,14 @@ impl<'a, S: Simd> Projects<S> for InPlace<'a> {
     type Panels = Panels<'a>;
     #[inline(always)]
     fn panels(&self) -> Option<Panels<'a>> {
+        None
+    }
+}
+
+impl<'a, S: Simd, const INT: bool> Projects<S> for NarrowInPlace<'a, INT> {
+    type Panels = NarrowPanels<'a>;
+    #[inline(always)]
+    fn panels(&self) -> Option<NarrowPanels<'a>> {
         None
     }
 }

@@ -1,17 +1,19 @@
-//! Passes over narrow weights. They are compiled once for each instruction set, and each cell passes its
-//! epilogues.
+//! Passes over narrow weights. Over packed ones they are compiled once for each instruction set, and each cell
+//! passes its epilogues. Over weights in place they are steps row by row, as over `f32` weights in place.
 
 use core::marker::PhantomData;
 
 use super::forward::{ForwardPass, Projects, time_loop};
-use super::step::{PROJECTION, Sizes, StepPass, Steps, one_step, projection};
+use super::step::{PROJECTION, Sizes, StepPass, Steps, call_in_place, one_step, projection};
+use crate::kernel::narrow::in_place::{NarrowInPlace, Words};
 use crate::kernel::narrow::panels::NarrowPanels;
+use crate::kernel::narrow::{IN_PLACE, PACKS};
 use crate::kernel::step::batch;
 use crate::kernel::step::epilogues::Epilogues;
 use crate::kernel::step::row::Stages;
 use crate::kernel::step::{Equations, Params};
 use crate::kernel::{Checked, Narrow, check};
-use crate::simd::{Isa, Op, Region, Simd, dispatch};
+use crate::simd::{HAS_VECTORS, Isa, Op, Region, Simd, dispatch, dispatch_single};
 
 /// Packed narrow weights and their format.
 pub(crate) type NarrowWeights<'a> = (Narrow, &'a [f32]);
@@ -137,9 +139,69 @@ pub(super) fn narrow<E: Equations, P: Pass>(
             s.call(Over { s, steps, params, data, pass })
         }
     }
-    if cfg!(target_os = "none") {
-        // No layer there has narrow weights: tables of named forms would link this all the same.
-        return check(false, "a pass from narrow weights");
+    if !PACKS {
+        // Nothing is packed there: tables of named forms would link this all the same.
+        return check(false, "a pass from packed narrow weights");
     }
     dispatch(isa, Run::<E, P>(params, data, pass, PhantomData))
 }
+
+/// The weights of both stages, or of the stage and the projection.
+#[inline(always)]
+fn stages<'a, const INT: bool>(w: &NarrowInPlace<'a, INT>) -> Stages<NarrowInPlace<'a, INT>> {
+    [*w, if w.shape().projects { w.projection() } else { *w }]
+}
+
+/// The steps of a cell over weights in place.
+struct InPlace<'a, 'w, E, P, const INT: bool>(&'a Params, NarrowInPlace<'w, INT>, P, PhantomData<E>);
+
+impl<E: Equations, const INT: bool> Op for InPlace<'_, '_, E, &mut StepPass<'_>, INT> {
+    type Output = Checked;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Checked {
+        let InPlace(params, w, pass, _) = self;
+        let steps = const { &Steps::<S, NarrowInPlace<'_, INT>>::by_rows::<E, HAS_VECTORS>() };
+        let call = call_in_place::<S, E, NarrowInPlace<'_, INT>>();
+        one_step(s, steps, call, params, stages(&w), w.peepholes(), pass)
+    }
+}
+
+impl<E: Equations, const INT: bool> Op for InPlace<'_, '_, E, &mut ForwardPass<'_>, INT> {
+    type Output = Checked;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Checked {
+        let InPlace(params, w, pass, _) = self;
+        let steps = const { &Steps::<S, NarrowInPlace<'_, INT>>::by_rows::<E, HAS_VECTORS>() };
+        time_loop(s, steps, params, stages(&w), w.peepholes(), pass)
+    }
+}
+
+macro_rules! in_place {
+    ($(#[$attribute:meta])* $name:ident, $pass:ty, $what:literal) => {
+        #[doc = concat!("A ", $what, " of a cell.")]
+        $(#[$attribute])*
+        pub(super) fn $name<E: Equations>(isa: Isa, params: &Params, words: Words<'_>, pass: &mut $pass) -> Checked {
+            const WRONG: &str = concat!("weights of a ", $what);
+            if !IN_PLACE {
+                return check(false, WRONG);
+            }
+            match words.narrow.has_scales() {
+                true => match NarrowInPlace::<true>::new(words) {
+                    Some(w) => dispatch_single(isa, InPlace(params, w, pass, PhantomData::<E>)),
+                    None => check(false, WRONG),
+                },
+                false => match NarrowInPlace::<false>::new(words) {
+                    Some(w) => dispatch_single(isa, InPlace(params, w, pass, PhantomData::<E>)),
+                    None => check(false, WRONG),
+                },
+            }
+        }
+    };
+}
+in_place!(
+    #[cfg_attr(target_os = "none", inline(always))]
+    step_narrow_in_place,
+    StepPass<'_>,
+    "step over narrow weights in place"
+);
+in_place!(forward_narrow_in_place, ForwardPass<'_>, "forward pass over narrow weights in place");

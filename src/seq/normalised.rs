@@ -32,6 +32,8 @@ impl Table {
             backward: backward::<E>,
             step_narrow: |_, _, _, _| check(false, "narrow weights with layer normalisation"),
             forward_narrow: |_, _, _, _| check(false, "narrow weights with layer normalisation"),
+            step_narrow_in_place: |_, _, _, _| check(false, "narrow weights with layer normalisation"),
+            forward_narrow_in_place: |_, _, _, _| check(false, "narrow weights with layer normalisation"),
         }
     }
 }

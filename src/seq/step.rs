@@ -1,6 +1,7 @@
 //! One step of a batch with all options that a layer may have: dropout of the hidden state, the cell, and a
 //! projection.
 
+use crate::kernel::narrow::PACKS;
 use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::product::Left;
@@ -59,9 +60,8 @@ pub(super) struct Stage<'a> {
 const fn parts(planes: usize, two_stages: bool, sizes: &Sizes, batch: usize) -> [usize; 4] {
     let Dims { hidden, width, .. } = sizes.dims;
     // In firmware these lengths are constants only if this function is inlined, so it has to stay short.
-    let narrow = if cfg!(target_os = "none") { None } else { sizes.narrow };
-    let sums = HAS_VECTORS || narrow.is_some();
-    let codes = match narrow {
+    let sums = HAS_VECTORS || (PACKS && sizes.narrow.is_some());
+    let codes = match sizes.narrow {
         Some((narrow, widest)) => {
             codes_len(narrow, widest, if hidden > width { hidden } else { width }, batch)
         }
@@ -81,7 +81,9 @@ const fn parts(planes: usize, two_stages: bool, sizes: &Sizes, batch: usize) -> 
 
 /// Length of the room for the inputs and hidden states of a step as integers.
 const fn codes_len(narrow: Narrow, input: usize, hidden: usize, batch: usize) -> usize {
-    let rows = if batch < MOST { batch } else { MOST };
+    // Weights in place are multiplied by one row after the other.
+    let most = if PACKS { MOST } else { 1 };
+    let rows = if batch < most { batch } else { most };
     let widened = narrow.widened_len(input, rows).saturating_add(narrow.widened_len(hidden, rows));
     rows.saturating_mul(narrow.room_len(input).saturating_add(narrow.room_len(hidden)))
         .saturating_add(widened)
@@ -136,6 +138,31 @@ pub(super) struct Steps<S, W> {
     pub(super) step: StepFn<S, W>,
     /// Steps of a single row, if there is separate code for them.
     pub(super) single: Option<RowFn<S, W>>,
+}
+
+/// The step of a batch over weights in place, for [`one_step`] to inline.
+#[inline(always)]
+pub(super) fn call_in_place<S: Simd, E: Equations, W: Source<S>>()
+-> impl Fn(S, &Params, Stages<W>, usize, Step<'_>, &mut [f32]) -> Checked {
+    // With a projection there are two calls, so this is not inlined.
+    |s, params, w, t, io, room| match const { E::PEEPHOLES } {
+        true => row::step_apart::<S, E, W, HAS_VECTORS>(s, params, w, t, io, room),
+        false => row::step::<S, E, W, HAS_VECTORS>(s, E::new(params), w, t, io, room),
+    }
+}
+
+impl<S: Simd, W: Source<S>> Steps<S, W> {
+    /// Steps row by row, with the equations in registers.
+    #[inline(always)]
+    pub(super) const fn by_rows<E: Equations, const SAVE: bool>() -> Self {
+        Steps {
+            layout: E::LAYOUT,
+            second: E::SECOND,
+            projects: E::PEEPHOLES,
+            step: |s, params, w, t, io, room| row::step_apart::<S, E, W, SAVE>(s, params, w, t, io, room),
+            single: None,
+        }
+    }
 }
 
 /// Arguments for several steps of a single row.

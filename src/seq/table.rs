@@ -7,17 +7,18 @@
 
 use super::backward::{BackwardPass, bptt};
 use super::forward::{ForwardPass, time_loop};
-use super::narrow::{NarrowWeights, narrow};
-use super::step::{PROJECTION, StepPass, Steps, one_step, row_steps};
+use super::narrow::{NarrowWeights, forward_narrow_in_place, narrow, step_narrow_in_place};
+use super::step::{PROJECTION, StepPass, Steps, call_in_place, one_step, row_steps};
 use crate::cell::{Chosen, Elman, Lstm, Mgu, Rectified, ResetAfter, ResetBefore, Standard};
+use crate::kernel::narrow::in_place::Words;
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::pack::{Canonical, Panels};
-use crate::kernel::panel::source::{InPlace, Source};
+use crate::kernel::panel::source::InPlace;
 use crate::kernel::step::backward::Gradients;
 use crate::kernel::step::batch;
 use crate::kernel::step::epilogues::Epilogues;
 use crate::kernel::step::row::{self, Stages};
-use crate::kernel::step::{Equations, Params, SecondStage, Step};
+use crate::kernel::step::{Equations, Params, SecondStage};
 use crate::kernel::vector::has_vectors;
 use crate::kernel::{Activation, Checked, Slot};
 use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch, dispatch_single};
@@ -51,6 +52,9 @@ pub(crate) struct Table {
     /// One step, and sequences, over narrow weights in panels.
     pub(crate) step_narrow: fn(Isa, &Params, NarrowWeights<'_>, &mut StepPass<'_>) -> Checked,
     pub(crate) forward_narrow: fn(Isa, &Params, NarrowWeights<'_>, &mut ForwardPass<'_>) -> Checked,
+    /// The same over narrow weights in place.
+    pub(crate) step_narrow_in_place: fn(Isa, &Params, Words<'_>, &mut StepPass<'_>) -> Checked,
+    pub(crate) forward_narrow_in_place: fn(Isa, &Params, Words<'_>, &mut ForwardPass<'_>) -> Checked,
 }
 
 /// A table as a static, which programs share. In the unit tests of this crate it is a constant instead: a
@@ -143,6 +147,8 @@ impl Table {
             backward: backward::<E>,
             step_narrow: |isa, params, data, pass| narrow::<E, _>(isa, params, data, pass),
             forward_narrow: |isa, params, data, pass| narrow::<E, _>(isa, params, data, pass),
+            step_narrow_in_place: step_narrow_in_place::<E>,
+            forward_narrow_in_place: forward_narrow_in_place::<E>,
         }
     }
 }
@@ -175,20 +181,6 @@ fn panels<'a, E: Equations>(
 fn in_place<'a>(w: &Canonical<'a>) -> Stages<InPlace<'a>> {
     let second = if w.shape().projects { w.projection() } else { *w };
     [InPlace(*w), InPlace(second)]
-}
-
-impl<S: Simd, W: Source<S>> Steps<S, W> {
-    /// Steps row by row, with the equations in registers.
-    #[inline(always)]
-    const fn by_rows<E: Equations, const SAVE: bool>() -> Self {
-        Steps {
-            layout: E::LAYOUT,
-            second: E::SECOND,
-            projects: E::PEEPHOLES,
-            step: |s, params, w, t, io, _| row::step_apart::<S, E, W, SAVE>(s, params, w, t, io),
-            single: None,
-        }
-    }
 }
 
 impl<'a, S: Simd> Steps<S, Panels<'a>> {
@@ -262,11 +254,7 @@ fn step_in_place<E: Equations>(
         fn run<S: Simd>(self, s: S) -> Checked {
             let Run(params, w, pass, _) = self;
             let steps = const { &Steps::<S, InPlace<'_>>::by_rows::<E, HAS_VECTORS>() };
-            // With a projection there are two calls, so this is not inlined.
-            let call = |s, params: &Params, w, t, io: Step<'_>, _: &mut [f32]| match const { E::PEEPHOLES } {
-                true => row::step_apart::<S, E, InPlace<'_>, HAS_VECTORS>(s, params, w, t, io),
-                false => row::step::<S, E, InPlace<'_>, HAS_VECTORS>(s, E::new(params), w, t, io),
-            };
+            let call = call_in_place::<S, E, InPlace<'_>>();
             one_step(s, steps, call, params, in_place(w), w.parts().peepholes, pass)
         }
     }
@@ -360,6 +348,8 @@ mod fewer {
         backward: |_, _, _| missing(),
         step_narrow: |_, _, _, _| missing(),
         forward_narrow: |_, _, _, _| missing(),
+        step_narrow_in_place: |_, _, _, _| missing(),
+        forward_narrow_in_place: |_, _, _, _| missing(),
     };
 
     /// Replaces a pass that the table does not have.
@@ -375,17 +365,26 @@ mod fewer {
             let Table { layout, second, .. } = self;
             let Table { step, step_in_place, forward, forward_in_place, step_narrow, forward_narrow, .. } =
                 self;
+            let Table { step_narrow_in_place, forward_narrow_in_place, .. } = self;
             let inference = Table { layout, second, step_in_place, forward_in_place, ..MISSING };
             match HAS_VECTORS {
-                true => Table { step, forward, step_narrow, forward_narrow, ..inference },
+                true => Table {
+                    step,
+                    forward,
+                    step_narrow,
+                    forward_narrow,
+                    step_narrow_in_place,
+                    forward_narrow_in_place,
+                    ..inference
+                },
                 false => inference,
             }
         }
 
         /// The same without sequences.
         pub(super) const fn without_sequences(self) -> Self {
-            let Table { forward, forward_in_place, forward_narrow, .. } = MISSING;
-            Table { forward, forward_in_place, forward_narrow, ..self }
+            let Table { forward, forward_in_place, forward_narrow, forward_narrow_in_place, .. } = MISSING;
+            Table { forward, forward_in_place, forward_narrow, forward_narrow_in_place, ..self }
         }
     }
 }

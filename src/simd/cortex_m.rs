@@ -227,6 +227,13 @@ impl MulAdd for Fused {
         }
     }
 
+    #[cfg(dsp)]
+    #[inline(always)]
+    unsafe fn byte_rows(self, acc: &mut [f32; 4], n: usize, row: *const f32, w: super::ByteRows) {
+        // SAFETY: the caller's.
+        unsafe { super::dsp::byte_rows(acc, n, row, w) }
+    }
+
     #[inline]
     fn call<R: Region>(self, region: R) -> R::Output {
         region.run()

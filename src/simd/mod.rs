@@ -15,6 +15,9 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+// Only with an FPU, whose instructions it also uses.
+#[cfg(all(dsp, target_abi = "eabihf"))]
+mod dsp;
 mod isa;
 mod narrow;
 // The M profile of Arm with an FPU. The other profiles have 64-bit atomics.
@@ -206,6 +209,14 @@ pub(crate) trait Simd: Copy {
         _k: usize,
     ) {
     }
+    /// `acc[j] = sum * (scale of row * scale of w j) + acc[j]`, where `sum` is the exact sum of the products of
+    /// a row and of `w`'s row j, for each of the first `n` rows of `w`, if a vector has one lane. `_row` is the
+    /// row's scale, and then its integers of 16 bits by fours, in the order 0 2 1 3, zeros at the end.
+    /// # Safety
+    /// A vector has one lane, and `n <= 4`. `row` and the rows of `w` are valid for reading as many integers as
+    /// a row of `w` has, rounded up to whole fours, and the scales for `n` elements.
+    #[inline(always)]
+    unsafe fn byte_rows(self, _acc: &mut [Self::V; 4], _n: usize, _row: *const f32, _w: ByteRows) {}
     /// The sigmoid, with the operations and the table of `kernel::math`. `None` if the instruction set has no
     /// special code for it.
     #[inline(always)]
@@ -218,6 +229,22 @@ pub(crate) trait Simd: Copy {
     fn tanh(self, _x: Self::V, _table: &[f32; TANH_LEN]) -> Option<Self::V> {
         None
     }
+}
+
+/// Whether narrow weights can be used in place. Not with named forms: these are for layers that are not
+/// constants, whose programs would link this code whether they have such layers or not.
+pub(crate) const NARROW_IN_PLACE: bool =
+    cfg!(any(all(target_os = "none", not(feature = "named-forms")), feature = "reference", test));
+
+/// Rows of weights of 8 bits, with a scale each.
+#[derive(Clone, Copy)]
+pub(crate) struct ByteRows {
+    pub(crate) codes: *const i8,
+    pub(crate) scales: *const f32,
+    /// The distance between two rows, in rows of the matrix.
+    pub(crate) step: usize,
+    /// Weights of a row.
+    pub(crate) k: usize,
 }
 
 /// Length of the table of constants of a sigmoid.

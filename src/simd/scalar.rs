@@ -6,7 +6,7 @@
 //! FPU, or SSE2 on an old x86. The tokens of other instruction sets implement `MulAdd`, too: for single
 //! elements, with their instruction.
 
-use super::{Region, SIGMOID_LEN, Simd, TANH_LEN, narrow_in_arrays};
+use super::{ByteRows, Region, SIGMOID_LEN, Simd, TANH_LEN, narrow_in_arrays};
 
 /// Lanes of the portable instruction sets: four gates of four units take 16 of a Cortex-M4F's 32 registers.
 pub(super) const LANES: usize = 4;
@@ -75,8 +75,38 @@ pub(crate) trait MulAdd: Copy {
     ) {
     }
 
+    /// As [`Simd::byte_rows`].
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    unsafe fn byte_rows(self, acc: &mut [f32; 4], n: usize, row: *const f32, w: ByteRows) {
+        for (j, acc) in acc.iter_mut().enumerate().take(n) {
+            // SAFETY: the caller's, for row `j` of the first `n`.
+            unsafe {
+                let (sum, at) = (byte_row(row, w.codes.wrapping_add(j * w.step * w.k), w.k), j * w.step);
+                *acc = self.mul_add(sum as f32, *row * *w.scales.add(at), *acc);
+            }
+        }
+    }
+
     /// As [`Simd::call`].
     fn call<R: Region>(self, region: R) -> R::Output;
+}
+
+/// The sum of the products of a row of integers, as in [`Simd::byte_rows`], and `k` weights.
+/// # Safety
+/// As there.
+#[inline]
+unsafe fn byte_row(row: *const f32, w: *const i8, k: usize) -> i32 {
+    let (x, mut sum) = (row.wrapping_add(1).cast::<i16>(), 0i32);
+    for at in (0..k).step_by(4) {
+        for (i, place) in [0, 2, 1, 3].into_iter().enumerate() {
+            // SAFETY: the caller's: whole fours can be read.
+            let (x, w) = unsafe { (*x.add(at + place), *w.add(at + i)) };
+            sum = sum.wrapping_add(i32::from(x).wrapping_mul(i32::from(w)));
+        }
+    }
+    sum
 }
 
 /// Two roundings.
@@ -212,6 +242,13 @@ impl<M: MulAdd, const N: usize> Simd for Scalar<M, N> {
     ) {
         // SAFETY: the caller's.
         unsafe { self.0.sums(acc, n, x, w, k) }
+    }
+    #[inline(always)]
+    unsafe fn byte_rows(self, acc: &mut [Self::V; 4], n: usize, row: *const f32, w: ByteRows) {
+        let mut single = acc.map(|a| a[0]);
+        // SAFETY: the caller's.
+        unsafe { self.0.byte_rows(&mut single, n, row, w) };
+        *acc = single.map(|a| [a; N]);
     }
     #[inline(always)]
     fn sigmoid(self, x: Self::V, table: &[f32; SIGMOID_LEN]) -> Option<Self::V> {

@@ -91,13 +91,17 @@ impl Trainer {
         }
         let (targets, total) = checked?;
         self.tie();
+        if let Some(rounded) = &mut self.rounded {
+            rounded.take(self.model.chain(), &self.parameters)?;
+        }
         let (one, mut mean) = (self.is_one_shard(), 0.0);
         self.grads.fill(0.0);
         tree::clear(&mut self.leaves, &mut self.shards);
         let (rank, count) = (self.rank.rank, self.count.unwrap_or(1) / self.rank.size);
         for &batch in batches {
             self.cut(batch.sequences.batch())?;
-            let (model, parameters, steps) = (self.model.chain(), &self.parameters, batch.sequences.steps());
+            let (model, steps) = (self.model.chain(), batch.sequences.steps());
+            let parameters = self.rounded.as_ref().map_or(&self.parameters, |rounded| &rounded.parameters);
             let team = Team::of(own(model.work(batch.sequences)));
             // Threads take whole shards, or share the rows if there is only one shard.
             let within = Some(team).filter(|_| self.shards.len() == 1);

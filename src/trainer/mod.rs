@@ -53,6 +53,7 @@ mod settings;
 mod shard;
 mod split_mix;
 mod state;
+mod straight;
 mod tally;
 mod tree;
 mod update;
@@ -78,6 +79,7 @@ pub use predictor::Predictor;
 pub use settings::LayerSettings;
 use settings::Settings;
 use shard::Shard;
+use straight::Rounded;
 use tree::Leaf;
 
 /// The data of an update.
@@ -161,6 +163,8 @@ pub struct Trainer {
     batch: usize,
     updates: u64,
     settings: Settings,
+    /// The rounded weights, when training for narrow weights.
+    rounded: Option<Rounded>,
     kept: Kept,
     /// Bytes attached by the program.
     attached: Vec<u8>,
@@ -194,6 +198,7 @@ impl Trainer {
         Ok(Trainer {
             model: Owned::new(model),
             settings: Settings::new(model.layers().len()),
+            rounded: None,
             kept: Kept::default(),
             attached: Vec::new(),
             grads: zeros("grads", len)?,

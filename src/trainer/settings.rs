@@ -106,7 +106,8 @@ impl Trainer {
     pub(super) fn describe_settings(&self) -> String {
         let Settings { layers, tied, padding, .. } = &self.settings;
         let average = (self.kept.decay.to_bits(), self.kept.averaged, self.kept.average.len());
-        std::format!("{:?} {layers:?} {tied:?} {padding:?} {average:?}", self.optimiser)
+        let rounds = self.rounded.is_some();
+        std::format!("{:?} {layers:?} {tied:?} {padding:?} {average:?} {rounds}", self.optimiser)
     }
 
     /// The settings of a layer; the default settings for a layer that the model does not have.

@@ -162,7 +162,7 @@ fn losses_and_the_rest() {
             let table = Embedding::new(rows, n);
             let ids = edge.of(&[5, 0, 3, 5_u32]);
             let mut rows_of = edge.nan(ids.len() * n);
-            table.forward(&x, &ids, &mut rows_of).unwrap();
+            table.forward(&x[..], &ids, &mut rows_of).unwrap();
             table.backward(&ids, &rows_of, &mut d, Gradients::Overwrite).unwrap();
             let sampling = Sampling::new(0.7).top_k(3).top_p(0.9);
             let rng = &mut Xoshiro256PlusPlus::seed_from_u64(1);

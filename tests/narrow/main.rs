@@ -3,6 +3,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[cfg(feature = "reference")]
+mod in_place;
 mod integers;
 mod model;
 mod sixteen;
@@ -63,12 +65,19 @@ fn each(mut check: impl FnMut(Kind, Isa, (usize, usize))) {
     }
 }
 
-/// Runs a dense layer on one row.
+/// Runs a dense layer on some rows, from packed weights, and if possible also from weights in place.
 fn dense(layer: Dense, weights: &[f32], x: &[f32]) -> Vec<f32> {
     let rows = x.len() / layer.input();
     let packed = layer.pack(weights, vec![f32::NAN; layer.packed_len()]).unwrap();
     let (mut y, mut scratch) = (vec![f32::NAN; rows * layer.output()], vec![f32::NAN; layer.scratch_len()]);
     layer.forward(&packed, rows, x, &mut y, &mut scratch).unwrap();
+    #[cfg(feature = "reference")]
+    if layer.narrow_format().is_some() {
+        let (mut bytes, mut again) = (Bytes::new(layer.narrow_len()), vec![f32::NAN; y.len()]);
+        layer.round(weights, bytes.get()).unwrap();
+        layer.forward(&*bytes.get(), rows, x, &mut again, &mut scratch).unwrap();
+        common::assert_same(&y, &again, "in place");
+    }
     y
 }
 

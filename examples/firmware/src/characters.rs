@@ -2,7 +2,7 @@
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
-use recurrent::{Dense, Embedding, Gru, Result, sample};
+use recurrent::{Dense, Embedding, Gru, Narrow, Result, WeightSource, sample};
 
 pub const WIDTH: usize = 16;
 pub const HIDDEN: usize = 48;
@@ -11,51 +11,110 @@ pub const LENGTH: usize = 400;
 /// More than there are in ASCII are never needed.
 const MOST: usize = 128;
 const CELL: Gru = Gru::new(WIDTH, HIDDEN);
+const CELL_INT8: Gru = CELL.narrow(Narrow::W8A16);
+
+/// The layers of a model of `vocabulary` characters.
+const fn around(vocabulary: usize) -> (Embedding, Dense) {
+    (Embedding::new(vocabulary, WIDTH), Dense::new(HIDDEN, vocabulary))
+}
+
+/// The same with matrices in integers of 8 bits.
+const fn around_int8(vocabulary: usize) -> (Embedding, Dense) {
+    let (embedding, head) = around(vocabulary);
+    (embedding.narrow(Narrow::W8A16), head.narrow(Narrow::W8A16))
+}
 
 /// Weights of a model of `vocabulary` characters.
 pub const fn weights_len(vocabulary: usize) -> usize {
-    Embedding::new(vocabulary, WIDTH).weights_len()
-        + CELL.weights_len()
-        + Dense::new(HIDDEN, vocabulary).weights_len()
+    let (embedding, head) = around(vocabulary);
+    embedding.weights_len() + CELL.weights_len() + head.weights_len()
 }
 
-const SCRATCH: usize = {
-    let (cell, head) = (CELL.scratch_len(1, 1), Dense::new(HIDDEN, MOST).scratch_len());
+/// Bytes of its weights in integers of 8 bits.
+pub const fn int8_len(vocabulary: usize) -> usize {
+    let (embedding, head) = around_int8(vocabulary);
+    embedding.narrow_len() + CELL_INT8.narrow_len() + head.narrow_len()
+}
+
+/// Rounds the weights of a model to 8 bits.
+pub fn round(vocabulary: usize, weights: &[f32], int8: &mut [u8]) -> Result<()> {
+    let (embedding, head) = around_int8(vocabulary);
+    let (w_embedding, rest) = weights.split_at(embedding.weights_len());
+    let (w_cell, w_head) = rest.split_at(CELL.weights_len());
+    let (to_embedding, rest) = int8.split_at_mut(embedding.narrow_len());
+    let (to_cell, to_head) = rest.split_at_mut(CELL_INT8.narrow_len());
+    embedding.round(w_embedding, to_embedding)?;
+    CELL_INT8.round(w_cell, to_cell)?;
+    head.round(w_head, to_head)
+}
+
+const fn scratch_len(cell: Gru, head: Dense) -> usize {
+    let (cell, head) = (cell.scratch_len(1, 1), head.scratch_len());
     if cell > head { cell } else { head }
-};
+}
+/// Scratch of a [`Writer`], from weights in `f32` and from narrow ones.
+pub const SCRATCH: usize = scratch_len(CELL, around(MOST).1);
+pub const SCRATCH_INT8: usize = scratch_len(CELL_INT8, around_int8(MOST).1);
+
+/// The layers of a model and its weights.
+#[derive(Clone, Copy)]
+pub struct Layers<'a> {
+    embedding: (Embedding, WeightSource<'a>),
+    cell: (Gru, WeightSource<'a>),
+    head: (Dense, WeightSource<'a>),
+}
+
+impl<'a> Layers<'a> {
+    #[inline(always)]
+    pub fn wide(vocabulary: usize, weights: &'a [f32]) -> Self {
+        let (embedding, head) = around(vocabulary);
+        let (w_embedding, rest) = weights.split_at(embedding.weights_len());
+        let (w_cell, w_head) = rest.split_at(CELL.weights_len());
+        let cell = (CELL, w_cell.into());
+        Layers { embedding: (embedding, w_embedding.into()), cell, head: (head, w_head.into()) }
+    }
+
+    #[inline(always)]
+    pub fn int8(vocabulary: usize, weights: &'a [u8]) -> Self {
+        let (embedding, head) = around_int8(vocabulary);
+        let (w_embedding, rest) = weights.split_at(embedding.narrow_len());
+        let (w_cell, w_head) = rest.split_at(CELL_INT8.narrow_len());
+        let cell = (CELL_INT8, w_cell.into());
+        Layers { embedding: (embedding, w_embedding.into()), cell, head: (head, w_head.into()) }
+    }
+}
 
 /// All that it remembers from character to character, and where it computes.
-pub struct Writer {
+pub struct Writer<const SCRATCH: usize> {
     state: [f32; CELL.state_len(1)],
     row: [f32; WIDTH],
     logits: [f32; MOST],
     scratch: [f32; SCRATCH],
 }
 
-impl Writer {
+impl<const SCRATCH: usize> Writer<SCRATCH> {
     pub const fn new() -> Self {
         Writer { state: [0.0; _], row: [0.0; _], logits: [0.0; _], scratch: [0.0; _] }
     }
 
     /// What may follow the character number `id`.
-    #[inline]
-    fn next(&mut self, id: u32, vocabulary: usize, weights: &[f32]) -> Result<&[f32]> {
-        let (embedding, head) = (Embedding::new(vocabulary, WIDTH), Dense::new(HIDDEN, vocabulary));
-        let (w_embedding, rest) = weights.split_at(embedding.weights_len());
-        let (w_cell, w_head) = rest.split_at(CELL.weights_len());
-        embedding.forward(w_embedding, &[id], &mut self.row)?;
-        CELL.step(w_cell, &self.row, &mut self.state, &mut self.scratch)?;
-        let logits = &mut self.logits[..vocabulary];
-        head.forward(w_head, 1, &self.state, logits, &mut self.scratch)?;
+    #[inline(always)]
+    fn next(&mut self, id: u32, layers: Layers<'_>) -> Result<&[f32]> {
+        let Layers { embedding, cell, head } = layers;
+        embedding.0.forward(embedding.1, &[id], &mut self.row)?;
+        cell.0.step(cell.1, &self.row, &mut self.state, &mut self.scratch)?;
+        let logits = &mut self.logits[..head.0.output()];
+        head.0.forward(head.1, 1, &self.state, logits, &mut self.scratch)?;
         Ok(logits)
     }
 
     /// Writes [`LENGTH`] characters of `vocabulary` to `out`, as after the end of a line. Its first character is that end.
-    pub fn write(&mut self, vocabulary: &[u8], weights: &[f32], mut out: impl FnMut(u8)) -> Result<()> {
+    #[inline(always)]
+    pub fn write(&mut self, vocabulary: &[u8], layers: Layers<'_>, mut out: impl FnMut(u8)) -> Result<()> {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
         let mut id = 0;
         for _ in 0..LENGTH {
-            let logits = self.next(id as u32, vocabulary.len(), weights)?;
+            let logits = self.next(id as u32, layers)?;
             id = sample(logits, 0.6, &mut rng)?;
             out(vocabulary[id]);
         }
@@ -68,7 +127,7 @@ impl Writer {
     }
 }
 
-impl Default for Writer {
+impl<const SCRATCH: usize> Default for Writer<SCRATCH> {
     fn default() -> Self {
         Writer::new()
     }

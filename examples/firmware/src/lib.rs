@@ -13,6 +13,10 @@ pub mod learn;
 pub mod sum;
 pub mod text;
 
+/// The bytes of a file with narrow weights, for a `static` in flash.
+#[repr(C, align(4))]
+pub struct Aligned<const N: usize>(pub [u8; N]);
+
 /// The floats of a file, for a `static` in flash.
 pub const fn floats<const N: usize>(bytes: &[u8]) -> [f32; N] {
     assert!(bytes.len() == 4 * N, "the file has another length than the model");

@@ -52,6 +52,46 @@ pub(super) unsafe fn write_codes<S: Simd>(s: S, from: *const f32, k: usize, larg
     }
 }
 
+/// The same for weights in place: one element at a time, and the integers by fours in the order 0 2 1 3, so
+/// that a word holds two whose weights are two bytes apart. The last four are filled up with zeros.
+/// # Safety
+/// As for [`write_codes`].
+#[inline]
+pub(super) unsafe fn write_fours(from: *const f32, k: usize, largest: f32, to: *mut f32) {
+    // Magnitudes are ordered as their bits are; NaN comes after infinity, and both after all numbers.
+    let mut most = 0;
+    for i in 0..k {
+        // SAFETY: the caller's.
+        most = unsafe { *from.add(i) }.abs().to_bits().max(most);
+    }
+    let most = f32::from_bits(most);
+    let (scale, factor) = match most >= LEAST {
+        _ if !most.is_finite() => (f32::NAN, 0.0),
+        true => (most / largest, largest / most),
+        false => (0.0, 0.0),
+    };
+    let code = |x: f32| (x * factor + ROUND).to_bits();
+    let pair = |a: u32, b: u32| match cfg!(target_endian = "little") {
+        true => a & 0xffff | b << 16,
+        false => a << 16 | b & 0xffff,
+    };
+    // SAFETY: the caller's: room for the scale, and for integers in whole fours.
+    unsafe {
+        *to = scale;
+        let (codes, whole) = (to.add(1).cast::<u32>(), k & !3);
+        for i in (0..whole).step_by(4) {
+            let four = [0, 1, 2, 3].map(|at| code(*from.add(i + at)));
+            *codes.add(i / 2) = pair(four[0], four[2]);
+            *codes.add(i / 2 + 1) = pair(four[1], four[3]);
+        }
+        if whole < k {
+            let at = |i: usize| if i < k { code(*from.add(i)) } else { 0 };
+            *codes.add(whole / 2) = pair(at(whole), at(whole + 2));
+            *codes.add(whole / 2 + 1) = pair(at(whole + 1), 0);
+        }
+    }
+}
+
 /// Combines the lanes of a vector with `with`, one after the other.
 #[inline(always)]
 fn greatest<S: Simd>(s: S, v: S::V, with: impl Fn(f32, f32) -> f32) -> f32 {

@@ -10,11 +10,12 @@
 //! | `panels` | packs matrices into panels, and multiplies with them |
 //! | `sums` | rows times narrow panels |
 //! | `unpacked` | the weights of a layer before they are packed |
+//! | `in_place` | the weights of a layer where they are, for microcontrollers |
 //! | `codes` | rounds rows of `f32` to integers |
 //! | `matrix` | rounds a weight, and stores it |
 //!
-//! Targets without an operating system have no narrow weights yet: `here` returns `None` there, so their
-//! images contain none of this code.
+//! Targets without an operating system have no packed narrow weights, and use them in place. Other targets
+//! have packed ones only; with the feature `reference` they have both.
 //!
 //! # Integers
 //! Each row of a matrix has a scale: its largest magnitude divided by 127, with the lowest bits rounded up.
@@ -28,11 +29,13 @@
 //! twice.
 
 pub(crate) mod codes;
+pub(crate) mod in_place;
 pub(crate) mod matrix;
 pub(crate) mod panels;
 mod sums;
 pub(crate) mod unpacked;
 
+use crate::error::{Error, Result};
 use crate::simd::MAX_LANES;
 
 /// The format of a layer's narrow matrices.
@@ -66,10 +69,28 @@ const WORTH: usize = 1 << 18;
 /// A batch of at least this many rows widens each panel of 16 bits once, for all rows.
 pub(crate) const WIDEN_ROWS: usize = 4;
 
-/// The format of a layer: `None` on targets without an operating system.
+/// Whether narrow weights can be packed.
+pub(crate) const PACKS: bool = cfg!(not(target_os = "none"));
+
+/// Whether narrow weights can be used in place.
+pub(crate) const IN_PLACE: bool = crate::simd::NARROW_IN_PLACE;
+
+/// The format of a layer: `None` on targets that have no narrow weights.
 #[inline(always)]
 pub(crate) const fn here(format: Option<Narrow>) -> Option<Narrow> {
-    if cfg!(target_os = "none") { None } else { format }
+    if PACKS || IN_PLACE { format } else { None }
+}
+
+/// Rejects packing a format where it cannot be packed.
+#[inline(always)]
+pub(crate) const fn check_packs(format: Option<Narrow>) -> Result<()> {
+    match format {
+        Some(_) if !PACKS => Err(Error::Value {
+            argument: "narrow",
+            expected: "weights that `round` has written, used in place: here they cannot be packed",
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The largest magnitude of a weight of 8 bits. -128 is not used, so the range is symmetric.

@@ -19,7 +19,7 @@ pub(crate) struct Unpacked<'a> {
 }
 
 /// Rows of the projection, and the length of a row. Both are 0 without a projection.
-const fn projection(shape: &Shape) -> (usize, usize) {
+pub(super) const fn projection(shape: &Shape) -> (usize, usize) {
     if shape.projects { (shape.width, shape.hidden) } else { (0, 0) }
 }
 

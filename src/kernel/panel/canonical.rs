@@ -233,20 +233,28 @@ impl<'a> Canonical<'a> {
     /// layout.
     #[inline(always)]
     pub(super) unsafe fn bias(&self, layout: &Layout, sum: usize, unit: usize) -> f32 {
-        let part = |from: &[f32], gate: usize| match gate {
-            NONE => 0.0,
-            // SAFETY: if there are biases, `b_ih` and `b_hh` have `gates * hidden` elements. By the caller's
-            // promise, `gate` is below `gates`, and `unit` below `hidden`.
-            gate => unsafe { *from.get_unchecked(gate * self.shape.hidden + unit) },
-        };
         if !self.shape.biased() {
             return 0.0;
         }
-        part(self.parts.b_ih, layout.bias_x[sum]) + part(self.parts.b_hh, layout.bias_h[sum])
+        // SAFETY: if there are biases, `b_ih` and `b_hh` have `gates * hidden` elements.
+        unsafe { self.parts.bias_of(layout, sum, unit, self.shape.hidden) }
     }
 }
 
 impl Parts<&[f32]> {
+    /// The initial value of a sum of unit `unit` of `hidden` units.
+    /// # Safety
+    /// `sum < 4`, `unit < hidden`, and both biases have `hidden` elements for each gate of the layout.
+    #[inline(always)]
+    pub(crate) unsafe fn bias_of(&self, layout: &Layout, sum: usize, unit: usize, hidden: usize) -> f32 {
+        let part = |from: &[f32], gate: usize| match gate {
+            NONE => 0.0,
+            // SAFETY: the caller's.
+            gate => unsafe { *from.get_unchecked(gate * hidden + unit) },
+        };
+        part(self.b_ih, layout.bias_x[sum]) + part(self.b_hh, layout.bias_h[sum])
+    }
+
     /// The initial value of a sum of unit `unit` of `hidden` units. A missing bias counts as zero.
     pub(crate) fn bias(&self, layout: &Layout, sum: usize, unit: usize, hidden: usize) -> f32 {
         let part = |from: &[f32], gate: usize| match gate {

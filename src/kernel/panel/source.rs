@@ -34,6 +34,19 @@ pub(crate) trait Source<S: Simd>: Projection<S> {
     /// # Safety
     /// The panel exists, and the weights [fit](Self::fits) the layout.
     unsafe fn bias(self, s: S, layout: &Layout, panel: usize) -> [S::V; 4];
+    /// Elements of the buffer for one row as integers; 0 if rows are multiplied as they are.
+    #[inline(always)]
+    fn row_room_len(&self, _k: usize) -> usize {
+        0
+    }
+    /// What the tiles multiply instead of a row of `k` elements: the row itself, or the row as integers in
+    /// `room`.
+    /// # Safety
+    /// `row` is valid for reading `k` elements, and `room` for writing [`row_room_len`](Self::row_room_len).
+    #[inline(always)]
+    unsafe fn ready(&self, _s: S, row: *const f32, _k: usize, _room: *mut f32) -> *const f32 {
+        row
+    }
     /// The input weights.
     fn x(self, layout: &Layout) -> Self::W;
     /// The hidden weights.

@@ -9,7 +9,7 @@
 //! Batches use [`sums`](super::sums), which knows no cell. A step of one small row computes its equations in
 //! the tile's registers: see `kernel/step/row.rs`.
 
-use crate::simd::Simd;
+use crate::simd::{ByteRows, NARROW_IN_PLACE, Simd};
 
 /// Sums of a tile: `[panel][sum]`. Sums that a cell does not use cost nothing.
 pub(crate) type Acc<V, const NP: usize> = [[V; 4]; NP];
@@ -105,6 +105,13 @@ pub(crate) trait Weight<S: Simd>: Copy {
     fn chains(self, _panel: usize, _gates: usize) -> Option<(*const f32, usize)> {
         None
     }
+
+    /// The weights of a panel's gates, or with one gate those of some panels, as rows of integers. Then `x` of
+    /// a sum is a row of integers, too. `Some` only if a vector has one lane.
+    #[inline(always)]
+    fn byte_rows(self, _panel: usize, _gates: usize) -> Option<ByteRows> {
+        None
+    }
 }
 
 /// Calls `f(chain, panel, gate)` for every chain. There is either one panel or one gate. The bounds are
@@ -121,7 +128,8 @@ pub(super) fn each_chain<const NP: usize>(gates: usize, mut f: impl FnMut(usize,
 
 /// `acc[p][map[g]] += x[i] * weight(p, i, g)` for i ascending from 0 to `k`.
 /// # Safety
-/// `x` is valid for reading `k` elements, and the weights exist for all `i < k`.
+/// `x` is valid for reading `k` elements, and the weights exist for all `i < k`. If the weights are rows of
+/// integers, `x` is what [`Source::ready`](super::source::Source::ready) has made of such a row.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 pub(crate) unsafe fn accumulate<S: Simd, W: Weight<S>, const NP: usize>(
@@ -146,6 +154,19 @@ pub(crate) unsafe fn accumulate<S: Simd, W: Weight<S>, const NP: usize>(
         // which exist by the same promise.
         unsafe { s.chains(&mut chains, NP * gates, x, w, k) };
         each_chain::<NP>(gates, |j, p, g| acc[p][map[g] % 4] = chains[j]);
+        return;
+    }
+    if const { NP <= 4 && S::LANES == 1 && NARROW_IN_PLACE }
+        && (NP == 1 || gates == 1)
+        && gates <= 4
+        && let Some(w) = weight.byte_rows(panel, gates)
+    {
+        let mut sums = [s.splat(0.0); 4];
+        each_chain::<NP>(gates, |j, p, g| sums[j] = acc[p][map[g] % 4]);
+        // SAFETY: `NP * gates <= 4`, just checked. The rows exist by the caller's promise, and `x` was made for
+        // them.
+        unsafe { s.byte_rows(&mut sums, NP * gates, x, w) };
+        each_chain::<NP>(gates, |j, p, g| acc[p][map[g] % 4] = sums[j]);
         return;
     }
     for i in 0..k {

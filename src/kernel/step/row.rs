@@ -30,6 +30,7 @@ pub(crate) fn step<S: Simd, E: Equations, W: Source<S>, const SAVE: bool>(
     [first, second]: Stages<W>,
     t: usize,
     io: Step<'_>,
+    room: &mut [f32],
 ) -> Checked {
     let raw = Raw::new::<E>(t, io)?;
     let (walk, dims) = (raw.walk, raw.dims);
@@ -40,6 +41,10 @@ pub(crate) fn step<S: Simd, E: Equations, W: Source<S>, const SAVE: bool>(
         }
     };
     check(stages && first.fits(s, &E::LAYOUT, dims), "weights of a step")?;
+    // The operand of a second stage has the length of the state, and takes its place.
+    let (x_room, h_room) = (first.row_room_len(dims.input), first.row_room_len(dims.width));
+    check(walk.batch() == 0 || x_room.saturating_add(h_room) <= room.len(), "room for integers")?;
+    let (x_room, h_room) = (room.as_mut_ptr(), room.as_mut_ptr().wrapping_add(x_room));
     let panels = dims.hidden.div_ceil(S::LANES);
     for b in 0..walk.batch() {
         if !walk.active(t, b) {
@@ -50,12 +55,19 @@ pub(crate) fn step<S: Simd, E: Equations, W: Source<S>, const SAVE: bool>(
         let x = if raw.x.is_null() { raw.x } else { raw.x.wrapping_add(seq * dims.input) };
         let (seen, sums) = (raw.seen.wrapping_add(b * dims.width), raw.projected(b, seq));
         // SAFETY: `b < batch` takes part in step `t`, so `seq < rows`: all buffers have these rows, as
-        // `Raw::new` has checked, and the weights have the panels of `hidden` units.
+        // `Raw::new` has checked, and the weights have the panels of `hidden` units. The room has been checked;
+        // the second stage has rows of `hidden` elements, which is the width of the state, as `fits` has
+        // compared.
         unsafe {
+            let x = if x.is_null() { x } else { first.ready(s, x, dims.input, x_room) };
+            let seen = first.ready(s, seen, dims.width, h_room);
             if const { E::SECOND.is_some() } {
                 let tile = RowTile::<_, _, true> { e, w: first, dims, x, sums, seen, row, ahead: None };
                 drive_row(s, &tile, panels, false);
-                drive_row(s, &SecondTile { e, w: second, row }, panels, false);
+                let Some(stage) = (const { E::SECOND }) else { continue };
+                let operand = row.saved.cast_const().wrapping_add(stage.operand * dims.hidden);
+                let operand = second.ready(s, operand, dims.hidden, h_room);
+                drive_row(s, &SecondTile { e, w: second, row, operand }, panels, false);
             } else {
                 let tile = RowTile::<_, _, SAVE> { e, w: first, dims, x, sums, seen, row, ahead: None };
                 drive_row(s, &tile, panels, false);
@@ -72,8 +84,9 @@ pub(crate) fn step_apart<S: Simd, E: Equations, W: Source<S>, const SAVE: bool>(
     w: Stages<W>,
     t: usize,
     io: Step<'_>,
+    room: &mut [f32],
 ) -> Checked {
-    s.call(Apart::<S, E, W, SAVE> { s, e: E::new(params), w, t, io })
+    s.call(Apart::<S, E, W, SAVE> { s, e: E::new(params), w, t, io, room })
 }
 
 struct Apart<'a, S, E, W, const SAVE: bool> {
@@ -82,14 +95,15 @@ struct Apart<'a, S, E, W, const SAVE: bool> {
     w: Stages<W>,
     t: usize,
     io: Step<'a>,
+    room: &'a mut [f32],
 }
 
 impl<S: Simd, E: Equations, W: Source<S>, const SAVE: bool> Region for Apart<'_, S, E, W, SAVE> {
     type Output = Checked;
     #[inline(always)]
     fn run(self) -> Checked {
-        let Apart { s, e, w, t, io } = self;
-        step::<S, E, W, SAVE>(s, e, w, t, io)
+        let Apart { s, e, w, t, io, room } = self;
+        step::<S, E, W, SAVE>(s, e, w, t, io, room)
     }
 }
 
@@ -256,6 +270,8 @@ struct SecondTile<E, W> {
     e: E,
     w: W,
     row: Row,
+    /// What the weights multiply.
+    operand: *const f32,
 }
 
 impl<S: Simd, E: Equations, W: Source<S>> Tile<S> for SecondTile<E, W> {
@@ -274,8 +290,8 @@ impl<S: Simd, E: Equations, W: Source<S>> Tile<S> for SecondTile<E, W> {
                 let unit = (panel + p) * S::LANES;
                 acc[p][0] = load(s, saved.add(stage.sum * hidden + unit), hidden - unit);
             }
-            let (w, operand) = (self.w.h(const { &stage_layout::<E>() }), saved.add(stage.operand * hidden));
-            accumulate(s, &mut acc, 1, [0; 4], w, panel, operand, hidden);
+            let w = self.w.h(const { &stage_layout::<E>() });
+            accumulate(s, &mut acc, 1, [0; 4], w, panel, self.operand, hidden);
             for p in 0..NP {
                 units::second::<S, E>(s, self.e, &self.row, (panel + p) * S::LANES, acc[p][0]);
             }

@@ -15,7 +15,7 @@ use super::packed::{Fingerprint, Owner, Packed, Source, WeightSource, aligned_le
 use super::recurrent::narrow_fingerprint;
 use crate::error::{Error, Need, Result, check_len, check_room, check_shape};
 use crate::kernel::finish::Finish;
-use crate::kernel::narrow::here;
+use crate::kernel::narrow::{IN_PLACE, PACKS, check_packs, here};
 use crate::kernel::pack::pack_rows;
 use crate::kernel::product::columns_len;
 use crate::kernel::rows::list::MOST;
@@ -99,9 +99,9 @@ impl Dense {
     }
 
     /// The same layer with a matrix in a narrow format. It applies to inference, with weights that
-    /// [`pack`](Self::pack) has rounded or [`pack_narrow`](Self::pack_narrow) has read. Training uses weights
-    /// in `f32`.
-    #[cfg(not(target_os = "none"))]
+    /// [`pack`](Self::pack) has rounded or [`pack_narrow`](Self::pack_narrow) has read, or in place with those
+    /// that [`round`](Self::round) has written ([`WeightSource::Narrow`]). Training uses weights in `f32`.
+    #[cfg(not(all(target_os = "none", feature = "named-forms")))]
     pub const fn narrow(self, narrow: Narrow) -> Self {
         self.with_format(Some(narrow))
     }
@@ -155,7 +155,7 @@ impl Dense {
     pub const fn scratch_len(&self) -> usize {
         let codes = match self.narrow_format() {
             Some(narrow) => {
-                let integers = narrow.room_len(self.input).saturating_mul(MOST);
+                let integers = narrow.room_len(self.input).saturating_mul(if PACKS { MOST } else { 1 });
                 integers.saturating_add(narrow.widened_len(self.input, MOST))
             }
             None => 0,
@@ -209,6 +209,7 @@ impl Dense {
         packed: B,
         pack: impl FnOnce(&mut [f32]) -> Result<()>,
     ) -> Result<Packed<B>> {
+        check_packs(self.narrow_format())?;
         Packed::new(self.isa(), self.fingerprint(), self.packed_panels_len(), packed, pack)
     }
 
@@ -237,6 +238,7 @@ impl Dense {
             panels,
             pinned: self.isa,
             narrow: self.narrow_format().is_some(),
+            words: if IN_PLACE && self.narrow_format().is_some() { Some(self.words_len()) } else { None },
         }
     }
 
@@ -284,8 +286,7 @@ impl Dense {
         self.run_forward(None, weights.check(self.owner())?, rows, x, y, scratch)
     }
 
-    /// The same on several threads. They share the rows if there is enough work. The results have the same
-    /// bits.
+    /// The same on several threads, which share the rows if there is enough work. The bits are the same.
     ///
     /// # Errors
     /// As for [`forward`](Self::forward).
@@ -315,6 +316,7 @@ impl Dense {
     ) -> Result<()> {
         match weights {
             Source::Canonical(flat) => self.forward_on(team, self.isa(), flat, rows, x, y, scratch),
+            Source::Words(words) => self.forward_in_place(words, rows, x, y, scratch),
             Source::Panels(data, isa) => match self.narrow_format() {
                 Some(narrow) => self.forward_narrow((isa, narrow), data, rows, x, y, scratch),
                 None => self.forward_packed(team, isa, data, rows, x, y),

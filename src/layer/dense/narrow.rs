@@ -1,17 +1,19 @@
 //! A dense layer with a narrow matrix. To the kernels it is a recurrent layer of one gate, without a state.
 
 use super::Dense;
-use super::passes::{ForwardPass, FromNarrow};
+use super::passes::{ForwardPass, FromNarrow, FromNarrowInPlace};
 use crate::error::{Error, Result, check_room};
 use crate::kernel::Narrow;
 use crate::kernel::bytes::bytes;
 use crate::kernel::canonical::{Dims, Shape};
+use crate::kernel::narrow::IN_PLACE;
+use crate::kernel::narrow::in_place::NarrowInPlace;
 use crate::kernel::narrow::panels::{NarrowPanels, pack};
 use crate::kernel::narrow::unpacked::Unpacked;
 use crate::kernel::panel::layout::{Layout, NONE};
 use crate::layer::packed::aligned_len;
 use crate::layer::recurrent::check_rows;
-use crate::simd::{Isa, MAX_LANES, dispatch};
+use crate::simd::{Isa, MAX_LANES, dispatch, dispatch_single};
 
 /// One gate with input weights and a bias.
 const LAYOUT: Layout =
@@ -106,6 +108,45 @@ impl Dense {
             None => self.pack_into(words, panels)?,
         }
         Ok(())
+    }
+
+    /// From narrow weights in place.
+    #[cfg_attr(target_os = "none", inline(always))]
+    pub(super) fn forward_in_place(
+        &self,
+        words: &[f32],
+        rows: usize,
+        x: &[f32],
+        y: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<()> {
+        self.check_narrow()?;
+        self.check(rows, x.len(), ("y", y.len()))?;
+        check_room("scratch", self.scratch_len(), scratch.len())?;
+        let (Some(narrow), true) = (self.narrow_format(), IN_PLACE) else {
+            return Err(Error::Internal { what: "narrow weights in place" });
+        };
+        match narrow.has_scales() {
+            true => self.run_in_place::<true>(narrow, words, rows, x, y, scratch),
+            false => self.run_in_place::<false>(narrow, words, rows, x, y, scratch),
+        }
+    }
+
+    #[cfg_attr(target_os = "none", inline(always))]
+    fn run_in_place<const INT: bool>(
+        &self,
+        narrow: Narrow,
+        words: &[f32],
+        rows: usize,
+        x: &[f32],
+        y: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<()> {
+        let Some((w, b)) = NarrowInPlace::<INT>::matrix(self.dims(), narrow, words) else {
+            return Err(Error::Overflow { buffer: "weights" });
+        };
+        let pass = ForwardPass { x, rows, b, y, finish: self.finish };
+        Ok(dispatch_single(self.isa(), FromNarrowInPlace { pass, w, scratch })?)
     }
 
     pub(super) fn forward_narrow(

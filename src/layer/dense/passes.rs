@@ -7,6 +7,7 @@ use crate::kernel::canonical::Dims;
 use crate::kernel::elementwise::column_sums;
 use crate::kernel::finish::{Finish, finish, unfinish};
 use crate::kernel::gemm::outer;
+use crate::kernel::narrow::in_place::NarrowInPlace;
 use crate::kernel::narrow::panels::NarrowPanels;
 use crate::kernel::pack::pack_rows;
 use crate::kernel::panel::layout::Layout;
@@ -84,6 +85,24 @@ impl Op for FromNarrow<'_> {
         let FromNarrow { pass, panels, layout, dims, scratch } = self;
         let left = Left::plain(pass.x, pass.rows, dims.input);
         panels.multiply(s, layout, false, left, dims, &mut *pass.y, scratch)?;
+        pass.end(s);
+        Ok(())
+    }
+}
+
+/// Runs from a narrow matrix in place.
+pub(super) struct FromNarrowInPlace<'a, const INT: bool> {
+    pub(super) pass: ForwardPass<'a>,
+    pub(super) w: NarrowInPlace<'a, INT>,
+    pub(super) scratch: &'a mut [f32],
+}
+
+impl<const INT: bool> Op for FromNarrowInPlace<'_, INT> {
+    type Output = Checked;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Checked {
+        let FromNarrowInPlace { pass, w, scratch } = self;
+        w.multiply(s, pass.left(), &mut *pass.y, pass.b, scratch)?;
         pass.end(s);
         Ok(())
     }

@@ -6,6 +6,7 @@ use super::rows::Cut;
 use crate::error::Result;
 use crate::kernel::bytes::bytes;
 use crate::kernel::canonical::{Shape, Vectors};
+use crate::kernel::narrow::{IN_PLACE, check_packs};
 use crate::kernel::view::ColumnsMut;
 use crate::kernel::{Narrow, Walk};
 use crate::layer::buffer::{add, max, mul, take, take_mut};
@@ -197,8 +198,7 @@ impl Levels {
         add(mul(self.directions(), own), mul(self.sequence_len(steps, batch), between + parts))
     }
 
-    /// Whether these are the buffer lengths of a step of one row. Usually they are, and then nothing else has
-    /// to be computed.
+    /// Whether these are the buffer lengths of a step of one row. Usually they are: no others are computed.
     #[inline(always)]
     pub(super) const fn is_row(&self, x: usize, state: usize, scratch: usize) -> bool {
         x == self.input() && state == self.row.0 && scratch >= self.row.1
@@ -230,6 +230,7 @@ impl Levels {
             panels: self.panels,
             pinned: self.first.isa,
             narrow: self.first.format().is_some(),
+            words: if IN_PLACE && self.first.format().is_some() { Some(self.words_len()) } else { None },
         }
     }
 
@@ -239,6 +240,9 @@ impl Levels {
         if self.first.options {
             self.first.check_options()?;
         }
+        if let WeightSource::Narrow(_) = weights {
+            self.check_narrow()?;
+        }
         weights.check(self.owner())
     }
 
@@ -247,9 +251,9 @@ impl Levels {
     #[inline(always)]
     pub(super) fn next<'a>(&self, weights: &mut Source<'a>, index: usize) -> [Source<'a>; 2] {
         let level = self.level(index);
-        let (flat, panels) = (level.weights_len(), level.panels_len());
-        let forward = weights.next(flat, panels);
-        [forward, if self.both.is_some() { weights.next(flat, panels) } else { forward }]
+        let (flat, words, panels) = (level.weights_len(), level.words_len(), level.panels_len());
+        let forward = weights.next(flat, words, panels);
+        [forward, if self.both.is_some() { weights.next(flat, words, panels) } else { forward }]
     }
 
     /// Takes `len` elements for each direction; an empty slice if there is no second direction.
@@ -290,6 +294,7 @@ impl Levels {
         packed: B,
         pack: impl FnOnce(&mut [f32]) -> Result<()>,
     ) -> Result<Packed<B>> {
+        check_packs(self.first.format())?;
         Packed::new(self.first.isa(), self.fingerprint, self.panels, packed, pack)
     }
 

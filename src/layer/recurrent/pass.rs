@@ -8,6 +8,7 @@ use super::description::Description;
 use crate::error::{Error, Result};
 use crate::kernel::Walk;
 use crate::kernel::canonical::Shape;
+use crate::kernel::narrow::in_place::Words;
 use crate::kernel::narrow::unpacked::Unpacked;
 use crate::kernel::pack::{Canonical, aligned_start};
 use crate::kernel::view::{Columns, ColumnsMut};
@@ -141,6 +142,10 @@ impl Description {
                 let w = canonical_inline(shape, flat)?;
                 runs.step_in_place(&w, &mut StepPass { sizes, batch, x, h, c, h_next, stage })
             }
+            Source::Words(words) => {
+                let w = self.in_place(shape, words)?;
+                runs.step_narrow_in_place(w, &mut StepPass { sizes, batch, x, h, c, h_next, stage })
+            }
             Source::Panels(data, _) => {
                 let pass = &mut StepPass { sizes, batch, x, h, c, h_next, stage };
                 match self.packed_format() {
@@ -149,6 +154,13 @@ impl Description {
                 }
             }
         }
+    }
+
+    /// Narrow weights in place.
+    #[inline(always)]
+    fn in_place<'a>(&self, shape: Shape, words: &'a [f32]) -> Result<Words<'a>> {
+        let narrow = self.format().ok_or(Error::Internal { what: "narrow weights of a layer in f32" })?;
+        Ok(Words { shape, narrow, words })
     }
 
     /// Splits a tape into its parts.
@@ -202,6 +214,7 @@ impl Description {
                 _ => runs.forward_packed(data, &mut pass),
             },
             Source::Canonical(flat) => runs.forward_in_place(&canonical_inline(shape, flat)?, &mut pass),
+            Source::Words(words) => runs.forward_narrow_in_place(self.in_place(shape, words)?, &mut pass),
         }
     }
 

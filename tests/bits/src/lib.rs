@@ -106,6 +106,13 @@ impl<'a> Buffers<'a> {
         taken
     }
 
+    /// Bytes for narrow weights, aligned to 4.
+    #[cfg(target_os = "none")]
+    fn bytes(&mut self, len: usize) -> &'a mut [u8] {
+        // SAFETY: a byte needs no alignment, and every pattern of bits is a byte and a float.
+        unsafe { self.blank(len / 4).align_to_mut().1 }
+    }
+
     /// Uniform numbers below `scale` in magnitude: an integer of 24 bits, times a power of two, times
     /// `scale`.
     fn random(&mut self, len: usize, scale: f32) -> &'a mut [f32] {

@@ -1,4 +1,5 @@
-//! Narrow weights: integers in every cell, and all formats in a dense layer.
+//! Narrow weights: integers in every cell, and all formats in a dense layer. Targets without an operating system
+//! use them in place, the others pack them.
 
 use core::fmt::{self, Write};
 
@@ -40,8 +41,15 @@ fn dense(format: Narrow, [i, o, t, b]: [usize; 4], isa: Isa, room: &mut [f32]) -
     let x = &*buffers.random(rows * i, 2.0);
     let y = buffers.blank(rows * o);
     let scratch = buffers.blank(layer.scratch_len());
-    let packed = layer.pack(weights, buffers.blank(layer.packed_len()))?;
-    layer.forward(&packed, rows, x, y, scratch)?;
+    #[cfg(not(target_os = "none"))]
+    let packed = &layer.pack(weights, buffers.blank(layer.packed_len()))?;
+    #[cfg(target_os = "none")]
+    let packed = {
+        let narrow = buffers.bytes(layer.narrow_len());
+        layer.round(weights, narrow)?;
+        &*narrow
+    };
+    layer.forward(packed, rows, x, y, scratch)?;
     sum.add(y);
     Ok(sum.0)
 }
@@ -69,14 +77,21 @@ fn recurrent<C: Cell>(wide: Recurrent<C>, (t, b): (usize, usize), room: &mut [f3
     for format in [Narrow::W8A16, Narrow::W8A8] {
         let layer = wide.narrow(format);
         let scratch = buffers.blank(layer.scratch_len(t, b));
-        let packed = layer.pack(weights, buffers.blank(layer.packed_len()))?;
+        #[cfg(not(target_os = "none"))]
+        let packed = &layer.pack(weights, buffers.blank(layer.packed_len()))?;
+        #[cfg(target_os = "none")]
+        let packed = {
+            let narrow = buffers.bytes(layer.narrow_len());
+            layer.round(weights, narrow)?;
+            &*narrow
+        };
         let sequences = Sequences::new(t, b).lengths(&lengths[..b]);
         state.fill(0.25);
-        layer.forward(&packed, Forward { sequences, x, y, state, scratch })?;
+        layer.forward(packed, Forward { sequences, x, y, state, scratch })?;
         sum.add(y);
         sum.add(state);
         for x in x.chunks_exact(b * wide.input()) {
-            layer.step(&packed, x, state, scratch)?;
+            layer.step(packed, x, state, scratch)?;
             sum.add(state);
         }
     }

@@ -3,7 +3,7 @@
 #![no_main]
 
 use firmware::board::{entry, exit, with_stack};
-use firmware::characters::{Writer, weights_len};
+use firmware::characters::{Layers, SCRATCH, Writer, weights_len};
 use firmware::expected::{TEXT, TEXT_NUMBERS, VOCABULARY};
 use firmware::floats;
 use firmware::sum::Sum;
@@ -11,7 +11,7 @@ use semihosting::{print, println};
 
 static WEIGHTS: [f32; weights_len(VOCABULARY.len())] = floats(include_bytes!("../../models/characters.f32"));
 
-static mut WRITER: Writer = Writer::new();
+static mut WRITER: Writer<SCRATCH> = Writer::new();
 
 #[entry]
 fn main() -> ! {
@@ -19,7 +19,7 @@ fn main() -> ! {
     let writer = unsafe { &mut *(&raw mut WRITER) };
     let mut text = Sum::new();
     let (result, stack) = with_stack(|| {
-        writer.write(VOCABULARY, &WEIGHTS, |c| {
+        writer.write(VOCABULARY, Layers::wide(VOCABULARY.len(), &WEIGHTS), |c| {
             print!("{}", char::from(c));
             text.bytes(&[c]);
         })

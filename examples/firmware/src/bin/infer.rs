@@ -8,11 +8,13 @@
 use firmware::board::{entry, exit, with_stack};
 use firmware::expected::{GESTURES_FUSED, GESTURES_SEPARATE};
 use firmware::floats;
-use firmware::gestures::{CELL, HEAD, NAMES, RECORDED, Recogniser, WEIGHTS_LEN};
+use firmware::gestures::{self, CELL, HEAD, NAMES, RECORDED, SCRATCH, WEIGHTS_LEN};
 use firmware::sum::Sum;
 use firmware::text::Part::{self, Number, Text};
 use firmware::text::line;
 use recurrent::Result;
+
+type Recogniser = gestures::Recogniser<SCRATCH>;
 
 static WEIGHTS: [f32; WEIGHTS_LEN] = floats(include_bytes!("../../models/gestures.f32"));
 static RECORDING: [f32; 3 * RECORDED] = floats(include_bytes!("../../models/recording.f32"));
@@ -26,7 +28,7 @@ fn run(recogniser: &mut Recogniser, mut report: impl FnMut(u32, usize, usize)) -
     let (mut sum, mut last, mut right) = (Sum::new(), None, 0);
     let (samples, _) = RECORDING.as_chunks::<3>();
     for (time, (sample, &truth)) in (0..).zip(samples.iter().zip(&RECORDING_LABELS)) {
-        let guess = recogniser.sample((CELL, HEAD), &WEIGHTS, sample)?;
+        let guess = recogniser.sample((CELL, HEAD), gestures::wide(&WEIGHTS), sample)?;
         sum.floats(&recogniser.scores);
         right += u32::from(guess == usize::from(truth));
         if last != Some(guess) {
