@@ -4,11 +4,10 @@ use super::description::Description;
 use super::merge::Merge;
 use super::rows::Cut;
 use crate::error::Result;
-use crate::kernel::bytes::bytes;
+use crate::kernel::Walk;
 use crate::kernel::canonical::{Shape, Vectors};
 use crate::kernel::narrow::{IN_PLACE, check_packs};
 use crate::kernel::view::ColumnsMut;
-use crate::kernel::{Narrow, Walk};
 use crate::layer::buffer::{add, max, mul, take, take_mut};
 use crate::layer::join::{Team, parts, parts_of_rows};
 use crate::layer::packed::{Fingerprint, Owner, Packed, Source, WeightSource, packed_len};
@@ -86,7 +85,7 @@ impl Levels {
 
     /// The sum of a length over all levels and directions: `first` for the first level, `other` for each
     /// other level.
-    const fn total(&self, first: usize, other: usize) -> usize {
+    pub(super) const fn total(&self, first: usize, other: usize) -> usize {
         mul(self.directions(), add(first, mul(self.depth - 1, other)))
     }
 
@@ -307,29 +306,10 @@ impl Levels {
         })
     }
 
-    /// Rejects a format whose sums can overflow for the layers' rows.
-    pub(crate) const fn check_narrow(&self) -> Result<()> {
-        match self.first.check_narrow() {
-            Ok(()) if self.depth > 1 => self.level(1).check_narrow(),
-            checked => checked,
-        }
-    }
-
-    /// Words of the weights in the layers' format.
-    pub(crate) const fn words_len(&self) -> usize {
-        self.total(self.first.words_len(), self.level(1).words_len())
-    }
-
-    /// The same layers with matrices in another format, or in `f32`.
-    pub(crate) const fn with_format(self, narrow: Option<Narrow>) -> Self {
-        let first = Description { narrow, ..self.first };
-        Levels::new(first, self.depth, self.both)
-    }
-
     /// Calls `with` for each level and direction, with its part of both buffers. A buffer has canonical
     /// weights, words, or panels.
     #[cfg_attr(target_os = "none", inline(always))]
-    fn each<T>(
+    pub(super) fn each<T>(
         &self,
         (from, from_len): (&[f32], impl Fn(&Description) -> usize),
         (to, to_len): (&mut [T], impl Fn(&Description) -> usize),
@@ -343,29 +323,6 @@ impl Levels {
             }
         }
         Ok(())
-    }
-
-    /// Rejects weights that their format cannot hold, and a format whose sums can overflow.
-    pub(crate) fn check_values(&self, weights: &[f32]) -> Result<()> {
-        self.check_narrow()?;
-        let nowhere = (&mut [0u8; 0][..], |_: &Description| 0);
-        self.each((weights, Description::weights_len), nowhere, |level, from, _| match level.format() {
-            Some(narrow) => Description::rounded(level.shape, narrow, from).map(drop),
-            None => Ok(()),
-        })
-    }
-
-    /// Rounds weights to the bytes of words. The weights must have been checked. Without a format they are
-    /// copied.
-    pub(crate) fn write_words(&self, weights: &[f32], out: &mut [u8]) -> Result<()> {
-        let (from, to) = ((weights, Description::weights_len), (out, |l: &Description| 4 * l.words_len()));
-        self.each(from, to, |level, from, to| {
-            match level.format() {
-                Some(narrow) => Description::rounded(level.shape, narrow, from)?.write(to),
-                None => to.copy_from_slice(bytes(from)),
-            }
-            Ok(())
-        })
     }
 
     /// Sets gains to 1, and the biases beside them to 0, if the layers have layer normalisation. The length has
@@ -383,30 +340,6 @@ impl Levels {
                 [v.g_ih, v.g_hh, v.g_c].into_iter().for_each(|gains| gains.fill(1.0));
             }
             Ok(())
-        })
-    }
-
-    /// Converts words to their `f32` weights.
-    pub(crate) fn widen_words(&self, words: &[f32], weights: &mut [f32]) -> Result<()> {
-        let (from, to) = ((words, Description::words_len), (weights, Description::weights_len));
-        self.each(from, to, |level, from, to| {
-            match level.format() {
-                Some(narrow) => level.given(narrow, from)?.widen(to),
-                None => to.copy_from_slice(from),
-            }
-            Ok(())
-        })
-    }
-
-    /// Packs words. They must have been checked.
-    pub(crate) fn pack_words(&self, words: &[f32], panels: &mut [f32]) -> Result<()> {
-        let (isa, panels) = (self.first.isa(), (panels, Description::panels_len));
-        self.each((words, Description::words_len), panels, |level, from, to| match level.format() {
-            Some(narrow) => {
-                level.pack_given(isa, &level.given(narrow, from)?, to);
-                Ok(())
-            }
-            None => level.pack(level.shape, isa, from, to),
         })
     }
 

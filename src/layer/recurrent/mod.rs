@@ -29,6 +29,7 @@ mod forward;
 mod front;
 mod gradients;
 mod levels;
+mod levels_narrow;
 mod merge;
 mod pass;
 mod rows;
