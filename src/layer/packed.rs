@@ -135,8 +135,8 @@ pub(crate) fn check_packing(same: bool, what: &'static str, packed: Isa, pinned:
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub enum WeightSource<'a> {
-    /// Canonical weights. Of a layer: `w_ih w_hh b_ih b_hh`, then `w_hr` of a projection and the peepholes, or
-    /// the gains of layer normalisation, if the layer has them. Of a model: layer by layer.
+    /// Canonical weights. Of a layer: `w_ih w_hh b_ih b_hh`, then `w_hr` of a projection and the peepholes,
+    /// or the gains of layer normalisation, if the layer has them. Of a model: layer by layer.
     Canonical(&'a [f32]),
     /// Packed for an instruction set.
     Packed(Packed<&'a [f32]>),
