@@ -1,5 +1,6 @@
-//! Layers with layer normalisation: their weights, what they refuse, and how they learn. Outputs and gradients
-//! are checked in `sequence_gradients`, `golden` and `stack`; bits, threads and errors wherever all cells are.
+//! Layers with layer normalisation: their weights, what they refuse, and how they learn. Outputs and
+//! gradients are checked in `sequence_gradients`, `golden` and `stack`; bits, threads and errors wherever all
+//! cells are.
 #![allow(clippy::unwrap_used)]
 
 mod common;

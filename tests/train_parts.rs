@@ -126,8 +126,8 @@ fn check_layer(kind: Kind, layer: Layer, cases: std::ops::Range<usize>, mode: Gr
             let pool = Scoped::new(threads);
             let got = case.run(Some(&pool), *sequences, mode, true);
             check(&got, &want, true, &format!("{kind:?}, {name}, {threads} threads"));
-            // Each of these is cut: forward, backward (by rows, except with peepholes or layer normalisation), weight gradients,
-            // input gradients.
+            // Each of these is cut: forward, backward (by rows, except with peepholes or layer
+            // normalisation), weight gradients, input gradients.
             let passes = if kind.peepholes() || kind.normalised() { 3 } else { 4 };
             assert_eq!(pool.cuts(), passes * (threads - 1), "{kind:?} {threads}");
         }

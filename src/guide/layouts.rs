@@ -45,8 +45,8 @@
 //! | i: H rows | f: H rows | g ... | o ...| i | f | g | o        | i f g o    | i f g o    |  if projected | if any: i f o    |
 //! ```
 //!
-//! A layer with [layer normalisation](crate::Lstm::layer_norm) has its gains behind the biases, and for an LSTM
-//! gain and bias of the cell state:
+//! A layer with [layer normalisation](crate::Lstm::layer_norm) has its gains behind the biases, and for an
+//! LSTM gain and bias of the cell state:
 //!
 //! ```text
 //! ... | b_ih [G*H] | b_hh [G*H] | g_ih [G*H] | g_hh [G*H] | g_c [H] | b_c [H] |

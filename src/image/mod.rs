@@ -59,7 +59,8 @@
 //! 1 no biases, 2 reverse, 4 able to train with recurrent dropout, 8 coupled gates, 16 peepholes, 32 reset
 //! before, 64 both directions side by side, 128 both directions added, 256 layer normalisation (of an LSTM in
 //! the form [`Output`](crate::LstmNorm::Output)), 512 the same in the form [`State`](crate::LstmNorm::State).
-//! Readers of older versions of this crate reject the last two as unknown flags. Instruction sets are not in the image.
+//! Readers of older versions of this crate reject the last two as unknown flags. Instruction sets are not in
+//! the image.
 //!
 //! # In firmware
 //! ```

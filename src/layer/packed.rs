@@ -136,8 +136,8 @@ pub(crate) fn check_packing(same: bool, what: &'static str, packed: Isa, pinned:
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub enum WeightSource<'a> {
-    /// Canonical weights. Of a layer: `w_ih w_hh b_ih b_hh`, then `w_hr` of a projection and the peepholes, or
-    /// the gains of layer normalisation, if the layer has them. Of a model: layer by layer.
+    /// Canonical weights. Of a layer: `w_ih w_hh b_ih b_hh`, then `w_hr` of a projection and the peepholes,
+    /// or the gains of layer normalisation, if the layer has them. Of a model: layer by layer.
     Canonical(&'a [f32]),
     /// Canonical weights of a narrow layer or model, as its `round` writes them, aligned to 4 bytes: for
     /// targets without an operating system, where they cannot be packed. Elsewhere they have to be, except

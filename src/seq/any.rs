@@ -73,8 +73,8 @@ impl AnyCell {
         }
     }
 
-    /// Number of vectors of H that layer normalisation adds to the weights: the gains of the two products, and
-    /// gain and bias of the cell state.
+    /// Number of vectors of H that layer normalisation adds to the weights: the gains of the two products,
+    /// and gain and bias of the cell state.
     pub(crate) const fn norm(&self) -> usize {
         match self.is_normalised() {
             true => 2 * self.gates() + 2 * (self.states() - 1),

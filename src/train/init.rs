@@ -201,8 +201,8 @@ impl Levels {
 }
 
 impl<C: Cell> Recurrent<C> {
-    /// PyTorch's initial weights: all weights and biases evenly distributed over `-1/sqrt(H)..1/sqrt(H)`. With
-    /// layer normalisation the gains are 1, and the biases 0.
+    /// PyTorch's initial weights: all weights and biases evenly distributed over `-1/sqrt(H)..1/sqrt(H)`.
+    /// With layer normalisation the gains are 1, and the biases 0.
     ///
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `weights`.

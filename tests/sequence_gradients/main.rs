@@ -302,8 +302,9 @@ fn mgu() {
     check(96, |input, hidden| Options::combinations(Cell::Mgu, (input, hidden, 0)));
 }
 
-/// With a single input, its gradient is what the small number in the root leaves of a difference, so there are
-/// at least two. There are more units than elsewhere, because the variance of few numbers can be close to zero.
+/// With a single input, its gradient is what the small number in the root leaves of a difference, so there
+/// are at least two. There are more units than elsewhere, because the variance of few numbers can be close to
+/// zero.
 #[test]
 fn layer_normalisation() {
     for (cell, norm) in

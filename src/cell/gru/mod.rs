@@ -19,8 +19,8 @@ use crate::simd::Simd;
 ///
 /// The order of the gates is `r z n`.
 ///
-/// With layer normalisation (Ba et al. 2016, arXiv:1607.06450, supplementary material), in the form "reset after".
-/// The products of `r` and `z` are normalised together, those of `n` by themselves:
+/// With layer normalisation (Ba et al. 2016, arXiv:1607.06450, supplementary material), in the form "reset
+/// after". The products of `r` and `z` are normalised together, those of `n` by themselves:
 ///
 /// ```text
 /// [r z] = sigmoid(LN(W_i x) * g_i + b_i + LN(W_h h) * g_h + b_h)

@@ -65,8 +65,8 @@ pub enum LstmNorm {
     /// The cell state as it is; only the output sees it normalised. This is the form of Ba et al. 2016.
     Output,
     /// The normalised one: `c' = LN(f * c + i * g) * g_c + b_c`, `h' = o * tanh(c')`. PyTorch's
-    /// `LayerNormLSTMCell` (in its `benchmarks/fastrnns/custom_lstms.py`) has this form and these weights: its
-    /// `layernorm_i`, `layernorm_h` and `layernorm_c` are `g_ih b_ih`, `g_hh b_hh` and `g_c b_c`.
+    /// `LayerNormLSTMCell` (in its `benchmarks/fastrnns/custom_lstms.py`) has this form and these weights:
+    /// its `layernorm_i`, `layernorm_h` and `layernorm_c` are `g_ih b_ih`, `g_hh b_hh` and `g_c b_c`.
     State,
 }
 

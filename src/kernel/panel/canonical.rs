@@ -13,8 +13,8 @@ pub(crate) struct Shape {
     pub(crate) projects: bool,
     pub(crate) bias: bool,
     pub(crate) peepholes: bool,
-    /// Vectors of H that layer normalisation adds to the weights: the gains, and the bias of the cell state. 0
-    /// without layer normalisation.
+    /// Vectors of H that layer normalisation adds to the weights: the gains, and the bias of the cell state.
+    /// 0 without layer normalisation.
     pub(crate) norm: usize,
 }
 

@@ -10,7 +10,8 @@
 //!   weights. It is worth it, because handing buffers from one function to the next takes longer than the
 //!   sums of 8 units.
 //!
-//! [`normalised`] is a step of a cell with layer normalisation: it needs all sums of a row before the equations.
+//! [`normalised`] is a step of a cell with layer normalisation: it needs all sums of a row before the
+//! equations.
 //!
 //! This folder may import the kernel's `panel`, `pointwise`, `rows` and `vector`, and `simd`.
 
@@ -100,8 +101,8 @@ pub(crate) trait Equations: Copy {
         (dh, at.planes)
     }
 
-    /// With layer normalisation, for a cell with a cell state: the output, from the sum of the output gate and
-    /// the normalised cell state.
+    /// With layer normalisation, for a cell with a cell state: the output, from the sum of the output gate
+    /// and the normalised cell state.
     #[inline(always)]
     fn output<S: Simd>(self, _: S, _o: S::V, c: S::V) -> S::V {
         c

@@ -189,7 +189,8 @@ impl<S: Simd, E: Equations> Region for Backward<'_, S, E> {
             // SAFETY: every row has `hidden` elements or is null.
             unsafe {
                 let (given, d_c) = (get(s, dh, unit, left), get(s, dc, unit, left));
-                // The output of a cell with a cell state is not that of the equations: it has no gradient here.
+                // The output of a cell with a cell state is not that of the equations: it has no gradient
+                // here.
                 let d = if E::LAYOUT.has_c { s.splat(0.0) } else { given };
                 let mut prev = e.backward(s, at(s, planes, hidden, [h, c], unit), d, d_c);
                 if E::LAYOUT.has_c {

@@ -34,8 +34,8 @@ use crate::simd::Isa;
 ///
 /// # Options
 /// Other activations, clipping, coupled gates, peepholes, a projection and recurrent dropout use slower code:
-/// equations that decide at run time, over sums in memory. [Layer normalisation](crate::Lstm::layer_norm) needs
-/// all sums of a step before its equations. Layers without options are not affected.
+/// equations that decide at run time, over sums in memory. [Layer normalisation](crate::Lstm::layer_norm)
+/// needs all sums of a step before its equations. Layers without options are not affected.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recurrent<C> {
     pub(crate) levels: Levels,
@@ -349,8 +349,8 @@ impl<C: Cell> Recurrent<C> {
     /// The same on several threads. First each thread takes a part of the batch rows through the steps. Then
     /// the threads share the gradients of the weights, each of which is one sum over all rows in the order of
     /// a single thread. So the results have the same bits, and no partial sums are added. (A layer with
-    /// peepholes or layer normalisation runs its steps on one thread, because the steps sum up the gradients of
-    /// peepholes, gains and biases.)
+    /// peepholes or layer normalisation runs its steps on one thread, because the steps sum up the gradients
+    /// of peepholes, gains and biases.)
     ///
     /// # Errors
     /// As for [`backward`](Self::backward).

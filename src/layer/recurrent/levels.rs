@@ -325,8 +325,8 @@ impl Levels {
         Ok(())
     }
 
-    /// Sets gains to 1, and the biases beside them to 0, if the layers have layer normalisation. The length has
-    /// been checked.
+    /// Sets gains to 1, and the biases beside them to 0, if the layers have layer normalisation. The length
+    /// has been checked.
     pub(crate) fn init_norm(&self, weights: &mut [f32]) -> Result<()> {
         if self.first.shape.norm == 0 {
             return Ok(());

@@ -132,8 +132,8 @@ impl<'a, G: Gate> Weights<'a, G> {
         })
     }
 
-    /// One gate's blocks of the first four parts: `[H, I]`, `[H, R]`, `[H]`, `[H]`, and of the gains `g_ih` and
-    /// `g_hh`. The other parts are returned whole.
+    /// One gate's blocks of the first four parts: `[H, I]`, `[H, R]`, `[H]`, `[H]`, and of the gains `g_ih`
+    /// and `g_hh`. The other parts are returned whole.
     pub fn gate(&self, gate: G) -> Weights<'a, G> {
         let (gates, gate) = (self.gates, gate.index());
         Weights {
@@ -175,8 +175,8 @@ impl<'a, G: Gate> WeightsMut<'a, G> {
         })
     }
 
-    /// One gate's blocks of the first four parts: `[H, I]`, `[H, R]`, `[H]`, `[H]`, and of the gains `g_ih` and
-    /// `g_hh`. The other parts are returned whole.
+    /// One gate's blocks of the first four parts: `[H, I]`, `[H, R]`, `[H]`, `[H]`, and of the gains `g_ih`
+    /// and `g_hh`. The other parts are returned whole.
     pub fn gate(&mut self, gate: G) -> WeightsMut<'_, G> {
         let (gates, gate) = (self.gates, gate.index());
         WeightsMut {
