@@ -236,7 +236,7 @@ fn overflowing_dimensions() {
                 if exact == MAX {
                     let overflow = |buffer| Err(Error::Overflow { buffer });
                     assert_eq!(layer.pack_into(&[], &mut [][..]).map(drop), overflow("weights"), "{name}");
-                    assert_eq!(layer.step(&[][..], &[], &mut [], &mut []), overflow("weights"), "{name}");
+                    assert_eq!(layer.step(&[0f32; 0][..], &[], &mut [], &mut []), overflow("weights"), "{name}");
                     assert_eq!(train(layer, &[], 1, 1), overflow("weights"), "{name}");
                     assert_eq!(backward(layer, &[], 1, 1), overflow("weights"), "{name}");
                 }
@@ -343,7 +343,7 @@ fn a_huge_dimension_beside_a_dimension_of_zero() {
                 let layer = kind.layer(input, 0, isa);
                 assert_eq!((layer.weights_len(), layer.packed_len(), layer.state_len(7)), (0, 0, 0));
                 let packed = layer.pack(&[]).unwrap();
-                for weights in [WeightSource::from(&[][..]), (&packed).into()] {
+                for weights in [WeightSource::from(&[0f32; 0][..]), (&packed).into()] {
                     let (y, state, scratch) = (&mut [][..], &mut [][..], &mut [][..]);
                     let args = Forward { sequences: Sequences::new(0, 2), x: &[], y, state, scratch };
                     assert_eq!(layer.forward(weights, args), Ok(()), "{kind:?} with {input} inputs");
