@@ -75,13 +75,13 @@ fn aligned(storage: &mut [u8], len: usize) -> &mut [u8] {
     &mut storage[start..start + len]
 }
 
-/// The checksums of a text and of the last logits and state of its writer.
+/// The text that `write` writes, and the checksums of it and of the last logits and state of its writer.
 fn write<const SCRATCH: usize>(
     vocabulary: &[u8],
-    layers: characters::Layers<'_>,
+    write: impl FnOnce(&mut characters::Writer<SCRATCH>, &mut String) -> recurrent::Result<()>,
 ) -> Result<(String, Sum, Sum)> {
     let (mut writer, mut text) = (Box::new(characters::Writer::<SCRATCH>::new()), String::new());
-    writer.write(vocabulary, layers, |c| text.push(char::from(c)))?;
+    write(&mut writer, &mut text)?;
     let (mut sum, mut numbers) = (Sum::new(), Sum::new());
     sum.bytes(text.as_bytes());
     let (logits, state) = writer.numbers(vocabulary.len());
@@ -162,13 +162,14 @@ fn main() -> Result<()> {
     let int8 = aligned(&mut storage, len);
     characters::round(vocabulary.len(), &model, int8)?;
     fs::write(folder.join("characters.int8"), &*int8)?;
-    let (layers, layers_int8) = (
-        characters::Layers::wide(vocabulary.len(), &model),
-        characters::Layers::int8(vocabulary.len(), int8),
-    );
-    let (text, sum, numbers) = write::<{ characters::SCRATCH }>(&vocabulary, layers)?;
+    let int8 = &*int8;
+    let (text, sum, numbers) = write::<{ characters::SCRATCH }>(&vocabulary, |writer, text| {
+        writer.write(&vocabulary, &model, |c| text.push(char::from(c)))
+    })?;
     let (text_int8, sum_int8, numbers_int8) =
-        write::<{ characters::SCRATCH_INT8 }>(&vocabulary, layers_int8)?;
+        write::<{ characters::SCRATCH_INT8 }>(&vocabulary, |writer, text| {
+            writer.write_int8(&vocabulary, int8, |c| text.push(char::from(c)))
+        })?;
     println!("characters:\n{text}\n\nfrom weights of 8 bits:\n{text_int8}\n");
     let escaped: String = vocabulary.iter().flat_map(|c| char::from(*c).escape_default()).collect();
     write!(

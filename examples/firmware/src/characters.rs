@@ -2,7 +2,7 @@
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
-use recurrent::{Dense, Embedding, Gru, Narrow, Result, WeightSource, sample};
+use recurrent::{Dense, Embedding, Gru, Narrow, Result, sample};
 
 pub const WIDTH: usize = 16;
 pub const HIDDEN: usize = 48;
@@ -56,34 +56,6 @@ const fn scratch_len(cell: Gru, head: Dense) -> usize {
 pub const SCRATCH: usize = scratch_len(CELL, around(MOST).1);
 pub const SCRATCH_INT8: usize = scratch_len(CELL_INT8, around_int8(MOST).1);
 
-/// The layers of a model and its weights.
-#[derive(Clone, Copy)]
-pub struct Layers<'a> {
-    embedding: (Embedding, WeightSource<'a>),
-    cell: (Gru, WeightSource<'a>),
-    head: (Dense, WeightSource<'a>),
-}
-
-impl<'a> Layers<'a> {
-    #[inline(always)]
-    pub fn wide(vocabulary: usize, weights: &'a [f32]) -> Self {
-        let (embedding, head) = around(vocabulary);
-        let (w_embedding, rest) = weights.split_at(embedding.weights_len());
-        let (w_cell, w_head) = rest.split_at(CELL.weights_len());
-        let cell = (CELL, w_cell.into());
-        Layers { embedding: (embedding, w_embedding.into()), cell, head: (head, w_head.into()) }
-    }
-
-    #[inline(always)]
-    pub fn int8(vocabulary: usize, weights: &'a [u8]) -> Self {
-        let (embedding, head) = around_int8(vocabulary);
-        let (w_embedding, rest) = weights.split_at(embedding.narrow_len());
-        let (w_cell, w_head) = rest.split_at(CELL_INT8.narrow_len());
-        let cell = (CELL_INT8, w_cell.into());
-        Layers { embedding: (embedding, w_embedding.into()), cell, head: (head, w_head.into()) }
-    }
-}
-
 /// All that it remembers from character to character, and where it computes.
 pub struct Writer<const SCRATCH: usize> {
     state: [f32; CELL.state_len(1)],
@@ -97,35 +69,50 @@ impl<const SCRATCH: usize> Writer<SCRATCH> {
         Writer { state: [0.0; _], row: [0.0; _], logits: [0.0; _], scratch: [0.0; _] }
     }
 
-    /// What may follow the character number `id`.
-    #[inline(always)]
-    fn next(&mut self, id: u32, layers: Layers<'_>) -> Result<&[f32]> {
-        let Layers { embedding, cell, head } = layers;
-        embedding.0.forward(embedding.1, &[id], &mut self.row)?;
-        cell.0.step(cell.1, &self.row, &mut self.state, &mut self.scratch)?;
-        let logits = &mut self.logits[..head.0.output()];
-        head.0.forward(head.1, 1, &self.state, logits, &mut self.scratch)?;
-        Ok(logits)
-    }
-
-    /// Writes [`LENGTH`] characters of `vocabulary` to `out`, as after the end of a line. Its first character is that end.
-    #[inline(always)]
-    pub fn write(&mut self, vocabulary: &[u8], layers: Layers<'_>, mut out: impl FnMut(u8)) -> Result<()> {
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
-        let mut id = 0;
-        for _ in 0..LENGTH {
-            let logits = self.next(id as u32, layers)?;
-            id = sample(logits, 0.6, &mut rng)?;
-            out(vocabulary[id]);
-        }
-        Ok(())
-    }
-
     /// The last logits and the state.
     pub fn numbers(&self, vocabulary: usize) -> (&[f32], &[f32]) {
         (&self.logits[..vocabulary], &self.state)
     }
 }
+
+// The layers are constants, and the compiler has to see that: so each kind of weights has functions of its own.
+macro_rules! writers {
+    ($next:ident, $write:ident, $word:ty: $cell:ident, $around:ident, $len:ident) => {
+        impl<const SCRATCH: usize> Writer<SCRATCH> {
+            /// What may follow the character number `id`.
+            #[inline]
+            fn $next(&mut self, id: u32, vocabulary: usize, weights: &[$word]) -> Result<&[f32]> {
+                let (embedding, head) = $around(vocabulary);
+                let (w_embedding, rest) = weights.split_at(embedding.$len());
+                let (w_cell, w_head) = rest.split_at($cell.$len());
+                embedding.forward(w_embedding, &[id], &mut self.row)?;
+                $cell.step(w_cell, &self.row, &mut self.state, &mut self.scratch)?;
+                let logits = &mut self.logits[..vocabulary];
+                head.forward(w_head, 1, &self.state, logits, &mut self.scratch)?;
+                Ok(logits)
+            }
+
+            /// Writes [`LENGTH`] characters of `vocabulary` to `out`, as after the end of a line. Its first character is that end.
+            pub fn $write(
+                &mut self,
+                vocabulary: &[u8],
+                weights: &[$word],
+                mut out: impl FnMut(u8),
+            ) -> Result<()> {
+                let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+                let mut id = 0;
+                for _ in 0..LENGTH {
+                    let logits = self.$next(id as u32, vocabulary.len(), weights)?;
+                    id = sample(logits, 0.6, &mut rng)?;
+                    out(vocabulary[id]);
+                }
+                Ok(())
+            }
+        }
+    };
+}
+writers!(next, write, f32: CELL, around, weights_len);
+writers!(next_int8, write_int8, u8: CELL_INT8, around_int8, narrow_len);
 
 impl<const SCRATCH: usize> Default for Writer<SCRATCH> {
     fn default() -> Self {

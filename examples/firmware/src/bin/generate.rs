@@ -3,7 +3,7 @@
 #![no_main]
 
 use firmware::board::{entry, exit, with_stack};
-use firmware::characters::{Layers, SCRATCH, Writer, weights_len};
+use firmware::characters::{SCRATCH, Writer, weights_len};
 use firmware::expected::{TEXT, TEXT_NUMBERS, VOCABULARY};
 use firmware::floats;
 use firmware::sum::Sum;
@@ -19,7 +19,7 @@ fn main() -> ! {
     let writer = unsafe { &mut *(&raw mut WRITER) };
     let mut text = Sum::new();
     let (result, stack) = with_stack(|| {
-        writer.write(VOCABULARY, Layers::wide(VOCABULARY.len(), &WEIGHTS), |c| {
+        writer.write(VOCABULARY, &WEIGHTS, |c| {
             print!("{}", char::from(c));
             text.bytes(&[c]);
         })

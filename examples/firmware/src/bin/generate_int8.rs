@@ -4,7 +4,7 @@
 
 use firmware::Aligned;
 use firmware::board::{entry, exit, with_stack};
-use firmware::characters::{Layers, SCRATCH_INT8, Writer, int8_len};
+use firmware::characters::{SCRATCH_INT8, Writer, int8_len};
 use firmware::expected::{TEXT_INT8, TEXT_INT8_NUMBERS, VOCABULARY};
 use firmware::sum::Sum;
 use semihosting::{print, println};
@@ -20,7 +20,7 @@ fn main() -> ! {
     let writer = unsafe { &mut *(&raw mut WRITER) };
     let mut text = Sum::new();
     let (result, stack) = with_stack(|| {
-        writer.write(VOCABULARY, Layers::int8(VOCABULARY.len(), &WEIGHTS.0), |c| {
+        writer.write_int8(VOCABULARY, &WEIGHTS.0, |c| {
             print!("{}", char::from(c));
             text.bytes(&[c]);
         })
