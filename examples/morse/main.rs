@@ -11,8 +11,8 @@
 //!
 //! A recording says which characters were sent, but not when. CTC needs no more: its loss sums over all ways
 //! to place the characters on the steps. The training data are random groups of characters, keyed with 12 to
-//! 30 words per minute; each mark and each gap is up to 20 % too short or too long. The signal fades slowly by
-//! up to 10 dB, and there is white noise. The test is English text, which the model has never seen, with
+//! 30 words per minute; each mark and each gap is up to 20 % too short or too long. The signal fades slowly
+//! by up to 10 dB, and there is white noise. The test is English text, which the model has never seen, with
 //! 10 dB between signal and noise in a bandwidth of 500 Hz.
 //!
 //! Receiver and model are small enough for a microcontroller: `examples/firmware` runs the same code,

@@ -1,4 +1,5 @@
-//! The picture of a recording: the sound, the strength of the tone, and under it the characters that were read.
+//! The picture of a recording: the sound, the strength of the tone, and under it the characters that were
+//! read.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
