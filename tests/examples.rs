@@ -19,13 +19,14 @@ fn figures<const N: usize>(name: &str, options: &str, words: [&str; N]) -> [f64;
     })
 }
 
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "activations",
     "bidirectional",
     "capture",
     "forecast",
     "masking",
     "memory",
+    "morse",
     "sentiment",
     "vanishing_gradient",
 ];
@@ -158,4 +159,50 @@ fn sentences_of_a_file_are_read() {
     let out = command("sentiment").arg("--data").arg(&file).output().unwrap();
     let told = String::from_utf8(out.stderr).unwrap();
     assert!(!out.status.success() && told.contains("line 2") && told.lines().count() == 1, "{told}");
+}
+
+#[test]
+fn noisy_morse_code_is_read() {
+    // The whole test has 248 sentences, and a bound of 0.02. This part of it has 0.0194.
+    let [error] = figures("morse", "--sentences 30", ["error"]);
+    assert!(error < 0.03, "{error}");
+    // Nothing is read where the noise covers the signal.
+    let [error] = figures("morse", "--sentences 8 --ratio -30", ["error"]);
+    assert!(error > 0.5, "{error}");
+    // A model that has hardly learnt anything.
+    let [error] = figures("morse", "--sentences 4 --train --iters 1", ["error"]);
+    assert!(error > 0.5, "{error}");
+}
+
+#[test]
+fn morse_code_of_recordings_is_read() {
+    let place = tempfile::TempDir::new().unwrap();
+    let wav = place.path().join("out.wav");
+    let sent = "VVV DE GRU = 73 K";
+    let written = command("morse").arg("--write").arg(&wav).args(["--text", sent]).output().unwrap();
+    assert!(written.status.success());
+    let read = |file: &std::path::Path| run("morse", &format!("--quiet --wav {}", file.display()), "");
+    let Run { out, plot } = read(&wav);
+    assert_eq!((out.trim(), plot.contains("out.wav")), (sent, true));
+
+    // Two channels and another rate: each sample three times, with silence on the second channel.
+    let mut reader = hound::WavReader::open(&wav).unwrap();
+    let spec = hound::WavSpec { channels: 2, sample_rate: 12_000, ..reader.spec() };
+    let twice = place.path().join("two.wav");
+    let mut writer = hound::WavWriter::create(&twice, spec).unwrap();
+    for sample in reader.samples::<i16>().map(Result::unwrap) {
+        [sample, 0].repeat(3).into_iter().for_each(|s| writer.write_sample(s).unwrap());
+    }
+    writer.finalize().unwrap();
+    assert_eq!(read(&twice).out.trim(), sent);
+
+    for (option, file, says) in [
+        ("--wav", "Cargo.toml", "cannot read"),
+        ("--model", "examples/firmware/models/gestures.img", "another model"),
+    ] {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        let out = command("morse").arg(option).arg(file).output().unwrap();
+        let told = String::from_utf8(out.stderr).unwrap();
+        assert!(!out.status.success() && told.contains(says) && told.lines().count() == 1, "{told}");
+    }
 }

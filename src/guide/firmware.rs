@@ -127,6 +127,7 @@
 //! | `infer` | streaming inference. It links only if it contains no path to a panic |
 //! | `generate` | text, character by character |
 //! | `infer_int8`, `generate_int8` | the same from weights of 8 bits |
+//! | `morse` | Morse code out of noise, sample by sample, with a model trained by CTC |
 //! | `learn` | truncated backpropagation through time on the device, with Adam |
 //! | `counts` | instructions and stack of steps, forward and backward |
 //! | `bits` | checksums of every cell, to compare with a server's |

@@ -1,5 +1,5 @@
 //! What the programs share. The modules besides `board` and `text` are those of the host's program, too, which trains the models and
-//! computes what the device has to come to (examples/firmware_models).
+//! computes what the device has to come to (examples/firmware_models, examples/morse).
 //!
 //! No allocator is linked, and no large buffer is on the stack.
 #![no_std]
@@ -8,8 +8,11 @@ pub mod board;
 pub mod characters;
 #[path = "../models/expected.rs"]
 pub mod expected;
+#[path = "../models/morse.rs"]
+pub mod expected_morse;
 pub mod gestures;
 pub mod learn;
+pub mod morse;
 pub mod sum;
 pub mod text;
 
