@@ -1,6 +1,6 @@
 //! WebAssembly: the crate in a browser, with vectors, without a bundler.
 //!
-//! Everything but threads works: inference, training, images. `examples/web` is a page on which a character
+//! Inference, training and images work; threads do not. `examples/web` is a page on which a character
 //! model trains and writes; try it first:
 //!
 //! ```sh

@@ -20,7 +20,11 @@ const SETTING = { embedding: 32, hidden: 64, layers: 2, batch: 16, steps: 32, se
 /** What a module may have, and what it should have: the README says what stands between the two. */
 const CEILING = 320 * 1024;
 const AIM = 150 * 1024;
-const BOUND = 2.0;
+/**
+ * The loss after 300 updates, in nats per character. The best table of pairs of characters has 2.41 on this text, so
+ * the network has to have learnt more than pairs. The example char_rnn gets 2.19 with these sizes.
+ */
+const BOUND = 2.35;
 
 function check(what, holds, more = "") {
   if (!holds) throw new Error(`${what}${more === "" ? "" : `: ${more}`}`);
