@@ -236,7 +236,11 @@ fn overflowing_dimensions() {
                 if exact == MAX {
                     let overflow = |buffer| Err(Error::Overflow { buffer });
                     assert_eq!(layer.pack_into(&[], &mut [][..]).map(drop), overflow("weights"), "{name}");
-                    assert_eq!(layer.step(&[0f32; 0][..], &[], &mut [], &mut []), overflow("weights"), "{name}");
+                    assert_eq!(
+                        layer.step(&[0f32; 0][..], &[], &mut [], &mut []),
+                        overflow("weights"),
+                        "{name}"
+                    );
                     assert_eq!(train(layer, &[], 1, 1), overflow("weights"), "{name}");
                     assert_eq!(backward(layer, &[], 1, 1), overflow("weights"), "{name}");
                 }
