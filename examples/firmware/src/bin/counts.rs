@@ -13,7 +13,7 @@ use semihosting::println;
 
 /// Bytes of stack that a step of inference may take.
 const STACK: usize = 512;
-const STACK_INT8: usize = 640;
+const STACK_INT8: usize = 704;
 /// Instructions that a hyperbolic tangent may take.
 const TANH: u32 = 45;
 /// Steps of a chunk.
