@@ -71,7 +71,7 @@ impl<C: Cell> Stack<C> {
 
     /// The same stack with narrow matrices in inference. It runs from weights that [`pack`](Self::pack) has
     /// rounded or [`pack_narrow`](Self::pack_narrow) has read, or in place from those that
-    /// [`round`](Self::round) has written ([`WeightSource::Narrow`](crate::WeightSource::Narrow)). Training uses weights in `f32`.
+    /// [`round`](Self::round) has written ([`WeightSource::Narrow`]). Training uses weights in `f32`.
     #[cfg(not(all(target_os = "none", feature = "named-forms")))]
     pub const fn narrow(self, narrow: Narrow) -> Self {
         self.with_format(Some(narrow))
