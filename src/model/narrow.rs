@@ -12,6 +12,7 @@ use crate::layer::packed::Packed;
 use crate::simd::Isa;
 
 impl Chain<'_> {
+    #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) const fn words_len(&self) -> usize {
         let (layers, mut len, mut i) = (self.layers(), 0usize, 0);
         while i < layers.len() {

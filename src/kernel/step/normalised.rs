@@ -21,7 +21,7 @@ use crate::kernel::rows::previous::Before;
 use crate::kernel::rows::taken::Rows;
 use crate::kernel::rows::view::Matrix;
 use crate::kernel::{Checked, check};
-use crate::simd::Simd;
+use crate::simd::{Region, Simd};
 
 /// The layout of a matrix alone, as one gate of hidden weights.
 pub(crate) const MATRIX: Layout = Layout::hidden_gate(0);
@@ -159,10 +159,29 @@ pub(crate) fn step<S: Simd, E: Equations, W: Projection<S>>(
     let (from_h, room) = room.split_at_mut(len);
     let left = |of, rows, len| Left { of, rows, count: 1, len, at: [0; 4] };
     let of_x = left(Matrix::new(x, input), Rows::step(walk, t), input);
-    w[0].project(s, &MATRIX, of_x, Dims { input: 0, hidden: rows, width: input }, from_x, &mut [])?;
     let of_h = left(Matrix::new(io.seen, width), Rows::batch(walk, t), width);
-    w[1].project(s, &MATRIX, of_h, Dims { input: 0, hidden: rows, width }, from_h, &mut [])?;
+    let dims = |width| Dims { input: 0, hidden: rows, width };
+    s.call(Product { s, w: w[0], left: of_x, dims: dims(input), c: &mut *from_x })?;
+    s.call(Product { s, w: w[1], left: of_h, dims: dims(width), c: &mut *from_h })?;
     forward(cell, &On(s, E::new(params)), t, io, (from_x, from_h), room)
+}
+
+/// The products of a batch with one matrix.
+struct Product<'a, S, W> {
+    s: S,
+    w: W,
+    left: Left<'a>,
+    dims: Dims,
+    c: &'a mut [f32],
+}
+
+impl<S: Simd, W: Projection<S>> Region for Product<'_, S, W> {
+    type Output = Checked;
+    #[inline(always)]
+    fn run(self) -> Checked {
+        let Product { s, w, left, dims, c } = self;
+        w.project(s, &MATRIX, left, dims, c, &mut [])
+    }
 }
 
 /// The rows of a forward step, from their products.
