@@ -98,14 +98,14 @@ impl<'a> Chain<'a> {
     }
 
     /// The dimensions of the output.
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(all(target_os = "none", not(feature = "named-forms")), inline(always))]
     pub(super) const fn out(&self, steps: usize, batch: usize) -> Dims {
         Dims::of(self.layers, self.layers.len(), steps, batch)
     }
 
     /// Over the first `count` layers: the sum of a part's lengths, and the greatest of them. In firmware, of
     /// constant layers, these are constants.
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(all(target_os = "none", not(feature = "named-forms")), inline(always))]
     const fn lengths(&self, part: Part, count: usize, steps: usize, batch: usize) -> (usize, usize) {
         let (mut sum, mut greatest, mut i) = (0, 0, 0);
         let mut dims = self.dims(steps, batch);
@@ -118,12 +118,12 @@ impl<'a> Chain<'a> {
         (sum, greatest)
     }
 
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(all(target_os = "none", not(feature = "named-forms")), inline(always))]
     pub(super) const fn sum(&self, part: Part, steps: usize, batch: usize) -> usize {
         self.lengths(part, self.layers.len(), steps, batch).0
     }
 
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(all(target_os = "none", not(feature = "named-forms")), inline(always))]
     pub(super) const fn greatest(&self, part: Part, steps: usize, batch: usize) -> usize {
         self.lengths(part, self.layers.len(), steps, batch).1
     }
@@ -135,25 +135,25 @@ impl<'a> Chain<'a> {
     }
 
     /// Length of the outputs of all layers but the last.
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(all(target_os = "none", not(feature = "named-forms")), inline(always))]
     pub(super) const fn between_len(&self, steps: usize, batch: usize) -> usize {
         self.lengths(Part::Output, self.layers.len().saturating_sub(1), steps, batch).0
     }
 
     /// Length of the outputs of all layers.
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(all(target_os = "none", not(feature = "named-forms")), inline(always))]
     pub(super) const fn outputs_len(&self, steps: usize, batch: usize) -> usize {
         self.sum(Part::Output, steps, batch)
     }
 
     /// Length of the longest output of a layer.
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(all(target_os = "none", not(feature = "named-forms")), inline(always))]
     pub(super) const fn widest_len(&self, steps: usize, batch: usize) -> usize {
         self.greatest(Part::Output, steps, batch)
     }
 
     /// Whether a layer has narrow matrices.
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(all(target_os = "none", not(feature = "named-forms")), inline(always))]
     pub(crate) const fn is_narrow(&self) -> bool {
         let mut i = 0;
         while i < self.layers.len() {

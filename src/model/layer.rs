@@ -347,7 +347,7 @@ impl Layer {
     }
 
     /// The length of a part. In firmware, of constant layers, it is a constant.
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(all(target_os = "none", not(feature = "named-forms")), inline(always))]
     pub(super) const fn len(&self, part: Part, dims: Dims) -> usize {
         let Dims { steps, batch, .. } = dims;
         match (part, self) {
@@ -366,7 +366,7 @@ impl Layer {
 }
 
 /// The length of a part of recurrent layers.
-#[cfg_attr(target_os = "none", inline(always))]
+#[cfg_attr(all(target_os = "none", not(feature = "named-forms")), inline(always))]
 const fn levels_len(levels: &Levels, part: Part, steps: usize, batch: usize) -> usize {
     match part {
         Part::Weights => levels.weights_len(),

@@ -12,7 +12,7 @@ use crate::layer::packed::Packed;
 use crate::simd::Isa;
 
 impl Chain<'_> {
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(all(target_os = "none", not(feature = "named-forms")), inline(always))]
     pub(crate) const fn words_len(&self) -> usize {
         let (layers, mut len, mut i) = (self.layers(), 0usize, 0);
         while i < layers.len() {
