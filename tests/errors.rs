@@ -393,13 +393,3 @@ fn a_huge_dimension_beside_a_dimension_of_zero() {
         );
     }
 }
-
-/// Errors are `Copy`, comparable, and implement `std::error::Error`. Their texts are tested where they are
-/// defined.
-#[test]
-fn errors_are_values() {
-    let error = Error::Length { buffer: "x", expected: 12, actual: 11, need: Need::EXACT };
-    let copy = error;
-    let boxed: Box<dyn std::error::Error + Send + Sync> = Box::new(copy);
-    assert_eq!(boxed.downcast_ref::<Error>(), Some(&error));
-}

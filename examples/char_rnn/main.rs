@@ -1,7 +1,7 @@
 //! Trains a character model on a text and lets it write.
 //!
 //! ```sh
-//! cargo run --release --example char_rnn                                  # on a part of "Pride and Prejudice"
+//! cargo run --release --example char_rnn             # on a part of "Pride and Prejudice"
 //! cargo run --release --example char_rnn -- --corpus FILE --save MODEL    # on a text of yours
 //! cargo run --release --example char_rnn -- --load MODEL --iters 0 --prompt "Once" --temperature 0.5
 //! cargo run --release --example char_rnn -- --image model.img             # for firmware and examples/web

@@ -17,8 +17,8 @@ pub struct Labelled {
     pub positive: bool,
 }
 
-/// The words of a text in small letters, and the marks `!` and `?`. Of `isn't` and the like the `n't` is a
-/// word of its own, because it turns the meaning of others.
+/// Splits a text into lower-case words and the marks `!` and `?`. `isn't` becomes two words, `is` and `n't`,
+/// because `n't` reverses the meaning of other words.
 pub fn words(text: &str) -> Vec<String> {
     let text = text.to_lowercase().replace('’', "'").replace("n't", " n't");
     let spaced = text.replace('!', " ! ").replace('?', " ? ");

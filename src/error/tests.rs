@@ -151,3 +151,12 @@ fn errors_say_what_was_wrong() {
         assert!(table.iter().any(|(error, _)| number(*error) == variant), "{variant}");
     }
 }
+
+/// Errors are `Copy`, comparable, and implement `core::error::Error`.
+#[test]
+fn errors_are_values() {
+    let error = length("x");
+    let copy = error;
+    let boxed: std::boxed::Box<dyn core::error::Error + Send + Sync> = std::boxed::Box::new(copy);
+    assert_eq!(boxed.downcast_ref::<Error>(), Some(&error));
+}

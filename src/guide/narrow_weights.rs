@@ -153,8 +153,8 @@
 //!
 //! On a Cortex-M4 and M7, and on an M33 if it is compiled with `-C target-feature=+dsp`, integers are
 //! multiplied by the DSP extension, two at a time. A step takes about as many instructions as from `f32`, and
-//! a quarter of the flash and of the loads from it. Cores without an FPU gain most, because sums of integers
-//! need none. `examples/firmware/README.md` has the numbers.
+//! a quarter of the flash and of the loads from it. `examples/firmware/README.md` has the numbers. Other
+//! cores use plain Rust, which has not been measured.
 //!
 //! # Training for narrow weights
 //! Trained weights lose little when they are rounded. If it is too much, train for it: passes forward and

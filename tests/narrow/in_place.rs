@@ -1,11 +1,11 @@
 //! Narrow weights in place, compared with packed ones: the same bits.
 
 use recurrent::{
-    Dense, Embedding, Error, Gru, Isa, Lstm, Masked, Merge, Narrow, Rnn, Sequences, Stack, WeightSource,
+    Dense, Embedding, Error, Gru, Isa, Lstm, Merge, Narrow, Rnn, Sequences, Stack, WeightSource,
 };
 
 use crate::common::{Random, assert_bits, random_weights};
-use crate::{BATCH, Bytes, FORMATS, STEPS, each, narrow_weights, run};
+use crate::{BATCH, Bytes, FORMATS, STEPS, each, marks, narrow_weights, run, settings};
 
 #[test]
 fn weights_in_place_give_the_bits_of_packed_ones() {
@@ -14,16 +14,8 @@ fn weights_in_place_give_the_bits_of_packed_ones() {
         let mut random = Random::new(4);
         let weights = random_weights(wide, &mut random);
         let x = random.uniform(STEPS * BATCH * input, 1.0);
-        let mask: Vec<bool> = (0..STEPS * BATCH).map(|i| i % 7 != 2).collect();
-        let resets: Vec<bool> = (0..STEPS * BATCH).map(|i| i % 11 == 4).collect();
-        let whole = Sequences::new(STEPS, BATCH);
-        let all = [
-            whole.lengths(&[9, 0, 4, 7, 1]),
-            whole.mask(&mask, Masked::Zero).resets(&resets),
-            whole.batch_major(),
-            Sequences::new(STEPS * BATCH, 1),
-            Sequences::new(1, STEPS * BATCH),
-        ];
+        let (mask, resets) = marks();
+        let all = settings(&mask, &resets);
         for format in FORMATS {
             for layer in [wide.narrow(format), wide.narrow(format).reverse()] {
                 let mut bytes = narrow_weights(layer, &weights);

@@ -10,7 +10,7 @@ mod model;
 mod sixteen;
 
 use common::{Kind, Layer, Random, assert_bits, random_weights};
-use recurrent::{Dense, Error, Forward, Isa, Lstm, Narrow, Need, Sequences, Stack, WeightSource};
+use recurrent::{Dense, Error, Forward, Isa, Lstm, Masked, Narrow, Need, Sequences, Stack, WeightSource};
 
 const FORMATS: [Narrow; 4] = [Narrow::F16, Narrow::Bf16, Narrow::W8A16, Narrow::W8A8];
 const SIXTEEN: [Narrow; 2] = [Narrow::F16, Narrow::Bf16];
@@ -46,6 +46,26 @@ fn run<'w>(
     let args = Forward { sequences, x, y: &mut y, state: &mut state, scratch: &mut scratch };
     layer.forward(weights, args).unwrap();
     (y, state)
+}
+
+/// A mask and resets for all steps of a batch.
+fn marks() -> (Vec<bool>, Vec<bool>) {
+    let every = |n: usize, rest: usize| (0..STEPS * BATCH).map(move |i| i % n == rest);
+    (every(7, 2).map(|masked| !masked).collect(), every(11, 4).collect())
+}
+
+/// The same steps with every setting of sequences.
+fn settings<'a>(mask: &'a [bool], resets: &'a [bool]) -> [Sequences<'a>; 7] {
+    let whole = Sequences::new(STEPS, BATCH);
+    [
+        whole,
+        whole.lengths(&[9, 0, 4, 7, 1]),
+        whole.mask(mask, Masked::Carry),
+        whole.mask(mask, Masked::Zero).resets(resets),
+        whole.batch_major(),
+        Sequences::new(STEPS * BATCH, 1),
+        Sequences::new(1, STEPS * BATCH),
+    ]
 }
 
 fn narrow_weights(layer: Layer, weights: &[f32]) -> Bytes {

@@ -1,9 +1,9 @@
 //! Weights of 16 bits, compared with the `f32` layer with rounded weights.
 
-use recurrent::{Dense, Isa, Masked, Narrow, Sequences};
+use recurrent::{Dense, Isa, Narrow, Sequences};
 
 use crate::common::{Kind, Layer, Random, assert_bits, random_weights};
-use crate::{BATCH, Bytes, SIXTEEN, STEPS, dense, each, narrow_weights, run};
+use crate::{BATCH, Bytes, SIXTEEN, STEPS, dense, each, marks, narrow_weights, run, settings};
 
 /// Compares a narrow layer with the wide one on rounded weights, for each of the sequences.
 fn check(wide: Layer, format: Narrow, weights: &[f32], x: &[f32], all: &[Sequences<'_>], what: &str) {
@@ -27,18 +27,8 @@ fn sixteen_bits_are_the_layer_on_rounded_weights() {
         let mut random = Random::new(1);
         let weights = random_weights(wide, &mut random);
         let x = random.uniform(STEPS * BATCH * input, 1.0);
-        let mask: Vec<bool> = (0..STEPS * BATCH).map(|i| i % 7 != 2).collect();
-        let resets: Vec<bool> = (0..STEPS * BATCH).map(|i| i % 11 == 4).collect();
-        let whole = Sequences::new(STEPS, BATCH);
-        let all = [
-            whole,
-            whole.lengths(&[9, 0, 4, 7, 1]),
-            whole.mask(&mask, Masked::Carry),
-            whole.mask(&mask, Masked::Zero).resets(&resets),
-            whole.batch_major(),
-            Sequences::new(STEPS * BATCH, 1),
-            Sequences::new(1, STEPS * BATCH),
-        ];
+        let (mask, resets) = marks();
+        let all = settings(&mask, &resets);
         for format in SIXTEEN {
             let what = format!("{kind:?} {} {input} {hidden}", isa.name());
             check(wide, format, &weights, &x, &all, &what);

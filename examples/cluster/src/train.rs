@@ -77,7 +77,8 @@ pub fn train<'a>(ranks: &'a mut Ranks, options: &'a Options) -> Result<(), Failu
     if !ranks.size.is_power_of_two() || ranks.size > settings.shards as usize {
         let (size, shards) = (ranks.size, settings.shards);
         return ranks.agree(Err(format!(
-            "{size} ranks with --shards {shards}: the number of ranks must be a power of two, and at most the number of shards"
+            "{size} ranks with --shards {shards}: the number of ranks must be a power of two, and at most \
+             the number of shards"
         )));
     }
     let corpus = ranks.agree(Corpus::open(&options.corpus))?;
