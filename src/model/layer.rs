@@ -353,7 +353,9 @@ impl Layer {
         match (part, self) {
             (Part::Weights, _) => self.weights_len(),
             (Part::Output, _) => self.after(dims).len(),
-            (Part::Panels, Layer::Embedding(_) | Layer::Scale(_)) => aligned_len(self.words_len()),
+            (Part::Panels, Layer::Embedding(_) | Layer::Scale(_)) => {
+                aligned_len(if PACKS { self.words_len() } else { self.weights_len() })
+            }
             (Part::Panels, Layer::Dense(l)) => l.packed_panels_len(),
             (Part::Scratch(_) | Part::TrainScratch(_), Layer::Dense(l)) => l.scratch_len(),
             (Part::Dropout, Layer::Dropout(_)) => dims.len(),

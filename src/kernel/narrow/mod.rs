@@ -81,6 +81,13 @@ pub(crate) const fn here(format: Option<Narrow>) -> Option<Narrow> {
     if PACKS || IN_PLACE { format } else { None }
 }
 
+/// The format of a layer's panels: `None` where narrow weights cannot be packed. So firmware has no code for
+/// the lengths of such panels.
+#[inline(always)]
+pub(crate) const fn packs(format: Option<Narrow>) -> Option<Narrow> {
+    if PACKS { format } else { None }
+}
+
 /// Rejects packing a format where it cannot be packed.
 #[inline(always)]
 pub(crate) const fn check_packs(format: Option<Narrow>) -> Result<()> {

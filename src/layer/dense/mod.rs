@@ -15,7 +15,7 @@ use super::packed::{Fingerprint, Owner, Packed, Source, WeightSource, aligned_le
 use super::recurrent::narrow_fingerprint;
 use crate::error::{Error, Need, Result, check_len, check_room, check_shape};
 use crate::kernel::finish::Finish;
-use crate::kernel::narrow::{IN_PLACE, PACKS, check_packs, here};
+use crate::kernel::narrow::{IN_PLACE, PACKS, check_packs, here, packs};
 use crate::kernel::pack::pack_rows;
 use crate::kernel::product::columns_len;
 use crate::kernel::rows::list::MOST;
@@ -134,7 +134,7 @@ impl Dense {
 
     /// Length of the panels and the biases, without the room to align them.
     pub(crate) const fn packed_panels_len(&self) -> usize {
-        if let Some(narrow) = self.narrow_format() {
+        if let Some(narrow) = packs(self.narrow_format()) {
             return self.narrow_panels_len(narrow);
         }
         aligned_len(panels_len(self.input, self.output).saturating_add(self.output))

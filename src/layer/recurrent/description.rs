@@ -3,8 +3,8 @@
 use crate::error::{Error, Result};
 use crate::kernel::Narrow;
 use crate::kernel::canonical::Shape;
-use crate::kernel::narrow::here;
 use crate::kernel::narrow::unpacked::{Unpacked, words_len};
+use crate::kernel::narrow::{here, packs};
 use crate::kernel::product::columns_len;
 use crate::layer::buffer::{add, max, mul};
 use crate::layer::packed::{Fingerprint, aligned_len, packed_len};
@@ -85,7 +85,7 @@ impl Description {
 
     /// Length of packed weights, without alignment.
     pub(crate) const fn panels_len(&self) -> usize {
-        match self.packed_format() {
+        match packs(self.packed_format()) {
             Some(narrow) => self.narrow_panels_len(narrow),
             None => self.wide_panels_len(),
         }

@@ -114,7 +114,10 @@ measure! {
 // The same layers from weights of 8 bits in place: instructions of a step and its deepest stack.
 macro_rules! measure_int8 {
     ($($name:ident: $layer:expr,)*) => {$(
-        fn $name<const I: usize, const H: usize>(counter: &mut Counter, b: &mut Buffers) -> Result<(u32, usize), Error> {
+        fn $name<const I: usize, const H: usize>(
+            counter: &mut Counter,
+            b: &mut Buffers,
+        ) -> Result<(u32, usize), Error> {
             let narrow = &mut b.narrow.0[..(const { $layer }).narrow_len()];
             (const { $layer }).round(&WEIGHTS[..(const { $layer }).weights_len()], narrow)?;
             let weights = WeightSource::Narrow(narrow);
@@ -162,8 +165,8 @@ fn report(name: &str, (input, hidden): (usize, usize), measured: &Measured, most
     fits
 }
 
-/// All cells of a size. `most` are the instructions that an LSTM may take for a step, for a step backward, and for a step from weights of
-/// 8 bits. A GRU may take four fifths of them.
+/// All cells of a size. `most` are the instructions that an LSTM may take for a step, for a step backward, and
+/// for a step from weights of 8 bits. A GRU may take four fifths of them.
 fn size<const I: usize, const H: usize>(
     [most, most_backward, most_int8]: [u32; 3],
     counter: &mut Counter,
