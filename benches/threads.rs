@@ -3,7 +3,8 @@
 //!
 //! `hand over` is the time of a call on an idle pool, from inside and from outside of it. Together with the
 //! time of `forward` it shows from how many multiply-adds on a batch is worth cutting (`LEAST_WORK` in
-//! src/layer/join.rs, such that handing over takes a few per cent). The gain of a second thread shows on a
+//! src/layer/join.rs, such that handing over takes a few per cent). The first shapes are single streams, whose
+//! units are cut in each step, except with 256 units (`LEAST_STEP` in the same file). The gain of a second thread shows on a
 //! machine with two otherwise idle cores. Whole updates, by rows and by shards, are in `model`.
 
 mod common;
@@ -16,7 +17,10 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use recurrent::{Backward, Forward, ForwardTrain, Join, Lstm, Rayon, Sequences};
 
 /// Batch, steps, input, hidden.
-const SHAPES: [(usize, usize, usize, usize); 6] = [
+const SHAPES: [(usize, usize, usize, usize); 9] = [
+    (1, 100, 256, 256),
+    (1, 100, 512, 512),
+    (1, 100, 1024, 1024),
     (8, 20, 32, 32),
     (8, 100, 64, 64),
     (16, 100, 128, 128),

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::pool::{BATCH, Lists, Scoped, steps, vectors};
+use common::pool::{BATCH, FewRows, Lists, Scoped, large, steps, vectors};
 use common::{Kind, Layer, Random, Trained, assert_bits, random_weights};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
@@ -16,6 +16,7 @@ use recurrent::{
 /// The arguments of a training, and the gradients that it adds to.
 struct Case {
     layer: Layer,
+    batch: usize,
     weights: Vec<f32>,
     x: Vec<f32>,
     state: Vec<f32>,
@@ -27,16 +28,21 @@ struct Case {
 
 impl Case {
     fn new(layer: Layer, drops: bool, steps: usize) -> Case {
+        Case::of(layer, drops, (steps, BATCH))
+    }
+
+    fn of(layer: Layer, drops: bool, (steps, batch): (usize, usize)) -> Case {
         let random = &mut Random::new(8);
-        let mut factors = random.uniform(BATCH * layer.width(), 1.0);
+        let mut factors = random.uniform(batch * layer.width(), 1.0);
         factors.iter_mut().for_each(|f| *f = if *f < -0.4 { 0.0 } else { 1.0 / 0.7 });
         Case {
             layer,
+            batch,
             weights: random_weights(layer, random),
-            x: random.uniform(steps * BATCH * layer.input(), 1.0),
-            state: random.uniform(layer.state_len(BATCH), 0.9),
-            dy: random.uniform(steps * BATCH * layer.width(), 1.0),
-            dstate: random.uniform(layer.state_len(BATCH), 1.0),
+            x: random.uniform(steps * batch * layer.input(), 1.0),
+            state: random.uniform(layer.state_len(batch), 0.9),
+            dy: random.uniform(steps * batch * layer.width(), 1.0),
+            dstate: random.uniform(layer.state_len(batch), 1.0),
             grads: random.uniform(layer.weights_len(), 1.0),
             factors: drops.then_some(factors),
         }
@@ -51,7 +57,8 @@ impl Case {
         mode: Gradients,
         wanted: bool,
     ) -> Trained {
-        let (layer, rows) = (self.layer, sequences.steps() * BATCH);
+        let (layer, batch) = (self.layer, self.batch);
+        let rows = sequences.steps() * batch;
         let mut out = Trained {
             y: vec![f32::NAN; rows * layer.width()],
             state: self.state.clone(),
@@ -62,10 +69,10 @@ impl Case {
             dx: vec![f32::NAN; self.x.len()],
             dstate: self.dstate.clone(),
         };
-        let len = join.map_or(layer.train_scratch_len(BATCH), |join| {
-            layer.train_scratch_len_with(join.threads(), sequences.steps(), BATCH)
+        let len = join.map_or(layer.train_scratch_len(batch), |join| {
+            layer.train_scratch_len_with(join.threads(), sequences.steps(), batch)
         });
-        let mut tape = vec![f32::NAN; layer.tape_len(sequences.steps(), BATCH)];
+        let mut tape = vec![f32::NAN; layer.tape_len(sequences.steps(), batch)];
         let mut scratch = vec![f32::NAN; len];
         let recurrent_dropout = self.factors.as_deref();
         let args = ForwardTrain {
@@ -141,6 +148,29 @@ fn every_layer() {
         check_layer(kind, layer, 0..5, Gradients::Overwrite, &[2, 8]);
         check_layer(kind, layer.reverse(), 4..5, Gradients::Accumulate, &[1, 3]);
         check_layer(kind, layer.reverse(), 0..1, Gradients::Accumulate, &[3]);
+    }
+}
+
+/// The steps of these layers are cut by units: forward, and in the products of the backward pass.
+#[test]
+fn large_steps_by_units() {
+    for kind in Kind::ALL.into_iter().filter(|kind| !kind.normalised()) {
+        for isa in vectors() {
+            let layer = large(kind, 3, isa);
+            let lists = FewRows::<2>::new();
+            let case = Case::of(layer, kind.recurrent_dropout(), (FewRows::<2>::STEPS, 2));
+            for (name, sequences) in lists.all() {
+                let want = case.run(None, sequences, Gradients::Accumulate, true);
+                for threads in [2, 3] {
+                    let (pool, what) = (Scoped::quick(threads), format!("{kind:?} {name} {}", isa.name()));
+                    let got = case.run(Some(&pool), sequences, Gradients::Accumulate, true);
+                    check(&got, &want, true, &format!("{what}, {threads} threads"));
+                    // Both passes are handed over once, and their steps are cut.
+                    let cuts = 2 + 2 * FewRows::<2>::STEPS * (threads - 1);
+                    assert!(pool.cuts() >= cuts, "{what}: {} cuts", pool.cuts());
+                }
+            }
+        }
     }
 }
 

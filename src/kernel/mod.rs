@@ -18,6 +18,7 @@
 //! | `narrow` | matrices of 16 or 8 bits, and products with them | `panel`, `rows`, `vector`, `bytes` |
 //! | `step` | one step of a cell over a batch, forward and backward | all of them |
 //! | `bytes` | floats as bytes, and bytes as floats | |
+//! | `team` | threads, and work cut into parts for them | |
 //!
 #![doc = include_str!("SAFETY.md")]
 
@@ -27,6 +28,7 @@ pub(crate) mod panel;
 pub(crate) mod pointwise;
 pub(crate) mod rows;
 pub(crate) mod step;
+pub(crate) mod team;
 pub(crate) mod vector;
 
 pub use narrow::Narrow;
@@ -47,6 +49,12 @@ pub(crate) use rows::{taken, view, walk};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wrong(&'static str);
 
+#[cfg(not(target_os = "none"))]
+impl Wrong {
+    /// The caller's `Join` did not run a part. This is the caller's mistake.
+    const JOIN: Wrong = Wrong("a part of a step, which the `Join` did not run");
+}
+
 /// Whether a kernel's arguments belong together.
 pub(crate) type Checked = core::result::Result<(), Wrong>;
 
@@ -59,6 +67,10 @@ pub(crate) fn check(fits: bool, kernel: &'static str) -> Checked {
 impl From<Wrong> for crate::error::Error {
     #[cold]
     fn from(Wrong(what): Wrong) -> Self {
+        #[cfg(not(target_os = "none"))]
+        if Wrong(what) == Wrong::JOIN {
+            return team::LEFT_OUT;
+        }
         crate::error::Error::Internal { what }
     }
 }

@@ -7,10 +7,11 @@
 use super::state_rows;
 use super::step::{Sizes, Stage, tape_row};
 use crate::kernel::panel::canonical::Canonical;
-use crate::kernel::panel::product::{Init, Left, Right, columns_len, product};
+use crate::kernel::panel::product::{Init, Left, Right, columns_len, product_on};
 use crate::kernel::step::Params;
 use crate::kernel::step::backward::{BackwardStep, Gradients};
 use crate::kernel::taken::Rows;
+use crate::kernel::team::Team;
 use crate::kernel::view::{Columns, ColumnsMut, Matrix};
 use crate::kernel::{Checked, Masked, Walk, check};
 use crate::simd::{HAS_VECTORS, Isa, Op, Region, Simd, dispatch};
@@ -41,6 +42,8 @@ pub(crate) struct BackwardPass<'a> {
     /// `w_hh` and `w_hr` in panels of columns, as packed by [`pack_columns`]; empty on targets without
     /// vectors.
     pub(crate) panels: &'a [f32],
+    /// The threads that share the products of each step.
+    pub(crate) team: Option<Team<'a>>,
 }
 
 /// The weights of a backward step.
@@ -113,6 +116,7 @@ impl<S: Simd> Region for Bptt<'_, '_, S> {
             dpeepholes,
             mut tape,
             panels,
+            team,
             ..
         } = pass;
         let (dims, parts, layout) = (sizes.dims, weights.parts(), &cell.layout);
@@ -151,7 +155,7 @@ impl<S: Simd> Region for Bptt<'_, '_, S> {
                 keep_out: sizes.projects,
                 room: &mut *room,
             };
-            step(s, cell, params, w, t, io, factors, &mut stage)?;
+            step(s, cell, params, w, t, io, factors, &mut stage, team)?;
             if walk.has_resets() {
                 cut(walk, t, [&mut *dh, &mut *dc]);
             }
@@ -173,6 +177,7 @@ fn step<S: Simd>(
     mut io: BackwardStep<'_>,
     factors: Option<&[f32]>,
     stage: &mut Stage<'_>,
+    team: Option<Team<'_>>,
 ) -> Checked {
     let (walk, dims, ld, layout) = (io.walk, io.dims, io.ld, &cell.layout);
     let (hidden, width, batch) = (dims.hidden, dims.width, io.walk.batch());
@@ -182,7 +187,7 @@ fn step<S: Simd>(
         add_output_gradient(walk, t, io.dy.take(), io.dh, width);
         let of = Rows::batch(walk, t);
         let left = Left { of: Matrix::new(io.dh, width), rows: of, count: 1, len: width, at: [0; 4] };
-        product(s, left, w_hr, stage.output, Init::Zero)?;
+        product_on(team, s, left, w_hr, stage.output, Init::Zero)?;
         for b in of.iter() {
             let dh = &mut io.dh[b * width..][..width];
             let kept = io.tape.row(walk.row(t, b)).iter_mut().skip(ld - width);
@@ -214,15 +219,17 @@ fn step<S: Simd>(
         let at = [second.sum, 0, 0, 0];
         let left = Left { of: io.tape.matrix(), rows, count: 1, len: hidden, at };
         let right = Right { first: second.layout.h_first * hidden, ..w.w_hh };
-        product(s, left, right, d_operand, Init::Zero)?;
+        product_on(team, s, left, right, d_operand, Init::Zero)?;
         if let Some(factors) = factors {
             d_operand.iter_mut().zip(factors).for_each(|(d, factor)| *d *= factor);
         }
         cell.last(s, params, t, &mut io, d_operand)?;
     }
     let left = Left { of: io.tape.matrix(), rows, count: layout.h_gates, len: hidden, at: layout.h_map };
-    let Some(factors) = factors else { return product(s, left, w.w_hh, io.dh, Init::Accumulate) };
-    product(s, left, w.w_hh, stage.seen, Init::Zero)?;
+    let Some(factors) = factors else {
+        return product_on(team, s, left, w.w_hh, io.dh, Init::Accumulate);
+    };
+    product_on(team, s, left, w.w_hh, stage.seen, Init::Zero)?;
     for b in rows.iter() {
         let row = b * width..(b + 1) * width;
         for ((dh, d), factor) in

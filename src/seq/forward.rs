@@ -12,6 +12,7 @@ use crate::kernel::step::ahead::{AHEAD, Ahead, has_room};
 use crate::kernel::step::batch::{Projected, project};
 use crate::kernel::step::row::Stages;
 use crate::kernel::step::{Input, Params};
+use crate::kernel::team::Team;
 use crate::kernel::vector::has_vectors;
 use crate::kernel::view::ColumnsMut;
 use crate::kernel::{Checked, Masked, Walk};
@@ -42,6 +43,8 @@ pub(crate) struct ForwardPass<'a> {
     pub(crate) block: &'a mut [f32],
     /// Room for inputs that are converted to integers before they are projected.
     pub(crate) codes: &'a mut [f32],
+    /// The threads that share the units of each step.
+    pub(crate) team: Option<Team<'a>>,
 }
 
 /// Weights that the input part of several steps can be computed from at once.
@@ -111,7 +114,7 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
     #[inline(always)]
     fn run(self) -> Checked {
         let TimeLoop { s, steps, params, w, peepholes, pass } = self;
-        let &mut ForwardPass { walk, ref sizes, x, factors, .. } = pass;
+        let &mut ForwardPass { walk, ref sizes, x, factors, team, .. } = pass;
         let (sizes, dims, layout) = (sizes, sizes.dims, &steps.layout);
         let ForwardPass { y, h, c, tape, h_next, stage, block, codes, .. } = pass;
         // Without units, the number of steps is not bounded by any buffer.
@@ -128,7 +131,7 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
             Some(_) if train || !block.is_empty() => block_steps(walk.steps(), walk.batch()),
             _ => 1,
         };
-        let single = !train && factors.is_none() && walk.batch() == 1 && walk.is_dense();
+        let single = !train && team.is_none() && factors.is_none() && walk.batch() == 1 && walk.is_dense();
         let row = match steps.single {
             Some(row) if single && at_once > 1 && !walk.has_resets() && !sizes.projects => Some(row),
             _ => None,
@@ -159,7 +162,7 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
                     Some(tape) => (Projected::Tape(tape.reborrow()), ld),
                     None => (Projected::Block(&mut *here), projected),
                 };
-                project(s, layout, *panels, walk, dims, (first, count), x, out, ld, codes)?;
+                project(s, layout, *panels, walk, dims, (first, count), x, out, ld, codes, team)?;
             }
             let later = match beside {
                 true => Ahead::new(layout, S::LANES, walk, dims, first + count, x, &mut *there)?,
@@ -192,6 +195,7 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
                         ld,
                         peepholes,
                         factors,
+                        team,
                     };
                     step(s, steps, steps.step, params, w, sizes, t, io, stage)?;
                     if let Some(masked) = walk.masked() {

@@ -14,6 +14,7 @@ use crate::kernel::step::batch::room_len;
 use crate::kernel::step::normalised;
 use crate::kernel::step::row::{self, SingleStep, Stages};
 use crate::kernel::step::{Equations, Input, Params, SecondStage, Step, Tape};
+use crate::kernel::team::Team;
 use crate::kernel::{Checked, Narrow, Walk};
 use crate::simd::{HAS_VECTORS, Region, Simd};
 
@@ -32,6 +33,8 @@ pub(crate) struct Sizes {
     pub(crate) narrow: Option<(Narrow, usize)>,
     /// The gates of a layer with layer normalisation; 0 without it.
     pub(crate) normalised: usize,
+    /// Parts that the units of a step are cut into, for threads.
+    pub(crate) parts: usize,
 }
 
 /// The layout of a matrix alone, as one gate of hidden weights: of a projection, one gate of R units over the
@@ -73,10 +76,16 @@ const fn parts(planes: usize, two_stages: bool, sizes: &Sizes, batch: usize) -> 
         if two_stages { state.saturating_mul(planes) } else { 0 },
         if sizes.projects { state } else { 0 },
         match sizes.normalised {
-            0 => codes.saturating_add(if sums && !two_stages { room_len(planes, batch, hidden) } else { 0 }),
+            0 => codes.saturating_add(if sums && !two_stages { rooms_len(planes, batch, sizes) } else { 0 }),
             gates => normalised::room_len(gates, batch, hidden),
         },
     ]
+}
+
+/// Length of the room for the sums of a step, of all parts of the units.
+const fn rooms_len(planes: usize, batch: usize, sizes: &Sizes) -> usize {
+    let room = room_len(planes, batch, sizes.dims.hidden);
+    if cfg!(target_os = "none") { room } else { room.saturating_mul(sizes.parts) }
 }
 
 /// Length of the room for the inputs and hidden states of a step as integers.
@@ -233,6 +242,7 @@ pub(super) struct Io<'a> {
     pub(super) peepholes: &'a [f32],
     /// `[B, width]`: dropout factors of the hidden state.
     pub(super) factors: Option<&'a [f32]>,
+    pub(super) team: Option<Team<'a>>,
 }
 
 /// Runs step `t` of a batch. `call` is the step function of `steps`, or the same function by name, which is
@@ -250,7 +260,7 @@ pub(super) fn step<S: Simd, W: Projection<S>>(
     io: Io<'_>,
     stage: &mut [f32],
 ) -> Checked {
-    let Io { walk, x, h, h_next, c, y, tape, ld, peepholes, factors } = io;
+    let Io { walk, x, h, h_next, c, y, tape, ld, peepholes, factors, team } = io;
     let dims = sizes.dims;
     let two_stages = steps.second.is_some();
     let stage = Stage::new(stage, &steps.layout, two_stages, sizes, walk.batch());
@@ -269,12 +279,25 @@ pub(super) fn step<S: Simd, W: Projection<S>>(
         None => (Tape::None, ld),
     };
     if !steps.projects || !sizes.projects {
-        let io = Step { walk, dims, x, seen, h, h_next, c, y, tape, ld, peepholes, factors };
+        let io = Step { walk, dims, x, seen, h, h_next, c, y, tape, ld, peepholes, factors, team };
         return call(s, params, w, t, io, stage.sums);
     }
     let output = stage.output;
-    let io =
-        Step { walk, dims, x, seen, h, h_next: &mut *output, c, y: None, tape, ld, peepholes, factors: None };
+    let io = Step {
+        walk,
+        dims,
+        x,
+        seen,
+        h,
+        h_next: &mut *output,
+        c,
+        y: None,
+        tape,
+        ld,
+        peepholes,
+        factors: None,
+        team,
+    };
     call(s, params, w, t, io, &mut *stage.sums)?;
     let rows = Rows::batch(walk, t);
     let left = Left { of: Matrix::new(output, dims.hidden), rows, count: 1, len: dims.hidden, at: [0; 4] };
@@ -329,6 +352,7 @@ pub(super) fn one_step<S: Simd, W: Projection<S>>(
         ld: 0,
         peepholes,
         factors: None,
+        team: None,
     };
     step(s, steps, call, params, w, sizes, 0, io, stage)?;
     h.iter_mut().zip(&**h_next).for_each(|(h, next)| *h = *next);

@@ -4,23 +4,34 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use recurrent::{Isa, Join, Masked, Sequences};
 
+use super::{Kind, Layer};
+
 /// A pool that claims the given number of threads and starts one for each part. It counts how often a pass
 /// was cut.
-pub struct Scoped(usize, AtomicUsize);
+pub struct Scoped {
+    threads: usize,
+    cuts: AtomicUsize,
+    is_quick: bool,
+}
 
 impl Scoped {
     pub fn new(threads: usize) -> Scoped {
-        Scoped(threads, AtomicUsize::new(0))
+        Scoped { threads, cuts: AtomicUsize::new(0), is_quick: false }
+    }
+
+    /// Claims to be quick, so that the steps of large layers are cut, too.
+    pub fn quick(threads: usize) -> Scoped {
+        Scoped { is_quick: true, ..Scoped::new(threads) }
     }
 
     pub fn cuts(&self) -> usize {
-        self.1.load(Ordering::Relaxed)
+        self.cuts.load(Ordering::Relaxed)
     }
 }
 
 impl Join for Scoped {
     fn join(&self, first: &mut (dyn FnMut() + Send), second: &mut (dyn FnMut() + Send)) {
-        self.1.fetch_add(1, Ordering::Relaxed);
+        self.cuts.fetch_add(1, Ordering::Relaxed);
         std::thread::scope(|scope| {
             scope.spawn(second);
             first();
@@ -28,7 +39,11 @@ impl Join for Scoped {
     }
 
     fn threads(&self) -> usize {
-        self.0
+        self.threads
+    }
+
+    fn is_quick(&self) -> bool {
+        self.is_quick
     }
 }
 
@@ -39,6 +54,41 @@ pub const BATCH: usize = 35;
 /// The number of steps that makes eight parts worthwhile for a layer with `weights` weights.
 pub fn steps(weights: usize) -> usize {
     (8 << 22) / (weights * BATCH) + 1
+}
+
+/// A layer of `kind` with 5 inputs whose steps are large enough to cut their units into `parts` parts.
+pub fn large(kind: Kind, parts: usize, isa: Isa) -> Layer {
+    let layer = |hidden: usize| kind.layer(5, hidden, isa);
+    let work = |hidden: usize| kind.gates() * hidden * layer(hidden).width();
+    // Not a multiple of any vector.
+    let hidden = (101..).step_by(2).find(|hidden| work(*hidden) >= parts * (3 << 16));
+    layer(hidden.unwrap_or_default())
+}
+
+/// Lists for few rows of three steps.
+pub struct FewRows<const B: usize> {
+    lengths: [usize; B],
+    mask: Vec<bool>,
+    resets: Vec<bool>,
+}
+
+impl<const B: usize> FewRows<B> {
+    pub const STEPS: usize = 3;
+
+    pub fn new() -> Self {
+        let all = Self::STEPS * B;
+        FewRows {
+            lengths: core::array::from_fn(|b| Self::STEPS - b % 2),
+            mask: (0..all).map(|i| i % 3 != 1).collect(),
+            resets: (0..all).map(|i| i % 4 == 2).collect(),
+        }
+    }
+
+    pub fn all(&self) -> [(&'static str, Sequences<'_>); 2] {
+        let plain = Sequences::new(Self::STEPS, B);
+        let lists = plain.lengths(&self.lengths).mask(&self.mask, Masked::Carry).resets(&self.resets);
+        [("plain", plain), ("lists", lists)]
+    }
 }
 
 /// The instruction sets that are fast enough for such batches.

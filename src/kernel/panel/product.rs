@@ -1,5 +1,7 @@
 //! Rows times packed panels: the backward pass's `dh` and `dx`, projections, and dense layers.
 
+use core::ops::Range;
+
 use super::layout::Layout;
 use super::pack::{Dims, Panels, pack_columns};
 use super::sums::{self, Job, Part, Planes, Start};
@@ -7,6 +9,7 @@ use super::tile::{Tile, Weight, accumulate, drive_row};
 use crate::kernel::rows::list::RowList;
 use crate::kernel::rows::taken::Rows;
 use crate::kernel::rows::view::Matrix;
+use crate::kernel::team::{Team, in_parts};
 use crate::kernel::{Checked, check};
 use crate::simd::{HAS_VECTORS, Region, Simd};
 
@@ -69,6 +72,19 @@ pub(crate) fn product<S: Simd>(
     c: &mut [f32],
     init: Init<'_>,
 ) -> Checked {
+    product_on(None, s, left, right, c, init)
+}
+
+/// [`product`] in parts of the columns, which threads share.
+#[inline(always)]
+pub(crate) fn product_on<S: Simd>(
+    team: Option<Team<'_>>,
+    s: S,
+    left: Left<'_>,
+    right: Right<'_>,
+    c: &mut [f32],
+    init: Init<'_>,
+) -> Checked {
     let Right { data, k, first, n, packed } = right;
     // Without columns, the length of the right operand does not bound `k`, so products with `k` could
     // overflow.
@@ -86,7 +102,7 @@ pub(crate) fn product<S: Simd>(
         },
         false => sums::Right { start: data.as_ptr().wrapping_add(first * n), panel: S::LANES, next: n },
     };
-    multiply(s, left, operand, (c, n), init, !packed)
+    multiply(team, s, left, operand, (c, n), init, !packed)
 }
 
 /// `c [B, H] = left [B, width] * w^T`, where `w` holds the hidden weights of one gate.
@@ -102,7 +118,7 @@ pub(crate) fn project<S: Simd>(
     let fits =
         layout.h_gates == 1 && w.fits_lanes(layout, S::LANES, dims) && left.count * left.len == dims.width;
     check(fits, "project")?;
-    multiply(s, left, w.h_right(layout, S::LANES), (c, dims.hidden), Init::Zero, false)
+    multiply(None, s, left, w.h_right(layout, S::LANES), (c, dims.hidden), Init::Zero, false)
 }
 
 /// `c [B, n] (+)= left [B, k] * w^T` with row-major `w [n, k]` in place, for instruction sets of one lane. It
@@ -202,6 +218,7 @@ fn right_init(init: Init<'_>, n: usize) -> bool {
 /// of `left`.
 #[inline(always)]
 fn multiply<S: Simd>(
+    team: Option<Team<'_>>,
     s: S,
     left: Left<'_>,
     right: sums::Right,
@@ -210,8 +227,10 @@ fn multiply<S: Simd>(
     exact: bool,
 ) -> Checked {
     check(left.fits() && c.len() == left.rows.end() * n, "rows of a product")?;
-    s.call(Multiply { s, left, right, c, n, init, exact });
-    Ok(())
+    let c = c.as_mut_ptr();
+    let part = |_, panels: Range<usize>| s.call(Multiply { s, left, right, c, n, panels, init, exact });
+    // SAFETY: parts have panels of their own, so they write different columns.
+    unsafe { in_parts(team, n.div_ceil(S::LANES), &part) }
 }
 
 /// A separately compiled function, which all products share. Its requirements have been checked.
@@ -219,8 +238,9 @@ struct Multiply<'a, S> {
     s: S,
     left: Left<'a>,
     right: sums::Right,
-    c: &'a mut [f32],
+    c: *mut f32,
     n: usize,
+    panels: Range<usize>,
     init: Init<'a>,
     exact: bool,
 }
@@ -229,9 +249,9 @@ impl<S: Simd> Region for Multiply<'_, S> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let Multiply { s, left, right, c, n, init, exact } = self;
+        let Multiply { s, left, right, c, n, panels, init, exact } = self;
         let Left { of, rows, count, len, at } = left;
-        let (c, mut list, mut taken) = (c.as_mut_ptr(), RowList::new(), rows.iter());
+        let (mut list, mut taken) = (RowList::new(), rows.iter());
         let start = match init {
             Init::Zero => Start::Zero,
             Init::Accumulate => Start::From,
@@ -260,7 +280,7 @@ impl<S: Simd> Region for Multiply<'_, S> {
             };
             // SAFETY: the buffers were checked: they have all rows of the list and all panels of the columns.
             // The right operand has a row for each of the `count * len` columns on the left.
-            unsafe { sums::sums(s, &job, 0..n.div_ceil(S::LANES)) }
+            unsafe { sums::sums(s, &job, panels.clone()) }
         }
     }
 }

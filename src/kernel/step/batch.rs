@@ -8,10 +8,10 @@
 
 use core::ops::Range;
 
-use super::Params;
 use super::epilogues::{Epilogues, Units};
 use super::io::{Raw, Step};
 use super::row::Stages;
+use super::{Params, SecondStage};
 use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::operand::{Matrices, Operand, ready};
@@ -20,6 +20,7 @@ use crate::kernel::rows::list::{COUNT, MOST, RowList};
 use crate::kernel::rows::taken::Rows;
 use crate::kernel::rows::view::ColumnsMut;
 use crate::kernel::rows::walk::Walk;
+use crate::kernel::team::{Team, in_parts};
 use crate::kernel::{Checked, check};
 use crate::simd::{MAX_LANES, Region, Simd};
 
@@ -85,6 +86,7 @@ impl<S: Simd, W: Matrices<S>> Region for BatchStep<'_, S, W> {
     fn run(self) -> Checked {
         let BatchStep { s, cell, params, w: [w, w_second], t, io, room } = self;
         let layout = &cell.layout;
+        let team = io.team;
         let raw = Raw::of(layout, cell.reads_h, t, io)?;
         let (walk, dims) = (raw.walk, raw.dims);
         let hidden = dims.hidden;
@@ -93,14 +95,15 @@ impl<S: Simd, W: Matrices<S>> Region for BatchStep<'_, S, W> {
         let most = rows.count().min(MOST);
         let wide = units_at_once(layout.tape_planes(), most, hidden);
         let sums = if kept { 0 } else { most * layout.sums * wide };
+        let all_sums = sums.saturating_mul(team.map_or(1, |team| team.threads));
         let fits = w.fits(s, layout, dims)
-            && room.len() >= sums
+            && room.len() >= all_sums
             && match &cell.second {
                 None => true,
                 Some(stage) => kept && w_second.fits(s, &stage.layout, Dims { width: hidden, ..dims }),
             };
         check(fits, "weights of a step")?;
-        let (room, codes) = room.split_at_mut(sums);
+        let (room, codes) = room.split_at_mut(all_sums);
         let descending = !t.is_multiple_of(2);
         let (mut taken, mut list) = (rows.iter(), RowList::new());
         while list.fill(rows, &mut taken) {
@@ -131,36 +134,16 @@ impl<S: Simd, W: Matrices<S>> Region for BatchStep<'_, S, W> {
                 };
                 ready(s, &w, &mut h, codes)?;
             }
-            let mut left = hidden;
-            while left > 0 {
-                let take = match left % wide {
-                    0 => wide,
-                    rest if descending => rest,
-                    _ => wide.min(left),
-                };
-                let start = if descending { left - take } else { hidden - left };
-                let take = take.min(hidden - start);
-                let part = Sums {
-                    s,
-                    layout,
-                    raw: &raw,
-                    w,
-                    x,
-                    h,
-                    list,
-                    room: &mut *room,
-                    units: start..start + take,
-                    descending,
-                };
-                // SAFETY: the rows of the list take part in the step, so all buffers of `raw` have them, as
-                // its check has confirmed, and the weights have the panels of `hidden` units. The room has a
-                // row of `wide` units for each plane of each row.
-                unsafe {
-                    let units = part.run();
-                    (cell.first)(s, params, &units);
-                }
-                left -= take;
-            }
+            let rooms = room.as_mut_ptr();
+            let part = |part: usize, panels: Range<usize>| {
+                let units = panels.start * S::LANES..hidden.min(panels.end * S::LANES);
+                let room = rooms.wrapping_add(part * sums);
+                let raw = &raw;
+                s.call(FirstStage { s, cell, params, raw, w, x, h, list, room, wide, units, descending });
+            };
+            // SAFETY: parts have panels of their own, so they write different columns of the rows in the
+            // buffers of `raw`. Each has its own room.
+            unsafe { in_parts(team, hidden.div_ceil(S::LANES), &part)? };
             if let Some(stage) = &cell.second {
                 let saved = if raw.saved_by_walk { list.sources() } else { list.rows() };
                 let planes =
@@ -180,16 +163,91 @@ impl<S: Simd, W: Matrices<S>> Region for BatchStep<'_, S, W> {
                 };
                 // SAFETY: as above; the rows to save in have all planes of the layout, including both planes
                 // of the stage.
-                unsafe {
-                    ready(s, &w_second, &mut operand, &mut *codes)?;
-                    w_second.sums(s, &stage.layout, &[operand], job, 0..hidden.div_ceil(S::LANES));
-                    let (sums, projected) = (core::ptr::null(), [false; 4]);
-                    let units = Units { raw: &raw, list, units: 0..hidden, sums, ld: 0, projected };
-                    (cell.last)(s, params, &units);
-                }
+                unsafe { ready(s, &w_second, &mut operand, &mut *codes)? };
+                let part = |_, panels: Range<usize>| {
+                    let units = panels.start * S::LANES..hidden.min(panels.end * S::LANES);
+                    let raw = &raw;
+                    s.call(LastStage { s, cell, params, raw, stage, w: w_second, operand, job, list, units });
+                };
+                // SAFETY: as for the first stage. A part reads the operand, which no part writes.
+                unsafe { in_parts(team, hidden.div_ceil(S::LANES), &part)? };
             }
         }
         Ok(())
+    }
+}
+
+/// The first stage of some units, for the rows of a list. The rows take part in the step, so all buffers of
+/// `raw` have them, and the weights have the panels of the units. `room` has a row of `wide` units for each
+/// plane of each row.
+struct FirstStage<'a, S, W> {
+    s: S,
+    cell: &'a Epilogues<S>,
+    params: &'a Params,
+    raw: &'a Raw<'a>,
+    w: W,
+    x: Operand<'a>,
+    h: Operand<'a>,
+    list: &'a RowList,
+    room: *mut f32,
+    wide: usize,
+    units: Range<usize>,
+    descending: bool,
+}
+
+impl<S: Simd, W: Matrices<S>> Region for FirstStage<'_, S, W> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let FirstStage { s, cell, params, raw, w, x, h, list, room, wide, units: all, descending } = self;
+        let layout = &cell.layout;
+        let mut left = all.len();
+        while left > 0 {
+            let take = match left % wide {
+                0 => wide,
+                rest if descending => rest,
+                _ => wide.min(left),
+            };
+            let start = if descending { all.start + left - take } else { all.end - left };
+            let units = start..all.end.min(start + take);
+            let part = Sums { s, layout, raw, w, x, h, list, room, units, descending };
+            // SAFETY: promised by whoever made `self`.
+            unsafe {
+                let units = part.run();
+                (cell.first)(s, params, &units);
+            }
+            left -= take;
+        }
+    }
+}
+
+/// The second stage of some units, for the rows of a list, as in [`FirstStage`]. `job` adds the product of
+/// `operand` to the sums in the rows to save in.
+struct LastStage<'a, S, W> {
+    s: S,
+    cell: &'a Epilogues<S>,
+    params: &'a Params,
+    raw: &'a Raw<'a>,
+    stage: &'a SecondStage,
+    w: W,
+    operand: Operand<'a>,
+    job: Job<'a>,
+    list: &'a RowList,
+    units: Range<usize>,
+}
+
+impl<S: Simd, W: Matrices<S>> Region for LastStage<'_, S, W> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let LastStage { s, cell, params, raw, stage, w, operand, job, list, units } = self;
+        let panels = units.start / S::LANES..units.end.div_ceil(S::LANES);
+        // SAFETY: promised by whoever made `self`.
+        unsafe {
+            w.sums(s, &stage.layout, &[operand], job, panels);
+            let (sums, projected) = (core::ptr::null(), [false; 4]);
+            (cell.last)(s, params, &Units { raw, list, units, sums, ld: 0, projected });
+        }
     }
 }
 
@@ -207,7 +265,7 @@ struct Sums<'a, S, W> {
     x: Operand<'a>,
     h: Operand<'a>,
     list: &'a RowList,
-    room: &'a mut [f32],
+    room: *mut f32,
     units: Range<usize>,
     descending: bool,
 }
@@ -224,7 +282,7 @@ impl<'a, S: Simd, W: Matrices<S>> Sums<'a, S, W> {
         let panels = units.start / S::LANES..units.end.div_ceil(S::LANES);
         let by = |walk: bool| if walk { list.sources() } else { list.rows() };
         // Holds only planes of these units, unless they are saved.
-        let (room, wide) = (room.as_mut_ptr(), units.len().next_multiple_of(S::LANES));
+        let wide = units.len().next_multiple_of(S::LANES);
         let ld = wide * layout.sums;
         let all = |plane: usize| [0, plane, 2 * plane, 3 * plane];
         let out = match raw.saved.is_null() {
@@ -313,6 +371,7 @@ pub(crate) fn project<S: Simd, W: Matrices<S>>(
     out: Projected<'_>,
     ld: usize,
     room: &mut [f32],
+    team: Option<Team<'_>>,
 ) -> Checked {
     let (rows, Dims { input, hidden, .. }) = (walk.rows(), dims);
     let (to, has, by_walk) = match out {
@@ -356,8 +415,30 @@ pub(crate) fn project<S: Simd, W: Matrices<S>>(
         // exist too, also in `w`.
         unsafe {
             ready(s, &w, &mut operand, &mut *room)?;
-            w.sums(s, layout, &[operand], job, 0..hidden.div_ceil(S::LANES));
+            // Parts have panels of their own, so they write different columns.
+            let part = |_, panels: Range<usize>| s.call(Project { s, layout, w, operand, job, panels });
+            in_parts(team, hidden.div_ceil(S::LANES), &part)?;
         }
     }
     Ok(())
+}
+
+/// The input part of some panels, for the rows of a list. The rows and panels exist.
+struct Project<'a, S, W> {
+    s: S,
+    layout: &'a Layout,
+    w: W,
+    operand: Operand<'a>,
+    job: Job<'a>,
+    panels: Range<usize>,
+}
+
+impl<S: Simd, W: Matrices<S>> Region for Project<'_, S, W> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Project { s, layout, w, operand, job, panels } = self;
+        // SAFETY: promised by whoever made `self`.
+        unsafe { w.sums(s, layout, &[operand], job, panels) }
+    }
 }

@@ -6,6 +6,7 @@ use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::rows::view::ColumnsMut;
 use crate::kernel::rows::walk::Walk;
+use crate::kernel::team::Team;
 use crate::kernel::{Wrong, check};
 
 /// The buffers of one forward step of a batch.
@@ -30,6 +31,8 @@ pub(crate) struct Step<'a> {
     pub(crate) peepholes: &'a [f32],
     /// `[B, H]`: factors that multiply the operand of a second stage.
     pub(crate) factors: Option<&'a [f32]>,
+    /// The threads that share the units of a step, on instruction sets with vectors.
+    pub(crate) team: Option<Team<'a>>,
 }
 
 /// The same buffers as pointers, after the check. A pointer is null if the buffer does not exist.
@@ -66,7 +69,7 @@ impl<'a> Raw<'a> {
     /// Checks the buffers of step `t` for a cell of this layout.
     #[inline(always)]
     pub(super) fn of(layout: &Layout, reads_h: bool, t: usize, io: Step<'a>) -> Result<Self, Wrong> {
-        let Step { walk, dims, x, seen, h, h_next, c, mut y, tape, ld, peepholes, factors } = io;
+        let Step { walk, dims, x, seen, h, h_next, c, mut y, tape, ld, peepholes, factors, .. } = io;
         let Dims { input, hidden, width } = dims;
         let (batch, rows) = (walk.batch(), walk.rows());
         let state = batch * hidden;

@@ -151,6 +151,35 @@ impl Description {
         add(self.step_scratch(batch), add(self.block_len(steps, batch), self.codes_len(steps, batch)))
     }
 
+    /// The same for units that are split into `parts` parts in each step.
+    pub(crate) const fn unit_parts_scratch_len(&self, parts: usize, steps: usize, batch: usize) -> usize {
+        let stage = self.stage_len_of(&Sizes { parts, ..self.sizes(&self.shape) }, batch);
+        let blocks = add(self.block_len(steps, batch), self.codes_len(steps, batch));
+        add(mul(batch, self.width()), add(stage, blocks))
+    }
+
+    /// The same for a batch whose rows, or the units in each step, are split into parts.
+    pub(crate) const fn cut_scratch_len(
+        &self,
+        (rows, units): (usize, usize),
+        steps: usize,
+        batch: usize,
+    ) -> usize {
+        match units {
+            1 => self.parts_scratch_len(rows, steps, batch),
+            _ => self.unit_parts_scratch_len(units, steps, batch),
+        }
+    }
+
+    /// Whether threads can share the units of a step. With layer normalisation, every unit needs the sums of
+    /// all. Panels of 16 bits are widened in one buffer.
+    pub(crate) const fn splits_units(&self) -> bool {
+        match self.packed_format() {
+            Some(narrow) => narrow.has_scales(),
+            None => !self.cell.is_normalised(),
+        }
+    }
+
     /// Scratch for the inputs of a block of steps, rounded to integers: only layers with int8 weights need it.
     pub(super) const fn codes_len(&self, steps: usize, batch: usize) -> usize {
         match self.packed_format() {
@@ -225,7 +254,12 @@ impl Description {
 
     /// Scratch of one step of the cell.
     pub(super) const fn stage_len(&self, batch: usize) -> usize {
-        stage_len(self.cell.tape(), self.cell.stages() > 1, &self.sizes(&self.shape), batch)
+        self.stage_len_of(&self.sizes(&self.shape), batch)
+    }
+
+    /// The same for units in parts.
+    pub(super) const fn stage_len_of(&self, sizes: &Sizes, batch: usize) -> usize {
+        stage_len(self.cell.tape(), self.cell.stages() > 1, sizes, batch)
     }
 
     /// The sizes of a layer with this description and the given shape.
@@ -238,6 +272,7 @@ impl Description {
             drops: self.recurrent_dropout,
             narrow: self.narrow_row(),
             normalised: if self.cell.is_normalised() { self.cell.gates() } else { 0 },
+            parts: 1,
         }
     }
 

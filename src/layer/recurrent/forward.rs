@@ -26,6 +26,7 @@ impl Levels {
             && self.is_row(x.len(), state.len(), scratch.len())
             && (args.y.is_empty() || args.y.len() == self.output())
             && self.is_causal()
+            && self.cut(team, 1, 1, Some(weights)).units == 1
         {
             let h = self.run_step(weights, 1, x, args.state, args.scratch)?;
             if !args.y.is_empty() {
@@ -63,8 +64,8 @@ impl Levels {
         let (first, output) = (&self.first, self.sequence_len(steps, batch));
         let (is_both, states) = (self.both.is_some(), first.state_len(batch));
         let (mut rest, mut weights) = (scratch, weights);
-        let cut = self.cut(team, steps, batch);
-        let [own_f, own_r] = self.pair(&mut rest, first.parts_scratch_len(cut.rows, steps, batch));
+        let cut = self.cut(team, steps, batch, Some(weights));
+        let [own_f, own_r] = self.pair(&mut rest, first.cut_scratch_len((cut.rows, cut.units), steps, batch));
         let part = take_mut(&mut rest, if self.both == Some(Merge::Sum) { output } else { 0 });
         let between = if self.depth > 1 { output } else { 0 };
         let (mut below, mut above) = (take_mut(&mut rest, between), take_mut(&mut rest, between));

@@ -12,10 +12,11 @@ use crate::kernel::narrow::in_place::Words;
 use crate::kernel::narrow::unpacked::Unpacked;
 use crate::kernel::pack::{Canonical, aligned_start};
 use crate::kernel::view::{Columns, ColumnsMut};
+use crate::layer::join::Team;
 use crate::layer::packed::Source;
 use crate::seq::backward::BackwardPass;
 use crate::seq::forward::ForwardPass;
-use crate::seq::step::StepPass;
+use crate::seq::step::{Sizes, StepPass};
 use crate::simd::{HAS_VECTORS, Isa};
 
 #[inline(always)]
@@ -172,15 +173,18 @@ impl Description {
 
     /// A forward pass. With a tape it is a training pass.
     #[cfg_attr(target_os = "none", inline(always))]
-    pub(super) fn forward(&self, shape: Shape, rows: ForwardRows<'_>) -> Result<()> {
+    pub(super) fn forward(&self, shape: Shape, rows: ForwardRows<'_>, team: Option<Team<'_>>) -> Result<()> {
         let ForwardRows { given: Given { weights, walk, x, factors }, y, h, c, tape, scratch } = rows;
         let runs = self.on(weights.isa(|| self.isa()));
         let (h_next, rest) = scratch.split_at_mut(walk.batch() * shape.width());
-        let (stage, rest) = rest.split_at_mut(self.stage_len(walk.batch()));
-        let sizes = self.sizes(&shape);
+        // The sums of training go to the tape, and need no room.
+        let parts = if tape.is_some() { 1 } else { team.map_or(1, |team| team.threads) };
+        let sizes = Sizes { parts, ..self.sizes(&shape) };
+        let (stage, rest) = rest.split_at_mut(self.stage_len_of(&sizes, walk.batch()));
         // The pass of a single step is compiled anyway, and has less overhead.
         if let (Source::Panels(data, _), None) = (weights, &tape)
             && HAS_VECTORS
+            && team.is_none()
             && walk.is_one_step()
         {
             let step = &mut StepPass { sizes, batch: 1, x, h: &mut *h, c, h_next, stage };
@@ -204,7 +208,8 @@ impl Description {
             Some(_) if !train => block.split_at_mut(self.block_len(walk.steps(), walk.batch())),
             _ => (block, &mut [][..]),
         };
-        let mut pass = ForwardPass { walk, sizes, factors, x, y, h, c, tape, h_next, stage, block, codes };
+        let mut pass =
+            ForwardPass { walk, sizes, factors, x, y, h, c, tape, h_next, stage, block, codes, team };
         match weights {
             // Without vectors, training does not use panels.
             _ if train && !HAS_VECTORS => runs.train_in_place(&canonical(shape, weights.flat())?, &mut pass),
@@ -238,7 +243,13 @@ impl Description {
 
     /// A backward pass from the weights in `panels`, without the gradients of weights and input.
     #[cfg_attr(target_os = "none", inline(always))]
-    pub(super) fn backward(&self, shape: Shape, panels: &[f32], rows: BackwardRows<'_>) -> Result<()> {
+    pub(super) fn backward(
+        &self,
+        shape: Shape,
+        panels: &[f32],
+        rows: BackwardRows<'_>,
+        team: Option<Team<'_>>,
+    ) -> Result<()> {
         let BackwardRows { given, y, dy, dh, dc, dpeepholes, tape: TapeRows { h0, rows: tape }, scratch } =
             rows;
         let Given { weights, walk, factors, .. } = given;
@@ -259,6 +270,7 @@ impl Description {
             tape,
             stage,
             panels,
+            team,
         })
     }
 }

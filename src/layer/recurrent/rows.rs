@@ -20,6 +20,8 @@ pub(super) struct Cut<'j> {
     pub(super) team: Option<Team<'j>>,
     /// Number of parts of the batch rows.
     pub(super) rows: usize,
+    /// Number of parts of the units in each step.
+    pub(super) units: usize,
     /// Number of parts of sums over all rows, and of other work that does not depend on the order of steps.
     pub(super) sums: usize,
     /// Steps including padding; scratch is split by them.
@@ -75,8 +77,12 @@ impl Description {
         if let Cut { team: Some(team), rows: 2.., .. } = cut {
             return self.forward_parts(team, cut, shape, rows);
         }
+        #[cfg(not(target_os = "none"))]
+        if let Some(team) = cut.team.and_then(|team| team.of_step(cut.units)) {
+            return team.enter(|| self.forward(shape, rows, Some(team)));
+        }
         let _ = cut;
-        self.forward(shape, rows)
+        self.forward(shape, rows, None)
     }
 
     #[cfg(not(target_os = "none"))]
@@ -116,8 +122,12 @@ impl Description {
         {
             return self.backward_parts(team, cut, shape, panels, rows);
         }
+        #[cfg(not(target_os = "none"))]
+        if let Some(team) = cut.team.and_then(|team| team.of_step(cut.units)) {
+            return team.enter(|| self.backward(shape, panels, rows, Some(team)));
+        }
         let _ = cut;
-        self.backward(shape, panels, rows)
+        self.backward(shape, panels, rows, None)
     }
 
     #[cfg(not(target_os = "none"))]

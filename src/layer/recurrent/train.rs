@@ -60,7 +60,7 @@ impl Levels {
         let all = All { weights, walks, x, recurrent_dropout, layer_dropout, output, batch };
         let (passes, outputs) = tape.split_at_mut(self.passes_len(steps, batch));
         let (mut passes, mut state, mut scratch) = (passes, state, scratch);
-        let cut = self.cut(team, steps, batch);
+        let cut = self.cut(team, steps, batch, None);
         let [own_f, own_r] = self.pair(&mut scratch, self.train_scratch(cut.rows, batch));
         for index in 0..self.depth {
             let (shape, is_last) = (self.shape(index), index + 1 == self.depth);
@@ -128,7 +128,7 @@ impl Levels {
         );
         let (passes, outputs) = tape.split_at_mut(self.passes_len(steps, batch));
         let (mut passes, mut dstate, mut scratch, outputs) = (passes, dstate, scratch, &*outputs);
-        let cut = self.cut(team, steps, batch);
+        let cut = self.cut(team, steps, batch, None);
         let [own_f, own_r] = self.pair(&mut scratch, self.train_scratch(cut.rows, batch));
         let between = if self.depth > 1 { output } else { 0 };
         let room = take_mut(&mut scratch, between);
