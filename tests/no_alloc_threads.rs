@@ -40,6 +40,21 @@ fn passes_in_the_pool_do_not_allocate() {
         });
         assert_eq!(forward, 0, "forward");
 
+        // Its steps are cut by units.
+        let layer = Lstm::new(5, 401);
+        let weights = vec![0.01; layer.weights_len()];
+        let packed = layer.pack(&weights, vec![0.0; layer.packed_len()]).unwrap();
+        let (mut y, mut state) = (vec![0.0; 20 * 401], vec![0.0; layer.state_len(1)]);
+        let len = layer.scratch_len_with(Rayon.threads(), 20, 1);
+        assert!(len > layer.scratch_len(20, 1), "its steps are cut");
+        let mut scratch = vec![0.0; len];
+        let stream = allocations(|| {
+            let (sequences, x) = (Sequences::new(20, 1), &x[..20 * 5]);
+            let args = Forward { sequences, x, y: &mut y, state: &mut state, scratch: &mut scratch };
+            layer.forward_with(&Rayon, &packed, args).unwrap();
+        });
+        assert_eq!(stream, 0, "one stream");
+
         const MODEL: Model<2> = Model::new([Layer::lstm(16, 48), Layer::dense(48, 4)]);
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
         let mut trainer = Trainer::new(&MODEL, Adam::new(0.01), &mut rng).unwrap();

@@ -77,8 +77,9 @@ impl<const N: usize> Model<N> {
         }
     }
 
-    /// The same on several threads, layer after layer. If there is enough work, the rows of the batch are
-    /// divided among the threads, and both directions of a layer run at the same time. The results have the
+    /// The same on several threads, layer after layer. If there is enough work, the rows of the batch,
+    /// or the units of large layers, are divided among the threads, and both directions of a layer run at the
+    /// same time. The results have the
     /// same bits. `scratch` has at least [`scratch_len_with`](Self::scratch_len_with) elements.
     ///
     /// # Errors

@@ -272,9 +272,9 @@ impl<C: Cell> Recurrent<C> {
         self.levels.forward(None, weights.into(), args)
     }
 
-    /// The same on several threads, if there is enough work for them. Each takes a part of the batch rows.
-    /// The results have the same bits. `scratch` has at least [`scratch_len_with`](Self::scratch_len_with)
-    /// elements.
+    /// The same on several threads, if there is enough work for them. Each takes a part of the batch rows,
+    /// or of the units in each step of a large layer. The results have the same bits. `scratch` has at least
+    /// [`scratch_len_with`](Self::scratch_len_with) elements.
     ///
     /// # Errors
     /// As for [`forward`](Self::forward).

@@ -201,7 +201,7 @@ impl<C: Cell> Stack<C> {
     }
 
     /// The same on several threads, if there is enough work for them: both directions of a layer at the same
-    /// time, and batch rows in parts. The results have the same bits. `scratch` has at least
+    /// time, and batch rows, or the units of large layers, in parts. The results have the same bits. `scratch` has at least
     /// [`scratch_len_with`](Self::scratch_len_with) elements.
     ///
     /// # Errors
