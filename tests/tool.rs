@@ -312,7 +312,7 @@ fn convert_makes_weights_narrow() {
     assert!(out.status.code() == Some(1) && text(&out.stderr).contains("model.fc"), "{}", text(&out.stderr));
 }
 
-/// What a file has in 16 or 8 bits stays so: 16 if asked, and integers always.
+/// Narrow weights of a file keep their format: 16 bits if `keep` is given, integers always.
 #[test]
 fn convert_keeps_narrow_weights() {
     let folder = tempfile::tempdir().unwrap();
