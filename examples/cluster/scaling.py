@@ -205,8 +205,8 @@ def report(found):
 
 
 NETWORKS = [("1 Gbit/s Ethernet", 50e-6, 8 / 1e9), ("10 Gbit/s Ethernet", 30e-6, 8 / 10e9), ("100 Gbit/s InfiniBand", 3e-6, 8 / 100e9)]
-# A node is as fast as so many of the core that was measured, and its times deviate by so much. This machine's
-# deviation is that of other programs on it, which nodes of a cluster do not have.
+# A node is as fast as NODE cores like the measured one, and its times have this relative deviation. The deviation
+# of this machine comes from other programs, which do not run on the nodes of a cluster.
 NODE, DEVIATION = 20, 0.02
 
 

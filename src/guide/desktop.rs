@@ -56,13 +56,12 @@
 //! # Models
 //! A [`Layer`](crate::model::Layer) is an embedding (as the first layer; then the model takes ids), a stack
 //! of RNN, LSTM, GRU or MGU layers, a dense layer, an activation, a scale, a residual connection, a
-//! [`Pool`](crate::Pool), or dropout. Options are set on
-//! the types of the layers: `Layer::Lstm(Stack::new(Lstm::new(8, 16).peepholes()).layers(2))`. If the layers
-//! are known only at run time, use a [`Chain`](crate::model::Chain) over a slice of any length. It has the
-//! same passes, and [`Chain::new`](crate::model::Chain::new) returns an error where
-//! [`Model::new`](crate::model::Model::new) panics. A trainer takes either. If a network is not a chain of
-//! layers (an encoder and a decoder, [`Attention`](crate::Attention), several inputs), call the layers
-//! yourself, as the example `seq2seq` does.
+//! [`Pool`](crate::Pool), or dropout. Options are set on the types of the layers:
+//! `Layer::Lstm(Stack::new(Lstm::new(8, 16).peepholes()).layers(2))`. If the layers are known only at run
+//! time, use a [`Chain`](crate::model::Chain) over a slice of any length. It has the same passes, and
+//! [`Chain::new`](crate::model::Chain::new) returns an error where [`Model::new`](crate::model::Model::new)
+//! panics. A trainer takes either. If a network is not a chain of layers (an encoder and a decoder,
+//! [`Attention`](crate::Attention), several inputs), call the layers yourself, as the example `seq2seq` does.
 //!
 //! The last layer outputs logits or numbers, not probabilities. The [`Loss`](crate::model::Loss) contains the
 //! softmax or the sigmoid.

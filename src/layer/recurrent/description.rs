@@ -151,7 +151,8 @@ impl Description {
         add(self.step_scratch(batch), add(self.block_len(steps, batch), self.codes_len(steps, batch)))
     }
 
-    /// Scratch for the inputs of a block of steps, rounded to integers: only layers with int8 weights need it.
+    /// Scratch for the inputs of a block of steps, rounded to integers: only layers with int8 weights need
+    /// it.
     pub(super) const fn codes_len(&self, steps: usize, batch: usize) -> usize {
         match self.packed_format() {
             Some(narrow) => self.narrow_codes_len(narrow, steps, batch),
