@@ -106,8 +106,8 @@
 //! run on the threads of the pool that they are called in. Rows of a batch are independent, forward and
 //! backward, so each thread takes some rows. Gradients of weights are sums over all rows, so there each
 //! thread takes some weights. Nothing is copied for a thread, and nothing is added up afterwards: the results
-//! have the same bits with any number of threads. A thread gets at least 4 rows, and so much work that
-//! handing it over takes a few per cent of it. Smaller batches stay on one thread.
+//! have the same bits with any number of threads. A thread gets at least 4 rows, and enough work that handing
+//! it over takes only a few per cent of the time. Smaller batches stay on one thread.
 //!
 //! Layers, stacks and models have passes whose names end in `_with`, for example
 //! [`Model::forward_with`](crate::model::Model::forward_with). They take the threads as an argument: `Rayon`,
