@@ -144,7 +144,7 @@ fn options_that_exclude_layer_normalisation_are_refused() {
         let backward = layer.backward(&weights, args);
         for result in [step, pack, forward, train, backward] {
             let says = result.unwrap_err().to_string();
-            assert!(says.contains("exclude layer normalisation"), "{says}");
+            assert!(says.contains("combine layer normalisation"), "{says}");
         }
         assert!([state, dstate, y, tape, scratch].concat().iter().all(|v| *v == 7.0));
     }

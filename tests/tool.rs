@@ -166,7 +166,7 @@ fn failures_have_messages_and_statuses() {
         (vec!["inspect", "no such file.img"], 1, "no such file.img"),
         (vec!["inspect", "Cargo.toml"], 1, "--from"),
         (vec!["convert", &data("torch_rnn_relu.safetensors"), "x.img"], 1, "rnn:relu"),
-        (vec!["convert", &data("keras_sequential.keras"), "x.safetensors"], 1, "reset before"),
+        (vec!["convert", &data("keras_sequential.keras"), "x.safetensors"], 1, "resets before"),
         (vec!["frobnicate"], 2, "Usage"),
         (vec!["check", &data("image_gru.img"), "--steps", "9999999999"], 2, "1000000"),
         (vec!["inspect", "x", "--from", "pickle"], 2, "safetensors, pytorch"),
