@@ -173,9 +173,10 @@ fn main() -> Result<(), Failure> {
     let mut last = Vec::new();
     for (kind, functions) in [("Bounded", &BOUNDED), ("Growing", &GROWING)] {
         let mut values = Chart::new(format!("{kind} activation functions"), "x", "f(x)");
-        let mut slopes = Chart::new("Their derivatives", "x", "f'(x)").limits(-0.05, 1.2);
+        let mut slopes =
+            Chart::new(format!("{kind} functions: derivatives"), "x", "f'(x)").limits(-0.05, 1.2);
         let errors_of =
-            |of| Chart::new(format!("Error of the {of}, against f64"), "x", "error (2^-24 = 6e-8)");
+            |of| Chart::new(format!("{kind} functions: error of the {of}"), "x", "error (units of 2^-24)");
         let (mut value_errors, mut slope_errors) =
             (errors_of("value").limits(0.0, 6.0), errors_of("derivative").limits(0.0, 6.0));
         for function in functions {

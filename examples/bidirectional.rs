@@ -149,7 +149,8 @@ fn main() -> Result<(), Failure> {
         ("both", Stack::new(Gru::new(WIDTH, 32)).bidirectional(Merge::Concat)),
     ];
     let bar = common.progress(models.len() * options.iters as usize)?;
-    let mut chart = Chart::new("Brackets with the right tag", "update", "percent").limits(40.0, 102.0);
+    let mut chart =
+        Chart::new("Brackets that get the right tag", "update", "brackets (%)").limits(40.0, 102.0);
     common.say("                       right tags of");
     common.say("            weights      (      )   both");
     let (mut tagged, mut last) = (Vec::new(), Vec::new());

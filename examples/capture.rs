@@ -24,7 +24,7 @@ use common::{Common, FORMATS, Failure, conclude};
 use rand_xoshiro::rand_core::Rng;
 use recurrent::prelude::*;
 
-/// Trains an LSTM to sound like an amplifier, and measures on other notes how near it comes.
+/// Trains an LSTM to sound like an amplifier, and measures its error on other notes.
 ///
 /// The last line on standard output is `esr ERROR dry ERROR`: the error-to-signal ratio of the model on
 /// unseen notes, and that of the sound that went in.
@@ -33,7 +33,7 @@ struct Options {
     /// Updates
     #[arg(long, value_name = "N", default_value_t = 1200, value_parser = clap::value_parser!(u32).range(1..))]
     iters: u32,
-    /// Run the model from narrow weights, too, and tell what that adds to the error
+    /// Also run the model from narrow weights, and print how much that adds to the error
     #[arg(long)]
     narrow: bool,
     #[command(flatten)]
@@ -161,17 +161,17 @@ fn main() -> Result<(), Failure> {
         let part = shown.clone().map(|i| (1e3 * (i - shown.start) as f64 / RATE as f64, f64::from(of[i])));
         part.collect::<Vec<_>>()
     };
-    let sound = Chart::new("A note that it has not heard", "milliseconds", "sample")
+    let sound = Chart::new("A note that was not trained on", "time (ms)", "amplitude (1: full scale)")
         .line("amplifier", points(&wet))
         .dashes("LSTM", points(&y))
-        .line("what goes in", points(&dry));
+        .line("input", points(&dry));
     // Average over whole notes, because notes begin louder than they end.
     let notes = losses.chunks(RATE / 5 / WINDOW);
     let means =
         notes.map(|note| (note[0].0, note.iter().map(|(_, loss)| loss).sum::<f64>() / note.len() as f64));
-    let learnt = Chart::new("Error while it learns", "update", "mean squared error").log();
+    let learnt = Chart::new("Training loss", "update", "mean squared error").log();
     common.say("");
-    common.plot(1, &[&sound, &learnt.line("loss", means)])?;
+    common.plot(1, &[&sound, &learnt.line("LSTM", means).coloured(1)])?;
     conclude(format_args!("esr {ratio:.4} dry {:.3}", esr(&dry, &wet)));
     Ok(())
 }

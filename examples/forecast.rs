@@ -31,7 +31,7 @@ struct Options {
     /// Updates
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     iters: u32,
-    /// Forecast from narrow weights, too, and tell how far the forecasts move
+    /// Also forecast from narrow weights, and print how much the forecasts change
     #[arg(long)]
     narrow: bool,
     #[command(flatten)]
@@ -47,7 +47,7 @@ const AHEAD: usize = 24;
 const HIDDEN: usize = 48;
 const BATCH: usize = 32;
 const NOISE: f64 = 0.1;
-/// The colour of what was measured, which no forecast has.
+/// The colour of the measured values, which no forecast has.
 const MEASURED: usize = 6;
 
 const MODEL: Model<3> =
@@ -125,9 +125,9 @@ fn main() -> Result<(), Failure> {
     };
     let forecasts = [
         ("GRU", ours),
-        ("naive", naive(&|end, _| series[end - 1])),
-        ("as one day ago", naive(&|end, ahead| series[end - DAY + ahead])),
-        ("as one week ago", naive(&|end, ahead| series[end - WEEK + ahead])),
+        ("last value", naive(&|end, _| series[end - 1])),
+        ("1 day ago", naive(&|end, ahead| series[end - DAY + ahead])),
+        ("1 week ago", naive(&|end, ahead| series[end - WEEK + ahead])),
         ("noise alone", futures(&clean, &ends)),
     ];
     common.say(format_args!(
@@ -135,11 +135,12 @@ fn main() -> Result<(), Failure> {
         ends.len()
     ));
     common.say("                      all   1 hour  24 hours");
-    let mut by_hour = Chart::new("Error of forecasts of unseen time", "hours ahead", "mean absolute error");
+    let mut by_hour = Chart::new("Error of forecasts, by horizon", "hours ahead", "mean absolute error");
     let mut means = Vec::new();
     for (name, forecast) in &forecasts {
         let errors = errors(forecast, &truth);
-        by_hour = by_hour.line(name, errors.iter().enumerate().map(|(i, e)| (i as f64 + 1.0, *e)));
+        let points = errors.iter().enumerate().map(|(i, e)| (i as f64 + 1.0, *e));
+        by_hour = if *name == "GRU" { by_hour.line(name, points) } else { by_hour.dashes(name, points) };
         common.say(format_args!(
             "{name:18} {:7.3} {:8.3} {:9.3}",
             mean(&errors),
@@ -166,9 +167,9 @@ fn main() -> Result<(), Failure> {
     let said = predictor.forward(Sequences::new(WINDOW, days.len()), &windows(&series, &days))?;
     let hours = (0..days.len() * AHEAD).map(|i| i as f64 / DAY as f64);
     let points = |of: &[f32]| hours.clone().zip(of.iter().map(|&v| f64::from(v))).collect::<Vec<_>>();
-    let chart = Chart::new("Forecasts of a day each, made at midnight", "days of unseen time", "value")
+    let chart = Chart::new("Forecasts for 24 hours, made at midnight", "days (not trained on)", "value")
         .line("GRU", points(said))
-        .dashes("as one day ago", points(&series[unseen - DAY..]))
+        .dashes("1 day ago", points(&series[unseen - DAY..]))
         .coloured(2) // as in the chart of errors
         .dots("measured", points(&series[unseen..]))
         .coloured(MEASURED);

@@ -210,8 +210,8 @@ fn main() -> Result<(), Failure> {
         ("GRU", show("GRU", Gru::new(INPUT, hidden), &batch, &options)?),
     ];
     let mut chart = Chart::new(
-        "Last state of a row, if the layer also reads its padding",
-        "steps of padding after the end of the row",
+        "Error of the last state if the layer reads the padding",
+        "steps of padding that the layer reads after the end of a row",
         "relative error of the last state",
     );
     for (name, shown) in &of {
@@ -220,7 +220,7 @@ fn main() -> Result<(), Failure> {
     let masked = of.iter().map(|(_, shown)| shown.masked).fold(0.0, f64::max);
     let most =
         of.iter().flat_map(|(_, shown)| &shown.drift).fold(0.0, |most: f64, (past, _)| most.max(*past));
-    chart = chart.dashes("any of them, with `lengths`", [(0.0, masked), (most, masked)]);
+    chart = chart.dashes("all three, with `lengths`", [(0.0, masked), (most, masked)]);
     common.say("");
     common.plot(1, &[&chart])?;
     let different: usize = of.iter().map(|(_, shown)| shown.different).sum();

@@ -116,7 +116,8 @@ fn main() -> Result<(), Failure> {
     let cells =
         [("RNN", Layer::rnn(2, HIDDEN)), ("LSTM", Layer::lstm(2, HIDDEN)), ("GRU", Layer::gru(2, HIDDEN))];
     let bar = common.progress(cells.len() * RATES.len() * options.iters as usize)?;
-    let mut chart = Chart::new("The sum of two marked numbers", "update", "mean squared error").log();
+    let mut chart =
+        Chart::new("Adding problem: error of the predicted sum", "update", "mean squared error").log();
     let mut last = Vec::new();
     for (name, cell) in cells {
         bar.set_message(name);

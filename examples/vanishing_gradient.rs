@@ -147,8 +147,12 @@ fn main() -> Result<(), Failure> {
     let of_lstm = backward(lstm, &weights, &x, dlast)?;
     lstm.forget_bias(&mut weights, 4.0)?;
     let of_open = backward(lstm, &weights, &x, dlast)?;
-    let mut cells =
-        Chart::new("Cells with their initial weights", "time lag (steps)", "norm of the gradient").log();
+    let mut cells = Chart::new(
+        "Cells with initial weights, or with open gates",
+        "time lag (steps)",
+        "norm of the gradient",
+    )
+    .log();
     common.say(format_args!("gradient of a loss at the last step, for inputs of {last} steps ago, as part of that for the last input:"));
     for (name, back) in [
         ("RNN", &of_rnn),
@@ -175,7 +179,8 @@ fn main() -> Result<(), Failure> {
     let mut weights = vec![0.0; rnn.weights_len()];
     rnn.init(&mut weights, &mut rng)?;
     rnn.init_orthogonal(&mut weights, &mut rng)?;
-    for scale in [0.8, 1.0, 1.2, 2.0] {
+    // All of these are RNNs: shades of the colour of the RNN.
+    for (scale, shade) in [(0.8, -0.5), (1.0, 0.0), (1.2, 0.35), (2.0, 0.6)] {
         let mut scaled = weights.clone();
         rnn.weights_mut(&mut scaled)?.w_hh.iter_mut().for_each(|w| *w *= scale);
         let [tanh, straight] = [backward(rnn, &scaled, &x, dlast)?, backward(linear, &scaled, &x, dlast)?];
@@ -185,23 +190,25 @@ fn main() -> Result<(), Failure> {
             tanh.reach(),
             straight.reach()
         ));
-        scales = scales.line(&format!("times {scale}"), tanh.points());
+        scales = scales.line(&format!("times {scale}"), tanh.points()).shaded(shade);
         // 2 to the power of the lag soon leaves the picture: drawn to the end, it would flatten all others.
-        scales = scales.dashes("", straight.points().take_while(|(_, norm)| *norm < 1e12));
+        scales = scales.dashes("", straight.points().take_while(|(_, norm)| *norm < 1e12)).shaded(shade);
     }
 
-    let mut norms = Chart::new("Norm of all gradients while an RNN is trained", "update", "norm").log();
-    let mut losses = Chart::new("Its loss", "update", "mean squared error").log();
+    let mut norms =
+        Chart::new("Norm of all gradients while an RNN is trained", "update", "norm (0 is not drawn)").log();
+    let mut losses = Chart::new("Loss of the same trainings", "update", "mean squared error").log();
     common.say("\nthe first of 20 numbers is learnt by an RNN with orthogonal weights times 1.5; loss of the last 100 updates:");
     let mut learnt = Vec::new();
-    for (name, max) in [("not clipped", f32::INFINITY), ("clipped to 1", 1.0)] {
+    // Colours that the other panels do not use.
+    for (name, max, colour) in [("not clipped", f32::INFINITY, 6), ("clipped to 1", 1.0, 5)] {
         let history = train(&common, max)?;
         // Each point is the mean of ten updates.
         let points = |of: fn(&(f32, f32)) -> f32| {
             history.chunks(10).enumerate().map(move |(i, part)| (i as f64 * 10.0, mean(part.iter().map(of))))
         };
-        norms = norms.line(name, points(|update| update.1));
-        losses = losses.line(name, points(|update| update.0));
+        norms = norms.line(name, points(|update| update.1)).coloured(colour);
+        losses = losses.line(name, points(|update| update.0)).coloured(colour);
         let last = &history[history.len().saturating_sub(100)..];
         learnt.push(mean(last.iter().map(|update| update.0)));
         common.say(format_args!("  {name:21} {:8.4}", learnt[learnt.len() - 1]));

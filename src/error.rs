@@ -5,11 +5,11 @@ use core::fmt;
 /// Result of a pass.
 pub type Result<T> = core::result::Result<T, Error>;
 
-/// Why a pass refused its arguments. Nothing has been written when one of these is returned, with the
-/// exception of [`Error::Internal`].
+/// Why a pass rejected its arguments. A pass that returns an error has written nothing. The exception is
+/// [`Error::Internal`].
 ///
-/// Shown, an error says which buffer it is about, what was expected, what came, and what the length is made
-/// of, or which method computes it:
+/// The text of an error names the buffer, and says how long it is and how long it must be. It also says what
+/// the length consists of, or which method computes it:
 ///
 /// ```
 /// let layer = recurrent::Gru::new(3, 8);
@@ -32,14 +32,14 @@ pub enum Error {
     Length {
         /// The argument's name, as in the documentation of the pass.
         buffer: &'static str,
-        /// The number of elements that the dimensions ask for.
+        /// The number of elements that the dimensions require.
         expected: usize,
-        /// The number of elements that came.
+        /// The number of elements that the buffer has.
         actual: usize,
         /// Whether `expected` is a minimum, and what it is made of.
         need: Need,
     },
-    /// A length that the dimensions ask for does not fit into `usize`.
+    /// A length that the dimensions require does not fit into `usize`.
     Overflow {
         /// The buffer whose length overflows.
         buffer: &'static str,
@@ -51,8 +51,8 @@ pub enum Error {
         /// The buffer.
         buffer: &'static str,
     },
-    /// A training has skipped so many updates in a row that it goes nowhere: loss, gradients or states are
-    /// NaN or infinite.
+    /// A training has skipped too many updates in a row, because the loss, gradients or states were NaN or
+    /// infinite.
     #[cfg(feature = "std")]
     Skipped {
         /// Skipped updates in a row.
@@ -107,9 +107,9 @@ pub enum Error {
         /// What it is given.
         given: usize,
     },
-    /// The bytes of an image are not those of one, or not those of the asked model.
+    /// The bytes are not an image, or not an image of the requested model.
     Image {
-        /// The byte at which it shows.
+        /// The position of the first wrong byte.
         offset: usize,
         /// What is wrong with it.
         what: &'static str,
@@ -119,8 +119,8 @@ pub enum Error {
         /// What differs.
         what: &'static str,
     },
-    /// A bug of this crate: a pass called one of its own functions with buffers of a wrong length. It alone
-    /// may be reported after something was written.
+    /// A bug of this crate: a pass called one of its own functions with buffers of a wrong length. This is
+    /// the only error that a pass may return after it has written something.
     Internal {
         /// The function.
         what: &'static str,
@@ -134,7 +134,7 @@ pub enum Error {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Need(Rule);
 
-// One byte: it fits beside the tag of `Error`, which stays as large as it is without.
+// One byte, which fits beside the tag of `Error` and so does not make `Error` larger.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Rule {
@@ -295,7 +295,7 @@ pub(crate) fn check_len(buffer: &'static str, expected: usize, actual: usize) ->
     check_shape(buffer, Need::EXACT, expected, actual)
 }
 
-/// As [`check_len`], for a length of which an error says what it is made of.
+/// Like [`check_len`]. The error also says what the length is made of.
 pub(crate) fn check_shape(buffer: &'static str, need: Need, expected: usize, actual: usize) -> Result<()> {
     if expected == usize::MAX {
         Err(Error::Overflow { buffer })

@@ -18,7 +18,7 @@ use recurrent::{Error, Gru, Masked, Sequences, Stack};
 
 const STEPS: usize = 6;
 const SHARDS: usize = 8;
-/// No multiple of the shards.
+/// The number of rows is not a multiple of the number of shards.
 const BATCH: usize = 19;
 
 const TAGGER: Model<4> = Model::new([
@@ -155,7 +155,7 @@ fn a_training_goes_on_with_another_number_of_ranks() {
     }
 }
 
-/// A batch of which only one rank's state is infinite, in an update that nobody makes.
+/// A batch in which only one rank's state is infinite. No rank makes this update.
 #[test]
 fn all_skip_what_one_has_to_skip() {
     const MODEL: Model<2> = Model::new([Layer::gru(1, 4), Layer::dense(4, 1)]);
@@ -210,7 +210,7 @@ fn numbers_that_do_not_fit_are_refused() {
 #[test]
 fn errors_reach_all_ranks_and_change_nothing() {
     let data = Data::new(BATCH, 1);
-    // What each of four ranks does wrong.
+    // The errors of four ranks. The arguments say which ranks have other settings, rows or seeds.
     let errors = |wrong: &(dyn Fn(usize, &mut Trainer) + Sync),
                   rows: &(dyn Fn(Range<usize>) -> Range<usize> + Sync),
                   seed: &(dyn Fn(usize) -> u64 + Sync)| {
@@ -230,7 +230,7 @@ fn errors_reach_all_ranks_and_change_nothing() {
     let all_say = |errors: Vec<String>, what: &str| {
         assert!(errors.iter().all(|error| error.contains(what)), "{errors:?}");
     };
-    // Other weights, by one bit of one rank; other settings; another generator.
+    // One rank has weights that differ in one bit; then other settings; then another generator.
     let bit = |rank: usize, trainer: &mut Trainer| {
         if rank == 2 {
             let weight = &mut trainer.weights_mut()[17];
@@ -254,13 +254,13 @@ fn errors_reach_all_ranks_and_change_nothing() {
         }
     };
     all_say(errors(&average, &good, &|_| 1), "ranks differ");
-    // A rank without enough rows says so, and the others hear of it.
+    // A rank without enough rows returns its own error, and the others return an error that says so.
     let few = errors(&|_, _| {}, &|rows| if rows.start == 0 { 0..1 } else { rows }, &|_| 1);
     assert!(few[0].contains("at least as many rows as shards"), "{few:?}");
     all_say(few[1..].to_vec(), "another rank has failed");
 }
 
-/// Its error is no reason to end: generators stay in step, and the next update is made.
+/// After this error the training can continue: generators stay in step, and the next update is made.
 #[test]
 fn after_a_refused_batch_all_ranks_go_on() {
     let data = Data::new(BATCH, 1);
@@ -291,8 +291,8 @@ fn ranks_without_rows_are_refused() {
     }
 }
 
-/// A rank sees that its own rows are not those that it should have, and says so. Others that have theirs hear
-/// of it at the next update.
+/// A rank that gets the wrong rows reports it. The ranks that got the right rows learn of it at the next
+/// update.
 #[test]
 fn other_rows_are_refused() {
     let data = Data::new(BATCH, 1);
@@ -309,7 +309,7 @@ fn other_rows_are_refused() {
     assert!(errors.iter().all(heard), "{errors:?}");
 }
 
-/// As on a link that is cut: the error of the communicator comes back, and the trainer is as it was.
+/// If the link is cut, the error of the communicator is returned, and the trainer does not change.
 #[test]
 fn a_rank_that_ends_is_an_error_for_the_others() {
     let data = Data::new(BATCH, 1);

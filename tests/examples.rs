@@ -96,7 +96,7 @@ fn a_trained_network_forecasts_better_than_naive_ones() {
     assert!(noise < gru && gru < naive.min(day).min(week), "{gru} {naive} {day} {week} {noise}");
 }
 
-/// What the line of each format says behind its name.
+/// The numbers that follow the name of each format in its line.
 fn formats(name: &str, options: &str, word: &str) -> Vec<Vec<f64>> {
     let out = run(name, &format!("--narrow {options}"), "").out;
     let lines = ["f16", "bf16", "int8", "int8-a8"].map(|format| {
@@ -166,10 +166,10 @@ fn noisy_morse_code_is_read() {
     // The whole test has 248 sentences, and a bound of 0.02. This part of it has 0.0194.
     let [error] = figures("morse", "--sentences 30", ["error"]);
     assert!(error < 0.03, "{error}");
-    // Nothing is read where the noise covers the signal.
+    // If the noise covers the signal, nothing is read.
     let [error] = figures("morse", "--sentences 8 --ratio -30", ["error"]);
     assert!(error > 0.5, "{error}");
-    // A model that has hardly learnt anything.
+    // A model that has hardly learned anything.
     let [error] = figures("morse", "--sentences 4 --train --iters 1", ["error"]);
     assert!(error > 0.5, "{error}");
 }

@@ -1,6 +1,6 @@
-//! Layers with layer normalisation: their weights, what they refuse, and how they learn. Outputs and
-//! gradients are checked in `sequence_gradients`, `golden` and `stack`; bits, threads and errors wherever all
-//! cells are.
+//! Layers with layer normalisation: their weights, the options that they reject, and how they learn.
+//! `sequence_gradients`, `golden` and `stack` check outputs and gradients. The tests of all cells check bits,
+//! threads and errors.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -61,7 +61,7 @@ fn initial_gains_are_one() {
         assert!([w.w_ih, w.w_hh].concat().iter().all(|w| w.abs() <= 0.25 && *w != 0.0));
     }
     assert!(rest.is_empty());
-    // What is set afterwards stays as it is for other layers.
+    // Options that are set afterwards behave as in other layers.
     let mut one = vec![0.0; layer.weights_len()];
     layer.init(&mut one, &mut rng()).unwrap();
     layer.forget_bias(&mut one, 1.0).unwrap();
@@ -98,7 +98,8 @@ fn a_scale_of_the_matrices_does_not_matter() {
     }
 }
 
-/// Every pass and every other way in names what layer normalisation excludes, and writes nothing.
+/// Every pass, and every other entry, rejects options that exclude layer normalisation, names them, and
+/// writes nothing.
 #[test]
 fn options_that_exclude_layer_normalisation_are_refused() {
     let lstm = Lstm::new(2, 3).layer_norm(LstmNorm::Output);
@@ -110,7 +111,7 @@ fn options_that_exclude_layer_normalisation_are_refused() {
         lstm.clip(2.0),
         lstm.activations(Activation::HardSigmoid { alpha: 0.2, beta: 0.5 }, tanh, tanh),
     ] {
-        refused(layer.into(), "must be without other activations, clip, coupled gates, peepholes");
+        refused(layer.into(), "other activations, clip, coupled gates, peepholes or projection");
         let weights = vec![0.5; layer.weights_len()];
         let (mut state, mut scratch) = (vec![7.0; layer.state_len(1)], vec![7.0; layer.scratch_len(1, 1)]);
         let step = layer.step(&weights[..], &[1.0, 2.0], &mut state, &mut scratch);
@@ -143,13 +144,13 @@ fn options_that_exclude_layer_normalisation_are_refused() {
         let backward = layer.backward(&weights, args);
         for result in [step, pack, forward, train, backward] {
             let says = result.unwrap_err().to_string();
-            assert!(says.contains("exclude layer normalisation"), "{says}");
+            assert!(says.contains("combine layer normalisation"), "{says}");
         }
         assert!([state, dstate, y, tape, scratch].concat().iter().all(|v| *v == 7.0));
     }
     let gru = Gru::new(2, 3).layer_norm();
     refused(gru.reset(Reset::Before).into(), "must reset after the product");
-    refused(gru.clip(0.5).into(), "must be without other activations and clip");
+    refused(gru.clip(0.5).into(), "other activations or clip");
 }
 
 fn refused(layer: Layer, why: &str) {

@@ -1,4 +1,4 @@
-//! Losses of classes and of numbers: against PyTorch, against their derivatives, and in a model.
+//! Losses of classes and of numbers, compared with PyTorch and with their derivatives, also in a model.
 #![cfg(feature = "std")]
 
 #[path = "common/numbers.rs"]
@@ -262,7 +262,7 @@ fn a_model_takes_every_loss() {
     let own = |of: OwnBatch<'_>| {
         assert_eq!((of.first_row, of.width, of.sequences.batch()), (0, 3, 4));
         if let Some(dy) = of.dy {
-            // In the padding, too.
+            // The function also writes to the padding, which must have no effect.
             dy.fill(1.0 / 14.0);
         }
         let counts = |row: &usize| row / 4 < [5, 2, 4, 3][row % 4];
@@ -287,7 +287,7 @@ fn a_model_takes_every_loss() {
     for loss in losses {
         let (mean, grads) = gradients(&TAGGER, &weights, loss).unwrap();
         assert!(mean.is_finite());
-        // Against differences of the loss itself, in the direction of the gradient.
+        // Compares with differences of the loss, in the direction of the gradient.
         let norm = grads.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
         let step = 2e-2 / norm;
         let at = |by: f64| {
@@ -301,13 +301,13 @@ fn a_model_takes_every_loss() {
         let slope = (at(step) - at(-step)) / (2.0 * step * norm);
         assert!((slope / norm - 1.0).abs() < 2e-3, "{loss:?}: {slope} {norm}");
     }
-    // One for each row.
+    // One weight for each row.
     let pooled = random(POOLED.weights_len(), 5);
     let of = Elementwise::squared().row_weights(&[1.0, 0.0, 2.0, 0.5]);
     let loss = Loss::Elementwise { targets: &numbers[..12], of };
     assert!(gradients(&POOLED, &pooled, loss).unwrap().0 > 0.0);
     assert_eq!(POOLED.target_weight(Sequences::new(5, 4), loss), Ok(3.5));
-    // The sequences are those of the model, whatever the loss was given.
+    // The model replaces the sequences of the loss by its own.
     let other = Loss::Elementwise { targets: &numbers[..12], of: of.over(Sequences::new(1, 8)) };
     assert_eq!(gradients(&POOLED, &pooled, other), gradients(&POOLED, &pooled, loss));
 }

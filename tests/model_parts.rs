@@ -157,14 +157,13 @@ static WEIGHTS: [f32; STREAMED.weights_len()] = {
 };
 
 recurrent::stream! {
-    /// A stream, which a static can hold.
+    /// A stream in a `static`.
     #[derive(Clone)]
     struct Stream(STREAMED);
 }
 static START: Stream = Stream::new(&WEIGHTS);
 
-/// A stream has the bits of a sequence, whatever comes between; a reset begins anew; an error changes
-/// nothing.
+/// A stream gives the same bits as a sequence. A reset sets the state to zeros. An error changes nothing.
 #[test]
 fn a_stream_has_the_bits_of_the_whole() -> Result<()> {
     let x = random(3 * STEPS, 9);
@@ -181,7 +180,7 @@ fn a_stream_has_the_bits_of_the_whole() -> Result<()> {
         stream.reset();
         assert_eq!(stream.state(), &zeros);
     }
-    // From another state.
+    // Continues from another state.
     stream.state_mut().copy_from_slice(&last);
     let (more, _) = forward(&STREAMED, &WEIGHTS[..], sequences, (&x[..]).into(), &last);
     assert_eq!(bits(stream.step(&x[..3])?), bits(&more[..2]));

@@ -19,7 +19,8 @@ fn allocations(mut run: impl FnMut()) -> usize {
     allocations_of_all(|| (0..10).for_each(|_| run()))
 }
 
-/// There is only one test, because tests that run at the same time would be counted, too.
+/// This file has only one test, because the allocations of tests that run at the same time would be counted,
+/// too.
 #[test]
 fn passes_in_the_pool_do_not_allocate() {
     let mut list = Vec::new();

@@ -177,8 +177,8 @@ fn denormals_are_numbers() {
 }
 
 /// Largest deviation of a hidden state from f64 in a stream of 100,000 steps: a few roundings of a number
-/// near 1. Rounding errors fade like everything else in the state. Measured: 2.4e-7, and 4.0e-7 for a ReLU
-/// with states up to 2.7.
+/// near 1. Rounding errors fade as the rest of the state does. Measured: 2.4e-7, and 4.0e-7 for a ReLU with
+/// states up to 2.7.
 const DRIFT: f64 = 5e-7;
 
 #[test]

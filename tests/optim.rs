@@ -118,7 +118,8 @@ fn the_scale_is_that_of_the_gradients_and_elements_are_independent() {
         for n in SIZES.into_iter().chain([0]) {
             let (before, grads) = (random(n, 40), random(n, 41));
             let room = optimiser.moments_len(n);
-            // Moments as after some updates: mean squares, and means that are possible with them.
+            // Moments as after some updates: mean squares, and means that are possible for these mean
+            // squares.
             let m: Vec<f32> =
                 random(room, 42).iter().map(|m| if room == n { *m } else { 0.3 + 0.1 * m }).collect();
             let run = |scale: f32, by: f32| {

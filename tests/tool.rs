@@ -166,7 +166,7 @@ fn failures_have_messages_and_statuses() {
         (vec!["inspect", "no such file.img"], 1, "no such file.img"),
         (vec!["inspect", "Cargo.toml"], 1, "--from"),
         (vec!["convert", &data("torch_rnn_relu.safetensors"), "x.img"], 1, "rnn:relu"),
-        (vec!["convert", &data("keras_sequential.keras"), "x.safetensors"], 1, "reset before"),
+        (vec!["convert", &data("keras_sequential.keras"), "x.safetensors"], 1, "resets before"),
         (vec!["frobnicate"], 2, "Usage"),
         (vec!["check", &data("image_gru.img"), "--steps", "9999999999"], 2, "1000000"),
         (vec!["inspect", "x", "--from", "pickle"], 2, "safetensors, pytorch"),
@@ -312,7 +312,7 @@ fn convert_makes_weights_narrow() {
     assert!(out.status.code() == Some(1) && text(&out.stderr).contains("model.fc"), "{}", text(&out.stderr));
 }
 
-/// What a file has in 16 or 8 bits stays so: 16 if asked, and integers always.
+/// Narrow weights of a file keep their format: 16 bits if `keep` is given, integers always.
 #[test]
 fn convert_keeps_narrow_weights() {
     let folder = tempfile::tempdir().unwrap();

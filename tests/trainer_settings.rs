@@ -1,4 +1,5 @@
-//! Settings of a trainer: a training with all of them resumes to the bit, and bad ones are refused.
+//! Settings of a trainer: a training with all of them resumes with the same bits, and wrong settings are
+//! rejected.
 #![cfg(feature = "std")]
 
 #[path = "common/numbers.rs"]
@@ -22,7 +23,7 @@ const MODEL: Model<4> = Model::new([
     Layer::dense(5, CLASSES),
 ]);
 
-/// Rows of ids of several lengths, each of which is followed by the next id but one.
+/// Rows of ids of several lengths. The id after `i` is `i + 2`.
 struct Data {
     ids: Vec<u32>,
     next: Vec<u32>,
@@ -43,7 +44,7 @@ impl Data {
     }
 }
 
-/// A training, its data's order, and its random generator.
+/// A training, the order of its data, and its random generator.
 struct Run {
     trainer: Trainer,
     order: Order,
@@ -87,7 +88,7 @@ impl Run {
         made
     }
 
-    /// What the program keeps, and the training.
+    /// Attaches the state of the program, and saves the training.
     fn save(&mut self) -> Vec<u8> {
         self.trainer.attach(&[&self.order.place().to_bytes()[..], &self.seed.to_le_bytes()].concat());
         self.trainer.to_bytes().unwrap()
@@ -119,7 +120,7 @@ fn a_training_with_all_settings_resumes_to_the_bit() {
     assert!(best.updates > 0 && best.weights.iter().all(|w| w.is_finite()));
     assert_eq!(trainer.layer_weights(0), &trainer.layer_weights(3)[..5 * CLASSES]);
     assert!(trainer.evaluate(all(&data)).unwrap() < 0.5 * before);
-    // What is kept does not disturb what was there.
+    // The best weights are those of the average. Restoring them replaces both.
     let weights = best.weights.to_vec();
     assert!(trainer.restore_best());
     assert_eq!(trainer.weights(), weights);
@@ -206,14 +207,14 @@ fn settings_that_do_not_fit_are_refused() {
     assert!(matches!(other().tie_embeddings().err(), Some(Error::Value { argument: "model", .. })));
     assert!(matches!(other().padding_idx(0).err(), Some(Error::Value { argument: "model", .. })));
     assert!(matches!(new().padding_idx(6).err(), Some(Error::Index { buffer: "id", id: 6, limit: 6, .. })));
-    // A rate that no optimiser takes moves nothing.
+    // An invalid rate is rejected, and the weights do not change.
     let data = Data::new();
     let mut trainer = new().rate_by(|_| f32::NAN);
     let before = trainer.weights().to_vec();
     let refused = trainer.update(all(&data), &mut rng(1));
     assert!(matches!(refused, Err(Error::Value { argument: "lr", .. })));
     assert_eq!((trainer.weights(), trainer.updates()), (&before[..], 0));
-    // A training with an average is no other.
+    // A training with an average of the weights cannot be restored without one, nor the reverse.
     let averaged = new().average(0.5).unwrap().to_bytes().unwrap();
     let told = new().restore(&averaged).unwrap_err().to_string();
     assert!(told.contains("average"), "{told}");
@@ -250,7 +251,7 @@ fn an_epoch_has_every_row_once() {
         rows.sort_unstable();
         assert_eq!(rows, learned);
     }
-    // Rows of one batch are as long as each other, or nearly so.
+    // The rows of a batch have equal lengths, or nearly equal ones.
     let sorted = epochs(order.clone().shuffled(4).bucketed(100), 1);
     let spread = |epoch: &[Vec<usize>]| -> usize {
         let of = |rows: &Vec<usize>| {
@@ -263,7 +264,7 @@ fn an_epoch_has_every_row_once() {
     assert_eq!(order.batches(), 4);
     let whole = order.clone().whole_batches();
     assert_eq!((whole.batches(), epochs(whole, 1)[0].len()), (3, 3));
-    // In the middle of the second epoch, without the first.
+    // Goes to the middle of the second epoch without running the first.
     let mut there = order.clone().shuffled(4);
     there.go_to(Place { epoch: 1, batch: 2 });
     assert_eq!(there.next(), Some(&shuffled[1][2][..]));
@@ -283,7 +284,7 @@ fn rows_stand_side_by_side() {
     let filled = padded.fill(&rows, &[1, 0], -1.0).unwrap();
     assert_eq!(filled.values, [3.0, 4.0, 5.0, 6.0, /**/ 1.0, 2.0, -1.0, -1.0]);
     assert_eq!(filled.lengths, [2, 1]);
-    // Neighbours of one length stay where they are.
+    // Consecutive rows of one length are not copied.
     let filled = padded.fill(&rows, &[1, 2], -1.0).unwrap();
     assert_eq!((filled.values, filled.values.as_ptr()), (&all[2..], all[2..].as_ptr()));
     assert_eq!(padded.join(&rows, &[2, 0]).unwrap().values, [7.0, 8.0, 9.0, 10.0, 1.0, 2.0]);

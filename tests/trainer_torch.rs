@@ -1,4 +1,4 @@
-//! Hundred updates of a trainer with each of its settings, beside the same in PyTorch.
+//! A hundred updates of a trainer with each of its settings, compared with PyTorch.
 #![cfg(feature = "std")]
 
 #[path = "common/numbers.rs"]
@@ -24,7 +24,7 @@ const fn series(outputs: usize) -> Model<2> {
     Model::new([Layer::gru(2, 5), Layer::dense(5, outputs)])
 }
 
-/// What the file has of one of its two batches.
+/// One of the two batches of a file.
 fn part<T>(of: &[T], batch: usize) -> &[T] {
     let len = of.len() / 2;
     &of[len * batch..][..len]
@@ -34,7 +34,8 @@ fn sequences() -> Sequences<'static> {
     Sequences::new(STEPS, ROWS).batch_major().lengths(&LENGTHS)
 }
 
-/// Makes the updates of `name` from its initial weights, in one shard and in three, and compares.
+/// Makes the updates of the case `name` from its initial weights, in one shard and in three, and compares the
+/// weights.
 #[track_caller]
 fn compare<const N: usize>(
     name: &str,
@@ -112,7 +113,7 @@ fn weights_of_classes_and_of_steps() {
     }
 }
 
-/// Two batches of one update, of three rows and of one, come to the mean by weights over both.
+/// An update with two batches, of three rows and of one row, uses the weighted mean over both.
 #[test]
 fn batches_are_weighed_by_their_weights() {
     let file = Tensors::read("training/trainer");

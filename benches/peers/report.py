@@ -102,7 +102,7 @@ def markdown(tables, about):
 
 def svg(table, about):
     low, high = 0.5, 128.0
-    width, left, bar, gap, top = 240, 150, 6, 8, 70
+    width, left, bar, gap, top = 240, 150, 6, 8, 86
     names = list(COLOURS)
 
     def x(ratio):
@@ -138,17 +138,18 @@ def svg(table, about):
             out.append(f'<text x="{at}" y="{y + 12}" text-anchor="middle">{ratio:g}</text>')
         height = max(height, y + 24)
     legend = "".join(
-        f'<rect x="{left + i * 110}" y="30" width="10" height="10" fill="{colour}"/>'
-        f'<text x="{left + 14 + i * 110}" y="39">{name}</text>'
+        f'<rect x="{left + i * 110}" y="46" width="10" height="10" fill="{colour}"/>'
+        f'<text x="{left + 14 + i * 110}" y="55">{name}</text>'
         for i, (name, colour) in enumerate(COLOURS.items())
     )
     total = len(CELLS) * (width + left) + 20
     title = f"Time per call divided by the time of recurrent. Right of 1: slower than recurrent. One thread of {about['cpu']}"
+    letters = "Cases: B rows (sequences), T steps, H units, I inputs (as many as units if not given). Logarithmic scale."
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total} {height}" width="{total}" height="{height}">'
         f'<rect width="{total}" height="{height}" fill="#fff"/>'
         '<g font-family="sans-serif" font-size="10" fill="#222">'
-        f'<text x="10" y="18" {bold}>{title}</text>{legend}'
+        f'<text x="10" y="18" {bold}>{title}</text><text x="10" y="34">{letters}</text>{legend}'
         + "\n".join(out)
         + "</g></svg>\n"
     )

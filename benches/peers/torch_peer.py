@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 threads = int(sys.argv[2])
-# As the other contestants: see `now` in src/contestants/mod.rs.
+# Like the other contestants: see `now` in src/contestants/mod.rs.
 now = time.process_time_ns if threads == 1 else time.perf_counter_ns
 torch.set_num_threads(threads)
 torch.set_num_interop_threads(1)

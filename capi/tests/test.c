@@ -237,7 +237,7 @@ static void opening(file image) {
     recurrent_sequences sequences;
     memset(&sequences, 0, sizeof sequences);
     sequences.steps = sequences.batch = 1;
-    REFUSED(recurrent_forward(model, &sequences, &b.of, &error), LAYERS, "named without this pass");
+    REFUSED(recurrent_forward(model, &sequences, &b.of, &error), LAYERS, "linked without this pass");
     release(b);
     free(memory);
 }

@@ -1,5 +1,5 @@
-//! Plays a sound through a model of an amplifier, in blocks of 64 samples as a plugin gets them, and says how
-//! much of the time that takes.
+//! Plays a sound through a model of an amplifier, in blocks of 64 samples as a plugin gets them, and prints
+//! which part of the available time this takes.
 //!
 //! ```sh
 //! examples/c/amp/make_sound.py in.wav
@@ -30,7 +30,7 @@ struct Options {
     model: PathBuf,
     /// A WAV file of 16 bits and one channel
     input: PathBuf,
-    /// Takes the sound
+    /// Where to write the sound
     output: PathBuf,
 }
 
@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         reader.samples::<i16>().map(|s| s.map(|s| f32::from(s) / 32768.0)).collect::<Result<_, _>>()?;
     let mut y = vec![0.0; x.len()];
 
-    // One voice. Another one has a state and a scratch of its own, and the same weights.
+    // One voice. Another voice has its own state and scratch, and shares the weights.
     let (mut state, mut scratch) = (vec![0.0; chain.state_len(1)], vec![0.0; chain.scratch_len(BLOCK, 1)]);
     image.copy_initial_state(&mut state)?;
     let (mut total, mut worst) = (Duration::ZERO, Duration::ZERO);

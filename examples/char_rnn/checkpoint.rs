@@ -1,4 +1,4 @@
-//! A saved model: everything that goes into the next update, in a file.
+//! A saved model: a file with everything that the next update depends on.
 //!
 //! All numbers are little-endian. The file is
 //!
@@ -14,8 +14,8 @@
 //! | n | the trainer: parameters, Adam's moments, recurrent states, updates made |
 //! | 8 | FNV-1a, 64 bits, of everything before |
 //!
-//! Nothing random is carried over from one update to the next: what is drawn at an update is drawn from a
-//! generator that is seeded with the seed and the number of that update.
+//! No random generator is saved: each update has its own generator, seeded from the seed and the number of
+//! the update.
 
 use std::fs;
 use std::io::{self, Write};
@@ -33,10 +33,10 @@ use crate::train::rng;
 
 const MAGIC: [u8; 8] = *b"charrnn\0";
 const VERSION: u32 = 2;
-/// So many losses go into the figure that is reported.
+/// The number of losses whose mean is reported.
 pub const RECENT: usize = 50;
 
-/// Everything that goes into the next update.
+/// Everything that the next update depends on.
 pub struct Checkpoint {
     pub shape: Shape,
     pub batch: usize,
@@ -59,7 +59,7 @@ pub fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
 }
 
-/// What is left to read of a file.
+/// The part of a file that has not been read.
 struct Fields<'a>(&'a [u8]);
 
 impl Fields<'_> {
@@ -147,7 +147,7 @@ impl Checkpoint {
         Ok(bytes)
     }
 
-    /// Saves all that goes into the next update.
+    /// Saves everything that the next update depends on.
     pub fn save(&self, path: &Path) -> Result<(), Failure> {
         self.save_bytes(path, Self::to_bytes)
     }
@@ -157,7 +157,7 @@ impl Checkpoint {
         self.save_bytes(path, Self::to_image)
     }
 
-    /// Writes the file beside `path` first, so that a failure leaves what was there.
+    /// Writes a temporary file beside `path` first, so that a failure leaves the old file.
     fn save_bytes(&self, path: &Path, bytes: fn(&Self) -> io::Result<Vec<u8>>) -> Result<(), Failure> {
         let refuse = |e: io::Error| Failure::new(format!("cannot save to {}: {e}", path.display()));
         if !self.trainer.is_finite() {
@@ -174,7 +174,7 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Fails if a file could not be saved there, before hours have gone into what it would hold.
+    /// Fails if a file cannot be saved there. Called before the training, which may take hours.
     pub fn can_save(path: &Path) -> Result<(), Failure> {
         let refuse =
             |e: &dyn std::fmt::Display| Failure::new(format!("cannot save to {}: {e}", path.display()));
@@ -196,7 +196,7 @@ impl Checkpoint {
         }
         let bytes = fs::read(path).map_err(io)?;
         let body = bytes.strip_prefix(&MAGIC).ok_or("not a saved character model")?;
-        // What follows is believed, and memory is taken for it, only if the checksum is right.
+        // Memory is allocated for the rest only if the checksum is right.
         let (before, checksum) = bytes.split_last_chunk().ok_or("the file is truncated")?;
         if fnv1a(before) != u64::from_le_bytes(*checksum) {
             return Err("the file is damaged or truncated: its checksum is wrong".into());
@@ -245,7 +245,7 @@ fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     let folder =
         path.parent().filter(|p| !p.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), PathBuf::from);
     let mut builder = tempfile::Builder::new();
-    // As any other new file: the umask decides.
+    // Permissions like those of any new file: the umask decides.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.prefix(".char_rnn").tempfile_in(folder)

@@ -67,8 +67,7 @@ pub struct Options {
     /// for the page in examples/web
     #[arg(long, value_name = "FILE")]
     pub image: Option<PathBuf>,
-    /// A saved model to go on with: to train it further on the same text, exactly as if it had never been
-    /// saved
+    /// A saved model to continue with; training on the same text continues as if it had never been saved
     #[arg(long, value_name = "FILE")]
     pub load: Option<PathBuf>,
     /// Print the validation loss from narrow weights, too: f16, bf16, and int8 with 16-bit and 8-bit
@@ -104,8 +103,7 @@ fn temperature(text: &str) -> Result<f32, String> {
 }
 
 impl Options {
-    /// The options of this process. Prints the help if that is what was asked for; a mistake comes back as
-    /// one line.
+    /// The options of this process. Prints the help if it was requested; a mistake is returned as one line.
     pub fn from_command_line() -> Result<Self, Failure> {
         Self::try_parse().map_err(|e| {
             if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {

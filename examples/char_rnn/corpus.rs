@@ -12,7 +12,7 @@ const TEXT: &str = include_str!("pride_and_prejudice.txt");
 /// A text, and where it came from.
 pub struct Text(String);
 
-/// What tells one text from another.
+/// Identifies a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// Length in bytes.

@@ -16,7 +16,7 @@ pub struct Writing<'a> {
     pub length: usize,
 }
 
-/// Gives the characters one by one to `out`, until it returns false. The prompt is not among them.
+/// Passes the characters one by one to `out`, until it returns false. The prompt is not passed.
 pub fn generate(
     now: &Checkpoint,
     how: Writing<'_>,

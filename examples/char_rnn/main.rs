@@ -65,7 +65,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// What `--narrow` tells of.
+/// The formats that `--narrow` compares.
 const FORMATS: [Narrow; 4] = [Narrow::F16, Narrow::Bf16, Narrow::W8A16, Narrow::W8A8];
 
 fn main() -> ExitCode {
@@ -135,7 +135,7 @@ fn run(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Saves what is asked for.
+/// Saves the files that the options request.
 fn save(now: &Checkpoint, options: &Options) -> Result<(), Failure> {
     if let Some(path) = &options.save {
         now.save(path)?;
@@ -202,14 +202,14 @@ fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
     Ok(stop)
 }
 
-/// All updates that are asked for, with a progress bar, and samples as the loss goes down.
+/// Makes the requested updates, with a progress bar, and samples as the loss goes down.
 fn update_all(
     training: &mut Training<'_>,
     options: &Options,
     prompt: &[u32],
     stop: &AtomicBool,
 ) -> Result<(), Failure> {
-    /// The next sample comes when the loss is lower by so much.
+    /// The next sample comes when the loss has fallen by this amount.
     const IMPROVEMENT: f64 = 0.25;
     const REDRAW: Duration = Duration::from_millis(100);
     let sample = Writing { prompt, temperature: options.temperature, length: options.length.min(160) };
@@ -252,12 +252,12 @@ fn update_all(
     Ok(())
 }
 
-/// A line on standard output that is not the result; whether it arrives is no reason to stop.
+/// Prints a line on standard output that is not the result. If nobody reads it, this is not an error.
 fn say(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
 }
 
-/// Writes the prompt and what the model makes of it, character by character.
+/// Writes the prompt and the model's continuation, character by character.
 fn write(now: &Checkpoint, options: &Options, prompt: &[u32], stop: &AtomicBool) -> Result<(), Failure> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut state = write!(out, "{}", options.prompt);

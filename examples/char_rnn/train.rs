@@ -1,4 +1,4 @@
-//! The updates, and the figures about them.
+//! The updates, their losses and their speed.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::Failure;
 use crate::checkpoint::{Checkpoint, RECENT};
 use crate::corpus::Streams;
 
-/// The generator of what is drawn at update number `update`.
+/// The random generator of update number `update`.
 pub fn rng(seed: u64, update: u64) -> Xoshiro256PlusPlus {
     // An odd factor, the golden ratio, so that neighbouring numbers are far apart.
     Xoshiro256PlusPlus::seed_from_u64(seed ^ update.wrapping_mul(0x9e37_79b9_7f4a_7c15))
@@ -40,8 +40,9 @@ impl<'a> Training<'a> {
         Training { streams, x: window.clone(), targets: window, chars: 0, seconds: 0.0, now }
     }
 
-    /// One update: the next window of all streams. The trainer is stateful, so that each stream goes on where
-    /// the window before ended: truncated backpropagation through time. States begin anew with the text.
+    /// One update: the next window of all streams. The trainer is stateful, so that each stream continues
+    /// where the previous window ended: truncated backpropagation through time. At the start of the text,
+    /// states are reset.
     pub fn update(&mut self) -> Result<(), Failure> {
         let start = Instant::now();
         let Training { streams, now, x, targets, .. } = self;

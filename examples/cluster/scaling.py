@@ -45,7 +45,7 @@ def fit(points):
 
 
 def quick(of):
-    """The quarter of the times that is over first: other programs only add to them."""
+    """The first quartile of the times, because other programs only lengthen them."""
     return statistics.quantiles(of, n=4)[0]
 
 
@@ -78,7 +78,7 @@ def mpirun(ranks):
 
 
 def two_hosts(*args):
-    """What it printed, or None if that is not possible here."""
+    """The output of the program, or None if it cannot run here."""
     run = subprocess.run([HERE / "hosts", *args], env=ENV, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     return run.stdout if run.returncode == 0 else None
 
@@ -190,7 +190,7 @@ def report(found):
     for delay, rate, of, took in found["links"]:
         la, lb = fit(of)
         link = Cost(t0, t1, found["deviation"], la, lb, parameters, two.together)
-        # What the link's own figures say, with nothing fitted to it.
+        # Computed from the settings of the link, without a fit.
         plain_a, plain_b = delay / 1e3, 8 / (rate * 1e6)
         plain = Cost(t0, t1, found["deviation"], plain_a, plain_b, parameters, two.together)
         rows.append([f"{delay} ms, {rate} Mbit/s", ms(la), f"{1 / lb / 1e6:.1f}", f"{1 / plain_b / 1e6:.1f}", ms(took), ms(link.update(2, 64)),
@@ -205,8 +205,8 @@ def report(found):
 
 
 NETWORKS = [("1 Gbit/s Ethernet", 50e-6, 8 / 1e9), ("10 Gbit/s Ethernet", 30e-6, 8 / 10e9), ("100 Gbit/s InfiniBand", 3e-6, 8 / 100e9)]
-# A node is as fast as so many of the core that was measured, and its times deviate by so much. This machine's
-# deviation is that of other programs on it, which nodes of a cluster do not have.
+# A node is as fast as NODE cores like the measured one, and its times have this relative deviation. The deviation
+# of this machine comes from other programs, which do not run on the nodes of a cluster.
 NODE, DEVIATION = 20, 0.02
 
 

@@ -28,7 +28,7 @@ def device(namespace):
 
 
 class Direction:
-    """Packets that are on their way."""
+    """Packets in flight."""
 
     def __init__(self, source, to):
         self.source, self.to, self.packets, self.free = source, to, collections.deque(), 0.0
@@ -46,7 +46,7 @@ class Direction:
             self.packets.append((self.free + delay, packet))
 
     def write(self):
-        """Those that have arrived; when the next one does."""
+        """The packets that have arrived, and the time when the next one arrives."""
         while self.packets:
             due, packet = self.packets[0]
             if due > time.monotonic():

@@ -17,7 +17,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use recurrent::Narrow;
 
-/// The formats that `--narrow` tells of.
+/// The formats that `--narrow` compares.
 pub const FORMATS: [Narrow; 4] = [Narrow::F16, Narrow::Bf16, Narrow::W8A16, Narrow::W8A8];
 
 /// What went wrong, in one line, made from any error; `main` shows it as it is.
@@ -50,12 +50,12 @@ pub struct Common {
 }
 
 impl Common {
-    /// The generator of one use of random numbers. Different uses have different numbers for the same seed.
+    /// The generator for one purpose. Different purposes get different numbers from the same seed.
     pub fn rng(&self, purpose: u64) -> Xoshiro256PlusPlus {
         Xoshiro256PlusPlus::seed_from_u64(self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(purpose))
     }
 
-    /// A line on standard output, unless the user wants only the last one ([`conclude`]).
+    /// Prints a line on standard output, unless the user wants only the last one ([`conclude`]).
     pub fn say(&self, line: impl fmt::Display) {
         if !self.quiet {
             conclude(line);
@@ -69,7 +69,7 @@ impl Common {
         Ok(bar)
     }
 
-    /// Writes a plot of panels in so many columns, and says where.
+    /// Writes a plot of the panels, with `columns` panels in a row, and prints its path.
     pub fn plot(&self, columns: usize, panels: &[&dyn plot::Panel]) -> Result<(), Failure> {
         let file = match &self.plot {
             Some(file) => file.clone(),
@@ -82,7 +82,7 @@ impl Common {
     }
 }
 
-/// A line on standard output. Whether anybody reads it is no reason to stop.
+/// Prints a line on standard output. If nobody reads it, this is not an error.
 pub fn conclude(line: impl fmt::Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }

@@ -146,6 +146,7 @@ impl ValueFormatter<f64> for Axis {
         match &self.scale {
             Scale::Names(names) => names.get(value as usize).cloned().unwrap_or_default(),
             _ if value == 0.0 => "0".into(),
+            Scale::Log if value >= 1e4 => format!("{value:.0e}"),
             _ if (1e-3..1e5).contains(&value.abs()) => format!("{}", (value * 1e6).round() / 1e6),
             _ => format!("{value:.0e}"),
         }
@@ -228,6 +229,18 @@ impl Chart {
     pub fn coloured(mut self, number: usize) -> Self {
         if let Some(series) = self.series.last_mut() {
             series.colour = COLOURS[number % COLOURS.len()];
+        }
+        self
+    }
+
+    /// Gives the series that was added last a shade of the first colour: lighter up to 1 (white), darker down
+    /// to -1 (black).
+    pub fn shaded(mut self, part: f64) -> Self {
+        let to = if part < 0.0 { 0.0 } else { 255.0 };
+        let mix = |c: u8| (f64::from(c) + (to - f64::from(c)) * part.abs()).round() as u8;
+        if let Some(series) = self.series.last_mut() {
+            let RGBColor(r, g, b) = COLOURS[0];
+            series.colour = RGBColor(mix(r), mix(g), mix(b));
         }
         self
     }

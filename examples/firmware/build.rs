@@ -1,4 +1,5 @@
-//! Chooses the memory map: that of `BOARD`, by default the one that the target is run on (.cargo/config.toml).
+//! Chooses the memory map: that of `BOARD`, by default that of the machine that `.cargo/config.toml` runs the
+//! target on.
 
 use std::{env, fs, path::Path};
 

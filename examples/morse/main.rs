@@ -9,11 +9,11 @@
 //! cargo run --release --example morse -- --train --firmware       # makes the files of examples/firmware
 //! ```
 //!
-//! A recording says which characters were sent, but not when. CTC needs no more: its loss sums over all ways
-//! to place the characters on the steps. The training data are random groups of characters, keyed with 12 to
-//! 30 words per minute; each mark and each gap is up to 20 % too short or too long. The signal fades slowly
-//! by up to 10 dB, and there is white noise. The test is English text, which the model has never seen, with
-//! 10 dB between signal and noise in a bandwidth of 500 Hz.
+//! A recording says which characters were sent, but not when. CTC does not need to know: its loss sums over
+//! all ways to place the characters on the steps. The training data are random groups of characters, keyed
+//! with 12 to 30 words per minute; each mark and each gap is up to 20 % too short or too long. The signal
+//! fades slowly by up to 10 dB, and there is white noise. The test is English text, which the model has never
+//! seen, with 10 dB between signal and noise in a bandwidth of 500 Hz.
 //!
 //! Receiver and model are small enough for a microcontroller: `examples/firmware` runs the same code,
 //! `examples/firmware/src/morse.rs`, on a Cortex-M4F.
@@ -286,16 +286,17 @@ fn main() -> Result<(), Failure> {
     let (marks, sound) = record();
     let heard = Heard::read(&weights, &sound, RATE, TONE)?;
     common.say(format_args!("\nsent {}\nread {}", shown(&sent), shown(&heard.text())));
-    let title = format!("Morse code, {} words per minute, {} dB above noise", options.speed, options.ratio);
+    let title = format!("Morse code: {} words/min, {} dB above noise", options.speed, options.ratio);
     let reading = Reading { title, sound: &sound, rate: RATE, marks: &marks, heard };
-    let some: Vec<Vec<u8>> = sentences.iter().step_by(4).cloned().collect();
     let mut points = Vec::new();
     for ratio in [-4.0, -2.0, 0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0] {
-        points.push((ratio, 100.0 * Score::of(&weights, &some, ratio, common.seed)?.error()));
+        points.push((ratio, 100.0 * Score::of(&weights, sentences, ratio, common.seed)?.error()));
     }
-    let chart = Chart::new("Characters read wrongly", "signal to noise in 500 Hz, decibels", "percent")
-        .log()
-        .line("unseen sentences", points);
+    let chart =
+        Chart::new("Characters read wrongly", "signal-to-noise ratio in 500 Hz (dB)", "characters (%)")
+            .log()
+            .line("sentences that were not trained on", points)
+            .coloured(1); // as what was read, above
     common.plot(1, &[&reading, &chart])?;
     conclude(format_args!("error {error:.4}"));
     Ok(())

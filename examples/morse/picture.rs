@@ -35,7 +35,9 @@ impl Panel for Reading<'_> {
         let (head, body) = area.split_vertically(80);
         let text = |size: u32, colour: &RGBColor| ("sans-serif", size).into_font().color(colour);
         let bold = ("sans-serif", 28, FontStyle::Bold).into_font().color(&RGBColor(40, 40, 40));
-        head.draw(&Text::new(self.title.clone(), (12, 6), bold))?;
+        let seconds = self.sound.len() as f64 / f64::from(self.rate) / LINES as f64;
+        let title = format!("{}; {seconds:.1} s per line", self.title);
+        head.draw(&Text::new(title, (12, 6), bold))?;
         let mut x = 12;
         for (name, colour) in
             [("sound", &SOUND), ("strength of the tone", &STRENGTH), ("key", &SENT), ("what was read", &READ)]
@@ -48,7 +50,6 @@ impl Panel for Reading<'_> {
             head.draw(&Text::new(name, (x + 22, 58), style))?;
             x += 52 + name.len() as i32 * 10;
         }
-        let seconds = self.sound.len() as f64 / f64::from(self.rate) / LINES as f64;
         for (line, area) in body.split_evenly((LINES, 1)).iter().enumerate() {
             self.line(&area.margin(4, 4, 12, 12), line as f64 * seconds, seconds)?;
         }

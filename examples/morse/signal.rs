@@ -39,7 +39,7 @@ pub fn code(character: u8) -> &'static str {
     }
 }
 
-/// Draws recordings. Each has a tone, a fading and a loudness of its own.
+/// Draws recordings. Each has another tone, fading and loudness.
 pub struct Operator(Xoshiro256PlusPlus);
 
 impl Operator {

@@ -1,5 +1,5 @@
-//! Training without an alignment: the targets are the characters of a recording in their order. Nothing says
-//! when they are sent.
+//! Training without an alignment: the targets are the characters of a recording in order. They do not say
+//! when each character is sent.
 //!
 //! A model without experience soon finds that the blank is likely in every step, and can stay there for
 //! thousands of updates. Here it leaves within 200, because of four things, which were not measured one by

@@ -25,12 +25,12 @@ use data::{Labelled, Padded, Vocabulary, shuffle};
 use rand_xoshiro::rand_core::Rng;
 use recurrent::prelude::*;
 
-/// Learns to tell sentences in favour from sentences against, and measures how many of those that it has not
-/// seen it gets right.
+/// Learns to distinguish sentences in favour from sentences against, and measures its accuracy on unseen
+/// sentences.
 ///
-/// The last line on standard output is `test PART of N larger_class PART`: the part of the unseen sentences
-/// that is right, how many they are, and what saying always the same would give. With --interactive scores
-/// follow.
+/// The last line on standard output is `test PART of N larger_class PART`: the share of right answers on the
+/// unseen sentences, their number, and the share of the larger class, which a constant answer would get
+/// right. With --interactive scores follow.
 #[derive(Parser)]
 struct Options {
     /// Lines of a sentence, a tab, and 0 or 1, in UTF-8
@@ -39,7 +39,7 @@ struct Options {
     /// Score sentences from standard input, a line each, after every word
     #[arg(long)]
     interactive: bool,
-    /// Score the unseen sentences from narrow weights, too
+    /// Also score the unseen sentences from narrow weights
     #[arg(long)]
     narrow: bool,
     /// Updates
@@ -159,7 +159,7 @@ fn train(
 
     let end = f64::from(options.iters);
     let floor = f64::from(-(1.0 - SMOOTH).ln());
-    let chart = Chart::new("Loss of the sentences, by use", "update", "cross-entropy (nats)")
+    let chart = Chart::new("Loss on training and on held-back sentences", "update", "cross-entropy (nats)")
         .line("trained on", learnt)
         .line("held back", looked)
         .dashes("aim: 0.9 for the right label", [(0.0, floor), (end, floor)]);

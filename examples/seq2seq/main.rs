@@ -177,9 +177,9 @@ fn heat_map(translator: &Translator<'_>, text: String) -> Result<HeatMap, Failur
     let letters = |text: &str| text.chars().map(String::from).collect::<Vec<_>>();
     let written = letters(&iso[0]);
     Ok(HeatMap {
-        title: format!("Where the decoder looks: {text}"),
-        x: ("the date as it was read".into(), letters(&text)),
+        title: format!("Attention weights: {text}"),
+        x: ("character read".into(), letters(&text)),
         values: alignments[..written.len() * batch.steps].to_vec(),
-        y: ("written".into(), written),
+        y: ("character written".into(), written),
     })
 }

@@ -4,7 +4,8 @@ use std::string::ToString;
 
 use super::{Error, Need, check_len, check_room, check_shape};
 
-/// What no table can leave out: another variant does not compile here.
+/// Numbers the variants. A new variant does not compile until it is added here, so the table below cannot
+/// omit it.
 fn number(error: Error) -> usize {
     match error {
         Error::Length { .. } => 0,
@@ -38,7 +39,7 @@ fn shape(buffer: &'static str, need: Need) -> Error {
     check_shape(buffer, need, 64, 10).unwrap_err()
 }
 
-/// The shape takes no room.
+/// The field `need` does not make errors larger.
 #[test]
 fn errors_are_small() {
     assert_eq!(size_of::<Error>(), 6 * size_of::<usize>());

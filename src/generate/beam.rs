@@ -232,7 +232,9 @@ impl Beam {
         let Beam { width, classes, steps, start, end, alpha } = *self;
         let BeamBuffers { ids, scratch } = buffers;
         if width == 0 || u32::try_from(width.max(classes).max(steps)).is_err() {
-            return Err(Error::Value { argument: "width", expected: "at least 1, and of 32 bits" }.into());
+            return Err(
+                Error::Value { argument: "width", expected: "at least 1, and fit into 32 bits" }.into()
+            );
         }
         if !(alpha >= 0.0 && alpha.is_finite()) {
             return Err(

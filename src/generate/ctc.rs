@@ -38,7 +38,7 @@ impl CtcGreedy {
     /// Takes one step, `logits [classes]`. Returns the label that begins with this step, if one does.
     ///
     /// # Errors
-    /// As [`argmax`]; [`Error::Value`] for a blank that is not a class. On an error nothing changes.
+    /// Those of [`argmax`]; [`Error::Value`] for a blank that is not a class. On an error nothing changes.
     pub fn push(&mut self, logits: &[f32]) -> Result<Option<u32>> {
         check_blank(logits.len(), self.blank)?;
         let class = argmax(logits)? as u32;
@@ -51,8 +51,8 @@ impl CtcGreedy {
     /// to the start of `out`, which has room for one label for each step.
     ///
     /// # Errors
-    /// As [`push`](Self::push); [`Error::Length`] or [`Error::Overflow`] for `logits`, `out` or the
-    /// sequences' lists; [`Error::Index`] for a row that is not below the batch. `out` is left as it was,
+    /// Those of [`push`](Self::push); [`Error::Length`] or [`Error::Overflow`] for `logits`, `out` or a list
+    /// in the sequences; [`Error::Index`] for a row that is not below the batch. `out` is left as it was,
     /// unless the error is about a logit.
     ///
     /// ```
@@ -105,7 +105,7 @@ fn check_row<'s>(
 /// all their alignments.
 ///
 /// In each step the `width` likeliest prefixes are kept. The probabilities of all alignments of a prefix are
-/// added up. So labels are found that no single likeliest alignment has.
+/// added up. So it can find labels that the single likeliest alignment does not have.
 ///
 /// ```text
 /// score = log p(labels) + what the language model adds for each of them
@@ -115,7 +115,8 @@ fn check_row<'s>(
 /// use recurrent::{CtcBeam, CtcBeamBuffers, Sequences};
 /// const BEAM: CtcBeam = CtcBeam::new(4, 2);
 /// let (mut ids, mut scratch) = ([0; BEAM.ids_len(2)], [0.0; BEAM.scratch_len()]);
-/// // The blank has 0.6 in both steps, and is the likeliest way; but 1 has three ways, which together have 0.64.
+/// // In both steps the blank has the probability 0.6. The likeliest alignment is two blanks: 0.36.
+/// // But label 1 has three alignments, together 0.64.
 /// let logits = [0.6f32.ln(), 0.4f32.ln(), /**/ 0.6f32.ln(), 0.4f32.ln()];
 /// let buffers = CtcBeamBuffers { ids: &mut ids, scratch: &mut scratch };
 /// let found = BEAM.search(Sequences::new(2, 1), &logits, 0, buffers, |_, _| 0.0)?;
@@ -254,8 +255,8 @@ impl CtcBeam {
         self
     }
 
-    /// The same, but a step does not try labels whose log-probability there is below this. That saves most of
-    /// the time if there are many classes. By default all labels are tried.
+    /// The same search, but a step does not try labels whose log-probability in this step is below the given
+    /// one. That saves most of the time if there are many classes. By default all labels are tried.
     pub const fn least(mut self, log_probability: f32) -> Self {
         self.least = log_probability;
         self
@@ -292,7 +293,7 @@ impl CtcBeam {
         let CtcBeam { width, classes, blank, least } = *self;
         let (CtcBeamBuffers { ids, scratch }, steps) = (buffers, sequences.steps());
         if width == 0 || u32::try_from(width.max(classes).max(steps)).is_err() {
-            return Err(Error::Value { argument: "width", expected: "at least 1, and of 32 bits" });
+            return Err(Error::Value { argument: "width", expected: "at least 1, and fit into 32 bits" });
         }
         check_blank(classes, blank)?;
         let rows = check_row(classes, sequences, logits, row)?;

@@ -32,7 +32,7 @@ pub fn argmax(logits: &[f32]) -> Result<usize> {
     let (mut best, mut most) = (0, f32::NEG_INFINITY);
     for (i, &logit) in logits.iter().enumerate() {
         if logit.is_nan() {
-            return Err(Error::Value { argument: "logits", expected: "numbers, and not NaN" });
+            return Err(Error::Value { argument: "logits", expected: "numbers other than NaN" });
         }
         if logit > most {
             (best, most) = (i, logit);

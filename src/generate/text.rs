@@ -80,10 +80,10 @@ impl Chain<'_> {
         add(self.scratch_len(1, 1), drawing)
     }
 
-    /// As [`Model::generate`].
+    /// Like [`Model::generate`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Model::generate`].
     pub fn generate<'w>(
         &self,
         weights: impl Into<WeightSource<'w>>,

@@ -55,7 +55,6 @@
 //!
 //! # Rules
 //! - Only `src/simd/` may name the architecture modules of `core`; `.ci/run` checks this.
-//! - Every block that needs it says why it is sound. A macro for the intrinsics, as in `avx2.rs`, says it
-//!   once.
+//! - Every `unsafe` block says why it is sound. A macro for the intrinsics, as in `avx2.rs`, says it once.
 //! - Do not take shortcuts that change bits: no reciprocal estimates, no flushing of subnormals, no sums in
 //!   another order.

@@ -56,13 +56,12 @@
 //! # Models
 //! A [`Layer`](crate::model::Layer) is an embedding (as the first layer; then the model takes ids), a stack
 //! of RNN, LSTM, GRU or MGU layers, a dense layer, an activation, a scale, a residual connection, a
-//! [`Pool`](crate::Pool), or dropout. Options are set on
-//! the types of the layers: `Layer::Lstm(Stack::new(Lstm::new(8, 16).peepholes()).layers(2))`. If the layers
-//! are known only at run time, use a [`Chain`](crate::model::Chain) over a slice of any length. It has the
-//! same passes, and [`Chain::new`](crate::model::Chain::new) returns an error where
-//! [`Model::new`](crate::model::Model::new) panics. A trainer takes either. If a network is not a chain of
-//! layers (an encoder and a decoder, [`Attention`](crate::Attention), several inputs), call the layers
-//! yourself, as the example `seq2seq` does.
+//! [`Pool`](crate::Pool), or dropout. Options are set on the types of the layers:
+//! `Layer::Lstm(Stack::new(Lstm::new(8, 16).peepholes()).layers(2))`. If the layers are known only at run
+//! time, use a [`Chain`](crate::model::Chain) over a slice of any length. It has the same passes, and
+//! [`Chain::new`](crate::model::Chain::new) returns an error where [`Model::new`](crate::model::Model::new)
+//! panics. A trainer takes either. If a network is not a chain of layers (an encoder and a decoder,
+//! [`Attention`](crate::Attention), several inputs), call the layers yourself, as the example `seq2seq` does.
 //!
 //! The last layer outputs logits or numbers, not probabilities. The [`Loss`](crate::model::Loss) contains the
 //! softmax or the sigmoid.
@@ -107,8 +106,8 @@
 //! run on the threads of the pool that they are called in. Rows of a batch are independent, forward and
 //! backward, so each thread takes some rows. Gradients of weights are sums over all rows, so there each
 //! thread takes some weights. Nothing is copied for a thread, and nothing is added up afterwards: the results
-//! have the same bits with any number of threads. A thread gets at least 4 rows, and so much work that
-//! handing it over takes a few per cent of it. Smaller batches stay on one thread.
+//! have the same bits with any number of threads. A thread gets at least 4 rows, and enough work that handing
+//! it over takes only a few per cent of the time. Smaller batches stay on one thread.
 //!
 //! A single stream of a large layer uses threads, too: in each step, each thread takes some units. This pays
 //! from about 400,000 hidden weights on, which are 320 units of an LSTM, 370 of a GRU or 630 of an RNN. On two

@@ -1,8 +1,8 @@
 //! Files: which one to read, which one to write, and what a program does with them.
 //!
 //! The feature `io` reads and writes models of other frameworks. The command-line tool (feature `tool`) does
-//! the same without a program. [`io`](crate::io) has the table of all layers, and lists each kind of file
-//! that was tried.
+//! the same without a program. [`io`](crate::io) has the table of all layers, and a list of the kinds of
+//! files with which it was tested.
 //!
 //! # Which file
 //! | you have | give this crate | a plan is needed |
@@ -59,7 +59,7 @@
 //! | parameters whose order is not clear | give a plan: `--layers gru,@last,fc` in the tool, [`ReadOptions::plan`](crate::io::ReadOptions::plan) in a program |
 //! | a `state_dict` that holds two models, or an optimiser | save the parameters of the one model |
 //! | zero points of a quantised ONNX model | quantise with symmetric int8, or convert the `f32` model with `--weights int8` |
-//! | a pickle that calls a function | save the `state_dict` instead: no code of a file is run |
+//! | a pickle that calls a function | save the `state_dict` instead: this crate never runs code from a file |
 //!
 //! # Is it the same model?
 //! Compare once with the framework, on real samples: `recurrent check model.onnx --input samples.txt --expect

@@ -1,7 +1,7 @@
 //! From a PyTorch model to a blinking light, in eight steps.
 //!
 //! A GRU with a dense layer on top was trained in Python to distinguish two movements of an accelerometer. It
-//! shall run in a microcontroller, from flash, without a heap.
+//! is to run on a microcontroller, from flash, without a heap.
 //!
 //! # 1. Save the parameters
 //! ```python
@@ -107,8 +107,8 @@
 //! there. Scale the samples as in training. The scaling is part of the model and easily forgotten.
 //!
 //! # Weights of 8 bits
-//! With `recurrent convert model.safetensors model.img --weights int8`, the weights take about a quarter of the
-//! flash. The program above changes in one place: the weights are the bytes
+//! With `recurrent convert model.safetensors model.img --weights int8`, the weights take about a quarter of
+//! the flash. The program above changes in one place: the weights are the bytes
 //! `Image::from_bytes(IMAGE)?.narrow()`, of type `&'static [u8]`. [`narrow_weights`](super::narrow_weights)
 //! says what this costs in accuracy.
 //!
@@ -149,12 +149,12 @@
 //! counter (`DWT::cycle_count` of the crate `cortex-m`) before and after `step`.
 //!
 //! # What it takes
-//! Rough figures for a GRU of 16 units over 3 inputs with a dense layer, on a Cortex-M4F: 10 KiB of flash for
-//! code with start-up and printing, 3 KiB of it the step; 4.3 KiB for the weights; 300 bytes of RAM and 400
-//! of stack. A Cortex-M0 needs 12 KiB of code and 500 bytes of stack. A step of an LSTM of 32 units over 32
-//! inputs takes 20,000 instructions on a Cortex-M4F: at 100 MHz that is some thousand steps a second. On a
-//! Cortex-M0 instructions are not counted. `.ci/firmware` checks all of this against ceilings, and
-//! `examples/firmware/README.md` has the tables.
+//! Rough figures for a GRU of 16 units over 3 inputs with a dense layer, on a Cortex-M4F: 9 KiB of flash for
+//! code with start-up and printing, of which the step takes 3.5 KiB; 4.3 KiB for the weights; 300 bytes of
+//! RAM and 400 of stack. A Cortex-M0 needs 12 KiB of code and 560 bytes of stack. A step of an LSTM of 32
+//! units over 32 inputs takes 19,000 instructions on a Cortex-M4F. At 100 MHz, if each took one cycle, that
+//! would be 5,000 steps a second. On a Cortex-M0 instructions are not counted. `.ci/firmware` checks all of
+//! this against ceilings, and `examples/firmware/README.md` has the tables.
 //!
 //! To keep the code small: make layers and models constants (`const`), so that the compiler knows their cells
 //! and options; this works for models of up to 16 layers. Use few kinds of cells. `opt-level = "s"` makes
@@ -165,6 +165,6 @@
 //! Training uses the same passes and buffers:
 //! [`Model::forward_backward`](crate::model::Model::forward_backward) or the passes of the layers, with
 //! [`Adam`](crate::train::Adam) or, if there is no room for moments, [`Sgd`](crate::train::Sgd). Flash is the
-//! first limit: the code of `learn` takes 91 KB, on a Cortex-M0 100 KB, and 3 KB of stack. RAM is the second:
-//! for weights that change, gradients, moments, and a tape for the steps of a chunk. It is 8 KB in `learn`.
-//! `recurrent inspect --steps 10` prints it for other models.
+//! first limit: the code of `learn` takes 91 KiB, on a Cortex-M0 100 KiB. RAM is the second: it holds weights
+//! that change, gradients, moments, and a tape for the steps of a chunk. `learn` needs 8 KB for them, and 3
+//! KB of stack. `recurrent inspect --steps 10` prints it for other models.

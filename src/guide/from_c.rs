@@ -106,5 +106,5 @@
 //! seccomp that no block makes a system call.
 //!
 //! # What is not there
-//! Training, files of other frameworks and narrow weights on targets without an operating system. Train in
-//! Rust or Python, and convert with the tool.
+//! The library does not train, and does not read files of other frameworks: train in Rust or Python, and
+//! convert with the tool. On targets without an operating system it does not run narrow weights.

@@ -6,7 +6,7 @@
 //! | backward pass | computes the gradients of a loss from the last layer to the first, and from the last step to the first |
 //! | batch, `B` | several sequences that are computed together. A sequence is a *row* of the batch |
 //! | bias | a number that is added to the sum of a gate: `b_ih` beside the product of the input, `b_hh` beside that of the hidden state |
-//! | BPTT | backpropagation through time: the backward pass of a recurrent layer. *Truncated*, it stops at the start of a chunk, and the state goes on |
+//! | BPTT | backpropagation through time: the backward pass of a recurrent layer. *Truncated*, it stops at the start of a chunk; the state is carried on |
 //! | canonical weights | weights in the order of this crate, one flat slice (see [`layouts`](super::layouts)). Training changes these. Compare *packed weights* |
 //! | causal | said of a layer whose output at a step does not depend on later steps. Only such layers run step by step |
 //! | cell | the equations of one step: RNN, LSTM, GRU or MGU |
@@ -23,7 +23,7 @@
 //! | form | a cell together with the passes and options that a program links, for images that are opened at run time: [`Form`](crate::image::Form) |
 //! | forward pass | computes outputs from inputs. `forward_train` also writes the tape |
 //! | fused | a product and a sum that are rounded once. Instruction sets with this operation give the same bits as one another |
-//! | gate, `G` | a part of a cell with weights of its own, such as the forget gate. In `G`, candidates count as gates: an LSTM has 4, a GRU 3, an MGU 2, an RNN 1 |
+//! | gate, `G` | a part of a cell with its own weights, such as the forget gate. In `G`, candidates count as gates: an LSTM has 4, a GRU 3, an MGU 2, an RNN 1 |
 //! | gradient | the derivative of a loss by a number. Its name has a `d` in front: `dx`, `dy`, `dstate`; those of weights are `grads` |
 //! | hidden state, `h` | what a layer computed in the step before, and its output |
 //! | image | a model and its weights as bytes, which firmware uses in place: [`image`](crate::image) |

@@ -8,7 +8,7 @@
 //! | x86-64 | AVX-512 (`avx512`), AVX2 with FMA (`avx2`), `scalar` | when the program runs |
 //! | aarch64 | `neon` | by the target |
 //! | WebAssembly with `simd128`: `RUSTFLAGS=-Ctarget-feature=+simd128` | `simd128` | by the target |
-//! | Arm's M profile with an FPU, Cortex-M4F, M7, M33, ...: targets on `eabihf` | `fused`, with loops in assembly | by the target |
+//! | Arm's M profile with an FPU, Cortex-M4F, M7, M33, ...: targets that end in `eabihf` | `fused`, with loops in assembly | by the target |
 //! | all others: Cortex-M0, RISC-V, WebAssembly without vectors, ... | `scalar` | by the target |
 //!
 //! An x86 CPU without AVX2 or FMA runs `scalar`, which is slower and gives other bits. A Cortex-M4F runs

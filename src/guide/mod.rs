@@ -3,7 +3,7 @@
 //!
 //! | chapter | the question that it answers |
 //! |---|---|
-//! | [`layouts`] | How are numbers arranged in a buffer, how long is each buffer, and what happens to padding? |
+//! | [`layouts`] | How are numbers arranged in a buffer, how long is each buffer, what happens to padding? |
 //! | [`training_through_time`] | What does the tape hold, where do gradients stop, why do they vanish? |
 //! | [`which_loss`] | Which loss fits what is to be learned, and how does data get into batches? |
 //! | [`why_it_does_not_learn`] | Why does it not learn, and how do I see it? |

@@ -44,8 +44,8 @@
 //! - **`W8A16`** (`int8`): 8-bit weights with a scale for each row, multiplied by `x` and `h` in 16 bits. A
 //!   quarter of the memory. Nearly all of its error comes from rounding the weights. This is the default
 //!   where memory or bandwidth counts.
-//! - **`W8A8`** (`int8-a8`): the same weights, with `x` and `h` in 8 bits. About twice the error. Use it on
-//!   instruction sets with an 8-bit dot product; on others it takes as long as `W8A16`.
+//! - **`W8A8`** (`int8-a8`): the same weights, with `x` and `h` in 8 bits. About twice the error. It takes as
+//!   long as `W8A16`: it is meant for 8-bit dot products in hardware, which this crate does not use yet.
 //! - **`F16`**: half of the memory and hardly any error. Weights beyond 65504 are rejected.
 //! - **`Bf16`**: the range of `f32` with 8 bits of precision. Use it for weights that `F16` rejects.
 //!   Otherwise `F16` is more exact.
@@ -79,8 +79,8 @@
 //! cargo run --release --example capture -- --narrow
 //! ```
 //!
-//! Of 49 sentences none changes its class. No forecast moves by more than 0.03; the noise in the data, which
-//! cannot be forecast, is 0.1.
+//! None of the 49 sentences changes its class. No forecast changes by more than 0.03. For comparison: the
+//! noise in the data, which nothing can forecast, has a deviation of 0.1.
 //!
 //! Sound is more sensitive than classes, because rounding errors are heard as noise in quiet passages.
 //! Rounding adds noise 75 dB below the signal (f16), 52 dB (bf16), 36 dB (int8). The model's own error is 19
@@ -184,4 +184,4 @@
 //! ```
 //!
 //! # What is not there
-//! These do not exist: dot products of AVX-512 VNNI, AVX-VNNI and NEON.
+//! The dot product instructions of AVX-512 VNNI, AVX-VNNI and NEON are not used.

@@ -71,7 +71,7 @@
 //! | `tanh` | 1.08 ulp | odd to the bit, monotone |
 //! | `sigmoid` | 9.0e-8; 2.3 ulp above -16 | monotone; 0 below -88.4 |
 //! | `exp` | 1.04 ulp | monotone; infinity from 88.73 on |
-//! | the other [activations](crate::Activation) | 1.7 units of 2^-23 | and their derivatives |
+//! | the other [activations](crate::Activation) | 1.7 units of 2^-23, relative to the value | and their derivatives |
 //!
 //! With separate rounding the bounds are the same, except that the sigmoid has 10.2 ulp. The example
 //! `activations` plots the errors. Outputs and gradients agree with PyTorch's and Keras' in f64 to 1e-5 of

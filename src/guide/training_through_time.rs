@@ -69,7 +69,7 @@
 //! let mut losses = vec![];
 //! for chunk in 0..200 {
 //!     let x: Vec<f32> = (0..T).map(|t| wave(chunk * T + t)).collect();
-//!     let next: Vec<f32> = (0..T).flat_map(|t| [wave(chunk * T + t + 1); 8]).collect(); // every unit is to say it
+//!     let next: Vec<f32> = (0..T).flat_map(|t| [wave(chunk * T + t + 1); 8]).collect(); // each unit has to predict it
 //!     LAYER.forward_train(&weights, ForwardTrain {
 //!         sequences, x: &x, y: &mut y, state: &mut state, tape: &mut tape, scratch: &mut scratch, ..Default::default()
 //!     })?;

@@ -39,7 +39,8 @@
 //! | `wasm32-unknown-unknown` | with `std`: `Vec`, [`Trainer`](crate::trainer::Trainer), narrow weights, `wasm-bindgen` |
 //!
 //! # A module without generated bindings
-//! A page needs few functions. Numbers and addresses pass the border, and the page views the module's memory:
+//! A page needs few functions. They take and return numbers and addresses, and the page reads the module's
+//! memory:
 //!
 //! ```
 //! use recurrent::prelude::*;

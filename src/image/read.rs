@@ -104,7 +104,7 @@ impl<'a> Image<'a> {
                         _ => return wrong(start, "unknown ending"),
                     };
                 }
-                TAG_ENDING => return wrong(at + 4, "an ending has 4 bytes"),
+                TAG_ENDING => return wrong(at + 4, "an ending must have 4 bytes"),
                 TAG_CLASSES => match core::str::from_utf8(content) {
                     Ok(classes) if !classes.is_empty() => self.classes = classes,
                     _ => return wrong(start, "the names of the classes are not UTF-8"),
@@ -118,7 +118,7 @@ impl<'a> Image<'a> {
                         _ => return wrong(start, "unknown mask"),
                     };
                 }
-                TAG_MASK => return wrong(at + 4, "a mask has 8 bytes"),
+                TAG_MASK => return wrong(at + 4, "a mask must have 8 bytes"),
                 _ => return wrong(at, "unknown kind of record"),
             }
             at = padded(start + len);
@@ -133,7 +133,7 @@ impl<'a> Image<'a> {
     /// What the image holds besides layers and weights.
     ///
     /// # Errors
-    /// As [`weights`](Self::weights), if there is an initial state.
+    /// Those of [`weights`](Self::weights), if there is an initial state.
     pub fn extras(&self) -> Result<Extras<'a>> {
         let initial_state = self.in_place(self.initial_state)?;
         Ok(Extras { initial_state, ending: self.ending, classes: self.classes, mask: self.mask })

@@ -37,7 +37,7 @@ pub(super) const fn format_number(narrow: Option<Narrow>) -> u32 {
     }
 }
 
-/// The weight type with this number (the inner `None` for `f32`), or `None` if there is no such type.
+/// The weight type with this number: `Some(None)` for `f32`, `None` for an unknown number.
 #[allow(clippy::option_option, reason = "one of them is a format")]
 pub(super) const fn format(number: u32) -> Option<Option<Narrow>> {
     Some(match number {
@@ -86,7 +86,7 @@ pub(super) const fn decode(r: &Record) -> core::result::Result<Layer, Wrong> {
                 0 => None,
                 NORM => Some(LstmNorm::Output),
                 NORM_STATE => Some(LstmNorm::State),
-                _ => return Err((3, "two forms of layer normalisation")),
+                _ => return Err((3, "both forms of layer normalisation")),
             };
             let options =
                 !standard || clip < f32::INFINITY || coupled || peepholes || projection || norm.is_some();
@@ -144,10 +144,10 @@ pub(super) const fn decode(r: &Record) -> core::result::Result<Layer, Wrong> {
     })
 }
 
-/// Rejects options that exclude layer normalisation.
+/// Rejects options that cannot be combined with layer normalisation.
 const fn normal(cell: AnyCell) -> core::result::Result<AnyCell, Wrong> {
     match cell.norm_refusal() {
-        Some(_) => Err((3, "the layer has layer normalisation and an option that excludes it")),
+        Some(_) => Err((3, "layer normalisation cannot be combined with the other options")),
         None => Ok(cell),
     }
 }

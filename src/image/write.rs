@@ -67,7 +67,7 @@ pub fn write(layers: &[Layer], weights: &[f32], bytes: &mut [u8]) -> Result<()> 
 /// Writes an image with extras. `bytes` has [`len_with`]`(layers, extras)` elements.
 ///
 /// # Errors
-/// As [`write()`]; [`Error::Length`] for an initial state that is not as long as that of the layers.
+/// Those of [`write()`]; [`Error::Length`] for an initial state that is not as long as that of the layers.
 ///
 /// ```
 /// use recurrent::image::{self, Extras, Image};

@@ -49,7 +49,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::File(e) => e.fmt(f),
-            Error::Damaged { format, what } => write!(f, "not a proper {format}: {what}"),
+            Error::Damaged { format, what } => write!(f, "not a valid {format}: {what}"),
             Error::Tensor { name, expected, found } => {
                 write!(f, "tensor `{name}`: expected {expected}, found {found}")
             }
@@ -92,7 +92,7 @@ pub(super) fn unsupported<T>(what: impl Into<String>, why: impl Into<String>) ->
 
 /// Rejects a plan for a file that needs none.
 pub(super) fn plan_given<T>() -> Result<T> {
-    unsupported("a plan of the layers", "the file says its layers itself")
+    unsupported("a plan of the layers", "this format describes its layers, so it takes no plan")
 }
 
 pub(super) fn unclear<T>(what: impl Into<String>) -> Result<T> {
@@ -123,7 +123,7 @@ mod tests {
             (std::io::Error::other("the disk is full").into(), "the disk is full"),
             (
                 Error::Damaged { format: "safetensors file", what: "it ends early".into() },
-                "not a proper safetensors file: it ends early",
+                "not a valid safetensors file: it ends early",
             ),
             (
                 Error::Tensor {

@@ -136,7 +136,7 @@ const FOREIGN: [(&[u8], &str, &str); 20] = [
     (
         b"\x93NUMPY",
         "this is a NumPy array",
-        "it says no layers: write the parameters with `safetensors.torch.save_file`, under PyTorch's names",
+        "it does not describe the layers: write the parameters with `safetensors.torch.save_file`, under PyTorch's names",
     ),
     (
         b"version https://git-lfs",
@@ -159,12 +159,12 @@ const EXTENSIONS: [(&str, &str, &str); 14] = [
     (
         "npz",
         "NumPy arrays",
-        "it says no layers: write the parameters with safetensors, under PyTorch's names",
+        "it does not describe the layers: write the parameters with safetensors, under PyTorch's names",
     ),
     (
         "npy",
         "a NumPy array",
-        "it says no layers: write the parameters with safetensors, under PyTorch's names",
+        "it does not describe the layers: write the parameters with safetensors, under PyTorch's names",
     ),
     ("joblib", "a pickle of joblib", "load it in Python, and save the model with its framework"),
     ("mat", "a MATLAB file", "export the network with `exportONNXNetwork`"),
@@ -245,7 +245,7 @@ fn archive(bytes: &[u8]) -> Content {
     } else if has(b".npy") {
         Content::Foreign(
             "this is a file of NumPy arrays",
-            "it says no layers: write the parameters with safetensors, under PyTorch's names",
+            "it does not describe the layers: write the parameters with safetensors, under PyTorch's names",
         )
     } else {
         Content::Unknown

@@ -148,7 +148,7 @@ fn dispatch(
         (Format::Image, None) => image::read(bytes),
         (Format::Keras, None) => keras::read(bytes),
         (Format::Onnx, None) => onnx::read(bytes, external),
-        (Format::Source, None) => error::unsupported("Rust source", "it is only written"),
+        (Format::Source, None) => error::unsupported("Rust source", "it can only be written"),
     }
 }
 

@@ -145,7 +145,7 @@ impl Network {
         &self.classes
     }
 
-    /// What follows the last layer. [`run`](Self::run) computes it.
+    /// The function after the last layer. [`run`](Self::run) computes it.
     /// [`Format::holds_endings`](super::Format::holds_endings) says which formats hold it.
     pub fn ending(&self) -> Ending {
         self.ending
@@ -167,8 +167,7 @@ impl Network {
         Network { ending, ..self }
     }
 
-    /// The network without what follows its last layer: if the outputs were probabilities, they are logits
-    /// now.
+    /// The network without the function after its last layer: it gives logits instead of probabilities.
     pub fn logits(self) -> Self {
         Network { ending: Ending::None, ..self }
     }

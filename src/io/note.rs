@@ -12,9 +12,9 @@ pub use crate::model::Ending;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Note {
-    /// The file leaves it open, and the usual thing was assumed.
+    /// The file does not say this, and the usual case was assumed.
     Assumed(String),
-    /// The file has it, and the network has not.
+    /// The file contains this, but the network does not.
     LeftOut(String),
 }
 

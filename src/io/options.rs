@@ -75,7 +75,8 @@ impl<'a> ReadOptions<'a> {
     /// Reads the model in these bytes.
     ///
     /// # Errors
-    /// As [`read`](super::read); with [`strict`](Self::strict), [`Error::Unclear`] instead of the first note.
+    /// Those of [`read`](super::read); with [`strict`](Self::strict), [`Error::Unclear`] instead of the first
+    /// note.
     pub fn read(&self, bytes: &[u8]) -> Result<Network> {
         let format = self.format_of(bytes, None)?;
         let network = dispatch(bytes, format, self.plan, self.external)?;
@@ -89,7 +90,7 @@ impl<'a> ReadOptions<'a> {
     /// format and the length in bytes. The extension is used only if the bytes do not show the format.
     ///
     /// # Errors
-    /// As [`read`](Self::read); [`Error::File`] if a file cannot be read.
+    /// Those of [`read`](Self::read); [`Error::File`] if a file cannot be read.
     pub fn open(&self, path: &Path) -> Result<(Network, Format, u64)> {
         let bytes = fs::read(path)?;
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -134,7 +135,7 @@ fn unknown<T>(path: Option<&Path>) -> Result<T> {
             let names: Vec<&str> = Format::ALL.iter().filter(|f| f.0.is_read()).map(|f| f.1).collect();
             unsupported(
                 "neither the first bytes nor the extension identify the format",
-                format!("say it with --from ({})", names.join(", ")),
+                format!("give it with --from ({})", names.join(", ")),
             )
         }
     }
@@ -158,7 +159,7 @@ fn beside(folder: &Path, name: &str) -> std::io::Result<Vec<u8>> {
         );
     }
     if !path.metadata()?.is_file() {
-        return refuse("this is no file");
+        return refuse("this is not a file");
     }
     fs::read(path)
 }

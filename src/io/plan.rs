@@ -111,7 +111,7 @@ impl core::str::FromStr for Plan {
         let items: Vec<Item> = items.collect::<Result<_>>()?;
         match items.iter().rev().skip(1).find(|item| matches!(item, Item::Ending(_))) {
             Some(ending) => {
-                let what = format!("`@{}` can only stand at the end of a plan", name(&PLAIN, ending));
+                let what = format!("`@{}` can only be the last item of a plan", name(&PLAIN, ending));
                 Err(Error::Unclear { what })
             }
             None => Ok(Plan(items)),

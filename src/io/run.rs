@@ -46,7 +46,7 @@ impl Instance {
     /// Reads a file and makes its network ready to run.
     ///
     /// # Errors
-    /// As [`ReadOptions::open`]; [`Error::Model`](super::Error::Model) if there is not enough memory.
+    /// Those of [`ReadOptions::open`]; [`Error::Model`](super::Error::Model) if there is not enough memory.
     pub fn open(path: &Path) -> Result<Self> {
         ReadOptions::new().open(path)?.0.instance()
     }
@@ -69,12 +69,12 @@ impl Instance {
     /// training.
     ///
     /// # Errors
-    /// As [`size::of`].
+    /// Those of [`size::of`].
     pub fn needs(&self, steps: usize) -> Result<size::Needs> {
         size::of(self.chain().layers(), steps, self.batch)
     }
 
-    /// What follows the last layer. It is already applied to the outputs.
+    /// The function after the last layer. It is already applied to the outputs.
     pub fn ending(&self) -> Ending {
         self.ending
     }
@@ -141,7 +141,7 @@ impl Instance {
     /// The same on several threads. The results have the same bits for any number of threads.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward).
+    /// Those of [`forward`](Self::forward).
     pub fn forward_with<'x>(
         &mut self,
         join: &dyn Join,
@@ -158,7 +158,7 @@ impl Instance {
         x: Input<'_>,
     ) -> Result<&[f32]> {
         if sequences.batch() != self.batch {
-            let expected = "of the number of rows of the states: see `Instance::rows`";
+            let expected = "a batch with as many rows as the states: see `Instance::rows`";
             return Err(crate::Error::Value { argument: "sequences", expected }.into());
         }
         self.chain().check_input(sequences, x)?;

@@ -79,7 +79,7 @@ pub(super) fn check_shape(name: &str, expected: &[usize], found: &[usize]) -> Re
     if found == expected { check_sizes(name, found) } else { wrong_shape(name, show(expected), found) }
 }
 
-/// The tensors of a file. Layers take them one by one; what is left at the end belongs to no layer.
+/// The tensors of a file. Layers take them one by one. Tensors that are left at the end belong to no layer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tensors(pub(super) BTreeMap<String, Tensor>);
 

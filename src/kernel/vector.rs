@@ -12,7 +12,7 @@ pub(crate) const fn has_vectors<S: Simd>() -> bool {
 /// `p` is valid for reading `left` elements.
 #[inline(always)]
 pub(crate) unsafe fn load<S: Simd>(s: S, p: *const f32, left: usize) -> S::V {
-    // SAFETY: the caller's; a part is loaded only where `left < LANES`.
+    // SAFETY: the caller's promise; a part is loaded only where `left < LANES`.
     unsafe { if left >= S::LANES { s.load(p) } else { s.load_n(p, left) } }
 }
 
@@ -21,7 +21,7 @@ pub(crate) unsafe fn load<S: Simd>(s: S, p: *const f32, left: usize) -> S::V {
 /// `p` is valid for writing `left` elements.
 #[inline(always)]
 pub(crate) unsafe fn store<S: Simd>(s: S, p: *mut f32, v: S::V, left: usize) {
-    // SAFETY: the caller's; a part is stored only where `left < LANES`.
+    // SAFETY: the caller's promise; a part is stored only where `left < LANES`.
     unsafe { if left >= S::LANES { s.store(p, v) } else { s.store_n(p, v, left) } }
 }
 
@@ -39,7 +39,7 @@ pub(crate) unsafe fn load_planes<S: Simd>(
     let mut v = [s.splat(0.0); 4];
     for a in 0..4 {
         if a < count {
-            // SAFETY: the caller's.
+            // SAFETY: the caller's promise.
             v[a] = unsafe { load(s, p.add(a * plane), left) };
         }
     }

@@ -16,7 +16,7 @@
 //! | `gradients`, `buffer` | what all layers use |
 //!
 //! Files import each other downward in this table. Losses, sampling and search are not layers: they have
-//! floors of their own.
+//! separate floors.
 
 mod activate;
 mod attention;

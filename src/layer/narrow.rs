@@ -1,8 +1,8 @@
 //! Weights in the formats of their layers, as bytes, for users.
 
-/// Defines the functions for narrow weights in canonical order of a type that has `words_len`, `check_values`,
-/// `write_words` and `widen_words`. The last two take weights that have been checked. They are called on the
-/// second argument, `$inner`.
+/// Defines the functions for narrow weights in canonical order of a type that has `words_len`,
+/// `check_values`, `write_words` and `widen_words`. The last two take weights that have been checked. They
+/// are called on the second argument, `$inner`.
 macro_rules! rounded_weights {
     ($self:ident => $inner:expr, $what:literal) => {
         /// Length of narrow weights in bytes. Layers without a narrow format count as `f32`.
@@ -42,8 +42,8 @@ macro_rules! rounded_weights {
 }
 pub(crate) use rounded_weights;
 
-/// The same, and a function that packs such weights, for a type that also has `check_narrow`, `pack_words` and
-/// `packed_by`.
+/// The same, and a function that packs such weights, for a type that also has `check_narrow`, `pack_words`
+/// and `packed_by`.
 macro_rules! narrow_weights {
     ($self:ident => $inner:expr, $what:literal) => {
         $crate::layer::narrow::rounded_weights!($self => $inner, $what);
@@ -51,7 +51,7 @@ macro_rules! narrow_weights {
         /// Packs narrow weights. ([`pack`](Self::pack) rounds weights in `f32` and packs them.)
         ///
         /// # Errors
-        /// As [`widen`](Self::widen), also for `packed`.
+        /// Those of [`widen`](Self::widen), also for `packed`.
         pub fn pack_narrow<B: AsMut<[f32]>>(&$self, narrow: &[u8], packed: B) -> Result<$crate::layer::Packed<B>> {
             let words = $crate::layer::packed::words(narrow, $self.narrow_len())?;
             $inner.check_narrow()?;

@@ -140,8 +140,8 @@ pub enum WeightSource<'a> {
     /// or the gains of layer normalisation, if the layer has them. Of a model: layer by layer.
     Canonical(&'a [f32]),
     /// Canonical weights of a narrow layer or model, as its `round` writes them, aligned to 4 bytes: for
-    /// targets without an operating system, where they cannot be packed. Elsewhere they have to be, except
-    /// with the feature `reference`. They give the same bits as packed ones.
+    /// targets without an operating system, which cannot pack them. On other targets such weights have to be
+    /// packed, unless the feature `reference` is on. They give the same bits as packed ones.
     Narrow(&'a [u8]),
     /// Packed for an instruction set.
     Packed(Packed<&'a [f32]>),
@@ -189,7 +189,7 @@ impl<'a> WeightSource<'a> {
             WeightSource::Canonical(flat) => {
                 check_len("weights", owner.weights, flat.len())?;
                 if owner.narrow {
-                    let expected = "packed: a layer of narrow weights needs weights that `pack` has rounded";
+                    let expected = "packed: a layer with narrow weights needs weights from `pack`";
                     return Err(Error::Value { argument: "weights", expected });
                 }
                 Ok(Source::Canonical(flat))

@@ -6,7 +6,7 @@ use crate::error::{Error, Need, Result, check_shape};
 use crate::kernel::Walk;
 
 /// How the steps of a sequence are reduced to one row. Only steps that take part count, not those past the
-/// end of a sequence or masked ones. A sequence without any gives zeros. Resets are ignored.
+/// end of a sequence or masked ones. A sequence without such steps gives zeros. Resets are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pool {
     /// The last step.
@@ -36,7 +36,7 @@ impl Pool {
     /// being `width`.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists);
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (or of a list in the sequences);
     /// [`Error::Index`] for a length above the steps.
     ///
     /// ```
@@ -107,7 +107,7 @@ impl Pool {
     /// `x` is read only for the maximum.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward).
+    /// Those of [`forward`](Self::forward).
     ///
     /// ```
     /// use recurrent::{Pool, Sequences};

@@ -6,9 +6,9 @@ use crate::error::{Need, Result, check_len, check_shape};
 
 /// Multiplies each feature by its own factor and adds its own offset: `y_j = x_j scale_j + shift_j`.
 ///
-/// This is normalisation with constants: the mean and the deviation of each feature in a data set, Keras'
-/// `Normalization` and, once trained, batch normalisation. Weights and gradients are `scale [D]`, then
-/// `shift [D]`. It needs no scratch.
+/// Use it for normalisation with constants: with the mean and the deviation of each feature in a data set, as
+/// Keras' `Normalization` does, or for a batch normalisation that has been trained. Weights and gradients are
+/// `scale [D]`, then `shift [D]`. It needs no scratch.
 ///
 /// ```
 /// use recurrent::Scale;

@@ -13,7 +13,7 @@ use crate::kernel::{Masked, Plan, Walk};
 /// use recurrent::{Forward, Gru, Sequences};
 /// const LAYER: Gru = Gru::new(1, 4);
 /// let weights = [0.3; LAYER.weights_len()];
-/// // Two sequences of three steps and of one, padded; what stands in the padding does not matter.
+/// // Two sequences, of three steps and of one step, padded. The contents of the padding do not matter.
 /// let x = [1.0, 4.0, /**/ 2.0, f32::NAN, /**/ 3.0, f32::NAN]; // [T, B, I]
 /// let (mut y, mut state) = ([0.0; 3 * 2 * 4], [0.0; LAYER.state_len(2)]);
 /// let mut scratch = [0.0; LAYER.scratch_len(3, 2)];

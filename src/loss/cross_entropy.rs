@@ -120,9 +120,9 @@ impl<'a> CrossEntropy<'a> {
     /// `[rows]`.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists and
-    /// of the weights); [`Error::Index`] for a target of a row that counts and is not below `classes`, or a
-    /// length above the steps; [`Error::Value`] for weights that are negative, infinite or NaN, and for a
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (or of a list in the sequences,
+    /// or of the weights); [`Error::Index`] for a target of a row that counts and is not below `classes`, or
+    /// a length above the steps; [`Error::Value`] for weights that are negative, infinite or NaN, and for a
     /// smoothing that is not in 0 to 1.
     ///
     /// ```
@@ -162,12 +162,12 @@ impl<'a> CrossEntropy<'a> {
         Ok((dispatch(isa, Pass { of: &self.of, logits, targets, rows, total, dlogits }) / total) as f32)
     }
 
-    /// The share of the counting rows whose greatest logit is that of the target. Of several equal logits the
-    /// first one is the greatest. 0 if no row counts. Rows are weighed by their own weights, not by those of
-    /// classes.
+    /// The accuracy: the share of rows whose greatest logit is that of the target. If several logits are
+    /// equal, the first one counts as the greatest. Only rows that count are included. Row weights apply,
+    /// class weights do not. The result is 0 if no row counts.
     ///
     /// # Errors
-    /// As [`loss`](Self::loss).
+    /// Those of [`loss`](Self::loss).
     ///
     /// ```
     /// use recurrent::CrossEntropy;
@@ -204,7 +204,7 @@ impl<'a> CrossEntropy<'a> {
     /// 1 if no row counts.
     ///
     /// # Errors
-    /// As [`loss`](Self::loss).
+    /// Those of [`loss`](Self::loss).
     ///
     /// ```
     /// use recurrent::CrossEntropy;
@@ -232,7 +232,7 @@ impl<'a> CrossEntropy<'a> {
     }
 
     /// The divisor of the mean: the [count](Self::count), or the sum of the weights of the rows that count.
-    /// To combine the means of several batches, weigh each by it.
+    /// To combine the means of several batches, weigh each mean by this number.
     ///
     /// # Errors
     /// Those of [`loss`](Self::loss) that are not about the logits.

@@ -104,11 +104,11 @@ impl<'a> Elementwise<'a> {
     /// The loss, and its gradient if asked for. `x`, `targets` and `dx` have the same length: `[rows, O]`.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists and
-    /// of the weights); [`Error::Index`] for a length above the steps; [`Error::Value`] for a `delta` that is
-    /// not a finite number above 0, for weights that are negative, infinite or NaN, for a number of weights
-    /// that does not divide the elements into rows of equal length, and for a `pos_weight` that this loss
-    /// does not use.
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (or of a list in the sequences,
+    /// or of the weights); [`Error::Index`] for a length above the steps; [`Error::Value`] for a `delta` that
+    /// is not a finite number above 0, for weights that are negative, infinite or NaN, for a number of
+    /// weights that does not divide the elements into rows of equal length, and for a `pos_weight` that this
+    /// loss does not use.
     pub fn loss(&self, x: &[f32], targets: &[f32], dx: Option<&mut [f32]>) -> Result<f32> {
         let (name, gradient) = match self.kind {
             Kind::Binary => ("logits", "dlogits"),
@@ -168,7 +168,7 @@ impl<'a> Elementwise<'a> {
                 return Err(Error::Value { argument: "delta", expected: "a finite number above 0" });
             }
             Kind::Squared | Kind::Absolute | Kind::Bent(_) if self.positive.is_some() => {
-                let expected = "only set for binary cross-entropy";
+                let expected = "unset unless the loss is binary cross-entropy";
                 return Err(Error::Value { argument: "pos_weight", expected });
             }
             _ => {}

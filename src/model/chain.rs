@@ -1,4 +1,4 @@
-//! Models whose layers are in a slice. All models run as these.
+//! Models whose layers are in a slice. Constant models run through the same code.
 
 use super::layer::{Dims, Layer, Part};
 use crate::error::{Error, Result};
@@ -103,8 +103,8 @@ impl<'a> Chain<'a> {
         Dims::of(self.layers, self.layers.len(), steps, batch)
     }
 
-    /// Over the first `count` layers: the sum of a part's lengths, and the greatest of them. In firmware, of
-    /// constant layers, these are constants.
+    /// The sum of the lengths of a part over the first `count` layers, and the greatest of these lengths. In
+    /// firmware the compiler computes both for constant layers.
     #[cfg_attr(all(target_os = "none", not(feature = "named-forms")), inline(always))]
     const fn lengths(&self, part: Part, count: usize, steps: usize, batch: usize) -> (usize, usize) {
         let (mut sum, mut greatest, mut i) = (0, 0, 0);

@@ -239,7 +239,7 @@ pub(super) fn step<L: Layers + ?Sized>(
 ) -> Result<()> {
     let weights = weights.check(chain.owner())?;
     chain.check_steps()?;
-    // Less than a row is taken for one row, so that the error says how long a row is.
+    // If `x` is shorter than a row, it is checked as one row, so that the error says how long a row is.
     let rows = x.len().checked_div(chain.input()).unwrap_or(0);
     let batch = if rows == 0 && x.len() > 0 { 1 } else { rows };
     let sequences = Sequences::new(1, batch);
@@ -332,7 +332,7 @@ impl Chain<'_> {
         let fewer = |layer: &Layer| layer.levels().is_some_and(|levels| levels.first.passes.reach < reach);
         match self.layers().iter().position(fewer) {
             Some(layer) => {
-                Err(Error::Layers { layer, what: "has a form that the program named without this pass" })
+                Err(Error::Layers { layer, what: "was linked without this pass: name a form that has it" })
             }
             None => Ok(()),
         }

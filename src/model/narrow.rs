@@ -99,9 +99,10 @@ impl Chain<'_> {
 }
 
 impl<const N: usize> Model<N> {
-    /// The same model with all matrices in a narrow format for inference. It runs from weights that
-    /// [`pack`](Self::pack) has rounded or [`pack_narrow`](Self::pack_narrow) has read, or in place from those
-    /// that [`round`](Self::round) has written. Training keeps `f32` weights. To choose the format of each layer, use layers that are [narrow](Layer::narrow).
+    /// The same model with all matrices in a narrow format for inference. It runs from packed weights
+    /// ([`pack`](Self::pack), [`pack_narrow`](Self::pack_narrow)), or in place from the bytes that
+    /// [`round`](Self::round) writes. Training keeps `f32` weights. To choose the format of each layer, use
+    /// layers that are [narrow](Layer::narrow).
     ///
     /// # Panics
     /// For integers, if a layer has rows of more than 133,144 elements, because their sums could overflow. In

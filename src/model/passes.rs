@@ -12,8 +12,8 @@ use crate::layer::packed::{Packed, WeightSource};
 use crate::layer::{Join, Sequences};
 use crate::loss::Loss;
 
-/// Runs a pass of a constant model. Usually it runs over the slice of layers; in firmware it runs over the
-/// array, because everything is compiled as a whole.
+/// Runs a pass of a constant model. Usually it runs over the slice of layers, so that all models share its
+/// code. In firmware it runs over the array, so that the compiler knows each layer and drops unused code.
 macro_rules! run {
     ($model:ident, $floor:ident::$pass:ident($($arg:expr),*)) => {{
         #[cfg(target_os = "none")]
@@ -42,8 +42,8 @@ impl<const N: usize> Model<N> {
     /// Runs a batch of sequences from given states. Writes the outputs, and replaces the states by the last
     /// ones.
     ///
-    /// Calling [`step`](Self::step) for each step, or this for chunks of the sequences, gives the same bits,
-    /// if no layer runs in reverse and there is no pool. Dropout has no effect.
+    /// A call for each chunk of the sequences, or [`step`](Self::step) for each step, gives the same bits, if
+    /// no layer runs in reverse and there is no pool. Dropout has no effect.
     ///
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name
@@ -83,7 +83,7 @@ impl<const N: usize> Model<N> {
     /// same bits. `scratch` has at least [`scratch_len_with`](Self::scratch_len_with) elements.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward).
+    /// Those of [`forward`](Self::forward).
     ///
     /// ```
     /// use recurrent::{Join, Sequences, Threads, model::{Forward, Layer, Model}};
@@ -114,8 +114,8 @@ impl<const N: usize> Model<N> {
     /// [last step](crate::Pool::Last), each step gives the output for a sequence that ends there.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward); [`Error::Layers`](crate::Error::Layers) for a model that cannot run
-    /// step by step, because it has a layer in reverse or in both directions, or a pool over all steps.
+    /// Those of [`forward`](Self::forward); [`Error::Layers`](crate::Error::Layers) for a model that cannot
+    /// run step by step, because it has a layer in reverse or in both directions, or a pool over all steps.
     ///
     /// ```
     /// use recurrent::model::{Layer, Model};
@@ -195,7 +195,7 @@ impl<const N: usize> Model<N> {
     /// `scratch` has at least [`train_scratch_len_with`](Self::train_scratch_len_with) elements.
     ///
     /// # Errors
-    /// As [`forward_backward`](Self::forward_backward).
+    /// Those of [`forward_backward`](Self::forward_backward).
     pub fn forward_backward_with(&self, join: &dyn Join, weights: &[f32], args: Training<'_>) -> Result<f32> {
         self.chain().forward_backward_with(join, weights, args)
     }
@@ -237,7 +237,7 @@ impl<const N: usize> Model<N> {
     /// is the number of rows.
     ///
     /// # Errors
-    /// As [`targets`](Self::targets).
+    /// Those of [`targets`](Self::targets).
     ///
     /// ```
     /// use recurrent::{CrossEntropy, Sequences, model::{Layer, Loss, Model}};
@@ -256,9 +256,9 @@ impl<const N: usize> Model<N> {
     ///
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) for `factors`;
-    /// [`Error::Value`](crate::Error::Value) if the probability of recurrent dropout is not in `0..1`, if it
-    /// was not [set](Self::recurrent_dropout) for a model with layers that were made for it, or if it is
-    /// above 0 and there are no such layers.
+    /// [`Error::Value`](crate::Error::Value) for the probability of recurrent dropout: it must be in `0..1`.
+    /// If a layer was made with recurrent dropout, it must be [set](Self::recurrent_dropout); otherwise it
+    /// must be 0.
     ///
     /// ```
     /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
@@ -281,10 +281,10 @@ impl<const N: usize> Model<N> {
 }
 
 impl Chain<'_> {
-    /// As [`Model::pack`].
+    /// Like [`Model::pack`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Model::pack`].
     pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], packed: B) -> Result<Packed<B>> {
         self.pack_by(weights, packed, |to| self.pack_into(weights, to))
     }
@@ -293,19 +293,19 @@ impl Chain<'_> {
         forward::pack_into(self.layers(), *self, weights, panels)
     }
 
-    /// As [`Model::forward`].
+    /// Like [`Model::forward`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Model::forward`].
     #[inline(always)]
     pub fn forward<'w>(&self, weights: impl Into<WeightSource<'w>>, args: Forward<'_>) -> Result<()> {
         self.forward_from(None, weights.into(), args)
     }
 
-    /// As [`Model::forward_with`].
+    /// Like [`Model::forward_with`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Model::forward_with`].
     pub fn forward_with<'w>(
         &self,
         join: &dyn Join,
@@ -325,10 +325,10 @@ impl Chain<'_> {
         forward::forward(self.layers(), *self, team, weights, args)
     }
 
-    /// As [`Model::step`].
+    /// Like [`Model::step`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Model::step`].
     #[inline(always)]
     pub fn step<'w, 'x>(
         &self,
@@ -352,18 +352,18 @@ impl Chain<'_> {
         forward::step(self.layers(), *self, weights, x, y, state, scratch)
     }
 
-    /// As [`Model::forward_backward`].
+    /// Like [`Model::forward_backward`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Model::forward_backward`].
     pub fn forward_backward(&self, weights: &[f32], args: Training<'_>) -> Result<f32> {
         train::forward_backward(self.layers(), *self, None, weights, args)
     }
 
-    /// As [`Model::forward_backward_with`].
+    /// Like [`Model::forward_backward_with`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Model::forward_backward_with`].
     pub fn forward_backward_with(&self, join: &dyn Join, weights: &[f32], args: Training<'_>) -> Result<f32> {
         self.forward_backward_on(Some(Team::of(join)), weights, args)
     }
@@ -378,10 +378,10 @@ impl Chain<'_> {
         train::forward_backward(self.layers(), *self, team, weights, args)
     }
 
-    /// As [`Model::init`].
+    /// Like [`Model::init`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Model::init`].
     pub fn init(&self, weights: &mut [f32], rng: &mut impl Rng) -> Result<()> {
         train::init(self.layers(), *self, weights, rng)
     }

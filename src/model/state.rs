@@ -78,18 +78,18 @@ impl Chain<'_> {
 }
 
 impl<const N: usize> Model<N> {
-    /// As [`Chain::repeat_state`].
+    /// Like [`Chain::repeat_state`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Chain::repeat_state`].
     pub fn repeat_state(&self, initial: &[f32], batch: usize, state: &mut [f32]) -> Result<()> {
         self.chain().repeat_state(initial, batch, state)
     }
 
-    /// As [`Chain::sum_dstate`].
+    /// Like [`Chain::sum_dstate`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Chain::sum_dstate`].
     pub fn sum_dstate(&self, dstate: &[f32], batch: usize, gradient: &mut [f32]) -> Result<()> {
         self.chain().sum_dstate(dstate, batch, gradient)
     }

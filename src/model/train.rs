@@ -220,10 +220,10 @@ pub(super) fn init<L: Layers + ?Sized>(
 }
 
 impl Chain<'_> {
-    /// As [`Model::draw_dropout`](super::Model::draw_dropout).
+    /// Like [`Model::draw_dropout`](super::Model::draw_dropout).
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Model::draw_dropout`](super::Model::draw_dropout).
     pub fn draw_dropout(
         &self,
         factors: &mut [f32],
@@ -250,18 +250,18 @@ impl Chain<'_> {
         Ok(())
     }
 
-    /// As [`Model::targets`](super::Model::targets).
+    /// Like [`Model::targets`](super::Model::targets).
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Model::targets`](super::Model::targets).
     pub fn targets(&self, sequences: Sequences<'_>, loss: Loss<'_>) -> Result<usize> {
         Ok(self.count_targets(sequences, loss)?.0)
     }
 
-    /// As [`Model::target_weight`](super::Model::target_weight).
+    /// Like [`Model::target_weight`](super::Model::target_weight).
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Model::target_weight`](super::Model::target_weight).
     pub fn target_weight(&self, sequences: Sequences<'_>, loss: Loss<'_>) -> Result<f64> {
         Ok(self.count_targets(sequences, loss)?.1)
     }
@@ -285,8 +285,7 @@ impl Chain<'_> {
     /// Rejects a probability of recurrent dropout that no layer uses.
     fn check_recurrent_dropout(&self) -> Result<()> {
         if self.recurrent_dropout.is_some_and(|p| p != 0.0) && !self.has_recurrent_dropout() {
-            let expected =
-                "0 for a model without a layer that was made for it, by `Recurrent::recurrent_dropout`";
+            let expected = "0 unless a layer was made with `Recurrent::recurrent_dropout`";
             return Err(Error::Value { argument: "recurrent_dropout", expected });
         }
         Ok(())

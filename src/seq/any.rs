@@ -86,13 +86,13 @@ impl AnyCell {
     pub(crate) const fn norm_refusal(&self) -> Option<&'static str> {
         match self {
             AnyCell::Lstm(cell) if cell.norm.is_some() && cell.has_options() => Some(
-                "must be without other activations, clip, coupled gates, peepholes and projection, which exclude layer normalisation",
+                "cannot combine layer normalisation with other activations, clip, coupled gates, peepholes or projection",
             ),
             AnyCell::Gru(GruCell { norm: true, reset: Reset::Before, .. }) => {
                 Some("must reset after the product, if it has layer normalisation")
             }
             AnyCell::Gru(cell) if cell.norm && cell.has_options() => {
-                Some("must be without other activations and clip, which exclude layer normalisation")
+                Some("cannot combine layer normalisation with other activations or clip")
             }
             _ => None,
         }

@@ -1,5 +1,6 @@
-//! Passes over narrow weights. Over packed ones they are compiled once for each instruction set, and each cell
-//! passes its epilogues. Over weights in place they are steps row by row, as over `f32` weights in place.
+//! Passes over narrow weights. Over packed ones they are compiled once for each instruction set, and each
+//! cell passes its epilogues. Over weights in place they are steps row by row, as over `f32` weights in
+//! place.
 
 use core::marker::PhantomData;
 

@@ -1,7 +1,7 @@
 //! The passes of cells with layer normalisation.
 //!
-//! They go through the same time loops as all other cells, with a step of their own. The two matrices are
-//! packed like projections, each by itself, because their products are normalised separately.
+//! They go through the same time loops as all other cells, with a separate step function. The two matrices
+//! are packed like projections, each by itself, because their products are normalised separately.
 
 use core::marker::PhantomData;
 

@@ -205,7 +205,7 @@ const fn has_row<E: Equations>() -> bool {
 }
 
 fn step<E: Equations>(isa: Isa, params: &Params, data: &[f32], pass: &mut StepPass<'_>) -> Checked {
-    /// Passed by one reference: a copy would have to wait for values that were just written.
+    /// The arguments are passed as one reference. Copying them would stall, because they were just written.
     struct Run<'a, 'b, E>(
         &'a mut (&'a Params, &'a [f32], &'a mut StepPass<'b>),
         core::marker::PhantomData<E>,

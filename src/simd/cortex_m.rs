@@ -193,7 +193,7 @@ impl MulAdd for Fused {
 
     #[inline(always)]
     unsafe fn chains(self, acc: &mut [f32; 4], n: usize, x: *const f32, w: (*const f32, usize), k: usize) {
-        // SAFETY: the caller's: `n <= CHAINS` chains of `k` elements.
+        // SAFETY: the caller's promise: `n <= CHAINS` chains of `k` elements.
         unsafe {
             match n {
                 4 => chains_4(acc, x, w, k),
@@ -215,8 +215,8 @@ impl MulAdd for Fused {
         k: usize,
     ) {
         let acc = acc.as_flattened_mut().as_mut_ptr();
-        // SAFETY: the caller's; `acc` has `4 * N` elements, and `n * N` of 4, 8 or 16 is the length of the
-        // first `n` vectors.
+        // SAFETY: the caller's promise; `acc` has `4 * N` elements, and `n * N` of 4, 8 or 16 is the length
+        // of the first `n` vectors.
         unsafe {
             match n * N {
                 16 => sums_16(acc, x, x_step, w, w_step, k),
@@ -230,7 +230,7 @@ impl MulAdd for Fused {
     #[cfg(dsp)]
     #[inline(always)]
     unsafe fn byte_rows(self, acc: &mut [f32; 4], n: usize, row: *const f32, w: super::ByteRows) {
-        // SAFETY: the caller's.
+        // SAFETY: the caller's promise.
         unsafe { super::dsp::byte_rows(acc, n, row, w) }
     }
 

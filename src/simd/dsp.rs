@@ -2,20 +2,20 @@
 //! M33.
 //!
 //! `SXTB16` widens two of four weights, which are two bytes apart, and `SMLAD` adds two products to a sum. So
-//! the integers of the other operand lie in the order 0 2 1 3. Several rows of weights share their loads: with
-//! four rows, sixteen multiply-adds take 22 or 23 instructions.
+//! the integers of the other operand lie in the order 0 2 1 3. Several rows of weights share their loads:
+//! with four rows, sixteen multiply-adds take 22 or 23 instructions.
 
 use core::arch::naked_asm;
 
 use super::ByteRows;
 
-/// As [`Simd::byte_rows`](super::Simd::byte_rows).
+/// Like [`Simd::byte_rows`](super::Simd::byte_rows).
 /// # Safety
-/// As there.
+/// As for [`Simd::byte_rows`](super::Simd::byte_rows).
 #[inline(always)]
 pub(super) unsafe fn byte_rows(acc: &mut [f32; 4], n: usize, row: *const f32, w: ByteRows) {
     let (to, ByteRows { codes, scales, step, k }) = (acc.as_mut_ptr(), w);
-    // SAFETY: the caller's: `n <= 4` rows exist, and whole fours can be read.
+    // SAFETY: the caller's promise: `n <= 4` rows exist, and whole fours can be read.
     unsafe {
         match n {
             4 => rows_4(to, row, codes, scales, step, k),

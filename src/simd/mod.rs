@@ -209,12 +209,12 @@ pub(crate) trait Simd: Copy {
         _k: usize,
     ) {
     }
-    /// `acc[j] = sum * (scale of row * scale of w j) + acc[j]`, where `sum` is the exact sum of the products of
-    /// a row and of `w`'s row j, for each of the first `n` rows of `w`, if a vector has one lane. `_row` is the
-    /// row's scale, and then its integers of 16 bits by fours, in the order 0 2 1 3, zeros at the end.
+    /// `acc[j] = sum * (scale of row * scale of w j) + acc[j]`, where `sum` is the exact sum of the products
+    /// of a row and of `w`'s row j, for each of the first `n` rows of `w`, if a vector has one lane. `_row`
+    /// is the row's scale, and then its integers of 16 bits by fours, in the order 0 2 1 3, zeros at the end.
     /// # Safety
-    /// A vector has one lane, and `n <= 4`. `row` and the rows of `w` are valid for reading as many integers as
-    /// a row of `w` has, rounded up to whole fours, and the scales for `n` elements.
+    /// A vector has one lane, and `n <= 4`. `row` and the rows of `w` are valid for reading as many integers
+    /// as a row of `w` has, rounded up to whole fours, and the scales for `n` elements.
     #[inline(always)]
     unsafe fn byte_rows(self, _acc: &mut [Self::V; 4], _n: usize, _row: *const f32, _w: ByteRows) {}
     /// The sigmoid, with the operations and the table of `kernel::math`. `None` if the instruction set has no

@@ -25,14 +25,14 @@ macro_rules! narrow_in_arrays {
         }
         #[inline(always)]
         unsafe fn splat_pair(self, p: *const i16) -> Self::Pairs {
-            // SAFETY: the caller's: two elements, which may be unaligned.
+            // SAFETY: the caller's promise: two elements, which may be unaligned.
             [unsafe { p.cast::<[i16; 2]>().read_unaligned() }; $n]
         }
         #[inline(always)]
         unsafe fn load_pairs(self, p: *const i8) -> Self::Pairs {
             let mut out = [[0; 2]; $n];
             for i in 0..$n {
-                // SAFETY: the caller's: two elements for each lane.
+                // SAFETY: the caller's promise: two elements for each lane.
                 out[i] = unsafe { [i16::from(*p.add(2 * i)), i16::from(*p.add(2 * i + 1))] };
             }
             out
@@ -70,7 +70,7 @@ macro_rules! narrow_in_arrays {
         unsafe fn load_f16(self, p: *const u16) -> Self::V {
             let mut out = [0.0; $n];
             for i in 0..$n {
-                // SAFETY: the caller's: an element for each lane.
+                // SAFETY: the caller's promise: an element for each lane.
                 out[i] = super::f16_to_f32(unsafe { *p.add(i) });
             }
             // SAFETY: the array has an element for each lane.
@@ -80,7 +80,7 @@ macro_rules! narrow_in_arrays {
         unsafe fn load_bf16(self, p: *const u16) -> Self::V {
             let mut out = [0.0; $n];
             for i in 0..$n {
-                // SAFETY: the caller's: an element for each lane.
+                // SAFETY: the caller's promise: an element for each lane.
                 out[i] = f32::from_bits(u32::from(unsafe { *p.add(i) }) << 16);
             }
             // SAFETY: the array has an element for each lane.

@@ -13,12 +13,12 @@ pub(super) const LANES: usize = 4;
 
 /// How a portable instruction set multiplies and adds.
 pub(crate) trait MulAdd: Copy {
-    /// As [`Simd::FUSED`].
+    /// Like [`Simd::FUSED`].
     #[allow(dead_code, reason = "as there")]
     const FUSED: bool = true;
-    /// As [`Simd::CHAINS`].
+    /// Like [`Simd::CHAINS`].
     const CHAINS: usize = 0;
-    /// As [`Simd::SUMS`], for four lanes.
+    /// Like [`Simd::SUMS`], for four lanes.
     const SUMS: bool = false;
 
     /// `a * b + c`
@@ -35,21 +35,21 @@ pub(crate) trait MulAdd: Copy {
         libm::sqrtf(a)
     }
 
-    /// As [`Simd::sigmoid`].
+    /// Like [`Simd::sigmoid`].
     #[inline(always)]
     fn sigmoid(self, _x: f32, _table: &[f32; SIGMOID_LEN]) -> Option<f32> {
         None
     }
 
-    /// As [`Simd::tanh`].
+    /// Like [`Simd::tanh`].
     #[inline(always)]
     fn tanh(self, _x: f32, _table: &[f32; TANH_LEN]) -> Option<f32> {
         None
     }
 
-    /// As [`Simd::chains`].
+    /// Like [`Simd::chains`].
     /// # Safety
-    /// As there.
+    /// As for [`Simd::chains`].
     #[inline(always)]
     unsafe fn chains(
         self,
@@ -61,9 +61,9 @@ pub(crate) trait MulAdd: Copy {
     ) {
     }
 
-    /// As [`Simd::sums`], with vectors of `N` lanes.
+    /// Like [`Simd::sums`], with vectors of `N` lanes.
     /// # Safety
-    /// As there.
+    /// As for [`Simd::sums`].
     #[inline(always)]
     unsafe fn sums<const N: usize>(
         self,
@@ -75,9 +75,9 @@ pub(crate) trait MulAdd: Copy {
     ) {
     }
 
-    /// As [`Simd::byte_rows`].
+    /// Like [`Simd::byte_rows`].
     /// # Safety
-    /// As there.
+    /// As for [`Simd::byte_rows`].
     #[inline(always)]
     unsafe fn byte_rows(self, acc: &mut [f32; 4], n: usize, row: *const f32, w: ByteRows) {
         for (j, acc) in acc.iter_mut().enumerate().take(n) {
@@ -89,19 +89,19 @@ pub(crate) trait MulAdd: Copy {
         }
     }
 
-    /// As [`Simd::call`].
+    /// Like [`Simd::call`].
     fn call<R: Region>(self, region: R) -> R::Output;
 }
 
 /// The sum of the products of a row of integers, as in [`Simd::byte_rows`], and `k` weights.
 /// # Safety
-/// As there.
+/// As for [`Simd::byte_rows`].
 #[inline]
 unsafe fn byte_row(row: *const f32, w: *const i8, k: usize) -> i32 {
     let (x, mut sum) = (row.wrapping_add(1).cast::<i16>(), 0i32);
     for at in (0..k).step_by(4) {
         for (i, place) in [0, 2, 1, 3].into_iter().enumerate() {
-            // SAFETY: the caller's: whole fours can be read.
+            // SAFETY: the caller's promise: whole fours can be read.
             let (x, w) = unsafe { (*x.add(at + place), *w.add(at + i)) };
             sum = sum.wrapping_add(i32::from(x).wrapping_mul(i32::from(w)));
         }
@@ -165,26 +165,26 @@ impl<M: MulAdd, const N: usize> Simd for Scalar<M, N> {
     }
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> Self::V {
-        // SAFETY: the caller's; a pointer to `N` elements is a pointer to an array of them, with the same
-        // alignment.
+        // SAFETY: the caller's promise; a pointer to `N` elements is a pointer to an array of them, with the
+        // same alignment.
         unsafe { *p.cast() }
     }
     #[inline(always)]
     unsafe fn load_n(self, p: *const f32, n: usize) -> Self::V {
-        // SAFETY: the caller's: elements `i < n` exist.
+        // SAFETY: the caller's promise: elements `i < n` exist.
         lanes!(|i| if i < n { unsafe { *p.add(i) } } else { 0.0 })
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: Self::V) {
-        // SAFETY: the caller's; a pointer to `N` elements is a pointer to an array of them, with the same
-        // alignment.
+        // SAFETY: the caller's promise; a pointer to `N` elements is a pointer to an array of them, with the
+        // same alignment.
         unsafe { *p.cast() = v }
     }
     #[inline(always)]
     unsafe fn store_n(self, p: *mut f32, v: Self::V, n: usize) {
         for (i, x) in v.into_iter().enumerate() {
             if i < n {
-                // SAFETY: the caller's: elements `i < n` exist.
+                // SAFETY: the caller's promise: elements `i < n` exist.
                 unsafe { *p.add(i) = x }
             }
         }
@@ -227,7 +227,7 @@ impl<M: MulAdd, const N: usize> Simd for Scalar<M, N> {
         k: usize,
     ) {
         let mut single = acc.map(|a| a[0]);
-        // SAFETY: the caller's.
+        // SAFETY: the caller's promise.
         unsafe { self.0.chains(&mut single, n, x, w, k) };
         *acc = single.map(|a| [a; N]);
     }
@@ -240,13 +240,13 @@ impl<M: MulAdd, const N: usize> Simd for Scalar<M, N> {
         w: (*const f32, usize),
         k: usize,
     ) {
-        // SAFETY: the caller's.
+        // SAFETY: the caller's promise.
         unsafe { self.0.sums(acc, n, x, w, k) }
     }
     #[inline(always)]
     unsafe fn byte_rows(self, acc: &mut [Self::V; 4], n: usize, row: *const f32, w: ByteRows) {
         let mut single = acc.map(|a| a[0]);
-        // SAFETY: the caller's.
+        // SAFETY: the caller's promise.
         unsafe { self.0.byte_rows(&mut single, n, row, w) };
         *acc = single.map(|a| [a; N]);
     }

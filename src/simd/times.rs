@@ -99,7 +99,7 @@ impl<S: Simd, const N: usize> Simd for Times<S, N> {
     }
     #[inline(always)]
     unsafe fn splat_pair(self, p: *const i16) -> Self::Pairs {
-        // SAFETY: the caller's.
+        // SAFETY: the caller's promise.
         [unsafe { self.0.splat_pair(p) }; N]
     }
     #[inline(always)]

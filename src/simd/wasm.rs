@@ -51,13 +51,13 @@ impl Simd for Simd128 {
     }
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> v128 {
-        // SAFETY: the caller's; no alignment is needed.
+        // SAFETY: the caller's promise; no alignment is needed.
         unsafe { v128_load(p.cast()) }
     }
     #[inline(always)]
     unsafe fn load_n(self, p: *const f32, n: usize) -> v128 {
         debug_assert!(n <= 4);
-        // SAFETY: the caller's; only the first `n` elements are read, and no alignment is needed.
+        // SAFETY: the caller's promise; only the first `n` elements are read, and no alignment is needed.
         unsafe {
             match n {
                 0 => f32x4_splat(0.0),
@@ -70,13 +70,13 @@ impl Simd for Simd128 {
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: v128) {
-        // SAFETY: the caller's; no alignment is needed.
+        // SAFETY: the caller's promise; no alignment is needed.
         unsafe { v128_store(p.cast(), v) }
     }
     #[inline(always)]
     unsafe fn store_n(self, p: *mut f32, v: v128, n: usize) {
         debug_assert!(n <= 4);
-        // SAFETY: the caller's; only the first `n` elements are written, and no alignment is needed.
+        // SAFETY: the caller's promise; only the first `n` elements are written, and no alignment is needed.
         unsafe {
             match n {
                 0 => {}

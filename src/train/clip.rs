@@ -76,8 +76,8 @@ pub fn clip_norm(grads: &mut [f32], max: f32) -> Result<Option<f32>> {
     Ok(clip.map(|clip| clip.norm))
 }
 
-/// Limits each gradient to `-max..=max`. Returns the greatest magnitude before clipping. If a gradient is NaN
-/// or infinite, returns `None` and changes nothing, so that you can skip the update.
+/// Limits each gradient to the range `-max..=max`. Returns the greatest magnitude before clipping. If a
+/// gradient is NaN or infinite, returns `None` and changes nothing, so that you can skip the update.
 ///
 /// # Errors
 /// [`Error::Value`] if `max` is negative or NaN.

@@ -98,8 +98,8 @@ struct Orthonormalise<'a> {
 impl Op for Orthonormalise<'_> {
     type Output = ();
 
-    /// The first pass leaves errors in proportion to how close to dependent the vectors were. Then none of
-    /// them are close to dependent, so the second pass leaves hardly any errors.
+    /// The closer the vectors are to linear dependence, the larger are the errors that the first pass leaves.
+    /// After it they are nearly orthogonal, so the second pass leaves hardly any errors.
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let Orthonormalise { w, rows, cols } = self;

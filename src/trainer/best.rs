@@ -200,7 +200,7 @@ impl Trainer {
     /// The mean loss of a batch, from the initial state, without dropout. Nothing is learned from it.
     ///
     /// # Errors
-    /// As [`Chain::forward`](crate::model::Chain::forward) and
+    /// Those of [`Chain::forward`](crate::model::Chain::forward) and
     /// [`Chain::forward_backward`](crate::model::Chain::forward_backward).
     pub fn evaluate(&self, batch: Batch<'_>) -> Result<f32> {
         self.predictor()?.loss(batch)
@@ -210,7 +210,7 @@ impl Trainer {
     /// classes. Otherwise as [`evaluate`](Self::evaluate).
     ///
     /// # Errors
-    /// As [`evaluate`](Self::evaluate).
+    /// Those of [`evaluate`](Self::evaluate).
     ///
     /// ```
     /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};

@@ -49,7 +49,7 @@ pub trait Communicator {
     /// An implementation that overrides this must add in the same tree.
     ///
     /// # Errors
-    /// As [`exchange`](Self::exchange).
+    /// Those of [`exchange`](Self::exchange).
     fn all_reduce(&mut self, values: &mut [f32], scratch: &mut Vec<f32>) -> Result<()> {
         // 16 KiB: below this, the time of a message is mostly latency.
         const FEW: usize = 4096;

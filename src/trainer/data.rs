@@ -311,7 +311,7 @@ impl<T: Copy> Padded<T> {
     /// Concatenates rows without padding, as [`Loss::Ctc`](crate::model::Loss::Ctc) takes its labels.
     ///
     /// # Errors
-    /// As [`fill`](Self::fill).
+    /// Those of [`fill`](Self::fill).
     pub fn join<'p>(&'p mut self, from: &Rows<'p, T>, rows: &[usize]) -> Result<Taken<'p, T>> {
         let Padded { values, lengths } = self;
         from.lengths_of(rows, lengths)?;

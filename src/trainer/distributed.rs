@@ -157,12 +157,12 @@ impl<C: Communicator> Distributed<C> {
     /// ranks. The generator must be in the same state on all ranks.
     ///
     /// # Errors
-    /// As [`Trainer::update`]; [`Error::Communication`] if another rank has failed, or has different weights,
-    /// settings, generators or update counts; [`Error::Value`] for fewer rows than shards. An error in this
-    /// rank's batch is reported to the other ranks in the same call. [`Error::Value`] also if the batch does
-    /// not have this rank's rows: a rank that has the right rows notices this only at the next update. After
-    /// this error, and after those of a [`Communicator`], the ranks are no longer in step: end them, and
-    /// continue from the last saved training.
+    /// Those of [`Trainer::update`]; [`Error::Communication`] if another rank has failed, or has different
+    /// weights, settings, generators or update counts; [`Error::Value`] for fewer rows than shards. An error
+    /// in this rank's batch is reported to the other ranks in the same call. [`Error::Value`] also if the
+    /// batch does not have this rank's rows: a rank that has the right rows notices this only at the next
+    /// update. After this error, and after those of a [`Communicator`], the ranks are no longer in step: end
+    /// them, and continue from the last saved training.
     pub fn update(&mut self, batch: Batch<'_>, rng: &mut impl Rng) -> Result<Update> {
         self.update_accumulated(&[batch], rng)
     }
@@ -171,7 +171,7 @@ impl<C: Communicator> Distributed<C> {
     /// passes its own rows of each batch.
     ///
     /// # Errors
-    /// As [`update`](Self::update).
+    /// Those of [`update`](Self::update).
     pub fn update_accumulated(&mut self, batches: &[Batch<'_>], rng: &mut impl Rng) -> Result<Update> {
         let link = Link { ranks: &mut self.communicator, received: &mut self.received };
         // A single rank has all rows.

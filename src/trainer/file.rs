@@ -90,7 +90,7 @@ impl Trainer {
             return Err(damaged("not a training"));
         }
         if header[8..12] != VERSION.to_le_bytes() {
-            return Err(damaged("a training of another version than 2"));
+            return Err(damaged("a training whose version is not 2"));
         }
         if header[12..SIZES] != image::crc(&bytes[SIZES..]).to_le_bytes() {
             return Err(damaged("damaged: checksum mismatch"));
@@ -132,7 +132,7 @@ impl Trainer {
         if average != ours {
             let (theirs, ours) = if ours > 0 { ("no", "one") } else { ("an", "none") };
             return Err(damaged(format!(
-                "a training with {theirs} average of the weights, and not {ours}; `Trainer::average` decides"
+                "a training with {theirs} average of the weights, but this trainer has {ours}; `Trainer::average` decides"
             )));
         }
         if best != 0 && best != parameters {

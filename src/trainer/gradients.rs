@@ -28,7 +28,8 @@ impl Trainer {
     /// total weight.
     fn check(&self, batches: &[Batch<'_>], linked: bool) -> Result<(usize, f64)> {
         if self.stateful && !self.initial_state().is_empty() {
-            let expected = "unset if the initial state is learned: a carried state does not begin with it";
+            let expected =
+                "unset if the initial state is learned, because carried states do not start from it";
             return Err(Error::Value { argument: "stateful", expected });
         }
         let (model, mut targets, mut weight) = (self.model(), 0usize, 0.0);

@@ -153,8 +153,8 @@ impl Predictor {
     /// runs on several threads.
     ///
     /// # Errors
-    /// As [`Chain::forward`]; [`Error::Value`](crate::Error::Value) for a number of rows that differs from
-    /// that of the carried state.
+    /// Those of [`Chain::forward`]; [`Error::Value`](crate::Error::Value) for a number of rows that differs
+    /// from that of the carried state.
     pub fn forward<'x>(&mut self, sequences: Sequences<'_>, x: impl Into<Input<'x>>) -> Result<&[f32]> {
         let (x, team) = (x.into(), Team::of(own(self.chain().work(sequences))));
         let len = self.prepare_forward(team, sequences, x)?;
@@ -167,7 +167,7 @@ impl Predictor {
     /// The same on the given threads. The results have the same bits for any number of threads.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward).
+    /// Those of [`forward`](Self::forward).
     pub fn forward_with<'x>(
         &mut self,
         join: &dyn Join,
@@ -186,8 +186,8 @@ impl Predictor {
     /// [`stateful`](Self::stateful) each step starts in the initial state.
     ///
     /// # Errors
-    /// As [`Chain::step`]; [`Error::Value`](crate::Error::Value) for a number of rows that differs from that
-    /// of the carried state.
+    /// Those of [`Chain::step`]; [`Error::Value`](crate::Error::Value) for a number of rows that differs from
+    /// that of the carried state.
     pub fn step<'x>(&mut self, x: impl Into<Input<'x>>) -> Result<&[f32]> {
         let x = x.into();
         let batch = x.len().checked_div(self.chain().input()).unwrap_or(0);
@@ -202,7 +202,7 @@ impl Predictor {
     /// The mean loss of a batch.
     ///
     /// # Errors
-    /// As [`Chain::forward`], and for targets as [`Chain::forward_backward`].
+    /// Those of [`Chain::forward`], and for targets as [`Chain::forward_backward`].
     pub fn loss(&mut self, batch: Batch<'_>) -> Result<f32> {
         Ok(self.run(batch)?.2)
     }
@@ -210,7 +210,7 @@ impl Predictor {
     /// The loss and other measures of a batch.
     ///
     /// # Errors
-    /// As [`loss`](Self::loss).
+    /// Those of [`loss`](Self::loss).
     pub fn measure(&mut self, batch: Batch<'_>) -> Result<Measures> {
         let mut sums = Sums::default();
         self.measure_into(batch, &mut sums)?;
@@ -245,8 +245,8 @@ impl Predictor {
     /// The prompt itself is not passed.
     ///
     /// # Errors
-    /// As [`Chain::generate`]; [`Error::Value`](crate::Error::Value) if the carried state has more than one
-    /// row.
+    /// Those of [`Chain::generate`]; [`Error::Value`](crate::Error::Value) if the carried state has more than
+    /// one row.
     ///
     /// ```
     /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};

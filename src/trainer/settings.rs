@@ -59,7 +59,7 @@ impl Trainer {
     /// The same trainer with settings for one layer, counted from 0.
     ///
     /// # Errors
-    /// As [`set_layer`](Self::set_layer).
+    /// Those of [`set_layer`](Self::set_layer).
     ///
     /// ```
     /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
@@ -160,7 +160,8 @@ impl Trainer {
             _ => None,
         };
         if tied.is_none() {
-            let expected = "an embedding first, and last a dense layer from its features to its classes";
+            let expected =
+                "a model that begins with an embedding and ends with a dense layer of the same sizes";
             return Err(Error::Value { argument: "model", expected });
         }
         self.settings.tied = tied;
@@ -176,7 +177,7 @@ impl Trainer {
     /// not below its classes.
     pub fn padding_idx(mut self, id: u32) -> Result<Self> {
         let Some(Layer::Embedding(layer)) = self.model().layers().first() else {
-            let expected = "one that begins with an embedding";
+            let expected = "a model that begins with an embedding";
             return Err(Error::Value { argument: "model", expected });
         };
         let (classes, features) = (layer.classes(), layer.width());

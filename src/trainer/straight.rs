@@ -55,7 +55,7 @@ impl Trainer {
         if !self.model().is_narrow() {
             return Err(Error::Value {
                 argument: "model",
-                expected: "one with narrow weights: see `narrow`",
+                expected: "a model with narrow weights: see `narrow`",
             });
         }
         let words = zeros("narrow", self.model().words_len())?;

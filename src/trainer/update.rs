@@ -17,7 +17,7 @@ impl Trainer {
     /// an update.
     ///
     /// # Errors
-    /// As [`Chain::forward_backward`](crate::model::Chain::forward_backward) and the optimiser;
+    /// Those of [`Chain::forward_backward`](crate::model::Chain::forward_backward) and the optimiser;
     /// [`Error::Value`] for a learning rate of 0 without a [`rate`](Self::rate), for a number of rows that
     /// differs from that of the carried states, and for states that are both carried and learned;
     /// [`Error::Memory`] if there is not enough memory.
@@ -30,7 +30,7 @@ impl Trainer {
     /// carried states go from each batch to the next.
     ///
     /// # Errors
-    /// As [`update`](Self::update).
+    /// Those of [`update`](Self::update).
     ///
     /// ```
     /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
@@ -90,7 +90,7 @@ impl Trainer {
     /// continue.
     ///
     /// # Errors
-    /// As [`update`](Self::update); [`Error::Skipped`] after too many consecutive skipped updates, see
+    /// Those of [`update`](Self::update); [`Error::Skipped`] after too many consecutive skipped updates, see
     /// [`max_skipped`](Self::max_skipped).
     pub fn train<'b>(
         &mut self,
@@ -106,7 +106,7 @@ impl Trainer {
     /// `progress` ends the training and is returned.
     ///
     /// # Errors
-    /// As [`train`](Self::train), and those of `progress`.
+    /// Those of [`train`](Self::train), and those of `progress`.
     pub fn train_with<'b>(
         &mut self,
         batches: impl IntoIterator<Item = Batch<'b>>,

@@ -6,12 +6,12 @@ use std::thread;
 use recurrent::trainer::Communicator;
 use recurrent::{Error, Result};
 
-/// A rank in a thread, with a way to each of the others.
+/// A rank in a thread, with a channel to each of the others.
 pub struct Thread {
     pub rank: usize,
     to: Vec<Sender<Vec<f32>>>,
     from: Vec<Receiver<Vec<f32>>>,
-    /// What it sent, in elements.
+    /// The number of elements that it sent.
     pub sent: usize,
 }
 
@@ -48,7 +48,7 @@ fn threads(size: usize) -> Vec<Thread> {
     threads
 }
 
-/// What every rank returns.
+/// Calls `run` on every rank, and returns the results.
 pub fn on<T: Send>(size: usize, run: impl Fn(Thread) -> T + Sync) -> Vec<T> {
     thread::scope(|scope| {
         let run = &run;

@@ -1,4 +1,5 @@
-//! What a trainer does with several shards, by other means: sums of a tree, and the generator of each shard.
+//! The work of a trainer with several shards, implemented separately: sums in a tree, and the generator of
+//! each shard.
 
 use core::convert::Infallible;
 
@@ -14,11 +15,11 @@ pub fn tree(mut lists: Vec<Vec<f32>>) -> Vec<f32> {
     tree(lists).iter().zip(right).map(|(a, b)| a + b).collect()
 }
 
-/// SplitMix64, of whose numbers the upper halves are taken where 32 bits are asked for.
+/// SplitMix64. For 32 bits the upper half of a number is taken.
 pub struct Draws(SplitMix64);
 
 impl Draws {
-    /// Of one shard.
+    /// The generator of one shard.
     #[allow(dead_code)]
     pub fn new(key: u64, shard: usize) -> Self {
         let mut seeds = SplitMix64::seed_from_u64(key);

@@ -111,7 +111,7 @@ fn table() -> String {
          | framework | versions | files | model | |\n|---|---|---|---|---|\n",
     );
     for ((name, layers, refused), (versions, files)) in &rows {
-        let read = if refused.is_none() { "read" } else { "refused" };
+        let read = if refused.is_none() { "read" } else { "rejected" };
         writeln!(text, "| {name} | {} | {} | {layers} | {read} |", list(versions), list(files)).unwrap();
     }
     text

@@ -1,4 +1,4 @@
-//! What the frameworks compute.
+//! Outputs compared with those of the frameworks.
 
 use crate::{Golden, cases, network};
 

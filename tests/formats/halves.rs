@@ -111,7 +111,7 @@ fn directions_side_by_side_come_apart() {
         [both(Merge::Concat), Layer::Pool(Pool::Last), Layer::Dense(Dense::new(4, 2))]
     );
     let wrong = joined("Concat", "right", "left", &last).unwrap_err().to_string();
-    says(&wrong, &["`y`", "not what the last layer makes"]);
+    says(&wrong, &["`y`", "not an output of the last layer"]);
     // Slices that do not match the features of one direction are rejected.
     let third = [ints("three", &[3]), node("Slice", &["both", "zero", "three", "two"], "y", &[])];
     says(&graph(&[whole.concat(), third.concat()], &["y"]).unwrap_err().to_string(), &["Slice node `y`"]);
@@ -159,11 +159,11 @@ fn directions_of_two_nodes_are_one_layer() {
         let swapped = [squeezed("f", "one"), squeezed("b", "one"), join("b_s", "f_s")];
         says(
             &two(first, second, &swapped).unwrap_err().to_string(),
-            &["`y`", "not what the last layer makes"],
+            &["`y`", "not an output of the last layer"],
         );
     }
     let twice = two("forward", "forward", &[squeezed("f", "one"), node("Identity", &["f_s"], "y", &[])]);
-    says(&twice.unwrap_err().to_string(), &["made twice"]);
+    says(&twice.unwrap_err().to_string(), &["two nodes make"]);
     let one = two("forward", "reverse", &[squeezed("f", "one"), node("Tanh", &["f_s"], "y", &[])]);
     says(&one.unwrap_err().to_string(), &["`y`", "one direction"]);
 }
@@ -191,20 +191,20 @@ fn directions_that_do_not_are_refused() {
         ("forward_first", "backward_last", 1),
         ("forward", "backward_first", 1),
     ] {
-        refused(joined("Concat", first, second, axis), &["`y`", "not what the last layer makes"]);
+        refused(joined("Concat", first, second, axis), &["`y`", "not an output of the last layer"]);
     }
     let other = ["node `y`", "works on one direction"];
     refused(joined("Add", "forward_first", "backward_last", 0), &other);
     refused(joined("Mul", "forward", "backward", 0), &other);
     refused(graph(&[apart(), node("Tanh", &["forward"], "y", &[])], &["y"]), &other);
-    refused(graph(&[apart()], &["forward"]), &["`forward`", "not what the last layer makes"]);
+    refused(graph(&[apart()], &["forward"]), &["`forward`", "not an output of the last layer"]);
     // After another layer, the directions of the earlier output can no longer be joined.
     let more = [
         node("Concat", &["forward", "backward"], "both", &[attribute("axis", 2)]),
         node("Tanh", &["both"], "t", &[]),
         node("Concat", &["forward_last", "backward_first"], "y", &[attribute("axis", 1)]),
     ];
-    refused(graph(&[apart(), more.concat()], &["y"]), &["`y`", "not what the last layer makes"]);
+    refused(graph(&[apart(), more.concat()], &["y"]), &["`y`", "not an output of the last layer"]);
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn states_are_outputs_in_any_order() {
     for outputs in [&["c_n", "h_n"][..], &["h_n"], &["last"], &["last", "c_n"], &["cell", "last"]] {
         assert_eq!(layers(graph(&lstm, outputs)), first, "{outputs:?}");
     }
-    says(&graph(&lstm, &["c_n"]).unwrap_err().to_string(), &["`c_n`", "not what the last layer makes"]);
+    says(&graph(&lstm, &["c_n"]).unwrap_err().to_string(), &["`c_n`", "not an output of the last layer"]);
 }
 
 #[test]

@@ -95,7 +95,7 @@ impl Golden {
         Self::output(file, "y")
     }
 
-    /// With another output than that of the model as it is.
+    /// The input, and the output with this name.
     pub fn output(file: &str, name: &str) -> Self {
         let bytes = fs::read(path(file).with_extension("golden")).unwrap();
         let tensors = SafeTensors::deserialize(&bytes).unwrap();

@@ -1,4 +1,5 @@
-//! Files with matrices of 8 and 16 bits: against ONNX Runtime, and that the formats are kept.
+//! Files with matrices of 8 and 16 bits: their outputs compared with ONNX Runtime, and their formats, which
+//! must be kept.
 
 use recurrent::image::Image;
 use recurrent::io::{Format, Network, ReadOptions, read, write};
@@ -56,7 +57,7 @@ fn quantised_layers_are_nearer_to_f32_than_in_onnx_runtime() {
         // 16-bit activations add next to nothing to what the weights do.
         let added = rms(&y, &rounded.y);
         assert!(added > 0.0 && added < 1e-4, "{file}: {added:e}");
-        // What ONNX Runtime computes is as far from it as its rounding of activations says.
+        // The difference to ONNX Runtime is as large as the error of its rounding of activations.
         let difference = Golden::of(file).difference(&network);
         assert!(difference < 0.1, "{file}: {difference:e}");
     }
@@ -82,7 +83,7 @@ fn quantised_weights_stay_as_they_are() {
 
 #[test]
 fn what_is_not_symmetric_is_refused_by_name() {
-    let advice = ["only int8 around 0", "`weight_type=QuantType.QInt8`", "`--weights int8`"];
+    let advice = ["only symmetric int8", "`weight_type=QuantType.QInt8`", "`--weights int8`"];
     for (file, words) in [
         ("onnx_int8_asymmetric.onnx", ["`w_quantized`", "DynamicQuantizeLSTM node `lstm", "zero point"]),
         // ONNX Runtime keeps the LSTM symmetric.
@@ -139,7 +140,7 @@ fn products_of_integers_are_read_or_refused() {
         ([w(codes), scales(&[0.5, -0.5]), zero()], "from 2^-126 to 2^120"),
         ([w(codes), scales(&[0.5, 3e38]), zero()], "from 2^-126 to 2^120"),
         ([w(codes), floats("other", &[1]), zero()], "scales that are not constant"),
-        ([floats("w", &[3, 2]), half.clone(), zero()], "no integer constant"),
+        ([floats("w", &[3, 2]), half.clone(), zero()], "not an integer constant"),
         ([constant("w", &[6], 3, &[1; 6]), half.clone(), zero()], "is no matrix"),
         ([constant("w", &[1 << 40, 2], 3, &[1; 6]), half.clone(), zero()], "`w`"),
     ] {
@@ -157,11 +158,11 @@ fn a_quantised_lstm_without_its_inputs_is_refused() {
         message(&part(7, parts.concat()), Format::Onnx, None)
     };
     for inputs in [&[][..], &["x"], &["x", "w"], &["x", "w", "r"]] {
-        says(&lstm(inputs), &["DynamicQuantizeLSTM node `y`", "no integer constant"]);
+        says(&lstm(inputs), &["DynamicQuantizeLSTM node `y`", "not an integer constant"]);
     }
 }
 
-/// The 16 bits of a file stay 16 bits, in memory and in images, and nothing else changes.
+/// 16-bit weights of a file keep their format, in memory and in images.
 #[test]
 fn formats_of_16_bits_are_kept_if_asked() {
     let torch =
@@ -194,7 +195,7 @@ fn formats_of_16_bits_are_kept_if_asked() {
     assert_eq!(wide.weights(), kept.weights());
 }
 
-/// ONNX Runtime rounds to f16 between nodes; here values stay `f32`, and this is said.
+/// ONNX Runtime rounds to f16 between nodes. Here values stay `f32`, and a note says so.
 #[test]
 fn graphs_of_16_bits_are_read() {
     for (file, theirs) in [("onnx_f16.onnx", 1e-3), ("onnx_bf16.onnx", 1e-6)] {
@@ -211,7 +212,7 @@ fn graphs_of_16_bits_are_read() {
     assert!(ReadOptions::new().strict(true).open(&path("onnx_f16.onnx")).is_err());
 }
 
-/// Bytes as flash has them: aligned to 4.
+/// Bytes aligned to 4, as in flash.
 #[repr(C, align(4))]
 struct Flash<T: ?Sized>(T);
 

@@ -84,10 +84,10 @@ fn pytorch_is_not_given_what_it_does_not_have() {
         let network = Network::new(vec![named], weights).unwrap();
         write(&network, Format::Safetensors).unwrap_err().to_string()
     };
-    says(&refused(Gru::new(2, 3).reset(Reset::Before).into()), &["`it`", "reset before"]);
+    says(&refused(Gru::new(2, 3).reset(Reset::Before).into()), &["`it`", "resets before"]);
     says(&refused(Lstm::new(2, 3).peepholes().into()), &["`it`", "peepholes"]);
     says(&refused(Gru::new(2, 3).reverse().into()), &["`it`", "reverse"]);
-    says(&refused(Stack::new(Gru::new(2, 3)).bidirectional(Merge::Sum).into()), &["`it`", "added"]);
+    says(&refused(Stack::new(Gru::new(2, 3)).bidirectional(Merge::Sum).into()), &["`it`", "two directions"]);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn names_stay_in_comments() {
 #[test]
 fn plans_without_effect_are_refused() {
     let file = bytes("rtneural_keras_gru.json");
-    says(&message(&file, Format::Json, Some("gru,fc")), &["plan", "says its layers itself"]);
+    says(&message(&file, Format::Json, Some("gru,fc")), &["plan", "describes its layers"]);
 }
 
 #[test]

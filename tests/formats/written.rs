@@ -199,7 +199,7 @@ fn rtneural_files_that_are_written_are_read() {
     }
     for (layer, why) in [
         (Layer::rnn(2, 3), "LSTM and GRU only"),
-        (Layer::from(Gru::new(2, 3).reverse()), "forward only"),
+        (Layer::from(Gru::new(2, 3).reverse()), "run in reverse"),
         (Lstm::new(2, 3).peepholes().into(), "no such options"),
         (Layer::embedding(7, 3), "no embedding"),
     ] {

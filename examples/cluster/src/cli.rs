@@ -7,8 +7,8 @@ use clap::{Parser, error::ErrorKind};
 /// Trains a character model on text, on one machine or many:
 /// `mpirun -n 4 cluster --corpus FILE --checkpoint FILE`.
 ///
-/// Every rank has its part of the batch and reads its part of the corpus. Rank 0 tells of the progress, and
-/// writes checkpoints. If the checkpoint is there, the training goes on from it: the same command starts it
+/// Every rank has its part of the batch and reads its part of the corpus. Rank 0 reports the progress, and
+/// writes checkpoints. If the checkpoint exists, the training continues from it: the same command starts it
 /// and continues it, with any number of ranks that is a power of two and at most --shards, to the same bits.
 ///
 /// The last line on standard output is `updates N loss NATS updates_per_s N exchange_ms N weights HASH`.
@@ -18,7 +18,7 @@ pub struct Options {
     /// Text to learn, one after the other; a character is a byte
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub corpus: Vec<PathBuf>,
-    /// Where rank 0 puts the training, and finds it again
+    /// File in which rank 0 saves the training, and from which it continues
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Option<PathBuf>,
     /// Updates between checkpoints

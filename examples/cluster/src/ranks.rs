@@ -65,7 +65,7 @@ impl Ranks {
         Err(Failure::new(format!("{who}{}", errors[first])))
     }
 
-    /// Collects `own` from every rank, on all ranks.
+    /// Collects `own` of every rank, on all ranks.
     pub fn gather(&self, own: &[u64]) -> Vec<u64> {
         self.doing(Doing::Waiting("all ranks"));
         let mut all = vec![0; own.len() * self.size];

@@ -1,4 +1,5 @@
-//! Writes text character by character: an embedding, a GRU and a dense layer, trained by the example `char_rnn`.
+//! Writes text character by character: an embedding, a GRU and a dense layer, trained by the example
+//! `char_rnn`.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
@@ -6,9 +7,9 @@ use recurrent::{Dense, Embedding, Gru, Narrow, Result, sample};
 
 pub const WIDTH: usize = 16;
 pub const HIDDEN: usize = 48;
-/// So many characters are written.
+/// The number of characters to write.
 pub const LENGTH: usize = 400;
-/// More than there are in ASCII are never needed.
+/// The vocabulary has at most the characters of ASCII.
 const MOST: usize = 128;
 const CELL: Gru = Gru::new(WIDTH, HIDDEN);
 const CELL_INT8: Gru = CELL.narrow(Narrow::W8A16);
@@ -56,7 +57,7 @@ const fn scratch_len(cell: Gru, head: Dense) -> usize {
 pub const SCRATCH: usize = scratch_len(CELL, around(MOST).1);
 pub const SCRATCH_INT8: usize = scratch_len(CELL_INT8, around_int8(MOST).1);
 
-/// All that it remembers from character to character, and where it computes.
+/// The state that is kept from character to character, and the scratch.
 pub struct Writer<const SCRATCH: usize> {
     state: [f32; CELL.state_len(1)],
     row: [f32; WIDTH],
@@ -75,11 +76,11 @@ impl<const SCRATCH: usize> Writer<SCRATCH> {
     }
 }
 
-// The layers are constants, and the compiler has to see that: so each kind of weights has functions of its own.
+// The compiler must see that the layers are constants, so each kind of weights has separate functions.
 macro_rules! writers {
     ($next:ident, $write:ident, $word:ty: $cell:ident, $around:ident, $len:ident) => {
         impl<const SCRATCH: usize> Writer<SCRATCH> {
-            /// What may follow the character number `id`.
+            /// Computes the scores of the characters that may follow character number `id`.
             #[inline]
             fn $next(&mut self, id: u32, vocabulary: usize, weights: &[$word]) -> Result<&[f32]> {
                 let (embedding, head) = $around(vocabulary);
@@ -92,7 +93,8 @@ macro_rules! writers {
                 Ok(logits)
             }
 
-            /// Writes [`LENGTH`] characters of `vocabulary` to `out`, as after the end of a line. Its first character is that end.
+            /// Writes [`LENGTH`] characters of `vocabulary` to `out`, as after a line feed, which is the
+            /// first character of `vocabulary`.
             pub fn $write(
                 &mut self,
                 vocabulary: &[u8],

@@ -1,4 +1,5 @@
-//! Which gesture a hand makes that holds an accelerometer: one sample in, one score for each gesture out.
+//! Recognises the gesture of a hand that holds an accelerometer: takes one sample, gives a score for each
+//! gesture.
 
 use recurrent::{Dense, Gru, Narrow, Result, WeightSource, argmax};
 
@@ -6,7 +7,7 @@ pub const NAMES: [&str; 5] = ["rest", "shake", "circle", "lift", "tap"];
 /// Three axes, in units of gravity.
 pub const CELL: Gru = Gru::new(3, 16);
 pub const HEAD: Dense = Dense::new(16, NAMES.len());
-/// Those of the cell come first.
+/// The weights of the cell come first.
 const SPLIT: usize = CELL.weights_len();
 pub const WEIGHTS_LEN: usize = SPLIT + HEAD.weights_len();
 /// The same layers with matrices in integers of 8 bits.
@@ -41,7 +42,7 @@ pub fn int8(weights: &[u8; INT8_LEN]) -> Weights<'_> {
     (cell.into(), head.into())
 }
 
-/// All that it remembers from sample to sample, and where it computes.
+/// The state that is kept from sample to sample, and the scratch.
 pub struct Recogniser<const SCRATCH: usize> {
     state: [f32; CELL.state_len(1)],
     pub scores: [f32; NAMES.len()],

@@ -1,5 +1,5 @@
-//! Truncated backpropagation through time: a GRU learns to say the next sample of a signal, chunk after chunk of a
-//! stream that never repeats.
+//! Truncated backpropagation through time: a GRU learns to predict the next sample of a signal, chunk after
+//! chunk of a stream that never repeats.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
@@ -38,7 +38,7 @@ impl Signal {
     }
 }
 
-/// Everything that training needs. All of it is zero at first, so that a `static` takes no flash.
+/// The buffers of the training. They are zero at first, so that a `static` takes no flash.
 pub struct Learner {
     pub weights: [f32; WEIGHTS],
     grads: [f32; WEIGHTS],
@@ -89,7 +89,7 @@ impl Learner {
         Ok(())
     }
 
-    /// One update. It is a function of its own, so that its buffers' places are off the stack while `report` prints.
+    /// One update. It is a separate function, so that its stack frame is gone while `report` prints.
     #[inline(never)]
     fn update(&mut self, adam: &mut Adam) -> Result<f32> {
         let (w_cell, w_head) = self.weights.split_at(CELL.weights_len());

@@ -1,5 +1,6 @@
-//! What the programs share. The modules besides `board` and `text` are those of the host's program, too, which trains the models and
-//! computes what the device has to come to (examples/firmware_models, examples/morse).
+//! Code that the programs share. The host's programs (examples/firmware_models, examples/morse) also use the
+//! modules other than `board` and `text`. They train the models, and compute the results that the device must
+//! reach.
 //!
 //! No allocator is linked, and no large buffer is on the stack.
 #![no_std]

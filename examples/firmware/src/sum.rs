@@ -1,4 +1,4 @@
-//! A checksum of bits, by which two machines compare results.
+//! A checksum of bits, to compare results between machines.
 
 /// The 64-bit hash of Fowler, Noll and Vo (FNV-1a).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

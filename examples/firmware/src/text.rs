@@ -14,19 +14,19 @@ pub fn line(parts: &[Part<'_>]) {
     }
     push(&mut line, &mut len, b'\n');
     if let (Ok(mut out), Some(line)) = (stdout(), line.get(..len)) {
-        // There is nowhere else to say that this failed.
+        // There is no other place to report this failure.
         let _ = out.write_all(line);
     }
 }
 
-/// What a line consists of.
+/// A part of a line.
 #[derive(Clone, Copy)]
 pub enum Part<'a> {
     Text(&'a str),
     Number(u32),
 }
 
-/// What does not fit into the line is left out.
+/// Text that does not fit into the line is left out.
 fn push(line: &mut [u8], len: &mut usize, byte: u8) {
     if let Some(to) = line.get_mut(*len) {
         *to = byte;

@@ -14,14 +14,14 @@ function area(canvas, width, height) {
   return context;
 }
 
-/** A step between ticks: 1, 2 or 5 times a power of ten, so that there are at most so many. */
+/** A step between ticks: 1, 2 or 5 times a power of ten, as small as the number of ticks allows. */
 function stepOf(range, most) {
   const rough = Math.max(range / most, 1e-9);
   const power = 10 ** Math.floor(Math.log10(rough));
   return power * [1, 2, 5, 10].find((f) => f * power >= rough);
 }
 
-/** The losses of a training: so many points at most, each the mean of some updates. */
+/** The losses of a training: a limited number of points, each the mean of some updates. */
 export class Losses {
   constructor() {
     this.points = [];
@@ -90,7 +90,7 @@ export function drawLosses(canvas, losses, total) {
   context.stroke();
 }
 
-/** A colour between the low one, the ground and the high one; `value` is in -1..1. */
+/** A colour between those of -1, of 0 (the background) and of 1; `value` is in -1..1. */
 export function colours() {
   const [low, ground, high] = [channels("--low"), channels("--ground"), channels("--high")];
   return (value) => {
@@ -101,10 +101,10 @@ export function colours() {
 
 const NAMES = { "\n": "⏎", "\t": "⇥", " ": "␣" };
 
-/** A character as it is shown alone. */
+/** The form in which a single character is shown. */
 export const shown = (c) => NAMES[c] ?? c;
 
-/** Sizes of the map of states: of so many characters and units, in a place that is so wide. */
+/** The sizes of the map of states, from the numbers of characters and units and the width of its place. */
 export function mapSizes(characters, units, width) {
   const column = Math.max(14, Math.min(28, Math.floor(width / Math.max(characters, 1))));
   return { column, row: Math.max(2, Math.min(8, Math.floor(256 / units))), head: 24 };

@@ -1,14 +1,14 @@
 // A model: one instance of the module, and views of its memory.
 
-// A module of one function that splats a vector: whether an engine takes it says whether it has vectors.
+// A module with one function that splats a vector. An engine accepts it if it has vectors.
 const VECTORS = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
 ]);
 
-/** A refusal, as a sentence for the page. */
+/** An error with a sentence for the page. */
 export class Refusal extends Error {}
 
-/** The name of the module that this browser is fastest with. */
+/** The name of the fastest module that this browser supports. */
 export function bestSet() {
   return WebAssembly.validate(VECTORS) ? "simd" : "scalar";
 }
@@ -20,7 +20,7 @@ export function characters(text) {
 
 const sentence = (what, why) => `${what}: ${why}.`;
 
-/** The states and the next character of those who read: the one that writes, and the one that shows states. */
+/** The two readers of text: one writes, one shows states. Each has its states and its next character. */
 export const WRITER = 0;
 export const WATCHER = 1;
 
@@ -61,7 +61,7 @@ export class Model {
     return model;
   }
 
-  /** Takes over the characters. */
+  /** Stores the characters. */
   learn() {
     this.vocabulary = Array.from(this.part(2, Uint32Array), (c) => String.fromCodePoint(c));
     this.ids = new Map(this.vocabulary.map((c, id) => [c, id]));
@@ -69,7 +69,7 @@ export class Model {
     this.shape = { vocabulary, embedding, hidden, layers };
   }
 
-  /** What the module said last. */
+  /** The last message of the module. */
   message() {
     const { memory, message, message_len } = this.exports;
     return new TextDecoder().decode(new Uint8Array(memory.buffer, message(), message_len()));
@@ -107,7 +107,7 @@ export class Model {
   /** Begins a training on a list of characters. */
   train(list, batch, steps) {
     const ids = this.encode(list, "The text");
-    // A text for less than one window of a single stream teaches nothing.
+    // A text that is shorter than one window of a single stream cannot be trained on.
     if (ids.length <= steps) {
       throw new Refusal(
         `The text is too short: it has ${ids.length} characters, and training takes at least ${steps + 1}.`,
@@ -118,7 +118,7 @@ export class Model {
     this.check("The training cannot begin", this.exports.train(this.put(ids), ids.length, streams, steps));
   }
 
-  /** One update; its loss. */
+  /** Makes one update, and returns its loss. */
   update(rate) {
     const loss = this.exports.update(rate);
     if (Number.isNaN(loss)) throw new Refusal(sentence("The training stopped", this.message()));
@@ -133,14 +133,14 @@ export class Model {
     this.check("The model cannot read this", this.exports.read(reader, id));
   }
 
-  /** Draws the id that comes next. */
+  /** Draws the next id. */
   draw(temperature, topP) {
     const id = this.exports.draw(temperature, topP);
     if (id < 0) throw new Refusal(sentence("The model cannot write", this.message()));
     return id;
   }
 
-  /** For each character the states of all layers after it, and what the model expects then. */
+  /** For each character: the states of all layers after it, and the probabilities of the next character. */
   look(list) {
     const { hidden, layers } = this.shape;
     const ids = this.encode(list, "The text to look at");

@@ -1,4 +1,4 @@
-// The page: what is typed and clicked goes to the worker as orders, and what the worker says is drawn.
+// The page: sends what the user types and clicks to the worker as orders, and draws the worker's answers.
 
 import { Losses, colours, drawLosses, drawStates, mapSizes, shown } from "./draw.js";
 
@@ -9,10 +9,10 @@ let losses = new Losses();
 let total = 0;
 let running = false;
 let writing = false;
-/** The last states that came, and which of them is chosen. */
+/** The last states that arrived, and which of them is selected. */
 let seen = null;
 const cursor = { character: 0, unit: 0 };
-/** Something has to be drawn anew with the next frame. */
+/** What has to be drawn again in the next frame. */
 let stale = { chart: false, states: false };
 /** The text that comes with the page. */
 let novel = "";
@@ -40,7 +40,7 @@ function redraw(what) {
   });
 }
 
-// --- what the worker says
+// --- messages of the worker
 
 const number = new Intl.NumberFormat("en");
 
@@ -141,11 +141,11 @@ function trainingIs(now) {
   $("train").textContent = now ? "Pause" : exists ? "Train on" : "Train";
   for (const id of ["hidden", "layers"]) $(id).disabled = now;
   document.documentElement.dataset.running = now;
-  // While it trains the numbers change all the time.
+  // During training the numbers change all the time.
   $("cursor").setAttribute("aria-live", now ? "off" : "polite");
 }
 
-// --- what is typed and clicked
+// --- input of the user
 
 function train(fresh) {
   refuse("");
@@ -299,7 +299,7 @@ $("map").addEventListener("click", ({ offsetX, offsetY }) => {
   choose(Math.floor(offsetX / column), Math.floor((offsetY - head) / row));
 });
 
-// --- the beginning
+// --- start
 
 addEventListener("resize", () => {
   redraw("chart");

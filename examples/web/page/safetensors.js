@@ -1,5 +1,5 @@
 // A model in the format of safetensors, under PyTorch's names: nn.Embedding, nn.LSTM, nn.Linear.
-// The weights of the module are in that order already, so that the file is a header and a copy.
+// The weights of the module have the same order, so the file is a header and a copy of them.
 
 /** Names and shapes of the tensors, in the order of the weights. */
 export function tensors({ vocabulary, embedding, hidden, layers }) {
@@ -34,7 +34,7 @@ export function safetensors(shape, characters, weights) {
   }
   if (end !== weights.byteLength) throw new Error("the tensors are not as long as the weights");
   let text = new TextEncoder().encode(JSON.stringify(header));
-  // Spaces behind it, so that the weights begin at a multiple of 8 bytes.
+  // Spaces follow the header, so that the weights begin at a multiple of 8 bytes.
   const padded = new Uint8Array(Math.ceil(text.length / 8) * 8).fill(32);
   padded.set(text);
   text = padded;

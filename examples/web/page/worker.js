@@ -7,20 +7,20 @@ import { safetensors } from "./safetensors.js";
 /** Streams that are read in parallel, and characters of each in an update. */
 const BATCH = 16;
 const STEPS = 32;
-/** Milliseconds of updates before the page's orders are looked at. */
+/** Milliseconds of updates before the worker checks for orders of the page. */
 const SLICE = 40;
 /** Milliseconds between two messages about the training. */
 const REPORT = 100;
-/** Milliseconds between two characters while nothing else is done. */
+/** Milliseconds between two characters if the worker does nothing else. */
 const PACE = 12;
-/** Characters that are looked at. */
+/** The number of characters whose states are shown. */
 const MOST = 600;
 
 let module;
 let model = null;
-/** What the model is trained on, as one string, if it is. */
+/** The text of the training, as one string, if there is a training. */
 let text = null;
-/** The training, while it goes on or is paused. */
+/** The training that is running or paused. */
 let training = null;
 /** What is written now: how many characters are left, and the last one's id, which has not been read. */
 let writing = null;
@@ -30,7 +30,7 @@ let busy = false;
 
 const post = (message, transfer = []) => postMessage(message, transfer);
 
-/** A sentence for whatever went wrong. */
+/** A sentence that describes an error. */
 function refuse(error, what) {
   let sentence = `Something went wrong in the page: ${error?.message ?? error}.`;
   if (error instanceof Refusal) {
@@ -47,7 +47,7 @@ function told() {
   post({ type: "model", shape: model.shape, weights: model.part(0).length, vocabulary: model.vocabulary });
 }
 
-/** Begins to train: a new model, or the one that is there. */
+/** Begins to train a new model, or the current one. */
 function train(order) {
   const list = characters(order.text);
   const { updates, rate, fresh } = order;
@@ -81,7 +81,7 @@ function begin() {
   post({ type: "written", text: how.prompt, begins: true });
 }
 
-/** Begins to write beside a training, if that is wanted. What refuses it does not end the training. */
+/** Begins to write during a training, if requested. An error here does not end the training. */
 function beginBeside() {
   if (!how.always) return;
   try {
@@ -111,7 +111,7 @@ function hush() {
   writing = null;
 }
 
-/** Replaces the model. What the old one was doing ends. */
+/** Replaces the model. This ends the training and the writing of the old one. */
 function take(made) {
   hush();
   model = made;
@@ -139,14 +139,14 @@ function updates() {
 function report(now = performance.now()) {
   const { done, total, losses, chars, seconds, running } = training;
   const rate = seconds > 0 ? chars / seconds : 0;
-  // While it writes, too, updates have a part of the time.
+  // Updates get a part of the time, also while the worker writes.
   const left = rate > 0 ? ((total - done) * model.window) / rate : 0;
   training.losses = [];
   training.told = now;
   post({ type: "progress", done, total, losses: Float32Array.from(losses), rate, left, running });
 }
 
-/** A moment for the page's orders. */
+/** Lets orders of the page arrive. */
 const channel = new MessageChannel();
 function turn(milliseconds) {
   return new Promise((resolve) => {
@@ -168,7 +168,7 @@ async function work() {
       if (training?.running) {
         updates();
         if (writing) write(2);
-        // One text after the other, and the last one after the training.
+        // Texts are written one after the other, the last one after the training.
         if (!writing || !training.running) beginBeside();
         await turn(0);
       } else {
@@ -229,7 +229,7 @@ const orders = {
     const bytes = format === "image" ? model.image() : safetensors(shape, vocabulary, model.part(0));
     post({ type: "saved", format, bytes, checksum: model.checksum() }, [bytes.buffer]);
   },
-  /** So many updates at once, for the tests: the checksum after them, and characters per second. */
+  /** Makes some updates at once, for the tests. Returns the checksum after them, and characters per second. */
   measure(order) {
     const list = characters(order.text);
     const made = Model.start(module, list, order);

@@ -75,7 +75,7 @@ impl<'a> Session<'a> {
     /// Loads the weights of an image with this shape.
     ///
     /// # Errors
-    /// As [`Image::copy_weights`].
+    /// Those of [`Image::copy_weights`].
     pub fn load(&mut self, image: &Image<'_>) -> Result<()> {
         image.copy_weights(self.weights)
     }
@@ -113,7 +113,7 @@ impl<'a> Session<'a> {
     /// One update.
     ///
     /// # Errors
-    /// As [`Training::update`], or if there is no training.
+    /// Those of [`Training::update`], or if there is no training.
     pub fn update(&mut self, rate: f32) -> Result<Update> {
         let training = self.training.as_mut().ok_or(NO_TRAINING)?;
         training.update(&self.network, self.weights, rate)
@@ -150,7 +150,7 @@ impl<'a> Session<'a> {
     /// Draws the next character.
     ///
     /// # Errors
-    /// As [`Sampling::draw`].
+    /// Those of [`Sampling::draw`].
     pub fn draw(&mut self, temperature: f32, top_p: f32) -> Result<usize> {
         Sampling::new(temperature).top_p(top_p).draw(self.logits, self.drawing, &mut self.rng)
     }
@@ -159,7 +159,7 @@ impl<'a> Session<'a> {
     /// [`image_len`](Self::image_len).
     ///
     /// # Errors
-    /// As [`image::write_with`].
+    /// Those of [`image::write_with`].
     pub fn write_image(&self, names: &str, out: &mut [u8]) -> Result<()> {
         let extras = Extras { classes: names, ..Extras::default() };
         image::write_with(&self.network.layers(), self.weights, &extras, out)

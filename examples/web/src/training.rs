@@ -83,7 +83,7 @@ impl<'a> Training<'a> {
     /// The loss of the next window, and its gradients.
     ///
     /// # Errors
-    /// As [`Network::gradients`].
+    /// Those of [`Network::gradients`].
     pub fn gradients(&mut self, network: &Network, weights: &[f32]) -> Result<Update> {
         self.read();
         let window = self.window;
@@ -96,7 +96,7 @@ impl<'a> Training<'a> {
     /// One update with Adam.
     ///
     /// # Errors
-    /// As [`gradients`](Self::gradients), or if the rate is negative or not finite.
+    /// Those of [`gradients`](Self::gradients), or if the rate is negative or not finite.
     pub fn update(&mut self, network: &Network, weights: &mut [f32], rate: f32) -> Result<Update> {
         let update = self.gradients(network, weights)?;
         if let Some(scale) = update.scale {

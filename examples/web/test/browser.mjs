@@ -76,7 +76,7 @@ export class Browser {
     return tab;
   }
 
-  /** Begins to note how long the tasks of all threads take. */
+  /** Begins to record the durations of the tasks of all threads. */
   async trace() {
     this.events = [];
     this.listeners.push(({ method, params }) => {
@@ -150,7 +150,7 @@ class Tab {
     await this.send("Input.dispatchKeyEvent", { type: "keyUp", key, code, windowsVirtualKeyCode });
   }
 
-  /** Goes to an element by the tabulator alone. */
+  /** Moves the focus to an element with the tabulator key alone. */
   async tab(id) {
     for (let i = 0; i < 60; i += 1) {
       if (await this.eval(`document.activeElement?.id === ${JSON.stringify(id)}`)) return;

@@ -4,7 +4,7 @@
 //   OUT              where pictures and saved models go
 //   checkpoint=FILE  a model that the example char_rnn has saved, and
 //   exported=FILE    the image of the same
-//   checksum=HEX     what the host comes to by the training in `SETTING`
+//   checksum=HEX     the host's result of the training in `SETTING`
 //   native=NUMBER    characters per second of the host's scalar set
 //
 // Every check is printed; the first that fails ends the test.
@@ -17,12 +17,12 @@ const [page, out, ...rest] = process.argv.slice(2);
 const given = Object.fromEntries(rest.map((word) => word.split("=")));
 /** The training that the host makes, too. */
 const SETTING = { embedding: 32, hidden: 64, layers: 2, batch: 16, steps: 32, seed: 1, rate: 0.005, updates: 40 };
-/** What a module may have, and what it should have: the README says what stands between the two. */
+/** The ceiling of a module's size, and the goal. The README says why the goal is not reached. */
 const CEILING = 320 * 1024;
 const AIM = 150 * 1024;
 /**
  * The loss after 300 updates, in nats per character. The best table of pairs of characters has 2.41 on this text, so
- * the network has to have learnt more than pairs. The example char_rnn gets 2.19 with these sizes.
+ * the network must have learned more than pairs. The example char_rnn gets 2.19 with these sizes.
  */
 const BOUND = 2.35;
 

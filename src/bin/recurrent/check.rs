@@ -145,7 +145,7 @@ impl Run {
             let state = Self::numbers(path)?;
             let (has, needs) = (state.len(), instance.state().len());
             if has != needs {
-                let why = format!("{has} numbers, where the model's state has {needs}");
+                let why = format!("{has} numbers, but the model's state has {needs}");
                 return Err(Failure::at(path, why));
             }
             instance.set_state(&state).map_err(at_model)?;
@@ -188,7 +188,7 @@ impl Run {
         let expected = instance.forward(Sequences::new(steps, 1), x).map_err(at)?;
         if expected.len() != y.len() {
             let why =
-                format!("it has {} outputs for this input, and the model has {}", expected.len(), y.len());
+                format!("it has {} outputs for this input, but the model has {}", expected.len(), y.len());
             return Err(Failure::at(path, why));
         }
         let names = network.classes();
@@ -214,7 +214,7 @@ impl Run {
         let expected: Vec<f32> = Self::numbers(path)?;
         if expected.len() != y.len() {
             let (has, gives) = (expected.len(), y.len());
-            let why = format!("{has} numbers, where the model gives {gives}: {width} for each row");
+            let why = format!("{has} numbers, but the model gives {gives}: {width} for each row");
             return Err(Failure::at(path, why));
         }
         // An infinite expected value would make the limit infinite.

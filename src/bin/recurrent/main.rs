@@ -19,13 +19,13 @@ use weights::Formats;
 /// Reads recurrent models of PyTorch, Keras, ONNX, RTNeural and amp plugins, and writes them for this crate
 /// and for firmware.
 ///
-/// The first bytes of a file tell its format, otherwise its extension. Read: .safetensors, .pt and .pth
-/// (PyTorch's parameters), .keras and .h5, .onnx, .json, .aidax and .nam (RTNeural, AIDA-X, GuitarML, Neural
-/// Amp Modeler), .img (the image that firmware uses in place). Written: .safetensors, .onnx, .json
-/// (RTNeural's), .img, .rs (Rust source).
+/// The format of a file is detected from its first bytes, or else from its extension. Read: .safetensors, .pt
+/// and .pth (PyTorch's parameters), .keras and .h5, .onnx, .json, .aidax and .nam (RTNeural, AIDA-X,
+/// GuitarML, Neural Amp Modeler), .img (the image that firmware uses in place). Written: .safetensors, .onnx,
+/// .json (RTNeural's), .img, .rs (Rust source).
 ///
-/// Notes on the standard error tell what the file does not specify and which of its parts are not used;
-/// --strict makes them errors.
+/// Notes on standard error say what the file does not specify, and which of its parts are not used; --strict
+/// makes them errors.
 ///
 /// Exit status: 0 if all went well, 1 if a file could not be read, written or understood, 2 for a wrong
 /// command line.
@@ -55,7 +55,7 @@ enum Command {
         source: Source,
         /// File to write
         output: PathBuf,
-        /// Format to write, if the extension does not tell it
+        /// Format to write, if the extension does not say it
         #[arg(long, value_parser = to_format)]
         to: Option<Format>,
         /// Format of the matrices: `int8`, `int8-a8`, `f16`, `bf16` or `f32`, for all layers, or for one
@@ -105,13 +105,13 @@ enum Command {
 struct Source {
     /// Model to read
     file: PathBuf,
-    /// Format of the model, if neither its bytes nor its extension tell it
+    /// Format of the model, if neither its bytes nor its extension say it
     #[arg(long, value_parser = from_format)]
     from: Option<Format>,
     /// Fail if the file does not specify everything, or if some of its parts are not used
     #[arg(long)]
     strict: bool,
-    /// What PyTorch's parameters do not tell: the layers in order, as `emb,rnn:relu,@last,fc:tanh`. Names are
+    /// What PyTorch's parameters do not say: the layers in order, as `emb,rnn:relu,@last,fc:tanh`. Names are
     /// those of the modules. `:tanh`, `:relu` and `:sigmoid` set the nonlinearity of an RNN or the activation
     /// after a linear layer. `:linear` marks a first layer without a bias as linear, not an embedding.
     /// `@last`, `@mean` and `@max` reduce all steps to one row; `@states` takes the last states of both
@@ -166,7 +166,7 @@ impl From<io::Error> for Failure {
 fn format_of(path: &Path, given: Option<Format>) -> Result<Format, Failure> {
     given.or_else(|| Format::of(path)).ok_or_else(|| {
         let names = names(Format::is_written);
-        Failure::at(path, format!("the extension says no format: give one with --to ({names})"))
+        Failure::at(path, format!("the extension does not name a format: give one with --to ({names})"))
     })
 }
 

@@ -24,7 +24,7 @@ fn format(name: &str) -> Result<Option<Narrow>, String> {
     match ALL.into_iter().find(|format| format.name() == name) {
         None if name != "f32" => {
             let names = ALL.map(Narrow::name).join(", ");
-            Err(format!("`{name}` is no format of weights: they are f32, {names}, and keep"))
+            Err(format!("`{name}` is not a format of weights; the formats are f32, {names} and keep"))
         }
         found => Ok(found),
     }
@@ -59,7 +59,7 @@ impl Formats {
             self.named.iter().find(|(name, _)| network.named().iter().all(|l| l.name != *name))
         {
             let names: Vec<&str> = network.named().iter().map(|l| l.name.as_str()).collect();
-            let why = format!("--weights names the layer `{name}`; the layers are {}", names.join(", "));
+            let why = format!("--weights: there is no layer `{name}`; the layers are {}", names.join(", "));
             return Err(Failure::at(&source.file, why));
         }
         let network = if self.keep { network.with_exact_formats() } else { network };

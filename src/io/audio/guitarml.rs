@@ -26,10 +26,7 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
         Some("SimpleRNN") => {}
         other => {
             let other = other.unwrap_or("without a name");
-            return unsupported(
-                format!("a model `{other}`"),
-                "only `SimpleRNN` is a chain of layers of this crate",
-            );
+            return unsupported(format!("a model `{other}`"), "only `SimpleRNN` models can be read");
         }
     }
     // By default the layer adds the first feature of its input.
@@ -69,7 +66,7 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
         }
     }
     if tensors.shape(&format!("rec.weight_hh_l{depth}")).is_some() {
-        return damaged(FORMAT, "`num_layers` is less than the layers of `state_dict`");
+        return damaged(FORMAT, "`num_layers` is smaller than the number of layers in `state_dict`");
     }
     let mut items: Vec<Item> =
         [Item::Module("rec".to_string(), function), Item::Module("lin".to_string(), None)].into();

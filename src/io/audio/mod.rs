@@ -100,6 +100,6 @@ fn size(object: &Map<String, Value>, key: &str) -> Result<usize> {
 fn no_residual<T>(key: &str, input: usize, output: usize) -> Result<T> {
     unsupported(
         format!("`{key}` with {input} inputs and {output} outputs"),
-        "the sum with the input needs an output for each input that is added, starting with the first",
+        "the input can only be added to every output, and there must be at least as many inputs as outputs",
     )
 }

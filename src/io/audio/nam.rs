@@ -19,13 +19,13 @@ pub(super) fn read(file: &Map<String, Value>) -> Result<Network> {
         Some(other @ ("WaveNet" | "ConvNet" | "SlimmableContainer")) => {
             return unsupported(
                 format!("a `{other}` of the Neural Amp Modeler"),
-                "is made of convolutions, which this crate does not have; of these files it reads an `LSTM`",
+                "is made of convolutions, which this crate does not have: only files with an `LSTM` can be read",
             );
         }
         other => {
             return unsupported(
                 format!("the architecture `{}`", other.unwrap_or("")),
-                "of files of the Neural Amp Modeler an `LSTM` is read",
+                "of the Neural Amp Modeler's files, only those with an `LSTM` can be read",
             );
         }
     }

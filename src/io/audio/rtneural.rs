@@ -162,7 +162,10 @@ pub(super) fn read(file: &Map<String, Value>, len: usize) -> Result<Network> {
     match around.skip {
         // The sum adds the input after its gain.
         Some(_) if around.in_gain == 0.0 => {
-            return unsupported("`in_gain` of the file", "is silence, with a sum with the input");
+            return unsupported(
+                "`in_gain` of the file",
+                "silences the input, which the file also adds to the output",
+            );
         }
         Some(key) => {
             scale(&mut network, "skip_gain", input, 1.0 / around.in_gain);
@@ -228,7 +231,10 @@ impl Context<'_> {
     fn normalisation(&mut self, name: String, epsilon: Option<f64>, function: &str) -> Result<()> {
         let width = self.width;
         if width != self.input {
-            return damaged(FORMAT, format!("`{}` has another width than the layer before it", self.at));
+            return damaged(
+                FORMAT,
+                format!("`{}` has a width that differs from that of the layer before it", self.at),
+            );
         }
         let is_affine = self.tensors.0.len() > 2;
         let first = if is_affine { 2 } else { 0 };
@@ -247,7 +253,7 @@ impl Context<'_> {
         if !["", "tanh"].contains(&function) {
             return unsupported(
                 format!("activation `{function}` of {}", self.at),
-                "RTNeural's layer has tanh",
+                "RTNeural's layer always has tanh",
             );
         }
         let (input, width) = (self.input, self.width);

@@ -114,7 +114,7 @@ fn recurrent<C: Cell>(
     weights: &[f32],
 ) -> Result<usize> {
     if stack.merge().is_some() || stack.layer(0, 0).is_reverse() {
-        return refuse(named, "RTNeural goes forward only");
+        return refuse(named, "RTNeural has no layers that run in reverse");
     }
     let (hidden, mut rest) = (stack.layer(0, 0).hidden(), weights);
     let rows = kind.gates() * hidden;

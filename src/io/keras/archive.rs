@@ -87,7 +87,7 @@ fn hdf5(bytes: &[u8]) -> Result<Archive> {
     // A truncated file is rejected, even if nothing is missing of what is read.
     let end = file.superblock().eof_address;
     if end > bytes.len() as u64 {
-        return damaged(FORMAT, format!("it has {} of its {end} bytes", bytes.len()));
+        return damaged(FORMAT, format!("the file is truncated: it has {} of {end} bytes", bytes.len()));
     }
     let attributes = file.root().attrs().map_err(refuse)?;
     let Some(config) = attributes.get("model_config").and_then(text) else {

@@ -123,7 +123,7 @@ fn missing(class: &str) -> &'static str {
         "CuDNNLSTM" | "CuDNNGRU" => {
             "is of another layout: load it with Keras 2, and save it as an LSTM or GRU"
         }
-        "RepeatVector" => "makes a step of a row for each output, which no layer of this crate does",
+        "RepeatVector" => "repeats a row as the steps of a sequence, which no layer of this crate does",
         "Attention" | "AdditiveAttention" | "MultiHeadAttention" | "GroupQueryAttention" => {
             "is attention in a graph, which is not read: only chains of layers are"
         }
@@ -134,14 +134,14 @@ fn missing(class: &str) -> &'static str {
             "is a convolutional LSTM, which this crate does not have"
         }
         "Sequential" | "Functional" | "Model" => {
-            "is a model in a model, which is not read: build one of all their layers"
+            "is a model inside a model, which is not supported: build one model of all their layers"
         }
         "Flatten" => "joins all steps to one row, which no layer of this crate does",
         "Reshape" | "Permute" | "Cropping1D" | "ZeroPadding1D" | "UpSampling1D" => {
             "moves values between steps and features, which no layer of this crate does"
         }
         "PReLU" => "is an activation with weights, which this crate does not have",
-        "RNN" | "StackedRNNCells" => "runs cells of its own: use an LSTM, GRU or SimpleRNN layer",
+        "RNN" | "StackedRNNCells" => "runs custom cells: use an LSTM, GRU or SimpleRNN layer",
         _ if class.contains("Conv") => "is a convolution, which this crate does not have",
         _ if class.contains("Pooling") => "pools over windows: only pooling over all steps is supported",
         _ => "this crate has no such layer",
@@ -204,7 +204,7 @@ impl Model {
                 }
             }
             "SpatialDropout1D" | "GaussianNoise" | "GaussianDropout" | "ActivityRegularization" => {
-                let what = format!("{}, which does something in training only", config.place);
+                let what = format!("{}, which only has an effect in training", config.place);
                 self.network.notes.push(Note::LeftOut(what));
                 Ok(())
             }
@@ -243,7 +243,10 @@ impl Model {
                 }
                 config.finish()?;
                 if class.contains("Max") && self.network.mask.is_some() {
-                    return unsupported(config.place, "includes the masked steps");
+                    return unsupported(
+                        config.place,
+                        "would include masked steps, which this crate's pools leave out",
+                    );
                 }
                 self.pool(name, if class.contains("Max") { Pool::Max } else { Pool::Mean });
                 Ok(())
@@ -269,7 +272,8 @@ impl Model {
                 config.skip(&["max_value"]);
                 config.finish()?;
                 if limited || slope != 0.0 && threshold != 0.0 {
-                    let why = "has a `max_value`, or a `threshold` with a `negative_slope`";
+                    let why =
+                        "has a `max_value`, or a `threshold` with a `negative_slope`, which is not supported";
                     return unsupported(config.place, why);
                 }
                 let f = match (slope, threshold) {
@@ -349,7 +353,7 @@ impl Model {
             Function::Identity => {}
             Function::Ending(ending) => self.network.ending = ending,
             Function::Cell(_) if self.network.is_empty() => {
-                return unsupported(place, "is an activation of the input, before any layer");
+                return unsupported(place, "is an activation before the first layer, which is not supported");
             }
             Function::Cell(f) => self.network.activate(f),
         }

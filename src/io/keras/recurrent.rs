@@ -184,7 +184,10 @@ impl Model {
             return unsupported(layer_name, "its two layers are not the same in opposite directions");
         }
         if forward.sequences != backward.sequences {
-            return unsupported(layer_name, "gives all outputs of one direction, and the last of the other");
+            return unsupported(
+                layer_name,
+                "gives all outputs of one direction, but only the last output of the other",
+            );
         }
         let parts = [(forward, "forward_layer", 0), (backward, "backward_layer", forward.count())];
         for (layer, part, skip) in parts {

@@ -38,11 +38,14 @@ impl Walk<'_> {
         attributes.finish()?;
         let table = self.floats(node, 0)?.cloned();
         let Some(Tensor { shape, data }) = table.filter(|t| t.shape.len() == 2) else {
-            return unsupported(show(node), "an embedding is a constant matrix");
+            return unsupported(show(node), "the table of an embedding must be a constant matrix");
         };
         let (classes, width) = (shape[0], shape[1]);
         if axis != 0 || axes != [Axis::First, Axis::Second] {
-            return unsupported(show(node), "an embedding is a matrix of a row for each id");
+            return unsupported(
+                show(node),
+                "the table of an embedding must be a matrix with a row for each id",
+            );
         }
         self.network.weights.extend(data);
         let name = self.name(node, "embedding");
@@ -123,7 +126,7 @@ impl Walk<'_> {
             }
             _ => {
                 let (found, width) = (show_shape(&given.shape), self.width);
-                refuse(format!("has a constant of {found}, and the data has {width} features"))
+                refuse(format!("has a constant of {found}, but the data has {width} features"))
             }
         }
     }
@@ -286,11 +289,10 @@ pub(super) fn missing(op: &str) -> &'static str {
         }
         "Concat" | "Sum" => "joins branches of the graph, which is not read: only chains of layers are",
         "DynamicQuantizeLinear" | "MatMulInteger" | "DequantizeLinear" | "QuantizeLinear" => {
-            "is of a quantised layer in another form than `quantize_dynamic` with `weight_type=QuantType.QInt8` \
-             gives it: quantise so, or convert the f32 model with `--weights int8`"
+            "is part of a quantised layer that is not in the form of `quantize_dynamic` with `weight_type=QuantType.QInt8`: quantise with that, or convert the f32 model with `--weights int8`"
         }
         "ArgMax" | "TopK" => "makes indices of the outputs: export the model without it",
         "Attention" | "MultiHeadAttention" => "is attention in a graph, which is not read",
-        _ => "the data goes through it, and this crate has no such layer",
+        _ => "this crate has no such layer",
     }
 }

@@ -232,7 +232,7 @@ impl Walk<'_> {
                 // States as additional outputs.
                 Some(Value::Last { .. } | Value::Half(_) | Value::State | Value::States(_))
                     if main.is_some() => {}
-                _ => return unsupported(format!("output `{name}`"), "is not what the last layer makes"),
+                _ => return unsupported(format!("output `{name}`"), "is not an output of the last layer"),
             }
         }
         match main.and_then(|index| self.values.get(&graph.output[index].name)) {

@@ -173,7 +173,7 @@ impl Walk<'_> {
         if let Some(name) =
             node.output.iter().find(|name| !name.is_empty() && self.values.contains_key(&name[..]))
         {
-            return damaged(FORMAT, format!("`{name}` is made twice"));
+            return damaged(FORMAT, format!("two nodes make `{name}`"));
         }
         if ["Loop", "Scan", "If", "SequenceMap"].contains(&op) {
             return self.looped(op, node);
@@ -194,7 +194,7 @@ impl Walk<'_> {
             if node.input.first().is_some_and(states) {
                 return unsupported(
                     show(node),
-                    "works on one direction, on last states of several layers or on those of a cell, which a chain of layers does not give",
+                    "works on one direction, on the last states of several layers, or on cell states, which a chain of layers cannot express",
                 );
             }
             let made = self.without_data(op, node)?;
@@ -271,7 +271,7 @@ impl Walk<'_> {
                 | Value::Last { axes, version }
                 | Value::Step { axes, version, .. },
             ) => (axes.clone(), *version),
-            _ => return damaged(FORMAT, format!("`{name}` is not the data")),
+            _ => return damaged(FORMAT, format!("`{name}` is not the output of the last layer")),
         };
         if version != self.version {
             return unsupported(

@@ -21,7 +21,7 @@ use super::{FORMAT, Walk, show};
 /// ONNX Runtime's operator for an LSTM with 8-bit weights.
 pub(super) const LSTM: &str = "DynamicQuantizeLSTM";
 
-const ADVICE: &str = "only int8 around 0 is read: quantise with `weight_type=QuantType.QInt8`, or convert the f32 model with \
+const ADVICE: &str = "only symmetric int8 can be read: quantise with `weight_type=QuantType.QInt8`, or convert the f32 model with \
                       `--weights int8`";
 
 /// Rounds away the lowest seven bits of a scale.
@@ -73,7 +73,7 @@ fn table<'a>(by: &BTreeMap<&str, &'a Node>, last: &'a Node) -> Option<&'a Node> 
 fn check_len(name: &str, shape: &[usize], len: usize) -> Result<()> {
     match shape.iter().try_fold(1, |product: usize, n| product.checked_mul(*n)) == Some(len) {
         true => Ok(()),
-        false => damaged(FORMAT, format!("`{name}` has {len} elements, which is not its shape")),
+        false => damaged(FORMAT, format!("`{name}` has {len} elements, which does not match its shape")),
     }
 }
 
@@ -156,19 +156,19 @@ impl Walk<'_> {
         let refuse = |why: &str| unsupported(format!("table `{codes}` of the {}", show(last)), why);
         let (shape, known) = match self.values.get(codes) {
             Some(Value::Ints(table)) => (table.shape.clone(), table.known().unwrap_or_default()),
-            _ => return refuse("is no integer constant of the graph"),
+            _ => return refuse("is not an integer constant of the graph"),
         };
         let scale = match self.values.get(scale) {
             Some(Value::Floats(scales)) if scales.data.len() == 1 => scales.data[0],
-            _ => return refuse("has not one constant scale"),
+            _ => return refuse("does not have a single constant scale"),
         };
         let zero = match self.values.get(zero) {
             None if zero.is_empty() => 0,
             Some(Value::Ints(zeros)) => match zeros.known().as_deref() {
                 Some(&[zero]) => zero,
-                _ => return refuse("has not one constant zero point"),
+                _ => return refuse("does not have a single constant zero point"),
             },
-            _ => return refuse("has not one constant zero point"),
+            _ => return refuse("does not have a single constant zero point"),
         };
         let data = known.iter().map(|n| n.wrapping_sub(zero) as f32 * scale).collect();
         let table = self.constant(codes, last, Tensor { shape, data })?;
@@ -197,7 +197,7 @@ impl Walk<'_> {
         let [codes, scale, zero] = inputs.map(|name| name.map_or("", |name| &name[..]));
         let refuse = |why: &str| unsupported(format!("matrix `{codes}` of the {}", show(node)), why);
         let Some(Value::Ints(matrix)) = self.values.get(codes) else {
-            return refuse("is no integer constant of the graph");
+            return refuse("is not an integer constant of the graph");
         };
         let Some(known) = matrix.known() else { return refuse("is not constant") };
         let Some(Value::Floats(scales)) = self.values.get(scale) else {

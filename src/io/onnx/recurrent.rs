@@ -149,14 +149,17 @@ impl Walk<'_> {
         };
         let time = if options.batch_major { second } else { first };
         if *self.time.get_or_insert(time) != time {
-            return unsupported(show(node), "takes an axis as time that another layer takes as the batch");
+            return unsupported(show(node), "uses as time the axis that another layer uses as the batch");
         }
         if [first, second].iter().any(|axis| !matches!(axis, Axis::First | Axis::Second)) {
             return unsupported(show(node), "needs a sequence, but its input has no steps any more");
         }
         self.given(node, time)?;
         if self.reversed && (options.directions == 2 || self.padded) {
-            return unsupported(show(node), "takes the steps backwards, and has both directions or lengths");
+            return unsupported(
+                show(node),
+                "reads the steps backwards and also has both directions or lengths, which is not supported",
+            );
         }
         // If the steps are in reverse order, the last one comes first.
         let reverse = options.reverse != self.reversed;

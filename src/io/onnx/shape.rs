@@ -29,7 +29,10 @@ pub(super) fn transpose(node: &Node, axes: Vec<Axis>) -> Result<Vec<Axis>> {
         perm.iter().map(|&p| axes.get(usize::try_from(p).ok()?).copied()).collect();
     match moved {
         Some(moved) if is_permutation(&perm, axes.len()) => Ok(moved),
-        _ => unsupported(show(node), format!("permutes {} axes by {perm:?}", axes.len())),
+        _ => unsupported(
+            show(node),
+            format!("permutes {} axes by {perm:?}, which is not supported", axes.len()),
+        ),
     }
 }
 
@@ -83,7 +86,7 @@ impl Walk<'_> {
             Some(left) => self.goes_on(node, left),
             None => unsupported(
                 show(node),
-                "squeezes something else than the one direction of a layer, what is left of its steps, or one feature",
+                "squeezes an axis other than a layer's single direction, its reduced steps, or a single feature",
             ),
         }
     }
@@ -200,7 +203,7 @@ impl Walk<'_> {
         unsupported(
             show(node),
             format!(
-                "makes [{}] of the data, which is more than to join the directions of a layer",
+                "makes [{}] of the data: only joining the directions of a layer is supported",
                 words.join(", ")
             ),
         )

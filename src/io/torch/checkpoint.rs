@@ -300,7 +300,7 @@ impl Found<'_> {
         let (Some(first), Some(shape), Some(strides)) =
             (pickle.size(first), numbers(sizes), numbers(strides))
         else {
-            return broken("has sizes that are no numbers");
+            return broken("has sizes that are not numbers");
         };
         match kind {
             Kind::F16 | Kind::Bf16 | Kind::F32 | Kind::F64 => {}

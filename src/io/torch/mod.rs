@@ -143,7 +143,7 @@ fn module(tensors: &Tensors, prefix: &str) -> Result<Module> {
     let Some(kind) = kind.filter(|_| hidden > 0) else {
         return Err(Error::Tensor {
             name: w_hh,
-            expected: format!("{rows} rows and {rows}, a third or a quarter as many columns"),
+            expected: format!("{rows} rows, and {rows} columns, or a third or a quarter of that"),
             found: format!("{width} columns"),
         });
     };
@@ -277,13 +277,13 @@ fn add(
                 (Kind::Gru, None) => Layer::Gru(frame.stack(Gru::new(input, hidden))),
                 (Kind::Rnn, _) => {
                     return unclear(format!(
-                        "the RNN `{name}` has tanh or ReLU: say `{name}:tanh` or `{name}:relu`"
+                        "the RNN `{name}` has tanh or ReLU: give `{name}:tanh` or `{name}:relu`"
                     ));
                 }
                 _ => {
                     return unsupported(
                         format!("layer `{name}`"),
-                        "an LSTM or GRU of PyTorch has no such choice",
+                        "the activations of PyTorch's LSTM and GRU are fixed",
                     );
                 }
             };

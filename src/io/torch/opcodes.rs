@@ -34,7 +34,7 @@ impl<'a> Bytes<'a> {
         self.take(1)?;
         match core::str::from_utf8(line) {
             Ok(line) => Ok(line.trim_end_matches('\r')),
-            Err(_) => damaged(FORMAT, "its pickle has a line that is no text"),
+            Err(_) => damaged(FORMAT, "its pickle has a line that is not text"),
         }
     }
 }

@@ -125,7 +125,7 @@ pub(super) fn infer(
         let all: Vec<_> =
             known.activations.iter().map(|(name, class)| format!("`{name}` ({class})")).collect();
         return unclear(format!(
-            "the module has {}, and the file does not say where it stands: {}",
+            "the module has {}, and the file does not say where in the model it is: {}",
             all.join(", "),
             say(order)
         ));
@@ -133,7 +133,7 @@ pub(super) fn infer(
     for pair in order.windows(2) {
         if pair[0].1 == Role::Dense {
             return unclear(format!(
-                "parameters do not say what stands between `{}` and `{}`: {}",
+                "parameters do not say what is between `{}` and `{}`: {}",
                 pair[0].0,
                 pair[1].0,
                 say(order)
@@ -161,7 +161,7 @@ pub(super) fn infer(
     Ok(Plan(order.iter().map(|(name, _)| Item::Module(name.clone(), None)).collect()))
 }
 
-const OTHERWISE: &str = "say otherwise with --layers";
+const OTHERWISE: &str = "otherwise give the layers with --layers";
 
 /// A note on what the parameters leave open. A single recurrent layer or embedding leaves nothing open.
 fn open(order: &[(String, Role)]) -> Option<Note> {

@@ -158,13 +158,13 @@ fn legacy(bytes: &[u8]) -> Result<Container> {
     for key in keys.list(keys.root()) {
         let key = keys.text(*key).unwrap_or("");
         let Some(kind) = kinds.get(key) else {
-            return damaged(FORMAT, format!("no tensor has the storage `{key}`"));
+            return damaged(FORMAT, format!("the storage `{key}` belongs to no tensor"));
         };
         let len = rest.split_first_chunk().map(|(len, rest)| (u64::from_le_bytes(*len), rest));
         let len =
             len.and_then(|(len, rest)| Some((usize::try_from(len).ok()?.checked_mul(kind.size())?, rest)));
         let Some((data, others)) = len.and_then(|(len, rest)| rest.split_at_checked(len)) else {
-            return damaged(FORMAT, format!("it ends in the storage `{key}`"));
+            return damaged(FORMAT, format!("the file ends within the storage `{key}`"));
         };
         storages.insert(key.to_string(), data.to_vec());
         rest = others;

@@ -45,7 +45,7 @@ pub(in super::super) fn write(network: &Network) -> Result<(Tensors, Plan)> {
                 if cell.reset == Reset::Before {
                     return unsupported(
                         format!("layer `{name}`"),
-                        "PyTorch has no GRU of the form reset before",
+                        "PyTorch has no GRU that resets before the product",
                     );
                 }
                 split(&mut tensors, name, &stack, weights, cell == GruCell::STANDARD)?;
@@ -106,7 +106,7 @@ fn split<C: Cell>(
         );
     }
     if stack.merge() == Some(Merge::Sum) {
-        return refuse("PyTorch has no directions that are added");
+        return refuse("PyTorch cannot add the outputs of two directions");
     }
     if stack.merge().is_none() && stack.layer(0, 0).is_reverse() {
         return refuse("PyTorch has no layer of the reverse direction alone");

@@ -20,7 +20,7 @@ pub(super) const ROUND: f32 = 12_582_912.0;
 pub(super) unsafe fn write_codes<S: Simd>(s: S, from: *const f32, k: usize, largest: f32, to: *mut f32) {
     let zero = s.splat(0.0);
     let (mut most, mut bad) = (zero, zero);
-    // SAFETY: the caller's: elements `i..k` follow.
+    // SAFETY: the caller's promise: elements `i..k` follow.
     let at = |i: usize| unsafe { load(s, from.add(i), k - i) };
     for i in (0..k).step_by(S::LANES) {
         let x = at(i);
@@ -36,7 +36,8 @@ pub(super) unsafe fn write_codes<S: Simd>(s: S, from: *const f32, k: usize, larg
         false => (0.0, 0.0),
     };
     let (factor, round) = (s.splat(factor), s.splat(ROUND));
-    // SAFETY: the caller's: room for one element, then for integers of whole vectors, of 16 bits each.
+    // SAFETY: the caller's promise: room for one element, then for integers of whole vectors, of 16 bits
+    // each.
     unsafe {
         *to = scale;
         let codes = to.add(1).cast::<i16>();
@@ -61,7 +62,7 @@ pub(super) unsafe fn write_fours(from: *const f32, k: usize, largest: f32, to: *
     // Magnitudes are ordered as their bits are; NaN comes after infinity, and both after all numbers.
     let mut most = 0;
     for i in 0..k {
-        // SAFETY: the caller's.
+        // SAFETY: the caller's promise.
         most = unsafe { *from.add(i) }.abs().to_bits().max(most);
     }
     let most = f32::from_bits(most);
@@ -75,7 +76,7 @@ pub(super) unsafe fn write_fours(from: *const f32, k: usize, largest: f32, to: *
         true => a & 0xffff | b << 16,
         false => a << 16 | b & 0xffff,
     };
-    // SAFETY: the caller's: room for the scale, and for integers in whole fours.
+    // SAFETY: the caller's promise: room for the scale, and for integers in whole fours.
     unsafe {
         *to = scale;
         let (codes, whole) = (to.add(1).cast::<u32>(), k & !3);

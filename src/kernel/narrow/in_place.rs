@@ -40,8 +40,8 @@ impl Codes {
     }
 }
 
-/// The narrow weights of a layer in place: integers if `INT`, otherwise weights of 16 bits. All parts have the
-/// lengths that the shape says.
+/// The narrow weights of a layer in place: integers if `INT`, otherwise weights of 16 bits. All parts have
+/// the lengths that the shape says.
 #[derive(Clone, Copy)]
 pub(crate) struct NarrowInPlace<'a, const INT: bool> {
     shape: Shape,
@@ -71,7 +71,7 @@ impl<'a, const INT: bool> NarrowInPlace<'a, INT> {
         Some(NarrowInPlace { shape, narrow, w_ih, w_hh, w_hr, rest })
     }
 
-    /// One matrix `[hidden, input]`, and the biases after it; `None` if the length is not theirs.
+    /// One matrix `[hidden, input]`, and the biases after it; `None` if the length is wrong.
     #[inline(always)]
     pub(crate) fn matrix(dims: Dims, narrow: Narrow, words: &'a [f32]) -> Option<(Self, &'a [f32])> {
         let shape = Shape { bias: false, ..Shape::new(1, dims.input, dims.hidden).project(0) };
@@ -110,7 +110,8 @@ impl<'a, const INT: bool> NarrowInPlace<'a, INT> {
         self.product(s, w, left, c, bias.as_ptr(), room)
     }
 
-    /// The same for one gate of either matrix. `bias` is null, or valid for reading an element for each output.
+    /// The same for one gate of either matrix. `bias` is null, or valid for reading an element for each
+    /// output.
     #[inline(always)]
     fn product<S: Simd>(
         self,
@@ -181,8 +182,8 @@ impl<S: Simd, const INT: bool> Source<S> for NarrowInPlace<'_, INT> {
         let mut bias = [s.splat(0.0); 4];
         for a in 0..4 {
             if a < layout.sums && self.shape.bias {
-                // SAFETY: the caller's; a unit counts as a panel, and `fits` has compared the gates, for each
-                // of which both biases have `hidden` elements.
+                // SAFETY: the caller's promise; a unit counts as a panel, and `fits` has compared the gates,
+                // for each of which both biases have `hidden` elements.
                 bias[a] = s.splat(unsafe { self.rest.bias_of(layout, a, panel, self.shape.hidden) });
             }
         }
@@ -198,7 +199,7 @@ impl<S: Simd, const INT: bool> Source<S> for NarrowInPlace<'_, INT> {
             return row;
         }
         let largest = self.narrow.largest(k).unwrap_or_default();
-        // SAFETY: the caller's.
+        // SAFETY: the caller's promise.
         unsafe { write_fours(row, k, largest as f32, room) };
         room
     }

@@ -94,7 +94,7 @@ pub(crate) const fn check_packs(format: Option<Narrow>) -> Result<()> {
     match format {
         Some(_) if !PACKS => Err(Error::Value {
             argument: "narrow",
-            expected: "weights that `round` has written, used in place: here they cannot be packed",
+            expected: "weights of `round`, used in place: this target cannot pack them",
         }),
         _ => Ok(()),
     }

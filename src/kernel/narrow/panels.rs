@@ -161,8 +161,8 @@ impl<'a> NarrowPanels<'a> {
         Some((NarrowPanels { start: own.as_ptr(), narrow, sizes, data: PhantomData }, rest))
     }
 
-    /// `c [B, H] = left [B, k] * w^T + start`, where `w` holds the input weights of one gate, or the hidden
-    /// weights of one gate. Rows of `c` that take no part are not changed.
+    /// `c [B, H] = left [B, k] * w^T + start`, where `w` holds the input weights or the hidden weights of one
+    /// gate. Rows of `c` that do not take part are not changed.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn multiply<S: Simd>(

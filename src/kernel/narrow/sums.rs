@@ -84,12 +84,12 @@ macro_rules! widened {
             }
             #[inline(always)]
             unsafe fn weights(s: S, p: *const u8) -> S::V {
-                // SAFETY: the caller's.
+                // SAFETY: the caller's promise.
                 unsafe { s.$load(p.cast()) }
             }
             #[inline(always)]
             unsafe fn element(s: S, p: *const f32, at: usize) -> S::V {
-                // SAFETY: the caller's.
+                // SAFETY: the caller's promise.
                 s.splat(unsafe { *p.add(at) })
             }
             #[inline(always)]
@@ -98,7 +98,7 @@ macro_rules! widened {
             }
             #[inline(always)]
             unsafe fn widen(s: S, p: *const u8) -> S::V {
-                // SAFETY: the caller's.
+                // SAFETY: the caller's promise.
                 unsafe { s.$load(p.cast()) }
             }
             #[inline(always)]
@@ -124,12 +124,12 @@ impl<S: Simd> Kind<S> for Int8 {
     }
     #[inline(always)]
     unsafe fn weights(s: S, p: *const u8) -> S::Pairs {
-        // SAFETY: the caller's.
+        // SAFETY: the caller's promise.
         unsafe { s.load_pairs(p.cast()) }
     }
     #[inline(always)]
     unsafe fn element(s: S, p: *const f32, at: usize) -> S::Pairs {
-        // SAFETY: the caller's; the integers follow the scale.
+        // SAFETY: the caller's promise; the integers follow the scale.
         unsafe { s.splat_pair(p.add(1).cast::<i16>().add(at)) }
     }
     #[inline(always)]

@@ -59,7 +59,7 @@ impl<'a> Unpacked<'a> {
         fits.then_some(Unpacked { shape, narrow, w_ih, w_hh, w_hr, rest })
     }
 
-    /// One matrix of `f32`, `[hidden, input]`, and its biases, which have its length.
+    /// One `f32` matrix `[hidden, input]`, and its biases `[hidden]`.
     pub(crate) fn matrix(shape: Shape, narrow: Narrow, w: &'a [f32], b: &'a [f32]) -> Self {
         let none = Matrix::Floats(&[]);
         let rest = Parts { b_ih: b, ..Parts::default() };

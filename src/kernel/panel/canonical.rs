@@ -124,7 +124,7 @@ impl Shape {
         if self.norm > 2 * self.gates { self.hidden } else { 0 }
     }
 
-    /// Whether sums have biases of their own. Those of a layer with layer normalisation are added later.
+    /// Whether sums start from biases. Those of a layer with layer normalisation are added later.
     const fn biased(&self) -> bool {
         self.bias && self.norm == 0
     }
@@ -249,7 +249,7 @@ impl Parts<&[f32]> {
     pub(crate) unsafe fn bias_of(&self, layout: &Layout, sum: usize, unit: usize, hidden: usize) -> f32 {
         let part = |from: &[f32], gate: usize| match gate {
             NONE => 0.0,
-            // SAFETY: the caller's.
+            // SAFETY: the caller's promise.
             gate => unsafe { *from.get_unchecked(gate * hidden + unit) },
         };
         part(self.b_ih, layout.bias_x[sum]) + part(self.b_hh, layout.bias_h[sum])

@@ -49,8 +49,8 @@ unsafe fn tile<S: Simd, const MB: usize, const NP: usize>(
 ) {
     let Pairs { a, b, factors, count, scaled } = pairs;
     let mut acc = [[s.splat(0.0); NP]; MB];
-    // SAFETY: the caller's: rows and columns exist in `c`; `a[k]` is a row of `m` columns; `b[k]` and, if
-    // scaled, `factors[k]` are rows of `n`.
+    // SAFETY: the caller's promise: rows and columns exist in `c`; `a[k]` is a row of `m` columns; `b[k]`
+    // and, if scaled, `factors[k]` are rows of `n`.
     unsafe {
         for m in 0..MB {
             for p in 0..NP {

@@ -151,7 +151,7 @@ impl<S: Simd> Source<S> for InPlace<'_> {
         let mut bias = [s.splat(0.0); 4];
         for a in 0..4 {
             if a < layout.sums {
-                // SAFETY: the caller's; a unit counts as a panel, and `fits` has compared the gates.
+                // SAFETY: the caller's promise; a unit counts as a panel, and `fits` has compared the gates.
                 bias[a] = s.splat(unsafe { self.0.bias(layout, a, panel) });
             }
         }

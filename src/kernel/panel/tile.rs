@@ -106,8 +106,8 @@ pub(crate) trait Weight<S: Simd>: Copy {
         None
     }
 
-    /// The weights of a panel's gates, or with one gate those of some panels, as rows of integers. Then `x` of
-    /// a sum is a row of integers, too. `Some` only if a vector has one lane.
+    /// The weights of a panel's gates, or with one gate those of some panels, as rows of integers. Then `x`
+    /// of a sum is a row of integers, too. `Some` only if a vector has one lane.
     #[inline(always)]
     fn byte_rows(self, _panel: usize, _gates: usize) -> Option<ByteRows> {
         None
@@ -163,8 +163,8 @@ pub(crate) unsafe fn accumulate<S: Simd, W: Weight<S>, const NP: usize>(
     {
         let mut sums = [s.splat(0.0); 4];
         each_chain::<NP>(gates, |j, p, g| sums[j] = acc[p][map[g] % 4]);
-        // SAFETY: `NP * gates <= 4`, just checked. The rows exist by the caller's promise, and `x` was made for
-        // them.
+        // SAFETY: `NP * gates <= 4`, just checked. The rows exist by the caller's promise, and `x` was made
+        // for them.
         unsafe { s.byte_rows(&mut sums, NP * gates, x, w) };
         each_chain::<NP>(gates, |j, p, g| acc[p][map[g] % 4] = sums[j]);
         return;

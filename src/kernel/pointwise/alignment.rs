@@ -43,7 +43,7 @@ impl<V: Copy> Wide<V> {
     /// `p`, and the address `plane` elements after it, are valid for reading `LANES` elements.
     #[inline(always)]
     unsafe fn load<S: Simd<V = V>>(s: S, p: *const f32, plane: usize) -> Self {
-        // SAFETY: the caller's.
+        // SAFETY: the caller's promise.
         unsafe { Wide { m: s.load(p), e: s.load(p.add(plane)) } }
     }
 
@@ -51,7 +51,7 @@ impl<V: Copy> Wide<V> {
     /// `p`, and the address `plane` elements after it, are valid for writing `LANES` elements.
     #[inline(always)]
     unsafe fn store<S: Simd<V = V>>(self, s: S, p: *mut f32, plane: usize) {
-        // SAFETY: the caller's.
+        // SAFETY: the caller's promise.
         unsafe {
             s.store(p, self.m);
             s.store(p.add(plane), self.e);

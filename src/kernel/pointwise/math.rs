@@ -99,7 +99,7 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
 /// The exponential function of numbers that are not above 0, as `m 2^n` with `m` from 0.7 to 1.42, so that no
 /// result underflows.
 ///
-/// `n` is an integer, but minus infinity for an argument of minus infinity. Arguments below -10^6, and NaN,
+/// `n` is an integer, or minus infinity if the argument is minus infinity. Arguments below -10^6, and NaN,
 /// count as -10^6.
 #[inline(always)]
 pub(crate) fn exp_parts<S: Simd>(s: S, x: S::V) -> (S::V, S::V) {

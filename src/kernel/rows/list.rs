@@ -44,7 +44,7 @@ impl RowList {
         self.fill_up_to(MOST, rows, taken)
     }
 
-    /// As [`fill`](Self::fill), with at most `most` rows.
+    /// Like [`fill`](Self::fill), with at most `most` rows.
     #[inline(always)]
     pub(crate) fn fill_up_to(&mut self, most: usize, rows: Rows<'_>, taken: &mut Taken<'_>) -> bool {
         self.count = 0;

@@ -151,9 +151,9 @@ impl Piece {
 
     /// Computes the hidden part of one row's step and this piece in one loop.
     /// # Safety
-    /// `w` has the weights of both parts of a layer of these sizes. The `Ahead` that made this piece
-    /// [is](Ahead::is_of) of that layer, for the same `S`. Panels `panel..panel + NP` exist, and `h` is valid
-    /// for reading `width` elements.
+    /// `w` has the weights of both parts of a layer of these sizes. The `Ahead` that made this piece belongs
+    /// to that layer and to the same `S` (see [`is_of`](Ahead::is_of)). Panels `panel..panel + NP` exist, and
+    /// `h` is valid for reading `width` elements.
     #[inline(always)]
     pub(super) unsafe fn beside<S: Simd, W: Weight<S>, const NP: usize>(
         self,

@@ -42,7 +42,7 @@ pub(crate) struct Params {
     pub(crate) coupled: bool,
     /// Whether an LSTM has peepholes.
     pub(crate) peepholes: bool,
-    /// Whether an LSTM with layer normalisation carries on its cell state normalised.
+    /// Whether an LSTM with layer normalisation carries the normalised cell state on to the next step.
     pub(crate) carries_normalised: bool,
 }
 

@@ -61,7 +61,7 @@ struct Cell {
     layout: &'static Layout,
     /// The gates that are normalised together.
     groups: [usize; 2],
-    /// Whether the cell state goes on normalised.
+    /// Whether the normalised cell state is carried on to the next step.
     carries_normalised: bool,
 }
 

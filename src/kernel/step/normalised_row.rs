@@ -56,7 +56,7 @@ fn start_mut(row: &mut [f32], hidden: usize) -> *mut f32 {
 /// `row` is null, or a row in which `left` elements follow `unit`.
 #[inline(always)]
 unsafe fn get<S: Simd>(s: S, row: *const f32, unit: usize, left: usize) -> S::V {
-    // SAFETY: the caller's.
+    // SAFETY: the caller's promise.
     if row.is_null() { s.splat(0.0) } else { unsafe { load(s, row.add(unit), left) } }
 }
 
@@ -66,7 +66,7 @@ unsafe fn get<S: Simd>(s: S, row: *const f32, unit: usize, left: usize) -> S::V 
 #[inline(always)]
 unsafe fn put<S: Simd>(s: S, row: *mut f32, unit: usize, v: S::V, left: usize) {
     if !row.is_null() {
-        // SAFETY: the caller's.
+        // SAFETY: the caller's promise.
         unsafe { store(s, row.add(unit), v, left) }
     }
 }
@@ -83,7 +83,7 @@ unsafe fn at<S: Simd>(
     unit: usize,
 ) -> At<S::V> {
     let left = hidden - unit;
-    // SAFETY: the caller's.
+    // SAFETY: the caller's promise.
     unsafe {
         At {
             planes: load_planes(s, planes.add(unit), hidden, 4, left),
@@ -100,7 +100,7 @@ unsafe fn at<S: Simd>(
 #[inline(always)]
 unsafe fn put_planes<S: Simd>(s: S, planes: *mut f32, hidden: usize, unit: usize, v: [S::V; 4]) {
     for (plane, v) in v.into_iter().enumerate() {
-        // SAFETY: the caller's.
+        // SAFETY: the caller's promise.
         unsafe { store(s, planes.add(plane * hidden + unit), v, hidden - unit) }
     }
 }

@@ -55,9 +55,9 @@ pub(crate) fn step<S: Simd, E: Equations, W: Source<S>, const SAVE: bool>(
         let x = if raw.x.is_null() { raw.x } else { raw.x.wrapping_add(seq * dims.input) };
         let (seen, sums) = (raw.seen.wrapping_add(b * dims.width), raw.projected(b, seq));
         // SAFETY: `b < batch` takes part in step `t`, so `seq < rows`: all buffers have these rows, as
-        // `Raw::new` has checked, and the weights have the panels of `hidden` units. The room has been checked;
-        // the second stage has rows of `hidden` elements, which is the width of the state, as `fits` has
-        // compared.
+        // `Raw::new` has checked, and the weights have the panels of `hidden` units. The room has been
+        // checked; the second stage has rows of `hidden` elements, which is the width of the state, as `fits`
+        // has compared.
         unsafe {
             let x = if x.is_null() { x } else { first.ready(s, x, dims.input, x_room) };
             let seen = first.ready(s, seen, dims.width, h_room);

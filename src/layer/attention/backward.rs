@@ -51,9 +51,9 @@ impl Attention {
     ///
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name
-    /// of the buffer (also of the sequences' lists, and `batch` if keys and queries have different batch
+    /// of the buffer (or of a list in the sequences, or `batch` if keys and queries have different batch
     /// sizes); [`Error::Index`](crate::Error::Index) for a length above the steps;
-    /// [`Error::Packing`](crate::Error::Packing) for another layer's keys.
+    /// [`Error::Packing`](crate::Error::Packing) for keys of another layer.
     ///
     /// ```
     /// use recurrent::{Attention, AttentionBackward, AttentionForward, KeysBackward, Sequences};

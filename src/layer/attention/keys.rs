@@ -89,8 +89,8 @@ impl Attention {
     ///
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name
-    /// of the buffer (also of the sequences' lists); [`Error::Index`](crate::Error::Index) for a length above
-    /// the steps.
+    /// of the buffer (or of a list in the sequences); [`Error::Index`](crate::Error::Index) for a length
+    /// above the steps.
     pub fn keys<'a, B: AsMut<[f32]>>(
         &self,
         weights: &[f32],

@@ -42,16 +42,19 @@ enum Score {
 /// [`backward`](Self::backward) for each forward pass, and [`keys_backward`](Self::keys_backward) once at the
 /// end, for `keys`.
 ///
-/// `B` batch rows, `S` encoder steps, `T` decoder steps, `Q` features of a query, `M` of an output, `A`
-/// units:
+/// Shapes have these letters: `B` batch rows, `S` encoder steps, `T` decoder steps, `Q` features of a query,
+/// `M` features of an encoder output, `A` units of the additive form.
 ///
 /// | buffer | shape | what it is |
 /// |---|---|---|
-/// | weights, gradients | none; `w [Q, M]`; `w_q [A, Q]`, `w_k [A, M]`, `b [A]`, `v [A]` | one flat slice: empty for both dot products; of the general form; of the additive form |
+/// | weights, gradients of the dot products | `[0]` | empty |
+/// | weights, gradients of the general form | `w [Q, M]` | one flat slice |
+/// | weights, gradients of the additive form | `w_q [A, Q]`, `w_k [A, M]`, `b [A]`, `v [A]` | one flat slice, in this order |
 /// | x | `[S, B, M]` | the encoder's outputs, or batch-major |
 /// | queries, context | `[T, B, Q]`, `[T, B, M]` | or batch-major |
 /// | alignments | `[T, B, S]` | the attention weights, or `[B, T, S]` |
-/// | keys, dkeys | opaque | made of x, and their gradient |
+/// | keys | opaque | computed from x by [`keys`](Self::keys) |
+/// | dkeys | opaque | the gradient of the keys |
 /// | scratch | opaque | garbage before and after |
 ///
 /// Batch rows are independent of each other, to the bit. Encoder steps that do not take part (past the end of

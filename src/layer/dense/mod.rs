@@ -26,7 +26,8 @@ use passes::BackwardPass;
 /// A dense (fully connected) layer, `y = f(x W^T + b)`, like PyTorch's `nn.Linear` with an activation
 /// function `f`: [`tanh`](Self::tanh), [`relu`](Self::relu), [`sigmoid`](Self::sigmoid), or none.
 ///
-/// Like a [`Recurrent`](crate::Recurrent) layer it is a constant that owns nothing. `I` inputs, `O` outputs:
+/// Like a [`Recurrent`](crate::Recurrent) layer it is a constant that owns nothing. `I` is the number of
+/// inputs, `O` that of outputs:
 ///
 /// | buffer | shape | what it is |
 /// |---|---|---|
@@ -98,9 +99,9 @@ impl Dense {
         self
     }
 
-    /// The same layer with a matrix in a narrow format. It applies to inference, with weights that
-    /// [`pack`](Self::pack) has rounded or [`pack_narrow`](Self::pack_narrow) has read, or in place with those
-    /// that [`round`](Self::round) has written ([`WeightSource::Narrow`]). Training uses weights in `f32`.
+    /// The same layer with a matrix in a narrow format. Inference runs from packed weights
+    /// ([`pack`](Self::pack), [`pack_narrow`](Self::pack_narrow)), or in place from the bytes that
+    /// [`round`](Self::round) writes ([`WeightSource::Narrow`]). Training uses weights in `f32`.
     #[cfg(not(all(target_os = "none", feature = "named-forms")))]
     pub const fn narrow(self, narrow: Narrow) -> Self {
         self.with_format(Some(narrow))
@@ -289,7 +290,7 @@ impl Dense {
     /// The same on several threads, which share the rows if there is enough work. The bits are the same.
     ///
     /// # Errors
-    /// As for [`forward`](Self::forward).
+    /// Those of [`forward`](Self::forward).
     pub fn forward_with<'w>(
         &self,
         join: &dyn Join,
@@ -360,7 +361,7 @@ impl Dense {
     /// stays in one thread. The results have the same bits.
     ///
     /// # Errors
-    /// As for [`backward`](Self::backward).
+    /// Those of [`backward`](Self::backward).
     pub fn backward_with(&self, join: &dyn Join, weights: &[f32], args: DenseBackward<'_>) -> Result<()> {
         self.backward_on(Some(Team::of(join)), weights, args)
     }

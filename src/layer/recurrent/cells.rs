@@ -104,8 +104,8 @@ impl Lstm {
     /// state, `g_c [H]` and `b_c [H]`, follow the biases in the weights. The initial gains are 1, and all
     /// biases 0.
     ///
-    /// Normalised products do not depend on the scale of what is multiplied: of a single input feature,
-    /// little more than the sign is left.
+    /// Normalised products do not depend on the scale of the input. If a layer has a single input feature,
+    /// little more than the sign of the input has an effect.
     ///
     /// Layer normalisation excludes narrow weights and all other [options](Recurrent#options) except
     /// recurrent dropout: the passes reject such a layer with [`Error::Layers`](crate::Error::Layers).

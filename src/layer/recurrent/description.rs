@@ -180,7 +180,8 @@ impl Description {
         }
     }
 
-    /// Scratch for the inputs of a block of steps, rounded to integers: only layers with int8 weights need it.
+    /// Scratch for the inputs of a block of steps, rounded to integers: only layers with int8 weights need
+    /// it.
     pub(super) const fn codes_len(&self, steps: usize, batch: usize) -> usize {
         match self.packed_format() {
             Some(narrow) => self.narrow_codes_len(narrow, steps, batch),

@@ -113,7 +113,7 @@ impl Levels {
     ) -> Result<&'s [f32]> {
         let weights = self.check_weights(weights)?;
         if self.both.is_some() {
-            return Err(Error::Value { argument: "stack", expected: "one with a single direction" });
+            return Err(Error::Value { argument: "stack", expected: "a stack with one direction" });
         }
         let lens = [x.len(), state.len(), scratch.len()];
         let row = self.is_row(x.len(), state.len(), scratch.len());

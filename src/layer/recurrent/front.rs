@@ -117,9 +117,9 @@ impl<C: Cell> Recurrent<C> {
         Self::of(layer)
     }
 
-    /// The same layer with narrow matrices in inference. It runs from weights that [`pack`](Self::pack) has
-    /// rounded or [`pack_narrow`](Self::pack_narrow) has read, or in place from those that
-    /// [`round`](Self::round) has written ([`WeightSource::Narrow`]). Training uses weights in `f32`.
+    /// The same layer with narrow matrices in inference. It runs from packed weights ([`pack`](Self::pack),
+    /// [`pack_narrow`](Self::pack_narrow)), or in place from the bytes that [`round`](Self::round) writes
+    /// ([`WeightSource::Narrow`]). Training uses weights in `f32`.
     #[cfg(not(all(target_os = "none", feature = "named-forms")))]
     pub const fn narrow(self, narrow: Narrow) -> Self {
         let mut layer = self.levels.first;
@@ -277,7 +277,7 @@ impl<C: Cell> Recurrent<C> {
     /// [`scratch_len_with`](Self::scratch_len_with) elements.
     ///
     /// # Errors
-    /// As for [`forward`](Self::forward).
+    /// Those of [`forward`](Self::forward).
     pub fn forward_with<'w>(
         &self,
         join: &dyn Join,
@@ -287,7 +287,7 @@ impl<C: Cell> Recurrent<C> {
         self.levels.forward(Some(Team::of(join)), weights.into(), args)
     }
 
-    /// As [`forward`](Self::forward), but from canonical weights. It keeps on the tape what
+    /// Like [`forward`](Self::forward), but from canonical weights. It keeps on the tape what
     /// [`backward`](Self::backward) needs. The outputs have the same bits.
     ///
     /// # Errors
@@ -303,7 +303,7 @@ impl<C: Cell> Recurrent<C> {
     /// [`train_scratch_len_with`](Self::train_scratch_len_with) elements.
     ///
     /// # Errors
-    /// As for [`forward_train`](Self::forward_train).
+    /// Those of [`forward_train`](Self::forward_train).
     pub fn forward_train_with(&self, join: &dyn Join, weights: &[f32], args: ForwardTrain<'_>) -> Result<()> {
         self.levels.forward_train(Some(Team::of(join)), weights, args)
     }
@@ -316,7 +316,7 @@ impl<C: Cell> Recurrent<C> {
     /// zero for every chunk.
     ///
     /// # Errors
-    /// As [`forward_train`](Self::forward_train).
+    /// Those of [`forward_train`](Self::forward_train).
     ///
     /// ```
     /// use recurrent::{Activation, Backward, ForwardTrain, Rnn, Sequences};
@@ -353,7 +353,7 @@ impl<C: Cell> Recurrent<C> {
     /// of peepholes, gains and biases.)
     ///
     /// # Errors
-    /// As for [`backward`](Self::backward).
+    /// Those of [`backward`](Self::backward).
     pub fn backward_with(&self, join: &dyn Join, weights: &[f32], args: Backward<'_>) -> Result<()> {
         self.levels.backward(Some(Team::of(join)), weights, args)
     }

@@ -69,9 +69,9 @@ impl<C: Cell> Stack<C> {
         self
     }
 
-    /// The same stack with narrow matrices in inference. It runs from weights that [`pack`](Self::pack) has
-    /// rounded or [`pack_narrow`](Self::pack_narrow) has read, or in place from those that
-    /// [`round`](Self::round) has written ([`WeightSource::Narrow`]). Training uses weights in `f32`.
+    /// The same stack with narrow matrices in inference. It runs from packed weights ([`pack`](Self::pack),
+    /// [`pack_narrow`](Self::pack_narrow)), or in place from the bytes that [`round`](Self::round) writes
+    /// ([`WeightSource::Narrow`]). Training uses weights in `f32`.
     #[cfg(not(all(target_os = "none", feature = "named-forms")))]
     pub const fn narrow(self, narrow: Narrow) -> Self {
         self.with_format(Some(narrow))
@@ -205,7 +205,7 @@ impl<C: Cell> Stack<C> {
     /// [`scratch_len_with`](Self::scratch_len_with) elements.
     ///
     /// # Errors
-    /// As for [`forward`](Self::forward).
+    /// Those of [`forward`](Self::forward).
     pub fn forward_with<'w>(
         &self,
         join: &dyn Join,
@@ -223,8 +223,8 @@ impl<C: Cell> Stack<C> {
     /// taken in the order of the calls.
     ///
     /// # Errors
-    /// As [`Recurrent::step`](crate::Recurrent::step); [`Error::Value`](crate::Error::Value) for a stack with
-    /// both directions.
+    /// Those of [`Recurrent::step`](crate::Recurrent::step); [`Error::Value`](crate::Error::Value) for a
+    /// stack with both directions.
     ///
     /// ```
     /// use recurrent::{Gru, GruCell, Stack};
@@ -246,7 +246,7 @@ impl<C: Cell> Stack<C> {
         self.levels.step(weights.into(), x, state, scratch)
     }
 
-    /// As [`forward`](Self::forward), but from canonical weights. It keeps on the tape what
+    /// Like [`forward`](Self::forward), but from canonical weights. It keeps on the tape what
     /// [`backward`](Self::backward) needs.
     ///
     /// # Errors
@@ -262,7 +262,7 @@ impl<C: Cell> Stack<C> {
     /// `scratch` has at least [`train_scratch_len_with`](Self::train_scratch_len_with) elements.
     ///
     /// # Errors
-    /// As for [`forward_train`](Self::forward_train).
+    /// Those of [`forward_train`](Self::forward_train).
     pub fn forward_train_with(&self, join: &dyn Join, weights: &[f32], args: ForwardTrain<'_>) -> Result<()> {
         self.levels.forward_train(Some(Team::of(join)), weights, args)
     }
@@ -271,7 +271,7 @@ impl<C: Cell> Stack<C> {
     /// initial states from those of the outputs and of the last states.
     ///
     /// # Errors
-    /// As for [`forward_train`](Self::forward_train).
+    /// Those of [`forward_train`](Self::forward_train).
     #[inline(always)]
     pub fn backward(&self, weights: &[f32], args: Backward<'_>) -> Result<()> {
         self.levels.backward(None, weights, args)
@@ -281,7 +281,7 @@ impl<C: Cell> Stack<C> {
     /// `scratch` has at least [`train_scratch_len_with`](Self::train_scratch_len_with) elements.
     ///
     /// # Errors
-    /// As for [`forward_train`](Self::forward_train).
+    /// Those of [`forward_train`](Self::forward_train).
     pub fn backward_with(&self, join: &dyn Join, weights: &[f32], args: Backward<'_>) -> Result<()> {
         self.levels.backward(Some(Team::of(join)), weights, args)
     }

@@ -144,8 +144,8 @@ impl Ctc {
     /// The loss of a batch, and its gradient if asked for.
     ///
     /// # Errors
-    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (also of the sequences' lists,
-    /// and for `targets` whose number is not the sum of `target_lengths`); [`Error::Index`] for a target that
+    /// [`Error::Length`] or [`Error::Overflow`] with the name of the buffer (or of a list in the sequences),
+    /// also for `targets` whose number is not the sum of `target_lengths`; [`Error::Index`] for a target that
     /// is not below `classes`, or a length above the steps; [`Error::Value`] for a blank that is not below
     /// `classes`, and for a target that is the blank.
     pub fn loss(&self, batch: CtcBatch<'_>) -> Result<f32> {

@@ -26,7 +26,7 @@ pub struct Adam {
     pub beta2: f32,
     /// Added to the denominator.
     pub eps: f32,
-    /// This times the weights is added to the gradients.
+    /// Weight decay: this times the weights is added to the gradients.
     pub weight_decay: f32,
     /// Updates so far, `t`.
     pub step: u64,
@@ -51,7 +51,7 @@ pub struct AdamW {
     pub beta2: f32,
     /// Added to the denominator.
     pub eps: f32,
-    /// Each update subtracts this times the learning rate times the weights.
+    /// Weight decay: each update subtracts this times the learning rate times the weights.
     pub weight_decay: f32,
     /// Updates so far, `t`.
     pub step: u64,
@@ -70,7 +70,7 @@ macro_rules! passes {
         /// `grads` has as many elements as `weights`, `moments` has [`moments_len`](Self::moments_len).
         ///
         /// # Errors
-        /// As [`update_scaled`](Self::update_scaled).
+        /// Those of [`update_scaled`](Self::update_scaled).
         ///
         /// ```
         #[doc = concat!("use recurrent::train::", stringify!($name), ";")]
@@ -84,10 +84,10 @@ macro_rules! passes {
             self.update_scaled(weights, grads, moments, 1.0)
         }
 
-        /// As [`update`](Self::update) with the gradients `scale * grads`, in the same pass. Use it to apply
-        /// the factor of a clip. Do not use it to average gradients that were added up over several batches:
-        /// weigh each batch by its targets with [`total_targets`](crate::model::Training::total_targets); the
-        /// sum is then the gradient of the mean.
+        /// Like [`update`](Self::update), but with the gradients `scale * grads`, without another pass over
+        /// memory. Use it to apply the factor of a clip. To average over several batches, use
+        /// [`total_targets`](crate::model::Training::total_targets) instead: it weighs each batch by its
+        /// targets, so that the sum of the gradients is the gradient of the mean.
         ///
         /// # Errors
         /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the

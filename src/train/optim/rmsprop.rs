@@ -35,7 +35,7 @@ pub struct RmsProp {
     pub momentum: f32,
     /// Whether the square of the gradients' mean is subtracted from their mean square.
     pub centered: bool,
-    /// This times the weights is added to the gradients.
+    /// Weight decay: this times the weights is added to the gradients.
     pub weight_decay: f32,
 }
 
@@ -75,7 +75,7 @@ impl RmsProp {
     /// `grads` has as many elements as `weights`, `moments` has [`moments_len`](Self::moments_len).
     ///
     /// # Errors
-    /// As [`update_scaled`](Self::update_scaled).
+    /// Those of [`update_scaled`](Self::update_scaled).
     ///
     /// ```
     /// use recurrent::train::RmsProp;
@@ -89,10 +89,10 @@ impl RmsProp {
         self.update_scaled(weights, grads, moments, 1.0)
     }
 
-    /// As [`update`](Self::update) with the gradients `scale * grads`, in the same pass. Use it to apply the
-    /// factor of a clip. Do not use it to average gradients that were added up over several batches: weigh
-    /// each batch by its targets with [`total_targets`](crate::model::Training::total_targets); the sum is
-    /// then the gradient of the mean.
+    /// Like [`update`](Self::update), but with the gradients `scale * grads`, without another pass over
+    /// memory. Use it to apply the factor of a clip. To average over several batches, use
+    /// [`total_targets`](crate::model::Training::total_targets) instead: it weighs each batch by its targets,
+    /// so that the sum of the gradients is the gradient of the mean.
     ///
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name

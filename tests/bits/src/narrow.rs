@@ -1,5 +1,5 @@
-//! Narrow weights: integers in every cell, and all formats in a dense layer. Targets without an operating system
-//! use them in place, the others pack them.
+//! Narrow weights: integers in every cell, and all formats in a dense layer. Targets without an operating
+//! system use them in place, the others pack them.
 
 use core::fmt::{self, Write};
 

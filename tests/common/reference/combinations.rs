@@ -2,7 +2,7 @@
 
 use super::{Cell, Function, Norm, Options};
 
-/// One of each function, with parameters that are nobody's defaults.
+/// One of each function, with parameters that are not defaults of any framework.
 pub const FUNCTIONS: [Function; 11] = [
     Function::Tanh,
     Function::Sigmoid,

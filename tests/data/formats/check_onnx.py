@@ -1,4 +1,4 @@
-"""Has ONNX' checker and ONNX Runtime look at the files that this crate writes, and compares the outputs with its own.
+"""Runs ONNX' checker and ONNX Runtime on the files that this crate writes, and compares the outputs with its own.
 
     RECURRENT_WRITE=FOLDER cargo test --features io --test formats written
     python check_onnx.py FOLDER

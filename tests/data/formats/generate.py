@@ -1,4 +1,4 @@
-"""Small models in the files of their frameworks, and what those frameworks compute with them.
+"""Small models in the files of their frameworks, and the outputs of those frameworks.
 
 Run it with Python 3.11 and torch, keras (over tensorflow), onnx, onnxruntime, numpy and safetensors; the versions that
 the files here were made with are in README.md. Every model is NAME.EXTENSION, and NAME.golden has `x` and `y`: a safetensors
@@ -64,7 +64,7 @@ def scale(array):
 
 
 class Model(nn.Module):
-    """Modules in the order of the keywords; `last` takes the last step, `tanh` and the like are functions."""
+    """Modules in the order of the keywords; `last` takes the last step, `tanh` and similar names are functions."""
 
     def __init__(self, batch_first=False, **modules):
         super().__init__()
@@ -225,7 +225,7 @@ def keras_models():
 
 
 def rtneural():
-    """What RTNeural's scripts write: `get_weights()` of Keras, layer by layer, or PyTorch's parameters as lists."""
+    """The form that RTNeural's scripts write: `get_weights()` of Keras, layer by layer, or PyTorch's parameters as lists."""
 
     def save(name, model, x):
         model = keras_model(name, model, x)
@@ -284,7 +284,7 @@ ORDERS = {"RNN": 1, "LSTM": 4, "GRU": 3}
 
 
 def operator(name, op, sizes, evaluate=False, bias=True, peepholes=False, layout=0, last=False, **attributes):
-    """A node, and what follows it to join its directions."""
+    """A node, and the nodes that join its directions."""
     i, h = sizes
     rng = numbers(name)
     d = 2 if attributes.get("direction") == "bidirectional" else 1
@@ -327,7 +327,7 @@ def operator(name, op, sizes, evaluate=False, bias=True, peepholes=False, layout
 
 
 def two_nodes(name, hidden, last):
-    """An LSTM in each direction, nodes of their own over the same data, the reverse one first and with an initial state; joined by features."""
+    """An LSTM in each direction, as separate nodes over the same data, the reverse one first and with an initial state; joined by features."""
     rng = numbers(name)
     of = {"w": (1, 4 * hidden, 3), "r": (1, 4 * hidden, hidden), "b": (1, 8 * hidden), "h": (1, B, hidden), "c": (1, B, hidden)}
     initial, nodes = [numpy_helper.from_array(np.array([int(not last)]), "axis")], []
@@ -399,7 +399,7 @@ def onnx_models():
 
 
 def image():
-    """An image written by the table in the documentation, and by nothing else."""
+    """An image, written only from the table in the documentation."""
     name = "image_gru"
     model = torch_case(name, lambda: Model(gru=nn.GRU(3, 4), fc=nn.Linear(4, 2)), values("u", T, B, 3))
     weights = np.concatenate([p.detach().numpy().ravel() for p in model.parameters()]).astype("<f4")

@@ -1,4 +1,4 @@
-"""LSTMs with a dense layer in 8 and 16 bits, and what ONNX Runtime computes with them and with others.
+"""LSTMs with a dense layer in 8 and 16 bits, and the outputs of ONNX Runtime for these and other models.
 
 Run it with Python 3.11, onnx, onnxruntime and numpy; README.md has the versions. NAME.onnx is what `quantize_dynamic`
 makes of a model in f32, what ONNX Runtime's converter makes of it in f16, or the model with weights in bf16.

@@ -1,4 +1,4 @@
-"""What the generators of this folder share: random inputs, the canonical order of weights and states, and files."""
+"""Code that the generators of this folder share: random inputs, the canonical order of weights and states, and files."""
 
 import zlib
 
@@ -18,13 +18,13 @@ class Random:
         return self.rng.uniform(-bound, bound, shape).astype(np.float32)
 
     def ragged(self, batch, steps):
-        """Lengths from 1 to steps, one of each end among them, in no order."""
+        """Lengths from 1 to steps, in no order. Both 1 and steps occur."""
         lengths = self.rng.integers(1, steps + 1, batch)
         lengths[self.rng.permutation(batch)[:2]] = [1, steps]
         return lengths.astype(np.int64)
 
     def mask(self, batch, steps):
-        """About two thirds true: in every row something false, in none everything."""
+        """About two thirds are true. Every row has some false elements, and no row has only false ones."""
         while True:
             mask = self.rng.random((steps, batch)) < 0.65
             if mask.any(axis=0).all() and not mask.all(axis=0).any():

@@ -68,7 +68,7 @@ def to_keras(cell, i, h, weights, bias):
 
 
 def from_keras(cell, arrays):
-    """The same backwards. One bias is only ever the sum of two, and each of them has its gradient."""
+    """The inverse. If Keras has one bias, it is the sum of both, and each of them has its gradient."""
     kernel, recurrent, *bias = arrays
     vectors = list(bias[0]) if two_biases(cell) and bias else bias * 2
     return flat(*(reorder(part, ORDER[cell]) for part in (kernel.T, recurrent.T, *vectors)))
@@ -81,7 +81,7 @@ def layer_of(cell, h, bias, **keywords):
 
 
 def mask_of(random, which, batch, steps):
-    """[T, B]; `inside` leaves the first and the last step to every row, `anywhere` has a row without any."""
+    """[T, B]; `inside` never masks the first and the last step of a row, `anywhere` masks all steps of one row."""
     if which is None:
         return None
     mask = random.mask(batch, steps)

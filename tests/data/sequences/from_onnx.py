@@ -49,7 +49,7 @@ RUNTIME = {}
 for n, function in enumerate(FUNCTIONS):
     RUNTIME[f"rnn_{function[0].lower()}"] = ("rnn", SIZES[n % 4], dict(activations=[function]))
     slots = [FUNCTIONS[(n + k) % len(FUNCTIONS)] for k in (4, 7, 0)]
-    # The first attempts are too near to a kink.
+    # Inputs of the first seeds are too near to a kink.
     attempt = 2 if function[0] == "Relu" else 0
     RUNTIME[f"lstm_h_{function[0].lower()}"] = ("lstm", SIZES[(n + 1) % 4], dict(activations=slots, attempt=attempt))
     form = ["gru_reset_after", "gru_reset_before"][n % 2]
@@ -115,7 +115,7 @@ def one(folder, name, cell, size, options, run):
 
 
 def clips_as_the_text_says(run, model, feeds, clip):
-    """ONNX Runtime clips all but the input of h, so the cells have to stay where there is nothing to clip."""
+    """ONNX Runtime does not clip the input of h, so the cell state has to stay within the clip."""
     for steps in range(1, len(feeds["X"]) + 1):
         _, _, cells = run(model, feeds | {"X": feeds["X"][:steps]})
         if np.abs(cells).max() > clip:

@@ -56,14 +56,14 @@ DROPOUT = 0.5
 
 
 def names(layers, both, bias, projection):
-    """What PyTorch registers, in the order that is also the canonical one."""
+    """PyTorch's parameters in the order in which it registers them, which is the canonical one."""
     kinds = ["weight_ih", "weight_hh"] + (["bias_ih", "bias_hh"] if bias else []) + (["weight_hr"] if projection else [])
     suffixes = [f"_l{n}{d}" for n in range(layers) for d in (["", "_reverse"] if both else [""])]
     return [kind + suffix for suffix in suffixes for kind in kinds]
 
 
 def relu_margin(case):
-    """Smallest magnitude of a sum, for one layer without lengths taken into account: no smaller than with them."""
+    """Smallest magnitude of a sum of one layer. Lengths are ignored, so the true minimum may be larger."""
     i, h = case["x"].shape[2], case["state"].shape[-1]
     w_ih, w_hh, b_ih, b_hh = np.split(case["weights"].astype(np.float64), np.cumsum([h * i, h * h, h]))
     state, smallest = case["state"][0].astype(np.float64), np.inf

@@ -26,7 +26,7 @@ def with_gradient(x, loss):
 
 
 def ctc(out, rng, name, steps, batch, classes, labels, spread, blank, reduction, lengths=None, zero_infinity=False):
-    """Logits within `spread`, and labels of which a third are as the one before."""
+    """Logits within `spread`, and labels. A third of the labels equal the label before."""
     x = rng.uniform(-spread, spread, (steps, batch, classes)).astype(np.float32)
     others = [c for c in range(classes) if c != blank]
     targets = []

@@ -45,7 +45,7 @@ class Series(torch.nn.Module):
 
 
 def weights_of(model):
-    """In the library's order; a matrix that is tied comes twice."""
+    """The parameters in the library's order; a tied matrix occurs twice."""
     names = []
     for part in ("embedding", "gru", "dense"):
         layer = getattr(model, part, None)
@@ -162,7 +162,7 @@ class Run:
         return (each * weights).sum() / weights.sum()
 
     def accumulated(self, batch, logits):
-        """Rows 0 and 1 as one batch and the others as another come to the mean over all."""
+        """Two batches, rows 0 and 1 and the other rows, whose weighted mean is the mean over all rows."""
         return self.classes(batch, logits, weight=torch.tensor(self.class_weights, dtype=torch.float64))
 
     def ctc(self, batch, logits):

@@ -1,4 +1,5 @@
-//! Instructions and stack of a step: of inference, of the training forward, and backward.
+//! Counts the instructions and the stack of a step: in inference, in the forward pass of training, and
+//! backward.
 //!
 //! It checks itself against ceilings: CMSIS-NN's f32 LSTM takes about twice as many instructions.
 #![no_std]
@@ -26,7 +27,7 @@ const SCRATCH: usize = {
     if train > step { train } else { step }
 };
 
-/// Numbers of no meaning.
+/// Arbitrary numbers.
 const fn noise<const N: usize>() -> [f32; N] {
     let (mut out, mut x, mut i) = ([0.0; N], 1u32, 0);
     while i < N {
@@ -41,7 +42,7 @@ static WEIGHTS: [f32; LARGEST.weights_len()] = noise();
 static X: [f32; STEPS * 64] = noise();
 static DY: [f32; STEPS * 64] = noise();
 
-/// All that is written.
+/// The buffers that the passes write.
 struct Buffers {
     state: [f32; LARGEST.state_len(1)],
     y: [f32; STEPS * 64],
@@ -165,8 +166,8 @@ fn report(name: &str, (input, hidden): (usize, usize), measured: &Measured, most
     fits
 }
 
-/// All cells of a size. `most` are the instructions that an LSTM may take for a step, for a step backward, and
-/// for a step from weights of 8 bits. A GRU may take four fifths of them.
+/// All cells of a size. `most` are the instructions that an LSTM may take for a step, for a step backward,
+/// and for a step from weights of 8 bits. A GRU may take four fifths of them.
 fn size<const I: usize, const H: usize>(
     [most, most_backward, most_int8]: [u32; 3],
     counter: &mut Counter,
@@ -182,8 +183,8 @@ fn size<const I: usize, const H: usize>(
     Ok(fits)
 }
 
-/// Instructions of a tanh by its argument: what a step of units that do nothing else takes more than with a ReLU, whose
-/// comparison and choice take four.
+/// Instructions of a tanh, by its argument: the difference between a step of units that compute only a tanh
+/// and one of units that compute only a ReLU, which takes four.
 fn tanh(counter: &mut Counter, b: &mut Buffers) -> Result<bool, Error> {
     const UNITS: usize = 64;
     const UNIT: Rnn = Rnn::new(1, UNITS);

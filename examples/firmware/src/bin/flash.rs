@@ -1,5 +1,6 @@
-//! The flash that one pass of a model takes, and nothing else is in this program: `.ci/firmware` builds it for each pass and each of
-//! the models, which it chooses by `--cfg`, and measures the code. It is not run.
+//! A program with one pass of a model and nothing else, to measure the flash that the pass takes.
+//! `.ci/firmware` builds it for each pass and each model, chosen by `--cfg`, and measures the code. It is not
+//! run.
 #![no_std]
 #![no_main]
 
@@ -66,7 +67,7 @@ fn main() -> ! {
     };
     let sequences = Sequences::new(T, B);
     loop {
-        // Values and addresses are unknown, the model and all lengths are constants.
+        // To the compiler, values and addresses are unknown; the model and all lengths are constants.
         let (weights, x) = (black_box(weights), black_box(&mut *x));
         let done = if cfg!(flash_pass = "none") {
             Ok(())

@@ -1,4 +1,4 @@
-//! Writes text with the model that the example `char_rnn` has trained on this project's licence.
+//! Writes text with a model that the example `char_rnn` has trained on the Apache licence of this project.
 #![no_std]
 #![no_main]
 

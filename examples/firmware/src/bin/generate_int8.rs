@@ -1,4 +1,4 @@
-//! As `generate`, from weights of 8 bits, which are used where they are in flash.
+//! Like `generate`, from weights of 8 bits, which are used in place, in flash.
 #![no_std]
 #![no_main]
 

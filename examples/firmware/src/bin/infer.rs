@@ -1,7 +1,8 @@
 //! Recognises gestures in a stream of samples of a synthetic accelerometer, and counts how often it is right.
 //! The weights stay in flash; only the state changes.
 //!
-//! No path in this program panics. The linker proves it: the panic handler calls a function that does not exist.
+//! No path in this program panics. The linker proves it: the panic handler calls a function that does not
+//! exist.
 #![no_std]
 #![no_main]
 

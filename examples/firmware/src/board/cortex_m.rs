@@ -20,7 +20,7 @@ impl Counter {
         timer.set_reload(0xff_ffff);
         timer.clear_current();
         timer.enable_counter();
-        // Boards have different clocks: this loop has two instructions, whatever it is.
+        // Boards have different clocks, so measure with a loop of two instructions.
         const TURNS: u32 = 1_000_000;
         let ticks = Self::ticks(|| cortex_m::asm::delay(TURNS));
         Some(Counter { tick: 2 * 1000 * u64::from(TURNS) / u64::from(ticks.max(1)) })

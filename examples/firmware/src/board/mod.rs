@@ -14,10 +14,11 @@ unsafe extern "C" {
 }
 
 const PAINT: u32 = 0xcccc_cccc;
-/// More than the frame of `paint`, which must not paint over itself.
+/// Larger than the stack frame of `paint`, which must not paint over itself.
 const OWN: usize = 128;
 
-/// Paints the memory below its own frame, and returns where that is: all of the caller's frame is above.
+/// Paints the memory below its own stack frame, and returns the address where it begins. The caller's frame
+/// is above it.
 #[inline(never)]
 fn paint() -> usize {
     let here = 0u32;
@@ -46,8 +47,8 @@ fn call<T>(f: impl FnOnce() -> T) -> T {
     f()
 }
 
-/// Calls `f` and measures how many bytes of stack it takes, to some words: the memory below is painted, and then searched for
-/// the paint. What `f` calls may measure, too.
+/// Calls `f`, and measures within some words how many bytes of stack it takes: paints the memory below, and
+/// then searches it for the paint. `f` may measure, too.
 #[inline(never)]
 pub fn with_stack<T>(f: impl FnOnce() -> T) -> (T, usize) {
     let top = paint();

@@ -14,8 +14,8 @@ static RECORDING: [f32; 3 * RECORDED] = floats(include_bytes!("../../models/reco
 /// The true gesture of each sample.
 static RECORDING_LABELS: [u8; RECORDED] = *include_bytes!("../../models/recording.labels");
 
-/// Goes over the recording as over a sensor, one sample at a time. Calls `report(time, guess, truth)` where
-/// the guess changes. Returns a checksum of all scores, and for how many samples the guess is right.
+/// Reads the recording like a sensor, one sample at a time. Calls `report(time, guess, truth)` where the
+/// guess changes. Returns a checksum of all scores, and for how many samples the guess is right.
 fn run(recogniser: &mut Recogniser, mut report: impl FnMut(u32, usize, usize)) -> Result<(Sum, u32)> {
     let (mut sum, mut last, mut right) = (Sum::new(), None, 0);
     let (samples, _) = RECORDING.as_chunks::<3>();

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! host train TEXT EMBEDDING HIDDEN LAYERS BATCH STEPS SEED RATE UPDATES
-//!     trains, and prints the checksum of the weights, and characters per second of the scalar set and of the best
+//!     trains, and prints the checksum of the weights, and characters per second of the scalar set and of the
+//!     best set
 //! host weights FILE
 //!     prints the checksum of the weights of an image
 //! ```

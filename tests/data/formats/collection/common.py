@@ -1,4 +1,4 @@
-"""What the generators share: where files go, what is random, and the index."""
+"""Code that the generators share: the places of files, random numbers, and the index."""
 
 import json
 import struct
@@ -45,7 +45,7 @@ LINES = []
 
 
 def entry(file, framework, layers, plan="", refused=""):
-    """A line of the index: what a file is, and whether it is read or why not."""
+    """A line of the index: the contents of a file, and the reason if it is rejected."""
     LINES.append("\t".join([file, framework, layers, plan, refused]))
 
 

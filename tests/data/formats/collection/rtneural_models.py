@@ -80,7 +80,7 @@ more = {"metadata": {"name": "amp"}, "input_batch": [0.0, 0.5], "output_batch": 
 gru = [steps(), layers.GRU(3, return_sequences=True), layers.Dense(1)]
 save("aidax", "AIDA-X", "`lstm`, `dense`, with metadata", lstm(), more, "aidax")
 save("aidax_gru", "AIDA-X", "`gru`, `dense`, with metadata", gru, {**more, "in_gain": 0.0, "out_gain": 0.0}, "aidax")
-# What the plugin AIDA-X does around RTNeural. It adds the input after its gain.
+# The computation of the plugin AIDA-X around RTNeural. It adds the input after its gain.
 db = lambda gain: 10 ** (gain / 20)
 save("aidax_skip", "AIDA-X", "`in_skip` 1", lstm(), {**more, "in_skip": 1}, around=lambda f, x: f(x) + x)
 gains = {**more, "in_gain": 3.0, "out_gain": -2.0}

@@ -1,5 +1,5 @@
-// rtneural_run MODEL.json < INPUTS: what RTNeural makes of the inputs, which are numbers between spaces, step after step from a state of
-// zeros; a line for each step. Built by rtneural_models.py.
+// rtneural_run MODEL.json < INPUTS: prints RTNeural's outputs, a line for each step. The inputs are numbers separated
+// by spaces, step after step. The state starts at zeros. rtneural_models.py builds this program.
 #define RTNEURAL_USE_STL 1
 #include <RTNeural/RTNeural.h>
 

@@ -17,7 +17,7 @@ LATEST = TAG == "t215"
 
 
 class Net(nn.Module):
-    """A recurrent layer, what is taken of it, and a linear layer."""
+    """A recurrent layer, the part of its output that is used, and a linear layer."""
 
     def __init__(self, rnn, fc, take="all"):
         super().__init__()
@@ -45,7 +45,7 @@ class Net(nn.Module):
 
 
 class Stream(nn.Module):
-    """States in and out."""
+    """A model that takes states and returns them."""
 
     def __init__(self):
         super().__init__()

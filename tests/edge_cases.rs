@@ -1,5 +1,5 @@
-//! Calls that no program makes on purpose: no rows to step, huge dimensions next to a zero, and storage that
-//! changes between borrows.
+//! Calls that no program makes on purpose: a step of no rows, huge dimensions beside a dimension of zero, and
+//! storage that changes between borrows.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! The layers around the recurrent ones: softmax, losses, pooling.
+//! Softmax, losses and pooling, compared with f64 loops written from the equations, and with PyTorch.
 
 #[path = "common/numbers.rs"]
 mod numbers;

@@ -1,4 +1,4 @@
-//! The layers around the recurrent ones, compared with f64 loops written from the equations.
+//! Dense layers, embeddings and the cross-entropy, compared with f64 loops written from the equations.
 
 #[path = "common/numbers.rs"]
 mod numbers;
