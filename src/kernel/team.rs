@@ -54,16 +54,49 @@ pub trait Join: Sync {
 
 /// The threads of one pass. The number of threads is read once, so that buffers are checked and cut by the
 /// same number.
+#[cfg(not(target_os = "none"))]
 #[derive(Clone, Copy)]
 pub(crate) struct Team<'j> {
-    #[cfg_attr(target_os = "none", allow(dead_code, reason = "firmware has no threads"))]
     join: &'j dyn Join,
-    pub(crate) threads: usize,
+    threads: usize,
 }
 
+/// Firmware has no threads: there is no such value, so an `Option` of it takes no memory and no code.
+#[cfg(target_os = "none")]
+#[derive(Clone, Copy)]
+pub(crate) struct Team<'j>(core::convert::Infallible, core::marker::PhantomData<&'j dyn Join>);
+
+#[cfg(target_os = "none")]
 impl<'j> Team<'j> {
-    pub(crate) fn of(join: &'j dyn Join) -> Self {
+    #[inline(always)]
+    pub(crate) fn of(_: &'j dyn Join) -> Option<Self> {
+        None
+    }
+
+    #[inline(always)]
+    pub(crate) fn threads(self) -> usize {
+        match self.0 {}
+    }
+
+    #[inline(always)]
+    pub(crate) fn of_step(self, _: usize) -> Option<Self> {
+        match self.0 {}
+    }
+}
+
+#[cfg(not(target_os = "none"))]
+impl<'j> Team<'j> {
+    /// Always a team, except in firmware.
+    pub(crate) fn of(join: &'j dyn Join) -> Option<Self> {
+        Some(Self::with(join))
+    }
+
+    pub(crate) fn with(join: &'j dyn Join) -> Self {
         Team { join, threads: join.threads().max(1) }
+    }
+
+    pub(crate) fn threads(self) -> usize {
+        self.threads
     }
 
     /// The threads that share each step; `None` if handing over takes too long, or for less than two parts.
@@ -73,7 +106,6 @@ impl<'j> Team<'j> {
 
     /// Runs a whole pass as one part, before the pass is cut further: the call enters the pool once, and not
     /// for each cut.
-    #[cfg(not(target_os = "none"))]
     pub(crate) fn enter<T: Send>(self, run: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         if self.threads <= 1 {
             return run();
@@ -84,7 +116,6 @@ impl<'j> Team<'j> {
     }
 
     /// Runs both parts.
-    #[cfg(not(target_os = "none"))]
     pub(crate) fn run(
         self,
         first: impl FnOnce() -> Result<()> + Send,

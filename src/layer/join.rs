@@ -175,7 +175,7 @@ pub(crate) fn by_rows<R: Fn(usize, &[f32], &mut [f32]) -> Result<()> + Sync>(
     buffers: (&[f32], &mut [f32]),
     run: R,
 ) -> Result<()> {
-    let parts = parts_of_rows(team.map_or(1, |team| team.threads), rows, rows.saturating_mul(work));
+    let parts = parts_of_rows(team.map_or(1, |team| team.threads()), rows, rows.saturating_mul(work));
     split_rows(team, parts, rows, buffers, &run)
 }
 

@@ -200,7 +200,7 @@ pub(super) fn forward<L: Layers + ?Sized>(
     let (steps, batch) = (sequences.steps(), sequences.batch());
     check_shape("y", Need::STEPS_ROWS_OUTPUTS, chain.output_len(steps, batch), y.len())?;
     check_len("state", chain.state_len(batch), state.len())?;
-    let threads = team.map_or(1, |team| team.threads);
+    let threads = team.map_or(1, |team| team.threads());
     check_room("scratch", chain.scratch_len_with(threads, steps, batch), scratch.len())?;
     let (rows, scratch) = scratch.split_at_mut(chain.between_len(steps, batch));
     let dims = chain.dims(steps, batch);

@@ -312,7 +312,7 @@ impl Chain<'_> {
         weights: impl Into<WeightSource<'w>>,
         args: Forward<'_>,
     ) -> Result<()> {
-        self.forward_from(Some(Team::of(join)), weights.into(), args)
+        self.forward_from(Team::of(join), weights.into(), args)
     }
 
     /// The same with a team of a known number of threads.
@@ -365,7 +365,7 @@ impl Chain<'_> {
     /// # Errors
     /// Those of [`Model::forward_backward_with`].
     pub fn forward_backward_with(&self, join: &dyn Join, weights: &[f32], args: Training<'_>) -> Result<f32> {
-        self.forward_backward_on(Some(Team::of(join)), weights, args)
+        self.forward_backward_on(Team::of(join), weights, args)
     }
 
     /// The same with a team of a known number of threads.

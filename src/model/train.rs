@@ -134,7 +134,7 @@ pub(super) fn forward_backward<L: Layers + ?Sized>(
     let factors = dropout.unwrap_or_default();
     check_len("dropout", chain.dropout_len(steps, batch), factors.len())?;
     check_len("tape", chain.tape_len(steps, batch), tape.len())?;
-    let threads = team.map_or(1, |team| team.threads);
+    let threads = team.map_or(1, |team| team.threads());
     let room = chain.train_scratch_len_with(threads, steps, batch);
     check_room("scratch", room.max(chain.loss_scratch_len(steps, batch, loss)), scratch.len())?;
 

@@ -103,14 +103,14 @@ impl Trainer {
             self.cut(batch.sequences.batch())?;
             let (model, steps) = (self.model.chain(), batch.sequences.steps());
             let parameters = self.rounded.as_ref().map_or(&self.parameters, |rounded| &rounded.parameters);
-            let team = Team::of(own(model.work(batch.sequences)));
+            let team = Team::with(own(model.work(batch.sequences)));
             // Threads take whole shards, or share the rows if there is only one shard.
             let within = Some(team).filter(|_| self.shards.len() == 1);
             // Several shards have their own generators, so that each rank draws only for its own shards.
             let key = (!one && model.dropout_len(steps, 1) > 0).then(|| rng.next_u64());
             *keys ^= key.unwrap_or(0);
             for (i, shard) in self.shards.iter_mut().enumerate() {
-                shard.prepare(model, within.map_or(1, |team| team.threads), batch)?;
+                shard.prepare(model, within.map_or(1, |team| team.threads()), batch)?;
                 match key {
                     None => shard.draw(model, steps, rng)?,
                     Some(key) => shard.draw(model, steps, &mut SplitMix::of_shard(key, rank * count + i))?,
@@ -275,7 +275,7 @@ fn add_scaled(a: &mut [f32], b: &[f32], scale: f32) {
 
 /// Runs all shards; in parallel if there are threads.
 fn for_each(team: Team<'_>, shards: &mut [Shard], run: &(impl Fn(&mut Shard) + Sync)) -> Result<()> {
-    if shards.len() < 2 || team.threads < 2 {
+    if shards.len() < 2 || team.threads() < 2 {
         shards.iter_mut().for_each(run);
         return Ok(());
     }

@@ -146,7 +146,7 @@ impl Predictor {
     /// Checks the input, and allocates the buffers of a pass over it. Returns the length of its output.
     fn prepare_forward(&mut self, team: Team<'_>, sequences: Sequences<'_>, x: Input<'_>) -> Result<usize> {
         self.chain().check_input(sequences, x)?;
-        self.prepare_pass(team.threads, sequences.steps(), sequences.batch())
+        self.prepare_pass(team.threads(), sequences.steps(), sequences.batch())
     }
 
     /// The outputs of a batch, `[T, B, O]`, or `[B, O]` for a model with a pool. With the feature `rayon` it
@@ -156,7 +156,7 @@ impl Predictor {
     /// Those of [`Chain::forward`]; [`Error::Value`](crate::Error::Value) for a number of rows that differs
     /// from that of the carried state.
     pub fn forward<'x>(&mut self, sequences: Sequences<'_>, x: impl Into<Input<'x>>) -> Result<&[f32]> {
-        let (x, team) = (x.into(), Team::of(own(self.chain().work(sequences))));
+        let (x, team) = (x.into(), Team::with(own(self.chain().work(sequences))));
         let len = self.prepare_forward(team, sequences, x)?;
         let Predictor { shared, state, scratch, y, .. } = self;
         let args = Forward { sequences, x, y: &mut y[..len], state, scratch };
@@ -174,7 +174,7 @@ impl Predictor {
         sequences: Sequences<'_>,
         x: impl Into<Input<'x>>,
     ) -> Result<&[f32]> {
-        let (x, team) = (x.into(), Team::of(join));
+        let (x, team) = (x.into(), Team::with(join));
         let len = self.prepare_forward(team, sequences, x)?;
         let Predictor { shared, state, scratch, y, .. } = self;
         let args = Forward { sequences, x, y: &mut y[..len], state, scratch };

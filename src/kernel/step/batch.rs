@@ -95,7 +95,7 @@ impl<S: Simd, W: Matrices<S>> Region for BatchStep<'_, S, W> {
         let most = rows.count().min(MOST);
         let wide = units_at_once(layout.tape_planes(), most, hidden);
         let sums = if kept { 0 } else { most * layout.sums * wide };
-        let all_sums = sums.saturating_mul(team.map_or(1, |team| team.threads));
+        let all_sums = sums.saturating_mul(team.map_or(1, |team| team.threads()));
         let fits = w.fits(s, layout, dims)
             && room.len() >= all_sums
             && match &cell.second {

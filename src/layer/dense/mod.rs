@@ -301,7 +301,7 @@ impl Dense {
         scratch: &mut [f32],
     ) -> Result<()> {
         let weights = weights.into().check(self.owner())?;
-        self.run_forward(Some(Team::of(join)), weights, rows, x, y, scratch)
+        self.run_forward(Team::of(join), weights, rows, x, y, scratch)
     }
 
     /// The same with weights that have been checked.
@@ -363,7 +363,7 @@ impl Dense {
     /// # Errors
     /// Those of [`backward`](Self::backward).
     pub fn backward_with(&self, join: &dyn Join, weights: &[f32], args: DenseBackward<'_>) -> Result<()> {
-        self.backward_on(Some(Team::of(join)), weights, args)
+        self.backward_on(Team::of(join), weights, args)
     }
 
     #[cfg_attr(target_os = "none", inline(always))]

@@ -89,7 +89,7 @@ impl<'a> Op for Packed<'a> {
 pub(super) fn backward(team: Option<Team<'_>>, isa: Isa, pass: BackwardPass<'_>) -> Result<()> {
     match team {
         Some(team) if isa.is_fused() => {
-            match parts(team.threads, pass.rows.saturating_mul(pass.layer.weights_len())) {
+            match parts(team.threads(), pass.rows.saturating_mul(pass.layer.weights_len())) {
                 1 => Ok(dispatch(isa, pass)?),
                 parts => in_parts(team, parts, isa, pass),
             }

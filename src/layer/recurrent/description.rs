@@ -165,8 +165,9 @@ impl Description {
         steps: usize,
         batch: usize,
     ) -> usize {
-        match units {
-            1 => self.parts_scratch_len(rows, steps, batch),
+        match (rows, units) {
+            (1, 1) => self.scratch_len(steps, batch),
+            (_, 1) => self.parts_scratch_len(rows, steps, batch),
             _ => self.unit_parts_scratch_len(units, steps, batch),
         }
     }

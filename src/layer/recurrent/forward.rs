@@ -45,7 +45,7 @@ impl Levels {
             check_shape("y", Need::STEPS_ROWS_OUTPUTS, self.sequence_len(steps, batch), args.y.len())?;
         }
         check_len("state", self.state_len(batch), args.state.len())?;
-        let threads = team.map_or(1, |team| team.threads);
+        let threads = team.map_or(1, |team| team.threads());
         check_room("scratch", self.scratch_len_with(threads, steps, batch), args.scratch.len())?;
         self.run_forward(team, weights, &walks, args)
     }

@@ -284,7 +284,7 @@ impl<C: Cell> Recurrent<C> {
         weights: impl Into<WeightSource<'w>>,
         args: Forward<'_>,
     ) -> Result<()> {
-        self.levels.forward(Some(Team::of(join)), weights.into(), args)
+        self.levels.forward(Team::of(join), weights.into(), args)
     }
 
     /// Like [`forward`](Self::forward), but from canonical weights. It keeps on the tape what
@@ -305,7 +305,7 @@ impl<C: Cell> Recurrent<C> {
     /// # Errors
     /// Those of [`forward_train`](Self::forward_train).
     pub fn forward_train_with(&self, join: &dyn Join, weights: &[f32], args: ForwardTrain<'_>) -> Result<()> {
-        self.levels.forward_train(Some(Team::of(join)), weights, args)
+        self.levels.forward_train(Team::of(join), weights, args)
     }
 
     /// Backpropagation through time: computes the gradients of the weights, the input and the initial state
@@ -355,6 +355,6 @@ impl<C: Cell> Recurrent<C> {
     /// # Errors
     /// Those of [`backward`](Self::backward).
     pub fn backward_with(&self, join: &dyn Join, weights: &[f32], args: Backward<'_>) -> Result<()> {
-        self.levels.backward(Some(Team::of(join)), weights, args)
+        self.levels.backward(Team::of(join), weights, args)
     }
 }

@@ -190,7 +190,7 @@ impl Levels {
         batch: usize,
         weights: Option<Source<'_>>,
     ) -> Cut<'j> {
-        let threads = team.map_or(1, |team| team.threads);
+        let threads = team.map_or(1, |team| team.threads());
         // Without fused multiply-add, large products are computed by another crate, and their bits depend on
         // how they are split.
         let sums = match self.first.isa().is_fused() {
@@ -217,9 +217,14 @@ impl Levels {
 
     /// The same for `threads` threads.
     pub(crate) const fn scratch_len_with(&self, threads: usize, steps: usize, batch: usize) -> usize {
-        let rows = self.first.cut_scratch_len((self.parts(threads, steps, batch), 1), steps, batch);
-        let units = self.first.cut_scratch_len((1, self.unit_parts(threads)), steps, batch);
-        self.with_outputs(max(rows, units), steps, batch)
+        match (self.parts(threads, steps, batch), self.unit_parts(threads)) {
+            (1, 1) => self.scratch_len(steps, batch),
+            (rows, units) => {
+                let rows = self.first.cut_scratch_len((rows, 1), steps, batch);
+                let units = self.first.cut_scratch_len((1, units), steps, batch);
+                self.with_outputs(max(rows, units), steps, batch)
+            }
+        }
     }
 
     /// Scratch: `own` for each direction, and the outputs between levels.

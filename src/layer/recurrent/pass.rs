@@ -177,10 +177,15 @@ impl Description {
         let ForwardRows { given: Given { weights, walk, x, factors }, y, h, c, tape, scratch } = rows;
         let runs = self.on(weights.isa(|| self.isa()));
         let (h_next, rest) = scratch.split_at_mut(walk.batch() * shape.width());
-        // The sums of training go to the tape, and need no room.
-        let parts = if tape.is_some() { 1 } else { team.map_or(1, |team| team.threads) };
-        let sizes = Sizes { parts, ..self.sizes(&shape) };
-        let (stage, rest) = rest.split_at_mut(self.stage_len_of(&sizes, walk.batch()));
+        let (sizes, stage) = match team {
+            // The sums of training go to the tape, and need no room.
+            Some(team) if tape.is_none() => {
+                let sizes = Sizes { parts: team.threads(), ..self.sizes(&shape) };
+                (sizes, self.stage_len_of(&sizes, walk.batch()))
+            }
+            _ => (self.sizes(&shape), self.stage_len(walk.batch())),
+        };
+        let (stage, rest) = rest.split_at_mut(stage);
         // The pass of a single step is compiled anyway, and has less overhead.
         if let (Source::Panels(data, _), None) = (weights, &tape)
             && HAS_VECTORS

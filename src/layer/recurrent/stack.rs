@@ -212,7 +212,7 @@ impl<C: Cell> Stack<C> {
         weights: impl Into<WeightSource<'w>>,
         args: Forward<'_>,
     ) -> Result<()> {
-        self.levels.forward(Some(Team::of(join)), weights.into(), args)
+        self.levels.forward(Team::of(join), weights.into(), args)
     }
 
     /// One step of each layer, which takes the output of the layer below. Returns the output of the last
@@ -264,7 +264,7 @@ impl<C: Cell> Stack<C> {
     /// # Errors
     /// Those of [`forward_train`](Self::forward_train).
     pub fn forward_train_with(&self, join: &dyn Join, weights: &[f32], args: ForwardTrain<'_>) -> Result<()> {
-        self.levels.forward_train(Some(Team::of(join)), weights, args)
+        self.levels.forward_train(Team::of(join), weights, args)
     }
 
     /// Backpropagation through time and layers: computes the gradients of the weights, the input and the
@@ -283,6 +283,6 @@ impl<C: Cell> Stack<C> {
     /// # Errors
     /// Those of [`forward_train`](Self::forward_train).
     pub fn backward_with(&self, join: &dyn Join, weights: &[f32], args: Backward<'_>) -> Result<()> {
-        self.levels.backward(Some(Team::of(join)), weights, args)
+        self.levels.backward(Team::of(join), weights, args)
     }
 }

@@ -293,7 +293,7 @@ impl Levels {
         check_shape("y", Need::STEPS_ROWS_OUTPUTS, self.sequence_len(steps, batch), y)?;
         check_len(state_name, self.state_len(batch), state)?;
         check_len("tape", self.tape_len(steps, batch), tape)?;
-        let threads = team.map_or(1, |team| team.threads);
+        let threads = team.map_or(1, |team| team.threads());
         check_room("scratch", self.train_scratch_len_with(threads, steps, batch), scratch)?;
         if let Some(factors) = recurrent {
             if !self.first.recurrent_dropout {
