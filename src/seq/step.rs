@@ -140,14 +140,46 @@ pub(super) struct Steps<S, W> {
     pub(super) single: Option<RowFn<S, W>>,
 }
 
-/// The step of a batch over weights in place, for [`one_step`] to inline.
+/// One step over weights in place. In firmware the cell's step is inlined. Elsewhere it is called by one
+/// function for all cells, because sequences need it as a function anyway.
 #[inline(always)]
-pub(super) fn call_in_place<S: Simd, E: Equations, W: Source<S>>()
--> impl Fn(S, &Params, Stages<W>, usize, Step<'_>, &mut [f32]) -> Checked {
-    // With a projection there are two calls, so this is not inlined.
-    |s, params, w, t, io, room| match const { E::PEEPHOLES } {
-        true => row::step_apart::<S, E, W, HAS_VECTORS>(s, params, w, t, io, room),
-        false => row::step::<S, E, W, HAS_VECTORS>(s, E::new(params), w, t, io, room),
+pub(super) fn one_step_in_place<S: Simd, E: Equations, W: Source<S>>(
+    s: S,
+    params: &Params,
+    w: Stages<W>,
+    peepholes: &[f32],
+    pass: &mut StepPass<'_>,
+) -> Checked {
+    let steps = const { &Steps::<S, W>::by_rows::<E, HAS_VECTORS>() };
+    if const { HAS_VECTORS } {
+        return s.call(OneStep { s, steps, params, w, peepholes, pass });
+    }
+    // With a projection there are two calls, so they are not inlined.
+    if const { E::PEEPHOLES } {
+        return one_step(s, steps, steps.step, params, w, peepholes, pass);
+    }
+    let call = |s, params: &Params, w, t, io: Step<'_>, room: &mut [f32]| {
+        row::step::<S, E, W, HAS_VECTORS>(s, E::new(params), w, t, io, room)
+    };
+    one_step(s, steps, call, params, w, peepholes, pass)
+}
+
+/// A separate function that all cells share.
+struct OneStep<'a, 'b, S, W> {
+    s: S,
+    steps: &'a Steps<S, W>,
+    params: &'a Params,
+    w: Stages<W>,
+    peepholes: &'a [f32],
+    pass: &'a mut StepPass<'b>,
+}
+
+impl<S: Simd, W: Projection<S>> Region for OneStep<'_, '_, S, W> {
+    type Output = Checked;
+    #[inline(always)]
+    fn run(self) -> Checked {
+        let OneStep { s, steps, params, w, peepholes, pass } = self;
+        one_step(s, steps, steps.step, params, w, peepholes, pass)
     }
 }
 
