@@ -10,7 +10,7 @@
 //! library.
 
 use super::backward::{BackwardStep, Gradients};
-use super::normalised_row::{On, Row};
+use super::normalised_row::{BackwardRow, On, Row};
 use super::{Equations, Input, Params, Step, Tape};
 use crate::kernel::panel::canonical::{Dims, Vectors};
 use crate::kernel::panel::layout::{Layout, NONE};
@@ -146,7 +146,19 @@ pub(crate) fn step<S: Simd, E: Equations, W: Projection<S>>(
     io: Step<'_>,
     room: &mut [f32],
 ) -> Checked {
-    let cell = &Cell::of::<E>(params);
+    step_of(s, &Cell::of::<E>(params), &On(s, E::new(params)), w, t, io, room)
+}
+
+/// The same for all cells.
+fn step_of<S: Simd, W: Projection<S>>(
+    s: S,
+    cell: &Cell,
+    equations: &dyn Row,
+    w: [W; 2],
+    t: usize,
+    io: Step<'_>,
+    room: &mut [f32],
+) -> Checked {
     let Dims { input, hidden, width } = io.dims;
     let (walk, (rows, _)) = (io.walk, cell.lens(hidden));
     let Input::Raw(x) = io.x else { return check(false, "input of a step with layer normalisation") };
@@ -163,7 +175,7 @@ pub(crate) fn step<S: Simd, E: Equations, W: Projection<S>>(
     let dims = |width| Dims { input: 0, hidden: rows, width };
     s.call(Product { s, w: w[0], left: of_x, dims: dims(input), c: &mut *from_x })?;
     s.call(Product { s, w: w[1], left: of_h, dims: dims(width), c: &mut *from_h })?;
-    forward(cell, &On(s, E::new(params)), t, io, (from_x, from_h), room)
+    forward(cell, equations, t, io, (from_x, from_h), room)
 }
 
 /// The products of a batch with one matrix.
@@ -241,7 +253,7 @@ fn forward(
 }
 
 /// The rows of a backward step. It leaves the gradients of the products in the tape.
-fn backward(cell: &Cell, equations: &dyn Row, t: usize, io: &mut BackwardStep<'_>) -> Checked {
+fn backward(cell: &Cell, equations: &dyn BackwardRow, t: usize, io: &mut BackwardStep<'_>) -> Checked {
     let &mut BackwardStep { walk, dims, peepholes, h0, y, dy, ld, .. } = io;
     let hidden = dims.hidden;
     let ((rows, cells), state) = (cell.lens(hidden), walk.batch() * hidden);
