@@ -202,7 +202,8 @@ fn layer_normalisation() {
         ("gru_norm", Layer::from(Gru::new(2, 5).layer_norm())),
     ];
     for (name, layer) in forms {
-        compare(name, &Model::new([layer, Layer::dense(5, 3)]), ADAM, Ok, |trainer, batch| {
+        // With larger rates, PyTorch in f32 soon is far from PyTorch in f64.
+        compare(name, &Model::new([layer, Layer::dense(5, 3)]), Adam::new(0.002), Ok, |trainer, batch| {
             let loss = Loss::MeanSquaredError { targets: part(&numbers, batch) };
             let x = part(&x, batch).into();
             Ok(trainer.update(Batch { sequences: sequences(), x, loss }, &mut rng(1))?.loss)

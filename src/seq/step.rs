@@ -140,8 +140,7 @@ pub(super) struct Steps<S, W> {
     pub(super) single: Option<RowFn<S, W>>,
 }
 
-/// One step over weights in place. In firmware the cell's step is inlined. Elsewhere it is called by one
-/// function for all cells, because sequences need it as a function anyway.
+/// One step over weights in place, without the options of [`step`] that the cell cannot have.
 #[inline(always)]
 pub(super) fn one_step_in_place<S: Simd, E: Equations, W: Source<S>>(
     s: S,
@@ -150,37 +149,22 @@ pub(super) fn one_step_in_place<S: Simd, E: Equations, W: Source<S>>(
     peepholes: &[f32],
     pass: &mut StepPass<'_>,
 ) -> Checked {
-    let steps = const { &Steps::<S, W>::by_rows::<E, HAS_VECTORS>() };
-    if const { HAS_VECTORS } {
-        return s.call(OneStep { s, steps, params, w, peepholes, pass });
-    }
     // With a projection there are two calls, so they are not inlined.
     if const { E::PEEPHOLES } {
+        let steps = const { &Steps::<S, W>::by_rows::<E, HAS_VECTORS>() };
         return one_step(s, steps, steps.step, params, w, peepholes, pass);
     }
-    let call = |s, params: &Params, w, t, io: Step<'_>, room: &mut [f32]| {
-        row::step::<S, E, W, HAS_VECTORS>(s, E::new(params), w, t, io, room)
-    };
-    one_step(s, steps, call, params, w, peepholes, pass)
-}
-
-/// A separate function that all cells share.
-struct OneStep<'a, 'b, S, W> {
-    s: S,
-    steps: &'a Steps<S, W>,
-    params: &'a Params,
-    w: Stages<W>,
-    peepholes: &'a [f32],
-    pass: &'a mut StepPass<'b>,
-}
-
-impl<S: Simd, W: Projection<S>> Region for OneStep<'_, '_, S, W> {
-    type Output = Checked;
-    #[inline(always)]
-    fn run(self) -> Checked {
-        let OneStep { s, steps, params, w, peepholes, pass } = self;
-        one_step(s, steps, steps.step, params, w, peepholes, pass)
-    }
+    let StepPass { ref sizes, batch, x, ref mut h, ref mut c, ref mut h_next, ref mut stage } = *pass;
+    let (dims, walk) = (sizes.dims, &Walk::step(batch));
+    let two_stages = const { E::SECOND.is_some() };
+    let stage = Stage::new(stage, const { &E::LAYOUT }, two_stages, sizes, batch);
+    let tape = if two_stages { Tape::Step(stage.planes) } else { Tape::None };
+    let ld = E::LAYOUT.sums * dims.hidden;
+    let (x, seen, h_next) = (Input::Raw(x), &**h, &mut **h_next);
+    let io = Step { walk, dims, x, seen, h: seen, h_next, c, y: None, tape, ld, peepholes, factors: None };
+    row::step::<S, E, W, HAS_VECTORS>(s, E::new(params), w, 0, io, stage.sums)?;
+    h.iter_mut().zip(h_next).for_each(|(h, next)| *h = *next);
+    Ok(())
 }
 
 impl<S: Simd, W: Source<S>> Steps<S, W> {

@@ -300,9 +300,10 @@ unsafe fn tile<S: Simd, K: Kind<S>, const G: usize, const MB: usize, const NP: u
     // and panels.
     unsafe {
         for m in 0..MB {
+            let from = *job.from.rows.get_unchecked(row + m) * job.from.ld;
             for p in 0..NP {
                 for g in 0..G {
-                    let v = first(s, job, row + m, panel + p, g);
+                    let v = first(s, job, from, panel + p, g);
                     (start[m][p][g], acc[m][p][g]) = (v, K::begin(s, v));
                 }
             }
@@ -330,22 +331,23 @@ unsafe fn tile<S: Simd, K: Kind<S>, const G: usize, const MB: usize, const NP: u
             w = w.wrapping_add(next);
         }
         for m in 0..MB {
+            let to = *job.out.rows.get_unchecked(row + m) * job.out.ld;
             for p in 0..NP {
                 for g in 0..G {
                     let scale = if K::CODES { scale(s, &right, x[m], panel + p, g) } else { zero };
                     let sum = K::end(s, acc[m][p][g], start[m][p][g], scale);
-                    put(s, job, row + m, panel + p, g, sum);
+                    put(s, job, to, panel + p, g, sum);
                 }
             }
         }
     }
 }
 
-/// Where the sums of a row, a panel and a gate start.
+/// Where the sums of a panel and a gate start, in the row that begins at `from`.
 /// # Safety
 /// As for [`tile`].
 #[inline(always)]
-unsafe fn first<S: Simd>(s: S, job: &Job<'_>, row: usize, panel: usize, g: usize) -> S::V {
+unsafe fn first<S: Simd>(s: S, job: &Job<'_>, from: usize, panel: usize, g: usize) -> S::V {
     let column = panel * S::LANES;
     // SAFETY: the caller's promise.
     unsafe {
@@ -353,7 +355,7 @@ unsafe fn first<S: Simd>(s: S, job: &Job<'_>, row: usize, panel: usize, g: usize
             Start::Zero => s.splat(0.0),
             Start::Vector(of, step) => s.load(of.wrapping_add(panel * step)),
             Start::From => {
-                let at = *job.from.rows.get_unchecked(row) * job.from.ld + job.from.planes[g % 4] + column;
+                let at = from + job.from.planes[g % 4] + column;
                 load(s, job.from.start.wrapping_add(at), job.columns - column)
             }
         }
@@ -369,15 +371,15 @@ unsafe fn scale<S: Simd>(s: S, right: &Right, x: *const f32, panel: usize, g: us
     unsafe { s.mul(s.splat(*x), s.load(right.scales.wrapping_add(panel * right.panel + g * S::LANES))) }
 }
 
-/// Stores the sums of a row, a panel and a gate.
+/// Stores the sums of a panel and a gate, in the row that begins at `to`.
 /// # Safety
 /// As for [`tile`].
 #[inline(always)]
-unsafe fn put<S: Simd>(s: S, job: &Job<'_>, row: usize, panel: usize, g: usize, sum: S::V) {
+unsafe fn put<S: Simd>(s: S, job: &Job<'_>, to: usize, panel: usize, g: usize, sum: S::V) {
     let column = panel * S::LANES;
     // SAFETY: the caller's promise.
     unsafe {
-        let at = *job.out.rows.get_unchecked(row) * job.out.ld + job.out.planes[g % 4] + column;
+        let at = to + job.out.planes[g % 4] + column;
         store(s, job.out.start.wrapping_add(at), sum, job.columns - column);
     }
 }

@@ -211,6 +211,21 @@ impl<S: Simd, const G: usize, const NP: usize, const EXACT: bool> Region for Col
     }
 }
 
+/// An array with an element for each row of a tile. This is a loop because `array::from_fn` compiles slowly,
+/// and its closures are not inlined.
+macro_rules! each_row {
+    (|$m:ident| $e:expr) => {{
+        let mut out = [{
+            let $m = 0;
+            $e
+        }; MB];
+        for $m in 1..MB {
+            out[$m] = $e;
+        }
+        out
+    }};
+}
+
 /// Rows `row..row + MB` of the job's lists times panels `panel..panel + NP`.
 /// # Safety
 /// As for [`sums`]; those rows and panels exist.
@@ -223,45 +238,61 @@ unsafe fn tile<S: Simd, const G: usize, const MB: usize, const NP: usize, const 
 ) {
     let mut acc = [[[s.splat(0.0); G]; NP]; MB];
     let column = panel * S::LANES;
-    let left = job.columns - column;
     // SAFETY: the caller's promise. The lists have these rows, and all addresses below belong to these rows
     // and panels.
     unsafe {
         for g in 0..G {
-            // The first vector, and the distances to those of the next row and of the next panel.
-            let (first, ld, step) = match job.start[g] {
-                Start::Zero => continue,
-                Start::Vector(of, step) => (of.wrapping_add(panel * step), 0, step),
-                Start::From => {
-                    (job.from.start.wrapping_add(job.from.planes[g] + column), job.from.ld, S::LANES)
+            match job.start[g] {
+                Start::Zero => {}
+                Start::Vector(of, step) => {
+                    for p in 0..NP {
+                        let v = vector(s, of, step, panel + p, job.columns - column - p * S::LANES);
+                        for m in 0..MB {
+                            acc[m][p][g] = v;
+                        }
+                    }
                 }
-            };
-            for m in 0..MB {
-                let from = first.wrapping_add(*job.from.rows.get_unchecked(row + m) * ld);
-                for p in 0..NP {
-                    // Vectors that do not lie side by side are whole ones.
-                    let left = if step == S::LANES { left - p * S::LANES } else { S::LANES };
-                    acc[m][p][g] = load(s, from.wrapping_add(p * step), left);
+                Start::From => {
+                    let from = each_row!(|m| {
+                        let row = *job.from.rows.get_unchecked(row + m);
+                        job.from.start.wrapping_add(row * job.from.ld + job.from.planes[g] + column)
+                    });
+                    for m in 0..MB {
+                        for p in 0..NP {
+                            let at = p * S::LANES;
+                            acc[m][p][g] = load(s, from[m].add(at), job.columns - column - at);
+                        }
+                    }
                 }
             }
         }
         for part in job.parts {
-            let mut a = [part.left; MB];
-            for m in 0..MB {
-                a[m] = part.left.wrapping_add(*part.rows.get_unchecked(row + m) * part.ld);
-            }
-            accumulate::<S, G, MB, NP, EXACT>(s, &mut acc, part, a, panel, left);
+            let a = each_row!(|m| part.left.wrapping_add(*part.rows.get_unchecked(row + m) * part.ld));
+            accumulate::<S, G, MB, NP, EXACT>(s, &mut acc, part, a, panel, job.columns - column);
         }
         for g in 0..G {
-            let out = job.out.start.wrapping_add(job.out.planes[g] + column);
+            let out = each_row!(|m| {
+                let row = *job.out.rows.get_unchecked(row + m);
+                job.out.start.wrapping_add(row * job.out.ld + job.out.planes[g] + column)
+            });
             for m in 0..MB {
-                let out = out.wrapping_add(*job.out.rows.get_unchecked(row + m) * job.out.ld);
                 for p in 0..NP {
-                    store(s, out.wrapping_add(p * S::LANES), acc[m][p][g], left - p * S::LANES);
+                    let at = p * S::LANES;
+                    store(s, out[m].add(at), acc[m][p][g], job.columns - column - at);
                 }
             }
         }
     }
+}
+
+/// The vector of a panel that sums start from. If these lie side by side, the last one may be partial.
+/// # Safety
+/// It exists. `left` columns are left from it on.
+#[inline(always)]
+unsafe fn vector<S: Simd>(s: S, of: *const f32, step: usize, panel: usize, left: usize) -> S::V {
+    let left = if step == S::LANES { left } else { S::LANES };
+    // SAFETY: the caller's promise.
+    unsafe { load(s, of.wrapping_add(panel * step), left) }
 }
 
 /// `acc[m][p][g] += a[m][i] * right(p, i, g)` for i ascending from 0 to `k`.
