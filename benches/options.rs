@@ -1,11 +1,15 @@
 //! The cost of options of a layer and of its sequences, compared with the layer without: `cargo bench --bench
 //! options`.
 //!
-//! The layer is an LSTM of 64 units over 64 inputs, with 16 rows of 50 steps. `plain` is the layer without
-//! options.
+//! The layer is an LSTM or a GRU of 64 units over 64 inputs, with 16 rows of 50 steps. `plain` is the layer
+//! without options. `train` is forward and backward. `benches/normalised_torch.py` measures layer
+//! normalisation in PyTorch at the same sizes.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use recurrent::{Activation, Forward, Isa, Lstm, LstmCell, LstmNorm, Masked, Merge, Sequences, Stack};
+use recurrent::{
+    Activation, Backward, Cell, Forward, ForwardTrain, Gradients, Gru, Isa, Lstm, LstmNorm, Masked, Merge,
+    Sequences, Stack,
+};
 
 mod common;
 use common::{random, weights};
@@ -33,6 +37,7 @@ fn options(c: &mut Criterion) {
         ("softsign", plain.activations(sigmoid, Activation::Softsign, Activation::Softsign), whole),
         ("projection_32", plain.projection(32), whole),
         ("layer_norm", plain.layer_norm(LstmNorm::Output), whole),
+        ("layer_norm_state", plain.layer_norm(LstmNorm::State), whole),
     ];
     let mut group = c.benchmark_group("lstm_options");
     group.sample_size(20).throughput(Throughput::Elements((STEPS * BATCH) as u64));
@@ -43,13 +48,28 @@ fn options(c: &mut Criterion) {
         }
         let both = Stack::new(plain).bidirectional(Merge::Concat).on(isa);
         run(&mut group, BenchmarkId::new(isa.name(), "bidirectional"), both, whole);
+        train(&mut group, BenchmarkId::new(isa.name(), "plain train"), Stack::new(plain).on(isa));
+        let normalised = Stack::new(plain.layer_norm(LstmNorm::Output)).on(isa);
+        train(&mut group, BenchmarkId::new(isa.name(), "layer_norm train"), normalised);
+    }
+    group.finish();
+
+    let plain = Gru::new(HIDDEN, HIDDEN);
+    let mut group = c.benchmark_group("gru_options");
+    group.sample_size(20).throughput(Throughput::Elements((STEPS * BATCH) as u64));
+    for isa in Isa::available().filter(|isa| isa.lanes() > Isa::SCALAR.lanes()) {
+        for (name, layer) in [("plain", plain), ("layer_norm", plain.layer_norm())] {
+            let stack = Stack::new(layer).on(isa);
+            run(&mut group, BenchmarkId::new(isa.name(), name), stack, whole);
+            train(&mut group, BenchmarkId::new(isa.name(), format!("{name} train")), stack);
+        }
     }
     group.finish();
 }
 
 type Group<'a> = criterion::BenchmarkGroup<'a, criterion::measurement::WallTime>;
 
-fn run(group: &mut Group<'_>, id: BenchmarkId, stack: Stack<LstmCell>, sequences: Sequences<'_>) {
+fn run<C: Cell>(group: &mut Group<'_>, id: BenchmarkId, stack: Stack<C>, sequences: Sequences<'_>) {
     let w = weights(stack.weights_len(), HIDDEN);
     let packed = stack.pack(&w, vec![0.0; stack.packed_len()]).unwrap();
     let x = random(STEPS * BATCH * HIDDEN, 1.0);
@@ -60,6 +80,48 @@ fn run(group: &mut Group<'_>, id: BenchmarkId, stack: Stack<LstmCell>, sequences
         b.iter(|| {
             let (x, y, state, scratch) = (&x[..], &mut y[..], &mut state[..], &mut scratch[..]);
             stack.forward(&packed, Forward { sequences, x, y, state, scratch }).unwrap();
+        });
+    });
+}
+
+fn train<C: Cell>(group: &mut Group<'_>, id: BenchmarkId, stack: Stack<C>) {
+    let sequences = Sequences::new(STEPS, BATCH);
+    let w = weights(stack.weights_len(), HIDDEN);
+    let x = random(STEPS * BATCH * HIDDEN, 1.0);
+    let dy = random(STEPS * BATCH * stack.output(), 0.1);
+    let (mut y, mut dx, mut grads) = (vec![0.0; dy.len()], vec![0.0; x.len()], vec![0.0; w.len()]);
+    let (mut state, mut dstate) = (vec![0.0; stack.state_len(BATCH)], vec![0.0; stack.state_len(BATCH)]);
+    let mut tape = vec![0.0; stack.tape_len(STEPS, BATCH)];
+    let mut scratch = vec![0.0; stack.train_scratch_len(STEPS, BATCH)];
+    group.bench_function(id, |b| {
+        b.iter(|| {
+            let forward = ForwardTrain {
+                sequences,
+                x: &x,
+                y: &mut y,
+                state: &mut state,
+                recurrent_dropout: None,
+                layer_dropout: None,
+                tape: &mut tape,
+                scratch: &mut scratch,
+            };
+            stack.forward_train(&w, forward).unwrap();
+            dstate.fill(0.0);
+            let backward = Backward {
+                sequences,
+                x: &x,
+                y: &y,
+                dy: &dy,
+                dstate: &mut dstate,
+                dx: Some(&mut dx),
+                grads: Some(&mut grads),
+                mode: Gradients::Overwrite,
+                recurrent_dropout: None,
+                layer_dropout: None,
+                tape: &mut tape,
+                scratch: &mut scratch,
+            };
+            stack.backward(&w, backward).unwrap();
         });
     });
 }

@@ -10,7 +10,7 @@ use numbers::{assert_close, rng, wide};
 use recurrent::model::{Layer, Loss, Model};
 use recurrent::train::{Adam, AdamW, Sgd};
 use recurrent::trainer::{Batch, LayerSettings, Optimiser, Trainer};
-use recurrent::{CrossEntropy, Elementwise, OwnBatch, Result, Sequences};
+use recurrent::{CrossEntropy, Elementwise, Gru, Lstm, LstmNorm, OwnBatch, Result, Sequences};
 use tensors::Tensors;
 
 const CLASSES: usize = 7;
@@ -186,6 +186,26 @@ fn losses_of_numbers() {
                     Loss::Elementwise { targets: part(&ones, batch), of }
                 }
             };
+            let x = part(&x, batch).into();
+            Ok(trainer.update(Batch { sequences: sequences(), x, loss }, &mut rng(1))?.loss)
+        });
+    }
+}
+
+/// Both forms of the LSTM, and the GRU.
+#[test]
+fn layer_normalisation() {
+    let file = Tensors::read("training/trainer");
+    let (x, numbers) = (file.f32("values"), file.f32("numbers"));
+    let forms = [
+        ("lstm_norm", Lstm::new(2, 5).layer_norm(LstmNorm::Output).into()),
+        ("lstm_norm_state", Lstm::new(2, 5).layer_norm(LstmNorm::State).into()),
+        ("gru_norm", Layer::from(Gru::new(2, 5).layer_norm())),
+    ];
+    for (name, layer) in forms {
+        // With larger rates, PyTorch in f32 soon is far from PyTorch in f64.
+        compare(name, &Model::new([layer, Layer::dense(5, 3)]), Adam::new(0.002), Ok, |trainer, batch| {
+            let loss = Loss::MeanSquaredError { targets: part(&numbers, batch) };
             let x = part(&x, batch).into();
             Ok(trainer.update(Batch { sequences: sequences(), x, loss }, &mut rng(1))?.loss)
         });

@@ -5,7 +5,7 @@
 use core::marker::PhantomData;
 
 use super::forward::{ForwardPass, Projects, time_loop};
-use super::step::{PROJECTION, Sizes, StepPass, Steps, call_in_place, one_step, projection};
+use super::step::{PROJECTION, Sizes, StepPass, Steps, one_step, one_step_in_place, projection};
 use crate::kernel::narrow::in_place::{NarrowInPlace, Words};
 use crate::kernel::narrow::panels::NarrowPanels;
 use crate::kernel::narrow::{IN_PLACE, PACKS};
@@ -161,9 +161,7 @@ impl<E: Equations, const INT: bool> Op for InPlace<'_, '_, E, &mut StepPass<'_>,
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> Checked {
         let InPlace(params, w, pass, _) = self;
-        let steps = const { &Steps::<S, NarrowInPlace<'_, INT>>::by_rows::<E, HAS_VECTORS>() };
-        let call = call_in_place::<S, E, NarrowInPlace<'_, INT>>();
-        one_step(s, steps, call, params, stages(&w), w.peepholes(), pass)
+        one_step_in_place::<S, E, _>(s, params, stages(&w), w.peepholes(), pass)
     }
 }
 

@@ -149,15 +149,31 @@ pub(super) struct Steps<S, W> {
     pub(super) single: Option<RowFn<S, W>>,
 }
 
-/// The step of a batch over weights in place, for [`one_step`] to inline.
+/// One step over weights in place, without the options of [`step`] that the cell cannot have.
 #[inline(always)]
-pub(super) fn call_in_place<S: Simd, E: Equations, W: Source<S>>()
--> impl Fn(S, &Params, Stages<W>, usize, Step<'_>, &mut [f32]) -> Checked {
-    // With a projection there are two calls, so this is not inlined.
-    |s, params, w, t, io, room| match const { E::PEEPHOLES } {
-        true => row::step_apart::<S, E, W, HAS_VECTORS>(s, params, w, t, io, room),
-        false => row::step::<S, E, W, HAS_VECTORS>(s, E::new(params), w, t, io, room),
+pub(super) fn one_step_in_place<S: Simd, E: Equations, W: Source<S>>(
+    s: S,
+    params: &Params,
+    w: Stages<W>,
+    peepholes: &[f32],
+    pass: &mut StepPass<'_>,
+) -> Checked {
+    // With a projection there are two calls, so they are not inlined.
+    if const { E::PEEPHOLES } {
+        let steps = const { &Steps::<S, W>::by_rows::<E, HAS_VECTORS>() };
+        return one_step(s, steps, steps.step, params, w, peepholes, pass);
     }
+    let StepPass { ref sizes, batch, x, ref mut h, ref mut c, ref mut h_next, ref mut stage } = *pass;
+    let (dims, walk) = (sizes.dims, &Walk::step(batch));
+    let two_stages = const { E::SECOND.is_some() };
+    let stage = Stage::new(stage, const { &E::LAYOUT }, two_stages, sizes, batch);
+    let tape = if two_stages { Tape::Step(stage.planes) } else { Tape::None };
+    let ld = E::LAYOUT.sums * dims.hidden;
+    let (x, seen, h_next) = (Input::Raw(x), &**h, &mut **h_next);
+    let io = Step { walk, dims, x, seen, h: seen, h_next, c, y: None, tape, ld, peepholes, factors: None };
+    row::step::<S, E, W, HAS_VECTORS>(s, E::new(params), w, 0, io, stage.sums)?;
+    h.iter_mut().zip(h_next).for_each(|(h, next)| *h = *next);
+    Ok(())
 }
 
 impl<S: Simd, W: Source<S>> Steps<S, W> {

@@ -8,7 +8,7 @@
 use super::backward::{BackwardPass, bptt};
 use super::forward::{ForwardPass, time_loop};
 use super::narrow::{NarrowWeights, forward_narrow_in_place, narrow, step_narrow_in_place};
-use super::step::{PROJECTION, StepPass, Steps, call_in_place, one_step, row_steps};
+use super::step::{PROJECTION, StepPass, Steps, one_step, one_step_in_place, row_steps};
 use crate::cell::{Chosen, Elman, Lstm, Mgu, Rectified, ResetAfter, ResetBefore, Standard};
 use crate::kernel::narrow::in_place::Words;
 use crate::kernel::panel::layout::Layout;
@@ -253,9 +253,7 @@ fn step_in_place<E: Equations>(
         #[inline(always)]
         fn run<S: Simd>(self, s: S) -> Checked {
             let Run(params, w, pass, _) = self;
-            let steps = const { &Steps::<S, InPlace<'_>>::by_rows::<E, HAS_VECTORS>() };
-            let call = call_in_place::<S, E, InPlace<'_>>();
-            one_step(s, steps, call, params, in_place(w), w.parts().peepholes, pass)
+            one_step_in_place::<S, E, _>(s, params, in_place(w), w.parts().peepholes, pass)
         }
     }
     dispatch_single(isa, Run::<E>(params, w, pass, core::marker::PhantomData))

@@ -88,9 +88,14 @@ def run(cell, size, case):
     return {name: value.detach().numpy().copy() for name, value in result.items()}
 
 
-for cell in CELLS:
-    for size in SIZES:
-        case = inputs(cell, size)
-        path = Path(__file__).parent / f"{cell}_{size[0]}_{size[1]}.safetensors"
-        save_file(case | run(cell, size, case), path)
-        print(path.name)
+def main():
+    for cell in CELLS:
+        for size in SIZES:
+            case = inputs(cell, size)
+            path = Path(__file__).parent / f"{cell}_{size[0]}_{size[1]}.safetensors"
+            save_file(case | run(cell, size, case), path)
+            print(path.name)
+
+
+if __name__ == "__main__":
+    main()

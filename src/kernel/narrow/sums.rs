@@ -292,11 +292,10 @@ unsafe fn tile<S: Simd, K: Kind<S>, const G: usize, const MB: usize, const NP: u
     panel: usize,
 ) {
     let &Sums { s, job, operand, right, .. } = sums;
-    let column = |p: usize| (panel + p) * S::LANES;
     let zero = s.splat(0.0);
     let mut start = [[[zero; G]; NP]; MB];
     let mut acc = [[[K::begin(s, zero); G]; NP]; MB];
-    let mut x = [core::ptr::null(); MB];
+    let mut x = [operand.left; MB];
     // SAFETY: the caller's promise. The lists have these rows, and all addresses below belong to these rows
     // and panels.
     unsafe {
@@ -304,15 +303,8 @@ unsafe fn tile<S: Simd, K: Kind<S>, const G: usize, const MB: usize, const NP: u
             let from = *job.from.rows.get_unchecked(row + m) * job.from.ld;
             for p in 0..NP {
                 for g in 0..G {
-                    start[m][p][g] = match job.start[g] {
-                        Start::Zero => zero,
-                        Start::Vector(of, step) => s.load(of.wrapping_add((panel + p) * step)),
-                        Start::From => {
-                            let at = from + job.from.planes[g] + column(p);
-                            load(s, job.from.start.wrapping_add(at), job.columns - column(p))
-                        }
-                    };
-                    acc[m][p][g] = K::begin(s, start[m][p][g]);
+                    let v = first(s, job, from, panel + p, g);
+                    (start[m][p][g], acc[m][p][g]) = (v, K::begin(s, v));
                 }
             }
             x[m] = match K::CODES {
@@ -342,18 +334,52 @@ unsafe fn tile<S: Simd, K: Kind<S>, const G: usize, const MB: usize, const NP: u
             let to = *job.out.rows.get_unchecked(row + m) * job.out.ld;
             for p in 0..NP {
                 for g in 0..G {
-                    let scale = match K::CODES {
-                        true => {
-                            let of = right.scales.wrapping_add((panel + p) * right.panel + g * S::LANES);
-                            s.mul(s.splat(*x[m]), s.load(of))
-                        }
-                        false => zero,
-                    };
+                    let scale = if K::CODES { scale(s, &right, x[m], panel + p, g) } else { zero };
                     let sum = K::end(s, acc[m][p][g], start[m][p][g], scale);
-                    let at = to + job.out.planes[g] + column(p);
-                    store(s, job.out.start.wrapping_add(at), sum, job.columns - column(p));
+                    put(s, job, to, panel + p, g, sum);
                 }
             }
         }
+    }
+}
+
+/// Where the sums of a panel and a gate start, in the row that begins at `from`.
+/// # Safety
+/// As for [`tile`].
+#[inline(always)]
+unsafe fn first<S: Simd>(s: S, job: &Job<'_>, from: usize, panel: usize, g: usize) -> S::V {
+    let column = panel * S::LANES;
+    // SAFETY: the caller's promise.
+    unsafe {
+        match job.start[g % 4] {
+            Start::Zero => s.splat(0.0),
+            Start::Vector(of, step) => s.load(of.wrapping_add(panel * step)),
+            Start::From => {
+                let at = from + job.from.planes[g % 4] + column;
+                load(s, job.from.start.wrapping_add(at), job.columns - column)
+            }
+        }
+    }
+}
+
+/// The scale of a row times those of the weights of a panel and a gate.
+/// # Safety
+/// As for [`tile`]. `x` is a row of integers, with its scale in front.
+#[inline(always)]
+unsafe fn scale<S: Simd>(s: S, right: &Right, x: *const f32, panel: usize, g: usize) -> S::V {
+    // SAFETY: the caller's promise.
+    unsafe { s.mul(s.splat(*x), s.load(right.scales.wrapping_add(panel * right.panel + g * S::LANES))) }
+}
+
+/// Stores the sums of a panel and a gate, in the row that begins at `to`.
+/// # Safety
+/// As for [`tile`].
+#[inline(always)]
+unsafe fn put<S: Simd>(s: S, job: &Job<'_>, to: usize, panel: usize, g: usize, sum: S::V) {
+    let column = panel * S::LANES;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let at = to + job.out.planes[g % 4] + column;
+        store(s, job.out.start.wrapping_add(at), sum, job.columns - column);
     }
 }

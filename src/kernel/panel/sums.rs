@@ -246,12 +246,7 @@ unsafe fn tile<S: Simd, const G: usize, const MB: usize, const NP: usize, const 
                 Start::Zero => {}
                 Start::Vector(of, step) => {
                     for p in 0..NP {
-                        let at = of.wrapping_add((panel + p) * step);
-                        let v = load(
-                            s,
-                            at,
-                            if step == S::LANES { job.columns - column - p * S::LANES } else { S::LANES },
-                        );
+                        let v = vector(s, of, step, panel + p, job.columns - column - p * S::LANES);
                         for m in 0..MB {
                             acc[m][p][g] = v;
                         }
@@ -288,6 +283,16 @@ unsafe fn tile<S: Simd, const G: usize, const MB: usize, const NP: usize, const 
             }
         }
     }
+}
+
+/// The vector of a panel that sums start from. If these lie side by side, the last one may be partial.
+/// # Safety
+/// It exists. `left` columns are left from it on.
+#[inline(always)]
+unsafe fn vector<S: Simd>(s: S, of: *const f32, step: usize, panel: usize, left: usize) -> S::V {
+    let left = if step == S::LANES { left } else { S::LANES };
+    // SAFETY: the caller's promise.
+    unsafe { load(s, of.wrapping_add(panel * step), left) }
 }
 
 /// `acc[m][p][g] += a[m][i] * right(p, i, g)` for i ascending from 0 to `k`.

@@ -1,9 +1,11 @@
 //! Layer normalisation of one row (Ba, Kiros and Hinton 2016, arXiv:1607.06450, equation 4), forward and
 //! backward.
 //!
-//! These are plain loops over memory, without vectors of an instruction set: they take little time beside the
-//! products, and are compiled once. They round every operation and have a fixed order of additions, so all
-//! instruction sets get the same bits.
+//! These are plain loops over memory, which the compiler turns into vectors of the instruction set that calls
+//! them. They round every operation and have a fixed order of additions, so all instruction sets get the same
+//! bits.
+
+use crate::simd::Region;
 
 /// Added to the variance, as PyTorch's `LayerNorm` does by default.
 const EPS: f32 = 1e-5;
@@ -11,18 +13,18 @@ const EPS: f32 = 1e-5;
 /// Chains of a sum.
 const WIDE: usize = 16;
 
-/// The sum of `f(i)` for `i` from 0 to `n`, in sixteen chains.
+/// The sum of `f` over the elements of three rows of the same length, in sixteen chains.
 #[inline(always)]
-fn sum(n: usize, f: impl Fn(usize) -> f32) -> f32 {
+fn sum([a, b, c]: [&[f32]; 3], f: impl Fn(f32, f32, f32) -> f32) -> f32 {
     let mut sums = [0.0f32; WIDE];
-    let whole = n - n % WIDE;
-    for first in (0..whole).step_by(WIDE) {
+    let [(a, a_rest), (b, b_rest), (c, c_rest)] = [a, b, c].map(<[f32]>::as_chunks::<WIDE>);
+    for ((a, b), c) in a.iter().zip(b).zip(c) {
         for lane in 0..WIDE {
-            sums[lane] += f(first + lane);
+            sums[lane] += f(a[lane], b[lane], c[lane]);
         }
     }
-    for i in whole..n {
-        sums[i - whole] += f(i);
+    for (((sum, a), b), c) in sums.iter_mut().zip(a_rest).zip(b_rest).zip(c_rest) {
+        *sum += f(*a, *b, *c);
     }
     let mut half = WIDE / 2;
     while half > 0 {
@@ -35,48 +37,70 @@ fn sum(n: usize, f: impl Fn(usize) -> f32) -> f32 {
 }
 
 /// The mean of a row, and the factor that gives the differences from it a variance of one.
-#[inline(never)]
+#[inline(always)]
 fn moments(x: &[f32]) -> (f32, f32) {
     let n = x.len() as f32;
-    let mean = sum(x.len(), |i| x[i]) / n;
-    let variance = sum(x.len(), |i| (x[i] - mean) * (x[i] - mean)) / n;
+    let mean = sum([x; 3], |x, _, _| x) / n;
+    let variance = sum([x; 3], |x, _, _| (x - mean) * (x - mean)) / n;
     (mean, 1.0 / libm::sqrtf(variance + EPS))
 }
 
 /// `x = (x - mean) / sqrt(variance + eps) * gain + bias`. An empty bias counts as zero.
-#[inline(never)]
-pub(crate) fn normalise(x: &mut [f32], gain: &[f32], bias: &[f32]) {
-    let (mean, scale) = moments(x);
-    for (x, gain) in x.iter_mut().zip(gain) {
-        *x = (*x - mean) * scale * gain;
-    }
-    for (x, bias) in x.iter_mut().zip(bias) {
-        *x += bias;
+pub(crate) struct Normalise<'a> {
+    pub(crate) x: &'a mut [f32],
+    pub(crate) gain: &'a [f32],
+    pub(crate) bias: &'a [f32],
+}
+
+impl Region for Normalise<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Normalise { x, gain, bias } = self;
+        let (mean, scale) = moments(x);
+        for (x, gain) in x.iter_mut().zip(gain) {
+            *x = (*x - mean) * scale * gain;
+        }
+        for (x, bias) in x.iter_mut().zip(bias) {
+            *x += bias;
+        }
     }
 }
 
-/// The gradients of [`normalise`], from that of its result, `d`. Replaces `x`, what was normalised, by its
+/// The gradients of [`Normalise`], from that of its result, `d`. Replaces `x`, what was normalised, by its
 /// gradient. Adds to the gradients of gain and bias, unless they are empty.
-#[inline(never)]
-pub(crate) fn backward(x: &mut [f32], gain: &[f32], d: &[f32], d_gain: &mut [f32], d_bias: &mut [f32]) {
-    let len = x.len().min(gain.len()).min(d.len());
-    let (mean, scale) = moments(x);
-    let (x, gain, d) = (&mut x[..len], &gain[..len], &d[..len]);
-    for x in x.iter_mut() {
-        *x = (*x - mean) * scale;
-    }
-    for ((d_gain, d), x) in d_gain.iter_mut().zip(d).zip(&*x) {
-        *d_gain += d * x;
-    }
-    for (d_bias, d) in d_bias.iter_mut().zip(d) {
-        *d_bias += d;
-    }
-    // The gradient has no part along the mean and none along the differences, which the result ignores.
-    let n = len as f32;
-    let along_mean = sum(len, |i| d[i] * gain[i]) / n;
-    let along_x = sum(len, |i| d[i] * gain[i] * x[i]) / n;
-    for ((x, d), gain) in x.iter_mut().zip(d).zip(gain) {
-        *x = (d * gain - along_mean - *x * along_x) * scale;
+pub(crate) struct Backward<'a> {
+    pub(crate) x: &'a mut [f32],
+    pub(crate) gain: &'a [f32],
+    pub(crate) d: &'a [f32],
+    pub(crate) d_gain: &'a mut [f32],
+    pub(crate) d_bias: &'a mut [f32],
+}
+
+impl Region for Backward<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Backward { x, gain, d, d_gain, d_bias } = self;
+        let len = x.len().min(gain.len()).min(d.len());
+        let (mean, scale) = moments(x);
+        let (x, gain, d) = (&mut x[..len], &gain[..len], &d[..len]);
+        for x in x.iter_mut() {
+            *x = (*x - mean) * scale;
+        }
+        for ((d_gain, d), x) in d_gain.iter_mut().zip(d).zip(&*x) {
+            *d_gain += d * x;
+        }
+        for (d_bias, d) in d_bias.iter_mut().zip(d) {
+            *d_bias += d;
+        }
+        // The gradient has no part along the mean and none along the differences, which the result ignores.
+        let n = len as f32;
+        let along_mean = sum([d, gain, x], |d, gain, _| d * gain) / n;
+        let along_x = sum([d, gain, x], |d, gain, x| d * gain * x) / n;
+        for ((x, d), gain) in x.iter_mut().zip(d).zip(gain) {
+            *x = (d * gain - along_mean - *x * along_x) * scale;
+        }
     }
 }
 
@@ -85,6 +109,10 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
+
+    fn normalise(x: &mut [f32], gain: &[f32], bias: &[f32]) {
+        Normalise { x, gain, bias }.run();
+    }
 
     /// The same in f64.
     fn oracle(x: &[f64], gain: &[f64], bias: &[f64]) -> Vec<f64> {
@@ -115,7 +143,8 @@ mod tests {
             }
 
             let (mut dx, mut d_gain, mut d_bias) = (x.clone(), std::vec![0.5; n], std::vec![0.25; n]);
-            backward(&mut dx, &gain, &d, &mut d_gain, &mut d_bias);
+            let (x, gain, d) = (&mut dx[..], &gain[..], &d[..]);
+            Backward { x, gain, d, d_gain: &mut d_gain, d_bias: &mut d_bias }.run();
             let loss = |x: &[f64], gain: &[f64], bias: &[f64]| -> f64 {
                 oracle(x, gain, bias).iter().zip(&d64).map(|(y, d)| y * d).sum()
             };

@@ -110,7 +110,7 @@ impl<S: Simd, E: Equations> Region for First<'_, '_, S, E> {
         let p = p.unwrap_or(core::ptr::null());
         let (dh, dc, tape) = (io.dh.as_mut_ptr(), io.dc.as_mut_ptr(), io.tape.start(0));
         let dp = io.dpeepholes.as_mut_ptr();
-        let has_dp = E::PEEPHOLES && !io.dpeepholes.is_empty();
+        let has_dp = !io.dpeepholes.is_empty();
         for b in Rows::step(walk, t).iter() {
             let row = walk.row(t, b);
             let h = before.map_or(core::ptr::null(), |before| before.get(t, b));
@@ -149,7 +149,7 @@ impl<S: Simd, E: Equations> Region for First<'_, '_, S, E> {
                             store(s, saved_at.add(layout.sums * hidden), prev.out, left);
                         }
                     }
-                    if has_dp {
+                    if E::PEEPHOLES && has_dp {
                         for i in 0..3 {
                             let d = dp.add(i * hidden + unit);
                             store(s, d, s.add(load(s, d, left), prev.dp[i]), left);

@@ -5,18 +5,18 @@
 //! cell state is normalised between two parts of the equations. The tape keeps the products and the previous
 //! cell state, from which the backward pass computes everything else again.
 //!
-//! All of this is row by row. What happens to a row is compiled once; only the products and the [`Equations`]
-//! are compiled for each instruction set, so that the code of all other cells stays the largest part of the
-//! library.
+//! All of this is row by row. What happens to a row is compiled once for all cells and instruction sets. Only
+//! the products, the loops that normalise and the [`Equations`] are compiled for each instruction set, so that
+//! the code of all other cells stays the largest part of the library.
 
 use super::backward::{BackwardStep, Gradients};
-use super::normalised_row::{On, Row};
+use super::normalised_row::{BackwardRow, On, Row};
 use super::{Equations, Input, Params, Step, Tape};
 use crate::kernel::panel::canonical::{Dims, Vectors};
 use crate::kernel::panel::layout::{Layout, NONE};
 use crate::kernel::panel::product::Left;
 use crate::kernel::panel::source::Projection;
-use crate::kernel::pointwise::normalise::{self, normalise};
+use crate::kernel::pointwise::normalise::{self, Normalise};
 use crate::kernel::rows::previous::Before;
 use crate::kernel::rows::taken::Rows;
 use crate::kernel::rows::view::Matrix;
@@ -83,13 +83,20 @@ impl Cell {
     }
 
     /// Normalises both products of a row in place, and adds them up.
-    fn sums(&self, v: &Vectors<&[f32]>, from_x: &mut [f32], from_h: &mut [f32], planes: &mut [f32]) {
+    fn sums(
+        &self,
+        on: &dyn Row,
+        v: &Vectors<&[f32]>,
+        from_x: &mut [f32],
+        from_h: &mut [f32],
+        planes: &mut [f32],
+    ) {
         let hidden = planes.len() / 4;
         for of in self.ranges(hidden).into_iter().filter(|of| !of.is_empty()) {
-            let bias_x = v.b_ih.get(of.clone()).unwrap_or_default();
-            let bias_h = v.b_hh.get(of.clone()).unwrap_or_default();
-            normalise(&mut from_x[of.clone()], &v.g_ih[of.clone()], bias_x);
-            normalise(&mut from_h[of.clone()], &v.g_hh[of], bias_h);
+            let bias = v.b_ih.get(of.clone()).unwrap_or_default();
+            on.normalise(Normalise { x: &mut from_x[of.clone()], gain: &v.g_ih[of.clone()], bias });
+            let bias = v.b_hh.get(of.clone()).unwrap_or_default();
+            on.normalise(Normalise { x: &mut from_h[of.clone()], gain: &v.g_hh[of], bias });
         }
         let (sums, others) = planes.split_at_mut(from_x.len());
         sums.copy_from_slice(from_x);
@@ -104,6 +111,7 @@ impl Cell {
     /// gradients of gains and biases. `room` has the length of a row of products.
     fn sums_backward(
         &self,
+        on: &dyn BackwardRow,
         v: &Vectors<&[f32]>,
         d: &mut Vectors<&mut [f32]>,
         (of_x, of_h): (&mut [f32], &mut [f32]),
@@ -115,12 +123,14 @@ impl Cell {
             to.copy_from_slice(&planes[self.layout.h_map[gate % 4] * hidden..][..hidden]);
         }
         for of in self.ranges(hidden).into_iter().filter(|of| !of.is_empty()) {
-            let gain = d.g_ih.get_mut(of.clone()).unwrap_or_default();
-            let bias = d.b_ih.get_mut(of.clone()).unwrap_or_default();
-            normalise::backward(&mut of_x[of.clone()], &v.g_ih[of.clone()], &planes[of.clone()], gain, bias);
-            let gain = d.g_hh.get_mut(of.clone()).unwrap_or_default();
-            let bias = d.b_hh.get_mut(of.clone()).unwrap_or_default();
-            normalise::backward(&mut of_h[of.clone()], &v.g_hh[of.clone()], &room[of], gain, bias);
+            let (x, gain, d_gain) = (&mut of_x[of.clone()], &v.g_ih[of.clone()], d.g_ih.get_mut(of.clone()));
+            let (d_gain, d_bias) =
+                (d_gain.unwrap_or_default(), d.b_ih.get_mut(of.clone()).unwrap_or_default());
+            on.normalise_backward(normalise::Backward { x, gain, d: &planes[of.clone()], d_gain, d_bias });
+            let (x, gain, d_gain) = (&mut of_h[of.clone()], &v.g_hh[of.clone()], d.g_hh.get_mut(of.clone()));
+            let (d_gain, d_bias) =
+                (d_gain.unwrap_or_default(), d.b_hh.get_mut(of.clone()).unwrap_or_default());
+            on.normalise_backward(normalise::Backward { x, gain, d: &room[of], d_gain, d_bias });
         }
     }
 }
@@ -146,7 +156,19 @@ pub(crate) fn step<S: Simd, E: Equations, W: Projection<S>>(
     io: Step<'_>,
     room: &mut [f32],
 ) -> Checked {
-    let cell = &Cell::of::<E>(params);
+    step_of(s, &Cell::of::<E>(params), &On(s, E::new(params)), w, t, io, room)
+}
+
+/// The same for all cells.
+fn step_of<S: Simd, W: Projection<S>>(
+    s: S,
+    cell: &Cell,
+    equations: &dyn Row,
+    w: [W; 2],
+    t: usize,
+    io: Step<'_>,
+    room: &mut [f32],
+) -> Checked {
     let Dims { input, hidden, width } = io.dims;
     let (walk, (rows, _)) = (io.walk, cell.lens(hidden));
     let Input::Raw(x) = io.x else { return check(false, "input of a step with layer normalisation") };
@@ -163,7 +185,7 @@ pub(crate) fn step<S: Simd, E: Equations, W: Projection<S>>(
     let dims = |width| Dims { input: 0, hidden: rows, width };
     s.call(Product { s, w: w[0], left: of_x, dims: dims(input), c: &mut *from_x })?;
     s.call(Product { s, w: w[1], left: of_h, dims: dims(width), c: &mut *from_h })?;
-    forward(cell, &On(s, E::new(params)), t, io, (from_x, from_h), room)
+    forward(cell, equations, t, io, (from_x, from_h), room)
 }
 
 /// The products of a batch with one matrix.
@@ -223,11 +245,11 @@ fn forward(
             of_h.copy_from_slice(from_h);
             of_c.copy_from_slice(c);
         }
-        cell.sums(&v, from_x, from_h, planes);
+        cell.sums(equations, &v, from_x, from_h, planes);
         equations.forward(planes, &h[state], c, output);
         if cells > 0 {
             normal.copy_from_slice(c);
-            normalise(normal, v.g_c, v.b_c);
+            equations.normalise(Normalise { x: &mut *normal, gain: v.g_c, bias: v.b_c });
             equations.output(planes, normal, output);
             if cell.carries_normalised {
                 c.copy_from_slice(normal);
@@ -241,7 +263,7 @@ fn forward(
 }
 
 /// The rows of a backward step. It leaves the gradients of the products in the tape.
-fn backward(cell: &Cell, equations: &dyn Row, t: usize, io: &mut BackwardStep<'_>) -> Checked {
+fn backward(cell: &Cell, equations: &dyn BackwardRow, t: usize, io: &mut BackwardStep<'_>) -> Checked {
     let &mut BackwardStep { walk, dims, peepholes, h0, y, dy, ld, .. } = io;
     let hidden = dims.hidden;
     let ((rows, cells), state) = (cell.lens(hidden), walk.batch() * hidden);
@@ -275,25 +297,32 @@ fn backward(cell: &Cell, equations: &dyn Row, t: usize, io: &mut BackwardStep<'_
         // The step again, up to its values.
         from_x.copy_from_slice(of_x);
         from_h.copy_from_slice(of_h);
-        cell.sums(&v, from_x, from_h, planes);
+        cell.sums(equations, &v, from_x, from_h, planes);
         next.copy_from_slice(c);
         equations.forward(planes, h, next, &mut []);
         if cells > 0 {
             normal.copy_from_slice(next);
-            normalise(normal, v.g_c, v.b_c);
+            equations.normalise(Normalise { x: &mut *normal, gain: v.g_c, bias: v.b_c });
             equations.output_backward(planes, normal, dh);
             if cell.carries_normalised {
                 normal.iter_mut().zip(&*dc).for_each(|(d, dc)| *d += dc);
             }
             // From here on `next` is the gradient of the cell state.
-            normalise::backward(next, v.g_c, normal, d.g_c, d.b_c);
+            let (d_gain, d_bias) = (&mut *d.g_c, &mut *d.b_c);
+            equations.normalise_backward(normalise::Backward {
+                x: &mut *next,
+                gain: v.g_c,
+                d: normal,
+                d_gain,
+                d_bias,
+            });
             match cell.carries_normalised {
                 true => dc.copy_from_slice(next),
                 false => dc.iter_mut().zip(&*next).for_each(|(dc, d)| *dc += d),
             }
         }
         equations.backward(planes, h, c, dh, dc);
-        cell.sums_backward(&v, &mut d, (of_x, of_h), planes, from_h);
+        cell.sums_backward(equations, &v, &mut d, (of_x, of_h), planes, from_h);
     }
     Ok(())
 }

@@ -1,19 +1,28 @@
 //! The equations of a cell with layer normalisation on one row, which has been normalised.
 
 use super::{At, Equations};
+use crate::kernel::pointwise::normalise::{self, Normalise};
 use crate::kernel::vector::{load, load_planes, store};
 use crate::simd::{Region, Simd};
 
-/// The equations on one row of units. `planes` are four rows; an argument with another length than the row's
-/// counts as missing. The code around them is compiled once, for all cells and instruction sets.
+/// The forward equations on one row of units. `planes` are four rows; an argument with another length than the
+/// row's counts as missing. The code around them is compiled once, for all cells and instruction sets.
 pub(super) trait Row {
+    /// Layer normalisation of a part of the row.
+    fn normalise(&self, part: Normalise<'_>);
     /// Replaces sums by the values to save, and the cell state by the next one. Without a cell state, writes
     /// the output. A missing `h` counts as zeros.
     fn forward(&self, planes: &mut [f32], h: &[f32], c: &mut [f32], output: &mut [f32]);
-    /// Writes the output, from saved values and the normalised cell state.
+    /// For a cell with a cell state: writes the output, from saved values and the normalised cell state.
     fn output(&self, planes: &[f32], normal: &[f32], output: &mut [f32]);
-    /// Replaces the normalised cell state by its gradient, and the gradient of the output by that of the
-    /// output gate's sum.
+}
+
+/// The equations of a backward step. They are apart, so that programs without training do not link them.
+pub(super) trait BackwardRow: Row {
+    /// The gradients of a normalised part of the row.
+    fn normalise_backward(&self, part: normalise::Backward<'_>);
+    /// For a cell with a cell state: replaces the normalised cell state by its gradient, and the gradient of
+    /// the output by that of the output gate's sum.
     fn output_backward(&self, planes: &[f32], normal: &mut [f32], dh: &mut [f32]);
     /// Replaces saved values by the gradients of the sums, and the gradients of output and cell state by
     /// those of the previous ones, without the part that goes through the weights. If there is a cell state,
@@ -25,14 +34,27 @@ pub(super) trait Row {
 pub(super) struct On<S, E>(pub(super) S, pub(super) E);
 
 impl<S: Simd, E: Equations> Row for On<S, E> {
+    fn normalise(&self, part: Normalise<'_>) {
+        self.0.call(part);
+    }
     fn forward(&self, planes: &mut [f32], h: &[f32], c: &mut [f32], output: &mut [f32]) {
         self.0.call(Forward(self, planes, h, c, output));
     }
     fn output(&self, planes: &[f32], normal: &[f32], output: &mut [f32]) {
-        self.0.call(Output(self, planes, normal, output));
+        if const { E::LAYOUT.has_c } {
+            self.0.call(Output(self, planes, normal, output));
+        }
+    }
+}
+
+impl<S: Simd, E: Equations> BackwardRow for On<S, E> {
+    fn normalise_backward(&self, part: normalise::Backward<'_>) {
+        self.0.call(part);
     }
     fn output_backward(&self, planes: &[f32], normal: &mut [f32], dh: &mut [f32]) {
-        self.0.call(OutputBackward(self, planes, normal, dh));
+        if const { E::LAYOUT.has_c } {
+            self.0.call(OutputBackward(self, planes, normal, dh));
+        }
     }
     fn backward(&self, planes: &mut [f32], h: &[f32], c: &[f32], dh: &mut [f32], dc: &mut [f32]) {
         self.0.call(Backward(self, planes, h, c, dh, dc));

@@ -53,9 +53,11 @@ pub(super) unsafe fn first<S: Simd, E: Equations, const N: usize, const SAVE: bo
             if E::LAYOUT.has_c {
                 at.c[n] = load(s, row.c.cast_const().add(unit), left);
             }
-            let p = peepholes::<S, E>(s, row.peepholes, row.hidden, unit);
-            for i in 0..3 {
-                at.p[i][n] = p[i];
+            if E::PEEPHOLES {
+                let p = peepholes::<S, E>(s, row.peepholes, row.hidden, unit);
+                for i in 0..3 {
+                    at.p[i][n] = p[i];
+                }
             }
         }
         let next = e.forward(all, at);

@@ -35,7 +35,9 @@ use crate::simd::Isa;
 /// # Options
 /// Other activations, clipping, coupled gates, peepholes, a projection and recurrent dropout use slower code:
 /// equations that decide at run time, over sums in memory. [Layer normalisation](crate::Lstm::layer_norm)
-/// needs all sums of a step before its equations. Layers without options are not affected.
+/// needs all sums of a step before its equations: with it, a layer of 64 units takes 1.5 to 1.8 times as long
+/// in batches of 8 rows or more, forward or with gradients, and one row 1.7 times (a step) to 3 times (a
+/// sequence). Layers without options are not affected.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recurrent<C> {
     pub(crate) levels: Levels,

@@ -5,15 +5,20 @@
 
 The committed file is from torch 2.15.0 and numpy 2.4.6. tests/trainer_torch.rs holds the same settings. Of each run the
 file has the loss before each update, and the weights after the last one, in the order of the library's layers. Initial
-weights are f32; settings are rounded to f32 before PyTorch gets them, because the library has them in f32.
+weights are f32; settings are rounded to f32 before PyTorch gets them, because the library has them in f32. Cells with
+layer normalisation are those of ../generate_normalised.py.
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.numpy import save_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+sys.path.append(str(Path(__file__).parent.parent))
+import generate_normalised as normalised
 
 f = torch.nn.functional
 f32 = lambda value: float(np.float32(value))
@@ -44,10 +49,45 @@ class Series(torch.nn.Module):
         return self.dense(self.gru(x, h0)[0])
 
 
+class Normalised(torch.nn.Module):
+    """A recurrent layer with layer normalisation, in one of the three forms."""
+
+    def __init__(self, form, inputs, hidden):
+        super().__init__()
+        self.form, self.hidden, self.gates = form, hidden, normalised.CELLS[form][1]
+        rows = self.gates * hidden
+        draw = lambda *shape: torch.nn.Parameter((2 * torch.rand(*shape) - 1) / hidden**0.5)
+        ones, zeros = (lambda n, of=of: torch.nn.Parameter(of(n)) for of in (torch.ones, torch.zeros))
+        self.parts = torch.nn.ParameterList([draw(rows, inputs), draw(rows, hidden), zeros(rows), zeros(rows), ones(rows), ones(rows)])
+        if self.gates == 4:
+            self.parts.extend([ones(hidden), zeros(hidden)])
+
+    def forward(self, x):
+        h = c = torch.zeros(x.shape[0], self.hidden, dtype=x.dtype)
+        y = []
+        for t in range(x.shape[1]):
+            if self.gates == 4:
+                h, c = normalised.lstm(list(self.parts), x[:, t], h, c, self.form == "lstm_norm_state")
+            else:
+                h = normalised.gru(list(self.parts), x[:, t], h)
+            y.append(h)
+        return torch.stack(y, 1)
+
+
+class NormalisedSeries(torch.nn.Module):
+    def __init__(self, form, outputs):
+        super().__init__()
+        self.normalised = Normalised(form, 2, 5)
+        self.dense = torch.nn.Linear(5, outputs)
+
+    def forward(self, x):
+        return self.dense(self.normalised(x))
+
+
 def weights_of(model):
     """The parameters in the library's order; a tied matrix occurs twice."""
     names = []
-    for part in ("embedding", "gru", "dense"):
+    for part in ("embedding", "gru", "normalised", "dense"):
         layer = getattr(model, part, None)
         if layer is not None:
             names += [parameter for parameter in layer.parameters()]
@@ -130,13 +170,14 @@ class Run:
         if averaged:
             self.out[f"{name}_average"] = weights_of(averaged.module).astype(np.float32)
 
-    def series(self, name, outputs, loss, learn=False):
+    def series(self, name, outputs, loss, learn=False, form=None):
         torch.manual_seed(8)
-        model = rounded(Series(outputs).double())
+        model = rounded((NormalisedSeries(form, outputs) if form else Series(outputs)).double())
         if learn:
             model.h0 = torch.nn.Parameter(torch.zeros(5, dtype=torch.float64))
         self.out[f"{name}_before"] = weights_of(model).astype(np.float32)
-        optimiser = torch.optim.Adam(model.parameters(), lr=f32(0.01))
+        # Layer normalisation amplifies differences. With larger rates, PyTorch in f32 soon is far from PyTorch in f64.
+        optimiser = torch.optim.Adam(model.parameters(), lr=f32(0.002 if form else 0.01))
         losses = []
         for update in range(UPDATES):
             batch = update % 2
@@ -210,6 +251,8 @@ def main():
     run.series("fourth", 3, run.over(run.numbers, lambda y, t: ((y - t) ** 4).mean()))
     run.series("initial", 3, run.over(run.numbers, f.mse_loss), learn=True)
     run.series("ctc", 4, run.ctc)
+    for form in normalised.CELLS:
+        run.series(form, 3, run.over(run.numbers, f.mse_loss), form=form)
     path = Path(__file__).parent / "trainer.safetensors"
     save_file({name: np.ascontiguousarray(value) for name, value in out.items()}, path)
     path.chmod(0o644)
