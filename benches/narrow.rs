@@ -1,5 +1,6 @@
 //! Compares narrow weights with `f32` weights of the same layer: `cargo bench --bench narrow`. Arguments
-//! select the shapes whose names contain them.
+//! select the shapes whose names contain them. With the argument `sets`, it measures all instruction sets with
+//! vectors, and those with a dot product of bytes also without it.
 //!
 //! The formats of a shape take turns, so that other work on the machine slows down all of them. Each row of
 //! the table has the median time of a call in `f32`, in microseconds, and for each format the ratio to it.
@@ -11,7 +12,7 @@ use std::time::Instant;
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
-use recurrent::{Cell, Forward, Gru, Lstm, Narrow, Packed, Recurrent, Sequences};
+use recurrent::{Cell, Forward, Gru, Isa, Lstm, Narrow, Packed, Recurrent, Sequences};
 
 const FORMATS: [Narrow; 4] = [Narrow::F16, Narrow::Bf16, Narrow::W8A16, Narrow::W8A8];
 const ROUNDS: usize = 11;
@@ -121,13 +122,23 @@ fn shape<C: Cell>(name: &str, wide: Recurrent<C>, shape: (usize, usize, usize), 
 }
 
 fn main() {
-    let filter: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    println!("set: {}", recurrent::Isa::detect().name());
-    print!("| case | f32, us |");
-    FORMATS.iter().for_each(|format| print!(" {} of it |", format.name()));
-    println!("\n|---|---|{}", "---|".repeat(FORMATS.len()));
-    for of in SHAPES {
-        shape("lstm", Lstm::new(of.2, of.2), of, &filter);
-        shape("gru", Gru::new(of.2, of.2), of, &filter);
+    let mut filter: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let all = filter.iter().any(|word| word == "sets");
+    filter.retain(|word| word != "sets");
+    let mut sets = vec![Isa::detect()];
+    if all {
+        let vectors = Isa::available().filter(|isa| !["scalar", "fused"].contains(&isa.name()));
+        sets = vectors.flat_map(|isa| [isa.without_dot_product(), isa]).collect();
+        sets.dedup();
+    }
+    for isa in sets {
+        println!("set: {}{}", isa.name(), if isa.has_dot_product() { " with a dot product" } else { "" });
+        print!("| case | f32, us |");
+        FORMATS.iter().for_each(|format| print!(" {} of it |", format.name()));
+        println!("\n|---|---|{}", "---|".repeat(FORMATS.len()));
+        for of in SHAPES {
+            shape("lstm", Lstm::new(of.2, of.2).on(isa), of, &filter);
+            shape("gru", Gru::new(of.2, of.2).on(isa), of, &filter);
+        }
     }
 }

@@ -19,6 +19,67 @@ pub(super) const ROUND: f32 = 12_582_912.0;
 #[inline(always)]
 pub(super) unsafe fn write_codes<S: Simd>(s: S, from: *const f32, k: usize, largest: f32, to: *mut f32) {
     let zero = s.splat(0.0);
+    // SAFETY: the caller's.
+    let (scale, factor) = unsafe { scale_of(s, from, k, largest) };
+    let (factor, round) = (s.splat(factor), s.splat(ROUND));
+    // SAFETY: the caller's: room for one element, then for integers of whole vectors, of 16 bits each. Elements
+    // `i..k` follow at `i`.
+    unsafe {
+        *to = scale;
+        let codes = to.add(1).cast::<i16>();
+        for i in (0..k).step_by(S::LANES) {
+            let x = if scale.is_nan() { zero } else { load(s, from.add(i), k - i) };
+            s.store_low(codes.add(i), s.add(s.mul(x, factor), round));
+        }
+        // The last pair has two elements even if the row has an odd length.
+        let end = k.next_multiple_of(S::LANES);
+        if end < k.next_multiple_of(2) {
+            *codes.add(end) = 0;
+        }
+    }
+}
+
+/// The same for a dot product of bytes: the scale, then the integers plus `half` as unsigned ones: their lowest
+/// bytes, and if `plane` is not 0, the bytes above them, `plane` bytes after those. What follows the last
+/// element up to a whole vector is not specified: there are no weights for it.
+/// # Safety
+/// As for [`write_codes`]; `plane` is `k` rounded up to whole vectors.
+#[inline(always)]
+pub(super) unsafe fn write_bytes<S: Simd>(
+    s: S,
+    from: *const f32,
+    k: usize,
+    (largest, half): (f32, f32),
+    plane: usize,
+    to: *mut f32,
+) {
+    let zero = s.splat(0.0);
+    // SAFETY: the caller's.
+    let (scale, factor) = unsafe { scale_of(s, from, k, largest) };
+    // Both summands are even integers, so their sum rounds as `ROUND` alone does.
+    let (factor, round) = (s.splat(factor), s.splat(ROUND + half));
+    // SAFETY: the caller's: room for one element, then for one or two planes of bytes of whole vectors. Elements
+    // `i..k` follow at `i`.
+    unsafe {
+        *to = scale;
+        let codes = to.add(1).cast::<u8>();
+        for i in (0..k).step_by(S::LANES) {
+            let x = if scale.is_nan() { zero } else { load(s, from.add(i), k - i) };
+            let code = s.add(s.mul(x, factor), round);
+            s.store_byte(codes.add(i), code, false);
+            if plane > 0 {
+                s.store_byte(codes.add(plane + i), code, true);
+            }
+        }
+    }
+}
+
+/// The scale of a row, and the factor by which its elements become integers.
+/// # Safety
+/// `from` is valid for reading `k` elements.
+#[inline(always)]
+unsafe fn scale_of<S: Simd>(s: S, from: *const f32, k: usize, largest: f32) -> (f32, f32) {
+    let zero = s.splat(0.0);
     let (mut most, mut bad) = (zero, zero);
     // SAFETY: the caller's: elements `i..k` follow.
     let at = |i: usize| unsafe { load(s, from.add(i), k - i) };
@@ -30,25 +91,10 @@ pub(super) unsafe fn write_codes<S: Simd>(s: S, from: *const f32, k: usize, larg
     }
     let most = greatest(s, most, |most, x| if x > most { x } else { most });
     let bad = greatest(s, bad, |sum, x| sum + x);
-    let (scale, factor) = match most >= LEAST {
+    match most >= LEAST {
         _ if bad.is_nan() => (f32::NAN, 0.0),
         true => (most / largest, largest / most),
         false => (0.0, 0.0),
-    };
-    let (factor, round) = (s.splat(factor), s.splat(ROUND));
-    // SAFETY: the caller's: room for one element, then for integers of whole vectors, of 16 bits each.
-    unsafe {
-        *to = scale;
-        let codes = to.add(1).cast::<i16>();
-        for i in (0..k).step_by(S::LANES) {
-            let x = if scale.is_nan() { zero } else { at(i) };
-            s.store_low(codes.add(i), s.add(s.mul(x, factor), round));
-        }
-        // The last pair has two elements even if the row has an odd length.
-        let end = k.next_multiple_of(S::LANES);
-        if end < k.next_multiple_of(2) {
-            *codes.add(end) = 0;
-        }
     }
 }
 
