@@ -79,18 +79,20 @@ pub(super) unsafe fn write_bytes<S: Simd>(
 /// `from` is valid for reading `k` elements.
 #[inline(always)]
 unsafe fn scale_of<S: Simd>(s: S, from: *const f32, k: usize, largest: f32) -> (f32, f32) {
-    let zero = s.splat(0.0);
-    let (mut most, mut bad) = (zero, zero);
-    // SAFETY: the caller's: elements `i..k` follow.
-    let at = |i: usize| unsafe { load(s, from.add(i), k - i) };
-    for i in (0..k).step_by(S::LANES) {
-        let x = at(i);
-        most = s.max(s.abs(x), most);
-        // Zero, or NaN if an element is not finite.
-        bad = s.fma(x, zero, bad);
+    // Two chains each: a single one would wait for every addition.
+    let (mut most, mut bad) = ([s.splat(0.0); 2], [s.splat(0.0); 2]);
+    for i in (0..k).step_by(2 * S::LANES) {
+        for j in 0..2 {
+            let at = i + j * S::LANES;
+            // SAFETY: the caller's: elements `at..k` follow at `at`.
+            let x = unsafe { load(s, from.wrapping_add(at), k.saturating_sub(at)) };
+            most[j] = s.max(s.abs(x), most[j]);
+            // Zero, or NaN if an element is not finite.
+            bad[j] = s.fma(x, s.splat(0.0), bad[j]);
+        }
     }
-    let most = greatest(s, most, |most, x| if x > most { x } else { most });
-    let bad = greatest(s, bad, |sum, x| sum + x);
+    let most = across(s, s.max(most[0], most[1]), |a, b| if a > b { a } else { b });
+    let bad = across(s, s.add(bad[0], bad[1]), |a, b| a + b);
     match most >= LEAST {
         _ if bad.is_nan() => (f32::NAN, 0.0),
         true => (most / largest, largest / most),
@@ -138,11 +140,18 @@ pub(super) unsafe fn write_fours(from: *const f32, k: usize, largest: f32, to: *
     }
 }
 
-/// Combines the lanes of a vector with `with`, one after the other.
+/// Combines the lanes of a vector with `with`, by halves.
 #[inline(always)]
-fn greatest<S: Simd>(s: S, v: S::V, with: impl Fn(f32, f32) -> f32) -> f32 {
+fn across<S: Simd>(s: S, v: S::V, with: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [0.0; MAX_LANES];
     // SAFETY: no vector has more than `MAX_LANES`.
     unsafe { s.store(lanes.as_mut_ptr(), v) };
-    lanes.into_iter().take(S::LANES).fold(0.0, with)
+    let mut left = S::LANES;
+    while left > 1 {
+        left /= 2;
+        for i in 0..left {
+            lanes[i] = with(lanes[i], lanes[i + left]);
+        }
+    }
+    lanes[0]
 }

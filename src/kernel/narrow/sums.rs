@@ -59,6 +59,8 @@ trait Kind<S: Simd> {
     }
     /// The rows of a tile of a batch, with this many outputs for each row.
     const ROWS: [usize; 5];
+    /// Whether batches take several panels at once, and single rows up to four.
+    const SEVERAL: bool;
     /// `offset` is valid for reading a vector, if the weights are integers.
     /// # Safety
     /// As for [`call`](Self::call); this is inlined into such a region, as the following functions are.
@@ -100,8 +102,8 @@ macro_rules! widened {
             const BYTES: usize = 2;
             const CODES: bool = false;
 
-            /// Batches widen their panels first.
-            const ROWS: [usize; 5] = [1; 5];
+            const ROWS: [usize; 5] = if widens::<S>() { [1; 5] } else { [4; 5] };
+            const SEVERAL: bool = !widens::<S>();
 
             #[inline(always)]
             unsafe fn begin(_: S, start: S::V, _: *const f32) -> S::V {
@@ -145,6 +147,7 @@ impl<S: Simd> Kind<S> for Int8 {
     const CODES: bool = true;
 
     const ROWS: [usize; 5] = [4, 4, 4, 4, if fits::<S>(4, 4, 1) { 4 } else { 3 }];
+    const SEVERAL: bool = false;
 
     #[inline(always)]
     unsafe fn begin(s: S, _: S::V, _: *const f32) -> S::Ints {
@@ -189,6 +192,7 @@ impl<S: Simd, const PLANES: usize> Kind<S> for Bytes<PLANES> {
         // SAFETY: the caller's.
         unsafe { s.call_dot(region) }
     }
+    const SEVERAL: bool = true;
     /// A third of the registers is left for the elements of all rows.
     const ROWS: [usize; 5] = {
         let (mut rows, mut outputs) = ([1; 5], 1);
@@ -277,7 +281,7 @@ impl<S: Simd, K: Kind<S>> Region for Of<'_, S, K> {
     fn run(self) {
         let Of(sums, _) = self;
         // Instruction sets without vectors have sums of one gate only.
-        if const { has_vectors::<S>() && !K::CODES }
+        if const { has_vectors::<S>() && widens::<S>() && !K::CODES }
             && !sums.operand.codes.is_null()
             && sums.job.out.rows.len() >= WIDEN_ROWS
         {
@@ -296,6 +300,12 @@ impl<S: Simd, K: Kind<S>> Region for Of<'_, S, K> {
             }
         }
     }
+}
+
+/// Whether batches with 16-bit weights widen each panel once, for all rows. AVX-512 widens for each tile of rows:
+/// with 32 rows of 512 units on Zen 5 that takes 1.02 times as long as `f32`, and widening panels 1.2 times.
+const fn widens<S: Simd>() -> bool {
+    S::LANES < 16
 }
 
 /// Widens one panel after the other, and multiplies all rows with it.
@@ -335,11 +345,11 @@ const fn fits<S: Simd>(sums: usize, rows: usize, panels: usize) -> bool {
 #[inline(always)]
 unsafe fn groups<S: Simd, K: Kind<S>, const G: usize>(sums: &Sums<'_, S>) {
     let Sums { s, job, ref panels, .. } = *sums;
-    let (mut left, single) = (panels.len(), !K::CODES || job.out.rows.len() == 1);
+    let (mut left, single) = (panels.len(), job.out.rows.len() == 1 || K::ROWS[G] == 1);
     while left > 0 {
         macro_rules! group {
             ($($np:literal)*) => {$(
-                if const { fits::<S>(G * K::PLANES, 1, $np) && ($np <= 2 || K::TOGETHER == 4) }
+                if const { takes_panels::<S, K>(G, $np) }
                     && left >= $np
                     && (single || batched::<S, K>(G, $np))
                 {
@@ -357,9 +367,16 @@ unsafe fn groups<S: Simd, K: Kind<S>, const G: usize>(sums: &Sums<'_, S>) {
     }
 }
 
-/// Whether batches take `panels` panels at once: one, but with a dot product of bytes up to four sums.
+/// Whether a single row has a tile of `panels` panels. With two sums for each output, a GRU's tile of four would
+/// need all registers.
+const fn takes_panels<S: Simd, K: Kind<S>>(gates: usize, panels: usize) -> bool {
+    let sums = gates * K::PLANES * panels;
+    panels == 1 || (sums <= S::ACCUMULATORS && panels <= 2) || (K::SEVERAL && sums <= 2 * S::ACCUMULATORS / 3)
+}
+
+/// Whether batches take `panels` panels at once: one, or up to four sums of each row.
 const fn batched<S: Simd, K: Kind<S>>(gates: usize, panels: usize) -> bool {
-    panels == 1 || (K::TOGETHER == 4 && gates * panels <= 4)
+    panels == 1 || (K::SEVERAL && gates * panels <= 4)
 }
 
 /// All rows of one group of panels.
