@@ -1,5 +1,7 @@
 //! Compares narrow weights with `f32` weights of the same layer: `cargo bench --bench narrow`. Arguments
-//! select the shapes whose names contain them.
+//! select the shapes whose names contain them. With the argument `sets`, it measures all instruction sets with
+//! vectors, and those with a dot product of bytes also without it.
+//! With `serve FOLDER`, it takes part in the comparison with other libraries: see `serve`.
 //!
 //! The formats of a shape take turns, so that other work on the machine slows down all of them. Each row of
 //! the table has the median time of a call in `f32`, in microseconds, and for each format the ratio to it.
@@ -11,7 +13,7 @@ use std::time::Instant;
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
-use recurrent::{Cell, Forward, Gru, Lstm, Narrow, Packed, Recurrent, Sequences};
+use recurrent::{Cell, Forward, Gru, Isa, Lstm, Narrow, Packed, Recurrent, Sequences};
 
 const FORMATS: [Narrow; 4] = [Narrow::F16, Narrow::Bf16, Narrow::W8A16, Narrow::W8A8];
 const ROUNDS: usize = 11;
@@ -120,14 +122,133 @@ fn shape<C: Cell>(name: &str, wide: Recurrent<C>, shape: (usize, usize, usize), 
     println!();
 }
 
+/// A layer in one format with its input.
+trait Served {
+    /// One call from a state of zeros. Returns the outputs.
+    fn call(&mut self) -> &[f32];
+}
+
+struct Case<C> {
+    runner: Runner<C>,
+    sequences: Sequences<'static>,
+    x: Vec<f32>,
+    state: Vec<f32>,
+}
+
+impl<C: Cell> Served for Case<C> {
+    fn call(&mut self) -> &[f32] {
+        self.state.fill(0.0);
+        self.runner.run(self.sequences, &self.x, &mut self.state);
+        &self.runner.y
+    }
+}
+
+/// All formats of a layer, `f32` first.
+fn served<C: Cell + 'static>(
+    wide: Recurrent<C>,
+    weights: &[f32],
+    x: &[f32],
+    shape: (usize, usize, usize),
+) -> Vec<Box<dyn Served>> {
+    let layers = std::iter::once(wide).chain(FORMATS.map(|format| wide.narrow(format)));
+    layers
+        .map(|layer| -> Box<dyn Served> {
+            Box::new(Case {
+                runner: Runner::new(layer, weights, shape),
+                sequences: Sequences::new(shape.1, shape.0),
+                x: x.to_vec(),
+                state: vec![0.0; wide.state_len(shape.0)],
+            })
+        })
+        .collect()
+}
+
+/// The processor time of this process, in nanoseconds.
+#[cfg(target_os = "linux")]
+fn now() -> i64 {
+    let mut at = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `at` is valid for writing, and the clock exists on Linux.
+    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut at) }, 0, "no clock");
+    at.tv_sec * 1_000_000_000 + at.tv_nsec
+}
+
+/// Answers requests from stdin with a line each, for `benches/peers/narrow.py`. First it prints the instruction
+/// set. Files of raw `f32` are in the folder:
+///
+/// ```text
+/// case CELL BATCH STEPS HIDDEN    builds the layers from the files `weights` and `x`
+/// output FORMAT                   writes the outputs of one call into the file `out`
+/// run FORMAT CALLS                nanoseconds of these calls
+/// end
+/// ```
+#[cfg(target_os = "linux")]
+fn serve(folder: &std::path::Path) {
+    let read = |name: &str| -> Vec<f32> {
+        let bytes = std::fs::read(folder.join(name)).unwrap();
+        bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+    };
+    let isa = Isa::detect();
+    println!("{}{}", isa.name(), if isa.has_dot_product() { " with a dot product" } else { "" });
+    let mut cases = Vec::new();
+    let place = |format: &str| FORMATS.iter().position(|f| f.name() == format).map_or(0, |i| i + 1);
+    for line in std::io::stdin().lines() {
+        let line = line.unwrap();
+        let words: Vec<&str> = line.split(' ').collect();
+        match words[..] {
+            ["case", cell, batch, steps, hidden] => {
+                let [batch, steps, hidden] = [batch, steps, hidden].map(|n| n.parse().unwrap());
+                let (weights, x, shape) = (read("weights"), read("x"), (batch, steps, hidden));
+                cases = match cell {
+                    "lstm" => served(Lstm::new(hidden, hidden), &weights, &x, shape),
+                    _ => served(Gru::new(hidden, hidden), &weights, &x, shape),
+                };
+                println!("ready");
+            }
+            ["output", format] => {
+                let y = cases[place(format)].call();
+                let bytes: Vec<u8> = y.iter().flat_map(|y| y.to_le_bytes()).collect();
+                std::fs::write(folder.join("out"), bytes).unwrap();
+                println!("ready");
+            }
+            ["run", format, calls] => {
+                let (case, start) = (&mut cases[place(format)], now());
+                for _ in 0..calls.parse().unwrap() {
+                    black_box(case.call());
+                }
+                println!("{}", now() - start);
+            }
+            _ => {
+                println!("end");
+                return;
+            }
+        }
+    }
+}
+
 fn main() {
-    let filter: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    println!("set: {}", recurrent::Isa::detect().name());
-    print!("| case | f32, us |");
-    FORMATS.iter().for_each(|format| print!(" {} of it |", format.name()));
-    println!("\n|---|---|{}", "---|".repeat(FORMATS.len()));
-    for of in SHAPES {
-        shape("lstm", Lstm::new(of.2, of.2), of, &filter);
-        shape("gru", Gru::new(of.2, of.2), of, &filter);
+    let mut filter: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    #[cfg(target_os = "linux")]
+    if let [serving, folder] = &filter[..]
+        && serving == "serve"
+    {
+        return serve(folder.as_ref());
+    }
+    let all = filter.iter().any(|word| word == "sets");
+    filter.retain(|word| word != "sets");
+    let mut sets = vec![Isa::detect()];
+    if all {
+        let vectors = Isa::available().filter(|isa| !["scalar", "fused"].contains(&isa.name()));
+        sets = vectors.flat_map(|isa| [isa.without_dot_product(), isa]).collect();
+        sets.dedup();
+    }
+    for isa in sets {
+        println!("set: {}{}", isa.name(), if isa.has_dot_product() { " with a dot product" } else { "" });
+        print!("| case | f32, us |");
+        FORMATS.iter().for_each(|format| print!(" {} of it |", format.name()));
+        println!("\n|---|---|{}", "---|".repeat(FORMATS.len()));
+        for of in SHAPES {
+            shape("lstm", Lstm::new(of.2, of.2).on(isa), of, &filter);
+            shape("gru", Gru::new(of.2, of.2).on(isa), of, &filter);
+        }
     }
 }

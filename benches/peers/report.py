@@ -3,6 +3,9 @@
     python report.py results.csv                   writes results.md and results.svg; so for results-avx512.csv
     python report.py results.csv README            also rewrites the figures between the marks in README
     python report.py --check results.csv README    writes nothing; fails if one of these files is out of date
+
+results-narrow.csv, made by narrow.py, has tables of its own: `python report.py [--check] results-narrow.csv` writes
+results-narrow.md.
 """
 
 import collections
@@ -251,14 +254,56 @@ def readme(text, tables, about):
     return START.join([first, *rest])
 
 
+def narrow(path):
+    """The tables of narrow weights."""
+    rows = list(csv.DictReader(open(path, encoding="utf-8")))
+    about = rows[0]
+    versions = sorted({row["versions"] for row in rows} - {OURS})
+    lines = [
+        f"{about['cpu']} ({about['isa']}), commit {about['commit']}, {', '.join(versions)}. Median microseconds per call; in "
+        "brackets the largest error and the root mean square error of the outputs, against f32. **f32 / a8**: the time of "
+        "this crate's f32 divided by that of int8 with 8-bit activations. **Peer / a8**, **peer / a16**: the time of the "
+        "fastest peer in int8 divided by that of this crate with 8-bit and with 16-bit activations. The last column is the "
+        "cost of a call from Python, which the times of the peers contain.",
+    ]
+    for cell in dict.fromkeys(row["cell"] for row in rows):
+        table = collections.defaultdict(dict)
+        for row in rows:
+            if row["cell"] == cell:
+                shape = f"B{row['batch']} T{row['steps']} H{row['hidden']}"
+                table[shape][row["contestant"], row["format"]] = row
+        names = list(dict.fromkeys(name for of in table.values() for name in of))
+        call = names.pop(names.index(("python", "call")))
+        titles = [format if name == OURS else f"{name} {format}" for name, format in names]
+        titles += ["f32 / a8", "peer / a8", "peer / a16", "call"]
+        lines += ["", f"### {cell.upper()}", "", "| | " + " | ".join(titles) + " |", "|---" + "|--:" * len(titles) + "|"]
+        for shape, of in table.items():
+            values = []
+            for name in names:
+                row = of.get(name)
+                if not row:
+                    values.append("-")
+                    continue
+                errors = f" ({float(row['largest']):.0e}, {float(row['root_mean_square']):.0e})"
+                values.append(number(median(row)) + ("" if name == (OURS, "f32") else errors.replace("e-0", "e-")))
+            a16, a8 = (median(of[OURS, format]) for format in ("int8", "int8-a8"))
+            peer = min(median(row) for (name, format), row in of.items() if format == "int8" and name != OURS)
+            values += [f"{median(of[OURS, 'f32']) / a8:.2f}", f"**{peer / a8:.2f}**", f"**{peer / a16:.2f}**"]
+            lines.append(f"| {shape} | " + " | ".join([*values, number(median(of[call]))]) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def main():
     arguments = sys.argv[1:]
     check = "--check" in arguments
     path, *targets = [pathlib.Path(argument) for argument in arguments if argument != "--check"]
-    tables, about = read(path)
-    made = {path.with_suffix(".md"): markdown(tables, about), path.with_suffix(".svg"): svg(tables[1], about)}
-    for target in targets:
-        made[target] = readme(target.read_text(encoding="utf-8"), tables, about)
+    if path.stem == "results-narrow":
+        made = {path.with_suffix(".md"): narrow(path)}
+    else:
+        tables, about = read(path)
+        made = {path.with_suffix(".md"): markdown(tables, about), path.with_suffix(".svg"): svg(tables[1], about)}
+        for target in targets:
+            made[target] = readme(target.read_text(encoding="utf-8"), tables, about)
     for file, text in made.items():
         if not check:
             file.write_text(text, encoding="utf-8")

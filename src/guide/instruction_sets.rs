@@ -20,6 +20,10 @@
 //! a fused multiply-add has to do that in software, slowly. `fused` exists so that any machine can compute
 //! the bits of the fused sets.
 //!
+//! Integer weights ([`narrow_weights`](crate::guide::narrow_weights)) also use a dot product of bytes if the
+//! CPU has it: AVX-512 VNNI with `avx512`, and AVX-VNNI with `avx2`
+//! ([`has_dot_product`](crate::Isa::has_dot_product)). It changes no bits.
+//!
 //! # Detection
 //! With `std`, the standard library detects the features of an x86 CPU; without it, the crate `cpufeatures`
 //! does. Both also check that the operating system saves the registers, and both remember the answer. So a

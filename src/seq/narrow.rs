@@ -14,10 +14,12 @@ use crate::kernel::step::epilogues::Epilogues;
 use crate::kernel::step::row::Stages;
 use crate::kernel::step::{Equations, Params};
 use crate::kernel::{Checked, Narrow, check};
-use crate::simd::{HAS_VECTORS, Isa, Op, Region, Simd, dispatch, dispatch_single};
+use crate::simd::{Dot, HAS_VECTORS, Isa, Op, Region, Simd, dispatch, dispatch_single};
 
 /// Packed narrow weights and their format.
 pub(crate) type NarrowWeights<'a> = (Narrow, &'a [f32]);
+/// Panels, their format, and whether they are for a dot product of bytes.
+type Data<'a> = ((Narrow, Dot), &'a [f32]);
 
 impl<'a, S: Simd> Steps<S, NarrowPanels<'a>> {
     /// The steps of a cell. They run whole batches: a single row is a batch of one.
@@ -38,7 +40,7 @@ impl<'a, S: Simd> Steps<S, NarrowPanels<'a>> {
     fn panels<'w>(
         &self,
         sizes: &Sizes,
-        (narrow, data): NarrowWeights<'w>,
+        (narrow, data): Data<'w>,
     ) -> Option<(Stages<NarrowPanels<'w>>, &'w [f32])> {
         let dims = sizes.dims;
         let (one, mut rest) = NarrowPanels::new(&self.layout, S::LANES, dims, narrow, data)?;
@@ -107,7 +109,7 @@ struct Over<'a, 'w, S, P> {
     s: S,
     steps: &'a Steps<S, NarrowPanels<'w>>,
     params: &'a Params,
-    data: NarrowWeights<'w>,
+    data: Data<'w>,
     pass: P,
 }
 
@@ -130,7 +132,7 @@ pub(super) fn narrow<E: Equations, P: Pass>(
     data: NarrowWeights<'_>,
     pass: P,
 ) -> Checked {
-    struct Run<'a, E, P>(&'a Params, NarrowWeights<'a>, P, PhantomData<E>);
+    struct Run<'a, E, P>(&'a Params, Data<'a>, P, PhantomData<E>);
     impl<E: Equations, P: Pass> Op for Run<'_, E, P> {
         type Output = Checked;
         #[inline(always)]
@@ -144,7 +146,8 @@ pub(super) fn narrow<E: Equations, P: Pass>(
         // Nothing is packed there: tables of named forms would link this all the same.
         return check(false, "a pass from packed narrow weights");
     }
-    dispatch(isa, Run::<E, P>(params, data, pass, PhantomData))
+    let (narrow, data) = data;
+    dispatch(isa, Run::<E, P>(params, ((narrow, isa.dot()), data), pass, PhantomData))
 }
 
 /// The weights of both stages, or of the stage and the projection.

@@ -38,12 +38,13 @@ impl Table {
     /// Packs narrow weights, or if `wide` their f32 values.
     pub(crate) fn pack_narrow(&self, isa: Isa, w: &Unpacked<'_>, wide: bool, out: &mut [f32]) {
         let pack_narrow = if wide { pack_wide } else { pack_narrow };
-        let mut rest = pack_narrow(self.layout, isa.lanes(), w, out);
+        let lanes = (isa.lanes(), isa.dot());
+        let mut rest = pack_narrow(self.layout, lanes, w, out);
         if let Some(stage) = self.second {
-            rest = pack_narrow(&stage.layout, isa.lanes(), w, rest);
+            rest = pack_narrow(&stage.layout, lanes, w, rest);
         }
         if w.has_projection() {
-            rest = pack_narrow(&PROJECTION, isa.lanes(), &w.projection(), rest);
+            rest = pack_narrow(&PROJECTION, lanes, &w.projection(), rest);
         }
         let peepholes = w.peepholes();
         rest[..peepholes.len()].copy_from_slice(peepholes);

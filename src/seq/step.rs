@@ -170,7 +170,21 @@ pub(super) fn one_step_in_place<S: Simd, E: Equations, W: Source<S>>(
     let tape = if two_stages { Tape::Step(stage.planes) } else { Tape::None };
     let ld = E::LAYOUT.sums * dims.hidden;
     let (x, seen, h_next) = (Input::Raw(x), &**h, &mut **h_next);
-    let io = Step { walk, dims, x, seen, h: seen, h_next, c, y: None, tape, ld, peepholes, factors: None };
+    let io = Step {
+        walk,
+        dims,
+        x,
+        seen,
+        h: seen,
+        h_next,
+        c,
+        y: None,
+        tape,
+        ld,
+        peepholes,
+        factors: None,
+        team: None,
+    };
     row::step::<S, E, W, HAS_VECTORS>(s, E::new(params), w, 0, io, stage.sums)?;
     h.iter_mut().zip(h_next).for_each(|(h, next)| *h = *next);
     Ok(())

@@ -31,6 +31,11 @@ impl Vectors for Avx2 {
     fn single(self) -> Self {
         self
     }
+
+    #[inline]
+    fn has_dot() -> bool {
+        super::dots().1
+    }
 }
 
 /// Whether the CPU has F16C. Every CPU with AVX2 has it, but AVX2 need not imply it.
@@ -228,6 +233,46 @@ impl Simd for Avx2 {
         intrinsic!({
             let wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(p.cast()));
             _mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide))
+        })
+    }
+    const DOT: bool = true;
+    #[inline]
+    unsafe fn call_dot<R: Region>(self, region: R) -> R::Output {
+        #[inline(never)]
+        #[target_feature(enable = "avx2,avxvnni,fma,f16c")]
+        fn inner<R: Region>(region: R) -> R::Output {
+            region.run()
+        }
+        // SAFETY: the token proves that the CPU has AVX2, FMA and F16C, and the caller knows that it has
+        // AVX-VNNI.
+        unsafe { inner(region) }
+    }
+    #[inline(always)]
+    unsafe fn load_bytes(self, p: *const u8) -> __m256i {
+        intrinsic!(_mm256_loadu_si256(p.cast()))
+    }
+    #[inline(always)]
+    unsafe fn splat_bytes(self, p: *const u8) -> __m256i {
+        intrinsic!(_mm256_set1_epi32(p.cast::<i32>().read_unaligned()))
+    }
+    #[inline(always)]
+    unsafe fn dot_bytes(self, acc: __m256i, x: __m256i, w: __m256i) -> __m256i {
+        // SAFETY: the caller's: the CPU has AVX-VNNI, too.
+        unsafe { _mm256_dpbusd_avx_epi32(acc, x, w) }
+    }
+    #[inline(always)]
+    fn join_bytes(self, high: __m256i, low: __m256i) -> __m256i {
+        intrinsic!(_mm256_add_epi32(_mm256_slli_epi32::<8>(high), low))
+    }
+    #[inline(always)]
+    unsafe fn store_byte(self, p: *mut u8, a: __m256, above: bool) {
+        intrinsic!({
+            let bits = _mm256_castps_si256(a);
+            let byte = if above { _mm256_srli_epi32::<8>(bits) } else { bits };
+            let byte = _mm256_and_si256(byte, _mm256_set1_epi32(0xff));
+            let (low, high) = (_mm256_castsi256_si128(byte), _mm256_extracti128_si256::<1>(byte));
+            let words = _mm_packus_epi32(low, high);
+            _mm_storel_epi64(p.cast(), _mm_packus_epi16(words, words));
         })
     }
     #[inline(always)]

@@ -31,6 +31,11 @@ impl Vectors for Avx512 {
     fn single(self) -> Avx2 {
         self.0
     }
+
+    #[inline]
+    fn has_dot() -> bool {
+        super::dots().0
+    }
 }
 
 /// The intrinsics below need AVX-512F and BW. Holding an `Avx512` proves that the CPU has them. The pointers
@@ -174,6 +179,42 @@ impl Simd for Avx512 {
         intrinsic!({
             let wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(p.cast()));
             _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
+        })
+    }
+    const DOT: bool = true;
+    #[inline]
+    unsafe fn call_dot<R: Region>(self, region: R) -> R::Output {
+        #[inline(never)]
+        #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx2,fma,f16c")]
+        fn inner<R: Region>(region: R) -> R::Output {
+            region.run()
+        }
+        // SAFETY: as for `call`, and the caller knows that the CPU has VNNI.
+        unsafe { inner(region) }
+    }
+    #[inline(always)]
+    unsafe fn load_bytes(self, p: *const u8) -> __m512i {
+        intrinsic!(_mm512_loadu_si512(p.cast()))
+    }
+    #[inline(always)]
+    unsafe fn splat_bytes(self, p: *const u8) -> __m512i {
+        intrinsic!(_mm512_set1_epi32(p.cast::<i32>().read_unaligned()))
+    }
+    #[inline(always)]
+    unsafe fn dot_bytes(self, acc: __m512i, x: __m512i, w: __m512i) -> __m512i {
+        // SAFETY: the caller's: the CPU has VNNI, too.
+        unsafe { _mm512_dpbusd_epi32(acc, x, w) }
+    }
+    #[inline(always)]
+    fn join_bytes(self, high: __m512i, low: __m512i) -> __m512i {
+        intrinsic!(_mm512_add_epi32(_mm512_slli_epi32::<8>(high), low))
+    }
+    #[inline(always)]
+    unsafe fn store_byte(self, p: *mut u8, a: __m512, above: bool) {
+        intrinsic!({
+            let bits = _mm512_castps_si512(a);
+            let byte = if above { _mm512_srli_epi32::<8>(bits) } else { bits };
+            _mm_storeu_si128(p.cast(), _mm512_cvtepi32_epi8(byte));
         })
     }
     #[inline(always)]

@@ -32,7 +32,60 @@ fn run_portable<S: Simd, O: Op>(s: S, op: O) -> O::Output {
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Isa(Kind);
+pub struct Isa(Kind, Dot);
+
+/// Whether passes use the dot product of bytes, which only some CPUs with an instruction set have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dot {
+    #[cfg(target_arch = "x86_64")]
+    used: bool,
+}
+
+impl Dot {
+    const NONE: Dot = Dot {
+        #[cfg(target_arch = "x86_64")]
+        used: false,
+    };
+
+    /// The dot product of a set, if this CPU has it.
+    #[inline]
+    #[allow(dead_code, reason = "not every target has vectors")]
+    fn of<S: Vectors>() -> Dot {
+        Dot {
+            #[cfg(target_arch = "x86_64")]
+            used: S::DOT && S::has_dot(),
+        }
+    }
+
+    /// If this is true, the CPU has the dot product of the instruction set.
+    #[inline(always)]
+    pub(crate) const fn is_used(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self.used;
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+}
+
+impl Isa {
+    /// Whether integers of 8 bits are multiplied by an instruction that sums four products (AVX-512 VNNI or
+    /// AVX-VNNI). Only weights of the formats [`W8A16`](crate::Narrow::W8A16) and
+    /// [`W8A8`](crate::Narrow::W8A8) use it. The bits of results do not depend on it.
+    pub const fn has_dot_product(self) -> bool {
+        self.1.is_used()
+    }
+
+    /// The same instruction set as on a CPU without this instruction, for tests and measurements.
+    #[must_use]
+    pub const fn without_dot_product(self) -> Isa {
+        Isa(self.0, Dot::NONE)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn dot(self) -> Dot {
+        self.1
+    }
+}
 
 macro_rules! vector_sets {
     (
@@ -65,7 +118,7 @@ macro_rules! vector_sets {
             #[inline]
             pub fn detect() -> Isa {
                 $($(#[$cfg])* if <$token>::available() {
-                    return Isa(Kind::$kind);
+                    return Isa(Kind::$kind, Dot::of::<$token>());
                 })*
                 Isa::PORTABLE
             }
@@ -77,7 +130,7 @@ macro_rules! vector_sets {
             pub(crate) fn detect_for(units: usize) -> Isa {
                 let mut best = Isa::detect();
                 $($(#[$cfg])* if units <= <$token>::LANES && <$token>::LANES < best.lanes() && <$token>::available() {
-                    best = Isa(Kind::$kind);
+                    best = Isa(Kind::$kind, Dot::of::<$token>());
                 })*
                 best
             }
@@ -85,7 +138,7 @@ macro_rules! vector_sets {
             /// Every instruction set that this CPU can run, the slowest first.
             pub fn available() -> impl Iterator<Item = Isa> {
                 [
-                    $($(#[$cfg])* <$token>::available().then_some(Isa(Kind::$kind)),)*
+                    $($(#[$cfg])* <$token>::available().then(|| Isa(Kind::$kind, Dot::of::<$token>())),)*
                     #[cfg(any(test, feature = "reference", $fused))]
                     Some(Isa::FUSED),
                     #[cfg(any(test, feature = "reference", not(any($fused, $vectors))))]
@@ -168,17 +221,17 @@ macro_rules! vector_sets {
             /// WebAssembly that is compiled with vectors, this instruction set exists only with the feature
             /// `reference`.
             #[cfg(any(test, feature = "reference", not(any($fused, $vectors))))]
-            pub const SCALAR: Isa = Isa(Kind::Scalar);
+            pub const SCALAR: Isa = Isa(Kind::Scalar, Dot::NONE);
             /// Portable code with fused multiply-adds. It is used on a Cortex-M with an FPU. It gives the
             /// same bits as every instruction set that has them. On other targets it is slow, with a function
             /// call for each operation, and exists only with the feature `reference`.
             #[cfg(any(test, feature = "reference", $fused))]
-            pub const FUSED: Isa = Isa(Kind::Fused);
+            pub const FUSED: Isa = Isa(Kind::Fused, Dot::NONE);
         }
 
         impl Isa {
             /// The portable instruction set that is used on this target.
-            pub(crate) const PORTABLE: Isa = Isa(Kind::PORTABLE);
+            pub(crate) const PORTABLE: Isa = Isa(Kind::PORTABLE, Dot::NONE);
         }
 
         impl Kind {

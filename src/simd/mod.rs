@@ -41,7 +41,7 @@ mod times;
 mod wasm;
 
 pub use isa::Isa;
-pub(crate) use isa::{HAS_VECTORS, MAX_LANES, dispatch, dispatch_single};
+pub(crate) use isa::{Dot, HAS_VECTORS, MAX_LANES, dispatch, dispatch_single};
 pub(crate) use narrow::f16_to_f32;
 use narrow::narrow_in_arrays;
 pub(crate) use times::Times;
@@ -64,6 +64,35 @@ macro_rules! cpu_has {
 }
 #[cfg(target_arch = "x86_64")]
 use cpu_has;
+
+/// The dot products of bytes that this CPU has: AVX-512 VNNI, and AVX-VNNI. Neither implies the other.
+/// `cpufeatures` detects neither.
+#[cfg(all(target_arch = "x86_64", not(feature = "std")))]
+#[allow(unused_unsafe, reason = "later versions of Rust than the oldest supported one have a safe CPUID")]
+fn dots() -> (bool, bool) {
+    use core::arch::x86_64::{__cpuid, __cpuid_count};
+    use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
+    const UNKNOWN: u8 = 4;
+    // CPUID is slow, so the answer is stored.
+    static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
+    if ANSWER.load(Relaxed) == UNKNOWN {
+        // SAFETY: a CPU on which AVX2 was found has CPUID and its leaf 7. The second part exists if the first
+        // one says so.
+        let (first, second) = unsafe {
+            let first = if __cpuid(0).eax >= 7 { __cpuid_count(7, 0) } else { return (false, false) };
+            (first.ecx >> 11 & 1, if first.eax >= 1 { __cpuid_count(7, 1).eax >> 4 & 1 } else { 0 })
+        };
+        ANSWER.store((first | second << 1) as u8, Relaxed);
+    }
+    let answer = ANSWER.load(Relaxed);
+    (answer & 1 != 0, answer & 2 != 0)
+}
+/// The same, asked of the standard library.
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
+#[inline]
+fn dots() -> (bool, bool) {
+    (cpu_has!("avx512vnni"), cpu_has!("avxvnni"))
+}
 
 /// The operations of one instruction set on vectors of `LANES` `f32`.
 ///
@@ -167,6 +196,51 @@ pub(crate) trait Simd: Copy {
     /// `p` is valid for reading `LANES` elements.
     unsafe fn load_bf16(self, p: *const u16) -> Self::V;
 
+    // The dot product of bytes, which only some CPUs with an instruction set have.
+
+    /// Whether some CPUs with this instruction set have a dot product of bytes. If so, all of these methods are
+    /// implemented.
+    const DOT: bool = false;
+    /// The same as [`call`](Self::call), for a region that uses [`dot_bytes`](Self::dot_bytes).
+    /// # Safety
+    /// The CPU has the instruction set's dot product, as a [`Dot`] of it said.
+    #[inline(always)]
+    unsafe fn call_dot<R: Region>(self, region: R) -> R::Output {
+        self.call(region)
+    }
+    /// Loads four bytes for each lane.
+    /// # Safety
+    /// `p` is valid for reading `4 * LANES` bytes.
+    #[inline(always)]
+    unsafe fn load_bytes(self, _p: *const u8) -> Self::Ints {
+        self.no_ints()
+    }
+    /// The same four bytes in each lane.
+    /// # Safety
+    /// `p` is valid for reading four bytes.
+    #[inline(always)]
+    unsafe fn splat_bytes(self, _p: *const u8) -> Self::Ints {
+        self.no_ints()
+    }
+    /// `acc + x[0] * w[0] + ... + x[3] * w[3]` in each lane, modulo 2^32. The bytes of `x` are unsigned, those
+    /// of `w` signed.
+    /// # Safety
+    /// This is inlined into a region of [`call_dot`](Self::call_dot).
+    #[inline(always)]
+    unsafe fn dot_bytes(self, acc: Self::Ints, _x: Self::Ints, _w: Self::Ints) -> Self::Ints {
+        acc
+    }
+    /// `256 * high + low` in each lane, modulo 2^32.
+    #[inline(always)]
+    fn join_bytes(self, high: Self::Ints, _low: Self::Ints) -> Self::Ints {
+        high
+    }
+    /// Stores the lowest byte of each lane, or the one above it.
+    /// # Safety
+    /// `p` is valid for writing `LANES` bytes.
+    #[inline(always)]
+    unsafe fn store_byte(self, _p: *mut u8, _a: Self::V, _above: bool) {}
+
     // The following methods compute nothing new. An instruction set implements them if it has faster code for
     // them as a whole.
 
@@ -265,6 +339,11 @@ trait Vectors: Simd {
     /// `available()` returned true.
     unsafe fn new() -> Self;
     fn single(self) -> Self::Single;
+    /// Whether this CPU, which has the instruction set, also has its dot product of bytes.
+    #[inline]
+    fn has_dot() -> bool {
+        false
+    }
 }
 
 /// Code to be compiled for an instruction set. Implementations of `run` are `#[inline(always)]`.

@@ -2,7 +2,7 @@
 
 use std::vec::Vec;
 
-use super::{Isa, Op, Simd, Times, dispatch, dispatch_single};
+use super::{Dot, Isa, Op, Region, Simd, Times, dispatch, dispatch_single};
 
 /// The lanes of three of the widest vectors.
 const MOST: usize = 3 * super::MAX_LANES;
@@ -170,7 +170,7 @@ fn partial_loads_and_stores_touch_what_they_name() {
 }
 
 /// Tests of integers and 16-bit floats, lane by lane, against their definitions.
-struct NarrowOperations;
+struct NarrowOperations(Dot);
 
 /// The value of a 16-bit float, by its definition.
 fn binary16(bits: u16) -> f32 {
@@ -205,6 +205,10 @@ impl Op for NarrowOperations {
                 assert_eq!(sums[i].to_bits(), ((2 * once) as f32).to_bits(), "{x:?}, lane {i}");
             }
         }
+        if S::DOT && self.0.is_used() {
+            // SAFETY: the CPU has the dot product, as it said.
+            unsafe { s.call_dot(BytesAre(s)) };
+        }
         let mut stored = [7i16; MOST + 1];
         // SAFETY: no instruction set of these tests has more than `MOST` lanes.
         unsafe { s.store_low(stored.as_mut_ptr(), s.add(s.splat(-12345.0), s.splat(12_582_912.0))) };
@@ -227,12 +231,63 @@ impl Op for NarrowOperations {
     }
 }
 
+/// The operations of a dot product of bytes.
+struct BytesAre<S>(S);
+
+impl<S: Simd> Region for BytesAre<S> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let s = self.0;
+        let lanes = |v: S::V| {
+            let mut out = [f32::NAN; MOST];
+            // SAFETY: no instruction set of these tests has more than `MOST` lanes.
+            unsafe { s.store(out.as_mut_ptr(), v) };
+            out
+        };
+        let weights: Vec<u8> =
+            (0..4 * S::LANES).map(|i| [127i8, -127, 0, 1, -86, 33, 127][i % 7].cast_unsigned()).collect();
+        for x in [[255u8; 4], [1, 2, 4, 8], [0, 128, 255, 127]] {
+            // SAFETY: four weights for each lane, four bytes, and this is a region of `call_dot`.
+            let (once, joined) = unsafe {
+                let (w, x) = (s.load_bytes(weights.as_ptr()), s.splat_bytes(x.as_ptr()));
+                let once = s.dot_bytes(s.no_ints(), x, w);
+                (once, s.join_bytes(once, s.dot_bytes(once, x, w)))
+            };
+            let (once, joined) = (lanes(s.ints_to_f32(once)), lanes(s.ints_to_f32(joined)));
+            for i in 0..S::LANES {
+                let w = weights[4 * i..].iter().map(|w| i32::from(w.cast_signed()));
+                let sum: i32 = x.into_iter().zip(w).map(|(x, w)| i32::from(x) * w).sum();
+                assert_eq!(once[i].to_bits(), (sum as f32).to_bits(), "{x:?}, lane {i}");
+                assert_eq!(joined[i].to_bits(), ((258 * sum) as f32).to_bits(), "{x:?}, lane {i}");
+            }
+        }
+        for above in [false, true] {
+            let (mut stored, bits) = ([7u8; MOST + 1], f32::from_bits(0x1234_5678));
+            // SAFETY: no instruction set of these tests has more than `MOST` lanes.
+            unsafe { s.store_byte(stored.as_mut_ptr(), s.splat(bits), above) };
+            for (i, x) in stored.into_iter().enumerate() {
+                assert_eq!(
+                    x,
+                    if i >= S::LANES {
+                        7
+                    } else if above {
+                        0x56
+                    } else {
+                        0x78
+                    }
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn narrow_operations_are_their_definitions() {
     for isa in Isa::available() {
-        dispatch(isa, NarrowOperations);
-        dispatch(isa, Thrice(NarrowOperations));
-        dispatch_single(isa, NarrowOperations);
+        dispatch(isa, NarrowOperations(isa.dot()));
+        dispatch(isa, Thrice(NarrowOperations(isa.dot())));
+        dispatch_single(isa, NarrowOperations(isa.dot()));
     }
 }
 

@@ -1,8 +1,6 @@
 //! Narrow weights in place, compared with packed ones: the same bits.
 
-use recurrent::{
-    Dense, Embedding, Error, Gru, Isa, Lstm, Merge, Narrow, Rnn, Sequences, Stack, WeightSource,
-};
+use recurrent::{Dense, Embedding, Error, Gru, Lstm, Merge, Narrow, Rnn, Sequences, Stack, WeightSource};
 
 use crate::common::{Random, assert_bits, random_weights};
 use crate::{BATCH, Bytes, FORMATS, STEPS, each, marks, narrow_weights, run, settings};
@@ -41,7 +39,7 @@ fn weights_in_place_give_the_bits_of_packed_ones() {
 
 #[test]
 fn stacks_in_place_give_the_bits_of_packed_ones() {
-    for isa in Isa::available() {
+    for isa in crate::sets() {
         for merge in [None, Some(Merge::Concat), Some(Merge::Sum)] {
             let stack = Stack::new(Gru::new(3, 10)).layers(3).on(isa).narrow(Narrow::W8A16);
             let stack = if let Some(merge) = merge { stack.bidirectional(merge) } else { stack };

@@ -1,9 +1,9 @@
 //! Integer weights, compared with their definition in 64 bits, which shares no code with the crate.
 
-use recurrent::{Dense, Isa, Narrow};
+use recurrent::{Dense, Narrow};
 
 use crate::common::{Random, assert_bits, assert_same};
-use crate::{INTEGERS, dense};
+use crate::{INTEGERS, dense, sets};
 
 /// The definition for the elements of a row: its scale and its integers.
 fn integers(row: &[f32], largest: i64) -> (f32, Vec<i64>) {
@@ -37,10 +37,13 @@ fn largest(format: Narrow, k: usize) -> i64 {
 
 #[test]
 fn integers_are_what_they_are_said_to_be() {
-    for isa in Isa::available() {
+    for isa in sets() {
         for format in INTEGERS {
-            for k in [1, 2, 3, 5, 31, 516, 517, 1024] {
-                let (rows, outputs) = (7, 19);
+            // More outputs than the tiles of any instruction set have.
+            let wide = [(1, 150), (6, 150)].map(|sizes| (37, sizes));
+            for (k, (rows, outputs)) in
+                [1, 2, 3, 5, 31, 516, 517, 1024].map(|k| (k, (7, 19))).into_iter().chain(wide)
+            {
                 let layer = Dense::new(k, outputs).on(isa).narrow(format);
                 let mut random = Random::new(k as u64);
                 let (weights, x) = (random.uniform(layer.weights_len(), 0.4), random.uniform(rows * k, 2.0));
@@ -68,7 +71,7 @@ fn integers_are_what_they_are_said_to_be() {
 
 #[test]
 fn no_sum_overflows() {
-    for isa in Isa::available() {
+    for isa in sets() {
         for format in INTEGERS {
             for k in [1, 2, 3, 5, 516, 517, 1024, 66_000, 133_144] {
                 let layer = Dense::new(k, 2).on(isa).narrow(format);
@@ -119,7 +122,7 @@ fn an_error_is_at_most_the_proved_one() {
 
 #[test]
 fn what_is_not_finite_shows() {
-    for isa in Isa::available() {
+    for isa in sets() {
         for format in INTEGERS {
             let layer = Dense::new(5, 3).on(isa).narrow(format);
             let weights: Vec<f32> = (0..layer.weights_len()).map(|i| 0.1 * i as f32 - 0.4).collect();

@@ -74,10 +74,18 @@ fn narrow_weights(layer: Layer, weights: &[f32]) -> Bytes {
     bytes
 }
 
+/// The instruction sets, and those with a dot product of bytes without it, too.
+fn sets() -> impl Iterator<Item = Isa> {
+    Isa::available().flat_map(|isa| {
+        let plain = isa.has_dot_product().then(|| isa.without_dot_product());
+        [Some(isa), plain].into_iter().flatten()
+    })
+}
+
 /// Calls `check` for every cell, instruction set and some sizes.
 fn each(mut check: impl FnMut(Kind, Isa, (usize, usize))) {
     for kind in Kind::ALL.into_iter().filter(|kind| !kind.normalised()) {
-        for isa in Isa::available() {
+        for isa in sets() {
             for sizes in [(3, 5), (7, 33), (1, 8)] {
                 check(kind, isa, sizes);
             }
@@ -149,7 +157,7 @@ fn sets_of_one_rounding_agree() {
     for kind in Kind::ALL.into_iter().filter(|kind| !kind.normalised()) {
         for format in FORMATS {
             let mut first: [Option<Vec<f32>>; 2] = [None, None];
-            for isa in Isa::available() {
+            for isa in sets() {
                 let layer = kind.layer(6, 21, isa).narrow(format);
                 let mut random = Random::new(3);
                 let weights = random_weights(layer, &mut random);
@@ -159,6 +167,41 @@ fn sets_of_one_rounding_agree() {
                 assert_bits(expected, &y, &format!("{kind:?} {format:?} {}", isa.name()));
             }
         }
+    }
+}
+
+/// Layers with more panels than a tile has, in batches of every number of rows that a tile has.
+#[test]
+fn all_tiles_agree() {
+    const UNITS: usize = 150;
+    for kind in Kind::ALL.into_iter().filter(|kind| !kind.normalised()) {
+        for (format, batch) in INTEGERS.into_iter().flat_map(|f| [1, 2, 3, 4, 5, 7].map(|b| (f, b))) {
+            let mut first: [Option<Vec<f32>>; 2] = [None, None];
+            for isa in sets() {
+                let layer = kind.layer(9, UNITS, isa).narrow(format);
+                let mut random = Random::new(6);
+                let weights = random_weights(layer, &mut random);
+                let x = random.uniform(2 * batch * 9, 1.0);
+                let (y, _) = run(layer, &layer.pack(&weights).unwrap(), Sequences::new(2, batch), &x);
+                let expected = first[usize::from(isa.is_fused())].get_or_insert_with(|| y.clone());
+                assert_bits(expected, &y, &format!("{kind:?} {format:?} {isa:?} {batch}"));
+            }
+        }
+    }
+}
+
+/// Weights that are packed for a dot product of bytes are not used without it.
+#[test]
+fn the_dot_product_belongs_to_the_packing() {
+    for isa in Isa::available().filter(|isa| isa.has_dot_product()) {
+        let layer = Lstm::new(3, 5).narrow(Narrow::W8A8).on(isa);
+        let plain = layer.on(isa.without_dot_product());
+        assert!(!plain.isa().has_dot_product() && plain.isa().name() == isa.name());
+        let packed = layer.pack(&vec![0.1; layer.weights_len()], vec![0.0; layer.packed_len()]).unwrap();
+        let (mut state, mut scratch) = (vec![0.0; layer.state_len(1)], vec![0.0; layer.scratch_len(1, 1)]);
+        let refused = plain.step(&packed, &[0.0; 3], &mut state, &mut scratch);
+        assert_eq!(refused, Err(Error::Packing { what: "instruction set" }));
+        layer.step(&packed, &[0.0; 3], &mut state, &mut scratch).unwrap();
     }
 }
 

@@ -19,30 +19,16 @@ pub(super) const ROUND: f32 = 12_582_912.0;
 #[inline(always)]
 pub(super) unsafe fn write_codes<S: Simd>(s: S, from: *const f32, k: usize, largest: f32, to: *mut f32) {
     let zero = s.splat(0.0);
-    let (mut most, mut bad) = (zero, zero);
-    // SAFETY: the caller's promise: elements `i..k` follow.
-    let at = |i: usize| unsafe { load(s, from.add(i), k - i) };
-    for i in (0..k).step_by(S::LANES) {
-        let x = at(i);
-        most = s.max(s.abs(x), most);
-        // Zero, or NaN if an element is not finite.
-        bad = s.fma(x, zero, bad);
-    }
-    let most = greatest(s, most, |most, x| if x > most { x } else { most });
-    let bad = greatest(s, bad, |sum, x| sum + x);
-    let (scale, factor) = match most >= LEAST {
-        _ if bad.is_nan() => (f32::NAN, 0.0),
-        true => (most / largest, largest / most),
-        false => (0.0, 0.0),
-    };
+    // SAFETY: the caller's promise.
+    let (scale, factor) = unsafe { scale_of(s, from, k, largest) };
     let (factor, round) = (s.splat(factor), s.splat(ROUND));
     // SAFETY: the caller's promise: room for one element, then for integers of whole vectors, of 16 bits
-    // each.
+    // each. Elements `i..k` follow at `i`.
     unsafe {
         *to = scale;
         let codes = to.add(1).cast::<i16>();
         for i in (0..k).step_by(S::LANES) {
-            let x = if scale.is_nan() { zero } else { at(i) };
+            let x = if scale.is_nan() { zero } else { load(s, from.add(i), k - i) };
             s.store_low(codes.add(i), s.add(s.mul(x, factor), round));
         }
         // The last pair has two elements even if the row has an odd length.
@@ -50,6 +36,67 @@ pub(super) unsafe fn write_codes<S: Simd>(s: S, from: *const f32, k: usize, larg
         if end < k.next_multiple_of(2) {
             *codes.add(end) = 0;
         }
+    }
+}
+
+/// The same for a dot product of bytes: the scale, then the integers plus `half` as unsigned ones: their lowest
+/// bytes, and if `plane` is not 0, the bytes above them, `plane` bytes after those. What follows the last
+/// element up to a whole vector is not specified: there are no weights for it.
+/// # Safety
+/// As for [`write_codes`]; `plane` is `k` rounded up to whole vectors.
+#[inline(always)]
+pub(super) unsafe fn write_bytes<S: Simd>(
+    s: S,
+    from: *const f32,
+    k: usize,
+    (largest, half): (f32, f32),
+    plane: usize,
+    to: *mut f32,
+) {
+    let zero = s.splat(0.0);
+    // SAFETY: the caller's promise.
+    let (scale, factor) = unsafe { scale_of(s, from, k, largest) };
+    // Both summands are even integers, so their sum rounds as `ROUND` alone does.
+    let (factor, round) = (s.splat(factor), s.splat(ROUND + half));
+    // SAFETY: the caller's promise: room for one element, then for one or two planes of bytes of whole
+    // vectors. Elements `i..k` follow at `i`.
+    unsafe {
+        *to = scale;
+        let codes = to.add(1).cast::<u8>();
+        for i in (0..k).step_by(S::LANES) {
+            let x = if scale.is_nan() { zero } else { load(s, from.add(i), k - i) };
+            let code = s.add(s.mul(x, factor), round);
+            s.store_byte(codes.add(i), code, false);
+            if plane > 0 {
+                s.store_byte(codes.add(plane + i), code, true);
+            }
+        }
+    }
+}
+
+/// The scale of a row, and the factor by which its elements become integers.
+/// # Safety
+/// `from` is valid for reading `k` elements.
+#[inline(always)]
+unsafe fn scale_of<S: Simd>(s: S, from: *const f32, k: usize, largest: f32) -> (f32, f32) {
+    // Two chains each: a single one would wait for every addition.
+    let (mut most, mut bad) = ([s.splat(0.0); 2], [s.splat(0.0); 2]);
+    for i in (0..k).step_by(2 * S::LANES) {
+        for j in 0..2 {
+            let at = i + j * S::LANES;
+            // SAFETY: the caller's promise: elements `at..k` follow at `at`.
+            let x = unsafe { load(s, from.wrapping_add(at), k.saturating_sub(at)) };
+            most[j] = s.max(s.abs(x), most[j]);
+            // Zero, or NaN if an element is not finite.
+            bad[j] = s.fma(x, s.splat(0.0), bad[j]);
+        }
+    }
+    let most = across(s, s.max(most[0], most[1]), |a, b| if a > b { a } else { b });
+    let bad = across(s, s.add(bad[0], bad[1]), |a, b| a + b);
+    match most >= LEAST {
+        _ if bad.is_nan() => (f32::NAN, 0.0),
+        true => (most / largest, largest / most),
+        false => (0.0, 0.0),
     }
 }
 
@@ -93,11 +140,18 @@ pub(super) unsafe fn write_fours(from: *const f32, k: usize, largest: f32, to: *
     }
 }
 
-/// Combines the lanes of a vector with `with`, one after the other.
+/// Combines the lanes of a vector with `with`, by halves.
 #[inline(always)]
-fn greatest<S: Simd>(s: S, v: S::V, with: impl Fn(f32, f32) -> f32) -> f32 {
+fn across<S: Simd>(s: S, v: S::V, with: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [0.0; MAX_LANES];
     // SAFETY: no vector has more than `MAX_LANES`.
     unsafe { s.store(lanes.as_mut_ptr(), v) };
-    lanes.into_iter().take(S::LANES).fold(0.0, with)
+    let mut left = S::LANES;
+    while left > 1 {
+        left /= 2;
+        for i in 0..left {
+            lanes[i] = with(lanes[i], lanes[i + left]);
+        }
+    }
+    lanes[0]
 }

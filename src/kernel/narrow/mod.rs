@@ -23,6 +23,11 @@
 //! Each row of `x` and `h` has a scale, too: its largest magnitude divided by the largest integer that a sum
 //! of its length allows. No scale depends on another row.
 //!
+//! Some CPUs have an instruction that multiplies four bytes by four and adds up the products (AVX-512 VNNI,
+//! AVX-VNNI). One operand is unsigned, so the rows are moved into its range by adding 128, or 2^15: their
+//! 16-bit integers are two bytes each, with a sum of their own. Sums start from an offset that undoes this, and
+//! that is stored beside the weights. They are the same integers as without the instruction.
+//!
 //! Sums of integers are exact. Each is converted to a float once: `sum * (scale of x * scale of w) + start`.
 //! So the bits do not depend on the batch, on how a sequence is cut into calls, or on the instruction set,
 //! with one exception: instruction sets differ in whether they round this multiplication and addition once or
@@ -165,10 +170,14 @@ impl Narrow {
         k.div_ceil(4 / self.bytes())
     }
 
+    /// Words beside the weights of a unit's gate in a panel: a scale and an offset of integers.
+    const fn beside(self) -> usize {
+        2 * self.has_scales() as usize
+    }
+
     /// Words of a unit in a panel, with `gates` gates of `k` weights; `usize::MAX` if they do not fit.
     pub(crate) const fn panel_len(self, gates: usize, k: usize) -> usize {
-        let scale = self.has_scales() as usize;
-        gates.saturating_mul(self.unit_len(k).saturating_add(scale))
+        gates.saturating_mul(self.unit_len(k).saturating_add(self.beside()))
     }
 
     /// Whether a layer with `weights` hidden weights keeps them narrow when it packs them. Integers always

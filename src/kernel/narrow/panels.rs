@@ -4,20 +4,23 @@
 //! ```text
 //! bias   [sums][L]                   f32
 //! input  [x_gates][L]                scales, f32, of integers only
+//!        [x_gates][L]                offsets, i32, of integers only
 //!        [I][x_gates][L]             weights of 16 bits
 //!        [I/2][x_gates][L][2]        weights of 8 bits
+//!        [I/4][x_gates][L][4]        weights of 8 bits for a dot product of bytes
 //! hidden                             the same
 //! ```
 //!
-//! Units past the last one are zero. So is the padding in the last word of a unit.
+//! Units past the last one are zero. So is the padding in the last word of a unit. The offset of a row of
+//! weights is -128 times their sum; it is zero where there is no dot product of bytes.
 
 use core::marker::PhantomData;
 use core::ops::Range;
 
 use super::Narrow;
-use super::codes::write_codes;
+use super::codes::{write_bytes, write_codes};
 use super::matrix::store;
-use super::sums::{Right, Sums};
+use super::sums::{Right, Sums, plane_len};
 use super::unpacked::Unpacked;
 use crate::kernel::bytes::bytes_mut;
 use crate::kernel::panel::canonical::Dims;
@@ -28,7 +31,7 @@ use crate::kernel::panel::source::Projection;
 use crate::kernel::panel::sums::{Job, Planes, Start};
 use crate::kernel::rows::list::RowList;
 use crate::kernel::{Checked, check};
-use crate::simd::Simd;
+use crate::simd::{Dot, Simd};
 
 /// Offsets of the parts of a panel, in words from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,11 +47,11 @@ impl Sizes {
     /// Without units there are no panels. The other sizes are not validated then, and may wrap around.
     const fn new(layout: &Layout, lanes: usize, dims: Dims, narrow: Narrow) -> Self {
         let Dims { input, hidden, width } = dims;
-        let scale = narrow.has_scales() as usize;
+        let beside = narrow.beside();
         let x = layout.sums * lanes;
-        let x_codes = x + scale * layout.x_gates * lanes;
+        let x_codes = x + beside * layout.x_gates * lanes;
         let h = x_codes.wrapping_add((lanes * layout.x_gates).wrapping_mul(narrow.unit_len(input)));
-        let h_codes = h.wrapping_add(scale * layout.h_gates * lanes);
+        let h_codes = h.wrapping_add(beside * layout.h_gates * lanes);
         let panel = h_codes.wrapping_add((lanes * layout.h_gates).wrapping_mul(narrow.unit_len(width)));
         Sizes { panels: hidden.div_ceil(lanes), panel, scales: [x, h], codes: [x_codes, h_codes] }
     }
@@ -59,7 +62,12 @@ impl Sizes {
 }
 
 /// Packs into the first elements of `out`, and returns the rest of it.
-pub(crate) fn pack<'o>(layout: &Layout, lanes: usize, w: &Unpacked<'_>, out: &'o mut [f32]) -> &'o mut [f32] {
+pub(crate) fn pack<'o>(
+    layout: &Layout,
+    (lanes, dot): (usize, Dot),
+    w: &Unpacked<'_>,
+    out: &'o mut [f32],
+) -> &'o mut [f32] {
     let (dims, narrow) = (w.shape.dims(), w.narrow);
     let sizes = Sizes::new(layout, lanes, dims, narrow);
     let (out, rest) = out.split_at_mut(sizes.len());
@@ -80,11 +88,17 @@ pub(crate) fn pack<'o>(layout: &Layout, lanes: usize, w: &Unpacked<'_>, out: &'o
                 let codes = bytes_mut(codes);
                 for g in 0..gates {
                     let row = matrix.row(narrow, (first + g) * dims.hidden + unit, k);
-                    if narrow.has_scales() {
-                        before[sizes.scales[side] + g * lanes + lane] = row.scale;
-                    }
+                    let mut sum = 0i32;
                     for i in 0..k {
-                        store(narrow, codes, place(narrow, lanes, gates, i, g, lane), row.code(i));
+                        let code = row.code(i);
+                        sum = sum.wrapping_add(i32::from(code as i8));
+                        store(narrow, codes, place(together(narrow, dot), lanes, gates, i, g, lane), code);
+                    }
+                    if narrow.has_scales() {
+                        let at = sizes.scales[side] + g * lanes + lane;
+                        before[at] = row.scale;
+                        let offset = if dot.is_used() { sum.wrapping_mul(-128) } else { 0 };
+                        before[at + gates * lanes] = f32::from_bits(offset.cast_unsigned());
                     }
                 }
             }
@@ -97,7 +111,7 @@ pub(crate) fn pack<'o>(layout: &Layout, lanes: usize, w: &Unpacked<'_>, out: &'o
 /// does.
 pub(crate) fn pack_wide<'o>(
     layout: &Layout,
-    lanes: usize,
+    (lanes, _): (usize, Dot),
     w: &Unpacked<'_>,
     out: &'o mut [f32],
 ) -> &'o mut [f32] {
@@ -128,14 +142,17 @@ pub(crate) fn pack_wide<'o>(
 }
 
 /// The index of weight `i` of a unit's gate among the weights of a panel.
-const fn place(narrow: Narrow, lanes: usize, gates: usize, i: usize, g: usize, lane: usize) -> usize {
-    let together = pairs(narrow);
+const fn place(together: usize, lanes: usize, gates: usize, i: usize, g: usize, lane: usize) -> usize {
     ((i / together * gates + g) * lanes + lane) * together + i % together
 }
 
 /// Elements of a row that are multiplied together.
-const fn pairs(narrow: Narrow) -> usize {
-    if narrow.has_scales() { 2 } else { 1 }
+const fn together(narrow: Narrow, dot: Dot) -> usize {
+    match narrow.has_scales() {
+        false => 1,
+        true if dot.is_used() => 4,
+        true => 2,
+    }
 }
 
 /// The narrow panels of one stage.
@@ -143,6 +160,8 @@ const fn pairs(narrow: Narrow) -> usize {
 pub(crate) struct NarrowPanels<'a> {
     start: *const f32,
     narrow: Narrow,
+    /// Whether the panels are for a dot product of bytes.
+    dot: Dot,
     sizes: Sizes,
     data: PhantomData<&'a [f32]>,
 }
@@ -153,12 +172,12 @@ impl<'a> NarrowPanels<'a> {
         layout: &Layout,
         lanes: usize,
         dims: Dims,
-        narrow: Narrow,
+        (narrow, dot): (Narrow, Dot),
         data: &'a [f32],
     ) -> Option<(Self, &'a [f32])> {
         let sizes = Sizes::new(layout, lanes, dims, narrow);
         let (own, rest) = data.split_at_checked(sizes.len())?;
-        Some((NarrowPanels { start: own.as_ptr(), narrow, sizes, data: PhantomData }, rest))
+        Some((NarrowPanels { start: own.as_ptr(), narrow, dot, sizes, data: PhantomData }, rest))
     }
 
     /// `c [B, H] = left [B, k] * w^T + start`, where `w` holds the input weights or the hidden weights of one
@@ -265,8 +284,16 @@ impl<S: Simd> Matrices<S> for NarrowPanels<'_> {
         operand.codes = to;
         for (i, row) in operand.rows.iter().enumerate() {
             let from = operand.left.wrapping_add(row * operand.ld);
-            // SAFETY: the caller's promise for the row; the room has been checked.
-            unsafe { write_codes(s, from, k, largest as f32, to.wrapping_add(i * len)) };
+            let (to, largest) = (to.wrapping_add(i * len), largest as f32);
+            // SAFETY: the caller's promise for the row; the room has been checked. It has two bytes for each
+            // element, in whole vectors.
+            unsafe {
+                match self.narrow {
+                    _ if !S::DOT || !self.dot.is_used() => write_codes(s, from, k, largest, to),
+                    Narrow::W8A8 => write_bytes(s, from, k, (largest, 128.0), 0, to),
+                    _ => write_bytes(s, from, k, (largest, 32768.0), plane_len(len), to),
+                }
+            }
         }
         Ok(())
     }
@@ -285,6 +312,7 @@ impl<S: Simd> Matrices<S> for NarrowPanels<'_> {
             let right = Right {
                 codes: self.start.wrapping_add(self.sizes.codes[side]),
                 scales: self.start.wrapping_add(self.sizes.scales[side]),
+                dot: self.dot,
                 panel: self.sizes.panel,
                 room: self.narrow.room_len(operand.k),
             };

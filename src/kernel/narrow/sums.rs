@@ -2,7 +2,7 @@
 //!
 //! Weights of 16 bits are widened in registers, then use the chains of
 //! [`panel::sums`](crate::kernel::panel::sums): the bits are the same. Integers are summed exactly, two
-//! elements of a row at a time.
+//! elements of a row at a time, or four where the CPU has a dot product of bytes.
 
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -11,7 +11,7 @@ use super::{Narrow, WIDEN_ROWS};
 use crate::kernel::panel::operand::Operand;
 use crate::kernel::panel::sums::{self as wide, Job, Part, Start};
 use crate::kernel::vector::{has_vectors, load, store};
-use crate::simd::{Region, Simd};
+use crate::simd::{Dot, Region, Simd};
 
 /// The narrow matrix of a product.
 #[derive(Clone, Copy)]
@@ -19,6 +19,8 @@ pub(super) struct Right {
     /// The weights of the first panel, and their scales.
     pub(super) codes: *const f32,
     pub(super) scales: *const f32,
+    /// Whether integers are arranged for a dot product of bytes.
+    pub(super) dot: Dot,
     /// Words of a panel.
     pub(super) panel: usize,
     /// Words of a row of the operand after `ready`.
@@ -37,22 +39,41 @@ pub(super) struct Sums<'a, S> {
 /// One kind of weights: how they are loaded, and how their products are summed.
 trait Kind<S: Simd> {
     type Sum: Copy;
+    type Elements: Copy;
     type Weights: Copy;
     /// Elements of a row that are multiplied together.
     const TOGETHER: usize;
+    /// Sums of an output. They are added up at the end.
+    const PLANES: usize = 1;
     /// Bytes of a weight.
     const BYTES: usize;
     /// Whether the rows are integers.
     const CODES: bool;
 
-    fn begin(s: S, start: S::V) -> Self::Sum;
+    /// Runs code that is compiled for this kind.
+    /// # Safety
+    /// The weights are of this kind. If it uses the dot product of bytes, the CPU has it.
+    #[inline(always)]
+    unsafe fn call<R: Region>(s: S, region: R) -> R::Output {
+        s.call(region)
+    }
+    /// The rows of a tile of a batch, with this many outputs for each row.
+    const ROWS: [usize; 5];
+    /// Whether batches take several panels at once, and single rows up to four.
+    const SEVERAL: bool;
+    /// `offset` is valid for reading a vector, if the weights are integers.
+    /// # Safety
+    /// As for [`call`](Self::call); this is inlined into such a region, as the following functions are.
+    unsafe fn begin(s: S, start: S::V, offset: *const f32) -> Self::Sum;
     /// # Safety
     /// `p` is valid for reading `LANES * TOGETHER` weights.
     unsafe fn weights(s: S, p: *const u8) -> Self::Weights;
     /// # Safety
-    /// `p` is valid for reading `TOGETHER` elements.
-    unsafe fn element(s: S, p: *const f32, at: usize) -> Self::Weights;
-    fn add(s: S, sum: Self::Sum, x: Self::Weights, w: Self::Weights) -> Self::Sum;
+    /// `p` is valid for reading a row of `room` words, with `TOGETHER` elements from `at` on.
+    unsafe fn element(s: S, p: *const f32, room: usize, at: usize) -> Self::Elements;
+    /// # Safety
+    /// As for [`begin`](Self::begin).
+    unsafe fn add(s: S, sum: Self::Sum, x: Self::Elements, w: Self::Weights) -> Self::Sum;
     /// `scale` is the scale of the row times the scales of the weights.
     fn end(s: S, sum: Self::Sum, start: S::V, scale: S::V) -> S::V;
 
@@ -68,18 +89,24 @@ trait Kind<S: Simd> {
 struct F16;
 struct Bf16;
 struct Int8;
+/// Integers for a dot product of bytes. Elements of a row are `PLANES` bytes.
+struct Bytes<const PLANES: usize>;
 
 macro_rules! widened {
     ($kind:ident, $load:ident) => {
         impl<S: Simd> Kind<S> for $kind {
             type Sum = S::V;
+            type Elements = S::V;
             type Weights = S::V;
             const TOGETHER: usize = 1;
             const BYTES: usize = 2;
             const CODES: bool = false;
 
+            const ROWS: [usize; 5] = if widens::<S>() { [1; 5] } else { [4; 5] };
+            const SEVERAL: bool = !widens::<S>();
+
             #[inline(always)]
-            fn begin(_: S, start: S::V) -> S::V {
+            unsafe fn begin(_: S, start: S::V, _: *const f32) -> S::V {
                 start
             }
             #[inline(always)]
@@ -88,12 +115,12 @@ macro_rules! widened {
                 unsafe { s.$load(p.cast()) }
             }
             #[inline(always)]
-            unsafe fn element(s: S, p: *const f32, at: usize) -> S::V {
+            unsafe fn element(s: S, p: *const f32, _: usize, at: usize) -> S::V {
                 // SAFETY: the caller's promise.
                 s.splat(unsafe { *p.add(at) })
             }
             #[inline(always)]
-            fn add(s: S, sum: S::V, x: S::V, w: S::V) -> S::V {
+            unsafe fn add(s: S, sum: S::V, x: S::V, w: S::V) -> S::V {
                 s.fma(x, w, sum)
             }
             #[inline(always)]
@@ -113,13 +140,17 @@ widened!(Bf16, load_bf16);
 
 impl<S: Simd> Kind<S> for Int8 {
     type Sum = S::Ints;
+    type Elements = S::Pairs;
     type Weights = S::Pairs;
     const TOGETHER: usize = 2;
     const BYTES: usize = 1;
     const CODES: bool = true;
 
+    const ROWS: [usize; 5] = [4, 4, 4, 4, if fits::<S>(4, 4, 1) { 4 } else { 3 }];
+    const SEVERAL: bool = false;
+
     #[inline(always)]
-    fn begin(s: S, _: S::V) -> S::Ints {
+    unsafe fn begin(s: S, _: S::V, _: *const f32) -> S::Ints {
         s.no_ints()
     }
     #[inline(always)]
@@ -128,17 +159,91 @@ impl<S: Simd> Kind<S> for Int8 {
         unsafe { s.load_pairs(p.cast()) }
     }
     #[inline(always)]
-    unsafe fn element(s: S, p: *const f32, at: usize) -> S::Pairs {
+    unsafe fn element(s: S, p: *const f32, _: usize, at: usize) -> S::Pairs {
         // SAFETY: the caller's promise; the integers follow the scale.
         unsafe { s.splat_pair(p.add(1).cast::<i16>().add(at)) }
     }
     #[inline(always)]
-    fn add(s: S, sum: S::Ints, x: S::Pairs, w: S::Pairs) -> S::Ints {
+    unsafe fn add(s: S, sum: S::Ints, x: S::Pairs, w: S::Pairs) -> S::Ints {
         s.dot(sum, w, x)
     }
     #[inline(always)]
     fn end(s: S, sum: S::Ints, start: S::V, scale: S::V) -> S::V {
         s.fma(s.ints_to_f32(sum), scale, start)
+    }
+}
+
+/// Bytes of a plane of a row's integers that takes `room` words.
+pub(super) const fn plane_len(room: usize) -> usize {
+    2 * room.saturating_sub(1)
+}
+
+impl<S: Simd, const PLANES: usize> Kind<S> for Bytes<PLANES> {
+    type Sum = [S::Ints; PLANES];
+    type Elements = [S::Ints; PLANES];
+    type Weights = S::Ints;
+    const TOGETHER: usize = 4;
+    const PLANES: usize = PLANES;
+    const BYTES: usize = 1;
+    const CODES: bool = true;
+
+    #[inline(always)]
+    unsafe fn call<R: Region>(s: S, region: R) -> R::Output {
+        // SAFETY: the caller's promise.
+        unsafe { s.call_dot(region) }
+    }
+    const SEVERAL: bool = true;
+    /// A third of the registers is left for the elements of all rows.
+    const ROWS: [usize; 5] = {
+        let (mut rows, mut outputs) = ([1; 5], 1);
+        while outputs < 5 {
+            let most = S::ACCUMULATORS * 2 / 3 / (outputs * PLANES);
+            rows[outputs] = if most >= 4 {
+                4
+            } else if most >= 2 {
+                2
+            } else {
+                1
+            };
+            outputs += 1;
+        }
+        rows
+    };
+
+    #[inline(always)]
+    unsafe fn begin(s: S, _: S::V, offset: *const f32) -> [S::Ints; PLANES] {
+        let mut sum = [s.no_ints(); PLANES];
+        // The upper plane counts 256 times, and so does its offset.
+        // SAFETY: the caller's promise.
+        sum[PLANES - 1] = unsafe { s.load_bytes(offset.cast()) };
+        sum
+    }
+    #[inline(always)]
+    unsafe fn weights(s: S, p: *const u8) -> S::Ints {
+        // SAFETY: the caller's promise.
+        unsafe { s.load_bytes(p) }
+    }
+    #[inline(always)]
+    unsafe fn element(s: S, p: *const f32, room: usize, at: usize) -> [S::Ints; PLANES] {
+        let mut x = [s.no_ints(); PLANES];
+        for i in 0..PLANES {
+            // SAFETY: the caller's; the planes follow the scale.
+            x[i] = unsafe { s.splat_bytes(p.add(1).cast::<u8>().add(i * plane_len(room) + at)) };
+        }
+        x
+    }
+    #[inline(always)]
+    unsafe fn add(s: S, mut sum: [S::Ints; PLANES], x: [S::Ints; PLANES], w: S::Ints) -> [S::Ints; PLANES] {
+        for i in 0..PLANES {
+            // SAFETY: the caller's promise.
+            sum[i] = unsafe { s.dot_bytes(sum[i], x[i], w) };
+        }
+        sum
+    }
+    #[inline(always)]
+    fn end(s: S, sum: [S::Ints; PLANES], start: S::V, scale: S::V) -> S::V {
+        let whole = if PLANES == 1 { sum[0] } else { s.join_bytes(sum[PLANES - 1], sum[0]) };
+        s.fma(s.ints_to_f32(whole), scale, start)
     }
 }
 
@@ -154,6 +259,14 @@ impl<S: Simd> Sums<'_, S> {
         match narrow {
             Narrow::F16 => s.call(Of::<_, F16>(self, PhantomData)),
             Narrow::Bf16 => s.call(Of::<_, Bf16>(self, PhantomData)),
+            // SAFETY: panels are arranged for the dot product of bytes only if the CPU has it.
+            Narrow::W8A16 if S::DOT && self.right.dot.is_used() => unsafe {
+                s.call_dot(Of::<_, Bytes<2>>(self, PhantomData));
+            },
+            // SAFETY: as above.
+            Narrow::W8A8 if S::DOT && self.right.dot.is_used() => unsafe {
+                s.call_dot(Of::<_, Bytes<1>>(self, PhantomData));
+            },
             Narrow::W8A16 | Narrow::W8A8 => s.call(Of::<_, Int8>(self, PhantomData)),
         }
     }
@@ -168,7 +281,7 @@ impl<S: Simd, K: Kind<S>> Region for Of<'_, S, K> {
     fn run(self) {
         let Of(sums, _) = self;
         // Instruction sets without vectors have sums of one gate only.
-        if const { has_vectors::<S>() && !K::CODES }
+        if const { has_vectors::<S>() && widens::<S>() && !K::CODES }
             && !sums.operand.codes.is_null()
             && sums.job.out.rows.len() >= WIDEN_ROWS
         {
@@ -187,6 +300,12 @@ impl<S: Simd, K: Kind<S>> Region for Of<'_, S, K> {
             }
         }
     }
+}
+
+/// Whether batches with 16-bit weights widen each panel once, for all rows. AVX-512 widens for each tile of rows:
+/// with 32 rows of 512 units on Zen 5 that takes 1.02 times as long as `f32`, and widening panels 1.2 times.
+const fn widens<S: Simd>() -> bool {
+    S::LANES < 16
 }
 
 /// Widens one panel after the other, and multiplies all rows with it.
@@ -215,9 +334,9 @@ unsafe fn widened<S: Simd, K: Kind<S>>(sums: &Sums<'_, S>) {
     }
 }
 
-/// Whether the registers hold a tile of `rows` rows and `panels` panels, with `gates` sums each.
-const fn fits<S: Simd>(gates: usize, rows: usize, panels: usize) -> bool {
-    gates * rows * panels <= S::ACCUMULATORS || (rows == 1 && panels == 1)
+/// Whether the registers hold a tile of `rows` rows and `panels` panels, with `sums` sums each.
+const fn fits<S: Simd>(sums: usize, rows: usize, panels: usize) -> bool {
+    sums * rows * panels <= S::ACCUMULATORS || (rows == 1 && panels == 1)
 }
 
 /// Panels are the outer loop: all blocks of rows use the weights of a group while these are in the cache.
@@ -226,21 +345,38 @@ const fn fits<S: Simd>(gates: usize, rows: usize, panels: usize) -> bool {
 #[inline(always)]
 unsafe fn groups<S: Simd, K: Kind<S>, const G: usize>(sums: &Sums<'_, S>) {
     let Sums { s, job, ref panels, .. } = *sums;
-    let (mut left, single) = (panels.len(), !K::CODES || job.out.rows.len() == 1);
+    let (mut left, single) = (panels.len(), job.out.rows.len() == 1 || K::ROWS[G] == 1);
     while left > 0 {
         macro_rules! group {
             ($($np:literal)*) => {$(
-                if const { fits::<S>(G, 1, $np) } && left >= $np && (single || $np == 1) {
+                if const { takes_panels::<S, K>(G, $np) }
+                    && left >= $np
+                    && (single || batched::<S, K>(G, $np))
+                {
                     let panel = if job.descending { panels.start + left - $np } else { panels.end - left };
-                    s.call(Column::<'_, S, K, G, $np> { sums, panel, kind: PhantomData });
+                    let column = Column::<'_, S, K, G, $np> { sums, panel, kind: PhantomData };
+                    // SAFETY: the caller's promise for this kind.
+                    unsafe { K::call(s, column) };
                     left -= $np;
                     continue;
                 }
             )*};
         }
-        // Where rows are taken one by one, two panels at once give more independent chains.
-        group!(2 1);
+        // Where rows are taken one by one, several panels at once give more independent chains.
+        group!(4 2 1);
     }
+}
+
+/// Whether a single row has a tile of `panels` panels. With two sums for each output, a GRU's tile of four would
+/// need all registers.
+const fn takes_panels<S: Simd, K: Kind<S>>(gates: usize, panels: usize) -> bool {
+    let sums = gates * K::PLANES * panels;
+    panels == 1 || (sums <= S::ACCUMULATORS && panels <= 2) || (K::SEVERAL && sums <= 2 * S::ACCUMULATORS / 3)
+}
+
+/// Whether batches take `panels` panels at once: one, or up to four sums of each row.
+const fn batched<S: Simd, K: Kind<S>>(gates: usize, panels: usize) -> bool {
+    panels == 1 || (K::SEVERAL && gates * panels <= 4)
 }
 
 /// All rows of one group of panels.
@@ -254,8 +390,7 @@ impl<S: Simd, K: Kind<S>, const G: usize, const NP: usize> Column<'_, S, K, G, N
     /// Whether there is a tile for `rows` rows. There is one for a single row. Integers also have one for as
     /// many rows as fit in registers. Batches with 16-bit weights are widened first, and need none.
     const fn takes(rows: usize) -> bool {
-        let most = if fits::<S>(G, 4, 1) { 4 } else { 3 };
-        rows == 1 || (K::CODES && NP == 1 && rows == most && fits::<S>(G, rows, 1))
+        rows == 1 || (batched::<S, K>(G, NP) && rows == K::ROWS[G * NP] && fits::<S>(G * K::PLANES, rows, NP))
     }
 }
 
@@ -277,7 +412,7 @@ impl<S: Simd, K: Kind<S>, const G: usize, const NP: usize> Region for Column<'_,
                     }
                 )*};
             }
-            block!(4 3 1);
+            block!(4 3 2 1);
         }
     }
 }
@@ -293,18 +428,19 @@ unsafe fn tile<S: Simd, K: Kind<S>, const G: usize, const MB: usize, const NP: u
 ) {
     let &Sums { s, job, operand, right, .. } = sums;
     let zero = s.splat(0.0);
-    let mut start = [[[zero; G]; NP]; MB];
-    let mut acc = [[[K::begin(s, zero); G]; NP]; MB];
-    let mut x = [operand.left; MB];
+    let mut x = [core::ptr::null(); MB];
     // SAFETY: the caller's promise. The lists have these rows, and all addresses below belong to these rows
     // and panels.
     unsafe {
+        let scales = |p: usize, g: usize| right.scales.wrapping_add((panel + p) * right.panel + g * S::LANES);
+        // Integers add what a sum starts from at the end.
+        let mut acc = [[[K::begin(s, zero, scales(0, G)); G]; NP]; MB];
         for m in 0..MB {
             let from = *job.from.rows.get_unchecked(row + m) * job.from.ld;
             for p in 0..NP {
                 for g in 0..G {
-                    let v = first(s, job, from, panel + p, g);
-                    (start[m][p][g], acc[m][p][g]) = (v, K::begin(s, v));
+                    let start = if K::CODES { zero } else { first(s, job, from, panel + p, g) };
+                    acc[m][p][g] = K::begin(s, start, scales(p, G + g));
                 }
             }
             x[m] = match K::CODES {
@@ -315,9 +451,9 @@ unsafe fn tile<S: Simd, K: Kind<S>, const G: usize, const MB: usize, const NP: u
         let next = G * S::LANES * K::TOGETHER * K::BYTES;
         let mut w = right.codes.wrapping_add(panel * right.panel).cast::<u8>();
         for k in (0..operand.k).step_by(K::TOGETHER) {
-            let mut element = [K::element(s, x[0], k); MB];
+            let mut element = [K::element(s, x[0], right.room, k); MB];
             for m in 1..MB {
-                element[m] = K::element(s, x[m], k);
+                element[m] = K::element(s, x[m], right.room, k);
             }
             for p in 0..NP {
                 for g in 0..G {
@@ -331,12 +467,15 @@ unsafe fn tile<S: Simd, K: Kind<S>, const G: usize, const MB: usize, const NP: u
             w = w.wrapping_add(next);
         }
         for m in 0..MB {
+            let from = *job.from.rows.get_unchecked(row + m) * job.from.ld;
             let to = *job.out.rows.get_unchecked(row + m) * job.out.ld;
             for p in 0..NP {
                 for g in 0..G {
-                    let scale = if K::CODES { scale(s, &right, x[m], panel + p, g) } else { zero };
-                    let sum = K::end(s, acc[m][p][g], start[m][p][g], scale);
-                    put(s, job, to, panel + p, g, sum);
+                    let (start, scale) = match K::CODES {
+                        true => (first(s, job, from, panel + p, g), scale(s, &right, x[m], panel + p, g)),
+                        false => (zero, zero),
+                    };
+                    put(s, job, to, panel + p, g, K::end(s, acc[m][p][g], start, scale));
                 }
             }
         }

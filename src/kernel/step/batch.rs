@@ -285,14 +285,19 @@ impl<'a, S: Simd, W: Matrices<S>> Sums<'a, S, W> {
         let wide = units.len().next_multiple_of(S::LANES);
         let ld = wide * layout.sums;
         let all = |plane: usize| [0, plane, 2 * plane, 3 * plane];
-        let out = match raw.saved.is_null() {
-            false => {
-                Planes { start: raw.saved, ld: raw.ld, rows: by(raw.saved_by_walk), planes: all(hidden) }
-            }
+        // Distances of planes are scalars, and structures are built in place: a copy of one that was just written
+        // by parts would wait for these writes.
+        let (to, to_ld, to_rows, to_plane) = match raw.saved.is_null() {
+            false => (raw.saved, raw.ld, by(raw.saved_by_walk), hidden),
             true => {
                 let rows = COUNT.get(..list.rows().len()).unwrap_or_default();
-                Planes { start: room.wrapping_sub(units.start), ld, rows, planes: all(wide) }
+                (room.wrapping_sub(units.start), ld, rows, wide)
             }
+        };
+        let is_raw = raw.block.is_null();
+        let (from, from_ld, from_rows, from_plane) = match is_raw {
+            true => (to.cast_const(), to_ld, to_rows, to_plane),
+            false => (raw.block, raw.block_ld, by(raw.block_by_walk), hidden),
         };
         let (bias, panel) = w.biases();
         let bias = |sum: usize| Start::Vector(bias.wrapping_add(sum * S::LANES), panel);
@@ -301,13 +306,12 @@ impl<'a, S: Simd, W: Matrices<S>> Sums<'a, S, W> {
             gates: layout.x_gates,
             parts: &[],
             start: biases,
-            from: planes_of(&out),
-            out,
+            from: Planes { start: from, ld: from_ld, rows: from_rows, planes: all(from_plane) },
+            out: Planes { start: to, ld: to_ld, rows: to_rows, planes: all(to_plane) },
             columns: hidden,
             exact: false,
             descending,
         };
-        let is_raw = raw.block.is_null();
         let mut projected = [false; 4];
         // SAFETY: the caller's promise.
         unsafe {
@@ -317,22 +321,15 @@ impl<'a, S: Simd, W: Matrices<S>> Sums<'a, S, W> {
             }
             if is_raw {
                 w.sums(s, layout, &[x], job, panels.clone());
-            } else {
-                job.from = Planes {
-                    start: raw.block,
-                    ld: raw.block_ld,
-                    rows: by(raw.block_by_walk),
-                    planes: all(hidden),
-                };
             }
             // Sums that hidden weights feed start from the projected sums, or from a bias.
-            let (from, out) = (job.from.planes, job.out.planes);
             let mut fed = [false; 4];
             for g in 0..layout.h_gates {
                 let sum = layout.h_map[g] % 4;
                 fed[sum] = true;
-                job.start[g % 4] = if sum < layout.x_gates { Start::From } else { biases[sum] };
-                (job.from.planes[g % 4], job.out.planes[g % 4]) = (from[sum], out[sum]);
+                job.start[g % 4] = if sum < layout.x_gates { Start::From } else { bias(sum) };
+                job.from.planes[g % 4] = sum * from_plane;
+                job.out.planes[g % 4] = sum * to_plane;
             }
             if !is_raw && (raw.saved.is_null() || !raw.block_by_walk) {
                 for a in 0..layout.x_gates {

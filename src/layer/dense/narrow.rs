@@ -79,7 +79,8 @@ impl Dense {
     }
 
     pub(super) fn pack_given(&self, given: &Unpacked<'_>, to: &mut [f32]) {
-        pack(&LAYOUT, self.isa().lanes(), given, to);
+        let isa = self.isa();
+        pack(&LAYOUT, (isa.lanes(), isa.dot()), given, to);
     }
 
     /// Rounds checked weights to the layer's format, into the bytes of words. Without a format they are
@@ -161,7 +162,7 @@ impl Dense {
         self.check(rows, x.len(), ("y", y.len()))?;
         check_room("scratch", self.scratch_len(), scratch.len())?;
         let dims = self.dims();
-        let panels = NarrowPanels::new(&LAYOUT, isa.lanes(), dims, narrow, data);
+        let panels = NarrowPanels::new(&LAYOUT, isa.lanes(), dims, (narrow, isa.dot()), data);
         let Some((panels, _)) = panels else { return Err(Error::Packing { what: "layer" }) };
         let pass = ForwardPass { x, rows, b: &[], y, finish: self.finish };
         dispatch(isa, FromNarrow { pass, panels, layout: &LAYOUT, dims, scratch })?;
