@@ -64,7 +64,7 @@ impl Walk<'_> {
         Ok(true)
     }
 
-    /// Marks the values that version `of` of the data made: they hold only one of the two directions.
+    /// Marks the values that belong to version `of` of the data: they hold only one of the two directions.
     fn half(&mut self, direction: usize, of: usize) {
         let version = self.version;
         let single = |axes: &[Axis]| -> Vec<Axis> {
