@@ -2,11 +2,21 @@
 
 use core::fmt;
 
+/// The text of an error. It is empty on targets without an operating system with the feature `no-texts`, for
+/// the sake of flash. The kinds, positions and numbers of errors remain.
+#[inline(always)]
+pub(crate) const fn said(text: &'static str) -> &'static str {
+    if cfg!(all(target_os = "none", feature = "no-texts")) { "" } else { text }
+}
+
 /// Result of a pass.
 pub type Result<T> = core::result::Result<T, Error>;
 
 /// Why a pass rejected its arguments. A pass that returns an error has written nothing. The exception is
 /// [`Error::Internal`].
+///
+/// With the feature `no-texts`, on targets without an operating system, errors have no words that say what is
+/// wrong.
 ///
 /// The text of an error names the buffer, and says how long it is and how long it must be. It also says what
 /// the length consists of, or which method computes it:
@@ -107,6 +117,13 @@ pub enum Error {
         /// What it is given.
         given: usize,
     },
+    /// A layer of an image has a form that the program did not name.
+    Form {
+        /// The position of the layer.
+        layer: usize,
+        /// The name of the form: that of a constant of [`Form`](crate::image::Form).
+        form: &'static str,
+    },
     /// The bytes are not an image, or not an image of the requested model.
     Image {
         /// The position of the first wrong byte.
@@ -174,6 +191,9 @@ impl Need {
 
     /// What the length is made of, if that is known: "steps x rows x inputs".
     pub const fn shape(self) -> Option<&'static str> {
+        if cfg!(all(target_os = "none", feature = "no-texts")) {
+            return None;
+        }
         Some(match self.0 {
             Rule::Exact | Rule::AtLeast => return None,
             Rule::Rows => "one for each row of the batch",
@@ -250,6 +270,9 @@ impl fmt::Display for Error {
                     f,
                     "layer {layer} of the model takes {takes} features, but the one below it gives {given}"
                 )
+            }
+            Error::Form { layer, form } => {
+                write!(f, "layer {layer} of the model is of the form {form}, which the program did not name")
             }
             Error::Image { offset, what } => write!(f, "byte {offset} of the image: {what}"),
             Error::Internal { what } => {

@@ -236,7 +236,7 @@ const struct recurrent_cell *const *recurrent_every_cell(size_t *len);
 // length of the whole text without the 0, like snprintf(). `error` must come from a function of this
 // library. Returns 0 if `error` is null.
 //
-// Only this function links code that formats numbers, which takes some kilobytes in firmware.
+// In firmware only this function links the words around the details, which take about a kilobyte.
 size_t recurrent_error_text(const struct recurrent_error *error, char *text, size_t text_len);
 
 // The name of a code, as in this header. It is a constant of the library that ends with a 0, and never null.

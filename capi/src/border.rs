@@ -54,19 +54,24 @@ impl Place {
 
 #[inline(always)]
 fn check<T>(name: &'static str, start: *const T, len: usize) -> Outcome {
+    check_bytes(name, start as usize, len, (size_of::<T>(), align_of::<T>()))
+}
+
+// One function for all types in firmware.
+#[cfg_attr(not(target_os = "none"), inline(always))]
+#[cfg_attr(target_os = "none", inline(never))]
+fn check_bytes(name: &'static str, start: usize, len: usize, (size, align): (usize, usize)) -> Outcome {
     if len == 0 {
         return Ok(());
     }
-    if start.is_null() {
+    if start == 0 {
         return Err(Refusal::Null(name));
     }
-    if !(start as usize).is_multiple_of(align_of::<T>()) {
-        return Err(Refusal::Alignment(name, align_of::<T>()));
+    if start & (align - 1) != 0 {
+        return Err(Refusal::Alignment(name, align));
     }
-    match len.checked_mul(size_of::<T>()) {
-        Some(bytes) if bytes <= isize::MAX as usize && (start as usize).checked_add(bytes).is_some() => {
-            Ok(())
-        }
+    match len.checked_mul(size) {
+        Some(bytes) if bytes <= isize::MAX as usize && start.checked_add(bytes).is_some() => Ok(()),
         _ => Err(Refusal::Of(Error::Overflow { buffer: name })),
     }
 }
@@ -117,9 +122,16 @@ impl<T: Plain> Given<T> {
 /// Rejects written buffers that overlap each other or a buffer that is read.
 #[inline(always)]
 pub(crate) fn apart<const W: usize, const R: usize>(written: [Place; W], read: [Place; R]) -> Outcome {
+    are_apart(&written, &read)
+}
+
+// One function for all numbers of buffers in firmware.
+#[cfg_attr(not(target_os = "none"), inline(always))]
+#[cfg_attr(target_os = "none", inline(never))]
+pub(crate) fn are_apart(written: &[Place], read: &[Place]) -> Outcome {
     let overlaps = |a: &Place, b: &Place| a.start < b.end && b.start < a.end;
     for (i, a) in written.iter().enumerate() {
-        for b in written.iter().skip(i + 1).chain(&read) {
+        for b in written.iter().skip(i + 1).chain(read) {
             if overlaps(a, b) {
                 return Err(Refusal::Overlap(a.name, b.name));
             }

@@ -1,7 +1,6 @@
 //! Errors as codes with texts.
 
 use core::ffi::c_char;
-use core::fmt::{self, Write};
 
 use recurrent_core::Error;
 
@@ -70,7 +69,6 @@ pub(crate) enum Refusal {
     Alignment(&'static str, usize),
     Overlap(&'static str, &'static str),
     Model,
-    Cell(usize, &'static str),
     Of(Error),
 }
 
@@ -96,7 +94,6 @@ fn parts(refusal: Refusal) -> Parts {
         Refusal::Alignment(of, to) => (RECURRENT_ERROR_ALIGNMENT, of, "", [to, 0, 0]),
         Refusal::Overlap(of, other) => (RECURRENT_ERROR_OVERLAP, of, other, [0; 3]),
         Refusal::Model => (RECURRENT_ERROR_MODEL, "model", "", [0; 3]),
-        Refusal::Cell(layer, what) => (RECURRENT_ERROR_CELL, "", what, [layer, 0, 0]),
         Refusal::Of(error) => match error {
             Error::Length { buffer, expected, actual, need } => {
                 let what = need.shape().unwrap_or(if need.is_minimum() { OR_MORE } else { "" });
@@ -112,6 +109,7 @@ fn parts(refusal: Refusal) -> Parts {
             Error::Features { layer, takes, given } => {
                 (RECURRENT_ERROR_LAYERS, "features", "", [layer, takes, given])
             }
+            Error::Form { layer, form } => (RECURRENT_ERROR_CELL, "", form, [layer, 0, 0]),
             Error::Image { offset, what } => (RECURRENT_ERROR_IMAGE, "", what, [offset, 0, 0]),
             Error::Packing { what } => (RECURRENT_ERROR_PACKING, "", what, [0; 3]),
             Error::Internal { what } => (RECURRENT_ERROR_INTERNAL, "", what, [0; 3]),
@@ -145,77 +143,98 @@ fn refuse(error: *mut recurrent_error, refusal: Refusal) -> recurrent_status {
     status
 }
 
-/// The text of an error.
-struct Said<'a> {
-    status: i32,
-    subject: &'a str,
-    what: &'a str,
-    numbers: [usize; 3],
+/// A part of a text.
+enum Piece<'a> {
+    Text(&'a str),
+    Number(usize),
 }
+use Piece::{Number, Text};
 
-impl fmt::Display for Said<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Said { status, subject, what, numbers: [first, second, third] } = *self;
-        let is = |code: recurrent_status| status == code as i32;
-        if is(RECURRENT_OK) {
-            f.write_str("no error")
-        } else if is(RECURRENT_ERROR_NULL) {
-            write!(f, "`{subject}` is null")
-        } else if is(RECURRENT_ERROR_ALIGNMENT) {
-            write!(f, "`{subject}` is not aligned to {first} bytes")
-        } else if is(RECURRENT_ERROR_OVERLAP) {
-            write!(f, "`{subject}` is written to, but overlaps `{what}`")
-        } else if is(RECURRENT_ERROR_LENGTH) {
-            write!(f, "`{subject}` has {second} elements, and needs {first}")?;
-            match what {
-                "" => Ok(()),
-                OR_MORE => write!(f, " {what}"),
-                shape => write!(f, ": {shape}"),
-            }
-        } else if is(RECURRENT_ERROR_OVERFLOW) {
-            write!(f, "the length of `{subject}` does not fit into memory")
-        } else if is(RECURRENT_ERROR_INDEX) {
-            write!(f, "`{subject}[{first}]` is {second}, and must be below {third}")
-        } else if is(RECURRENT_ERROR_VALUE) {
-            write!(f, "`{subject}` must be {what}")
-        } else if is(RECURRENT_ERROR_LAYERS) && subject == "features" {
-            write!(
-                f,
-                "layer {first} of the model takes {second} features, but the layer below it gives {third}"
-            )
-        } else if is(RECURRENT_ERROR_LAYERS) || is(RECURRENT_ERROR_CELL) {
-            write!(f, "layer {first} of the model {what}")
-        } else if is(RECURRENT_ERROR_IMAGE) {
-            write!(f, "byte {first} of the image: {what}")
-        } else if is(RECURRENT_ERROR_MODEL) {
-            f.write_str("the memory of the model is not that of a model that was opened")
-        } else if is(RECURRENT_ERROR_PACKING) {
-            write!(f, "weights were packed for another {what}")
-        } else if is(RECURRENT_ERROR_NARROW) {
-            write!(f, "`{subject}[{first}]` cannot be held in {what}")
-        } else if is(RECURRENT_ERROR_INTERNAL) {
-            write!(f, "a bug of the library ({what}): the results are not valid; please report it")
-        } else {
-            f.write_str("an unknown error")
-        }
-    }
-}
-
-/// Writes as much as fits, and counts all bytes.
+/// Writes as much as fits, and counts all bytes. (Not by `core::fmt`, which would take most of the flash of
+/// `recurrent_error_text`.)
 struct Room<'a> {
     text: &'a mut [u8],
     len: usize,
 }
 
-impl Write for Room<'_> {
-    fn write_str(&mut self, s: &str) -> fmt::Result {
-        for byte in s.bytes() {
-            if let Some(at) = self.text.get_mut(self.len) {
-                *at = byte;
+impl Room<'_> {
+    fn write(&mut self, pieces: &[Piece<'_>]) {
+        for piece in pieces {
+            match *piece {
+                Text(text) => text.bytes().for_each(|byte| self.put(byte)),
+                Number(n) => {
+                    let (mut power, mut rest) = (1, n);
+                    while n / power > 9 {
+                        power *= 10;
+                    }
+                    while power > 0 {
+                        self.put(b'0' + (rest / power) as u8);
+                        (rest, power) = (rest % power, power / 10);
+                    }
+                }
             }
-            self.len += 1;
         }
-        Ok(())
+    }
+
+    fn put(&mut self, byte: u8) {
+        if let Some(at) = self.text.get_mut(self.len) {
+            *at = byte;
+        }
+        self.len += 1;
+    }
+}
+
+/// Writes the text of an error.
+fn say(room: &mut Room<'_>, status: i32, subject: &str, what: &str, [first, second, third]: [usize; 3]) {
+    let is = |code: recurrent_status| status == code as i32;
+    let (subject, what_or_end) = (Text(subject), what);
+    let what = Text(what);
+    if is(RECURRENT_OK) {
+        room.write(&[Text("no error")]);
+    } else if is(RECURRENT_ERROR_NULL) {
+        room.write(&[Text("`"), subject, Text("` is null")]);
+    } else if is(RECURRENT_ERROR_ALIGNMENT) {
+        room.write(&[Text("`"), subject, Text("` is not aligned to "), Number(first), Text(" bytes")]);
+    } else if is(RECURRENT_ERROR_OVERLAP) {
+        room.write(&[Text("`"), subject, Text("` is written to, but overlaps `"), what, Text("`")]);
+    } else if is(RECURRENT_ERROR_LENGTH) {
+        room.write(&[Text("`"), subject, Text("` has "), Number(second)]);
+        room.write(&[Text(" elements, and needs "), Number(first)]);
+        match what_or_end {
+            "" => {}
+            OR_MORE => room.write(&[Text(" "), what]),
+            _ => room.write(&[Text(": "), what]),
+        }
+    } else if is(RECURRENT_ERROR_OVERFLOW) {
+        room.write(&[Text("the length of `"), subject, Text("` does not fit into memory")]);
+    } else if is(RECURRENT_ERROR_INDEX) {
+        room.write(&[Text("`"), subject, Text("["), Number(first), Text("]` is "), Number(second)]);
+        room.write(&[Text(", and must be below "), Number(third)]);
+    } else if is(RECURRENT_ERROR_VALUE) {
+        room.write(&[Text("`"), subject, Text("` must be "), what]);
+    } else if is(RECURRENT_ERROR_LAYERS) || is(RECURRENT_ERROR_CELL) {
+        room.write(&[Text("layer "), Number(first), Text(" of the model ")]);
+        if is(RECURRENT_ERROR_CELL) {
+            room.write(&[Text("is of the form "), what, Text(", which the program did not name")]);
+        } else if let Text("features") = subject {
+            room.write(&[Text("takes "), Number(second)]);
+            room.write(&[Text(" features, but the layer below it gives "), Number(third)]);
+        } else {
+            room.write(&[what]);
+        }
+    } else if is(RECURRENT_ERROR_IMAGE) {
+        room.write(&[Text("byte "), Number(first), Text(" of the image: "), what]);
+    } else if is(RECURRENT_ERROR_MODEL) {
+        room.write(&[Text("the memory of the model is not that of a model that was opened")]);
+    } else if is(RECURRENT_ERROR_PACKING) {
+        room.write(&[Text("weights were packed for another "), what]);
+    } else if is(RECURRENT_ERROR_NARROW) {
+        room.write(&[Text("`"), subject, Text("["), Number(first), Text("]` cannot be held in "), what]);
+    } else if is(RECURRENT_ERROR_INTERNAL) {
+        room.write(&[Text("a bug of the library ("), what]);
+        room.write(&[Text("): the results are not valid; please report it")]);
+    } else {
+        room.write(&[Text("an unknown error")]);
     }
 }
 
@@ -223,7 +242,7 @@ impl Write for Room<'_> {
 /// length of the whole text without the 0, like snprintf(). `error` must come from a function of this
 /// library. Returns 0 if `error` is null.
 ///
-/// Only this function links code that formats numbers, which takes some kilobytes in firmware.
+/// In firmware only this function links the words around the details, which take about a kilobyte.
 #[no_mangle]
 pub extern "C" fn recurrent_error_text(
     error: *const recurrent_error,
@@ -239,8 +258,7 @@ pub extern "C" fn recurrent_error_text(
     };
     let last = room.len();
     let mut room = Room { text: room, len: 0 };
-    // Writing to `Room` cannot fail.
-    let _ = write!(room, "{}", Said { status: error.status, subject, what, numbers: error.numbers });
+    say(&mut room, error.status, subject, what, error.numbers);
     let Room { text, len } = room;
     if let Some(end) = end {
         *end = 0;
@@ -256,25 +274,31 @@ pub extern "C" fn recurrent_error_text(
 /// The name of a code, as in this header. It is a constant of the library that ends with a 0, and never null.
 #[no_mangle]
 pub extern "C" fn recurrent_status_name(status: i32) -> *const c_char {
-    // The texts end with an explicit 0, because cbindgen does not parse `c"..."`.
-    const UNKNOWN: &[u8] = b"an unknown status\0";
-    const NAMES: [&[u8]; 15] = [
-        b"RECURRENT_OK\0",
-        b"RECURRENT_ERROR_NULL\0",
-        b"RECURRENT_ERROR_ALIGNMENT\0",
-        b"RECURRENT_ERROR_OVERLAP\0",
-        b"RECURRENT_ERROR_LENGTH\0",
-        b"RECURRENT_ERROR_OVERFLOW\0",
-        b"RECURRENT_ERROR_INDEX\0",
-        b"RECURRENT_ERROR_VALUE\0",
-        b"RECURRENT_ERROR_LAYERS\0",
-        b"RECURRENT_ERROR_IMAGE\0",
-        b"RECURRENT_ERROR_CELL\0",
-        b"RECURRENT_ERROR_MODEL\0",
-        b"RECURRENT_ERROR_PACKING\0",
-        b"RECURRENT_ERROR_NARROW\0",
-        b"RECURRENT_ERROR_INTERNAL\0",
-    ];
-    let known = usize::try_from(status).ok().and_then(|at| NAMES.get(at));
-    known.map_or(UNKNOWN.as_ptr().cast(), |name| name.as_ptr().cast())
+    // One text, without a table of pointers: each name ends with a 0. The last one is for all other codes.
+    const NAMES: &str = concat!(
+        "RECURRENT_OK\0",
+        "RECURRENT_ERROR_NULL\0",
+        "RECURRENT_ERROR_ALIGNMENT\0",
+        "RECURRENT_ERROR_OVERLAP\0",
+        "RECURRENT_ERROR_LENGTH\0",
+        "RECURRENT_ERROR_OVERFLOW\0",
+        "RECURRENT_ERROR_INDEX\0",
+        "RECURRENT_ERROR_VALUE\0",
+        "RECURRENT_ERROR_LAYERS\0",
+        "RECURRENT_ERROR_IMAGE\0",
+        "RECURRENT_ERROR_CELL\0",
+        "RECURRENT_ERROR_MODEL\0",
+        "RECURRENT_ERROR_PACKING\0",
+        "RECURRENT_ERROR_NARROW\0",
+        "RECURRENT_ERROR_INTERNAL\0",
+        "an unknown status\0",
+    );
+    const COUNT: usize = 15;
+    let mut before = usize::try_from(status).map_or(COUNT, |at| at.min(COUNT));
+    let mut names = NAMES.as_bytes();
+    while let (1.., [byte, rest @ ..]) = (before, names) {
+        before -= usize::from(*byte == 0);
+        names = rest;
+    }
+    names.as_ptr().cast()
 }

@@ -6,7 +6,6 @@ use recurrent_core::image::{self, Image};
 #[cfg(not(target_os = "none"))]
 use recurrent_core::model::Packed;
 use recurrent_core::model::{Chain, Ending};
-use recurrent_core::Error;
 
 use crate::border::{self, apart, Given, Memory, Place};
 use crate::cells::recurrent_cell;
@@ -86,12 +85,9 @@ pub extern "C" fn recurrent_model_open(
         apart([memory.place()], [Place::of("image", bytes), Place::of("cells", forms)])?;
         let image = Image::from_bytes(bytes)?;
         let weights = if image.is_narrow() { &[] } else { image.weights()? };
-        image.extras()?;
+        image.initial_state()?;
         let layers = memory.layers();
-        image.link(forms, layers).map_err(|e| match e {
-            Error::Layers { layer, what } => Refusal::Cell(layer, what),
-            e => Refusal::Of(e),
-        })?;
+        image.link(forms, layers)?;
         let chain = Chain::new(layers)?;
         out.put(memory.put(recurrent_model {
             magic: recurrent_model::MAGIC,

@@ -3,7 +3,7 @@
 use recurrent_core::model::{Forward, Input, InputMask};
 use recurrent_core::{Error, Masked, Need, Sequences};
 
-use crate::border::{self, apart, Given, Place};
+use crate::border::{self, apart, are_apart, Given, Place};
 use crate::error::{answer, recurrent_error, recurrent_status, Outcome};
 use crate::model::recurrent_model;
 
@@ -74,7 +74,7 @@ pub extern "C" fn recurrent_reset(
         let given = Given::new("state", state, state_len)?;
         apart([given.place()], model.places())?;
         let (chain, state) = (model.chain, given.slice_mut());
-        let initial = model.image.extras()?.initial_state;
+        let initial = model.image.initial_state()?;
         if initial.is_empty() {
             let expected = chain.state_len(batch);
             if state.len() != expected {
@@ -179,12 +179,9 @@ struct Buffers<'a> {
 }
 
 /// Checks the buffers of a pass against each other, and against the memory that the model reads.
-#[inline(always)]
-fn buffers<'a, const R: usize>(
-    model: &recurrent_model,
-    of: &recurrent_buffers,
-    others: [Place; R],
-) -> Outcome<Buffers<'a>> {
+#[cfg_attr(not(target_os = "none"), inline(always))]
+#[cfg_attr(target_os = "none", inline(never))]
+fn buffers<'a>(model: &recurrent_model, of: &recurrent_buffers, others: &[Place]) -> Outcome<Buffers<'a>> {
     let x = Given::reading("x", of.x, of.x_len)?;
     let ids = Given::reading("ids", of.ids, of.ids_len)?;
     let y = Given::new("y", of.y, of.y_len)?;
@@ -193,8 +190,8 @@ fn buffers<'a, const R: usize>(
     let written = [y.place(), state.place(), scratch.place()];
     let [a, b, c] = model.places();
     apart(written, [x.place(), ids.place(), a, b, c])?;
-    if R > 0 {
-        apart(written, others)?;
+    if !others.is_empty() {
+        are_apart(&written, others)?;
     }
     let x = match model.chain.classes() {
         Some(_) if of.x_len == 0 => Input::Ids(ids.slice()),
@@ -238,7 +235,7 @@ pub extern "C" fn recurrent_step(
     let run = || -> Outcome {
         let model = border::model(model)?;
         let Buffers { x, y, state, scratch } =
-            self::buffers(model, border::arguments("buffers", buffers)?, [])?;
+            self::buffers(model, border::arguments("buffers", buffers)?, &[])?;
         run!(model, step(x, y, state, scratch))
     };
     answer(error, run())
@@ -267,7 +264,7 @@ pub extern "C" fn recurrent_forward(
         let resets = border::flags("resets", of.resets, of.resets_len)?;
         let others = [lengths.place(), Place::of("mask", mask), Place::of("resets", resets)];
         let buffers = border::arguments("buffers", buffers)?;
-        let Buffers { x, y, state, scratch } = self::buffers(model, buffers, others)?;
+        let Buffers { x, y, state, scratch } = self::buffers(model, buffers, &others)?;
         let mut sequences = Sequences::new(of.steps, of.batch);
         if of.batch_major != 0 {
             sequences = sequences.batch_major();

@@ -24,6 +24,7 @@ fn number(error: Error) -> usize {
         Error::Narrow { .. } => 11,
         #[cfg(feature = "std")]
         Error::Communication { .. } => 12,
+        Error::Form { .. } => 13,
     }
 }
 
@@ -106,6 +107,10 @@ fn errors_say_what_was_wrong() {
         (
             Error::Value { argument: "temperature", expected: "above zero" },
             "`temperature` must be above zero",
+        ),
+        (
+            Error::Form { layer: 2, form: "GRU" },
+            "layer 2 of the model is of the form GRU, which the program did not name",
         ),
         (
             Error::Narrow { part: "w_hh", index: 17, format: "f16" },

@@ -2,7 +2,7 @@
 
 use rand_core::Rng;
 
-use crate::error::{Error, Result, check_room};
+use crate::error::{Error, Result, check_room, said};
 use crate::kernel::softmax::{BLOCK, exp_sum, max};
 use crate::simd::{Isa, Op, Simd, dispatch};
 
@@ -32,14 +32,16 @@ pub fn argmax(logits: &[f32]) -> Result<usize> {
     let (mut best, mut most) = (0, f32::NEG_INFINITY);
     for (i, &logit) in logits.iter().enumerate() {
         if logit.is_nan() {
-            return Err(Error::Value { argument: "logits", expected: "numbers other than NaN" });
+            return Err(Error::Value { argument: "logits", expected: said("numbers other than NaN") });
         }
         if logit > most {
             (best, most) = (i, logit);
         }
     }
     match most {
-        f32::NEG_INFINITY => Err(Error::Value { argument: "logits", expected: "not all minus infinity" }),
+        f32::NEG_INFINITY => {
+            Err(Error::Value { argument: "logits", expected: said("not all minus infinity") })
+        }
         _ => Ok(best),
     }
 }

@@ -1,7 +1,7 @@
 //! The header, the positions of records, and the checksum.
 
 use super::record::{self, Record};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, said};
 use crate::model::Layer;
 
 pub(super) const MAGIC: [u8; 8] = *b"RECURIMG";
@@ -21,7 +21,7 @@ pub(super) const TAG_CLASSES: u32 = 4;
 pub(super) const TAG_MASK: u32 = 5;
 
 pub(super) const fn wrong<T>(offset: usize, what: &'static str) -> Result<T> {
-    Err(Error::Image { offset, what })
+    Err(Error::Image { offset, what: said(what) })
 }
 
 pub(super) const fn word(bytes: &[u8], at: usize) -> u32 {
@@ -76,8 +76,27 @@ impl Header {
         if self.is_old { HEADER + OLD_LAYER * index } else { HEADER + LAYER * index + BEFORE }
     }
 
+    /// The words of the layer at a position.
+    pub(super) const fn record(&self, bytes: &[u8], index: usize) -> Record {
+        let (at, mut record, mut i) = (self.words(index), [0; 16], 0);
+        while i < record.len() {
+            record[i] = word(bytes, at + 4 * i);
+            i += 1;
+        }
+        record
+    }
+
     /// The layer at a position, without links to its passes.
     pub(super) const fn layer(&self, bytes: &[u8], index: usize) -> Result<Layer> {
+        let mut layer = Layer::Residual;
+        match self.layer_into(bytes, index, &mut layer) {
+            Ok(()) => Ok(layer),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The same, to where the layer is stored: each copy of it takes flash.
+    pub(super) const fn layer_into(&self, bytes: &[u8], index: usize, to: &mut Layer) -> Result<()> {
         let (at, mut narrow) = (self.words(index), None);
         if !self.is_old {
             let start = at - BEFORE;
@@ -89,35 +108,28 @@ impl Header {
                 None => return wrong(start + 8, "unknown type of weights"),
             };
         }
-        let mut record: Record = [0; 16];
-        let mut i = 0;
-        while i < record.len() {
-            record[i] = word(bytes, at + 4 * i);
-            i += 1;
+        if let Err((word, what)) = record::decode(&self.record(bytes, index), to) {
+            return wrong(at + 4 * word, what);
         }
-        match record::decode(&record) {
-            Ok(layer) => match narrow {
-                None => Ok(layer),
-                #[cfg(all(target_os = "none", feature = "named-forms"))]
-                Some(_) => wrong(
-                    at - 4,
-                    "narrow weights are for constant models on targets without an operating system",
-                ),
-                #[cfg(not(all(target_os = "none", feature = "named-forms")))]
-                Some(narrow) => {
-                    if let Some(levels) = layer.levels()
-                        && levels.first.cell.is_normalised()
-                    {
-                        return wrong(at - 4, "the weights of a layer with layer normalisation must be f32");
-                    }
-                    let layer = layer.narrow(narrow);
-                    match layer.narrow_format() {
-                        Some(_) => Ok(layer),
-                        None => wrong(at - 4, "this layer has no matrix, so its weights must be f32"),
-                    }
+        match narrow {
+            None => Ok(()),
+            #[cfg(all(target_os = "none", feature = "named-forms"))]
+            Some(_) => {
+                wrong(at - 4, "narrow weights are for constant models on targets without an operating system")
+            }
+            #[cfg(not(all(target_os = "none", feature = "named-forms")))]
+            Some(narrow) => {
+                if let Some(levels) = to.levels()
+                    && levels.first.cell.is_normalised()
+                {
+                    return wrong(at - 4, "the weights of a layer with layer normalisation must be f32");
                 }
-            },
-            Err((word, what)) => wrong(at + 4 * word, what),
+                *to = to.narrow(narrow);
+                match to.narrow_format() {
+                    Some(_) => Ok(()),
+                    None => wrong(at - 4, "this layer has no matrix, so its weights must be f32"),
+                }
+            }
         }
     }
 }

@@ -90,12 +90,14 @@
 //! | `read` | reading, and what an image holds besides layers and weights |
 //! | `header` | the header, the positions of records, and the checksum |
 //! | `record` | a layer as 16 words |
+//! | `utf8` | whether names are UTF-8 |
 //!
 //! Files import each other downward in this table.
 
 mod header;
 mod read;
 mod record;
+mod utf8;
 mod write;
 
 pub use crate::seq::form::Form;

@@ -5,6 +5,7 @@ use super::header::{
     TAG_MASK, checksum, header, padded, word, wrong,
 };
 use super::record;
+use super::utf8::is_utf8;
 use crate::error::{Error, Result, check_len};
 use crate::kernel::bytes::floats;
 use crate::layer::buffer::{take, take_mut};
@@ -31,7 +32,8 @@ pub struct Image<'a> {
     header: Header,
     initial_state: &'a [u8],
     ending: Ending,
-    classes: &'a str,
+    /// UTF-8.
+    classes: &'a [u8],
     mask: Option<InputMask>,
 }
 
@@ -51,11 +53,12 @@ impl<'a> Image<'a> {
             return wrong(i, "a reserved byte of the header is not 0");
         }
         let mut len = 0usize;
+        let mut layer = Layer::Residual;
         for index in 0..header.layers {
-            let layer = header.layer(bytes, index)?;
+            header.layer_into(bytes, index, &mut layer)?;
             len = len.saturating_add(layer.words_len());
-            let (at, encoded) = (header.words(index), record::encode(&layer, index)?);
-            if let Some(i) = (0..16).find(|&i| encoded[i] != word(bytes, at + 4 * i)) {
+            let at = header.words(index);
+            if let Some(i) = record::unused(&header.record(bytes, index)) {
                 return wrong(at + 4 * i, "a word that this kind of layer does not use is not 0");
             }
             if !header.is_old && word(bytes, at + OLD_LAYER) != 0 {
@@ -66,7 +69,7 @@ impl<'a> Image<'a> {
             return wrong(16, "the number of weights differs from what the layers need");
         }
         let mut image =
-            Image { bytes, header, initial_state: &[], ending: Ending::None, classes: "", mask: None };
+            Image { bytes, header, initial_state: &[], ending: Ending::None, classes: &[], mask: None };
         if !header.is_old {
             image.records()?;
         }
@@ -105,10 +108,8 @@ impl<'a> Image<'a> {
                     };
                 }
                 TAG_ENDING => return wrong(at + 4, "an ending must have 4 bytes"),
-                TAG_CLASSES => match core::str::from_utf8(content) {
-                    Ok(classes) if !classes.is_empty() => self.classes = classes,
-                    _ => return wrong(start, "the names of the classes are not UTF-8"),
-                },
+                TAG_CLASSES if !content.is_empty() && is_utf8(content) => self.classes = content,
+                TAG_CLASSES => return wrong(start, "the names of the classes are not UTF-8"),
                 TAG_MASK if len == 8 => {
                     self.mask = match (word(bytes, start), word(bytes, start + 4)) {
                         (1, value) if !f32::from_bits(value).is_nan() => {
@@ -135,8 +136,16 @@ impl<'a> Image<'a> {
     /// # Errors
     /// Those of [`weights`](Self::weights), if there is an initial state.
     pub fn extras(&self) -> Result<Extras<'a>> {
-        let initial_state = self.in_place(self.initial_state)?;
-        Ok(Extras { initial_state, ending: self.ending, classes: self.classes, mask: self.mask })
+        let initial_state = self.initial_state()?;
+        Ok(Extras { initial_state, ending: self.ending, classes: self.classes(), mask: self.mask })
+    }
+
+    /// The initial state of one row, in place; empty for zeros.
+    ///
+    /// # Errors
+    /// As [`weights`](Self::weights).
+    pub fn initial_state(&self) -> Result<&'a [f32]> {
+        self.in_place(self.initial_state)
     }
 
     /// The layers, from the input to the output.
@@ -156,7 +165,7 @@ impl<'a> Image<'a> {
     /// ([`layers`](Self::layers) links all passes of all cells.)
     ///
     /// # Errors
-    /// [`Error::Length`] for `layers`; [`Error::Layers`] for a layer whose form is not among `forms`, with
+    /// [`Error::Length`] for `layers`; [`Error::Form`] for a layer whose form is not among `forms`, with
     /// the name of the form.
     ///
     /// ```
@@ -179,12 +188,19 @@ impl<'a> Image<'a> {
     /// ```
     pub fn link(&self, forms: &[&Form], layers: &mut [Layer]) -> Result<()> {
         check_len("layers", self.header.layers, layers.len())?;
-        let linked = |(index, layer): (usize, Layer)| {
-            layer.linked_to(forms).map_err(|form| Error::Layers { layer: index, what: form.refusal() })
-        };
-        self.unlinked().enumerate().map(linked).try_for_each(|layer| layer.map(drop))?;
-        for (at, layer) in layers.iter_mut().zip(self.unlinked().enumerate()) {
-            *at = linked(layer)?;
+        // Nothing is written before all layers are known to have a form. (In one loop, because the code of
+        // both would be the same.)
+        let mut layer = Layer::Residual;
+        for writes in [false, true] {
+            for (index, to) in layers.iter_mut().enumerate() {
+                self.header.layer_into(self.bytes, index, &mut layer)?;
+                if let Err(form) = layer.link_to(forms) {
+                    return Err(Error::Form { layer: index, form: form.name() });
+                }
+                if writes {
+                    *to = layer;
+                }
+            }
         }
         Ok(())
     }
@@ -288,7 +304,8 @@ impl<'a> Image<'a> {
 
     /// Names of the classes, one to a line; empty if the image has none.
     pub fn classes(&self) -> &'a str {
-        self.classes
+        // They have been checked.
+        core::str::from_utf8(self.classes).unwrap_or_default()
     }
 
     /// Copies the weights, converted to `f32`. `f32` weights can be copied on any machine and from any

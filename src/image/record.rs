@@ -1,9 +1,9 @@
 //! A layer as 16 words.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, said};
 use crate::layer::recurrent::{Description, Levels};
 use crate::model::Layer;
-use crate::seq::any::AnyCell;
+use crate::seq::any::{AnyCell, NORM_EXCLUDED};
 use crate::{
     Activate, Activation, Cell, Dense, Embedding, GruCell, LstmCell, LstmNorm, Merge, MguCell, Narrow, Pool,
     Reset, RnnCell, Scale, Stack,
@@ -65,49 +65,13 @@ macro_rules! get {
 
 /// Decodes a layer from its record, without links to its passes. Words that the layer does not use are
 /// ignored.
-pub(super) const fn decode(r: &Record) -> core::result::Result<Layer, Wrong> {
+pub(super) const fn decode(r: &Record, to: &mut Layer) -> core::result::Result<(), Wrong> {
     let (first, second) = (r[1] as usize, r[2] as usize);
-    Ok(match r[0] {
+    *to = match r[0] {
         0 => Layer::Embedding(Embedding::new(first, second)),
-        1 => {
-            let (activation, clip) = (get!(function(r, 0)), get!(clip(r)));
-            let options = clip < f32::INFINITY
-                || !(is(activation, Activation::Tanh) || is(activation, Activation::Relu));
-            let cell = AnyCell::Rnn(RnnCell { activation, clip });
-            Layer::Rnn(Stack::of(get!(levels(r, Description::unlinked(cell, options, first, second)))))
-        }
-        2 => {
-            let (gates, cell, hidden) = (get!(function(r, 0)), get!(function(r, 1)), get!(function(r, 2)));
-            let clip = get!(clip(r));
-            let (coupled, peepholes, projection) = (r[3] & COUPLED != 0, r[3] & PEEPHOLES != 0, r[5] > 0);
-            let standard =
-                is(gates, Activation::Sigmoid) && is(cell, Activation::Tanh) && is(hidden, Activation::Tanh);
-            let norm = match r[3] & (NORM | NORM_STATE) {
-                0 => None,
-                NORM => Some(LstmNorm::Output),
-                NORM_STATE => Some(LstmNorm::State),
-                _ => return Err((3, "both forms of layer normalisation")),
-            };
-            let options =
-                !standard || clip < f32::INFINITY || coupled || peepholes || projection || norm.is_some();
-            let cell = LstmCell { gates, cell, hidden, clip, coupled, peepholes, projection, norm };
-            let cell = get!(normal(AnyCell::Lstm(cell)));
-            let mut layer = Description::unlinked(cell, options, first, second);
-            layer.shape.peepholes = peepholes;
-            if projection {
-                layer.shape = layer.shape.project(r[5] as usize);
-            }
-            Layer::Lstm(Stack::of(get!(levels(r, layer))))
-        }
-        3 => {
-            let (gates, new, clip) = (get!(function(r, 0)), get!(function(r, 1)), get!(clip(r)));
-            let standard = is(gates, Activation::Sigmoid) && is(new, Activation::Tanh);
-            let reset = if r[3] & RESET_BEFORE != 0 { Reset::Before } else { Reset::After };
-            let norm = r[3] & NORM != 0;
-            let cell = get!(normal(AnyCell::Gru(GruCell { reset, gates, new, clip, norm })));
-            let options = !standard || clip < f32::INFINITY || norm;
-            Layer::Gru(Stack::of(get!(levels(r, Description::unlinked(cell, options, first, second)))))
-        }
+        1 => Layer::Rnn(Stack::of(get!(levels(r)))),
+        2 => Layer::Lstm(Stack::of(get!(levels(r)))),
+        3 => Layer::Gru(Stack::of(get!(levels(r)))),
         4 => {
             let layer = Dense::new(first, second);
             Layer::Dense(match r[FUNCTIONS] {
@@ -115,7 +79,7 @@ pub(super) const fn decode(r: &Record) -> core::result::Result<Layer, Wrong> {
                 1 => layer.tanh(),
                 2 => layer.sigmoid(),
                 3 => layer.relu(),
-                _ => return Err((FUNCTIONS, "dense layers do not have this activation")),
+                _ => return Err((FUNCTIONS, said("dense layers do not have this activation"))),
             })
         }
         5 => Layer::Pool(match r[1] {
@@ -124,32 +88,139 @@ pub(super) const fn decode(r: &Record) -> core::result::Result<Layer, Wrong> {
             2 => Pool::Max,
             3 => Pool::Ends,
             4 => Pool::First,
-            _ => return Err((1, "unknown pool")),
+            _ => return Err((1, said("unknown pool"))),
         }),
         6 => {
             let p = f32::from_bits(r[6]);
             if !(p >= 0.0 && p < 1.0) {
-                return Err((6, "the dropout probability is outside of 0 <= p < 1"));
+                return Err((6, said("the dropout probability is outside of 0 <= p < 1")));
             }
             Layer::Dropout(p)
         }
-        7 => {
-            let layer = Description::unlinked(AnyCell::Mgu(MguCell), false, first, second);
-            Layer::Mgu(Stack::of(get!(levels(r, layer))))
-        }
+        7 => Layer::Mgu(Stack::of(get!(levels(r)))),
         8 => Layer::Scale(Scale::new(first)),
         9 => Layer::Activate(Activate::new(get!(function(r, 0)))),
         10 => Layer::Residual,
-        _ => return Err((0, "unknown layer")),
+        _ => return Err((0, said("unknown layer"))),
+    };
+    Ok(())
+}
+
+/// The number of activations of a kind of layer.
+const fn count(kind: u32) -> usize {
+    match kind {
+        1 | 9 => 1,
+        3 => 2,
+        2 => 3,
+        _ => 0,
+    }
+}
+
+/// Decodes the cell of recurrent layers, and whether it needs the form with options.
+const fn cell(r: &Record) -> core::result::Result<(AnyCell, bool), Wrong> {
+    let (kind, flags) = (r[0], r[3]);
+    if kind == 7 {
+        return Ok((AnyCell::Mgu(MguCell), false));
+    }
+    let (mut functions, mut i) = ([Activation::Tanh; 3], 0);
+    while i < count(kind) {
+        functions[i] = get!(function(r, i));
+        i += 1;
+    }
+    let [one, two, hidden] = functions;
+    let clip = get!(clip(r));
+    let is_clipped = clip < f32::INFINITY;
+    Ok(match kind {
+        1 => {
+            let standard = is(one, Activation::Tanh) || is(one, Activation::Relu);
+            (AnyCell::Rnn(RnnCell { activation: one, clip }), is_clipped || !standard)
+        }
+        2 => {
+            let standard =
+                is(one, Activation::Sigmoid) && is(two, Activation::Tanh) && is(hidden, Activation::Tanh);
+            let (coupled, peepholes, projection) = (flags & COUPLED != 0, flags & PEEPHOLES != 0, r[5] > 0);
+            let norm = match flags & (NORM | NORM_STATE) {
+                0 => None,
+                NORM => Some(LstmNorm::Output),
+                NORM_STATE => Some(LstmNorm::State),
+                _ => return Err((3, said("two forms of layer normalisation"))),
+            };
+            let options = !standard || is_clipped || coupled || peepholes || projection || norm.is_some();
+            let cell = LstmCell { gates: one, cell: two, hidden, clip, coupled, peepholes, projection, norm };
+            (AnyCell::Lstm(cell), options)
+        }
+        _ => {
+            let standard = is(one, Activation::Sigmoid) && is(two, Activation::Tanh);
+            let reset = if flags & RESET_BEFORE != 0 { Reset::Before } else { Reset::After };
+            let norm = flags & NORM != 0;
+            let options = !standard || is_clipped || norm;
+            (AnyCell::Gru(GruCell { reset, gates: one, new: two, clip, norm }), options)
+        }
     })
 }
 
-/// Rejects options that cannot be combined with layer normalisation.
-const fn normal(cell: AnyCell) -> core::result::Result<AnyCell, Wrong> {
-    match cell.norm_refusal() {
-        Some(_) => Err((3, "layer normalisation cannot be combined with the other options")),
-        None => Ok(cell),
+/// Decodes recurrent layers.
+// One function for all kinds in firmware. Within each other, these functions do not fit into the registers.
+#[cfg_attr(target_os = "none", inline(never))]
+const fn levels(r: &Record) -> core::result::Result<Levels, Wrong> {
+    let (flags, input, hidden) = (r[3], r[1] as usize, r[2] as usize);
+    let (cell, options) = get!(cell(r));
+    if cell.norm_refusal().is_some() {
+        return Err((3, said(NORM_EXCLUDED)));
     }
+    if flags & !ALL != 0 || flags & CONCAT != 0 && flags & SUM != 0 {
+        return Err((3, said("unknown flags")));
+    }
+    if r[4] == 0 {
+        return Err((4, said("the stack has no layers")));
+    }
+    let mut layer = Description::unlinked(cell, options, input, hidden);
+    if r[0] == 2 {
+        layer.shape.peepholes = flags & PEEPHOLES != 0;
+        if r[5] > 0 {
+            layer.shape = layer.shape.project(r[5] as usize);
+        }
+    }
+    layer.shape.bias = flags & NO_BIAS == 0;
+    layer.reverse = flags & REVERSE != 0;
+    layer.recurrent_dropout = flags & RECURRENT_DROPOUT != 0;
+    let both = match flags & (CONCAT | SUM) {
+        CONCAT => Some(Merge::Concat),
+        SUM => Some(Merge::Sum),
+        _ => None,
+    };
+    Ok(Levels::new(layer, r[4] as usize, both))
+}
+
+/// The first word of a record that was decoded which has something that the layer does not use: the words
+/// that [`encode`] writes are the same up to there.
+pub(super) fn unused(r: &Record) -> Option<usize> {
+    // For each kind a bit for each word besides the activations, and the flags.
+    const COMMON: u32 = NO_BIAS | REVERSE | RECURRENT_DROPOUT | CONCAT | SUM;
+    const LSTM: u32 = COMMON | COUPLED | PEEPHOLES | NORM | NORM_STATE;
+    let (mut words, mut flags) = match r[0] {
+        0 => (0b111, 0),
+        1 => (0b101_1111, COMMON),
+        2 => (0b111_1111, LSTM),
+        3 => (0b101_1111, COMMON | RESET_BEFORE | NORM),
+        4 => (0b1000_0111, 0),
+        5 | 8 => (0b11, 0),
+        6 => (0b100_0001, 0),
+        7 => (0b1_1111, COMMON),
+        _ => (0b1, 0),
+    };
+    for at in (0..count(r[0])).map(|n| FUNCTIONS + 3 * n) {
+        // The number, and alpha and beta of those activations that have them.
+        words |= match r[at] {
+            4 | 7 | 8 => 0b111,
+            5 | 6 | 9 => 0b11,
+            _ => 0b1,
+        } << at;
+    }
+    if r[3] & (CONCAT | SUM) != 0 {
+        flags &= !REVERSE;
+    }
+    (0..r.len()).find(|&i| r[i] != 0 && (words >> i & 1 == 0 || i == 3 && r[3] & !flags != 0))
 }
 
 const fn is(f: Activation, other: Activation) -> bool {
@@ -158,7 +229,7 @@ const fn is(f: Activation, other: Activation) -> bool {
 
 const fn clip(r: &Record) -> core::result::Result<f32, Wrong> {
     let clip = f32::from_bits(r[6]);
-    if clip > 0.0 { Ok(clip) } else { Err((6, "the clip is not above 0")) }
+    if clip > 0.0 { Ok(clip) } else { Err((6, said("the clip is not above 0"))) }
 }
 
 /// Decodes the activation at a position.
@@ -166,7 +237,7 @@ const fn function(r: &Record, n: usize) -> core::result::Result<Activation, Wron
     let at = FUNCTIONS + 3 * n;
     let (alpha, beta) = (f32::from_bits(r[at + 1]), f32::from_bits(r[at + 2]));
     if alpha.is_nan() || beta.is_nan() {
-        return Err((at, "a parameter of the activation is NaN"));
+        return Err((at, said("a parameter of the activation is NaN")));
     }
     Ok(match r[at] {
         1 => Activation::Tanh,
@@ -180,7 +251,7 @@ const fn function(r: &Record, n: usize) -> core::result::Result<Activation, Wron
         9 => Activation::Elu { alpha },
         10 => Activation::Softsign,
         11 => Activation::Softplus,
-        _ => return Err((at, "unknown activation")),
+        _ => return Err((at, said("unknown activation"))),
     })
 }
 
@@ -199,26 +270,6 @@ const fn number(f: Activation) -> (u32, f32, f32) {
         Activation::Softsign => (10, 0.0, 0.0),
         Activation::Softplus => (11, 0.0, 0.0),
     }
-}
-
-/// Decodes the options that all cells share.
-const fn levels(r: &Record, first: Description) -> core::result::Result<Levels, Wrong> {
-    let (flags, mut layer) = (r[3], first);
-    if flags & !ALL != 0 || flags & CONCAT != 0 && flags & SUM != 0 {
-        return Err((3, "unknown flags"));
-    }
-    if r[4] == 0 {
-        return Err((4, "the stack has no layers"));
-    }
-    layer.shape.bias = flags & NO_BIAS == 0;
-    layer.reverse = flags & REVERSE != 0;
-    layer.recurrent_dropout = flags & RECURRENT_DROPOUT != 0;
-    let both = match flags & (CONCAT | SUM) {
-        CONCAT => Some(Merge::Concat),
-        SUM => Some(Merge::Sum),
-        _ => None,
-    };
-    Ok(Levels::new(layer, r[4] as usize, both))
 }
 
 /// Encodes a layer as a record. `index` is the layer's position, for errors.
@@ -330,3 +381,7 @@ fn functions(r: &mut Record, index: usize, functions: &[Activation]) -> Result<(
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

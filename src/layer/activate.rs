@@ -2,7 +2,7 @@
 
 use crate::error::{Need, Result, check_shape};
 use crate::kernel::activation::{Activation, activate, deactivate};
-use crate::simd::{Isa, Op, Simd, dispatch};
+use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch, dispatch_single};
 
 /// Applies an activation function to each element: `y = f(x)`. It has no weights and needs no scratch.
 ///
@@ -54,7 +54,9 @@ impl Activate {
     /// [`Error::Length`](crate::Error::Length) for `y`.
     pub fn forward(&self, x: &[f32], y: &mut [f32]) -> Result<()> {
         check_shape("y", Need::AS_INPUT, x.len(), y.len())?;
-        Ok(dispatch(self.isa(), ForwardPass(self.function, x, y))?)
+        let pass = ForwardPass(self.function, x, y);
+        // Without vectors, more than one element at a time is only more code.
+        Ok(if HAS_VECTORS { dispatch(self.isa(), pass) } else { dispatch_single(self.isa(), pass) }?)
     }
 
     /// Computes the gradient of the input from that of the output, `dx = dy f'(x)`: `x` is that of the

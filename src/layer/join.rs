@@ -118,6 +118,10 @@ pub(crate) const fn parts(threads: usize, work: usize) -> usize {
 
 /// The same for work that is cut by batch rows. Each part reads all weights.
 pub(crate) const fn parts_of_rows(threads: usize, rows: usize, work: usize) -> usize {
+    // Firmware has no threads.
+    if cfg!(target_os = "none") {
+        return 1;
+    }
     match rows / LEAST_ROWS {
         0 => 1,
         most if most < threads => parts(most, work),

@@ -1,6 +1,5 @@
 //! Weights packed into panels, and the weights that a pass is given.
 
-use super::buffer::take;
 use crate::error::{Error, Result, check_len, check_room};
 use crate::kernel::bytes::floats;
 use crate::kernel::pack::{SLACK, aligned_start};
@@ -21,12 +20,20 @@ pub struct Packed<B> {
     data: B,
 }
 
+/// Whether layers and models hold what only packed weights need: fingerprints and lengths of panels. In
+/// firmware whose layers are not constants these are computed where packed weights are made or checked, so
+/// that programs without packed weights do not link it.
+pub(crate) const HOLDS_PACKING: bool = cfg!(not(all(target_os = "none", feature = "named-forms")));
+
 /// A hash in 64 bits of everything that decides how weights are packed. Layers or models with equal
 /// fingerprints have the same panels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fingerprint(pub(crate) u64);
 
 impl Fingerprint {
+    /// In place of one that is not held.
+    pub(crate) const NONE: Self = Fingerprint(0);
+
     /// The fingerprint of a kind of layer.
     pub(crate) const fn new(kind: usize) -> Self {
         Fingerprint(0).and(kind)
@@ -186,14 +193,7 @@ impl<'a> WeightSource<'a> {
     #[inline(always)]
     pub(crate) fn check(self, owner: Owner) -> Result<Source<'a>> {
         match self {
-            WeightSource::Canonical(flat) => {
-                check_len("weights", owner.weights, flat.len())?;
-                if owner.narrow {
-                    let expected = "packed: a layer with narrow weights needs weights from `pack`";
-                    return Err(Error::Value { argument: "weights", expected });
-                }
-                Ok(Source::Canonical(flat))
-            }
+            WeightSource::Canonical(flat) => canonical(flat, owner.weights, owner.narrow),
             WeightSource::Narrow(bytes) => match owner.words {
                 Some(len) => Ok(Source::Words(words(bytes, len.saturating_mul(4))?)),
                 None => Err(Error::Value {
@@ -212,17 +212,19 @@ impl<'a> WeightSource<'a> {
     }
 }
 
-impl<'a> Source<'a> {
-    /// Splits off the weights of the first layer, which have the given lengths.
-    #[inline(always)]
-    pub(crate) fn next(&mut self, weights: usize, words: usize, panels: usize) -> Source<'a> {
-        match self {
-            Source::Canonical(rest) => Source::Canonical(take(rest, weights)),
-            Source::Words(rest) => Source::Words(take(rest, words)),
-            Source::Panels(rest, isa) => Source::Panels(take(rest, panels), *isa),
-        }
+/// Canonical weights of a layer or model that has `weights` of them. `narrow`: whether they are in a narrow
+/// format.
+#[inline(always)]
+pub(crate) fn canonical(flat: &[f32], weights: usize, narrow: bool) -> Result<Source<'_>> {
+    check_len("weights", weights, flat.len())?;
+    if narrow {
+        let expected = "packed: a layer of narrow weights needs weights that `pack` has rounded";
+        return Err(Error::Value { argument: "weights", expected });
     }
+    Ok(Source::Canonical(flat))
+}
 
+impl<'a> Source<'a> {
     /// The weights as they are, for layers that are not packed.
     #[inline(always)]
     pub(crate) fn flat(self) -> &'a [f32] {

@@ -55,45 +55,46 @@ impl Pool {
         if width == 0 {
             return Ok(());
         }
-        let (step, half) = (|row: usize| &x[row * width..(row + 1) * width], width / 2);
+        let step = |row: usize| &x[row * width..(row + 1) * width];
         for (b, y) in y.chunks_exact_mut(width).enumerate() {
             y.fill(0.0);
             match self {
-                Pool::Last => {
-                    if let Some(row) = walk.sequence(b).next_back() {
-                        y.copy_from_slice(step(row));
+                Pool::Last | Pool::First | Pool::Ends => {
+                    // The features before this one are those of the last step, the others those of the first.
+                    let at = match self {
+                        Pool::Last => width,
+                        Pool::First => 0,
+                        _ => width / 2,
+                    };
+                    let mut rows = walk.sequence(b);
+                    let first = if at < width { rows.next() } else { None };
+                    let last = if at > 0 { rows.next_back().or(first) } else { None };
+                    let (left, right) = y.split_at_mut(at);
+                    for (to, row, from) in [(left, last, 0), (right, first, at)] {
+                        if let Some(row) = row {
+                            to.copy_from_slice(&step(row)[from..][..to.len()]);
+                        }
                     }
                 }
-                Pool::First => {
-                    if let Some(row) = walk.sequence(b).next() {
-                        y.copy_from_slice(step(row));
-                    }
-                }
-                Pool::Ends => {
-                    if let Some([first, last]) = ends(&walk, b) {
-                        y[..half].copy_from_slice(&step(last)[..half]);
-                        y[half..].copy_from_slice(&step(first)[half..]);
-                    }
-                }
-                Pool::Mean => {
-                    let count = walk.count(b).max(1) as f32;
+                Pool::Mean | Pool::Max => {
                     for (i, y) in y.chunks_mut(WIDE).enumerate() {
-                        let mut sums = [Sum::default(); WIDE];
+                        let (mut sums, mut count) = ([Sum::default(); WIDE], 0);
                         for row in walk.sequence(b) {
                             let x = &step(row)[i * WIDE..][..y.len()];
-                            sums.iter_mut().zip(x).for_each(|(sum, x)| sum.add(*x));
+                            match self {
+                                Pool::Mean => sums.iter_mut().zip(x).for_each(|(sum, x)| sum.add(*x)),
+                                _ if count == 0 => y.copy_from_slice(x),
+                                _ => {
+                                    for (y, &x) in y.iter_mut().zip(x) {
+                                        *y = if exceeds(x, *y) { x } else { *y };
+                                    }
+                                }
+                            }
+                            count += 1;
                         }
-                        y.iter_mut().zip(sums).for_each(|(y, sum)| *y = sum.total() / count);
-                    }
-                }
-                Pool::Max => {
-                    let mut rows = walk.sequence(b);
-                    if let Some(row) = rows.next() {
-                        y.copy_from_slice(step(row));
-                    }
-                    for row in rows {
-                        for (y, &x) in y.iter_mut().zip(step(row)) {
-                            *y = if exceeds(x, *y) { x } else { *y };
+                        if let Pool::Mean = self {
+                            let count = count.max(1) as f32;
+                            y.iter_mut().zip(sums).for_each(|(y, sum)| *y = sum.total() / count);
                         }
                     }
                 }

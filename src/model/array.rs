@@ -63,7 +63,10 @@ impl<const N: usize> Model<N> {
     /// ```
     pub const fn checked(layers: [Layer; N]) -> Result<Self> {
         match chain::check(&layers) {
-            Ok(fingerprint) => Ok(Model { layers, recurrent_dropout: None, fingerprint }),
+            Ok(()) => {
+                let fingerprint = chain::fingerprint(&layers);
+                Ok(Model { layers, recurrent_dropout: None, fingerprint })
+            }
             Err(e) => Err(e),
         }
     }

@@ -1,7 +1,8 @@
 //! Models whose layers are in a slice. Constant models run through the same code.
 
-use super::layer::{Dims, Layer, Part};
-use crate::error::{Error, Result};
+use super::layer::{Dims, Layer};
+use super::part::Part;
+use crate::error::{Error, Result, said};
 use crate::kernel::narrow::IN_PLACE;
 use crate::layer::Pool;
 #[cfg(feature = "std")]
@@ -9,7 +10,7 @@ use crate::layer::Sequences;
 #[cfg(feature = "std")]
 use crate::layer::buffer::mul;
 use crate::layer::buffer::{add, max};
-use crate::layer::packed::{Fingerprint, Owner};
+use crate::layer::packed::{Fingerprint, HOLDS_PACKING, Owner, Source, WeightSource, canonical};
 use crate::simd::Isa;
 
 /// A model whose layers are in a slice: read from a file, made from a program's options, or those of a
@@ -48,7 +49,7 @@ impl<'a> Chain<'a> {
     /// residual, dropout) is the first or dropout the last; if the probability of dropout is not in `0..1`.
     pub const fn new(layers: &'a [Layer]) -> Result<Self> {
         match check(layers) {
-            Ok(fingerprint) => Ok(Chain { layers, recurrent_dropout: None, fingerprint }),
+            Ok(()) => Ok(Chain { layers, recurrent_dropout: None, fingerprint: fingerprint(layers) }),
             Err(e) => Err(e),
         }
     }
@@ -72,7 +73,7 @@ impl<'a> Chain<'a> {
 
     /// Length of the state of one row, for layers that need not fit together.
     pub(crate) const fn state_of(layers: &[Layer]) -> usize {
-        Chain::with(layers, None, Fingerprint::new(8)).state_len(1)
+        Chain::with(layers, None, Fingerprint::NONE).state_len(1)
     }
 
     /// The layers, from the input to the output.
@@ -106,11 +107,18 @@ impl<'a> Chain<'a> {
     /// The sum of the lengths of a part over the first `count` layers, and the greatest of these lengths. In
     /// firmware the compiler computes both for constant layers.
     #[cfg_attr(all(target_os = "none", not(feature = "named-forms")), inline(always))]
-    const fn lengths(&self, part: Part, count: usize, steps: usize, batch: usize) -> (usize, usize) {
+    const fn lengths_of<const HERE: bool>(
+        &self,
+        part: Part,
+        count: usize,
+        steps: usize,
+        batch: usize,
+    ) -> (usize, usize) {
         let (mut sum, mut greatest, mut i) = (0, 0, 0);
         let mut dims = self.dims(steps, batch);
         while i < count {
-            let len = self.layers[i].len(part, dims);
+            let layer = &self.layers[i];
+            let len = if HERE { layer.len_in_place(part, dims) } else { layer.other_len(part, dims) };
             (sum, greatest) = (add(sum, len), max(greatest, len));
             dims = self.layers[i].after(dims);
             i += 1;
@@ -118,12 +126,20 @@ impl<'a> Chain<'a> {
         (sum, greatest)
     }
 
-    #[cfg_attr(all(target_os = "none", not(feature = "named-forms")), inline(always))]
+    #[inline(always)]
+    const fn lengths(&self, part: Part, count: usize, steps: usize, batch: usize) -> (usize, usize) {
+        match part.is_in_place() {
+            true => self.lengths_of::<true>(part, count, steps, batch),
+            false => self.lengths_of::<false>(part, count, steps, batch),
+        }
+    }
+
+    #[inline(always)]
     pub(super) const fn sum(&self, part: Part, steps: usize, batch: usize) -> usize {
         self.lengths(part, self.layers.len(), steps, batch).0
     }
 
-    #[cfg_attr(all(target_os = "none", not(feature = "named-forms")), inline(always))]
+    #[inline(always)]
     pub(super) const fn greatest(&self, part: Part, steps: usize, batch: usize) -> usize {
         self.lengths(part, self.layers.len(), steps, batch).1
     }
@@ -165,13 +181,22 @@ impl<'a> Chain<'a> {
         false
     }
 
+    /// Rejects weights of another model.
+    #[inline(always)]
+    pub(super) fn check_weights<'w>(&self, weights: WeightSource<'w>) -> Result<Source<'w>> {
+        match weights {
+            WeightSource::Canonical(flat) => canonical(flat, self.weights_len(), self.is_narrow()),
+            weights => weights.check(self.owner()),
+        }
+    }
+
     /// Describes the packed weights that the model's passes accept.
     #[inline(always)]
     pub(super) fn owner(&self) -> Owner {
         let (weights, panels) = (self.weights_len(), self.sum(Part::Panels, 1, 1));
         Owner {
             what: "model",
-            fingerprint: self.fingerprint,
+            fingerprint: if HOLDS_PACKING { self.fingerprint } else { new_fingerprint(self.layers) },
             weights,
             panels,
             pinned: None,
@@ -182,19 +207,18 @@ impl<'a> Chain<'a> {
 }
 
 /// Rejects layers that do not fit together.
-pub(super) const fn check(layers: &[Layer]) -> Result<Fingerprint> {
+pub(super) const fn check(layers: &[Layer]) -> Result<()> {
     if layers.is_empty() {
-        return Err(Error::Layers { layer: 0, what: "is missing" });
+        return Err(Error::Layers { layer: 0, what: said("is missing") });
     }
     let (mut dims, mut pooled, mut i) = (Dims { steps: 1, batch: 1, width: 0 }, false, 0);
-    let mut fingerprint = Fingerprint::new(8);
     let width = Dims::of(layers, 0, 1, 1).width;
     while i < layers.len() {
         let is_last = i + 1 == layers.len();
         if let Some(levels) = layers[i].levels()
             && let Some(what) = levels.first.cell.norm_refusal()
         {
-            return Err(Error::Layers { layer: i, what });
+            return Err(Error::Layers { layer: i, what: said(what) });
         }
         if let Err(e) = layers[i].check_narrow() {
             return Err(e);
@@ -231,14 +255,27 @@ pub(super) const fn check(layers: &[Layer]) -> Result<Fingerprint> {
             _ => "",
         };
         if !what.is_empty() {
-            return Err(Error::Layers { layer: i, what });
+            return Err(Error::Layers { layer: i, what: said(what) });
         }
         pooled |= matches!(layers[i], Layer::Pool(_));
         dims = layers[i].after(dims);
+        i += 1;
+    }
+    Ok(())
+}
+
+/// The fingerprint that a model of these layers holds.
+pub(super) const fn fingerprint(layers: &[Layer]) -> Fingerprint {
+    if HOLDS_PACKING { new_fingerprint(layers) } else { Fingerprint::NONE }
+}
+
+const fn new_fingerprint(layers: &[Layer]) -> Fingerprint {
+    let (mut fingerprint, mut i) = (Fingerprint::new(8), 0);
+    while i < layers.len() {
         fingerprint = fingerprint.with(layers[i].fingerprint());
         i += 1;
     }
-    Ok(fingerprint)
+    fingerprint
 }
 
 /// A chain that owns its layers.

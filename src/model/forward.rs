@@ -2,9 +2,10 @@
 
 use super::args::{Forward, Input};
 use super::chain::Chain;
-use super::layer::{Dims, Layer, Part};
+use super::layer::{Dims, Layer};
+use super::part::Part;
 use super::through::{Layers, Visit};
-use crate::error::{Error, Need, Result, check_len, check_room, check_shape};
+use crate::error::{Error, Need, Result, check_len, check_room, check_shape, said};
 use crate::kernel::bytes::bytes_mut;
 use crate::kernel::narrow::IN_PLACE;
 use crate::layer::buffer::{add_to, multiply, take, take_mut};
@@ -83,7 +84,19 @@ impl<'a, const TRAIN: bool, const FROM: u8> Up<'a, TRAIN, FROM> {
     /// Runs a layer that is not recurrent.
     #[inline(always)]
     fn around(&mut self, layer: &Layer, weights: Source<'_>, y: &mut [f32]) -> Result<()> {
+        match layer {
+            Layer::Pool(pool) => pool.forward(self.dims.width, self.sequences, self.x.values(), y),
+            _ => self.each_row(layer, weights, y),
+        }
+    }
+
+    /// Runs a layer that treats all rows alike. In firmware whose layers are not constants, single steps and
+    /// sequences share this function.
+    #[cfg_attr(not(all(target_os = "none", feature = "named-forms")), inline(always))]
+    fn each_row(&mut self, layer: &Layer, weights: Source<'_>, y: &mut [f32]) -> Result<()> {
         let (dims, x) = (self.dims, self.x.values());
+        // The compiler need not know it from the caller.
+        let weights = if FROM == CANONICAL { Source::Canonical(weights.flat()) } else { weights };
         match layer {
             Layer::Embedding(l) if FROM != CANONICAL => {
                 l.forward_words(weights.flat().get(..l.words_len()).unwrap_or_default(), self.x.ids(), y)
@@ -92,7 +105,6 @@ impl<'a, const TRAIN: bool, const FROM: u8> Up<'a, TRAIN, FROM> {
                 l.forward(weights.flat().get(..l.weights_len()).unwrap_or_default(), self.x.ids(), y)
             }
             Layer::Dense(l) => l.run_forward(self.team, weights, dims.rows(), x, y, self.scratch),
-            Layer::Pool(pool) => pool.forward(dims.width, self.sequences, x, y),
             Layer::Activate(l) => l.forward(x, y),
             Layer::Scale(l) => l.forward(weights.flat().get(..l.weights_len()).unwrap_or_default(), x, y),
             Layer::Residual => {
@@ -163,7 +175,7 @@ impl<const FROM: u8> Visit for Step<'_, FROM> {
             levels.run_step(weights, dims.batch, at.x.values(), state, at.scratch)?
         } else if !matches!(layer, Layer::Pool(_) | Layer::Dropout(_)) {
             let y = at.output(after, is_last);
-            at.around(layer, weights, y)?;
+            at.each_row(layer, weights, y)?;
             y
         } else {
             at.x.values()
@@ -194,14 +206,13 @@ pub(super) fn forward<L: Layers + ?Sized>(
     args: Forward<'_>,
 ) -> Result<()> {
     let Forward { sequences, x, y, state, scratch } = args;
-    let weights = weights.check(chain.owner())?;
+    let weights = chain.check_weights(weights)?;
     chain.check_linked(Reach::Inference)?;
-    chain.check_input(sequences, x)?;
+    sequences.check()?;
     let (steps, batch) = (sequences.steps(), sequences.batch());
-    check_shape("y", Need::STEPS_ROWS_OUTPUTS, chain.output_len(steps, batch), y.len())?;
-    check_len("state", chain.state_len(batch), state.len())?;
     let threads = team.map_or(1, |team| team.threads());
-    check_room("scratch", chain.scratch_len_with(threads, steps, batch), scratch.len())?;
+    let lens = [y.len(), state.len(), scratch.len()];
+    chain.check_buffers([threads, steps, batch], x, Need::STEPS_ROWS_OUTPUTS, lens)?;
     let (rows, scratch) = scratch.split_at_mut(chain.between_len(steps, batch));
     let dims = chain.dims(steps, batch);
     let (kind, weights) = (kind(weights), weights.flat());
@@ -237,16 +248,14 @@ pub(super) fn step<L: Layers + ?Sized>(
     state: &mut [f32],
     scratch: &mut [f32],
 ) -> Result<()> {
-    let weights = weights.check(chain.owner())?;
+    let weights = chain.check_weights(weights)?;
     chain.check_steps()?;
     // If `x` is shorter than a row, it is checked as one row, so that the error says how long a row is.
     let rows = x.len().checked_div(chain.input()).unwrap_or(0);
     let batch = if rows == 0 && x.len() > 0 { 1 } else { rows };
     let sequences = Sequences::new(1, batch);
-    chain.check_input(sequences, x)?;
-    check_shape("y", Need::ROWS_OUTPUTS, chain.output_len(1, batch), y.len())?;
-    check_len("state", chain.state_len(batch), state.len())?;
-    check_room("scratch", chain.scratch_len(1, batch), scratch.len())?;
+    let lens = [y.len(), state.len(), scratch.len()];
+    chain.check_buffers([1, 1, batch], x, Need::ROWS_OUTPUTS, lens)?;
     let (rows, scratch) = scratch.split_at_mut(chain.between_len(1, batch));
     let dims = chain.dims(1, batch);
     let (kind, weights) = (kind(weights), weights.flat());
@@ -310,20 +319,42 @@ impl Chain<'_> {
     /// Rejects an input that does not fit. It runs before a pass, so that no pass stops halfway.
     pub(crate) fn check_input(&self, sequences: Sequences<'_>, x: Input<'_>) -> Result<()> {
         sequences.check()?;
-        let expected = self.dims(sequences.steps(), sequences.batch()).len();
+        self.check_x(sequences.steps(), sequences.batch(), x)
+    }
+
+    /// The same for sequences without lists.
+    fn check_x(&self, steps: usize, batch: usize, x: Input<'_>) -> Result<()> {
+        let expected = self.dims(steps, batch).len();
         match (self.layers().first(), x) {
             (Some(Layer::Embedding(table)), Input::Ids(ids)) => {
                 check_shape("x", Need::STEPS_ROWS, expected, ids.len())?;
                 table.check(ids)
             }
-            (Some(Layer::Embedding(_)), Input::Values(_)) => {
-                Err(Error::Value { argument: "x", expected: "ids for a model that begins with an embedding" })
-            }
+            (Some(Layer::Embedding(_)), Input::Values(_)) => Err(Error::Value {
+                argument: "x",
+                expected: said("ids for a model that begins with an embedding"),
+            }),
             (_, Input::Values(values)) => check_shape("x", Need::STEPS_ROWS_INPUTS, expected, values.len()),
             (_, Input::Ids(_)) => {
-                Err(Error::Value { argument: "x", expected: "values for a model without an embedding" })
+                Err(Error::Value { argument: "x", expected: said("values for a model without an embedding") })
             }
         }
+    }
+
+    /// Rejects buffers that do not fit: the input, and the lengths of the output, of the state and of the
+    /// scratch. `need` says what the output's length is made of.
+    #[cfg_attr(not(all(target_os = "none", feature = "named-forms")), inline(always))]
+    fn check_buffers(
+        &self,
+        [threads, steps, batch]: [usize; 3],
+        x: Input<'_>,
+        need: Need,
+        [y, state, scratch]: [usize; 3],
+    ) -> Result<()> {
+        self.check_x(steps, batch, x)?;
+        check_shape("y", need, self.output_len(steps, batch), y)?;
+        check_len("state", self.state_len(batch), state)?;
+        check_room("scratch", self.scratch_len_with(threads, steps, batch), scratch)
     }
 
     /// Rejects layers of an image that were linked without this pass.
@@ -331,9 +362,10 @@ impl Chain<'_> {
     pub(super) fn check_linked(&self, reach: Reach) -> Result<()> {
         let fewer = |layer: &Layer| layer.levels().is_some_and(|levels| levels.first.passes.reach < reach);
         match self.layers().iter().position(fewer) {
-            Some(layer) => {
-                Err(Error::Layers { layer, what: "was linked without this pass: name a form that has it" })
-            }
+            Some(layer) => Err(Error::Layers {
+                layer,
+                what: said("was linked without this pass: name a form that has it"),
+            }),
             None => Ok(()),
         }
     }
@@ -348,7 +380,7 @@ impl Chain<'_> {
                 }
                 _ => continue,
             };
-            return Err(Error::Layers { layer: index, what });
+            return Err(Error::Layers { layer: index, what: said(what) });
         }
         Ok(())
     }

@@ -5,8 +5,8 @@ use crate::error::Result;
 use crate::kernel::Narrow;
 use crate::kernel::bytes::bytes;
 use crate::kernel::narrow::{IN_PLACE, PACKS};
-use crate::layer::buffer::{add, mul};
-use crate::layer::packed::{Fingerprint, aligned_len};
+use crate::layer::buffer::mul;
+use crate::layer::packed::Fingerprint;
 use crate::layer::recurrent::{Levels, narrow_fingerprint};
 use crate::layer::{Activate, Dense, Embedding, Gru, Lstm, Mgu, Pool, Rnn, Scale, Stack};
 use crate::simd::Isa;
@@ -152,6 +152,9 @@ impl Layer {
 
     /// Rejects a format whose sums are too short for the layer's rows.
     pub(crate) const fn check_narrow(&self) -> Result<()> {
+        if !PACKS && !IN_PLACE {
+            return Ok(());
+        }
         match (self, self.levels()) {
             (Layer::Dense(l), _) => l.check_narrow(),
             (_, Some(levels)) => levels.check_narrow(),
@@ -271,20 +274,6 @@ impl Dims {
     }
 }
 
-/// A layer's part in one of the model's buffers.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Part {
-    Weights,
-    Panels,
-    State,
-    Output,
-    Tape,
-    Dropout,
-    /// For this number of threads.
-    Scratch(usize),
-    TrainScratch(usize),
-}
-
 impl Layer {
     /// Number of input features, if the layer defines it. An id counts as one feature.
     pub(crate) const fn input(&self) -> Option<usize> {
@@ -344,43 +333,5 @@ impl Layer {
             Some(isa) => isa.lanes(),
             None => 0,
         })
-    }
-
-    /// The length of a part. In firmware, of constant layers, it is a constant.
-    #[cfg_attr(all(target_os = "none", not(feature = "named-forms")), inline(always))]
-    pub(super) const fn len(&self, part: Part, dims: Dims) -> usize {
-        let Dims { steps, batch, .. } = dims;
-        match (part, self) {
-            (Part::Weights, _) => self.weights_len(),
-            (Part::Output, _) => self.after(dims).len(),
-            (Part::Panels, Layer::Embedding(_) | Layer::Scale(_)) => {
-                aligned_len(if PACKS { self.words_len() } else { self.weights_len() })
-            }
-            (Part::Panels, Layer::Dense(l)) => l.packed_panels_len(),
-            (Part::Scratch(_) | Part::TrainScratch(_), Layer::Dense(l)) => l.scratch_len(),
-            (Part::Dropout, Layer::Dropout(_)) => dims.len(),
-            _ => match self.levels() {
-                Some(levels) => levels_len(levels, part, steps, batch),
-                None => 0,
-            },
-        }
-    }
-}
-
-/// The length of a part of recurrent layers.
-#[cfg_attr(all(target_os = "none", not(feature = "named-forms")), inline(always))]
-const fn levels_len(levels: &Levels, part: Part, steps: usize, batch: usize) -> usize {
-    match part {
-        Part::Weights => levels.weights_len(),
-        Part::Panels => levels.panels_len(),
-        Part::State => levels.state_len(batch),
-        Part::Output => levels.sequence_len(steps, batch),
-        Part::Tape => levels.tape_len(steps, batch),
-        Part::Dropout => levels.drawn_len(batch),
-        Part::Scratch(threads) => levels.scratch_len_with(threads, steps, batch),
-        // The scratch holds the gradient of the state, too.
-        Part::TrainScratch(threads) => {
-            add(levels.state_len(batch), levels.train_scratch_len_with(threads, steps, batch))
-        }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::array::Model;
 use super::chain::Chain;
-use super::layer::{Layer, Part};
+use super::layer::Layer;
+use super::part::Part;
 use crate::layer::buffer::{add, max, mul};
 use crate::layer::packed::packed_len;
 use crate::loss::Ctc;

@@ -1,39 +1,36 @@
 //! The passes that a layer links into an image.
 
 use super::layer::Layer;
-use crate::seq::form::{Form, Passes};
+use crate::layer::recurrent::Levels;
+use crate::seq::form::Form;
 use crate::seq::table::Kind;
 
 impl Layer {
-    /// The same layer with these passes, if it is recurrent.
     #[inline(always)]
-    const fn with_passes(mut self, passes: Passes) -> Self {
-        match &mut self {
-            Layer::Rnn(stack) => stack.levels.first.passes = passes,
-            Layer::Lstm(stack) => stack.levels.first.passes = passes,
-            Layer::Gru(stack) => stack.levels.first.passes = passes,
-            Layer::Mgu(stack) => stack.levels.first.passes = passes,
-            _ => {}
+    const fn levels_mut(&mut self) -> Option<&mut Levels> {
+        match self {
+            Layer::Rnn(stack) => Some(&mut stack.levels),
+            Layer::Lstm(stack) => Some(&mut stack.levels),
+            Layer::Gru(stack) => Some(&mut stack.levels),
+            Layer::Mgu(stack) => Some(&mut stack.levels),
+            _ => None,
+        }
+    }
+
+    /// The same layer with all passes.
+    pub(crate) const fn linked(mut self) -> Self {
+        if let Some(levels) = self.levels_mut() {
+            levels.first = levels.first.linked();
         }
         self
     }
 
-    /// The same layer with all passes.
-    pub(crate) const fn linked(self) -> Self {
-        match self.levels() {
-            Some(levels) => {
-                let passes = Passes::all(levels.first.cell.form(levels.first.options));
-                self.with_passes(passes)
-            }
-            None => self,
-        }
-    }
-
-    /// The same layer with the passes of its form, if it is recurrent. If `forms` does not contain its form,
-    /// returns the kind of the form.
-    pub(crate) fn linked_to(self, forms: &[&Form]) -> core::result::Result<Self, Kind> {
-        let Some(levels) = self.levels() else { return Ok(self) };
+    /// Sets the passes of the layer's form, if it is recurrent. If `forms` does not contain its form, returns
+    /// the kind of the form.
+    pub(crate) fn link_to(&mut self, forms: &[&Form]) -> core::result::Result<(), Kind> {
+        let Some(levels) = self.levels_mut() else { return Ok(()) };
         let kind = levels.first.cell.form(levels.first.options);
-        Ok(self.with_passes(Form::find(forms, kind).ok_or(kind)?))
+        levels.first.passes = Form::find(forms, kind).ok_or(kind)?;
+        Ok(())
     }
 }

@@ -93,7 +93,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `passes` | the public passes |
+//! | `passes`, `chain_passes` | the public passes |
 //! | `narrow` | models with narrow matrices |
 //! | `lengths` | sizes, and lengths of buffers |
 //! | `state` | one initial state for all rows |
@@ -105,7 +105,8 @@
 //! | `chain` | [`Chain`]: layers in a slice, and whether they fit together |
 //! | `mask` | masks made from the input |
 //! | `ending` | the function after the last layer |
-//! | `layer` | layers, and the lengths of their parts of the buffers |
+//! | `part` | the parts of layers in the buffers, and their lengths |
+//! | `layer` | layers |
 //! | `args` | arguments of passes |
 //!
 //! A file imports only from files below it in this table.
@@ -113,6 +114,7 @@
 mod args;
 mod array;
 mod chain;
+mod chain_passes;
 mod display;
 mod ending;
 mod forward;
@@ -121,6 +123,7 @@ mod lengths;
 mod link;
 mod mask;
 mod narrow;
+mod part;
 mod passes;
 mod refusal;
 mod state;

@@ -2,7 +2,8 @@
 
 use super::array::Model;
 use super::chain::Chain;
-use super::layer::{Dims, Layer, Part};
+use super::layer::{Dims, Layer};
+use super::part::Part;
 use crate::error::{Result, check_len};
 use crate::kernel::Narrow;
 use crate::kernel::narrow::check_packs;

@@ -4,10 +4,9 @@ use rand_core::Rng;
 
 use super::args::{Forward, Input, Training};
 use super::array::Model;
-use super::chain::Chain;
+#[cfg(target_os = "none")]
 use super::{forward, train};
 use crate::error::Result;
-use crate::layer::join::Team;
 use crate::layer::packed::{Packed, WeightSource};
 use crate::layer::{Join, Sequences};
 use crate::loss::Loss;
@@ -277,112 +276,5 @@ impl<const N: usize> Model<N> {
         rng: &mut impl Rng,
     ) -> Result<()> {
         self.chain().draw_dropout(factors, steps, batch, rng)
-    }
-}
-
-impl Chain<'_> {
-    /// Like [`Model::pack`].
-    ///
-    /// # Errors
-    /// Those of [`Model::pack`].
-    pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], packed: B) -> Result<Packed<B>> {
-        self.pack_by(weights, packed, |to| self.pack_into(weights, to))
-    }
-
-    pub(super) fn pack_into(&self, weights: &[f32], panels: &mut [f32]) -> Result<()> {
-        forward::pack_into(self.layers(), *self, weights, panels)
-    }
-
-    /// Like [`Model::forward`].
-    ///
-    /// # Errors
-    /// Those of [`Model::forward`].
-    #[inline(always)]
-    pub fn forward<'w>(&self, weights: impl Into<WeightSource<'w>>, args: Forward<'_>) -> Result<()> {
-        self.forward_from(None, weights.into(), args)
-    }
-
-    /// Like [`Model::forward_with`].
-    ///
-    /// # Errors
-    /// Those of [`Model::forward_with`].
-    pub fn forward_with<'w>(
-        &self,
-        join: &dyn Join,
-        weights: impl Into<WeightSource<'w>>,
-        args: Forward<'_>,
-    ) -> Result<()> {
-        self.forward_from(Team::of(join), weights.into(), args)
-    }
-
-    /// The same with a team of a known number of threads.
-    pub(crate) fn forward_from(
-        &self,
-        team: Option<Team<'_>>,
-        weights: WeightSource<'_>,
-        args: Forward<'_>,
-    ) -> Result<()> {
-        forward::forward(self.layers(), *self, team, weights, args)
-    }
-
-    /// Like [`Model::step`].
-    ///
-    /// # Errors
-    /// Those of [`Model::step`].
-    #[inline(always)]
-    pub fn step<'w, 'x>(
-        &self,
-        weights: impl Into<WeightSource<'w>>,
-        x: impl Into<Input<'x>>,
-        y: &mut [f32],
-        state: &mut [f32],
-        scratch: &mut [f32],
-    ) -> Result<()> {
-        self.step_from(weights.into(), x.into(), y, state, scratch)
-    }
-
-    fn step_from(
-        &self,
-        weights: WeightSource<'_>,
-        x: Input<'_>,
-        y: &mut [f32],
-        state: &mut [f32],
-        scratch: &mut [f32],
-    ) -> Result<()> {
-        forward::step(self.layers(), *self, weights, x, y, state, scratch)
-    }
-
-    /// Like [`Model::forward_backward`].
-    ///
-    /// # Errors
-    /// Those of [`Model::forward_backward`].
-    pub fn forward_backward(&self, weights: &[f32], args: Training<'_>) -> Result<f32> {
-        train::forward_backward(self.layers(), *self, None, weights, args)
-    }
-
-    /// Like [`Model::forward_backward_with`].
-    ///
-    /// # Errors
-    /// Those of [`Model::forward_backward_with`].
-    pub fn forward_backward_with(&self, join: &dyn Join, weights: &[f32], args: Training<'_>) -> Result<f32> {
-        self.forward_backward_on(Team::of(join), weights, args)
-    }
-
-    /// The same with a team of a known number of threads.
-    pub(crate) fn forward_backward_on(
-        &self,
-        team: Option<Team<'_>>,
-        weights: &[f32],
-        args: Training<'_>,
-    ) -> Result<f32> {
-        train::forward_backward(self.layers(), *self, team, weights, args)
-    }
-
-    /// Like [`Model::init`].
-    ///
-    /// # Errors
-    /// Those of [`Model::init`].
-    pub fn init(&self, weights: &mut [f32], rng: &mut impl Rng) -> Result<()> {
-        train::init(self.layers(), *self, weights, rng)
     }
 }

@@ -27,9 +27,7 @@ impl Chain<'_> {
         let (mut from, mut to) = (initial, state);
         self.each_state(|width| {
             let row = take(&mut from, width);
-            take_mut(&mut to, batch * width)
-                .chunks_exact_mut(width.max(1))
-                .for_each(|to| to.copy_from_slice(row));
+            (0..batch).for_each(|_| take_mut(&mut to, width).copy_from_slice(row));
         });
         Ok(())
     }
@@ -70,8 +68,9 @@ impl Chain<'_> {
         for levels in self.layers().iter().filter_map(|layer| layer.levels()) {
             let (h, both) = (levels.first.width(), levels.first.state_len(1));
             for _ in 0..levels.depth * levels.directions() {
-                f(h);
-                f(both - h);
+                for width in [h, both - h] {
+                    f(width);
+                }
             }
         }
     }

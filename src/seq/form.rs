@@ -91,17 +91,15 @@ macro_rules! forms {
 
             /// The name of the constant.
             pub const fn name(&self) -> &'static str {
-                match self.kind {
-                    $(Kind::$kind => stringify!($name),)+
-                }
+                self.kind.name()
             }
         }
 
         impl Kind {
-            /// The error for a layer of this form, if the program did not name the form.
-            pub(crate) const fn refusal(self) -> &'static str {
+            /// The name of the form.
+            pub(crate) const fn name(self) -> &'static str {
                 match self {
-                    $(Kind::$kind => concat!("is of the form ", stringify!($name), ", which the program did not name"),)+
+                    $(Kind::$kind => stringify!($name),)+
                 }
             }
         }

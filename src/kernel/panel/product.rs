@@ -38,6 +38,7 @@ pub(crate) struct Left<'a> {
 
 impl<'a> Left<'a> {
     /// All `k` columns of a plain matrix of `rows` rows.
+    #[inline(always)]
     pub(crate) fn plain(data: &'a [f32], rows: usize, k: usize) -> Self {
         Left { of: Matrix::new(data, k), rows: Rows::all(rows), count: 1, len: k, at: [0; 4] }
     }
@@ -132,13 +133,15 @@ pub(crate) fn product_transposed<S: Simd>(
     c: &mut [f32],
     init: Init<'_>,
 ) -> Checked {
-    let (k, rows) = (left.count * left.len, left.rows.end());
+    // Read first: of all rows of a matrix, the compiler knows below that they are all.
+    let taken = left.rows;
+    let (k, rows) = (left.count * left.len, taken.end());
     let Some(n) = c.len().checked_div(rows) else { return Ok(()) };
     let fits = left.fits() && c.len() == rows * n && w.len() == n * k && right_init(init, n);
     check(S::LANES == 1 && fits, "product_transposed")?;
     let c = c.as_mut_ptr();
-    for row in left.rows.iter() {
-        let a = left.of.start(left.rows.source(row));
+    for row in taken.iter() {
+        let a = left.of.start(taken.source(row));
         let tile =
             RowTile { left, a, w: Transposed { start: w.as_ptr(), k }, c: c.wrapping_add(row * n), init };
         // SAFETY: the row exists in both buffers, and the panels are the `n` rows of `w`. All of this was
@@ -165,6 +168,29 @@ impl<S: Simd> Tile<S> for RowTile<'_> {
     #[inline(always)]
     unsafe fn run<const NP: usize>(&self, s: S, panel: usize) {
         let Left { count, len, at, .. } = self.left;
+        // Where chains are computed at once, without the sums of the general case around them.
+        if const { S::LANES == 1 && NP <= S::CHAINS && NP <= 4 } {
+            let mut acc = [s.splat(0.0); 4];
+            // SAFETY: `NP <= CHAINS`. The caller's panels exist. Each has one element in the output and the
+            // bias, and a row of `w.k` elements, which are the columns of all runs.
+            unsafe {
+                for p in 0..NP {
+                    acc[p] = match self.init {
+                        Init::Zero => s.splat(0.0),
+                        Init::Accumulate => s.load(self.c.add(panel + p)),
+                        Init::Bias(bias) => s.load(bias.as_ptr().add(panel + p)),
+                    };
+                }
+                for (run, at) in at.into_iter().enumerate().take(count) {
+                    let start = self.w.start.wrapping_add(panel * self.w.k + run * len);
+                    s.chains(&mut acc, NP, self.a.add(at * len), (start, self.w.k), len);
+                }
+                for p in 0..NP {
+                    s.store(self.c.add(panel + p), acc[p]);
+                }
+            }
+            return;
+        }
         let mut acc = [[s.splat(0.0); 4]; NP];
         // SAFETY: the caller's panels exist. Each has one element in the output and the bias, and a row in
         // `w`. The row on the left has the columns of all runs.

@@ -32,7 +32,7 @@
 use super::math::{exp, sigmoid, tanh};
 use crate::kernel::vector::{load, store};
 use crate::kernel::{Checked, check};
-use crate::simd::{MAX_LANES, Region, Simd};
+use crate::simd::{HAS_VECTORS, MAX_LANES, Region, Simd};
 
 /// An activation function, as the ONNX operators RNN, LSTM and GRU name and define them.
 ///
@@ -113,8 +113,25 @@ impl<S: Simd> Region for Value<S> {
     type Output = S::V;
     #[inline(always)]
     fn run(self) -> S::V {
-        value(self.0, self.1, self.2)
+        let Value(s, f, x) = self;
+        if const { is_apart::<S>() } { value_apart(s, f, x) } else { value(s, f, x) }
     }
+}
+
+/// Whether functions are shared, instead of inlined. Without vectors a region is inlined, so in firmware
+/// whose layers are not constants, each place would have the code of all functions.
+const fn is_apart<S: Simd>() -> bool {
+    !HAS_VECTORS && S::LANES == 1 && cfg!(all(target_os = "none", feature = "named-forms"))
+}
+
+#[inline(never)]
+fn tanh_apart<S: Simd>(s: S, x: S::V) -> S::V {
+    tanh(s, x)
+}
+
+#[inline(never)]
+fn value_apart<S: Simd>(s: S, f: Activation, x: S::V) -> S::V {
+    value(s, f, x)
 }
 
 /// The derivative, computed from the argument and the value.
@@ -186,23 +203,33 @@ impl Slot {
 #[inline(always)]
 fn value<S: Simd>(s: S, f: Activation, x: S::V) -> S::V {
     let (zero, one) = (s.splat(0.0), s.splat(1.0));
+    // Three functions share the code of a tanh.
+    let of_tanh = match f {
+        Activation::ScaledTanh { beta, .. } => s.mul(s.splat(beta), x),
+        Activation::Elu { .. } => s.mul(s.splat(0.5), x),
+        _ => x,
+    };
     match f {
-        Activation::Tanh => tanh(s, x),
+        Activation::Tanh | Activation::ScaledTanh { .. } | Activation::Elu { .. } => {
+            let t = if const { is_apart::<S>() } { tanh_apart(s, of_tanh) } else { tanh(s, of_tanh) };
+            match f {
+                Activation::ScaledTanh { alpha, .. } => s.mul(s.splat(alpha), t),
+                Activation::Elu { alpha } => {
+                    // e^x - 1 = 2t / (1 - t) with t = tanh(x / 2), without cancellation near 0.
+                    let below = s.div(s.mul(s.splat(2.0 * alpha), t), s.sub(one, t));
+                    s.lt_select(x, zero, below, x)
+                }
+                _ => t,
+            }
+        }
         Activation::Sigmoid => sigmoid(s, x),
         Activation::Relu => s.lt_select(x, zero, zero, x),
         Activation::Affine { alpha, beta } => s.fma(s.splat(alpha), x, s.splat(beta)),
         Activation::LeakyRelu { alpha } => s.lt_select(x, zero, s.mul(s.splat(alpha), x), x),
         Activation::ThresholdedRelu { alpha } => s.lt_select(x, s.splat(alpha), zero, x),
-        Activation::ScaledTanh { alpha, beta } => s.mul(s.splat(alpha), tanh(s, s.mul(s.splat(beta), x))),
         Activation::HardSigmoid { alpha, beta } => {
             let line = s.fma(s.splat(alpha), x, s.splat(beta));
             s.max(zero, s.min(one, line))
-        }
-        Activation::Elu { alpha } => {
-            // e^x - 1 = 2t / (1 - t) with t = tanh(x / 2), without cancellation near 0.
-            let t = tanh(s, s.mul(s.splat(0.5), x));
-            let below = s.div(s.mul(s.splat(2.0 * alpha), t), s.sub(one, t));
-            s.lt_select(x, zero, below, x)
         }
         Activation::Softsign => {
             let x = s.max(s.splat(-f32::MAX), s.min(s.splat(f32::MAX), x));

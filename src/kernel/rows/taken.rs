@@ -101,6 +101,7 @@ impl<'a> Rows<'a> {
     }
 
     /// An upper bound: all rows are below it.
+    #[inline(always)]
     pub(crate) fn end(&self) -> usize {
         match self.kind {
             Kind::All => self.count,

@@ -76,6 +76,12 @@ impl<'a> Walk<'a> {
         fits.then_some(Walk { place, steps: place.longest(lengths), reverse, lengths, mask, resets })
     }
 
+    /// The same in reverse.
+    #[inline(always)]
+    pub(crate) fn reversed(self) -> Self {
+        Walk { reverse: true, ..self }
+    }
+
     /// One step of `batch` rows.
     #[inline(always)]
     pub(crate) const fn step(batch: usize) -> Self {

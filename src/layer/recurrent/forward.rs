@@ -8,7 +8,7 @@ use crate::error::{Error, Need, Result, check_len, check_room, check_shape};
 use crate::kernel::Walk;
 use crate::layer::buffer::{add_to, take_mut};
 use crate::layer::join::Team;
-use crate::layer::packed::{Source, WeightSource};
+use crate::layer::packed::{HOLDS_PACKING, Source, WeightSource};
 use crate::simd::HAS_VECTORS;
 
 impl Levels {
@@ -162,14 +162,15 @@ impl Levels {
         scratch: &mut [f32],
     ) -> Result<&'s [f32]> {
         let (first, units) = (&self.first, batch.saturating_mul(self.first.width()));
-        if self.depth == 1 {
+        // In firmware whose layers are not constants, all numbers of levels share the code below.
+        if self.depth == 1 && HOLDS_PACKING {
             first.step(first.shape, weights, batch, x, state, scratch)?;
             return Ok(state.get(..units).unwrap_or_default());
         }
         let (mut weights, mut x, mut state) = (weights, x, state);
         for index in 0..self.depth {
             let own = take_mut(&mut state, first.state_len(batch));
-            let [weights, _] = self.next(&mut weights, index);
+            let weights = self.next_direction(&mut weights, index);
             first.step_apart(self.shape(index), weights, batch, x, own, scratch)?;
             x = &own[..units];
         }

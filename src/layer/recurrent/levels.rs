@@ -10,7 +10,7 @@ use crate::kernel::narrow::{IN_PLACE, check_packs};
 use crate::kernel::view::ColumnsMut;
 use crate::layer::buffer::{add, max, mul, take, take_mut};
 use crate::layer::join::{LARGE_STEP, Team, parts, parts_of_rows, parts_of_step};
-use crate::layer::packed::{Fingerprint, Owner, Packed, Source, WeightSource, packed_len};
+use crate::layer::packed::{Fingerprint, HOLDS_PACKING, Owner, Packed, Source, WeightSource, packed_len};
 use crate::layer::sequences::Sequences;
 use crate::simd::HAS_VECTORS;
 
@@ -24,7 +24,7 @@ pub(crate) struct Levels {
     pub(crate) first: Description,
     pub(crate) depth: usize,
     pub(crate) both: Option<Merge>,
-    // Values that every step needs, computed once.
+    // Values that every step needs, computed once. All but `weights` are zero without `HOLDS_PACKING`.
     weights: usize,
     panels: usize,
     /// Length of the state and of the scratch for a step of one row.
@@ -35,19 +35,28 @@ pub(crate) struct Levels {
 impl Levels {
     pub(crate) const fn new(first: Description, depth: usize, both: Option<Merge>) -> Self {
         let depth = if depth == 0 { 1 } else { depth };
-        let fingerprint = first.fingerprint();
+        let fingerprint = Fingerprint::NONE;
         let mut levels = Levels { first, depth, both, weights: 0, panels: 0, row: (0, 0), fingerprint };
-        let other = levels.level(1);
-        levels.weights = levels.total(first.weights_len(), other.weights_len());
-        levels.panels = levels.total(first.panels_len(), other.panels_len());
-        levels.row = (levels.state_len(1), levels.scratch_len(1, 1));
-        let merge = match both {
+        levels.weights = levels.total(first.weights_len(), levels.shape(1).len());
+        if HOLDS_PACKING {
+            levels.panels = levels.all_panels_len();
+            levels.row = (levels.state_len(1), levels.scratch_len(1, 1));
+            levels.fingerprint = levels.new_fingerprint();
+        }
+        levels
+    }
+
+    const fn all_panels_len(&self) -> usize {
+        self.total(self.first.panels_len(), self.level(1).panels_len())
+    }
+
+    const fn new_fingerprint(&self) -> Fingerprint {
+        let merge = match self.both {
             None => 0,
             Some(Merge::Concat) => 1,
             Some(Merge::Sum) => 2,
         };
-        levels.fingerprint = fingerprint.and(depth).and(merge);
-        levels
+        self.first.fingerprint().and(self.depth).and(merge)
     }
 
     /// A single layer in its own direction.
@@ -96,15 +105,15 @@ impl Levels {
 
     /// Length of packed weights, without alignment.
     pub(crate) const fn panels_len(&self) -> usize {
-        self.panels
+        if HOLDS_PACKING { self.panels } else { self.all_panels_len() }
     }
 
     pub(crate) const fn packed_len(&self) -> usize {
-        packed_len(self.panels)
+        packed_len(self.panels_len())
     }
 
     pub(crate) const fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
+        if HOLDS_PACKING { self.fingerprint } else { self.new_fingerprint() }
     }
 
     pub(crate) const fn state_len(&self, batch: usize) -> usize {
@@ -234,10 +243,11 @@ impl Levels {
         add(mul(self.directions(), own), mul(self.sequence_len(steps, batch), between + parts))
     }
 
-    /// Whether these are the buffer lengths of a step of one row. Usually they are: no others are computed.
+    /// Whether these are known to be the buffer lengths of a step of one row. Usually they are: no others are
+    /// computed.
     #[inline(always)]
     pub(super) const fn is_row(&self, x: usize, state: usize, scratch: usize) -> bool {
-        x == self.input() && state == self.row.0 && scratch >= self.row.1
+        HOLDS_PACKING && x == self.input() && state == self.row.0 && scratch >= self.row.1
     }
 
     pub(crate) const fn train_scratch_len(&self, steps: usize, batch: usize) -> usize {
@@ -261,9 +271,9 @@ impl Levels {
     fn owner(&self) -> Owner {
         Owner {
             what: "layer",
-            fingerprint: self.fingerprint,
+            fingerprint: self.fingerprint(),
             weights: self.weights,
-            panels: self.panels,
+            panels: self.panels_len(),
             pinned: self.first.isa,
             narrow: self.first.format().is_some(),
             words: if IN_PLACE && self.first.format().is_some() { Some(self.words_len()) } else { None },
@@ -286,10 +296,18 @@ impl Levels {
     /// direction.
     #[inline(always)]
     pub(super) fn next<'a>(&self, weights: &mut Source<'a>, index: usize) -> [Source<'a>; 2] {
-        let level = self.level(index);
-        let (flat, words, panels) = (level.weights_len(), level.words_len(), level.panels_len());
-        let forward = weights.next(flat, words, panels);
-        [forward, if self.both.is_some() { weights.next(flat, words, panels) } else { forward }]
+        let forward = self.next_direction(weights, index);
+        [forward, if self.both.is_some() { self.next_direction(weights, index) } else { forward }]
+    }
+
+    /// Takes the weights of one direction of a level.
+    #[inline(always)]
+    pub(super) fn next_direction<'a>(&self, weights: &mut Source<'a>, index: usize) -> Source<'a> {
+        match weights {
+            Source::Canonical(rest) => Source::Canonical(take(rest, self.shape(index).len())),
+            Source::Words(rest) => Source::Words(take(rest, self.level(index).words_len())),
+            Source::Panels(rest, isa) => Source::Panels(take(rest, self.level(index).panels_len()), *isa),
+        }
     }
 
     /// Takes `len` elements for each direction; an empty slice if there is no second direction.
@@ -331,7 +349,7 @@ impl Levels {
         pack: impl FnOnce(&mut [f32]) -> Result<()>,
     ) -> Result<Packed<B>> {
         check_packs(self.first.format())?;
-        Packed::new(self.first.isa(), self.fingerprint, self.panels, packed, pack)
+        Packed::new(self.first.isa(), self.fingerprint(), self.panels_len(), packed, pack)
     }
 
     /// Packs weights. They must have been checked.
@@ -383,9 +401,7 @@ impl Levels {
     /// The walks of the two directions. A layer with one direction uses the first.
     #[inline(always)]
     pub(crate) fn walks<'a>(&self, sequences: Sequences<'a>) -> Result<[Walk<'a>; 2]> {
-        match self.both {
-            None => sequences.walk(self.first.reverse).map(|walk| [walk; 2]),
-            Some(_) => Ok([sequences.walk(false)?, sequences.walk(true)?]),
-        }
+        let walk = sequences.walk(self.both.is_none() && self.first.reverse)?;
+        Ok([walk, walk.reversed()])
     }
 }

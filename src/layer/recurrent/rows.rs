@@ -2,9 +2,9 @@
 //! a separate pass over the same sequences.
 
 use super::description::Description;
-use super::pass::{BackwardRows, ForwardRows};
 #[cfg(not(target_os = "none"))]
-use super::pass::{Given, TapeRows};
+use super::pass::TapeRows;
+use super::pass::{BackwardRows, ForwardRows, Given};
 use crate::error::Result;
 #[cfg(not(target_os = "none"))]
 use crate::kernel::Walk;
@@ -12,6 +12,7 @@ use crate::kernel::canonical::Shape;
 use crate::layer::join::Team;
 #[cfg(not(target_os = "none"))]
 use crate::layer::join::share;
+use crate::layer::packed::{HOLDS_PACKING, Source};
 
 /// How to split a pass over one layer in one direction.
 #[derive(Clone, Copy)]
@@ -82,7 +83,28 @@ impl Description {
             return team.enter(|| self.forward(shape, rows, Some(team)));
         }
         let _ = cut;
-        self.forward(shape, rows, None)
+        match (rows.given.weights, &rows.tape) {
+            (Source::Canonical(_), None) if !HOLDS_PACKING => self.forward_apart::<true, false>(shape, rows),
+            (Source::Canonical(_), Some(_)) if !HOLDS_PACKING => {
+                self.forward_apart::<true, true>(shape, rows)
+            }
+            _ if !HOLDS_PACKING => self.forward_apart::<false, true>(shape, rows),
+            _ => self.forward(shape, rows, None),
+        }
+    }
+
+    /// A forward pass as a function that both directions share, for firmware whose layers are not constants.
+    /// `IN_PLACE`: from canonical weights. `TRAINS`: there may be a tape.
+    #[inline(never)]
+    fn forward_apart<const IN_PLACE: bool, const TRAINS: bool>(
+        &self,
+        shape: Shape,
+        rows: ForwardRows<'_>,
+    ) -> Result<()> {
+        let ForwardRows { given, y, h, c, tape, scratch } = rows;
+        let weights = if IN_PLACE { Source::Canonical(given.weights.flat()) } else { given.weights };
+        let tape = if TRAINS { tape } else { None };
+        self.forward(shape, ForwardRows { given: Given { weights, ..given }, y, h, c, tape, scratch }, None)
     }
 
     #[cfg(not(target_os = "none"))]
