@@ -11,10 +11,10 @@ use crate::layer::join::Team;
 use crate::layer::packed::{Packed, WeightSource};
 
 impl Chain<'_> {
-    /// Like [`Model::pack`].
+    /// Like [`Model::pack`](super::Model::pack).
     ///
     /// # Errors
-    /// Those of [`Model::pack`].
+    /// Those of [`Model::pack`](super::Model::pack).
     pub fn pack<B: AsMut<[f32]>>(&self, weights: &[f32], packed: B) -> Result<Packed<B>> {
         self.pack_by(weights, packed, |to| self.pack_into(weights, to))
     }
@@ -23,10 +23,10 @@ impl Chain<'_> {
         forward::pack_into(self.layers(), *self, weights, panels)
     }
 
-    /// Like [`Model::forward`].
+    /// Like [`Model::forward`](super::Model::forward).
     ///
     /// # Errors
-    /// Those of [`Model::forward`].
+    /// Those of [`Model::forward`](super::Model::forward).
     #[inline(always)]
     pub fn forward<'w>(&self, weights: impl Into<WeightSource<'w>>, args: Forward<'_>) -> Result<()> {
         match weights.into() {
@@ -41,10 +41,10 @@ impl Chain<'_> {
         forward::forward(self.layers(), *self, None, WeightSource::Canonical(weights), args)
     }
 
-    /// Like [`Model::forward_with`].
+    /// Like [`Model::forward_with`](super::Model::forward_with).
     ///
     /// # Errors
-    /// Those of [`Model::forward_with`].
+    /// Those of [`Model::forward_with`](super::Model::forward_with).
     pub fn forward_with<'w>(
         &self,
         join: &dyn Join,
@@ -64,10 +64,10 @@ impl Chain<'_> {
         forward::forward(self.layers(), *self, team, weights, args)
     }
 
-    /// Like [`Model::step`].
+    /// Like [`Model::step`](super::Model::step).
     ///
     /// # Errors
-    /// Those of [`Model::step`].
+    /// Those of [`Model::step`](super::Model::step).
     #[inline(always)]
     pub fn step<'w, 'x>(
         &self,
@@ -106,18 +106,18 @@ impl Chain<'_> {
         forward::step(self.layers(), *self, weights, x, y, state, scratch)
     }
 
-    /// Like [`Model::forward_backward`].
+    /// Like [`Model::forward_backward`](super::Model::forward_backward).
     ///
     /// # Errors
-    /// Those of [`Model::forward_backward`].
+    /// Those of [`Model::forward_backward`](super::Model::forward_backward).
     pub fn forward_backward(&self, weights: &[f32], args: Training<'_>) -> Result<f32> {
         train::forward_backward(self.layers(), *self, None, weights, args)
     }
 
-    /// Like [`Model::forward_backward_with`].
+    /// Like [`Model::forward_backward_with`](super::Model::forward_backward_with).
     ///
     /// # Errors
-    /// Those of [`Model::forward_backward_with`].
+    /// Those of [`Model::forward_backward_with`](super::Model::forward_backward_with).
     pub fn forward_backward_with(&self, join: &dyn Join, weights: &[f32], args: Training<'_>) -> Result<f32> {
         self.forward_backward_on(Team::of(join), weights, args)
     }
@@ -132,10 +132,10 @@ impl Chain<'_> {
         train::forward_backward(self.layers(), *self, team, weights, args)
     }
 
-    /// Like [`Model::init`].
+    /// Like [`Model::init`](super::Model::init).
     ///
     /// # Errors
-    /// Those of [`Model::init`].
+    /// Those of [`Model::init`](super::Model::init).
     pub fn init(&self, weights: &mut [f32], rng: &mut impl Rng) -> Result<()> {
         train::init(self.layers(), *self, weights, rng)
     }
