@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `panels` | packs matrices into panels, and multiplies with them |
 //! | `sums` | rows times narrow panels |
+//! | `kinds` | how sums load and multiply each format |
 //! | `unpacked` | the weights of a layer before they are packed |
 //! | `in_place` | the weights of a layer where they are, for microcontrollers |
 //! | `codes` | rounds rows of `f32` to integers |
@@ -35,6 +36,7 @@
 
 pub(crate) mod codes;
 pub(crate) mod in_place;
+mod kinds;
 pub(crate) mod matrix;
 pub(crate) mod panels;
 mod sums;

@@ -19,8 +19,9 @@ use core::ops::Range;
 
 use super::Narrow;
 use super::codes::{write_bytes, write_codes};
+use super::kinds::plane_len;
 use super::matrix::store;
-use super::sums::{Right, Sums, plane_len};
+use super::sums::{Right, Sums};
 use super::unpacked::Unpacked;
 use crate::kernel::bytes::bytes_mut;
 use crate::kernel::panel::canonical::Dims;
