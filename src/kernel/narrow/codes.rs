@@ -39,9 +39,9 @@ pub(super) unsafe fn write_codes<S: Simd>(s: S, from: *const f32, k: usize, larg
     }
 }
 
-/// The same for a dot product of bytes: the scale, then the integers plus `half` as unsigned ones: their lowest
-/// bytes, and if `plane` is not 0, the bytes above them, `plane` bytes after those. What follows the last
-/// element up to a whole vector is not specified: there are no weights for it.
+/// The same for a dot product of bytes: the scale, then the integers plus `half` as unsigned ones. Their
+/// lowest bytes come first. If `plane` is not 0, the bytes above them follow `plane` bytes later. What follows
+/// the last element up to a whole vector is not specified: there are no weights for it.
 /// # Safety
 /// As for [`write_codes`]; `plane` is `k` rounded up to whole vectors.
 #[inline(always)]

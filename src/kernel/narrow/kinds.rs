@@ -213,8 +213,8 @@ impl<S: Simd, const PLANES: usize> Kind<S> for Bytes<PLANES> {
     }
 }
 
-/// Whether batches with 16-bit weights widen each panel once, for all rows. AVX-512 widens for each tile of rows:
-/// with 32 rows of 512 units on Zen 5 that takes 1.02 times as long as `f32`, and widening panels 1.2 times.
+/// Whether batches with 16-bit weights widen each panel once, for all rows. AVX-512 widens for each tile of
+/// rows: with 32 rows of 512 units on Zen 5 that takes 1.02 times as long as `f32`, and widening panels 1.2 times.
 pub(super) const fn widens<S: Simd>() -> bool {
     S::LANES < 16
 }

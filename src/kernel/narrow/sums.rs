@@ -146,8 +146,8 @@ unsafe fn groups<S: Simd, K: Kind<S>, const G: usize>(sums: &Sums<'_, S>) {
     }
 }
 
-/// Whether a single row has a tile of `panels` panels. With two sums for each output, a GRU's tile of four would
-/// need all registers.
+/// Whether a single row has a tile of `panels` panels. With two sums for each output, a GRU's tile of four
+/// would need all registers.
 const fn takes_panels<S: Simd, K: Kind<S>>(gates: usize, panels: usize) -> bool {
     let sums = gates * K::PLANES * panels;
     panels == 1 || (sums <= S::ACCUMULATORS && panels <= 2) || (K::SEVERAL && sums <= 2 * S::ACCUMULATORS / 3)
