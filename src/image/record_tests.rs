@@ -11,7 +11,9 @@ fn word(rng: &mut impl Rng, i: usize) -> u32 {
     let float = [0.0f32, 0.5, 1.0, -1.0, f32::INFINITY][rng.next_u32() as usize % 5].to_bits();
     match (i, rng.next_u32() % 4) {
         (0, _) => rng.next_u32() % 12,
-        (3, _) => 1 << (rng.next_u32() % 12) & !1 | (rng.next_u32() & rng.next_u32() & rng.next_u32()) % 2048,
+        (3, _) => {
+            ((1 << (rng.next_u32() % 12)) & !1) | ((rng.next_u32() & rng.next_u32() & rng.next_u32()) % 2048)
+        }
         (_, 0) => 0,
         (6, _) => float,
         (7 | 10 | 13, _) => rng.next_u32() % 13,
@@ -30,7 +32,7 @@ fn unused_words_are_those_that_encoding_does_not_give_back() {
         if decode(&record, &mut layer).is_err() {
             continue;
         }
-        let encoded = encode(&layer, 0).expect("a layer from a record");
+        let encoded = encode(&layer, 0).unwrap();
         let first = (0..16).find(|&i| encoded[i] != record[i]);
         assert_eq!(unused(&record), first, "{record:?}");
         match first {
