@@ -21,7 +21,9 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use recurrent::Narrow;
 use recurrent::image::{self, Extras};
+use recurrent::model::Model;
 use recurrent::train::Adam;
 use recurrent::trainer::Trainer;
 
@@ -97,7 +99,7 @@ impl Checkpoint {
         text: &Text,
     ) -> Result<Self, Failure> {
         let (corpus, vocabulary) = (text.identity(), text.vocabulary());
-        let trainer = trainer(shape, lr, clip, seed)?;
+        let trainer = trainer(shape.model()?, lr, clip, seed)?;
         Ok(Checkpoint {
             shape,
             batch,
@@ -111,6 +113,13 @@ impl Checkpoint {
             losses: Vec::new(),
             trainer,
         })
+    }
+
+    /// Makes the updates train for a narrow format. The weights are those before the first update.
+    pub fn train_for(&mut self, format: Narrow) -> Result<(), Failure> {
+        let model = self.shape.model()?.narrow(format);
+        self.trainer = trainer(model, self.lr, self.clip, self.seed)?.straight_through()?;
+        Ok(())
     }
 
     fn to_bytes(&self) -> io::Result<Vec<u8>> {
@@ -229,15 +238,16 @@ impl Checkpoint {
         let chars = chars.filter(|c| c.is_sorted_by(|a, b| a < b));
         let vocabulary = Vocabulary(chars.ok_or("the file is damaged: its vocabulary is impossible")?);
         let losses = (0..losses).map(|_| fields.f32()).collect::<Result<_, _>>()?;
-        let mut trainer = trainer(shape, lr, clip, seed).map_err(|e| e.to_string())?;
+        let model = shape.model().map_err(|e| e.to_string())?;
+        let mut trainer = trainer(model, lr, clip, seed).map_err(|e| e.to_string())?;
         trainer.restore(fields.0).map_err(|e| e.to_string())?;
         Ok(Checkpoint { shape, batch, steps, lr, clip, seed, position, corpus, vocabulary, losses, trainer })
     }
 }
 
 /// A trainer before its first update.
-fn trainer(shape: Shape, lr: f32, clip: f32, seed: u64) -> recurrent::Result<Trainer> {
-    Ok(Trainer::new(&shape.model()?, Adam::new(lr), &mut rng(seed, 0))?.clip(clip).stateful())
+fn trainer(model: Model<3>, lr: f32, clip: f32, seed: u64) -> recurrent::Result<Trainer> {
+    Ok(Trainer::new(&model, Adam::new(lr), &mut rng(seed, 0))?.clip(clip).stateful())
 }
 
 /// A temporary file in the folder of `path`.

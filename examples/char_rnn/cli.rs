@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Parser, error::ErrorKind};
+use recurrent::Narrow;
 
-use crate::Failure;
 use crate::model::Cell;
+use crate::{FORMATS, Failure};
 
 /// Trains a character model, and lets it write.
 ///
@@ -70,6 +71,10 @@ pub struct Options {
     /// A saved model to continue with; training on the same text continues as if it had never been saved
     #[arg(long, value_name = "FILE")]
     pub load: Option<PathBuf>,
+    /// Train for weights in a narrow format, straight through: f16, bf16, int8 or int8-a8. The losses are those
+    /// of the rounded weights
+    #[arg(long, value_name = "FORMAT", value_parser = narrow, conflicts_with_all = ["load", "save"])]
+    pub straight_through: Option<Narrow>,
     /// Print the validation loss from narrow weights, too: f16, bf16, and int8 with 16-bit and 8-bit
     /// activations
     #[arg(long)]
@@ -85,6 +90,11 @@ const DEFAULT_ITERS: u64 = 800;
 
 fn size() -> impl clap::builder::TypedValueParser<Value = u32> {
     clap::value_parser!(u32).range(1..=MAX_SIZE)
+}
+
+fn narrow(text: &str) -> Result<Narrow, String> {
+    let format = FORMATS.into_iter().find(|format| format.name() == text);
+    format.ok_or_else(|| format!("the formats are {}", FORMATS.map(Narrow::name).join(", ")))
 }
 
 fn number(text: &str) -> Result<f32, String> {

@@ -65,7 +65,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// The formats that `--narrow` compares.
+/// The formats of narrow weights.
 const FORMATS: [Narrow; 4] = [Narrow::F16, Narrow::Bf16, Narrow::W8A16, Narrow::W8A8];
 
 fn main() -> ExitCode {
@@ -186,7 +186,11 @@ fn start(options: &Options, text: &Text) -> Result<Checkpoint, Failure> {
     };
     let window = [size(options.batch, 32), size(options.steps, 64)];
     let (lr, clip) = (options.lr.unwrap_or(5e-3), options.clip.unwrap_or(5.0));
-    Checkpoint::new(shape, window, lr, clip, options.seed.unwrap_or(1), text)
+    let mut now = Checkpoint::new(shape, window, lr, clip, options.seed.unwrap_or(1), text)?;
+    if let Some(format) = options.straight_through {
+        now.train_for(format)?;
+    }
+    Ok(now)
 }
 
 /// Set by Ctrl-C; the second Ctrl-C ends the process at once.

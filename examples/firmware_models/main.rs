@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use std::{env, fs, path::Path};
 
 use recurrent::model::Layer;
-use recurrent::{Dense, Gru, Isa, image};
+use recurrent::{Dense, Gru, Isa, Narrow, image};
 
 #[path = "../firmware/src/characters.rs"]
 mod characters;
@@ -108,14 +108,19 @@ fn main() -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/firmware/models");
     let mut out = String::from("// Written by examples/firmware_models.\n");
 
-    let (weights, accuracy) = training::train()?;
-    println!("gestures: {:.1} % of unseen samples are recognised", 100.0 * accuracy);
+    let weights = training::train(None)?;
+    println!("gestures: {:.1} % of unseen samples are recognised", 100.0 * training::accuracy(&weights)?);
     for (format, accuracy, largest) in training::narrow(&weights)? {
         println!(
             "from {:8} {:.2} % are, and scores change by at most {largest:.1e}",
             format.name(),
             100.0 * accuracy
         );
+    }
+    for (format, accuracy, _) in training::narrow(&training::train(Some(Narrow::W8A16))?)? {
+        if format == Narrow::W8A16 {
+            println!("trained for {}: {:.2} % are", format.name(), 100.0 * accuracy);
+        }
     }
     let (recording, labels) = sensor::Hand::new(3).record(gestures::RECORDED);
     fs::write(folder.join("gestures.f32"), to_bytes(&weights))?;

@@ -9,6 +9,7 @@ use recurrent::{
     Backward, DenseBackward, ForwardTrain, Gradients, Narrow, Result, Sequences, argmax, cross_entropy,
 };
 
+use crate::aligned;
 use crate::gestures::{self, CELL, HEAD, NAMES, Recogniser, SCRATCH, WEIGHTS_LEN};
 use crate::sensor::Hand;
 
@@ -50,8 +51,9 @@ fn window(hands: &[(Vec<f32>, Vec<u32>)], number: usize) -> (Vec<f32>, Vec<u32>)
     (x.concat(), labels)
 }
 
-/// The weights, and the fraction of samples of another hand that they recognise.
-pub fn train() -> Result<(Vec<f32>, f64)> {
+/// The weights after training; with a format, after training for narrow weights, straight through: passes use
+/// the rounded weights, and updates change those in `f32`.
+pub fn train(format: Option<Narrow>) -> Result<Vec<f32>> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
     let mut weights = vec![0.0; WEIGHTS_LEN];
     let split = CELL.weights_len();
@@ -69,13 +71,24 @@ pub fn train() -> Result<(Vec<f32>, f64)> {
     let mut scratch = zeros(CELL.train_scratch_len(BATCH).max(HEAD.scratch_len()));
     let mut adam = Adam::new(0.01);
     let (sequences, mode) = (Sequences::new(STEPS, BATCH), Gradients::Overwrite);
+    let narrow = format.map(|format| Model::new([Layer::from(CELL), Layer::from(HEAD)]).narrow(format));
+    let mut storage = vec![0; narrow.map_or(0, |model| model.narrow_len() + 3)];
+    let mut rounded = weights.clone();
     for update in 0..UPDATES {
         if update % WINDOWS == 0 {
             state.fill(0.0);
         }
         adam.lr = 0.01 * (1.0 - update as f32 / UPDATES as f32);
         let (x, labels) = window(&hands, update % WINDOWS);
-        let (w_cell, w_head) = weights.split_at(split);
+        match narrow {
+            Some(model) => {
+                let narrow = aligned(&mut storage, model.narrow_len());
+                model.round(&weights, narrow)?;
+                model.widen(narrow, &mut rounded)?;
+            }
+            None => rounded.copy_from_slice(&weights),
+        }
+        let (w_cell, w_head) = rounded.split_at(split);
         let (g_cell, g_head) = grads.split_at_mut(split);
         CELL.forward_train(
             w_cell,
@@ -126,7 +139,11 @@ pub fn train() -> Result<(Vec<f32>, f64)> {
         clip_norm(&mut grads, 1.0)?;
         adam.update(&mut weights, &grads, &mut moments)?;
     }
+    Ok(weights)
+}
 
+/// The fraction of samples of another hand that the weights recognise.
+pub fn accuracy(weights: &[f32]) -> Result<f64> {
     let (samples, labels) = unseen();
     let mut recogniser = Recogniser::<SCRATCH>::new();
     let mut right = 0;
@@ -135,5 +152,5 @@ pub fn train() -> Result<(Vec<f32>, f64)> {
         let weights = weights.first_chunk().unwrap_or(&[0.0; WEIGHTS_LEN]);
         right += usize::from(recogniser.sample(layers, gestures::wide(weights), sample)? == *label as usize);
     }
-    Ok((weights, right as f64 / labels.len() as f64))
+    Ok(right as f64 / labels.len() as f64)
 }

@@ -223,5 +223,14 @@
 //! # Ok::<(), recurrent::Error>(())
 //! ```
 //!
+//! The trained models above lose so little that training for narrow weights gains nothing there: trained for
+//! int8, the text model's validation loss is 1.7557 (in `f32` 1.7523 on the same CPU), and 97.59 % of the
+//! samples of gestures are recognised (97.6 %).
+//!
+//! ```sh
+//! cargo run --release --example char_rnn -- --corpus tinyshakespeare.txt --iters 600 --straight-through int8
+//! cargo run --release --example firmware_models --features reference
+//! ```
+//!
 //! # What is not there
 //! There is no code for the dot product of NEON.
