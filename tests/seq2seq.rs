@@ -25,7 +25,7 @@ fn every_kind_of_attention_runs_and_is_the_same_each_time() {
         let [greedy, beam, _] = figures(&out);
         assert!((0.0..=1.0).contains(&greedy) && (0.0..=1.0).contains(&beam), "{out}");
         assert!(out.contains("\n1/2/1999  ->  ") && out.contains("\n3 may 1998  ->  "), "{out}");
-        assert!(plot.contains("Where the decoder looks"));
+        assert!(plot.contains("Attention weights: "));
         let again = run(&format!("{options} --quiet"), "");
         assert_eq!((again.out.lines().count(), figures(&again.out)[..2].to_vec()), (1, vec![greedy, beam]));
         assert_eq!(plot, again.plot);
