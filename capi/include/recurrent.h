@@ -6,7 +6,7 @@
  *
  * - Memory: the library allocates nothing and has no global state. The caller owns all buffers. A pointer is
  *   used only during the call. There is one exception, which its functions name: a model keeps using its
- *   image, its memory and its packed weights.
+ *   image, its memory, its packed weights and weights of the caller.
  * - Pointers and lengths: `..._len` counts elements, not bytes. If a length is 0, the pointer is not used and
  *   may be null. Buffers have the alignment of their type, unless the function requires more. Written buffers
  *   must not overlap any other buffer. The functions check all of this. They cannot check that the memory at
@@ -37,6 +37,22 @@
 /* The alignment of an image, in bytes, so that its weights can be used in place. */
 #define RECURRENT_IMAGE_ALIGN 4u
 
+/* Initial values of optimisers with a learning rate of `rate` and the defaults of PyTorch:
+ *     recurrent_adam adam = RECURRENT_ADAMW(0.01f); */
+#define RECURRENT_SGD(rate) {(rate), 0.0f, 0.0f, 0}
+#define RECURRENT_ADAM(rate) {(rate), 0.9f, 0.999f, 1e-8f, 0.0f, 0}
+#define RECURRENT_ADAMW(rate) {(rate), 0.9f, 0.999f, 1e-8f, 0.01f, 0}
+
+
+// The cross-entropy of classes. The outputs are logits, and the targets are `target_classes`.
+#define RECURRENT_LOSS_CROSS_ENTROPY 1
+
+// The mean squared error of the outputs. The targets are `targets`.
+#define RECURRENT_LOSS_MEAN_SQUARED_ERROR 2
+
+// The binary cross-entropy of each output. The outputs are logits, and the targets are `targets`, from 0 to
+// 1.
+#define RECURRENT_LOSS_BINARY_CROSS_ENTROPY 3
 
 // The result of a function: success, or the kind of error.
 enum recurrent_status
@@ -81,7 +97,8 @@ typedef int32_t recurrent_status;
 
 // A form of a cell with some of its passes, for recurrent_model_open(). The linker keeps only the cells
 // whose functions the program calls, so call them by name. Cells with names in `_steps` support only
-// recurrent_step(); the others also support recurrent_forward().
+// recurrent_step(); the others also support recurrent_forward(), and those in `_training` also
+// recurrent_forward_backward(). Each cell needs only one of them: of several, the first in the list counts.
 //
 // The functions return constants of the library, never null. Errors name the forms without `recurrent_`, in
 // capitals.
@@ -164,6 +181,91 @@ typedef struct recurrent_sequences {
   uint8_t batch_major;
 } recurrent_sequences;
 
+// The buffers and settings of a training pass. Unused ones are null with length 0. Set the whole struct to
+// zero first, so that fields of later versions are unused.
+//
+// Shapes are those of recurrent_buffers: `T` steps, `B` rows, `I` and `O` features. A pooled model has
+// targets `[B]` instead of `[T, B]`, and `[B, O]` instead of `[T, B, O]`.
+typedef struct recurrent_training {
+  // The weights: recurrent_model_weights_len() elements, in the layout of
+  // recurrent_model_copy_weights().
+  const float *weights;
+  size_t weights_len;
+  // The input of a model that takes values, `[T, B, I]`.
+  const float *x;
+  size_t x_len;
+  // The input of a model that takes ids, `[T, B]`, each below recurrent_model_classes().
+  const uint32_t *ids;
+  size_t ids_len;
+  // The targets of RECURRENT_LOSS_CROSS_ENTROPY, `[T, B]`, each below recurrent_model_output().
+  const uint32_t *target_classes;
+  size_t target_classes_len;
+  // The targets of the other losses, `[T, B, O]`.
+  const float *targets;
+  size_t targets_len;
+  // Factors of dropout: recurrent_model_dropout_len() elements, from recurrent_draw_dropout(), or ones,
+  // which drop nothing.
+  const float *dropout;
+  size_t dropout_len;
+  // The gradients, which are written: as many as the weights, in the same layout.
+  float *grads;
+  size_t grads_len;
+  // The state at the start of the pass, which the pass replaces with the state at its end:
+  // recurrent_model_state_len() elements. For long sequences that are cut into chunks, keep it from chunk
+  // to chunk.
+  float *state;
+  size_t state_len;
+  // Memory between the forward and the backward half, with any contents before:
+  // recurrent_model_tape_len() elements.
+  float *tape;
+  size_t tape_len;
+  // Working memory with any contents: at least recurrent_model_train_scratch_len() elements.
+  float *scratch;
+  size_t scratch_len;
+  // For one of several batches whose gradients are added up: the number of targets that count in all of
+  // them, one for each step of a row, or for each row of a pooled model. Loss and gradients are then this
+  // batch's share of the mean over all batches. 0 for a batch alone.
+  double total_targets;
+  // One of RECURRENT_LOSS_...
+  int32_t loss;
+  // A class whose targets do not count, if `has_ignored` is not 0.
+  uint32_t ignored;
+  // Not 0 if targets of the class `ignored` do not count.
+  uint8_t has_ignored;
+  // Not 0 if the gradients are added to those in `grads`.
+  uint8_t accumulate;
+} recurrent_training;
+
+// Stochastic gradient descent, also with momentum and with Nesterov's, in PyTorch's form.
+// RECURRENT_SGD(rate) is its initial value. The settings may change between updates.
+typedef struct recurrent_sgd {
+  // Learning rate.
+  float lr;
+  // Decay of the velocity, in 0..1; 0 for plain descent, which needs no moments.
+  float momentum;
+  // This times the weights is added to the gradients.
+  float weight_decay;
+  // Not 0 for Nesterov's momentum.
+  uint8_t nesterov;
+} recurrent_sgd;
+
+// Adam or AdamW, in PyTorch's form. RECURRENT_ADAM(rate) and RECURRENT_ADAMW(rate) are their initial values.
+// The settings may change between updates. To save an optimiser, save this and the moments.
+typedef struct recurrent_adam {
+  // Learning rate.
+  float lr;
+  // Decay of the first moment, in 0..1.
+  float beta1;
+  // Decay of the second moment, in 0..1.
+  float beta2;
+  // Added to the denominator.
+  float eps;
+  // Weight decay: through the gradients for Adam, past the moments for AdamW.
+  float weight_decay;
+  // Updates so far; 0 before the first one. The updates count it.
+  uint64_t step;
+} recurrent_adam;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -174,11 +276,17 @@ const struct recurrent_cell *recurrent_rnn_tanh(void);
 // The same, only for recurrent_step().
 const struct recurrent_cell *recurrent_rnn_tanh_steps(void);
 
+// The same with all passes, also for recurrent_forward_backward().
+const struct recurrent_cell *recurrent_rnn_tanh_training(void);
+
 // A simple recurrent layer of rectified linear units.
 const struct recurrent_cell *recurrent_rnn_relu(void);
 
 // The same, only for recurrent_step().
 const struct recurrent_cell *recurrent_rnn_relu_steps(void);
+
+// The same with all passes, also for recurrent_forward_backward().
+const struct recurrent_cell *recurrent_rnn_relu_training(void);
 
 // A simple recurrent layer with another activation or a clip.
 const struct recurrent_cell *recurrent_rnn_options(void);
@@ -186,11 +294,17 @@ const struct recurrent_cell *recurrent_rnn_options(void);
 // The same, only for recurrent_step().
 const struct recurrent_cell *recurrent_rnn_options_steps(void);
 
+// The same with all passes, also for recurrent_forward_backward().
+const struct recurrent_cell *recurrent_rnn_options_training(void);
+
 // An LSTM as in PyTorch.
 const struct recurrent_cell *recurrent_lstm(void);
 
 // The same, only for recurrent_step().
 const struct recurrent_cell *recurrent_lstm_steps(void);
+
+// The same with all passes, also for recurrent_forward_backward().
+const struct recurrent_cell *recurrent_lstm_training(void);
 
 // An LSTM with other activations, a clip, coupled gates, peepholes, or a projection.
 const struct recurrent_cell *recurrent_lstm_options(void);
@@ -198,11 +312,17 @@ const struct recurrent_cell *recurrent_lstm_options(void);
 // The same, only for recurrent_step().
 const struct recurrent_cell *recurrent_lstm_options_steps(void);
 
+// The same with all passes, also for recurrent_forward_backward().
+const struct recurrent_cell *recurrent_lstm_options_training(void);
+
 // A GRU as in PyTorch: the reset gate is applied after the product.
 const struct recurrent_cell *recurrent_gru(void);
 
 // The same, only for recurrent_step().
 const struct recurrent_cell *recurrent_gru_steps(void);
+
+// The same with all passes, also for recurrent_forward_backward().
+const struct recurrent_cell *recurrent_gru_training(void);
 
 // The same with other activations or a clip.
 const struct recurrent_cell *recurrent_gru_options(void);
@@ -210,11 +330,17 @@ const struct recurrent_cell *recurrent_gru_options(void);
 // The same, only for recurrent_step().
 const struct recurrent_cell *recurrent_gru_options_steps(void);
 
+// The same with all passes, also for recurrent_forward_backward().
+const struct recurrent_cell *recurrent_gru_options_training(void);
+
 // A GRU whose reset gate is applied before the product.
 const struct recurrent_cell *recurrent_gru_reset_before(void);
 
 // The same, only for recurrent_step().
 const struct recurrent_cell *recurrent_gru_reset_before_steps(void);
+
+// The same with all passes, also for recurrent_forward_backward().
+const struct recurrent_cell *recurrent_gru_reset_before_training(void);
 
 // The same with other activations or a clip.
 const struct recurrent_cell *recurrent_gru_reset_before_options(void);
@@ -222,13 +348,19 @@ const struct recurrent_cell *recurrent_gru_reset_before_options(void);
 // The same, only for recurrent_step().
 const struct recurrent_cell *recurrent_gru_reset_before_options_steps(void);
 
+// The same with all passes, also for recurrent_forward_backward().
+const struct recurrent_cell *recurrent_gru_reset_before_options_training(void);
+
 // A minimal gated unit.
 const struct recurrent_cell *recurrent_mgu(void);
 
 // The same, only for recurrent_step().
 const struct recurrent_cell *recurrent_mgu_steps(void);
 
-// All cells with all passes, for programs whose size does not matter: an array of `*len` pointers, a
+// The same with all passes, also for recurrent_forward_backward().
+const struct recurrent_cell *recurrent_mgu_training(void);
+
+// All cells in `_training`, for programs whose size does not matter: an array of `*len` pointers, a
 // constant of the library. `len` may be null.
 const struct recurrent_cell *const *recurrent_every_cell(size_t *len);
 
@@ -293,6 +425,34 @@ recurrent_status recurrent_model_pack(struct recurrent_model *model,
                                       size_t packed_len,
                                       struct recurrent_error *error);
 
+// Copies the weights of the image, as f32, to `weights`: `weights_len` elements,
+// recurrent_model_weights_len(). Training begins with this copy. The layout is that of PyTorch, layer by
+// layer; narrow weights are converted.
+//
+// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _MODEL.
+recurrent_status recurrent_model_copy_weights(const struct recurrent_model *model,
+                                              float *weights,
+                                              size_t weights_len,
+                                              struct recurrent_error *error);
+
+// From now on the model runs with these weights of the caller: `weights_len` elements,
+// recurrent_model_weights_len(), in the layout of recurrent_model_copy_weights(). With `weights_len` 0, it
+// runs with those of its image again. The weights are used in place, not copied: they must not move until
+// the last use of the model, or the next call of this function. They may change between calls, but not
+// during a call with this model. Nobody else may use the model during this call.
+//
+// Packed weights are copies, so this call drops them, and after recurrent_model_pack() the passes do not use
+// the given weights. To run with a change of the weights, pack again; without packing, the passes see it at
+// once. A model with narrow weights has to be packed, which rounds the given weights.
+//
+// Real time: only writes a pointer.
+//
+// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP (with the model), _LENGTH, _OVERFLOW, _MODEL.
+recurrent_status recurrent_model_set_weights(struct recurrent_model *model,
+                                             const float *weights,
+                                             size_t weights_len,
+                                             struct recurrent_error *error);
+
 // Features of the input, `I`; 1 for a model that takes ids. 0 if `model` is null.
 size_t recurrent_model_input(const struct recurrent_model *model);
 
@@ -320,6 +480,18 @@ size_t recurrent_model_output_len(const struct recurrent_model *model, size_t st
 // Elements of the scratch of recurrent_forward() over `steps` steps of `batch` rows. recurrent_step() needs
 // the scratch of 1 step. SIZE_MAX if they do not fit into memory, 0 if `model` is null.
 size_t recurrent_model_scratch_len(const struct recurrent_model *model, size_t steps, size_t batch);
+
+// Elements of the tape of recurrent_forward_backward() over `steps` steps of `batch` rows. SIZE_MAX if they
+// do not fit into memory, 0 if `model` is null.
+size_t recurrent_model_tape_len(const struct recurrent_model *model, size_t steps, size_t batch);
+
+// Elements of the scratch of recurrent_forward_backward() over `steps` steps of `batch` rows. SIZE_MAX if
+// they do not fit into memory, 0 if `model` is null.
+size_t recurrent_model_train_scratch_len(const struct recurrent_model *model, size_t steps, size_t batch);
+
+// Elements of the factors of dropout for recurrent_forward_backward() over `steps` steps of `batch` rows. 0
+// for a model without dropout, and if `model` is null. SIZE_MAX if they do not fit into memory.
+size_t recurrent_model_dropout_len(const struct recurrent_model *model, size_t steps, size_t batch);
 
 // The function that follows the last layer and that the passes do not compute: 0 for none, 1 for
 // recurrent_softmax(), 2 for recurrent_log_softmax().
@@ -435,6 +607,120 @@ recurrent_status recurrent_forward(const struct recurrent_model *model,
                                    const struct recurrent_sequences *sequences,
                                    const struct recurrent_buffers *buffers,
                                    struct recurrent_error *error);
+
+// Runs a batch of sequences forward and backward through time. Writes the loss to `loss` and its gradients
+// to `training->grads`: the mean over all targets that count. Those of steps that do not take part never
+// count. The pass changes no weights: that is up to recurrent_adam_update() and the like.
+//
+// The cells must be named in `_training`. The gradients are those of the weights in `training->weights`; the
+// weights of the model itself are not used. So a model may run on one thread while another one trains a
+// copy. With `accumulate`, `grads` must have been written before.
+//
+// Real time: bounded by the sizes of the model and of the batch; no allocation, lock, or system call. It
+// takes about three times as long as recurrent_forward(). Any number of threads may call it at the same time
+// with the same model, and different written buffers.
+//
+// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _OVERFLOW, _INDEX (an id, a target or a
+// length), _VALUE (an unknown loss, inputs or targets of the other kind, `total_targets`), _LAYERS (a cell
+// that was not named in `_training`), _MODEL. Errors of the loss call either kind of targets `targets`.
+recurrent_status recurrent_forward_backward(const struct recurrent_model *model,
+                                            const struct recurrent_sequences *sequences,
+                                            const struct recurrent_training *training,
+                                            float *loss,
+                                            struct recurrent_error *error);
+
+// Draws initial weights for training from scratch: `weights_len` elements, recurrent_model_weights_len(), in
+// the layout of recurrent_model_copy_weights(). `seed` holds the position in the sequence of
+// recurrent_random(), and is moved on. A seed gives the same weights on every machine.
+//
+// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _MODEL.
+recurrent_status recurrent_model_init(const struct recurrent_model *model,
+                                      uint64_t *seed,
+                                      float *weights,
+                                      size_t weights_len,
+                                      struct recurrent_error *error);
+
+// Draws factors of dropout for recurrent_forward_backward() over `steps` steps of `batch` rows: `factors`
+// has recurrent_model_dropout_len() elements. Draw new ones for each pass. The image has the probabilities
+// of layers of dropout. `recurrent` is the probability of recurrent dropout, for layers that were made with
+// it; 0 for a model without them. `seed` is as in recurrent_model_init().
+//
+// Real time: bounded by the number of factors; no allocation, lock, or system call.
+//
+// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _VALUE (`recurrent`), _MODEL.
+recurrent_status recurrent_draw_dropout(const struct recurrent_model *model,
+                                        size_t steps,
+                                        size_t batch,
+                                        float recurrent,
+                                        uint64_t *seed,
+                                        float *factors,
+                                        size_t factors_len,
+                                        struct recurrent_error *error);
+
+// Writes to `scale` the factor that limits the Euclidean norm of the gradients to `max`, for the updates.
+// Writes to `norm` the norm before, unless that is null. With INFINITY as `max` it only checks whether the
+// gradients are finite. The gradients do not change.
+//
+// Real time: one pass over the gradients; no allocation, lock, or system call.
+//
+// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _VALUE: a negative or NaN `max`, or gradients that are NaN or
+// infinite or have such a norm. Then skip the update.
+recurrent_status recurrent_clip_scale(const float *grads,
+                                      size_t grads_len,
+                                      float max,
+                                      float *scale,
+                                      float *norm,
+                                      struct recurrent_error *error);
+
+// Elements of the moments of recurrent_sgd_update(): as many as weights with momentum, otherwise 0. 0 if
+// `sgd` is null.
+size_t recurrent_sgd_moments_len(const struct recurrent_sgd *sgd, size_t weights_len);
+
+// Elements of the moments of recurrent_adam_update() and recurrent_adamw_update(): twice as many as weights.
+// SIZE_MAX if they do not fit into memory.
+size_t recurrent_adam_moments_len(size_t weights_len);
+
+// One update of the weights by `scale` times the gradients: 1, or the factor of recurrent_clip_scale().
+// `grads` has as many elements as `weights`. `moments` has recurrent_sgd_moments_len() elements, all zero
+// before the first update. The caller owns all of them.
+//
+// Real time: one pass over the weights; no allocation, lock, or system call.
+//
+// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _OVERFLOW, _VALUE (a setting out of its
+// range, a scale that is not finite).
+recurrent_status recurrent_sgd_update(const struct recurrent_sgd *sgd,
+                                      float *weights,
+                                      size_t weights_len,
+                                      const float *grads,
+                                      size_t grads_len,
+                                      float *moments,
+                                      size_t moments_len,
+                                      float scale,
+                                      struct recurrent_error *error);
+
+// One update of the weights by Adam, whose weight decay goes through the gradients. `moments` has
+// recurrent_adam_moments_len() elements, all zero before the first update. Counts `adam->step`. Everything
+// else as in recurrent_sgd_update(). An update that fails is not counted.
+recurrent_status recurrent_adam_update(struct recurrent_adam *adam,
+                                       float *weights,
+                                       size_t weights_len,
+                                       const float *grads,
+                                       size_t grads_len,
+                                       float *moments,
+                                       size_t moments_len,
+                                       float scale,
+                                       struct recurrent_error *error);
+
+// The same by AdamW, whose weight decay does not go through the moments.
+recurrent_status recurrent_adamw_update(struct recurrent_adam *adam,
+                                        float *weights,
+                                        size_t weights_len,
+                                        const float *grads,
+                                        size_t grads_len,
+                                        float *moments,
+                                        size_t moments_len,
+                                        float scale,
+                                        struct recurrent_error *error);
 
 #ifdef __cplusplus
 } // extern "C"

@@ -8,7 +8,7 @@
 //!
 //! References made here live no longer than the call, except those in a model. For these, the callers of
 //! `recurrent_model_open` and `recurrent_model_pack` promise that image, memory and packed weights neither
-//! move nor change while the model is used.
+//! move nor change while the model is used. Weights of the caller may change between calls: see `Kept`.
 
 use core::ffi::{c_char, c_void};
 use core::mem::{align_of, size_of, size_of_val};
@@ -19,14 +19,17 @@ use recurrent_core::model::Layer;
 use crate::cells::recurrent_cell;
 use crate::error::{recurrent_error, Outcome, Refusal};
 use crate::model::recurrent_model;
+use crate::update::recurrent_adam;
 use recurrent_core::{Error, Need};
 
 /// Types for which every bit pattern is a valid value.
 pub(crate) trait Plain: Copy {}
 impl Plain for u8 {}
 impl Plain for u32 {}
+impl Plain for u64 {}
 impl Plain for f32 {}
 impl Plain for usize {}
+impl Plain for recurrent_adam {}
 
 /// A buffer that was checked alone, but not yet against other buffers.
 #[derive(Clone, Copy)]
@@ -107,6 +110,12 @@ impl<T: Plain> Given<T> {
         unsafe { core::slice::from_raw_parts(self.start, self.len) }
     }
 
+    /// The only element of a buffer of length 1, for reading and writing; call [`apart`] first.
+    #[inline(always)]
+    pub(crate) fn only<'a>(self) -> Outcome<&'a mut T> {
+        self.slice_mut().first_mut().ok_or(Refusal::Null(self.name))
+    }
+
     /// The slice for writing; call [`apart`] first.
     #[inline(always)]
     pub(crate) fn slice_mut<'a>(self) -> &'a mut [T] {
@@ -138,6 +147,35 @@ pub(crate) fn are_apart(written: &[Place], read: &[Place]) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// Weights that a model refers to between calls: those of its image, or those of the caller, who may change
+/// them between calls. So it is no reference.
+#[derive(Clone, Copy)]
+pub(crate) struct Kept {
+    start: *const f32,
+    len: usize,
+}
+
+impl Kept {
+    /// Weights that were checked.
+    pub(crate) fn new(weights: &[f32]) -> Self {
+        Kept { start: weights.as_ptr(), len: weights.len() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn place(&self) -> Place {
+        let start = if self.len == 0 { 0 } else { self.start as usize };
+        Place { name: "weights", start, end: start + size_of::<f32>() * self.len }
+    }
+
+    /// The weights, for this call.
+    #[inline(always)]
+    pub(crate) fn slice<'a>(&self) -> &'a [f32] {
+        // SAFETY: pointer and length are those of a slice. By the promise its memory exists as long as the
+        // model refers to it, and nobody changes it during the call.
+        unsafe { core::slice::from_raw_parts(self.start, self.len) }
+    }
 }
 
 /// A buffer to read, in a call that writes no buffer.
@@ -321,7 +359,6 @@ pub(crate) fn model<'a>(model: *const recurrent_model) -> Outcome<&'a recurrent_
 }
 
 /// The same for a model that the call changes.
-#[cfg(not(target_os = "none"))]
 pub(crate) fn model_mut<'a>(of: *mut recurrent_model) -> Outcome<&'a mut recurrent_model> {
     model(of)?;
     // SAFETY: it is a model, and by the promise nobody else uses it during the call.

@@ -6,7 +6,8 @@ use recurrent_core::image::Form;
 
 /// A form of a cell with some of its passes, for recurrent_model_open(). The linker keeps only the cells
 /// whose functions the program calls, so call them by name. Cells with names in `_steps` support only
-/// recurrent_step(); the others also support recurrent_forward().
+/// recurrent_step(); the others also support recurrent_forward(), and those in `_training` also
+/// recurrent_forward_backward(). Each cell needs only one of them: of several, the first in the list counts.
 ///
 /// The functions return constants of the library, never null. Errors name the forms without `recurrent_`, in
 /// capitals.
@@ -35,6 +36,12 @@ pub extern "C" fn recurrent_rnn_tanh_steps() -> *const recurrent_cell {
     cell!(Form::RNN_TANH.steps())
 }
 
+/// The same with all passes, also for recurrent_forward_backward().
+#[no_mangle]
+pub extern "C" fn recurrent_rnn_tanh_training() -> *const recurrent_cell {
+    cell!(Form::RNN_TANH)
+}
+
 /// A simple recurrent layer of rectified linear units.
 #[no_mangle]
 pub extern "C" fn recurrent_rnn_relu() -> *const recurrent_cell {
@@ -45,6 +52,12 @@ pub extern "C" fn recurrent_rnn_relu() -> *const recurrent_cell {
 #[no_mangle]
 pub extern "C" fn recurrent_rnn_relu_steps() -> *const recurrent_cell {
     cell!(Form::RNN_RELU.steps())
+}
+
+/// The same with all passes, also for recurrent_forward_backward().
+#[no_mangle]
+pub extern "C" fn recurrent_rnn_relu_training() -> *const recurrent_cell {
+    cell!(Form::RNN_RELU)
 }
 
 /// A simple recurrent layer with another activation or a clip.
@@ -59,6 +72,12 @@ pub extern "C" fn recurrent_rnn_options_steps() -> *const recurrent_cell {
     cell!(Form::RNN_OPTIONS.steps())
 }
 
+/// The same with all passes, also for recurrent_forward_backward().
+#[no_mangle]
+pub extern "C" fn recurrent_rnn_options_training() -> *const recurrent_cell {
+    cell!(Form::RNN_OPTIONS)
+}
+
 /// An LSTM as in PyTorch.
 #[no_mangle]
 pub extern "C" fn recurrent_lstm() -> *const recurrent_cell {
@@ -69,6 +88,12 @@ pub extern "C" fn recurrent_lstm() -> *const recurrent_cell {
 #[no_mangle]
 pub extern "C" fn recurrent_lstm_steps() -> *const recurrent_cell {
     cell!(Form::LSTM.steps())
+}
+
+/// The same with all passes, also for recurrent_forward_backward().
+#[no_mangle]
+pub extern "C" fn recurrent_lstm_training() -> *const recurrent_cell {
+    cell!(Form::LSTM)
 }
 
 /// An LSTM with other activations, a clip, coupled gates, peepholes, or a projection.
@@ -83,6 +108,12 @@ pub extern "C" fn recurrent_lstm_options_steps() -> *const recurrent_cell {
     cell!(Form::LSTM_OPTIONS.steps())
 }
 
+/// The same with all passes, also for recurrent_forward_backward().
+#[no_mangle]
+pub extern "C" fn recurrent_lstm_options_training() -> *const recurrent_cell {
+    cell!(Form::LSTM_OPTIONS)
+}
+
 /// A GRU as in PyTorch: the reset gate is applied after the product.
 #[no_mangle]
 pub extern "C" fn recurrent_gru() -> *const recurrent_cell {
@@ -93,6 +124,12 @@ pub extern "C" fn recurrent_gru() -> *const recurrent_cell {
 #[no_mangle]
 pub extern "C" fn recurrent_gru_steps() -> *const recurrent_cell {
     cell!(Form::GRU.steps())
+}
+
+/// The same with all passes, also for recurrent_forward_backward().
+#[no_mangle]
+pub extern "C" fn recurrent_gru_training() -> *const recurrent_cell {
+    cell!(Form::GRU)
 }
 
 /// The same with other activations or a clip.
@@ -107,6 +144,12 @@ pub extern "C" fn recurrent_gru_options_steps() -> *const recurrent_cell {
     cell!(Form::GRU_OPTIONS.steps())
 }
 
+/// The same with all passes, also for recurrent_forward_backward().
+#[no_mangle]
+pub extern "C" fn recurrent_gru_options_training() -> *const recurrent_cell {
+    cell!(Form::GRU_OPTIONS)
+}
+
 /// A GRU whose reset gate is applied before the product.
 #[no_mangle]
 pub extern "C" fn recurrent_gru_reset_before() -> *const recurrent_cell {
@@ -117,6 +160,12 @@ pub extern "C" fn recurrent_gru_reset_before() -> *const recurrent_cell {
 #[no_mangle]
 pub extern "C" fn recurrent_gru_reset_before_steps() -> *const recurrent_cell {
     cell!(Form::GRU_RESET_BEFORE.steps())
+}
+
+/// The same with all passes, also for recurrent_forward_backward().
+#[no_mangle]
+pub extern "C" fn recurrent_gru_reset_before_training() -> *const recurrent_cell {
+    cell!(Form::GRU_RESET_BEFORE)
 }
 
 /// The same with other activations or a clip.
@@ -131,6 +180,12 @@ pub extern "C" fn recurrent_gru_reset_before_options_steps() -> *const recurrent
     cell!(Form::GRU_RESET_BEFORE_OPTIONS.steps())
 }
 
+/// The same with all passes, also for recurrent_forward_backward().
+#[no_mangle]
+pub extern "C" fn recurrent_gru_reset_before_options_training() -> *const recurrent_cell {
+    cell!(Form::GRU_RESET_BEFORE_OPTIONS)
+}
+
 /// A minimal gated unit.
 #[no_mangle]
 pub extern "C" fn recurrent_mgu() -> *const recurrent_cell {
@@ -143,20 +198,26 @@ pub extern "C" fn recurrent_mgu_steps() -> *const recurrent_cell {
     cell!(Form::MGU.steps())
 }
 
+/// The same with all passes, also for recurrent_forward_backward().
+#[no_mangle]
+pub extern "C" fn recurrent_mgu_training() -> *const recurrent_cell {
+    cell!(Form::MGU)
+}
+
 static EVERY: [&Form; 10] = [
-    &Form::RNN_TANH.inference(),
-    &Form::RNN_RELU.inference(),
-    &Form::RNN_OPTIONS.inference(),
-    &Form::LSTM.inference(),
-    &Form::LSTM_OPTIONS.inference(),
-    &Form::GRU.inference(),
-    &Form::GRU_OPTIONS.inference(),
-    &Form::GRU_RESET_BEFORE.inference(),
-    &Form::GRU_RESET_BEFORE_OPTIONS.inference(),
-    &Form::MGU.inference(),
+    &Form::RNN_TANH,
+    &Form::RNN_RELU,
+    &Form::RNN_OPTIONS,
+    &Form::LSTM,
+    &Form::LSTM_OPTIONS,
+    &Form::GRU,
+    &Form::GRU_OPTIONS,
+    &Form::GRU_RESET_BEFORE,
+    &Form::GRU_RESET_BEFORE_OPTIONS,
+    &Form::MGU,
 ];
 
-/// All cells with all passes, for programs whose size does not matter: an array of `*len` pointers, a
+/// All cells in `_training`, for programs whose size does not matter: an array of `*len` pointers, a
 /// constant of the library. `len` may be null.
 #[no_mangle]
 pub extern "C" fn recurrent_every_cell(len: *mut usize) -> *const *const recurrent_cell {

@@ -8,6 +8,8 @@
 //! |---|---|
 //! | `model` | models from images: opening, packing, properties |
 //! | `passes` | states, masks, steps and sequences |
+//! | `train` | a training pass, initial weights, dropout |
+//! | `update` | optimisers and clipping, over any weights |
 //! | `outputs` | functions over outputs: argmax, softmax, sampling |
 //! | `cells` | the forms of cells that a program names |
 //! | `border` | pointers and lengths, the only place with `unsafe` |
@@ -26,6 +28,8 @@ mod error;
 mod model;
 mod outputs;
 mod passes;
+mod train;
+mod update;
 
 #[cfg(target_os = "none")]
 #[panic_handler]

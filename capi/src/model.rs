@@ -6,8 +6,9 @@ use recurrent_core::image::{self, Image};
 #[cfg(not(target_os = "none"))]
 use recurrent_core::model::Packed;
 use recurrent_core::model::{Chain, Ending};
+use recurrent_core::{Error, Need};
 
-use crate::border::{self, apart, Given, Memory, Place};
+use crate::border::{self, apart, Given, Kept, Memory, Place};
 use crate::cells::recurrent_cell;
 use crate::error::{answer, recurrent_error, recurrent_status, Outcome, Refusal};
 
@@ -17,8 +18,8 @@ pub struct recurrent_model {
     pub(crate) magic: u32,
     pub(crate) chain: Chain<'static>,
     pub(crate) image: Image<'static>,
-    /// Canonical weights, in the image; empty if the image has narrow weights.
-    pub(crate) weights: &'static [f32],
+    /// Canonical weights, in the image or of the caller; empty if the image has narrow weights.
+    pub(crate) weights: Kept,
     /// Not on targets without packed weights, so that their code is not linked.
     #[cfg(not(target_os = "none"))]
     pub(crate) packed: Option<Packed<&'static mut [f32]>>,
@@ -26,6 +27,11 @@ pub struct recurrent_model {
 
 impl recurrent_model {
     pub(crate) const MAGIC: u32 = 0x7265_6375;
+}
+
+/// The weights of an image in place; none if they are narrow.
+fn own_weights(image: &Image<'static>) -> Outcome<Kept> {
+    Ok(Kept::new(if image.is_narrow() { &[] } else { image.weights()? }))
 }
 
 /// Writes to `size` the number of bytes of memory that recurrent_model_open() needs for this image of
@@ -84,7 +90,7 @@ pub extern "C" fn recurrent_model_open(
         let memory = Memory::new(memory, size, image::layers_len(bytes)?)?;
         apart([memory.place()], [Place::of("image", bytes), Place::of("cells", forms)])?;
         let image = Image::from_bytes(bytes)?;
-        let weights = if image.is_narrow() { &[] } else { image.weights()? };
+        let weights = own_weights(&image)?;
         image.initial_state()?;
         let layers = memory.layers();
         image.link(forms, layers)?;
@@ -141,15 +147,82 @@ pub extern "C" fn recurrent_model_pack(
             [given.place()],
             [Place::of("image", model.image.narrow()), Place::of("model", core::slice::from_ref(model))],
         )?;
-        apart([given.place()], [Place::of("model", model.chain.layers())])?;
+        apart([given.place()], [Place::of("model", model.chain.layers()), model.weights.place()])?;
         // If packing returns an error after this line, the model has no packed weights.
         model.packed = None;
         let (chain, to) = (model.chain, given.slice_mut());
-        let packed = match model.image.is_narrow() {
-            true => chain.pack_narrow(model.image.narrow(), to)?,
-            false => chain.pack(model.weights, to)?,
+        let packed = match (model.image.is_narrow(), model.weights.slice()) {
+            (true, []) => chain.pack_narrow(model.image.narrow(), to)?,
+            (_, weights) => chain.pack(weights, to)?,
         };
         model.packed = Some(packed);
+        Ok(())
+    };
+    answer(error, run())
+}
+
+/// Copies the weights of the image, as f32, to `weights`: `weights_len` elements,
+/// recurrent_model_weights_len(). Training begins with this copy. The layout is that of PyTorch, layer by
+/// layer; narrow weights are converted.
+///
+/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _MODEL.
+#[no_mangle]
+pub extern "C" fn recurrent_model_copy_weights(
+    model: *const recurrent_model,
+    weights: *mut f32,
+    weights_len: usize,
+    error: *mut recurrent_error,
+) -> recurrent_status {
+    let run = || -> Outcome {
+        let model = border::model(model)?;
+        let given = Given::new("weights", weights, weights_len)?;
+        apart([given.place()], model.places())?;
+        Ok(model.image.copy_weights(given.slice_mut())?)
+    };
+    answer(error, run())
+}
+
+/// From now on the model runs with these weights of the caller: `weights_len` elements,
+/// recurrent_model_weights_len(), in the layout of recurrent_model_copy_weights(). With `weights_len` 0, it
+/// runs with those of its image again. The weights are used in place, not copied: they must not move until
+/// the last use of the model, or the next call of this function. They may change between calls, but not
+/// during a call with this model. Nobody else may use the model during this call.
+///
+/// Packed weights are copies, so this call drops them, and after recurrent_model_pack() the passes do not use
+/// the given weights. To run with a change of the weights, pack again; without packing, the passes see it at
+/// once. A model with narrow weights has to be packed, which rounds the given weights.
+///
+/// Real time: only writes a pointer.
+///
+/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP (with the model), _LENGTH, _OVERFLOW, _MODEL.
+#[no_mangle]
+pub extern "C" fn recurrent_model_set_weights(
+    model: *mut recurrent_model,
+    weights: *const f32,
+    weights_len: usize,
+    error: *mut recurrent_error,
+) -> recurrent_status {
+    let run = || -> Outcome {
+        let given = Given::reading("weights", weights, weights_len)?;
+        let model = border::model_mut(model)?;
+        apart(
+            [Place::of("model", core::slice::from_ref(model)), Place::of("model", model.chain.layers())],
+            [given.place()],
+        )?;
+        let expected = model.chain.weights_len();
+        let weights = match weights_len {
+            0 => own_weights(&model.image)?,
+            len if len == expected => Kept::new(given.slice()),
+            actual => {
+                let need = Need::EXACT;
+                return Err(Error::Length { buffer: "weights", expected, actual, need }.into());
+            }
+        };
+        model.weights = weights;
+        #[cfg(not(target_os = "none"))]
+        {
+            model.packed = None;
+        }
         Ok(())
     };
     answer(error, run())
@@ -219,6 +292,39 @@ pub extern "C" fn recurrent_model_scratch_len(
     batch: usize,
 ) -> usize {
     number!(model, |m| m.chain.scratch_len(steps, batch))
+}
+
+/// Elements of the tape of recurrent_forward_backward() over `steps` steps of `batch` rows. SIZE_MAX if they
+/// do not fit into memory, 0 if `model` is null.
+#[no_mangle]
+pub extern "C" fn recurrent_model_tape_len(
+    model: *const recurrent_model,
+    steps: usize,
+    batch: usize,
+) -> usize {
+    number!(model, |m| m.chain.tape_len(steps, batch))
+}
+
+/// Elements of the scratch of recurrent_forward_backward() over `steps` steps of `batch` rows. SIZE_MAX if
+/// they do not fit into memory, 0 if `model` is null.
+#[no_mangle]
+pub extern "C" fn recurrent_model_train_scratch_len(
+    model: *const recurrent_model,
+    steps: usize,
+    batch: usize,
+) -> usize {
+    number!(model, |m| m.chain.train_scratch_len(steps, batch))
+}
+
+/// Elements of the factors of dropout for recurrent_forward_backward() over `steps` steps of `batch` rows. 0
+/// for a model without dropout, and if `model` is null. SIZE_MAX if they do not fit into memory.
+#[no_mangle]
+pub extern "C" fn recurrent_model_dropout_len(
+    model: *const recurrent_model,
+    steps: usize,
+    batch: usize,
+) -> usize {
+    number!(model, |m| m.chain.dropout_len(steps, batch))
 }
 
 /// The function that follows the last layer and that the passes do not compute: 0 for none, 1 for

@@ -147,11 +147,42 @@ pub extern "C" fn recurrent_sample(
 #[no_mangle]
 pub extern "C" fn recurrent_random(seed: *mut u64) -> u64 {
     let Some(at) = border::get(seed.cast_const()) else { return 0 };
-    let next = at.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random(at);
+    let bits = random.next();
     if let Ok(out) = border::result("seed", seed) {
-        out.put(next);
+        out.put(random.0);
     }
-    let x = (next ^ next >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ x >> 31
+    bits
+}
+
+/// The sequence of recurrent_random(), at a position.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let x = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ x >> 31
+    }
+}
+
+impl TryRng for Random {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok((self.next() >> 32) as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.next())
+    }
+
+    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Infallible> {
+        for part in to.chunks_mut(8) {
+            let bytes = self.next().to_le_bytes();
+            part.iter_mut().zip(bytes).for_each(|(to, byte)| *to = byte);
+        }
+        Ok(())
+    }
 }

@@ -142,13 +142,16 @@ pub extern "C" fn recurrent_model_mask(
 /// The memory that a model reads, and the rows of its inputs.
 impl recurrent_model {
     #[inline(always)]
-    fn places(&self) -> [Place; 3] {
+    pub(crate) fn places(&self) -> [Place; 3] {
         #[cfg(target_os = "none")]
-        let packed = Place::of("packed", &[0.0f32; 0]);
+        let weights = self.weights.place();
+        // Passes with packed weights do not read others.
         #[cfg(not(target_os = "none"))]
-        let packed =
-            Place::of("packed", self.packed.as_ref().map_or(&[][..], |packed| packed.as_ref().into_inner()));
-        [Place::of("model", core::slice::from_ref(self)), Place::of("image", self.image.narrow()), packed]
+        let weights = match &self.packed {
+            Some(packed) => Place::of("packed", packed.as_ref().into_inner()),
+            None => self.weights.place(),
+        };
+        [Place::of("model", core::slice::from_ref(self)), Place::of("image", self.image.narrow()), weights]
     }
 
     /// The number of rows of an input.
@@ -193,16 +196,43 @@ fn buffers<'a>(model: &recurrent_model, of: &recurrent_buffers, others: &[Place]
     if !others.is_empty() {
         are_apart(&written, others)?;
     }
-    let x = match model.chain.classes() {
-        Some(_) if of.x_len == 0 => Input::Ids(ids.slice()),
-        None if of.ids_len > 0 => {
-            return Err(
-                Error::Value { argument: "ids", expected: "empty, for a model that takes values" }.into()
-            )
-        }
-        _ => Input::Values(x.slice()),
-    };
+    let x = input(model, x, ids)?;
     Ok(Buffers { x, y: y.slice_mut(), state: state.slice_mut(), scratch: scratch.slice_mut() })
+}
+
+/// The input of a model; call [`apart`] first.
+#[inline(always)]
+pub(crate) fn input<'a>(model: &recurrent_model, x: Given<f32>, ids: Given<u32>) -> Outcome<Input<'a>> {
+    match model.chain.classes() {
+        Some(_) if x.slice().is_empty() => Ok(Input::Ids(ids.slice())),
+        None if !ids.slice().is_empty() => {
+            Err(Error::Value { argument: "ids", expected: "empty, for a model that takes values" }.into())
+        }
+        _ => Ok(Input::Values(x.slice())),
+    }
+}
+
+/// A batch of sequences, and the memory of its lists.
+#[inline(always)]
+pub(crate) fn sequences<'a>(of: &recurrent_sequences) -> Outcome<(Sequences<'a>, [Place; 3])> {
+    let lengths = Given::reading("lengths", of.lengths, of.lengths_len)?;
+    let mask = border::flags("mask", of.mask, of.mask_len)?;
+    let resets = border::flags("resets", of.resets, of.resets_len)?;
+    let places = [lengths.place(), Place::of("mask", mask), Place::of("resets", resets)];
+    let mut sequences = Sequences::new(of.steps, of.batch);
+    if of.batch_major != 0 {
+        sequences = sequences.batch_major();
+    }
+    if !of.lengths.is_null() {
+        sequences = sequences.lengths(lengths.slice());
+    }
+    if !of.mask.is_null() {
+        sequences = sequences.mask(mask, Masked::Carry);
+    }
+    if !of.resets.is_null() {
+        sequences = sequences.resets(resets);
+    }
+    Ok((sequences, places))
 }
 
 /// Runs a pass with packed weights if there are any, and otherwise with weights in place.
@@ -212,7 +242,7 @@ macro_rules! run {
         if let Some(packed) = &$model.packed {
             return Ok($model.chain.$pass(packed $(, $arg)+)?);
         }
-        Ok($model.chain.$pass($model.weights $(, $arg)+)?)
+        Ok($model.chain.$pass($model.weights.slice() $(, $arg)+)?)
     }};
 }
 
@@ -258,26 +288,9 @@ pub extern "C" fn recurrent_forward(
 ) -> recurrent_status {
     let run = || -> Outcome {
         let model = border::model(model)?;
-        let of = border::arguments("sequences", sequences)?;
-        let lengths = Given::reading("lengths", of.lengths, of.lengths_len)?;
-        let mask = border::flags("mask", of.mask, of.mask_len)?;
-        let resets = border::flags("resets", of.resets, of.resets_len)?;
-        let others = [lengths.place(), Place::of("mask", mask), Place::of("resets", resets)];
+        let (sequences, others) = self::sequences(border::arguments("sequences", sequences)?)?;
         let buffers = border::arguments("buffers", buffers)?;
         let Buffers { x, y, state, scratch } = self::buffers(model, buffers, &others)?;
-        let mut sequences = Sequences::new(of.steps, of.batch);
-        if of.batch_major != 0 {
-            sequences = sequences.batch_major();
-        }
-        if !of.lengths.is_null() {
-            sequences = sequences.lengths(lengths.slice());
-        }
-        if !of.mask.is_null() {
-            sequences = sequences.mask(mask, Masked::Carry);
-        }
-        if !of.resets.is_null() {
-            sequences = sequences.resets(resets);
-        }
         run!(model, forward(Forward { sequences, x, y, state, scratch }))
     };
     answer(error, run())

@@ -439,16 +439,376 @@ static void outputs(void) {
     CHECK(!strcmp(recurrent_status_name(RECURRENT_ERROR_INTERNAL), "RECURRENT_ERROR_INTERNAL"));
 }
 
+// The buffers of a training pass of exactly the lengths that it needs, and random inputs and targets.
+typedef struct {
+    recurrent_training of;
+    recurrent_sequences sequences;
+    float *weights, *x, *targets, *grads, *state, *tape, *scratch;
+    uint32_t *classes;
+} lesson;
+
+static float uniform(uint64_t *seed) { return (float)(recurrent_random(seed) >> 40) / 8388608.0f - 1.0f; }
+
+static lesson lesson_for(const recurrent_model *model, size_t steps, size_t batch) {
+    lesson l;
+    memset(&l, 0, sizeof l);
+    uint64_t seed = 5;
+    const size_t classes = recurrent_model_output(model), rows = steps * batch;
+    l.sequences.steps = steps;
+    l.sequences.batch = batch;
+    l.of.weights_len = l.of.grads_len = recurrent_model_weights_len(model);
+    l.of.x_len = rows * recurrent_model_input(model);
+    l.of.state_len = recurrent_model_state_len(model, batch);
+    l.of.tape_len = recurrent_model_tape_len(model, steps, batch);
+    l.of.scratch_len = recurrent_model_train_scratch_len(model, steps, batch);
+    l.of.target_classes_len = rows;
+    l.of.loss = RECURRENT_LOSS_CROSS_ENTROPY;
+    l.of.weights = l.weights = floats(l.of.weights_len);
+    l.of.x = l.x = floats(l.of.x_len);
+    l.of.grads = l.grads = floats(l.of.grads_len);
+    l.of.state = l.state = floats(l.of.state_len);
+    l.of.tape = l.tape = floats(l.of.tape_len);
+    l.of.scratch = l.scratch = floats(l.of.scratch_len);
+    l.targets = floats(rows * classes);
+    l.of.target_classes = l.classes = malloc(rows * sizeof *l.classes);
+    if (!l.classes) exit(printf("no memory\n"));
+    for (size_t i = 0; i < l.of.x_len; i++) l.x[i] = uniform(&seed);
+    for (size_t i = 0; i < rows * classes; i++) l.targets[i] = 0.5f + 0.5f * uniform(&seed);
+    for (size_t i = 0; i < rows; i++) l.classes[i] = (uint32_t)(recurrent_random(&seed) % classes);
+    OK(recurrent_model_copy_weights(model, l.weights, l.of.weights_len, &error));
+    return l;
+}
+
+static void numbers(lesson *l, int32_t loss, size_t len) {
+    l->of.loss = loss;
+    l->of.target_classes = NULL;
+    l->of.target_classes_len = 0;
+    l->of.targets = l->targets;
+    l->of.targets_len = len;
+}
+
+static void forget(lesson l) {
+    free(l.weights);
+    free(l.x);
+    free(l.targets);
+    free(l.grads);
+    free(l.state);
+    free(l.tape);
+    free(l.scratch);
+    free(l.classes);
+}
+
+// The loss by the equations in double, of outputs of the forward pass with the weights of the lesson.
+static double loss_of(recurrent_model *model, const lesson *l) {
+    const size_t rows = l->sequences.steps * l->sequences.batch, width = recurrent_model_output(model);
+    buffers b = buffers_for(model, l->sequences.steps, l->sequences.batch);
+    b.of.x = l->x;
+    OK(recurrent_model_set_weights(model, l->weights, l->of.weights_len, &error));
+    OK(recurrent_reset(model, l->sequences.batch, b.state, b.of.state_len, &error));
+    OK(recurrent_forward(model, &l->sequences, &b.of, &error));
+    double sum = 0;
+    for (size_t row = 0; row < rows; row++) {
+        const float *y = b.y + row * width, *targets = l->targets + row * width;
+        double total = 0;
+        for (size_t i = 0; i < width; i++) {
+            const double z = y[i], t = targets[i];
+            if (l->of.loss == RECURRENT_LOSS_CROSS_ENTROPY) total += exp(z);
+            if (l->of.loss == RECURRENT_LOSS_MEAN_SQUARED_ERROR) sum += (z - t) * (z - t) / (double)width;
+            if (l->of.loss == RECURRENT_LOSS_BINARY_CROSS_ENTROPY) sum += (log1p(exp(z)) - t * z) / (double)width;
+        }
+        if (l->of.loss == RECURRENT_LOSS_CROSS_ENTROPY) sum += log(total) - (double)y[l->classes[row]];
+    }
+    release(b);
+    return sum / (double)rows;
+}
+
+// Losses and gradients, beside losses in double and central differences.
+static void gradients(file image) {
+    void *memory;
+    recurrent_model *model = opened(image, &memory);
+    if (!model) return;
+    lesson l = lesson_for(model, 7, 3);
+    const size_t rows = 7 * 3, outputs = rows * recurrent_model_output(model);
+    for (int32_t kind = RECURRENT_LOSS_CROSS_ENTROPY; kind <= RECURRENT_LOSS_BINARY_CROSS_ENTROPY; kind++) {
+        if (kind != RECURRENT_LOSS_CROSS_ENTROPY) numbers(&l, kind, outputs);
+        float loss = NAN;
+        OK(recurrent_reset(model, 3, l.state, l.of.state_len, &error));
+        OK(recurrent_forward_backward(model, &l.sequences, &l.of, &loss, &error));
+        const double expected = loss_of(model, &l);
+        CHECK(fabs(loss - expected) < 1e-5 * (1 + fabs(expected)));
+        for (size_t i = 0; i < l.of.weights_len; i += 5) {
+            const float before = l.weights[i], by = 4e-3f;
+            l.weights[i] = before + by;
+            const double above = loss_of(model, &l), up = l.weights[i];
+            l.weights[i] = before - by;
+            const double slope = (above - loss_of(model, &l)) / (up - l.weights[i]);
+            l.weights[i] = before;
+            if (!(fabs(slope - l.grads[i]) < 2e-4 + 5e-3 * fabs(slope)))
+                printf("loss %d, weight %zu: %g where differences give %g\n", kind, i, (double)l.grads[i], slope);
+            CHECK(fabs(slope - l.grads[i]) < 2e-4 + 5e-3 * fabs(slope));
+        }
+    }
+    // The gradients of a batch, as two halves of it that are added up, are twice the same.
+    float *once = floats(l.of.grads_len), loss = NAN, half = NAN;
+    OK(recurrent_reset(model, 3, l.state, l.of.state_len, &error));
+    OK(recurrent_forward_backward(model, &l.sequences, &l.of, &loss, &error));
+    memcpy(once, l.grads, l.of.grads_len * sizeof(float));
+    l.of.total_targets = 2.0 * (double)rows;
+    for (uint8_t add = 0; add < 2; add++) {
+        l.of.accumulate = add;
+        OK(recurrent_reset(model, 3, l.state, l.of.state_len, &error));
+        OK(recurrent_forward_backward(model, &l.sequences, &l.of, &half, &error));
+        CHECK(fabsf(2 * half - loss) < 1e-6f * (1 + loss));
+    }
+    for (size_t i = 0; i < l.of.grads_len; i++) CHECK(fabsf(l.grads[i] - once[i]) < 1e-6f + 1e-5f * fabsf(once[i]));
+    free(once);
+    forget(l);
+    free(memory);
+}
+
+enum { PLAIN, ADAM, ADAMW };
+
+// A model that starts from random weights learns to say whether the input before was above 0.
+static void learning(file image, int optimiser) {
+    enum { STEPS = 10, ROWS = 4 };
+    void *memory;
+    recurrent_model *model = opened(image, &memory);
+    if (!model) return;
+    lesson l = lesson_for(model, STEPS, ROWS);
+    const size_t input = recurrent_model_input(model);
+    for (size_t row = 0; row < STEPS * ROWS; row++)
+        l.classes[row] = row >= ROWS && l.x[(row - ROWS) * input] > 0;
+    uint64_t seed = 1;
+    OK(recurrent_model_init(model, &seed, l.weights, l.of.weights_len, &error));
+    CHECK(seed != 1);
+    recurrent_sgd sgd = RECURRENT_SGD(0.2f);
+    sgd.momentum = 0.9f;
+    recurrent_adam adam = RECURRENT_ADAM(0.02f), adamw = RECURRENT_ADAMW(0.02f);
+    CHECK(adamw.weight_decay == 0.01f && adam.weight_decay == 0.0f && sgd.nesterov == 0);
+    const size_t moments_len = optimiser == PLAIN ? recurrent_sgd_moments_len(&sgd, l.of.weights_len)
+                                                  : recurrent_adam_moments_len(l.of.weights_len);
+    float *moments = floats(moments_len), loss = NAN, first = NAN, scale, norm;
+    memset(moments, 0, moments_len * sizeof(float));
+    for (int i = 0; i < 300; i++) {
+        OK(recurrent_reset(model, ROWS, l.state, l.of.state_len, &error));
+        OK(recurrent_forward_backward(model, &l.sequences, &l.of, &loss, &error));
+        if (i == 0) first = loss;
+        OK(recurrent_clip_scale(l.grads, l.of.grads_len, 1.0f, &scale, &norm, &error));
+        CHECK(scale > 0 && scale <= 1 && norm * scale < 1.001f);
+#define UPDATE(function, settings)                                                                                      \
+    function(settings, l.weights, l.of.weights_len, l.grads, l.of.grads_len, moments, moments_len, scale, &error)
+        if (optimiser == PLAIN) OK(UPDATE(recurrent_sgd_update, &sgd));
+        if (optimiser == ADAM) OK(UPDATE(recurrent_adam_update, &adam));
+        if (optimiser == ADAMW) OK(UPDATE(recurrent_adamw_update, &adamw));
+    }
+    CHECK(first > 0.3f && loss < 0.05f);
+    if (!(loss < 0.05f)) printf("optimiser %d: a loss of %g at first, %g at last\n", optimiser, (double)first, (double)loss);
+    CHECK(adam.step == (optimiser == ADAM ? 300 : 0) && adamw.step == (optimiser == ADAMW ? 300 : 0));
+
+    // The model runs with what was learned, in place and packed, and then with its own weights again.
+    const float before = (float)loss_of(model, &l);
+    CHECK(before < 0.05f);
+    buffers trained = buffers_for(model, 1, 1), packed_run = buffers_for(model, 1, 1), own = buffers_for(model, 1, 1);
+    const size_t packed_len = recurrent_model_packed_len(model);
+    float *packed = floats(packed_len);
+    buffers *runs[3] = {&trained, &packed_run, &own};
+    for (int run = 0; run < 3; run++) {
+        if (run == 1) OK(recurrent_model_pack(model, packed, packed_len, &error));
+        if (run == 2) OK(recurrent_model_set_weights(model, NULL, 0, &error));
+        OK(recurrent_reset(model, 1, runs[run]->state, runs[run]->of.state_len, &error));
+        memcpy(runs[run]->x, l.x, input * sizeof(float));
+        OK(recurrent_step(model, &runs[run]->of, &error));
+    }
+    CHECK(!memcmp(trained.y, packed_run.y, trained.of.y_len * sizeof(float)));
+    CHECK(memcmp(trained.y, own.y, trained.of.y_len * sizeof(float)));
+    release(trained);
+    release(packed_run);
+    release(own);
+    free(packed);
+    free(moments);
+    forget(l);
+    free(memory);
+}
+
+// The errors of the functions that train.
+static void training(file image) {
+    void *memory;
+    recurrent_model *model = opened(image, &memory);
+    if (!model) return;
+    lesson l = lesson_for(model, 2, 2);
+    const recurrent_training good = l.of;
+    recurrent_training bad;
+    const size_t len = good.weights_len;
+    float loss = 7;
+    OK(recurrent_reset(model, 2, l.state, good.state_len, &error));
+    // What fails writes nothing.
+#define PASS(m, s, t, l) recurrent_forward_backward(m, s, t, l, &error)
+#define LESSON(change, code, words)                                                                                     \
+    do {                                                                                                                \
+        bad = good;                                                                                                     \
+        change;                                                                                                         \
+        refused(__LINE__, PASS(model, &l.sequences, &bad, &loss), RECURRENT_ERROR_##code, words);                       \
+        CHECK(loss == 7 && isnan(l.grads[0]) && isnan(l.tape[0]) && l.state[0] == 0);                                   \
+    } while (0)
+    REFUSED(PASS(NULL, &l.sequences, &good, &loss), NULL, "`model` is null");
+    REFUSED(PASS(model, NULL, &good, &loss), NULL, "`sequences` is null");
+    REFUSED(PASS(model, &l.sequences, NULL, &loss), NULL, "`training` is null");
+    REFUSED(PASS(model, &l.sequences, &good, NULL), NULL, "`loss` is null");
+    REFUSED(PASS(model, &l.sequences, &good, (float *)(void *)((char *)&loss + 1)), ALIGNMENT, "`loss`");
+    REFUSED(PASS(model, &l.sequences, &good, l.weights), OVERLAP, "`loss` is written to, but overlaps `weights`");
+    LESSON(bad.weights = NULL, NULL, "`weights` is null");
+    LESSON(bad.x = NULL, NULL, "`x` is null");
+    LESSON(bad.target_classes = NULL, NULL, "`target_classes` is null");
+    LESSON(bad.grads = NULL, NULL, "`grads` is null");
+    LESSON(bad.state = NULL, NULL, "`state` is null");
+    LESSON(bad.tape = NULL, NULL, "`tape` is null");
+    LESSON(bad.scratch = NULL, NULL, "`scratch` is null");
+    LESSON(bad.weights_len--, LENGTH, "`weights` has");
+    LESSON(bad.x_len--, LENGTH, "`x` has");
+    LESSON(bad.target_classes_len--, LENGTH, "`targets` has");
+    LESSON(bad.grads_len--, LENGTH, "`grads` has");
+    LESSON(bad.state_len--, LENGTH, "`state` has");
+    LESSON(bad.tape_len--, LENGTH, "`tape` has");
+    LESSON(bad.scratch_len--, LENGTH, "`scratch` has");
+    LESSON(bad.weights_len = SIZE_MAX, OVERFLOW, "`weights`");
+    LESSON(bad.grads = (float *)(void *)((char *)l.grads + 2), ALIGNMENT, "`grads` is not aligned to 4 bytes");
+    LESSON(bad.target_classes = (uint32_t *)(void *)((char *)l.classes + 1), ALIGNMENT, "`target_classes`");
+    LESSON(bad.grads = l.weights, OVERLAP, "`grads` is written to, but overlaps `weights`");
+    REFUSED(PASS(model, &l.sequences, &good, (float *)(void *)l.classes), OVERLAP, "overlaps `target_classes`");
+    LESSON(bad.scratch = l.tape, OVERLAP, "`tape` is written to, but overlaps `scratch`");
+    LESSON(bad.state = (float *)(void *)image.bytes + image.len / 4 - good.state_len, OVERLAP, "overlaps `image`");
+    LESSON((bad.tape = (float *)memory, bad.tape_len = 1), OVERLAP, "overlaps `model`");
+    LESSON(bad.loss = 0, VALUE, "`loss` must be one of RECURRENT_LOSS_");
+    LESSON(bad.loss = RECURRENT_LOSS_MEAN_SQUARED_ERROR, VALUE, "`target_classes` must be empty");
+    LESSON((bad.targets = l.targets, bad.targets_len = 4), VALUE, "`targets` must be empty");
+    LESSON((bad.dropout = l.targets, bad.dropout_len = 1), LENGTH, "`dropout` has 1");
+    LESSON(bad.total_targets = 1, VALUE, "`total_targets`");
+    const uint32_t ids[4] = {0, 0, 0, 0}, large[4] = {0, 99, 0, 0};
+    LESSON((bad.ids = ids, bad.ids_len = 4), VALUE, "`ids` must be empty");
+    LESSON(bad.target_classes = large, INDEX, "[1]` is 99");
+    bad = good;
+    bad.target_classes = large;
+    bad.ignored = 99;
+    bad.has_ignored = 1;
+    OK(PASS(model, &l.sequences, &bad, &loss));
+    CHECK(isfinite(loss) && loss != 7);
+    OK(PASS(model, &l.sequences, &good, &loss));
+    OK(recurrent_forward_backward(model, &l.sequences, &good, &loss, NULL));
+
+    // A cell that was not named for training is refused.
+    size_t size = 0;
+    OK(recurrent_model_size(image.bytes, image.len, &size, &error));
+    void *second = malloc(size);
+    recurrent_model *other = NULL;
+    const recurrent_cell *const cells[] = {recurrent_gru(), recurrent_gru_steps(), recurrent_gru_training()};
+    for (size_t i = 0; i < 3; i++) {
+        OK(recurrent_model_open(image.bytes, image.len, cells + i, 1, second, size, &other, &error));
+        OK(recurrent_reset(other, 2, l.state, good.state_len, &error));
+        if (i < 2) REFUSED(PASS(other, &l.sequences, &good, &loss), LAYERS, "layer 0 of the model was linked without");
+        if (i == 2) OK(PASS(other, &l.sequences, &good, &loss));
+    }
+
+    float *weights = l.weights, *grads = l.grads;
+    REFUSED(recurrent_model_copy_weights(NULL, weights, len, &error), NULL, "`model`");
+    REFUSED(recurrent_model_copy_weights(model, NULL, len, &error), NULL, "`weights`");
+    REFUSED(recurrent_model_copy_weights(model, weights, len - 1, &error), LENGTH, "`weights` has");
+    REFUSED(recurrent_model_copy_weights(model, (float *)memory, 1, &error), OVERLAP, "`model`");
+    REFUSED(recurrent_model_set_weights(NULL, weights, len, &error), NULL, "`model`");
+    REFUSED(recurrent_model_set_weights(model, NULL, len, &error), NULL, "`weights`");
+    REFUSED(recurrent_model_set_weights(model, weights, len - 1, &error), LENGTH, "`weights` has");
+    REFUSED(recurrent_model_set_weights(model, (float *)(void *)((char *)weights + 1), len, &error), ALIGNMENT, "`weights`");
+    REFUSED(recurrent_model_set_weights(model, (float *)memory, len, &error), OVERLAP, "`model`");
+    OK(recurrent_model_set_weights(model, weights, len, &error));
+    REFUSED(recurrent_reset(model, 2, weights, good.state_len, &error), OVERLAP, "`weights`");
+    OK(recurrent_model_set_weights(model, NULL, 0, NULL));
+    uint64_t seed = 3;
+    REFUSED(recurrent_model_init(NULL, &seed, weights, len, &error), NULL, "`model`");
+    REFUSED(recurrent_model_init(model, NULL, weights, len, &error), NULL, "`seed`");
+    REFUSED(recurrent_model_init(model, &seed, NULL, len, &error), NULL, "`weights`");
+    REFUSED(recurrent_model_init(model, &seed, weights, len + 1, &error), LENGTH, "`weights` has");
+    REFUSED(recurrent_draw_dropout(NULL, 2, 2, 0, &seed, NULL, 0, &error), NULL, "`model`");
+    REFUSED(recurrent_draw_dropout(model, 2, 2, 0, NULL, NULL, 0, &error), NULL, "`seed`");
+    REFUSED(recurrent_draw_dropout(model, 2, 2, 0, &seed, grads, 1, &error), LENGTH, "`factors` has 1");
+    REFUSED(recurrent_draw_dropout(model, 2, 2, 0.5f, &seed, NULL, 0, &error), VALUE, "`recurrent_dropout`");
+    OK(recurrent_draw_dropout(model, 2, 2, 0, &seed, NULL, 0, &error));
+    CHECK(seed == 3 && recurrent_model_dropout_len(model, 2, 2) == 0);
+
+    float scale = 7, norm = 7;
+    const float three_four[2] = {3, -4}, infinite[2] = {1, INFINITY};
+    REFUSED(recurrent_clip_scale(NULL, 2, 1, &scale, &norm, &error), NULL, "`grads`");
+    REFUSED(recurrent_clip_scale(three_four, 2, 1, NULL, &norm, &error), NULL, "`scale`");
+    REFUSED(recurrent_clip_scale(three_four, 2, 1, &scale, (float *)(void *)((char *)&norm + 1), &error), ALIGNMENT, "`norm`");
+    REFUSED(recurrent_clip_scale(three_four, 2, -1, &scale, &norm, &error), VALUE, "`max`");
+    REFUSED(recurrent_clip_scale(infinite, 2, 1, &scale, &norm, &error), VALUE, "`grads` must be finite");
+    CHECK(scale == 7 && norm == 7);
+    OK(recurrent_clip_scale(three_four, 2, 1, &scale, NULL, &error));
+    OK(recurrent_clip_scale(three_four, 2, 1, &scale, &norm, &error));
+    CHECK(norm == 5 && fabsf(scale - 0.2f) < 1e-6f);
+
+    // One update, by the equations of the optimisers.
+    float w[2] = {1, 1}, moments[4] = {0, 0, 0, 0};
+    recurrent_sgd sgd = RECURRENT_SGD(0.5f);
+    recurrent_adam adam = RECURRENT_ADAM(0.5f);
+    CHECK(recurrent_sgd_moments_len(&sgd, 2) == 0 && recurrent_sgd_moments_len(NULL, 2) == 0);
+    CHECK(recurrent_adam_moments_len(2) == 4 && recurrent_adam_moments_len(SIZE_MAX) == SIZE_MAX);
+    OK(recurrent_sgd_update(&sgd, w, 2, three_four, 2, NULL, 0, 0.5f, &error));
+    CHECK(w[0] == 0.25f && w[1] == 2.0f);
+    OK(recurrent_adam_update(&adam, w, 2, three_four, 2, moments, 4, 1, &error));
+    CHECK(fabsf(w[0] + 0.25f) < 1e-5f && fabsf(w[1] - 2.5f) < 1e-5f && adam.step == 1);
+    adam.weight_decay = 0.5f;
+    memset(moments, 0, sizeof moments);
+    w[0] = w[1] = 1;
+    adam.step = 0;
+    OK(recurrent_adamw_update(&adam, w, 2, three_four, 2, moments, 4, 1, &error));
+    CHECK(fabsf(w[0] - 0.25f) < 1e-5f && fabsf(w[1] - 1.25f) < 1e-5f && adam.step == 1);
+    REFUSED(recurrent_sgd_update(NULL, w, 2, three_four, 2, NULL, 0, 1, &error), NULL, "`sgd`");
+    REFUSED(recurrent_sgd_update(&sgd, NULL, 2, three_four, 2, NULL, 0, 1, &error), NULL, "`weights`");
+    REFUSED(recurrent_sgd_update(&sgd, w, 2, NULL, 2, NULL, 0, 1, &error), NULL, "`grads`");
+    REFUSED(recurrent_sgd_update(&sgd, w, 2, three_four, 1, NULL, 0, 1, &error), LENGTH, "`grads` has 1");
+    REFUSED(recurrent_sgd_update(&sgd, w, 2, three_four, 2, moments, 2, 1, &error), LENGTH, "`moments` has 2");
+    REFUSED(recurrent_sgd_update(&sgd, w, 2, w, 2, NULL, 0, 1, &error), OVERLAP, "`weights` is written to, but overlaps `grads`");
+    REFUSED(recurrent_sgd_update(&sgd, w, 2, three_four, 2, NULL, 0, NAN, &error), VALUE, "`scale`");
+    sgd.lr = -1;
+    REFUSED(recurrent_sgd_update(&sgd, w, 2, three_four, 2, NULL, 0, 1, &error), VALUE, "`lr`");
+    recurrent_status (*const updates[])(recurrent_adam *, float *, size_t, const float *, size_t, float *, size_t, float,
+                                        recurrent_error *) = {recurrent_adam_update, recurrent_adamw_update};
+    for (int i = 0; i < 2; i++) {
+        REFUSED(updates[i](NULL, w, 2, three_four, 2, moments, 4, 1, &error), NULL, "`adam`");
+        REFUSED(updates[i](&adam, NULL, 2, three_four, 2, moments, 4, 1, &error), NULL, "`weights`");
+        REFUSED(updates[i](&adam, w, 2, NULL, 2, moments, 4, 1, &error), NULL, "`grads`");
+        REFUSED(updates[i](&adam, w, 2, three_four, 2, NULL, 4, 1, &error), NULL, "`moments`");
+        REFUSED(updates[i](&adam, w, 2, three_four, 2, moments, 3, 1, &error), LENGTH, "`moments` has 3");
+        REFUSED(updates[i](&adam, w, 2, three_four, 2, w, 4, 1, &error), OVERLAP, "overlaps `moments`");
+        REFUSED(updates[i](&adam, w, 2, &adam.lr, 2, moments, 4, 1, &error), OVERLAP, "`adam` is written to");
+        adam.beta1 = 1;
+        REFUSED(updates[i](&adam, w, 2, three_four, 2, moments, 4, 1, &error), VALUE, "`beta1`");
+        adam.beta1 = 0.9f;
+        CHECK(adam.step == 1);
+    }
+
+    const recurrent_model *null = NULL;
+    CHECK(recurrent_model_tape_len(null, 1, 1) + recurrent_model_train_scratch_len(null, 1, 1) == 0);
+    CHECK(recurrent_model_dropout_len(null, 1, 1) == 0 && recurrent_model_tape_len(model, SIZE_MAX, 2) == SIZE_MAX);
+    CHECK(recurrent_model_train_scratch_len(model, SIZE_MAX, 2) == SIZE_MAX);
+    free(second);
+    forget(l);
+    free(memory);
+}
+
 // Each function for a cell returns a different pointer.
 static void cells(void) {
+#define CELL(name) recurrent_##name(), recurrent_##name##_steps(), recurrent_##name##_training()
     const recurrent_cell *const all[] = {
-        recurrent_rnn_tanh(),         recurrent_rnn_tanh_steps(),         recurrent_rnn_relu(),
-        recurrent_rnn_relu_steps(),   recurrent_rnn_options(),            recurrent_rnn_options_steps(),
-        recurrent_lstm(),             recurrent_lstm_steps(),             recurrent_lstm_options(),
-        recurrent_lstm_options_steps(), recurrent_gru(),                  recurrent_gru_steps(),
-        recurrent_gru_options(),      recurrent_gru_options_steps(),      recurrent_gru_reset_before(),
-        recurrent_gru_reset_before_steps(), recurrent_gru_reset_before_options(),
-        recurrent_gru_reset_before_options_steps(), recurrent_mgu(),      recurrent_mgu_steps(),
+        CELL(rnn_tanh),
+        CELL(rnn_relu),
+        CELL(rnn_options),
+        CELL(lstm),
+        CELL(lstm_options),
+        CELL(gru),
+        CELL(gru_options),
+        CELL(gru_reset_before),
+        CELL(gru_reset_before_options),
+        CELL(mgu),
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         CHECK(all[i] != NULL);
@@ -465,7 +825,10 @@ int main(int argc, char **argv) {
         if (i == 1) {
             opening(image);
             arguments(image);
+            training(image);
         }
+        gradients(image);
+        for (int optimiser = PLAIN; optimiser <= ADAMW; optimiser++) learning(image, optimiser);
         passes(image);
         free(image.bytes);
     }
