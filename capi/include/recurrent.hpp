@@ -109,6 +109,15 @@ public:
         return true;
     }
 
+    // From now on the model runs with these weights: those of a training, or with an empty span those of its
+    // image. They are packed, so they may change afterwards; call this again to run with the change. (Targets
+    // without an operating system use them in place.) Nobody else may use the model during this call. Allocates
+    // nothing, but takes time for each weight.
+    bool use(Span<const float> weights, Error &error) noexcept {
+        if (recurrent_model_set_weights(model_, weights.data(), weights.size(), error.out()) != RECURRENT_OK) return false;
+        return recurrent_model_pack(model_, packed_.get(), recurrent_model_packed_len(model_), error.out()) == RECURRENT_OK;
+    }
+
     // The pointer for functions of recurrent.h; null before `open`.
     const recurrent_model *get() const noexcept { return model_; }
     std::size_t input() const noexcept { return recurrent_model_input(model_); }
@@ -178,6 +187,131 @@ private:
     const recurrent_model *model_ = nullptr;
     std::unique_ptr<float[]> state_, scratch_;
     std::size_t state_len_ = 0, scratch_len_ = 0;
+};
+
+// Optimisers with their defaults, whose fields may be set.
+inline recurrent_sgd sgd(float rate) noexcept { return RECURRENT_SGD(rate); }
+inline recurrent_adam adam(float rate) noexcept { return RECURRENT_ADAM(rate); }
+inline recurrent_adam adamw(float rate) noexcept { return RECURRENT_ADAMW(rate); }
+
+// A training on batches of one size: weights, gradients and moments, and all buffers of a pass. It refers to its
+// model, which must not move and must outlive it. The model itself does not change: see Model::use. Its cells
+// must be named in `_training`.
+class Training {
+public:
+    // Allocates everything for batches of `batch` rows of `steps` steps, and copies the weights of the image.
+    bool begin(const Model &model, std::size_t steps, std::size_t batch, Error &error) noexcept {
+        const recurrent_model *of = model.get();
+        Buffer weights(recurrent_model_weights_len(of)), grads(weights.size), moments(recurrent_adam_moments_len(weights.size)),
+            state(recurrent_model_state_len(of, batch)), tape(recurrent_model_tape_len(of, steps, batch)),
+            scratch(recurrent_model_train_scratch_len(of, steps, batch)), dropout(recurrent_model_dropout_len(of, steps, batch));
+        if (!weights.data || !grads.data || !moments.data || !state.data || !tape.data || !scratch.data || !dropout.data)
+            return error.no_memory("tape", 4), false;
+        if (recurrent_model_copy_weights(of, weights.data.get(), weights.size, error.out()) != RECURRENT_OK) return false;
+        model_ = of, steps_ = steps, batch_ = batch;
+        weights_ = std::move(weights), grads_ = std::move(grads), moments_ = std::move(moments);
+        state_ = std::move(state), tape_ = std::move(tape), scratch_ = std::move(scratch), dropout_ = std::move(dropout);
+        return reset(error);
+    }
+
+    // Draws initial weights instead, and starts the optimiser again.
+    bool init(std::uint64_t seed, Error &error) noexcept {
+        for (float &moment : moments_.span()) moment = 0;
+        return recurrent_model_init(model_, &seed, weights_.data.get(), weights_.size, error.out()) == RECURRENT_OK;
+    }
+
+    // Starts other sequences. Without it, the next batch continues those of the last one.
+    bool reset(Error &error) noexcept {
+        return recurrent_reset(model_, batch_, state_.data.get(), state_.size, error.out()) == RECURRENT_OK;
+    }
+
+    // Draws dropout for the next pass, of a model with layers of dropout. `recurrent` is the probability of
+    // recurrent dropout.
+    bool draw_dropout(std::uint64_t &seed, Error &error, float recurrent = 0) noexcept {
+        return recurrent_draw_dropout(model_, steps_, batch_, recurrent, &seed, dropout_.data.get(), dropout_.size,
+                                      error.out()) == RECURRENT_OK;
+    }
+
+    // One pass with the cross-entropy of classes: writes the gradients and `loss`. `x` are values or ids.
+    template <class T>
+    recurrent_status classes(Span<const T> x, Span<const std::uint32_t> targets, float &loss, Error *error = nullptr) noexcept {
+        recurrent_training of = buffers(x);
+        of.loss = RECURRENT_LOSS_CROSS_ENTROPY;
+        of.target_classes = targets.data(), of.target_classes_len = targets.size();
+        return pass(of, loss, error);
+    }
+
+    // The same with a loss over numbers: RECURRENT_LOSS_MEAN_SQUARED_ERROR or _BINARY_CROSS_ENTROPY.
+    template <class T>
+    recurrent_status numbers(Span<const T> x, std::int32_t kind, Span<const float> targets, float &loss,
+                             Error *error = nullptr) noexcept {
+        recurrent_training of = buffers(x);
+        of.loss = kind;
+        of.targets = targets.data(), of.targets_len = targets.size();
+        return pass(of, loss, error);
+    }
+
+    // One update with gradients whose norm is limited to `max`. Gradients that are not finite are an error and
+    // change nothing. Use the same optimiser from the first update on.
+    recurrent_status update(const recurrent_sgd &by, float max, Error *error = nullptr) noexcept {
+        return by_rule(recurrent_sgd_update, &by, recurrent_sgd_moments_len(&by, weights_.size), max, error);
+    }
+
+    recurrent_status update_adam(recurrent_adam &by, float max, Error *error = nullptr) noexcept {
+        return by_rule(recurrent_adam_update, &by, moments_.size, max, error);
+    }
+
+    recurrent_status update_adamw(recurrent_adam &by, float max, Error *error = nullptr) noexcept {
+        return by_rule(recurrent_adamw_update, &by, moments_.size, max, error);
+    }
+
+    // To run with: see Model::use. They may also be set, for example from a file.
+    Span<float> weights() noexcept { return weights_.span(); }
+    // Of the last pass.
+    Span<const float> grads() const noexcept { return {grads_.data.get(), grads_.size}; }
+
+private:
+    struct Buffer {
+        Buffer() noexcept = default;
+        explicit Buffer(std::size_t len) noexcept : data(allocate<float>(len)), size(len) {}
+        Span<float> span() const noexcept { return {data.get(), size}; }
+        std::unique_ptr<float[]> data;
+        std::size_t size = 0;
+    };
+
+    template <class T>
+    recurrent_training buffers(Span<const T> x) const noexcept {
+        recurrent_training of{};
+        if constexpr (std::is_same_v<T, float>) of.x = x.data(), of.x_len = x.size();
+        else of.ids = x.data(), of.ids_len = x.size();
+        of.weights = weights_.data.get(), of.weights_len = weights_.size;
+        of.dropout = dropout_.data.get(), of.dropout_len = dropout_.size;
+        of.grads = grads_.data.get(), of.grads_len = grads_.size;
+        of.state = state_.data.get(), of.state_len = state_.size;
+        of.tape = tape_.data.get(), of.tape_len = tape_.size;
+        of.scratch = scratch_.data.get(), of.scratch_len = scratch_.size;
+        return of;
+    }
+
+    recurrent_status pass(const recurrent_training &of, float &loss, Error *error) noexcept {
+        recurrent_sequences sequences{};
+        sequences.steps = steps_, sequences.batch = batch_;
+        return recurrent_forward_backward(model_, &sequences, &of, &loss, error ? error->out() : nullptr);
+    }
+
+    template <class F, class O>
+    recurrent_status by_rule(F function, O *by, std::size_t moments_len, float max, Error *error) noexcept {
+        recurrent_error *out = error ? error->out() : nullptr;
+        float scale = 1;
+        const recurrent_status status = recurrent_clip_scale(grads_.data.get(), grads_.size, max, &scale, nullptr, out);
+        if (status != RECURRENT_OK) return status;
+        return function(by, weights_.data.get(), weights_.size, grads_.data.get(), grads_.size, moments_.data.get(),
+                        moments_len, scale, out);
+    }
+
+    const recurrent_model *model_ = nullptr;
+    std::size_t steps_ = 0, batch_ = 0;
+    Buffer weights_, grads_, moments_, state_, tape_, scratch_, dropout_;
 };
 
 } // namespace recurrent

@@ -1,4 +1,4 @@
-// Tests the C++ header: opening, streams, chunks, two voices of one model, errors.
+// Tests the C++ header: opening, streams, chunks, two voices of one model, training, errors.
 #include "recurrent.hpp"
 
 #include <cmath>
@@ -77,8 +77,64 @@ static void test(const char *path) {
     CHECK(moved.get() == before && run(moved, x, steps) == y);
 }
 
+// Training from random weights, and running with what was learned.
+static void training(const char *path) {
+    constexpr std::size_t steps = 8, rows = 4;
+    const std::vector<std::uint8_t> image = load(path);
+    recurrent::Error error;
+    recurrent::Model model;
+    recurrent::Training training;
+    CHECK(model.open(image, {recurrent_gru()}, error) && training.begin(model, steps, rows, error));
+    std::vector<float> x(steps * rows * model.input());
+    std::vector<std::uint32_t> targets(steps * rows);
+    std::uint64_t seed = 3;
+    for (float &value : x) value = static_cast<float>(recurrent_random(&seed) >> 40) / 8388608.0f - 1.0f;
+    for (std::size_t i = rows; i < targets.size(); i++) targets[i] = x[(i - rows) * model.input()] > 0;
+    const recurrent::Span<const float> inputs(x);
+    float first = 0, loss = 0;
+    CHECK(training.classes(inputs, targets, loss, &error) == RECURRENT_ERROR_LAYERS); // not named in `_training`
+
+    for (int optimiser = 0; optimiser < 3; optimiser++) {
+        CHECK(model.open(image, {recurrent_gru_training()}, error) && training.begin(model, steps, rows, error));
+        CHECK(training.init(1, error));
+        recurrent_sgd sgd = recurrent::sgd(0.2f);
+        sgd.momentum = 0.9f;
+        recurrent_adam adam = recurrent::adam(0.02f), adamw = recurrent::adamw(0.02f);
+        for (int i = 0; i < 300; i++) {
+            CHECK(training.reset(error) && training.classes(inputs, targets, loss, &error) == RECURRENT_OK);
+            if (i == 0) first = loss;
+            if (optimiser == 0) CHECK(training.update(sgd, 1, &error) == RECURRENT_OK);
+            if (optimiser == 1) CHECK(training.update_adam(adam, 1) == RECURRENT_OK);
+            if (optimiser == 2) CHECK(training.update_adamw(adamw, 1) == RECURRENT_OK);
+        }
+        CHECK(first > 0.3f && loss < 0.05f && training.grads().size() == training.weights().size());
+    }
+    const std::vector<float> before = run(model, x, steps);
+    CHECK(model.use(training.weights(), error));
+    CHECK(run(model, x, steps) != before);
+    CHECK(model.use({}, error) && run(model, x, steps) == before);
+    CHECK(!model.use(recurrent::Span<const float>(x.data(), 1), error));
+    CHECK(error.status() == RECURRENT_ERROR_LENGTH);
+
+    // Numbers as targets, ids for a model that takes values, and gradients that are not finite.
+    std::vector<float> y(steps * rows * model.output());
+    const recurrent::Span<const float> wanted(y);
+    CHECK(training.numbers(inputs, RECURRENT_LOSS_MEAN_SQUARED_ERROR, wanted, loss, &error) == RECURRENT_OK);
+    CHECK(training.numbers(inputs, RECURRENT_LOSS_CROSS_ENTROPY, wanted, loss, &error) == RECURRENT_ERROR_VALUE);
+    CHECK(training.classes(recurrent::Span<const std::uint32_t>(targets), targets, loss) == RECURRENT_ERROR_VALUE);
+    CHECK(training.draw_dropout(seed, error));
+    y[0] = INFINITY;
+    CHECK(training.numbers(inputs, RECURRENT_LOSS_MEAN_SQUARED_ERROR, wanted, loss, &error) == RECURRENT_OK);
+    const std::vector<float> weights(training.weights().begin(), training.weights().end());
+    CHECK(training.update(recurrent::sgd(0.1f), 1, &error) == RECURRENT_ERROR_VALUE);
+    CHECK(std::memcmp(weights.data(), training.weights().data(), weights.size() * sizeof(float)) == 0);
+}
+
 int main(int argc, char **argv) {
-    for (int i = 1; i < argc; i++) test(argv[i]);
+    for (int i = 1; i < argc; i++) {
+        test(argv[i]);
+        training(argv[i]);
+    }
     std::printf("C++: %d failures\n", failures);
     return failures != 0;
 }
