@@ -99,6 +99,11 @@ impl<T: Plain> Given<T> {
         Place { name: self.name, start, end: start + size_of::<T>() * self.len }
     }
 
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// The slice; call [`apart`] first.
     #[inline(always)]
     pub(crate) fn slice<'a>(self) -> &'a [T] {
@@ -165,7 +170,7 @@ impl Kept {
 
     #[inline(always)]
     pub(crate) fn place(&self) -> Place {
-        let start = if self.len == 0 { 0 } else { self.start as usize };
+        let start = self.start as usize;
         Place { name: "weights", start, end: start + size_of::<f32>() * self.len }
     }
 

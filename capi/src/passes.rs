@@ -204,8 +204,8 @@ fn buffers<'a>(model: &recurrent_model, of: &recurrent_buffers, others: &[Place]
 #[inline(always)]
 pub(crate) fn input<'a>(model: &recurrent_model, x: Given<f32>, ids: Given<u32>) -> Outcome<Input<'a>> {
     match model.chain.classes() {
-        Some(_) if x.slice().is_empty() => Ok(Input::Ids(ids.slice())),
-        None if !ids.slice().is_empty() => {
+        Some(_) if x.is_empty() => Ok(Input::Ids(ids.slice())),
+        None if !ids.is_empty() => {
             Err(Error::Value { argument: "ids", expected: "empty, for a model that takes values" }.into())
         }
         _ => Ok(Input::Values(x.slice())),

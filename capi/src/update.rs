@@ -65,7 +65,7 @@ pub extern "C" fn recurrent_clip_scale(
     error: *mut recurrent_error,
 ) -> recurrent_status {
     let run = || -> Outcome {
-        let grads = border::read("grads", grads, grads_len)?;
+        let grads = Given::reading("grads", grads, grads_len)?.slice();
         let to_scale = border::result("scale", scale)?;
         let to_norm = if norm.is_null() { None } else { Some(border::result("norm", norm)?) };
         let Some(clip) = clip_scale(grads, max)? else {

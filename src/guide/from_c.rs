@@ -1,4 +1,4 @@
-//! From C and C++: from a PyTorch model to a light that blinks, and into an audio plugin.
+//! From C and C++: from a PyTorch model to a light that blinks, training on the device, and audio plugins.
 //!
 //! The crate `capi` in the repository is a library with a C11 header. It opens an image and runs it in
 //! buffers that you own. It does not allocate, lock, or make system calls. So the same library serves
@@ -92,6 +92,53 @@
 //! it out. With the library's feature `no-texts`, firmware has no text in `error.what`, which saves 2.7 KB
 //! more. If a function fails, it has written nothing.
 //!
+//! # 6. Training on the device
+//! A device can adapt a model to its user, or learn one from the start. The weights are then a buffer in RAM,
+//! which begins as a copy of the image's. `recurrent_forward_backward()` runs sequences forward and backward
+//! through time, and gives the loss and its gradients. An optimiser changes the weights. Name the cells in
+//! `_training`: other programs do not link these passes.
+//!
+//! ```c
+//! enum { STEPS = 50, WEIGHTS = 1042, TAPE = 8192, SCRATCH = 8192 };
+//! static float weights[WEIGHTS], grads[WEIGHTS], moments[2 * WEIGHTS], last[16], tape[TAPE], room[SCRATCH];
+//!
+//! // Learns from recordings of 50 samples, and what the right movement is at each of them. The model was
+//! // opened with recurrent_gru_training().
+//! recurrent_status learn(recurrent_model *model, size_t recordings, const float (*x)[STEPS * 3],
+//!                        const uint32_t (*movements)[STEPS], recurrent_error *error) {
+//!     recurrent_status status = recurrent_model_copy_weights(model, weights, WEIGHTS, error);
+//!     recurrent_adam adam = RECURRENT_ADAMW(0.003f);
+//!     const recurrent_sequences sequences = {.steps = STEPS, .batch = 1};
+//!     recurrent_training training = {
+//!         .loss = RECURRENT_LOSS_CROSS_ENTROPY, .x_len = STEPS * 3, .target_classes_len = STEPS,
+//!         .weights = weights, .weights_len = WEIGHTS, .grads = grads, .grads_len = WEIGHTS,
+//!         .state = last, .state_len = 16, .scratch = room, .scratch_len = SCRATCH,
+//!         .tape = tape, .tape_len = recurrent_model_tape_len(model, STEPS, 1),
+//!     };
+//!     if (training.tape_len > TAPE) return RECURRENT_ERROR_LENGTH;
+//!     for (size_t i = 0; status == RECURRENT_OK && i < 20 * recordings; i++) {
+//!         float loss, scale;
+//!         training.x = x[i % recordings];
+//!         training.target_classes = movements[i % recordings];
+//!         status = recurrent_reset(model, 1, last, 16, error);
+//!         if (!status) status = recurrent_forward_backward(model, &sequences, &training, &loss, error);
+//!         // Gradients that are not finite are an error, and must not reach the weights.
+//!         if (!status) status = recurrent_clip_scale(grads, WEIGHTS, 1.0f, &scale, NULL, error);
+//!         if (!status) status = recurrent_adamw_update(&adam, weights, WEIGHTS, grads, WEIGHTS, moments,
+//!                                                      2 * WEIGHTS, scale, error);
+//!     }
+//!     // From now on recurrent_step() runs with these weights, in place.
+//!     return status ? status : recurrent_model_set_weights(model, weights, WEIGHTS, error);
+//! }
+//! ```
+//! - `recurrent_model_init()` draws weights for training from the start. Plain `recurrent_sgd_update()` needs
+//!   no moments. The tape grows with the steps: for long sequences train on chunks, and keep the state from
+//!   chunk to chunk. [`training_through_time`](super::training_through_time) says what that costs.
+//! - Save the weights, for example in a page of flash. After a reset pass them to
+//!   `recurrent_model_set_weights()`, from flash as well.
+//! - On a desktop, call `recurrent_model_pack()` again after the weights have changed. In C++,
+//!   `recurrent::Training` owns the buffers, and `Model::use()` takes its weights.
+//!
 //! # In an audio plugin
 //! - When the plugin loads a model: open it, then call `recurrent_model_pack()` once. It arranges the weights
 //!   for the vectors of the CPU, and steps take a fraction of the time.
@@ -107,5 +154,6 @@
 //! seccomp that no block makes a system call.
 //!
 //! # What is not there
-//! The library does not train, and does not read files of other frameworks: train in Rust or Python, and
-//! convert with the tool. On targets without an operating system it does not run narrow weights.
+//! The library does not read files of other frameworks: convert them with the tool. It trains models that it
+//! has opened; layers without an image, CTC, attention, and training on several threads are in Rust only. On
+//! targets without an operating system it does not run narrow weights.

@@ -10,7 +10,7 @@
 //! | [`desktop`] | How do I train a model, save it, and run it, without managing buffers? |
 //! | [`files`] | Which file do I read or write, and why is one rejected? |
 //! | [`firmware`] | How does a model get from PyTorch into the flash of a microcontroller? |
-//! | [`from_c`] | How do I run a model from C or C++, in firmware or in an audio plugin? |
+//! | [`from_c`] | How do I run or train a model from C or C++, in firmware or in an audio plugin? |
 //! | [`webassembly`] | How do I run and train a model in a browser? |
 //! | [`other_frameworks`] | What is the name here of something that I know from PyTorch or Keras, and what differs? |
 //! | [`instruction_sets`] | Which vector instructions does a pass use, and who decides? |

@@ -144,6 +144,7 @@ impl<'a> Image<'a> {
     ///
     /// # Errors
     /// As [`weights`](Self::weights).
+    #[cfg_attr(all(target_os = "none", feature = "named-forms"), inline(always))]
     pub fn initial_state(&self) -> Result<&'a [f32]> {
         self.in_place(self.initial_state)
     }
@@ -249,6 +250,7 @@ impl<'a> Image<'a> {
     /// [`Error::Image`] if layers have narrow weights: use [`narrow`](Self::narrow). [`Error::Image`] if the
     /// weights are not aligned like `f32`, or if this machine is not little-endian: use
     /// [`copy_weights`](Self::copy_weights).
+    #[cfg_attr(all(target_os = "none", feature = "named-forms"), inline(always))]
     pub fn weights(&self) -> Result<&'a [f32]> {
         if self.is_narrow() {
             return wrong(self.header.end, "the weights are narrow: use `narrow`");
@@ -257,6 +259,7 @@ impl<'a> Image<'a> {
     }
 
     /// Interprets bytes of the image as floats, in place.
+    #[cfg_attr(all(target_os = "none", feature = "named-forms"), inline(always))]
     fn in_place(&self, part: &'a [u8]) -> Result<&'a [f32]> {
         if part.is_empty() {
             return Ok(&[]);

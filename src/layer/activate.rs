@@ -52,6 +52,7 @@ impl Activate {
     ///
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) for `y`.
+    #[cfg_attr(all(target_os = "none", feature = "named-forms"), inline(always))]
     pub fn forward(&self, x: &[f32], y: &mut [f32]) -> Result<()> {
         check_shape("y", Need::AS_INPUT, x.len(), y.len())?;
         let pass = ForwardPass(self.function, x, y);

@@ -178,6 +178,7 @@ impl Embedding {
         self.forward_words(words, ids, y)
     }
 
+    #[cfg_attr(all(target_os = "none", feature = "named-forms"), inline(always))]
     fn forward_wide(&self, weights: &[f32], ids: &[u32], y: &mut [f32]) -> Result<()> {
         check_len("weights", self.weights_len(), weights.len())?;
         check_shape("y", Need::ROWS_OUTPUTS, ids.len().saturating_mul(self.width), y.len())?;

@@ -61,6 +61,7 @@ impl Scale {
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) or [`Error::Overflow`](crate::Error::Overflow) with the name
     /// of the buffer.
+    #[cfg_attr(all(target_os = "none", feature = "named-forms"), inline(always))]
     pub fn forward(&self, weights: &[f32], x: &[f32], y: &mut [f32]) -> Result<()> {
         self.check(weights, ("x", x.len()))?;
         check_shape("y", Need::AS_INPUT, x.len(), y.len())?;

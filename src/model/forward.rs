@@ -323,6 +323,7 @@ impl Chain<'_> {
     }
 
     /// The same for sequences without lists.
+    #[cfg_attr(all(target_os = "none", feature = "named-forms"), inline(always))]
     fn check_x(&self, steps: usize, batch: usize, x: Input<'_>) -> Result<()> {
         let expected = self.dims(steps, batch).len();
         match (self.layers().first(), x) {

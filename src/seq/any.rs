@@ -59,6 +59,7 @@ impl AnyCell {
     }
 
     /// Number of vectors of H that the tape holds for each step of each batch row.
+    #[cfg_attr(all(target_os = "none", feature = "named-forms"), inline(always))]
     pub(crate) const fn tape(&self) -> usize {
         match self.is_normalised() {
             true => 2 * self.gates() + self.states() - 1,

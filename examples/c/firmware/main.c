@@ -28,7 +28,9 @@ static uint64_t add(uint64_t sum, const float *x, size_t len) {
 
 static recurrent_model *open_model(recurrent_error *error) {
     const recurrent_cell *const cells[] = {
-#ifdef WITH_FORWARD
+#if defined WITH_TRAINING
+        recurrent_gru_training(),
+#elif defined WITH_FORWARD
         recurrent_gru(),
 #else
         recurrent_gru_steps(),
@@ -77,6 +79,35 @@ static uint64_t run(const recurrent_model *model, bool report, recurrent_error *
     const recurrent_sequences sequences = {.steps = 1, .batch = 1};
     buffers.scratch = more, buffers.scratch_len = sizeof more / sizeof *more;
     if (recurrent_forward(model, &sequences, &buffers, error) != RECURRENT_OK) return 0;
+#endif
+#ifdef WITH_TRAINING
+    // A pass and an update, which show the size of their code.
+    static float weights[2048], grads[2048], moments[4096], tape[4096], room[8192];
+    const recurrent_sequences one = {.steps = 1, .batch = 1};
+    const uint32_t right = 0;
+    const size_t len = recurrent_model_weights_len(model);
+    recurrent_adam adam = RECURRENT_ADAMW(0.001f);
+    float loss = 0, scale = 0;
+    const recurrent_training training = {.loss = RECURRENT_LOSS_CROSS_ENTROPY,
+                                         .weights = weights,
+                                         .weights_len = len,
+                                         .x = buffers.x,
+                                         .x_len = AXES,
+                                         .target_classes = &right,
+                                         .target_classes_len = 1,
+                                         .grads = grads,
+                                         .grads_len = len,
+                                         .state = state,
+                                         .state_len = UNITS,
+                                         .tape = tape,
+                                         .tape_len = recurrent_model_tape_len(model, 1, 1),
+                                         .scratch = room,
+                                         .scratch_len = sizeof room / sizeof *room};
+    if (recurrent_model_copy_weights(model, weights, len, error) != RECURRENT_OK ||
+        recurrent_forward_backward(model, &one, &training, &loss, error) != RECURRENT_OK ||
+        recurrent_clip_scale(grads, len, 1.0f, &scale, NULL, error) != RECURRENT_OK ||
+        recurrent_adamw_update(&adam, weights, len, grads, len, moments, 2 * len, scale, error) != RECURRENT_OK)
+        return 0;
 #endif
     return sum;
 }

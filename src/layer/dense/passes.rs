@@ -175,6 +175,7 @@ impl Dense {
 
     /// The instruction set is an argument, so that the optimiser sees that it is the same in all calls.
     #[allow(clippy::too_many_arguments)]
+    #[cfg_attr(all(target_os = "none", feature = "named-forms"), inline(always))]
     pub(super) fn forward_on(
         &self,
         team: Option<Team<'_>>,
