@@ -31,6 +31,9 @@ mod passes;
 mod train;
 mod update;
 
+// For fuzzing, which calls the functions from Rust.
+pub use {cells::*, error::*, model::*, outputs::*, passes::*, train::*, update::*};
+
 #[cfg(target_os = "none")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

@@ -4,19 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use recurrent::image::{self, Extras, Image};
 use recurrent::io::Format;
-use recurrent_fuzz::check;
-
-/// Writes the CRC-32 of everything but the four bytes at 20 to these bytes.
-fn sign(bytes: &mut [u8]) {
-    let mut crc = !0_u32;
-    for (_, byte) in bytes.iter().enumerate().filter(|(at, _)| !(20..24).contains(at)) {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            crc = if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
-        }
-    }
-    bytes[20..24].copy_from_slice(&(!crc).to_le_bytes());
-}
+use recurrent_fuzz::{check, sign};
 
 fn open(bytes: &[u8]) {
     let _ = (image::model::<1>(bytes), image::model::<2>(bytes), image::model::<5>(bytes));

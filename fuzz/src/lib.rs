@@ -40,6 +40,18 @@ fn run(network: &Network, first: &Layer, needs: size::Needs) {
     assert_eq!(y.len(), size::of(&network.layers().collect::<Vec<_>>(), steps, batch).unwrap().output);
 }
 
+/// Writes the CRC-32 of everything but the four bytes at 20 to these bytes of an image.
+pub fn sign(bytes: &mut [u8]) {
+    let mut crc = !0_u32;
+    for (_, byte) in bytes.iter().enumerate().filter(|(at, _)| !(20..24).contains(at)) {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+        }
+    }
+    bytes[20..24].copy_from_slice(&(!crc).to_le_bytes());
+}
+
 fn bits(of: &[f32]) -> impl Iterator<Item = u32> {
     of.iter().map(|x| x.to_bits())
 }
