@@ -159,7 +159,7 @@ fn one_large_step() {
 /// In a batch, units are cut instead of rows if a step is very large.
 #[test]
 fn very_large_steps_of_a_batch() {
-    let layer = large(Kind::Gru, 8, Isa::detect());
+    let layer = large(Kind::Gru, 11, Isa::detect());
     let (weights, sequences) = (random_weights(layer, &mut Random::new(15)), Sequences::new(3, 9));
     let (packed, x) = (layer.pack(&weights).unwrap(), Random::new(16).uniform(3 * 9 * 5, 1.0));
     let state = vec![0.2; layer.state_len(9)];

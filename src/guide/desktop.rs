@@ -112,7 +112,7 @@
 //! A single stream of a large layer uses threads, too: in each step, each thread takes some units. This pays
 //! from about 400,000 hidden weights on, which are 320 units of an LSTM, 370 of a GRU or 630 of an RNN. On two
 //! threads a step then takes 0.55 to 0.7 of the time of one (Zen 5, `cargo bench --bench threads --features
-//! rayon`). From a million hidden weights on, batches are divided in this way, too, because then each thread
+//! rayon`). From two million hidden weights on, batches are divided in this way, too, because then each thread
 //! reads only its own weights. Both need panels of `f32` or 8 bits ([`pack`](crate::Recurrent::pack)), and a
 //! `Join` that [is quick](crate::Join::is_quick).
 //!

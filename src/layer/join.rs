@@ -135,10 +135,11 @@ pub(crate) const fn parts_of_rows(threads: usize, rows: usize, work: usize) -> u
 /// over takes in each step, 5 microseconds.
 const LEAST_STEP: usize = 3 << 16;
 
-/// From this many multiply-adds of the hidden weights on, the second-level cache does not hold the weights of
-/// a step (4 MiB). Then a batch is faster with units in parts than with rows in parts, because each thread
-/// reads only its own weights: 1.2 times for 32 rows of an LSTM of 1024 units, and as fast with 512 (Zen 5).
-pub(crate) const LARGE_STEP: usize = 1 << 20;
+/// From this many multiply-adds of the hidden weights on (8 MiB), a batch is faster with units in parts than
+/// with rows in parts, because each thread reads only its own weights: 1.25 times for 32 rows of an LSTM or a
+/// GRU of 1024 units (Zen 5). With 512 units both take the same time, and parts of rows suffer less from other
+/// programs, because threads wait for each other only at the end.
+pub(crate) const LARGE_STEP: usize = 1 << 21;
 
 /// The number of parts for the units of a step whose hidden weights have `work` multiply-adds for each row.
 pub(crate) const fn parts_of_step(threads: usize, work: usize) -> usize {
