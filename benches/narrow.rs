@@ -1,7 +1,7 @@
 //! Compares narrow weights with `f32` weights of the same layer: `cargo bench --bench narrow`. Arguments
-//! select the shapes whose names contain them. With the argument `sets`, it measures all instruction sets with
-//! vectors, and those with a dot product of bytes also without it.
-//! With `serve FOLDER`, it takes part in the comparison with other libraries: see `serve`.
+//! select the shapes whose names contain them. With the argument `sets`, it measures all instruction sets
+//! with vectors, and those with a dot product of bytes also without it. With `serve FOLDER`, it takes part in
+//! the comparison with other libraries: see `serve`.
 //!
 //! The formats of a shape take turns, so that other work on the machine slows down all of them. Each row of
 //! the table has the median time of a call in `f32`, in microseconds, and for each format the ratio to it.
@@ -172,8 +172,8 @@ fn now() -> i64 {
     at.tv_sec * 1_000_000_000 + at.tv_nsec
 }
 
-/// Answers requests from stdin with a line each, for `benches/peers/narrow.py`. First it prints the instruction
-/// set. Files of raw `f32` are in the folder:
+/// Answers requests from stdin with a line each, for `benches/peers/narrow.py`. First it prints the
+/// instruction set. Files of raw `f32` are in the folder:
 ///
 /// ```text
 /// case CELL BATCH STEPS HIDDEN    builds the layers from the files `weights` and `x`

@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::pool::{BATCH, FewRows, Lists, Scoped, large, steps, vectors};
-use common::{Kind, Layer, Random, Trained, assert_bits, random_weights};
+use common::pool::{BATCH, Lists, Scoped, steps, vectors};
+use common::pool_training::{Case, check_trained};
+use common::{Kind, Layer, Random, Trained, assert_bits};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use recurrent::model::{self, Chain, Input, Loss, Model, Training};
@@ -13,117 +14,6 @@ use recurrent::{
     Sequences, Stack,
 };
 
-/// The arguments of a training, and the gradients that it adds to.
-struct Case {
-    layer: Layer,
-    batch: usize,
-    weights: Vec<f32>,
-    x: Vec<f32>,
-    state: Vec<f32>,
-    dy: Vec<f32>,
-    dstate: Vec<f32>,
-    grads: Vec<f32>,
-    factors: Option<Vec<f32>>,
-}
-
-impl Case {
-    fn new(layer: Layer, drops: bool, steps: usize) -> Case {
-        Case::of(layer, drops, (steps, BATCH))
-    }
-
-    fn of(layer: Layer, drops: bool, (steps, batch): (usize, usize)) -> Case {
-        let random = &mut Random::new(8);
-        let mut factors = random.uniform(batch * layer.width(), 1.0);
-        factors.iter_mut().for_each(|f| *f = if *f < -0.4 { 0.0 } else { 1.0 / 0.7 });
-        Case {
-            layer,
-            batch,
-            weights: random_weights(layer, random),
-            x: random.uniform(steps * batch * layer.input(), 1.0),
-            state: random.uniform(layer.state_len(batch), 0.9),
-            dy: random.uniform(steps * batch * layer.width(), 1.0),
-            dstate: random.uniform(layer.state_len(batch), 1.0),
-            grads: random.uniform(layer.weights_len(), 1.0),
-            factors: drops.then_some(factors),
-        }
-    }
-
-    /// Runs both passes, on a pool if there is one. With `Gradients::Accumulate`, gradients are added to
-    /// `grads`.
-    fn run(
-        &self,
-        join: Option<&dyn Join>,
-        sequences: Sequences<'_>,
-        mode: Gradients,
-        wanted: bool,
-    ) -> Trained {
-        let (layer, batch) = (self.layer, self.batch);
-        let rows = sequences.steps() * batch;
-        let mut out = Trained {
-            y: vec![f32::NAN; rows * layer.width()],
-            state: self.state.clone(),
-            grads: match mode {
-                Gradients::Overwrite => vec![f32::NAN; self.weights.len()],
-                Gradients::Accumulate => self.grads.clone(),
-            },
-            dx: vec![f32::NAN; self.x.len()],
-            dstate: self.dstate.clone(),
-        };
-        let len = join.map_or(layer.train_scratch_len(batch), |join| {
-            layer.train_scratch_len_with(join.threads(), sequences.steps(), batch)
-        });
-        let mut tape = vec![f32::NAN; layer.tape_len(sequences.steps(), batch)];
-        let mut scratch = vec![f32::NAN; len];
-        let recurrent_dropout = self.factors.as_deref();
-        let args = ForwardTrain {
-            sequences,
-            x: &self.x,
-            y: &mut out.y,
-            state: &mut out.state,
-            recurrent_dropout,
-            layer_dropout: None,
-            tape: &mut tape,
-            scratch: &mut scratch,
-        };
-        match join {
-            None => layer.forward_train(&self.weights, args),
-            Some(join) => layer.forward_train_with(join, &self.weights, args),
-        }
-        .unwrap();
-        scratch.fill(f32::NAN);
-        let args = Backward {
-            sequences,
-            x: &self.x,
-            y: &out.y,
-            dy: &self.dy,
-            dstate: &mut out.dstate,
-            dx: wanted.then_some(&mut out.dx),
-            grads: wanted.then_some(&mut out.grads),
-            mode,
-            recurrent_dropout,
-            layer_dropout: None,
-            tape: &mut tape,
-            scratch: &mut scratch,
-        };
-        match join {
-            None => layer.backward(&self.weights, args),
-            Some(join) => layer.backward_with(join, &self.weights, args),
-        }
-        .unwrap();
-        out
-    }
-}
-
-fn check(got: &Trained, want: &Trained, wanted: bool, what: &str) {
-    assert_bits(&got.y, &want.y, &format!("{what}: y"));
-    assert_bits(&got.state, &want.state, &format!("{what}: state"));
-    assert_bits(&got.dstate, &want.dstate, &format!("{what}: dstate"));
-    if wanted {
-        assert_bits(&got.dx, &want.dx, &format!("{what}: dx"));
-        assert_bits(&got.grads, &want.grads, &format!("{what}: grads"));
-    }
-}
-
 fn check_layer(kind: Kind, layer: Layer, cases: std::ops::Range<usize>, mode: Gradients, numbers: &[usize]) {
     let steps = steps(layer.weights_len());
     let (lists, case) = (Lists::new(steps), Case::new(layer, kind.recurrent_dropout(), steps));
@@ -132,7 +22,7 @@ fn check_layer(kind: Kind, layer: Layer, cases: std::ops::Range<usize>, mode: Gr
         for &threads in numbers {
             let pool = Scoped::new(threads);
             let got = case.run(Some(&pool), *sequences, mode, true);
-            check(&got, &want, true, &format!("{kind:?}, {name}, {threads} threads"));
+            check_trained(&got, &want, true, &format!("{kind:?}, {name}, {threads} threads"));
             // Each of these is cut: forward, backward (by rows, except with peepholes or layer
             // normalisation), weight gradients, input gradients.
             let passes = if kind.peepholes() || kind.normalised() { 3 } else { 4 };
@@ -151,29 +41,6 @@ fn every_layer() {
     }
 }
 
-/// The steps of these layers are cut by units: forward, and in the products of the backward pass.
-#[test]
-fn large_steps_by_units() {
-    for kind in Kind::ALL.into_iter().filter(|kind| !kind.normalised()) {
-        for isa in vectors() {
-            let layer = large(kind, 3, isa);
-            let lists = FewRows::<2>::new();
-            let case = Case::of(layer, kind.recurrent_dropout(), (FewRows::<2>::STEPS, 2));
-            for (name, sequences) in lists.all() {
-                let want = case.run(None, sequences, Gradients::Accumulate, true);
-                for threads in [2, 3] {
-                    let (pool, what) = (Scoped::quick(threads), format!("{kind:?} {name} {}", isa.name()));
-                    let got = case.run(Some(&pool), sequences, Gradients::Accumulate, true);
-                    check(&got, &want, true, &format!("{what}, {threads} threads"));
-                    // Both passes are handed over once, and their steps are cut.
-                    let cuts = 2 + 2 * FewRows::<2>::STEPS * (threads - 1);
-                    assert!(pool.cuts() >= cuts, "{what}: {} cuts", pool.cuts());
-                }
-            }
-        }
-    }
-}
-
 /// On the portable set with two roundings, `matrixmultiply` computes large products, so only rows are cut.
 #[test]
 fn every_set() {
@@ -187,7 +54,7 @@ fn every_set() {
     let (case, sequences) = (Case::new(layer, false, steps), Sequences::new(steps, BATCH));
     let want = case.run(None, sequences, Gradients::Overwrite, true);
     let got = case.run(Some(&Scoped::new(8)), sequences, Gradients::Overwrite, true);
-    check(&got, &want, true, "portable");
+    check_trained(&got, &want, true, "portable");
 }
 
 /// No gradients of weights and input.
@@ -199,7 +66,12 @@ fn only_the_state() {
         let (case, sequences) = (Case::new(layer, false, steps), Sequences::new(steps, BATCH));
         let want = case.run(None, sequences, Gradients::Overwrite, false);
         let pool = Scoped::new(3);
-        check(&case.run(Some(&pool), sequences, Gradients::Overwrite, false), &want, false, "only the state");
+        check_trained(
+            &case.run(Some(&pool), sequences, Gradients::Overwrite, false),
+            &want,
+            false,
+            "only the state",
+        );
         assert_eq!(pool.cuts(), 4);
     }
 }
@@ -343,9 +215,9 @@ fn models() {
         let pooled = run(POOLED.chain(), numbers[..].into(), &two, sequences, 1);
         for threads in [2, 3, 8] {
             let got = run(MODEL.chain(), ids[..].into(), &classes, sequences, threads);
-            check(&got, &want, true, &format!("{name}, {threads} threads"));
+            check_trained(&got, &want, true, &format!("{name}, {threads} threads"));
             let got = run(POOLED.chain(), numbers[..].into(), &two, sequences, threads);
-            check(&got, &pooled, true, &format!("pooled, {name}, {threads} threads"));
+            check_trained(&got, &pooled, true, &format!("pooled, {name}, {threads} threads"));
         }
     }
 }

@@ -610,7 +610,7 @@ recurrent_status recurrent_forward(const struct recurrent_model *model,
 
 // Runs a batch of sequences forward and backward through time. Writes the loss to `loss` and its gradients
 // to `training->grads`: the mean over all targets that count. Those of steps that do not take part never
-// count. The pass changes no weights: that is up to recurrent_adam_update() and the like.
+// count. The pass changes no weights: an optimiser does, such as recurrent_adam_update().
 //
 // The cells must be named in `_training`. The gradients are those of the weights in `training->weights`; the
 // weights of the model itself are not used. So a model may run on one thread while another one trains a

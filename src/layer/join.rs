@@ -106,10 +106,20 @@ const LEAST_WORK: usize = 1 << 22;
 
 /// The number of parts for `work` multiply-adds on `threads` threads.
 pub(crate) const fn parts(threads: usize, work: usize) -> usize {
+    parts_of_least(threads, work, LEAST_WORK)
+}
+
+/// The same for the units of a step whose hidden weights have `work` multiply-adds for each row.
+pub(crate) const fn parts_of_step(threads: usize, work: usize) -> usize {
+    parts_of_least(threads, work, LEAST_STEP)
+}
+
+/// The number of parts of at least `least` multiply-adds. Firmware has no threads.
+const fn parts_of_least(threads: usize, work: usize, least: usize) -> usize {
     if threads <= 1 || cfg!(target_os = "none") {
         return 1;
     }
-    match work / LEAST_WORK {
+    match work / least {
         0 => 1,
         enough if enough < threads => enough,
         _ => threads,
@@ -129,10 +139,10 @@ pub(crate) const fn parts_of_rows(threads: usize, rows: usize, work: usize) -> u
     }
 }
 
-/// The least number of multiply-adds of the hidden weights, for one row, in a part of a step. With two parts of
-/// this size, a step of an LSTM or a GRU takes 0.64 to 0.70 of its time on one thread, with half of it 0.79
-/// (Zen 5, `cargo bench --bench threads --features rayon`). Most of the difference is the time that handing
-/// over takes in each step, 5 microseconds.
+/// The least number of multiply-adds of the hidden weights, for one row, in a part of a step. If both parts
+/// have this size, a step of an LSTM or a GRU on two threads takes 0.64 to 0.70 of its time on one thread. If
+/// they have half of it, it takes 0.79 (Zen 5, `cargo bench --bench threads --features rayon`). The limit is
+/// the time that handing over takes in each step, 5 microseconds.
 const LEAST_STEP: usize = 3 << 16;
 
 /// From this many multiply-adds of the hidden weights on (8 MiB), a batch is faster with units in parts than
@@ -140,18 +150,6 @@ const LEAST_STEP: usize = 3 << 16;
 /// GRU of 1024 units (Zen 5). With 512 units both take the same time, and parts of rows suffer less from other
 /// programs, because threads wait for each other only at the end.
 pub(crate) const LARGE_STEP: usize = 1 << 21;
-
-/// The number of parts for the units of a step whose hidden weights have `work` multiply-adds for each row.
-pub(crate) const fn parts_of_step(threads: usize, work: usize) -> usize {
-    if threads <= 1 || cfg!(target_os = "none") {
-        return 1;
-    }
-    match work / LEAST_STEP {
-        0 => 1,
-        enough if enough < threads => enough,
-        _ => threads,
-    }
-}
 
 /// The threads of a pass of `work` multiply-adds whose buffers belong to the crate: rayon's, if the feature
 /// is enabled. Work that is too little for two parts does not start a pool.

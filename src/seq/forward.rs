@@ -9,7 +9,7 @@ use crate::kernel::panel::operand::Matrices;
 use crate::kernel::panel::pack::Panels;
 use crate::kernel::panel::source::{InPlace, Projection};
 use crate::kernel::step::ahead::{AHEAD, Ahead, has_room};
-use crate::kernel::step::batch::{Projected, project};
+use crate::kernel::step::project::{Projected, project};
 use crate::kernel::step::row::Stages;
 use crate::kernel::step::{Input, Params};
 use crate::kernel::team::Team;

@@ -4,6 +4,7 @@
 pub mod case;
 pub mod oracle;
 pub mod pool;
+pub mod pool_training;
 mod training;
 
 pub use training::{Trained, train, train_over};

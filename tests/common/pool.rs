@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use recurrent::{Isa, Join, Masked, Sequences};
+use recurrent::{Forward, Isa, Join, Masked, Sequences, WeightSource};
 
 use super::{Kind, Layer};
 
@@ -122,4 +122,27 @@ impl Lists {
             ("everything", plain.lengths(&self.lengths).mask(&self.mask, Masked::Zero).resets(&self.resets)),
         ]
     }
+}
+
+/// Runs a layer, on a pool if there is one, and returns its outputs and last states.
+pub fn forward<'w>(
+    join: Option<&dyn Join>,
+    layer: Layer,
+    weights: impl Into<WeightSource<'w>>,
+    sequences: Sequences<'_>,
+    x: &[f32],
+    state: &[f32],
+) -> [Vec<f32>; 2] {
+    let (steps, batch) = (sequences.steps(), sequences.batch());
+    let (mut y, mut state) = (vec![f32::NAN; steps * batch * layer.width()], state.to_vec());
+    let len = join
+        .map_or(layer.scratch_len(steps, batch), |join| layer.scratch_len_with(join.threads(), steps, batch));
+    let mut scratch = vec![f32::NAN; len];
+    let args = Forward { sequences, x, y: &mut y, state: &mut state, scratch: &mut scratch };
+    match join {
+        None => layer.forward(weights, args),
+        Some(join) => layer.forward_with(join, weights, args),
+    }
+    .unwrap();
+    [y, state]
 }

@@ -1,6 +1,7 @@
 //! The dense layer: `y = f(x W^T + b)`, and its gradients.
 
 mod args;
+mod backward;
 mod narrow;
 mod passes;
 #[cfg(not(target_os = "none"))]
@@ -8,12 +9,11 @@ mod threads;
 
 pub use args::DenseBackward;
 
-use super::gradients::Gradients;
 use super::join::{Join, Team};
 use super::narrow::narrow_weights;
 use super::packed::{Fingerprint, Owner, Packed, Source, WeightSource, aligned_len, packed_len};
 use super::recurrent::narrow_fingerprint;
-use crate::error::{Error, Need, Result, check_len, check_room, check_shape};
+use crate::error::{Error, Need, Result, check_len, check_shape};
 use crate::kernel::finish::Finish;
 use crate::kernel::narrow::{IN_PLACE, PACKS, check_packs, here, packs};
 use crate::kernel::pack::pack_rows;
@@ -21,7 +21,6 @@ use crate::kernel::product::columns_len;
 use crate::kernel::rows::list::MOST;
 use crate::kernel::{Activation, Narrow};
 use crate::simd::{HAS_VECTORS, Isa, MAX_LANES};
-use passes::BackwardPass;
 
 /// A dense (fully connected) layer, `y = f(x W^T + b)`, like PyTorch's `nn.Linear` with an activation
 /// function `f`: [`tanh`](Self::tanh), [`relu`](Self::relu), [`sigmoid`](Self::sigmoid), or none.
@@ -364,38 +363,5 @@ impl Dense {
     /// Those of [`backward`](Self::backward).
     pub fn backward_with(&self, join: &dyn Join, weights: &[f32], args: DenseBackward<'_>) -> Result<()> {
         self.backward_on(Team::of(join), weights, args)
-    }
-
-    #[cfg_attr(target_os = "none", inline(always))]
-    pub(crate) fn backward_on(
-        &self,
-        team: Option<Team<'_>>,
-        weights: &[f32],
-        args: DenseBackward<'_>,
-    ) -> Result<()> {
-        let DenseBackward { rows, x, y, dy, dx, grads, mode, scratch } = args;
-        let (w, _) = self.split(weights)?;
-        self.check(rows, x.len(), ("dy", dy.len()))?;
-        check_room("scratch", self.scratch_len(), scratch.len())?;
-        if self.finish.is_some() || !y.is_empty() {
-            check_shape("y", Need::ROWS_OUTPUTS, dy.len(), y.len())?;
-        }
-        if let Some(dx) = &dx {
-            check_shape("dx", Need::AS_INPUT, x.len(), dx.len())?;
-        }
-        if let Some(grads) = &grads {
-            check_len("grads", self.weights_len(), grads.len())?;
-        }
-        let add = mode == Gradients::Accumulate;
-        let pass = BackwardPass { layer: *self, w, rows, x, y, dy, dx, grads, add, scratch };
-        #[cfg(not(target_os = "none"))]
-        {
-            threads::backward(team, self.isa(), pass)
-        }
-        #[cfg(target_os = "none")]
-        {
-            let _ = team;
-            Ok(crate::simd::dispatch(self.isa(), pass)?)
-        }
     }
 }

@@ -1,9 +1,9 @@
 //! Training of one layer in one direction: the passes, split by batch rows, then the gradients of weights and
 //! input, split by their elements.
 
+use super::cut::Cut;
 use super::description::Description;
 use super::pass::{BackwardRows, ForwardRows, Given, canonical};
-use super::rows::Cut;
 use crate::error::Result;
 use crate::kernel::canonical::Shape;
 use crate::kernel::view::{Columns, ColumnsMut};

@@ -2,17 +2,14 @@
 
 use super::description::Description;
 use super::merge::Merge;
-use super::rows::Cut;
 use crate::error::Result;
 use crate::kernel::Walk;
 use crate::kernel::canonical::{Shape, Vectors};
 use crate::kernel::narrow::{IN_PLACE, check_packs};
 use crate::kernel::view::ColumnsMut;
 use crate::layer::buffer::{add, max, mul, take, take_mut};
-use crate::layer::join::{LARGE_STEP, Team, parts, parts_of_rows, parts_of_step};
 use crate::layer::packed::{Fingerprint, HOLDS_PACKING, Owner, Packed, Source, WeightSource, packed_len};
 use crate::layer::sequences::Sequences;
-use crate::simd::HAS_VECTORS;
 
 /// Layers with one description, each over the output of the one below, in one direction or in both. A single
 /// layer is one level.
@@ -163,61 +160,6 @@ impl Levels {
     /// Length of a level's output.
     pub(crate) const fn sequence_len(&self, steps: usize, batch: usize) -> usize {
         mul(mul(steps, batch), self.output())
-    }
-
-    /// Multiply-adds of a pass over one level in one direction.
-    const fn work(&self, steps: usize, batch: usize) -> usize {
-        mul(mul(steps, batch), self.first.weights_len())
-    }
-
-    /// The number of parts that batch rows are split into in each direction, for `threads` threads.
-    const fn parts(&self, threads: usize, steps: usize, batch: usize) -> usize {
-        parts_of_rows(threads / self.directions(), batch, self.work(steps, batch))
-    }
-
-    /// Multiply-adds of the hidden weights for one row in one step.
-    const fn step_work(&self) -> usize {
-        let shape = &self.first.shape;
-        mul(shape.gates, mul(shape.hidden, shape.width()))
-    }
-
-    /// The number of parts that the units of each step are split into, for `threads` threads.
-    const fn unit_parts(&self, threads: usize) -> usize {
-        match HAS_VECTORS && self.first.splits_units() {
-            true => parts_of_step(threads / self.directions(), self.step_work()),
-            false => 1,
-        }
-    }
-
-    /// How to split a pass over one level in one direction. `weights` are those of an inference, `None` in
-    /// training.
-    #[inline(always)]
-    pub(super) fn cut<'j>(
-        &self,
-        team: Option<Team<'j>>,
-        steps: usize,
-        batch: usize,
-        weights: Option<Source<'_>>,
-    ) -> Cut<'j> {
-        let threads = team.map_or(1, |team| team.threads());
-        // Without fused multiply-add, large products are computed by another crate, and their bits depend on
-        // how they are split.
-        let sums = match self.first.isa().is_fused() {
-            true => parts(threads / self.directions(), self.work(steps, batch)),
-            false => 1,
-        };
-        let (rows, units) = (self.parts(threads, steps, batch), self.unit_parts(threads));
-        // Rows are handed over once in a pass, units in each step. But each part of the rows reads all weights.
-        let by_units = match weights {
-            Some(Source::Panels(..)) => rows == 1 || self.step_work() >= LARGE_STEP,
-            Some(_) => false,
-            None => rows == 1,
-        };
-        let (rows, units) = match team.and_then(|team| team.of_step(units)) {
-            Some(_) if by_units && self.first.isa().lanes() > 1 => (1, units),
-            _ => (rows, 1),
-        };
-        Cut { team, rows, units, sums, steps }
     }
 
     pub(crate) const fn scratch_len(&self, steps: usize, batch: usize) -> usize {

@@ -14,7 +14,7 @@
 //! | `forward`, `train` | the passes over levels, and the checks of their arguments |
 //! | `levels` | layers on top of each other: lengths, packing |
 //! | `gradients` | training of one layer in one direction |
-//! | `rows` | one layer in one direction, by rows of the batch |
+//! | `cut` | one layer in one direction, cut for threads by rows of the batch or by units |
 //! | `pass` | one layer in one direction, down to the time loops |
 //! | `description` | a layer as a value: its lengths |
 //! | `args`, `merge` | arguments; the two directions |
@@ -24,6 +24,7 @@
 mod args;
 mod cell;
 mod cells;
+mod cut;
 mod description;
 mod forward;
 mod front;
@@ -32,7 +33,6 @@ mod levels;
 mod levels_narrow;
 mod merge;
 mod pass;
-mod rows;
 mod stack;
 mod train;
 mod weights;

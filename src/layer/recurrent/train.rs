@@ -1,11 +1,11 @@
 //! Training: the forward pass with a tape, and backpropagation from the last level to the first.
 
 use super::args::{Backward, ForwardTrain};
+use super::cut::Cut;
 use super::gradients::Gradient;
 use super::levels::Levels;
 use super::merge::{Merge, both};
 use super::pass::Given;
-use super::rows::Cut;
 use crate::error::{Error, Need, Result, check_len, check_room, check_shape};
 use crate::kernel::Walk;
 use crate::kernel::view::Columns;

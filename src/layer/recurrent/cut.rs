@@ -1,7 +1,8 @@
-//! Runs one layer in one direction on several threads: the batch rows are split into parts, and each part is
-//! a separate pass over the same sequences.
+//! How a pass over one layer in one direction is cut for threads. The batch rows are split into parts, and
+//! each part is a separate pass over the same sequences; or each step is split by units, in the kernel.
 
 use super::description::Description;
+use super::levels::Levels;
 #[cfg(not(target_os = "none"))]
 use super::pass::TapeRows;
 use super::pass::{BackwardRows, ForwardRows, Given};
@@ -9,10 +10,12 @@ use crate::error::Result;
 #[cfg(not(target_os = "none"))]
 use crate::kernel::Walk;
 use crate::kernel::canonical::Shape;
-use crate::layer::join::Team;
+use crate::layer::buffer::mul;
 #[cfg(not(target_os = "none"))]
 use crate::layer::join::share;
+use crate::layer::join::{LARGE_STEP, Team, parts, parts_of_rows, parts_of_step};
 use crate::layer::packed::{HOLDS_PACKING, Source};
+use crate::simd::HAS_VECTORS;
 
 /// How to split a pass over one layer in one direction.
 #[derive(Clone, Copy)]
@@ -28,6 +31,63 @@ pub(super) struct Cut<'j> {
     /// Steps including padding; scratch is split by them.
     #[cfg_attr(target_os = "none", allow(dead_code, reason = "firmware has no threads, and no parts"))]
     pub(super) steps: usize,
+}
+
+impl Levels {
+    /// Multiply-adds of a pass over one level in one direction.
+    const fn work(&self, steps: usize, batch: usize) -> usize {
+        mul(mul(steps, batch), self.first.weights_len())
+    }
+
+    /// The number of parts that batch rows are split into in each direction, for `threads` threads.
+    pub(super) const fn parts(&self, threads: usize, steps: usize, batch: usize) -> usize {
+        parts_of_rows(threads / self.directions(), batch, self.work(steps, batch))
+    }
+
+    /// Multiply-adds of the hidden weights for one row in one step.
+    const fn step_work(&self) -> usize {
+        let shape = &self.first.shape;
+        mul(shape.gates, mul(shape.hidden, shape.width()))
+    }
+
+    /// The number of parts that the units of each step are split into, for `threads` threads.
+    pub(super) const fn unit_parts(&self, threads: usize) -> usize {
+        match HAS_VECTORS && self.first.splits_units() {
+            true => parts_of_step(threads / self.directions(), self.step_work()),
+            false => 1,
+        }
+    }
+
+    /// How to split a pass over one level in one direction. `weights` are those of an inference, `None` in
+    /// training.
+    #[inline(always)]
+    pub(super) fn cut<'j>(
+        &self,
+        team: Option<Team<'j>>,
+        steps: usize,
+        batch: usize,
+        weights: Option<Source<'_>>,
+    ) -> Cut<'j> {
+        let threads = team.map_or(1, |team| team.threads());
+        // Without fused multiply-add, large products are computed by another crate, and their bits depend on
+        // how they are split.
+        let sums = match self.first.isa().is_fused() {
+            true => parts(threads / self.directions(), self.work(steps, batch)),
+            false => 1,
+        };
+        let (rows, units) = (self.parts(threads, steps, batch), self.unit_parts(threads));
+        // Rows are handed over once in a pass, units in each step. But each part of the rows reads all weights.
+        let by_units = match weights {
+            Some(Source::Panels(..)) => rows == 1 || self.step_work() >= LARGE_STEP,
+            Some(_) => false,
+            None => rows == 1,
+        };
+        let (rows, units) = match team.and_then(|team| team.of_step(units)) {
+            Some(_) if by_units && self.first.isa().lanes() > 1 => (1, units),
+            _ => (rows, 1),
+        };
+        Cut { team, rows, units, sums, steps }
+    }
 }
 
 /// The split of a batch into two halves.
