@@ -62,7 +62,9 @@ impl Join for Threads {
 /// pool.
 ///
 /// Within the pool a pass does not allocate. A call from outside goes to the pool through a queue, which
-/// allocates now and then. To avoid that, run a loop of passes in
+/// allocates now and then. To avoid that, make the calling thread one of the pool's, by
+/// [`use_current_thread`](https://docs.rs/rayon/latest/rayon/struct.ThreadPoolBuilder.html#method.use_current_thread),
+/// or run a loop of passes in
 /// [`install`](https://docs.rs/rayon/latest/rayon/struct.ThreadPool.html#method.install).
 ///
 /// ```

@@ -30,6 +30,9 @@ const TOLERANCE: f32 = 1e-4;
 const ROUNDS: usize = 11;
 /// Minimal duration of a turn, which makes as many calls as needed.
 const TURN: Duration = Duration::from_millis(15);
+/// The same with several threads. Some of them sleep before the turn. For the first milliseconds a woken thread
+/// may share a core with the thread that woke it.
+const TURN_OF_THREADS: Duration = Duration::from_millis(60);
 /// Pause between the turns of contestants with several threads.
 const SETTLE: Duration = Duration::from_millis(20);
 
@@ -80,6 +83,7 @@ fn main() -> Result<()> {
 type Row = (&'static str, String, Vec<f64>);
 
 fn measure(case: &Case, threads: usize, contestants: &mut [Box<dyn Contestant>]) -> Result<Vec<Row>> {
+    let turn = if threads > 1 { TURN_OF_THREADS } else { TURN };
     let mut taking_part = Vec::new();
     let mut expected: Option<Vec<f32>> = None;
     // Threads that wait for work keep a core busy for a while.
@@ -101,7 +105,7 @@ fn measure(case: &Case, threads: usize, contestants: &mut [Box<dyn Contestant>])
         }
         // Find the number of calls of a turn. This is also the warm-up.
         let mut calls = 1;
-        while contestant.run(calls)? < TURN {
+        while contestant.run(calls)? < turn {
             calls *= 2;
         }
         taking_part.push((contestant, calls, Vec::new()));

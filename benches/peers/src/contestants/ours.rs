@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use recurrent::{Backward, Forward, ForwardTrain, Gradients, Gru, Join, Lstm, Packed, Rayon, Rnn, Sequences};
+use recurrent::{Backward, Forward, ForwardTrain, Gradients, Gru, Lstm, Packed, Rayon, Rnn, Sequences};
 
 use super::{Contestant, sample, time};
 use crate::Result;
@@ -68,18 +68,8 @@ fn stream(r: &mut Ready, calls: usize) -> Result<Duration> {
     constant!(1 8 1 16 1 32 1 64 32 32)
 }
 
-/// Runs the calls of a turn. With several threads they run inside the pool, as in a program that makes many
-/// calls.
-fn turn<T>(threads: usize, calls: usize, mut f: impl FnMut() -> Result<T> + Send) -> Result<Duration> {
-    if threads == 1 {
-        return time(calls, f);
-    }
-    let mut took = Err("the turn was not run".to_owned());
-    Rayon.join(&mut || took = time(calls, &mut f).map_err(|e| e.to_string()), &mut || ());
-    Ok(took?)
-}
-
-/// With several threads it uses rayon's pool, whose size `RAYON_NUM_THREADS` sets.
+/// With several threads it uses rayon's pool. The caller's thread is one of the pool's, as it is in the other
+/// libraries.
 pub struct Ours {
     threads: usize,
     ready: Option<Ready>,
@@ -87,12 +77,8 @@ pub struct Ours {
 
 impl Ours {
     pub fn new(threads: usize) -> Result<Ours> {
-        if threads > 1 && Rayon.threads() != threads {
-            return Err(format!(
-                "rayon has {} threads, and not {threads}: RAYON_NUM_THREADS says how many",
-                Rayon.threads()
-            )
-            .into());
+        if threads > 1 {
+            rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build_global()?;
         }
         Ok(Ours { threads, ready: None })
     }
@@ -157,7 +143,7 @@ impl Contestant for Ours {
         let sequences = r.sequences;
         each!(r.layer, l => match r.what {
             What::Step => stream(r, calls),
-            What::Infer => turn(threads, calls, || {
+            What::Infer => time(calls, || {
                 r.state.fill(0.0);
                 let (y, state, scratch) = (&mut r.y[..], &mut r.state[..], &mut r.scratch[..]);
                 let args = Forward { sequences, x: &r.x, y, state, scratch };
@@ -166,7 +152,7 @@ impl Contestant for Ours {
                     _ => l.forward_with(&Rayon, &r.packed, args),
                 }?)
             }),
-            What::Train => turn(threads, calls, || {
+            What::Train => time(calls, || {
                 r.state.fill(0.0);
                 r.dstate.fill(0.0);
                 let (tape, scratch) = (&mut r.tape[..], &mut r.scratch[..]);
