@@ -7,7 +7,7 @@
 use core::marker::PhantomData;
 use core::ops::Range;
 
-use super::kinds::{Bf16, Bytes, F16, Int8, Kind, fits, widens};
+use super::kinds::{Bf16, Bytes, F16, Fours, Int8, Kind, fits, widens};
 use super::{Narrow, WIDEN_ROWS};
 use crate::kernel::panel::operand::Operand;
 use crate::kernel::panel::sums::{self as wide, Job, Part, Start};
@@ -51,13 +51,22 @@ impl<S: Simd> Sums<'_, S> {
             Narrow::Bf16 => s.call(Of::<_, Bf16>(self, PhantomData)),
             // SAFETY: panels are arranged for the dot product of bytes only if the CPU has it.
             Narrow::W8A16 if S::DOT && self.right.dot.is_used() => unsafe {
-                s.call_dot(Of::<_, Bytes<2>>(self, PhantomData));
+                s.call_dot(Of::<_, Bytes<2, true>>(self, PhantomData));
             },
             // SAFETY: as above.
             Narrow::W8A8 if S::DOT && self.right.dot.is_used() => unsafe {
-                s.call_dot(Of::<_, Bytes<1>>(self, PhantomData));
+                s.call_dot(Of::<_, Bytes<1, true>>(self, PhantomData));
             },
-            Narrow::W8A16 | Narrow::W8A8 => s.call(Of::<_, Int8>(self, PhantomData)),
+            // This condition is constant, so no set is compiled for kinds that it does not use.
+            _ => {
+                if const { !S::FOURS } {
+                    s.call(Of::<_, Int8>(self, PhantomData));
+                } else if narrow == Narrow::W8A8 {
+                    s.call(Of::<_, Bytes<1, false>>(self, PhantomData));
+                } else {
+                    s.call(Of::<_, Fours>(self, PhantomData));
+                }
+            }
         }
     }
 }
