@@ -40,8 +40,14 @@ pub(super) trait Kind<S: Simd> {
     /// # Safety
     /// As for [`begin`](Self::begin).
     unsafe fn add(s: S, sum: Self::Sum, x: Self::Elements, w: Self::Weights) -> Self::Sum;
-    /// `scale` is the scale of the row times the scales of the weights.
-    fn end(s: S, sum: Self::Sum, start: S::V, scale: S::V) -> S::V;
+    /// A sum as floats.
+    fn total(s: S, sum: Self::Sum) -> S::V;
+    /// The output for a [`total`](Self::total). `scale` is the scale of the row times the scales of the
+    /// weights.
+    #[inline(always)]
+    fn end(s: S, total: S::V, start: S::V, scale: S::V) -> S::V {
+        if Self::CODES { s.fma(total, scale, start) } else { total }
+    }
 
     /// Weights of 16 bits as floats.
     /// # Safety
@@ -98,7 +104,7 @@ macro_rules! widened {
                 unsafe { s.$load(p.cast()) }
             }
             #[inline(always)]
-            fn end(_: S, sum: S::V, _: S::V, _: S::V) -> S::V {
+            fn total(_: S, sum: S::V) -> S::V {
                 sum
             }
         }
@@ -137,8 +143,8 @@ impl<S: Simd> Kind<S> for Int8 {
         s.dot(sum, w, x)
     }
     #[inline(always)]
-    fn end(s: S, sum: S::Ints, start: S::V, scale: S::V) -> S::V {
-        s.fma(s.ints_to_f32(sum), scale, start)
+    fn total(s: S, sum: S::Ints) -> S::V {
+        s.ints_to_f32(sum)
     }
 }
 
@@ -172,8 +178,8 @@ impl<S: Simd> Kind<S> for Fours {
         s.dot_fours(sum, x, w)
     }
     #[inline(always)]
-    fn end(s: S, sum: S::Ints, start: S::V, scale: S::V) -> S::V {
-        s.fma(s.ints_to_f32(sum), scale, start)
+    fn total(s: S, sum: S::Ints) -> S::V {
+        s.ints_to_f32(sum)
     }
 }
 
@@ -250,9 +256,8 @@ impl<S: Simd, const PLANES: usize, const DOT: bool> Kind<S> for Bytes<PLANES, DO
         sum
     }
     #[inline(always)]
-    fn end(s: S, sum: [S::Ints; PLANES], start: S::V, scale: S::V) -> S::V {
-        let whole = if PLANES == 1 { sum[0] } else { s.join_bytes(sum[PLANES - 1], sum[0]) };
-        s.fma(s.ints_to_f32(whole), scale, start)
+    fn total(s: S, sum: [S::Ints; PLANES]) -> S::V {
+        s.ints_to_f32(if PLANES == 1 { sum[0] } else { s.join_bytes(sum[PLANES - 1], sum[0]) })
     }
 }
 

@@ -254,6 +254,16 @@ unsafe fn tile<S: Simd, K: Kind<S>, const G: usize, const MB: usize, const NP: u
             }
             w = w.wrapping_add(next);
         }
+        // A loop of its own, which is unrolled. The one below is not. If it indexed the sums, the compiler
+        // would store them in every round of the loop above.
+        let mut total = [[[zero; G]; NP]; MB];
+        for m in 0..MB {
+            for p in 0..NP {
+                for g in 0..G {
+                    total[m][p][g] = K::total(s, acc[m][p][g]);
+                }
+            }
+        }
         for m in 0..MB {
             let from = *job.from.rows.get_unchecked(row + m) * job.from.ld;
             let to = *job.out.rows.get_unchecked(row + m) * job.out.ld;
@@ -263,7 +273,7 @@ unsafe fn tile<S: Simd, K: Kind<S>, const G: usize, const MB: usize, const NP: u
                         true => (first(s, job, from, panel + p, g), scale(s, &right, x[m], panel + p, g)),
                         false => (zero, zero),
                     };
-                    put(s, job, to, panel + p, g, K::end(s, acc[m][p][g], start, scale));
+                    put(s, job, to, panel + p, g, K::end(s, total[m][p][g], start, scale));
                 }
             }
         }
