@@ -224,8 +224,8 @@ pub(crate) trait Simd: Copy {
     }
     /// Whether the bytes of rows are signed. If so, [`store_byte`](Self::store_byte) stores them less 128.
     const SIGNED: bool = false;
-    /// `acc + x[0] * w[0] + ... + x[3] * w[3]` in each lane, modulo 2^32. The bytes of `x` are unsigned unless
-    /// the set says otherwise, those of `w` signed.
+    /// `acc + x[0] * w[0] + ... + x[3] * w[3]` in each lane, modulo 2^32. The bytes of `w` are signed, those
+    /// of `x` unsigned unless [`SIGNED`](Self::SIGNED).
     /// # Safety
     /// This is inlined into a region of [`call_dot`](Self::call_dot).
     #[inline(always)]

@@ -4,7 +4,7 @@
 //! selection instead. Partial loads and stores are made of halves and single lanes.
 //!
 //! The dot product of bytes (`dotprod`, Armv8.4; Cortex-A55, A75 and later) has two signed operands. Its
-//! intrinsic is not stable in the oldest supported version of Rust, and so it is written in assembly. So is the
+//! intrinsic is not stable in the oldest supported version of Rust, so it is written in assembly. So is the
 //! conversion of 16-bit floats.
 
 use core::arch::aarch64::*;
@@ -65,6 +65,40 @@ macro_rules! intrinsic {
         // the method's contract.
         unsafe { $e }
     };
+}
+
+/// The products of the upper halves. In assembly, because the compiler sees that both halves of `x` are
+/// equal, and would extract the upper half of `w`.
+#[inline(always)]
+fn product_of_high(x: int8x16_t, w: int8x16_t) -> int16x8_t {
+    let out: int16x8_t;
+    // SAFETY: this module exists only where the target has NEON. The instruction only changes a register.
+    unsafe {
+        core::arch::asm!(
+            "smull2 {0:v}.8h, {1:v}.16b, {2:v}.16b", out(vreg) out, in(vreg) x, in(vreg) w,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    out
+}
+
+/// `acc + x[0] * w[0] + ... + x[3] * w[3]` in each lane. The weights of two elements are in a vector. In
+/// assembly, because the compiler would add up the products first, with an instruction more.
+#[inline(always)]
+fn sum_of_fours(mut acc: int32x4_t, x: int16x8_t, w: [int32x4_t; 2]) -> int32x4_t {
+    // SAFETY: this module exists only where the target has NEON. The instructions only change the register of
+    // the accumulator.
+    unsafe {
+        core::arch::asm!(
+            "smlal {0:v}.4s, {1:v}.4h, {3:v}.h[0]",
+            "smlal2 {0:v}.4s, {1:v}.8h, {3:v}.h[1]",
+            "smlal {0:v}.4s, {2:v}.4h, {3:v}.h[2]",
+            "smlal2 {0:v}.4s, {2:v}.8h, {3:v}.h[3]",
+            inout(vreg) acc, in(vreg) w[0], in(vreg) w[1], in(vreg_low16) x,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    acc
 }
 
 impl MulAdd for Neon {
@@ -282,7 +316,7 @@ impl Simd for Neon {
         intrinsic!({
             let (x, w) = (vreinterpretq_s8_s32(x), vreinterpretq_s8_s32(w));
             let low = vmull_s8(vget_low_s8(x), vget_low_s8(w));
-            vpadalq_s16(acc, vpaddq_s16(low, vmull_high_s8(x, w)))
+            vpadalq_s16(acc, vpaddq_s16(low, product_of_high(x, w)))
         })
     }
     #[inline(always)]
@@ -302,13 +336,6 @@ impl Simd for Neon {
     }
     #[inline(always)]
     fn dot_fours(self, acc: int32x4_t, x: int32x4_t, w: [int32x4_t; 2]) -> int32x4_t {
-        intrinsic!({
-            let x = vget_low_s16(vreinterpretq_s16_s32(x));
-            let [first, last] = [vreinterpretq_s16_s32(w[0]), vreinterpretq_s16_s32(w[1])];
-            let acc = vmlal_lane_s16::<0>(acc, vget_low_s16(first), x);
-            let acc = vmlal_high_lane_s16::<1>(acc, first, x);
-            let acc = vmlal_lane_s16::<2>(acc, vget_low_s16(last), x);
-            vmlal_high_lane_s16::<3>(acc, last, x)
-        })
+        sum_of_fours(acc, intrinsic!(vreinterpretq_s16_s32(x)), w)
     }
 }

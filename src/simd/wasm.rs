@@ -178,7 +178,7 @@ impl Simd for Simd128 {
         // SAFETY: the caller's promise; no alignment is needed.
         unsafe { v128_store64_lane::<0>(i16x8_shuffle::<0, 2, 4, 6, 0, 2, 4, 6>(a, a), p.cast()) }
     }
-    /// The bits of the exponent and the fraction are those of the float times 2^-112, also if it is subnormal.
+    /// The bits of exponent and fraction are those of the float times 2^-112, also if it is subnormal.
     #[inline(always)]
     unsafe fn load_f16(self, p: *const u16) -> v128 {
         // SAFETY: the caller's promise; no alignment is needed.

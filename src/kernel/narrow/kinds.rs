@@ -223,7 +223,8 @@ impl<S: Simd, const PLANES: usize, const DOT: bool> Kind<S> for Bytes<PLANES, DO
     #[inline(always)]
     unsafe fn begin(s: S, _: S::V, offset: *const f32) -> [S::Ints; PLANES] {
         let mut sum = [s.no_ints(); PLANES];
-        // The upper plane counts 256 times, and so does its offset. Signed bytes of the upper plane need none.
+        // The upper plane counts 256 times, and so does its offset. If bytes are signed, those of the upper
+        // plane need none.
         if !S::SIGNED || PLANES > 1 {
             // SAFETY: the caller's promise.
             sum[if S::SIGNED { 0 } else { PLANES - 1 }] = unsafe { s.load_bytes(offset.cast()) };
