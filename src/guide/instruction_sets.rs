@@ -21,14 +21,15 @@
 //! the bits of the fused sets.
 //!
 //! Integer weights ([`narrow_weights`](crate::guide::narrow_weights)) also use a dot product of bytes if the
-//! CPU has it: AVX-512 VNNI with `avx512`, and AVX-VNNI with `avx2`
+//! CPU has it: AVX-512 VNNI with `avx512`, AVX-VNNI with `avx2`, and the extension `dotprod` with `neon`
 //! ([`has_dot_product`](crate::Isa::has_dot_product)). It changes no bits.
 //!
 //! # Detection
 //! With `std`, the standard library detects the features of an x86 CPU; without it, the crate `cpufeatures`
 //! does. Both also check that the operating system saves the registers, and both remember the answer. So a
 //! program that is compiled for any x86-64 runs on all of them. `-C target-cpu=native` is not needed, and
-//! does not make the kernels faster.
+//! does not make the kernels faster. On aarch64 only the standard library detects `dotprod`; without `std`,
+//! compile the program with `-C target-feature=+dotprod` to use it.
 //!
 //! The choice is made once for each pass, at its start. The whole loop over the steps runs in code that was
 //! compiled for that set. In firmware the target decides: the choice is a constant, and the image does not

@@ -37,40 +37,69 @@ pub struct Isa(Kind, Dot);
 /// Whether passes use the dot product of bytes, which only some CPUs with an instruction set have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Dot {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     used: bool,
+    /// Whether the instruction set takes four integers together without it.
+    #[cfg(target_arch = "aarch64")]
+    fours: bool,
 }
 
 impl Dot {
     const NONE: Dot = Dot {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
         used: false,
+        #[cfg(target_arch = "aarch64")]
+        fours: false,
     };
+
+    /// What an offset of a row of weights is, times their sum: it undoes what was added to the bytes of `x`.
+    pub(crate) const OFFSET: i32 = if cfg!(target_arch = "aarch64") { 128 } else { -128 };
 
     /// The dot product of a set, if this CPU has it.
     #[inline]
     #[allow(dead_code, reason = "not every target has vectors")]
     fn of<S: Vectors>() -> Dot {
         Dot {
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
             used: S::DOT && S::has_dot(),
+            #[cfg(target_arch = "aarch64")]
+            fours: S::FOURS,
         }
     }
 
     /// If this is true, the CPU has the dot product of the instruction set.
     #[inline(always)]
     pub(crate) const fn is_used(self) -> bool {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
         return self.used;
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         false
+    }
+
+    /// Whether sums of integers take four elements of a row together without the dot product.
+    #[inline(always)]
+    pub(crate) const fn has_fours(self) -> bool {
+        #[cfg(target_arch = "aarch64")]
+        return self.fours;
+        #[cfg(not(target_arch = "aarch64"))]
+        false
+    }
+
+    const fn without(self) -> Dot {
+        Dot {
+            #[cfg(target_arch = "aarch64")]
+            fours: self.fours,
+            ..Dot::NONE
+        }
     }
 }
 
 impl Isa {
-    /// Whether integers of 8 bits are multiplied by an instruction that sums four products (AVX-512 VNNI or
-    /// AVX-VNNI). Only weights of the formats [`W8A16`](crate::Narrow::W8A16) and
-    /// [`W8A8`](crate::Narrow::W8A8) use it. The bits of results do not depend on it.
+    /// Whether integers of 8 bits are multiplied by an instruction that sums four products (AVX-512 VNNI,
+    /// AVX-VNNI, or NEON's extension `dotprod`). Only weights of the formats [`W8A16`](crate::Narrow::W8A16)
+    /// and [`W8A8`](crate::Narrow::W8A8) use it. The bits of results do not depend on it. Without `std`, an
+    /// aarch64 CPU is not asked for it: it is used in programs that are compiled with
+    /// `-C target-feature=+dotprod`.
     pub const fn has_dot_product(self) -> bool {
         self.1.is_used()
     }
@@ -78,7 +107,7 @@ impl Isa {
     /// The same instruction set as on a CPU without this instruction, for tests and measurements.
     #[must_use]
     pub const fn without_dot_product(self) -> Isa {
-        Isa(self.0, Dot::NONE)
+        Isa(self.0, self.1.without())
     }
 
     #[inline(always)]

@@ -222,8 +222,10 @@ pub(crate) trait Simd: Copy {
     unsafe fn splat_bytes(self, _p: *const u8) -> Self::Ints {
         self.no_ints()
     }
-    /// `acc + x[0] * w[0] + ... + x[3] * w[3]` in each lane, modulo 2^32. The bytes of `x` are unsigned, those
-    /// of `w` signed.
+    /// Whether the bytes of rows are signed. If so, [`store_byte`](Self::store_byte) stores them less 128.
+    const SIGNED: bool = false;
+    /// `acc + x[0] * w[0] + ... + x[3] * w[3]` in each lane, modulo 2^32. The bytes of `w` are signed, those
+    /// of `x` unsigned unless [`SIGNED`](Self::SIGNED).
     /// # Safety
     /// This is inlined into a region of [`call_dot`](Self::call_dot).
     #[inline(always)]
@@ -240,6 +242,34 @@ pub(crate) trait Simd: Copy {
     /// `p` is valid for writing `LANES` bytes.
     #[inline(always)]
     unsafe fn store_byte(self, _p: *mut u8, _a: Self::V, _above: bool) {}
+
+    /// Whether sums of integers take four elements of a row together on CPUs without the dot product. If so,
+    /// `DOT` is true, and the following methods are implemented.
+    const FOURS: bool = false;
+    /// The same as [`dot_bytes`](Self::dot_bytes), on any CPU of the set. No weight is -128.
+    #[inline(always)]
+    fn dot_bytes_plain(self, acc: Self::Ints, _x: Self::Ints, _w: Self::Ints) -> Self::Ints {
+        acc
+    }
+    /// The next four integers of 16 bits of a row.
+    /// # Safety
+    /// `p` is valid for reading four elements.
+    #[inline(always)]
+    unsafe fn load_four(self, _p: *const i16) -> Self::Ints {
+        self.no_ints()
+    }
+    /// Weights for four elements of a row, widened: those of all lanes for the first element, and so on.
+    /// # Safety
+    /// `p` is valid for reading `4 * LANES` weights.
+    #[inline(always)]
+    unsafe fn load_fours(self, _p: *const i8) -> [Self::Ints; 2] {
+        [self.no_ints(); 2]
+    }
+    /// `acc + x[0] * w[0] + ... + x[3] * w[3]` in each lane. The result must fit.
+    #[inline(always)]
+    fn dot_fours(self, acc: Self::Ints, _x: Self::Ints, _w: [Self::Ints; 2]) -> Self::Ints {
+        acc
+    }
 
     // The following methods compute nothing new. An instruction set implements them if it has faster code for
     // them as a whole.

@@ -207,7 +207,22 @@ impl Op for NarrowOperations {
         }
         if S::DOT && self.0.is_used() {
             // SAFETY: the CPU has the dot product, as it said.
-            unsafe { s.call_dot(BytesAre(s)) };
+            unsafe { s.call_dot(BytesAre(s, true)) };
+        }
+        if S::FOURS {
+            BytesAre(s, false).run();
+            // Both ends of the range again.
+            let weights: Vec<i8> = (0..4 * S::LANES).map(|i| [127, -127, 0, 1, -86, 33, 5][i % 7]).collect();
+            for x in [[32767i16, -32767, 32767, -32767], [-32767; 4], [1, 2, -4, 8], [-300, 12345, 0, 999]] {
+                // SAFETY: four weights for each lane, and four integers.
+                let (w, four) = unsafe { (s.load_fours(weights.as_ptr()), s.load_four(x.as_ptr())) };
+                let sums = lanes(s.ints_to_f32(s.dot_fours(s.dot_fours(s.no_ints(), four, w), four, w)));
+                for i in 0..S::LANES {
+                    let once: i32 =
+                        (0..4).map(|j| i32::from(x[j]) * i32::from(weights[j * S::LANES + i])).sum();
+                    assert_eq!(sums[i].to_bits(), ((2 * once) as f32).to_bits(), "{x:?}, lane {i}");
+                }
+            }
         }
         let mut stored = [7i16; MOST + 1];
         // SAFETY: no instruction set of these tests has more than `MOST` lanes.
@@ -231,8 +246,8 @@ impl Op for NarrowOperations {
     }
 }
 
-/// The operations of a dot product of bytes.
-struct BytesAre<S>(S);
+/// The operations of a dot product of bytes: the CPU's, or one of other instructions.
+struct BytesAre<S>(S, bool);
 
 impl<S: Simd> Region for BytesAre<S> {
     type Output = ();
@@ -251,13 +266,15 @@ impl<S: Simd> Region for BytesAre<S> {
             // SAFETY: four weights for each lane, four bytes, and this is a region of `call_dot`.
             let (once, joined) = unsafe {
                 let (w, x) = (s.load_bytes(weights.as_ptr()), s.splat_bytes(x.as_ptr()));
-                let once = s.dot_bytes(s.no_ints(), x, w);
-                (once, s.join_bytes(once, s.dot_bytes(once, x, w)))
+                let dot = |acc| if self.1 { s.dot_bytes(acc, x, w) } else { s.dot_bytes_plain(acc, x, w) };
+                let once = dot(s.no_ints());
+                (once, s.join_bytes(once, dot(once)))
             };
             let (once, joined) = (lanes(s.ints_to_f32(once)), lanes(s.ints_to_f32(joined)));
             for i in 0..S::LANES {
                 let w = weights[4 * i..].iter().map(|w| i32::from(w.cast_signed()));
-                let sum: i32 = x.into_iter().zip(w).map(|(x, w)| i32::from(x) * w).sum();
+                let value = |x: u8| if S::SIGNED { i32::from(x.cast_signed()) } else { i32::from(x) };
+                let sum: i32 = x.into_iter().zip(w).map(|(x, w)| value(x) * w).sum();
                 assert_eq!(once[i].to_bits(), (sum as f32).to_bits(), "{x:?}, lane {i}");
                 assert_eq!(joined[i].to_bits(), ((258 * sum) as f32).to_bits(), "{x:?}, lane {i}");
             }
@@ -269,12 +286,15 @@ impl<S: Simd> Region for BytesAre<S> {
             for (i, x) in stored.into_iter().enumerate() {
                 assert_eq!(
                     x,
-                    if i >= S::LANES {
-                        7
-                    } else if above {
-                        0x56
-                    } else {
-                        0x78
+                    match () {
+                        _ if i >= S::LANES => 7,
+                        _ if S::SIGNED => 0x80 ^ if above { 0x56 } else { 0x78 },
+                        _ =>
+                            if above {
+                                0x56
+                            } else {
+                                0x78
+                            },
                     }
                 );
             }

@@ -7,7 +7,7 @@
 use core::arch::wasm32::*;
 
 use super::scalar::Separate;
-use super::{Region, Simd, Vectors, narrow_in_arrays};
+use super::{Region, Simd, Vectors};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Simd128(());
@@ -38,7 +38,8 @@ impl Simd for Simd128 {
     const ACCUMULATORS: usize = 12;
     const FUSED: bool = false;
 
-    narrow_in_arrays!(4);
+    type Ints = v128;
+    type Pairs = v128;
 
     #[inline(never)]
     fn call<R: Region>(self, region: R) -> R::Output {
@@ -148,5 +149,49 @@ impl Simd for Simd128 {
     fn halves(self, a: v128) -> (v128, v128) {
         let half = u32x4_shr(a, 1);
         (half, i32x4_sub(a, half))
+    }
+
+    #[inline(always)]
+    fn no_ints(self) -> v128 {
+        i32x4_splat(0)
+    }
+    #[inline(always)]
+    unsafe fn splat_pair(self, p: *const i16) -> v128 {
+        // SAFETY: the caller's promise; no alignment is needed.
+        unsafe { v128_load32_splat(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn load_pairs(self, p: *const i8) -> v128 {
+        // SAFETY: the caller's promise; no alignment is needed.
+        unsafe { i16x8_load_extend_i8x8(p) }
+    }
+    #[inline(always)]
+    fn dot(self, acc: v128, a: v128, b: v128) -> v128 {
+        i32x4_add(acc, i32x4_dot_i16x8(a, b))
+    }
+    #[inline(always)]
+    fn ints_to_f32(self, a: v128) -> v128 {
+        f32x4_convert_i32x4(a)
+    }
+    #[inline(always)]
+    unsafe fn store_low(self, p: *mut i16, a: v128) {
+        // SAFETY: the caller's promise; no alignment is needed.
+        unsafe { v128_store64_lane::<0>(i16x8_shuffle::<0, 2, 4, 6, 0, 2, 4, 6>(a, a), p.cast()) }
+    }
+    /// The bits of exponent and fraction are those of the float times 2^-112, also if it is subnormal.
+    #[inline(always)]
+    unsafe fn load_f16(self, p: *const u16) -> v128 {
+        // SAFETY: the caller's promise; no alignment is needed.
+        let wide = unsafe { u32x4_load_extend_u16x4(p) };
+        let magnitude = v128_and(wide, i32x4_splat(0x7fff));
+        let scaled = f32x4_mul(i32x4_shl(magnitude, 13), f32x4_splat(f32::from_bits((127 + 112) << 23)));
+        let infinite = v128_and(i32x4_gt(magnitude, i32x4_splat(0x7bff)), i32x4_splat(0x7f80_0000));
+        let sign = i32x4_shl(v128_and(wide, i32x4_splat(0x8000)), 16);
+        v128_or(v128_or(scaled, infinite), sign)
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(self, p: *const u16) -> v128 {
+        // SAFETY: the caller's promise; no alignment is needed.
+        i32x4_shl(unsafe { u32x4_load_extend_u16x4(p) }, 16)
     }
 }

@@ -76,7 +76,7 @@ fn narrow_weights(layer: Layer, weights: &[f32]) -> Bytes {
 
 /// The instruction sets, and those with a dot product of bytes without it, too.
 fn sets() -> impl Iterator<Item = Isa> {
-    Isa::available().flat_map(|isa| {
+    common::sets().flat_map(|isa| {
         let plain = isa.has_dot_product().then(|| isa.without_dot_product());
         [Some(isa), plain].into_iter().flatten()
     })

@@ -40,8 +40,14 @@ pub(super) trait Kind<S: Simd> {
     /// # Safety
     /// As for [`begin`](Self::begin).
     unsafe fn add(s: S, sum: Self::Sum, x: Self::Elements, w: Self::Weights) -> Self::Sum;
-    /// `scale` is the scale of the row times the scales of the weights.
-    fn end(s: S, sum: Self::Sum, start: S::V, scale: S::V) -> S::V;
+    /// A sum as floats.
+    fn total(s: S, sum: Self::Sum) -> S::V;
+    /// The output for a [`total`](Self::total). `scale` is the scale of the row times the scales of the
+    /// weights.
+    #[inline(always)]
+    fn end(s: S, total: S::V, start: S::V, scale: S::V) -> S::V {
+        if Self::CODES { s.fma(total, scale, start) } else { total }
+    }
 
     /// Weights of 16 bits as floats.
     /// # Safety
@@ -55,8 +61,11 @@ pub(super) trait Kind<S: Simd> {
 pub(super) struct F16;
 pub(super) struct Bf16;
 pub(super) struct Int8;
-/// Integers for a dot product of bytes. Elements of a row are `PLANES` bytes.
-pub(super) struct Bytes<const PLANES: usize>;
+/// Integers of 16 bits, four at a time, for instruction sets that have special code for it.
+pub(super) struct Fours;
+/// Integers for a dot product of bytes: the CPU's, or if not `DOT`, one of other instructions. Elements of a
+/// row are `PLANES` bytes.
+pub(super) struct Bytes<const PLANES: usize, const DOT: bool>;
 
 macro_rules! widened {
     ($kind:ident, $load:ident) => {
@@ -95,7 +104,7 @@ macro_rules! widened {
                 unsafe { s.$load(p.cast()) }
             }
             #[inline(always)]
-            fn end(_: S, sum: S::V, _: S::V, _: S::V) -> S::V {
+            fn total(_: S, sum: S::V) -> S::V {
                 sum
             }
         }
@@ -134,8 +143,43 @@ impl<S: Simd> Kind<S> for Int8 {
         s.dot(sum, w, x)
     }
     #[inline(always)]
-    fn end(s: S, sum: S::Ints, start: S::V, scale: S::V) -> S::V {
-        s.fma(s.ints_to_f32(sum), scale, start)
+    fn total(s: S, sum: S::Ints) -> S::V {
+        s.ints_to_f32(sum)
+    }
+}
+
+impl<S: Simd> Kind<S> for Fours {
+    type Sum = S::Ints;
+    type Elements = S::Ints;
+    type Weights = [S::Ints; 2];
+    const TOGETHER: usize = 4;
+    const BYTES: usize = 1;
+    const CODES: bool = true;
+
+    const ROWS: [usize; 5] = [4; 5];
+    const SEVERAL: bool = false;
+
+    #[inline(always)]
+    unsafe fn begin(s: S, _: S::V, _: *const f32) -> S::Ints {
+        s.no_ints()
+    }
+    #[inline(always)]
+    unsafe fn weights(s: S, p: *const u8) -> [S::Ints; 2] {
+        // SAFETY: the caller's promise.
+        unsafe { s.load_fours(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn element(s: S, p: *const f32, _: usize, at: usize) -> S::Ints {
+        // SAFETY: the caller's promise; the integers follow the scale.
+        unsafe { s.load_four(p.add(1).cast::<i16>().add(at)) }
+    }
+    #[inline(always)]
+    unsafe fn add(s: S, sum: S::Ints, x: S::Ints, w: [S::Ints; 2]) -> S::Ints {
+        s.dot_fours(sum, x, w)
+    }
+    #[inline(always)]
+    fn total(s: S, sum: S::Ints) -> S::V {
+        s.ints_to_f32(sum)
     }
 }
 
@@ -144,7 +188,7 @@ pub(super) const fn plane_len(room: usize) -> usize {
     2 * room.saturating_sub(1)
 }
 
-impl<S: Simd, const PLANES: usize> Kind<S> for Bytes<PLANES> {
+impl<S: Simd, const PLANES: usize, const DOT: bool> Kind<S> for Bytes<PLANES, DOT> {
     type Sum = [S::Ints; PLANES];
     type Elements = [S::Ints; PLANES];
     type Weights = S::Ints;
@@ -156,7 +200,7 @@ impl<S: Simd, const PLANES: usize> Kind<S> for Bytes<PLANES> {
     #[inline(always)]
     unsafe fn call<R: Region>(s: S, region: R) -> R::Output {
         // SAFETY: the caller's promise.
-        unsafe { s.call_dot(region) }
+        if DOT { unsafe { s.call_dot(region) } } else { s.call(region) }
     }
     const SEVERAL: bool = true;
     /// A third of the registers is left for the elements of all rows.
@@ -179,9 +223,12 @@ impl<S: Simd, const PLANES: usize> Kind<S> for Bytes<PLANES> {
     #[inline(always)]
     unsafe fn begin(s: S, _: S::V, offset: *const f32) -> [S::Ints; PLANES] {
         let mut sum = [s.no_ints(); PLANES];
-        // The upper plane counts 256 times, and so does its offset.
-        // SAFETY: the caller's promise.
-        sum[PLANES - 1] = unsafe { s.load_bytes(offset.cast()) };
+        // The upper plane counts 256 times, and so does its offset. If bytes are signed, those of the upper
+        // plane need none.
+        if !S::SIGNED || PLANES > 1 {
+            // SAFETY: the caller's promise.
+            sum[if S::SIGNED { 0 } else { PLANES - 1 }] = unsafe { s.load_bytes(offset.cast()) };
+        }
         sum
     }
     #[inline(always)]
@@ -201,15 +248,17 @@ impl<S: Simd, const PLANES: usize> Kind<S> for Bytes<PLANES> {
     #[inline(always)]
     unsafe fn add(s: S, mut sum: [S::Ints; PLANES], x: [S::Ints; PLANES], w: S::Ints) -> [S::Ints; PLANES] {
         for i in 0..PLANES {
-            // SAFETY: the caller's promise.
-            sum[i] = unsafe { s.dot_bytes(sum[i], x[i], w) };
+            sum[i] = match DOT {
+                // SAFETY: the caller's promise.
+                true => unsafe { s.dot_bytes(sum[i], x[i], w) },
+                false => s.dot_bytes_plain(sum[i], x[i], w),
+            };
         }
         sum
     }
     #[inline(always)]
-    fn end(s: S, sum: [S::Ints; PLANES], start: S::V, scale: S::V) -> S::V {
-        let whole = if PLANES == 1 { sum[0] } else { s.join_bytes(sum[PLANES - 1], sum[0]) };
-        s.fma(s.ints_to_f32(whole), scale, start)
+    fn total(s: S, sum: [S::Ints; PLANES]) -> S::V {
+        s.ints_to_f32(if PLANES == 1 { sum[0] } else { s.join_bytes(sum[PLANES - 1], sum[0]) })
     }
 }
 

@@ -25,8 +25,9 @@
 //! of its length allows. No scale depends on another row.
 //!
 //! Some CPUs have an instruction that multiplies four bytes by four and adds up the products (AVX-512 VNNI,
-//! AVX-VNNI). One operand is unsigned, so the rows are moved into its range by adding 128, or 2^15: their
-//! 16-bit integers are two bytes each, with a sum of their own. Sums start from an offset that undoes this,
+//! AVX-VNNI, `dotprod` of NEON). On x86 one operand is unsigned, so the rows are moved into its range by
+//! adding 128, or 2^15: their 16-bit integers are two bytes each, with a sum of their own. On NEON both are
+//! signed, so only the lower bytes of 16-bit integers are moved. Sums start from an offset that undoes this,
 //! and that is stored beside the weights. They are the same integers as without the instruction.
 //!
 //! Sums of integers are exact. Each is converted to a float once: `sum * (scale of x * scale of w) + start`.

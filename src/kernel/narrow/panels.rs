@@ -8,11 +8,13 @@
 //!        [I][x_gates][L]             weights of 16 bits
 //!        [I/2][x_gates][L][2]        weights of 8 bits
 //!        [I/4][x_gates][L][4]        weights of 8 bits for a dot product of bytes
+//!        [I/4][x_gates][4][L]        weights of 8 bits where sums take four elements without it
 //! hidden                             the same
 //! ```
 //!
 //! Units past the last one are zero. So is the padding in the last word of a unit. The offset of a row of
-//! weights is -128 times their sum; it is zero where there is no dot product of bytes.
+//! weights is -128 times their sum, or 128 times where all bytes are signed; it is zero where there is no dot
+//! product of bytes.
 
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -70,6 +72,7 @@ pub(crate) fn pack<'o>(
     out: &'o mut [f32],
 ) -> &'o mut [f32] {
     let (dims, narrow) = (w.shape.dims(), w.narrow);
+    let order = Order::of(narrow, dot);
     let sizes = Sizes::new(layout, lanes, dims, narrow);
     let (out, rest) = out.split_at_mut(sizes.len());
     if out.is_empty() || layout.gates() > w.shape.gates {
@@ -93,12 +96,12 @@ pub(crate) fn pack<'o>(
                     for i in 0..k {
                         let code = row.code(i);
                         sum = sum.wrapping_add(i32::from(code as i8));
-                        store(narrow, codes, place(together(narrow, dot), lanes, gates, i, g, lane), code);
+                        store(narrow, codes, order.place(lanes, gates, i, g, lane), code);
                     }
                     if narrow.has_scales() {
                         let at = sizes.scales[side] + g * lanes + lane;
                         before[at] = row.scale;
-                        let offset = if dot.is_used() { sum.wrapping_mul(-128) } else { 0 };
+                        let offset = if dot.is_used() { sum.wrapping_mul(Dot::OFFSET) } else { 0 };
                         before[at + gates * lanes] = f32::from_bits(offset.cast_unsigned());
                     }
                 }
@@ -142,17 +145,40 @@ pub(crate) fn pack_wide<'o>(
     rest
 }
 
-/// The index of weight `i` of a unit's gate among the weights of a panel.
-const fn place(together: usize, lanes: usize, gates: usize, i: usize, g: usize, lane: usize) -> usize {
-    ((i / together * gates + g) * lanes + lane) * together + i % together
+/// The order of the weights of a panel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Singles,
+    Pairs,
+    /// Fours, for each of which all lanes follow each other.
+    Fours,
+    /// For a dot product of bytes.
+    Bytes,
 }
 
-/// Elements of a row that are multiplied together.
-const fn together(narrow: Narrow, dot: Dot) -> usize {
-    match narrow.has_scales() {
-        false => 1,
-        true if dot.is_used() => 4,
-        true => 2,
+impl Order {
+    const fn of(narrow: Narrow, dot: Dot) -> Self {
+        match narrow {
+            Narrow::F16 | Narrow::Bf16 => Order::Singles,
+            _ if dot.is_used() => Order::Bytes,
+            Narrow::W8A8 if dot.has_fours() => Order::Bytes,
+            Narrow::W8A16 if dot.has_fours() => Order::Fours,
+            _ => Order::Pairs,
+        }
+    }
+
+    /// The index of weight `i` of a unit's gate among the weights of a panel.
+    const fn place(self, lanes: usize, gates: usize, i: usize, g: usize, lane: usize) -> usize {
+        let together = match self {
+            Order::Singles => 1,
+            Order::Pairs => 2,
+            Order::Fours | Order::Bytes => 4,
+        };
+        let (group, within) = (i / together * gates + g, i % together);
+        match self {
+            Order::Fours => (group * together + within) * lanes + lane,
+            _ => (group * lanes + lane) * together + within,
+        }
     }
 }
 
@@ -281,7 +307,7 @@ impl<S: Simd> Matrices<S> for NarrowPanels<'_> {
             return check(false, "length of a row of integers");
         };
         check(words <= room.len(), "room for integers")?;
-        let to = room.as_mut_ptr();
+        let (to, order) = (room.as_mut_ptr(), Order::of(self.narrow, self.dot));
         operand.codes = to;
         for (i, row) in operand.rows.iter().enumerate() {
             let from = operand.left.wrapping_add(row * operand.ld);
@@ -290,7 +316,7 @@ impl<S: Simd> Matrices<S> for NarrowPanels<'_> {
             // element, in whole vectors.
             unsafe {
                 match self.narrow {
-                    _ if !S::DOT || !self.dot.is_used() => write_codes(s, from, k, largest, to),
+                    _ if !S::DOT || order != Order::Bytes => write_codes(s, from, k, largest, to),
                     Narrow::W8A8 => write_bytes(s, from, k, (largest, 128.0), 0, to),
                     _ => write_bytes(s, from, k, (largest, 32768.0), plane_len(len), to),
                 }

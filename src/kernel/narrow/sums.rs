@@ -7,7 +7,7 @@
 use core::marker::PhantomData;
 use core::ops::Range;
 
-use super::kinds::{Bf16, Bytes, F16, Int8, Kind, fits, widens};
+use super::kinds::{Bf16, Bytes, F16, Fours, Int8, Kind, fits, widens};
 use super::{Narrow, WIDEN_ROWS};
 use crate::kernel::panel::operand::Operand;
 use crate::kernel::panel::sums::{self as wide, Job, Part, Start};
@@ -51,13 +51,22 @@ impl<S: Simd> Sums<'_, S> {
             Narrow::Bf16 => s.call(Of::<_, Bf16>(self, PhantomData)),
             // SAFETY: panels are arranged for the dot product of bytes only if the CPU has it.
             Narrow::W8A16 if S::DOT && self.right.dot.is_used() => unsafe {
-                s.call_dot(Of::<_, Bytes<2>>(self, PhantomData));
+                s.call_dot(Of::<_, Bytes<2, true>>(self, PhantomData));
             },
             // SAFETY: as above.
             Narrow::W8A8 if S::DOT && self.right.dot.is_used() => unsafe {
-                s.call_dot(Of::<_, Bytes<1>>(self, PhantomData));
+                s.call_dot(Of::<_, Bytes<1, true>>(self, PhantomData));
             },
-            Narrow::W8A16 | Narrow::W8A8 => s.call(Of::<_, Int8>(self, PhantomData)),
+            // This condition is constant, so no set is compiled for kinds that it does not use.
+            _ => {
+                if const { !S::FOURS } {
+                    s.call(Of::<_, Int8>(self, PhantomData));
+                } else if narrow == Narrow::W8A8 {
+                    s.call(Of::<_, Bytes<1, false>>(self, PhantomData));
+                } else {
+                    s.call(Of::<_, Fours>(self, PhantomData));
+                }
+            }
         }
     }
 }
@@ -248,6 +257,16 @@ unsafe fn tile<S: Simd, K: Kind<S>, const G: usize, const MB: usize, const NP: u
             }
             w = w.wrapping_add(next);
         }
+        // A loop of its own, which is unrolled. The one below is not. If it indexed the sums, the compiler
+        // would store them in every round of the loop above.
+        let mut total = [[[zero; G]; NP]; MB];
+        for m in 0..MB {
+            for p in 0..NP {
+                for g in 0..G {
+                    total[m][p][g] = K::total(s, acc[m][p][g]);
+                }
+            }
+        }
         for m in 0..MB {
             let from = *job.from.rows.get_unchecked(row + m) * job.from.ld;
             let to = *job.out.rows.get_unchecked(row + m) * job.out.ld;
@@ -257,7 +276,7 @@ unsafe fn tile<S: Simd, K: Kind<S>, const G: usize, const MB: usize, const NP: u
                         true => (first(s, job, from, panel + p, g), scale(s, &right, x[m], panel + p, g)),
                         false => (zero, zero),
                     };
-                    put(s, job, to, panel + p, g, K::end(s, acc[m][p][g], start, scale));
+                    put(s, job, to, panel + p, g, K::end(s, total[m][p][g], start, scale));
                 }
             }
         }

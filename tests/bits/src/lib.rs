@@ -6,6 +6,7 @@
 #![cfg_attr(any(target_arch = "wasm32", target_os = "none"), no_std)]
 
 mod around;
+pub mod counts;
 mod narrow;
 mod options;
 
@@ -233,6 +234,16 @@ mod wasm {
         let (room, text) = unsafe { (&mut *(&raw mut BUFFERS), &mut *(&raw mut TEXT)) };
         text.len = 0;
         report(text, room).map_or(0, |()| text.len)
+    }
+
+    static mut ROOM_OF_COUNTS: [f32; counts::ROOM] = [0.0; counts::ROOM];
+
+    /// [`counts::calls`]; 1 for an error.
+    #[unsafe(no_mangle)]
+    extern "C" fn calls(format: u32, hidden: usize, rows: usize, calls: u32) -> u32 {
+        // SAFETY: a module has one thread, and this is the only reference.
+        let room = unsafe { &mut *(&raw mut ROOM_OF_COUNTS) };
+        counts::calls(format, (hidden, rows), calls, room).is_err().into()
     }
 
     /// The address of the report.

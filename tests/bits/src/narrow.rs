@@ -24,18 +24,33 @@ pub(super) fn report(out: &mut impl Write, room: &mut [f32]) -> fmt::Result {
     for size in SIZES {
         for isa in Isa::available() {
             for (name, format) in DENSE {
-                line(out, name, size, isa, dense(format, size, isa, room))?;
+                let sum = dense(format, size, isa, room);
+                line(out, name, size, isa, sum)?;
+                plain(out, (name, size, isa), sum, |isa| dense(format, size, isa, room))?;
             }
             for (cell, name) in CELLS.iter().enumerate() {
                 let sum = of_cell(cell, size, isa, room);
                 line(out, name, size, isa, sum)?;
-                // The bits without a dot product of bytes are only printed where they differ: then the check
-                // finds them.
-                let plain = isa.without_dot_product();
-                if isa.has_dot_product() && of_cell(cell, size, plain, room) != sum {
-                    line(out, name, size, plain, of_cell(cell, size, plain, room))?;
-                }
+                plain(out, (name, size, isa), sum, |isa| of_cell(cell, size, isa, room))?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// Computes the bits without a dot product of bytes. They are only printed where they differ: then the check
+/// finds them.
+fn plain(
+    out: &mut impl Write,
+    (name, size, isa): (&str, [usize; 4], Isa),
+    sum: Result<u64>,
+    mut of: impl FnMut(Isa) -> Result<u64>,
+) -> fmt::Result {
+    let plain = isa.without_dot_product();
+    if isa.has_dot_product() {
+        let without = of(plain);
+        if without != sum {
+            return line(out, name, size, plain, without);
         }
     }
     Ok(())

@@ -1,0 +1,2 @@
+//! Nothing: a package needs a library or a program.
+#![no_std]
