@@ -18,6 +18,7 @@ use recurrent_core::model::Layer;
 
 use crate::cells::recurrent_cell;
 use crate::error::{recurrent_error, Outcome, Refusal};
+use crate::layers::recurrent_layer;
 use crate::model::recurrent_model;
 use crate::update::recurrent_adam;
 use recurrent_core::{Error, Need};
@@ -30,6 +31,7 @@ impl Plain for u64 {}
 impl Plain for f32 {}
 impl Plain for usize {}
 impl Plain for recurrent_adam {}
+impl Plain for recurrent_layer {}
 
 /// A buffer that was checked alone, but not yet against other buffers.
 #[derive(Clone, Copy)]

@@ -6,9 +6,11 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `model` | models from images: opening, packing, properties |
+//! | `model` | models: opening images, weights, packing, properties |
+//! | `layers` | models from a description of their layers |
 //! | `passes` | states, masks, steps and sequences |
 //! | `train` | a training pass, initial weights, dropout |
+//! | `halves` | a training pass in two halves, for losses of the program |
 //! | `update` | optimisers and clipping, over any weights |
 //! | `outputs` | functions over outputs: argmax, softmax, sampling |
 //! | `cells` | the forms of cells that a program names |
@@ -25,6 +27,8 @@ extern crate std;
 mod border;
 mod cells;
 mod error;
+mod halves;
+mod layers;
 mod model;
 mod outputs;
 mod passes;
@@ -32,7 +36,7 @@ mod train;
 mod update;
 
 // For fuzzing, which calls the functions from Rust.
-pub use {cells::*, error::*, model::*, outputs::*, passes::*, train::*, update::*};
+pub use {cells::*, error::*, halves::*, layers::*, model::*, outputs::*, passes::*, train::*, update::*};
 
 #[cfg(target_os = "none")]
 #[panic_handler]

@@ -1,4 +1,4 @@
-//! Models from images: opening, packing, properties.
+//! Models: opening images, weights, packing, properties.
 
 use core::ffi::{c_char, c_void};
 
@@ -17,8 +17,10 @@ use crate::error::{answer, recurrent_error, recurrent_status, Outcome, Refusal};
 pub struct recurrent_model {
     pub(crate) magic: u32,
     pub(crate) chain: Chain<'static>,
-    pub(crate) image: Image<'static>,
-    /// Canonical weights, in the image or of the caller; empty if the image has narrow weights.
+    /// `None` for a model from a description.
+    pub(crate) image: Option<Image<'static>>,
+    /// Canonical weights, in the image or of the caller; empty if the image has narrow weights, or if a model
+    /// without an image has not been given any.
     pub(crate) weights: Kept,
     /// Not on targets without packed weights, so that their code is not linked.
     #[cfg(not(target_os = "none"))]
@@ -27,11 +29,20 @@ pub struct recurrent_model {
 
 impl recurrent_model {
     pub(crate) const MAGIC: u32 = 0x7265_6375;
+
+    /// The bytes of the image's weights.
+    #[inline(always)]
+    pub(crate) fn image_bytes(&self) -> &'static [u8] {
+        self.image.map_or(&[], |image| image.narrow())
+    }
 }
 
 /// The weights of an image in place; none if they are narrow.
-fn own_weights(image: &Image<'static>) -> Outcome<Kept> {
-    Ok(Kept::new(if image.is_narrow() { &[] } else { image.weights()? }))
+fn own_weights(image: &Option<Image<'static>>) -> Outcome<Kept> {
+    Ok(Kept::new(match image {
+        Some(image) if !image.is_narrow() => image.weights()?,
+        _ => &[],
+    }))
 }
 
 /// Writes to `size` the number of bytes of memory that recurrent_model_open() needs for this image of
@@ -90,7 +101,7 @@ pub extern "C" fn recurrent_model_open(
         let memory = Memory::new(memory, size, image::layers_len(bytes)?)?;
         apart([memory.place()], [Place::of("image", bytes), Place::of("cells", forms)])?;
         let image = Image::from_bytes(bytes)?;
-        let weights = own_weights(&image)?;
+        let weights = Kept::new(if image.is_narrow() { &[] } else { image.weights()? });
         image.initial_state()?;
         let layers = memory.layers();
         image.link(forms, layers)?;
@@ -98,7 +109,7 @@ pub extern "C" fn recurrent_model_open(
         out.put(memory.put(recurrent_model {
             magic: recurrent_model::MAGIC,
             chain,
-            image,
+            image: Some(image),
             weights,
             #[cfg(not(target_os = "none"))]
             packed: None,
@@ -145,14 +156,14 @@ pub extern "C" fn recurrent_model_pack(
         let model = border::model_mut(model)?;
         apart(
             [given.place()],
-            [Place::of("image", model.image.narrow()), Place::of("model", core::slice::from_ref(model))],
+            [Place::of("image", model.image_bytes()), Place::of("model", core::slice::from_ref(model))],
         )?;
         apart([given.place()], [Place::of("model", model.chain.layers()), model.weights.place()])?;
         // If packing returns an error after this line, the model has no packed weights.
         model.packed = None;
         let (chain, to) = (model.chain, given.slice_mut());
-        let packed = match (model.image.is_narrow(), model.weights.slice()) {
-            (true, []) => chain.pack_narrow(model.image.narrow(), to)?,
+        let packed = match (model.image, model.weights.slice()) {
+            (Some(image), []) if image.is_narrow() => chain.pack_narrow(image.narrow(), to)?,
             (_, weights) => chain.pack(weights, to)?,
         };
         model.packed = Some(packed);
@@ -163,9 +174,10 @@ pub extern "C" fn recurrent_model_pack(
 
 /// Copies the weights of the image, as f32, to `weights`: `weights_len` elements,
 /// recurrent_model_weights_len(). Training begins with this copy. The layout is that of PyTorch, layer by
-/// layer; narrow weights are converted.
+/// layer; narrow weights are converted. Of a model from recurrent_model_build() it copies the weights of
+/// recurrent_model_set_weights().
 ///
-/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _MODEL.
+/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _VALUE (the model has no weights), _MODEL.
 #[no_mangle]
 pub extern "C" fn recurrent_model_copy_weights(
     model: *const recurrent_model,
@@ -177,14 +189,32 @@ pub extern "C" fn recurrent_model_copy_weights(
         let model = border::model(model)?;
         let given = Given::new("weights", weights, weights_len)?;
         apart([given.place()], model.places())?;
-        Ok(model.image.copy_weights(given.slice_mut())?)
+        let Some(image) = model.image else {
+            apart([given.place()], [model.weights.place()])?;
+            return copy_given(model.weights.slice(), given.slice_mut(), model.chain.weights_len());
+        };
+        Ok(image.copy_weights(given.slice_mut())?)
     };
     answer(error, run())
 }
 
+/// Copies weights of the caller.
+fn copy_given(from: &[f32], to: &mut [f32], expected: usize) -> Outcome {
+    if to.len() != expected {
+        let (actual, need) = (to.len(), Need::EXACT);
+        return Err(Error::Length { buffer: "weights", expected, actual, need }.into());
+    }
+    if from.len() != expected {
+        let expected = "a model with weights: call recurrent_model_set_weights() first";
+        return Err(Error::Value { argument: "model", expected }.into());
+    }
+    to.copy_from_slice(from);
+    Ok(())
+}
+
 /// From now on the model runs with these weights of the caller: `weights_len` elements,
 /// recurrent_model_weights_len(), in the layout of recurrent_model_copy_weights(). With `weights_len` 0, it
-/// runs with those of its image again. The weights are used in place, not copied: they must not move until
+/// runs with those of its image again, or has none if it has no image. The weights are used in place, not copied: they must not move until
 /// the last use of the model, or the next call of this function. They may change between calls, but not
 /// during a call with this model. Nobody else may use the model during this call.
 ///
@@ -294,8 +324,9 @@ pub extern "C" fn recurrent_model_scratch_len(
     number!(model, |m| m.chain.scratch_len(steps, batch))
 }
 
-/// Elements of the tape of recurrent_forward_backward() over `steps` steps of `batch` rows. SIZE_MAX if they
-/// do not fit into memory, 0 if `model` is null.
+/// Elements of the tape of recurrent_forward_backward(), or of recurrent_forward_train() and
+/// recurrent_backward(), over `steps` steps of `batch` rows. SIZE_MAX if they do not fit into memory, 0 if
+/// `model` is null.
 #[no_mangle]
 pub extern "C" fn recurrent_model_tape_len(
     model: *const recurrent_model,
@@ -305,7 +336,7 @@ pub extern "C" fn recurrent_model_tape_len(
     number!(model, |m| m.chain.tape_len(steps, batch))
 }
 
-/// Elements of the scratch of recurrent_forward_backward() over `steps` steps of `batch` rows. SIZE_MAX if
+/// Elements of the scratch of recurrent_forward_backward() and of recurrent_forward_train() over `steps` steps of `batch` rows. SIZE_MAX if
 /// they do not fit into memory, 0 if `model` is null.
 #[no_mangle]
 pub extern "C" fn recurrent_model_train_scratch_len(
@@ -314,6 +345,17 @@ pub extern "C" fn recurrent_model_train_scratch_len(
     batch: usize,
 ) -> usize {
     number!(model, |m| m.chain.train_scratch_len(steps, batch))
+}
+
+/// Elements of the scratch of recurrent_backward() over `steps` steps of `batch` rows. SIZE_MAX if they do not
+/// fit into memory, 0 if `model` is null.
+#[no_mangle]
+pub extern "C" fn recurrent_model_backward_scratch_len(
+    model: *const recurrent_model,
+    steps: usize,
+    batch: usize,
+) -> usize {
+    number!(model, |m| m.chain.backward_scratch_len(steps, batch))
 }
 
 /// Elements of the factors of dropout for recurrent_forward_backward() over `steps` steps of `batch` rows. 0
@@ -331,9 +373,9 @@ pub extern "C" fn recurrent_model_dropout_len(
 /// recurrent_softmax(), 2 for recurrent_log_softmax().
 #[no_mangle]
 pub extern "C" fn recurrent_model_ending(model: *const recurrent_model) -> i32 {
-    number!(model, |m| match m.image.ending() {
-        Ending::Softmax => 1,
-        Ending::LogSoftmax => 2,
+    number!(model, |m| match m.image.map(|image| image.ending()) {
+        Some(Ending::Softmax) => 1,
+        Some(Ending::LogSoftmax) => 2,
         _ => 0,
     })
 }
@@ -346,7 +388,8 @@ pub extern "C" fn recurrent_model_class_name(
     class: usize,
     name_len: *mut usize,
 ) -> *const c_char {
-    let name = border::model(model).ok().and_then(|m| m.image.classes().split('\n').nth(class));
+    let image = border::model(model).ok().and_then(|m| m.image.as_ref());
+    let name = image.and_then(|image| image.classes().split('\n').nth(class));
     let name = name.filter(|name| !name.is_empty());
     if let Ok(out) = border::result("name_len", name_len) {
         out.put(name.map_or(0, str::len));
@@ -358,5 +401,5 @@ pub extern "C" fn recurrent_model_class_name(
 /// is null.
 #[no_mangle]
 pub extern "C" fn recurrent_model_has_mask(model: *const recurrent_model) -> i32 {
-    number!(model, |m| i32::from(m.image.mask().is_some()))
+    number!(model, |m| i32::from(m.image.is_some_and(|image| image.mask().is_some())))
 }

@@ -74,7 +74,10 @@ pub extern "C" fn recurrent_reset(
         let given = Given::new("state", state, state_len)?;
         apart([given.place()], model.places())?;
         let (chain, state) = (model.chain, given.slice_mut());
-        let initial = model.image.initial_state()?;
+        let initial = match &model.image {
+            Some(image) => image.initial_state()?,
+            None => &[],
+        };
         if initial.is_empty() {
             let expected = chain.state_len(batch);
             if state.len() != expected {
@@ -128,7 +131,7 @@ pub extern "C" fn recurrent_model_mask(
         let (x, ids) = (x.slice(), ids.slice());
         for (row, to) in to.slice_mut().iter_mut().enumerate() {
             let width = x.len() / rows;
-            *to = u8::from(match model.image.mask() {
+            *to = u8::from(match model.image.and_then(|image| image.mask()) {
                 Some(InputMask::Value(value)) => x[row * width..][..width].iter().any(|x| *x != value),
                 Some(InputMask::Id(id)) => ids[row] != id,
                 _ => true,
@@ -151,7 +154,7 @@ impl recurrent_model {
             Some(packed) => Place::of("packed", packed.as_ref().into_inner()),
             None => self.weights.place(),
         };
-        [Place::of("model", core::slice::from_ref(self)), Place::of("image", self.image.narrow()), weights]
+        [Place::of("model", core::slice::from_ref(self)), Place::of("image", self.image_bytes()), weights]
     }
 
     /// The number of rows of an input.
