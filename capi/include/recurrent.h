@@ -223,23 +223,6 @@ typedef struct recurrent_cell recurrent_cell;
 // image, so neither may move or change while the model is used. It need not be closed.
 typedef struct recurrent_model recurrent_model;
 
-// Details of an error, for recurrent_error_text(). The caller owns it. Its texts are constants of the
-// library, and do not end with a 0.
-typedef struct recurrent_error {
-  // The code.
-  int32_t status;
-  // The wrong argument, or the wrong part.
-  const char *subject;
-  // Bytes of `subject`.
-  size_t subject_len;
-  // What is wrong with it, or what was expected.
-  const char *what;
-  // Bytes of `what`.
-  size_t what_len;
-  // The numbers in the text. For RECURRENT_ERROR_LENGTH: the expected length, then the actual one.
-  size_t numbers[3];
-} recurrent_error;
-
 // A batch of sequences: its size, and which steps take part. Usually all fields except the first two are
 // zero.
 typedef struct recurrent_sequences {
@@ -261,6 +244,49 @@ typedef struct recurrent_sequences {
   // Not 0 if `x` and `y` are `[B, T, I]` and `[B, T, O]`.
   uint8_t batch_major;
 } recurrent_sequences;
+
+// The buffers of recurrent_ctc_loss(). Unused ones are null with length 0. Shapes are row-major: `T` steps, `B`
+// rows.
+typedef struct recurrent_ctc {
+  // The outputs of a model, `[T, B, classes]`.
+  const float *logits;
+  size_t logits_len;
+  // The labels of all rows, one row after the other, without padding: below `classes`, and not the blank.
+  const uint32_t *targets;
+  size_t targets_len;
+  // The number of labels of each row, `[B]`.
+  const size_t *target_lengths;
+  size_t target_lengths_len;
+  // Takes the gradient of the loss in each of the logits, unless it is null; as many as logits.
+  float *dlogits;
+  size_t dlogits_len;
+  // Working memory with any contents: at least recurrent_ctc_scratch_len() elements.
+  float *scratch;
+  size_t scratch_len;
+  // Classes, with the blank.
+  size_t classes;
+  // The class of the blank.
+  uint32_t blank;
+  // Not 0 if rows that are too short for their labels have a loss of zero instead of infinity.
+  uint8_t zero_infinity;
+} recurrent_ctc;
+
+// Details of an error, for recurrent_error_text(). The caller owns it. Its texts are constants of the
+// library, and do not end with a 0.
+typedef struct recurrent_error {
+  // The code.
+  int32_t status;
+  // The wrong argument, or the wrong part.
+  const char *subject;
+  // Bytes of `subject`.
+  size_t subject_len;
+  // What is wrong with it, or what was expected.
+  const char *what;
+  // Bytes of `what`.
+  size_t what_len;
+  // The numbers in the text. For RECURRENT_ERROR_LENGTH: the expected length, then the actual one.
+  size_t numbers[3];
+} recurrent_error;
 
 // The buffers of recurrent_forward_train() and recurrent_backward(). Each of them uses only the fields that
 // name it. Unused ones are null with length 0. Set the whole struct to zero first, so that fields of later
@@ -575,6 +601,25 @@ const struct recurrent_cell *recurrent_gru_normalised_training(void);
 // All cells in `_training`, for programs whose size does not matter: an array of `*len` pointers, a
 // constant of the library. `len` may be null.
 const struct recurrent_cell *const *recurrent_every_cell(size_t *len);
+
+// Elements of the scratch of recurrent_ctc_loss() for `steps` steps and at most `labels` labels in a row.
+// SIZE_MAX if they do not fit into memory.
+size_t recurrent_ctc_scratch_len(size_t steps, size_t labels);
+
+// Connectionist temporal classification (Graves et al. 2006), PyTorch's `ctc_loss` of `log_softmax`: the mean
+// over rows of the negative log-probability of a row's labels over all alignments, divided by their number.
+// Writes it to `loss`, and its gradient to `ctc->dlogits`. To train with it, call it between
+// recurrent_forward_train() and recurrent_backward(). To read the labels of a sequence, take recurrent_argmax()
+// of each step, merge equal neighbours, and drop blanks.
+//
+// Real time: bounded by the steps and the labels; no allocation, lock, or system call.
+//
+// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _OVERFLOW, _INDEX (a target or a length), _VALUE
+// (the blank is no class, or is a target).
+recurrent_status recurrent_ctc_loss(const struct recurrent_sequences *sequences,
+                                    const struct recurrent_ctc *ctc,
+                                    float *loss,
+                                    struct recurrent_error *error);
 
 // Writes the text of an error to `text`: at most `text_len` bytes, including a 0 at the end. Returns the
 // length of the whole text without the 0, like snprintf(). `error` must come from a function of this

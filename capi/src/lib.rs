@@ -11,6 +11,7 @@
 //! | `passes` | states, masks, steps and sequences |
 //! | `train` | a training pass, initial weights, dropout |
 //! | `halves` | a training pass in two halves, for losses of the program |
+//! | `ctc` | the loss of labels whose steps are not known |
 //! | `update` | optimisers and clipping, over any weights |
 //! | `outputs` | functions over outputs: argmax, softmax, sampling |
 //! | `cells` | the forms of cells that a program names |
@@ -26,6 +27,7 @@ extern crate std;
 
 mod border;
 mod cells;
+mod ctc;
 mod error;
 mod halves;
 mod layers;
@@ -36,7 +38,9 @@ mod train;
 mod update;
 
 // For fuzzing, which calls the functions from Rust.
-pub use {cells::*, error::*, halves::*, layers::*, model::*, outputs::*, passes::*, train::*, update::*};
+pub use {
+    cells::*, ctc::*, error::*, halves::*, layers::*, model::*, outputs::*, passes::*, train::*, update::*,
+};
 
 #[cfg(target_os = "none")]
 #[panic_handler]

@@ -1,5 +1,5 @@
 // Tests models that a program describes: they are those of images with the same layers, and of plain loops.
-// Tests training in two halves: gradients beside differences. Tests the errors of all of these functions.
+// Tests training in two halves: gradients beside differences. Tests CTC. Tests the errors of all of these functions.
 #include "check.h"
 
 enum { MOST = 7, STEPS = 5, ROWS = 3 };
@@ -569,12 +569,111 @@ static void halves(void) {
     free(memory);
 }
 
+// The loss of CTC beside the sum over all alignments, its gradient beside differences, and its errors.
+static void labels(void) {
+    enum { T = 5, CLASSES = 3, BLANK = 2, PATHS = 243 };
+    uint64_t seed = 17;
+    float logits[2 * T * CLASSES], dlogits[2 * T * CLASSES], loss = 7;
+    for (int i = 0; i < 2 * T * CLASSES; i++) logits[i] = 2 * uniform(&seed);
+    const uint32_t targets[3] = {1, 0, 1};
+    const size_t target_lengths[2] = {2, 1}, lengths[2] = {T, T - 1};
+    const size_t scratch_len = recurrent_ctc_scratch_len(T, 2);
+    float *scratch = floats(scratch_len);
+    recurrent_sequences sequences;
+    memset(&sequences, 0, sizeof sequences);
+    sequences.steps = T, sequences.batch = 2, sequences.lengths = lengths, sequences.lengths_len = 2;
+    recurrent_ctc good;
+    memset(&good, 0, sizeof good);
+    good.logits = logits, good.logits_len = 2 * T * CLASSES, good.dlogits = dlogits, good.dlogits_len = 2 * T * CLASSES;
+    good.targets = targets, good.targets_len = 3, good.target_lengths = target_lengths, good.target_lengths_len = 2;
+    good.scratch = scratch, good.scratch_len = scratch_len, good.classes = CLASSES, good.blank = BLANK;
+    OK(recurrent_ctc_loss(&sequences, &good, &loss, &error));
+    double expected = 0;
+    for (int row = 0; row < 2; row++) {
+        const int steps = (int)lengths[row], first = row ? 2 : 0, count = (int)target_lengths[row];
+        double all = 0;
+        for (int path = 0, paths = row ? PATHS / 3 : PATHS; path < paths; path++) {
+            double p = 1;
+            int at = path, found = 0, before = -1;
+            bool fits = true;
+            for (int t = 0; t < steps; t++, at /= CLASSES) {
+                const int class_ = at % CLASSES;
+                const float *of = logits + (t * 2 + row) * CLASSES;
+                p *= exp((double)of[class_]) / (exp((double)of[0]) + exp((double)of[1]) + exp((double)of[2]));
+                if (class_ != BLANK && class_ != before) {
+                    fits = fits && found < count && (uint32_t)class_ == targets[first + found];
+                    found++;
+                }
+                before = class_;
+            }
+            if (fits && found == count) all += p;
+        }
+        expected -= log(all) / count / 2;
+    }
+    CHECK(fabs((double)loss - expected) < 1e-5);
+    float slopes[2 * T * CLASSES];
+    memcpy(slopes, dlogits, sizeof slopes);
+    for (int i = 0; i < 2 * T * CLASSES; i++) {
+        const float before = logits[i];
+        float above = 0, below = 0;
+        logits[i] = before + 4e-3f;
+        OK(recurrent_ctc_loss(&sequences, &good, &above, &error));
+        logits[i] = before - 4e-3f;
+        OK(recurrent_ctc_loss(&sequences, &good, &below, NULL));
+        logits[i] = before;
+        CHECK(fabsf((above - below) / 8e-3f - slopes[i]) < 2e-4f);
+    }
+    recurrent_ctc bad;
+    float kept = 7;
+#define LABELS(change, code, words)                                                                                     \
+    do {                                                                                                                \
+        bad = good;                                                                                                     \
+        change;                                                                                                         \
+        refused(__LINE__, recurrent_ctc_loss(&sequences, &bad, &kept, &error), RECURRENT_ERROR_##code, words);          \
+        CHECK(kept == 7);                                                                                               \
+    } while (0)
+    const uint32_t wrong[3] = {1, 9, 1};
+    REFUSED(recurrent_ctc_loss(NULL, &good, &kept, &error), NULL, "`sequences`");
+    REFUSED(recurrent_ctc_loss(&sequences, NULL, &kept, &error), NULL, "`ctc`");
+    REFUSED(recurrent_ctc_loss(&sequences, &good, NULL, &error), NULL, "`loss`");
+    REFUSED(recurrent_ctc_loss(&sequences, &good, logits, &error), OVERLAP, "`loss` is written to, but overlaps `logits`");
+    LABELS(bad.logits = NULL, NULL, "`logits`");
+    LABELS(bad.logits_len--, LENGTH, "`logits` has");
+    LABELS(bad.targets = NULL, NULL, "`targets`");
+    LABELS(bad.targets_len--, LENGTH, "`targets` has");
+    LABELS(bad.targets = wrong, INDEX, "`targets[1]` is 9");
+    LABELS(bad.target_lengths = NULL, NULL, "`target_lengths`");
+    LABELS(bad.target_lengths_len--, LENGTH, "`target_lengths` has");
+    LABELS(bad.target_lengths = (const size_t *)(const void *)((const char *)target_lengths + 1), ALIGNMENT, "`target_lengths`");
+    LABELS(bad.dlogits_len--, LENGTH, "`dlogits` has");
+    LABELS(bad.dlogits = logits, OVERLAP, "`dlogits` is written to, but overlaps `logits`");
+    LABELS(bad.scratch = NULL, NULL, "`scratch`");
+    LABELS(bad.scratch_len--, LENGTH, "`scratch` has");
+    LABELS(bad.blank = 3, VALUE, "`blank`");
+    LABELS(bad.blank = 1, VALUE, "`targets`");
+    LABELS(bad.classes = SIZE_MAX, OVERFLOW, "`logits`");
+    bad = good;
+    bad.dlogits = NULL, bad.dlogits_len = 0;
+    OK(recurrent_ctc_loss(&sequences, &bad, &kept, &error));
+    CHECK(kept == loss);
+    // Too short for its labels.
+    const size_t few[2] = {1, T};
+    sequences.lengths = few;
+    OK(recurrent_ctc_loss(&sequences, &good, &loss, &error));
+    CHECK(isinf(loss));
+    good.zero_infinity = 1;
+    OK(recurrent_ctc_loss(&sequences, &good, &loss, &error));
+    CHECK(isfinite(loss) && dlogits[0] == 0 && recurrent_ctc_scratch_len(SIZE_MAX, 1) == SIZE_MAX);
+    free(scratch);
+}
+
 int main(void) {
     for (size_t i = 0; i < CHAINS; i++) same_as_image(&chains[i]);
     same_as_loops();
     learning();
     building();
     halves();
+    labels();
     printf("layers: %d checks, %d failures\n", checks, failures);
     return failures != 0;
 }

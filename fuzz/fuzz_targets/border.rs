@@ -231,7 +231,7 @@ fn call(u: &mut Unstructured<'_>) -> Result<()> {
         let mut id = ids(u, if takes_ids { rows } else { 0 }, classes)?;
         let mut state = floats(u, recurrent_model_state_len(model, batch))?;
         let mut error = error;
-        match u.int_in_range(0..=6)? {
+        match u.int_in_range(0..=7)? {
             0 => {
                 let before = [state.clone()];
                 let len = state.len();
@@ -272,6 +272,10 @@ fn call(u: &mut Unstructured<'_>) -> Result<()> {
                 }
                 if resets {
                     (sequences.resets, sequences.resets_len) = (reset.as_ptr(), reset.len());
+                }
+                if kind == 7 {
+                    labels(u, &sequences)?;
+                    continue;
                 }
                 if kind >= 5 {
                     let pass = if kind == 5 { train } else { train_in_halves };
@@ -490,6 +494,45 @@ fn train_in_halves(
         }
         judge(status, &before, &[&tape, &scratch, &y, state, &grads, &dx, &dstate]);
     }
+    Ok(())
+}
+
+/// The loss of CTC over arbitrary logits and labels.
+fn labels(u: &mut Unstructured<'_>, sequences: &recurrent_sequences) -> Result<()> {
+    let (classes, rows) = (u.int_in_range(0..=5)?, sequences.steps.saturating_mul(sequences.batch));
+    let logits_len = rows.saturating_mul(classes);
+    let (mut logits, mut dlogits) = (floats(u, logits_len)?, floats(u, logits_len)?);
+    let most = u.int_in_range(0..=4)?;
+    let mut of_rows = lengths(u, most, sequences.batch)?;
+    let count = of_rows.iter().fold(0, |sum: usize, n| sum.saturating_add(*n));
+    let mut targets = ids(u, count, classes)?;
+    let longest = of_rows.iter().copied().max().unwrap_or(0);
+    let mut scratch = floats(u, recurrent_ctc_scratch_len(sequences.steps, longest))?;
+    let before = [dlogits.clone(), scratch.clone()];
+    let (logits_at, logits_len) = given(u, &mut logits, &mut dlogits)?;
+    let (target_at, targets_len) = given(u, &mut targets, &mut [])?;
+    let (length_at, target_lengths_len) = given(u, &mut of_rows, &mut [])?;
+    let (dlogits_at, dlogits_len) = given(u, &mut dlogits, &mut logits)?;
+    let (scratch_at, scratch_len) = given(u, &mut scratch, &mut dlogits)?;
+    let ctc = recurrent_ctc {
+        logits: logits_at,
+        logits_len,
+        targets: target_at,
+        targets_len,
+        target_lengths: length_at,
+        target_lengths_len,
+        dlogits: dlogits_at,
+        dlogits_len,
+        scratch: scratch_at,
+        scratch_len,
+        classes,
+        blank: u.int_in_range(0..=5)?,
+        zero_infinity: u.arbitrary()?,
+    };
+    let mut loss = 7.0;
+    let status = recurrent_ctc_loss(sequences, &ctc, &mut loss, null_mut());
+    assert!(status == RECURRENT_OK || loss == 7.0, "a loss of a call that failed");
+    judge(status, &before, &[&dlogits, &scratch]);
     Ok(())
 }
 
