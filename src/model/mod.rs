@@ -106,6 +106,7 @@
 //! | `through` | iteration over layers |
 //! | `display`, `refusal` | descriptions of layers, and error texts for layers that do not fit together |
 //! | `chain` | [`Chain`]: layers in a slice, and whether they fit together |
+//! | `held` | what a model holds of its layers |
 //! | `mask` | masks made from the input |
 //! | `ending` | the function after the last layer |
 //! | `part` | the parts of layers in the buffers, and their lengths |
@@ -122,6 +123,7 @@ mod display;
 mod ending;
 mod forward;
 mod halves;
+mod held;
 mod layer;
 mod lengths;
 mod link;
