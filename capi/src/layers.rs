@@ -233,6 +233,8 @@ pub extern "C" fn recurrent_model_build(
             weights: Kept::new(&[]),
             #[cfg(not(target_os = "none"))]
             packed: None,
+            #[cfg(not(target_os = "none"))]
+            span: (0, 0),
         }));
         Ok(())
     };

@@ -25,10 +25,20 @@ pub struct recurrent_model {
     /// Not on targets without packed weights, so that their code is not linked.
     #[cfg(not(target_os = "none"))]
     pub(crate) packed: Option<Packed<&'static mut [f32]>>,
+    /// The memory that contains the model, its image and its weights, and perhaps more: the first byte, and the
+    /// number of bytes.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) span: (usize, usize),
 }
 
 impl recurrent_model {
     pub(crate) const MAGIC: u32 = 0x7265_6375;
+
+    /// Sets the span. Call it after every change.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn measure(&mut self) {
+        self.span = border::span(&self.places());
+    }
 
     /// The bytes of the image's weights.
     #[inline(always)]
@@ -113,6 +123,8 @@ pub extern "C" fn recurrent_model_open(
             weights,
             #[cfg(not(target_os = "none"))]
             packed: None,
+            #[cfg(not(target_os = "none"))]
+            span: (0, 0),
         }));
         Ok(())
     };
@@ -167,6 +179,7 @@ pub extern "C" fn recurrent_model_pack(
             (_, weights) => chain.pack(weights, to)?,
         };
         model.packed = Some(packed);
+        model.measure();
         Ok(())
     };
     answer(error, run())
@@ -252,6 +265,7 @@ pub extern "C" fn recurrent_model_set_weights(
         #[cfg(not(target_os = "none"))]
         {
             model.packed = None;
+            model.measure();
         }
         Ok(())
     };

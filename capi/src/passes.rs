@@ -245,7 +245,7 @@ macro_rules! run {
         if let Some(packed) = &$model.packed {
             return Ok($model.chain.$pass(packed $(, $arg)+)?);
         }
-        Ok($model.chain.$pass($model.weights.slice() $(, $arg)+)?)
+        return Ok($model.chain.$pass($model.weights.slice() $(, $arg)+)?);
     }};
 }
 
@@ -267,8 +267,13 @@ pub extern "C" fn recurrent_step(
 ) -> recurrent_status {
     let run = || -> Outcome {
         let model = border::model(model)?;
-        let Buffers { x, y, state, scratch } =
-            self::buffers(model, border::arguments("buffers", buffers)?, &[])?;
+        let buffers = border::arguments("buffers", buffers)?;
+        // Without a result that contains them: copying that takes as long as the checks.
+        #[cfg(not(target_os = "none"))]
+        if let Some(border::Sure { x, y, state, scratch }) = border::sure(buffers, model.span) {
+            run!(model, step(Input::Values(x), y, state, scratch))
+        }
+        let Buffers { x, y, state, scratch } = self::buffers(model, buffers, &[])?;
         run!(model, step(x, y, state, scratch))
     };
     answer(error, run())
