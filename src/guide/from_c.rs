@@ -54,7 +54,9 @@
 //! extern void led(int on);
 //! extern void wait_for_sample(float sample[3]);
 //!
-//! // The lengths are those that `recurrent inspect` prints. If one is wrong, a call fails, and writes nothing.
+//! // Elements of four bytes; `recurrent inspect` prints bytes. On a host the scratch is longer, because vectors
+//! // need room: ask recurrent_model_scratch_len(). If a length is wrong, a call fails, writes nothing, and
+//! // error.numbers[0] is the right one.
 //! static uint64_t memory[(RECURRENT_MODEL_SIZE(2) + 7) / 8]; // two layers
 //! static float state[16], scratch[32], scores[2], sample[3];
 //!
