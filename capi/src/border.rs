@@ -162,10 +162,12 @@ pub(crate) fn are_apart(written: &[Place], read: &[Place]) -> Outcome {
 #[cfg(not(target_os = "none"))]
 type Bytes = (usize, usize);
 
-/// The buffers of a step over values.
+/// The buffers of a step. The input is no enum: what the compiler does with its tag takes longer than the checks.
 #[cfg(not(target_os = "none"))]
 pub(crate) struct Sure<'a> {
     pub(crate) x: &'a [f32],
+    pub(crate) ids: &'a [u32],
+    pub(crate) takes_ids: bool,
     pub(crate) y: &'a mut [f32],
     pub(crate) state: &'a mut [f32],
     pub(crate) scratch: &'a mut [f32],
@@ -205,6 +207,8 @@ pub(crate) fn sure<'a>(of: &recurrent_buffers, kept: Bytes) -> Option<Sure<'a>> 
     unsafe {
         Some(Sure {
             x: core::slice::from_raw_parts(of.x, of.x_len),
+            ids: &[],
+            takes_ids: false,
             y: core::slice::from_raw_parts_mut(of.y, of.y_len),
             state: core::slice::from_raw_parts_mut(of.state, of.state_len),
             scratch: core::slice::from_raw_parts_mut(of.scratch, of.scratch_len),

@@ -3,6 +3,8 @@
 use recurrent_core::model::{Forward, Input, InputMask};
 use recurrent_core::{Error, Masked, Need, Sequences};
 
+#[cfg(not(target_os = "none"))]
+use crate::border::Sure;
 use crate::border::{self, apart, are_apart, Given, Place};
 use crate::error::{answer, recurrent_error, recurrent_status, Outcome};
 use crate::model::recurrent_model;
@@ -203,6 +205,19 @@ fn buffers<'a>(model: &recurrent_model, of: &recurrent_buffers, others: &[Place]
     Ok(Buffers { x, y: y.slice_mut(), state: state.slice_mut(), scratch: scratch.slice_mut() })
 }
 
+/// The buffers of a step after the exact checks.
+#[cfg(not(target_os = "none"))]
+#[cold]
+#[inline(never)]
+fn checked<'a>(model: &recurrent_model, of: &recurrent_buffers) -> Outcome<Sure<'a>> {
+    let Buffers { x, y, state, scratch } = buffers(model, of, &[])?;
+    let (takes_ids, x, ids) = match x {
+        Input::Ids(ids) => (true, &[][..], ids),
+        Input::Values(x) => (false, x, &[][..]),
+    };
+    Ok(Sure { x, ids, takes_ids, y, state, scratch })
+}
+
 /// The input of a model; call [`apart`] first.
 #[inline(always)]
 pub(crate) fn input<'a>(model: &recurrent_model, x: Given<f32>, ids: Given<u32>) -> Outcome<Input<'a>> {
@@ -268,12 +283,15 @@ pub extern "C" fn recurrent_step(
     let run = || -> Outcome {
         let model = border::model(model)?;
         let buffers = border::arguments("buffers", buffers)?;
-        // Without a result that contains them: copying that takes as long as the checks.
-        #[cfg(not(target_os = "none"))]
-        if let Some(border::Sure { x, y, state, scratch }) = border::sure(buffers, model.span) {
-            run!(model, step(Input::Values(x), y, state, scratch))
-        }
+        #[cfg(target_os = "none")]
         let Buffers { x, y, state, scratch } = self::buffers(model, buffers, &[])?;
+        #[cfg(not(target_os = "none"))]
+        let Sure { x, ids, takes_ids, y, state, scratch } = match border::sure(buffers, model.span) {
+            Some(sure) => sure,
+            None => checked(model, buffers)?,
+        };
+        #[cfg(not(target_os = "none"))]
+        let x = if takes_ids { Input::Ids(ids) } else { Input::Values(x) };
         run!(model, step(x, y, state, scratch))
     };
     answer(error, run())
