@@ -249,7 +249,7 @@ fn mistakes_leave_everything_as_it_was() {
         };
         let backward = MODEL.backward(&weights, args);
         match name {
-            "" | "y" | "state" => assert!(name != "" || backward == Ok(())),
+            "" | "y" | "state" => assert!(!name.is_empty() || backward == Ok(())),
             _ => {
                 expects(backward);
                 assert!(grads.iter().chain(&dx).chain(&scratch).all(|x| x.is_nan()) && dstate[0] == 0.5);
