@@ -770,65 +770,6 @@ recurrent_status recurrent_model_set_weights(struct recurrent_model *model,
                                              size_t weights_len,
                                              struct recurrent_error *error);
 
-// Features of the input, `I`; 1 for a model that takes ids. 0 if `model` is null.
-size_t recurrent_model_input(const struct recurrent_model *model);
-
-// Features of the output, `O`. 0 if `model` is null.
-size_t recurrent_model_output(const struct recurrent_model *model);
-
-// The number of ids of a model that takes ids: every id is below it. 0 for a model that takes values, and if
-// `model` is null.
-size_t recurrent_model_classes(const struct recurrent_model *model);
-
-// 1 for a model with one output for each sequence. 0 for a model with an output for each step, and if
-// `model` is null.
-int32_t recurrent_model_is_pooled(const struct recurrent_model *model);
-
-// Elements of the weights. 0 if `model` is null.
-size_t recurrent_model_weights_len(const struct recurrent_model *model);
-
-// Elements of the state of `batch` rows. SIZE_MAX if they do not fit into memory, 0 if `model` is null.
-size_t recurrent_model_state_len(const struct recurrent_model *model, size_t batch);
-
-// Elements of the output of `steps` steps of `batch` rows. SIZE_MAX if they do not fit into memory, 0 if
-// `model` is null.
-size_t recurrent_model_output_len(const struct recurrent_model *model, size_t steps, size_t batch);
-
-// Elements of the scratch of recurrent_forward() over `steps` steps of `batch` rows. recurrent_step() needs
-// the scratch of 1 step. SIZE_MAX if they do not fit into memory, 0 if `model` is null.
-size_t recurrent_model_scratch_len(const struct recurrent_model *model, size_t steps, size_t batch);
-
-// Elements of the tape of recurrent_forward_backward(), or of recurrent_forward_train() and
-// recurrent_backward(), over `steps` steps of `batch` rows. SIZE_MAX if they do not fit into memory, 0 if
-// `model` is null.
-size_t recurrent_model_tape_len(const struct recurrent_model *model, size_t steps, size_t batch);
-
-// Elements of the scratch of recurrent_forward_backward() and of recurrent_forward_train() over `steps` steps of `batch` rows. SIZE_MAX if
-// they do not fit into memory, 0 if `model` is null.
-size_t recurrent_model_train_scratch_len(const struct recurrent_model *model,
-                                         size_t steps,
-                                         size_t batch);
-
-// Elements of the scratch of recurrent_backward() over `steps` steps of `batch` rows. SIZE_MAX if they do not
-// fit into memory, 0 if `model` is null.
-size_t recurrent_model_backward_scratch_len(const struct recurrent_model *model, size_t steps, size_t batch);
-
-// Elements of the factors of dropout for recurrent_forward_backward() over `steps` steps of `batch` rows. 0
-// for a model without dropout, and if `model` is null. SIZE_MAX if they do not fit into memory.
-size_t recurrent_model_dropout_len(const struct recurrent_model *model, size_t steps, size_t batch);
-
-// The function that follows the last layer and that the passes do not compute: 0 for none, 1 for
-// recurrent_softmax(), 2 for recurrent_log_softmax().
-int32_t recurrent_model_ending(const struct recurrent_model *model);
-
-// The name of a class, in UTF-8 without a 0 at its end. It is part of the image. Writes its length in bytes
-// to `name_len`, unless that is null. Returns null if the image has no name for the class.
-const char *recurrent_model_class_name(const struct recurrent_model *model, size_t class_, size_t *name_len);
-
-// 1 if steps with a certain input are padding, which recurrent_model_mask() finds. 0 if not, and if `model`
-// is null.
-int32_t recurrent_model_has_mask(const struct recurrent_model *model);
-
 // Writes the class with the greatest of `logits` to `class_`; of equal ones, the first.
 //
 // Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _LENGTH (no logits), _VALUE (NaN, or all are minus infinity).
@@ -931,6 +872,65 @@ recurrent_status recurrent_forward(const struct recurrent_model *model,
                                    const struct recurrent_sequences *sequences,
                                    const struct recurrent_buffers *buffers,
                                    struct recurrent_error *error);
+
+// Features of the input, `I`; 1 for a model that takes ids. 0 if `model` is null.
+size_t recurrent_model_input(const struct recurrent_model *model);
+
+// Features of the output, `O`. 0 if `model` is null.
+size_t recurrent_model_output(const struct recurrent_model *model);
+
+// The number of ids of a model that takes ids: every id is below it. 0 for a model that takes values, and if
+// `model` is null.
+size_t recurrent_model_classes(const struct recurrent_model *model);
+
+// 1 for a model with one output for each sequence. 0 for a model with an output for each step, and if
+// `model` is null.
+int32_t recurrent_model_is_pooled(const struct recurrent_model *model);
+
+// Elements of the weights. 0 if `model` is null.
+size_t recurrent_model_weights_len(const struct recurrent_model *model);
+
+// Elements of the state of `batch` rows. SIZE_MAX if they do not fit into memory, 0 if `model` is null.
+size_t recurrent_model_state_len(const struct recurrent_model *model, size_t batch);
+
+// Elements of the output of `steps` steps of `batch` rows. SIZE_MAX if they do not fit into memory, 0 if
+// `model` is null.
+size_t recurrent_model_output_len(const struct recurrent_model *model, size_t steps, size_t batch);
+
+// Elements of the scratch of recurrent_forward() over `steps` steps of `batch` rows. recurrent_step() needs
+// the scratch of 1 step. SIZE_MAX if they do not fit into memory, 0 if `model` is null.
+size_t recurrent_model_scratch_len(const struct recurrent_model *model, size_t steps, size_t batch);
+
+// Elements of the tape of recurrent_forward_backward(), or of recurrent_forward_train() and
+// recurrent_backward(), over `steps` steps of `batch` rows. SIZE_MAX if they do not fit into memory, 0 if
+// `model` is null.
+size_t recurrent_model_tape_len(const struct recurrent_model *model, size_t steps, size_t batch);
+
+// Elements of the scratch of recurrent_forward_backward() and of recurrent_forward_train() over `steps` steps of `batch` rows. SIZE_MAX if
+// they do not fit into memory, 0 if `model` is null.
+size_t recurrent_model_train_scratch_len(const struct recurrent_model *model,
+                                         size_t steps,
+                                         size_t batch);
+
+// Elements of the scratch of recurrent_backward() over `steps` steps of `batch` rows. SIZE_MAX if they do not
+// fit into memory, 0 if `model` is null.
+size_t recurrent_model_backward_scratch_len(const struct recurrent_model *model, size_t steps, size_t batch);
+
+// Elements of the factors of dropout for recurrent_forward_backward() over `steps` steps of `batch` rows. 0
+// for a model without dropout, and if `model` is null. SIZE_MAX if they do not fit into memory.
+size_t recurrent_model_dropout_len(const struct recurrent_model *model, size_t steps, size_t batch);
+
+// The function that follows the last layer and that the passes do not compute: 0 for none, 1 for
+// recurrent_softmax(), 2 for recurrent_log_softmax().
+int32_t recurrent_model_ending(const struct recurrent_model *model);
+
+// The name of a class, in UTF-8 without a 0 at its end. It is part of the image. Writes its length in bytes
+// to `name_len`, unless that is null. Returns null if the image has no name for the class.
+const char *recurrent_model_class_name(const struct recurrent_model *model, size_t class_, size_t *name_len);
+
+// 1 if steps with a certain input are padding, which recurrent_model_mask() finds. 0 if not, and if `model`
+// is null.
+int32_t recurrent_model_has_mask(const struct recurrent_model *model);
 
 // Runs a batch of sequences forward and backward through time. Writes the loss to `loss` and its gradients
 // to `training->grads`: the mean over all targets that count. Those of steps that do not take part never

@@ -6,7 +6,8 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `model` | models: opening images, weights, packing, properties |
+//! | `model` | models: opening images, weights, packing |
+//! | `properties` | sizes of models, and lengths of their buffers |
 //! | `layers` | models from a description of their layers |
 //! | `passes` | states, masks, steps and sequences |
 //! | `train` | a training pass, initial weights, dropout |
@@ -34,12 +35,14 @@ mod layers;
 mod model;
 mod outputs;
 mod passes;
+mod properties;
 mod train;
 mod update;
 
 // For fuzzing, which calls the functions from Rust.
 pub use {
-    cells::*, ctc::*, error::*, halves::*, layers::*, model::*, outputs::*, passes::*, train::*, update::*,
+    cells::*, ctc::*, error::*, halves::*, layers::*, model::*, outputs::*, passes::*, properties::*,
+    train::*, update::*,
 };
 
 #[cfg(target_os = "none")]
