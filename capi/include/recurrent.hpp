@@ -83,10 +83,30 @@ std::unique_ptr<T[]> allocate(std::size_t size) noexcept {
     return std::unique_ptr<T[]>(new (std::nothrow) T[size]());
 }
 
-// A model from an image, with its table of layers and its packed weights. The caller owns the image, which
-// must outlive the model. Any number of threads may run streams of the same model at the same time.
+// A model from an image or from a description of its layers, with its table of layers and its packed weights.
+// The caller owns the image, which must outlive the model. Any number of threads may run streams of the same
+// model at the same time.
 class Model {
 public:
+    // Makes a model of these layers. It has no weights until `use`.
+    bool build(Span<const recurrent_layer> layers, std::initializer_list<const recurrent_cell *> cells, Error &error) noexcept {
+        return build(layers, Span<const recurrent_cell *const>(cells.begin(), cells.size()), error);
+    }
+
+    bool build(Span<const recurrent_layer> layers, Span<const recurrent_cell *const> cells, Error &error) noexcept {
+        const std::size_t size = recurrent_model_build_size(layers.size());
+        auto memory = allocate<std::uint64_t>(size / 8 + 1);
+        if (!memory) return error.no_memory("memory", 6), false;
+        recurrent_model *model = nullptr;
+        if (recurrent_model_build(layers.data(), layers.size(), cells.data(), cells.size(), memory.get(), size, &model,
+                                  error.out()) != RECURRENT_OK)
+            return false;
+        auto packed = allocate<float>(recurrent_model_packed_len(model));
+        if (!packed) return error.no_memory("packed", 6), false;
+        memory_ = std::move(memory), packed_ = std::move(packed), model_ = model;
+        return true;
+    }
+
     // Opens an image and packs its weights. The image must be aligned to RECURRENT_IMAGE_ALIGN bytes.
     bool open(Span<const std::uint8_t> image, std::initializer_list<const recurrent_cell *> cells, Error &error) noexcept {
         return open(image, Span<const recurrent_cell *const>(cells.begin(), cells.size()), error);
@@ -109,8 +129,8 @@ public:
         return true;
     }
 
-    // From now on the model runs with these weights: those of a training, or with an empty span those of its
-    // image. They are packed, so they may change afterwards; call this again to run with the change. (Targets
+    // From now on the model runs with these weights: those of a training or of the program, or with an empty
+    // span those of its image. They are packed, so they may change afterwards; call this again to run with the change. (Targets
     // without an operating system use them in place.) Nobody else may use the model during this call. Allocates
     // nothing, but takes time for each weight.
     bool use(Span<const float> weights, Error &error) noexcept {
@@ -199,19 +219,15 @@ inline recurrent_adam adamw(float rate) noexcept { return RECURRENT_ADAMW(rate);
 // must be named in `_training`.
 class Training {
 public:
-    // Allocates everything for batches of `batch` rows of `steps` steps, and copies the weights of the image.
+    // Allocates everything for batches of `batch` rows of `steps` steps, and copies the weights of the model.
     bool begin(const Model &model, std::size_t steps, std::size_t batch, Error &error) noexcept {
-        const recurrent_model *of = model.get();
-        Buffer weights(recurrent_model_weights_len(of)), grads(weights.size), moments(recurrent_adam_moments_len(weights.size)),
-            state(recurrent_model_state_len(of, batch)), tape(recurrent_model_tape_len(of, steps, batch)),
-            scratch(recurrent_model_train_scratch_len(of, steps, batch)), dropout(recurrent_model_dropout_len(of, steps, batch));
-        if (!weights.data || !grads.data || !moments.data || !state.data || !tape.data || !scratch.data || !dropout.data)
-            return error.no_memory("tape", 4), false;
-        if (recurrent_model_copy_weights(of, weights.data.get(), weights.size, error.out()) != RECURRENT_OK) return false;
-        model_ = of, steps_ = steps, batch_ = batch;
-        weights_ = std::move(weights), grads_ = std::move(grads), moments_ = std::move(moments);
-        state_ = std::move(state), tape_ = std::move(tape), scratch_ = std::move(scratch), dropout_ = std::move(dropout);
-        return reset(error);
+        return allocate_all(model, steps, batch, error) &&
+               recurrent_model_copy_weights(model_, weights_.data.get(), weights_.size, error.out()) == RECURRENT_OK;
+    }
+
+    // The same with initial weights that are drawn, for a model without weights.
+    bool begin_new(const Model &model, std::size_t steps, std::size_t batch, std::uint64_t seed, Error &error) noexcept {
+        return allocate_all(model, steps, batch, error) && init(seed, error);
     }
 
     // Draws initial weights instead, and starts the optimiser again.
@@ -251,6 +267,28 @@ public:
         return pass(of, loss, error);
     }
 
+    // For a loss that the program computes itself: the forward half, which writes the outputs `y`.
+    template <class T>
+    recurrent_status forward(Span<const T> x, Span<float> y, Error *error = nullptr) noexcept {
+        recurrent_own_training of = own(x);
+        of.y = y.data(), of.y_len = y.size();
+        of.state = state_.data.get(), of.state_len = state_.size;
+        const recurrent_sequences sequences = all();
+        return recurrent_forward_train(model_, &sequences, &of, error ? error->out() : nullptr);
+    }
+
+    // The backward half, with the gradient of the loss in each output, and the same input. Writes the gradients
+    // of the weights, and that of the input to `dx` unless it is empty.
+    template <class T>
+    recurrent_status backward(Span<const T> x, Span<const float> dy, Span<float> dx = {}, Error *error = nullptr) noexcept {
+        recurrent_own_training of = own(x);
+        of.dy = dy.data(), of.dy_len = dy.size();
+        of.dx = dx.data(), of.dx_len = dx.size();
+        of.grads = grads_.data.get(), of.grads_len = grads_.size;
+        const recurrent_sequences sequences = all();
+        return recurrent_backward(model_, &sequences, &of, error ? error->out() : nullptr);
+    }
+
     // One update with gradients whose norm is limited to `max`. Gradients that are not finite are an error and
     // change nothing. Use the same optimiser from the first update on.
     recurrent_status update(const recurrent_sgd &by, float max, Error *error = nullptr) noexcept {
@@ -279,6 +317,37 @@ private:
         std::size_t size = 0;
     };
 
+    bool allocate_all(const Model &model, std::size_t steps, std::size_t batch, Error &error) noexcept {
+        const recurrent_model *of = model.get();
+        Buffer weights(recurrent_model_weights_len(of)), grads(weights.size), moments(recurrent_adam_moments_len(weights.size)),
+            state(recurrent_model_state_len(of, batch)), tape(recurrent_model_tape_len(of, steps, batch)),
+            scratch(recurrent_model_backward_scratch_len(of, steps, batch)), dropout(recurrent_model_dropout_len(of, steps, batch));
+        if (!weights.data || !grads.data || !moments.data || !state.data || !tape.data || !scratch.data || !dropout.data)
+            return error.no_memory("tape", 4), false;
+        model_ = of, steps_ = steps, batch_ = batch;
+        weights_ = std::move(weights), grads_ = std::move(grads), moments_ = std::move(moments);
+        state_ = std::move(state), tape_ = std::move(tape), scratch_ = std::move(scratch), dropout_ = std::move(dropout);
+        return reset(error);
+    }
+
+    recurrent_sequences all() const noexcept {
+        recurrent_sequences sequences{};
+        sequences.steps = steps_, sequences.batch = batch_;
+        return sequences;
+    }
+
+    template <class T>
+    recurrent_own_training own(Span<const T> x) const noexcept {
+        recurrent_own_training of{};
+        if constexpr (std::is_same_v<T, float>) of.x = x.data(), of.x_len = x.size();
+        else of.ids = x.data(), of.ids_len = x.size();
+        of.weights = weights_.data.get(), of.weights_len = weights_.size;
+        of.dropout = dropout_.data.get(), of.dropout_len = dropout_.size;
+        of.tape = tape_.data.get(), of.tape_len = tape_.size;
+        of.scratch = scratch_.data.get(), of.scratch_len = scratch_.size;
+        return of;
+    }
+
     template <class T>
     recurrent_training buffers(Span<const T> x) const noexcept {
         recurrent_training of{};
@@ -294,8 +363,7 @@ private:
     }
 
     recurrent_status pass(const recurrent_training &of, float &loss, Error *error) noexcept {
-        recurrent_sequences sequences{};
-        sequences.steps = steps_, sequences.batch = batch_;
+        const recurrent_sequences sequences = all();
         return recurrent_forward_backward(model_, &sequences, &of, &loss, error ? error->out() : nullptr);
     }
 

@@ -4,10 +4,10 @@
 
 use recurrent_core::image::Form;
 
-/// A form of a cell with some of its passes, for recurrent_model_open(). The linker keeps only the cells
+/// A form of a cell with some of its passes, for recurrent_model_open() and recurrent_model_build(). The linker keeps only the cells
 /// whose functions the program calls, so call them by name. Cells with names in `_steps` support only
-/// recurrent_step(); the others also support recurrent_forward(), and those in `_training` also
-/// recurrent_forward_backward(). Each cell needs only one of them: of several, the first in the list counts.
+/// recurrent_step(); the others also support recurrent_forward(), and those in `_training` all
+/// passes of training. Each cell needs only one of them: of several, the first in the list counts.
 ///
 /// The functions return constants of the library, never null. Errors name the forms without `recurrent_`, in
 /// capitals.
@@ -36,7 +36,7 @@ pub extern "C" fn recurrent_rnn_tanh_steps() -> *const recurrent_cell {
     cell!(Form::RNN_TANH.steps())
 }
 
-/// The same with all passes, also for recurrent_forward_backward().
+/// The same with all passes, also those of training.
 #[no_mangle]
 pub extern "C" fn recurrent_rnn_tanh_training() -> *const recurrent_cell {
     cell!(Form::RNN_TANH)
@@ -54,7 +54,7 @@ pub extern "C" fn recurrent_rnn_relu_steps() -> *const recurrent_cell {
     cell!(Form::RNN_RELU.steps())
 }
 
-/// The same with all passes, also for recurrent_forward_backward().
+/// The same with all passes, also those of training.
 #[no_mangle]
 pub extern "C" fn recurrent_rnn_relu_training() -> *const recurrent_cell {
     cell!(Form::RNN_RELU)
@@ -72,7 +72,7 @@ pub extern "C" fn recurrent_rnn_options_steps() -> *const recurrent_cell {
     cell!(Form::RNN_OPTIONS.steps())
 }
 
-/// The same with all passes, also for recurrent_forward_backward().
+/// The same with all passes, also those of training.
 #[no_mangle]
 pub extern "C" fn recurrent_rnn_options_training() -> *const recurrent_cell {
     cell!(Form::RNN_OPTIONS)
@@ -90,7 +90,7 @@ pub extern "C" fn recurrent_lstm_steps() -> *const recurrent_cell {
     cell!(Form::LSTM.steps())
 }
 
-/// The same with all passes, also for recurrent_forward_backward().
+/// The same with all passes, also those of training.
 #[no_mangle]
 pub extern "C" fn recurrent_lstm_training() -> *const recurrent_cell {
     cell!(Form::LSTM)
@@ -108,7 +108,7 @@ pub extern "C" fn recurrent_lstm_options_steps() -> *const recurrent_cell {
     cell!(Form::LSTM_OPTIONS.steps())
 }
 
-/// The same with all passes, also for recurrent_forward_backward().
+/// The same with all passes, also those of training.
 #[no_mangle]
 pub extern "C" fn recurrent_lstm_options_training() -> *const recurrent_cell {
     cell!(Form::LSTM_OPTIONS)
@@ -126,7 +126,7 @@ pub extern "C" fn recurrent_gru_steps() -> *const recurrent_cell {
     cell!(Form::GRU.steps())
 }
 
-/// The same with all passes, also for recurrent_forward_backward().
+/// The same with all passes, also those of training.
 #[no_mangle]
 pub extern "C" fn recurrent_gru_training() -> *const recurrent_cell {
     cell!(Form::GRU)
@@ -144,7 +144,7 @@ pub extern "C" fn recurrent_gru_options_steps() -> *const recurrent_cell {
     cell!(Form::GRU_OPTIONS.steps())
 }
 
-/// The same with all passes, also for recurrent_forward_backward().
+/// The same with all passes, also those of training.
 #[no_mangle]
 pub extern "C" fn recurrent_gru_options_training() -> *const recurrent_cell {
     cell!(Form::GRU_OPTIONS)
@@ -162,7 +162,7 @@ pub extern "C" fn recurrent_gru_reset_before_steps() -> *const recurrent_cell {
     cell!(Form::GRU_RESET_BEFORE.steps())
 }
 
-/// The same with all passes, also for recurrent_forward_backward().
+/// The same with all passes, also those of training.
 #[no_mangle]
 pub extern "C" fn recurrent_gru_reset_before_training() -> *const recurrent_cell {
     cell!(Form::GRU_RESET_BEFORE)
@@ -180,7 +180,7 @@ pub extern "C" fn recurrent_gru_reset_before_options_steps() -> *const recurrent
     cell!(Form::GRU_RESET_BEFORE_OPTIONS.steps())
 }
 
-/// The same with all passes, also for recurrent_forward_backward().
+/// The same with all passes, also those of training.
 #[no_mangle]
 pub extern "C" fn recurrent_gru_reset_before_options_training() -> *const recurrent_cell {
     cell!(Form::GRU_RESET_BEFORE_OPTIONS)
@@ -198,22 +198,60 @@ pub extern "C" fn recurrent_mgu_steps() -> *const recurrent_cell {
     cell!(Form::MGU.steps())
 }
 
-/// The same with all passes, also for recurrent_forward_backward().
+/// The same with all passes, also those of training.
 #[no_mangle]
 pub extern "C" fn recurrent_mgu_training() -> *const recurrent_cell {
     cell!(Form::MGU)
 }
 
-static EVERY: [&Form; 10] = [
+/// An LSTM with layer normalisation, in both of its forms.
+#[no_mangle]
+pub extern "C" fn recurrent_lstm_normalised() -> *const recurrent_cell {
+    cell!(Form::LSTM_NORMALISED.inference())
+}
+
+/// The same, only for recurrent_step().
+#[no_mangle]
+pub extern "C" fn recurrent_lstm_normalised_steps() -> *const recurrent_cell {
+    cell!(Form::LSTM_NORMALISED.steps())
+}
+
+/// The same with all passes, also those of training.
+#[no_mangle]
+pub extern "C" fn recurrent_lstm_normalised_training() -> *const recurrent_cell {
+    cell!(Form::LSTM_NORMALISED)
+}
+
+/// A GRU with layer normalisation.
+#[no_mangle]
+pub extern "C" fn recurrent_gru_normalised() -> *const recurrent_cell {
+    cell!(Form::GRU_NORMALISED.inference())
+}
+
+/// The same, only for recurrent_step().
+#[no_mangle]
+pub extern "C" fn recurrent_gru_normalised_steps() -> *const recurrent_cell {
+    cell!(Form::GRU_NORMALISED.steps())
+}
+
+/// The same with all passes, also those of training.
+#[no_mangle]
+pub extern "C" fn recurrent_gru_normalised_training() -> *const recurrent_cell {
+    cell!(Form::GRU_NORMALISED)
+}
+
+static EVERY: [&Form; 12] = [
     &Form::RNN_TANH,
     &Form::RNN_RELU,
     &Form::RNN_OPTIONS,
     &Form::LSTM,
     &Form::LSTM_OPTIONS,
+    &Form::LSTM_NORMALISED,
     &Form::GRU,
     &Form::GRU_OPTIONS,
     &Form::GRU_RESET_BEFORE,
     &Form::GRU_RESET_BEFORE_OPTIONS,
+    &Form::GRU_NORMALISED,
     &Form::MGU,
 ];
 

@@ -26,11 +26,11 @@ pub enum recurrent_status {
     RECURRENT_ERROR_INDEX = 6,
     /// A number is out of its range, or an argument is of the wrong kind.
     RECURRENT_ERROR_VALUE = 7,
-    /// The layers of the image do not fit together, or do not support this pass.
+    /// The layers do not fit together, are not described well, or do not support this pass.
     RECURRENT_ERROR_LAYERS = 8,
     /// The bytes are not an image, or the image is damaged.
     RECURRENT_ERROR_IMAGE = 9,
-    /// The image has a cell that the program did not name.
+    /// The model has a cell that the program did not name.
     RECURRENT_ERROR_CELL = 10,
     /// The pointer does not point to a model that was opened.
     RECURRENT_ERROR_MODEL = 11,
@@ -69,6 +69,8 @@ pub(crate) enum Refusal {
     Alignment(&'static str, usize),
     Overlap(&'static str, &'static str),
     Model,
+    /// The position of a layer, and what is wrong with its description.
+    Description(usize, &'static str),
     Of(Error),
 }
 
@@ -84,6 +86,9 @@ pub(crate) type Outcome<T = ()> = Result<T, Refusal>;
 /// What an error says of a buffer that may be longer.
 const OR_MORE: &str = "or more";
 
+/// The subject of an error in the description of a layer.
+const DESCRIPTION: &str = "description";
+
 /// The parts of a `recurrent_error`.
 type Parts = (recurrent_status, &'static str, &'static str, [usize; 3]);
 
@@ -94,6 +99,7 @@ fn parts(refusal: Refusal) -> Parts {
         Refusal::Alignment(of, to) => (RECURRENT_ERROR_ALIGNMENT, of, "", [to, 0, 0]),
         Refusal::Overlap(of, other) => (RECURRENT_ERROR_OVERLAP, of, other, [0; 3]),
         Refusal::Model => (RECURRENT_ERROR_MODEL, "model", "", [0; 3]),
+        Refusal::Description(layer, what) => (RECURRENT_ERROR_LAYERS, DESCRIPTION, what, [layer, 0, 0]),
         Refusal::Of(error) => match error {
             Error::Length { buffer, expected, actual, need } => {
                 let what = need.shape().unwrap_or(if need.is_minimum() { OR_MORE } else { "" });
@@ -219,6 +225,8 @@ fn say(room: &mut Room<'_>, status: i32, subject: &str, what: &str, [first, seco
         } else if let Text("features") = subject {
             room.write(&[Text("takes "), Number(second)]);
             room.write(&[Text(" features, but the layer below it gives "), Number(third)]);
+        } else if let Text(DESCRIPTION) = subject {
+            room.write(&[Text("is not described well: "), what]);
         } else {
             room.write(&[what]);
         }

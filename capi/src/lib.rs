@@ -6,9 +6,13 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `model` | models from images: opening, packing, properties |
+//! | `model` | models: opening images, weights, packing |
+//! | `properties` | sizes of models, and lengths of their buffers |
+//! | `layers` | models from a description of their layers |
 //! | `passes` | states, masks, steps and sequences |
 //! | `train` | a training pass, initial weights, dropout |
+//! | `halves` | a training pass in two halves, for losses of the program |
+//! | `ctc` | the loss of labels whose steps are not known |
 //! | `update` | optimisers and clipping, over any weights |
 //! | `outputs` | functions over outputs: argmax, softmax, sampling |
 //! | `cells` | the forms of cells that a program names |
@@ -24,15 +28,22 @@ extern crate std;
 
 mod border;
 mod cells;
+mod ctc;
 mod error;
+mod halves;
+mod layers;
 mod model;
 mod outputs;
 mod passes;
+mod properties;
 mod train;
 mod update;
 
 // For fuzzing, which calls the functions from Rust.
-pub use {cells::*, error::*, model::*, outputs::*, passes::*, train::*, update::*};
+pub use {
+    cells::*, ctc::*, error::*, halves::*, layers::*, model::*, outputs::*, passes::*, properties::*,
+    train::*, update::*,
+};
 
 #[cfg(target_os = "none")]
 #[panic_handler]

@@ -1,11 +1,11 @@
-//! Models from images: opening, packing, properties.
+//! Models: opening images, weights, packing.
 
-use core::ffi::{c_char, c_void};
+use core::ffi::c_void;
 
 use recurrent_core::image::{self, Image};
+use recurrent_core::model::Chain;
 #[cfg(not(target_os = "none"))]
 use recurrent_core::model::Packed;
-use recurrent_core::model::{Chain, Ending};
 use recurrent_core::{Error, Need};
 
 use crate::border::{self, apart, Given, Kept, Memory, Place};
@@ -17,21 +17,42 @@ use crate::error::{answer, recurrent_error, recurrent_status, Outcome, Refusal};
 pub struct recurrent_model {
     pub(crate) magic: u32,
     pub(crate) chain: Chain<'static>,
-    pub(crate) image: Image<'static>,
-    /// Canonical weights, in the image or of the caller; empty if the image has narrow weights.
+    /// `None` for a model from a description.
+    pub(crate) image: Option<Image<'static>>,
+    /// Canonical weights, in the image or of the caller; empty if the image has narrow weights, or if a model
+    /// without an image has not been given any.
     pub(crate) weights: Kept,
     /// Not on targets without packed weights, so that their code is not linked.
     #[cfg(not(target_os = "none"))]
     pub(crate) packed: Option<Packed<&'static mut [f32]>>,
+    /// The memory that contains the model, its image and its weights, and perhaps more: the first byte, and the
+    /// number of bytes.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) span: (usize, usize),
 }
 
 impl recurrent_model {
     pub(crate) const MAGIC: u32 = 0x7265_6375;
+
+    /// Sets the span. Call it after every change.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn measure(&mut self) {
+        self.span = border::span(&self.places());
+    }
+
+    /// The bytes of the image's weights.
+    #[inline(always)]
+    pub(crate) fn image_bytes(&self) -> &'static [u8] {
+        self.image.map_or(&[], |image| image.narrow())
+    }
 }
 
 /// The weights of an image in place; none if they are narrow.
-fn own_weights(image: &Image<'static>) -> Outcome<Kept> {
-    Ok(Kept::new(if image.is_narrow() { &[] } else { image.weights()? }))
+fn own_weights(image: &Option<Image<'static>>) -> Outcome<Kept> {
+    Ok(Kept::new(match image {
+        Some(image) if !image.is_narrow() => image.weights()?,
+        _ => &[],
+    }))
 }
 
 /// Writes to `size` the number of bytes of memory that recurrent_model_open() needs for this image of
@@ -90,7 +111,7 @@ pub extern "C" fn recurrent_model_open(
         let memory = Memory::new(memory, size, image::layers_len(bytes)?)?;
         apart([memory.place()], [Place::of("image", bytes), Place::of("cells", forms)])?;
         let image = Image::from_bytes(bytes)?;
-        let weights = own_weights(&image)?;
+        let weights = Kept::new(if image.is_narrow() { &[] } else { image.weights()? });
         image.initial_state()?;
         let layers = memory.layers();
         image.link(forms, layers)?;
@@ -98,10 +119,12 @@ pub extern "C" fn recurrent_model_open(
         out.put(memory.put(recurrent_model {
             magic: recurrent_model::MAGIC,
             chain,
-            image,
+            image: Some(image),
             weights,
             #[cfg(not(target_os = "none"))]
             packed: None,
+            #[cfg(not(target_os = "none"))]
+            span: (0, 0),
         }));
         Ok(())
     };
@@ -145,17 +168,18 @@ pub extern "C" fn recurrent_model_pack(
         let model = border::model_mut(model)?;
         apart(
             [given.place()],
-            [Place::of("image", model.image.narrow()), Place::of("model", core::slice::from_ref(model))],
+            [Place::of("image", model.image_bytes()), Place::of("model", core::slice::from_ref(model))],
         )?;
         apart([given.place()], [Place::of("model", model.chain.layers()), model.weights.place()])?;
         // If packing returns an error after this line, the model has no packed weights.
         model.packed = None;
         let (chain, to) = (model.chain, given.slice_mut());
-        let packed = match (model.image.is_narrow(), model.weights.slice()) {
-            (true, []) => chain.pack_narrow(model.image.narrow(), to)?,
+        let packed = match (model.image, model.weights.slice()) {
+            (Some(image), []) if image.is_narrow() => chain.pack_narrow(image.narrow(), to)?,
             (_, weights) => chain.pack(weights, to)?,
         };
         model.packed = Some(packed);
+        model.measure();
         Ok(())
     };
     answer(error, run())
@@ -163,9 +187,10 @@ pub extern "C" fn recurrent_model_pack(
 
 /// Copies the weights of the image, as f32, to `weights`: `weights_len` elements,
 /// recurrent_model_weights_len(). Training begins with this copy. The layout is that of PyTorch, layer by
-/// layer; narrow weights are converted.
+/// layer; narrow weights are converted. Of a model from recurrent_model_build() it copies the weights of
+/// recurrent_model_set_weights().
 ///
-/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _MODEL.
+/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _VALUE (the model has no weights), _MODEL.
 #[no_mangle]
 pub extern "C" fn recurrent_model_copy_weights(
     model: *const recurrent_model,
@@ -177,14 +202,32 @@ pub extern "C" fn recurrent_model_copy_weights(
         let model = border::model(model)?;
         let given = Given::new("weights", weights, weights_len)?;
         apart([given.place()], model.places())?;
-        Ok(model.image.copy_weights(given.slice_mut())?)
+        let Some(image) = model.image else {
+            apart([given.place()], [model.weights.place()])?;
+            return copy_given(model.weights.slice(), given.slice_mut(), model.chain.weights_len());
+        };
+        Ok(image.copy_weights(given.slice_mut())?)
     };
     answer(error, run())
 }
 
+/// Copies weights of the caller.
+fn copy_given(from: &[f32], to: &mut [f32], expected: usize) -> Outcome {
+    if to.len() != expected {
+        let (actual, need) = (to.len(), Need::EXACT);
+        return Err(Error::Length { buffer: "weights", expected, actual, need }.into());
+    }
+    if from.len() != expected {
+        let expected = "a model with weights: call recurrent_model_set_weights() first";
+        return Err(Error::Value { argument: "model", expected }.into());
+    }
+    to.copy_from_slice(from);
+    Ok(())
+}
+
 /// From now on the model runs with these weights of the caller: `weights_len` elements,
 /// recurrent_model_weights_len(), in the layout of recurrent_model_copy_weights(). With `weights_len` 0, it
-/// runs with those of its image again. The weights are used in place, not copied: they must not move until
+/// runs with those of its image again, or has none if it has no image. The weights are used in place, not copied: they must not move until
 /// the last use of the model, or the next call of this function. They may change between calls, but not
 /// during a call with this model. Nobody else may use the model during this call.
 ///
@@ -222,141 +265,9 @@ pub extern "C" fn recurrent_model_set_weights(
         #[cfg(not(target_os = "none"))]
         {
             model.packed = None;
+            model.measure();
         }
         Ok(())
     };
     answer(error, run())
-}
-
-macro_rules! number {
-    ($model:ident, $name:expr) => {
-        border::model($model).map_or(0, $name)
-    };
-}
-
-/// Features of the input, `I`; 1 for a model that takes ids. 0 if `model` is null.
-#[no_mangle]
-pub extern "C" fn recurrent_model_input(model: *const recurrent_model) -> usize {
-    number!(model, |m| m.chain.input())
-}
-
-/// Features of the output, `O`. 0 if `model` is null.
-#[no_mangle]
-pub extern "C" fn recurrent_model_output(model: *const recurrent_model) -> usize {
-    number!(model, |m| m.chain.output())
-}
-
-/// The number of ids of a model that takes ids: every id is below it. 0 for a model that takes values, and if
-/// `model` is null.
-#[no_mangle]
-pub extern "C" fn recurrent_model_classes(model: *const recurrent_model) -> usize {
-    number!(model, |m| m.chain.classes().unwrap_or(0))
-}
-
-/// 1 for a model with one output for each sequence. 0 for a model with an output for each step, and if
-/// `model` is null.
-#[no_mangle]
-pub extern "C" fn recurrent_model_is_pooled(model: *const recurrent_model) -> i32 {
-    number!(model, |m| i32::from(m.chain.is_pooled()))
-}
-
-/// Elements of the weights. 0 if `model` is null.
-#[no_mangle]
-pub extern "C" fn recurrent_model_weights_len(model: *const recurrent_model) -> usize {
-    number!(model, |m| m.chain.weights_len())
-}
-
-/// Elements of the state of `batch` rows. SIZE_MAX if they do not fit into memory, 0 if `model` is null.
-#[no_mangle]
-pub extern "C" fn recurrent_model_state_len(model: *const recurrent_model, batch: usize) -> usize {
-    number!(model, |m| m.chain.state_len(batch))
-}
-
-/// Elements of the output of `steps` steps of `batch` rows. SIZE_MAX if they do not fit into memory, 0 if
-/// `model` is null.
-#[no_mangle]
-pub extern "C" fn recurrent_model_output_len(
-    model: *const recurrent_model,
-    steps: usize,
-    batch: usize,
-) -> usize {
-    number!(model, |m| m.chain.output_len(steps, batch))
-}
-
-/// Elements of the scratch of recurrent_forward() over `steps` steps of `batch` rows. recurrent_step() needs
-/// the scratch of 1 step. SIZE_MAX if they do not fit into memory, 0 if `model` is null.
-#[no_mangle]
-pub extern "C" fn recurrent_model_scratch_len(
-    model: *const recurrent_model,
-    steps: usize,
-    batch: usize,
-) -> usize {
-    number!(model, |m| m.chain.scratch_len(steps, batch))
-}
-
-/// Elements of the tape of recurrent_forward_backward() over `steps` steps of `batch` rows. SIZE_MAX if they
-/// do not fit into memory, 0 if `model` is null.
-#[no_mangle]
-pub extern "C" fn recurrent_model_tape_len(
-    model: *const recurrent_model,
-    steps: usize,
-    batch: usize,
-) -> usize {
-    number!(model, |m| m.chain.tape_len(steps, batch))
-}
-
-/// Elements of the scratch of recurrent_forward_backward() over `steps` steps of `batch` rows. SIZE_MAX if
-/// they do not fit into memory, 0 if `model` is null.
-#[no_mangle]
-pub extern "C" fn recurrent_model_train_scratch_len(
-    model: *const recurrent_model,
-    steps: usize,
-    batch: usize,
-) -> usize {
-    number!(model, |m| m.chain.train_scratch_len(steps, batch))
-}
-
-/// Elements of the factors of dropout for recurrent_forward_backward() over `steps` steps of `batch` rows. 0
-/// for a model without dropout, and if `model` is null. SIZE_MAX if they do not fit into memory.
-#[no_mangle]
-pub extern "C" fn recurrent_model_dropout_len(
-    model: *const recurrent_model,
-    steps: usize,
-    batch: usize,
-) -> usize {
-    number!(model, |m| m.chain.dropout_len(steps, batch))
-}
-
-/// The function that follows the last layer and that the passes do not compute: 0 for none, 1 for
-/// recurrent_softmax(), 2 for recurrent_log_softmax().
-#[no_mangle]
-pub extern "C" fn recurrent_model_ending(model: *const recurrent_model) -> i32 {
-    number!(model, |m| match m.image.ending() {
-        Ending::Softmax => 1,
-        Ending::LogSoftmax => 2,
-        _ => 0,
-    })
-}
-
-/// The name of a class, in UTF-8 without a 0 at its end. It is part of the image. Writes its length in bytes
-/// to `name_len`, unless that is null. Returns null if the image has no name for the class.
-#[no_mangle]
-pub extern "C" fn recurrent_model_class_name(
-    model: *const recurrent_model,
-    class: usize,
-    name_len: *mut usize,
-) -> *const c_char {
-    let name = border::model(model).ok().and_then(|m| m.image.classes().split('\n').nth(class));
-    let name = name.filter(|name| !name.is_empty());
-    if let Ok(out) = border::result("name_len", name_len) {
-        out.put(name.map_or(0, str::len));
-    }
-    name.map_or(core::ptr::null(), |name| name.as_ptr().cast())
-}
-
-/// 1 if steps with a certain input are padding, which recurrent_model_mask() finds. 0 if not, and if `model`
-/// is null.
-#[no_mangle]
-pub extern "C" fn recurrent_model_has_mask(model: *const recurrent_model) -> i32 {
-    number!(model, |m| i32::from(m.image.mask().is_some()))
 }

@@ -3,6 +3,8 @@
 use recurrent_core::model::{Forward, Input, InputMask};
 use recurrent_core::{Error, Masked, Need, Sequences};
 
+#[cfg(not(target_os = "none"))]
+use crate::border::Sure;
 use crate::border::{self, apart, are_apart, Given, Place};
 use crate::error::{answer, recurrent_error, recurrent_status, Outcome};
 use crate::model::recurrent_model;
@@ -74,7 +76,10 @@ pub extern "C" fn recurrent_reset(
         let given = Given::new("state", state, state_len)?;
         apart([given.place()], model.places())?;
         let (chain, state) = (model.chain, given.slice_mut());
-        let initial = model.image.initial_state()?;
+        let initial = match &model.image {
+            Some(image) => image.initial_state()?,
+            None => &[],
+        };
         if initial.is_empty() {
             let expected = chain.state_len(batch);
             if state.len() != expected {
@@ -128,7 +133,7 @@ pub extern "C" fn recurrent_model_mask(
         let (x, ids) = (x.slice(), ids.slice());
         for (row, to) in to.slice_mut().iter_mut().enumerate() {
             let width = x.len() / rows;
-            *to = u8::from(match model.image.mask() {
+            *to = u8::from(match model.image.and_then(|image| image.mask()) {
                 Some(InputMask::Value(value)) => x[row * width..][..width].iter().any(|x| *x != value),
                 Some(InputMask::Id(id)) => ids[row] != id,
                 _ => true,
@@ -151,7 +156,7 @@ impl recurrent_model {
             Some(packed) => Place::of("packed", packed.as_ref().into_inner()),
             None => self.weights.place(),
         };
-        [Place::of("model", core::slice::from_ref(self)), Place::of("image", self.image.narrow()), weights]
+        [Place::of("model", core::slice::from_ref(self)), Place::of("image", self.image_bytes()), weights]
     }
 
     /// The number of rows of an input.
@@ -200,6 +205,19 @@ fn buffers<'a>(model: &recurrent_model, of: &recurrent_buffers, others: &[Place]
     Ok(Buffers { x, y: y.slice_mut(), state: state.slice_mut(), scratch: scratch.slice_mut() })
 }
 
+/// The buffers of a step after the exact checks.
+#[cfg(not(target_os = "none"))]
+#[cold]
+#[inline(never)]
+fn checked<'a>(model: &recurrent_model, of: &recurrent_buffers) -> Outcome<Sure<'a>> {
+    let Buffers { x, y, state, scratch } = buffers(model, of, &[])?;
+    let (takes_ids, x, ids) = match x {
+        Input::Ids(ids) => (true, &[][..], ids),
+        Input::Values(x) => (false, x, &[][..]),
+    };
+    Ok(Sure { x, ids, takes_ids, y, state, scratch })
+}
+
 /// The input of a model; call [`apart`] first.
 #[inline(always)]
 pub(crate) fn input<'a>(model: &recurrent_model, x: Given<f32>, ids: Given<u32>) -> Outcome<Input<'a>> {
@@ -242,7 +260,7 @@ macro_rules! run {
         if let Some(packed) = &$model.packed {
             return Ok($model.chain.$pass(packed $(, $arg)+)?);
         }
-        Ok($model.chain.$pass($model.weights.slice() $(, $arg)+)?)
+        return Ok($model.chain.$pass($model.weights.slice() $(, $arg)+)?);
     }};
 }
 
@@ -264,8 +282,16 @@ pub extern "C" fn recurrent_step(
 ) -> recurrent_status {
     let run = || -> Outcome {
         let model = border::model(model)?;
-        let Buffers { x, y, state, scratch } =
-            self::buffers(model, border::arguments("buffers", buffers)?, &[])?;
+        let buffers = border::arguments("buffers", buffers)?;
+        #[cfg(target_os = "none")]
+        let Buffers { x, y, state, scratch } = self::buffers(model, buffers, &[])?;
+        #[cfg(not(target_os = "none"))]
+        let Sure { x, ids, takes_ids, y, state, scratch } = match border::sure(buffers, model.span) {
+            Some(sure) => sure,
+            None => checked(model, buffers)?,
+        };
+        #[cfg(not(target_os = "none"))]
+        let x = if takes_ids { Input::Ids(ids) } else { Input::Values(x) };
         run!(model, step(x, y, state, scratch))
     };
     answer(error, run())

@@ -1,72 +1,6 @@
 // Tests the results and the errors of every function in recurrent.h. The arguments are images. The first one
 // is the gesture recogniser of examples/firmware/models, with the recording beside it.
-#include "recurrent.h"
-
-#include <math.h>
-#include <stdalign.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-static int failures, checks;
-
-#define CHECK(condition)                                                                                                \
-    do {                                                                                                                \
-        checks++;                                                                                                       \
-        if (!(condition)) {                                                                                             \
-            failures++;                                                                                                 \
-            printf("%s:%d: %s\n", __FILE__, __LINE__, #condition);                                                      \
-        }                                                                                                               \
-    } while (0)
-
-static recurrent_error error;
-
-static const char *text(void) {
-    static char room[400];
-    recurrent_error_text(&error, room, sizeof room);
-    return room;
-}
-
-// Checks that a call fails with a code, and that the text of the error contains these words.
-static void refused(int line, recurrent_status came, recurrent_status expected, const char *words) {
-    checks++;
-    if (came != expected || error.status != (int32_t)expected || !strstr(text(), words)) {
-        failures++;
-        printf("line %d: %s where %s was expected: %s\n", line, recurrent_status_name((int32_t)came),
-               recurrent_status_name((int32_t)expected), text());
-    }
-    memset(&error, 0, sizeof error);
-}
-#define REFUSED(call, code, words) refused(__LINE__, (call), RECURRENT_ERROR_##code, words)
-#define OK(call) CHECK((call) == RECURRENT_OK)
-
-typedef struct {
-    uint8_t *bytes;
-    size_t len;
-} file;
-
-// Reads a file to an address that is a multiple of 16.
-static file load(const char *path) {
-    file f = {NULL, 0};
-    FILE *in = fopen(path, "rb");
-    if (!in || fseek(in, 0, SEEK_END)) exit(printf("cannot read %s\n", path));
-    f.len = (size_t)ftell(in);
-    rewind(in);
-    f.bytes = aligned_alloc(16, (f.len + 15) / 16 * 16 + 16);
-    if (!f.bytes || fread(f.bytes, 1, f.len, in) != f.len) exit(printf("cannot read %s\n", path));
-    fclose(in);
-    return f;
-}
-
-static float *floats(size_t len) {
-    // The exact length lets a sanitizer detect one element too many. NaN shows elements that are read before
-    // they are written.
-    float *to = malloc(len ? len * sizeof(float) : 1);
-    if (!to) exit(printf("no memory\n"));
-    for (size_t i = 0; i < len; i++) to[i] = NAN;
-    return to;
-}
+#include "check.h"
 
 static recurrent_model *opened(file image, void **memory) {
     size_t cells = 0, size = 0;
@@ -177,7 +111,7 @@ static void passes(file image) {
 static void opening(file image) {
     size_t cells_len = 0, size = 0;
     const recurrent_cell *const *cells = recurrent_every_cell(&cells_len);
-    CHECK(cells_len == 10 && recurrent_every_cell(NULL) == cells);
+    CHECK(cells_len == 12 && recurrent_every_cell(NULL) == cells);
     recurrent_model *model = NULL;
     REFUSED(recurrent_model_size(NULL, image.len, &size, &error), NULL, "`image` is null");
     REFUSED(recurrent_model_size(image.bytes, image.len, NULL, &error), NULL, "`size` is null");
@@ -446,8 +380,6 @@ typedef struct {
     float *weights, *x, *targets, *grads, *state, *tape, *scratch;
     uint32_t *classes;
 } lesson;
-
-static float uniform(uint64_t *seed) { return (float)(recurrent_random(seed) >> 40) / 8388608.0f - 1.0f; }
 
 static lesson lesson_for(const recurrent_model *model, size_t steps, size_t batch) {
     lesson l;
@@ -804,8 +736,10 @@ static void cells(void) {
         CELL(rnn_options),
         CELL(lstm),
         CELL(lstm_options),
+        CELL(lstm_normalised),
         CELL(gru),
         CELL(gru_options),
+        CELL(gru_normalised),
         CELL(gru_reset_before),
         CELL(gru_reset_before_options),
         CELL(mgu),

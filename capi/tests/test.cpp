@@ -1,4 +1,4 @@
-// Tests the C++ header: opening, streams, chunks, two voices of one model, training, errors.
+// Tests the C++ header: opening, streams, chunks, two voices of one model, training, described layers, errors.
 #include "recurrent.hpp"
 
 #include <cmath>
@@ -130,10 +130,60 @@ static void training(const char *path) {
     CHECK(std::memcmp(weights.data(), training.weights().data(), weights.size() * sizeof(float)) == 0);
 }
 
+// A model without an image: the weights of an image run in it with the same bits, and it learns.
+static void described(const char *path) {
+    constexpr std::size_t steps = 8, rows = 4;
+    const std::vector<std::uint8_t> image = load(path);
+    recurrent::Error error;
+    recurrent::Model opened, model;
+    recurrent::Training training;
+    CHECK(opened.open(image, {recurrent_gru_training()}, error) && training.begin(opened, steps, rows, error));
+    const std::size_t len = training.weights().size(), input = opened.input(), output = opened.output();
+    // The images are those of a GRU and a dense layer.
+    const std::size_t units = recurrent_model_state_len(opened.get(), 1);
+    const recurrent_layer layers[] = {
+        RECURRENT_LAYER(GRU, static_cast<std::uint32_t>(input), static_cast<std::uint32_t>(units)),
+        RECURRENT_LAYER(DENSE, static_cast<std::uint32_t>(units), static_cast<std::uint32_t>(output))};
+    CHECK(!model.build(layers, {recurrent_lstm()}, error) && error.status() == RECURRENT_ERROR_CELL);
+    CHECK(!model.build({}, {recurrent_gru()}, error) && error.status() == RECURRENT_ERROR_LAYERS && model.get() == nullptr);
+    CHECK(model.build(layers, {recurrent_gru_training()}, error));
+    recurrent::Training other;
+    CHECK(!other.begin(model, steps, rows, error) && error.status() == RECURRENT_ERROR_VALUE);
+    CHECK(!model.use({}, error) && error.status() == RECURRENT_ERROR_LENGTH);
+    CHECK(model.use(training.weights(), error));
+    std::vector<float> x(steps * rows * input), y(steps * rows * output), dy(y.size()), dx(x.size());
+    std::uint64_t seed = 3;
+    for (float &value : x) value = static_cast<float>(recurrent_random(&seed) >> 40) / 8388608.0f - 1.0f;
+    CHECK(run(model, x, steps) == run(opened, x, steps));
+
+    // Learns twice the input by the program's own loss.
+    CHECK(other.begin_new(model, steps, rows, 5, error) && other.weights().size() == len);
+    const recurrent::Span<const float> inputs(x), slopes(dy);
+    recurrent_adam adam = recurrent::adam(0.02f);
+    float first = 0, loss = 0;
+    for (int i = 0; i < 300; i++) {
+        CHECK(other.reset(error) && other.forward(inputs, y, &error) == RECURRENT_OK);
+        loss = 0;
+        for (std::size_t at = 0; at < y.size(); at++) {
+            const float off = y[at] - 2 * x[at / output * input];
+            loss += off * off / static_cast<float>(y.size());
+            dy[at] = 2 * off / static_cast<float>(y.size());
+        }
+        if (i == 0) first = loss;
+        CHECK(other.backward(inputs, slopes, dx, &error) == RECURRENT_OK && std::isfinite(dx[0]));
+        CHECK(other.update_adam(adam, 1, &error) == RECURRENT_OK);
+    }
+    CHECK(first > 0.3f && loss < 0.1f * first);
+    CHECK(other.backward(inputs, recurrent::Span<const float>(dy.data(), 1), {}, &error) == RECURRENT_ERROR_LENGTH);
+    CHECK(other.backward(inputs, slopes) == RECURRENT_OK);
+    CHECK(other.forward(recurrent::Span<const float>(), y, &error) == RECURRENT_ERROR_LENGTH);
+}
+
 int main(int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         test(argv[i]);
         training(argv[i]);
+        described(argv[i]);
     }
     std::printf("C++: %d failures\n", failures);
     return failures != 0;

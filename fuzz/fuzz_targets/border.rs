@@ -1,4 +1,4 @@
-//! Calls the C library with arbitrary images, and with buffers of arbitrary lengths that may be null, not
+//! Calls the C library with arbitrary images and descriptions of layers, and with buffers of arbitrary lengths that may be null, not
 //! aligned, or the same. Nothing may panic or touch memory outside of a buffer, and a call that fails must not
 //! have written anything.
 #![no_main]
@@ -102,25 +102,76 @@ fn text(error: &recurrent_error) {
     assert!(recurrent_error_text(error, room.as_mut_ptr(), room.len()) < 400);
 }
 
-fn call(u: &mut Unstructured<'_>) -> Result<()> {
-    let (mut words, len) = image_of(u)?;
-    let bytes = words.as_mut_ptr().cast::<u8>();
-    let mut error = recurrent_error {
-        status: 0,
-        subject: null(),
-        subject_len: 0,
-        what: null(),
-        what_len: 0,
-        numbers: [0; 3],
-    };
+/// A description of small layers, which need not fit together, and sometimes of anything.
+fn described(u: &mut Unstructured<'_>) -> Result<Vec<recurrent_layer>> {
+    let none = recurrent_activation { kind: 0, alpha: 0.0, beta: 0.0 };
+    let mut width = u.int_in_range(1..=6)?;
+    let mut layers = Vec::new();
+    for _ in 0..u.int_in_range(0..=5)? {
+        let (kind, next) = (u.int_in_range(0..=16)?, u.int_in_range(1..=6)?);
+        let has_input = kind <= RECURRENT_LAYER_SCALE;
+        let has_output = kind <= RECURRENT_LAYER_DENSE;
+        let mut layer = recurrent_layer {
+            kind,
+            input: if has_input { width } else { 0 },
+            output: if has_output { next } else { 0 },
+            options: 0,
+            stack: 0,
+            projection: 0,
+            clip: 0.0,
+            probability: if kind == RECURRENT_LAYER_DROPOUT { 0.5 } else { 0.0 },
+            activations: [none; 3],
+        };
+        if u.ratio(1, 3)? {
+            layer.options = 1 << u.int_in_range(0..=10)?;
+        }
+        if u.ratio(1, 4)? {
+            layer.activations[u.choose_index(3)?] =
+                recurrent_activation { kind: u.int_in_range(0..=12)?, alpha: u.arbitrary()?, beta: 0.5 };
+        }
+        match u.arbitrary::<u8>()? {
+            0 => layer.input = u.arbitrary()?,
+            1 => layer.output = u.arbitrary()?,
+            2 => layer.options = u.arbitrary()?,
+            3 => layer.stack = u.arbitrary()?,
+            4 => layer.projection = u.arbitrary()?,
+            5 => layer.clip = u.arbitrary()?,
+            6 => layer.probability = u.arbitrary()?,
+            7..=24 => layer.stack = 2,
+            25..=48 => layer.projection = 3,
+            49..=72 => layer.clip = 1.5,
+            _ => {}
+        }
+        let both = layer.options == RECURRENT_OPTION_BOTH_CONCAT;
+        if has_output {
+            width = (if layer.projection > 0 { 3 } else { next }) * if both { 2 } else { 1 };
+        }
+        layers.push(layer);
+    }
+    Ok(layers)
+}
+
+/// An open model, and the memory that it refers to.
+struct Opened {
+    _image: Vec<u64>,
+    _memory: Vec<u64>,
+    model: *mut recurrent_model,
+}
+
+fn open(u: &mut Unstructured<'_>, error: &mut recurrent_error) -> Result<Option<Opened>> {
+    let layers = if u.ratio(1, 3)? { Some(described(u)?) } else { None };
+    let (mut image, len) = if layers.is_some() { Default::default() } else { image_of(u)? };
+    let bytes = image.as_mut_ptr().cast::<u8>();
     let mut bytes_needed = 0;
-    if recurrent_model_size(bytes, len, &mut bytes_needed, &mut error) != RECURRENT_OK {
-        text(&error);
-        return Ok(());
+    if let Some(layers) = &layers {
+        bytes_needed = recurrent_model_build_size(layers.len());
+    } else if recurrent_model_size(bytes, len, &mut bytes_needed, error) != RECURRENT_OK {
+        text(error);
+        return Ok(None);
     }
     // Records of images may say that there are very many layers.
     if bytes_needed > 1 << 16 {
-        return Ok(());
+        return Ok(None);
     }
     let short = usize::from(u.ratio(1, 32)?);
     let mut memory = vec![0_u64; bytes_needed / 8 + 1];
@@ -130,12 +181,31 @@ fn call(u: &mut Unstructured<'_>) -> Result<()> {
     let mut model = null_mut();
     let size = bytes_needed.saturating_sub(short);
     let at = memory.as_mut_ptr().cast();
-    let status = recurrent_model_open(bytes, len, cells, count, at, size, &mut model, &mut error);
+    let status = match &layers {
+        Some(layers) => {
+            recurrent_model_build(layers.as_ptr(), layers.len(), cells, count, at, size, &mut model, error)
+        }
+        None => recurrent_model_open(bytes, len, cells, count, at, size, &mut model, error),
+    };
     assert!(status != RECURRENT_ERROR_INTERNAL, "a bug of the library");
     if status != RECURRENT_OK {
-        text(&error);
-        return Ok(());
+        text(error);
+        return Ok(None);
     }
+    Ok(Some(Opened { _image: image, _memory: memory, model }))
+}
+
+fn call(u: &mut Unstructured<'_>) -> Result<()> {
+    let mut error = recurrent_error {
+        status: 0,
+        subject: null(),
+        subject_len: 0,
+        what: null(),
+        what_len: 0,
+        numbers: [0; 3],
+    };
+    let Some(opened) = open(u, &mut error)? else { return Ok(()) };
+    let model = opened.model;
 
     let weights_len = recurrent_model_weights_len(model);
     if weights_len > 1 << 14 {
@@ -143,7 +213,14 @@ fn call(u: &mut Unstructured<'_>) -> Result<()> {
     }
     // Memory that outlives the model.
     let mut own = vec![0.5; weights_len];
-    assert!(recurrent_model_copy_weights(model, own.as_mut_ptr(), own.len(), &mut error) == RECURRENT_OK);
+    if recurrent_model_copy_weights(model, own.as_mut_ptr(), own.len(), &mut error) != RECURRENT_OK {
+        // A model without an image has no weights yet.
+        let (at, len) = (own.as_mut_ptr(), own.len());
+        assert!(recurrent_model_init(model, &mut 7, at, len, &mut error) == RECURRENT_OK);
+        if u.ratio(7, 8)? {
+            judge(recurrent_model_set_weights(model, at, len, &mut error), &[], &[]);
+        }
+    }
     let mut packed = floats(u, recurrent_model_packed_len(model))?;
     for _ in 0..u.int_in_range(1..=6)? {
         let (steps, batch) = (steps(u)?, size_of_batch(u)?);
@@ -154,7 +231,7 @@ fn call(u: &mut Unstructured<'_>) -> Result<()> {
         let mut id = ids(u, if takes_ids { rows } else { 0 }, classes)?;
         let mut state = floats(u, recurrent_model_state_len(model, batch))?;
         let mut error = error;
-        match u.int_in_range(0..=5)? {
+        match u.int_in_range(0..=7)? {
             0 => {
                 let before = [state.clone()];
                 let len = state.len();
@@ -196,8 +273,13 @@ fn call(u: &mut Unstructured<'_>) -> Result<()> {
                 if resets {
                     (sequences.resets, sequences.resets_len) = (reset.as_ptr(), reset.len());
                 }
-                if kind == 5 {
-                    train(u, model, &sequences, &mut own, [&mut x, &mut state], &mut id)?;
+                if kind == 7 {
+                    labels(u, &sequences)?;
+                    continue;
+                }
+                if kind >= 5 {
+                    let pass = if kind == 5 { train } else { train_in_halves };
+                    pass(u, model, &sequences, &mut own, [&mut x, &mut state], &mut id)?;
                     continue;
                 }
                 let steps = if kind == 3 { 1 } else { steps };
@@ -335,6 +417,122 @@ fn train(
         _ => recurrent_adamw_update(&mut adam, w, w_len, g, g_len, m, m_len, scale, null_mut()),
     };
     judge(status, &before, &[weights, &moments]);
+    Ok(())
+}
+
+/// The two halves of a training pass.
+fn train_in_halves(
+    u: &mut Unstructured<'_>,
+    model: *mut recurrent_model,
+    sequences: &recurrent_sequences,
+    weights: &mut Vec<f32>,
+    [x, state]: [&mut Vec<f32>; 2],
+    id: &mut [u32],
+) -> Result<()> {
+    let (steps, batch) = (sequences.steps, sequences.batch);
+    let mut dropout = floats(u, recurrent_model_dropout_len(model, steps, batch))?;
+    let mut tape = floats(u, recurrent_model_tape_len(model, steps, batch))?;
+    let mut scratch = floats(u, recurrent_model_backward_scratch_len(model, steps, batch))?;
+    let outputs = recurrent_model_output_len(model, steps, batch);
+    let (mut y, mut dy) = (floats(u, outputs)?, floats(u, outputs)?);
+    let mut grads = floats(u, weights.len())?;
+    let [wants_dx, wants_dstate, accumulate]: [bool; 3] = u.arbitrary()?;
+    let mut dx = floats(u, if wants_dx { x.len() } else { 0 })?;
+    let mut dstate = floats(u, if wants_dstate { state.len() } else { 0 })?;
+    for half in [recurrent_forward_train, recurrent_backward] {
+        let before = [&tape, &scratch, &y, state, &grads, &dx, &dstate].map(Vec::clone);
+        let (weights_at, weights_len) = given(u, weights, &mut grads)?;
+        let (x_at, x_len) = given(u, x, &mut tape)?;
+        let (id_at, ids_len) = given(u, id, &mut [])?;
+        let (dropout_at, dropout_len) = given(u, &mut dropout, &mut y)?;
+        let (tape_at, tape_len) = given(u, &mut tape, &mut scratch)?;
+        let (scratch_at, scratch_len) = given(u, &mut scratch, &mut tape)?;
+        let (y_at, y_len) = given(u, &mut y, &mut dy)?;
+        let (state_at, state_len) = given(u, state, &mut grads)?;
+        let (dy_at, dy_len) = given(u, &mut dy, &mut grads)?;
+        let (grads_at, grads_len) = given(u, &mut grads, weights)?;
+        let (dx_at, dx_len) = given(u, &mut dx, x)?;
+        let (dstate_at, dstate_len) = given(u, &mut dstate, state)?;
+        let training = recurrent_own_training {
+            weights: weights_at,
+            weights_len,
+            x: x_at,
+            x_len,
+            ids: id_at,
+            ids_len,
+            dropout: dropout_at,
+            dropout_len,
+            tape: tape_at,
+            tape_len,
+            scratch: scratch_at,
+            scratch_len,
+            y: y_at,
+            y_len,
+            state: state_at,
+            state_len,
+            dy: dy_at,
+            dy_len,
+            grads: grads_at,
+            grads_len,
+            dx: if wants_dx { dx_at } else { null_mut() },
+            dx_len,
+            dstate: if wants_dstate { dstate_at } else { null_mut() },
+            dstate_len,
+            accumulate: u8::from(accumulate),
+        };
+        let mut error = recurrent_error {
+            status: 0,
+            subject: null(),
+            subject_len: 0,
+            what: null(),
+            what_len: 0,
+            numbers: [0; 3],
+        };
+        let status = half(model, sequences, &training, &mut error);
+        if status != RECURRENT_OK {
+            text(&error);
+        }
+        judge(status, &before, &[&tape, &scratch, &y, state, &grads, &dx, &dstate]);
+    }
+    Ok(())
+}
+
+/// The loss of CTC over arbitrary logits and labels.
+fn labels(u: &mut Unstructured<'_>, sequences: &recurrent_sequences) -> Result<()> {
+    let (classes, rows) = (u.int_in_range(0..=5)?, sequences.steps.saturating_mul(sequences.batch));
+    let logits_len = rows.saturating_mul(classes);
+    let (mut logits, mut dlogits) = (floats(u, logits_len)?, floats(u, logits_len)?);
+    let most = u.int_in_range(0..=4)?;
+    let mut of_rows = lengths(u, most, sequences.batch)?;
+    let count = of_rows.iter().fold(0, |sum: usize, n| sum.saturating_add(*n));
+    let mut targets = ids(u, count, classes)?;
+    let longest = of_rows.iter().copied().max().unwrap_or(0);
+    let mut scratch = floats(u, recurrent_ctc_scratch_len(sequences.steps, longest))?;
+    let before = [dlogits.clone(), scratch.clone()];
+    let (logits_at, logits_len) = given(u, &mut logits, &mut dlogits)?;
+    let (target_at, targets_len) = given(u, &mut targets, &mut [])?;
+    let (length_at, target_lengths_len) = given(u, &mut of_rows, &mut [])?;
+    let (dlogits_at, dlogits_len) = given(u, &mut dlogits, &mut logits)?;
+    let (scratch_at, scratch_len) = given(u, &mut scratch, &mut dlogits)?;
+    let ctc = recurrent_ctc {
+        logits: logits_at,
+        logits_len,
+        targets: target_at,
+        targets_len,
+        target_lengths: length_at,
+        target_lengths_len,
+        dlogits: dlogits_at,
+        dlogits_len,
+        scratch: scratch_at,
+        scratch_len,
+        classes,
+        blank: u.int_in_range(0..=5)?,
+        zero_infinity: u.arbitrary()?,
+    };
+    let mut loss = 7.0;
+    let status = recurrent_ctc_loss(sequences, &ctc, &mut loss, null_mut());
+    assert!(status == RECURRENT_OK || loss == 7.0, "a loss of a call that failed");
+    judge(status, &before, &[&dlogits, &scratch]);
     Ok(())
 }
 

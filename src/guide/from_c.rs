@@ -54,7 +54,9 @@
 //! extern void led(int on);
 //! extern void wait_for_sample(float sample[3]);
 //!
-//! // The lengths are those that `recurrent inspect` prints. If one is wrong, a call fails, and writes nothing.
+//! // Elements of four bytes; `recurrent inspect` prints bytes. On a host the scratch is longer, because vectors
+//! // need room: ask recurrent_model_scratch_len(). If a length is wrong, a call fails, writes nothing, and
+//! // error.numbers[0] is the right one.
 //! static uint64_t memory[(RECURRENT_MODEL_SIZE(2) + 7) / 8]; // two layers
 //! static float state[16], scratch[32], scores[2], sample[3];
 //!
@@ -139,6 +141,55 @@
 //! - On a desktop, call `recurrent_model_pack()` again after the weights have changed. In C++,
 //!   `recurrent::Training` owns the buffers, and `Model::use()` takes its weights.
 //!
+//! # 7. Layers without an image
+//! A program can describe its layers itself. The model then has no weights until it is given some: drawn ones
+//! to learn from the start, or those of another program, in [PyTorch's layout](super::layouts). A recurrent
+//! layer alone is a model of one layer.
+//!
+//! ```c
+//! static uint64_t room_of_model[(RECURRENT_MODEL_SIZE(2) + 7) / 8];
+//!
+//! recurrent_model *from_scratch(recurrent_error *error) {
+//!     const recurrent_layer layers[] = {RECURRENT_LAYER(GRU, 3, 16), RECURRENT_LAYER(DENSE, 16, 2)};
+//!     const recurrent_cell *const cells[] = {recurrent_gru_training()};
+//!     recurrent_model *model = NULL;
+//!     uint64_t seed = 1;
+//!     if (recurrent_model_build(layers, 2, cells, 1, room_of_model, sizeof room_of_model, &model, error) ||
+//!         recurrent_model_init(model, &seed, weights, WEIGHTS, error) ||
+//!         recurrent_model_set_weights(model, weights, WEIGHTS, error)) return NULL;
+//!     return model;
+//! }
+//! ```
+//! The fields of `recurrent_layer` have the options of the cells: other activations, directions, stacks,
+//! projections, peepholes, layer normalisation. A description that makes no sense is an error that says why.
+//!
+//! # 8. A loss of your own
+//! `recurrent_forward_train()` gives the outputs. The program computes its loss, and the gradient of the loss
+//! in each output. `recurrent_backward()` makes the gradients of the weights of it, and if asked for those of
+//! the input and of the first state.
+//!
+//! ```c
+//! // The gradients for one recording in which only the end matters: the last scores should be (0, 1).
+//! recurrent_status gradients(const recurrent_model *model, const float x[STEPS * 3], recurrent_error *error) {
+//!     static float y[STEPS * 2], dy[STEPS * 2];
+//!     const recurrent_sequences sequences = {.steps = STEPS, .batch = 1};
+//!     const recurrent_own_training training = {
+//!         .weights = weights, .weights_len = WEIGHTS, .x = x, .x_len = STEPS * 3, .y = y, .y_len = STEPS * 2,
+//!         .state = last, .state_len = 16, .dy = dy, .dy_len = STEPS * 2, .grads = grads, .grads_len = WEIGHTS,
+//!         .tape = tape, .tape_len = recurrent_model_tape_len(model, STEPS, 1),
+//!         .scratch = room, .scratch_len = SCRATCH,
+//!     };
+//!     recurrent_status status = recurrent_reset(model, 1, last, 16, error);
+//!     if (!status) status = recurrent_forward_train(model, &sequences, &training, error);
+//!     dy[STEPS * 2 - 2] = 2 * (y[STEPS * 2 - 2] - 0);
+//!     dy[STEPS * 2 - 1] = 2 * (y[STEPS * 2 - 1] - 1);
+//!     if (!status) status = recurrent_backward(model, &sequences, &training, error);
+//!     return status;
+//! }
+//! ```
+//! `recurrent_ctc_loss()` is such a loss: of labels whose steps are not known, as in speech or Morse code.
+//! `examples/c/learn` does both: it learns to predict a sensor, without any file, and then finds a fault.
+//!
 //! # In an audio plugin
 //! - When the plugin loads a model: open it, then call `recurrent_model_pack()` once. It arranges the weights
 //!   for the vectors of the CPU, and steps take a fraction of the time.
@@ -154,6 +205,6 @@
 //! seccomp that no block makes a system call.
 //!
 //! # What is not there
-//! The library does not read files of other frameworks: convert them with the tool. It trains models that it
-//! has opened; layers without an image, CTC, attention, and training on several threads are in Rust only. On
-//! targets without an operating system it does not run narrow weights.
+//! The library does not read files of other frameworks: convert them with the tool. Attention, beam search and
+//! training on several threads are in Rust only. On targets without an operating system it does not run
+//! narrow weights.

@@ -87,6 +87,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `write` | writing |
+//! | `words` | a layer from its words alone |
 //! | `read` | reading, and what an image holds besides layers and weights |
 //! | `header` | the header, the positions of records, and the checksum |
 //! | `record` | a layer as 16 words |
@@ -98,12 +99,14 @@ mod header;
 mod read;
 mod record;
 mod utf8;
+mod words;
 mod write;
 
 pub use crate::seq::form::Form;
 #[cfg(feature = "std")]
 pub(crate) use header::crc;
 pub use read::{Extras, Image, layers_len, model};
+pub use words::layer;
 pub use write::{len, len_with, write, write_with};
 
 /// Bytes at an address that is a multiple of 16. Made by [`include_image!`](crate::include_image).

@@ -59,7 +59,7 @@ impl<'a> Image<'a> {
             len = len.saturating_add(layer.words_len());
             let at = header.words(index);
             if let Some(i) = record::unused(&header.record(bytes, index)) {
-                return wrong(at + 4 * i, "a word that this kind of layer does not use is not 0");
+                return wrong(at + 4 * i, record::UNUSED);
             }
             if !header.is_old && word(bytes, at + OLD_LAYER) != 0 {
                 return wrong(at + OLD_LAYER, PADDING);

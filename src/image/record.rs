@@ -192,6 +192,8 @@ const fn levels(r: &Record) -> core::result::Result<Levels, Wrong> {
     Ok(Levels::new(layer, r[4] as usize, both))
 }
 
+pub(super) const UNUSED: &str = "a word that this kind of layer does not use is not 0";
+
 /// The first word of a record that was decoded which has something that the layer does not use: the words
 /// that [`encode`] writes are the same up to there.
 pub(super) fn unused(r: &Record) -> Option<usize> {

@@ -17,5 +17,6 @@ pub use cross_entropy::{CrossEntropy, cross_entropy};
 pub use ctc::{Ctc, CtcBatch, Reduction};
 pub use of_model::Loss;
 pub(crate) use of_model::Outputs;
+pub(crate) use own::clear_absent;
 pub use own::{Own, OwnBatch};
 pub use regression::{Elementwise, binary_cross_entropy, huber, mean_absolute_error, mean_squared_error};

@@ -2,10 +2,9 @@
 
 use super::cross_entropy::CrossEntropy;
 use super::ctc::{Ctc, CtcBatch};
-use super::own::{Own, OwnBatch};
+use super::own::{Own, OwnBatch, clear_absent};
 use super::regression::Elementwise;
 use crate::error::{Error, Result, check_len};
-use crate::kernel::taken::Rows;
 use crate::layer::Sequences;
 use crate::simd::Isa;
 
@@ -270,17 +269,8 @@ impl Own<'_> {
         }
         let first_row = self.first_row;
         let loss = (self.of)(OwnBatch { sequences, first_row, width, y, dy: dy.as_deref_mut() });
-        // Layers above recurrent ones read the gradients of all rows: clear those that do not take part.
         if let Some(dy) = dy.filter(|_| !pooled) {
-            let walk = sequences.walk(false)?;
-            let mut rest = 0;
-            for row in Rows::present(&walk).iter().filter(|_| !walk.is_dense()) {
-                dy[rest * width..row * width].fill(0.0);
-                rest = row + 1;
-            }
-            if !walk.is_dense() {
-                dy[rest * width..].fill(0.0);
-            }
+            clear_absent(dy, width, sequences)?;
         }
         Ok(loss)
     }

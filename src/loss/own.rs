@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::error::Result;
+use crate::kernel::taken::Rows;
 use crate::layer::Sequences;
 
 /// The arguments of such a loss: the outputs of a batch, or of some of its rows.
@@ -19,6 +21,22 @@ pub struct OwnBatch<'a> {
     /// If given, takes the gradient of the returned loss, in the shape of `y`. It is zero before the call.
     /// Values that are written for steps that do not take part have no effect.
     pub dy: Option<&'a mut [f32]>,
+}
+
+/// Sets the gradients of steps that do not take part to zero, because layers above recurrent ones read those
+/// of all rows.
+pub(crate) fn clear_absent(dy: &mut [f32], width: usize, sequences: Sequences<'_>) -> Result<()> {
+    let walk = sequences.walk(false)?;
+    if walk.is_dense() {
+        return Ok(());
+    }
+    let mut rest = 0;
+    for row in Rows::present(&walk).iter() {
+        dy[rest * width..row * width].fill(0.0);
+        rest = row + 1;
+    }
+    dy[rest * width..].fill(0.0);
+    Ok(())
 }
 
 /// A function that returns the mean loss of outputs and writes its gradient. The mean is over the steps that

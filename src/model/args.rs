@@ -114,3 +114,49 @@ pub struct Training<'a> {
     /// [`Loss::Ctc`] [`ctc_scratch_len`](crate::model::Model::ctc_scratch_len).
     pub scratch: &'a mut [f32],
 }
+
+/// Arguments of [`Model::forward_train`](crate::model::Model::forward_train).
+#[derive(Debug, Default)]
+pub struct ForwardTrain<'a> {
+    /// Steps `T`, batch rows `B`, and which steps take part.
+    pub sequences: Sequences<'a>,
+    /// The input: ids `[T, B]` or values `[T, B, I]`.
+    pub x: Input<'a>,
+    /// Takes the output, `[T, B, O]`, or `[B, O]` for a model with a pool.
+    pub y: &'a mut [f32],
+    /// The initial state; replaced by the last state. [`state_len`](crate::model::Model::state_len) elements.
+    pub state: &'a mut [f32],
+    /// Factors of dropout from [`draw_dropout`](crate::model::Model::draw_dropout), for a model that has
+    /// dropout. Factors of 1 drop nothing.
+    pub dropout: Option<&'a [f32]>,
+    /// Takes what the backward pass needs: [`tape_len`](crate::model::Model::tape_len) elements.
+    pub tape: &'a mut [f32],
+    /// At least [`train_scratch_len`](crate::model::Model::train_scratch_len) elements.
+    pub scratch: &'a mut [f32],
+}
+
+/// Arguments of [`Model::backward`](crate::model::Model::backward).
+#[derive(Debug, Default)]
+pub struct Backward<'a> {
+    /// Those of the forward pass.
+    pub sequences: Sequences<'a>,
+    /// That of the forward pass.
+    pub x: Input<'a>,
+    /// The gradient of the output, in its shape. Values of steps that do not take part have no effect.
+    pub dy: &'a [f32],
+    /// If given, takes the gradient of the input, in its shape. Only for models that take values.
+    pub dx: Option<&'a mut [f32]>,
+    /// If given, the gradient of the last state, replaced by that of the initial state. It is as long as the
+    /// state. Without it, the gradient of the last state is zero.
+    pub dstate: Option<&'a mut [f32]>,
+    /// Takes the gradients, in the layout of the weights.
+    pub grads: &'a mut [f32],
+    /// Whether `grads` is overwritten or added to.
+    pub mode: Gradients,
+    /// The factors of the forward pass.
+    pub dropout: Option<&'a [f32]>,
+    /// That of the forward pass. It is overwritten: another backward pass needs another forward pass.
+    pub tape: &'a mut [f32],
+    /// At least [`backward_scratch_len`](crate::model::Model::backward_scratch_len) elements.
+    pub scratch: &'a mut [f32],
+}

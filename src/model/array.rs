@@ -1,10 +1,10 @@
 //! Models whose layers are an array that the compiler knows.
 
 use super::chain::{self, Chain};
+use super::held::Held;
 use super::layer::Layer;
 use super::refusal;
 use crate::error::Result;
-use crate::layer::packed::Fingerprint;
 
 /// Layers on top of each other.
 ///
@@ -23,7 +23,7 @@ pub struct Model<const N: usize> {
     pub(super) layers: [Layer; N],
     /// `None` until it is set.
     recurrent_dropout: Option<f32>,
-    fingerprint: Fingerprint,
+    held: Held,
 }
 
 impl<const N: usize> Model<N> {
@@ -64,8 +64,8 @@ impl<const N: usize> Model<N> {
     pub const fn checked(layers: [Layer; N]) -> Result<Self> {
         match chain::check(&layers) {
             Ok(()) => {
-                let fingerprint = chain::fingerprint(&layers);
-                Ok(Model { layers, recurrent_dropout: None, fingerprint })
+                let held = chain::held(&layers);
+                Ok(Model { layers, recurrent_dropout: None, held })
             }
             Err(e) => Err(e),
         }
@@ -96,7 +96,7 @@ impl<const N: usize> Model<N> {
     /// The same model over a slice. Its type does not contain the number of layers.
     #[inline(always)]
     pub const fn chain(&self) -> Chain<'_> {
-        Chain::with(&self.layers, self.recurrent_dropout, self.fingerprint)
+        Chain::with(&self.layers, self.recurrent_dropout, self.held)
     }
 }
 

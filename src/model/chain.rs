@@ -1,5 +1,8 @@
 //! Models whose layers are in a slice. Constant models run through the same code.
 
+use super::held::Held;
+#[cfg(not(target_os = "none"))]
+use super::held::Lens;
 use super::layer::{Dims, Layer};
 use super::part::Part;
 use crate::error::{Error, Result, said};
@@ -36,7 +39,7 @@ pub struct Chain<'a> {
     layers: &'a [Layer],
     /// `None` until it is set.
     pub(super) recurrent_dropout: Option<f32>,
-    pub(super) fingerprint: Fingerprint,
+    pub(super) held: Held,
 }
 
 impl<'a> Chain<'a> {
@@ -49,7 +52,7 @@ impl<'a> Chain<'a> {
     /// residual, dropout) is the first or dropout the last; if the probability of dropout is not in `0..1`.
     pub const fn new(layers: &'a [Layer]) -> Result<Self> {
         match check(layers) {
-            Ok(()) => Ok(Chain { layers, recurrent_dropout: None, fingerprint: fingerprint(layers) }),
+            Ok(()) => Ok(Chain { layers, recurrent_dropout: None, held: held(layers) }),
             Err(e) => Err(e),
         }
     }
@@ -63,17 +66,13 @@ impl<'a> Chain<'a> {
     }
 
     /// Makes a model of layers that have been checked.
-    pub(super) const fn with(
-        layers: &'a [Layer],
-        recurrent_dropout: Option<f32>,
-        fingerprint: Fingerprint,
-    ) -> Self {
-        Chain { layers, recurrent_dropout, fingerprint }
+    pub(super) const fn with(layers: &'a [Layer], recurrent_dropout: Option<f32>, held: Held) -> Self {
+        Chain { layers, recurrent_dropout, held }
     }
 
     /// Length of the state of one row, for layers that need not fit together.
     pub(crate) const fn state_of(layers: &[Layer]) -> usize {
-        Chain::with(layers, None, Fingerprint::NONE).state_len(1)
+        Chain::with(layers, None, Held::NONE).state_len(1)
     }
 
     /// The layers, from the input to the output.
@@ -150,6 +149,12 @@ impl<'a> Chain<'a> {
         mul(mul(sequences.steps(), sequences.batch()), self.sum(Part::Weights, 1, 1))
     }
 
+    /// Length of all panels.
+    #[inline(always)]
+    pub(super) const fn panels_len(&self) -> usize {
+        self.sum(Part::Panels, 1, 1)
+    }
+
     /// Length of the outputs of all layers but the last.
     #[cfg_attr(all(target_os = "none", not(feature = "named-forms")), inline(always))]
     pub(super) const fn between_len(&self, steps: usize, batch: usize) -> usize {
@@ -193,10 +198,13 @@ impl<'a> Chain<'a> {
     /// Describes the packed weights that the model's passes accept.
     #[inline(always)]
     pub(super) fn owner(&self) -> Owner {
-        let (weights, panels) = (self.weights_len(), self.sum(Part::Panels, 1, 1));
+        #[cfg(target_os = "none")]
+        let (weights, panels) = (self.weights_len(), self.panels_len());
+        #[cfg(not(target_os = "none"))]
+        let (weights, panels) = (self.held.lens.weights, self.held.lens.panels);
         Owner {
             what: "model",
-            fingerprint: if HOLDS_PACKING { self.fingerprint } else { new_fingerprint(self.layers) },
+            fingerprint: if HOLDS_PACKING { self.held.fingerprint } else { new_fingerprint(self.layers) },
             weights,
             panels,
             pinned: None,
@@ -264,11 +272,41 @@ pub(super) const fn check(layers: &[Layer]) -> Result<()> {
     Ok(())
 }
 
-/// The fingerprint that a model of these layers holds.
-pub(super) const fn fingerprint(layers: &[Layer]) -> Fingerprint {
-    if HOLDS_PACKING { new_fingerprint(layers) } else { Fingerprint::NONE }
+/// What a model of these layers holds.
+pub(super) const fn held(layers: &[Layer]) -> Held {
+    Held {
+        fingerprint: if HOLDS_PACKING { new_fingerprint(layers) } else { Fingerprint::NONE },
+        #[cfg(not(target_os = "none"))]
+        lens: {
+            let chain = Chain::with(layers, None, Held::NONE);
+            let quick = chain.classes().is_none() && chain.input() > 0 && steps_refusal(layers).is_none();
+            Lens {
+                weights: chain.weights_len(),
+                panels: chain.panels_len(),
+                input: if quick { chain.input() } else { usize::MAX },
+                output: chain.output(),
+                state: chain.state_len(1),
+                scratch: chain.scratch_len(1, 1),
+                between: chain.between_len(1, 1),
+            }
+        },
+    }
 }
 
+/// The first layer that cannot run step by step, and why.
+#[cfg_attr(target_os = "none", inline(always))]
+pub(super) const fn steps_refusal(layers: &[Layer]) -> Option<(usize, &'static str)> {
+    let mut index = 0;
+    while index < layers.len() {
+        if let Some(what) = layers[index].steps_refusal() {
+            return Some((index, what));
+        }
+        index += 1;
+    }
+    None
+}
+
+/// Identifies how the weights of these layers are packed.
 const fn new_fingerprint(layers: &[Layer]) -> Fingerprint {
     let (mut fingerprint, mut i) = (Fingerprint::new(8), 0);
     while i < layers.len() {
@@ -284,17 +322,17 @@ const fn new_fingerprint(layers: &[Layer]) -> Fingerprint {
 pub(crate) struct Owned {
     layers: std::vec::Vec<Layer>,
     recurrent_dropout: Option<f32>,
-    fingerprint: Fingerprint,
+    held: Held,
 }
 
 #[cfg(feature = "std")]
 impl Owned {
     pub(crate) fn new(chain: Chain<'_>) -> Self {
-        let Chain { layers, recurrent_dropout, fingerprint } = chain;
-        Owned { layers: layers.to_vec(), recurrent_dropout, fingerprint }
+        let Chain { layers, recurrent_dropout, held } = chain;
+        Owned { layers: layers.to_vec(), recurrent_dropout, held }
     }
 
     pub(crate) fn chain(&self) -> Chain<'_> {
-        Chain::with(&self.layers, self.recurrent_dropout, self.fingerprint)
+        Chain::with(&self.layers, self.recurrent_dropout, self.held)
     }
 }

@@ -1,7 +1,7 @@
 //! Inference: packing, whole batches, and single steps.
 
 use super::args::{Forward, Input};
-use super::chain::Chain;
+use super::chain::{Chain, steps_refusal};
 use super::layer::{Dims, Layer};
 use super::part::Part;
 use super::through::{Layers, Visit};
@@ -249,14 +249,16 @@ pub(super) fn step<L: Layers + ?Sized>(
     scratch: &mut [f32],
 ) -> Result<()> {
     let weights = chain.check_weights(weights)?;
-    chain.check_steps()?;
-    // If `x` is shorter than a row, it is checked as one row, so that the error says how long a row is.
-    let rows = x.len().checked_div(chain.input()).unwrap_or(0);
-    let batch = if rows == 0 && x.len() > 0 { 1 } else { rows };
+    #[cfg(target_os = "none")]
+    let of_row = None;
+    #[cfg(not(target_os = "none"))]
+    let of_row = chain.held.lens.between([x.values().len(), y.len(), state.len(), scratch.len()]);
+    let (batch, between) = match of_row {
+        Some(between) => (1, between),
+        None => chain.check_step(x, [y.len(), state.len(), scratch.len()])?,
+    };
     let sequences = Sequences::new(1, batch);
-    let lens = [y.len(), state.len(), scratch.len()];
-    chain.check_buffers([1, 1, batch], x, Need::ROWS_OUTPUTS, lens)?;
-    let (rows, scratch) = scratch.split_at_mut(chain.between_len(1, batch));
+    let (rows, scratch) = scratch.split_at_mut(between);
     let dims = chain.dims(1, batch);
     let (kind, weights) = (kind(weights), weights.flat());
     let (factors, tapes, input) = (&[][..], &mut [][..], x.values());
@@ -342,6 +344,18 @@ impl Chain<'_> {
         }
     }
 
+    /// Rejects buffers of a step that do not fit: the input, and the lengths of the output, of the state and of
+    /// the scratch. Returns the number of rows, and the length of the outputs of all layers but the last.
+    #[cfg_attr(target_os = "none", inline(always))]
+    fn check_step(&self, x: Input<'_>, lens: [usize; 3]) -> Result<(usize, usize)> {
+        self.check_steps()?;
+        // If `x` is shorter than a row, it is checked as one row, so that the error says how long a row is.
+        let rows = x.len().checked_div(self.input()).unwrap_or(0);
+        let batch = if rows == 0 && x.len() > 0 { 1 } else { rows };
+        self.check_buffers([1, 1, batch], x, Need::ROWS_OUTPUTS, lens)?;
+        Ok((batch, self.between_len(1, batch)))
+    }
+
     /// Rejects buffers that do not fit: the input, and the lengths of the output, of the state and of the
     /// scratch. `need` says what the output's length is made of.
     #[cfg_attr(not(all(target_os = "none", feature = "named-forms")), inline(always))]
@@ -372,17 +386,10 @@ impl Chain<'_> {
     }
 
     /// Rejects a model that cannot run step by step.
-    pub(crate) fn check_steps(&self) -> Result<()> {
-        for (index, layer) in self.layers().iter().enumerate() {
-            let what = match (layer.levels(), layer) {
-                (Some(levels), _) if !levels.is_causal() => "does not run forward",
-                (_, Layer::Pool(pool)) if *pool != layer::Pool::Last => {
-                    "is a pool that needs the whole sequence"
-                }
-                _ => continue,
-            };
-            return Err(Error::Layers { layer: index, what: said(what) });
+    pub(crate) const fn check_steps(&self) -> Result<()> {
+        match steps_refusal(self.layers()) {
+            Some((layer, what)) => Err(Error::Layers { layer, what: said(what) }),
+            None => Ok(()),
         }
-        Ok(())
     }
 }

@@ -303,6 +303,18 @@ impl Layer {
         Dims { width, ..dims }
     }
 
+    /// Why the layer cannot run step by step, if it cannot.
+    #[inline(always)]
+    pub(super) const fn steps_refusal(&self) -> Option<&'static str> {
+        match (self.levels(), self) {
+            (Some(levels), _) if !levels.is_causal() => Some("does not run forward"),
+            (_, Layer::Pool(pool)) if !matches!(pool, Pool::Last) => {
+                Some("is a pool that needs the whole sequence")
+            }
+            _ => None,
+        }
+    }
+
     /// The instruction set that its passes run on, if they depend on one.
     #[inline(always)]
     pub(super) fn isa(&self) -> Option<Isa> {

@@ -98,6 +98,11 @@ lengths! {
         chain.train_scratch_len_with(1, steps, batch)
     }
 
+    /// Length of the scratch of [`backward`](Self::backward).
+    backward_scratch_len(chain, steps, batch) -> usize {
+        add(chain.train_scratch_len(steps, batch), chain.through_len(steps, batch))
+    }
+
     /// Length of the scratch of a training pass with [`Loss::Ctc`](super::Loss::Ctc) and at most `labels`
     /// labels in a row. On several threads, take the larger of this and
     /// [`train_scratch_len_with`](Self::train_scratch_len_with).

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`init`](Model::init) | draws initial weights |
 //! | [`forward_backward`](Model::forward_backward) | computes the loss of a batch and its gradients |
+//! | [`forward_train`](Model::forward_train), [`backward`](Model::backward) | the same in two halves; the program computes the loss between them |
 //! | [`pack`](Model::pack) | arranges weights for the vectors of the CPU |
 //! | [`forward`](Model::forward) | computes the outputs of whole sequences |
 //! | [`step`](Model::step) | computes one step of each row, for example on a microcontroller |
@@ -31,6 +32,7 @@
 //!
 //! scratch of forward and step      | O_0 | O_1 | O_2 | what one layer needs |
 //! scratch of forward_backward      | dy | dx | what one layer needs |       two gradients [T, B, widest], which change places
+//! scratch of backward              | through | dy | dx | what one layer needs |       and the input's through residual layers, if there are any
 //! ```
 //!
 //! Above a [pool](Layer::Pool) there is one row for each sequence, `[B, O_i]`. Gradients and the optimiser's
@@ -99,10 +101,12 @@
 //! | `state` | one initial state for all rows |
 //! | `stream` | the macro `stream!`: a type that owns the buffers of a stream |
 //! | `array` | [`Model`]: layers in an array that the compiler knows |
+//! | `halves` | the two halves of a training pass, with a loss of the program between them |
 //! | `forward`, `train` | the passes, layer by layer; they divide the buffers once |
 //! | `through` | iteration over layers |
 //! | `display`, `refusal` | descriptions of layers, and error texts for layers that do not fit together |
 //! | `chain` | [`Chain`]: layers in a slice, and whether they fit together |
+//! | `held` | what a model holds of its layers |
 //! | `mask` | masks made from the input |
 //! | `ending` | the function after the last layer |
 //! | `part` | the parts of layers in the buffers, and their lengths |
@@ -118,6 +122,8 @@ mod chain_passes;
 mod display;
 mod ending;
 mod forward;
+mod halves;
+mod held;
 mod layer;
 mod lengths;
 mod link;
@@ -133,7 +139,7 @@ mod train;
 
 pub use crate::layer::{Packed, WeightSource};
 pub use crate::loss::Loss;
-pub use args::{Forward, Input, Training};
+pub use args::{Backward, Forward, ForwardTrain, Input, Training};
 pub use array::Model;
 pub use chain::Chain;
 #[cfg(feature = "std")]

@@ -2,10 +2,10 @@
 
 use rand_core::Rng;
 
-use super::args::{Forward, Input, Training};
+use super::args::{Backward, Forward, ForwardTrain, Input, Training};
 use super::array::Model;
 #[cfg(target_os = "none")]
-use super::{forward, train};
+use super::{forward, halves, train};
 use crate::error::Result;
 use crate::layer::packed::{Packed, WeightSource};
 use crate::layer::{Join, Sequences};
@@ -197,6 +197,60 @@ impl<const N: usize> Model<N> {
     /// Those of [`forward_backward`](Self::forward_backward).
     pub fn forward_backward_with(&self, join: &dyn Join, weights: &[f32], args: Training<'_>) -> Result<f32> {
         self.chain().forward_backward_with(join, weights, args)
+    }
+
+    /// The first half of a training pass, for a program that computes its loss itself: writes the outputs and
+    /// a tape, and replaces the states by the last ones. [`backward`](Self::backward) is the second half.
+    ///
+    /// To compute the loss in a function that the pass calls, use [`Loss::own`].
+    ///
+    /// # Errors
+    /// Those of [`forward_backward`](Self::forward_backward) about the input, the dropout and the buffers.
+    ///
+    /// ```
+    /// use recurrent::{Sequences, model::{Backward, ForwardTrain, Layer, Model}};
+    /// const MODEL: Model<2> = Model::new([Layer::gru(2, 4), Layer::dense(4, 1)]);
+    /// let (steps, sequences) = (3, Sequences::new(3, 1));
+    /// let (weights, mut grads) = ([0.1; MODEL.weights_len()], [0.0; MODEL.weights_len()]);
+    /// let (mut y, mut dy, mut dx) = ([0.0; 3], [0.0; 3], [0.0; 3 * 2]);
+    /// let (mut state, mut tape) = ([0.0; MODEL.state_len(1)], vec![0.0; MODEL.tape_len(steps, 1)]);
+    /// let mut scratch = vec![0.0; MODEL.backward_scratch_len(steps, 1)];
+    /// let x = (&[1.0, 0.0, /**/ 0.5, 0.5, /**/ 0.0, 1.0]).into();
+    /// MODEL.forward_train(&weights, ForwardTrain {
+    ///     sequences, x, y: &mut y, state: &mut state, tape: &mut tape, scratch: &mut scratch, ..Default::default()
+    /// })?;
+    /// // The sum of the squares of the differences of neighbouring steps.
+    /// for t in 1..steps {
+    ///     let apart = 2.0 * (y[t] - y[t - 1]);
+    ///     dy[t] += apart;
+    ///     dy[t - 1] -= apart;
+    /// }
+    /// MODEL.backward(&weights, Backward {
+    ///     sequences, x, dy: &dy, dx: Some(&mut dx), grads: &mut grads, tape: &mut tape, scratch: &mut scratch,
+    ///     ..Default::default()
+    /// })?;
+    /// assert!(grads[0] != 0.0 && dx[0] != 0.0);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn forward_train(&self, weights: &[f32], args: ForwardTrain<'_>) -> Result<()> {
+        run!(self, halves::forward_train(weights, args))
+    }
+
+    /// The second half: backpropagation through time from the gradient of the output, with the tape of
+    /// [`forward_train`](Self::forward_train). Writes the gradients of the weights, and if asked for those of
+    /// the input and of the initial states.
+    ///
+    /// The sequences, the input, the weights and the dropout are those of the forward pass. For sequences
+    /// that are cut into chunks, go backward from the last chunk to the first, and pass `dstate` on: the
+    /// gradients are then those of whole sequences. Each chunk has its own tape.
+    ///
+    /// # Errors
+    /// Those of [`forward_train`](Self::forward_train); [`Error::Value`](crate::Error::Value) if the gradient
+    /// of ids is asked for.
+    #[inline(always)]
+    pub fn backward(&self, weights: &[f32], args: Backward<'_>) -> Result<()> {
+        run!(self, halves::backward(weights, args))
     }
 
     /// Draws PyTorch's initial weights, layer by layer.

@@ -10,34 +10,39 @@ use super::layer::{Dims, Layer};
 use super::part::Part;
 use super::through::{Layers, Visit};
 use crate::error::{Error, Result, check_len, check_room};
-use crate::layer::buffer::{add, multiply, take_last, take_last_mut, take_mut};
+use crate::layer::buffer::{add, add_to, multiply, take_last, take_last_mut, take_mut};
 use crate::layer::join::Team;
 use crate::layer::{Backward, DenseBackward, Gradients, Sequences};
 use crate::loss::{Loss, Outputs};
 use crate::seq::table::Reach;
 use crate::train::dropout;
 
-/// The backward pass, from the last layer to the first.
-struct Down<'a> {
+/// The backward pass, from the last layer to the first. `OWN`: whether it is one with a loss of the program,
+/// which may ask for more gradients. It is a constant, so that other programs do not contain the code.
+pub(super) struct Down<'a, const OWN: bool> {
     /// The threads that run the layers. `None`: only the calling thread.
-    team: Option<Team<'a>>,
-    sequences: Sequences<'a>,
-    x: Input<'a>,
-    weights: &'a [f32],
-    factors: &'a [f32],
-    grads: &'a mut [f32],
-    mode: Gradients,
-    outputs: &'a [f32],
-    tapes: &'a mut [f32],
+    pub(super) team: Option<Team<'a>>,
+    pub(super) sequences: Sequences<'a>,
+    pub(super) x: Input<'a>,
+    pub(super) weights: &'a [f32],
+    pub(super) factors: &'a [f32],
+    pub(super) grads: &'a mut [f32],
+    pub(super) mode: Gradients,
+    pub(super) outputs: &'a [f32],
+    pub(super) tapes: &'a mut [f32],
     /// Gradients of a layer's output and of its input. They are swapped after each layer.
-    dy: &'a mut [f32],
-    dx: &'a mut [f32],
-    /// Takes the gradients of the initial states; empty if they are not asked for.
-    dstate: &'a mut [f32],
-    scratch: &'a mut [f32],
+    pub(super) dy: &'a mut [f32],
+    pub(super) dx: &'a mut [f32],
+    /// Takes the gradients of the initial states; empty if they are not asked for. With `OWN` it holds those
+    /// of the last states before.
+    pub(super) dstate: &'a mut [f32],
+    /// With `OWN`: takes the gradient of the model's input through the first layer, and that through residual
+    /// layers; empty if they are not asked for.
+    pub(super) dinput: [&'a mut [f32]; 2],
+    pub(super) scratch: &'a mut [f32],
 }
 
-impl Visit for Down<'_> {
+impl<const OWN: bool> Visit for Down<'_, OWN> {
     #[cfg_attr(target_os = "none", inline(always))]
     fn visit(&mut self, layers: &[Layer], index: usize) -> Result<()> {
         let (layer, sequences, mode) = (&layers[index], self.sequences, self.mode);
@@ -56,12 +61,25 @@ impl Visit for Down<'_> {
                 multiply(dy, factors);
                 return Ok(());
             }
-            // The gradient of a sum is that of both parts, so `dy` does not change. The model's input needs
-            // no gradient.
-            Layer::Residual => return Ok(()),
+            // The gradient of a sum is that of both parts, so `dy` does not change.
+            Layer::Residual => {
+                let [_, through] = &mut self.dinput;
+                if OWN && !through.is_empty() {
+                    let of_input = through.len() / dims.rows();
+                    let rows = through.chunks_exact_mut(of_input).zip(dy.chunks_exact(dims.width.max(1)));
+                    rows.for_each(|(through, dy)| add_to(through, dy));
+                }
+                return Ok(());
+            }
             _ => {}
         }
-        let dx = &mut self.dx[..if index == 0 { 0 } else { dims.len() }];
+        let [first, _] = &mut self.dinput;
+        let dx = match index {
+            0 if OWN => &mut **first,
+            0 => &mut [],
+            _ => &mut self.dx[..dims.len()],
+        };
+        let dx = (index > 0 || OWN && !dx.is_empty()).then_some(dx);
         if let Some(levels) = layer.levels() {
             let len = layer.len(Part::State, dims);
             let given = len.min(self.dstate.len());
@@ -70,14 +88,16 @@ impl Visit for Down<'_> {
             if dstate.is_empty() {
                 dstate = take_mut(&mut scratch, len);
             }
-            dstate.fill(0.0);
+            if !OWN || given == 0 {
+                dstate.fill(0.0);
+            }
             let args = Backward {
                 sequences,
                 x,
                 y,
                 dy,
                 dstate,
-                dx: (index > 0).then_some(dx),
+                dx,
                 grads: Some(grads),
                 mode,
                 recurrent_dropout: Some(factors).filter(|f| !f.is_empty()),
@@ -89,11 +109,11 @@ impl Visit for Down<'_> {
         } else {
             match layer {
                 Layer::Embedding(l) => l.backward(below.ids(), dy, grads, mode)?,
-                Layer::Pool(pool) => pool.backward(dims.width, sequences, x, dy, dx)?,
-                Layer::Activate(l) => l.backward(x, dy, dx)?,
-                Layer::Scale(l) => l.backward(w, x, dy, (index > 0).then_some(dx), Some(grads), mode)?,
+                Layer::Pool(pool) => pool.backward(dims.width, sequences, x, dy, dx.unwrap_or_default())?,
+                Layer::Activate(l) => l.backward(x, dy, dx.unwrap_or_default())?,
+                Layer::Scale(l) => l.backward(w, x, dy, dx, Some(grads), mode)?,
                 Layer::Dense(l) => {
-                    let (dx, grads) = ((index > 0).then_some(dx), Some(grads));
+                    let grads = Some(grads);
                     let (rows, scratch) = (dims.rows(), &mut *self.scratch);
                     l.backward_on(self.team, w, DenseBackward { rows, x, y, dy, dx, grads, mode, scratch })?;
                 }
@@ -170,7 +190,7 @@ pub(super) fn forward_backward<L: Layers + ?Sized>(
         mean = if share > 0.0 { (f64::from(mean) * share) as f32 } else { 0.0 };
         dy[..y.len()].iter_mut().for_each(|d| *d *= share as f32);
     }
-    layers.down(&mut Down {
+    layers.down(&mut Down::<false> {
         team,
         sequences,
         x,
@@ -183,6 +203,7 @@ pub(super) fn forward_backward<L: Layers + ?Sized>(
         dy,
         dx,
         dstate,
+        dinput: Default::default(),
         scratch,
     })?;
     Ok(mean)
@@ -284,7 +305,7 @@ impl Chain<'_> {
     }
 
     /// Rejects a probability of recurrent dropout that no layer uses.
-    fn check_recurrent_dropout(&self) -> Result<()> {
+    pub(super) fn check_recurrent_dropout(&self) -> Result<()> {
         if self.recurrent_dropout.is_some_and(|p| p != 0.0) && !self.has_recurrent_dropout() {
             let expected = "0 unless a layer was made with `Recurrent::recurrent_dropout`";
             return Err(Error::Value { argument: "recurrent_dropout", expected });

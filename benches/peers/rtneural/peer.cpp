@@ -121,7 +121,9 @@ extern "C"
         SIZE(1, 8);
         SIZE(1, 16);
         SIZE(1, 32);
+        SIZE(1, 40);
         SIZE(1, 64);
+        SIZE(1, 128);
         SIZE(32, 32);
 #undef SIZE
         return nullptr;

@@ -28,7 +28,7 @@ static uint64_t add(uint64_t sum, const float *x, size_t len) {
 
 static recurrent_model *open_model(recurrent_error *error) {
     const recurrent_cell *const cells[] = {
-#if defined WITH_TRAINING
+#if defined WITH_TRAINING || defined WITH_HALVES
         recurrent_gru_training(),
 #elif defined WITH_FORWARD
         recurrent_gru(),
@@ -42,6 +42,18 @@ static recurrent_model *open_model(recurrent_error *error) {
     recurrent_model *model = NULL;
     recurrent_model_open(gestures, (size_t)(gestures_end - gestures), cells, sizeof cells / sizeof *cells, memory,
                          sizeof memory, &model, error);
+#ifdef WITH_BUILD
+    // The same layers without an image, which shows the size of its code.
+    static uint64_t more[(RECURRENT_MODEL_SIZE(LAYERS) + 7) / 8];
+    const recurrent_layer layers[LAYERS] = {RECURRENT_LAYER(GRU, AXES, UNITS), RECURRENT_LAYER(DENSE, UNITS, GESTURES)};
+    recurrent_model *described = NULL;
+    if (recurrent_model_build(layers, LAYERS, cells, sizeof cells / sizeof *cells, more, sizeof more, &described, error) !=
+            RECURRENT_OK ||
+        recurrent_model_set_weights(described, (const float *)(gestures + 192), recurrent_model_weights_len(described),
+                                    error) != RECURRENT_OK)
+        return NULL;
+    model = described;
+#endif
     return model;
 }
 
@@ -79,6 +91,34 @@ static uint64_t run(const recurrent_model *model, bool report, recurrent_error *
     const recurrent_sequences sequences = {.steps = 1, .batch = 1};
     buffers.scratch = more, buffers.scratch_len = sizeof more / sizeof *more;
     if (recurrent_forward(model, &sequences, &buffers, error) != RECURRENT_OK) return 0;
+#endif
+#ifdef WITH_HALVES
+    // Both halves of a pass, with a loss of the program.
+    static float weights[2048], grads[2048], tape[4096], room[8192];
+    const recurrent_sequences one = {.steps = 1, .batch = 1};
+    const size_t len = recurrent_model_weights_len(model);
+    recurrent_sgd sgd = RECURRENT_SGD(0.001f);
+    const recurrent_own_training training = {.weights = weights,
+                                             .weights_len = len,
+                                             .x = buffers.x,
+                                             .x_len = AXES,
+                                             .tape = tape,
+                                             .tape_len = recurrent_model_tape_len(model, 1, 1),
+                                             .scratch = room,
+                                             .scratch_len = sizeof room / sizeof *room,
+                                             .y = scores,
+                                             .y_len = GESTURES,
+                                             .state = state,
+                                             .state_len = UNITS,
+                                             .dy = buffers.x,
+                                             .dy_len = GESTURES,
+                                             .grads = grads,
+                                             .grads_len = len};
+    if (recurrent_model_copy_weights(model, weights, len, error) != RECURRENT_OK ||
+        recurrent_forward_train(model, &one, &training, error) != RECURRENT_OK ||
+        recurrent_backward(model, &one, &training, error) != RECURRENT_OK ||
+        recurrent_sgd_update(&sgd, weights, len, grads, len, NULL, 0, 1, error) != RECURRENT_OK)
+        return 0;
 #endif
 #ifdef WITH_TRAINING
     // A pass and an update, which show the size of their code.
