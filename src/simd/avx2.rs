@@ -91,6 +91,14 @@ fn pin(mut a: __m256) -> __m256 {
     a
 }
 
+/// An empty block of assembly. The compiler does not unroll a loop with one, as with a call that it does not
+/// know.
+#[inline(always)]
+pub(super) fn keep_rolled() {
+    // SAFETY: there is no instruction.
+    unsafe { core::arch::asm!("", options(nomem, nostack, preserves_flags)) };
+}
+
 #[inline(never)]
 #[target_feature(enable = "avx2,fma,f16c")]
 fn compile<R: Region>(region: R) -> R::Output {
@@ -190,6 +198,10 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn lt_select(self, a: __m256, b: __m256, x: __m256, y: __m256) -> __m256 {
         intrinsic!(_mm256_blendv_ps(y, x, _mm256_cmp_ps::<_CMP_LT_OQ>(a, b)))
+    }
+    #[inline(always)]
+    fn keep_rolled(self) {
+        keep_rolled();
     }
     #[inline(always)]
     fn pin(self, a: __m256) -> __m256 {

@@ -222,6 +222,10 @@ impl Simd for Avx512 {
         intrinsic!(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(a))))
     }
     #[inline(always)]
+    fn keep_rolled(self) {
+        super::avx2::keep_rolled();
+    }
+    #[inline(always)]
     fn halves(self, a: __m512) -> (__m512, __m512) {
         intrinsic!({
             let bits = _mm512_castps_si512(a);

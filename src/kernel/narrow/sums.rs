@@ -230,6 +230,9 @@ unsafe fn tile<S: Simd, K: Kind<S>, const G: usize, const MB: usize, const NP: u
         let next = G * S::LANES * K::TOGETHER * K::BYTES;
         let mut w = right.codes.wrapping_add(panel * right.panel).cast::<u8>();
         for k in (0..operand.k).step_by(K::TOGETHER) {
+            if const { 2 * MB * NP * G * K::PLANES > S::ACCUMULATORS } {
+                s.keep_rolled();
+            }
             let mut element = [K::element(s, x[0], right.room, k); MB];
             for m in 1..MB {
                 element[m] = K::element(s, x[m], right.room, k);

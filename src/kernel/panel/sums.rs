@@ -331,6 +331,9 @@ unsafe fn accumulate<S: Simd, const G: usize, const MB: usize, const NP: usize, 
     }
     let (mut at, mut w) = (0, first);
     for _ in 0..k {
+        if const { 2 * MB * NP * G > S::ACCUMULATORS } {
+            s.keep_rolled();
+        }
         let mut b = [s.splat(0.0); MB];
         for m in 0..MB {
             // SAFETY: the caller's promise: this is element i of the row.
