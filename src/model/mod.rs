@@ -100,9 +100,11 @@
 //! | `stream` | the macro `stream!`: a type that owns the buffers of a stream |
 //! | `array` | [`Model`]: layers in an array that the compiler knows |
 //! | `forward`, `train` | the passes, layer by layer; they divide the buffers once |
-//! | `through` | iteration over layers |
 //! | `display`, `refusal` | descriptions of layers, and error texts for layers that do not fit together |
 //! | `chain` | [`Chain`]: layers in a slice, and whether they fit together |
+//! | `overlap` | recurrent layers whose levels run at the same time |
+//! | `up` | the pass from the input to the output |
+//! | `through` | iteration over layers |
 //! | `mask` | masks made from the input |
 //! | `ending` | the function after the last layer |
 //! | `part` | the parts of layers in the buffers, and their lengths |
@@ -123,6 +125,8 @@ mod lengths;
 mod link;
 mod mask;
 mod narrow;
+#[cfg(not(target_os = "none"))]
+mod overlap;
 mod part;
 mod passes;
 mod refusal;
@@ -130,6 +134,7 @@ mod state;
 mod stream;
 mod through;
 mod train;
+mod up;
 
 pub use crate::layer::{Packed, WeightSource};
 pub use crate::loss::Loss;
