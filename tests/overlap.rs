@@ -128,6 +128,9 @@ fn other_layers() {
     for narrow in [Narrow::F16, Narrow::Bf16, Narrow::W8A16, Narrow::W8A8] {
         let stack = Stack::new(Lstm::new(48, 80)).layers(2).narrow(narrow);
         check::<_, 2>(stack, true, &format!("{narrow:?}"));
+        // The rows of the first level's input need more room than those of the others.
+        let stack = Stack::new(Gru::new(301, 80)).layers(3).narrow(narrow);
+        check::<_, 1>(stack, true, &format!("{narrow:?}, wide input"));
     }
 }
 

@@ -18,12 +18,19 @@ use crate::layer::join::{Team, share};
 use crate::layer::packed::Source;
 use crate::simd::Isa;
 
-/// The number of multiply-adds that take as long as handing over one turn: a microsecond, because the next
-/// turn comes before the other threads fall asleep (Zen 5, `cargo bench --bench threads --features rayon`).
+/// The number of multiply-adds that take as long as handing over one turn: a microsecond. That is less than in
+/// other passes, because the next turn comes before the other threads fall asleep. With the number of blocks
+/// that follows from it, all cases of `cargo bench --bench threads --features rayon -- levels` are within 7 %
+/// of the best of seven numbers (Zen 5).
 const HAND_OVER: usize = 1 << 16;
 
-/// The least number of steps in a block. The input part of a few steps is computed at once.
-const LEAST_STEPS: usize = 8;
+/// The least number of steps in a block: the input part of six steps is one tile. Blocks of 8 steps are up to
+/// 8 % slower where these limits decide.
+const LEAST_STEPS: usize = 6;
+
+/// Elements that keep what two threads write apart: two cache lines, which some CPUs fetch together. Where the
+/// states of two levels shared a line, two LSTMs of 64 units took 1.3 times as long (Zen 5).
+const APART: usize = 32;
 
 /// The sizes of levels that may run at the same time. They belong to one stack, or to successive layers of a
 /// model.
@@ -36,7 +43,7 @@ pub(crate) struct Overlap {
     /// Multiply-adds of all levels, and of the largest one.
     work: usize,
     largest: usize,
-    /// Scratch of all levels.
+    /// States and scratch of all levels.
     own: usize,
     /// Features of all outputs, and of the last level's output.
     outputs: usize,
@@ -58,8 +65,7 @@ struct Turn<'a> {
     x: &'a [f32],
     /// The block of the highest level, and what follows it.
     y: &'a mut [f32],
-    state: &'a mut [f32],
-    /// Scratch of each level.
+    /// State and scratch of each level.
     own: &'a mut [f32],
     /// Two blocks of outputs of each level but the last.
     between: &'a mut [f32],
@@ -109,6 +115,13 @@ impl Levels {
     }
 }
 
+/// Elements of the state and of the scratch of a level. The state is a copy, because the states of all levels
+/// follow each other directly.
+const fn own_len(levels: &Levels, steps: usize, batch: usize) -> usize {
+    let state = levels.first.state_len(batch);
+    add(add(state, levels.first.scratch_len(steps, batch)), APART)
+}
+
 impl Overlap {
     /// No levels.
     pub(crate) const fn of(steps: usize, batch: usize) -> Self {
@@ -122,7 +135,7 @@ impl Overlap {
         while index < levels.depth {
             let work = mul(rows, levels.shape(index).len());
             (self.work, self.largest) = (add(self.work, work), max(self.largest, work));
-            self.own = add(self.own, levels.first.scratch_len(self.steps, self.batch));
+            self.own = add(self.own, own_len(levels, self.steps, self.batch));
             (self.outputs, self.output) = (add(self.outputs, width), width);
             self.depth += 1;
             index += 1;
@@ -157,7 +170,8 @@ impl Overlap {
 
     /// Elements of two blocks of outputs of each level but the last.
     const fn between(&self, block: usize) -> usize {
-        mul(mul(2, self.outputs - self.output), mul(block, self.batch))
+        let blocks = mul(self.outputs - self.output, mul(block, self.batch));
+        mul(2, add(blocks, mul(self.depth - 1, APART)))
     }
 
     /// Length of the scratch; 0 if levels do not run at the same time.
@@ -190,6 +204,7 @@ impl Overlap {
         // Elements of a block.
         let inputs = block * self.batch * x.len().checked_div(self.steps * self.batch).unwrap_or(0);
         let outputs = block * self.batch * self.output;
+        climb.each_state(&mut *own, &mut *state, |own, state| own.copy_from_slice(state))?;
         team.enter(|| {
             for turn in 0..climb.blocks + self.depth - 1 {
                 let top = (turn + 1).saturating_sub(self.depth);
@@ -198,7 +213,6 @@ impl Overlap {
                     panels,
                     x: x.get(turn * inputs..).unwrap_or_default(),
                     y: y.get_mut(top * outputs..).unwrap_or_default(),
-                    state: &mut *state,
                     own: &mut *own,
                     between: &mut *between,
                 };
@@ -206,6 +220,7 @@ impl Overlap {
             }
             Ok(())
         })?;
+        climb.each_state(own, state, |own, state| state.copy_from_slice(own))?;
         Ok(None)
     }
 }
@@ -218,31 +233,48 @@ impl Climb<'_> {
         levels.start <= turn && turn < self.blocks + levels.end - 1
     }
 
+    /// Calls `copy` with each level's own state and that of the caller.
+    fn each_state(
+        &self,
+        own: &mut [f32],
+        state: &mut [f32],
+        copy: impl Fn(&mut [f32], &mut [f32]),
+    ) -> Result<()> {
+        let (mut own, mut state, mut index) = (own, state, 0);
+        while let (Some(rung), true) = ((self.rung)(index), !state.is_empty()) {
+            let len = rung.levels.first.state_len(self.walk.batch());
+            let [_, own_len, _] = self.lens(&rung);
+            copy(&mut take_mut(&mut own, own_len)[..len], take_mut(&mut state, len));
+            index += 1;
+        }
+        Ok(())
+    }
+
     /// One block of each level that has one, in parts that run at the same time.
     fn turn(&self, turn: usize, parts: usize, buffers: Turn<'_>) -> Result<()> {
-        let Turn { levels, panels, x, y, state, own, between } = buffers;
+        let Turn { levels, panels, x, y, own, between } = buffers;
         let (count, some) = (levels.len(), parts / 2);
         if !self.has_work(turn, &levels) {
             return Ok(());
         }
         if count == 1 {
-            return self.block(turn, Turn { levels, panels, x, y, state, own, between });
+            return self.block(turn, Turn { levels, panels, x, y, own, between });
         }
         let at = levels.start + if parts > 1 { share(count, some, parts) } else { 1 };
-        // The lengths of the buffers of the levels below the cut, and two blocks of their last output.
-        let (mut lens, mut blocks) = ([0; 4], 0);
+        // The lengths of the buffers of the levels below the cut, and of one block of their last output.
+        let (mut lens, mut block) = ([0; 3], 0);
         for index in levels.start..at {
             let rung = (self.rung)(index).ok_or(WRONG)?;
-            lens[3] += blocks;
-            blocks = 2 * self.block * self.walk.batch() * rung.levels.output();
+            lens[2] += 2 * block;
+            block = self.block * self.walk.batch() * rung.levels.output() + APART;
             for (len, more) in lens.iter_mut().zip(self.lens(&rung)) {
                 *len += more;
             }
         }
-        let [panels_len, state_len, own_len, between_len] = lens;
-        let (mut panels, mut state, mut own, mut between) = (panels, state, own, between);
+        let [panels_len, own_len, between_len] = lens;
+        let (mut panels, mut own, mut between) = (panels, own, between);
         let lower_between = take_mut(&mut between, between_len);
-        let (even, odd) = take_mut(&mut between, blocks).split_at_mut(blocks / 2);
+        let (even, odd) = (take_mut(&mut between, block), take_mut(&mut between, block));
         // The level above the cut reads block `turn - at`, which the level below it wrote in the last turn.
         let (write, read) = if (turn + at).is_multiple_of(2) { (odd, even) } else { (even, odd) };
         let lower = Turn {
@@ -250,11 +282,10 @@ impl Climb<'_> {
             panels: take(&mut panels, panels_len),
             x,
             y: write,
-            state: take_mut(&mut state, state_len),
             own: take_mut(&mut own, own_len),
             between: lower_between,
         };
-        let upper = Turn { levels: at..levels.end, panels, x: read, y, state, own, between };
+        let upper = Turn { levels: at..levels.end, panels, x: read, y, own, between };
         let both = self.has_work(turn, &lower.levels) && self.has_work(turn, &upper.levels);
         let (lower_parts, upper_parts) = (some.max(1), (parts - some).max(1));
         let lower = || self.turn(turn, lower_parts, lower);
@@ -265,24 +296,24 @@ impl Climb<'_> {
         }
     }
 
-    /// The lengths of a level's weights, state and scratch. It has no room between levels of its own.
-    fn lens(&self, rung: &Rung<'_>) -> [usize; 4] {
-        let (level, batch) = (rung.levels.level(rung.index), self.walk.batch());
-        let scratch = level.scratch_len(self.walk.place().padded(), batch);
-        [level.panels_len(), level.state_len(batch), scratch, 0]
+    /// The lengths of a level's weights, and of its state and scratch. It has no room between levels.
+    fn lens(&self, rung: &Rung<'_>) -> [usize; 3] {
+        let own = own_len(rung.levels, self.walk.place().padded(), self.walk.batch());
+        [rung.levels.level(rung.index).panels_len(), own, 0]
     }
 
     /// One block of one level.
     fn block(&self, turn: usize, buffers: Turn<'_>) -> Result<()> {
-        let Turn { levels: Range { start: index, .. }, panels, x, y, state, own, .. } = buffers;
+        let Turn { levels: Range { start: index, .. }, panels, x, y, own, .. } = buffers;
         let rung = (self.rung)(index).ok_or(WRONG)?;
         let (layer, shape) = (&rung.levels.first, rung.levels.shape(rung.index));
         let walk = self.walk.during((turn - index) * self.block, self.block);
         let (rows, width) = (walk.rows(), shape.width());
-        let [panels_len, state_len, ..] = self.lens(&rung);
+        let [panels_len, own_len, _] = self.lens(&rung);
         let x = x.get(..rows * shape.input).ok_or(WRONG)?;
         let panels = panels.get(..panels_len).ok_or(WRONG)?;
-        let state = state.get_mut(..state_len).ok_or(WRONG)?;
+        let own = own.get_mut(..own_len).ok_or(WRONG)?;
+        let (state, own) = own.split_at_mut(layer.state_len(walk.batch()));
         let y = match y.is_empty() {
             // Only the last states are needed.
             true => None,
