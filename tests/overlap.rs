@@ -10,7 +10,7 @@ use recurrent::{
     WeightSource,
 };
 
-/// Steps that make overlapping worthwhile for levels of at least 1,000 weights. They are a prime number, so
+/// Steps that make overlapping worthwhile for levels of at least 4,000 weights. They are a prime number, so
 /// the last block is shorter.
 const STEPS: usize = 1051;
 
@@ -114,7 +114,7 @@ fn few_rows() {
 #[test]
 fn many_levels() {
     for depth in [3, 4, 5, 7] {
-        check::<_, 1>(Stack::new(Gru::new(9, 40)).layers(depth), true, &format!("{depth} levels"));
+        check::<_, 1>(Stack::new(Gru::new(30, 60)).layers(depth), true, &format!("{depth} levels"));
     }
 }
 
@@ -129,7 +129,7 @@ fn other_layers() {
         let stack = Stack::new(Lstm::new(48, 80)).layers(2).narrow(narrow);
         check::<_, 2>(stack, true, &format!("{narrow:?}"));
         // The rows of the first level's input need more room than those of the others.
-        let stack = Stack::new(Gru::new(301, 80)).layers(3).narrow(narrow);
+        let stack = Stack::new(Gru::new(301, 80)).layers(2).narrow(narrow);
         check::<_, 1>(stack, true, &format!("{narrow:?}, wide input"));
     }
 }
@@ -199,9 +199,9 @@ const MODEL: Model<6> = Model::new([
 /// The last layer is recurrent, and the reverse direction ends the layers that overlap.
 const RECURRENT: Model<4> = Model::new([
     model::Layer::Gru(Stack::new(Gru::new(8, 40).reverse())),
-    model::Layer::gru(40, 40),
-    model::Layer::gru(40, 44),
-    model::Layer::lstm(44, 48),
+    model::Layer::gru(40, 56),
+    model::Layer::gru(56, 56),
+    model::Layer::lstm(56, 48),
 ]);
 
 /// Layers of a model overlap in the same way, also with dropout between them, which inference skips.

@@ -118,7 +118,7 @@
 //!
 //! Smaller layers on top of each other run at the same time: while one computes a block of steps, the layer
 //! below computes the next block. This is for inference of stacks, and of successive recurrent layers of a
-//! model, in the forward direction, from packed weights and with a quick `Join`. It pays from about a million
+//! model, in the forward direction, from packed weights and with a quick `Join`. It pays from about four million
 //! multiply-adds in each layer on. FIGURES
 //!
 //! Layers, stacks and models have passes whose names end in `_with`, for example

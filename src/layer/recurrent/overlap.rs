@@ -18,18 +18,16 @@ use crate::layer::join::{Team, share};
 use crate::layer::packed::Source;
 use crate::simd::Isa;
 
-/// The number of multiply-adds that take as long as handing over one turn: a microsecond. That is less than in
-/// other passes, because the next turn comes before the other threads fall asleep. With the number of blocks
-/// that follows from it, all cases of `cargo bench --bench threads --features rayon -- levels` are within 7 %
-/// of the best of seven numbers (Zen 5).
-const HAND_OVER: usize = 1 << 16;
+/// The number of multiply-adds that take as long as handing over one turn: 3 microseconds. It is one if the next
+/// turn comes before the other threads fall asleep, and up to nine if it does not (Zen 5,
+/// `cargo bench --bench threads --features rayon -- levels`). With the number of blocks that follows from one,
+/// passes were up to a fifth faster, but some took as long as on one thread.
+const HAND_OVER: usize = 1 << 18;
 
-/// The least number of steps in a block: the input part of six steps is one tile. Blocks of 8 steps are up to
-/// 8 % slower where these limits decide.
+/// The least number of steps in a block: the input part of six steps is one tile.
 const LEAST_STEPS: usize = 6;
 
-/// Elements that keep what two threads write apart: two cache lines, which some CPUs fetch together. Where the
-/// states of two levels shared a line, two LSTMs of 64 units took 1.3 times as long (Zen 5).
+/// Elements that keep what two threads write apart: two cache lines, which some CPUs fetch together.
 const APART: usize = 32;
 
 /// The sizes of levels that may run at the same time. They belong to one stack, or to successive layers of a
@@ -159,7 +157,9 @@ impl Overlap {
         if parts < 2 {
             return 0;
         }
-        let largest = max(self.largest, self.work.div_ceil(parts));
+        // Parts have as many levels as others, or one more.
+        let largest = mul(self.largest, self.depth.div_ceil(parts));
+        let largest = if largest < self.work { largest } else { self.work };
         let blocks = (largest / HAND_OVER).isqrt();
         let block = max(self.steps.div_ceil(max(blocks, 1)), LEAST_STEPS);
         if self.steps < 2 * block || (self.work - largest) / HAND_OVER < 4 * blocks {
