@@ -1,4 +1,5 @@
-//! Successive recurrent layers of a model whose levels run at the same time, in inference from packed weights.
+//! Successive recurrent layers of a model whose levels run at the same time, in inference from packed
+//! weights.
 
 use super::args::Input;
 use super::layer::{Dims, Layer};

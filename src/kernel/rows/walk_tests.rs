@@ -107,7 +107,7 @@ fn check_parts(plan: Plan<'_>) {
     }
 }
 
-/// Some of the steps of a forward walk are the steps of the whole walk, in buffers that begin with their rows.
+/// Some of the steps of a forward walk are the steps of the whole, in buffers that begin with their rows.
 #[test]
 fn steps_of_a_walk_are_steps_of_the_whole() {
     let (steps, batch) = (7, 3);

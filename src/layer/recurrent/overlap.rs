@@ -18,10 +18,10 @@ use crate::layer::join::{Team, share};
 use crate::layer::packed::Source;
 use crate::simd::Isa;
 
-/// The number of multiply-adds that take as long as handing over one turn: 3 microseconds. It is one if the next
-/// turn comes before the other threads fall asleep, and up to nine if it does not (Zen 5,
-/// `cargo bench --bench threads --features rayon -- levels`). With the number of blocks that follows from one,
-/// passes were up to a fifth faster, but some took as long as on one thread.
+/// The number of multiply-adds that take as long as handing over one turn: 3 microseconds. It is one if the
+/// next turn comes before the other threads fall asleep, and up to nine if it does not (Zen 5, `cargo bench
+/// --bench threads --features rayon -- levels`). With the number of blocks that follows from one, passes were
+/// up to a fifth faster, but some took as long as on one thread.
 const HAND_OVER: usize = 1 << 18;
 
 /// The least number of steps in a block: the input part of six steps is one tile.
