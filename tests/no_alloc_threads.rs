@@ -80,11 +80,11 @@ fn passes_in_the_pool_do_not_allocate() {
         let stack = Stack::new(Lstm::new(16, 48)).layers(3);
         let weights = vec![0.01; stack.weights_len()];
         let packed = stack.pack(&weights, vec![0.0; stack.packed_len()]).unwrap();
-        let (mut y, mut state) = (vec![0.0; 400 * 48], vec![0.0; stack.state_len(1)]);
-        let mut scratch = vec![0.0; stack.scratch_len_with(Rayon.threads(), 400, 1)];
+        let (mut y, mut state) = (vec![0.0; 5000 * 48], vec![0.0; stack.state_len(1)]);
+        let mut scratch = vec![0.0; stack.scratch_len_with(Rayon.threads(), 5000, 1)];
         let counted = Counted(AtomicUsize::new(0));
         let levels = allocations(|| {
-            let (sequences, x) = (Sequences::new(400, 1), &x[..400 * 16]);
+            let (sequences, x) = (Sequences::new(5000, 1), &x[..5000 * 16]);
             let args = Forward { sequences, x, y: &mut y, state: &mut state, scratch: &mut scratch };
             stack.forward_with(&counted, &packed, args).unwrap();
         });

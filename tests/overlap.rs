@@ -12,7 +12,7 @@ use recurrent::{
 
 /// Steps that make overlapping worthwhile for levels of at least 4,000 weights. They are a prime number, so
 /// the last block is shorter.
-const STEPS: usize = 1051;
+const STEPS: usize = 12893;
 
 /// Lengths, mask and resets of `B` rows. Rows end within the first block, within a later one, and at the end.
 struct Lists<const B: usize> {
