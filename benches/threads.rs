@@ -4,8 +4,10 @@
 //! `hand over` is the time of a call on an idle pool, from inside and from outside of it. Together with the
 //! time of `forward` it shows from how many multiply-adds on a batch is worth cutting (`LEAST_WORK` in
 //! src/layer/join.rs, such that handing over takes a few per cent). The first shapes are single streams. Their
-//! units are cut in each step, except with 256 units (`LEAST_STEP` in the same file). The gain of a second
-//! thread shows on a machine with two otherwise idle cores. Whole updates, by rows and by shards, are in
+//! units are cut in each step, except with 256 units (`LEAST_STEP` in the same file). `levels` are stacks,
+//! whose levels run at the same time where neither rows nor units are cut (`HAND_OVER` and `LEAST_STEPS` in
+//! src/layer/recurrent/overlap.rs). The gain of a second thread shows on a machine with two otherwise idle
+//! cores. Whole updates, by rows and by shards, are in
 //! `model`.
 
 mod common;
@@ -15,7 +17,7 @@ use std::time::Duration;
 
 use common::{random, step_madds, weights};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use recurrent::{Backward, Forward, ForwardTrain, Join, Lstm, Rayon, Sequences};
+use recurrent::{Backward, Cell, Forward, ForwardTrain, Gru, Join, Lstm, Rayon, Rnn, Sequences, Stack};
 
 /// Batch, steps, input, hidden.
 const SHAPES: [(usize, usize, usize, usize); 9] = [
@@ -137,5 +139,43 @@ fn passes(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, hand_over, passes);
+/// A stack of layers with as many inputs as units.
+fn stack<C: Cell>(c: &mut Criterion, name: &str, stack: Stack<C>, gates: usize, batch: usize, steps: usize) {
+    let (hidden, depth, sequences) = (stack.output(), stack.depth(), Sequences::new(steps, batch));
+    let weights = weights(stack.weights_len(), hidden);
+    let packed = stack.pack(&weights, vec![0.0; stack.packed_len()]).unwrap();
+    let x = random(steps * batch * hidden, 1.0);
+    let (mut y, mut state) = (vec![0.0; x.len()], vec![0.0; stack.state_len(batch)]);
+    let mut group = c.benchmark_group("levels");
+    let madds = (depth * steps * batch) as u64 * step_madds(gates, hidden, hidden);
+    group.sample_size(10).throughput(Throughput::Elements(madds));
+    for threads in THREADS {
+        let mut scratch = vec![0.0; stack.scratch_len_with(threads, steps, batch)];
+        let name = format!("{name} x{depth} B{batch} T{steps} H{hidden}");
+        group.bench_function(BenchmarkId::new(format!("{threads} threads"), name), |b| {
+            within(threads, || {
+                b.iter(|| {
+                    let args =
+                        Forward { sequences, x: &x, y: &mut y, state: &mut state, scratch: &mut scratch };
+                    stack.forward_with(&Rayon, &packed, args).unwrap();
+                })
+            });
+        });
+    }
+    group.finish();
+}
+
+fn levels(c: &mut Criterion) {
+    for hidden in [32, 64, 128, 256] {
+        let layer = Lstm::new(hidden, hidden);
+        stack(c, "LSTM", Stack::new(layer).layers(2), 4, 1, 100);
+        stack(c, "LSTM", Stack::new(layer).layers(2), 4, 1, 1000);
+        stack(c, "LSTM", Stack::new(layer).layers(4), 4, 1, 100);
+        stack(c, "LSTM", Stack::new(layer).layers(2), 4, 4, 100);
+        stack(c, "GRU", Stack::new(Gru::new(hidden, hidden)).layers(2), 3, 1, 100);
+        stack(c, "RNN", Stack::new(Rnn::new(hidden, hidden)).layers(2), 1, 1, 100);
+    }
+}
+
+criterion_group!(benches, hand_over, passes, levels);
 criterion_main!(benches);

@@ -4,19 +4,39 @@
 #[path = "common/allocations.rs"]
 mod allocations;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use allocations::allocations_of_all;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use recurrent::model::{Layer, Loss, Model};
 use recurrent::train::Adam;
 use recurrent::trainer::{Batch, Trainer};
-use recurrent::{Forward, Join, Lstm, Rayon, Sequences};
+use recurrent::{Forward, Join, Lstm, Rayon, Sequences, Stack};
 
 /// Allocations of all threads in ten calls, after two warm-up calls.
 fn allocations(mut run: impl FnMut()) -> usize {
     run();
     run();
     allocations_of_all(|| (0..10).for_each(|_| run()))
+}
+
+/// Rayon's threads. It counts how often a pass is cut.
+struct Counted(AtomicUsize);
+
+impl Join for Counted {
+    fn join(&self, first: &mut (dyn FnMut() + Send), second: &mut (dyn FnMut() + Send)) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Rayon.join(first, second);
+    }
+
+    fn threads(&self) -> usize {
+        Rayon.threads()
+    }
+
+    fn is_quick(&self) -> bool {
+        Rayon.is_quick()
+    }
 }
 
 /// This file has only one test, because the allocations of tests that run at the same time would be counted,
@@ -55,6 +75,21 @@ fn passes_in_the_pool_do_not_allocate() {
             layer.forward_with(&Rayon, &packed, args).unwrap();
         });
         assert_eq!(stream, 0, "one stream");
+
+        // Its levels run at the same time.
+        let stack = Stack::new(Lstm::new(16, 48)).layers(3);
+        let weights = vec![0.01; stack.weights_len()];
+        let packed = stack.pack(&weights, vec![0.0; stack.packed_len()]).unwrap();
+        let (mut y, mut state) = (vec![0.0; 5000 * 48], vec![0.0; stack.state_len(1)]);
+        let mut scratch = vec![0.0; stack.scratch_len_with(Rayon.threads(), 5000, 1)];
+        let counted = Counted(AtomicUsize::new(0));
+        let levels = allocations(|| {
+            let (sequences, x) = (Sequences::new(5000, 1), &x[..5000 * 16]);
+            let args = Forward { sequences, x, y: &mut y, state: &mut state, scratch: &mut scratch };
+            stack.forward_with(&counted, &packed, args).unwrap();
+        });
+        assert_eq!(levels, 0, "levels");
+        assert!(counted.0.into_inner() > 100, "each turn is handed over");
 
         const MODEL: Model<2> = Model::new([Layer::lstm(16, 48), Layer::dense(48, 4)]);
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);

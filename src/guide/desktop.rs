@@ -116,6 +116,13 @@
 //! reads only its own weights. Both need panels of `f32` or 8 bits ([`pack`](crate::Recurrent::pack)), and a
 //! `Join` that [is quick](crate::Join::is_quick).
 //!
+//! Smaller layers on top of each other run at the same time: while one computes a block of steps, the layer
+//! below computes the next block. This is for inference of stacks, and of successive recurrent layers of a
+//! model, in the forward direction, from packed weights and with a quick `Join`. It pays from about 50 million
+//! multiply-adds in each layer on. Two LSTM layers of 256 units over one stream then take 0.63 to 0.87 of the
+//! time of one thread on two with 100 steps, and 0.56 to 0.85 with 1,000, depending on whether threads fall
+//! asleep in between (Zen 5).
+//!
 //! Layers, stacks and models have passes whose names end in `_with`, for example
 //! [`Model::forward_with`](crate::model::Model::forward_with). They take the threads as an argument: `Rayon`,
 //! [`Threads`](crate::Threads), or a pool of your own that implements the trait [`Join`](crate::Join).

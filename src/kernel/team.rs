@@ -46,7 +46,8 @@ pub trait Join: Sync {
     }
 
     /// Whether `join` takes only a few microseconds. Then the steps of a large layer are cut, too, which takes
-    /// a `join` for each step. False for a `Join` that starts threads.
+    /// a `join` for each step, and layers on top of each other run at the same time, which takes one for some
+    /// steps. False for a `Join` that starts threads.
     fn is_quick(&self) -> bool {
         false
     }

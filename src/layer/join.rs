@@ -1,5 +1,5 @@
-//! Threads that run the parts of a pass: the two directions of a layer, the rows of a batch, and the units of
-//! a step.
+//! Threads that run the parts of a pass: the two directions of a layer, the rows of a batch, the units of a
+//! step, and levels that overlap.
 //!
 //! Rows of a batch are independent: a pass over some of them gives the same bits as a pass over all. A pass
 //! is cut in two, and each half again, until there is a part for each thread. Work is not redistributed at

@@ -143,6 +143,15 @@ impl<'a> Chain<'a> {
         self.lengths(part, self.layers.len(), steps, batch).1
     }
 
+    /// Length of the scratch that layers use in turn.
+    #[inline(always)]
+    pub(super) const fn scratch_of_layers(&self, threads: usize, steps: usize, batch: usize) -> usize {
+        let greatest = self.greatest(Part::Scratch(threads), steps, batch);
+        #[cfg(not(target_os = "none"))]
+        let greatest = max(greatest, super::overlap::scratch_len(self.layers, threads, steps, batch));
+        greatest
+    }
+
     /// Approximate number of multiply-adds of a pass, with padding.
     #[cfg(feature = "std")]
     pub(crate) fn work(&self, sequences: Sequences<'_>) -> usize {

@@ -2,10 +2,10 @@
 
 use super::args::{Backward, ForwardTrain};
 use super::chain::Chain;
-use super::forward::{CANONICAL, Up};
 use super::layer::Layer;
 use super::through::Layers;
 use super::train::Down;
+use super::up::{CANONICAL, Up};
 use crate::error::{Error, Need, Result, check_len, check_room, check_shape};
 use crate::layer::buffer::add_to;
 use crate::loss::clear_absent;

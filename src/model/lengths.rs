@@ -90,7 +90,7 @@ lengths! {
     /// Length of the scratch of [`forward_with`](Self::forward_with) on `threads`
     /// [threads](crate::Join::threads).
     scratch_len_with(chain, threads, steps, batch) -> usize {
-        add(chain.between_len(steps, batch), chain.greatest(Part::Scratch(threads), steps, batch))
+        add(chain.between_len(steps, batch), chain.scratch_of_layers(threads, steps, batch))
     }
 
     /// Length of the scratch of a training pass.

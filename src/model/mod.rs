@@ -103,10 +103,12 @@
 //! | `array` | [`Model`]: layers in an array that the compiler knows |
 //! | `halves` | the two halves of a training pass, with a loss of the program between them |
 //! | `forward`, `train` | the passes, layer by layer; they divide the buffers once |
-//! | `through` | iteration over layers |
 //! | `display`, `refusal` | descriptions of layers, and error texts for layers that do not fit together |
 //! | `chain` | [`Chain`]: layers in a slice, and whether they fit together |
 //! | `held` | what a model holds of its layers |
+//! | `overlap` | recurrent layers whose levels run at the same time |
+//! | `up` | the pass from the input to the output |
+//! | `through` | iteration over layers |
 //! | `mask` | masks made from the input |
 //! | `ending` | the function after the last layer |
 //! | `part` | the parts of layers in the buffers, and their lengths |
@@ -129,6 +131,8 @@ mod lengths;
 mod link;
 mod mask;
 mod narrow;
+#[cfg(not(target_os = "none"))]
+mod overlap;
 mod part;
 mod passes;
 mod refusal;
@@ -136,6 +140,7 @@ mod state;
 mod stream;
 mod through;
 mod train;
+mod up;
 
 pub use crate::layer::{Packed, WeightSource};
 pub use crate::loss::Loss;

@@ -76,10 +76,11 @@ impl<const N: usize> Model<N> {
         }
     }
 
-    /// The same on several threads, layer after layer. If there is enough work, the rows of the batch,
-    /// or the units of large layers, are divided among the threads, and both directions of a layer run at the
-    /// same time. The results have the
-    /// same bits. `scratch` has at least [`scratch_len_with`](Self::scratch_len_with) elements.
+    /// The same on several threads. If there is enough work, the rows of the batch, or the units of large
+    /// layers, are divided among the threads, and both directions of a layer run at the same time. So do
+    /// successive recurrent layers of which neither rows nor units are divided, as in
+    /// [`Stack::forward_with`](crate::Stack::forward_with). The results have the same bits. `scratch` has at
+    /// least [`scratch_len_with`](Self::scratch_len_with) elements.
     ///
     /// # Errors
     /// Those of [`forward`](Self::forward).

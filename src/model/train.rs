@@ -5,10 +5,10 @@ use rand_core::Rng;
 
 use super::args::{Input, Training};
 use super::chain::Chain;
-use super::forward::{CANONICAL, Up};
 use super::layer::{Dims, Layer};
 use super::part::Part;
 use super::through::{Layers, Visit};
+use super::up::{CANONICAL, Up};
 use crate::error::{Error, Result, check_len, check_room};
 use crate::layer::buffer::{add, add_to, multiply, take_last, take_last_mut, take_mut};
 use crate::layer::join::Team;

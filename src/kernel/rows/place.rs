@@ -48,6 +48,12 @@ impl Place {
         Place { first: self.first + first, batch: count.min(self.batch - first), ..*self }
     }
 
+    /// The same for buffers that have only `count` steps from `first` on, or fewer if there are not that many.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn during(&self, first: usize, count: usize) -> Self {
+        Place { padded: count.min(self.padded.saturating_sub(first)), ..*self }
+    }
+
     #[inline(always)]
     pub(crate) fn padded(&self) -> usize {
         self.padded

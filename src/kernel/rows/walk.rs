@@ -27,6 +27,9 @@ pub(crate) struct Walk<'a> {
     reverse: bool,
     /// The length of each batch row.
     lengths: Option<&'a [usize]>,
+    /// The number of steps before the first one of this walk. Lengths count from the first of all steps.
+    #[cfg(not(target_os = "none"))]
+    before: usize,
     /// One entry for each row of the buffers.
     mask: Option<(&'a [bool], Masked)>,
     resets: Option<&'a [bool]>,
@@ -73,7 +76,16 @@ impl<'a> Walk<'a> {
             && mask.is_none_or(|(m, _)| m.len() == rows)
             && resets.is_none_or(|r| r.len() == rows);
         let place = Place::all(steps, batch, batch_major);
-        fits.then_some(Walk { place, steps: place.longest(lengths), reverse, lengths, mask, resets })
+        fits.then_some(Walk {
+            place,
+            steps: place.longest(lengths),
+            reverse,
+            lengths,
+            #[cfg(not(target_os = "none"))]
+            before: 0,
+            mask,
+            resets,
+        })
     }
 
     /// The same in reverse.
@@ -86,7 +98,16 @@ impl<'a> Walk<'a> {
     #[inline(always)]
     pub(crate) const fn step(batch: usize) -> Self {
         let place = Place::all(1, batch, false);
-        Walk { place, steps: 1, reverse: false, lengths: None, mask: None, resets: None }
+        Walk {
+            place,
+            steps: 1,
+            reverse: false,
+            lengths: None,
+            #[cfg(not(target_os = "none"))]
+            before: 0,
+            mask: None,
+            resets: None,
+        }
     }
 
     /// The same for `count` batch rows from `first` on, or fewer if there are not that many. Sequence buffers
@@ -96,7 +117,34 @@ impl<'a> Walk<'a> {
     pub(crate) fn part(&self, first: usize, count: usize) -> Self {
         let place = self.place.part(first, count);
         let lengths = self.lengths.map(|l| l.get(first..first + place.batch()).unwrap_or_default());
-        Walk { place, steps: place.longest(lengths), lengths, ..*self }
+        Walk { steps: self.longest(place, lengths), place, lengths, ..*self }
+    }
+
+    /// `count` steps from `first` on, or fewer if there are not that many. The walk is forward, and its
+    /// [rows follow each other](Place::is_plain); the sequence buffers have only the rows of these steps.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn during(&self, first: usize, count: usize) -> Self {
+        debug_assert!(!self.reverse && self.place.is_plain());
+        let place = self.place.during(first, count);
+        let (start, rows) = (first.saturating_mul(self.batch()), place.rows());
+        let of = |list: &'a [bool]| list.get(start..start + rows).unwrap_or_default();
+        let walk = Walk {
+            place,
+            before: self.before + first,
+            mask: self.mask.map(|(mask, masked)| (of(mask), masked)),
+            resets: self.resets.map(of),
+            ..*self
+        };
+        Walk { steps: walk.longest(place, self.lengths), ..walk }
+    }
+
+    /// The steps of the longest sequence of these rows.
+    #[cfg(not(target_os = "none"))]
+    fn longest(&self, place: Place, lengths: Option<&[usize]>) -> usize {
+        match lengths {
+            Some(_) => place.longest(lengths).saturating_sub(self.before).min(place.padded()),
+            None => place.longest(None),
+        }
     }
 
     #[inline(always)]
@@ -125,7 +173,12 @@ impl<'a> Walk<'a> {
     #[inline(always)]
     pub(crate) fn len(&self, b: usize) -> usize {
         match self.lengths {
+            #[cfg(target_os = "none")]
             Some(lengths) => lengths.get(b).copied().unwrap_or(0),
+            #[cfg(not(target_os = "none"))]
+            Some(lengths) => {
+                lengths.get(b).map_or(0, |len| len.saturating_sub(self.before).min(self.place.padded()))
+            }
             None => self.place.padded(),
         }
     }

@@ -107,6 +107,44 @@ fn check_parts(plan: Plan<'_>) {
     }
 }
 
+/// Some of the steps of a forward walk are the steps of the whole, in buffers that begin with their rows.
+#[test]
+fn steps_of_a_walk_are_steps_of_the_whole() {
+    let (steps, batch) = (7, 3);
+    let bits = |seed: usize| -> [bool; 21] { core::array::from_fn(|i| (i * 7 + seed) % 5 > 1) };
+    let (mask, resets) = (bits(3), bits(1).map(|b| !b));
+    for lengths in [None, Some(&[7, 2, 0]), Some(&[4, 5, 3])] {
+        let lengths = lengths.map(|l| &l[..]);
+        let (mask, resets) = (Some((&mask[..], Masked::Zero)), Some(&resets[..]));
+        for (mask, resets) in [(None, None), (mask, resets)] {
+            let walk = Walk::new(Plan { steps, batch, lengths, mask, resets, ..Plan::default() }).unwrap();
+            for first in 0..=steps {
+                for count in 0..=steps + 1 {
+                    // Also some steps of some steps.
+                    let all = [
+                        walk.during(first, count),
+                        walk.during(1, steps).during(first - first.min(1), count),
+                    ];
+                    for some in &all[..if first > 0 { 2 } else { 1 }] {
+                        let count = count.min(steps - first);
+                        assert_eq!((some.batch(), some.rows()), (batch, count * batch));
+                        assert_eq!(some.is_dense(), walk.is_dense());
+                        let lens = (0..batch).map(|b| walk.len(b).saturating_sub(first).min(count));
+                        assert!(lens.clone().eq((0..batch).map(|b| some.len(b))));
+                        assert_eq!(some.steps(), lens.max().unwrap_or(0));
+                        assert_eq!(some.part(1, 2).steps(), some.len(1).max(some.len(2)));
+                        for (b, t) in (0..batch).flat_map(|b| (0..count).map(move |t| (b, t))) {
+                            assert_eq!(some.row(t, b) + first * batch, walk.row(first + t, b));
+                            assert_eq!(some.active(t, b), walk.active(first + t, b));
+                            assert_eq!(some.resets(t, b), walk.resets(first + t, b));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// No row is written by two threads.
 #[test]
 fn the_rows_of_two_parts_are_apart() {

@@ -59,6 +59,8 @@ impl Levels {
         walks: &[Walk<'_>; 2],
         args: Forward<'_>,
     ) -> Result<()> {
+        #[cfg(not(target_os = "none"))]
+        let Some(args) = self.run_overlapped(team, weights, &walks[0], args)? else { return Ok(()) };
         let Forward { sequences, x, y, state, scratch } = args;
         let (steps, batch, rows) = (sequences.steps, sequences.batch, walks[0].rows());
         let (first, output) = (&self.first, self.sequence_len(steps, batch));

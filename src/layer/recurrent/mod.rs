@@ -14,6 +14,7 @@
 //! | `forward`, `train` | the passes over levels, and the checks of their arguments |
 //! | `levels` | layers on top of each other: lengths, packing |
 //! | `gradients` | training of one layer in one direction |
+//! | `overlap` | levels that run at the same time, block by block |
 //! | `cut` | one layer in one direction, cut for threads by rows of the batch or by units |
 //! | `pass` | one layer in one direction, down to the time loops |
 //! | `description` | a layer as a value: its lengths |
@@ -32,6 +33,8 @@ mod gradients;
 mod levels;
 mod levels_narrow;
 mod merge;
+#[cfg(not(target_os = "none"))]
+mod overlap;
 mod pass;
 mod stack;
 mod train;
@@ -44,6 +47,8 @@ pub(crate) use description::{Description, check_rows, narrow_fingerprint};
 pub use front::Recurrent;
 pub(crate) use levels::Levels;
 pub use merge::Merge;
+#[cfg(not(target_os = "none"))]
+pub(crate) use overlap::{Overlap, Rung};
 pub use stack::Stack;
 pub use weights::{
     GruWeights, GruWeightsMut, LstmWeights, LstmWeightsMut, MguWeights, MguWeightsMut, RnnWeights,

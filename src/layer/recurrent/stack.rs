@@ -201,7 +201,9 @@ impl<C: Cell> Stack<C> {
     }
 
     /// The same on several threads, if there is enough work for them: both directions of a layer at the same
-    /// time, and batch rows, or the units of large layers, in parts. The results have the same bits. `scratch` has at least
+    /// time, and batch rows, or the units of large layers, in parts. If neither is cut, the layers of a stack
+    /// that runs forward from packed weights work at the same time: each is a block of steps behind the layer
+    /// below. The results have the same bits. `scratch` has at least
     /// [`scratch_len_with`](Self::scratch_len_with) elements.
     ///
     /// # Errors
