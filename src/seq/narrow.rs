@@ -5,15 +5,17 @@
 use core::marker::PhantomData;
 
 use super::forward::{ForwardPass, Projects, time_loop};
-use super::step::{PROJECTION, Sizes, StepPass, Steps, one_step, one_step_in_place, projection};
+use super::step::{PROJECTION, Row, Sizes, StepPass, Steps, one_step, one_step_in_place, projection};
+use super::table::has_row;
 use crate::kernel::narrow::in_place::{NarrowInPlace, Words};
 use crate::kernel::narrow::panels::NarrowPanels;
 use crate::kernel::narrow::{IN_PLACE, PACKS};
 use crate::kernel::step::batch;
 use crate::kernel::step::epilogues::Epilogues;
 use crate::kernel::step::row::Stages;
-use crate::kernel::step::{Equations, Params};
-use crate::kernel::{Checked, Narrow, check};
+use crate::kernel::step::stream::{self, Stream};
+use crate::kernel::step::{Equations, Input, Params};
+use crate::kernel::{Checked, Narrow, Walk, check};
 use crate::simd::{Dot, HAS_VECTORS, Isa, Op, Region, Simd, dispatch, dispatch_single};
 
 /// Packed narrow weights and their format.
@@ -22,7 +24,7 @@ pub(crate) type NarrowWeights<'a> = (Narrow, &'a [f32]);
 type Data<'a> = ((Narrow, Dot), &'a [f32]);
 
 impl<'a, S: Simd> Steps<S, NarrowPanels<'a>> {
-    /// The steps of a cell. They run whole batches: a single row is a batch of one.
+    /// The steps of a cell.
     #[inline(always)]
     const fn narrow<E: Equations>() -> Self {
         Steps {
@@ -32,7 +34,16 @@ impl<'a, S: Simd> Steps<S, NarrowPanels<'a>> {
             step: |s, params, w, t, io, room| {
                 batch::step(s, const { &Epilogues::of::<E>() }, params, w, t, io, room)
             },
-            single: None,
+            single: if has_row::<E>() {
+                Some(|s, params, w, row| {
+                    let Row { walk, sizes: &Sizes { dims, .. }, x, first, count, h, c, y, room, .. } = row;
+                    let io = Stream { walk, first, count, dims, x, h, c, y, room };
+                    stream::steps(s, const { &Epilogues::of::<E>() }, params, w, io)
+                })
+            } else {
+                None
+            },
+            ahead: false,
         }
     }
 
@@ -82,6 +93,19 @@ impl Pass for &mut StepPass<'_> {
         w: Stages<W>,
         peepholes: &[f32],
     ) -> Checked {
+        if let Some(row) = steps.single
+            && self.batch == 1
+            && !self.sizes.projects
+        {
+            let StepPass { sizes, x, h, c, h_next, stage: room, .. } = self;
+            let (walk, x, y, ahead) = (&Walk::step(1), Input::Raw(x), None, None);
+            return row(
+                s,
+                params,
+                w[0],
+                Row { walk, sizes, x, first: 0, count: 1, h, h_next, c, y, ahead, room },
+            );
+        }
         one_step(s, steps, steps.step, params, w, peepholes, self)
     }
 }

@@ -195,12 +195,13 @@ impl<'a, S: Simd> Steps<S, Panels<'a>> {
                 batch::step(s, const { &Epilogues::of::<E>() }, params, w, t, io, room)
             },
             single: if has_row::<E>() { Some(row_steps::<S, E, Panels<'a>>) } else { None },
+            ahead: true,
         }
     }
 }
 
 /// Whether there is separate code for a small single row on instruction sets with vectors.
-const fn has_row<E: Equations>() -> bool {
+pub(super) const fn has_row<E: Equations>() -> bool {
     E::SEVERAL && E::SECOND.is_none()
 }
 

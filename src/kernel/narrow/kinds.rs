@@ -25,8 +25,6 @@ pub(super) trait Kind<S: Simd> {
     }
     /// The rows of a tile of a batch, with this many outputs for each row.
     const ROWS: [usize; 5];
-    /// Whether batches take several panels at once, and single rows up to four.
-    const SEVERAL: bool;
     /// `offset` is valid for reading a vector, if the weights are integers.
     /// # Safety
     /// As for [`call`](Self::call); this is inlined into such a region, as the following functions are.
@@ -69,7 +67,6 @@ macro_rules! widened {
             const CODES: bool = false;
 
             const ROWS: [usize; 5] = if widens::<S>() { [1; 5] } else { [4; 5] };
-            const SEVERAL: bool = !widens::<S>();
 
             #[inline(always)]
             unsafe fn begin(_: S, start: S::V, _: *const f32) -> S::V {
@@ -113,8 +110,6 @@ impl<S: Simd> Kind<S> for Int8 {
     const CODES: bool = true;
 
     const ROWS: [usize; 5] = [4, 4, 4, 4, if fits::<S>(4, 4, 1) { 4 } else { 3 }];
-    const SEVERAL: bool = false;
-
     #[inline(always)]
     unsafe fn begin(s: S, _: S::V, _: *const f32) -> S::Ints {
         s.no_ints()
@@ -158,7 +153,6 @@ impl<S: Simd, const PLANES: usize> Kind<S> for Bytes<PLANES> {
         // SAFETY: the caller's promise.
         unsafe { s.call_dot(region) }
     }
-    const SEVERAL: bool = true;
     /// A third of the registers is left for the elements of all rows.
     const ROWS: [usize; 5] = {
         let (mut rows, mut outputs) = ([1; 5], 1);

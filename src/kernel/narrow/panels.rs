@@ -21,7 +21,7 @@ use super::Narrow;
 use super::codes::{write_bytes, write_codes};
 use super::kinds::plane_len;
 use super::matrix::store;
-use super::sums::{Right, Sums};
+use super::sums::{Product, Sums};
 use super::unpacked::Unpacked;
 use crate::kernel::bytes::bytes_mut;
 use crate::kernel::panel::canonical::Dims;
@@ -232,6 +232,20 @@ impl<'a> NarrowPanels<'a> {
     }
 }
 
+impl NarrowPanels<'_> {
+    /// The product of an operand.
+    #[inline(always)]
+    fn product<'o>(&self, operand: &Operand<'o>) -> Product<'o> {
+        let side = usize::from(operand.hidden);
+        Product {
+            operand: *operand,
+            codes: self.start.wrapping_add(self.sizes.codes[side]),
+            scales: self.start.wrapping_add(self.sizes.scales[side]),
+            room: self.narrow.room_len(operand.k),
+        }
+    }
+}
+
 impl<S: Simd> Projection<S> for NarrowPanels<'_> {
     #[inline(always)]
     fn project(
@@ -300,32 +314,16 @@ impl<S: Simd> Matrices<S> for NarrowPanels<'_> {
     }
 
     #[inline(always)]
-    unsafe fn sums(
-        &self,
-        s: S,
-        _: &Layout,
-        operands: &[Operand<'_>],
-        mut job: Job<'_>,
-        panels: Range<usize>,
-    ) {
-        for operand in operands {
-            let side = usize::from(operand.hidden);
-            let right = Right {
-                codes: self.start.wrapping_add(self.sizes.codes[side]),
-                scales: self.start.wrapping_add(self.sizes.scales[side]),
-                dot: self.dot,
-                panel: self.sizes.panel,
-                room: self.narrow.room_len(operand.k),
-            };
-            // SAFETY: the caller's promise. The panels exist, and `ready` was called for the operand.
-            unsafe { Sums { s, job: &job, operand, right, panels: panels.clone() }.run(self.narrow) };
-            job.start = [Start::From; 4];
-            job.from = Planes {
-                start: job.out.start.cast_const(),
-                ld: job.out.ld,
-                rows: job.out.rows,
-                planes: job.out.planes,
-            };
+    unsafe fn sums(&self, s: S, _: &Layout, operands: &[Operand<'_>], job: Job<'_>, panels: Range<usize>) {
+        let run = |products: &[Product<'_>]| {
+            let (dot, panel) = (self.dot, self.sizes.panel);
+            // SAFETY: the caller's promise. The panels exist, and `ready` was called for the operands.
+            unsafe { Sums { s, job: &job, products, dot, panel, panels }.run(self.narrow) };
+        };
+        match operands {
+            [x, h] => run(&[self.product(x), self.product(h)]),
+            [of] => run(&[self.product(of)]),
+            _ => {}
         }
     }
 }
