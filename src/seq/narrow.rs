@@ -5,10 +5,13 @@
 use core::marker::PhantomData;
 
 use super::forward::{ForwardPass, Projects, time_loop};
-use super::step::{PROJECTION, Row, Sizes, StepPass, Steps, one_step, one_step_in_place, projection};
+use super::step::{
+    PROJECTION, Row, Sizes, StepPass, Steps, one_step, one_step_in_place, projection, row_steps,
+};
 use super::table::has_row;
 use crate::kernel::narrow::in_place::{NarrowInPlace, Words};
 use crate::kernel::narrow::panels::NarrowPanels;
+use crate::kernel::narrow::row::BytePanels;
 use crate::kernel::narrow::{IN_PLACE, PACKS};
 use crate::kernel::step::batch;
 use crate::kernel::step::epilogues::Epilogues;
@@ -23,6 +26,10 @@ pub(crate) type NarrowWeights<'a> = (Narrow, &'a [f32]);
 /// Panels, their format, and whether they are for a dot product of bytes.
 type Data<'a> = ((Narrow, Dot), &'a [f32]);
 
+/// With up to this many units, a step of one row keeps its sums in registers where the CPU has a dot product
+/// of bytes.
+const SMALL: usize = 64;
+
 impl<'a, S: Simd> Steps<S, NarrowPanels<'a>> {
     /// The steps of a cell.
     #[inline(always)]
@@ -36,6 +43,12 @@ impl<'a, S: Simd> Steps<S, NarrowPanels<'a>> {
             },
             single: if has_row::<E>() {
                 Some(|s, params, w, row| {
+                    if const { S::DOT }
+                        && row.sizes.dims.hidden <= SMALL
+                        && let Some(w) = BytePanels::new(w)
+                    {
+                        return row_steps::<S, E, _>(s, params, w, row);
+                    }
                     let Row { walk, sizes: &Sizes { dims, .. }, x, first, count, h, c, y, room, .. } = row;
                     let io = Stream { walk, first, count, dims, x, h, c, y, room };
                     stream::steps(s, const { &Epilogues::of::<E>() }, params, w, io)

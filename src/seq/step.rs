@@ -231,7 +231,7 @@ pub(super) fn row_steps<S: Simd, E: Equations, W: Source<S>>(
     w: W,
     row: Row<'_>,
 ) -> Checked {
-    s.call(RowSteps { s, e: E::new(params), w, row })
+    w.call(s, RowSteps { s, e: E::new(params), w, row })
 }
 
 struct RowSteps<'a, S, E, W> {
@@ -246,14 +246,15 @@ impl<S: Simd, E: Equations, W: Source<S>> Region for RowSteps<'_, S, E, W> {
     #[inline(always)]
     fn run(self) -> Checked {
         let RowSteps { s, e, w, row } = self;
-        let Row { walk, sizes, x, first, count, h, h_next, c, mut y, ahead, .. } = row;
+        let Row { walk, sizes, x, first, count, h, h_next, c, mut y, ahead, room } = row;
         for t in first..first + count {
             if let Some(ahead) = ahead {
                 ahead.allow(t - first);
             }
             let y = y.as_mut().map(ColumnsMut::reborrow);
             let (h, h_next, c) = (&mut *h, &mut *h_next, &mut *c);
-            row::single(s, e, w, t, SingleStep { walk, dims: sizes.dims, x, h, h_next, c, y, ahead })?;
+            let room = &mut *room;
+            row::single(s, e, w, t, SingleStep { walk, dims: sizes.dims, x, h, h_next, c, y, ahead, room })?;
         }
         Ok(())
     }

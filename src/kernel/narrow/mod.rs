@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `panels` | packs matrices into panels, and multiplies with them |
 //! | `sums` | rows times narrow panels |
+//! | `row` | the same for a small single row, whose equations follow in registers |
 //! | `kinds` | how sums load and multiply each format |
 //! | `unpacked` | the weights of a layer before they are packed |
 //! | `in_place` | the weights of a layer where they are, for microcontrollers |
@@ -39,6 +40,7 @@ pub(crate) mod in_place;
 mod kinds;
 pub(crate) mod matrix;
 pub(crate) mod panels;
+pub(crate) mod row;
 mod sums;
 pub(crate) mod unpacked;
 

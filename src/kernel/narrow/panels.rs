@@ -36,12 +36,13 @@ use crate::simd::{Dot, Simd};
 
 /// Offsets of the parts of a panel, in words from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Sizes {
+pub(super) struct Sizes {
+    pub(super) dims: Dims,
     panels: usize,
-    panel: usize,
+    pub(super) panel: usize,
     /// Scales and weights, of the input side and of the hidden side.
-    scales: [usize; 2],
-    codes: [usize; 2],
+    pub(super) scales: [usize; 2],
+    pub(super) codes: [usize; 2],
 }
 
 impl Sizes {
@@ -54,7 +55,7 @@ impl Sizes {
         let h = x_codes.wrapping_add((lanes * layout.x_gates).wrapping_mul(narrow.unit_len(input)));
         let h_codes = h.wrapping_add(beside * layout.h_gates * lanes);
         let panel = h_codes.wrapping_add((lanes * layout.h_gates).wrapping_mul(narrow.unit_len(width)));
-        Sizes { panels: hidden.div_ceil(lanes), panel, scales: [x, h], codes: [x_codes, h_codes] }
+        Sizes { dims, panels: hidden.div_ceil(lanes), panel, scales: [x, h], codes: [x_codes, h_codes] }
     }
 
     const fn len(self) -> usize {
@@ -159,11 +160,11 @@ const fn together(narrow: Narrow, dot: Dot) -> usize {
 /// The narrow panels of one stage.
 #[derive(Clone, Copy)]
 pub(crate) struct NarrowPanels<'a> {
-    start: *const f32,
-    narrow: Narrow,
+    pub(super) start: *const f32,
+    pub(super) narrow: Narrow,
     /// Whether the panels are for a dot product of bytes.
-    dot: Dot,
-    sizes: Sizes,
+    pub(super) dot: Dot,
+    pub(super) sizes: Sizes,
     data: PhantomData<&'a [f32]>,
 }
 

@@ -238,8 +238,8 @@ unsafe fn tile<S: Simd, K: Kind<S>, const MB: usize, const N: usize>(
         for product in products {
             let (room, k_end) = (product.room, product.operand.k);
             let x = rows::<MB>(product, row, K::CODES);
-            let scales = places(of, panel, S::LANES).map(|at| product.scales.wrapping_add(at));
-            let at = places(of, panel * size_of::<f32>(), vector);
+            let scales = places(product.scales, of, panel, S::LANES);
+            let w = places(product.codes.cast::<u8>(), of, panel * size_of::<f32>(), vector);
             // Integers add what a sum starts from at the end.
             let mut acc = [[K::begin(s, sum[0][0], scales[0]); N]; MB];
             for n in 0..N {
@@ -248,19 +248,19 @@ unsafe fn tile<S: Simd, K: Kind<S>, const MB: usize, const N: usize>(
                     acc[m][n] = K::begin(s, sum[m][n], offset);
                 }
             }
-            let (mut w, mut k) = (product.codes.cast::<u8>(), 0);
+            let (mut at, mut k) = (0, 0);
             while k < k_end {
                 let mut element = [K::element(s, x[0], room, k); MB];
                 for m in 1..MB {
                     element[m] = K::element(s, x[m], room, k);
                 }
                 for n in 0..N {
-                    let weights = K::weights(s, w.wrapping_add(at[n]));
+                    let weights = K::weights(s, w[n].wrapping_add(at));
                     for m in 0..MB {
                         acc[m][n] = K::add(s, acc[m][n], element[m], weights);
                     }
                 }
-                w = w.wrapping_add(job.gates * vector);
+                at += job.gates * vector;
                 k += K::TOGETHER;
             }
             for n in 0..N {
@@ -291,12 +291,12 @@ unsafe fn rows<const MB: usize>(product: &Product<'_>, row: usize, codes: bool) 
     x
 }
 
-/// The offsets of outputs, from the distances between panels and between gates.
+/// The addresses of outputs, from the distances between panels and between gates.
 #[inline(always)]
-fn places<const N: usize>(of: &[Output; N], panel: usize, gate: usize) -> [usize; N] {
-    let mut at = [0; N];
+fn places<T, const N: usize>(start: *const T, of: &[Output; N], panel: usize, gate: usize) -> [*const T; N] {
+    let mut at = [start; N];
     for n in 0..N {
-        at[n] = of[n].panel * panel + of[n].gate * gate;
+        at[n] = start.wrapping_add(of[n].panel * panel + of[n].gate * gate);
     }
     at
 }

@@ -122,6 +122,8 @@ pub(crate) struct SingleStep<'a> {
     /// `[rows, H]`, unless only the state is needed.
     pub(crate) y: Option<ColumnsMut<'a>>,
     pub(crate) ahead: Option<&'a Ahead<'a>>,
+    /// Room for rows as integers.
+    pub(crate) room: &'a mut [f32],
 }
 
 /// One step of a single row, without options. A single tile works in place: it has read the whole state
@@ -134,7 +136,7 @@ pub(crate) fn single<S: Simd, E: Equations, W: Source<S>>(
     t: usize,
     io: SingleStep<'_>,
 ) -> Checked {
-    let SingleStep { walk, dims, x, h, h_next, c, mut y, ahead } = io;
+    let SingleStep { walk, dims, x, h, h_next, c, mut y, ahead, room } = io;
     let Dims { input, hidden, width } = dims;
     let projected = E::LAYOUT.x_gates * hidden;
     let (mut raw, mut sums) = (core::ptr::null(), core::ptr::null());
@@ -149,7 +151,9 @@ pub(crate) fn single<S: Simd, E: Equations, W: Source<S>>(
         }
         Input::Tape => false,
     };
+    let (x_room, h_room) = (w.row_room_len(input), w.row_room_len(width));
     let fits = walk.batch() == 1
+        && x_room.saturating_add(h_room) <= room.len()
         && t < walk.steps()
         && E::SECOND.is_none()
         && x_fits
@@ -166,7 +170,7 @@ pub(crate) fn single<S: Simd, E: Equations, W: Source<S>>(
     // Use one pointer for all accesses to the state.
     let (state, apart) = (h.as_mut_ptr(), h_next.as_mut_ptr());
     let widest = if ahead.is_some() { PANELS } else { WIDEST };
-    let in_place = tile::is_one_tile::<S>(E::LAYOUT.sums, widest, panels);
+    let in_place = tile::is_one_tile::<S>(E::LAYOUT.sums * W::SUMS, widest, panels);
     let row = Row {
         hidden,
         h: state,
@@ -177,10 +181,13 @@ pub(crate) fn single<S: Simd, E: Equations, W: Source<S>>(
         peepholes: core::ptr::null(),
         factors: core::ptr::null(),
     };
-    let tile = RowTile::<_, _, false> { e, w, dims, x: raw, sums, seen: state, row, ahead };
+    let (x_room, h_room) = (room.as_mut_ptr(), room.as_mut_ptr().wrapping_add(x_room));
     // SAFETY: the row takes part in step `t`, so all buffers have it, as was just checked, and the weights
     // have its panels. `h` and `h_next` have the same length and do not overlap.
     unsafe {
+        let x = if raw.is_null() { raw } else { w.ready(s, raw, input, x_room) };
+        let seen = w.ready(s, state, width, h_room);
+        let tile = RowTile::<_, _, false> { e, w, dims, x, sums, seen, row, ahead };
         drive_row(s, &tile, panels, !t.is_multiple_of(2));
         if !in_place {
             core::ptr::copy_nonoverlapping(apart, state, hidden);
@@ -205,7 +212,7 @@ struct RowTile<'a, E, W, const SAVE: bool> {
 }
 
 impl<S: Simd, E: Equations, W: Source<S>, const SAVE: bool> Tile<S> for RowTile<'_, E, W, SAVE> {
-    const SUMS: usize = E::LAYOUT.sums;
+    const SUMS: usize = E::LAYOUT.sums * W::SUMS;
 
     #[inline(always)]
     fn widest(&self) -> usize {
@@ -234,10 +241,9 @@ impl<S: Simd, E: Equations, W: Source<S>, const SAVE: bool> Tile<S> for RowTile<
                     }
                 }
             }
-            match self
-                .ahead
-                .and_then(|ahead| if const { has_room::<S>(&E::LAYOUT, NP) } { ahead.take() } else { None })
-            {
+            match self.ahead.and_then(|ahead| {
+                if const { W::AHEAD && has_room::<S>(&E::LAYOUT, NP) } { ahead.take() } else { None }
+            }) {
                 Some(piece) => {
                     let both = Both {
                         gates: layout.h_gates,

@@ -75,12 +75,7 @@ impl<S: Simd, W: Matrices<S>> Region for Steps<'_, S, W> {
             }
             Input::Tape => false,
         };
-        // With two panels, the sums of the second are computed while the equations of the first wait for each
-        // other.
-        let wide = match hidden <= 2 * S::LANES {
-            true => S::LANES,
-            false => units_at_once(layout.tape_planes(), 1, hidden),
-        };
+        let wide = units_at_once(layout.tape_planes(), 1, hidden);
         let sums = layout.sums * wide;
         let fits = walk.batch() == 1
             && first + count <= walk.steps()
