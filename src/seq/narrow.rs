@@ -82,6 +82,12 @@ impl<'a, S: Simd> Steps<S, NarrowPanels<'a>> {
 /// A pass over one step, or over sequences.
 pub(super) trait Pass: Sized {
     fn sizes(&self) -> &Sizes;
+    /// Runs one small step of one row, if this is one: the functions that cells share would take as long as a
+    /// quarter of it. `None` if it is not.
+    #[inline(always)]
+    fn small<S: Simd, E: Equations>(&mut self, _s: S, _params: &Params, _data: Data<'_>) -> Option<Checked> {
+        None
+    }
     fn over<S: Simd, W: Projects<S>>(
         self,
         s: S,
@@ -95,6 +101,19 @@ pub(super) trait Pass: Sized {
 impl Pass for &mut StepPass<'_> {
     fn sizes(&self) -> &Sizes {
         &self.sizes
+    }
+
+    #[inline(always)]
+    fn small<S: Simd, E: Equations>(&mut self, s: S, params: &Params, data: Data<'_>) -> Option<Checked> {
+        let StepPass { sizes, batch, x, h, c, h_next, stage: room } = &mut **self;
+        if *batch != 1 || sizes.dims.hidden > SMALL || !data.0.1.is_used() {
+            return None;
+        }
+        let (panels, _) = NarrowPanels::new(const { &E::LAYOUT }, S::LANES, sizes.dims, data.0, data.1)?;
+        let w = BytePanels::new(panels)?;
+        let (walk, x, y, ahead) = (&Walk::step(1), Input::Raw(x), None, None);
+        let row = Row { walk, sizes, x, first: 0, count: 1, h, h_next, c, y, ahead, room };
+        Some(row_steps::<S, E, _>(s, params, w, row))
     }
 
     #[inline(always)]
@@ -174,7 +193,12 @@ pub(super) fn narrow<E: Equations, P: Pass>(
         type Output = Checked;
         #[inline(always)]
         fn run<S: Simd>(self, s: S) -> Checked {
-            let Run(params, data, pass, _) = self;
+            let Run(params, data, mut pass, _) = self;
+            if const { S::DOT && has_row::<E>() }
+                && let Some(done) = pass.small::<S, E>(s, params, data)
+            {
+                return done;
+            }
             let steps = const { &Steps::<S, NarrowPanels<'_>>::narrow::<E>() };
             s.call(Over { s, steps, params, data, pass })
         }

@@ -138,6 +138,7 @@ impl Narrow {
 
     /// The largest integer that a row of `k` elements may contain such that no sum overflows. `None` if it
     /// would be below 127, which needs 8 bits.
+    #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) const fn largest(self, k: usize) -> Option<i32> {
         let most = match self {
             Narrow::W8A16 => i16::MAX as i32,
@@ -161,6 +162,7 @@ impl Narrow {
 
     /// Words of `rows * k` weights one after the other, and of the scales that follow; `usize::MAX` if they
     /// do not fit.
+    #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) const fn matrix_len(self, rows: usize, k: usize) -> usize {
         let codes = match rows.checked_mul(k) {
             Some(weights) => weights.div_ceil(4 / self.bytes()),
