@@ -14,6 +14,7 @@ use crate::kernel::panel::operand::Matrices;
 use crate::kernel::panel::product::Left;
 use crate::kernel::panel::source::{Projection, Source};
 use crate::kernel::panel::tile::{Acc, Weight};
+use crate::kernel::vector::each;
 use crate::simd::{Region, Simd};
 
 /// How the sums of a row are computed.
@@ -79,12 +80,12 @@ impl<S: Simd> Source<S> for BytePanels<'_> {
     unsafe fn bias(self, s: S, layout: &Layout, panel: usize) -> [S::V; 4] {
         let (start, step) = Matrices::<S>::biases(&self.0);
         let mut bias = [s.splat(0.0); 4];
-        for a in 0..4 {
+        each!(a, 4, {
             if a < layout.sums {
                 // SAFETY: the caller's panel exists, and starts with `sums` vectors, as `fits` has compared.
                 bias[a] = unsafe { s.load(start.wrapping_add(panel * step + a * S::LANES)) };
             }
-        }
+        });
         bias
     }
     #[inline(always)]
@@ -147,38 +148,38 @@ impl<S: Simd> Weight<S> for ByteWeights {
         unsafe {
             let scales = |p: usize, g: usize| scales.wrapping_add((panel + p) * step + g * S::LANES);
             let mut sums = [[Two::begin(s, acc[0][0], scales(0, gates)); 4]; NP];
-            for p in 0..NP {
-                for g in 0..4 {
+            each!(p, NP, {
+                each!(g, 4, {
                     if g < gates {
                         sums[p][g] = Two::begin(s, acc[0][0], scales(p, gates + g));
                     }
-                }
-            }
+                });
+            });
             let vector = 4 * S::LANES;
             let mut w = codes.wrapping_add(panel * step * size_of::<f32>());
             let mut at = 0;
             while at < k {
                 let element = <Two as Kind<S>>::element(s, x, room, at);
-                for p in 0..NP {
-                    for g in 0..4 {
+                each!(p, NP, {
+                    each!(g, 4, {
                         if g < gates {
                             let w = w.wrapping_add(p * step * size_of::<f32>() + g * vector);
                             sums[p][g] = Two::add(s, sums[p][g], element, Two::weights(s, w));
                         }
-                    }
-                }
+                    });
+                });
                 w = w.wrapping_add(gates * vector);
                 at += 4;
             }
-            for p in 0..NP {
-                for g in 0..4 {
+            each!(p, NP, {
+                each!(g, 4, {
                     if g < gates {
                         let scale = s.mul(s.splat(*x), s.load(scales(p, g)));
                         let sum = &mut acc[p][map[g] % 4];
                         *sum = Two::end(s, sums[p][g], *sum, scale);
                     }
-                }
-            }
+                });
+            });
         }
         true
     }

@@ -15,7 +15,7 @@ use super::kinds::{Bf16, Bytes, F16, Int8, Kind, widens};
 use super::{Narrow, WIDEN_ROWS};
 use crate::kernel::panel::operand::Operand;
 use crate::kernel::panel::sums::{self as wide, Job, Part, Planes, Start};
-use crate::kernel::vector::{has_vectors, load, store};
+use crate::kernel::vector::{each, has_vectors, load, store};
 use crate::simd::{Dot, Region, Simd};
 
 /// One product: the rows of an operand times a narrow matrix.
@@ -242,33 +242,33 @@ unsafe fn tile<S: Simd, K: Kind<S>, const MB: usize, const N: usize>(
             let w = places(product.codes.cast::<u8>(), of, panel * size_of::<f32>(), vector);
             // Integers add what a sum starts from at the end.
             let mut acc = [[K::begin(s, sum[0][0], scales[0]); N]; MB];
-            for n in 0..N {
+            each!(n, N, {
                 let offset = scales[n].wrapping_add(job.gates * S::LANES);
-                for m in 0..MB {
+                each!(m, MB, {
                     acc[m][n] = K::begin(s, sum[m][n], offset);
-                }
-            }
+                });
+            });
             let (mut at, mut k) = (0, 0);
             while k < k_end {
                 let mut element = [K::element(s, x[0], room, k); MB];
                 for m in 1..MB {
                     element[m] = K::element(s, x[m], room, k);
                 }
-                for n in 0..N {
+                each!(n, N, {
                     let weights = K::weights(s, w[n].wrapping_add(at));
-                    for m in 0..MB {
+                    each!(m, MB, {
                         acc[m][n] = K::add(s, acc[m][n], element[m], weights);
-                    }
-                }
+                    });
+                });
                 at += job.gates * vector;
                 k += K::TOGETHER;
             }
-            for n in 0..N {
-                for m in 0..MB {
+            each!(n, N, {
+                each!(m, MB, {
                     let scale = if K::CODES { s.mul(s.splat(*x[m]), s.load(scales[n])) } else { sum[m][n] };
                     sum[m][n] = K::end(s, acc[m][n], sum[m][n], scale);
-                }
-            }
+                });
+            });
         }
         put(s, job, row, of, sum);
     }
@@ -281,13 +281,13 @@ unsafe fn tile<S: Simd, K: Kind<S>, const MB: usize, const N: usize>(
 unsafe fn rows<const MB: usize>(product: &Product<'_>, row: usize, codes: bool) -> [*const f32; MB] {
     let operand = &product.operand;
     let mut x = [operand.left; MB];
-    for m in 0..MB {
+    each!(m, MB, {
         x[m] = match codes {
             true => operand.codes.wrapping_add((row + m) * product.room).cast_const(),
             // SAFETY: the caller's promise.
             false => operand.left.wrapping_add(unsafe { *operand.rows.get_unchecked(row + m) } * operand.ld),
         };
-    }
+    });
     x
 }
 
@@ -295,9 +295,9 @@ unsafe fn rows<const MB: usize>(product: &Product<'_>, row: usize, codes: bool) 
 #[inline(always)]
 fn places<T, const N: usize>(start: *const T, of: &[Output; N], panel: usize, gate: usize) -> [*const T; N] {
     let mut at = [start; N];
-    for n in 0..N {
+    each!(n, N, {
         at[n] = start.wrapping_add(of[n].panel * panel + of[n].gate * gate);
-    }
+    });
     at
 }
 
@@ -312,10 +312,10 @@ unsafe fn starts<S: Simd, const MB: usize, const N: usize>(
     of: &[Output; N],
 ) -> [[S::V; N]; MB] {
     let mut sum = [[s.splat(0.0); N]; MB];
-    for n in 0..N {
+    each!(n, N, {
         let Output { panel, gate } = of[n];
         let column = panel * S::LANES;
-        for m in 0..MB {
+        each!(m, MB, {
             // SAFETY: the caller's promise.
             unsafe {
                 sum[m][n] = match job.start[gate % 4] {
@@ -328,8 +328,8 @@ unsafe fn starts<S: Simd, const MB: usize, const N: usize>(
                     }
                 };
             }
-        }
-    }
+        });
+    });
     sum
 }
 
@@ -344,8 +344,8 @@ unsafe fn put<S: Simd, const MB: usize, const N: usize>(
     of: &[Output; N],
     sum: [[S::V; N]; MB],
 ) {
-    for m in 0..MB {
-        for n in 0..N {
+    each!(m, MB, {
+        each!(n, N, {
             let Output { panel, gate } = of[n];
             let column = panel * S::LANES;
             // SAFETY: the caller's promise.
@@ -354,6 +354,6 @@ unsafe fn put<S: Simd, const MB: usize, const N: usize>(
                 let to = job.out.start.wrapping_add(to + job.out.planes[gate % 4] + column);
                 store(s, to, sum[m][n], job.columns - column);
             }
-        }
-    }
+        });
+    });
 }

@@ -14,7 +14,7 @@ use crate::kernel::panel::source::Source;
 use crate::kernel::panel::tile::{self, Acc, Tile, WIDEST, accumulate, drive_row};
 use crate::kernel::rows::view::ColumnsMut;
 use crate::kernel::rows::walk::Walk;
-use crate::kernel::vector::load;
+use crate::kernel::vector::{each, load};
 use crate::kernel::{Checked, check};
 use crate::simd::{Region, Simd};
 
@@ -227,19 +227,19 @@ impl<S: Simd, E: Equations, W: Source<S>, const SAVE: bool> Tile<S> for RowTile<
         // SAFETY: the caller promises that the panels exist, in weights that fit the layout; the pointers
         // belong to a checked row.
         unsafe {
-            for p in 0..NP {
+            each!(p, NP, {
                 acc[p] = self.w.bias(s, layout, panel + p);
-            }
+            });
             if !self.x.is_null() {
                 let (w, map) = (self.w.x(layout), [0, 1, 2, 3]);
                 accumulate(s, &mut acc, layout.x_gates, map, w, panel, self.x, input);
             } else {
-                for p in 0..NP {
+                each!(p, NP, {
                     let unit = (panel + p) * S::LANES;
-                    for g in 0..layout.x_gates {
+                    each!(g, layout.x_gates, {
                         acc[p][g] = load(s, self.sums.add(g * hidden + unit), hidden - unit);
-                    }
-                }
+                    });
+                });
             }
             match self.ahead.and_then(|ahead| {
                 if const { W::AHEAD && has_room::<S>(&E::LAYOUT, NP) } { ahead.take() } else { None }
@@ -262,10 +262,10 @@ impl<S: Simd, E: Equations, W: Source<S>, const SAVE: bool> Tile<S> for RowTile<
             if const { E::SEVERAL } {
                 units::first::<S, E, NP, SAVE>(s, self.e, &self.row, panel * S::LANES, acc);
             } else {
-                for p in 0..NP {
+                each!(p, NP, {
                     let unit = (panel + p) * S::LANES;
                     units::first::<S, E, 1, SAVE>(s, self.e, &self.row, unit, [acc[p]]);
-                }
+                });
             }
         }
     }
@@ -292,15 +292,15 @@ impl<S: Simd, E: Equations, W: Source<S>> Tile<S> for SecondTile<E, W> {
         // with all planes.
         unsafe {
             let saved = self.row.saved.cast_const();
-            for p in 0..NP {
+            each!(p, NP, {
                 let unit = (panel + p) * S::LANES;
                 acc[p][0] = load(s, saved.add(stage.sum * hidden + unit), hidden - unit);
-            }
+            });
             let w = self.w.h(const { &stage_layout::<E>() });
             accumulate(s, &mut acc, 1, [0; 4], w, panel, self.operand, hidden);
-            for p in 0..NP {
+            each!(p, NP, {
                 units::second::<S, E>(s, self.e, &self.row, (panel + p) * S::LANES, acc[p][0]);
-            }
+            });
         }
     }
 }
