@@ -149,7 +149,7 @@ unsafe fn widened<S: Simd, K: Kind<S>>(sums: &Sums<'_, S>) {
 }
 
 /// The most outputs of a tile of one row. With two sums for each output, eight would need all of sixteen
-/// registers.
+/// registers. Twelve (four panels of three gates) were slower: their addresses do not fit into registers.
 const fn most<S: Simd, K: Kind<S>>() -> usize {
     if 8 * K::PLANES <= S::ACCUMULATORS {
         8
