@@ -117,12 +117,12 @@
 //!
 //! | | f32, µs | f16 | bf16 | int8 | int8-a8 |
 //! |---|---|---|---|---|---|
-//! | LSTM, one row, 1 step, 32 units | 0.12 | | | 1.87 | 1.87 |
+//! | LSTM, one row, 1 step, 32 units | 0.12 | | | 1.16 | 1.17 |
 //! | LSTM, one row, 1 step, 64 units | 0.77 | | | 0.49 | 0.48 |
 //! | LSTM, one row, 1 step, 128 units | 2.53 | | | 0.49 | 0.45 |
 //! | LSTM, one row, 1 step, 512 units | 71.8 | 0.59 | 0.61 | 0.29 | 0.29 |
 //! | LSTM, one row, 1 step, 1024 units | 447 | 0.56 | 0.49 | 0.23 | 0.20 |
-//! | LSTM, one row, 100 steps, 32 units | 10.0 | | | 1.97 | 2.02 |
+//! | LSTM, one row, 100 steps, 32 units | 10.1 | | | 1.09 | 1.01 |
 //! | LSTM, one row, 100 steps, 64 units | 43.4 | | | 0.77 | 0.73 |
 //! | LSTM, one row, 100 steps, 128 units | 182 | | | 0.49 | 0.42 |
 //! | LSTM, one row, 100 steps, 512 units | 4,246 | 0.63 | 0.62 | 0.30 | 0.25 |
@@ -132,13 +132,15 @@
 //! | LSTM, 32 rows, 100 steps, 512 units | 53,971 | 1.02 | 1.03 | 0.52 | 0.32 |
 //! | GRU, 32 rows, 100 steps, 512 units | 40,856 | 1.02 | 1.03 | 0.52 | 0.30 |
 //!
-//! With one row of up to 48 units in a sequence, int8 takes longer than `f32`: rounding `h` in every step takes
+//! With one row of 32 units or fewer, int8 takes a little longer than `f32`: rounding `h` in every step takes
 //! longer than the products. Its memory is what it saves there.
 //!
 //! The same CPU with other instruction sets (`cargo bench --bench narrow -- sets`), LSTM, int8 and int8-a8:
 //!
 //! | | AVX-512, no VNNI | AVX2 with AVX-VNNI | AVX2 |
 //! |---|---|---|---|
+//! | one row, 1 step, 32 units | 1.79, 1.78 | 0.99, 0.99 | 1.38, 1.38 |
+//! | one row, 100 steps, 32 units | 1.59, 1.58 | 1.07, 0.93 | 1.35, 1.34 |
 //! | one row, 100 steps, 128 units | 0.64, 0.63 | 0.56, 0.42 | 0.79, 0.79 |
 //! | one row, 100 steps, 512 units | 0.35, 0.35 | 0.39, 0.28 | 0.59, 0.59 |
 //! | 32 rows, 100 steps, 128 units | 0.82, 0.80 | 0.63, 0.39 | 0.95, 0.95 |

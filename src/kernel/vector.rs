@@ -7,6 +7,20 @@ pub(crate) const fn has_vectors<S: Simd>() -> bool {
     S::ACCUMULATORS >= 12
 }
 
+/// `each!(i, n, { ... })` is `for i in 0..n { ... }` with a third of its LLVM before optimisation: for tiles,
+/// of which there are hundreds of copies.
+macro_rules! each {
+    ($i:ident, $n:expr, $body:block) => {{
+        let mut index = 0;
+        while index < $n {
+            let $i = index;
+            $body
+            index += 1;
+        }
+    }};
+}
+pub(crate) use each;
+
 /// A whole vector if `left` is at least `LANES`, otherwise only the `left` elements.
 /// # Safety
 /// `p` is valid for reading `left` elements.

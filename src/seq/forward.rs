@@ -139,6 +139,7 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
         // Two short blocks are used in turn: while the steps of one run, the other one is filled.
         let len = AHEAD.saturating_mul(projected);
         let beside = row.is_some()
+            && steps.ahead
             && const { has_room::<S>(&Layout { sums: 4, ..Layout::hidden_gate(0) }, 1) }
             && layout.sums == 4
             && walk.steps() > AHEAD
@@ -171,8 +172,8 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
             if let Some(row) = row {
                 let (h, h_next, c, y) =
                     (&mut *now, &mut *next, &mut **c, y.as_mut().map(ColumnsMut::reborrow));
-                let block = &*here;
-                let io = Row { walk, sizes, block, first, count, h, h_next, c, y, ahead: later.as_ref() };
+                let (x, room) = (Input::Block { data: here, first }, &mut **stage);
+                let io = Row { walk, sizes, x, first, count, h, h_next, c, y, ahead: later.as_ref(), room };
                 row(s, params, w[0], io)?;
             } else {
                 for t in first..first + count {

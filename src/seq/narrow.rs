@@ -5,15 +5,20 @@
 use core::marker::PhantomData;
 
 use super::forward::{ForwardPass, Projects, time_loop};
-use super::step::{PROJECTION, Sizes, StepPass, Steps, one_step, one_step_in_place, projection};
+use super::step::{
+    PROJECTION, Row, Sizes, StepPass, Steps, one_step, one_step_in_place, projection, row_steps,
+};
+use super::table::has_row;
 use crate::kernel::narrow::in_place::{NarrowInPlace, Words};
 use crate::kernel::narrow::panels::NarrowPanels;
+use crate::kernel::narrow::row::BytePanels;
 use crate::kernel::narrow::{IN_PLACE, PACKS};
 use crate::kernel::step::batch;
 use crate::kernel::step::epilogues::Epilogues;
 use crate::kernel::step::row::Stages;
-use crate::kernel::step::{Equations, Params};
-use crate::kernel::{Checked, Narrow, check};
+use crate::kernel::step::stream::{self, Stream};
+use crate::kernel::step::{Equations, Input, Params};
+use crate::kernel::{Checked, Narrow, Walk, check};
 use crate::simd::{Dot, HAS_VECTORS, Isa, Op, Region, Simd, dispatch, dispatch_single};
 
 /// Packed narrow weights and their format.
@@ -21,8 +26,12 @@ pub(crate) type NarrowWeights<'a> = (Narrow, &'a [f32]);
 /// Panels, their format, and whether they are for a dot product of bytes.
 type Data<'a> = ((Narrow, Dot), &'a [f32]);
 
+/// With up to this many units, a step of one row keeps its sums in registers where the CPU has a dot product
+/// of bytes.
+const SMALL: usize = 64;
+
 impl<'a, S: Simd> Steps<S, NarrowPanels<'a>> {
-    /// The steps of a cell. They run whole batches: a single row is a batch of one.
+    /// The steps of a cell.
     #[inline(always)]
     const fn narrow<E: Equations>() -> Self {
         Steps {
@@ -32,7 +41,22 @@ impl<'a, S: Simd> Steps<S, NarrowPanels<'a>> {
             step: |s, params, w, t, io, room| {
                 batch::step(s, const { &Epilogues::of::<E>() }, params, w, t, io, room)
             },
-            single: None,
+            single: if has_row::<E>() {
+                Some(|s, params, w, row| {
+                    if const { S::DOT }
+                        && row.sizes.dims.hidden <= SMALL
+                        && let Some(w) = BytePanels::new(w)
+                    {
+                        return row_steps::<S, E, _>(s, params, w, row);
+                    }
+                    let Row { walk, sizes: &Sizes { dims, .. }, x, first, count, h, c, y, room, .. } = row;
+                    let io = Stream { walk, first, count, dims, x, h, c, y, room };
+                    stream::steps(s, const { &Epilogues::of::<E>() }, params, w, io)
+                })
+            } else {
+                None
+            },
+            ahead: false,
         }
     }
 
@@ -58,6 +82,12 @@ impl<'a, S: Simd> Steps<S, NarrowPanels<'a>> {
 /// A pass over one step, or over sequences.
 pub(super) trait Pass: Sized {
     fn sizes(&self) -> &Sizes;
+    /// Runs one small step of one row, if this is one: the functions that cells share would take as long as a
+    /// quarter of it. `None` if it is not.
+    #[inline(always)]
+    fn small<S: Simd, E: Equations>(&mut self, _s: S, _params: &Params, _data: Data<'_>) -> Option<Checked> {
+        None
+    }
     fn over<S: Simd, W: Projects<S>>(
         self,
         s: S,
@@ -74,6 +104,19 @@ impl Pass for &mut StepPass<'_> {
     }
 
     #[inline(always)]
+    fn small<S: Simd, E: Equations>(&mut self, s: S, params: &Params, data: Data<'_>) -> Option<Checked> {
+        let StepPass { sizes, batch, x, h, c, h_next, stage: room } = &mut **self;
+        if *batch != 1 || sizes.dims.hidden > SMALL || !data.0.1.is_used() {
+            return None;
+        }
+        let (panels, _) = NarrowPanels::new(const { &E::LAYOUT }, S::LANES, sizes.dims, data.0, data.1)?;
+        let w = BytePanels::new(panels)?;
+        let (walk, x, y, ahead) = (&Walk::step(1), Input::Raw(x), None, None);
+        let row = Row { walk, sizes, x, first: 0, count: 1, h, h_next, c, y, ahead, room };
+        Some(row_steps::<S, E, _>(s, params, w, row))
+    }
+
+    #[inline(always)]
     fn over<S: Simd, W: Projects<S>>(
         self,
         s: S,
@@ -82,6 +125,19 @@ impl Pass for &mut StepPass<'_> {
         w: Stages<W>,
         peepholes: &[f32],
     ) -> Checked {
+        if let Some(row) = steps.single
+            && self.batch == 1
+            && !self.sizes.projects
+        {
+            let StepPass { sizes, x, h, c, h_next, stage: room, .. } = self;
+            let (walk, x, y, ahead) = (&Walk::step(1), Input::Raw(x), None, None);
+            return row(
+                s,
+                params,
+                w[0],
+                Row { walk, sizes, x, first: 0, count: 1, h, h_next, c, y, ahead, room },
+            );
+        }
         one_step(s, steps, steps.step, params, w, peepholes, self)
     }
 }
@@ -137,7 +193,12 @@ pub(super) fn narrow<E: Equations, P: Pass>(
         type Output = Checked;
         #[inline(always)]
         fn run<S: Simd>(self, s: S) -> Checked {
-            let Run(params, data, pass, _) = self;
+            let Run(params, data, mut pass, _) = self;
+            if const { S::DOT && has_row::<E>() }
+                && let Some(done) = pass.small::<S, E>(s, params, data)
+            {
+                return done;
+            }
             let steps = const { &Steps::<S, NarrowPanels<'_>>::narrow::<E>() };
             s.call(Over { s, steps, params, data, pass })
         }

@@ -47,6 +47,7 @@ impl<S: Simd, W: Projects<S>> Steps<S, W> {
             projects: false,
             step: |s, params, w, t, io, room| normalised::step::<S, E, W>(s, params, w, t, io, room),
             single: None,
+            ahead: false,
         }
     }
 }

@@ -147,6 +147,8 @@ pub(super) struct Steps<S, W> {
     pub(super) step: StepFn<S, W>,
     /// Steps of a single row, if there is separate code for them.
     pub(super) single: Option<RowFn<S, W>>,
+    /// Whether these also compute the input part of later steps.
+    pub(super) ahead: bool,
 }
 
 /// One step over weights in place, without the options of [`step`] that the cell cannot have.
@@ -200,6 +202,7 @@ impl<S: Simd, W: Source<S>> Steps<S, W> {
             projects: E::PEEPHOLES,
             step: |s, params, w, t, io, room| row::step_apart::<S, E, W, SAVE>(s, params, w, t, io, room),
             single: None,
+            ahead: false,
         }
     }
 }
@@ -208,8 +211,8 @@ impl<S: Simd, W: Source<S>> Steps<S, W> {
 pub(super) struct Row<'a> {
     pub(super) walk: &'a Walk<'a>,
     pub(super) sizes: &'a Sizes,
-    /// Projected input of steps `first..first + count`.
-    pub(super) block: &'a [f32],
+    /// Projected input of steps `first..first + count`, or the input of a single step.
+    pub(super) x: Input<'a>,
     pub(super) first: usize,
     pub(super) count: usize,
     pub(super) h: &'a mut [f32],
@@ -217,6 +220,8 @@ pub(super) struct Row<'a> {
     pub(super) c: &'a mut [f32],
     pub(super) y: Option<ColumnsMut<'a>>,
     pub(super) ahead: Option<&'a Ahead<'a>>,
+    /// Scratch of a step.
+    pub(super) room: &'a mut [f32],
 }
 
 /// Runs them all in one function, because one call for each step takes as long as a quarter of a small step.
@@ -226,7 +231,7 @@ pub(super) fn row_steps<S: Simd, E: Equations, W: Source<S>>(
     w: W,
     row: Row<'_>,
 ) -> Checked {
-    s.call(RowSteps { s, e: E::new(params), w, row })
+    w.call(s, RowSteps { s, e: E::new(params), w, row })
 }
 
 struct RowSteps<'a, S, E, W> {
@@ -241,14 +246,15 @@ impl<S: Simd, E: Equations, W: Source<S>> Region for RowSteps<'_, S, E, W> {
     #[inline(always)]
     fn run(self) -> Checked {
         let RowSteps { s, e, w, row } = self;
-        let Row { walk, sizes, block, first, count, h, h_next, c, mut y, ahead } = row;
+        let Row { walk, sizes, x, first, count, h, h_next, c, mut y, ahead, room } = row;
         for t in first..first + count {
             if let Some(ahead) = ahead {
                 ahead.allow(t - first);
             }
-            let (x, y) = (Input::Block { data: block, first }, y.as_mut().map(ColumnsMut::reborrow));
+            let y = y.as_mut().map(ColumnsMut::reborrow);
             let (h, h_next, c) = (&mut *h, &mut *h_next, &mut *c);
-            row::single(s, e, w, t, SingleStep { walk, dims: sizes.dims, x, h, h_next, c, y, ahead })?;
+            let room = &mut *room;
+            row::single(s, e, w, t, SingleStep { walk, dims: sizes.dims, x, h, h_next, c, y, ahead, room })?;
         }
         Ok(())
     }

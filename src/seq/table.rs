@@ -195,12 +195,13 @@ impl<'a, S: Simd> Steps<S, Panels<'a>> {
                 batch::step(s, const { &Epilogues::of::<E>() }, params, w, t, io, room)
             },
             single: if has_row::<E>() { Some(row_steps::<S, E, Panels<'a>>) } else { None },
+            ahead: true,
         }
     }
 }
 
 /// Whether there is separate code for a small single row on instruction sets with vectors.
-const fn has_row<E: Equations>() -> bool {
+pub(super) const fn has_row<E: Equations>() -> bool {
     E::SEVERAL && E::SECOND.is_none()
 }
 
@@ -225,7 +226,8 @@ fn step<E: Equations>(isa: Isa, params: &Params, data: &[f32], pass: &mut StepPa
             if const { has_row::<E>() } && pass.batch == 1 {
                 let StepPass { sizes, x, h, h_next, c, .. } = pass;
                 let (walk, x, y) = (&crate::kernel::Walk::step(1), crate::kernel::step::Input::Raw(x), None);
-                let io = row::SingleStep { walk, dims: sizes.dims, x, h, h_next, c, y, ahead: None };
+                let (dims, ahead, room) = (sizes.dims, None, &mut [][..]);
+                let io = row::SingleStep { walk, dims, x, h, h_next, c, y, ahead, room };
                 return row::single(s, E::new(params), w[0], 0, io);
             }
             let steps = const { &Steps::<S, Panels<'_>>::by_batches::<E>() };

@@ -228,6 +228,17 @@ impl Simd for Avx2 {
         intrinsic!(_mm256_cvtepi32_ps(a))
     }
     #[inline(always)]
+    fn largest(self, a: __m256) -> f32 {
+        // Magnitudes are ordered as their bits are. NaN comes last.
+        intrinsic!({
+            let bits = _mm256_and_si256(_mm256_castps_si256(a), _mm256_set1_epi32(i32::MAX));
+            let four = _mm_max_epu32(_mm256_castsi256_si128(bits), _mm256_extracti128_si256::<1>(bits));
+            let two = _mm_max_epu32(four, _mm_shuffle_epi32::<0b1110>(four));
+            let one = _mm_max_epu32(two, _mm_shuffle_epi32::<1>(two));
+            f32::from_bits(_mm_cvtsi128_si32(one).cast_unsigned())
+        })
+    }
+    #[inline(always)]
     unsafe fn store_low(self, p: *mut i16, a: __m256) {
         intrinsic!({
             let low = _mm256_and_si256(_mm256_castps_si256(a), _mm256_set1_epi32(0xffff));

@@ -167,6 +167,11 @@ impl Simd for Avx512 {
         intrinsic!(_mm512_cvtepi32_ps(a))
     }
     #[inline(always)]
+    fn largest(self, a: __m512) -> f32 {
+        // Magnitudes are ordered as their bits are. NaN comes last.
+        intrinsic!(f32::from_bits(_mm512_reduce_max_epu32(_mm512_castps_si512(_mm512_abs_ps(a)))))
+    }
+    #[inline(always)]
     unsafe fn store_low(self, p: *mut i16, a: __m512) {
         intrinsic!(_mm256_storeu_si256(p.cast(), _mm512_cvtepi32_epi16(_mm512_castps_si512(a))))
     }

@@ -9,21 +9,25 @@ use core::arch::naked_asm;
 
 use super::ByteRows;
 
+/// Sums that are passed and returned in the registers of the FPU.
+#[repr(C)]
+struct Sums([f32; 4]);
+
 /// Like [`Simd::byte_rows`](super::Simd::byte_rows).
 /// # Safety
 /// As for [`Simd::byte_rows`](super::Simd::byte_rows).
 #[inline(always)]
 pub(super) unsafe fn byte_rows(acc: &mut [f32; 4], n: usize, row: *const f32, w: ByteRows) {
-    let (to, ByteRows { codes, scales, step, k }) = (acc.as_mut_ptr(), w);
+    let ByteRows { codes, scales, step, k } = w;
     // SAFETY: the caller's promise: `n <= 4` rows exist, and whole fours can be read.
     unsafe {
         match n {
-            4 => rows_4(to, row, codes, scales, step, k),
-            3 => rows_3(to, row, codes, scales, step, k),
+            4 => *acc = rows_4(Sums(*acc), row, codes, scales, step, k).0,
+            3 => *acc = rows_3(Sums(*acc), row, codes, scales, step, k).0,
             _ => {
                 for j in 0..n.min(2) {
                     let (codes, scales) = (codes.wrapping_add(j * step * k), scales.wrapping_add(j * step));
-                    rows_1(to.add(j), row, codes, scales, 1, k);
+                    acc[j] = rows_1(Sums([acc[j]; 4]), row, codes, scales, 1, k).0[0];
                 }
             }
         }
@@ -35,9 +39,9 @@ macro_rules! row {
     ($load:literal, $sum:literal) => {
         concat!(
             $load,
-            "\n sxtb16 r3, r0\n sxtb16 r0, r0, ror #8\n",
+            "\n sxtb16 r3, r2\n sxtb16 r2, r2, ror #8\n",
             concat!("smlad ", $sum, ", r3, r12, ", $sum, "\n"),
-            concat!("smlad ", $sum, ", r0, lr, ", $sum)
+            concat!("smlad ", $sum, ", r2, lr, ", $sum)
         )
     };
 }
@@ -46,29 +50,29 @@ macro_rules! row {
 macro_rules! rows {
     (
         $name:ident, [$($setup:literal)*], [$($load:literal $sum:literal)*], [$($float:literal)*],
-        [$first:literal $($scale:literal)*], [$($fma:literal)*], $acc:literal
+        [$first:literal $($scale:literal)*], [$($fma:literal)*]
     ) => {
-        /// `r0` to `r3` are the arguments up to `scales`; the others are on the stack.
+        /// `s0` to `s3` are the sums, `r0` to `r3` the arguments up to `step`; the last is on the stack.
         /// # Safety
         /// As for [`byte_rows`]. `step` is the distance between two rows of weights, in rows.
         #[unsafe(naked)]
         unsafe extern "C" fn $name(
-            acc: *mut f32,
+            acc: Sums,
             row: *const f32,
             codes: *const i8,
             scales: *const f32,
             step: usize,
             k: usize,
-        ) {
+        ) -> Sums {
             naked_asm!(
                 // The assembler does not know the FPU of the target here.
                 ".fpu fpv4-sp-d16",
-                "push {{r4-r11, lr}}",
-                "ldrd r4, r5, [sp, #36]",
-                "vldmia r1!, {{s8}}",
-                "vmov s9, s10, r0, r3",
+                "push {{r5-r11, lr}}",
+                "ldr r5, [sp, #32]",
+                "vldmia r0!, {{s8}}",
+                "vmov s9, s10, r2, r3",
                 // Bytes between two rows.
-                "mul r6, r4, r5",
+                "mul r6, r3, r5",
                 $($setup,)*
                 $(concat!("mov ", $sum, ", #0"),)*
                 "adds r5, r5, #3",
@@ -76,29 +80,27 @@ macro_rules! rows {
                 "subs r5, r5, #2",
                 "blo 3f",
                 "2:",
-                "ldrd r12, lr, [r1], #8",
+                "ldrd r12, lr, [r0], #8",
                 $(row!($load, $sum),)*
-                "ldrd r12, lr, [r1], #8",
+                "ldrd r12, lr, [r0], #8",
                 $(row!($load, $sum),)*
                 "subs r5, r5, #2",
                 "bhs 2b",
                 "3:",
                 "lsls r5, r5, #31",
                 "beq 4f",
-                "ldrd r12, lr, [r1], #8",
+                "ldrd r12, lr, [r0], #8",
                 $(row!($load, $sum),)*
                 "4:",
                 $($float,)*
-                "vmov r0, r3, s9, s10",
-                "lsls r4, r4, #2",
-                concat!("vldr ", $first, ", [r3]"),
-                $("add r3, r3, r4", concat!("vldr ", $scale, ", [r3]"),)*
+                "vmov r2, r3, s9, s10",
+                "lsls r3, r3, #2",
+                concat!("vldr ", $first, ", [r2]"),
+                $("add r2, r2, r3", concat!("vldr ", $scale, ", [r2]"),)*
                 concat!("vmul.f32 ", $first, ", ", $first, ", s8"),
                 $(concat!("vmul.f32 ", $scale, ", ", $scale, ", s8"),)*
-                concat!("vldmia r0, {{", $acc, "}}"),
                 $($fma,)*
-                concat!("vstmia r0, {{", $acc, "}}"),
-                "pop {{r4-r11, pc}}",
+                "pop {{r5-r11, pc}}",
             )
         }
     };
@@ -106,29 +108,26 @@ macro_rules! rows {
 
 rows!(
     rows_4,
-    ["add r7, r6, r6, lsl #1" "add r7, r7, r2"],
-    ["ldr r0, [r7], #4" "r11" "ldr r0, [r2, r6, lsl #1]" "r10" "ldr r0, [r2, r6]" "r9" "ldr r0, [r2], #4" "r8"],
-    ["vmov s0, s1, r8, r9" "vmov s2, s3, r10, r11" "vcvt.f32.s32 s0, s0" "vcvt.f32.s32 s1, s1"
-     "vcvt.f32.s32 s2, s2" "vcvt.f32.s32 s3, s3"],
-    ["s4" "s5" "s6" "s7"],
-    ["vfma.f32 s12, s0, s4" "vfma.f32 s13, s1, s5" "vfma.f32 s14, s2, s6" "vfma.f32 s15, s3, s7"],
-    "s12-s15"
+    ["add r7, r6, r6, lsl #1" "add r7, r7, r1"],
+    ["ldr r2, [r7], #4" "r11" "ldr r2, [r1, r6, lsl #1]" "r10" "ldr r2, [r1, r6]" "r9" "ldr r2, [r1], #4" "r8"],
+    ["vmov s4, s5, r8, r9" "vmov s6, s7, r10, r11" "vcvt.f32.s32 s4, s4" "vcvt.f32.s32 s5, s5"
+     "vcvt.f32.s32 s6, s6" "vcvt.f32.s32 s7, s7"],
+    ["s9" "s10" "s11" "s12"],
+    ["vfma.f32 s0, s4, s9" "vfma.f32 s1, s5, s10" "vfma.f32 s2, s6, s11" "vfma.f32 s3, s7, s12"]
 );
 rows!(
     rows_3,
     [],
-    ["ldr r0, [r2, r6, lsl #1]" "r10" "ldr r0, [r2, r6]" "r9" "ldr r0, [r2], #4" "r8"],
-    ["vmov s0, s1, r8, r9" "vmov s2, r10" "vcvt.f32.s32 s0, s0" "vcvt.f32.s32 s1, s1" "vcvt.f32.s32 s2, s2"],
-    ["s4" "s5" "s6"],
-    ["vfma.f32 s12, s0, s4" "vfma.f32 s13, s1, s5" "vfma.f32 s14, s2, s6"],
-    "s12-s14"
+    ["ldr r2, [r1, r6, lsl #1]" "r10" "ldr r2, [r1, r6]" "r9" "ldr r2, [r1], #4" "r8"],
+    ["vmov s4, s5, r8, r9" "vmov s6, r10" "vcvt.f32.s32 s4, s4" "vcvt.f32.s32 s5, s5" "vcvt.f32.s32 s6, s6"],
+    ["s9" "s10" "s11"],
+    ["vfma.f32 s0, s4, s9" "vfma.f32 s1, s5, s10" "vfma.f32 s2, s6, s11"]
 );
 rows!(
     rows_1,
     [],
-    ["ldr r0, [r2], #4" "r8"],
-    ["vmov s0, r8" "vcvt.f32.s32 s0, s0"],
-    ["s4"],
-    ["vfma.f32 s12, s0, s4"],
-    "s12"
+    ["ldr r2, [r1], #4" "r8"],
+    ["vmov s4, r8" "vcvt.f32.s32 s4, s4"],
+    ["s9"],
+    ["vfma.f32 s0, s4, s9"]
 );

@@ -183,6 +183,18 @@ pub(crate) trait Simd: Copy {
     fn dot(self, acc: Self::Ints, a: Self::Pairs, b: Self::Pairs) -> Self::Ints;
     /// The nearest floats, ties to even.
     fn ints_to_f32(self, a: Self::Ints) -> Self::V;
+    /// The largest magnitude of all lanes; NaN if one of them is NaN.
+    #[inline(always)]
+    fn largest(self, a: Self::V) -> f32 {
+        let (mut lanes, mut most) = ([0.0f32; MAX_LANES], 0);
+        // SAFETY: no vector has more than `MAX_LANES`.
+        unsafe { self.store(lanes.as_mut_ptr(), a) };
+        for i in 0..Self::LANES {
+            // Magnitudes are ordered as their bits are. NaN comes last.
+            most = lanes[i].abs().to_bits().max(most);
+        }
+        f32::from_bits(most)
+    }
     /// Stores the lowest 16 bits of each lane.
     /// # Safety
     /// `p` is valid for writing `LANES` elements.

@@ -190,6 +190,38 @@ fn all_tiles_agree() {
     }
 }
 
+/// A row alone, whose sums stay in registers up to 64 units, gives the bits of the same row in a batch. So does
+/// what is not finite.
+#[test]
+fn a_row_alone_is_a_row_of_a_batch() {
+    for kind in Kind::ALL.into_iter().filter(|kind| !kind.normalised()) {
+        for (format, (input, hidden)) in
+            INTEGERS.into_iter().flat_map(|f| [(33, 32), (9, 64), (5, 65), (2, 130)].map(|size| (f, size)))
+        {
+            for isa in sets() {
+                let layer = kind.layer(input, hidden, isa).narrow(format);
+                let mut random = Random::new(8);
+                let packed = layer.pack(&random_weights(layer, &mut random)).unwrap();
+                let (x, width) = (random.uniform(STEPS * 2 * input, 1.0), layer.width());
+                let (y, state) = run(layer, &packed, Sequences::new(STEPS, 2), &x);
+                let row: Vec<f32> = x.chunks_exact(input).skip(1).step_by(2).flatten().copied().collect();
+                let (alone, last) = run(layer, &packed, Sequences::new(STEPS, 1), &row);
+                let what = format!("{kind:?} {format:?} {isa:?} {hidden}");
+                let second: Vec<f32> = y.chunks_exact(width).skip(1).step_by(2).flatten().copied().collect();
+                assert_bits(&second, &alone, &what);
+                assert_bits(&layer.state_row(&state, 2, 1), &last, &what);
+                let from_nan = |batch: usize| {
+                    let mut state = vec![f32::NAN; layer.state_len(batch)];
+                    let mut scratch = vec![f32::NAN; layer.scratch_len(1, batch)];
+                    layer.step(&packed, &x[..batch * input], &mut state, &mut scratch).unwrap();
+                    state[..width].iter().map(|h| h.is_nan()).collect::<Vec<_>>()
+                };
+                assert_eq!(from_nan(1), from_nan(2), "{what}");
+            }
+        }
+    }
+}
+
 /// Weights that are packed for a dot product of bytes are not used without it.
 #[test]
 fn the_dot_product_belongs_to_the_packing() {

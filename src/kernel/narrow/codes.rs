@@ -5,7 +5,7 @@
 //! NaN, and so are all sums.
 
 use crate::kernel::vector::load;
-use crate::simd::{MAX_LANES, Simd};
+use crate::simd::Simd;
 
 /// If all elements are below this, the row counts as zero.
 const LEAST: f32 = f32::from_bits((127 - 100) << 23);
@@ -91,10 +91,15 @@ unsafe fn scale_of<S: Simd>(s: S, from: *const f32, k: usize, largest: f32) -> (
             bad[j] = s.fma(x, s.splat(0.0), bad[j]);
         }
     }
-    let most = across(s, s.max(most[0], most[1]), |a, b| if a > b { a } else { b });
-    let bad = across(s, s.add(bad[0], bad[1]), |a, b| a + b);
+    scales(s.largest(s.add(s.max(most[0], most[1]), s.add(bad[0], bad[1]))), largest)
+}
+
+/// The scale of a row whose largest magnitude is `most`, and the factor by which its elements become
+/// integers.
+#[inline(always)]
+fn scales(most: f32, largest: f32) -> (f32, f32) {
     match most >= LEAST {
-        _ if bad.is_nan() => (f32::NAN, 0.0),
+        _ if !most.is_finite() => (f32::NAN, 0.0),
         true => (most / largest, largest / most),
         false => (0.0, 0.0),
     }
@@ -112,12 +117,7 @@ pub(super) unsafe fn write_fours(from: *const f32, k: usize, largest: f32, to: *
         // SAFETY: the caller's promise.
         most = unsafe { *from.add(i) }.abs().to_bits().max(most);
     }
-    let most = f32::from_bits(most);
-    let (scale, factor) = match most >= LEAST {
-        _ if !most.is_finite() => (f32::NAN, 0.0),
-        true => (most / largest, largest / most),
-        false => (0.0, 0.0),
-    };
+    let (scale, factor) = scales(f32::from_bits(most), largest);
     let code = |x: f32| (x * factor + ROUND).to_bits();
     let pair = |a: u32, b: u32| match cfg!(target_endian = "little") {
         true => a & 0xffff | b << 16,
@@ -138,20 +138,4 @@ pub(super) unsafe fn write_fours(from: *const f32, k: usize, largest: f32, to: *
             *codes.add(whole / 2 + 1) = pair(at(whole + 1), 0);
         }
     }
-}
-
-/// Combines the lanes of a vector with `with`, by halves.
-#[inline(always)]
-fn across<S: Simd>(s: S, v: S::V, with: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut lanes = [0.0; MAX_LANES];
-    // SAFETY: no vector has more than `MAX_LANES`.
-    unsafe { s.store(lanes.as_mut_ptr(), v) };
-    let mut left = S::LANES;
-    while left > 1 {
-        left /= 2;
-        for i in 0..left {
-            lanes[i] = with(lanes[i], lanes[i + left]);
-        }
-    }
-    lanes[0]
 }

@@ -25,8 +25,6 @@ pub(super) trait Kind<S: Simd> {
     }
     /// The rows of a tile of a batch, with this many outputs for each row.
     const ROWS: [usize; 5];
-    /// Whether batches take several panels at once, and single rows up to four.
-    const SEVERAL: bool;
     /// `offset` is valid for reading a vector, if the weights are integers.
     /// # Safety
     /// As for [`call`](Self::call); this is inlined into such a region, as the following functions are.
@@ -78,7 +76,6 @@ macro_rules! widened {
             const CODES: bool = false;
 
             const ROWS: [usize; 5] = if widens::<S>() { [1; 5] } else { [4; 5] };
-            const SEVERAL: bool = !widens::<S>();
 
             #[inline(always)]
             unsafe fn begin(_: S, start: S::V, _: *const f32) -> S::V {
@@ -122,8 +119,6 @@ impl<S: Simd> Kind<S> for Int8 {
     const CODES: bool = true;
 
     const ROWS: [usize; 5] = [4, 4, 4, 4, if fits::<S>(4, 4, 1) { 4 } else { 3 }];
-    const SEVERAL: bool = false;
-
     #[inline(always)]
     unsafe fn begin(s: S, _: S::V, _: *const f32) -> S::Ints {
         s.no_ints()
@@ -157,7 +152,6 @@ impl<S: Simd> Kind<S> for Fours {
     const CODES: bool = true;
 
     const ROWS: [usize; 5] = [4; 5];
-    const SEVERAL: bool = false;
 
     #[inline(always)]
     unsafe fn begin(s: S, _: S::V, _: *const f32) -> S::Ints {
@@ -202,7 +196,6 @@ impl<S: Simd, const PLANES: usize, const DOT: bool> Kind<S> for Bytes<PLANES, DO
         // SAFETY: the caller's promise.
         if DOT { unsafe { s.call_dot(region) } } else { s.call(region) }
     }
-    const SEVERAL: bool = true;
     /// A third of the registers is left for the elements of all rows.
     const ROWS: [usize; 5] = {
         let (mut rows, mut outputs) = ([1; 5], 1);

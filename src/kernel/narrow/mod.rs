@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `panels` | packs matrices into panels, and multiplies with them |
 //! | `sums` | rows times narrow panels |
+//! | `row` | the same for a small single row, whose equations follow in registers |
 //! | `kinds` | how sums load and multiply each format |
 //! | `unpacked` | the weights of a layer before they are packed |
 //! | `in_place` | the weights of a layer where they are, for microcontrollers |
@@ -40,6 +41,7 @@ pub(crate) mod in_place;
 mod kinds;
 pub(crate) mod matrix;
 pub(crate) mod panels;
+pub(crate) mod row;
 mod sums;
 pub(crate) mod unpacked;
 
@@ -137,6 +139,7 @@ impl Narrow {
 
     /// The largest integer that a row of `k` elements may contain such that no sum overflows. `None` if it
     /// would be below 127, which needs 8 bits.
+    #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) const fn largest(self, k: usize) -> Option<i32> {
         let most = match self {
             Narrow::W8A16 => i16::MAX as i32,
@@ -160,6 +163,7 @@ impl Narrow {
 
     /// Words of `rows * k` weights one after the other, and of the scales that follow; `usize::MAX` if they
     /// do not fit.
+    #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) const fn matrix_len(self, rows: usize, k: usize) -> usize {
         let codes = match rows.checked_mul(k) {
             Some(weights) => weights.div_ceil(4 / self.bytes()),

@@ -23,7 +23,7 @@ use super::Narrow;
 use super::codes::{write_bytes, write_codes};
 use super::kinds::plane_len;
 use super::matrix::store;
-use super::sums::{Right, Sums};
+use super::sums::{Product, Sums};
 use super::unpacked::Unpacked;
 use crate::kernel::bytes::bytes_mut;
 use crate::kernel::panel::canonical::Dims;
@@ -38,12 +38,13 @@ use crate::simd::{Dot, Simd};
 
 /// Offsets of the parts of a panel, in words from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Sizes {
+pub(super) struct Sizes {
+    pub(super) dims: Dims,
     panels: usize,
-    panel: usize,
+    pub(super) panel: usize,
     /// Scales and weights, of the input side and of the hidden side.
-    scales: [usize; 2],
-    codes: [usize; 2],
+    pub(super) scales: [usize; 2],
+    pub(super) codes: [usize; 2],
 }
 
 impl Sizes {
@@ -56,7 +57,7 @@ impl Sizes {
         let h = x_codes.wrapping_add((lanes * layout.x_gates).wrapping_mul(narrow.unit_len(input)));
         let h_codes = h.wrapping_add(beside * layout.h_gates * lanes);
         let panel = h_codes.wrapping_add((lanes * layout.h_gates).wrapping_mul(narrow.unit_len(width)));
-        Sizes { panels: hidden.div_ceil(lanes), panel, scales: [x, h], codes: [x_codes, h_codes] }
+        Sizes { dims, panels: hidden.div_ceil(lanes), panel, scales: [x, h], codes: [x_codes, h_codes] }
     }
 
     const fn len(self) -> usize {
@@ -185,11 +186,11 @@ impl Order {
 /// The narrow panels of one stage.
 #[derive(Clone, Copy)]
 pub(crate) struct NarrowPanels<'a> {
-    start: *const f32,
-    narrow: Narrow,
+    pub(super) start: *const f32,
+    pub(super) narrow: Narrow,
     /// Whether the panels are for a dot product of bytes.
-    dot: Dot,
-    sizes: Sizes,
+    pub(super) dot: Dot,
+    pub(super) sizes: Sizes,
     data: PhantomData<&'a [f32]>,
 }
 
@@ -255,6 +256,20 @@ impl<'a> NarrowPanels<'a> {
             }
         }
         Ok(())
+    }
+}
+
+impl NarrowPanels<'_> {
+    /// The product of an operand.
+    #[inline(always)]
+    fn product<'o>(&self, operand: &Operand<'o>) -> Product<'o> {
+        let side = usize::from(operand.hidden);
+        Product {
+            operand: *operand,
+            codes: self.start.wrapping_add(self.sizes.codes[side]),
+            scales: self.start.wrapping_add(self.sizes.scales[side]),
+            room: self.narrow.room_len(operand.k),
+        }
     }
 }
 
@@ -326,32 +341,16 @@ impl<S: Simd> Matrices<S> for NarrowPanels<'_> {
     }
 
     #[inline(always)]
-    unsafe fn sums(
-        &self,
-        s: S,
-        _: &Layout,
-        operands: &[Operand<'_>],
-        mut job: Job<'_>,
-        panels: Range<usize>,
-    ) {
-        for operand in operands {
-            let side = usize::from(operand.hidden);
-            let right = Right {
-                codes: self.start.wrapping_add(self.sizes.codes[side]),
-                scales: self.start.wrapping_add(self.sizes.scales[side]),
-                dot: self.dot,
-                panel: self.sizes.panel,
-                room: self.narrow.room_len(operand.k),
-            };
-            // SAFETY: the caller's promise. The panels exist, and `ready` was called for the operand.
-            unsafe { Sums { s, job: &job, operand, right, panels: panels.clone() }.run(self.narrow) };
-            job.start = [Start::From; 4];
-            job.from = Planes {
-                start: job.out.start.cast_const(),
-                ld: job.out.ld,
-                rows: job.out.rows,
-                planes: job.out.planes,
-            };
+    unsafe fn sums(&self, s: S, _: &Layout, operands: &[Operand<'_>], job: Job<'_>, panels: Range<usize>) {
+        let run = |products: &[Product<'_>]| {
+            let (dot, panel) = (self.dot, self.sizes.panel);
+            // SAFETY: the caller's promise. The panels exist, and `ready` was called for the operands.
+            unsafe { Sums { s, job: &job, products, dot, panel, panels }.run(self.narrow) };
+        };
+        match operands {
+            [x, h] => run(&[self.product(x), self.product(h)]),
+            [of] => run(&[self.product(of)]),
+            _ => {}
         }
     }
 }

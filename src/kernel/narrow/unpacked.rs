@@ -25,6 +25,7 @@ pub(super) const fn projection(shape: &Shape) -> (usize, usize) {
 
 /// Words of narrow weights. The parts are those of canonical weights, but matrices are in the format, and
 /// their scales follow them. `usize::MAX` if the length does not fit.
+#[cfg_attr(target_os = "none", inline(always))]
 pub(crate) const fn words_len(shape: &Shape, narrow: Narrow) -> usize {
     let rows = shape.gates.saturating_mul(shape.hidden);
     let biases = if shape.bias { rows.saturating_mul(2) } else { 0 };

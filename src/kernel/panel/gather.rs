@@ -7,7 +7,7 @@ use crate::kernel::rows::previous::Before;
 use crate::kernel::rows::taken::Rows;
 use crate::kernel::rows::view::Columns;
 use crate::kernel::rows::walk::Walk;
-use crate::kernel::vector::{load, store};
+use crate::kernel::vector::{each, load, store};
 use crate::kernel::{Checked, check};
 use crate::simd::{HAS_VECTORS, Region, Simd};
 
@@ -52,34 +52,34 @@ unsafe fn tile<S: Simd, const MB: usize, const NP: usize>(
     // SAFETY: the caller's promise: rows and columns exist in `c`; `a[k]` is a row of `m` columns; `b[k]`
     // and, if scaled, `factors[k]` are rows of `n`.
     unsafe {
-        for m in 0..MB {
-            for p in 0..NP {
+        each!(m, MB, {
+            each!(p, NP, {
                 let column = column + p * S::LANES;
                 acc[m][p] = load(s, c.add((row + m) * n + column), n - column);
-            }
-        }
+            });
+        });
         for k in 0..*count {
             let mut v = [s.splat(0.0); NP];
-            for p in 0..NP {
+            each!(p, NP, {
                 let column = column + p * S::LANES;
                 v[p] = load(s, b[k].add(column), n - column);
                 if *scaled {
                     v[p] = s.mul(v[p], load(s, factors[k].add(column), n - column));
                 }
-            }
-            for m in 0..MB {
+            });
+            each!(m, MB, {
                 let a = s.splat(*a[k].add(row + m));
-                for p in 0..NP {
+                each!(p, NP, {
                     acc[m][p] = s.fma(a, v[p], acc[m][p]);
-                }
-            }
+                });
+            });
         }
-        for m in 0..MB {
-            for p in 0..NP {
+        each!(m, MB, {
+            each!(p, NP, {
                 let column = column + p * S::LANES;
                 store(s, c.add((row + m) * n + column), acc[m][p], n - column);
-            }
-        }
+            });
+        });
     }
 }
 

@@ -6,7 +6,7 @@ use super::pack::Panels;
 use super::product::{Init, Left, product_transposed, project};
 use super::tile::Weight;
 use crate::kernel::Checked;
-use crate::simd::Simd;
+use crate::simd::{Region, Simd};
 
 /// Weights of a projection.
 pub(crate) trait Projection<S: Simd>: Copy {
@@ -26,6 +26,15 @@ pub(crate) trait Projection<S: Simd>: Copy {
 /// The weights of a step of one row.
 pub(crate) trait Source<S: Simd>: Projection<S> {
     type W: Weight<S>;
+    /// Registers of a sum.
+    const SUMS: usize = 1;
+    /// Whether a step can compute the [input part of later steps](crate::kernel::step::ahead), too.
+    const AHEAD: bool = true;
+    /// Runs code that uses these weights, compiled for the instruction set.
+    #[inline(always)]
+    fn call<R: Region>(self, s: S, region: R) -> R::Output {
+        s.call(region)
+    }
     /// Whether these are weights of a layer of exactly these sizes, with the gates of the layout. If so, they
     /// have all panels of `hidden` units, with input weights for `input` elements and hidden weights for
     /// `width`.

@@ -16,7 +16,7 @@
 use core::ops::Range;
 
 use super::tile::{each_chain, fits};
-use crate::kernel::vector::{load, store};
+use crate::kernel::vector::{each, load, store};
 use crate::simd::{Region, Simd};
 
 /// The right operand: the vector of panel `p` for row `k` and gate `g` is at
@@ -219,9 +219,10 @@ macro_rules! each_row {
             let $m = 0;
             $e
         }; MB];
-        for $m in 1..MB {
+        each!(next, MB - 1, {
+            let $m = next + 1;
             out[$m] = $e;
-        }
+        });
         out
     }};
 }
@@ -241,47 +242,47 @@ unsafe fn tile<S: Simd, const G: usize, const MB: usize, const NP: usize, const 
     // SAFETY: the caller's promise. The lists have these rows, and all addresses below belong to these rows
     // and panels.
     unsafe {
-        for g in 0..G {
+        each!(g, G, {
             match job.start[g] {
                 Start::Zero => {}
                 Start::Vector(of, step) => {
-                    for p in 0..NP {
+                    each!(p, NP, {
                         let v = vector(s, of, step, panel + p, job.columns - column - p * S::LANES);
-                        for m in 0..MB {
+                        each!(m, MB, {
                             acc[m][p][g] = v;
-                        }
-                    }
+                        });
+                    });
                 }
                 Start::From => {
                     let from = each_row!(|m| {
                         let row = *job.from.rows.get_unchecked(row + m);
                         job.from.start.wrapping_add(row * job.from.ld + job.from.planes[g] + column)
                     });
-                    for m in 0..MB {
-                        for p in 0..NP {
+                    each!(m, MB, {
+                        each!(p, NP, {
                             let at = p * S::LANES;
                             acc[m][p][g] = load(s, from[m].add(at), job.columns - column - at);
-                        }
-                    }
+                        });
+                    });
                 }
             }
-        }
+        });
         for part in job.parts {
             let a = each_row!(|m| part.left.wrapping_add(*part.rows.get_unchecked(row + m) * part.ld));
             accumulate::<S, G, MB, NP, EXACT>(s, &mut acc, part, a, panel, job.columns - column);
         }
-        for g in 0..G {
+        each!(g, G, {
             let out = each_row!(|m| {
                 let row = *job.out.rows.get_unchecked(row + m);
                 job.out.start.wrapping_add(row * job.out.ld + job.out.planes[g] + column)
             });
-            for m in 0..MB {
-                for p in 0..NP {
+            each!(m, MB, {
+                each!(p, NP, {
                     let at = p * S::LANES;
                     store(s, out[m].add(at), acc[m][p][g], job.columns - column - at);
-                }
-            }
-        }
+                });
+            });
+        });
     }
 }
 
@@ -335,20 +336,20 @@ unsafe fn accumulate<S: Simd, const G: usize, const MB: usize, const NP: usize, 
             s.keep_rolled();
         }
         let mut b = [s.splat(0.0); MB];
-        for m in 0..MB {
+        each!(m, MB, {
             // SAFETY: the caller's promise: this is element i of the row.
             b[m] = s.splat(unsafe { *a[m].add(at) });
-        }
-        for p in 0..NP {
-            for g in 0..G {
+        });
+        each!(p, NP, {
+            each!(g, G, {
                 let of = w.wrapping_add(p * right.panel + g * S::LANES);
                 // SAFETY: the caller's promise for row i of the right operand.
                 let v = unsafe { if EXACT { s.load_n(of, left) } else { s.load(of) } };
-                for m in 0..MB {
+                each!(m, MB, {
                     acc[m][p][g] = s.fma(b[m], v, acc[m][p][g]);
-                }
-            }
-        }
+                });
+            });
+        });
         at += step;
         w = w.wrapping_add(right.next);
     }

@@ -106,6 +106,22 @@ pub(crate) trait Weight<S: Simd>: Copy {
         None
     }
 
+    /// Does what [`accumulate`] does, if it returns true.
+    /// # Safety
+    /// As for [`accumulate`].
+    #[inline(always)]
+    unsafe fn sums<const NP: usize>(
+        self,
+        _s: S,
+        _acc: &mut Acc<S::V, NP>,
+        _map: [usize; 4],
+        _panel: usize,
+        _x: *const f32,
+        _k: usize,
+    ) -> bool {
+        false
+    }
+
     /// The weights of a panel's gates, or with one gate those of some panels, as rows of integers. Then `x`
     /// of a sum is a row of integers, too. `Some` only if a vector has one lane.
     #[inline(always)]
@@ -167,6 +183,10 @@ pub(crate) unsafe fn accumulate<S: Simd, W: Weight<S>, const NP: usize>(
         // for them.
         unsafe { s.byte_rows(&mut sums, NP * gates, x, w) };
         each_chain::<NP>(gates, |j, p, g| acc[p][map[g] % 4] = sums[j]);
+        return;
+    }
+    // SAFETY: the caller's promise.
+    if unsafe { weight.sums(s, acc, map, panel, x, k) } {
         return;
     }
     for i in 0..k {

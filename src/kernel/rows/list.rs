@@ -37,6 +37,16 @@ impl RowList {
         RowList { count: 0, rows: none, sources: none }
     }
 
+    /// A list of one row: the first, which is row `source` of the sequence buffer.
+    #[inline(always)]
+    pub(crate) fn one(source: usize) -> Self {
+        let mut list = RowList::new();
+        list.rows[0].write(0);
+        list.sources[0].write(source);
+        list.count = 1;
+        list
+    }
+
     /// Replaces the list by the next rows of `taken`, an iterator over `rows`. Returns false if there are
     /// none.
     #[inline(always)]

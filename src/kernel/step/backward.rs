@@ -7,7 +7,7 @@ use crate::kernel::rows::previous::Before;
 use crate::kernel::rows::taken::Rows;
 use crate::kernel::rows::view::{Columns, ColumnsMut};
 use crate::kernel::rows::walk::Walk;
-use crate::kernel::vector::{load, load_planes, store};
+use crate::kernel::vector::{each, load, load_planes, store};
 use crate::kernel::{Checked, check};
 use crate::simd::{Region, Simd};
 
@@ -139,9 +139,9 @@ impl<S: Simd, E: Equations> Region for First<'_, '_, S, E> {
                         p: peepholes::<S, E>(s, p, hidden, unit),
                     };
                     let prev = e.backward(s, now, grad, grad_c);
-                    for a in 0..layout.sums {
+                    each!(a, layout.sums, {
                         store(s, saved_at.add(a * hidden), prev.dsums[a % 4], left);
-                    }
+                    });
                     store(s, dh.add(at), prev.dh, left);
                     if layout.has_c {
                         store(s, dc.add(at), prev.dc, left);
@@ -150,10 +150,10 @@ impl<S: Simd, E: Equations> Region for First<'_, '_, S, E> {
                         }
                     }
                     if E::PEEPHOLES && has_dp {
-                        for i in 0..3 {
+                        each!(i, 3, {
                             let d = dp.add(i * hidden + unit);
                             store(s, d, s.add(load(s, d, left), prev.dp[i]), left);
-                        }
+                        });
                     }
                 }
             }
@@ -221,9 +221,9 @@ impl<S: Simd, E: Equations> Region for Last<'_, '_, S, E> {
                     let d = load(s, d_operand.as_ptr().add(at), left);
                     let (prev, dsums) = e.second_backward(s, now, d, load(s, dh.add(at), left));
                     store(s, dh.add(at), prev, left);
-                    for a in 0..layout.sums {
+                    each!(a, layout.sums, {
                         store(s, saved_at.add(a * hidden), dsums[a % 4], left);
-                    }
+                    });
                 }
             }
         }

@@ -28,7 +28,7 @@ const CACHED: usize = 4096;
 const LEAST: usize = 4 * MAX_LANES;
 
 /// Units that are handled at once, for `rows` rows of `planes` planes.
-const fn units_at_once(planes: usize, rows: usize, hidden: usize) -> usize {
+pub(super) const fn units_at_once(planes: usize, rows: usize, hidden: usize) -> usize {
     let sums = planes.saturating_mul(rows);
     let (mut units, mut doubled) = (LEAST, sums.saturating_mul(2 * LEAST));
     while doubled <= CACHED && units < hidden {
@@ -178,19 +178,19 @@ impl<S: Simd, W: Matrices<S>> Region for BatchStep<'_, S, W> {
 /// The first stage of some units, for the rows of a list. The rows take part in the step, so all buffers of
 /// `raw` have them, and the weights have the panels of the units. `room` has a row of `wide` units for each
 /// plane of each row.
-struct FirstStage<'a, S, W> {
-    s: S,
-    cell: &'a Epilogues<S>,
-    params: &'a Params,
-    raw: &'a Raw<'a>,
-    w: W,
-    x: Operand<'a>,
-    h: Operand<'a>,
-    list: &'a RowList,
-    room: *mut f32,
-    wide: usize,
-    units: Range<usize>,
-    descending: bool,
+pub(super) struct FirstStage<'a, S, W> {
+    pub(super) s: S,
+    pub(super) cell: &'a Epilogues<S>,
+    pub(super) params: &'a Params,
+    pub(super) raw: &'a Raw<'a>,
+    pub(super) w: W,
+    pub(super) x: Operand<'a>,
+    pub(super) h: Operand<'a>,
+    pub(super) list: &'a RowList,
+    pub(super) room: *mut f32,
+    pub(super) wide: usize,
+    pub(super) units: Range<usize>,
+    pub(super) descending: bool,
 }
 
 impl<S: Simd, W: Matrices<S>> Region for FirstStage<'_, S, W> {

@@ -7,7 +7,7 @@ use super::io::Raw;
 use super::{Equations, Params, SecondStage, units};
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::rows::list::RowList;
-use crate::kernel::vector::load;
+use crate::kernel::vector::{each, load};
 use crate::simd::{Region, Simd};
 
 /// The epilogues of a cell on one instruction set, with the cell's layouts.
@@ -86,12 +86,12 @@ impl<S: Simd, E: Equations> Region for First<'_, S, E> {
                 true => (io.sums.wrapping_add(i * io.ld), width, io.units.start),
             };
             let mut planes = [from; 4];
-            for a in 0..4 {
+            each!(a, 4, {
                 planes[a] = match io.projected[a] {
                     true => raw.projected(b, seq).wrapping_add(a * hidden),
                     false => from.wrapping_add(a * plane).wrapping_sub(first),
                 };
-            }
+            });
             let mut unit = io.units.start;
             macro_rules! vectors {
                 ($($n:literal)*) => {$(
@@ -103,9 +103,9 @@ impl<S: Simd, E: Equations> Region for First<'_, S, E> {
                             unsafe {
                                 for n in 0..$n {
                                     let at = unit + n * S::LANES;
-                                    for a in 0..E::LAYOUT.sums {
+                                    each!(a, E::LAYOUT.sums, {
                                         sums[n][a % 4] = load(s, planes[a % 4].add(at), hidden - at);
-                                    }
+                                    });
                                 }
                                 units::first::<S, E, $n, true>(s, e, &row, unit, sums);
                             }

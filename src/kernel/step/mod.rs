@@ -10,6 +10,8 @@
 //!   weights. It is worth it, because handing buffers from one function to the next takes longer than the
 //!   sums of 8 units.
 //!
+//! [`stream`] is the first of these for a single row, with less overhead, from narrow weights.
+//!
 //! [`project`] computes the input part of several steps of a batch before they run.
 //!
 //! [`normalised`] is a step of a cell with layer normalisation: it needs all sums of a row before the
@@ -26,6 +28,7 @@ pub(crate) mod normalised;
 mod normalised_row;
 pub(crate) mod project;
 pub(crate) mod row;
+pub(crate) mod stream;
 mod units;
 
 pub(crate) use io::Step;

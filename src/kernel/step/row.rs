@@ -14,7 +14,7 @@ use crate::kernel::panel::source::Source;
 use crate::kernel::panel::tile::{self, Acc, Tile, WIDEST, accumulate, drive_row};
 use crate::kernel::rows::view::ColumnsMut;
 use crate::kernel::rows::walk::Walk;
-use crate::kernel::vector::load;
+use crate::kernel::vector::{each, load};
 use crate::kernel::{Checked, check};
 use crate::simd::{Region, Simd};
 
@@ -122,6 +122,8 @@ pub(crate) struct SingleStep<'a> {
     /// `[rows, H]`, unless only the state is needed.
     pub(crate) y: Option<ColumnsMut<'a>>,
     pub(crate) ahead: Option<&'a Ahead<'a>>,
+    /// Room for rows as integers.
+    pub(crate) room: &'a mut [f32],
 }
 
 /// One step of a single row, without options. A single tile works in place: it has read the whole state
@@ -134,7 +136,7 @@ pub(crate) fn single<S: Simd, E: Equations, W: Source<S>>(
     t: usize,
     io: SingleStep<'_>,
 ) -> Checked {
-    let SingleStep { walk, dims, x, h, h_next, c, mut y, ahead } = io;
+    let SingleStep { walk, dims, x, h, h_next, c, mut y, ahead, room } = io;
     let Dims { input, hidden, width } = dims;
     let projected = E::LAYOUT.x_gates * hidden;
     let (mut raw, mut sums) = (core::ptr::null(), core::ptr::null());
@@ -149,7 +151,9 @@ pub(crate) fn single<S: Simd, E: Equations, W: Source<S>>(
         }
         Input::Tape => false,
     };
+    let (x_room, h_room) = (w.row_room_len(input), w.row_room_len(width));
     let fits = walk.batch() == 1
+        && x_room.saturating_add(h_room) <= room.len()
         && t < walk.steps()
         && E::SECOND.is_none()
         && x_fits
@@ -166,7 +170,7 @@ pub(crate) fn single<S: Simd, E: Equations, W: Source<S>>(
     // Use one pointer for all accesses to the state.
     let (state, apart) = (h.as_mut_ptr(), h_next.as_mut_ptr());
     let widest = if ahead.is_some() { PANELS } else { WIDEST };
-    let in_place = tile::is_one_tile::<S>(E::LAYOUT.sums, widest, panels);
+    let in_place = tile::is_one_tile::<S>(E::LAYOUT.sums * W::SUMS, widest, panels);
     let row = Row {
         hidden,
         h: state,
@@ -177,10 +181,13 @@ pub(crate) fn single<S: Simd, E: Equations, W: Source<S>>(
         peepholes: core::ptr::null(),
         factors: core::ptr::null(),
     };
-    let tile = RowTile::<_, _, false> { e, w, dims, x: raw, sums, seen: state, row, ahead };
+    let (x_room, h_room) = (room.as_mut_ptr(), room.as_mut_ptr().wrapping_add(x_room));
     // SAFETY: the row takes part in step `t`, so all buffers have it, as was just checked, and the weights
     // have its panels. `h` and `h_next` have the same length and do not overlap.
     unsafe {
+        let x = if raw.is_null() { raw } else { w.ready(s, raw, input, x_room) };
+        let seen = w.ready(s, state, width, h_room);
+        let tile = RowTile::<_, _, false> { e, w, dims, x, sums, seen, row, ahead };
         drive_row(s, &tile, panels, !t.is_multiple_of(2));
         if !in_place {
             core::ptr::copy_nonoverlapping(apart, state, hidden);
@@ -205,7 +212,7 @@ struct RowTile<'a, E, W, const SAVE: bool> {
 }
 
 impl<S: Simd, E: Equations, W: Source<S>, const SAVE: bool> Tile<S> for RowTile<'_, E, W, SAVE> {
-    const SUMS: usize = E::LAYOUT.sums;
+    const SUMS: usize = E::LAYOUT.sums * W::SUMS;
 
     #[inline(always)]
     fn widest(&self) -> usize {
@@ -220,24 +227,23 @@ impl<S: Simd, E: Equations, W: Source<S>, const SAVE: bool> Tile<S> for RowTile<
         // SAFETY: the caller promises that the panels exist, in weights that fit the layout; the pointers
         // belong to a checked row.
         unsafe {
-            for p in 0..NP {
+            each!(p, NP, {
                 acc[p] = self.w.bias(s, layout, panel + p);
-            }
+            });
             if !self.x.is_null() {
                 let (w, map) = (self.w.x(layout), [0, 1, 2, 3]);
                 accumulate(s, &mut acc, layout.x_gates, map, w, panel, self.x, input);
             } else {
-                for p in 0..NP {
+                each!(p, NP, {
                     let unit = (panel + p) * S::LANES;
-                    for g in 0..layout.x_gates {
+                    each!(g, layout.x_gates, {
                         acc[p][g] = load(s, self.sums.add(g * hidden + unit), hidden - unit);
-                    }
-                }
+                    });
+                });
             }
-            match self
-                .ahead
-                .and_then(|ahead| if const { has_room::<S>(&E::LAYOUT, NP) } { ahead.take() } else { None })
-            {
+            match self.ahead.and_then(|ahead| {
+                if const { W::AHEAD && has_room::<S>(&E::LAYOUT, NP) } { ahead.take() } else { None }
+            }) {
                 Some(piece) => {
                     let both = Both {
                         gates: layout.h_gates,
@@ -256,10 +262,10 @@ impl<S: Simd, E: Equations, W: Source<S>, const SAVE: bool> Tile<S> for RowTile<
             if const { E::SEVERAL } {
                 units::first::<S, E, NP, SAVE>(s, self.e, &self.row, panel * S::LANES, acc);
             } else {
-                for p in 0..NP {
+                each!(p, NP, {
                     let unit = (panel + p) * S::LANES;
                     units::first::<S, E, 1, SAVE>(s, self.e, &self.row, unit, [acc[p]]);
-                }
+                });
             }
         }
     }
@@ -286,15 +292,15 @@ impl<S: Simd, E: Equations, W: Source<S>> Tile<S> for SecondTile<E, W> {
         // with all planes.
         unsafe {
             let saved = self.row.saved.cast_const();
-            for p in 0..NP {
+            each!(p, NP, {
                 let unit = (panel + p) * S::LANES;
                 acc[p][0] = load(s, saved.add(stage.sum * hidden + unit), hidden - unit);
-            }
+            });
             let w = self.w.h(const { &stage_layout::<E>() });
             accumulate(s, &mut acc, 1, [0; 4], w, panel, self.operand, hidden);
-            for p in 0..NP {
+            each!(p, NP, {
                 units::second::<S, E>(s, self.e, &self.row, (panel + p) * S::LANES, acc[p][0]);
-            }
+            });
         }
     }
 }

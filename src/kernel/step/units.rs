@@ -1,7 +1,7 @@
 //! The forward equations on some units of one row: loads their inputs and stores their results.
 
 use super::{At, Equations, Next, peepholes};
-use crate::kernel::vector::{load, store};
+use crate::kernel::vector::{each, load, store};
 use crate::simd::{Simd, Times};
 
 /// The buffers of a row. A pointer is null if the row has no such buffer.
@@ -41,12 +41,12 @@ pub(super) unsafe fn first<S: Simd, E: Equations, const N: usize, const SAVE: bo
     // SAFETY: the caller promises that `left` elements follow each unit in each buffer. All loads come before
     // all stores.
     unsafe {
-        for n in 0..N {
+        each!(n, N, {
             let unit = unit + n * S::LANES;
             let left = row.hidden - unit;
-            for a in 0..4 {
+            each!(a, 4, {
                 at.planes[a][n] = sums[n][a];
-            }
+            });
             if E::READS_H {
                 at.h[n] = load(s, row.h.add(unit), left);
             }
@@ -55,13 +55,13 @@ pub(super) unsafe fn first<S: Simd, E: Equations, const N: usize, const SAVE: bo
             }
             if E::PEEPHOLES {
                 let p = peepholes::<S, E>(s, row.peepholes, row.hidden, unit);
-                for i in 0..3 {
+                each!(i, 3, {
                     at.p[i][n] = p[i];
-                }
+                });
             }
-        }
+        });
         let next = e.forward(all, at);
-        for n in 0..N {
+        each!(n, N, {
             let unit = unit + n * S::LANES;
             let left = row.hidden - unit;
             if E::SECOND.is_none() {
@@ -71,7 +71,7 @@ pub(super) unsafe fn first<S: Simd, E: Equations, const N: usize, const SAVE: bo
                 store(s, row.c.add(unit), next.c[n], left);
             }
             if SAVE && !row.saved.is_null() {
-                for a in 0..E::LAYOUT.sums {
+                each!(a, E::LAYOUT.sums, {
                     let mut saved = next.saved[a % 4][n];
                     if let Some(second) = const { E::SECOND }
                         && a == second.operand
@@ -80,12 +80,12 @@ pub(super) unsafe fn first<S: Simd, E: Equations, const N: usize, const SAVE: bo
                         saved = s.mul(saved, load(s, row.factors.add(unit), left));
                     }
                     store(s, row.saved.add(a * row.hidden + unit), saved, left);
-                }
+                });
                 if E::LAYOUT.has_c {
                     store(s, row.saved.add(E::LAYOUT.sums * row.hidden + unit), at.c[n], left);
                 }
             }
-        }
+        });
     }
 }
 

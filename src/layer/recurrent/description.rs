@@ -302,6 +302,7 @@ impl Description {
     }
 
     /// Words of the weights in the layer's format.
+    #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) const fn words_len(&self) -> usize {
         match self.format() {
             Some(narrow) => words_len(&self.shape, narrow),
@@ -318,6 +319,7 @@ impl Description {
     }
 
     /// Rejects a format whose sums can overflow for the layer's rows, and options that exclude each other.
+    #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) const fn check_narrow(&self) -> Result<()> {
         if let Err(e) = self.check_options() {
             return Err(e);

@@ -8,6 +8,7 @@ use crate::kernel::bytes::bytes;
 
 impl Levels {
     /// Rejects a format whose sums can overflow for the layers' rows.
+    #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) const fn check_narrow(&self) -> Result<()> {
         match self.first.check_narrow() {
             Ok(()) if self.depth > 1 => self.level(1).check_narrow(),
@@ -16,6 +17,7 @@ impl Levels {
     }
 
     /// Words of the weights in the layers' format.
+    #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) const fn words_len(&self) -> usize {
         self.total(self.first.words_len(), self.level(1).words_len())
     }

@@ -1,0 +1,134 @@
+//! Steps of a single row without options, whose sums go through memory as in a [batch](super::batch).
+//!
+//! A step of a small layer from narrow weights takes less time than the preparations of a batch of one: lists
+//! of rows, options, and buffers that one function hands to the next. Here they are made once for all steps
+//! of a call.
+
+use super::batch::{FirstStage, units_at_once};
+use super::epilogues::Epilogues;
+use super::io::Raw;
+use super::{Input, Params};
+use crate::kernel::panel::canonical::Dims;
+use crate::kernel::panel::operand::{Matrices, Operand, ready};
+use crate::kernel::rows::list::RowList;
+use crate::kernel::rows::view::ColumnsMut;
+use crate::kernel::rows::walk::Walk;
+use crate::kernel::{Checked, check};
+use crate::simd::{Region, Simd};
+
+/// The buffers of some steps of a single row.
+pub(crate) struct Stream<'a> {
+    /// A walk of one row, which takes part in the steps.
+    pub(crate) walk: &'a Walk<'a>,
+    /// Steps `first..first + count`.
+    pub(crate) first: usize,
+    pub(crate) count: usize,
+    pub(crate) dims: Dims,
+    pub(crate) x: Input<'a>,
+    /// `[H]`
+    pub(crate) h: &'a mut [f32],
+    /// `[H]`, or empty for a cell without cell state.
+    pub(crate) c: &'a mut [f32],
+    /// `[rows, H]`, unless only the state is needed.
+    pub(crate) y: Option<ColumnsMut<'a>>,
+    /// Room for sums, and for rows as integers.
+    pub(crate) room: &'a mut [f32],
+}
+
+/// Runs steps of a cell with one stage.
+#[inline(always)]
+pub(crate) fn steps<S: Simd, W: Matrices<S>>(
+    s: S,
+    cell: &Epilogues<S>,
+    params: &Params,
+    w: W,
+    io: Stream<'_>,
+) -> Checked {
+    s.call(Steps { s, cell, params, w, io })
+}
+
+struct Steps<'a, S, W> {
+    s: S,
+    cell: &'a Epilogues<S>,
+    params: &'a Params,
+    w: W,
+    io: Stream<'a>,
+}
+
+impl<S: Simd, W: Matrices<S>> Region for Steps<'_, S, W> {
+    type Output = Checked;
+    #[inline(always)]
+    fn run(self) -> Checked {
+        let Steps { s, cell, params, w, io } = self;
+        let Stream { walk, first, count, dims, x, h, c, mut y, room } = io;
+        let (layout, Dims { input, hidden, width }) = (&cell.layout, dims);
+        let projected = layout.x_gates * hidden;
+        let (mut raw_x, mut block) = (core::ptr::null(), core::ptr::null());
+        let x_fits = match x {
+            Input::Raw(x) => {
+                raw_x = x.as_ptr();
+                x.len() == walk.rows() * input
+            }
+            Input::Block { data, first: at } => {
+                block = data.as_ptr();
+                at == first && data.len() >= count * projected
+            }
+            Input::Tape => false,
+        };
+        let wide = units_at_once(layout.tape_planes(), 1, hidden);
+        let sums = layout.sums * wide;
+        let fits = walk.batch() == 1
+            && first + count <= walk.steps()
+            && cell.second.is_none()
+            && x_fits
+            && width == hidden
+            && h.len() == hidden
+            && c.len() == if layout.has_c { hidden } else { 0 }
+            && y.as_ref().is_none_or(|y| y.has(walk, hidden))
+            && sums <= room.len()
+            && w.fits(s, layout, dims);
+        check(fits, "steps of one row")?;
+        let (room, codes) = room.split_at_mut(sums);
+        let (room, state) = (room.as_mut_ptr(), h.as_mut_ptr());
+        let (y, y_ld) = y.as_mut().map_or((core::ptr::null_mut(), 0), |y| (y.start(0), y.ld()));
+        let mut raw = Raw {
+            walk,
+            dims,
+            x: raw_x,
+            block,
+            block_ld: projected,
+            block_by_walk: false,
+            seen: state,
+            h: state,
+            h_next: state,
+            c: c.as_mut_ptr(),
+            y,
+            y_ld,
+            saved: core::ptr::null_mut(),
+            saved_by_walk: false,
+            ld: 0,
+            peepholes: core::ptr::null(),
+            factors: core::ptr::null(),
+        };
+        for t in first..first + count {
+            let list = &RowList::one(walk.row(t, 0));
+            let none = core::ptr::null_mut();
+            let (rows, sources) = (list.rows(), list.sources());
+            let mut x =
+                Operand { hidden: false, left: raw_x, ld: input, rows: sources, k: input, codes: none };
+            let mut h = Operand { hidden: true, left: state, ld: width, rows, k: width, codes: none };
+            // SAFETY: the row takes part in the step, so the buffers have it, as was just checked. The
+            // integers of the state are made before any of it is written.
+            unsafe {
+                let codes = if raw_x.is_null() { &mut *codes } else { ready(s, &w, &mut x, &mut *codes)? };
+                ready(s, &w, &mut h, codes)?;
+            }
+            let (raw_t, units, descending) = (&raw, 0..hidden, !t.is_multiple_of(2));
+            FirstStage { s, cell, params, raw: raw_t, w, x, h, list, room, wide, units, descending }.run();
+            if !raw.block.is_null() {
+                raw.block = raw.block.wrapping_add(projected);
+            }
+        }
+        Ok(())
+    }
+}
