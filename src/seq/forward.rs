@@ -8,7 +8,7 @@ use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::operand::Matrices;
 use crate::kernel::panel::pack::Panels;
 use crate::kernel::panel::source::{InPlace, Projection};
-use crate::kernel::step::ahead::{AHEAD, Ahead, has_room};
+use crate::kernel::step::ahead::{AHEAD, Ahead, has_room, pays};
 use crate::kernel::step::project::{Projected, project};
 use crate::kernel::step::row::Stages;
 use crate::kernel::step::{Input, Params};
@@ -142,6 +142,7 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
             && steps.ahead
             && const { has_room::<S>(&Layout { sums: 4, ..Layout::hidden_gate(0) }, 1) }
             && layout.sums == 4
+            && pays(dims.hidden.div_ceil(S::LANES))
             && walk.steps() > AHEAD
             && block.len() >= len.saturating_mul(2);
         let (at_once, (mut here, mut there)) = match beside {

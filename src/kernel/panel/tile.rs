@@ -47,13 +47,22 @@ pub(super) const fn fits<S: Simd>(sums: usize, rows: usize, panels: usize) -> bo
 /// [`Tile`].
 #[inline(always)]
 pub(crate) const fn is_one_tile<S: Simd>(sums: usize, widest: usize, panels: usize) -> bool {
-    matches!(panels, 1 | 2 | 4 | 8) && panels <= widest && fits::<S>(sums, 1, panels)
+    matches!(panels, 1 | 2 | 3 | 4 | 8) && panels <= widest && fits::<S>(sums, 1, panels)
 }
 
 /// Whether tiles of several panels pay for one row. They do not for single lanes on targets with vectors,
 /// where that code is not used for speed.
 const fn several<S: Simd>() -> bool {
     S::LANES > 1 || !crate::simd::HAS_VECTORS
+}
+
+/// Whether one row is covered with tiles of this many panels, among others.
+const fn takes<S: Simd>(sums: usize, panels: usize) -> bool {
+    match panels {
+        1 => true,
+        3 => S::LANES > 1 && fits::<S>(sums, 1, 3),
+        _ => several::<S>() && fits::<S>(sums, 1, panels),
+    }
 }
 
 /// Covers one row with tiles, which are inlined here. With `descending`, it goes from the last panel to the
@@ -73,11 +82,12 @@ pub(crate) unsafe fn drive_row<S: Simd, T: Tile<S>>(s: S, tile: &T, panels: usiz
             }
         )*};
     }
-    one!(1 2 4 8);
+    one!(1 2 3 4 8);
     let mut left = panels;
+    // The last three panels are one tile: a tile of a single panel waits for its chains.
     macro_rules! many {
         ($($np:literal)*) => {$(
-            while const { fits::<S>(T::SUMS, 1, $np) && ($np == 1 || several::<S>()) } && widest >= $np && left >= $np {
+            while const { takes::<S>(T::SUMS, $np) } && widest >= $np && left >= $np && ($np != 3 || left == 3) {
                 let panel = if descending { left - $np } else { panels - left };
                 // SAFETY: `panel + $np <= panels`, and the caller's promise.
                 unsafe { tile.run::<$np>(s, panel) };
@@ -85,7 +95,7 @@ pub(crate) unsafe fn drive_row<S: Simd, T: Tile<S>>(s: S, tile: &T, panels: usiz
             }
         )*};
     }
-    many!(8 4 2 1);
+    many!(8 4 3 2 1);
 }
 
 /// How a tile of one row reads vectors of weights.
