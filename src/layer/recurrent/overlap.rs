@@ -133,16 +133,15 @@ impl Overlap {
 
     /// The same with the levels of a layer on top.
     pub(crate) const fn and(mut self, levels: &Levels) -> Self {
-        let (rows, width) = (mul(self.steps, self.batch), levels.output());
-        let mut index = 0;
-        while index < levels.depth {
-            let work = mul(rows, levels.shape(index).len());
-            (self.work, self.largest) = (add(self.work, work), max(self.largest, work));
-            self.own = add(self.own, own_len(levels, self.steps, self.batch));
-            (self.outputs, self.output) = (add(self.outputs, width), width);
-            self.depth += 1;
-            index += 1;
-        }
+        let (rows, width, depth) = (mul(self.steps, self.batch), levels.output(), levels.depth);
+        // All levels but the first have the same sizes.
+        let first = mul(rows, levels.shape(0).len());
+        let other = if depth > 1 { mul(rows, levels.shape(1).len()) } else { 0 };
+        self.work = add(self.work, add(first, mul(depth - 1, other)));
+        self.largest = max(self.largest, max(first, other));
+        self.own = add(self.own, mul(depth, own_len(levels, self.steps, self.batch)));
+        (self.outputs, self.output) = (add(self.outputs, mul(depth, width)), width);
+        self.depth = add(self.depth, depth);
         self
     }
 
@@ -166,7 +165,10 @@ impl Overlap {
         let largest = mul(self.largest, self.depth.div_ceil(parts));
         let largest = if largest < self.work { largest } else { self.work };
         let blocks = (largest / HAND_OVER).isqrt();
-        let block = max(self.steps.div_ceil(max(blocks, 1)), LEAST_STEPS);
+        if blocks < 2 {
+            return 0;
+        }
+        let block = max(self.steps.div_ceil(blocks), LEAST_STEPS);
         if self.steps < 2 * block || (self.work - largest) / HAND_OVER < LEAST_GAIN * blocks {
             return 0;
         }
