@@ -18,15 +18,15 @@ use crate::layer::join::{Team, share};
 use crate::layer::packed::Source;
 use crate::simd::Isa;
 
-/// The number of multiply-adds that take as long as handing over one turn: 3 microseconds. It is one if the
-/// next turn comes before the other threads fall asleep, and up to nine if it does not (Zen 5, `cargo bench
-/// --bench threads --features rayon -- levels`). With the number of blocks that follows from one, passes were
-/// up to a fifth faster, but some took as long as on one thread.
+/// The number of multiply-adds that take as long as handing over one turn, taken as 3 microseconds. It takes
+/// 1 microsecond if the next turn comes before the other threads fall asleep, and up to 9 if it does not
+/// (Zen 5, `cargo bench --bench threads --features rayon -- levels`). With more and smaller blocks, as for
+/// 1 microsecond, passes were up to a fifth faster, but some took as long as on one thread.
 const HAND_OVER: usize = 1 << 18;
 
 /// The least work of the other parts, in hand-overs for each block. With 4 the gain was between 0.84 and 1.5
-/// times for 100 steps of 128 units, depending on whether threads fell asleep. From 14 on it was at least 1.12
-/// times in each of five runs.
+/// times for 100 steps of 128 units, depending on whether threads fell asleep. With 14, levels of such a pass
+/// run one after the other.
 const LEAST_GAIN: usize = 14;
 
 /// The least number of steps in a block: the input part of six steps is one tile.
