@@ -173,6 +173,7 @@ pub extern "C" fn recurrent_model_pack(
         apart([given.place()], [Place::of("model", model.chain.layers()), model.weights.place()])?;
         // If packing returns an error after this line, the model has no packed weights.
         model.packed = None;
+        model.measure();
         let (chain, to) = (model.chain, given.slice_mut());
         let packed = match (model.image, model.weights.slice()) {
             (Some(image), []) if image.is_narrow() => chain.pack_narrow(image.narrow(), to)?,

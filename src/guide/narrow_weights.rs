@@ -46,9 +46,9 @@
 //!   where memory or bandwidth counts.
 //! - **`W8A8`** (`int8-a8`): the same weights, with `x` and `h` in 8 bits. About twice the error. Use it for
 //!   batches on CPUs with an 8-bit dot product (AVX-512 VNNI or AVX-VNNI: Cascade Lake, Alder Lake, Zen 4 and
-//!   later; NEON's `dotprod`: Cortex-A55, A76 and later; see
+//!   later; NEON's `dotprod`: Cortex-A55, A75 and later; see
 //!   [`has_dot_product`](crate::Isa::has_dot_product)). There it takes about 0.6 of `W8A16`'s time.
-//!   One row takes nearly the same time with either, and so does everything on other CPUs.
+//!   One row takes nearly the same time with either, and so does everything on other x86 CPUs.
 //! - **`F16`**: half of the memory and hardly any error. Weights beyond 65504 are rejected.
 //! - **`Bf16`**: the range of `f32` with 8 bits of precision. Use it for weights that `F16` rejects.
 //!   Otherwise `F16` is more exact.

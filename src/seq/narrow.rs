@@ -49,8 +49,8 @@ impl<'a, S: Simd> Steps<S, NarrowPanels<'a>> {
                     {
                         return row_steps::<S, E, _>(s, params, w, row);
                     }
-                    let Row { walk, sizes: &Sizes { dims, .. }, x, first, count, h, c, y, room, .. } = row;
-                    let io = Stream { walk, first, count, dims, x, h, c, y, room };
+                    let Row { walk, sizes, x, first, count, h, h_next, c, y, room, .. } = row;
+                    let io = Stream { walk, first, count, dims: sizes.dims, x, h, h_next, c, y, room };
                     stream::steps(s, const { &Epilogues::of::<E>() }, params, w, io)
                 })
             } else {

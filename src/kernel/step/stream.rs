@@ -27,6 +27,9 @@ pub(crate) struct Stream<'a> {
     pub(crate) x: Input<'a>,
     /// `[H]`
     pub(crate) h: &'a mut [f32],
+    /// `[H]`: the next state, if rows are multiplied as they are. Then units that come later still need the
+    /// whole state before the step.
+    pub(crate) h_next: &'a mut [f32],
     /// `[H]`, or empty for a cell without cell state.
     pub(crate) c: &'a mut [f32],
     /// `[rows, H]`, unless only the state is needed.
@@ -60,7 +63,7 @@ impl<S: Simd, W: Matrices<S>> Region for Steps<'_, S, W> {
     #[inline(always)]
     fn run(self) -> Checked {
         let Steps { s, cell, params, w, io } = self;
-        let Stream { walk, first, count, dims, x, h, c, mut y, room } = io;
+        let Stream { walk, first, count, dims, x, h, h_next, c, mut y, room } = io;
         let (layout, Dims { input, hidden, width }) = (&cell.layout, dims);
         let projected = layout.x_gates * hidden;
         let (mut raw_x, mut block) = (core::ptr::null(), core::ptr::null());
@@ -83,6 +86,7 @@ impl<S: Simd, W: Matrices<S>> Region for Steps<'_, S, W> {
             && x_fits
             && width == hidden
             && h.len() == hidden
+            && h_next.len() == hidden
             && c.len() == if layout.has_c { hidden } else { 0 }
             && y.as_ref().is_none_or(|y| y.has(walk, hidden))
             && sums <= room.len()
@@ -90,6 +94,8 @@ impl<S: Simd, W: Matrices<S>> Region for Steps<'_, S, W> {
         check(fits, "steps of one row")?;
         let (room, codes) = room.split_at_mut(sums);
         let (room, state) = (room.as_mut_ptr(), h.as_mut_ptr());
+        let in_place = w.row_room_len(width) > 0;
+        let next = if in_place { state } else { h_next.as_mut_ptr() };
         let (y, y_ld) = y.as_mut().map_or((core::ptr::null_mut(), 0), |y| (y.start(0), y.ld()));
         let mut raw = Raw {
             walk,
@@ -100,7 +106,7 @@ impl<S: Simd, W: Matrices<S>> Region for Steps<'_, S, W> {
             block_by_walk: false,
             seen: state,
             h: state,
-            h_next: state,
+            h_next: next,
             c: c.as_mut_ptr(),
             y,
             y_ld,
@@ -118,13 +124,18 @@ impl<S: Simd, W: Matrices<S>> Region for Steps<'_, S, W> {
                 Operand { hidden: false, left: raw_x, ld: input, rows: sources, k: input, codes: none };
             let mut h = Operand { hidden: true, left: state, ld: width, rows, k: width, codes: none };
             // SAFETY: the row takes part in the step, so the buffers have it, as was just checked. The
-            // integers of the state are made before any of it is written.
+            // integers of the state are made before any of it is written; without integers, the next state is
+            // written apart.
             unsafe {
                 let codes = if raw_x.is_null() { &mut *codes } else { ready(s, &w, &mut x, &mut *codes)? };
                 ready(s, &w, &mut h, codes)?;
             }
             let (raw_t, units, descending) = (&raw, 0..hidden, !t.is_multiple_of(2));
             FirstStage { s, cell, params, raw: raw_t, w, x, h, list, room, wide, units, descending }.run();
+            if !in_place {
+                // SAFETY: both have `hidden` elements, as was just checked, and do not overlap.
+                unsafe { core::ptr::copy_nonoverlapping(next, state, hidden) };
+            }
             if !raw.block.is_null() {
                 raw.block = raw.block.wrapping_add(projected);
             }

@@ -18,15 +18,15 @@ use crate::layer::join::{Team, share};
 use crate::layer::packed::Source;
 use crate::simd::Isa;
 
-/// The number of multiply-adds that take as long as handing over one turn: 3 microseconds. It is one if the
-/// next turn comes before the other threads fall asleep, and up to nine if it does not (Zen 5, `cargo bench
-/// --bench threads --features rayon -- levels`). With the number of blocks that follows from one, passes were
-/// up to a fifth faster, but some took as long as on one thread.
+/// The number of multiply-adds that take as long as handing over one turn, taken as 3 microseconds. It takes
+/// 1 microsecond if the next turn comes before the other threads fall asleep, and up to 9 if it does not
+/// (Zen 5, `cargo bench --bench threads --features rayon -- levels`). With more and smaller blocks, as for
+/// 1 microsecond, passes were up to a fifth faster, but some took as long as on one thread.
 const HAND_OVER: usize = 1 << 18;
 
-/// The least work of the other parts, in hand-overs for each block. With 4, two levels of 128 units took between
-/// 0.67 and 1.2 of the time of one thread for 100 steps, depending on whether threads fell asleep. So less work
-/// than this does not overlap.
+/// The least work of the other parts, in hand-overs for each block. With 4 the gain was between 0.84 and 1.5
+/// times for 100 steps of 128 units, depending on whether threads fell asleep. With 14, levels of such a pass
+/// run one after the other.
 const LEAST_GAIN: usize = 14;
 
 /// The least number of steps in a block: the input part of six steps is one tile.
@@ -133,16 +133,15 @@ impl Overlap {
 
     /// The same with the levels of a layer on top.
     pub(crate) const fn and(mut self, levels: &Levels) -> Self {
-        let (rows, width) = (mul(self.steps, self.batch), levels.output());
-        let mut index = 0;
-        while index < levels.depth {
-            let work = mul(rows, levels.shape(index).len());
-            (self.work, self.largest) = (add(self.work, work), max(self.largest, work));
-            self.own = add(self.own, own_len(levels, self.steps, self.batch));
-            (self.outputs, self.output) = (add(self.outputs, width), width);
-            self.depth += 1;
-            index += 1;
-        }
+        let (rows, width, depth) = (mul(self.steps, self.batch), levels.output(), levels.depth);
+        // All levels but the first have the same sizes.
+        let first = mul(rows, levels.shape(0).len());
+        let other = if depth > 1 { mul(rows, levels.shape(1).len()) } else { 0 };
+        self.work = add(self.work, add(first, mul(depth - 1, other)));
+        self.largest = max(self.largest, max(first, other));
+        self.own = add(self.own, mul(depth, own_len(levels, self.steps, self.batch)));
+        (self.outputs, self.output) = (add(self.outputs, mul(depth, width)), width);
+        self.depth = add(self.depth, depth);
         self
     }
 
@@ -166,7 +165,10 @@ impl Overlap {
         let largest = mul(self.largest, self.depth.div_ceil(parts));
         let largest = if largest < self.work { largest } else { self.work };
         let blocks = (largest / HAND_OVER).isqrt();
-        let block = max(self.steps.div_ceil(max(blocks, 1)), LEAST_STEPS);
+        if blocks < 2 {
+            return 0;
+        }
+        let block = max(self.steps.div_ceil(blocks), LEAST_STEPS);
         if self.steps < 2 * block || (self.work - largest) / HAND_OVER < LEAST_GAIN * blocks {
             return 0;
         }
