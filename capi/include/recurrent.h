@@ -210,10 +210,11 @@ enum recurrent_status
 typedef int32_t recurrent_status;
 #endif // __cplusplus
 
-// A form of a cell with some of its passes, for recurrent_model_open() and recurrent_model_build(). The linker keeps only the cells
-// whose functions the program calls, so call them by name. Cells with names in `_steps` support only
-// recurrent_step(); the others also support recurrent_forward(), and those in `_training` all
-// passes of training. Each cell needs only one of them: of several, the first in the list counts.
+// A form of a cell with some of its passes, for recurrent_model_open() and recurrent_model_build(). The
+// linker keeps only the cells whose functions the program calls, so call them by name. Cells with names in
+// `_steps` support only recurrent_step(); the others also support recurrent_forward(), and those in
+// `_training` all passes of training. Each cell needs only one of them: of several, the first in the list
+// counts.
 //
 // The functions return constants of the library, never null. Errors name the forms without `recurrent_`, in
 // capitals.
@@ -245,8 +246,8 @@ typedef struct recurrent_sequences {
   uint8_t batch_major;
 } recurrent_sequences;
 
-// The buffers of recurrent_ctc_loss(). Unused ones are null with length 0. Shapes are row-major: `T` steps, `B`
-// rows.
+// The buffers of recurrent_ctc_loss(). Unused ones are null with length 0. Shapes are row-major: `T` steps,
+// `B` rows.
 typedef struct recurrent_ctc {
   // The outputs of a model, `[T, B, classes]`.
   const float *logits;
@@ -609,13 +610,13 @@ size_t recurrent_ctc_scratch_len(size_t steps, size_t labels);
 // Connectionist temporal classification (Graves et al. 2006), PyTorch's `ctc_loss` of `log_softmax`: the mean
 // over rows of the negative log-probability of a row's labels over all alignments, divided by their number.
 // Writes it to `loss`, and its gradient to `ctc->dlogits`. To train with it, call it between
-// recurrent_forward_train() and recurrent_backward(). To read the labels of a sequence, take recurrent_argmax()
-// of each step, merge equal neighbours, and drop blanks.
+// recurrent_forward_train() and recurrent_backward(). To read the labels of a sequence, take
+// recurrent_argmax() of each step, merge equal neighbours, and drop blanks.
 //
 // Real time: bounded by the steps and the labels; no allocation, lock, or system call.
 //
-// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _OVERFLOW, _INDEX (a target or a length), _VALUE
-// (the blank is no class, or is a target).
+// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _OVERFLOW, _INDEX (a target or a length),
+// _VALUE (the blank is no class, or is a target).
 recurrent_status recurrent_ctc_loss(const struct recurrent_sequences *sequences,
                                     const struct recurrent_ctc *ctc,
                                     float *loss,
@@ -640,8 +641,8 @@ const char *recurrent_status_name(int32_t status);
 //
 // Real time and threads: as recurrent_forward_backward().
 //
-// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _OVERFLOW, _INDEX (an id or a length), _VALUE
-// (inputs of the other kind), _LAYERS (a cell that was not named in `_training`), _MODEL.
+// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _OVERFLOW, _INDEX (an id or a length),
+// _VALUE (inputs of the other kind), _LAYERS (a cell that was not named in `_training`), _MODEL.
 recurrent_status recurrent_forward_train(const struct recurrent_model *model,
                                          const struct recurrent_sequences *sequences,
                                          const struct recurrent_own_training *training,
@@ -754,9 +755,10 @@ recurrent_status recurrent_model_copy_weights(const struct recurrent_model *mode
 
 // From now on the model runs with these weights of the caller: `weights_len` elements,
 // recurrent_model_weights_len(), in the layout of recurrent_model_copy_weights(). With `weights_len` 0, it
-// runs with those of its image again, or has none if it has no image. The weights are used in place, not copied: they must not move until
-// the last use of the model, or the next call of this function. They may change between calls, but not
-// during a call with this model. Nobody else may use the model during this call.
+// runs with those of its image again, or has none if it has no image. The weights are used in place, not
+// copied: they must not move until the last use of the model, or the next call of this function. They may
+// change between calls, but not during a call with this model. Nobody else may use the model during this
+// call.
 //
 // Packed weights are copies, so this call drops them, and after recurrent_model_pack() the passes do not use
 // the given weights. To run with a change of the weights, pack again; without packing, the passes see it at
@@ -906,18 +908,17 @@ size_t recurrent_model_scratch_len(const struct recurrent_model *model, size_t s
 // `model` is null.
 size_t recurrent_model_tape_len(const struct recurrent_model *model, size_t steps, size_t batch);
 
-// Elements of the scratch of recurrent_forward_backward() and of recurrent_forward_train() over `steps` steps of `batch` rows. SIZE_MAX if
-// they do not fit into memory, 0 if `model` is null.
-size_t recurrent_model_train_scratch_len(const struct recurrent_model *model,
-                                         size_t steps,
-                                         size_t batch);
+// Elements of the scratch of recurrent_forward_backward() and of recurrent_forward_train() over `steps`
+// steps of `batch` rows. SIZE_MAX if they do not fit into memory, 0 if `model` is null.
+size_t recurrent_model_train_scratch_len(const struct recurrent_model *model, size_t steps, size_t batch);
 
 // Elements of the scratch of recurrent_backward() over `steps` steps of `batch` rows. SIZE_MAX if they do not
 // fit into memory, 0 if `model` is null.
 size_t recurrent_model_backward_scratch_len(const struct recurrent_model *model, size_t steps, size_t batch);
 
-// Elements of the factors of dropout for recurrent_forward_backward() over `steps` steps of `batch` rows. 0
-// for a model without dropout, and if `model` is null. SIZE_MAX if they do not fit into memory.
+// Elements of the factors of dropout for recurrent_forward_backward(), or recurrent_forward_train() and
+// recurrent_backward(), over `steps` steps of `batch` rows. 0 for a model without dropout, and if `model` is
+// null. SIZE_MAX if they do not fit into memory.
 size_t recurrent_model_dropout_len(const struct recurrent_model *model, size_t steps, size_t batch);
 
 // The function that follows the last layer and that the passes do not compute: 0 for none, 1 for

@@ -162,7 +162,8 @@ pub(crate) fn are_apart(written: &[Place], read: &[Place]) -> Outcome {
 #[cfg(not(target_os = "none"))]
 type Bytes = (usize, usize);
 
-/// The buffers of a step. The input is no enum: what the compiler does with its tag takes longer than the checks.
+/// The buffers of a step. The input is no enum: what the compiler does with its tag takes longer than the
+/// checks.
 #[cfg(not(target_os = "none"))]
 pub(crate) struct Sure<'a> {
     pub(crate) x: &'a [f32],
@@ -173,9 +174,10 @@ pub(crate) struct Sure<'a> {
     pub(crate) scratch: &'a mut [f32],
 }
 
-/// The buffers of a step, if they are surely in order: none is empty, null, unaligned or too long, and the written
-/// ones are apart from each other and from all that is read, `kept` included. It takes a few nanoseconds, where the
-/// exact checks take a third of the step of a small layer. `None` does not mean that something is wrong.
+/// The buffers of a step, if they are surely in order: none is empty, null, unaligned or too long, and the
+/// written ones are apart from each other and from all that is read, `kept` included. It takes a few
+/// nanoseconds, where the exact checks take a third of the step of a small layer. `None` does not mean that
+/// something is wrong.
 #[cfg(not(target_os = "none"))]
 #[inline(always)]
 pub(crate) fn sure<'a>(of: &recurrent_buffers, kept: Bytes) -> Option<Sure<'a>> {
@@ -188,7 +190,8 @@ pub(crate) fn sure<'a>(of: &recurrent_buffers, kept: Bytes) -> Option<Sure<'a>> 
     // Aligned, and far from the end of the address space, so that no sum wraps around.
     let fit = (starts & (align_of::<f32>() - 1) == 0)
         & (starts >> (usize::BITS - 4) == 0)
-        & (lens >> (usize::BITS - 8) == 0);
+        & (lens >> (usize::BITS - 8) == 0)
+        & (kept.1 >> (usize::BITS - 4) == 0);
     let some = |of: Bytes| (of.0 != 0) & (of.1 != 0);
     // The end of `b` is behind the start of `a`, by less than both lengths.
     let meet = |a: Bytes, b: Bytes| {

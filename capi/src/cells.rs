@@ -4,10 +4,11 @@
 
 use recurrent_core::image::Form;
 
-/// A form of a cell with some of its passes, for recurrent_model_open() and recurrent_model_build(). The linker keeps only the cells
-/// whose functions the program calls, so call them by name. Cells with names in `_steps` support only
-/// recurrent_step(); the others also support recurrent_forward(), and those in `_training` all
-/// passes of training. Each cell needs only one of them: of several, the first in the list counts.
+/// A form of a cell with some of its passes, for recurrent_model_open() and recurrent_model_build(). The
+/// linker keeps only the cells whose functions the program calls, so call them by name. Cells with names in
+/// `_steps` support only recurrent_step(); the others also support recurrent_forward(), and those in
+/// `_training` all passes of training. Each cell needs only one of them: of several, the first in the list
+/// counts.
 ///
 /// The functions return constants of the library, never null. Errors name the forms without `recurrent_`, in
 /// capitals.

@@ -6,8 +6,8 @@ use crate::border::{self, apart, are_apart, Given};
 use crate::error::{answer, recurrent_error, recurrent_status, Outcome};
 use crate::passes::{self, recurrent_sequences};
 
-/// The buffers of recurrent_ctc_loss(). Unused ones are null with length 0. Shapes are row-major: `T` steps, `B`
-/// rows.
+/// The buffers of recurrent_ctc_loss(). Unused ones are null with length 0. Shapes are row-major: `T` steps,
+/// `B` rows.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct recurrent_ctc {
@@ -44,13 +44,13 @@ pub extern "C" fn recurrent_ctc_scratch_len(steps: usize, labels: usize) -> usiz
 /// Connectionist temporal classification (Graves et al. 2006), PyTorch's `ctc_loss` of `log_softmax`: the mean
 /// over rows of the negative log-probability of a row's labels over all alignments, divided by their number.
 /// Writes it to `loss`, and its gradient to `ctc->dlogits`. To train with it, call it between
-/// recurrent_forward_train() and recurrent_backward(). To read the labels of a sequence, take recurrent_argmax()
-/// of each step, merge equal neighbours, and drop blanks.
+/// recurrent_forward_train() and recurrent_backward(). To read the labels of a sequence, take
+/// recurrent_argmax() of each step, merge equal neighbours, and drop blanks.
 ///
 /// Real time: bounded by the steps and the labels; no allocation, lock, or system call.
 ///
-/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _OVERFLOW, _INDEX (a target or a length), _VALUE
-/// (the blank is no class, or is a target).
+/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _OVERFLOW, _INDEX (a target or a length),
+/// _VALUE (the blank is no class, or is a target).
 #[no_mangle]
 pub extern "C" fn recurrent_ctc_loss(
     sequences: *const recurrent_sequences,

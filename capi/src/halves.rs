@@ -100,8 +100,8 @@ fn some(factors: &[f32]) -> Option<&[f32]> {
 ///
 /// Real time and threads: as recurrent_forward_backward().
 ///
-/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _OVERFLOW, _INDEX (an id or a length), _VALUE
-/// (inputs of the other kind), _LAYERS (a cell that was not named in `_training`), _MODEL.
+/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH, _OVERFLOW, _INDEX (an id or a length),
+/// _VALUE (inputs of the other kind), _LAYERS (a cell that was not named in `_training`), _MODEL.
 #[no_mangle]
 pub extern "C" fn recurrent_forward_train(
     model: *const recurrent_model,

@@ -228,9 +228,10 @@ fn copy_given(from: &[f32], to: &mut [f32], expected: usize) -> Outcome {
 
 /// From now on the model runs with these weights of the caller: `weights_len` elements,
 /// recurrent_model_weights_len(), in the layout of recurrent_model_copy_weights(). With `weights_len` 0, it
-/// runs with those of its image again, or has none if it has no image. The weights are used in place, not copied: they must not move until
-/// the last use of the model, or the next call of this function. They may change between calls, but not
-/// during a call with this model. Nobody else may use the model during this call.
+/// runs with those of its image again, or has none if it has no image. The weights are used in place, not
+/// copied: they must not move until the last use of the model, or the next call of this function. They may
+/// change between calls, but not during a call with this model. Nobody else may use the model during this
+/// call.
 ///
 /// Packed weights are copies, so this call drops them, and after recurrent_model_pack() the passes do not use
 /// the given weights. To run with a change of the weights, pack again; without packing, the passes see it at

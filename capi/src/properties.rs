@@ -85,8 +85,8 @@ pub extern "C" fn recurrent_model_tape_len(
     number!(model, |m| m.chain.tape_len(steps, batch))
 }
 
-/// Elements of the scratch of recurrent_forward_backward() and of recurrent_forward_train() over `steps` steps of `batch` rows. SIZE_MAX if
-/// they do not fit into memory, 0 if `model` is null.
+/// Elements of the scratch of recurrent_forward_backward() and of recurrent_forward_train() over `steps`
+/// steps of `batch` rows. SIZE_MAX if they do not fit into memory, 0 if `model` is null.
 #[no_mangle]
 pub extern "C" fn recurrent_model_train_scratch_len(
     model: *const recurrent_model,
@@ -107,8 +107,9 @@ pub extern "C" fn recurrent_model_backward_scratch_len(
     number!(model, |m| m.chain.backward_scratch_len(steps, batch))
 }
 
-/// Elements of the factors of dropout for recurrent_forward_backward() over `steps` steps of `batch` rows. 0
-/// for a model without dropout, and if `model` is null. SIZE_MAX if they do not fit into memory.
+/// Elements of the factors of dropout for recurrent_forward_backward(), or recurrent_forward_train() and
+/// recurrent_backward(), over `steps` steps of `batch` rows. 0 for a model without dropout, and if `model` is
+/// null. SIZE_MAX if they do not fit into memory.
 #[no_mangle]
 pub extern "C" fn recurrent_model_dropout_len(
     model: *const recurrent_model,
