@@ -1,6 +1,6 @@
-//! Calls the C library with arbitrary images and descriptions of layers, and with buffers of arbitrary lengths that may be null, not
-//! aligned, or the same. Nothing may panic or touch memory outside of a buffer, and a call that fails must not
-//! have written anything.
+//! Calls the C library with arbitrary images and descriptions of layers, and with buffers of arbitrary lengths
+//! that may be null, not aligned, or the same. Nothing may panic or touch memory outside of a buffer, and a
+//! call that fails must not have written anything.
 #![no_main]
 
 use std::ptr::{null, null_mut};

@@ -5,7 +5,7 @@
 //! kernels are generic over the token. None of them names a CPU.
 //!
 //! # The file
-//! Write `src/simd/NAME.rs`. `neon.rs` and `wasm.rs` are the shortest examples; `avx512.rs` shows masks.
+//! Write `src/simd/NAME.rs`. `wasm.rs` is the shortest example; `avx512.rs` shows masks.
 //!
 //! 1. `impl Vectors`: the name; whether `fma` rounds once (`FUSED`); `available()`; `new()`, which only
 //!    `dispatch` calls; and `Single`, the multiply-add of the set for single elements, which passes over
@@ -13,7 +13,8 @@
 //! 2. `impl MulAdd for` the type of `Single`, unless you can use `Separate` (two roundings).
 //! 3. `impl Simd`: about twenty operations. Each is the IEEE 754 operation, lane by lane. Its comment says
 //!    what holds for NaN and signed zeros: `min` and `max` return their second operand if one is NaN, which
-//!    not all hardware does by itself.
+//!    not all hardware does by itself. `narrow_in_arrays!(LANES)` supplies those of narrow weights, one lane
+//!    at a time, until there is code for them.
 //!
 //! | constant | what it decides |
 //! |---|---|
@@ -25,8 +26,9 @@
 //! the set. Everything else is `#[inline(always)]`. `load_n` and `store_n` access exactly `n` elements,
 //! because memory past the end may not exist. Use masked moves if the set has them.
 //!
-//! Some operations have defaults: `pin`, `chains`, `sums`, `sigmoid`, `tanh`. Replace them only if the result
-//! is faster as a whole. The replacement must compute the same, to the bit.
+//! Some operations have defaults: `pin`, `keep_rolled`, `largest`, `chains`, `sums`, `sigmoid`, `tanh`. Replace
+//! them only if the result is faster as a whole. The replacement must compute the same, to the bit. If the set
+//! has a dot product of bytes, `DOT` and the methods after it use it for weights of 8 bits.
 //!
 //! # The line
 //! In `src/simd/mod.rs`, add the module, with the `cfg` of its target. In `src/simd/isa.rs`, add an entry to
