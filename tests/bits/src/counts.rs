@@ -4,16 +4,11 @@ use recurrent::{Error, Forward, Isa, Lstm, Narrow, Result, Sequences};
 
 use crate::Buffers;
 
-/// Steps of a call.
+/// Steps of a call. The script divides by the multiply-adds of as many.
 const STEPS: usize = 4;
 
 /// Elements that the buffers of the largest layer need together: 512 units, 32 rows.
 pub const ROOM: usize = 1 << 23;
-
-/// Multiply-adds of a call.
-pub const fn multiply_adds(hidden: usize, rows: usize) -> usize {
-    8 * hidden * hidden * rows * STEPS
-}
 
 /// Runs a layer with `hidden` units and inputs on `rows` rows. Weights are `f32` for format 0, and int8 or
 /// int8-a8 for 1 and 2; these without the dot product of bytes for 3 and 4. An error says that this CPU does
