@@ -26,9 +26,10 @@
 //! the set. Everything else is `#[inline(always)]`. `load_n` and `store_n` access exactly `n` elements,
 //! because memory past the end may not exist. Use masked moves if the set has them.
 //!
-//! Some operations have defaults: `pin`, `keep_rolled`, `largest`, `chains`, `sums`, `sigmoid`, `tanh`. Replace
-//! them only if the result is faster as a whole. The replacement must compute the same, to the bit. If the set
-//! has a dot product of bytes, `DOT` and the methods after it use it for weights of 8 bits.
+//! Some operations have defaults: `pin`, `keep_rolled`, `largest`, `chains`, `sums`, `sigmoid`, `tanh`.
+//! Replace them only if the result is faster as a whole. The replacement must compute the same, to the
+//! bit. If the set has a dot product of bytes, `DOT` and the methods after it use it for weights of 8
+//! bits.
 //!
 //! # The line
 //! In `src/simd/mod.rs`, add the module, with the `cfg` of its target. In `src/simd/isa.rs`, add an entry to
