@@ -6,9 +6,8 @@ use core::marker::PhantomData;
 
 use super::forward::{ForwardPass, Projects, time_loop};
 use super::step::{
-    PROJECTION, Row, Sizes, StepPass, Steps, one_step, one_step_in_place, projection, row_steps,
+    PROJECTION, Row, Sizes, StepPass, Steps, has_row, one_step, one_step_in_place, projection, row_steps,
 };
-use super::table::has_row;
 use crate::kernel::narrow::in_place::{NarrowInPlace, Words};
 use crate::kernel::narrow::panels::NarrowPanels;
 use crate::kernel::narrow::row::BytePanels;

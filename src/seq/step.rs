@@ -224,7 +224,12 @@ pub(super) struct Row<'a> {
     pub(super) room: &'a mut [f32],
 }
 
-/// Runs them all in one function, because one call for each step takes as long as a quarter of a small step.
+/// Whether there is separate code for a small single row on instruction sets with vectors.
+pub(super) const fn has_row<E: Equations>() -> bool {
+    E::SEVERAL && E::SECOND.is_none()
+}
+
+/// Runs several steps in one function, because one call for each step takes as long as a quarter of a small step.
 pub(super) fn row_steps<S: Simd, E: Equations, W: Source<S>>(
     s: S,
     params: &Params,

@@ -8,7 +8,7 @@
 use super::backward::{BackwardPass, bptt};
 use super::forward::{ForwardPass, time_loop};
 use super::narrow::{NarrowWeights, forward_narrow_in_place, narrow, step_narrow_in_place};
-use super::step::{PROJECTION, StepPass, Steps, one_step, one_step_in_place, row_steps};
+use super::step::{PROJECTION, StepPass, Steps, has_row, one_step, one_step_in_place, row_steps};
 use crate::cell::{Chosen, Elman, Lstm, Mgu, Rectified, ResetAfter, ResetBefore, Standard};
 use crate::kernel::narrow::in_place::Words;
 use crate::kernel::panel::layout::Layout;
@@ -198,11 +198,6 @@ impl<'a, S: Simd> Steps<S, Panels<'a>> {
             ahead: true,
         }
     }
-}
-
-/// Whether there is separate code for a small single row on instruction sets with vectors.
-pub(super) const fn has_row<E: Equations>() -> bool {
-    E::SEVERAL && E::SECOND.is_none()
 }
 
 fn step<E: Equations>(isa: Isa, params: &Params, data: &[f32], pass: &mut StepPass<'_>) -> Checked {
