@@ -10,28 +10,39 @@ use recurrent::{
     WeightSource,
 };
 
-/// Steps that make overlapping worthwhile for levels of at least 4,000 weights. They are a prime number, so
-/// the last block is shorter.
+/// Steps that make overlapping worthwhile for two levels of 6,000 weights. They are a prime number, so the last
+/// block is shorter.
 const STEPS: usize = 12893;
+
+/// Steps that make overlapping worthwhile for a stack, if it does at all. They are no multiple of a block.
+fn enough_steps<C: Cell>(stack: &Stack<C>, batch: usize) -> usize {
+    let sizes = [0, stack.depth() - 1].map(|index| stack.layer(index, 0).weights_len());
+    let (most, least) = (sizes[0].max(sizes[1]), sizes[0].min(sizes[1]));
+    // Two threads take three levels as two and one.
+    let work = if stack.depth() == 3 { 120_000_000 } else { 60_000_000 };
+    (work / least * most / least / batch | 1).min(STEPS)
+}
 
 /// Lengths, mask and resets of `B` rows. Rows end within the first block, within a later one, and at the end.
 struct Lists<const B: usize> {
+    steps: usize,
     lengths: [usize; B],
     mask: Vec<bool>,
     resets: Vec<bool>,
 }
 
 impl<const B: usize> Lists<B> {
-    fn new() -> Self {
+    fn new(steps: usize) -> Self {
         Lists {
-            lengths: core::array::from_fn(|b| [STEPS, 3, STEPS / 2 + 1, 0, STEPS - 1][b % 5]),
-            mask: (0..STEPS * B).map(|i| i * 7 % 11 > 2).collect(),
-            resets: (0..STEPS * B).map(|i| i * 5 % 37 == 0).collect(),
+            steps,
+            lengths: core::array::from_fn(|b| [steps, 3, steps / 2 + 1, 0, steps - 1][b % 5]),
+            mask: (0..steps * B).map(|i| i * 7 % 11 > 2).collect(),
+            resets: (0..steps * B).map(|i| i * 5 % 37 == 0).collect(),
         }
     }
 
     fn all(&self) -> [(&'static str, Sequences<'_>); 5] {
-        let plain = Sequences::new(STEPS, B);
+        let plain = Sequences::new(self.steps, B);
         [
             ("plain", plain),
             ("lengths", plain.lengths(&self.lengths)),
@@ -71,10 +82,11 @@ fn apart<C: Cell>(
 
 /// Runs a stack on 1, 2, 3 and 8 threads. If `overlaps` is false, it is one that must not be cut.
 fn check<C: Cell, const B: usize>(stack: Stack<C>, overlaps: bool, what: &str) {
-    let (random, lists) = (&mut Random::new(21), Lists::<B>::new());
+    let steps = enough_steps(&stack, B);
+    let (random, lists) = (&mut Random::new(21), Lists::<B>::new(steps));
     let weights = random.uniform(stack.weights_len(), 0.3);
     let packed = stack.pack(&weights, vec![0.0; stack.packed_len()]).unwrap();
-    let x = random.uniform(STEPS * B * stack.input(), 1.0);
+    let x = random.uniform(steps * B * stack.input(), 1.0);
     let state = random.uniform(stack.state_len(B), 0.9);
     for (name, sequences) in lists.all() {
         let want = apart(stack, &weights, sequences, &x, &state);
@@ -82,7 +94,7 @@ fn check<C: Cell, const B: usize>(stack: Stack<C>, overlaps: bool, what: &str) {
             for wanted in [true, false] {
                 let (pool, mut state) = (Scoped::quick(threads), state.clone());
                 let mut y = vec![f32::NAN; if wanted { want[0].len() } else { 0 }];
-                let mut scratch = vec![f32::NAN; stack.scratch_len_with(threads, STEPS, B)];
+                let mut scratch = vec![f32::NAN; stack.scratch_len_with(threads, steps, B)];
                 let args = Forward { sequences, x: &x, y: &mut y, state: &mut state, scratch: &mut scratch };
                 stack.forward_with(&pool, &packed, args).unwrap();
                 let what = format!("{what}, {name}, {threads} threads, outputs {wanted}");
@@ -211,7 +223,7 @@ fn models() {
     for (chain, what) in
         [(MODEL.chain(), "mixed"), (RECURRENT.chain(), "recurrent"), (Chain::new(&narrow).unwrap(), "narrow")]
     {
-        let (lists, random) = (Lists::<2>::new(), &mut Random::new(23));
+        let (lists, random) = (Lists::<2>::new(STEPS), &mut Random::new(23));
         let weights = random.uniform(chain.weights_len(), 0.3);
         let packed = chain.pack(&weights, vec![0.0; chain.packed_len()]).unwrap();
         let x = random.uniform(STEPS * 2 * chain.input(), 1.0);
