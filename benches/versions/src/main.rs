@@ -13,8 +13,10 @@ mod case;
 #[allow(dead_code, reason = "the limits bench uses it")]
 mod machine;
 #[path = "../target/new.rs"]
+#[allow(dead_code, reason = "all cases run on one thread")]
 mod new;
 #[path = "../target/old.rs"]
+#[allow(dead_code, reason = "all cases run on one thread")]
 mod old;
 #[path = "../../common/shapes.rs"]
 mod shapes;

@@ -75,6 +75,13 @@ pub struct Ours {
     ready: Option<Ready>,
 }
 
+/// On one thread.
+impl Default for Ours {
+    fn default() -> Ours {
+        Ours { threads: 1, ready: None }
+    }
+}
+
 impl Ours {
     pub fn new(threads: usize) -> Result<Ours> {
         if threads > 1 {
