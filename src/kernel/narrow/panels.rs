@@ -230,7 +230,7 @@ impl<'a> NarrowPanels<'a> {
         check(fits, "narrow product")?;
         let (mut list, mut taken) = (RowList::new(), left.rows.iter());
         let (bias, step) = Matrices::<S>::biases(&self);
-        let start = if layout.sums == 0 { Start::Zero } else { Start::Vector(bias, step) };
+        let start = if layout.sums == 0 { Start::ZERO } else { Start::vector(bias, step) };
         let to = c.as_mut_ptr();
         while list.fill(left.rows, &mut taken) {
             let from = left.of.start(0);

@@ -14,7 +14,7 @@ use core::ops::Range;
 use super::kinds::{Bf16, Bytes, F16, Fours, Int8, Kind, widens};
 use super::{Narrow, WIDEN_ROWS};
 use crate::kernel::panel::operand::Operand;
-use crate::kernel::panel::sums::{self as wide, Job, Part, Planes, Start};
+use crate::kernel::panel::sums::{self as wide, Begin, Job, Part, Planes, Start};
 use crate::kernel::vector::{each, has_vectors, load, store};
 use crate::simd::{Dot, Region, Simd};
 
@@ -149,7 +149,7 @@ unsafe fn widened<S: Simd, K: Kind<S>>(sums: &Sums<'_, S>) {
             unsafe { wide::sums(s, &Job { parts, ..job }, panel..panel + 1) };
             let Planes { start, ld, rows, planes } = job.out;
             job = Job {
-                start: [Start::From; 4],
+                start: [Start::FROM; 4],
                 from: Planes { start: start.cast_const(), ld, rows, planes },
                 ..job
             };
@@ -327,13 +327,14 @@ unsafe fn starts<S: Simd, const MB: usize, const N: usize>(
     each!(n, N, {
         let Output { panel, gate } = of[n];
         let column = panel * S::LANES;
+        let start = job.start[gate % 4];
         each!(m, MB, {
             // SAFETY: the caller's promise.
             unsafe {
-                sum[m][n] = match job.start[gate % 4] {
-                    Start::Zero => s.splat(0.0),
-                    Start::Vector(of, step) => s.load(of.wrapping_add(panel * step)),
-                    Start::From => {
+                sum[m][n] = match start.kind {
+                    Begin::Zero => s.splat(0.0),
+                    Begin::Vector => s.load(start.of.wrapping_add(panel * start.step)),
+                    Begin::From => {
                         let from = *job.from.rows.get_unchecked(row + m) * job.from.ld;
                         let from = job.from.start.wrapping_add(from + job.from.planes[gate % 4] + column);
                         load(s, from, job.columns - column)

@@ -90,7 +90,7 @@ unsafe fn transposed<S: Simd>(
         let job = Job {
             gates: 1,
             parts: &[Part { left, ld: 1, rows: lists, step, right, k }],
-            start: [if add { Start::From } else { Start::Zero }; 4],
+            start: [if add { Start::FROM } else { Start::ZERO }; 4],
             from: Planes { start: c.cast_const(), ld: n, rows, planes: [0; 4] },
             out: Planes { start: c, ld: n, rows, planes: [0; 4] },
             columns: n,

@@ -279,9 +279,9 @@ impl<S: Simd> Region for Multiply<'_, S> {
         let Left { of, rows, count, len, at } = left;
         let (mut list, mut taken) = (RowList::new(), rows.iter());
         let start = match init {
-            Init::Zero => Start::Zero,
-            Init::Accumulate => Start::From,
-            Init::Bias(bias) => Start::Vector(bias.as_ptr(), S::LANES),
+            Init::Zero => Start::ZERO,
+            Init::Accumulate => Start::FROM,
+            Init::Bias(bias) => Start::vector(bias.as_ptr(), S::LANES),
         };
         while list.fill(rows, &mut taken) {
             let part = |run: usize| Part {

@@ -53,14 +53,36 @@ pub(crate) struct Planes<'a, P> {
 }
 
 /// The initial values of the sums of a gate.
+///
+/// The pointer and the distance have values for each kind: the compiler may compare the distance before it
+/// knows the kind, and valgrind reports a branch on a value that nobody has set.
 #[derive(Clone, Copy)]
-pub(crate) enum Start {
+pub(crate) struct Start {
+    pub(crate) kind: Begin,
+    /// The vector of the first panel.
+    pub(crate) of: *const f32,
+    /// The distance to the vector of the next panel.
+    pub(crate) step: usize,
+}
+
+/// The kind of a [`Start`].
+#[derive(Clone, Copy)]
+pub(crate) enum Begin {
     Zero,
-    /// The same for all rows: a pointer to the vector of the first panel, and the distance to that of the
-    /// next panel.
-    Vector(*const f32, usize),
+    /// One vector for each panel, the same for all rows.
+    Vector,
     /// The values in `from`.
     From,
+}
+
+impl Start {
+    pub(crate) const ZERO: Start = Start { kind: Begin::Zero, of: core::ptr::null(), step: 0 };
+    pub(crate) const FROM: Start = Start { kind: Begin::From, of: core::ptr::null(), step: 0 };
+
+    #[inline(always)]
+    pub(crate) const fn vector(of: *const f32, step: usize) -> Self {
+        Start { kind: Begin::Vector, of, step }
+    }
 }
 
 /// Sums to be computed for some rows.
@@ -243,9 +265,10 @@ unsafe fn tile<S: Simd, const G: usize, const MB: usize, const NP: usize, const 
     // and panels.
     unsafe {
         each!(g, G, {
-            match job.start[g] {
-                Start::Zero => {}
-                Start::Vector(of, step) => {
+            let Start { kind, of, step } = job.start[g];
+            match kind {
+                Begin::Zero => {}
+                Begin::Vector => {
                     each!(p, NP, {
                         let v = vector(s, of, step, panel + p, job.columns - column - p * S::LANES);
                         each!(m, MB, {
@@ -253,7 +276,7 @@ unsafe fn tile<S: Simd, const G: usize, const MB: usize, const NP: usize, const 
                         });
                     });
                 }
-                Start::From => {
+                Begin::From => {
                     let from = each_row!(|m| {
                         let row = *job.from.rows.get_unchecked(row + m);
                         job.from.start.wrapping_add(row * job.from.ld + job.from.planes[g] + column)

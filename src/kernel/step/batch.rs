@@ -152,7 +152,7 @@ impl<S: Simd, W: Matrices<S>> Region for BatchStep<'_, S, W> {
                 let job = Job {
                     gates: 1,
                     parts: &[],
-                    start: [Start::From; 4],
+                    start: [Start::FROM; 4],
                     from: Planes { start: raw.saved.cast_const(), ..planes_of(&planes) },
                     out: planes,
                     columns: hidden,
@@ -298,7 +298,7 @@ impl<'a, S: Simd, W: Matrices<S>> Sums<'a, S, W> {
             false => (raw.block, raw.block_ld, by(raw.block_by_walk), hidden),
         };
         let (bias, panel) = w.biases();
-        let bias = |sum: usize| Start::Vector(bias.wrapping_add(sum * S::LANES), panel);
+        let bias = |sum: usize| Start::vector(bias.wrapping_add(sum * S::LANES), panel);
         let biases = [bias(0), bias(1), bias(2), bias(3)];
         let mut job = Job {
             gates: layout.x_gates,
@@ -325,7 +325,7 @@ impl<'a, S: Simd, W: Matrices<S>> Sums<'a, S, W> {
             for g in 0..layout.h_gates {
                 let sum = layout.h_map[g] % 4;
                 fed[sum] = true;
-                job.start[g % 4] = if sum < layout.x_gates { Start::From } else { bias(sum) };
+                job.start[g % 4] = if sum < layout.x_gates { Start::FROM } else { bias(sum) };
                 job.from.planes[g % 4] = sum * from_plane;
                 job.out.planes[g % 4] = sum * to_plane;
             }

@@ -57,7 +57,7 @@ pub(crate) fn project<S: Simd, W: Matrices<S>>(
     let rows = Rows::block(walk, first, count);
     let (mut taken, mut list) = (rows.iter(), RowList::new());
     let (bias, panel) = w.biases();
-    let bias = |sum: usize| Start::Vector(bias.wrapping_add(sum * S::LANES), panel);
+    let bias = |sum: usize| Start::vector(bias.wrapping_add(sum * S::LANES), panel);
     let start = [bias(0), bias(1), bias(2), bias(3)];
     let most = room.len().checked_div(w.row_room_len(input)).unwrap_or(MOST);
     while list.fill_up_to(most, rows, &mut taken) {
