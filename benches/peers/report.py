@@ -1,6 +1,6 @@
 """Makes tables and a bar chart from results.csv: results.md and results.svg beside it, and the figures of the README.
 
-    python report.py results.csv                   writes results.md and results.svg; so for results-avx512.csv
+    python report.py results.csv                   writes results.md and results.svg; so for results-avx2.csv
     python report.py results.csv README            also rewrites the figures between the marks in README
     python report.py --check results.csv README    writes nothing; fails if one of these files is out of date
 
