@@ -20,7 +20,7 @@ fn enough_steps<C: Cell>(stack: &Stack<C>, batch: usize) -> usize {
     let (most, least) = (sizes[0].max(sizes[1]), sizes[0].min(sizes[1]));
     // Two threads take three levels as two and one.
     let work = if stack.depth() == 3 { 120_000_000 } else { 60_000_000 };
-    (work / least * most / least / batch | 1).min(STEPS)
+    ((work / least * most / least / batch) | 1).min(STEPS)
 }
 
 /// Lengths, mask and resets of `B` rows. Rows end within the first block, within a later one, and at the end.
