@@ -3,9 +3,9 @@
 //!
 //! `hand over` is the time of a call on an idle pool, from inside and from outside of it. Together with the
 //! time of `forward` it shows from how many multiply-adds on a batch is worth cutting (`LEAST_WORK` in
-//! src/layer/join.rs, such that handing over takes a few per cent). The first shapes are single streams. Their
-//! units are cut in each step, except with 256 units (`LEAST_STEP` in the same file). `levels` are stacks,
-//! whose levels run at the same time where neither rows nor units are cut (`HAND_OVER`, `LEAST_GAIN` and
+//! src/layer/join.rs, such that handing over takes a few per cent). The first shapes are single streams.
+//! Their units are cut in each step, except with 256 units (`LEAST_STEP` in the same file). `levels` are
+//! stacks whose levels run at the same time, if neither rows nor units are cut (`HAND_OVER`, `LEAST_GAIN` and
 //! `LEAST_STEPS` in src/layer/recurrent/overlap.rs). The gain of a second thread shows on a machine with two
 //! otherwise idle cores. Whole updates, by rows and by shards, are in `model`.
 

@@ -316,11 +316,12 @@ typedef struct recurrent_own_training {
   // Forward: the output, which is written; recurrent_model_output_len() elements.
   float *y;
   size_t y_len;
-  // Forward: the state at the start, replaced by the state at the end; recurrent_model_state_len() elements.
+  // Forward: the state at the start, replaced by the state at the end; recurrent_model_state_len()
+  // elements.
   float *state;
   size_t state_len;
-  // Backward: the gradient of the loss in each output, as many as `y`. Those of steps that do not take part
-  // have no effect.
+  // Backward: the gradient of the loss in each output, as many as `y`. Those of steps that do not take
+  // part have no effect.
   const float *dy;
   size_t dy_len;
   // Backward: takes the gradients of the weights, in their layout.
@@ -607,8 +608,9 @@ const struct recurrent_cell *const *recurrent_every_cell(size_t *len);
 // SIZE_MAX if they do not fit into memory.
 size_t recurrent_ctc_scratch_len(size_t steps, size_t labels);
 
-// Connectionist temporal classification (Graves et al. 2006), PyTorch's `ctc_loss` of `log_softmax`: the mean
-// over rows of the negative log-probability of a row's labels over all alignments, divided by their number.
+// Connectionist temporal classification (Graves et al. 2006), PyTorch's `ctc_loss` of `log_softmax`. It is
+// the negative log-probability of a row's labels over all alignments, divided by their number; the mean over
+// rows.
 // Writes it to `loss`, and its gradient to `ctc->dlogits`. To train with it, call it between
 // recurrent_forward_train() and recurrent_backward(). To read the labels of a sequence, take
 // recurrent_argmax() of each step, merge equal neighbours, and drop blanks.
@@ -680,8 +682,8 @@ size_t recurrent_model_build_size(size_t layers);
 // recurrent_model_init(), trained, or made elsewhere, in the layout of PyTorch, layer by layer. Training
 // passes take their weights as an argument. Everything else is as for a model from an image.
 //
-// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH (of `memory`), _CELL, and _LAYERS for a wrong
-// description and for layers that do not fit together.
+// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH (of `memory`), _CELL, and _LAYERS for a
+// wrong description and for layers that do not fit together.
 recurrent_status recurrent_model_build(const struct recurrent_layer *layers,
                                        size_t layers_len,
                                        const struct recurrent_cell *const *cells,

@@ -41,8 +41,9 @@ pub extern "C" fn recurrent_ctc_scratch_len(steps: usize, labels: usize) -> usiz
     Ctc::new(0).scratch_len(steps, labels)
 }
 
-/// Connectionist temporal classification (Graves et al. 2006), PyTorch's `ctc_loss` of `log_softmax`: the mean
-/// over rows of the negative log-probability of a row's labels over all alignments, divided by their number.
+/// Connectionist temporal classification (Graves et al. 2006), PyTorch's `ctc_loss` of `log_softmax`. It is
+/// the negative log-probability of a row's labels over all alignments, divided by their number; the mean over
+/// rows.
 /// Writes it to `loss`, and its gradient to `ctc->dlogits`. To train with it, call it between
 /// recurrent_forward_train() and recurrent_backward(). To read the labels of a sequence, take
 /// recurrent_argmax() of each step, merge equal neighbours, and drop blanks.

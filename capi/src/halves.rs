@@ -3,7 +3,7 @@
 use recurrent_core::model::{Backward, ForwardTrain};
 use recurrent_core::Gradients;
 
-use crate::border::{self, apart, are_apart, Given, Place};
+use crate::border::{self, are_apart, Given, Place};
 use crate::error::{answer, recurrent_error, recurrent_status, Outcome};
 use crate::model::recurrent_model;
 use crate::passes::{self, recurrent_sequences};
@@ -37,11 +37,12 @@ pub struct recurrent_own_training {
     /// Forward: the output, which is written; recurrent_model_output_len() elements.
     pub y: *mut f32,
     pub y_len: usize,
-    /// Forward: the state at the start, replaced by the state at the end; recurrent_model_state_len() elements.
+    /// Forward: the state at the start, replaced by the state at the end; recurrent_model_state_len()
+    /// elements.
     pub state: *mut f32,
     pub state_len: usize,
-    /// Backward: the gradient of the loss in each output, as many as `y`. Those of steps that do not take part
-    /// have no effect.
+    /// Backward: the gradient of the loss in each output, as many as `y`. Those of steps that do not take
+    /// part have no effect.
     pub dy: *const f32,
     pub dy_len: usize,
     /// Backward: takes the gradients of the weights, in their layout.
@@ -80,9 +81,12 @@ impl Both {
         })
     }
 
-    /// The places that both halves read.
-    fn read(&self) -> [Place; 4] {
-        [self.weights.place(), self.x.place(), self.ids.place(), self.dropout.place()]
+    /// Checks that what a half writes is apart from all that both halves read.
+    fn apart(&self, model: &recurrent_model, written: &[Place], lists: &[Place]) -> Outcome {
+        let read = [self.weights.place(), self.x.place(), self.ids.place(), self.dropout.place()];
+        are_apart(written, &read)?;
+        are_apart(written, lists)?;
+        are_apart(written, &model.places())
     }
 }
 
@@ -117,9 +121,7 @@ pub extern "C" fn recurrent_forward_train(
         let y = Given::new("y", of.y, of.y_len)?;
         let state = Given::new("state", of.state, of.state_len)?;
         let written = [y.place(), state.place(), both.tape.place(), both.scratch.place()];
-        apart(written, both.read())?;
-        are_apart(&written, &lists)?;
-        are_apart(&written, &model.places())?;
+        both.apart(model, &written, &lists)?;
         let args = ForwardTrain {
             sequences,
             x: passes::input(model, both.x, both.ids)?,
@@ -163,10 +165,8 @@ pub extern "C" fn recurrent_backward(
         let dstate = Given::new("dstate", of.dstate, of.dstate_len)?;
         let (tape, scratch) = (both.tape.place(), both.scratch.place());
         let written = [grads.place(), dx.place(), dstate.place(), tape, scratch];
-        apart(written, both.read())?;
+        both.apart(model, &written, &lists)?;
         are_apart(&written, &[dy.place()])?;
-        are_apart(&written, &lists)?;
-        are_apart(&written, &model.places())?;
         let args = Backward {
             sequences,
             x: passes::input(model, both.x, both.ids)?,

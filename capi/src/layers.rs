@@ -197,8 +197,8 @@ pub extern "C" fn recurrent_model_build_size(layers: usize) -> usize {
 /// recurrent_model_init(), trained, or made elsewhere, in the layout of PyTorch, layer by layer. Training
 /// passes take their weights as an argument. Everything else is as for a model from an image.
 ///
-/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH (of `memory`), _CELL, and _LAYERS for a wrong
-/// description and for layers that do not fit together.
+/// Fails with RECURRENT_ERROR_NULL, _ALIGNMENT, _OVERLAP, _LENGTH (of `memory`), _CELL, and _LAYERS for a
+/// wrong description and for layers that do not fit together.
 #[no_mangle]
 pub extern "C" fn recurrent_model_build(
     layers: *const recurrent_layer,
@@ -226,16 +226,7 @@ pub extern "C" fn recurrent_model_build(
             })?;
         }
         let chain = Chain::new(layers)?;
-        out.put(memory.put(recurrent_model {
-            magic: recurrent_model::MAGIC,
-            chain,
-            image: None,
-            weights: Kept::new(&[]),
-            #[cfg(not(target_os = "none"))]
-            packed: None,
-            #[cfg(not(target_os = "none"))]
-            span: (0, 0),
-        }));
+        out.put(memory.put(recurrent_model::new(chain, None, Kept::new(&[]))));
         Ok(())
     };
     answer(error, run())

@@ -34,6 +34,21 @@ pub struct recurrent_model {
 impl recurrent_model {
     pub(crate) const MAGIC: u32 = 0x7265_6375;
 
+    /// A model without packed weights. [`Memory::put`](border::Memory::put) measures it.
+    #[inline(always)]
+    pub(crate) fn new(chain: Chain<'static>, image: Option<Image<'static>>, weights: Kept) -> Self {
+        recurrent_model {
+            magic: Self::MAGIC,
+            chain,
+            image,
+            weights,
+            #[cfg(not(target_os = "none"))]
+            packed: None,
+            #[cfg(not(target_os = "none"))]
+            span: (0, 0),
+        }
+    }
+
     /// Sets the span. Call it after every change.
     #[cfg(not(target_os = "none"))]
     pub(crate) fn measure(&mut self) {
@@ -47,8 +62,8 @@ impl recurrent_model {
     }
 }
 
-/// The weights of an image in place; none if they are narrow.
-fn own_weights(image: &Option<Image<'static>>) -> Outcome<Kept> {
+/// The weights of an image in place; none if they are narrow, or without an image.
+fn own_weights(image: Option<&Image<'static>>) -> Outcome<Kept> {
     Ok(Kept::new(match image {
         Some(image) if !image.is_narrow() => image.weights()?,
         _ => &[],
@@ -111,21 +126,12 @@ pub extern "C" fn recurrent_model_open(
         let memory = Memory::new(memory, size, image::layers_len(bytes)?)?;
         apart([memory.place()], [Place::of("image", bytes), Place::of("cells", forms)])?;
         let image = Image::from_bytes(bytes)?;
-        let weights = Kept::new(if image.is_narrow() { &[] } else { image.weights()? });
+        let weights = own_weights(Some(&image))?;
         image.initial_state()?;
         let layers = memory.layers();
         image.link(forms, layers)?;
         let chain = Chain::new(layers)?;
-        out.put(memory.put(recurrent_model {
-            magic: recurrent_model::MAGIC,
-            chain,
-            image: Some(image),
-            weights,
-            #[cfg(not(target_os = "none"))]
-            packed: None,
-            #[cfg(not(target_os = "none"))]
-            span: (0, 0),
-        }));
+        out.put(memory.put(recurrent_model::new(chain, Some(image), weights)));
         Ok(())
     };
     answer(error, run())
@@ -256,7 +262,7 @@ pub extern "C" fn recurrent_model_set_weights(
         )?;
         let expected = model.chain.weights_len();
         let weights = match weights_len {
-            0 => own_weights(&model.image)?,
+            0 => own_weights(model.image.as_ref())?,
             len if len == expected => Kept::new(given.slice()),
             actual => {
                 let need = Need::EXACT;

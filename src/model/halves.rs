@@ -9,7 +9,6 @@ use super::up::{CANONICAL, Up};
 use crate::error::{Error, Need, Result, check_len, check_room, check_shape};
 use crate::layer::buffer::add_to;
 use crate::loss::clear_absent;
-use crate::seq::table::Reach;
 
 #[inline(always)]
 pub(super) fn forward_train<L: Layers + ?Sized>(
@@ -19,16 +18,10 @@ pub(super) fn forward_train<L: Layers + ?Sized>(
     args: ForwardTrain<'_>,
 ) -> Result<()> {
     let ForwardTrain { sequences, x, y, state, dropout, tape, scratch } = args;
-    check_len("weights", chain.weights_len(), weights.len())?;
-    chain.check_linked(Reach::All)?;
-    chain.check_input(sequences, x)?;
-    chain.check_recurrent_dropout()?;
+    let factors = chain.check_training(weights, sequences, x, dropout, tape)?;
     let (steps, batch) = (sequences.steps(), sequences.batch());
     check_shape("y", Need::STEPS_ROWS_OUTPUTS, chain.output_len(steps, batch), y.len())?;
     check_len("state", chain.state_len(batch), state.len())?;
-    let factors = dropout.unwrap_or_default();
-    check_len("dropout", chain.dropout_len(steps, batch), factors.len())?;
-    check_len("tape", chain.tape_len(steps, batch), tape.len())?;
     check_room("scratch", chain.train_scratch_len(steps, batch), scratch.len())?;
 
     let (dims, input) = (chain.dims(steps, batch), x.values());
@@ -59,10 +52,7 @@ pub(super) fn backward<L: Layers + ?Sized>(
     args: Backward<'_>,
 ) -> Result<()> {
     let Backward { sequences, x, dy, dx, dstate, grads, mode, dropout, tape, scratch } = args;
-    check_len("weights", chain.weights_len(), weights.len())?;
-    chain.check_linked(Reach::All)?;
-    chain.check_input(sequences, x)?;
-    chain.check_recurrent_dropout()?;
+    let factors = chain.check_training(weights, sequences, x, dropout, tape)?;
     let (steps, batch) = (sequences.steps(), sequences.batch());
     check_shape("dy", Need::STEPS_ROWS_OUTPUTS, chain.output_len(steps, batch), dy.len())?;
     let (wants_dx, dx) = (dx.is_some(), dx.unwrap_or_default());
@@ -78,9 +68,6 @@ pub(super) fn backward<L: Layers + ?Sized>(
         check_len("dstate", chain.state_len(batch), dstate.len())?;
     }
     check_len("grads", chain.weights_len(), grads.len())?;
-    let factors = dropout.unwrap_or_default();
-    check_len("dropout", chain.dropout_len(steps, batch), factors.len())?;
-    check_len("tape", chain.tape_len(steps, batch), tape.len())?;
     check_room("scratch", chain.backward_scratch_len(steps, batch), scratch.len())?;
 
     let (outputs, tapes) = tape.split_at_mut(chain.outputs_len(steps, batch));

@@ -136,25 +136,19 @@ pub(super) fn forward_backward<L: Layers + ?Sized>(
     let Training { sequences, x, loss, total_targets, grads, mode, state, dstate, dropout, tape, scratch } =
         args;
     let (width, pooled) = (chain.output(), chain.is_pooled());
-    check_len("weights", chain.weights_len(), weights.len())?;
-    chain.check_linked(Reach::All)?;
-    chain.check_input(sequences, x)?;
+    let factors = chain.check_training(weights, sequences, x, dropout, tape)?;
     let (steps, batch) = (sequences.steps(), sequences.batch());
     let (_, weight) = loss.count(width, sequences, pooled)?;
     if total_targets.is_some_and(|total| !(total >= weight && total.is_finite())) {
         let expected = "at least the number, or the weight, of the targets that count in this batch";
         return Err(Error::Value { argument: "total_targets", expected });
     }
-    chain.check_recurrent_dropout()?;
     check_len("grads", chain.weights_len(), grads.len())?;
     check_len("state", chain.state_len(batch), state.len())?;
     let dstate = dstate.unwrap_or_default();
     if !dstate.is_empty() {
         check_len("dstate", state.len(), dstate.len())?;
     }
-    let factors = dropout.unwrap_or_default();
-    check_len("dropout", chain.dropout_len(steps, batch), factors.len())?;
-    check_len("tape", chain.tape_len(steps, batch), tape.len())?;
     let threads = team.map_or(1, |team| team.threads());
     let room = chain.train_scratch_len_with(threads, steps, batch);
     check_room("scratch", room.max(chain.loss_scratch_len(steps, batch, loss)), scratch.len())?;
@@ -302,6 +296,26 @@ impl Chain<'_> {
     /// Whether a layer was made for training with recurrent dropout.
     fn has_recurrent_dropout(&self) -> bool {
         self.layers().iter().filter_map(Layer::levels).any(|levels| levels.drawn_len(1) > 0)
+    }
+
+    /// Checks what all training passes are given. Returns the factors of dropout, which are empty without it.
+    #[inline(always)]
+    pub(super) fn check_training<'f>(
+        &self,
+        weights: &[f32],
+        sequences: Sequences<'_>,
+        x: Input<'_>,
+        dropout: Option<&'f [f32]>,
+        tape: &[f32],
+    ) -> Result<&'f [f32]> {
+        let (steps, batch, factors) = (sequences.steps(), sequences.batch(), dropout.unwrap_or_default());
+        check_len("weights", self.weights_len(), weights.len())?;
+        self.check_linked(Reach::All)?;
+        self.check_input(sequences, x)?;
+        self.check_recurrent_dropout()?;
+        check_len("dropout", self.dropout_len(steps, batch), factors.len())?;
+        check_len("tape", self.tape_len(steps, batch), tape.len())?;
+        Ok(factors)
     }
 
     /// Rejects a probability of recurrent dropout that no layer uses.

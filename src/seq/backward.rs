@@ -4,8 +4,8 @@
 //! After the loop, `gradient` computes the gradients of the weights of all steps at once, in a few products
 //! over all rows of the tape.
 
+use super::sizes::{Sizes, Stage, tape_row};
 use super::state_rows;
-use super::step::{Sizes, Stage, tape_row};
 use crate::kernel::panel::canonical::Canonical;
 use crate::kernel::panel::product::{Init, Left, Right, columns_len, product_on};
 use crate::kernel::step::Params;

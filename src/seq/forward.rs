@@ -1,6 +1,7 @@
 //! The forward time loop, for inference and for training.
 
-use super::step::{Io, Row, Sizes, Steps, step, tape_row};
+use super::sizes::{Sizes, tape_row};
+use super::step::{Io, Row, Steps, step};
 use super::{block_steps, state_rows};
 use crate::kernel::narrow::in_place::NarrowInPlace;
 use crate::kernel::narrow::panels::NarrowPanels;

@@ -3,7 +3,7 @@
 
 use core::ops::Range;
 
-use super::step::{Sizes, tape_row};
+use super::sizes::{Sizes, tape_row};
 use crate::kernel::elementwise::column_sums;
 use crate::kernel::gather::{Operand, gather};
 use crate::kernel::gemm::outer;

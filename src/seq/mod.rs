@@ -11,6 +11,7 @@ pub(crate) mod gradient;
 pub(crate) mod narrow;
 mod normalised;
 mod packing;
+pub(crate) mod sizes;
 pub(crate) mod step;
 pub(crate) mod table;
 

@@ -5,9 +5,8 @@
 use core::marker::PhantomData;
 
 use super::forward::{ForwardPass, Projects, time_loop};
-use super::step::{
-    PROJECTION, Row, Sizes, StepPass, Steps, has_row, one_step, one_step_in_place, projection, row_steps,
-};
+use super::sizes::{PROJECTION, Sizes, projection};
+use super::step::{Row, StepPass, Steps, has_row, one_step, one_step_in_place, row_steps};
 use crate::kernel::narrow::in_place::{NarrowInPlace, Words};
 use crate::kernel::narrow::panels::NarrowPanels;
 use crate::kernel::narrow::row::BytePanels;

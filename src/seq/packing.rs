@@ -1,6 +1,6 @@
 //! Arranges the weights of a layer in panels, in the order in which the passes of its table read them.
 
-use super::step::PROJECTION;
+use super::sizes::PROJECTION;
 use super::table::Table;
 use crate::kernel::narrow::panels::{pack as pack_narrow, pack_wide};
 use crate::kernel::narrow::unpacked::Unpacked;

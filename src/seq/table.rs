@@ -8,7 +8,8 @@
 use super::backward::{BackwardPass, bptt};
 use super::forward::{ForwardPass, time_loop};
 use super::narrow::{NarrowWeights, forward_narrow_in_place, narrow, step_narrow_in_place};
-use super::step::{PROJECTION, StepPass, Steps, has_row, one_step, one_step_in_place, row_steps};
+use super::sizes::{PROJECTION, Sizes, projection};
+use super::step::{StepPass, Steps, has_row, one_step, one_step_in_place, row_steps};
 use crate::cell::{Chosen, Elman, Lstm, Mgu, Rectified, ResetAfter, ResetBefore, Standard};
 use crate::kernel::narrow::in_place::Words;
 use crate::kernel::panel::layout::Layout;
@@ -157,7 +158,7 @@ impl Table {
 #[inline(always)]
 fn panels<'a, E: Equations>(
     lanes: usize,
-    pass: &super::step::Sizes,
+    pass: &Sizes,
     data: &'a [f32],
 ) -> Option<(Stages<Panels<'a>>, &'a [f32])> {
     let dims = pass.dims;
@@ -171,7 +172,7 @@ fn panels<'a, E: Equations>(
         return Some(([one, two], &[]));
     }
     if pass.projects {
-        (two, rest) = Panels::new(&PROJECTION, lanes, super::step::projection(dims), rest)?;
+        (two, rest) = Panels::new(&PROJECTION, lanes, projection(dims), rest)?;
     }
     Some(([one, two], rest.get(..pass.peepholes).unwrap_or_default()))
 }

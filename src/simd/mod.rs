@@ -15,6 +15,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod detect;
 // Only with an FPU, whose instructions it also uses.
 #[cfg(all(dsp, target_abi = "eabihf"))]
 mod dsp;
@@ -40,59 +42,13 @@ mod times;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm;
 
+#[cfg(target_arch = "x86_64")]
+use detect::{cpu_has, dots};
 pub use isa::Isa;
 pub(crate) use isa::{Dot, HAS_VECTORS, MAX_LANES, dispatch, dispatch_single};
 pub(crate) use narrow::f16_to_f32;
 use narrow::narrow_in_arrays;
 pub(crate) use times::Times;
-
-/// Whether this CPU has a feature, and the operating system saves its registers. Asked at run time, with or
-/// without the standard library.
-#[cfg(target_arch = "x86_64")]
-macro_rules! cpu_has {
-    ($feature:tt) => {{
-        #[cfg(feature = "std")]
-        {
-            std::arch::is_x86_feature_detected!($feature)
-        }
-        #[cfg(not(feature = "std"))]
-        {
-            cpufeatures::new!(feature, $feature);
-            feature::get()
-        }
-    }};
-}
-#[cfg(target_arch = "x86_64")]
-use cpu_has;
-
-/// The dot products of bytes that this CPU has: AVX-512 VNNI, and AVX-VNNI. Neither implies the other.
-/// `cpufeatures` detects neither.
-#[cfg(all(target_arch = "x86_64", not(feature = "std")))]
-#[allow(unused_unsafe, reason = "later versions of Rust than the oldest supported one have a safe CPUID")]
-fn dots() -> (bool, bool) {
-    use core::arch::x86_64::{__cpuid, __cpuid_count};
-    use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
-    const UNKNOWN: u8 = 4;
-    // CPUID is slow, so the answer is stored.
-    static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
-    if ANSWER.load(Relaxed) == UNKNOWN {
-        // SAFETY: a CPU on which AVX2 was found has CPUID and its leaf 7. The second part exists if the first
-        // one says so.
-        let (first, second) = unsafe {
-            let first = if __cpuid(0).eax >= 7 { __cpuid_count(7, 0) } else { return (false, false) };
-            (first.ecx >> 11 & 1, if first.eax >= 1 { __cpuid_count(7, 1).eax >> 4 & 1 } else { 0 })
-        };
-        ANSWER.store((first | second << 1) as u8, Relaxed);
-    }
-    let answer = ANSWER.load(Relaxed);
-    (answer & 1 != 0, answer & 2 != 0)
-}
-/// The same, asked of the standard library.
-#[cfg(all(target_arch = "x86_64", feature = "std"))]
-#[inline]
-fn dots() -> (bool, bool) {
-    (cpu_has!("avx512vnni"), cpu_has!("avxvnni"))
-}
 
 /// The operations of one instruction set on vectors of `LANES` `f32`.
 ///

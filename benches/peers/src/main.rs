@@ -30,8 +30,8 @@ const TOLERANCE: f32 = 1e-4;
 const ROUNDS: usize = 11;
 /// Minimal duration of a turn, which makes as many calls as needed.
 const TURN: Duration = Duration::from_millis(15);
-/// The same with several threads. Some of them sleep before the turn. For the first milliseconds a woken thread
-/// may share a core with the thread that woke it.
+/// The same with several threads. Some of them sleep before the turn. For the first milliseconds a woken
+/// thread may share a core with the thread that woke it.
 const TURN_OF_THREADS: Duration = Duration::from_millis(60);
 /// Pause between the turns of contestants with several threads.
 const SETTLE: Duration = Duration::from_millis(20);

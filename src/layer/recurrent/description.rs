@@ -11,7 +11,7 @@ use crate::layer::packed::{Fingerprint, aligned_len, packed_len};
 use crate::seq::any::{AnyCell, Runs};
 use crate::seq::block_steps;
 use crate::seq::form::Passes;
-use crate::seq::step::{Sizes, stage_len};
+use crate::seq::sizes::{Sizes, stage_len};
 use crate::simd::{HAS_VECTORS, Isa, MAX_LANES};
 
 /// A cell, its dimensions, and the options for running sequences.

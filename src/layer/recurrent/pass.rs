@@ -16,7 +16,8 @@ use crate::layer::join::Team;
 use crate::layer::packed::Source;
 use crate::seq::backward::BackwardPass;
 use crate::seq::forward::ForwardPass;
-use crate::seq::step::{Sizes, StepPass};
+use crate::seq::sizes::Sizes;
+use crate::seq::step::StepPass;
 use crate::simd::{HAS_VECTORS, Isa};
 
 #[inline(always)]

@@ -29,8 +29,8 @@ pub struct Given {
     scratch: *mut f32,
 }
 
-/// Makes a chain of a GRU or an LSTM, and of a dense layer unless `outputs` is 0, for blocks of `steps` steps.
-/// It is never freed. Returns null if the layers or the weights do not fit.
+/// Makes a chain of a GRU or an LSTM, and of a dense layer unless `outputs` is 0. It takes blocks of up to
+/// `steps` steps, and is never freed. Returns null if the layers or the weights do not fit.
 ///
 /// # Safety
 /// The buffers have the lengths of such a chain, and nobody uses them while `rust_run` runs.
