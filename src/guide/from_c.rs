@@ -165,8 +165,8 @@
 //!
 //! # 8. A loss of your own
 //! `recurrent_forward_train()` gives the outputs. The program computes its loss, and the gradient of the loss
-//! in each output. `recurrent_backward()` makes the gradients of the weights of it, and if asked for those of
-//! the input and of the first state.
+//! in each output. From that, `recurrent_backward()` computes the gradients of the weights, and if asked for,
+//! those of the input and of the first state.
 //!
 //! ```c
 //! // The gradients for one recording in which only the end matters: the last scores should be (0, 1).
