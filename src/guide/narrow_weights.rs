@@ -164,21 +164,21 @@
 //!
 //! | aarch64: rows, units | f32 | int8 | int8-a8 | int8, no dot product | int8-a8, no dot product |
 //! |---|---|---|---|---|---|
-//! | 1 row, 32 units | 0.86 | 1.18 | 1.03 | 1.30 | 1.22 |
-//! | 1 row, 128 units | 0.53 | 0.40 | 0.27 | 0.55 | 0.46 |
-//! | 1 row, 512 units | 0.46 | 0.26 | 0.15 | 0.42 | 0.33 |
-//! | 32 rows, 32 units | 0.74 | 0.91 | 0.73 | 0.96 | 0.92 |
-//! | 32 rows, 128 units | 0.47 | 0.40 | 0.25 | 0.48 | 0.44 |
-//! | 32 rows, 512 units | 0.40 | 0.28 | 0.14 | 0.37 | 0.32 |
+//! | 1 row, 32 units | 0.89 | 0.91 | 0.80 | 1.32 | 1.26 |
+//! | 1 row, 128 units | 0.53 | 0.45 | 0.33 | 0.59 | 0.52 |
+//! | 1 row, 512 units | 0.46 | 0.30 | 0.19 | 0.46 | 0.38 |
+//! | 32 rows, 32 units | 0.74 | 0.81 | 0.61 | 0.82 | 0.80 |
+//! | 32 rows, 128 units | 0.47 | 0.39 | 0.24 | 0.46 | 0.43 |
+//! | 32 rows, 512 units | 0.40 | 0.28 | 0.15 | 0.37 | 0.34 |
 //!
 //! | WebAssembly: rows, units | f32 | int8, int8-a8 |
 //! |---|---|---|
-//! | 1 row, 32 units | 3.54 | 3.34 |
-//! | 1 row, 128 units | 2.84 | 1.70 |
-//! | 1 row, 512 units | 2.70 | 1.41 |
-//! | 32 rows, 32 units | 3.15 | 2.61 |
-//! | 32 rows, 128 units | 2.53 | 1.54 |
-//! | 32 rows, 512 units | 2.38 | 1.28 |
+//! | 1 row, 32 units | 3.59 | 3.40 |
+//! | 1 row, 128 units | 2.84 | 1.78 |
+//! | 1 row, 512 units | 2.70 | 1.46 |
+//! | 32 rows, 32 units | 3.16 | 2.30 |
+//! | 32 rows, 128 units | 2.53 | 1.50 |
+//! | 32 rows, 512 units | 2.38 | 1.31 |
 //!
 //! Instructions of WebAssembly include those that read local variables, which engines remove. With 32 units on
 //! aarch64, what is done once for each sum and each step counts most: rounding `h`, scales and activations.
