@@ -331,9 +331,9 @@ unsafe fn starts<S: Simd, const MB: usize, const N: usize>(
         each!(m, MB, {
             // SAFETY: the caller's promise.
             unsafe {
-                sum[m][n] = match start.kind {
+                sum[m][n] = match start.begin() {
                     Begin::Zero => s.splat(0.0),
-                    Begin::Vector => s.load(start.of.wrapping_add(panel * start.step)),
+                    Begin::Vector(of, step) => s.load(of.wrapping_add(panel * step)),
                     Begin::From => {
                         let from = *job.from.rows.get_unchecked(row + m) * job.from.ld;
                         let from = job.from.start.wrapping_add(from + job.from.planes[gate % 4] + column);

@@ -54,34 +54,44 @@ pub(crate) struct Planes<'a, P> {
 
 /// The initial values of the sums of a gate.
 ///
-/// The pointer and the distance have values for each kind: the compiler may compare the distance before it
-/// knows the kind, and valgrind reports a branch on a value that nobody has set.
+/// Two words hold all kinds, each with a value: a step makes four of these for each product, and the compiler
+/// may compare the words before it knows the kind.
 #[derive(Clone, Copy)]
 pub(crate) struct Start {
-    pub(crate) kind: Begin,
     /// The vector of the first panel.
-    pub(crate) of: *const f32,
-    /// The distance to the vector of the next panel.
-    pub(crate) step: usize,
+    of: *const f32,
+    /// The distance to the vector of the next panel, or one of the two values that no distance reaches.
+    step: usize,
 }
 
-/// The kind of a [`Start`].
-#[derive(Clone, Copy)]
+/// What a [`Start`] holds.
 pub(crate) enum Begin {
     Zero,
-    /// One vector for each panel, the same for all rows.
-    Vector,
+    /// One vector for each panel, the same for all rows: a pointer to that of the first panel, and the distance
+    /// to that of the next panel.
+    Vector(*const f32, usize),
     /// The values in `from`.
     From,
 }
 
 impl Start {
-    pub(crate) const ZERO: Start = Start { kind: Begin::Zero, of: core::ptr::null(), step: 0 };
-    pub(crate) const FROM: Start = Start { kind: Begin::From, of: core::ptr::null(), step: 0 };
+    pub(crate) const ZERO: Start = Start { of: core::ptr::null(), step: usize::MAX };
+    pub(crate) const FROM: Start = Start { of: core::ptr::null(), step: usize::MAX - 1 };
 
     #[inline(always)]
     pub(crate) const fn vector(of: *const f32, step: usize) -> Self {
-        Start { kind: Begin::Vector, of, step }
+        Start { of, step }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn begin(self) -> Begin {
+        const ZERO: usize = Start::ZERO.step;
+        const FROM: usize = Start::FROM.step;
+        match self.step {
+            ZERO => Begin::Zero,
+            FROM => Begin::From,
+            step => Begin::Vector(self.of, step),
+        }
     }
 }
 
@@ -265,10 +275,9 @@ unsafe fn tile<S: Simd, const G: usize, const MB: usize, const NP: usize, const 
     // and panels.
     unsafe {
         each!(g, G, {
-            let Start { kind, of, step } = job.start[g];
-            match kind {
+            match job.start[g].begin() {
                 Begin::Zero => {}
-                Begin::Vector => {
+                Begin::Vector(of, step) => {
                     each!(p, NP, {
                         let v = vector(s, of, step, panel + p, job.columns - column - p * S::LANES);
                         each!(m, MB, {
