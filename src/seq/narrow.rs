@@ -9,11 +9,11 @@ use super::sizes::{PROJECTION, Sizes, projection};
 use super::step::{Row, StepPass, Steps, has_row, one_step, one_step_in_place, row_steps};
 use crate::kernel::narrow::in_place::{NarrowInPlace, Words};
 use crate::kernel::narrow::panels::NarrowPanels;
-use crate::kernel::narrow::row::BytePanels;
+use crate::kernel::narrow::row::{BytePanels, with_dot};
 use crate::kernel::narrow::{IN_PLACE, PACKS};
 use crate::kernel::step::batch;
 use crate::kernel::step::epilogues::Epilogues;
-use crate::kernel::step::row::Stages;
+use crate::kernel::step::row::{self, Stages};
 use crate::kernel::step::stream::{self, Stream};
 use crate::kernel::step::{Equations, Input, Params};
 use crate::kernel::{Checked, Narrow, Walk, check};
@@ -23,10 +23,6 @@ use crate::simd::{Dot, HAS_VECTORS, Isa, Op, Region, Simd, dispatch, dispatch_si
 pub(crate) type NarrowWeights<'a> = (Narrow, &'a [f32]);
 /// Panels, their format, and whether they are for a dot product of bytes.
 type Data<'a> = ((Narrow, Dot), &'a [f32]);
-
-/// With up to this many units, a step of one row keeps its sums in registers where the CPU has a dot product
-/// of bytes.
-const SMALL: usize = 64;
 
 impl<'a, S: Simd> Steps<S, NarrowPanels<'a>> {
     /// The steps of a cell.
@@ -42,7 +38,6 @@ impl<'a, S: Simd> Steps<S, NarrowPanels<'a>> {
             single: if has_row::<E>() {
                 Some(|s, params, w, row| {
                     if const { S::DOT }
-                        && row.sizes.dims.hidden <= SMALL
                         && let Some(w) = BytePanels::new(w)
                     {
                         return row_steps::<S, E, _>(s, params, w, row);
@@ -80,10 +75,10 @@ impl<'a, S: Simd> Steps<S, NarrowPanels<'a>> {
 /// A pass over one step, or over sequences.
 pub(super) trait Pass: Sized {
     fn sizes(&self) -> &Sizes;
-    /// Runs one small step of one row, if this is one: the functions that cells share would take as long as a
-    /// quarter of it. `None` if it is not.
+    /// Runs one step of one row from integers, if this is one and the CPU has a dot product of bytes: the
+    /// functions that cells share would take as long as a quarter of a small step. `None` if it is not.
     #[inline(always)]
-    fn small<S: Simd, E: Equations>(&mut self, _s: S, _params: &Params, _data: Data<'_>) -> Option<Checked> {
+    fn single<S: Simd, E: Equations>(&mut self, _s: S, _params: &Params, _data: Data<'_>) -> Option<Checked> {
         None
     }
     fn over<S: Simd, W: Projects<S>>(
@@ -102,16 +97,11 @@ impl Pass for &mut StepPass<'_> {
     }
 
     #[inline(always)]
-    fn small<S: Simd, E: Equations>(&mut self, s: S, params: &Params, data: Data<'_>) -> Option<Checked> {
-        let StepPass { sizes, batch, x, h, c, h_next, stage: room } = &mut **self;
-        if *batch != 1 || sizes.dims.hidden > SMALL || !data.0.1.is_used() {
+    fn single<S: Simd, E: Equations>(&mut self, s: S, params: &Params, data: Data<'_>) -> Option<Checked> {
+        if self.batch != 1 || self.sizes.projects || !data.0.0.has_scales() {
             return None;
         }
-        let (panels, _) = NarrowPanels::new(const { &E::LAYOUT }, S::LANES, sizes.dims, data.0, data.1)?;
-        let w = BytePanels::new(panels)?;
-        let (walk, x, y, ahead) = (&Walk::step(1), Input::Raw(x), None, None);
-        let row = Row { walk, sizes, x, first: 0, count: 1, h, h_next, c, y, ahead, room };
-        Some(row_steps::<S, E, _>(s, params, w, row))
+        with_dot(s, data.0.1, SingleStep(s, &mut (params, data, self), PhantomData::<E>))
     }
 
     #[inline(always)]
@@ -137,6 +127,26 @@ impl Pass for &mut StepPass<'_> {
             );
         }
         one_step(s, steps, steps.step, params, w, peepholes, self)
+    }
+}
+
+/// One step of one row from integers. The arguments are passed as one reference: copying them would stall,
+/// because they were just written.
+struct SingleStep<'a, 'b, 'c, S, E>(S, &'a mut (&'a Params, Data<'a>, &'b mut StepPass<'c>), PhantomData<E>);
+
+impl<S: Simd, E: Equations> Region for SingleStep<'_, '_, '_, S, E> {
+    type Output = Checked;
+    #[inline(always)]
+    fn run(self) -> Checked {
+        let SingleStep(s, (params, (format, data), pass), _) = self;
+        let StepPass { sizes, x, h, c, h_next, stage: room, .. } = &mut **pass;
+        let dims = sizes.dims;
+        let panels = NarrowPanels::new(const { &E::LAYOUT }, S::LANES, dims, *format, data);
+        let Some(w) = panels.and_then(|(panels, _)| BytePanels::new(panels)) else {
+            return check(false, "narrow weights of a step");
+        };
+        let (walk, x, y, ahead) = (&Walk::step(1), Input::Raw(x), None, None);
+        row::single(s, E::new(params), w, 0, row::SingleStep { walk, dims, x, h, h_next, c, y, ahead, room })
     }
 }
 
@@ -193,7 +203,7 @@ pub(super) fn narrow<E: Equations, P: Pass>(
         fn run<S: Simd>(self, s: S) -> Checked {
             let Run(params, data, mut pass, _) = self;
             if const { S::DOT && has_row::<E>() }
-                && let Some(done) = pass.small::<S, E>(s, params, data)
+                && let Some(done) = pass.single::<S, E>(s, params, data)
             {
                 return done;
             }

@@ -228,8 +228,15 @@ impl Simd for Avx2 {
         intrinsic!(_mm256_cvtepi32_ps(a))
     }
     #[inline(always)]
+    fn larger(self, a: __m256, b: __m256) -> __m256 {
+        // Magnitudes are ordered as their bits are. Infinity and NaN come last.
+        intrinsic!({
+            let (a, b) = (_mm256_castps_si256(self.abs(a)), _mm256_castps_si256(self.abs(b)));
+            _mm256_castsi256_ps(_mm256_max_epi32(a, b))
+        })
+    }
+    #[inline(always)]
     fn largest(self, a: __m256) -> f32 {
-        // Magnitudes are ordered as their bits are. NaN comes last.
         intrinsic!({
             let bits = _mm256_and_si256(_mm256_castps_si256(a), _mm256_set1_epi32(i32::MAX));
             let four = _mm_max_epu32(_mm256_castsi256_si128(bits), _mm256_extracti128_si256::<1>(bits));

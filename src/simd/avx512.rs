@@ -167,8 +167,15 @@ impl Simd for Avx512 {
         intrinsic!(_mm512_cvtepi32_ps(a))
     }
     #[inline(always)]
+    fn larger(self, a: __m512, b: __m512) -> __m512 {
+        // Magnitudes are ordered as their bits are. Infinity and NaN come last.
+        intrinsic!({
+            let (a, b) = (_mm512_castps_si512(self.abs(a)), _mm512_castps_si512(self.abs(b)));
+            _mm512_castsi512_ps(_mm512_max_epi32(a, b))
+        })
+    }
+    #[inline(always)]
     fn largest(self, a: __m512) -> f32 {
-        // Magnitudes are ordered as their bits are. NaN comes last.
         intrinsic!(f32::from_bits(_mm512_reduce_max_epu32(_mm512_castps_si512(_mm512_abs_ps(a)))))
     }
     #[inline(always)]

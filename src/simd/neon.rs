@@ -208,6 +208,15 @@ impl Simd for Neon {
         intrinsic!(vabsq_f32(a))
     }
     #[inline(always)]
+    fn larger(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        intrinsic!(vmaxq_f32(vabsq_f32(a), vabsq_f32(b)))
+    }
+    #[inline(always)]
+    fn largest(self, a: float32x4_t) -> f32 {
+        // Magnitudes are ordered as their bits are. NaN comes last.
+        intrinsic!(f32::from_bits(vmaxvq_u32(vreinterpretq_u32_f32(vabsq_f32(a)))))
+    }
+    #[inline(always)]
     fn with_sign(self, magnitude: float32x4_t, sign: float32x4_t) -> float32x4_t {
         intrinsic!(vbslq_f32(vdupq_n_u32(0x8000_0000), sign, magnitude))
     }

@@ -271,6 +271,12 @@ impl<M: MulAdd, const N: usize> Simd for Scalar<M, N> {
         lanes!(|i| f32::from_bits(a[i].to_bits() & 0x7fff_ffff))
     }
     #[inline(always)]
+    fn larger(self, a: Self::V, b: Self::V) -> Self::V {
+        // Magnitudes are ordered as their bits are. Infinity and NaN come last.
+        let bits = |x: f32| x.to_bits() & 0x7fff_ffff;
+        lanes!(|i| f32::from_bits(bits(a[i]).max(bits(b[i]))))
+    }
+    #[inline(always)]
     fn with_sign(self, magnitude: Self::V, sign: Self::V) -> Self::V {
         lanes!(|i| f32::from_bits(magnitude[i].to_bits() | (sign[i].to_bits() & 0x8000_0000)))
     }

@@ -134,6 +134,16 @@ impl Simd for Simd128 {
         f32x4_abs(a)
     }
     #[inline(always)]
+    fn larger(self, a: v128, b: v128) -> v128 {
+        // Magnitudes are ordered as their bits are. Infinity and NaN come last.
+        u32x4_max(f32x4_abs(a), f32x4_abs(b))
+    }
+    #[inline(always)]
+    fn largest(self, a: v128) -> f32 {
+        let two = self.larger(a, u32x4_shuffle::<2, 3, 0, 1>(a, a));
+        f32x4_extract_lane::<0>(self.larger(two, u32x4_shuffle::<1, 0, 3, 2>(two, two)))
+    }
+    #[inline(always)]
     fn with_sign(self, magnitude: v128, sign: v128) -> v128 {
         v128_or(magnitude, v128_and(f32x4_splat(-0.0), sign))
     }

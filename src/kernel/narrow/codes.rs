@@ -79,19 +79,17 @@ pub(super) unsafe fn write_bytes<S: Simd>(
 /// `from` is valid for reading `k` elements.
 #[inline(always)]
 unsafe fn scale_of<S: Simd>(s: S, from: *const f32, k: usize, largest: f32) -> (f32, f32) {
-    // Two chains each: a single one would wait for every addition.
-    let (mut most, mut bad) = ([s.splat(0.0); 2], [s.splat(0.0); 2]);
+    // Two chains: a single one would wait for every vector.
+    let mut most = [s.splat(0.0); 2];
     for i in (0..k).step_by(2 * S::LANES) {
         for j in 0..2 {
             let at = i + j * S::LANES;
             // SAFETY: the caller's promise: elements `at..k` follow at `at`.
             let x = unsafe { load(s, from.wrapping_add(at), k.saturating_sub(at)) };
-            most[j] = s.max(s.abs(x), most[j]);
-            // Zero, or NaN if an element is not finite.
-            bad[j] = s.fma(x, s.splat(0.0), bad[j]);
+            most[j] = s.larger(x, most[j]);
         }
     }
-    scales(s.largest(s.add(s.max(most[0], most[1]), s.add(bad[0], bad[1]))), largest)
+    scales(s.largest(s.larger(most[0], most[1])), largest)
 }
 
 /// The scale of a row whose largest magnitude is `most`, and the factor by which its elements become

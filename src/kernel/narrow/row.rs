@@ -1,9 +1,7 @@
 //! Panels of integers for a [step of one row](crate::kernel::step::row) with the equations in registers, on
 //! CPUs that have a dot product of bytes.
-//!
-//! Rows have two bytes for each element here, also those whose integers would fit into one: sums are exact, so
-//! the bits are the same, and the code is needed once.
 
+use super::Narrow;
 use super::codes::write_bytes;
 use super::kinds::{Bytes, Kind, plane_len};
 use super::panels::NarrowPanels;
@@ -15,26 +13,34 @@ use crate::kernel::panel::product::Left;
 use crate::kernel::panel::source::{Projection, Source};
 use crate::kernel::panel::tile::{Acc, Weight};
 use crate::kernel::vector::each;
-use crate::simd::{Region, Simd};
-
-/// How the sums of a row are computed.
-type Two = Bytes<2, true>;
+use crate::simd::{Dot, Region, Simd};
 
 /// Panels that are arranged for the dot product of bytes of this CPU.
 #[derive(Clone, Copy)]
-pub(crate) struct BytePanels<'a>(NarrowPanels<'a>);
+pub(crate) struct BytePanels<'a> {
+    of: NarrowPanels<'a>,
+    /// Whether the elements of a row are two bytes, in two planes.
+    two: bool,
+    /// The largest integer of a row, of the input and of the state.
+    largest: [f32; 2],
+}
 
 impl<'a> BytePanels<'a> {
-    /// `None` if the panels are not arranged so.
+    /// `None` if the panels are not arranged so, or if sums would not fit.
     #[inline(always)]
-    pub(crate) fn new(panels: NarrowPanels<'a>) -> Option<Self> {
-        (panels.narrow.has_scales() && panels.dot.is_used()).then_some(BytePanels(panels))
+    pub(crate) fn new(of: NarrowPanels<'a>) -> Option<Self> {
+        let (narrow, Dims { input, width, .. }) = (of.narrow, of.sizes.dims);
+        if !narrow.has_scales() || !of.dot.is_used() {
+            return None;
+        }
+        let largest = [narrow.largest(input)? as f32, narrow.largest(width)? as f32];
+        Some(BytePanels { of, two: narrow == Narrow::W8A16, largest })
     }
 
     /// The weights of one side.
     #[inline(always)]
     fn side(self, hidden: bool, gates: usize) -> ByteWeights {
-        let NarrowPanels { start, sizes, narrow, .. } = self.0;
+        let NarrowPanels { start, sizes, narrow, .. } = self.of;
         let (side, dims) = (usize::from(hidden), sizes.dims);
         ByteWeights {
             codes: start.wrapping_add(sizes.codes[side]).cast(),
@@ -42,8 +48,16 @@ impl<'a> BytePanels<'a> {
             panel: sizes.panel,
             gates,
             room: narrow.room_len(if hidden { dims.width } else { dims.input }),
+            two: self.two,
         }
     }
+}
+
+/// Runs a region that may use the dot product of bytes, if the CPU has it.
+#[inline(always)]
+pub(crate) fn with_dot<S: Simd, R: Region>(s: S, dot: Dot, region: R) -> Option<R::Output> {
+    // SAFETY: a `Dot` is used only if the CPU has the dot product of its instruction set.
+    (S::DOT && dot.is_used()).then(|| unsafe { s.call_dot(region) })
 }
 
 impl<S: Simd> Projection<S> for BytePanels<'_> {
@@ -57,13 +71,13 @@ impl<S: Simd> Projection<S> for BytePanels<'_> {
         c: &mut [f32],
         room: &mut [f32],
     ) -> Checked {
-        self.0.project(s, layout, left, dims, c, room)
+        self.of.project(s, layout, left, dims, c, room)
     }
 }
 
 impl<S: Simd> Source<S> for BytePanels<'_> {
     type W = ByteWeights;
-    const SUMS: usize = <Two as Kind<S>>::PLANES;
+    const SUMS: usize = <Bytes<2, true> as Kind<S>>::PLANES;
     const AHEAD: bool = false;
 
     #[inline(always)]
@@ -73,12 +87,11 @@ impl<S: Simd> Source<S> for BytePanels<'_> {
     }
     #[inline(always)]
     fn fits(&self, s: S, layout: &Layout, dims: Dims) -> bool {
-        let narrow = self.0.narrow;
-        self.0.fits(s, layout, dims) && narrow.holds(dims.input) && narrow.holds(dims.width)
+        self.of.fits(s, layout, dims)
     }
     #[inline(always)]
     unsafe fn bias(self, s: S, layout: &Layout, panel: usize) -> [S::V; 4] {
-        let (start, step) = Matrices::<S>::biases(&self.0);
+        let (start, step) = Matrices::<S>::biases(&self.of);
         let mut bias = [s.splat(0.0); 4];
         each!(a, 4, {
             if a < layout.sums {
@@ -90,14 +103,21 @@ impl<S: Simd> Source<S> for BytePanels<'_> {
     }
     #[inline(always)]
     fn row_room_len(&self, k: usize) -> usize {
-        self.0.narrow.room_len(k)
+        self.of.narrow.room_len(k)
     }
     #[inline(always)]
     unsafe fn ready(&self, s: S, row: *const f32, k: usize, room: *mut f32) -> *const f32 {
-        let narrow = self.0.narrow;
-        let (largest, plane) = (narrow.largest(k).unwrap_or_default(), plane_len(narrow.room_len(k)));
+        let largest = self.largest[usize::from(k != self.of.sizes.dims.input)];
         // SAFETY: the caller's promise.
-        unsafe { write_bytes(s, row, k, (largest as f32, 32768.0), plane, room) };
+        unsafe {
+            match self.two {
+                true => {
+                    let plane = plane_len(self.of.narrow.room_len(k));
+                    write_bytes(s, row, k, (largest, 32768.0), plane, room);
+                }
+                false => write_bytes(s, row, k, (largest, 128.0), 0, room),
+            }
+        }
         room
     }
     #[inline(always)]
@@ -120,6 +140,8 @@ pub(crate) struct ByteWeights {
     gates: usize,
     /// Words of a row of integers.
     room: usize,
+    /// Whether the elements of a row are two bytes.
+    two: bool,
 }
 
 impl<S: Simd> Weight<S> for ByteWeights {
@@ -142,16 +164,40 @@ impl<S: Simd> Weight<S> for ByteWeights {
         x: *const f32,
         k: usize,
     ) -> bool {
-        let ByteWeights { codes, scales, panel: step, gates, room } = self;
         // SAFETY: the caller's promise: the weights have these panels, and `x` is a row of integers of `k`
         // elements.
         unsafe {
+            match self.two {
+                true => self.add::<S, Bytes<2, true>, NP>(s, acc, map, panel, x, k),
+                false => self.add::<S, Bytes<1, true>, NP>(s, acc, map, panel, x, k),
+            }
+        }
+        true
+    }
+}
+
+impl ByteWeights {
+    /// # Safety
+    /// As for [`Weight::sums`]. The row's integers are of this kind.
+    #[inline(always)]
+    unsafe fn add<S: Simd, K: Kind<S>, const NP: usize>(
+        self,
+        s: S,
+        acc: &mut Acc<S::V, NP>,
+        map: [usize; 4],
+        panel: usize,
+        x: *const f32,
+        k: usize,
+    ) {
+        let ByteWeights { codes, scales, panel: step, gates, room, .. } = self;
+        // SAFETY: the caller's promise.
+        unsafe {
             let scales = |p: usize, g: usize| scales.wrapping_add((panel + p) * step + g * S::LANES);
-            let mut sums = [[Two::begin(s, acc[0][0], scales(0, gates)); 4]; NP];
+            let mut sums = [[K::begin(s, acc[0][0], scales(0, gates)); 4]; NP];
             each!(p, NP, {
                 each!(g, 4, {
                     if g < gates {
-                        sums[p][g] = Two::begin(s, acc[0][0], scales(p, gates + g));
+                        sums[p][g] = K::begin(s, acc[0][0], scales(p, gates + g));
                     }
                 });
             });
@@ -159,12 +205,12 @@ impl<S: Simd> Weight<S> for ByteWeights {
             let mut w = codes.wrapping_add(panel * step * size_of::<f32>());
             let mut at = 0;
             while at < k {
-                let element = <Two as Kind<S>>::element(s, x, room, at);
+                let element = K::element(s, x, room, at);
                 each!(p, NP, {
                     each!(g, 4, {
                         if g < gates {
                             let w = w.wrapping_add(p * step * size_of::<f32>() + g * vector);
-                            sums[p][g] = Two::add(s, sums[p][g], element, Two::weights(s, w));
+                            sums[p][g] = K::add(s, sums[p][g], element, K::weights(s, w));
                         }
                     });
                 });
@@ -176,11 +222,10 @@ impl<S: Simd> Weight<S> for ByteWeights {
                     if g < gates {
                         let scale = s.mul(s.splat(*x), s.load(scales(p, g)));
                         let sum = &mut acc[p][map[g] % 4];
-                        *sum = Two::end(s, Two::total(s, sums[p][g]), *sum, scale);
+                        *sum = K::end(s, K::total(s, sums[p][g]), *sum, scale);
                     }
                 });
             });
         }
-        true
     }
 }
