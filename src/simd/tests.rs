@@ -95,6 +95,10 @@ impl Op for Operations {
                 two!("with_sign", s.with_sign(s.abs(x), y), a.abs().copysign(b), true);
                 let chosen = s.lt_select(x, y, s.splat(1.0), s.splat(-2.0));
                 two!("lt_select", chosen, if a < b { 1.0 } else { -2.0 }, true);
+                match a.is_finite() && b.is_finite() {
+                    true => two!("larger", s.larger(x, y), a.abs().max(b.abs()), true),
+                    false => assert!(!only(s, s.larger(x, y)).is_finite(), "{}: {a:?}, {b:?}", self.name),
+                }
                 if let Some(known) = s.lt_known(x, y) {
                     assert_eq!(known, a < b);
                 }
@@ -120,6 +124,35 @@ fn operations_are_their_definitions() {
         dispatch(isa, operations());
         dispatch(isa, Thrice(operations()));
         dispatch_single(isa, operations());
+    }
+}
+
+/// The largest magnitude, in each lane in turn.
+struct Largest;
+
+impl Op for Largest {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for x in samples() {
+            for lane in 0..S::LANES {
+                let mut from = [-0.5f32; super::MAX_LANES];
+                from[lane] = x;
+                // SAFETY: no instruction set has more than `MAX_LANES` lanes.
+                let got = s.largest(unsafe { s.load(from.as_ptr()) });
+                let others = if S::LANES == 1 { 0.0 } else { 0.5 };
+                let want = if x.is_nan() { x } else { x.abs().max(others) };
+                assert_eq!(canonical(got), canonical(want), "{x:?} in lane {lane}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_largest_magnitude_is_found_in_any_lane() {
+    for isa in Isa::available() {
+        dispatch(isa, Largest);
+        dispatch_single(isa, Largest);
     }
 }
 

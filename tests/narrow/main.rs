@@ -190,8 +190,8 @@ fn all_tiles_agree() {
     }
 }
 
-/// A row alone, whose sums stay in registers up to 64 units, gives the bits of the same row in a batch. So does
-/// what is not finite.
+/// A row alone, whose sums stay in registers where the CPU has a dot product of bytes, gives the bits of the same
+/// row in a batch. So does what is not finite.
 #[test]
 fn a_row_alone_is_a_row_of_a_batch() {
     for kind in Kind::ALL.into_iter().filter(|kind| !kind.normalised()) {
