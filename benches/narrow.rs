@@ -20,14 +20,17 @@ const ROUNDS: usize = 11;
 const SEEDS: u64 = 10;
 
 /// Rows, steps, and hidden units, which are also the inputs.
-const SHAPES: [(usize, usize, usize); 9] = [
+const SHAPES: [(usize, usize, usize); 12] = [
     (1, 1, 32),
+    (1, 1, 64),
     (1, 1, 128),
     (1, 1, 512),
     (1, 1, 1024),
     (1, 100, 32),
+    (1, 100, 64),
     (1, 100, 128),
     (1, 100, 512),
+    (32, 100, 32),
     (32, 100, 128),
     (32, 100, 512),
 ];

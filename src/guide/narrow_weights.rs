@@ -118,35 +118,36 @@
 //!
 //! | | f32, µs | f16 | bf16 | int8 | int8-a8 |
 //! |---|---|---|---|---|---|
-//! | LSTM, one row, 1 step, 32 units | 0.12 | | | 1.16 | 1.17 |
-//! | LSTM, one row, 1 step, 64 units | 0.77 | | | 0.49 | 0.48 |
-//! | LSTM, one row, 1 step, 128 units | 2.53 | | | 0.49 | 0.45 |
-//! | LSTM, one row, 1 step, 512 units | 71.8 | 0.59 | 0.61 | 0.29 | 0.29 |
-//! | LSTM, one row, 1 step, 1024 units | 447 | 0.56 | 0.49 | 0.23 | 0.20 |
-//! | LSTM, one row, 100 steps, 32 units | 10.1 | | | 1.09 | 1.01 |
-//! | LSTM, one row, 100 steps, 64 units | 43.4 | | | 0.77 | 0.73 |
-//! | LSTM, one row, 100 steps, 128 units | 182 | | | 0.49 | 0.42 |
-//! | LSTM, one row, 100 steps, 512 units | 4,246 | 0.63 | 0.62 | 0.30 | 0.25 |
-//! | GRU, one row, 100 steps, 512 units | 3,116 | 0.64 | 0.63 | 0.27 | 0.23 |
-//! | LSTM, 32 rows, 100 steps, 32 units | 304 | | | 0.98 | 0.94 |
-//! | LSTM, 32 rows, 100 steps, 128 units | 3,581 | | | 0.59 | 0.45 |
-//! | LSTM, 32 rows, 100 steps, 512 units | 53,971 | 1.02 | 1.03 | 0.52 | 0.32 |
-//! | GRU, 32 rows, 100 steps, 512 units | 40,856 | 1.02 | 1.03 | 0.52 | 0.30 |
+//! | LSTM, one row, 1 step, 32 units | 0.12 | | | 1.00 | 0.87 |
+//! | LSTM, one row, 1 step, 64 units | 0.75 | | | 0.34 | 0.28 |
+//! | LSTM, one row, 1 step, 128 units | 2.64 | | | 0.45 | 0.41 |
+//! | LSTM, one row, 1 step, 512 units | 71.5 | 0.57 | 0.60 | 0.29 | 0.28 |
+//! | LSTM, one row, 1 step, 1024 units | 475 | 0.46 | 0.41 | 0.19 | 0.17 |
+//! | GRU, one row, 1 step, 32 units | 0.11 | | | 0.95 | 0.83 |
+//! | LSTM, one row, 100 steps, 32 units | 10.2 | | | 1.10 | 0.93 |
+//! | LSTM, one row, 100 steps, 64 units | 43.6 | | | 0.56 | 0.43 |
+//! | LSTM, one row, 100 steps, 128 units | 173 | | | 0.44 | 0.34 |
+//! | LSTM, one row, 100 steps, 512 units | 4,292 | 0.64 | 0.63 | 0.28 | 0.23 |
+//! | GRU, one row, 100 steps, 512 units | 3,129 | 0.65 | 0.65 | 0.27 | 0.21 |
+//! | LSTM, 32 rows, 100 steps, 32 units | 309 | | | 0.87 | 0.69 |
+//! | LSTM, 32 rows, 100 steps, 128 units | 3,761 | | | 0.57 | 0.37 |
+//! | LSTM, 32 rows, 100 steps, 512 units | 55,758 | 0.98 | 1.00 | 0.52 | 0.28 |
+//! | GRU, 32 rows, 100 steps, 512 units | 40,906 | 1.03 | 1.04 | 0.53 | 0.30 |
 //!
-//! With one row of 32 units, int8 takes a little longer than `f32`: rounding `h` in every step takes longer
-//! than the products. Without a dot product of bytes it takes 1.3 to 1.8 times as long. Its memory is what it
-//! saves there.
+//! In 100 steps of one row of 32 units, int8 takes a little longer than `f32`: each step must round `h` before it
+//! can multiply it. Without a dot product of bytes, 32 units take 1.3 to 1.9 times as long. Memory is what they
+//! save there.
 //!
 //! The same CPU with other instruction sets (`cargo bench --bench narrow -- sets`), LSTM, int8 and int8-a8:
 //!
 //! | | AVX-512, no VNNI | AVX2 with AVX-VNNI | AVX2 |
 //! |---|---|---|---|
-//! | one row, 1 step, 32 units | 1.79, 1.78 | 0.99, 0.99 | 1.38, 1.38 |
-//! | one row, 100 steps, 32 units | 1.59, 1.58 | 1.07, 0.93 | 1.35, 1.34 |
-//! | one row, 100 steps, 128 units | 0.64, 0.63 | 0.56, 0.42 | 0.79, 0.79 |
-//! | one row, 100 steps, 512 units | 0.35, 0.35 | 0.39, 0.28 | 0.59, 0.59 |
-//! | 32 rows, 100 steps, 128 units | 0.82, 0.80 | 0.63, 0.39 | 0.95, 0.95 |
-//! | 32 rows, 100 steps, 512 units | 0.68, 0.68 | 0.55, 0.30 | 0.89, 0.88 |
+//! | one row, 1 step, 32 units | 1.87, 1.88 | 0.91, 0.75 | 1.39, 1.41 |
+//! | one row, 100 steps, 32 units | 1.61, 1.63 | 1.03, 0.83 | 1.28, 1.28 |
+//! | one row, 100 steps, 128 units | 0.63, 0.63 | 0.53, 0.39 | 0.81, 0.82 |
+//! | one row, 100 steps, 512 units | 0.36, 0.36 | 0.40, 0.29 | 0.59, 0.59 |
+//! | 32 rows, 100 steps, 128 units | 0.70, 0.70 | 0.63, 0.39 | 0.88, 0.87 |
+//! | 32 rows, 100 steps, 512 units | 0.64, 0.64 | 0.55, 0.30 | 0.86, 0.86 |
 //!
 //! An older CPU, Zen 3, with AVX2, and an earlier version of this crate:
 //!
@@ -185,7 +186,7 @@
 //!
 //! `benches/peers/results-narrow.md` compares with ONNX Runtime, PyTorch, ncnn and OpenVINO, with errors:
 //! `benches/peers/run narrow`. On the same Zen 5, int8-a8 is ahead of the fastest of them in int8 in all 16
-//! cases, 1.29 times or more. int8 is ahead or level in 14, and takes 1.25 and 1.09 times as long with 32 rows
+//! cases, 1.38 times or more. int8 is ahead or level in 14, and takes 1.19 and 1.07 times as long with 32 rows
 //! of 512 units (LSTM of ONNX Runtime, GRU of PyTorch), whose activations have 8 bits. Its root mean square
 //! error is a third to two thirds of ONNX Runtime's, and a sixth to a third of PyTorch's.
 //!
