@@ -6,10 +6,9 @@
 
 use super::ahead::{Ahead, Both, PANELS, has_room};
 use super::io::{Raw, Step};
-use super::units::{self, Row};
+use super::units::{self, Row, second_stage};
 use super::{Equations, Input, Params};
 use crate::kernel::panel::canonical::Dims;
-use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::source::Source;
 use crate::kernel::panel::tile::{self, Acc, Tile, WIDEST, accumulate, drive_row};
 use crate::kernel::rows::view::ColumnsMut;
@@ -260,15 +259,28 @@ impl<S: Simd, E: Equations, W: Source<S>, const SAVE: bool> Tile<S> for RowTile<
                 }
             }
             if const { E::SEVERAL } {
-                units::first::<S, E, NP, SAVE>(s, self.e, &self.row, panel * S::LANES, acc);
+                let mut sums = [[s.splat(0.0); NP]; 4];
+                by_planes(&acc, &mut sums);
+                units::first::<S, E, NP, SAVE>(s, self.e, &self.row, panel * S::LANES, sums);
             } else {
                 each!(p, NP, {
                     let unit = (panel + p) * S::LANES;
-                    units::first::<S, E, 1, SAVE>(s, self.e, &self.row, unit, [acc[p]]);
+                    let [i, f, g, o] = acc[p];
+                    units::first::<S, E, 1, SAVE>(s, self.e, &self.row, unit, [[i], [f], [g], [o]]);
                 });
             }
         }
     }
+}
+
+/// The sums of each panel, by gates.
+#[inline(always)]
+fn by_planes<V: Copy, const N: usize>(acc: &Acc<V, N>, to: &mut [[V; N]; 4]) {
+    each!(n, N, {
+        each!(a, 4, {
+            to[a][n] = acc[n][a];
+        });
+    });
 }
 
 /// One row of the second stage.
@@ -285,7 +297,7 @@ impl<S: Simd, E: Equations, W: Source<S>> Tile<S> for SecondTile<E, W> {
 
     #[inline(always)]
     unsafe fn run<const NP: usize>(&self, s: S, panel: usize) {
-        let Some(stage) = (const { E::SECOND }) else { return };
+        let stage = const { second_stage::<E>() };
         let hidden = self.row.hidden;
         let mut acc: Acc<S::V, NP> = [[s.splat(0.0); 4]; NP];
         // SAFETY: the caller promises that the panels exist, in weights that fit the layout; `saved` is a row
@@ -296,19 +308,11 @@ impl<S: Simd, E: Equations, W: Source<S>> Tile<S> for SecondTile<E, W> {
                 let unit = (panel + p) * S::LANES;
                 acc[p][0] = load(s, saved.add(stage.sum * hidden + unit), hidden - unit);
             });
-            let w = self.w.h(const { &stage_layout::<E>() });
+            let w = self.w.h(const { &second_stage::<E>().layout });
             accumulate(s, &mut acc, 1, [0; 4], w, panel, self.operand, hidden);
             each!(p, NP, {
                 units::second::<S, E>(s, self.e, &self.row, (panel + p) * S::LANES, acc[p][0]);
             });
         }
-    }
-}
-
-/// The layout of the second stage.
-const fn stage_layout<E: Equations>() -> Layout {
-    match E::SECOND {
-        Some(stage) => stage.layout,
-        None => Layout::hidden_gate(0),
     }
 }

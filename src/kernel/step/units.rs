@@ -1,6 +1,7 @@
 //! The forward equations on some units of one row: loads their inputs and stores their results.
 
-use super::{At, Equations, Next, peepholes};
+use super::{At, Equations, Next, SecondStage};
+use crate::kernel::panel::layout::Layout;
 use crate::kernel::vector::{each, load, store};
 use crate::simd::{Simd, Times};
 
@@ -33,59 +34,45 @@ pub(super) unsafe fn first<S: Simd, E: Equations, const N: usize, const SAVE: bo
     e: E,
     row: &Row,
     unit: usize,
-    sums: [[S::V; 4]; N],
+    sums: [[S::V; N]; 4],
 ) {
     let all = Times::<_, N>(s);
     let zero = all.splat(0.0);
-    let mut at = At { planes: [zero; 4], h: zero, c: zero, p: [zero; 3] };
-    // SAFETY: the caller promises that `left` elements follow each unit in each buffer. All loads come before
-    // all stores.
+    let mut at = At { planes: sums, h: zero, c: zero, p: [zero; 3] };
+    // SAFETY: the caller promises these units in each buffer. All loads come before all stores.
     unsafe {
-        each!(n, N, {
-            let unit = unit + n * S::LANES;
-            let left = row.hidden - unit;
-            each!(a, 4, {
-                at.planes[a][n] = sums[n][a];
+        if E::READS_H {
+            at.h = load_all(s, row.h, row.hidden, unit);
+        }
+        if const { E::LAYOUT.has_c } {
+            at.c = load_all(s, row.c.cast_const(), row.hidden, unit);
+        }
+        if E::PEEPHOLES && !row.peepholes.is_null() {
+            each!(i, 3, {
+                at.p[i] = load_all(s, row.peepholes.add(i * row.hidden), row.hidden, unit);
             });
-            if E::READS_H {
-                at.h[n] = load(s, row.h.add(unit), left);
+        }
+        let mut next = e.forward(all, at);
+        if const { E::SECOND.is_none() } {
+            put(s, row, unit, next.h);
+        }
+        if const { E::LAYOUT.has_c } {
+            store_all(s, row.c, row.hidden, unit, next.c);
+        }
+        if SAVE && !row.saved.is_null() {
+            if const { E::SECOND.is_some() } && !row.factors.is_null() {
+                let operand = const { second_stage::<E>().operand % 4 };
+                let factors = load_all(s, row.factors, row.hidden, unit);
+                next.saved[operand] = all.mul(next.saved[operand], factors);
             }
-            if E::LAYOUT.has_c {
-                at.c[n] = load(s, row.c.cast_const().add(unit), left);
+            each!(a, const { E::LAYOUT.sums }, {
+                store_all(s, row.saved.add(a * row.hidden), row.hidden, unit, next.saved[a % 4]);
+            });
+            if const { E::LAYOUT.has_c } {
+                let c = row.saved.add(const { E::LAYOUT.sums } * row.hidden);
+                store_all(s, c, row.hidden, unit, at.c);
             }
-            if E::PEEPHOLES {
-                let p = peepholes::<S, E>(s, row.peepholes, row.hidden, unit);
-                each!(i, 3, {
-                    at.p[i][n] = p[i];
-                });
-            }
-        });
-        let next = e.forward(all, at);
-        each!(n, N, {
-            let unit = unit + n * S::LANES;
-            let left = row.hidden - unit;
-            if E::SECOND.is_none() {
-                put(s, row, unit, next.h[n]);
-            }
-            if E::LAYOUT.has_c {
-                store(s, row.c.add(unit), next.c[n], left);
-            }
-            if SAVE && !row.saved.is_null() {
-                each!(a, E::LAYOUT.sums, {
-                    let mut saved = next.saved[a % 4][n];
-                    if let Some(second) = const { E::SECOND }
-                        && a == second.operand
-                        && !row.factors.is_null()
-                    {
-                        saved = s.mul(saved, load(s, row.factors.add(unit), left));
-                    }
-                    store(s, row.saved.add(a * row.hidden + unit), saved, left);
-                });
-                if E::LAYOUT.has_c {
-                    store(s, row.saved.add(E::LAYOUT.sums * row.hidden + unit), at.c[n], left);
-                }
-            }
-        });
+        }
     }
 }
 
@@ -94,18 +81,26 @@ pub(super) unsafe fn first<S: Simd, E: Equations, const N: usize, const SAVE: bo
 /// As for [`first`]; `saved` holds the values that the first stage saved.
 #[inline(always)]
 pub(super) unsafe fn second<S: Simd, E: Equations>(s: S, e: E, row: &Row, unit: usize, sum: S::V) {
-    let Some(stage) = (const { E::SECOND }) else { return };
+    let stage = const { second_stage::<E>() };
     let left = row.hidden - unit;
     // SAFETY: the caller promises that `left` elements follow the unit in each buffer.
     unsafe {
         let saved = row.saved.add(unit);
-        let mut planes = crate::kernel::vector::load_planes(s, saved, row.hidden, E::LAYOUT.sums, left);
+        let mut planes = crate::kernel::vector::load_planes(s, saved, row.hidden, const { E::LAYOUT.sums }, left);
         planes[stage.sum % 4] = sum;
         let zero = s.splat(0.0);
         let at = At { planes, h: load(s, row.h.add(unit), left), c: zero, p: [zero; 3] };
         let Next { h, saved: made, .. } = e.second(s, at);
-        put(s, row, unit, h);
+        put(s, row, unit, [h]);
         store(s, saved.add(stage.sum * row.hidden), made[stage.sum % 4], left);
+    }
+}
+
+/// The second stage of a cell. Nothing reads it if the cell has none.
+pub(super) const fn second_stage<E: Equations>() -> SecondStage {
+    match E::SECOND {
+        Some(stage) => stage,
+        None => SecondStage { layout: Layout::hidden_gate(0), sum: 0, operand: 0 },
     }
 }
 
@@ -113,12 +108,49 @@ pub(super) unsafe fn second<S: Simd, E: Equations>(s: S, e: E, row: &Row, unit: 
 /// # Safety
 /// As for [`first`].
 #[inline(always)]
-unsafe fn put<S: Simd>(s: S, row: &Row, unit: usize, h: S::V) {
+unsafe fn put<S: Simd, const N: usize>(s: S, row: &Row, unit: usize, h: [S::V; N]) {
     // SAFETY: promised by the caller.
     unsafe {
-        store(s, row.h_next.add(unit), h, row.hidden - unit);
+        store_all(s, row.h_next, row.hidden, unit, h);
         if !row.y.is_null() {
-            store(s, row.y.add(unit), h, row.hidden - unit);
+            store_all(s, row.y, row.hidden, unit, h);
         }
     }
+}
+
+/// Loads `N` vectors of a row of `hidden` elements, from element `unit` on. The last one may be partial.
+/// # Safety
+/// The row is valid for reading; it has elements of each of these vectors.
+#[inline(always)]
+pub(super) unsafe fn load_all<S: Simd, const N: usize>(
+    s: S,
+    row: *const f32,
+    hidden: usize,
+    unit: usize,
+) -> [S::V; N] {
+    let mut out = [s.splat(0.0); N];
+    each!(n, N, {
+        let at = unit + n * S::LANES;
+        // SAFETY: promised by the caller.
+        out[n] = unsafe { load(s, row.add(at), hidden - at) };
+    });
+    out
+}
+
+/// Stores `N` vectors to a row of `hidden` elements, from element `unit` on. The last one may be partial.
+/// # Safety
+/// The row is valid for writing; it has elements of each of these vectors.
+#[inline(always)]
+unsafe fn store_all<S: Simd, const N: usize>(
+    s: S,
+    row: *mut f32,
+    hidden: usize,
+    unit: usize,
+    v: [S::V; N],
+) {
+    each!(n, N, {
+        let at = unit + n * S::LANES;
+        // SAFETY: promised by the caller.
+        unsafe { store(s, row.add(at), v[n], hidden - at) };
+    });
 }
