@@ -23,7 +23,7 @@ pub(super) struct Row {
 }
 
 /// The equations of the first stage on `N` vectors of units, starting at `unit`, from finished sums. `SAVE`
-/// says whether anything is saved.
+/// says whether a cell with one stage saves anything.
 /// # Safety
 /// `N` vectors of units exist from `unit` on; the last one may be partial. Each buffer that is not null has
 /// `hidden` elements; `saved` has `hidden` for each of `tape_planes`. Not null are: `h` if it is read,
@@ -59,7 +59,7 @@ pub(super) unsafe fn first<S: Simd, E: Equations, const N: usize, const SAVE: bo
         if const { E::LAYOUT.has_c } {
             store_all(s, row.c, row.hidden, unit, next.c);
         }
-        if SAVE && !row.saved.is_null() {
+        if const { SAVE || E::SECOND.is_some() } && !row.saved.is_null() {
             if const { E::SECOND.is_some() } && !row.factors.is_null() {
                 let operand = const { second_stage::<E>().operand % 4 };
                 let factors = load_all(s, row.factors, row.hidden, unit);
@@ -86,7 +86,8 @@ pub(super) unsafe fn second<S: Simd, E: Equations>(s: S, e: E, row: &Row, unit: 
     // SAFETY: the caller promises that `left` elements follow the unit in each buffer.
     unsafe {
         let saved = row.saved.add(unit);
-        let mut planes = crate::kernel::vector::load_planes(s, saved, row.hidden, const { E::LAYOUT.sums }, left);
+        let mut planes =
+            crate::kernel::vector::load_planes(s, saved, row.hidden, const { E::LAYOUT.sums }, left);
         planes[stage.sum % 4] = sum;
         let zero = s.splat(0.0);
         let at = At { planes, h: load(s, row.h.add(unit), left), c: zero, p: [zero; 3] };
@@ -141,13 +142,7 @@ pub(super) unsafe fn load_all<S: Simd, const N: usize>(
 /// # Safety
 /// The row is valid for writing; it has elements of each of these vectors.
 #[inline(always)]
-unsafe fn store_all<S: Simd, const N: usize>(
-    s: S,
-    row: *mut f32,
-    hidden: usize,
-    unit: usize,
-    v: [S::V; N],
-) {
+unsafe fn store_all<S: Simd, const N: usize>(s: S, row: *mut f32, hidden: usize, unit: usize, v: [S::V; N]) {
     each!(n, N, {
         let at = unit + n * S::LANES;
         // SAFETY: promised by the caller.
