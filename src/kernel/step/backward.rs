@@ -104,8 +104,8 @@ impl<S: Simd, E: Equations> Region for First<'_, '_, S, E> {
                     if !row.dy.is_null() {
                         grad = s.add(grad, load(s, row.dy.add(unit), left));
                     }
-                    let mut now = At { planes: [zero; 4], h: zero, c: zero, p: [zero; 3] };
-                    now.planes = load_planes(s, saved, hidden, const { E::LAYOUT.sums }, left);
+                    let planes = load_planes(s, saved, hidden, const { E::LAYOUT.sums }, left);
+                    let mut now = At { planes, h: zero, c: zero, p: [zero; 3] };
                     if E::READS_H && !row.h.is_null() {
                         now.h = load(s, row.h.add(unit), left);
                     }
@@ -175,8 +175,8 @@ impl<S: Simd, E: Equations> Region for Last<'_, '_, S, E> {
                 // SAFETY: as in the first stage.
                 unsafe {
                     let saved = row.saved.add(unit);
-                    let mut now = At { planes: [zero; 4], h: zero, c: zero, p: [zero; 3] };
-                    now.planes = load_planes(s, saved, hidden, const { E::LAYOUT.sums }, left);
+                    let planes = load_planes(s, saved, hidden, const { E::LAYOUT.sums }, left);
+                    let mut now = At { planes, h: zero, c: zero, p: [zero; 3] };
                     if !row.h.is_null() {
                         now.h = load(s, row.h.add(unit), left);
                     }
@@ -220,6 +220,7 @@ struct Row {
 
 impl<'a> Raw<'a> {
     /// Checks the buffers of the first stage of step `t`.
+    #[cfg_attr(target_os = "none", inline(always))]
     fn new(layout: &Layout, reads_h: bool, t: usize, io: &mut BackwardStep<'a>) -> Result<Self, Wrong> {
         let raw = Raw::of(io, reads_h);
         let cells = if layout.has_c { raw.walk.batch() * raw.hidden } else { 0 };
@@ -235,6 +236,7 @@ impl<'a> Raw<'a> {
     }
 
     /// Checks those of the second stage.
+    #[cfg_attr(target_os = "none", inline(always))]
     fn last(layout: &Layout, t: usize, io: &mut BackwardStep<'a>, d_operand: &[f32]) -> Result<Self, Wrong> {
         let raw = Raw::of(io, true);
         let fits = raw.fits(layout, t, io) && raw.before.is_some() && d_operand.len() == io.dh.len();
@@ -243,6 +245,7 @@ impl<'a> Raw<'a> {
     }
 
     /// The buffers before the check.
+    #[inline(always)]
     fn of(io: &mut BackwardStep<'a>, reads_h: bool) -> Self {
         let &mut BackwardStep { walk, dims, h0, y, dy, ld, keep_out, .. } = io;
         let hidden = dims.hidden;
@@ -266,6 +269,7 @@ impl<'a> Raw<'a> {
     }
 
     /// Whether the buffers that both stages use have the rows of step `t`.
+    #[inline(always)]
     fn fits(&self, layout: &Layout, t: usize, io: &BackwardStep<'_>) -> bool {
         t < self.walk.steps()
             && io.dh.len() == self.walk.batch() * self.hidden

@@ -39,17 +39,19 @@ pub(super) unsafe fn first<S: Simd, E: Equations, const N: usize, const SAVE: bo
     let all = Times::<_, N>(s);
     let zero = all.splat(0.0);
     let mut at = At { planes: sums, h: zero, c: zero, p: [zero; 3] };
-    // SAFETY: the caller promises these units in each buffer. All loads come before all stores.
+    let left = row.hidden - unit;
+    // SAFETY: the caller promises that `left` elements follow the unit in each buffer. All loads come before
+    // all stores.
     unsafe {
         if E::READS_H {
-            at.h = load_all(s, row.h, row.hidden, unit);
+            at.h = load_all(s, row.h.add(unit), left);
         }
         if const { E::LAYOUT.has_c } {
-            at.c = load_all(s, row.c.cast_const(), row.hidden, unit);
+            at.c = load_all(s, row.c.cast_const().add(unit), left);
         }
         if E::PEEPHOLES && !row.peepholes.is_null() {
             each!(i, 3, {
-                at.p[i] = load_all(s, row.peepholes.add(i * row.hidden), row.hidden, unit);
+                at.p[i] = load_all(s, row.peepholes.add(i * row.hidden + unit), left);
             });
         }
         let mut next = e.forward(all, at);
@@ -57,20 +59,20 @@ pub(super) unsafe fn first<S: Simd, E: Equations, const N: usize, const SAVE: bo
             put(s, row, unit, next.h);
         }
         if const { E::LAYOUT.has_c } {
-            store_all(s, row.c, row.hidden, unit, next.c);
+            store_all(s, row.c.add(unit), next.c, left);
         }
         if const { SAVE || E::SECOND.is_some() } && !row.saved.is_null() {
             if const { E::SECOND.is_some() } && !row.factors.is_null() {
                 let operand = const { second_stage::<E>().operand % 4 };
-                let factors = load_all(s, row.factors, row.hidden, unit);
+                let factors = load_all(s, row.factors.add(unit), left);
                 next.saved[operand] = all.mul(next.saved[operand], factors);
             }
             each!(a, const { E::LAYOUT.sums }, {
-                store_all(s, row.saved.add(a * row.hidden), row.hidden, unit, next.saved[a % 4]);
+                store_all(s, row.saved.add(a * row.hidden + unit), next.saved[a % 4], left);
             });
             if const { E::LAYOUT.has_c } {
-                let c = row.saved.add(const { E::LAYOUT.sums } * row.hidden);
-                store_all(s, c, row.hidden, unit, at.c);
+                let c = const { E::LAYOUT.sums } * row.hidden + unit;
+                store_all(s, row.saved.add(c), at.c, left);
             }
         }
     }
@@ -112,40 +114,35 @@ pub(super) const fn second_stage<E: Equations>() -> SecondStage {
 unsafe fn put<S: Simd, const N: usize>(s: S, row: &Row, unit: usize, h: [S::V; N]) {
     // SAFETY: promised by the caller.
     unsafe {
-        store_all(s, row.h_next, row.hidden, unit, h);
+        store_all(s, row.h_next.add(unit), h, row.hidden - unit);
         if !row.y.is_null() {
-            store_all(s, row.y, row.hidden, unit, h);
+            store_all(s, row.y.add(unit), h, row.hidden - unit);
         }
     }
 }
 
-/// Loads `N` vectors of a row of `hidden` elements, from element `unit` on. The last one may be partial.
+/// Loads `N` vectors, of which there are `left` elements.
 /// # Safety
-/// The row is valid for reading; it has elements of each of these vectors.
+/// `p` is valid for reading `left` elements. Each of the vectors has some of them.
 #[inline(always)]
-pub(super) unsafe fn load_all<S: Simd, const N: usize>(
-    s: S,
-    row: *const f32,
-    hidden: usize,
-    unit: usize,
-) -> [S::V; N] {
+pub(super) unsafe fn load_all<S: Simd, const N: usize>(s: S, p: *const f32, left: usize) -> [S::V; N] {
     let mut out = [s.splat(0.0); N];
     each!(n, N, {
-        let at = unit + n * S::LANES;
+        let at = n * S::LANES;
         // SAFETY: promised by the caller.
-        out[n] = unsafe { load(s, row.add(at), hidden - at) };
+        out[n] = unsafe { load(s, p.add(at), left - at) };
     });
     out
 }
 
-/// Stores `N` vectors to a row of `hidden` elements, from element `unit` on. The last one may be partial.
+/// Stores the first `left` elements of `N` vectors.
 /// # Safety
-/// The row is valid for writing; it has elements of each of these vectors.
+/// `p` is valid for writing `left` elements. Each of the vectors has some of them.
 #[inline(always)]
-unsafe fn store_all<S: Simd, const N: usize>(s: S, row: *mut f32, hidden: usize, unit: usize, v: [S::V; N]) {
+unsafe fn store_all<S: Simd, const N: usize>(s: S, p: *mut f32, v: [S::V; N], left: usize) {
     each!(n, N, {
-        let at = unit + n * S::LANES;
+        let at = n * S::LANES;
         // SAFETY: promised by the caller.
-        unsafe { store(s, row.add(at), v[n], hidden - at) };
+        unsafe { store(s, p.add(at), v[n], left - at) };
     });
 }
