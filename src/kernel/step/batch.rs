@@ -11,7 +11,7 @@ use core::ops::Range;
 use super::epilogues::{Epilogues, Units};
 use super::io::{Raw, Step};
 use super::row::Stages;
-use super::{Params, SecondStage};
+use super::{Equations, Params, SecondStage};
 use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::operand::{Matrices, Operand, ready};
@@ -54,18 +54,15 @@ pub(crate) const fn room_len(planes: usize, batch: usize, hidden: usize) -> usiz
 
 /// One step of a batch. Without rows to save in, the sums go to the start of `room`. The rest of `room` is
 /// for input rows as integers.
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-pub(crate) fn step<S: Simd, W: Matrices<S>>(
+pub(crate) fn step<S: Simd, E: Equations, W: Matrices<S>>(
     s: S,
-    cell: &Epilogues<S>,
     params: &Params,
     w: Stages<W>,
     t: usize,
     io: Step<'_>,
     room: &mut [f32],
 ) -> Checked {
-    s.call(BatchStep { s, cell, params, w, t, io, room })
+    s.call(BatchStep { s, cell: const { &Epilogues::of::<E>() }, params, w, t, io, room })
 }
 
 struct BatchStep<'a, S, W> {

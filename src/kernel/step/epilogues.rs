@@ -112,9 +112,8 @@ impl<S: Simd, E: Equations> Region for First<'_, S, E> {
                             // SAFETY: the rows exist, and have these units in each plane of the layout, by
                             // the promise of `first`.
                             unsafe {
-                                let left = row.hidden - unit;
                                 each!(a, const { E::LAYOUT.sums }, {
-                                    sums[a % 4] = units::load_all(s, planes[a % 4].add(unit), left);
+                                    sums[a % 4] = units::load_all(s, planes[a % 4], row.hidden, unit);
                                 });
                                 units::first::<S, E, $n, true>(s, e, &row, unit, sums);
                             }

@@ -39,19 +39,17 @@ pub(super) unsafe fn first<S: Simd, E: Equations, const N: usize, const SAVE: bo
     let all = Times::<_, N>(s);
     let zero = all.splat(0.0);
     let mut at = At { planes: sums, h: zero, c: zero, p: [zero; 3] };
-    let left = row.hidden - unit;
-    // SAFETY: the caller promises that `left` elements follow the unit in each buffer. All loads come before
-    // all stores.
+    // SAFETY: the caller promises these units in each buffer. All loads come before all stores.
     unsafe {
         if E::READS_H {
-            at.h = load_all(s, row.h.add(unit), left);
+            at.h = load_all(s, row.h, row.hidden, unit);
         }
         if const { E::LAYOUT.has_c } {
-            at.c = load_all(s, row.c.cast_const().add(unit), left);
+            at.c = load_all(s, row.c.cast_const(), row.hidden, unit);
         }
         if E::PEEPHOLES && !row.peepholes.is_null() {
             each!(i, 3, {
-                at.p[i] = load_all(s, row.peepholes.add(i * row.hidden + unit), left);
+                at.p[i] = load_all(s, row.peepholes.add(i * row.hidden), row.hidden, unit);
             });
         }
         let mut next = e.forward(all, at);
@@ -59,20 +57,20 @@ pub(super) unsafe fn first<S: Simd, E: Equations, const N: usize, const SAVE: bo
             put(s, row, unit, next.h);
         }
         if const { E::LAYOUT.has_c } {
-            store_all(s, row.c.add(unit), next.c, left);
+            store_all(s, row.c, row.hidden, unit, next.c);
         }
         if const { SAVE || E::SECOND.is_some() } && !row.saved.is_null() {
             if const { E::SECOND.is_some() } && !row.factors.is_null() {
                 let operand = const { second_stage::<E>().operand % 4 };
-                let factors = load_all(s, row.factors.add(unit), left);
+                let factors = load_all(s, row.factors, row.hidden, unit);
                 next.saved[operand] = all.mul(next.saved[operand], factors);
             }
             each!(a, const { E::LAYOUT.sums }, {
-                store_all(s, row.saved.add(a * row.hidden + unit), next.saved[a % 4], left);
+                store_all(s, row.saved.add(a * row.hidden), row.hidden, unit, next.saved[a % 4]);
             });
             if const { E::LAYOUT.has_c } {
-                let c = const { E::LAYOUT.sums } * row.hidden + unit;
-                store_all(s, row.saved.add(c), at.c, left);
+                let c = row.saved.add(const { E::LAYOUT.sums } * row.hidden);
+                store_all(s, c, row.hidden, unit, at.c);
             }
         }
     }
@@ -114,35 +112,40 @@ pub(super) const fn second_stage<E: Equations>() -> SecondStage {
 unsafe fn put<S: Simd, const N: usize>(s: S, row: &Row, unit: usize, h: [S::V; N]) {
     // SAFETY: promised by the caller.
     unsafe {
-        store_all(s, row.h_next.add(unit), h, row.hidden - unit);
+        store_all(s, row.h_next, row.hidden, unit, h);
         if !row.y.is_null() {
-            store_all(s, row.y.add(unit), h, row.hidden - unit);
+            store_all(s, row.y, row.hidden, unit, h);
         }
     }
 }
 
-/// Loads `N` vectors, of which there are `left` elements.
+/// Loads `N` vectors of a row of `hidden` elements, from element `unit` on. The last one may be partial.
 /// # Safety
-/// `p` is valid for reading `left` elements. Each of the vectors has some of them.
+/// The row is valid for reading; it has elements of each of these vectors.
 #[inline(always)]
-pub(super) unsafe fn load_all<S: Simd, const N: usize>(s: S, p: *const f32, left: usize) -> [S::V; N] {
+pub(super) unsafe fn load_all<S: Simd, const N: usize>(
+    s: S,
+    row: *const f32,
+    hidden: usize,
+    unit: usize,
+) -> [S::V; N] {
     let mut out = [s.splat(0.0); N];
     each!(n, N, {
-        let at = n * S::LANES;
+        let at = unit + n * S::LANES;
         // SAFETY: promised by the caller.
-        out[n] = unsafe { load(s, p.add(at), left - at) };
+        out[n] = unsafe { load(s, row.add(at), hidden - at) };
     });
     out
 }
 
-/// Stores the first `left` elements of `N` vectors.
+/// Stores `N` vectors to a row of `hidden` elements, from element `unit` on. The last one may be partial.
 /// # Safety
-/// `p` is valid for writing `left` elements. Each of the vectors has some of them.
+/// The row is valid for writing; it has elements of each of these vectors.
 #[inline(always)]
-unsafe fn store_all<S: Simd, const N: usize>(s: S, p: *mut f32, v: [S::V; N], left: usize) {
+unsafe fn store_all<S: Simd, const N: usize>(s: S, row: *mut f32, hidden: usize, unit: usize, v: [S::V; N]) {
     each!(n, N, {
-        let at = n * S::LANES;
+        let at = unit + n * S::LANES;
         // SAFETY: promised by the caller.
-        unsafe { store(s, p.add(at), v[n], left - at) };
+        unsafe { store(s, row.add(at), v[n], hidden - at) };
     });
 }
