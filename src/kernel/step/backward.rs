@@ -1,6 +1,7 @@
 //! The elementwise part of one backward step, and the backward functions of a cell.
 
-use super::{At, Equations, Params, SecondStage, peepholes, peepholes_start};
+use super::units::Uses;
+use super::{At, Equations, Params, Prev, SecondStage, peepholes, peepholes_start};
 use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::rows::previous::Before;
@@ -92,48 +93,77 @@ impl<S: Simd, E: Equations> Region for First<'_, '_, S, E> {
         let raw = Raw::new(const { &E::LAYOUT }, E::READS_H, t, io)?;
         for b in 0..raw.walk.batch() {
             let Some(row) = raw.row(t, b) else { continue };
-            let hidden = row.hidden;
+            let uses = const { &Uses::of::<E>(true) };
             let mut unit = 0;
-            while unit < hidden {
-                let left = hidden - unit;
-                let zero = s.splat(0.0);
-                // SAFETY: the buffers have the row, and `left` elements follow `unit`.
+            while unit < row.hidden {
+                // SAFETY: the buffers have the row, and `unit < hidden`.
                 unsafe {
-                    let saved = row.saved.add(unit);
-                    let mut grad = load(s, row.dh.add(unit), left);
-                    if !row.dy.is_null() {
-                        grad = s.add(grad, load(s, row.dy.add(unit), left));
-                    }
-                    let planes = load_planes(s, saved, hidden, const { E::LAYOUT.sums }, left);
-                    let mut now = At { planes, h: zero, c: zero, p: [zero; 3] };
-                    if E::READS_H && !row.h.is_null() {
-                        now.h = load(s, row.h.add(unit), left);
-                    }
-                    let mut grad_c = zero;
-                    if const { E::LAYOUT.has_c } {
-                        now.c = load(s, saved.add(const { E::LAYOUT.sums } * hidden), left);
-                        grad_c = load(s, row.dc.add(unit), left);
-                    }
-                    if E::PEEPHOLES {
-                        now.p = peepholes(s, raw.peepholes, hidden, unit);
-                    }
-                    let prev = e.backward(s, now, grad, grad_c);
-                    store_planes(s, saved, hidden, const { E::LAYOUT.sums }, prev.dsums, left);
-                    store(s, row.dh.add(unit), prev.dh, left);
-                    if const { E::LAYOUT.has_c } {
-                        store(s, row.dc.add(unit), prev.dc, left);
-                        if raw.keep_out {
-                            store(s, saved.add(const { E::LAYOUT.sums } * hidden), prev.out, left);
-                        }
-                    }
-                    if E::PEEPHOLES && !raw.dpeepholes.is_null() {
-                        add_planes(s, raw.dpeepholes.add(unit), hidden, prev.dp, left);
-                    }
+                    let (now, dh, dc) = load_now(s, &raw, &row, unit, uses);
+                    store_prev(s, &raw, &row, unit, uses, e.backward(s, now, dh, dc));
                 }
                 unit += S::LANES;
             }
         }
         Ok(())
+    }
+}
+
+/// What the first stage's equations read, and the gradients of the next state.
+/// # Safety
+/// The buffers have the row, and `unit < hidden`.
+#[inline(always)]
+unsafe fn load_now<S: Simd>(
+    s: S,
+    raw: &Raw<'_>,
+    row: &Row,
+    unit: usize,
+    uses: &Uses,
+) -> (At<S::V>, S::V, S::V) {
+    let (hidden, left, zero) = (row.hidden, row.hidden - unit, s.splat(0.0));
+    // SAFETY: `left` elements follow `unit`, by the caller's promise.
+    unsafe {
+        let saved = row.saved.add(unit);
+        let mut dh = load(s, row.dh.add(unit), left);
+        if !row.dy.is_null() {
+            dh = s.add(dh, load(s, row.dy.add(unit), left));
+        }
+        let planes = load_planes(s, saved, hidden, uses.sums, left);
+        let mut now = At { planes, h: zero, c: zero, p: [zero; 3] };
+        let mut dc = zero;
+        if uses.c {
+            now.c = load(s, saved.add(uses.sums * hidden), left);
+            dc = load(s, row.dc.add(unit), left);
+        }
+        if uses.h && !row.h.is_null() {
+            now.h = load(s, row.h.add(unit), left);
+        }
+        if uses.peepholes {
+            now.p = peepholes(s, raw.peepholes, hidden, unit);
+        }
+        (now, dh, dc)
+    }
+}
+
+/// Stores the gradients of the sums and of the previous state.
+/// # Safety
+/// As for [`load_now`].
+#[inline(always)]
+unsafe fn store_prev<S: Simd>(s: S, raw: &Raw<'_>, row: &Row, unit: usize, uses: &Uses, prev: Prev<S::V>) {
+    let (hidden, left) = (row.hidden, row.hidden - unit);
+    // SAFETY: as for the loads.
+    unsafe {
+        let saved = row.saved.add(unit);
+        store_planes(s, saved, hidden, uses.sums, prev.dsums, left);
+        store(s, row.dh.add(unit), prev.dh, left);
+        if uses.c {
+            store(s, row.dc.add(unit), prev.dc, left);
+            if raw.keep_out {
+                store(s, saved.add(uses.sums * hidden), prev.out, left);
+            }
+        }
+        if uses.peepholes && !raw.dpeepholes.is_null() {
+            add_planes(s, raw.dpeepholes.add(unit), hidden, prev.dp, left);
+        }
     }
 }
 

@@ -36,42 +36,108 @@ pub(super) unsafe fn first<S: Simd, E: Equations, const N: usize, const SAVE: bo
     unit: usize,
     sums: [[S::V; N]; 4],
 ) {
-    let all = Times::<_, N>(s);
-    let zero = all.splat(0.0);
-    let mut at = At { planes: sums, h: zero, c: zero, p: [zero; 3] };
-    // SAFETY: the caller promises these units in each buffer. All loads come before all stores.
+    let uses = const { &Uses::of::<E>(SAVE) };
+    // SAFETY: promised by the caller. All loads come before all stores.
     unsafe {
-        if E::READS_H {
+        let at = load_at(s, row, unit, uses, sums);
+        let c = at.c;
+        let next = e.forward(Times::<_, N>(s), at);
+        store_next(s, row, unit, uses, next, c);
+    }
+}
+
+/// What the equations of a cell read, and what is stored of their results.
+pub(super) struct Uses {
+    pub(super) h: bool,
+    pub(super) c: bool,
+    pub(super) peepholes: bool,
+    pub(super) sums: usize,
+    /// The sum that is the operand of the second stage, if there is one.
+    operand: Option<usize>,
+    saves: bool,
+}
+
+impl Uses {
+    /// `saves` says whether a cell with one stage saves anything.
+    pub(super) const fn of<E: Equations>(saves: bool) -> Self {
+        Uses {
+            h: E::READS_H,
+            c: E::LAYOUT.has_c,
+            peepholes: E::PEEPHOLES,
+            sums: E::LAYOUT.sums,
+            operand: match E::SECOND {
+                Some(stage) => Some(stage.operand),
+                None => None,
+            },
+            saves: saves || E::SECOND.is_some(),
+        }
+    }
+}
+
+/// What the first stage's equations read.
+/// # Safety
+/// As for [`first`].
+#[inline(always)]
+unsafe fn load_at<S: Simd, const N: usize>(
+    s: S,
+    row: &Row,
+    unit: usize,
+    uses: &Uses,
+    sums: [[S::V; N]; 4],
+) -> At<[S::V; N]> {
+    let zero = [s.splat(0.0); N];
+    let mut at = At { planes: sums, h: zero, c: zero, p: [zero; 3] };
+    // SAFETY: promised by the caller.
+    unsafe {
+        if uses.h {
             at.h = load_all(s, row.h, row.hidden, unit);
         }
-        if const { E::LAYOUT.has_c } {
+        if uses.c {
             at.c = load_all(s, row.c.cast_const(), row.hidden, unit);
         }
-        if E::PEEPHOLES && !row.peepholes.is_null() {
+        if uses.peepholes && !row.peepholes.is_null() {
             each!(i, 3, {
                 at.p[i] = load_all(s, row.peepholes.add(i * row.hidden), row.hidden, unit);
             });
         }
-        let mut next = e.forward(all, at);
-        if const { E::SECOND.is_none() } {
+    }
+    at
+}
+
+/// Stores the results of the first stage's equations, and the previous cell state `c` for the backward pass.
+/// # Safety
+/// As for [`first`].
+#[inline(always)]
+unsafe fn store_next<S: Simd, const N: usize>(
+    s: S,
+    row: &Row,
+    unit: usize,
+    uses: &Uses,
+    mut next: Next<[S::V; N]>,
+    c: [S::V; N],
+) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        if uses.operand.is_none() {
             put(s, row, unit, next.h);
         }
-        if const { E::LAYOUT.has_c } {
+        if uses.c {
             store_all(s, row.c, row.hidden, unit, next.c);
         }
-        if const { SAVE || E::SECOND.is_some() } && !row.saved.is_null() {
-            if const { E::SECOND.is_some() } && !row.factors.is_null() {
-                let operand = const { second_stage::<E>().operand % 4 };
-                let factors = load_all(s, row.factors, row.hidden, unit);
-                next.saved[operand] = all.mul(next.saved[operand], factors);
-            }
-            each!(a, const { E::LAYOUT.sums }, {
-                store_all(s, row.saved.add(a * row.hidden), row.hidden, unit, next.saved[a % 4]);
-            });
-            if const { E::LAYOUT.has_c } {
-                let c = row.saved.add(const { E::LAYOUT.sums } * row.hidden);
-                store_all(s, c, row.hidden, unit, at.c);
-            }
+        if !uses.saves || row.saved.is_null() {
+            return;
+        }
+        if let Some(operand) = uses.operand
+            && !row.factors.is_null()
+        {
+            let factors = load_all(s, row.factors, row.hidden, unit);
+            next.saved[operand % 4] = Times::<_, N>(s).mul(next.saved[operand % 4], factors);
+        }
+        each!(a, uses.sums, {
+            store_all(s, row.saved.add(a * row.hidden), row.hidden, unit, next.saved[a % 4]);
+        });
+        if uses.c {
+            store_all(s, row.saved.add(uses.sums * row.hidden), row.hidden, unit, c);
         }
     }
 }
