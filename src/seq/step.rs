@@ -47,10 +47,30 @@ pub(super) fn one_step_in_place<S: Simd, E: Equations, W: Source<S>>(
         let steps = const { &Steps::<S, W>::by_rows::<E, HAS_VECTORS>() };
         return one_step(s, steps, params, w, peepholes, pass);
     }
-    let walk = Walk::step(pass.batch);
-    let (io, room) = pass.plain(&walk, const { &E::LAYOUT }, E::SECOND.is_some(), peepholes);
-    row::step::<S, E, W, HAS_VECTORS>(s, E::new(params), w, 0, io, room)?;
-    pass.finish();
+    let StepPass { ref sizes, batch, x, ref mut h, ref mut c, ref mut h_next, ref mut stage } = *pass;
+    let (dims, walk) = (sizes.dims, &Walk::step(batch));
+    let two_stages = const { E::SECOND.is_some() };
+    let stage = Stage::new(stage, const { &E::LAYOUT }, two_stages, sizes, batch);
+    let tape = if two_stages { Tape::Step(stage.planes) } else { Tape::None };
+    let ld = E::LAYOUT.sums * dims.hidden;
+    let (x, seen, h_next) = (Input::Raw(x), &**h, &mut **h_next);
+    let io = Step {
+        walk,
+        dims,
+        x,
+        seen,
+        h: seen,
+        h_next,
+        c,
+        y: None,
+        tape,
+        ld,
+        peepholes,
+        factors: None,
+        team: None,
+    };
+    row::step::<S, E, W, HAS_VECTORS>(s, E::new(params), w, 0, io, stage.sums)?;
+    copy(h_next, h);
     Ok(())
 }
 
@@ -200,6 +220,12 @@ fn dropped<'a>(h: &'a [f32], factors: Option<&[f32]>, room: &'a mut [f32]) -> &'
     room
 }
 
+/// Makes the next hidden state the present one.
+#[inline(always)]
+fn copy(next: &[f32], h: &mut [f32]) {
+    h.iter_mut().zip(next).for_each(|(h, next)| *h = *next);
+}
+
 /// Copies the states of the rows that take part in step `t` to the output.
 fn copy_rows(walk: &Walk<'_>, t: usize, h: &[f32], width: usize, y: Option<&mut ColumnsMut<'_>>) {
     let Some(y) = y else { return };
@@ -229,26 +255,6 @@ pub(crate) struct StepPass<'a> {
 }
 
 impl StepPass<'_> {
-    /// The buffers of a step without options, and its room.
-    #[inline(always)]
-    fn plain<'a>(
-        &'a mut self,
-        walk: &'a Walk<'a>,
-        layout: &Layout,
-        two_stages: bool,
-        peepholes: &'a [f32],
-    ) -> (Step<'a>, &'a mut [f32]) {
-        let StepPass { ref sizes, batch, x, ref mut h, ref mut c, ref mut h_next, ref mut stage } = *self;
-        let dims = sizes.dims;
-        let stage = Stage::new(stage, layout, two_stages, sizes, batch);
-        let tape = if two_stages { Tape::Step(stage.planes) } else { Tape::None };
-        let ld = layout.sums * dims.hidden;
-        let (x, h) = (Input::Raw(x), &**h);
-        let (y, factors, team) = (None, None, None);
-        let io = Step { walk, dims, x, seen: h, h, h_next, c, y, tape, ld, peepholes, factors, team };
-        (io, stage.sums)
-    }
-
     /// The buffers of a step with options, and its sizes and scratch.
     #[inline(always)]
     fn parts<'a>(
@@ -260,12 +266,6 @@ impl StepPass<'_> {
         let (x, y, tape, factors, team) = (Input::Raw(x), None, None, None, None);
         let io = Io { walk, x, h, h_next, c, y, tape, ld: 0, peepholes, factors, team };
         (io, sizes, stage)
-    }
-
-    /// Makes the next hidden state the present one.
-    #[inline(always)]
-    fn finish(&mut self) {
-        self.h.iter_mut().zip(&*self.h_next).for_each(|(h, next)| *h = *next);
     }
 }
 
@@ -281,6 +281,6 @@ pub(super) fn one_step<S: Simd, W: Projection<S>>(
     let walk = Walk::step(pass.batch);
     let (io, sizes, stage) = pass.parts(&walk, peepholes);
     step(s, steps, params, w, sizes, 0, io, stage)?;
-    pass.finish();
+    copy(pass.h_next, pass.h);
     Ok(())
 }

@@ -32,8 +32,8 @@ pub(crate) fn step<S: Simd, E: Equations, W: Source<S>, const SAVE: bool>(
     io: Step<'_>,
     room: &mut [f32],
 ) -> Checked {
-    let raw = Raw::of(const { &E::LAYOUT }, E::READS_H, t, io)?;
-    let rows = Rows::new(s, const { &E::LAYOUT }, const { &E::SECOND }, SAVE, raw, w, room)?;
+    let of = const { &Of::new::<E>(SAVE) };
+    let rows = Rows::new(s, of, w, t, io, room)?;
     for b in 0..rows.raw.walk.batch() {
         if !rows.raw.walk.active(t, b) {
             continue;
@@ -56,6 +56,20 @@ pub(crate) fn step<S: Simd, E: Equations, W: Source<S>, const SAVE: bool>(
     Ok(())
 }
 
+/// What the check of a step must know of the cell.
+struct Of<'a> {
+    layout: &'a Layout,
+    second: &'a Option<SecondStage>,
+    reads_h: bool,
+    saves: bool,
+}
+
+impl Of<'_> {
+    const fn new<E: Equations>(saves: bool) -> Self {
+        Of { layout: const { &E::LAYOUT }, second: const { &E::SECOND }, reads_h: E::READS_H, saves }
+    }
+}
+
 /// The buffers and weights of a step, after the check.
 struct Rows<'a, W> {
     raw: Raw<'a>,
@@ -67,30 +81,30 @@ struct Rows<'a, W> {
 }
 
 impl<'a, W> Rows<'a, W> {
-    /// Checks the weights, and the room for integers.
+    /// Checks the buffers of step `t`, the weights, and the room for integers.
     #[inline(always)]
     fn new<S: Simd>(
         s: S,
-        layout: &Layout,
-        second: &Option<SecondStage>,
-        saves: bool,
-        raw: Raw<'a>,
+        cell: &Of<'_>,
         w: Stages<W>,
+        t: usize,
+        io: Step<'a>,
         room: &mut [f32],
     ) -> Result<Self, Wrong>
     where
         W: Source<S>,
     {
+        let raw = Raw::of(cell.layout, cell.reads_h, t, io)?;
         let dims = raw.dims;
-        let stages = match second {
-            None => saves || raw.saved.is_null(),
+        let stages = match cell.second {
+            None => cell.saves || raw.saved.is_null(),
             Some(stage) => {
                 !raw.saved.is_null() && w[1].fits(s, &stage.layout, Dims { width: dims.hidden, ..dims })
             }
         };
         let (x_room, h_room) = (w[0].row_room_len(dims.input), w[0].row_room_len(dims.width));
         let has_room = raw.walk.batch() == 0 || x_room.saturating_add(h_room) <= room.len();
-        check(stages && has_room && w[0].fits(s, layout, dims), "weights of a step")?;
+        check(stages && has_room && w[0].fits(s, cell.layout, dims), "weights of a step")?;
         let room = room.as_mut_ptr();
         Ok(Rows { raw, w, x_room: room, h_room: room.wrapping_add(x_room) })
     }

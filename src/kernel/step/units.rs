@@ -133,12 +133,17 @@ unsafe fn store_next<S: Simd, const N: usize>(
             let factors = load_all(s, row.factors, row.hidden, unit);
             next.saved[operand % 4] = Times::<_, N>(s).mul(next.saved[operand % 4], factors);
         }
-        each!(a, uses.sums, {
-            store_all(s, row.saved.add(a * row.hidden), row.hidden, unit, next.saved[a % 4]);
+        each!(n, N, {
+            let at = unit + n * S::LANES;
+            let mut to = row.saved.add(at);
+            each!(a, uses.sums, {
+                store(s, to, next.saved[a % 4][n], row.hidden - at);
+                to = to.wrapping_add(row.hidden);
+            });
+            if uses.c {
+                store(s, to, c[n], row.hidden - at);
+            }
         });
-        if uses.c {
-            store_all(s, row.saved.add(uses.sums * row.hidden), row.hidden, unit, c);
-        }
     }
 }
 
