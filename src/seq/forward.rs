@@ -50,20 +50,24 @@ pub(crate) struct ForwardPass<'a> {
 
 /// Weights that the input part of several steps can be computed from at once.
 pub(super) trait Projects<S: Simd>: Projection<S> {
+    /// Whether there are panels, on this instruction set.
+    const PANELS: bool;
     type Panels: Matrices<S>;
-    /// The panels, on instruction sets with vectors.
+    /// The panels, if there are any.
     fn panels(&self) -> Option<Self::Panels>;
 }
 
 impl<S: Simd> Projects<S> for Panels<'_> {
+    const PANELS: bool = has_vectors::<S>();
     type Panels = Self;
     #[inline(always)]
     fn panels(&self) -> Option<Self> {
-        if const { has_vectors::<S>() } { Some(*self) } else { None }
+        Some(*self)
     }
 }
 
 impl<S: Simd> Projects<S> for NarrowPanels<'_> {
+    const PANELS: bool = true;
     type Panels = Self;
     #[inline(always)]
     fn panels(&self) -> Option<Self> {
@@ -72,6 +76,7 @@ impl<S: Simd> Projects<S> for NarrowPanels<'_> {
 }
 
 impl<'a, S: Simd> Projects<S> for InPlace<'a> {
+    const PANELS: bool = false;
     type Panels = Panels<'a>;
     #[inline(always)]
     fn panels(&self) -> Option<Panels<'a>> {
@@ -80,6 +85,7 @@ impl<'a, S: Simd> Projects<S> for InPlace<'a> {
 }
 
 impl<'a, S: Simd, const INT: bool> Projects<S> for NarrowInPlace<'a, INT> {
+    const PANELS: bool = false;
     type Panels = NarrowPanels<'a>;
     #[inline(always)]
     fn panels(&self) -> Option<NarrowPanels<'a>> {
@@ -115,65 +121,41 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
     #[inline(always)]
     fn run(self) -> Checked {
         let TimeLoop { s, steps, params, w, peepholes, pass } = self;
+        let layout = &steps.layout;
+        let ahead = steps.ahead && const { has_room::<S>(&Layout { sums: 4, ..Layout::hidden_gate(0) }, 1) };
+        let Plan { at_once, ld, by_row, beside } =
+            Plan::new(pass, layout, W::PANELS, steps.single.is_some(), ahead, S::LANES);
         let &mut ForwardPass { walk, ref sizes, x, factors, team, .. } = pass;
-        let (sizes, dims, layout) = (sizes, sizes.dims, &steps.layout);
+        let (sizes, dims) = (sizes, sizes.dims);
         let ForwardPass { y, h, c, tape, h_next, stage, block, codes, .. } = pass;
         // Without units, the number of steps is not bounded by any buffer.
         if dims.hidden == 0 && dims.width == 0 {
             return Ok(());
         }
         let train = tape.is_some();
-        let ld = tape_row(layout, sizes);
-        let projected = layout.x_gates.saturating_mul(dims.hidden);
-        // Layer normalisation has to see the input part before it is added to anything.
-        let panels = if sizes.normalised > 0 { None } else { w[0].panels() };
-        // Number of steps whose input part is computed at once.
-        let at_once = match panels {
-            Some(_) if train || !block.is_empty() => block_steps(walk.steps(), walk.batch()),
-            _ => 1,
-        };
-        let single = !train && team.is_none() && factors.is_none() && walk.batch() == 1 && walk.is_dense();
-        let row = match steps.single {
-            Some(row) if single && at_once > 1 && !walk.has_resets() && !sizes.projects => Some(row),
-            _ => None,
-        };
-        // Two short blocks are used in turn: while the steps of one run, the other one is filled.
-        let len = AHEAD.saturating_mul(projected);
-        let beside = row.is_some()
-            && steps.ahead
-            && const { has_room::<S>(&Layout { sums: 4, ..Layout::hidden_gate(0) }, 1) }
-            && layout.sums == 4
-            && pays(dims.hidden.div_ceil(S::LANES))
-            && walk.steps() > AHEAD
-            && block.len() >= len.saturating_mul(2);
-        let (at_once, (mut here, mut there)) = match beside {
-            true => (AHEAD, {
-                let (here, there) = block.split_at_mut(len);
-                (here, &mut there[..len])
-            }),
-            false => (at_once, (&mut **block, &mut [][..])),
-        };
+        // While the steps of one block run, the other one is filled.
+        let (mut here, mut there) = split(block, beside, layout, dims.hidden);
         let (mut now, mut next) = (&mut **h, &mut **h_next);
         let mut t = 0;
         while t < walk.steps() {
             let (first, count) = (t, at_once.min(walk.steps() - t));
-            if let Some(panels) = &panels
+            if const { W::PANELS }
                 && at_once > 1
                 && !(beside && first > 0)
+                && let Some(panels) = w[0].panels()
             {
                 let (out, ld) = match tape {
                     Some(tape) => (Projected::Tape(tape.reborrow()), ld),
-                    None => (Projected::Block(&mut *here), projected),
+                    None => (Projected::Block(&mut *here), layout.x_gates * dims.hidden),
                 };
-                project(s, layout, *panels, walk, dims, (first, count), x, out, ld, codes, team)?;
+                project(s, layout, panels, walk, dims, (first, count), x, out, ld, codes, team)?;
             }
-            let later = match beside {
-                true => Ahead::new(layout, S::LANES, walk, dims, first + count, x, &mut *there)?,
-                false => None,
-            };
-            if let Some(row) = row {
-                let (h, h_next, c, y) =
-                    (&mut *now, &mut *next, &mut **c, y.as_mut().map(ColumnsMut::reborrow));
+            if by_row && let Some(row) = steps.single {
+                let later = match beside {
+                    true => Ahead::new(layout, S::LANES, walk, dims, first + count, x, &mut *there)?,
+                    false => None,
+                };
+                let (h, h_next, c, y) = (&mut *now, &mut *next, &mut **c, lend(y));
                 let (x, room) = (Input::Block { data: here, first }, &mut **stage);
                 let io = Row { walk, sizes, x, first, count, h, h_next, c, y, ahead: later.as_ref(), room };
                 row(s, params, w[0], io)?;
@@ -187,22 +169,11 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
                         _ if train => Input::Tape,
                         _ => Input::Block { data: here, first },
                     };
-                    let io = Io {
-                        walk,
-                        x,
-                        h: &*now,
-                        h_next: &mut *next,
-                        c,
-                        y: y.as_mut().map(ColumnsMut::reborrow),
-                        tape: tape.as_mut().map(ColumnsMut::reborrow),
-                        ld,
-                        peepholes,
-                        factors,
-                        team,
-                    };
-                    step(s, steps, steps.step, params, w, sizes, t, io, stage)?;
+                    let (h, h_next, tape) = (&*now, &mut *next, lend(tape));
+                    let io = Io { walk, x, h, h_next, c, y: lend(y), tape, ld, peepholes, factors, team };
+                    step(s, steps, params, w, sizes, t, io, stage)?;
                     if let Some(masked) = walk.masked() {
-                        carry(walk, t, masked, now, next, y.as_mut());
+                        carry(walk, t, masked, now, next, lend(y));
                     }
                     core::mem::swap(&mut now, &mut next);
                 }
@@ -212,10 +183,84 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
             }
             t += count;
         }
-        if row.is_none() {
-            finish(walk, h, h_next, y.as_mut());
+        if !by_row {
+            finish(walk, h, h_next, lend(y));
         }
         Ok(())
+    }
+}
+
+/// How a pass goes through its steps.
+struct Plan {
+    /// The number of steps whose input part is computed at once.
+    at_once: usize,
+    /// Length of a row of the tape.
+    ld: usize,
+    /// Whether the steps are those of a single row.
+    by_row: bool,
+    /// Whether these also compute the input part of later steps. Then two short blocks are used in turn.
+    beside: bool,
+}
+
+impl Plan {
+    /// `single` and `ahead` say whether the cell has steps of a single row, and whether these can compute the
+    /// input part of later steps.
+    #[inline(always)]
+    fn new(
+        pass: &ForwardPass<'_>,
+        layout: &Layout,
+        panels: bool,
+        single: bool,
+        ahead: bool,
+        lanes: usize,
+    ) -> Self {
+        let (walk, sizes, hidden) = (pass.walk, &pass.sizes, pass.sizes.dims.hidden);
+        let train = pass.tape.is_some();
+        // Layer normalisation has to see the input part before it is added to anything.
+        let projects = panels && sizes.normalised == 0 && (train || !pass.block.is_empty());
+        let at_once = if projects { block_steps(walk.steps(), walk.batch()) } else { 1 };
+        let plain = !train && pass.team.is_none() && pass.factors.is_none() && !sizes.projects;
+        let by_row =
+            single && plain && at_once > 1 && walk.batch() == 1 && walk.is_dense() && !walk.has_resets();
+        let beside = by_row
+            && ahead
+            && layout.sums == 4
+            && pays(hidden.div_ceil(lanes))
+            && walk.steps() > AHEAD
+            && pass.block.len() >= ahead_len(layout, hidden).saturating_mul(2);
+        let at_once = if beside { AHEAD } else { at_once };
+        Plan { at_once, ld: tape_row(layout, sizes), by_row, beside }
+    }
+}
+
+/// Length of a short block.
+#[inline(always)]
+const fn ahead_len(layout: &Layout, hidden: usize) -> usize {
+    AHEAD.saturating_mul(layout.x_gates.saturating_mul(hidden))
+}
+
+/// Two short blocks, or the whole block.
+#[inline(always)]
+fn split<'a>(
+    block: &'a mut [f32],
+    beside: bool,
+    layout: &Layout,
+    hidden: usize,
+) -> (&'a mut [f32], &'a mut [f32]) {
+    if !beside {
+        return (block, &mut []);
+    }
+    let len = ahead_len(layout, hidden);
+    let (here, there) = block.split_at_mut(len);
+    (here, &mut there[..len])
+}
+
+/// A shorter borrow of a buffer, if there is one.
+#[inline(always)]
+fn lend<'a>(of: &'a mut Option<ColumnsMut<'_>>) -> Option<ColumnsMut<'a>> {
+    match of {
+        Some(of) => Some(of.reborrow()),
+        None => None,
     }
 }
 
@@ -237,7 +282,7 @@ fn carry(
     masked: Masked,
     now: &[f32],
     next: &mut [f32],
-    mut y: Option<&mut ColumnsMut<'_>>,
+    mut y: Option<ColumnsMut<'_>>,
 ) {
     for (b, next) in state_rows(next, walk.batch()) {
         if t >= walk.len(b) || walk.active(t, b) {
@@ -256,7 +301,7 @@ fn carry(
 /// Copies the last states of rows with an odd number of steps from scratch to `h`, and clears the outputs of
 /// padding.
 #[inline(always)]
-fn finish(walk: &Walk<'_>, h: &mut [f32], scratch: &[f32], y: Option<&mut ColumnsMut<'_>>) {
+fn finish(walk: &Walk<'_>, h: &mut [f32], scratch: &[f32], y: Option<ColumnsMut<'_>>) {
     if !walk.is_ragged() {
         if !walk.steps().is_multiple_of(2) {
             h.copy_from_slice(scratch);
@@ -268,7 +313,7 @@ fn finish(walk: &Walk<'_>, h: &mut [f32], scratch: &[f32], y: Option<&mut Column
             h.copy_from_slice(&scratch[b * h.len()..][..h.len()]);
         }
     }
-    if let Some(y) = y {
+    if let Some(mut y) = y {
         walk.padding().for_each(|row| y.row(row).fill(0.0));
     }
 }

@@ -39,24 +39,8 @@ impl<'a, S: Simd> Steps<S, NarrowPanels<'a>> {
             layout: E::LAYOUT,
             second: E::SECOND,
             projects: E::PEEPHOLES,
-            step: |s, params, w, t, io, room| {
-                batch::step(s, const { &Epilogues::of::<E>() }, params, w, t, io, room)
-            },
-            single: if has_row::<E>() {
-                Some(|s, params, w, row| {
-                    if const { S::DOT }
-                        && takes_rows::<S>(row.sizes.dims.hidden)
-                        && let Some(w) = BytePanels::new(w)
-                    {
-                        return row_steps::<S, E, _>(s, params, w, row);
-                    }
-                    let Row { walk, sizes, x, first, count, h, h_next, c, y, room, .. } = row;
-                    let io = Stream { walk, first, count, dims: sizes.dims, x, h, h_next, c, y, room };
-                    stream::steps(s, const { &Epilogues::of::<E>() }, params, w, io)
-                })
-            } else {
-                None
-            },
+            step: batch::step::<S, E, NarrowPanels<'a>>,
+            single: if has_row::<E>() { Some(single::<S, E>) } else { None },
             ahead: false,
         }
     }
@@ -78,6 +62,19 @@ impl<'a, S: Simd> Steps<S, NarrowPanels<'a>> {
         }
         Some(([one, two], rest.get(..sizes.peepholes).unwrap_or_default()))
     }
+}
+
+/// Several steps of a single row.
+fn single<S: Simd, E: Equations>(s: S, params: &Params, w: NarrowPanels<'_>, row: Row<'_>) -> Checked {
+    if const { S::DOT }
+        && takes_rows::<S>(row.sizes.dims.hidden)
+        && let Some(w) = BytePanels::new(w)
+    {
+        return row_steps::<S, E, _>(s, params, w, row);
+    }
+    let Row { walk, sizes, x, first, count, h, h_next, c, y, room, .. } = row;
+    let io = Stream { walk, first, count, dims: sizes.dims, x, h, h_next, c, y, room };
+    stream::steps(s, const { &Epilogues::of::<E>() }, params, w, io)
 }
 
 /// A pass over one step, or over sequences.
@@ -145,7 +142,7 @@ impl Pass for &mut StepPass<'_> {
                 Row { walk, sizes, x, first: 0, count: 1, h, h_next, c, y, ahead, room },
             );
         }
-        one_step(s, steps, steps.step, params, w, peepholes, self)
+        one_step(s, steps, params, w, peepholes, self)
     }
 }
 
@@ -208,13 +205,27 @@ impl<S: Simd, P: Pass> Region for Over<'_, '_, S, P> {
     }
 }
 
-/// Runs a pass of a cell.
-pub(super) fn narrow<E: Equations, P: Pass>(
+pub(super) fn step_narrow<E: Equations>(
     isa: Isa,
     params: &Params,
     data: NarrowWeights<'_>,
-    pass: P,
+    pass: &mut StepPass<'_>,
 ) -> Checked {
+    narrow::<E, _>(isa, params, data, pass)
+}
+
+pub(super) fn forward_narrow<E: Equations>(
+    isa: Isa,
+    params: &Params,
+    data: NarrowWeights<'_>,
+    pass: &mut ForwardPass<'_>,
+) -> Checked {
+    narrow::<E, _>(isa, params, data, pass)
+}
+
+/// Runs a pass of a cell.
+#[inline(always)]
+fn narrow<E: Equations, P: Pass>(isa: Isa, params: &Params, data: NarrowWeights<'_>, pass: P) -> Checked {
     struct Run<'a, E, P>(&'a Params, Data<'a>, P, PhantomData<E>);
     impl<E: Equations, P: Pass> Op for Run<'_, E, P> {
         type Output = Checked;

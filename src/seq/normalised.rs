@@ -46,7 +46,7 @@ impl<S: Simd, W: Projects<S>> Steps<S, W> {
             layout: normalised::tape_layout::<E>(),
             second: None,
             projects: false,
-            step: |s, params, w, t, io, room| normalised::step::<S, E, W>(s, params, w, t, io, room),
+            step: normalised::step::<S, E, W>,
             single: None,
             ahead: false,
         }

@@ -45,7 +45,7 @@ pub(super) fn one_step_in_place<S: Simd, E: Equations, W: Source<S>>(
     // With a projection there are two calls, so they are not inlined.
     if const { E::PEEPHOLES } {
         let steps = const { &Steps::<S, W>::by_rows::<E, HAS_VECTORS>() };
-        return one_step(s, steps, steps.step, params, w, peepholes, pass);
+        return one_step(s, steps, params, w, peepholes, pass);
     }
     let StepPass { ref sizes, batch, x, ref mut h, ref mut c, ref mut h_next, ref mut stage } = *pass;
     let (dims, walk) = (sizes.dims, &Walk::step(batch));
@@ -70,7 +70,7 @@ pub(super) fn one_step_in_place<S: Simd, E: Equations, W: Source<S>>(
         team: None,
     };
     row::step::<S, E, W, HAS_VECTORS>(s, E::new(params), w, 0, io, stage.sums)?;
-    h.iter_mut().zip(h_next).for_each(|(h, next)| *h = *next);
+    copy(h_next, h);
     Ok(())
 }
 
@@ -82,7 +82,7 @@ impl<S: Simd, W: Source<S>> Steps<S, W> {
             layout: E::LAYOUT,
             second: E::SECOND,
             projects: E::PEEPHOLES,
-            step: |s, params, w, t, io, room| row::step_apart::<S, E, W, SAVE>(s, params, w, t, io, room),
+            step: row::step_apart::<S, E, W, SAVE>,
             single: None,
             ahead: false,
         }
@@ -169,14 +169,12 @@ pub(super) struct Io<'a> {
     pub(super) team: Option<Team<'a>>,
 }
 
-/// Runs step `t` of a batch. `call` is the step function of `steps`, or the same function by name, which is
-/// inlined.
+/// Runs step `t` of a batch.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 pub(super) fn step<S: Simd, W: Projection<S>>(
     s: S,
     steps: &Steps<S, W>,
-    call: impl Fn(S, &Params, Stages<W>, usize, Step<'_>, &mut [f32]) -> Checked,
     params: &Params,
     w: Stages<W>,
     sizes: &Sizes,
@@ -184,55 +182,57 @@ pub(super) fn step<S: Simd, W: Projection<S>>(
     io: Io<'_>,
     stage: &mut [f32],
 ) -> Checked {
-    let Io { walk, x, h, h_next, c, y, tape, ld, peepholes, factors, team } = io;
+    let Io { walk, x, h, h_next, c, mut y, tape, ld, peepholes, factors, team } = io;
     let dims = sizes.dims;
-    let two_stages = steps.second.is_some();
-    let stage = Stage::new(stage, &steps.layout, two_stages, sizes, walk.batch());
-    let seen = match factors {
-        None => h,
-        Some(factors) => {
-            for ((to, h), factor) in stage.seen.iter_mut().zip(h).zip(factors) {
-                *to = h * factor;
-            }
-            &*stage.seen
-        }
-    };
+    let stage = Stage::new(stage, &steps.layout, steps.second.is_some(), sizes, walk.batch());
+    let seen = dropped(h, factors, stage.seen);
     let (tape, ld) = match tape {
         Some(tape) => (Tape::Sequence(tape), ld),
-        None if two_stages => (Tape::Step(stage.planes), steps.layout.sums * dims.hidden),
+        None if steps.second.is_some() => (Tape::Step(stage.planes), steps.layout.sums * dims.hidden),
         None => (Tape::None, ld),
     };
     if !steps.projects || !sizes.projects {
         let io = Step { walk, dims, x, seen, h, h_next, c, y, tape, ld, peepholes, factors, team };
-        return call(s, params, w, t, io, stage.sums);
+        return (steps.step)(s, params, w, t, io, stage.sums);
     }
-    let output = stage.output;
-    let io = Step {
-        walk,
-        dims,
-        x,
-        seen,
-        h,
-        h_next: &mut *output,
-        c,
-        y: None,
-        tape,
-        ld,
-        peepholes,
-        factors: None,
-        team,
+    let (output, factors) = (&mut *stage.output, None);
+    let io = Step { walk, dims, x, seen, h, h_next: output, c, y: None, tape, ld, peepholes, factors, team };
+    (steps.step)(s, params, w, t, io, &mut *stage.sums)?;
+    let left = Left {
+        of: Matrix::new(stage.output, dims.hidden),
+        rows: Rows::batch(walk, t),
+        count: 1,
+        len: dims.hidden,
+        at: [0; 4],
     };
-    call(s, params, w, t, io, &mut *stage.sums)?;
-    let rows = Rows::batch(walk, t);
-    let left = Left { of: Matrix::new(output, dims.hidden), rows, count: 1, len: dims.hidden, at: [0; 4] };
     w[1].project(s, &PROJECTION, left, projection(dims), h_next, stage.sums)?;
-    if let Some(mut y) = y {
-        for b in rows.iter() {
-            let h = h_next.get(b * dims.width..).unwrap_or_default();
-            y.row(walk.row(t, b)).iter_mut().zip(h).for_each(|(y, h)| *y = *h);
-        }
-    }
+    copy_rows(walk, t, h_next, dims.width, y.as_mut());
     Ok(())
+}
+
+/// The hidden state that the weights multiply: with dropout, the state times its factors.
+#[inline(always)]
+fn dropped<'a>(h: &'a [f32], factors: Option<&[f32]>, room: &'a mut [f32]) -> &'a [f32] {
+    let Some(factors) = factors else { return h };
+    for ((to, h), factor) in room.iter_mut().zip(h).zip(factors) {
+        *to = h * factor;
+    }
+    room
+}
+
+/// Makes the next hidden state the present one.
+#[inline(always)]
+fn copy(next: &[f32], h: &mut [f32]) {
+    h.iter_mut().zip(next).for_each(|(h, next)| *h = *next);
+}
+
+/// Copies the states of the rows that take part in step `t` to the output.
+fn copy_rows(walk: &Walk<'_>, t: usize, h: &[f32], width: usize, y: Option<&mut ColumnsMut<'_>>) {
+    let Some(y) = y else { return };
+    for b in Rows::batch(walk, t).iter() {
+        let h = h.get(b * width..).unwrap_or_default();
+        y.row(walk.row(t, b)).iter_mut().zip(h).for_each(|(y, h)| *y = *h);
+    }
 }
 
 /// One step of a batch of rows that all take part. All lengths have been checked.
@@ -254,31 +254,33 @@ pub(crate) struct StepPass<'a> {
     pub(crate) stage: &'a mut [f32],
 }
 
+impl StepPass<'_> {
+    /// The buffers of a step with options, and its sizes and scratch.
+    #[inline(always)]
+    fn parts<'a>(
+        &'a mut self,
+        walk: &'a Walk<'a>,
+        peepholes: &'a [f32],
+    ) -> (Io<'a>, &'a Sizes, &'a mut [f32]) {
+        let StepPass { sizes, x, h, c, h_next, stage, .. } = self;
+        let (x, y, tape, factors, team) = (Input::Raw(x), None, None, None, None);
+        let io = Io { walk, x, h, h_next, c, y, tape, ld: 0, peepholes, factors, team };
+        (io, sizes, stage)
+    }
+}
+
 #[inline(always)]
 pub(super) fn one_step<S: Simd, W: Projection<S>>(
     s: S,
     steps: &Steps<S, W>,
-    call: impl Fn(S, &Params, Stages<W>, usize, Step<'_>, &mut [f32]) -> Checked,
     params: &Params,
     w: Stages<W>,
     peepholes: &[f32],
     pass: &mut StepPass<'_>,
 ) -> Checked {
-    let StepPass { sizes, batch, x, h, c, h_next, stage } = pass;
-    let io = Io {
-        walk: &Walk::step(*batch),
-        x: Input::Raw(x),
-        h,
-        h_next,
-        c,
-        y: None,
-        tape: None,
-        ld: 0,
-        peepholes,
-        factors: None,
-        team: None,
-    };
-    step(s, steps, call, params, w, sizes, 0, io, stage)?;
-    h.iter_mut().zip(&**h_next).for_each(|(h, next)| *h = *next);
+    let walk = Walk::step(pass.batch);
+    let (io, sizes, stage) = pass.parts(&walk, peepholes);
+    step(s, steps, params, w, sizes, 0, io, stage)?;
+    copy(pass.h_next, pass.h);
     Ok(())
 }

@@ -7,7 +7,9 @@
 
 use super::backward::{BackwardPass, bptt};
 use super::forward::{ForwardPass, time_loop};
-use super::narrow::{NarrowWeights, forward_narrow_in_place, narrow, step_narrow_in_place};
+use super::narrow::{
+    NarrowWeights, forward_narrow, forward_narrow_in_place, step_narrow, step_narrow_in_place,
+};
 use super::sizes::{PROJECTION, Sizes, projection};
 use super::step::{StepPass, Steps, has_row, one_step, one_step_in_place, row_steps};
 use crate::cell::{Chosen, Elman, Lstm, Mgu, Rectified, ResetAfter, ResetBefore, Standard};
@@ -17,7 +19,6 @@ use crate::kernel::panel::pack::{Canonical, Panels};
 use crate::kernel::panel::source::InPlace;
 use crate::kernel::step::backward::Gradients;
 use crate::kernel::step::batch;
-use crate::kernel::step::epilogues::Epilogues;
 use crate::kernel::step::row::{self, Stages};
 use crate::kernel::step::{Equations, Params, SecondStage};
 use crate::kernel::vector::has_vectors;
@@ -146,35 +147,12 @@ impl Table {
             forward_in_place: forward_in_place::<E, HAS_VECTORS>,
             train_in_place: forward_in_place::<E, true>,
             backward: backward::<E>,
-            step_narrow: |isa, params, data, pass| narrow::<E, _>(isa, params, data, pass),
-            forward_narrow: |isa, params, data, pass| narrow::<E, _>(isa, params, data, pass),
+            step_narrow: step_narrow::<E>,
+            forward_narrow: forward_narrow::<E>,
             step_narrow_in_place: step_narrow_in_place::<E>,
             forward_narrow_in_place: forward_narrow_in_place::<E>,
         }
     }
-}
-
-/// The panels of both stages, or of the stage and the projection, and the peepholes that follow them.
-#[inline(always)]
-fn panels<'a, E: Equations>(
-    lanes: usize,
-    pass: &Sizes,
-    data: &'a [f32],
-) -> Option<(Stages<Panels<'a>>, &'a [f32])> {
-    let dims = pass.dims;
-    let (one, mut rest) = Panels::new(const { &E::LAYOUT }, lanes, dims, data)?;
-    let mut two = one;
-    if let Some(stage) = const { &E::SECOND } {
-        (two, rest) = Panels::new(&stage.layout, lanes, dims, rest)?;
-    }
-    // Cells with fixed functions have only these.
-    if const { !E::PEEPHOLES } {
-        return Some(([one, two], &[]));
-    }
-    if pass.projects {
-        (two, rest) = Panels::new(&PROJECTION, lanes, projection(dims), rest)?;
-    }
-    Some(([one, two], rest.get(..pass.peepholes).unwrap_or_default()))
 }
 
 /// Canonical weights of both stages, or of the stage and the projection.
@@ -185,19 +163,39 @@ fn in_place<'a>(w: &Canonical<'a>) -> Stages<InPlace<'a>> {
 }
 
 impl<'a, S: Simd> Steps<S, Panels<'a>> {
-    /// Steps of a whole batch at once.
+    /// Steps of a whole batch at once, on instruction sets with vectors.
     #[inline(always)]
-    const fn by_batches<E: Equations>() -> Self {
+    const fn of<E: Equations>() -> Self {
+        if const { !has_vectors::<S>() } {
+            return Self::by_rows::<E, HAS_VECTORS>();
+        }
         Steps {
             layout: E::LAYOUT,
             second: E::SECOND,
             projects: E::PEEPHOLES,
-            step: |s, params, w, t, io, room| {
-                batch::step(s, const { &Epilogues::of::<E>() }, params, w, t, io, room)
-            },
+            step: batch::step::<S, E, Panels<'a>>,
             single: if has_row::<E>() { Some(row_steps::<S, E, Panels<'a>>) } else { None },
             ahead: true,
         }
+    }
+
+    /// The panels of both stages, or of the stage and the projection, and the peepholes that follow them.
+    #[inline(always)]
+    fn panels<'w>(&self, sizes: &Sizes, data: &'w [f32]) -> Option<(Stages<Panels<'w>>, &'w [f32])> {
+        let (dims, lanes) = (sizes.dims, S::LANES);
+        let (one, mut rest) = Panels::new(&self.layout, lanes, dims, data)?;
+        let mut two = one;
+        if let Some(stage) = &self.second {
+            (two, rest) = Panels::new(&stage.layout, lanes, dims, rest)?;
+        }
+        // Cells with fixed functions have only these.
+        if !self.projects {
+            return Some(([one, two], &[]));
+        }
+        if sizes.projects {
+            (two, rest) = Panels::new(&PROJECTION, lanes, projection(dims), rest)?;
+        }
+        Some(([one, two], rest.get(..sizes.peepholes).unwrap_or_default()))
     }
 }
 
@@ -212,22 +210,18 @@ fn step<E: Equations>(isa: Isa, params: &Params, data: &[f32], pass: &mut StepPa
         #[inline(always)]
         fn run<S: Simd>(self, s: S) -> Checked {
             let Run((params, data, pass), _) = self;
-            let Some((w, peepholes)) = panels::<E>(S::LANES, &pass.sizes, data) else {
+            let steps = const { &Steps::<S, Panels<'_>>::of::<E>() };
+            let Some((w, peepholes)) = steps.panels(&pass.sizes, data) else {
                 return crate::kernel::check(false, "packed weights of a step");
             };
-            if const { !has_vectors::<S>() } {
-                let steps = const { &Steps::<S, Panels<'_>>::by_rows::<E, HAS_VECTORS>() };
-                return one_step(s, steps, steps.step, params, w, peepholes, pass);
-            }
-            if const { has_row::<E>() } && pass.batch == 1 {
+            if const { has_row::<E>() && has_vectors::<S>() } && pass.batch == 1 {
                 let StepPass { sizes, x, h, h_next, c, .. } = pass;
                 let (walk, x, y) = (&crate::kernel::Walk::step(1), crate::kernel::step::Input::Raw(x), None);
                 let (dims, ahead, room) = (sizes.dims, None, &mut [][..]);
                 let io = row::SingleStep { walk, dims, x, h, h_next, c, y, ahead, room };
                 return row::single(s, E::new(params), w[0], 0, io);
             }
-            let steps = const { &Steps::<S, Panels<'_>>::by_batches::<E>() };
-            one_step(s, steps, steps.step, params, w, peepholes, pass)
+            one_step(s, steps, params, w, peepholes, pass)
         }
     }
     dispatch(isa, Run::<E>(&mut (params, data, pass), core::marker::PhantomData))
@@ -264,27 +258,11 @@ fn forward<E: Equations>(isa: Isa, params: &Params, data: &[f32], pass: &mut For
         #[inline(always)]
         fn run<S: Simd>(self, s: S) -> Checked {
             let Run(params, data, pass, _) = self;
-            let Some((w, peepholes)) = panels::<E>(S::LANES, &pass.sizes, data) else {
+            let steps = const { &Steps::<S, Panels<'_>>::of::<E>() };
+            let Some((w, peepholes)) = steps.panels(&pass.sizes, data) else {
                 return crate::kernel::check(false, "packed weights of a forward pass");
             };
-            match const { has_vectors::<S>() } {
-                true => time_loop(
-                    s,
-                    const { &Steps::<S, Panels<'_>>::by_batches::<E>() },
-                    params,
-                    w,
-                    peepholes,
-                    pass,
-                ),
-                false => time_loop(
-                    s,
-                    const { &Steps::<S, Panels<'_>>::by_rows::<E, HAS_VECTORS>() },
-                    params,
-                    w,
-                    peepholes,
-                    pass,
-                ),
-            }
+            time_loop(s, steps, params, w, peepholes, pass)
         }
     }
     dispatch(isa, Run::<E>(params, data, pass, core::marker::PhantomData))

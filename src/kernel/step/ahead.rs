@@ -46,7 +46,12 @@ pub(crate) struct Ahead<'a> {
 
 /// Whether a step of this many panels leaves registers for a piece.
 pub(crate) const fn has_room<S: Simd>(layout: &Layout, panels: usize) -> bool {
-    S::ACCUMULATORS >= 24 && layout.sums == 4 && panels <= PANELS
+    has_registers::<S>(panels) && layout.sums == 4
+}
+
+/// The same for panels of up to four sums.
+pub(super) const fn has_registers<S: Simd>(panels: usize) -> bool {
+    S::ACCUMULATORS >= 24 && panels <= PANELS
 }
 
 /// Whether pieces pay for a layer of this many panels. Three panels are one tile, which leaves no registers for

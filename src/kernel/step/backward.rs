@@ -1,14 +1,14 @@
 //! The elementwise part of one backward step, and the backward functions of a cell.
 
-use super::{At, Equations, Params, SecondStage, peepholes, peepholes_start};
+use super::units::Uses;
+use super::{At, Equations, Params, Prev, SecondStage, peepholes, peepholes_start};
 use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::rows::previous::Before;
-use crate::kernel::rows::taken::Rows;
 use crate::kernel::rows::view::{Columns, ColumnsMut};
 use crate::kernel::rows::walk::Walk;
 use crate::kernel::vector::{each, load, load_planes, store};
-use crate::kernel::{Checked, check};
+use crate::kernel::{Checked, Wrong, check};
 use crate::simd::{Region, Simd};
 
 /// The backward functions of a cell on one instruction set, with the cell's layouts.
@@ -90,75 +90,80 @@ impl<S: Simd, E: Equations> Region for First<'_, '_, S, E> {
     #[inline(always)]
     fn run(self) -> Checked {
         let First { s, e, t, io } = self;
-        let layout = const { &E::LAYOUT };
-        let &mut BackwardStep { walk, dims, h0, y, dy, ld, keep_out, .. } = io;
-        let hidden = dims.hidden;
-        let state = walk.batch() * hidden;
-        let p = peepholes_start(io.peepholes, hidden);
-        let before = if E::READS_H { Before::new(walk, h0, y, hidden) } else { None };
-        let fits = t < walk.steps()
-            && (!E::READS_H || before.is_some())
-            && io.dh.len() == state
-            && io.dc.len() == if layout.has_c { state } else { 0 }
-            && dy.is_none_or(|dy| dy.has(walk.rows(), hidden))
-            && layout.tape_planes() * hidden <= ld
-            && io.tape.has(walk, ld)
-            && io.tape.ld() == ld
-            && (io.dpeepholes.is_empty() || io.dpeepholes.len() == 3 * hidden)
-            && p.is_some();
-        check(fits, "backward step")?;
-        let p = p.unwrap_or(core::ptr::null());
-        let (dh, dc, tape) = (io.dh.as_mut_ptr(), io.dc.as_mut_ptr(), io.tape.start(0));
-        let dp = io.dpeepholes.as_mut_ptr();
-        let has_dp = !io.dpeepholes.is_empty();
-        for b in Rows::step(walk, t).iter() {
-            let row = walk.row(t, b);
-            let h = before.map_or(core::ptr::null(), |before| before.get(t, b));
-            for unit in (0..hidden).step_by(S::LANES) {
-                let left = hidden - unit;
-                let at = b * hidden + unit;
-                let zero = s.splat(0.0);
-                // SAFETY: `b < batch` takes part in step `t < steps`, so `row < walk.rows()`; the tape and
-                // the states were just checked to hold these rows, and `h` is null or a row that
-                // `Before::new` checked. `left` elements follow `unit`.
+        let raw = Raw::new(const { &E::LAYOUT }, E::READS_H, t, io)?;
+        for b in 0..raw.walk.batch() {
+            let Some(row) = raw.row(t, b) else { continue };
+            let uses = const { &Uses::of::<E>(true) };
+            let mut unit = 0;
+            while unit < row.hidden {
+                // SAFETY: the buffers have the row, and `unit < hidden`.
                 unsafe {
-                    let saved_at = tape.add(row * ld + unit);
-                    let mut grad = load(s, dh.add(at), left);
-                    if let Some(dy) = dy {
-                        grad = s.add(grad, load(s, dy.start(row).add(unit), left));
-                    }
-                    let (mut c, mut grad_c) = (zero, zero);
-                    if layout.has_c {
-                        c = load(s, saved_at.add(layout.sums * hidden), left);
-                        grad_c = load(s, dc.add(at), left);
-                    }
-                    let now = At {
-                        planes: load_planes(s, saved_at, hidden, layout.sums, left),
-                        h: if h.is_null() { zero } else { load(s, h.add(unit), left) },
-                        c,
-                        p: peepholes::<S, E>(s, p, hidden, unit),
-                    };
-                    let prev = e.backward(s, now, grad, grad_c);
-                    each!(a, layout.sums, {
-                        store(s, saved_at.add(a * hidden), prev.dsums[a % 4], left);
-                    });
-                    store(s, dh.add(at), prev.dh, left);
-                    if layout.has_c {
-                        store(s, dc.add(at), prev.dc, left);
-                        if keep_out {
-                            store(s, saved_at.add(layout.sums * hidden), prev.out, left);
-                        }
-                    }
-                    if E::PEEPHOLES && has_dp {
-                        each!(i, 3, {
-                            let d = dp.add(i * hidden + unit);
-                            store(s, d, s.add(load(s, d, left), prev.dp[i]), left);
-                        });
-                    }
+                    let (now, dh, dc) = load_now(s, &raw, &row, unit, uses);
+                    store_prev(s, &raw, &row, unit, uses, e.backward(s, now, dh, dc));
                 }
+                unit += S::LANES;
             }
         }
         Ok(())
+    }
+}
+
+/// What the first stage's equations read, and the gradients of the next state.
+/// # Safety
+/// The buffers have the row, and `unit < hidden`.
+#[inline(always)]
+unsafe fn load_now<S: Simd>(
+    s: S,
+    raw: &Raw<'_>,
+    row: &Row,
+    unit: usize,
+    uses: &Uses,
+) -> (At<S::V>, S::V, S::V) {
+    let (hidden, left, zero) = (row.hidden, row.hidden - unit, s.splat(0.0));
+    // SAFETY: `left` elements follow `unit`, by the caller's promise.
+    unsafe {
+        let saved = row.saved.add(unit);
+        let mut dh = load(s, row.dh.add(unit), left);
+        if !row.dy.is_null() {
+            dh = s.add(dh, load(s, row.dy.add(unit), left));
+        }
+        let planes = load_planes(s, saved, hidden, uses.sums, left);
+        let mut now = At { planes, h: zero, c: zero, p: [zero; 3] };
+        let mut dc = zero;
+        if uses.c {
+            now.c = load(s, saved.add(uses.sums * hidden), left);
+            dc = load(s, row.dc.add(unit), left);
+        }
+        if uses.h && !row.h.is_null() {
+            now.h = load(s, row.h.add(unit), left);
+        }
+        if uses.peepholes {
+            now.p = peepholes(s, raw.peepholes, hidden, unit);
+        }
+        (now, dh, dc)
+    }
+}
+
+/// Stores the gradients of the sums and of the previous state.
+/// # Safety
+/// As for [`load_now`].
+#[inline(always)]
+unsafe fn store_prev<S: Simd>(s: S, raw: &Raw<'_>, row: &Row, unit: usize, uses: &Uses, prev: Prev<S::V>) {
+    let (hidden, left) = (row.hidden, row.hidden - unit);
+    // SAFETY: as for the loads.
+    unsafe {
+        let saved = row.saved.add(unit);
+        store_planes(s, saved, hidden, uses.sums, prev.dsums, left);
+        store(s, row.dh.add(unit), prev.dh, left);
+        if uses.c {
+            store(s, row.dc.add(unit), prev.dc, left);
+            if raw.keep_out {
+                store(s, saved.add(uses.sums * hidden), prev.out, left);
+            }
+        }
+        if uses.peepholes && !raw.dpeepholes.is_null() {
+            add_planes(s, raw.dpeepholes.add(unit), hidden, prev.dp, left);
+        }
     }
 }
 
@@ -188,45 +193,170 @@ impl<S: Simd, E: Equations> Region for Last<'_, '_, S, E> {
     #[inline(always)]
     fn run(self) -> Checked {
         let Last { s, e, t, io, d_operand } = self;
-        let layout = const { &E::LAYOUT };
-        let &mut BackwardStep { walk, dims, h0, y, ld, .. } = io;
-        let hidden = dims.hidden;
-        let state = walk.batch() * hidden;
-        let before = Before::new(walk, h0, y, hidden);
-        let fits = t < walk.steps()
-            && before.is_some()
-            && d_operand.len() == state
-            && io.dh.len() == state
-            && layout.tape_planes() * hidden <= ld
-            && io.tape.has(walk, ld)
-            && io.tape.ld() == ld;
-        check(fits, "second stage of a backward step")?;
-        let (dh, tape) = (io.dh.as_mut_ptr(), io.tape.start(0));
-        for b in Rows::step(walk, t).iter() {
-            let row = walk.row(t, b);
-            let h = before.map_or(core::ptr::null(), |before| before.get(t, b));
-            for unit in (0..hidden).step_by(S::LANES) {
+        let raw = Raw::last(const { &E::LAYOUT }, t, io, d_operand)?;
+        for b in 0..raw.walk.batch() {
+            let Some(row) = raw.row(t, b) else { continue };
+            let hidden = row.hidden;
+            let d_operand = d_operand.as_ptr().wrapping_add(b * hidden);
+            let mut unit = 0;
+            while unit < hidden {
                 let left = hidden - unit;
-                let at = b * hidden + unit;
                 let zero = s.splat(0.0);
                 // SAFETY: as in the first stage.
                 unsafe {
-                    let saved_at = tape.add(row * ld + unit);
-                    let now = At {
-                        planes: load_planes(s, saved_at, hidden, layout.sums, left),
-                        h: if h.is_null() { zero } else { load(s, h.add(unit), left) },
-                        c: zero,
-                        p: [zero; 3],
-                    };
-                    let d = load(s, d_operand.as_ptr().add(at), left);
-                    let (prev, dsums) = e.second_backward(s, now, d, load(s, dh.add(at), left));
-                    store(s, dh.add(at), prev, left);
-                    each!(a, layout.sums, {
-                        store(s, saved_at.add(a * hidden), dsums[a % 4], left);
-                    });
+                    let saved = row.saved.add(unit);
+                    let planes = load_planes(s, saved, hidden, const { E::LAYOUT.sums }, left);
+                    let mut now = At { planes, h: zero, c: zero, p: [zero; 3] };
+                    if !row.h.is_null() {
+                        now.h = load(s, row.h.add(unit), left);
+                    }
+                    let d = load(s, d_operand.add(unit), left);
+                    let (prev, dsums) = e.second_backward(s, now, d, load(s, row.dh.add(unit), left));
+                    store(s, row.dh.add(unit), prev, left);
+                    store_planes(s, saved, hidden, const { E::LAYOUT.sums }, dsums, left);
                 }
+                unit += S::LANES;
             }
         }
         Ok(())
     }
+}
+
+/// The buffers of a stage, after the check. A pointer is null if the buffer does not exist.
+struct Raw<'a> {
+    walk: &'a Walk<'a>,
+    hidden: usize,
+    before: Option<Before<'a>>,
+    dy: Option<Columns<'a>>,
+    dh: *mut f32,
+    dc: *mut f32,
+    tape: *mut f32,
+    ld: usize,
+    keep_out: bool,
+    peepholes: *const f32,
+    dpeepholes: *mut f32,
+}
+
+/// The same for a row that takes part.
+struct Row {
+    hidden: usize,
+    /// The state before the step, if it is read and not zero.
+    h: *const f32,
+    dy: *const f32,
+    dh: *mut f32,
+    dc: *mut f32,
+    saved: *mut f32,
+}
+
+impl<'a> Raw<'a> {
+    /// Checks the buffers of the first stage of step `t`.
+    #[cfg_attr(target_os = "none", inline(always))]
+    fn new(layout: &Layout, reads_h: bool, t: usize, io: &mut BackwardStep<'a>) -> Result<Self, Wrong> {
+        let raw = Raw::of(io, reads_h);
+        let cells = if layout.has_c { raw.walk.batch() * raw.hidden } else { 0 };
+        let p = peepholes_start(io.peepholes, raw.hidden);
+        let fits = raw.fits(layout, t, io)
+            && (!reads_h || raw.before.is_some())
+            && io.dc.len() == cells
+            && raw.dy.is_none_or(|dy| dy.has(raw.walk.rows(), raw.hidden))
+            && (io.dpeepholes.is_empty() || io.dpeepholes.len() == 3 * raw.hidden)
+            && p.is_some();
+        check(fits, "backward step")?;
+        Ok(Raw { peepholes: p.unwrap_or(core::ptr::null()), ..raw })
+    }
+
+    /// Checks those of the second stage.
+    #[cfg_attr(target_os = "none", inline(always))]
+    fn last(layout: &Layout, t: usize, io: &mut BackwardStep<'a>, d_operand: &[f32]) -> Result<Self, Wrong> {
+        let raw = Raw::of(io, true);
+        let fits = raw.fits(layout, t, io) && raw.before.is_some() && d_operand.len() == io.dh.len();
+        check(fits, "second stage of a backward step")?;
+        Ok(raw)
+    }
+
+    /// The buffers before the check.
+    #[inline(always)]
+    fn of(io: &mut BackwardStep<'a>, reads_h: bool) -> Self {
+        let &mut BackwardStep { walk, dims, h0, y, dy, ld, keep_out, .. } = io;
+        let hidden = dims.hidden;
+        let dpeepholes = match io.dpeepholes.is_empty() {
+            true => core::ptr::null_mut(),
+            false => io.dpeepholes.as_mut_ptr(),
+        };
+        Raw {
+            walk,
+            hidden,
+            before: if reads_h { Before::new(walk, h0, y, hidden) } else { None },
+            dy,
+            dh: io.dh.as_mut_ptr(),
+            dc: io.dc.as_mut_ptr(),
+            tape: io.tape.start(0),
+            ld,
+            keep_out,
+            peepholes: core::ptr::null(),
+            dpeepholes,
+        }
+    }
+
+    /// Whether the buffers that both stages use have the rows of step `t`.
+    #[inline(always)]
+    fn fits(&self, layout: &Layout, t: usize, io: &BackwardStep<'_>) -> bool {
+        t < self.walk.steps()
+            && io.dh.len() == self.walk.batch() * self.hidden
+            && layout.tape_planes() * self.hidden <= self.ld
+            && io.tape.has(self.walk, self.ld)
+            && io.tape.ld() == self.ld
+    }
+
+    /// The buffers of batch row `b`, if it takes part in step `t`. Then its row of the sequence is below
+    /// `walk.rows()`: the tape and the states have it, and `h` is one that `Before::new` has checked.
+    #[inline(always)]
+    fn row(&self, t: usize, b: usize) -> Option<Row> {
+        if !self.walk.active(t, b) {
+            return None;
+        }
+        let seq = self.walk.row(t, b);
+        let at = b * self.hidden;
+        Some(Row {
+            hidden: self.hidden,
+            h: match &self.before {
+                Some(before) => before.get(t, b),
+                None => core::ptr::null(),
+            },
+            dy: match &self.dy {
+                Some(dy) => dy.start(seq),
+                None => core::ptr::null(),
+            },
+            dh: self.dh.wrapping_add(at),
+            dc: self.dc.wrapping_add(at),
+            saved: self.tape.wrapping_add(seq * self.ld),
+        })
+    }
+}
+
+/// Stores the first `count` of some vectors to the same units of as many planes.
+/// # Safety
+/// `p`, and the addresses `plane`, `2 * plane`, ... elements after it, are valid for writing `left` elements.
+#[inline(always)]
+unsafe fn store_planes<S: Simd>(s: S, p: *mut f32, plane: usize, count: usize, v: [S::V; 4], left: usize) {
+    each!(a, 4, {
+        if a < count {
+            // SAFETY: the caller's promise.
+            unsafe { store(s, p.add(a * plane), v[a], left) };
+        }
+    });
+}
+
+/// Adds vectors to the same units of three planes.
+/// # Safety
+/// `p`, and the addresses `plane` and `2 * plane` elements after it, are valid for `left` elements.
+#[inline(always)]
+unsafe fn add_planes<S: Simd>(s: S, p: *mut f32, plane: usize, v: [S::V; 3], left: usize) {
+    each!(i, 3, {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let to = p.add(i * plane);
+            store(s, to, s.add(load(s, to, left), v[i]), left);
+        }
+    });
 }

@@ -11,7 +11,7 @@ use core::ops::Range;
 use super::epilogues::{Epilogues, Units};
 use super::io::{Raw, Step};
 use super::row::Stages;
-use super::{Params, SecondStage};
+use super::{Equations, Params, SecondStage};
 use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::operand::{Matrices, Operand, ready};
@@ -19,6 +19,7 @@ use crate::kernel::panel::sums::{Job, Planes, Start};
 use crate::kernel::rows::list::{COUNT, MOST, RowList};
 use crate::kernel::rows::taken::Rows;
 use crate::kernel::team::in_parts;
+use crate::kernel::vector::each;
 use crate::kernel::{Checked, check};
 use crate::simd::{MAX_LANES, Region, Simd};
 
@@ -54,18 +55,15 @@ pub(crate) const fn room_len(planes: usize, batch: usize, hidden: usize) -> usiz
 
 /// One step of a batch. Without rows to save in, the sums go to the start of `room`. The rest of `room` is
 /// for input rows as integers.
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-pub(crate) fn step<S: Simd, W: Matrices<S>>(
+pub(crate) fn step<S: Simd, E: Equations, W: Matrices<S>>(
     s: S,
-    cell: &Epilogues<S>,
     params: &Params,
     w: Stages<W>,
     t: usize,
     io: Step<'_>,
     room: &mut [f32],
 ) -> Checked {
-    s.call(BatchStep { s, cell, params, w, t, io, room })
+    s.call(BatchStep { s, cell: const { &Epilogues::of::<E>() }, params, w, t, io, room })
 }
 
 struct BatchStep<'a, S, W> {
@@ -249,6 +247,22 @@ impl<S: Simd, W: Matrices<S>> Region for LastStage<'_, S, W> {
     }
 }
 
+/// The offsets of the planes of a row.
+#[inline(always)]
+fn planes(plane: usize) -> [usize; 4] {
+    [0, plane, 2 * plane, 3 * plane]
+}
+
+/// The biases of panels of `lanes` units, as what sums start from.
+#[inline(always)]
+pub(super) fn starts(bias: *const f32, panel: usize, lanes: usize) -> [Start; 4] {
+    let mut starts = [Start::vector(bias, panel); 4];
+    each!(sum, 4, {
+        starts[sum] = Start::vector(bias.wrapping_add(sum * lanes), panel);
+    });
+    starts
+}
+
 /// The same rows and planes, for reading.
 pub(super) fn planes_of<'a>(of: &Planes<'a, *mut f32>) -> Planes<'a, *const f32> {
     Planes { start: of.start, ld: of.ld, rows: of.rows, planes: of.planes }
@@ -280,9 +294,8 @@ impl<'a, S: Simd, W: Matrices<S>> Sums<'a, S, W> {
         let panels = units.start / S::LANES..units.end.div_ceil(S::LANES);
         let by = |walk: bool| if walk { list.sources() } else { list.rows() };
         // Holds only planes of these units, unless they are saved.
-        let wide = units.len().next_multiple_of(S::LANES);
+        let wide = units.len().div_ceil(S::LANES) * S::LANES;
         let ld = wide * layout.sums;
-        let all = |plane: usize| [0, plane, 2 * plane, 3 * plane];
         // Distances of planes are scalars, and structures are built in place: a copy of one that was just written
         // by parts would wait for these writes.
         let (to, to_ld, to_rows, to_plane) = match raw.saved.is_null() {
@@ -298,14 +311,13 @@ impl<'a, S: Simd, W: Matrices<S>> Sums<'a, S, W> {
             false => (raw.block, raw.block_ld, by(raw.block_by_walk), hidden),
         };
         let (bias, panel) = w.biases();
-        let bias = |sum: usize| Start::vector(bias.wrapping_add(sum * S::LANES), panel);
-        let biases = [bias(0), bias(1), bias(2), bias(3)];
+        let biases = starts(bias, panel, S::LANES);
         let mut job = Job {
             gates: layout.x_gates,
             parts: &[],
             start: biases,
-            from: Planes { start: from, ld: from_ld, rows: from_rows, planes: all(from_plane) },
-            out: Planes { start: to, ld: to_ld, rows: to_rows, planes: all(to_plane) },
+            from: Planes { start: from, ld: from_ld, rows: from_rows, planes: planes(from_plane) },
+            out: Planes { start: to, ld: to_ld, rows: to_rows, planes: planes(to_plane) },
             columns: hidden,
             exact: false,
             descending,
@@ -322,17 +334,17 @@ impl<'a, S: Simd, W: Matrices<S>> Sums<'a, S, W> {
             }
             // Sums that hidden weights feed start from the projected sums, or from a bias.
             let mut fed = [false; 4];
-            for g in 0..layout.h_gates {
-                let sum = layout.h_map[g] % 4;
+            each!(g, layout.h_gates, {
+                let sum = layout.h_map[g % 4] % 4;
                 fed[sum] = true;
-                job.start[g % 4] = if sum < layout.x_gates { Start::FROM } else { bias(sum) };
+                job.start[g % 4] = if sum < layout.x_gates { Start::FROM } else { biases[sum] };
                 job.from.planes[g % 4] = sum * from_plane;
                 job.out.planes[g % 4] = sum * to_plane;
-            }
+            });
             if !is_raw && (raw.saved.is_null() || !raw.block_by_walk) {
-                for a in 0..layout.x_gates {
+                each!(a, layout.x_gates, {
                     projected[a % 4] = !fed[a % 4];
-                }
+                });
             }
             job.gates = layout.h_gates;
             w.sums(s, layout, &[h], job, panels);

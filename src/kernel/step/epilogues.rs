@@ -4,7 +4,8 @@
 use core::ops::Range;
 
 use super::io::Raw;
-use super::{Equations, Params, SecondStage, units};
+use super::units::{self, Row};
+use super::{Equations, Params, SecondStage};
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::rows::list::RowList;
 use crate::kernel::vector::{each, load};
@@ -50,6 +51,29 @@ pub(super) struct Units<'a> {
     pub(super) projected: [bool; 4],
 }
 
+impl Units<'_> {
+    /// Row `i` of the list, and where its sums are: plane by plane, the address of unit 0.
+    #[inline(always)]
+    fn row(&self, i: usize, lanes: usize) -> (Row, [*const f32; 4]) {
+        let (raw, hidden) = (self.raw, self.raw.dims.hidden);
+        let (b, seq) = (self.list.rows()[i], self.list.sources()[i]);
+        let row = raw.row(b, seq);
+        let width = self.units.len().next_multiple_of(lanes);
+        let (from, plane, first) = match row.saved.is_null() {
+            false => (row.saved.cast_const(), hidden, 0),
+            true => (self.sums.wrapping_add(i * self.ld), width, self.units.start),
+        };
+        let mut planes = [from; 4];
+        each!(a, 4, {
+            planes[a] = match self.projected[a] {
+                true => raw.projected(b, seq).wrapping_add(a * hidden),
+                false => from.wrapping_add(a * plane).wrapping_sub(first),
+            };
+        });
+        (row, planes)
+    }
+}
+
 /// Vectors of units that the equations handle at once.
 const fn at_once<S: Simd, E: Equations>() -> usize {
     match (E::SEVERAL, S::ACCUMULATORS >= 24) {
@@ -77,36 +101,20 @@ impl<S: Simd, E: Equations> Region for First<'_, S, E> {
     #[inline(always)]
     fn run(self) {
         let First { s, e, io } = self;
-        let (raw, hidden) = (io.raw, io.raw.dims.hidden);
-        for (i, (&b, &seq)) in io.list.rows().iter().zip(io.list.sources()).enumerate() {
-            let row = raw.row(b, seq);
-            let width = io.units.len().next_multiple_of(S::LANES);
-            let (from, plane, first) = match row.saved.is_null() {
-                false => (row.saved.cast_const(), hidden, 0),
-                true => (io.sums.wrapping_add(i * io.ld), width, io.units.start),
-            };
-            let mut planes = [from; 4];
-            each!(a, 4, {
-                planes[a] = match io.projected[a] {
-                    true => raw.projected(b, seq).wrapping_add(a * hidden),
-                    false => from.wrapping_add(a * plane).wrapping_sub(first),
-                };
-            });
+        for i in 0..io.list.rows().len() {
+            let (row, planes) = io.row(i, S::LANES);
             let mut unit = io.units.start;
             macro_rules! vectors {
                 ($($n:literal)*) => {$(
                     if const { at_once::<S, E>() >= $n } {
                         while unit + ($n - 1) * S::LANES < io.units.end {
-                            let mut sums = [[s.splat(0.0); 4]; $n];
+                            let mut sums = [[s.splat(0.0); $n]; 4];
                             // SAFETY: the rows exist, and have these units in each plane of the layout, by
                             // the promise of `first`.
                             unsafe {
-                                for n in 0..$n {
-                                    let at = unit + n * S::LANES;
-                                    each!(a, E::LAYOUT.sums, {
-                                        sums[n][a % 4] = load(s, planes[a % 4].add(at), hidden - at);
-                                    });
-                                }
+                                each!(a, const { E::LAYOUT.sums }, {
+                                    sums[a % 4] = units::load_all(s, planes[a % 4], row.hidden, unit);
+                                });
                                 units::first::<S, E, $n, true>(s, e, &row, unit, sums);
                             }
                             unit += $n * S::LANES;
@@ -138,17 +146,20 @@ impl<S: Simd, E: Equations> Region for Last<'_, S, E> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let (Some(stage), Last { s, e, io }) = (const { E::SECOND }, self) else { return };
-        let hidden = io.raw.dims.hidden;
-        for (&b, &seq) in io.list.rows().iter().zip(io.list.sources()) {
-            let row = io.raw.row(b, seq);
-            for unit in io.units.clone().step_by(S::LANES) {
+        let Last { s, e, io } = self;
+        let sum = const { units::second_stage::<E>().sum };
+        for i in 0..io.list.rows().len() {
+            let row = io.raw.row(io.list.rows()[i], io.list.sources()[i]);
+            let mut unit = io.units.start;
+            while unit < io.units.end {
                 // SAFETY: the rows exist, and have these units in each plane of the layout, by the promise of
                 // `last`.
                 unsafe {
-                    let sum = load(s, row.saved.cast_const().add(stage.sum * hidden + unit), hidden - unit);
+                    let at = sum * row.hidden + unit;
+                    let sum = load(s, row.saved.cast_const().add(at), row.hidden - unit);
                     units::second::<S, E>(s, e, &row, unit, sum);
                 }
+                unit += S::LANES;
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The buffers of a forward step, and the check of their lengths.
 
 use super::units::Row;
-use super::{Equations, Input, Tape, peepholes_start};
+use super::{Input, Tape, peepholes_start};
 use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::rows::view::ColumnsMut;
@@ -60,12 +60,6 @@ pub(super) struct Raw<'a> {
 }
 
 impl<'a> Raw<'a> {
-    /// Checks the buffers of step `t` for a cell.
-    #[inline(always)]
-    pub(super) fn new<E: Equations>(t: usize, io: Step<'a>) -> Result<Self, Wrong> {
-        Self::of(&E::LAYOUT, E::READS_H, t, io)
-    }
-
     /// Checks the buffers of step `t` for a cell of this layout.
     #[inline(always)]
     pub(super) fn of(layout: &Layout, reads_h: bool, t: usize, io: Step<'a>) -> Result<Self, Wrong> {

@@ -214,9 +214,9 @@ pub(crate) enum Input<'a> {
 /// # Safety
 /// `of` is null or has three rows of `hidden` elements; `unit < hidden`.
 #[inline(always)]
-unsafe fn peepholes<S: Simd, E: Equations>(s: S, of: *const f32, hidden: usize, unit: usize) -> [S::V; 3] {
+unsafe fn peepholes<S: Simd>(s: S, of: *const f32, hidden: usize, unit: usize) -> [S::V; 3] {
     let mut p = [s.splat(0.0); 3];
-    if E::PEEPHOLES && !of.is_null() {
+    if !of.is_null() {
         for i in 0..3 {
             // SAFETY: the caller promises three rows, of which `hidden - unit` elements follow `unit`.
             p[i] = unsafe { super::vector::load(s, of.add(i * hidden + unit), hidden - unit) };

@@ -2,11 +2,11 @@
 
 use core::ops::Range;
 
-use super::batch::planes_of;
+use super::batch::{planes_of, starts};
 use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::operand::{Matrices, Operand, ready};
-use crate::kernel::panel::sums::{Job, Planes, Start};
+use crate::kernel::panel::sums::{Job, Planes};
 use crate::kernel::rows::list::{MOST, RowList};
 use crate::kernel::rows::taken::Rows;
 use crate::kernel::rows::view::ColumnsMut;
@@ -57,8 +57,7 @@ pub(crate) fn project<S: Simd, W: Matrices<S>>(
     let rows = Rows::block(walk, first, count);
     let (mut taken, mut list) = (rows.iter(), RowList::new());
     let (bias, panel) = w.biases();
-    let bias = |sum: usize| Start::vector(bias.wrapping_add(sum * S::LANES), panel);
-    let start = [bias(0), bias(1), bias(2), bias(3)];
+    let start = starts(bias, panel, S::LANES);
     let most = room.len().checked_div(w.row_room_len(input)).unwrap_or(MOST);
     while list.fill_up_to(most, rows, &mut taken) {
         let (left, rows) = (x.as_ptr(), list.sources());

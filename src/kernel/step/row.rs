@@ -4,10 +4,10 @@
 //! less time this way, and in a sequence one of 32 units 13 to 18 % less (Zen 4). Instruction sets without
 //! vectors have only this kind of step: otherwise a microcontroller would store and load each sum once more.
 
-use super::ahead::{Ahead, Both, PANELS, has_room};
+use super::ahead::{Ahead, Both, PANELS, has_registers, has_room};
 use super::io::{Raw, Step};
-use super::units::{self, Row};
-use super::{Equations, Input, Params};
+use super::units::{self, Row, second_stage};
+use super::{Equations, Input, Params, SecondStage};
 use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::source::Source;
@@ -15,7 +15,7 @@ use crate::kernel::panel::tile::{self, Acc, Tile, WIDEST, accumulate, drive_row}
 use crate::kernel::rows::view::ColumnsMut;
 use crate::kernel::rows::walk::Walk;
 use crate::kernel::vector::{each, load};
-use crate::kernel::{Checked, check};
+use crate::kernel::{Checked, Wrong, check};
 use crate::simd::{Region, Simd};
 
 /// The weights of a cell's two stages, packed or in place.
@@ -27,54 +27,109 @@ pub(crate) type Stages<W> = [W; 2];
 pub(crate) fn step<S: Simd, E: Equations, W: Source<S>, const SAVE: bool>(
     s: S,
     e: E,
-    [first, second]: Stages<W>,
+    w: Stages<W>,
     t: usize,
     io: Step<'_>,
     room: &mut [f32],
 ) -> Checked {
-    let raw = Raw::new::<E>(t, io)?;
-    let (walk, dims) = (raw.walk, raw.dims);
-    let stages = match const { E::SECOND } {
-        None => SAVE || raw.saved.is_null(),
-        Some(stage) => {
-            !raw.saved.is_null() && second.fits(s, &stage.layout, Dims { width: dims.hidden, ..dims })
-        }
-    };
-    check(stages && first.fits(s, &E::LAYOUT, dims), "weights of a step")?;
-    // The operand of a second stage has the length of the state, and takes its place.
-    let (x_room, h_room) = (first.row_room_len(dims.input), first.row_room_len(dims.width));
-    check(walk.batch() == 0 || x_room.saturating_add(h_room) <= room.len(), "room for integers")?;
-    let (x_room, h_room) = (room.as_mut_ptr(), room.as_mut_ptr().wrapping_add(x_room));
-    let panels = dims.hidden.div_ceil(S::LANES);
-    for b in 0..walk.batch() {
-        if !walk.active(t, b) {
+    let of = const { &Of::new::<E>(SAVE) };
+    let rows = Rows::new(s, of, w, t, io, room)?;
+    for b in 0..rows.raw.walk.batch() {
+        if !rows.raw.walk.active(t, b) {
             continue;
         }
-        let seq = walk.row(t, b);
-        let row = raw.row(b, seq);
-        let x = if raw.x.is_null() { raw.x } else { raw.x.wrapping_add(seq * dims.input) };
-        let (seen, sums) = (raw.seen.wrapping_add(b * dims.width), raw.projected(b, seq));
-        // SAFETY: `b < batch` takes part in step `t`, so `seq < rows`: all buffers have these rows, as
-        // `Raw::new` has checked, and the weights have the panels of `hidden` units. The room has been
-        // checked; the second stage has rows of `hidden` elements, which is the width of the state, as `fits`
-        // has compared.
+        // SAFETY: `b < batch` takes part in step `t`. All buffers have its rows, and the weights have the panels
+        // of `hidden` units. The second stage has rows of `hidden` elements, which is the width of the state, as
+        // `fits` has compared.
         unsafe {
-            let x = if x.is_null() { x } else { first.ready(s, x, dims.input, x_room) };
-            let seen = first.ready(s, seen, dims.width, h_room);
+            let (row, of) = rows.row(s, t, b);
+            drive_row(s, &RowTile::<_, _, SAVE> { e, row, of }, row.hidden.div_ceil(S::LANES), false);
             if const { E::SECOND.is_some() } {
-                let tile = RowTile::<_, _, true> { e, w: first, dims, x, sums, seen, row, ahead: None };
-                drive_row(s, &tile, panels, false);
-                let Some(stage) = (const { E::SECOND }) else { continue };
-                let operand = row.saved.cast_const().wrapping_add(stage.operand * dims.hidden);
-                let operand = second.ready(s, operand, dims.hidden, h_room);
-                drive_row(s, &SecondTile { e, w: second, row, operand }, panels, false);
-            } else {
-                let tile = RowTile::<_, _, SAVE> { e, w: first, dims, x, sums, seen, row, ahead: None };
-                drive_row(s, &tile, panels, false);
+                let operand = const { second_stage::<E>().operand } * row.hidden;
+                let operand = row.saved.cast_const().wrapping_add(operand);
+                let operand = rows.w[1].ready(s, operand, row.hidden, rows.h_room);
+                let tile = SecondTile { e, w: rows.w[1], row, operand };
+                drive_row(s, &tile, row.hidden.div_ceil(S::LANES), false);
             }
         }
     }
     Ok(())
+}
+
+/// What the check of a step must know of the cell.
+struct Of<'a> {
+    layout: &'a Layout,
+    second: &'a Option<SecondStage>,
+    reads_h: bool,
+    saves: bool,
+}
+
+impl Of<'_> {
+    const fn new<E: Equations>(saves: bool) -> Self {
+        Of { layout: const { &E::LAYOUT }, second: const { &E::SECOND }, reads_h: E::READS_H, saves }
+    }
+}
+
+/// The buffers and weights of a step, after the check.
+struct Rows<'a, W> {
+    raw: Raw<'a>,
+    w: Stages<W>,
+    /// Room for a row of the input as integers, and for one of the state. The operand of a second stage has
+    /// the length of the state, and takes its place.
+    x_room: *mut f32,
+    h_room: *mut f32,
+}
+
+impl<'a, W> Rows<'a, W> {
+    /// Checks the buffers of step `t`, the weights, and the room for integers.
+    #[inline(always)]
+    fn new<S: Simd>(
+        s: S,
+        cell: &Of<'_>,
+        w: Stages<W>,
+        t: usize,
+        io: Step<'a>,
+        room: &mut [f32],
+    ) -> Result<Self, Wrong>
+    where
+        W: Source<S>,
+    {
+        let raw = Raw::of(cell.layout, cell.reads_h, t, io)?;
+        let dims = raw.dims;
+        let stages = match cell.second {
+            None => cell.saves || raw.saved.is_null(),
+            Some(stage) => {
+                !raw.saved.is_null() && w[1].fits(s, &stage.layout, Dims { width: dims.hidden, ..dims })
+            }
+        };
+        let (x_room, h_room) = (w[0].row_room_len(dims.input), w[0].row_room_len(dims.width));
+        let has_room = raw.walk.batch() == 0 || x_room.saturating_add(h_room) <= room.len();
+        check(stages && has_room && w[0].fits(s, cell.layout, dims), "weights of a step")?;
+        let room = room.as_mut_ptr();
+        Ok(Rows { raw, w, x_room: room, h_room: room.wrapping_add(x_room) })
+    }
+
+    /// The buffers of batch row `b`.
+    /// # Safety
+    /// The row takes part in step `t`, for which `raw` was checked.
+    #[inline(always)]
+    unsafe fn row<S: Simd>(&self, s: S, t: usize, b: usize) -> (Row, Operands<'static, W>)
+    where
+        W: Source<S>,
+    {
+        let (raw, w) = (&self.raw, self.w[0]);
+        let seq = raw.walk.row(t, b);
+        let (mut x, seen) = (raw.x, raw.seen.wrapping_add(b * raw.dims.width));
+        // SAFETY: the buffers have these rows, and the room has been checked.
+        unsafe {
+            if !x.is_null() {
+                x = w.ready(s, x.wrapping_add(seq * raw.dims.input), raw.dims.input, self.x_room);
+            }
+            let seen = w.ready(s, seen, raw.dims.width, self.h_room);
+            let sums = raw.projected(b, seq);
+            (raw.row(b, seq), Operands { w, dims: raw.dims, x, sums, seen, ahead: None })
+        }
+    }
 }
 
 /// [`step`] as a separate function, compiled for the instruction set, for calls through a pointer.
@@ -136,9 +191,33 @@ pub(crate) fn single<S: Simd, E: Equations, W: Source<S>>(
     t: usize,
     io: SingleStep<'_>,
 ) -> Checked {
+    let descending = !t.is_multiple_of(2);
+    let (row, of, apart) = checked(s, const { &E::LAYOUT }, E::SECOND.is_none(), w, t, io)?;
+    let tile = RowTile::<_, _, false> { e, row, of };
+    // SAFETY: the row takes part in step `t`, so all buffers have it, and the weights have its panels. `h` and
+    // `h_next` have the same length and do not overlap.
+    unsafe {
+        drive_row(s, &tile, row.hidden.div_ceil(S::LANES), descending);
+        if row.h_next == apart {
+            core::ptr::copy_nonoverlapping(apart, row.h.cast_mut(), row.hidden);
+        }
+    }
+    Ok(())
+}
+
+/// Checks the buffers of a single row: the row, what its weights multiply, and the start of `h_next`.
+#[inline(always)]
+fn checked<'a, S: Simd, W: Source<S>>(
+    s: S,
+    layout: &Layout,
+    one_stage: bool,
+    w: W,
+    t: usize,
+    io: SingleStep<'a>,
+) -> Result<(Row, Operands<'a, W>, *mut f32), Wrong> {
     let SingleStep { walk, dims, x, h, h_next, c, mut y, ahead, room } = io;
     let Dims { input, hidden, width } = dims;
-    let projected = E::LAYOUT.x_gates * hidden;
+    let projected = layout.x_gates * hidden;
     let (mut raw, mut sums) = (core::ptr::null(), core::ptr::null());
     let x_fits = match x {
         Input::Raw(x) => {
@@ -155,22 +234,22 @@ pub(crate) fn single<S: Simd, E: Equations, W: Source<S>>(
     let fits = walk.batch() == 1
         && x_room.saturating_add(h_room) <= room.len()
         && t < walk.steps()
-        && E::SECOND.is_none()
+        && one_stage
         && x_fits
         && width == hidden
         && h.len() == hidden
         && h_next.len() == hidden
-        && c.len() == if E::LAYOUT.has_c { hidden } else { 0 }
+        && c.len() == if layout.has_c { hidden } else { 0 }
         && y.as_ref().is_none_or(|y| y.has(walk, hidden))
-        && ahead.is_none_or(|ahead| ahead.is_of(&E::LAYOUT, S::LANES, dims))
-        && w.fits(s, &E::LAYOUT, dims);
+        && ahead.is_none_or(|ahead| ahead.is_of(layout, S::LANES, dims))
+        && w.fits(s, layout, dims);
     check(fits, "step of one row")?;
     let panels = hidden.div_ceil(S::LANES);
     let y = y.as_mut().map_or(core::ptr::null_mut(), |y| y.start(walk.row(t, 0)));
     // Use one pointer for all accesses to the state.
     let (state, apart) = (h.as_mut_ptr(), h_next.as_mut_ptr());
     let widest = if ahead.is_some() { PANELS } else { WIDEST };
-    let in_place = tile::is_one_tile::<S>(E::LAYOUT.sums * W::SUMS, widest, panels);
+    let in_place = tile::is_one_tile::<S>(layout.sums * W::SUMS, widest, panels);
     let row = Row {
         hidden,
         h: state,
@@ -182,23 +261,23 @@ pub(crate) fn single<S: Simd, E: Equations, W: Source<S>>(
         factors: core::ptr::null(),
     };
     let (x_room, h_room) = (room.as_mut_ptr(), room.as_mut_ptr().wrapping_add(x_room));
-    // SAFETY: the row takes part in step `t`, so all buffers have it, as was just checked, and the weights
-    // have its panels. `h` and `h_next` have the same length and do not overlap.
+    // SAFETY: the row takes part in step `t`, so the buffers have it, as was just checked, and so was the room.
     unsafe {
         let x = if raw.is_null() { raw } else { w.ready(s, raw, input, x_room) };
         let seen = w.ready(s, state, width, h_room);
-        let tile = RowTile::<_, _, false> { e, w, dims, x, sums, seen, row, ahead };
-        drive_row(s, &tile, panels, !t.is_multiple_of(2));
-        if !in_place {
-            core::ptr::copy_nonoverlapping(apart, state, hidden);
-        }
+        Ok((row, Operands { w, dims, x, sums, seen, ahead }, apart))
     }
-    Ok(())
 }
 
 /// One row of the first stage.
 struct RowTile<'a, E, W, const SAVE: bool> {
     e: E,
+    row: Row,
+    of: Operands<'a, W>,
+}
+
+/// What the sums of a row are computed from.
+struct Operands<'a, W> {
     w: W,
     dims: Dims,
     /// The row's input, or null if it is projected.
@@ -207,25 +286,21 @@ struct RowTile<'a, E, W, const SAVE: bool> {
     sums: *const f32,
     /// The hidden state that the weights multiply.
     seen: *const f32,
-    row: Row,
     ahead: Option<&'a Ahead<'a>>,
 }
 
-impl<S: Simd, E: Equations, W: Source<S>, const SAVE: bool> Tile<S> for RowTile<'_, E, W, SAVE> {
-    const SUMS: usize = E::LAYOUT.sums * W::SUMS;
-
+impl<W> Operands<'_, W> {
+    /// The sums of panels `panel..panel + NP`.
+    /// # Safety
+    /// The panels exist, in weights that fit the layout; the pointers belong to a checked row.
     #[inline(always)]
-    fn widest(&self) -> usize {
-        if self.ahead.is_some() { PANELS } else { WIDEST }
-    }
-
-    #[inline(always)]
-    unsafe fn run<const NP: usize>(&self, s: S, panel: usize) {
+    unsafe fn sums<S: Simd, const NP: usize>(&self, s: S, layout: &Layout, panel: usize) -> Acc<S::V, NP>
+    where
+        W: Source<S>,
+    {
         let Dims { input, hidden, width } = self.dims;
-        let layout = const { &E::LAYOUT };
         let mut acc: Acc<S::V, NP> = [[s.splat(0.0); 4]; NP];
-        // SAFETY: the caller promises that the panels exist, in weights that fit the layout; the pointers
-        // belong to a checked row.
+        // SAFETY: promised by the caller.
         unsafe {
             each!(p, NP, {
                 acc[p] = self.w.bias(s, layout, panel + p);
@@ -237,38 +312,68 @@ impl<S: Simd, E: Equations, W: Source<S>, const SAVE: bool> Tile<S> for RowTile<
                 each!(p, NP, {
                     let unit = (panel + p) * S::LANES;
                     each!(g, layout.x_gates, {
-                        acc[p][g] = load(s, self.sums.add(g * hidden + unit), hidden - unit);
+                        acc[p][g % 4] = load(s, self.sums.add(g * hidden + unit), hidden - unit);
                     });
                 });
             }
-            match self.ahead.and_then(|ahead| {
-                if const { W::AHEAD && has_room::<S>(&E::LAYOUT, NP) } { ahead.take() } else { None }
-            }) {
-                Some(piece) => {
-                    let both = Both {
-                        gates: layout.h_gates,
-                        map: layout.h_map,
-                        x: self.w.x(layout),
-                        h: self.w.h(layout),
-                        bias: self.w.bias(s, layout, piece.panel()),
-                    };
-                    piece.beside(s, both, &mut acc, panel, self.seen, self.dims);
-                }
-                None => {
-                    let w = self.w.h(layout);
-                    accumulate(s, &mut acc, layout.h_gates, layout.h_map, w, panel, self.seen, width);
-                }
+            if const { W::AHEAD && has_registers::<S>(NP) }
+                && has_room::<S>(layout, NP)
+                && let Some(ahead) = self.ahead
+                && let Some(piece) = ahead.take()
+            {
+                let both = Both {
+                    gates: layout.h_gates,
+                    map: layout.h_map,
+                    x: self.w.x(layout),
+                    h: self.w.h(layout),
+                    bias: self.w.bias(s, layout, piece.panel()),
+                };
+                piece.beside(s, both, &mut acc, panel, self.seen, self.dims);
+            } else {
+                let w = self.w.h(layout);
+                accumulate(s, &mut acc, layout.h_gates, layout.h_map, w, panel, self.seen, width);
             }
+        }
+        acc
+    }
+}
+
+impl<S: Simd, E: Equations, W: Source<S>, const SAVE: bool> Tile<S> for RowTile<'_, E, W, SAVE> {
+    const SUMS: usize = E::LAYOUT.sums * W::SUMS;
+
+    #[inline(always)]
+    fn widest(&self) -> usize {
+        if self.of.ahead.is_some() { PANELS } else { WIDEST }
+    }
+
+    #[inline(always)]
+    unsafe fn run<const NP: usize>(&self, s: S, panel: usize) {
+        // SAFETY: the caller promises that the panels exist, in weights that fit the layout; the pointers
+        // belong to a checked row.
+        unsafe {
+            let acc: Acc<S::V, NP> = self.of.sums(s, const { &E::LAYOUT }, panel);
             if const { E::SEVERAL } {
-                units::first::<S, E, NP, SAVE>(s, self.e, &self.row, panel * S::LANES, acc);
+                units::first::<S, E, NP, SAVE>(s, self.e, &self.row, panel * S::LANES, by_planes(s, acc));
             } else {
                 each!(p, NP, {
                     let unit = (panel + p) * S::LANES;
-                    units::first::<S, E, 1, SAVE>(s, self.e, &self.row, unit, [acc[p]]);
+                    units::first::<S, E, 1, SAVE>(s, self.e, &self.row, unit, by_planes(s, [acc[p]]));
                 });
             }
         }
     }
+}
+
+/// The sums of each panel, by gates.
+#[inline(always)]
+fn by_planes<S: Simd, const N: usize>(s: S, acc: Acc<S::V, N>) -> [[S::V; N]; 4] {
+    let mut planes = [[s.splat(0.0); N]; 4];
+    each!(n, N, {
+        each!(a, 4, {
+            planes[a][n] = acc[n][a];
+        });
+    });
+    planes
 }
 
 /// One row of the second stage.
@@ -285,7 +390,7 @@ impl<S: Simd, E: Equations, W: Source<S>> Tile<S> for SecondTile<E, W> {
 
     #[inline(always)]
     unsafe fn run<const NP: usize>(&self, s: S, panel: usize) {
-        let Some(stage) = (const { E::SECOND }) else { return };
+        let stage = const { second_stage::<E>() };
         let hidden = self.row.hidden;
         let mut acc: Acc<S::V, NP> = [[s.splat(0.0); 4]; NP];
         // SAFETY: the caller promises that the panels exist, in weights that fit the layout; `saved` is a row
@@ -296,19 +401,11 @@ impl<S: Simd, E: Equations, W: Source<S>> Tile<S> for SecondTile<E, W> {
                 let unit = (panel + p) * S::LANES;
                 acc[p][0] = load(s, saved.add(stage.sum * hidden + unit), hidden - unit);
             });
-            let w = self.w.h(const { &stage_layout::<E>() });
+            let w = self.w.h(const { &second_stage::<E>().layout });
             accumulate(s, &mut acc, 1, [0; 4], w, panel, self.operand, hidden);
             each!(p, NP, {
                 units::second::<S, E>(s, self.e, &self.row, (panel + p) * S::LANES, acc[p][0]);
             });
         }
-    }
-}
-
-/// The layout of the second stage.
-const fn stage_layout<E: Equations>() -> Layout {
-    match E::SECOND {
-        Some(stage) => stage.layout,
-        None => Layout::hidden_gate(0),
     }
 }
