@@ -258,10 +258,7 @@ fn split<'a>(
 /// A shorter borrow of a buffer, if there is one.
 #[inline(always)]
 fn lend<'a>(of: &'a mut Option<ColumnsMut<'_>>) -> Option<ColumnsMut<'a>> {
-    match of {
-        Some(of) => Some(of.reborrow()),
-        None => None,
-    }
+    of.as_mut().map(ColumnsMut::reborrow)
 }
 
 /// Zeroes the states of the rows that are reset before step `t`.
