@@ -134,9 +134,9 @@
 //! | LSTM, 32 rows, 100 steps, 512 units | 55,758 | 0.98 | 1.00 | 0.52 | 0.28 |
 //! | GRU, 32 rows, 100 steps, 512 units | 40,906 | 1.03 | 1.04 | 0.53 | 0.30 |
 //!
-//! In 100 steps of one row of 32 units, int8 takes a little longer than `f32`: each step must round `h` before it
-//! can multiply it. Without a dot product of bytes, 32 units take 1.3 to 1.9 times as long. Memory is what they
-//! save there.
+//! In 100 steps of one row of 32 units, int8 takes a little longer than `f32`: each step must round `h`
+//! before it can multiply it. Without a dot product of bytes, 32 units take 1.3 to 1.9 times as long. There,
+//! int8 saves memory only.
 //!
 //! The same CPU with other instruction sets (`cargo bench --bench narrow -- sets`), LSTM, int8 and int8-a8:
 //!
@@ -186,9 +186,9 @@
 //!
 //! `benches/peers/results-narrow.md` compares with ONNX Runtime, PyTorch, ncnn and OpenVINO, with errors:
 //! `benches/peers/run narrow`. On the same Zen 5, int8-a8 is ahead of the fastest of them in int8 in all 16
-//! cases, 1.38 times or more. int8 is ahead or level in 14, and takes 1.19 and 1.07 times as long with 32 rows
-//! of 512 units (LSTM of ONNX Runtime, GRU of PyTorch), whose activations have 8 bits. Its root mean square
-//! error is a third to two thirds of ONNX Runtime's, and a sixth to a third of PyTorch's.
+//! cases, 1.38 times or more. int8 is ahead or level in 14. With 32 rows of 512 units it takes 1.19 times as
+//! long as ONNX Runtime's LSTM and 1.07 times as long as PyTorch's GRU, whose activations have 8 bits. Its
+//! root mean square error is a third to two thirds of ONNX Runtime's, and a sixth to a third of PyTorch's.
 //!
 //! 16-bit layers with at most 2^18 hidden weights are packed as `f32`. This takes no more time and gives the
 //! same bits. Their image stays narrow. int8 stays packed as int8, because float sums would give other bits.

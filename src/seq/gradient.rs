@@ -115,68 +115,6 @@ impl Op for Weights<'_, '_> {
     type Output = Checked;
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> Checked {
-        self.products(&On(s))
-    }
-}
-
-/// The products of these gradients. Only they are compiled for each instruction set.
-trait Products {
-    fn column_sums(
-        &self,
-        a: &[f32],
-        ld: usize,
-        rows: Rows<'_>,
-        column: usize,
-        db: &mut [f32],
-        add: bool,
-    ) -> Checked;
-    fn outer(&self, a: Columns<'_>, b: Columns<'_>, dw: &mut [f32], add: bool, room: &mut [f32]) -> Checked;
-    fn gather(
-        &self,
-        walk: &Walk<'_>,
-        a: Columns<'_>,
-        b: Operand<'_>,
-        n: usize,
-        dw: &mut [f32],
-        add: bool,
-    ) -> Checked;
-}
-
-/// The products on one instruction set.
-struct On<S>(S);
-
-impl<S: Simd> Products for On<S> {
-    fn column_sums(
-        &self,
-        a: &[f32],
-        ld: usize,
-        rows: Rows<'_>,
-        column: usize,
-        db: &mut [f32],
-        add: bool,
-    ) -> Checked {
-        column_sums(self.0, a, ld, rows, column, db, add)
-    }
-
-    fn outer(&self, a: Columns<'_>, b: Columns<'_>, dw: &mut [f32], add: bool, room: &mut [f32]) -> Checked {
-        outer(self.0, a, b, dw, add, room)
-    }
-
-    fn gather(
-        &self,
-        walk: &Walk<'_>,
-        a: Columns<'_>,
-        b: Operand<'_>,
-        n: usize,
-        dw: &mut [f32],
-        add: bool,
-    ) -> Checked {
-        gather(self.0, walk, a, b, n, dw, add)
-    }
-}
-
-impl Weights<'_, '_> {
-    fn products(self, on: &dyn Products) -> Checked {
         let Weights { layout, second, pass } = self;
         let GradientPass { sizes, factors, walk, x, y, h0, tape, grads, add, room } = pass;
         let WeightRows { parts: grads, gates: own, projection } = grads;
@@ -186,9 +124,9 @@ impl Weights<'_, '_> {
             return Ok(());
         }
         let ld = tape_row(layout, &sizes);
-        let mut sums = Sums { on, walk, present: Rows::present(walk), tape, ld, add, room };
-        sums.same((own.start, own.len()), Columns::all(x, dims.input), grads.w_ih)?;
-        sums.bias(own.start, grads.b_ih)?;
+        let mut sums = Sums { walk, present: Rows::present(walk), tape, ld, add, room };
+        sums.same(s, (own.start, own.len()), Columns::all(x, dims.input), grads.w_ih)?;
+        sums.bias(s, own.start, grads.b_ih)?;
         let mut hidden_part = |gate: usize, count: usize, plane: usize, operand: Option<usize>| -> Checked {
             let rows = own.start.max(gate * hidden)..own.end.min((gate + count) * hidden);
             if rows.is_empty() {
@@ -202,12 +140,12 @@ impl Weights<'_, '_> {
                 // equal.
                 match grads.b_ih.get(here) {
                     Some(same) if !add && plane == gate => db.copy_from_slice(same),
-                    _ => sums.bias(columns.0, db)?,
+                    _ => sums.bias(s, columns.0, db)?,
                 }
             }
             match operand {
-                Some(plane) => sums.planes(columns, (plane * hidden, hidden), dw),
-                None => sums.before(columns, (h0, y), factors, dw),
+                Some(plane) => sums.planes(s, columns, (plane * hidden, hidden), dw),
+                None => sums.before(s, columns, (h0, y), factors, dw),
             }
         };
         // Gates whose sums are adjacent on the tape are computed as one product.
@@ -228,7 +166,7 @@ impl Weights<'_, '_> {
             // The backward step stored the gradient of the projection's output at the end of the row, and the
             // projection's input after the sums.
             let output = (ld - dims.width + projection.start, projection.len());
-            sums.planes(output, (layout.sums * hidden, hidden), grads.w_hr)?;
+            sums.planes(s, output, (layout.sums * hidden, hidden), grads.w_hr)?;
         }
         Ok(())
     }
@@ -237,7 +175,6 @@ impl Weights<'_, '_> {
 /// Sums over all rows of the tape. Regular sequences use large products. Others are summed row by row, and
 /// padding is skipped.
 struct Sums<'a> {
-    on: &'a dyn Products,
     walk: &'a Walk<'a>,
     /// The rows that take part.
     present: Rows<'a>,
@@ -254,30 +191,35 @@ impl<'a> Sums<'a> {
     }
 
     /// The gradient of a bias that feeds the sums from `column` on.
-    fn bias(&self, column: usize, db: &mut [f32]) -> Checked {
-        self.on.column_sums(self.tape, self.ld, self.present, column, db, self.add)
+    #[inline(always)]
+    fn bias<S: Simd>(&self, s: S, column: usize, db: &mut [f32]) -> Checked {
+        column_sums(s, self.tape, self.ld, self.present, column, db, self.add)
     }
 
     /// The gradient of weights that are multiplied by `b`, row by row.
-    fn same(&mut self, a: (usize, usize), b: Columns<'_>, dw: &mut [f32]) -> Checked {
+    #[inline(always)]
+    fn same<S: Simd>(&mut self, s: S, a: (usize, usize), b: Columns<'_>, dw: &mut [f32]) -> Checked {
         let a = self.columns(a);
         if self.walk.is_dense() {
-            self.on.outer(a, b, dw, self.add, self.room)
+            outer(s, a, b, dw, self.add, self.room)
         } else {
-            self.on.gather(self.walk, a, Operand::Same(b), b.width, dw, self.add)
+            gather(s, self.walk, a, Operand::Same(b), b.width, dw, self.add)
         }
     }
 
     /// The same for weights that are multiplied by another part of the tape.
-    fn planes(&mut self, a: (usize, usize), b: (usize, usize), dw: &mut [f32]) -> Checked {
+    #[inline(always)]
+    fn planes<S: Simd>(&mut self, s: S, a: (usize, usize), b: (usize, usize), dw: &mut [f32]) -> Checked {
         let b = self.columns(b);
-        self.same(a, b, dw)
+        self.same(s, a, b, dw)
     }
 
     /// The gradient of weights that are multiplied by the hidden state before the step, times
     /// `factors [B, width]` if given.
-    fn before(
+    #[inline(always)]
+    fn before<S: Simd>(
         &mut self,
+        s: S,
         a: (usize, usize),
         (h0, y): (&[f32], Columns<'_>),
         factors: Option<&[f32]>,
@@ -289,7 +231,7 @@ impl<'a> Sums<'a> {
             let Some(before) = Before::new(walk, h0, y, width) else {
                 return check(false, "hidden states of a gradient");
             };
-            return self.on.gather(walk, a, Operand::Before(before, factors), width, dw, self.add);
+            return gather(s, walk, a, Operand::Before(before, factors), width, dw, self.add);
         };
         // The first step used the initial state, every other step the output of the step before it.
         let (step, rest) = if rows == 0 { (0, 0) } else { (batch, rows - batch) };
@@ -297,8 +239,8 @@ impl<'a> Sums<'a> {
             false => (a.take(step), a.skip(step), y.take(rest)),
             true => (a.skip(rest), a.take(rest), y.skip(step)),
         };
-        self.on.outer(first, Columns::all(&h0[..step * width], width), dw, self.add, self.room)?;
-        self.on.outer(later, y, dw, true, self.room)
+        outer(s, first, Columns::all(&h0[..step * width], width), dw, self.add, self.room)?;
+        outer(s, later, y, dw, true, self.room)
     }
 }
 

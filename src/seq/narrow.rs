@@ -13,7 +13,8 @@ use crate::kernel::narrow::row::{BytePanels, with_dot};
 use crate::kernel::narrow::{IN_PLACE, PACKS};
 use crate::kernel::step::batch;
 use crate::kernel::step::epilogues::Epilogues;
-use crate::kernel::step::row::{self, Stages};
+use crate::kernel::step::row::Stages;
+use crate::kernel::step::single::{SingleStep, single};
 use crate::kernel::step::stream::{self, Stream};
 use crate::kernel::step::{Equations, Input, Params};
 use crate::kernel::{Checked, Narrow, Walk, check};
@@ -40,7 +41,7 @@ impl<'a, S: Simd> Steps<S, NarrowPanels<'a>> {
             second: E::SECOND,
             projects: E::PEEPHOLES,
             step: batch::step::<S, E, NarrowPanels<'a>>,
-            single: if has_row::<E>() { Some(single::<S, E>) } else { None },
+            single: if has_row::<E>() { Some(steps_of_a_row::<S, E>) } else { None },
             ahead: false,
         }
     }
@@ -65,7 +66,12 @@ impl<'a, S: Simd> Steps<S, NarrowPanels<'a>> {
 }
 
 /// Several steps of a single row.
-fn single<S: Simd, E: Equations>(s: S, params: &Params, w: NarrowPanels<'_>, row: Row<'_>) -> Checked {
+fn steps_of_a_row<S: Simd, E: Equations>(
+    s: S,
+    params: &Params,
+    w: NarrowPanels<'_>,
+    row: Row<'_>,
+) -> Checked {
     if const { S::DOT }
         && takes_rows::<S>(row.sizes.dims.hidden)
         && let Some(w) = BytePanels::new(w)
@@ -112,12 +118,9 @@ impl Pass for &mut StepPass<'_> {
         if const { E::LAYOUT.sums == 1 } {
             let (panels, _) = NarrowPanels::new(const { &E::LAYOUT }, S::LANES, dims, data.0, data.1)?;
             let w = BytePanels::new(panels)?;
-            let StepPass { sizes, x, h, c, h_next, stage: room, .. } = &mut **self;
-            let (walk, x, y, ahead) = (&Walk::step(1), Input::Raw(x), None, None);
-            let row = Row { walk, sizes, x, first: 0, count: 1, h, h_next, c, y, ahead, room };
-            return Some(row_steps::<S, E, _>(s, params, w, row));
+            return Some(row_steps::<S, E, _>(s, params, w, self.row(&Walk::step(1))));
         }
-        with_dot(s, data.0.1, SingleStep(s, &mut (params, data, self), PhantomData::<E>))
+        with_dot(s, data.0.1, ByteStep(s, &mut (params, data, self), PhantomData::<E>))
     }
 
     #[inline(always)]
@@ -133,14 +136,7 @@ impl Pass for &mut StepPass<'_> {
             && self.batch == 1
             && !self.sizes.projects
         {
-            let StepPass { sizes, x, h, c, h_next, stage: room, .. } = self;
-            let (walk, x, y, ahead) = (&Walk::step(1), Input::Raw(x), None, None);
-            return row(
-                s,
-                params,
-                w[0],
-                Row { walk, sizes, x, first: 0, count: 1, h, h_next, c, y, ahead, room },
-            );
+            return row(s, params, w[0], self.row(&Walk::step(1)));
         }
         one_step(s, steps, params, w, peepholes, self)
     }
@@ -148,13 +144,13 @@ impl Pass for &mut StepPass<'_> {
 
 /// One step of one row from integers. The arguments are passed as one reference: copying them would stall,
 /// because they were just written.
-struct SingleStep<'a, 'b, 'c, S, E>(S, &'a mut (&'a Params, Data<'a>, &'b mut StepPass<'c>), PhantomData<E>);
+struct ByteStep<'a, 'b, 'c, S, E>(S, &'a mut (&'a Params, Data<'a>, &'b mut StepPass<'c>), PhantomData<E>);
 
-impl<S: Simd, E: Equations> Region for SingleStep<'_, '_, '_, S, E> {
+impl<S: Simd, E: Equations> Region for ByteStep<'_, '_, '_, S, E> {
     type Output = Checked;
     #[inline(always)]
     fn run(self) -> Checked {
-        let SingleStep(s, (params, (format, data), pass), _) = self;
+        let ByteStep(s, (params, (format, data), pass), _) = self;
         let StepPass { sizes, x, h, c, h_next, stage: room, .. } = &mut **pass;
         let dims = sizes.dims;
         let panels = NarrowPanels::new(const { &E::LAYOUT }, S::LANES, dims, *format, data);
@@ -162,7 +158,7 @@ impl<S: Simd, E: Equations> Region for SingleStep<'_, '_, '_, S, E> {
             return check(false, "narrow weights of a step");
         };
         let (walk, x, y, ahead) = (&Walk::step(1), Input::Raw(x), None, None);
-        row::single(s, E::new(params), w, 0, row::SingleStep { walk, dims, x, h, h_next, c, y, ahead, room })
+        single(s, E::new(params), w, 0, SingleStep { walk, dims, x, h, h_next, c, y, ahead, room })
     }
 }
 

@@ -8,7 +8,8 @@ use crate::kernel::panel::source::{Projection, Source};
 use crate::kernel::rows::taken::Rows;
 use crate::kernel::rows::view::{ColumnsMut, Matrix};
 use crate::kernel::step::ahead::Ahead;
-use crate::kernel::step::row::{self, SingleStep, Stages};
+use crate::kernel::step::row::{self, Stages};
+use crate::kernel::step::single::{SingleStep, single};
 use crate::kernel::step::{Equations, Input, Params, SecondStage, Step, Tape};
 use crate::kernel::team::Team;
 use crate::kernel::{Checked, Walk};
@@ -142,7 +143,7 @@ impl<S: Simd, E: Equations, W: Source<S>> Region for RowSteps<'_, S, E, W> {
             let y = y.as_mut().map(ColumnsMut::reborrow);
             let (h, h_next, c) = (&mut *h, &mut *h_next, &mut *c);
             let room = &mut *room;
-            row::single(s, e, w, t, SingleStep { walk, dims: sizes.dims, x, h, h_next, c, y, ahead, room })?;
+            single(s, e, w, t, SingleStep { walk, dims: sizes.dims, x, h, h_next, c, y, ahead, room })?;
         }
         Ok(())
     }
@@ -255,6 +256,14 @@ pub(crate) struct StepPass<'a> {
 }
 
 impl StepPass<'_> {
+    /// A step of a single row.
+    #[inline(always)]
+    pub(super) fn row<'a>(&'a mut self, walk: &'a Walk<'a>) -> Row<'a> {
+        let StepPass { sizes, x, h, c, h_next, stage: room, .. } = self;
+        let (x, y, ahead) = (Input::Raw(x), None, None);
+        Row { walk, sizes, x, first: 0, count: 1, h, h_next, c, y, ahead, room }
+    }
+
     /// The buffers of a step with options, and its sizes and scratch.
     #[inline(always)]
     fn parts<'a>(

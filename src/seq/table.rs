@@ -19,7 +19,8 @@ use crate::kernel::panel::pack::{Canonical, Panels};
 use crate::kernel::panel::source::InPlace;
 use crate::kernel::step::backward::Gradients;
 use crate::kernel::step::batch;
-use crate::kernel::step::row::{self, Stages};
+use crate::kernel::step::row::Stages;
+use crate::kernel::step::single::{SingleStep, single};
 use crate::kernel::step::{Equations, Params, SecondStage};
 use crate::kernel::vector::has_vectors;
 use crate::kernel::{Activation, Checked, Slot};
@@ -218,8 +219,8 @@ fn step<E: Equations>(isa: Isa, params: &Params, data: &[f32], pass: &mut StepPa
                 let StepPass { sizes, x, h, h_next, c, .. } = pass;
                 let (walk, x, y) = (&crate::kernel::Walk::step(1), crate::kernel::step::Input::Raw(x), None);
                 let (dims, ahead, room) = (sizes.dims, None, &mut [][..]);
-                let io = row::SingleStep { walk, dims, x, h, h_next, c, y, ahead, room };
-                return row::single(s, E::new(params), w[0], 0, io);
+                let io = SingleStep { walk, dims, x, h, h_next, c, y, ahead, room };
+                return single(s, E::new(params), w[0], 0, io);
             }
             one_step(s, steps, params, w, peepholes, pass)
         }

@@ -47,9 +47,9 @@ impl Place {
 
     /// Reads the bytes that [`to_bytes`](Self::to_bytes) returned.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
-        // The first number has the lower bytes.
-        let both = u128::from_le_bytes(bytes);
-        Place { epoch: both as u64, batch: (both >> 64) as u64 }
+        let [epoch, batch] =
+            core::array::from_fn(|i| bytes.as_chunks().0.get(i).map_or(0, |part| u64::from_le_bytes(*part)));
+        Place { epoch, batch }
     }
 }
 

@@ -38,20 +38,8 @@ fn damaged(what: impl Into<std::boxed::Box<dyn core::error::Error + Send + Sync>
     Error::new(ErrorKind::InvalidData, what)
 }
 
-/// Appends numbers.
-fn put(bytes: &mut Vec<u8>, numbers: &[f32]) {
-    for number in numbers {
-        bytes.extend_from_slice(&number.to_le_bytes());
-    }
-}
-
-/// Reads numbers from the start of `bytes`, and returns the rest.
-fn take<'a>(bytes: &'a [u8], numbers: &mut [f32]) -> &'a [u8] {
-    let (of, rest) = bytes.split_at(4 * numbers.len());
-    for (number, bytes) in numbers.iter_mut().zip(of.as_chunks().0) {
-        *number = f32::from_le_bytes(*bytes);
-    }
-    rest
+fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
+    bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes))
 }
 
 impl Trainer {
@@ -60,46 +48,30 @@ impl Trainer {
     /// # Errors
     /// If the model does not fit into an [image].
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let states = || self.shards.iter().flat_map(|shard| &shard.state);
         let (layers, initial_state) = (self.model().layers(), self.initial_state());
         let extras = Extras { initial_state, ..Extras::default() };
         let mut image = vec![0; image::len_with(layers, &extras)];
         image::write_with(layers, self.weights(), &extras, &mut image).map_err(Error::other)?;
-        let mut states = 0;
-        for shard in &self.shards {
-            states += shard.state.len();
-        }
-        let Kept { averaged, average, loss, updates, since, best, .. } = &self.kept;
-        let numbers: [u64; COUNT] = [
-            self.updates,
-            self.optimiser.kind(),
-            self.optimiser.step(),
-            self.batch as u64,
-            self.shards.len() as u64,
-            image.len() as u64,
-            self.moments.len() as u64,
-            states as u64,
-            *averaged,
-            average.len() as u64,
-            best.len() as u64,
-            u64::from(loss.to_bits()),
-            *updates,
-            *since,
-            self.attached.len() as u64,
-        ];
+        let sizes = [self.batch, self.shards.len(), image.len(), self.moments.len(), states().count()];
         let mut bytes = MAGIC.to_vec();
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
-        bytes.extend_from_slice(&[0; 4]);
-        for number in numbers {
-            bytes.extend_from_slice(&number.to_le_bytes());
-        }
-        bytes.extend_from_slice(&image);
-        put(&mut bytes, &self.moments);
-        for shard in &self.shards {
-            put(&mut bytes, &shard.state);
-        }
-        put(&mut bytes, average);
-        put(&mut bytes, best);
-        bytes.extend_from_slice(&self.attached);
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend(
+            [self.updates, self.optimiser.kind(), self.optimiser.step()]
+                .into_iter()
+                .flat_map(u64::to_le_bytes),
+        );
+        bytes.extend(sizes.iter().flat_map(|&n| (n as u64).to_le_bytes()));
+        let Kept { averaged, average, loss, updates, since, best, .. } = &self.kept;
+        let lengths = [average, best].map(|of| of.len() as u64);
+        let attached = self.attached.len() as u64;
+        let kept = [*averaged, lengths[0], lengths[1], u64::from(loss.to_bits()), *updates, *since, attached];
+        bytes.extend(kept.into_iter().flat_map(u64::to_le_bytes));
+        bytes.extend(image);
+        let kept = average.iter().chain(best);
+        bytes.extend(self.moments.iter().chain(states()).chain(kept).flat_map(|x| x.to_le_bytes()));
+        bytes.extend(&self.attached);
         let checksum = image::crc(&bytes[SIZES..]);
         bytes[12..SIZES].copy_from_slice(&checksum.to_le_bytes());
         Ok(bytes)
@@ -123,14 +95,13 @@ impl Trainer {
         if header[12..SIZES] != image::crc(&bytes[SIZES..]).to_le_bytes() {
             return Err(damaged("damaged: checksum mismatch"));
         }
-        let mut numbers = [0; COUNT];
-        for (number, bytes) in numbers.iter_mut().zip(header[SIZES..].as_chunks().0) {
-            *number = u64::from_le_bytes(*bytes);
-        }
+        let numbers: [u64; COUNT] = core::array::from_fn(|i| {
+            header[SIZES..].as_chunks().0.get(i).map_or(0, |n| u64::from_le_bytes(*n))
+        });
         let [updates, kind, step, batch, shards, image, moments, states, kept @ ..] = numbers;
         let [averaged, average, best, best_loss, best_updates, since, attached] = kept;
         let (batch, shards) = (batch as usize, shards as usize);
-        let floats_len = moments.saturating_add(states).saturating_add(average).saturating_add(best);
+        let floats_len = [moments, states, average, best].into_iter().fold(0, u64::saturating_add);
         let lengths = image.saturating_add(floats_len.saturating_mul(4)).saturating_add(attached);
         if lengths != body.len() as u64 {
             return Err(damaged("damaged: its sizes are impossible"));
@@ -148,7 +119,7 @@ impl Trainer {
             )));
         }
         if kind != self.optimiser.kind() {
-            let (theirs, ours) = (Optimiser::name_of(kind), Optimiser::name_of(self.optimiser.kind()));
+            let [theirs, ours] = [kind, self.optimiser.kind()].map(Optimiser::name_of);
             return Err(damaged(format!(
                 "a training with a different optimiser: {theirs} in the file, {ours} here"
             )));
@@ -176,6 +147,9 @@ impl Trainer {
             )));
         }
         let (floats_of, attached) = floats_of.split_at(4 * floats_len as usize);
+        let (moments, floats_of) = floats_of.split_at(4 * moments as usize);
+        let (states, floats_of) = floats_of.split_at(4 * states as usize);
+        let (average, best) = floats_of.split_at(4 * average as usize);
         let mut parameters = zeros("weights", self.parameters.len()).map_err(Error::other)?;
         let (weights, initial_state) = parameters.split_at_mut(self.model().weights_len());
         image.copy_weights(weights).map_err(damaged)?;
@@ -186,16 +160,14 @@ impl Trainer {
         let shards = if fresh { Vec::new() } else { self.new_shards(batch).map_err(Error::other)? };
         (self.shards, self.batch) = (shards, batch);
         self.parameters = parameters;
-        let mut rest = take(floats_of, &mut self.moments);
-        for shard in &mut self.shards {
-            rest = take(rest, &mut shard.state);
-        }
+        self.moments.iter_mut().zip(floats(moments)).for_each(|(to, x)| *to = x);
+        let to = self.shards.iter_mut().flat_map(|shard| &mut shard.state);
+        to.zip(floats(states)).for_each(|(to, x)| *to = x);
         if !self.stateful {
             self.reset();
         }
-        let (mut average, mut best) = (vec![0.0; average as usize], vec![0.0; best as usize]);
-        take(take(rest, &mut average), &mut best);
-        let loss = f32::from_bits(best_loss as u32);
+        let average = floats(average).collect();
+        let (loss, best) = (f32::from_bits(best_loss as u32), floats(best).collect());
         let (decay, stopping) = (self.kept.decay, self.kept.stopping);
         self.kept = Kept { decay, averaged, average, stopping, loss, updates: best_updates, since, best };
         self.attached = attached.into();
@@ -215,7 +187,7 @@ impl Trainer {
         let list = |show: fn(&Layer) -> String| {
             let theirs: Vec<_> = image.layers().map(|layer| show(&layer)).collect();
             let here: Vec<_> = ours.iter().map(show).collect();
-            [theirs.join(" | "), here.join(" | ")]
+            [theirs, here].map(|layers| layers.join(" | "))
         };
         let mut lists = list(Layer::to_string);
         if lists[0] == lists[1] {

@@ -222,20 +222,11 @@ impl Trainer {
             self.stateful.into(),
             self.parameters.len() as u64,
         ];
-        let mut checksum = tally::Checksum::new();
-        for setting in settings {
-            checksum.add(setting);
-        }
-        for batch in batches {
-            checksum.add(batch.sequences.steps() as u64);
-        }
-        for byte in self.describe_settings().bytes() {
-            checksum.add(byte.into());
-        }
-        for parameter in &self.parameters {
-            checksum.add(parameter.to_bits().into());
-        }
-        checksum.finish()
+        let steps = batches.iter().map(|batch| batch.sequences.steps() as u64);
+        let parameters = self.parameters.iter().map(|x| u64::from(x.to_bits()));
+        let others = self.describe_settings();
+        let others = others.bytes().map(u64::from);
+        tally::checksum(settings.into_iter().chain(steps).chain(others).chain(parameters))
     }
 
     /// Whether there is always one shard, for any batch.

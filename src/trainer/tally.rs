@@ -28,19 +28,11 @@ pub(super) struct Tally {
 
 fn pieces(count: u64) -> [f32; PIECES] {
     let count = count.min((1 << (12 * PIECES)) - 1);
-    let mut pieces = [0.0; PIECES];
-    for i in 0..PIECES {
-        pieces[i] = ((count >> (12 * i)) & 0xfff) as f32;
-    }
-    pieces
+    core::array::from_fn(|i| ((count >> (12 * i)) & 0xfff) as f32)
 }
 
 fn count(pieces: &[f32]) -> u64 {
-    let mut count = 0;
-    for (i, piece) in pieces.iter().enumerate() {
-        count += (*piece as u64) << (12 * i);
-    }
-    count
+    pieces.iter().enumerate().map(|(i, &x)| (x as u64) << (12 * i)).sum()
 }
 
 impl Tally {
@@ -72,21 +64,10 @@ impl Tally {
 }
 
 /// A checksum of numbers that all ranks should have in common.
-pub(super) struct Checksum(Fingerprint);
-
-impl Checksum {
-    pub(super) fn new() -> Self {
-        Checksum(Fingerprint(0))
-    }
-
-    pub(super) fn add(&mut self, number: u64) {
-        self.0 = self.0.with(Fingerprint(number));
-    }
-
-    pub(super) fn finish(self) -> u64 {
-        // Once more, so that the upper bits of the last number also change the bits that are sent.
-        self.0.and(0).0
-    }
+pub(super) fn checksum(numbers: impl Iterator<Item = u64>) -> u64 {
+    let all = numbers.fold(Fingerprint(0), |all, number| all.with(Fingerprint(number)));
+    // Once more, so that the upper bits of the last number also change the bits that are sent.
+    all.and(0).0
 }
 
 #[cfg(test)]
@@ -118,11 +99,7 @@ mod tests {
 
     #[test]
     fn a_checksum_tells_numbers_apart() {
-        let of = |numbers: &[u64]| {
-            let mut checksum = Checksum::new();
-            numbers.iter().for_each(|number| checksum.add(*number));
-            checksum.finish()
-        };
+        let of = |numbers: &[u64]| checksum(numbers.iter().copied());
         assert_ne!(of(&[1, 2, 3]), of(&[1, 3, 2]));
         assert_ne!(of(&[1, 2, 3]) & 0x3fff_ffff, of(&[1, 2, 3 | 1 << 63]) & 0x3fff_ffff);
     }

@@ -1,5 +1,5 @@
-//! Panels of integers for a [step of one row](crate::kernel::step::row) with the equations in registers, on
-//! CPUs that have a dot product of bytes.
+//! Panels of integers for a [step of one row](crate::kernel::step::single) with the equations in registers,
+//! on CPUs that have a dot product of bytes.
 
 use super::Narrow;
 use super::codes::write_bytes;

@@ -67,8 +67,8 @@ pub(crate) struct Start {
 /// What a [`Start`] holds.
 pub(crate) enum Begin {
     Zero,
-    /// One vector for each panel, the same for all rows: a pointer to that of the first panel, and the distance
-    /// to that of the next panel.
+    /// One vector for each panel, the same for all rows: a pointer to that of the first panel, and the
+    /// distance to that of the next panel.
     Vector(*const f32, usize),
     /// The values in `from`.
     From,

@@ -28,6 +28,7 @@ pub(crate) mod normalised;
 mod normalised_row;
 pub(crate) mod project;
 pub(crate) mod row;
+pub(crate) mod single;
 pub(crate) mod stream;
 mod units;
 
