@@ -140,11 +140,7 @@ pub(crate) trait Simd: Copy {
     /// The nearest floats, ties to even.
     fn ints_to_f32(self, a: Self::Ints) -> Self::V;
     /// The larger magnitude in each lane. It is not finite if one of both is not.
-    #[inline(always)]
-    fn larger(self, a: Self::V, b: Self::V) -> Self::V {
-        let zero = self.splat(0.0);
-        self.fma(a, zero, self.fma(b, zero, self.max(self.abs(a), self.abs(b))))
-    }
+    fn larger(self, a: Self::V, b: Self::V) -> Self::V;
     /// The largest magnitude of all lanes; NaN if one of them is NaN.
     #[inline(always)]
     fn largest(self, a: Self::V) -> f32 {

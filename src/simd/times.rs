@@ -174,6 +174,10 @@ impl<S: Simd, const N: usize> Simd for Times<S, N> {
         each!(self, a => self.0.abs(a))
     }
     #[inline(always)]
+    fn larger(self, a: Self::V, b: Self::V) -> Self::V {
+        each!(self, a, b => self.0.larger(a, b))
+    }
+    #[inline(always)]
     fn with_sign(self, magnitude: Self::V, sign: Self::V) -> Self::V {
         each!(self, magnitude, sign => self.0.with_sign(magnitude, sign))
     }
