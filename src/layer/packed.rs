@@ -108,6 +108,21 @@ impl<B: AsRef<[f32]>> Packed<B> {
     }
 }
 
+impl<'a> Packed<&'a [f32]> {
+    /// The panels; `None` if the storage has become shorter than their length.
+    #[inline(always)]
+    fn panels(&self, len: usize) -> Option<&'a [f32]> {
+        self.data.get(self.start..)?.get(..len)
+    }
+
+    /// The same, if they were packed for this owner, and for the instruction set that it is pinned to.
+    #[inline(always)]
+    pub(crate) fn panels_of(&self, owner: Fingerprint, pinned: Option<Isa>, len: usize) -> Option<&'a [f32]> {
+        check_packing(self.owner == owner, "layer", self.isa, pinned).ok()?;
+        self.panels(len)
+    }
+}
+
 /// Rejects what was packed for something else, or for an instruction set other than the one that a layer is
 /// pinned to.
 #[inline(always)]
@@ -204,8 +219,7 @@ impl<'a> WeightSource<'a> {
             WeightSource::Packed(packed) => {
                 let same = packed.owner == owner.fingerprint;
                 check_packing(same, owner.what, packed.isa, owner.pinned)?;
-                let panels = packed.data.get(packed.start..).and_then(|rest| rest.get(..owner.panels));
-                let panels = panels.ok_or(Error::Packing { what: owner.what })?;
+                let panels = packed.panels(owner.panels).ok_or(Error::Packing { what: owner.what })?;
                 Ok(Source::Panels(panels, packed.isa))
             }
         }

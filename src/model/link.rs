@@ -20,7 +20,7 @@ impl Layer {
     /// The same layer with all passes.
     pub(crate) const fn linked(mut self) -> Self {
         if let Some(levels) = self.levels_mut() {
-            levels.first = levels.first.linked();
+            levels.set_passes(levels.first.linked().passes);
         }
         self
     }
@@ -30,7 +30,7 @@ impl Layer {
     pub(crate) fn link_to(&mut self, forms: &[&Form]) -> core::result::Result<(), Kind> {
         let Some(levels) = self.levels_mut() else { return Ok(()) };
         let kind = levels.first.cell.form(levels.first.options);
-        levels.first.passes = Form::find(forms, kind).ok_or(kind)?;
+        levels.set_passes(Form::find(forms, kind).ok_or(kind)?);
         Ok(())
     }
 }

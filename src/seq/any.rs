@@ -145,7 +145,7 @@ impl AnyCell {
 
     /// The options as parameters of the cell's equations.
     #[inline(always)]
-    fn params(&self) -> Params {
+    pub(crate) const fn params(&self) -> Params {
         match self {
             AnyCell::Rnn(cell) => cell.params(),
             AnyCell::Lstm(cell) => cell.params(),

@@ -38,7 +38,7 @@ impl Passes {
     /// The table of these passes. `kind` has to be their form.
     #[inline(always)]
     #[cfg_attr(feature = "named-forms", allow(unused_variables))]
-    pub(super) const fn table(&self, kind: Kind) -> &'static Table {
+    pub(crate) const fn table(&self, kind: Kind) -> &'static Table {
         #[cfg(feature = "named-forms")]
         {
             self.table

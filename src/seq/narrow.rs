@@ -104,7 +104,7 @@ pub(super) trait Pass: Sized {
 
 impl Pass for &mut StepPass<'_> {
     fn sizes(&self) -> &Sizes {
-        &self.sizes
+        self.sizes
     }
 
     #[inline(always)]

@@ -48,7 +48,7 @@ pub(super) fn one_step_in_place<S: Simd, E: Equations, W: Source<S>>(
         let steps = const { &Steps::<S, W>::by_rows::<E, HAS_VECTORS>() };
         return one_step(s, steps, params, w, peepholes, pass);
     }
-    let StepPass { ref sizes, batch, x, ref mut h, ref mut c, ref mut h_next, ref mut stage } = *pass;
+    let StepPass { sizes, batch, x, ref mut h, ref mut c, ref mut h_next, ref mut stage } = *pass;
     let (dims, walk) = (sizes.dims, &Walk::step(batch));
     let two_stages = const { E::SECOND.is_some() };
     let stage = Stage::new(stage, const { &E::LAYOUT }, two_stages, sizes, batch);
@@ -241,7 +241,7 @@ fn copy_rows(walk: &Walk<'_>, t: usize, h: &[f32], width: usize, y: Option<&mut 
 /// It is a separate pass, so that a program that streams one sample after the other links no code for longer
 /// sequences.
 pub(crate) struct StepPass<'a> {
-    pub(crate) sizes: Sizes,
+    pub(crate) sizes: &'a Sizes,
     pub(crate) batch: usize,
     /// `[B, I]`
     pub(crate) x: &'a [f32],

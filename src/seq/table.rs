@@ -211,17 +211,21 @@ fn step<E: Equations>(isa: Isa, params: &Params, data: &[f32], pass: &mut StepPa
         #[inline(always)]
         fn run<S: Simd>(self, s: S) -> Checked {
             let Run((params, data, pass), _) = self;
-            let steps = const { &Steps::<S, Panels<'_>>::of::<E>() };
-            let Some((w, peepholes)) = steps.panels(&pass.sizes, data) else {
-                return crate::kernel::check(false, "packed weights of a step");
-            };
             if const { has_row::<E>() && has_vectors::<S>() } && pass.batch == 1 {
                 let StepPass { sizes, x, h, h_next, c, .. } = pass;
+                let dims = sizes.dims;
+                let Some((w, _)) = Panels::new(const { &E::LAYOUT }, S::LANES, dims, data) else {
+                    return crate::kernel::check(false, "packed weights of a step of one row");
+                };
                 let (walk, x, y) = (&crate::kernel::Walk::step(1), crate::kernel::step::Input::Raw(x), None);
-                let (dims, ahead, room) = (sizes.dims, None, &mut [][..]);
+                let (ahead, room) = (None, &mut [][..]);
                 let io = SingleStep { walk, dims, x, h, h_next, c, y, ahead, room };
-                return single(s, E::new(params), w[0], 0, io);
+                return single(s, E::new(params), w, 0, io);
             }
+            let steps = const { &Steps::<S, Panels<'_>>::of::<E>() };
+            let Some((w, peepholes)) = steps.panels(pass.sizes, data) else {
+                return crate::kernel::check(false, "packed weights of a step");
+            };
             one_step(s, steps, params, w, peepholes, pass)
         }
     }

@@ -246,10 +246,10 @@ impl Cell for GruCell {
 }
 
 impl GruCell {
-    pub(crate) fn params(self) -> Params {
-        let slot = |f| Slot { f, clip: self.clip };
+    pub(crate) const fn params(self) -> Params {
+        let clip = self.clip;
         Params {
-            slots: [slot(self.gates), slot(self.new), slot(self.new)],
+            slots: [Slot { f: self.gates, clip }, Slot { f: self.new, clip }, Slot { f: self.new, clip }],
             coupled: false,
             peepholes: false,
             carries_normalised: false,

@@ -228,10 +228,10 @@ impl Cell for LstmCell {
 }
 
 impl LstmCell {
-    pub(crate) fn params(self) -> Params {
-        let slot = |f| Slot { f, clip: self.clip };
+    pub(crate) const fn params(self) -> Params {
+        let clip = self.clip;
         Params {
-            slots: [slot(self.gates), slot(self.cell), slot(self.hidden)],
+            slots: [Slot { f: self.gates, clip }, Slot { f: self.cell, clip }, Slot { f: self.hidden, clip }],
             coupled: self.coupled,
             peepholes: self.peepholes,
             carries_normalised: matches!(self.norm, Some(LstmNorm::State)),

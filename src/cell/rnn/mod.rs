@@ -81,7 +81,7 @@ impl Cell for RnnCell {
 }
 
 impl RnnCell {
-    pub(crate) fn params(self) -> Params {
+    pub(crate) const fn params(self) -> Params {
         let slot = Slot { f: self.activation, clip: self.clip };
         Params { slots: [slot; 3], coupled: false, peepholes: false, carries_normalised: false }
     }

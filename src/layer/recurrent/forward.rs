@@ -4,12 +4,13 @@ use super::args::Forward;
 use super::levels::Levels;
 use super::merge::{Merge, both};
 use super::pass::{ForwardRows, Given};
+use super::ready::ReadyStep;
 use crate::error::{Error, Need, Result, check_len, check_room, check_shape};
 use crate::kernel::Walk;
 use crate::layer::buffer::{add_to, take_mut};
 use crate::layer::join::Team;
 use crate::layer::packed::{HOLDS_PACKING, Source, WeightSource};
-use crate::simd::HAS_VECTORS;
+use crate::simd::{HAS_VECTORS, Isa};
 
 impl Levels {
     #[cfg_attr(target_os = "none", inline(always))]
@@ -26,7 +27,7 @@ impl Levels {
             && self.is_row(x.len(), state.len(), scratch.len())
             && (args.y.is_empty() || args.y.len() == self.output())
             && self.is_causal()
-            && self.cut(team, 1, 1, Some(weights)).units == 1
+            && (team.is_none() || self.cut(team, 1, 1, Some(weights)).units == 1)
         {
             let h = self.run_step(weights, 1, x, args.state, args.scratch)?;
             if !args.y.is_empty() {
@@ -113,6 +114,40 @@ impl Levels {
         state: &'s mut [f32],
         scratch: &mut [f32],
     ) -> Result<&'s [f32]> {
+        let lens = [x.len(), state.len(), scratch.len()];
+        if let Some((ready, panels, isa)) = self.ready_step(&weights, lens) {
+            return ready.run(isa, panels, x, state, scratch);
+        }
+        self.step_checked(weights, x, state, scratch)
+    }
+
+    /// The step of one row of a single level, if the weights are panels and everything fits. Otherwise
+    /// [`step_checked`](Self::step_checked) runs the step or reports what is wrong.
+    #[inline(always)]
+    fn ready_step<'w>(
+        &self,
+        weights: &WeightSource<'w>,
+        [x, state, scratch]: [usize; 3],
+    ) -> Option<(&ReadyStep, &'w [f32], Isa)> {
+        let (1, None, Some(ready), WeightSource::Packed(packed)) =
+            (self.depth, self.both, &self.ready, weights)
+        else {
+            return None;
+        };
+        let panels = packed.panels_of(self.fingerprint(), self.first.isa, self.panels_len())?;
+        self.is_row(x, state, scratch).then_some((ready, panels, packed.isa()))
+    }
+
+    /// The same with all checks. It is a separate function, so that it takes no registers of the usual step.
+    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(not(target_os = "none"), inline(never))]
+    fn step_checked<'s>(
+        &self,
+        weights: WeightSource<'_>,
+        x: &'s [f32],
+        state: &'s mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<&'s [f32]> {
         let weights = self.check_weights(weights)?;
         if self.both.is_some() {
             return Err(Error::Value { argument: "stack", expected: "a stack with one direction" });
@@ -151,9 +186,9 @@ impl Levels {
         }
     }
 
-    /// The same; the buffers have been checked. With one level nothing in it can panic. It is inlined down to
-    /// the pass in the cell's table: separate functions in between took a third of the time of a step of 8
-    /// units (Zen).
+    /// The same; the buffers have been checked. With one level nothing in it can panic. The step of one row
+    /// from panels is inlined down to the pass in the cell's table: separate functions in between took a third
+    /// of the time of a step of 8 units (Zen).
     #[inline(always)]
     pub(crate) fn run_step<'s>(
         &self,
@@ -166,14 +201,22 @@ impl Levels {
         let (first, units) = (&self.first, batch.saturating_mul(self.first.width()));
         // In firmware whose layers are not constants, all numbers of levels share the code below.
         if self.depth == 1 && HOLDS_PACKING {
-            first.step(first.shape, weights, batch, x, state, scratch)?;
+            if let (1, Source::Panels(panels, isa), Some(ready)) = (batch, weights, &self.ready) {
+                return ready.run(isa, panels, x, state, scratch);
+            }
+            first.step_apart(first.shape, weights, batch, x, state, scratch)?;
             return Ok(state.get(..units).unwrap_or_default());
         }
         let (mut weights, mut x, mut state) = (weights, x, state);
         for index in 0..self.depth {
             let own = take_mut(&mut state, first.state_len(batch));
-            let weights = self.next_direction(&mut weights, index);
-            first.step_apart(self.shape(index), weights, batch, x, own, scratch)?;
+            let (weights, shape) = (self.next_direction(&mut weights, index), self.shape(index));
+            match (batch, weights, &self.ready) {
+                (1, Source::Panels(panels, isa), Some(ready)) => {
+                    ready.with_input(shape.input).run(isa, panels, x, own, scratch)?;
+                }
+                _ => first.step_apart(shape, weights, batch, x, own, scratch)?,
+            }
             x = &own[..units];
         }
         Ok(x)

@@ -2,6 +2,7 @@
 
 use super::description::Description;
 use super::merge::Merge;
+use super::ready::ReadyStep;
 use crate::error::Result;
 use crate::kernel::Walk;
 use crate::kernel::canonical::{Shape, Vectors};
@@ -10,6 +11,7 @@ use crate::kernel::view::ColumnsMut;
 use crate::layer::buffer::{add, max, mul, take, take_mut};
 use crate::layer::packed::{Fingerprint, HOLDS_PACKING, Owner, Packed, Source, WeightSource, packed_len};
 use crate::layer::sequences::Sequences;
+use crate::seq::form::Passes;
 
 /// Layers with one description, each over the output of the one below, in one direction or in both. A single
 /// layer is one level.
@@ -26,6 +28,8 @@ pub(crate) struct Levels {
     panels: usize,
     /// Length of the state and of the scratch for a step of one row.
     row: (usize, usize),
+    /// That step of the first level.
+    pub(super) ready: Option<ReadyStep>,
     fingerprint: Fingerprint,
 }
 
@@ -33,7 +37,9 @@ impl Levels {
     pub(crate) const fn new(first: Description, depth: usize, both: Option<Merge>) -> Self {
         let depth = if depth == 0 { 1 } else { depth };
         let fingerprint = Fingerprint::NONE;
-        let mut levels = Levels { first, depth, both, weights: 0, panels: 0, row: (0, 0), fingerprint };
+        let ready = ReadyStep::new(&first);
+        let mut levels =
+            Levels { first, depth, both, weights: 0, panels: 0, row: (0, 0), ready, fingerprint };
         levels.weights = levels.total(first.weights_len(), levels.shape(1).len());
         if HOLDS_PACKING {
             levels.panels = levels.all_panels_len();
@@ -54,6 +60,12 @@ impl Levels {
             Some(Merge::Sum) => 2,
         };
         self.first.fingerprint().and(self.depth).and(merge)
+    }
+
+    /// Sets the passes of the layers.
+    pub(crate) const fn set_passes(&mut self, passes: Passes) {
+        self.first.passes = passes;
+        self.ready = ReadyStep::new(&self.first);
     }
 
     /// A single layer in its own direction.

@@ -17,6 +17,7 @@
 //! | `overlap` | levels that run at the same time, block by block |
 //! | `cut` | one layer in one direction, cut for threads by rows of the batch or by units |
 //! | `pass` | one layer in one direction, down to the time loops |
+//! | `ready` | the step of one row, with what it needs computed once |
 //! | `description` | a layer as a value: its lengths |
 //! | `args`, `merge` | arguments; the two directions |
 //!
@@ -36,6 +37,7 @@ mod merge;
 #[cfg(not(target_os = "none"))]
 mod overlap;
 mod pass;
+mod ready;
 mod stack;
 mod train;
 mod weights;

@@ -138,7 +138,7 @@ impl Description {
         let Some(((h, c), (h_next, stage))) = parts else {
             return Err(Error::Overflow { buffer: "scratch" });
         };
-        let sizes = self.sizes(&shape);
+        let sizes = &self.sizes(&shape);
         match weights {
             Source::Canonical(flat) => {
                 let w = canonical_inline(shape, flat)?;
@@ -193,7 +193,7 @@ impl Description {
             && team.is_none()
             && walk.is_one_step()
         {
-            let step = &mut StepPass { sizes, batch: 1, x, h: &mut *h, c, h_next, stage };
+            let step = &mut StepPass { sizes: &sizes, batch: 1, x, h: &mut *h, c, h_next, stage };
             match self.packed_format() {
                 Some(narrow) => runs.step_narrow((narrow, data), step)?,
                 None => runs.step_packed(data, step)?,
