@@ -39,6 +39,38 @@ pub(crate) unsafe fn store<S: Simd>(s: S, p: *mut f32, v: S::V, left: usize) {
     unsafe { if left >= S::LANES { s.store(p, v) } else { s.store_n(p, v, left) } }
 }
 
+/// Loads vector `n` of `N` that follow each other. Only the last one may be a part, of `left` elements: a branch
+/// for each would keep the compiler from computing several vectors side by side.
+/// # Safety
+/// As for [`load`]; `left` is at least `LANES` for vectors before the last one.
+#[inline(always)]
+pub(crate) unsafe fn load_one_of<S: Simd, const N: usize>(
+    s: S,
+    n: usize,
+    p: *const f32,
+    left: usize,
+) -> S::V {
+    debug_assert!(n + 1 == N || left >= S::LANES);
+    // SAFETY: the caller's promise.
+    unsafe { if n + 1 < N { s.load(p) } else { load(s, p, left) } }
+}
+
+/// Stores vector `n` of `N`, in the same way.
+/// # Safety
+/// As for [`store`]; `left` is at least `LANES` for vectors before the last one.
+#[inline(always)]
+pub(crate) unsafe fn store_one_of<S: Simd, const N: usize>(
+    s: S,
+    n: usize,
+    p: *mut f32,
+    v: S::V,
+    left: usize,
+) {
+    debug_assert!(n + 1 == N || left >= S::LANES);
+    // SAFETY: the caller's promise.
+    unsafe { if n + 1 < N { s.store(p, v) } else { store(s, p, v, left) } }
+}
+
 /// Loads the same units of the first `count` planes of a row: a whole vector each, or the `left` units.
 /// # Safety
 /// `p`, and the addresses `plane`, `2 * plane`, ... elements after it, are valid for reading `left` elements.

@@ -1,7 +1,7 @@
 //! The forward time loop, for inference and for training.
 
 use super::sizes::{Sizes, tape_row};
-use super::step::{Io, Row, Steps, step};
+use super::step::{Io, Steps, step};
 use super::{block_steps, state_rows};
 use crate::kernel::narrow::in_place::NarrowInPlace;
 use crate::kernel::narrow::panels::NarrowPanels;
@@ -9,9 +9,10 @@ use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::operand::Matrices;
 use crate::kernel::panel::pack::Panels;
 use crate::kernel::panel::source::{InPlace, Projection};
-use crate::kernel::step::ahead::{AHEAD, Ahead, has_room, pays};
+use crate::kernel::step::ahead::{AHEAD, Pieces, has_room, pays};
 use crate::kernel::step::project::{Projected, project};
 use crate::kernel::step::row::Stages;
+use crate::kernel::step::single::SingleRow;
 use crate::kernel::step::{Input, Params};
 use crate::kernel::team::Team;
 use crate::kernel::vector::has_vectors;
@@ -136,6 +137,7 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
         // While the steps of one block run, the other one is filled.
         let (mut here, mut there) = split(block, beside, layout, dims.hidden);
         let (mut now, mut next) = (&mut **h, &mut **h_next);
+        let mut pieces = Pieces::none(layout, S::LANES, dims);
         let mut t = 0;
         while t < walk.steps() {
             let (first, count) = (t, at_once.min(walk.steps() - t));
@@ -151,13 +153,13 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
                 project(s, layout, panels, walk, dims, (first, count), x, out, ld, codes, team)?;
             }
             if by_row && let Some(row) = steps.single {
-                let later = match beside {
-                    true => Ahead::new(layout, S::LANES, walk, dims, first + count, x, &mut *there)?,
+                let ahead = match beside {
+                    true => pieces.begin(walk, first + count, x, &mut *there)?,
                     false => None,
                 };
-                let (h, h_next, c, y) = (&mut *now, &mut *next, &mut **c, lend(y));
+                let (h, h_next, c, y) = (&mut *now, &mut *next, &mut **c, y.as_mut());
                 let (x, room) = (Input::Block { data: here, first }, &mut **stage);
-                let io = Row { walk, sizes, x, first, count, h, h_next, c, y, ahead: later.as_ref(), room };
+                let io = SingleRow { walk, first, count, dims, x, h, h_next, c, y, ahead, room };
                 row(s, params, w[0], io)?;
             } else {
                 for t in first..first + count {

@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 
 use super::forward::{ForwardPass, Projects, time_loop};
 use super::sizes::{PROJECTION, Sizes, projection};
-use super::step::{Row, StepPass, Steps, has_row, one_step, one_step_in_place, row_steps};
+use super::step::{StepPass, Steps, has_row, one_step, one_step_in_place, row_steps};
 use crate::kernel::narrow::in_place::{NarrowInPlace, Words};
 use crate::kernel::narrow::panels::NarrowPanels;
 use crate::kernel::narrow::row::{BytePanels, with_dot};
@@ -14,9 +14,9 @@ use crate::kernel::narrow::{IN_PLACE, PACKS};
 use crate::kernel::step::batch;
 use crate::kernel::step::epilogues::Epilogues;
 use crate::kernel::step::row::Stages;
-use crate::kernel::step::single::{SingleStep, single};
-use crate::kernel::step::stream::{self, Stream};
-use crate::kernel::step::{Equations, Input, Params};
+use crate::kernel::step::single::{self, SingleRow};
+use crate::kernel::step::stream;
+use crate::kernel::step::{Equations, Params};
 use crate::kernel::{Checked, Narrow, Walk, check};
 use crate::simd::{Dot, HAS_VECTORS, Isa, Op, Region, Simd, dispatch, dispatch_single};
 
@@ -70,16 +70,14 @@ fn steps_of_a_row<S: Simd, E: Equations>(
     s: S,
     params: &Params,
     w: NarrowPanels<'_>,
-    row: Row<'_>,
+    io: SingleRow<'_, '_>,
 ) -> Checked {
     if const { S::DOT }
-        && takes_rows::<S>(row.sizes.dims.hidden)
+        && takes_rows::<S>(io.dims.hidden)
         && let Some(w) = BytePanels::new(w)
     {
-        return row_steps::<S, E, _>(s, params, w, row);
+        return row_steps::<S, E, _>(s, params, w, io);
     }
-    let Row { walk, sizes, x, first, count, h, h_next, c, y, room, .. } = row;
-    let io = Stream { walk, first, count, dims: sizes.dims, x, h, h_next, c, y, room };
     stream::steps(s, const { &Epilogues::of::<E>() }, params, w, io)
 }
 
@@ -151,14 +149,11 @@ impl<S: Simd, E: Equations> Region for ByteStep<'_, '_, '_, S, E> {
     #[inline(always)]
     fn run(self) -> Checked {
         let ByteStep(s, (params, (format, data), pass), _) = self;
-        let StepPass { sizes, x, h, c, h_next, stage: room, .. } = &mut **pass;
-        let dims = sizes.dims;
-        let panels = NarrowPanels::new(const { &E::LAYOUT }, S::LANES, dims, *format, data);
+        let panels = NarrowPanels::new(const { &E::LAYOUT }, S::LANES, pass.sizes.dims, *format, data);
         let Some(w) = panels.and_then(|(panels, _)| BytePanels::new(panels)) else {
             return check(false, "narrow weights of a step");
         };
-        let (walk, x, y, ahead) = (&Walk::step(1), Input::Raw(x), None, None);
-        single(s, E::new(params), w, 0, SingleStep { walk, dims, x, h, h_next, c, y, ahead, room })
+        single::steps(s, E::new(params), w, pass.row(&Walk::step(1)))
     }
 }
 

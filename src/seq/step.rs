@@ -7,9 +7,8 @@ use crate::kernel::panel::product::Left;
 use crate::kernel::panel::source::{Projection, Source};
 use crate::kernel::rows::taken::Rows;
 use crate::kernel::rows::view::{ColumnsMut, Matrix};
-use crate::kernel::step::ahead::Ahead;
 use crate::kernel::step::row::{self, Stages};
-use crate::kernel::step::single::{SingleStep, single};
+use crate::kernel::step::single::{self, SingleRow};
 use crate::kernel::step::{Equations, Input, Params, SecondStage, Step, Tape};
 use crate::kernel::team::Team;
 use crate::kernel::{Checked, Walk};
@@ -19,7 +18,7 @@ use crate::simd::{HAS_VECTORS, Region, Simd};
 type StepFn<S, W> = fn(S, &Params, Stages<W>, usize, Step<'_>, &mut [f32]) -> Checked;
 
 /// Several steps of a single row.
-type RowFn<S, W> = fn(S, &Params, W, Row<'_>) -> Checked;
+type RowFn<S, W> = fn(S, &Params, W, SingleRow<'_, '_>) -> Checked;
 
 /// The steps of a cell on one instruction set, from one kind of weights.
 pub(super) struct Steps<S, W> {
@@ -90,23 +89,6 @@ impl<S: Simd, W: Source<S>> Steps<S, W> {
     }
 }
 
-/// Arguments for several steps of a single row.
-pub(super) struct Row<'a> {
-    pub(super) walk: &'a Walk<'a>,
-    pub(super) sizes: &'a Sizes,
-    /// Projected input of steps `first..first + count`, or the input of a single step.
-    pub(super) x: Input<'a>,
-    pub(super) first: usize,
-    pub(super) count: usize,
-    pub(super) h: &'a mut [f32],
-    pub(super) h_next: &'a mut [f32],
-    pub(super) c: &'a mut [f32],
-    pub(super) y: Option<ColumnsMut<'a>>,
-    pub(super) ahead: Option<&'a Ahead<'a>>,
-    /// Scratch of a step.
-    pub(super) room: &'a mut [f32],
-}
-
 /// Whether there is separate code for a small single row on instruction sets with vectors.
 pub(super) const fn has_row<E: Equations>() -> bool {
     E::SEVERAL && E::SECOND.is_none()
@@ -118,34 +100,24 @@ pub(super) fn row_steps<S: Simd, E: Equations, W: Source<S>>(
     s: S,
     params: &Params,
     w: W,
-    row: Row<'_>,
+    io: SingleRow<'_, '_>,
 ) -> Checked {
-    w.call(s, RowSteps { s, e: E::new(params), w, row })
+    w.call(s, RowSteps { s, e: E::new(params), w, io })
 }
 
-struct RowSteps<'a, S, E, W> {
+struct RowSteps<'a, 'y, S, E, W> {
     s: S,
     e: E,
     w: W,
-    row: Row<'a>,
+    io: SingleRow<'a, 'y>,
 }
 
-impl<S: Simd, E: Equations, W: Source<S>> Region for RowSteps<'_, S, E, W> {
+impl<S: Simd, E: Equations, W: Source<S>> Region for RowSteps<'_, '_, S, E, W> {
     type Output = Checked;
     #[inline(always)]
     fn run(self) -> Checked {
-        let RowSteps { s, e, w, row } = self;
-        let Row { walk, sizes, x, first, count, h, h_next, c, mut y, ahead, room } = row;
-        for t in first..first + count {
-            if let Some(ahead) = ahead {
-                ahead.allow(t - first);
-            }
-            let y = y.as_mut().map(ColumnsMut::reborrow);
-            let (h, h_next, c) = (&mut *h, &mut *h_next, &mut *c);
-            let room = &mut *room;
-            single(s, e, w, t, SingleStep { walk, dims: sizes.dims, x, h, h_next, c, y, ahead, room })?;
-        }
-        Ok(())
+        let RowSteps { s, e, w, io } = self;
+        single::steps(s, e, w, io)
     }
 }
 
@@ -258,10 +230,10 @@ pub(crate) struct StepPass<'a> {
 impl StepPass<'_> {
     /// A step of a single row.
     #[inline(always)]
-    pub(super) fn row<'a>(&'a mut self, walk: &'a Walk<'a>) -> Row<'a> {
+    pub(super) fn row<'a>(&'a mut self, walk: &'a Walk<'a>) -> SingleRow<'a, 'a> {
         let StepPass { sizes, x, h, c, h_next, stage: room, .. } = self;
-        let (x, y, ahead) = (Input::Raw(x), None, None);
-        Row { walk, sizes, x, first: 0, count: 1, h, h_next, c, y, ahead, room }
+        let (dims, x, y, ahead) = (sizes.dims, Input::Raw(x), None, None);
+        SingleRow { walk, first: 0, count: 1, dims, x, h, h_next, c, y, ahead, room }
     }
 
     /// The buffers of a step with options, and its sizes and scratch.

@@ -20,10 +20,10 @@ use crate::kernel::panel::source::InPlace;
 use crate::kernel::step::backward::Gradients;
 use crate::kernel::step::batch;
 use crate::kernel::step::row::Stages;
-use crate::kernel::step::single::{SingleStep, single};
+use crate::kernel::step::single;
 use crate::kernel::step::{Equations, Params, SecondStage};
 use crate::kernel::vector::has_vectors;
-use crate::kernel::{Activation, Checked, Slot};
+use crate::kernel::{Activation, Checked, Slot, Walk};
 use crate::simd::{HAS_VECTORS, Isa, Op, Simd, dispatch, dispatch_single};
 
 /// Which passes a table has.
@@ -212,15 +212,10 @@ fn step<E: Equations>(isa: Isa, params: &Params, data: &[f32], pass: &mut StepPa
         fn run<S: Simd>(self, s: S) -> Checked {
             let Run((params, data, pass), _) = self;
             if const { has_row::<E>() && has_vectors::<S>() } && pass.batch == 1 {
-                let StepPass { sizes, x, h, h_next, c, .. } = pass;
-                let dims = sizes.dims;
-                let Some((w, _)) = Panels::new(const { &E::LAYOUT }, S::LANES, dims, data) else {
+                let Some((w, _)) = Panels::new(const { &E::LAYOUT }, S::LANES, pass.sizes.dims, data) else {
                     return crate::kernel::check(false, "packed weights of a step of one row");
                 };
-                let (walk, x, y) = (&crate::kernel::Walk::step(1), crate::kernel::step::Input::Raw(x), None);
-                let (ahead, room) = (None, &mut [][..]);
-                let io = SingleStep { walk, dims, x, h, h_next, c, y, ahead, room };
-                return single(s, E::new(params), w, 0, io);
+                return single::steps(s, E::new(params), w, pass.row(&Walk::step(1)));
             }
             let steps = const { &Steps::<S, Panels<'_>>::of::<E>() };
             let Some((w, peepholes)) = steps.panels(pass.sizes, data) else {

@@ -57,8 +57,19 @@ impl RowList {
     /// Like [`fill`](Self::fill), with at most `most` rows.
     #[inline(always)]
     pub(crate) fn fill_up_to(&mut self, most: usize, rows: Rows<'_>, taken: &mut Taken<'_>) -> bool {
+        let most = most.min(MOST);
+        // Usually all rows take part and follow each other. Then there is nothing to search for.
+        if HAS_VECTORS && let Some(start) = rows.start() {
+            let (at, count) = taken.take_at_once(most);
+            for (i, (row, source)) in self.rows.iter_mut().zip(&mut self.sources).enumerate().take(count) {
+                row.write(at + i);
+                source.write(start + at + i);
+            }
+            self.count = count;
+            return count > 0;
+        }
         self.count = 0;
-        while self.count < most.min(MOST)
+        while self.count < most
             && let Some(row) = taken.next()
         {
             self.rows[self.count].write(row);

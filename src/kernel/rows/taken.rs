@@ -122,6 +122,20 @@ impl<'a> Rows<'a> {
         if dense { row } else { self.kind.search(row) }
     }
 
+    /// The source of row 0, if all rows take part and their sources follow each other.
+    #[inline(always)]
+    pub(crate) fn start(&self) -> Option<usize> {
+        match self.kind {
+            Kind::All => Some(0),
+            Kind::Batch { walk, .. } => walk.is_dense().then_some(0),
+            Kind::Present { walk, .. } => (walk.is_dense() && walk.place.is_whole()).then_some(0),
+            Kind::Step { walk, t } => {
+                (walk.is_dense() && walk.place.is_plain() && self.count > 0).then(|| walk.row(t, 0))
+            }
+            Kind::Block { walk, first } => (walk.regular() == Some(false)).then(|| first * walk.batch()),
+        }
+    }
+
     /// The row of the sequence buffer that belongs to a row.
     #[inline(always)]
     pub(crate) fn source(&self, row: usize) -> usize {
@@ -141,6 +155,17 @@ pub(crate) struct Taken<'a> {
     rows: Rows<'a>,
     left: usize,
     at: usize,
+}
+
+impl Taken<'_> {
+    /// Takes up to `most` rows that follow each other: the first, and their number. All rows take part.
+    #[inline(always)]
+    pub(super) fn take_at_once(&mut self, most: usize) -> (usize, usize) {
+        let (at, count) = (self.at, self.left.min(most));
+        self.left -= count;
+        self.at += count;
+        (at, count)
+    }
 }
 
 impl Iterator for Taken<'_> {

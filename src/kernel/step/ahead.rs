@@ -27,7 +27,15 @@ pub(super) const PANELS: usize = 2;
 
 /// The input part of up to [`AHEAD`] steps for a batch of one row, in pieces. A piece is one panel for `ROWS`
 /// steps.
+#[derive(Clone, Copy)]
 pub(crate) struct Ahead<'a> {
+    pieces: &'a Pieces,
+    buffers: PhantomData<(&'a [f32], &'a mut [f32])>,
+}
+
+/// Where the pieces are. It is filled in place for each block of steps: copies of fields that were just
+/// written would hold up the steps of small layers.
+pub(crate) struct Pieces {
     dims: Dims,
     /// Gates of the input weights, and units of a panel.
     gates: usize,
@@ -41,7 +49,6 @@ pub(crate) struct Ahead<'a> {
     next: Cell<usize>,
     /// The first piece that may not be taken in this step.
     limit: Cell<usize>,
-    buffers: PhantomData<(&'a [f32], &'a mut [f32])>,
 }
 
 /// Whether a step of this many panels leaves registers for a piece.
@@ -68,76 +75,92 @@ pub(super) struct Piece {
     out: [*mut f32; ROWS],
 }
 
-impl<'a> Ahead<'a> {
+impl Pieces {
+    /// Those of no steps.
+    #[inline(always)]
+    pub(crate) fn none(layout: &Layout, lanes: usize, dims: Dims) -> Self {
+        Pieces {
+            dims,
+            gates: layout.x_gates,
+            lanes,
+            x: [core::ptr::null(); AHEAD],
+            out: [core::ptr::null_mut(); AHEAD],
+            count: 0,
+            two: false,
+            next: Cell::new(0),
+            limit: Cell::new(0),
+        }
+    }
+
     /// The input part of the steps from `first` on; `x` is `[rows, I]`, `out` `[AHEAD, x_gates*H]`. `None` if
     /// there are no such steps.
     #[inline(always)]
-    pub(crate) fn new(
-        layout: &Layout,
-        lanes: usize,
-        walk: &Walk<'a>,
-        dims: Dims,
+    pub(crate) fn begin<'a>(
+        &'a mut self,
+        walk: &Walk<'_>,
         first: usize,
         x: &'a [f32],
         out: &'a mut [f32],
-    ) -> Result<Option<Self>, Wrong> {
-        let width = layout.x_gates * dims.hidden;
+    ) -> Result<Option<Ahead<'a>>, Wrong> {
+        let dims = self.dims;
+        let width = self.gates * dims.hidden;
         let fits = walk.batch() == 1 && x.len() == walk.rows() * dims.input && out.len() == AHEAD * width;
         check(fits, "steps ahead")?;
         let steps = walk.steps().saturating_sub(first).min(AHEAD);
         if steps == 0 {
             return Ok(None);
         }
-        let (two, out) = (steps > ROWS, out.as_mut_ptr());
-        let mut to = Ahead {
-            dims,
-            gates: layout.x_gates,
-            lanes,
-            x: [x.as_ptr(); AHEAD],
-            out: [out; AHEAD],
-            count: dims.hidden.div_ceil(lanes) << u32::from(two),
-            two,
-            next: Cell::new(0),
-            limit: Cell::new(0),
-            buffers: PhantomData,
-        };
+        self.two = steps > ROWS;
+        self.count = dims.hidden.div_ceil(self.lanes) << u32::from(self.two);
+        self.next.set(0);
+        self.limit.set(0);
+        // The steps of one row are equally far apart.
+        let start = walk.row(first, 0);
+        let distance = if steps > 1 { walk.row(first + 1, 0).wrapping_sub(start) } else { 0 };
+        let (start, distance) = (start * dims.input, distance.wrapping_mul(dims.input));
+        let (x, out) = (x.as_ptr(), out.as_mut_ptr());
         for i in 0..AHEAD {
             // Missing steps are replaced by the last one, which is computed again.
             let step = i.min(steps - 1);
-            to.x[i] = x.as_ptr().wrapping_add(walk.row(first + step, 0) * dims.input);
-            to.out[i] = out.wrapping_add(step * width);
+            self.x[i] = x.wrapping_add(start.wrapping_add(step.wrapping_mul(distance)));
+            self.out[i] = out.wrapping_add(step * width);
         }
-        Ok(Some(to))
+        Ok(Some(Ahead { pieces: self, buffers: PhantomData }))
     }
+}
 
+impl Ahead<'_> {
     /// Whether these steps belong to a layer of these sizes, with panels of `lanes` units.
     #[inline(always)]
     pub(super) fn is_of(&self, layout: &Layout, lanes: usize, Dims { input, hidden, .. }: Dims) -> bool {
-        (self.dims.input, self.dims.hidden, self.gates, self.lanes) == (input, hidden, layout.x_gates, lanes)
+        let of = self.pieces;
+        (of.dims.input, of.dims.hidden, of.gates, of.lanes) == (input, hidden, layout.x_gates, lanes)
     }
 
     /// Distributes the pieces over the steps: sets how many must be taken by the end of step `t` of
     /// [`AHEAD`]. A step has twice as many tiles as it has pieces, so all of them are taken.
     #[inline(always)]
     pub(crate) fn allow(&self, t: usize) {
-        debug_assert!(self.next.get() == self.limit.get());
-        self.limit.set((self.count * (t + 1) / AHEAD).min(self.count));
+        let of = self.pieces;
+        debug_assert!(of.next.get() == of.limit.get());
+        of.limit.set((of.count * (t + 1) / AHEAD).min(of.count));
     }
 
     /// The next piece, if there is one left for this step.
     #[inline(always)]
     pub(super) fn take(&self) -> Option<Piece> {
-        let next = self.next.get();
-        if next >= self.limit.get() {
+        let of = self.pieces;
+        let next = of.next.get();
+        if next >= of.limit.get() {
             return None;
         }
-        self.next.set(next + 1);
+        of.next.set(next + 1);
         // The two pieces of a panel are consecutive, so that the second finds the weights in the cache.
-        let (panel, half) = if self.two { (next / 2, next % 2) } else { (next, 0) };
-        let mut piece = Piece { panel, x: [self.x[0]; ROWS], out: [self.out[0]; ROWS] };
+        let (panel, half) = if of.two { (next / 2, next % 2) } else { (next, 0) };
+        let mut piece = Piece { panel, x: [of.x[0]; ROWS], out: [of.out[0]; ROWS] };
         for m in 0..ROWS {
-            piece.x[m] = self.x[(half * ROWS + m) % AHEAD];
-            piece.out[m] = self.out[(half * ROWS + m) % AHEAD];
+            piece.x[m] = of.x[(half * ROWS + m) % AHEAD];
+            piece.out[m] = of.out[(half * ROWS + m) % AHEAD];
         }
         Some(piece)
     }

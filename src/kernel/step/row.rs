@@ -12,7 +12,7 @@ use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::layout::Layout;
 use crate::kernel::panel::source::Source;
 use crate::kernel::panel::tile::{Acc, Tile, WIDEST, accumulate, drive_row};
-use crate::kernel::vector::{each, load};
+use crate::kernel::vector::{each, load, load_one_of};
 use crate::kernel::{Checked, Wrong, check};
 use crate::simd::{Region, Simd};
 
@@ -177,7 +177,7 @@ pub(super) struct Operands<'a, W> {
     pub(super) sums: *const f32,
     /// The hidden state that the weights multiply.
     pub(super) seen: *const f32,
-    pub(super) ahead: Option<&'a Ahead<'a>>,
+    pub(super) ahead: Option<Ahead<'a>>,
 }
 
 impl<W> Operands<'_, W> {
@@ -203,7 +203,8 @@ impl<W> Operands<'_, W> {
                 each!(p, NP, {
                     let unit = (panel + p) * S::LANES;
                     each!(g, layout.x_gates, {
-                        acc[p][g % 4] = load(s, self.sums.add(g * hidden + unit), hidden - unit);
+                        acc[p][g % 4] =
+                            load_one_of::<S, NP>(s, p, self.sums.add(g * hidden + unit), hidden - unit);
                     });
                 });
             }

@@ -1,4 +1,4 @@
-//! A step of a single row without options, with the equations in the tile's registers.
+//! Steps of a single row without options, with the equations in the tile's registers.
 
 use super::ahead::{Ahead, PANELS};
 use super::row::{Operands, RowTile};
@@ -13,109 +13,174 @@ use crate::kernel::rows::walk::Walk;
 use crate::kernel::{Checked, Wrong, check};
 use crate::simd::Simd;
 
-/// The buffers of a step of a single row.
-pub(crate) struct SingleStep<'a> {
-    /// A walk of one row, which takes part in the step.
+/// The buffers of some steps of a single row.
+pub(crate) struct SingleRow<'a, 'y> {
+    /// A walk of one row, which takes part in the steps.
     pub(crate) walk: &'a Walk<'a>,
+    /// Steps `first..first + count`.
+    pub(crate) first: usize,
+    pub(crate) count: usize,
     pub(crate) dims: Dims,
+    /// A block starts with step `first`.
     pub(crate) x: Input<'a>,
-    /// `[H]`: the state before the step, and afterwards the state after it.
+    /// `[H]`: the state before the steps, and afterwards the state after them.
     pub(crate) h: &'a mut [f32],
-    /// `[H]`: scratch for the next state.
+    /// `[H]`: scratch for the next state. Without it, units that come later in a step would not see the whole
+    /// state before the step.
     pub(crate) h_next: &'a mut [f32],
     /// `[H]`, or empty for a cell without cell state.
     pub(crate) c: &'a mut [f32],
-    /// `[rows, H]`, unless only the state is needed.
-    pub(crate) y: Option<ColumnsMut<'a>>,
-    pub(crate) ahead: Option<&'a Ahead<'a>>,
-    /// Room for rows as integers.
+    /// `[rows, H]`, unless only the state is needed. It is a reference because copying fields that were just
+    /// written would hold up the steps of small layers.
+    pub(crate) y: Option<&'a mut ColumnsMut<'y>>,
+    pub(crate) ahead: Option<Ahead<'a>>,
+    /// Room for rows as integers, and for sums that are kept in memory.
     pub(crate) room: &'a mut [f32],
 }
 
-/// One step of a single row, without options. A single tile works in place: it has read the whole state
-/// before it writes any of it.
+/// Steps of a single row, without options. A single tile works in place: it has read the whole state before it
+/// writes any of it.
 #[inline(always)]
-pub(crate) fn single<S: Simd, E: Equations, W: Source<S>>(
-    s: S,
-    e: E,
-    w: W,
-    t: usize,
-    io: SingleStep<'_>,
-) -> Checked {
-    let descending = !t.is_multiple_of(2);
-    let (row, of, apart) = checked(s, const { &E::LAYOUT }, E::SECOND.is_none(), w, t, io)?;
-    let tile = RowTile::<_, _, false> { e, row, of };
-    // SAFETY: the row takes part in step `t`, so all buffers have it, and the weights have its panels. `h` and
-    // `h_next` have the same length and do not overlap.
-    unsafe {
-        drive_row(s, &tile, row.hidden.div_ceil(S::LANES), descending);
-        if row.h_next == apart {
-            core::ptr::copy_nonoverlapping(apart, row.h.cast_mut(), row.hidden);
+pub(crate) fn steps<S: Simd, E: Equations, W: Source<S>>(s: S, e: E, w: W, io: SingleRow<'_, '_>) -> Checked {
+    let (first, count) = (io.first, io.count);
+    let buffers = Buffers::new(s, const { &E::LAYOUT }, E::SECOND.is_none(), w, io)?;
+    for t in first..first + count {
+        if let Some(ahead) = buffers.ahead {
+            ahead.allow(t - first);
+        }
+        // SAFETY: the row takes part in step `t`, so all buffers have it, and the weights have its panels. `h`
+        // and `h_next` have the same length and do not overlap.
+        unsafe {
+            let (row, of) = buffers.step(s, t);
+            let tile = RowTile::<_, _, false> { e, row, of };
+            drive_row(s, &tile, row.hidden.div_ceil(S::LANES), !t.is_multiple_of(2));
+            if !buffers.in_place {
+                core::ptr::copy_nonoverlapping(row.h_next, buffers.state, row.hidden);
+            }
         }
     }
     Ok(())
 }
 
-/// Checks the buffers of a single row: the row, what its weights multiply, and the start of `h_next`.
-#[inline(always)]
-fn checked<'a, S: Simd, W: Source<S>>(
-    s: S,
-    layout: &Layout,
-    one_stage: bool,
+/// The buffers of a single row as pointers, after the check.
+struct Buffers<'a, W> {
+    walk: &'a Walk<'a>,
     w: W,
-    t: usize,
-    io: SingleStep<'a>,
-) -> Result<(Row, Operands<'a, W>, *mut f32), Wrong> {
-    let SingleStep { walk, dims, x, h, h_next, c, mut y, ahead, room } = io;
-    let Dims { input, hidden, width } = dims;
-    let projected = layout.x_gates * hidden;
-    let (mut raw, mut sums) = (core::ptr::null(), core::ptr::null());
-    let x_fits = match x {
-        Input::Raw(x) => {
-            raw = x.as_ptr().wrapping_add(walk.row(t, 0) * input);
-            x.len() == walk.rows() * input
+    dims: Dims,
+    /// `[rows, I]`, or null if the input is projected.
+    x: *const f32,
+    /// The projected rows of the steps from `first` on, `projected` elements each.
+    sums: *const f32,
+    projected: usize,
+    first: usize,
+    /// All accesses to the state use one pointer.
+    state: *mut f32,
+    h_next: *mut f32,
+    in_place: bool,
+    c: *mut f32,
+    y: *mut f32,
+    y_ld: usize,
+    ahead: Option<Ahead<'a>>,
+    /// Room for a row of the input as integers, and for one of the state.
+    x_room: *mut f32,
+    h_room: *mut f32,
+}
+
+impl<'a, W> Buffers<'a, W> {
+    /// Checks the buffers of all steps.
+    #[inline(always)]
+    fn new<S: Simd>(
+        s: S,
+        layout: &Layout,
+        one_stage: bool,
+        w: W,
+        io: SingleRow<'a, '_>,
+    ) -> Result<Self, Wrong>
+    where
+        W: Source<S>,
+    {
+        let SingleRow { walk, first, count, dims, x, h, h_next, c, y, ahead, room } = io;
+        let Dims { input, hidden, width } = dims;
+        let projected = layout.x_gates * hidden;
+        let (mut raw, mut sums) = (core::ptr::null(), core::ptr::null());
+        let x_fits = match x {
+            Input::Raw(x) => {
+                raw = x.as_ptr();
+                x.len() == walk.rows() * input
+            }
+            Input::Block { data, first: start } => {
+                sums = data.as_ptr();
+                start == first && data.len() >= count * projected
+            }
+            Input::Tape => false,
+        };
+        let (x_room, h_room) = (w.row_room_len(input), w.row_room_len(width));
+        let fits = walk.batch() == 1
+            && x_room.saturating_add(h_room) <= room.len()
+            && first + count <= walk.steps()
+            && one_stage
+            && x_fits
+            && width == hidden
+            && h.len() == hidden
+            && h_next.len() == hidden
+            && c.len() == if layout.has_c { hidden } else { 0 }
+            && y.as_ref().is_none_or(|y| y.has(walk, hidden))
+            && ahead.is_none_or(|ahead| ahead.is_of(layout, S::LANES, dims))
+            && w.fits(s, layout, dims);
+        check(fits, "steps of one row")?;
+        let (y, y_ld) = y.map_or((core::ptr::null_mut(), 0), |y| (y.start(0), y.ld()));
+        let (state, apart) = (h.as_mut_ptr(), h_next.as_mut_ptr());
+        let widest = if ahead.is_some() { PANELS } else { WIDEST };
+        let in_place = is_one_tile::<S>(layout.sums * W::SUMS, widest, hidden.div_ceil(S::LANES));
+        Ok(Buffers {
+            walk,
+            w,
+            dims,
+            x: raw,
+            sums,
+            projected,
+            first,
+            state,
+            h_next: if in_place { state } else { apart },
+            in_place,
+            c: c.as_mut_ptr(),
+            y,
+            y_ld,
+            ahead,
+            x_room: room.as_mut_ptr(),
+            h_room: room.as_mut_ptr().wrapping_add(x_room),
+        })
+    }
+
+    /// The row of step `t`, and what its weights multiply.
+    /// # Safety
+    /// The step is one of those that were checked.
+    #[inline(always)]
+    unsafe fn step<S: Simd>(&self, s: S, t: usize) -> (Row, Operands<'a, W>)
+    where
+        W: Source<S>,
+    {
+        let Buffers { walk, w, dims, state, .. } = *self;
+        let seq = walk.row(t, 0);
+        let row = Row {
+            hidden: dims.hidden,
+            h: state,
+            h_next: self.h_next,
+            c: self.c,
+            y: if self.y.is_null() { self.y } else { self.y.wrapping_add(seq * self.y_ld) },
+            saved: core::ptr::null_mut(),
+            peepholes: core::ptr::null(),
+            factors: core::ptr::null(),
+        };
+        // SAFETY: the buffers have this row, and the room has been checked.
+        unsafe {
+            let x = match self.x.is_null() {
+                true => self.x,
+                false => w.ready(s, self.x.wrapping_add(seq * dims.input), dims.input, self.x_room),
+            };
+            let sums = self.sums.wrapping_add(t.wrapping_sub(self.first).wrapping_mul(self.projected));
+            let seen = w.ready(s, state, dims.width, self.h_room);
+            (row, Operands { w, dims, x, sums, seen, ahead: self.ahead })
         }
-        Input::Block { data, first } => {
-            sums = data.as_ptr().wrapping_add(t.wrapping_sub(first).wrapping_mul(projected));
-            first <= t && data.len() >= (t - first + 1) * projected
-        }
-        Input::Tape => false,
-    };
-    let (x_room, h_room) = (w.row_room_len(input), w.row_room_len(width));
-    let fits = walk.batch() == 1
-        && x_room.saturating_add(h_room) <= room.len()
-        && t < walk.steps()
-        && one_stage
-        && x_fits
-        && width == hidden
-        && h.len() == hidden
-        && h_next.len() == hidden
-        && c.len() == if layout.has_c { hidden } else { 0 }
-        && y.as_ref().is_none_or(|y| y.has(walk, hidden))
-        && ahead.is_none_or(|ahead| ahead.is_of(layout, S::LANES, dims))
-        && w.fits(s, layout, dims);
-    check(fits, "step of one row")?;
-    let panels = hidden.div_ceil(S::LANES);
-    let y = y.as_mut().map_or(core::ptr::null_mut(), |y| y.start(walk.row(t, 0)));
-    // Use one pointer for all accesses to the state.
-    let (state, apart) = (h.as_mut_ptr(), h_next.as_mut_ptr());
-    let widest = if ahead.is_some() { PANELS } else { WIDEST };
-    let in_place = is_one_tile::<S>(layout.sums * W::SUMS, widest, panels);
-    let row = Row {
-        hidden,
-        h: state,
-        h_next: if in_place { state } else { apart },
-        c: c.as_mut_ptr(),
-        y,
-        saved: core::ptr::null_mut(),
-        peepholes: core::ptr::null(),
-        factors: core::ptr::null(),
-    };
-    let (x_room, h_room) = (room.as_mut_ptr(), room.as_mut_ptr().wrapping_add(x_room));
-    // SAFETY: the row takes part in step `t`, so the buffers have it, as was just checked, and so was the room.
-    unsafe {
-        let x = if raw.is_null() { raw } else { w.ready(s, raw, input, x_room) };
-        let seen = w.ready(s, state, width, h_room);
-        Ok((row, Operands { w, dims, x, sums, seen, ahead }, apart))
     }
 }

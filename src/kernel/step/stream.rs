@@ -7,36 +7,13 @@
 use super::batch::{FirstStage, units_at_once};
 use super::epilogues::Epilogues;
 use super::io::Raw;
+use super::single::SingleRow;
 use super::{Input, Params};
 use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::operand::{Matrices, Operand, ready};
 use crate::kernel::rows::list::RowList;
-use crate::kernel::rows::view::ColumnsMut;
-use crate::kernel::rows::walk::Walk;
 use crate::kernel::{Checked, check};
 use crate::simd::{Region, Simd};
-
-/// The buffers of some steps of a single row.
-pub(crate) struct Stream<'a> {
-    /// A walk of one row, which takes part in the steps.
-    pub(crate) walk: &'a Walk<'a>,
-    /// Steps `first..first + count`.
-    pub(crate) first: usize,
-    pub(crate) count: usize,
-    pub(crate) dims: Dims,
-    pub(crate) x: Input<'a>,
-    /// `[H]`
-    pub(crate) h: &'a mut [f32],
-    /// `[H]`: the next state, if rows are multiplied as they are. Then units that come later still need the
-    /// whole state before the step.
-    pub(crate) h_next: &'a mut [f32],
-    /// `[H]`, or empty for a cell without cell state.
-    pub(crate) c: &'a mut [f32],
-    /// `[rows, H]`, unless only the state is needed.
-    pub(crate) y: Option<ColumnsMut<'a>>,
-    /// Room for sums, and for rows as integers.
-    pub(crate) room: &'a mut [f32],
-}
 
 /// Runs steps of a cell with one stage.
 #[inline(always)]
@@ -45,25 +22,25 @@ pub(crate) fn steps<S: Simd, W: Matrices<S>>(
     cell: &Epilogues<S>,
     params: &Params,
     w: W,
-    io: Stream<'_>,
+    io: SingleRow<'_, '_>,
 ) -> Checked {
     s.call(Steps { s, cell, params, w, io })
 }
 
-struct Steps<'a, S, W> {
+struct Steps<'a, 'y, S, W> {
     s: S,
     cell: &'a Epilogues<S>,
     params: &'a Params,
     w: W,
-    io: Stream<'a>,
+    io: SingleRow<'a, 'y>,
 }
 
-impl<S: Simd, W: Matrices<S>> Region for Steps<'_, S, W> {
+impl<S: Simd, W: Matrices<S>> Region for Steps<'_, '_, S, W> {
     type Output = Checked;
     #[inline(always)]
     fn run(self) -> Checked {
         let Steps { s, cell, params, w, io } = self;
-        let Stream { walk, first, count, dims, x, h, h_next, c, mut y, room } = io;
+        let SingleRow { walk, first, count, dims, x, h, h_next, c, y, room, .. } = io;
         let (layout, Dims { input, hidden, width }) = (&cell.layout, dims);
         let projected = layout.x_gates * hidden;
         let (mut raw_x, mut block) = (core::ptr::null(), core::ptr::null());
@@ -96,7 +73,7 @@ impl<S: Simd, W: Matrices<S>> Region for Steps<'_, S, W> {
         let (room, state) = (room.as_mut_ptr(), h.as_mut_ptr());
         let in_place = w.row_room_len(width) > 0;
         let next = if in_place { state } else { h_next.as_mut_ptr() };
-        let (y, y_ld) = y.as_mut().map_or((core::ptr::null_mut(), 0), |y| (y.start(0), y.ld()));
+        let (y, y_ld) = y.map_or((core::ptr::null_mut(), 0), |y| (y.start(0), y.ld()));
         let mut raw = Raw {
             walk,
             dims,

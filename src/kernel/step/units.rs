@@ -2,7 +2,7 @@
 
 use super::{At, Equations, Next, SecondStage};
 use crate::kernel::panel::layout::Layout;
-use crate::kernel::vector::{each, load, store};
+use crate::kernel::vector::{each, load, load_one_of, store, store_one_of};
 use crate::simd::{Simd, Times};
 
 /// The buffers of a row. A pointer is null if the row has no such buffer.
@@ -137,11 +137,11 @@ unsafe fn store_next<S: Simd, const N: usize>(
             let at = unit + n * S::LANES;
             let mut to = row.saved.add(at);
             each!(a, uses.sums, {
-                store(s, to, next.saved[a % 4][n], row.hidden - at);
+                store_one_of::<S, N>(s, n, to, next.saved[a % 4][n], row.hidden - at);
                 to = to.wrapping_add(row.hidden);
             });
             if uses.c {
-                store(s, to, c[n], row.hidden - at);
+                store_one_of::<S, N>(s, n, to, c[n], row.hidden - at);
             }
         });
     }
@@ -204,7 +204,7 @@ pub(super) unsafe fn load_all<S: Simd, const N: usize>(
     each!(n, N, {
         let at = unit + n * S::LANES;
         // SAFETY: promised by the caller.
-        out[n] = unsafe { load(s, row.add(at), hidden - at) };
+        out[n] = unsafe { load_one_of::<S, N>(s, n, row.add(at), hidden - at) };
     });
     out
 }
@@ -217,6 +217,6 @@ unsafe fn store_all<S: Simd, const N: usize>(s: S, row: *mut f32, hidden: usize,
     each!(n, N, {
         let at = unit + n * S::LANES;
         // SAFETY: promised by the caller.
-        unsafe { store(s, row.add(at), v[n], hidden - at) };
+        unsafe { store_one_of::<S, N>(s, n, row.add(at), v[n], hidden - at) };
     });
 }

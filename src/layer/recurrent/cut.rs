@@ -68,7 +68,9 @@ impl Levels {
         batch: usize,
         weights: Option<Source<'_>>,
     ) -> Cut<'j> {
-        let threads = team.map_or(1, |team| team.threads());
+        let Some(threads) = team.map(|team| team.threads()) else {
+            return Cut { team, rows: 1, units: 1, sums: 1, steps };
+        };
         // Without fused multiply-add, large products are computed by another crate, and their bits depend on
         // how they are split.
         let sums = match self.first.isa().is_fused() {

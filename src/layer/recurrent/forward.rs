@@ -60,6 +60,15 @@ impl Levels {
         walks: &[Walk<'_>; 2],
         args: Forward<'_>,
     ) -> Result<()> {
+        // The usual case: short sequences would notice what other cases need.
+        #[cfg(not(target_os = "none"))]
+        if let (1, None, None) = (self.depth, self.both, team) {
+            let Forward { x, y, state, scratch, .. } = args;
+            let (shape, walk) = (self.first.shape, &walks[0]);
+            let [y, _] = self.views(y, &mut [], walk.rows());
+            let given = Given { weights, walk, x, factors: None };
+            return self.first.forward(shape, ForwardRows::all(shape, given, y, state, None, scratch), None);
+        }
         #[cfg(not(target_os = "none"))]
         let Some(args) = self.run_overlapped(team, weights, &walks[0], args)? else { return Ok(()) };
         let Forward { sequences, x, y, state, scratch } = args;

@@ -180,6 +180,9 @@ impl Levels {
 
     /// The same for `threads` threads.
     pub(crate) const fn scratch_len_with(&self, threads: usize, steps: usize, batch: usize) -> usize {
+        if threads < 2 {
+            return self.scratch_len(steps, batch);
+        }
         match (self.parts(threads, steps, batch), self.unit_parts(threads)) {
             #[cfg(not(target_os = "none"))]
             (1, 1) => max(self.scratch_len(steps, batch), self.overlap_len(threads, steps, batch)),
