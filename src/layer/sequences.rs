@@ -115,7 +115,8 @@ impl<'a> Sequences<'a> {
 
     /// The order in which a layer goes over the rows.
     // Inlined: copying the result right after it was written would stall on the store.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(target_os = "none", inline)]
     pub(crate) fn walk(&self, reverse: bool) -> Result<Walk<'a>> {
         let Sequences { steps, batch, batch_major, lengths, mask, resets } = *self;
         let rows = steps.saturating_mul(batch);

@@ -104,6 +104,8 @@ pub(super) fn time_loop<S: Simd, W: Projects<S>>(
     peepholes: &[f32],
     pass: &mut ForwardPass<'_>,
 ) -> Checked {
+    // Copying the weights would stall, because they were just written.
+    let w = &w;
     s.call(TimeLoop { s, steps, params, w, peepholes, pass })
 }
 
@@ -112,7 +114,7 @@ struct TimeLoop<'a, 'b, S, W> {
     s: S,
     steps: &'a Steps<S, W>,
     params: &'a Params,
-    w: Stages<W>,
+    w: &'a Stages<W>,
     peepholes: &'a [f32],
     pass: &'a mut ForwardPass<'b>,
 }
@@ -173,7 +175,7 @@ impl<S: Simd, W: Projects<S>> Region for TimeLoop<'_, '_, S, W> {
                     };
                     let (h, h_next, tape) = (&*now, &mut *next, lend(tape));
                     let io = Io { walk, x, h, h_next, c, y: lend(y), tape, ld, peepholes, factors, team };
-                    step(s, steps, params, w, sizes, t, io, stage)?;
+                    step(s, steps, params, *w, sizes, t, io, stage)?;
                     if let Some(masked) = walk.masked() {
                         carry(walk, t, masked, now, next, lend(y));
                     }

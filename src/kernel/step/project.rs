@@ -56,57 +56,64 @@ pub(crate) fn project<S: Simd, W: Matrices<S>>(
     check(fits, "input projection")?;
     let rows = Rows::block(walk, first, count);
     let (mut taken, mut list) = (rows.iter(), RowList::new());
-    let (bias, panel) = w.biases();
-    let start = starts(bias, panel, S::LANES);
     let most = room.len().checked_div(w.row_room_len(input)).unwrap_or(MOST);
     while list.fill_up_to(most, rows, &mut taken) {
         let (left, rows) = (x.as_ptr(), list.sources());
         let mut operand =
             Operand { hidden: false, left, ld: input, rows, k: input, codes: core::ptr::null_mut() };
-        let out = Planes {
-            start: to,
-            ld,
-            rows: if by_walk { list.sources() } else { list.rows() },
-            planes: [0, hidden, 2 * hidden, 3 * hidden],
-        };
-        let job = Job {
-            gates: layout.x_gates,
-            parts: &[],
-            start,
-            from: planes_of(&out),
-            out,
-            columns: hidden,
-            exact: false,
-            descending: false,
-        };
+        let rows = if by_walk { list.sources() } else { list.rows() };
         // SAFETY: the rows of `count` steps exist in the buffers just checked. The panels of `hidden` units
         // exist too, also in `w`.
         unsafe {
             ready(s, &w, &mut operand, &mut *room)?;
+            let of = &Project { layout, w, operand, to, ld, rows, hidden };
             // Parts have panels of their own, so they write different columns.
-            let part = |_, panels: Range<usize>| s.call(Project { s, layout, w, operand, job, panels });
+            let part = |_, panels: Range<usize>| s.call(Panelled { s, of, panels });
             in_parts(team, hidden.div_ceil(S::LANES), &part)?;
         }
     }
     Ok(())
 }
 
-/// The input part of some panels, for the rows of a list. The rows and panels exist.
-struct Project<'a, S, W> {
-    s: S,
+/// The input part for the rows of a list.
+struct Project<'a, W> {
     layout: &'a Layout,
     w: W,
     operand: Operand<'a>,
-    job: Job<'a>,
+    to: *mut f32,
+    ld: usize,
+    /// Where the rows are written.
+    rows: &'a [usize],
+    hidden: usize,
+}
+
+/// The same for some panels, which exist, as the rows do. The job is made here: a copy of what was just written
+/// would hold up short sequences.
+struct Panelled<'a, S, W> {
+    s: S,
+    of: &'a Project<'a, W>,
     panels: Range<usize>,
 }
 
-impl<S: Simd, W: Matrices<S>> Region for Project<'_, S, W> {
+impl<S: Simd, W: Matrices<S>> Region for Panelled<'_, S, W> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let Project { s, layout, w, operand, job, panels } = self;
+        let Panelled { s, of, panels } = self;
+        let &Project { layout, ref w, ref operand, to, ld, rows, hidden } = of;
+        let out = Planes { start: to, ld, rows, planes: [0, hidden, 2 * hidden, 3 * hidden] };
+        let (bias, panel) = w.biases();
+        let job = Job {
+            gates: layout.x_gates,
+            parts: &[],
+            start: starts(bias, panel, S::LANES),
+            from: planes_of(&out),
+            out,
+            columns: hidden,
+            exact: false,
+            descending: false,
+        };
         // SAFETY: promised by whoever made `self`.
-        unsafe { w.sums(s, layout, &[operand], job, panels) }
+        unsafe { w.sums(s, layout, core::slice::from_ref(operand), job, panels) }
     }
 }

@@ -20,6 +20,11 @@ impl Levels {
         weights: WeightSource<'_>,
         args: Forward<'_>,
     ) -> Result<()> {
+        // Short sequences would notice what other cases need.
+        #[cfg(not(target_os = "none"))]
+        if let (1, None, None) = (self.depth, self.both, team) {
+            return self.forward_single(weights, args);
+        }
         let weights = self.check_weights(weights)?;
         let Forward { x, state, scratch, .. } = &args;
         if HAS_VECTORS
@@ -35,20 +40,50 @@ impl Levels {
             }
             return Ok(());
         }
-        let (walks, steps, batch) = (self.walks(args.sequences)?, args.sequences.steps, args.sequences.batch);
-        check_shape(
-            "x",
-            Need::STEPS_ROWS_INPUTS,
-            walks[0].rows().saturating_mul(self.input()),
-            args.x.len(),
-        )?;
-        if !args.y.is_empty() {
-            check_shape("y", Need::STEPS_ROWS_OUTPUTS, self.sequence_len(steps, batch), args.y.len())?;
-        }
-        check_len("state", self.state_len(batch), args.state.len())?;
-        let threads = team.map_or(1, |team| team.threads());
-        check_room("scratch", self.scratch_len_with(threads, steps, batch), args.scratch.len())?;
+        let walks = self.walks(args.sequences)?;
+        self.check_forward(team.map_or(1, |team| team.threads()), &args)?;
         self.run_forward(team, weights, &walks, args)
+    }
+
+    /// Checks the lengths of buffers; the sequences have been checked.
+    #[inline(always)]
+    fn check_forward(&self, threads: usize, args: &Forward<'_>) -> Result<()> {
+        let Forward { sequences, x, y, state, scratch } = args;
+        let (steps, batch) = (sequences.steps, sequences.batch);
+        let rows = steps.saturating_mul(batch);
+        check_shape("x", Need::STEPS_ROWS_INPUTS, rows.saturating_mul(self.input()), x.len())?;
+        if !y.is_empty() {
+            check_shape("y", Need::STEPS_ROWS_OUTPUTS, self.sequence_len(steps, batch), y.len())?;
+        }
+        check_len("state", self.state_len(batch), state.len())?;
+        check_room("scratch", self.scratch_len_with(threads, steps, batch), scratch.len())
+    }
+
+    /// One level in one direction on one thread.
+    #[cfg(not(target_os = "none"))]
+    fn forward_single(&self, weights: WeightSource<'_>, args: Forward<'_>) -> Result<()> {
+        let weights = self.check_weights(weights)?;
+        let Forward { sequences, x, y, state, scratch } = args;
+        if HAS_VECTORS
+            && sequences.is_one_step()
+            && self.is_row(x.len(), state.len(), scratch.len())
+            && (y.is_empty() || y.len() == self.output())
+        {
+            let h = self.run_step(weights, 1, x, state, scratch)?;
+            if !y.is_empty() {
+                y.copy_from_slice(h);
+            }
+            return Ok(());
+        }
+        let walk = &sequences.walk(self.first.reverse)?;
+        self.check_forward(
+            1,
+            &Forward { sequences, x, y: &mut *y, state: &mut *state, scratch: &mut *scratch },
+        )?;
+        let [y, _] = self.views(y, &mut [], walk.rows());
+        let given = Given { weights, walk, x, factors: None };
+        let shape = self.first.shape;
+        self.first.forward_inline(shape, ForwardRows::all(shape, given, y, state, None, scratch), None)
     }
 
     /// The same; the buffers have been checked.
@@ -60,15 +95,6 @@ impl Levels {
         walks: &[Walk<'_>; 2],
         args: Forward<'_>,
     ) -> Result<()> {
-        // The usual case: short sequences would notice what other cases need.
-        #[cfg(not(target_os = "none"))]
-        if let (1, None, None) = (self.depth, self.both, team) {
-            let Forward { x, y, state, scratch, .. } = args;
-            let (shape, walk) = (self.first.shape, &walks[0]);
-            let [y, _] = self.views(y, &mut [], walk.rows());
-            let given = Given { weights, walk, x, factors: None };
-            return self.first.forward(shape, ForwardRows::all(shape, given, y, state, None, scratch), None);
-        }
         #[cfg(not(target_os = "none"))]
         let Some(args) = self.run_overlapped(team, weights, &walks[0], args)? else { return Ok(()) };
         let Forward { sequences, x, y, state, scratch } = args;

@@ -175,6 +175,17 @@ impl Description {
     /// A forward pass. With a tape it is a training pass.
     #[cfg_attr(target_os = "none", inline(always))]
     pub(super) fn forward(&self, shape: Shape, rows: ForwardRows<'_>, team: Option<Team<'_>>) -> Result<()> {
+        self.forward_inline(shape, rows, team)
+    }
+
+    /// The same, inlined into its caller, where nothing has to be copied.
+    #[inline(always)]
+    pub(super) fn forward_inline(
+        &self,
+        shape: Shape,
+        rows: ForwardRows<'_>,
+        team: Option<Team<'_>>,
+    ) -> Result<()> {
         let ForwardRows { given: Given { weights, walk, x, factors }, y, h, c, tape, scratch } = rows;
         let runs = self.on(weights.isa(|| self.isa()));
         let (h_next, rest) = scratch.split_at_mut(walk.batch() * shape.width());
