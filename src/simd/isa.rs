@@ -116,6 +116,13 @@ impl Isa {
     }
 }
 
+/// The vectors of portable code whose products and sums round separately.
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+const PORTABLE: super::sse2::Sse2 = super::sse2::Sse2;
+#[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
+#[allow(dead_code, reason = "not every target has a portable set")]
+const PORTABLE: Scalar<scalar::Separate, { scalar::LANES }> = Scalar(scalar::Separate);
+
 macro_rules! vector_sets {
     (
         // Targets whose FPU always fuses, and those that always have vectors. Their passes do not use another
@@ -220,7 +227,7 @@ macro_rules! vector_sets {
         pub(crate) fn dispatch<O: Op>(isa: Isa, op: O) -> O::Output {
             match isa.0 {
                 #[cfg(any(test, feature = "reference", not(any($fused, $vectors))))]
-                Kind::Scalar => run_portable(Scalar::<_, { scalar::LANES }>(Separate), op),
+                Kind::Scalar => run_portable(PORTABLE, op),
                 #[cfg(any(test, feature = "reference", $fused))]
                 Kind::Fused => run_portable(Scalar::<_, { scalar::LANES }>(Fused), op),
                 // SAFETY: `Isa`'s field is private to this module. Only `detect`, `detect_for` and
