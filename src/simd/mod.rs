@@ -52,6 +52,23 @@ pub(crate) use narrow::f16_to_f32;
 use narrow::narrow_in_arrays;
 pub(crate) use times::Times;
 
+/// `unrolled!(i, N, { ... })` is `for i in 0..N { ... }` for a constant `N` of up to 8, written out. Each small
+/// loop that LLVM has to unroll takes it time, and there are tens of thousands: a loop for each operation made a
+/// third of the time of compiling the crate.
+macro_rules! unrolled {
+    ($i:ident, $n:expr, $body:block) => {{
+        const { assert!($n <= 8) };
+        $crate::simd::unrolled!(@ $i, $n, $body, 0 1 2 3 4 5 6 7);
+    }};
+    (@ $i:ident, $n:expr, $body:block, $($at:literal)*) => {$(
+        if const { $n > $at } {
+            let $i = $at;
+            $body
+        }
+    )*};
+}
+pub(crate) use unrolled;
+
 /// The operations of one instruction set on vectors of `LANES` `f32`.
 ///
 /// Every operation is that of IEEE 754, lane by lane. So the same sequence of operations gives the same bits

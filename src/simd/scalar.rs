@@ -6,7 +6,7 @@
 //! FPU, or SSE2 on an old x86. The tokens of other instruction sets implement `MulAdd`, too: for single
 //! elements, with their instruction.
 
-use super::{ByteRows, Region, SIGMOID_LEN, Simd, TANH_LEN, narrow_in_arrays};
+use super::{ByteRows, Region, SIGMOID_LEN, Simd, TANH_LEN, narrow_in_arrays, unrolled};
 
 /// Lanes of the portable instruction sets: four gates of four units take 16 of a Cortex-M4F's 32 registers.
 pub(super) const LANES: usize = 4;
@@ -131,14 +131,13 @@ impl MulAdd for Separate {
 #[derive(Clone, Copy)]
 pub(crate) struct Scalar<M, const N: usize>(pub(super) M);
 
-/// An array made lane by lane. This is a loop because it compiles much faster than `array::from_fn`, and no
-/// closure can remain a call.
+/// An array made lane by lane. `array::from_fn` takes longer to compile, and its closure may remain a call.
 macro_rules! lanes {
     (|$i:ident| $e:expr) => {{
         let mut out = [0.0; N];
-        for $i in 0..N {
+        unrolled!($i, N, {
             out[$i] = $e;
-        }
+        });
         out
     }};
 }
@@ -182,12 +181,12 @@ impl<M: MulAdd, const N: usize> Simd for Scalar<M, N> {
     }
     #[inline(always)]
     unsafe fn store_n(self, p: *mut f32, v: Self::V, n: usize) {
-        for (i, x) in v.into_iter().enumerate() {
+        unrolled!(i, N, {
             if i < n {
                 // SAFETY: the caller's promise: elements `i < n` exist.
-                unsafe { *p.add(i) = x }
+                unsafe { *p.add(i) = v[i] }
             }
-        }
+        });
     }
     #[inline(always)]
     fn add(self, a: Self::V, b: Self::V) -> Self::V {
