@@ -52,9 +52,9 @@ pub(crate) use narrow::f16_to_f32;
 use narrow::narrow_in_arrays;
 pub(crate) use times::Times;
 
-/// `unrolled!(i, N, { ... })` is `for i in 0..N { ... }` for a constant `N` of up to 8, written out. Each small
-/// loop that LLVM has to unroll takes it time, and there are tens of thousands: a loop for each operation made a
-/// third of the time of compiling the crate.
+/// `unrolled!(i, N, { ... })` is `for i in 0..N { ... }` for a constant `N` of up to 8, written out. It is for
+/// operations, of which each equation has many: a loop for each took a sixth of LLVM's time for the crate, most of
+/// it to rotate and unroll these loops. (Loops of tiles are left to LLVM: written out, they take it as long.)
 macro_rules! unrolled {
     ($i:ident, $n:expr, $body:block) => {{
         const { assert!($n <= 8) };
