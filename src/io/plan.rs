@@ -13,6 +13,7 @@ use crate::{Activate, Activation, Pool};
 
 /// An item of a plan.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "a plan has a few items, while a file is read")]
 pub(super) enum Item {
     /// A module with this name, and the function that it applies to its sums.
     Module(String, Option<Function>),

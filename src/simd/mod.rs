@@ -11,6 +11,22 @@
 //! See also `guide/adding_an_instruction_set.rs`. This folder may import nothing from the rest of the crate.
 //! `kernel/SAFETY.md` lists the invariants of its unsafe code.
 
+/// `unrolled!(i, N, { ... })` is `for i in 0..N { ... }` for a constant `N` of up to 8, written out. It is for
+/// operations, of which each equation has many: a loop for each took a sixth of LLVM's time for the crate, most of
+/// it to rotate and unroll these loops. (Loops of tiles are left to LLVM: written out, they take it as long.)
+macro_rules! unrolled {
+    ($i:ident, $n:expr, $body:block) => {{
+        const { assert!($n <= 8) };
+        unrolled!(@ $i, $n, $body, 0 1 2 3 4 5 6 7);
+    }};
+    (@ $i:ident, $n:expr, $body:block, $($at:literal)*) => {$(
+        if const { $n > $at } {
+            let $i = $at;
+            $body
+        }
+    )*};
+}
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -51,23 +67,6 @@ pub(crate) use isa::{Dot, HAS_VECTORS, MAX_LANES, dispatch, dispatch_single};
 pub(crate) use narrow::f16_to_f32;
 use narrow::narrow_in_arrays;
 pub(crate) use times::Times;
-
-/// `unrolled!(i, N, { ... })` is `for i in 0..N { ... }` for a constant `N` of up to 8, written out. It is for
-/// operations, of which each equation has many: a loop for each took a sixth of LLVM's time for the crate, most of
-/// it to rotate and unroll these loops. (Loops of tiles are left to LLVM: written out, they take it as long.)
-macro_rules! unrolled {
-    ($i:ident, $n:expr, $body:block) => {{
-        const { assert!($n <= 8) };
-        $crate::simd::unrolled!(@ $i, $n, $body, 0 1 2 3 4 5 6 7);
-    }};
-    (@ $i:ident, $n:expr, $body:block, $($at:literal)*) => {$(
-        if const { $n > $at } {
-            let $i = $at;
-            $body
-        }
-    )*};
-}
-pub(crate) use unrolled;
 
 /// The operations of one instruction set on vectors of `LANES` `f32`.
 ///

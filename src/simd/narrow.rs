@@ -31,7 +31,7 @@ macro_rules! narrow_in_arrays {
         #[inline(always)]
         unsafe fn load_pairs(self, p: *const i8) -> Self::Pairs {
             let mut out = [[0; 2]; $n];
-            $crate::simd::unrolled!(i, $n, {
+            unrolled!(i, $n, {
                 // SAFETY: the caller's promise: two elements for each lane.
                 out[i] = unsafe { [i16::from(*p.add(2 * i)), i16::from(*p.add(2 * i + 1))] };
             });
@@ -40,7 +40,7 @@ macro_rules! narrow_in_arrays {
         #[inline(always)]
         fn dot(self, acc: Self::Ints, a: Self::Pairs, b: Self::Pairs) -> Self::Ints {
             let mut out = acc;
-            $crate::simd::unrolled!(i, $n, {
+            unrolled!(i, $n, {
                 let products = [0, 1].map(|j| i32::from(a[i][j]).wrapping_mul(i32::from(b[i][j])));
                 out[i] = acc[i].wrapping_add(products[0]).wrapping_add(products[1]);
             });
@@ -49,7 +49,7 @@ macro_rules! narrow_in_arrays {
         #[inline(always)]
         fn ints_to_f32(self, a: Self::Ints) -> Self::V {
             let mut out = [0.0; $n];
-            $crate::simd::unrolled!(i, $n, {
+            unrolled!(i, $n, {
                 out[i] = a[i] as f32;
             });
             // SAFETY: the array has an element for each lane.
@@ -61,7 +61,7 @@ macro_rules! narrow_in_arrays {
             // SAFETY: the array has an element for each lane, and so has `p`, by the caller's promise.
             unsafe {
                 self.store(lanes.as_mut_ptr(), a);
-                $crate::simd::unrolled!(i, $n, {
+                unrolled!(i, $n, {
                     *p.add(i) = lanes[i].to_bits() as i16;
                 });
             }
@@ -69,7 +69,7 @@ macro_rules! narrow_in_arrays {
         #[inline(always)]
         unsafe fn load_f16(self, p: *const u16) -> Self::V {
             let mut out = [0.0; $n];
-            $crate::simd::unrolled!(i, $n, {
+            unrolled!(i, $n, {
                 // SAFETY: the caller's promise: an element for each lane.
                 out[i] = super::f16_to_f32(unsafe { *p.add(i) });
             });
@@ -79,7 +79,7 @@ macro_rules! narrow_in_arrays {
         #[inline(always)]
         unsafe fn load_bf16(self, p: *const u16) -> Self::V {
             let mut out = [0.0; $n];
-            $crate::simd::unrolled!(i, $n, {
+            unrolled!(i, $n, {
                 // SAFETY: the caller's promise: an element for each lane.
                 out[i] = f32::from_bits(u32::from(unsafe { *p.add(i) }) << 16);
             });

@@ -6,7 +6,7 @@
 //! the target, such as those of a Cortex-M4F's FPU. The tokens of other instruction sets implement `MulAdd`, too:
 //! for single elements, with their instruction.
 
-use super::{ByteRows, Region, SIGMOID_LEN, Simd, TANH_LEN, narrow_in_arrays, unrolled};
+use super::{ByteRows, Region, SIGMOID_LEN, Simd, TANH_LEN, narrow_in_arrays};
 
 /// Lanes of the portable instruction sets: four gates of four units take 16 of a Cortex-M4F's 32 registers.
 pub(super) const LANES: usize = 4;

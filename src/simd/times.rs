@@ -6,7 +6,7 @@
 //! chains one after the other again, if their operations were not [pinned](Simd::pin). With AVX2 on Zen 3,
 //! this saves 7 % of the cycles of a step of an LSTM or GRU of 32 units; without the pins it saves none.
 
-use super::{Region, SIGMOID_LEN, Simd, TANH_LEN, unrolled};
+use super::{Region, SIGMOID_LEN, Simd, TANH_LEN};
 
 /// `N` vectors of an instruction set, side by side.
 #[derive(Clone, Copy)]
