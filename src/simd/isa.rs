@@ -119,6 +119,8 @@ impl Isa {
 /// The vectors of portable code whose products and sums round separately.
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 const PORTABLE: super::sse2::Sse2 = super::sse2::Sse2;
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+const _: () = assert!(<super::sse2::Sse2 as Simd>::LANES == scalar::LANES);
 #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
 #[allow(dead_code, reason = "not every target has a portable set")]
 const PORTABLE: Scalar<scalar::Separate, { scalar::LANES }> = Scalar(scalar::Separate);

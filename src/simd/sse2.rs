@@ -1,7 +1,7 @@
 //! The vectors of every x86-64 CPU: SSE2, 4 lanes. They are the portable instruction set there.
 //!
-//! Products and sums round separately. The bits are those of arrays of four floats, which the compiler would
-//! map to the same registers, but with twice the code, and in twice the time.
+//! Products and sums round separately. The bits are those of arrays of four floats. The compiler would map these
+//! to the same registers, but takes longer.
 
 use core::arch::x86_64::*;
 
@@ -38,13 +38,14 @@ impl Simd for Sse2 {
     #[inline(always)]
     unsafe fn load_n(self, p: *const f32, n: usize) -> __m128 {
         debug_assert!(n <= 4);
-        // SAFETY: the caller's promise, and every CPU of the target has SSE2; only the first `n` elements are read, and no alignment is needed.
+        // SAFETY: the caller's promise, and every CPU of the target has SSE2. Only the first `n` elements are
+        // read. These instructions need no more than the alignment of `f32`.
         unsafe {
             match n {
                 0 => _mm_setzero_ps(),
                 1 => _mm_load_ss(p),
-                2 => _mm_castpd_ps(_mm_load_sd(p.cast())),
-                3 => _mm_movelh_ps(_mm_castpd_ps(_mm_load_sd(p.cast())), _mm_load_ss(p.add(2))),
+                2 => _mm_castsi128_ps(_mm_loadl_epi64(p.cast())),
+                3 => _mm_movelh_ps(_mm_castsi128_ps(_mm_loadl_epi64(p.cast())), _mm_load_ss(p.add(2))),
                 _ => _mm_loadu_ps(p),
             }
         }
@@ -57,14 +58,15 @@ impl Simd for Sse2 {
     #[inline(always)]
     unsafe fn store_n(self, p: *mut f32, v: __m128, n: usize) {
         debug_assert!(n <= 4);
-        // SAFETY: the caller's promise, and every CPU of the target has SSE2; only the first `n` elements are written, and no alignment is needed.
+        // SAFETY: the caller's promise, and every CPU of the target has SSE2. Only the first `n` elements are
+        // written. These instructions need no more than the alignment of `f32`.
         unsafe {
             match n {
                 0 => {}
                 1 => _mm_store_ss(p, v),
-                2 => _mm_store_sd(p.cast(), _mm_castps_pd(v)),
+                2 => _mm_storel_epi64(p.cast(), _mm_castps_si128(v)),
                 3 => {
-                    _mm_store_sd(p.cast(), _mm_castps_pd(v));
+                    _mm_storel_epi64(p.cast(), _mm_castps_si128(v));
                     _mm_store_ss(p.add(2), _mm_movehl_ps(v, v));
                 }
                 _ => _mm_storeu_ps(p, v),

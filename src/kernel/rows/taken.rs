@@ -158,7 +158,8 @@ pub(crate) struct Taken<'a> {
 }
 
 impl Taken<'_> {
-    /// Takes up to `most` rows that follow each other: the first, and their number. All rows take part.
+    /// Takes up to `most` rows that follow each other: the first, and their number. The caller knows that
+    /// all rows take part.
     #[inline(always)]
     pub(super) fn take_at_once(&mut self, most: usize) -> (usize, usize) {
         let (at, count) = (self.at, self.left.min(most));

@@ -87,8 +87,8 @@ struct Project<'a, W> {
     hidden: usize,
 }
 
-/// The same for some panels, which exist, as the rows do. The job is made here: a copy of what was just written
-/// would hold up short sequences.
+/// The same for some panels. The panels and the rows exist. The job is made here: a copy of what was just
+/// written would hold up short sequences.
 struct Panelled<'a, S, W> {
     s: S,
     of: &'a Project<'a, W>,

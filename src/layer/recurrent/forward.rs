@@ -20,7 +20,7 @@ impl Levels {
         weights: WeightSource<'_>,
         args: Forward<'_>,
     ) -> Result<()> {
-        // Short sequences would notice what other cases need.
+        // What other cases need would slow down short sequences.
         #[cfg(not(target_os = "none"))]
         if let (1, None, None) = (self.depth, self.both, team) {
             return self.forward_single(weights, args);
@@ -45,9 +45,9 @@ impl Levels {
         self.run_forward(team, weights, &walks, args)
     }
 
-    /// Checks the lengths of buffers; the sequences have been checked.
+    /// Checks the lengths of buffers, and returns that of the scratch. The sequences have been checked.
     #[inline(always)]
-    fn check_forward(&self, threads: usize, args: &Forward<'_>) -> Result<()> {
+    fn check_forward(&self, threads: usize, args: &Forward<'_>) -> Result<usize> {
         let Forward { sequences, x, y, state, scratch } = args;
         let (steps, batch) = (sequences.steps, sequences.batch);
         let rows = steps.saturating_mul(batch);
@@ -56,7 +56,9 @@ impl Levels {
             check_shape("y", Need::STEPS_ROWS_OUTPUTS, self.sequence_len(steps, batch), y.len())?;
         }
         check_len("state", self.state_len(batch), state.len())?;
-        check_room("scratch", self.scratch_len_with(threads, steps, batch), scratch.len())
+        let room = self.scratch_len_with(threads, steps, batch);
+        check_room("scratch", room, scratch.len())?;
+        Ok(room)
     }
 
     /// One level in one direction on one thread.
@@ -76,13 +78,14 @@ impl Levels {
             return Ok(());
         }
         let walk = &sequences.walk(self.first.reverse)?;
-        self.check_forward(
+        let room = self.check_forward(
             1,
             &Forward { sequences, x, y: &mut *y, state: &mut *state, scratch: &mut *scratch },
         )?;
         let [y, _] = self.views(y, &mut [], walk.rows());
         let given = Given { weights, walk, x, factors: None };
-        let shape = self.first.shape;
+        let (shape, mut rest) = (self.first.shape, scratch);
+        let scratch = take_mut(&mut rest, room);
         self.first.forward_inline(shape, ForwardRows::all(shape, given, y, state, None, scratch), None)
     }
 
@@ -165,7 +168,7 @@ impl Levels {
         [x, state, scratch]: [usize; 3],
     ) -> Option<(&ReadyStep, &'w [f32], Isa)> {
         let (1, None, Some(ready), WeightSource::Packed(packed)) =
-            (self.depth, self.both, &self.ready, weights)
+            (self.depth, self.both, self.ready.get(), weights)
         else {
             return None;
         };
@@ -236,21 +239,21 @@ impl Levels {
         let (first, units) = (&self.first, batch.saturating_mul(self.first.width()));
         // In firmware whose layers are not constants, all numbers of levels share the code below.
         if self.depth == 1 && HOLDS_PACKING {
-            if let (1, Source::Panels(panels, isa), Some(ready)) = (batch, weights, &self.ready) {
+            if let (1, Source::Panels(panels, isa), Some(ready)) = (batch, weights, self.ready.get()) {
                 return ready.run(isa, panels, x, state, scratch);
             }
-            first.step_apart(first.shape, weights, batch, x, state, scratch)?;
+            first.step(first.shape, weights, batch, x, state, scratch)?;
             return Ok(state.get(..units).unwrap_or_default());
         }
         let (mut weights, mut x, mut state) = (weights, x, state);
         for index in 0..self.depth {
             let own = take_mut(&mut state, first.state_len(batch));
             let (weights, shape) = (self.next_direction(&mut weights, index), self.shape(index));
-            match (batch, weights, &self.ready) {
+            match (batch, weights, self.ready.get()) {
                 (1, Source::Panels(panels, isa), Some(ready)) => {
                     ready.with_input(shape.input).run(isa, panels, x, own, scratch)?;
                 }
-                _ => first.step_apart(shape, weights, batch, x, own, scratch)?,
+                _ => first.step(shape, weights, batch, x, own, scratch)?,
             }
             x = &own[..units];
         }

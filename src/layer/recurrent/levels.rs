@@ -2,7 +2,7 @@
 
 use super::description::Description;
 use super::merge::Merge;
-use super::ready::ReadyStep;
+use super::ready::Ready;
 use crate::error::Result;
 use crate::kernel::Walk;
 use crate::kernel::canonical::{Shape, Vectors};
@@ -23,13 +23,14 @@ pub(crate) struct Levels {
     pub(crate) first: Description,
     pub(crate) depth: usize,
     pub(crate) both: Option<Merge>,
-    // Values that every step needs, computed once. All but `weights` are zero without `HOLDS_PACKING`.
+    // Values that every step needs, computed once. All but `weights` are zero, and nothing is ready, without
+    // `HOLDS_PACKING`.
     weights: usize,
     panels: usize,
     /// Length of the state and of the scratch for a step of one row.
     row: (usize, usize),
-    /// That step of the first level.
-    pub(super) ready: Option<ReadyStep>,
+    /// The step of one row of the first level.
+    pub(super) ready: Ready,
     fingerprint: Fingerprint,
 }
 
@@ -37,7 +38,7 @@ impl Levels {
     pub(crate) const fn new(first: Description, depth: usize, both: Option<Merge>) -> Self {
         let depth = if depth == 0 { 1 } else { depth };
         let fingerprint = Fingerprint::NONE;
-        let ready = ReadyStep::new(&first);
+        let ready = Ready::new(&first);
         let mut levels =
             Levels { first, depth, both, weights: 0, panels: 0, row: (0, 0), ready, fingerprint };
         levels.weights = levels.total(first.weights_len(), levels.shape(1).len());
@@ -65,7 +66,7 @@ impl Levels {
     /// Sets the passes of the layers.
     pub(crate) const fn set_passes(&mut self, passes: Passes) {
         self.first.passes = passes;
-        self.ready = ReadyStep::new(&self.first);
+        self.ready = Ready::new(&self.first);
     }
 
     /// A single layer in its own direction.

@@ -105,22 +105,8 @@ impl Description {
         self.on(isa).pack_narrow(given, self.packed_format().is_none(), to);
     }
 
-    /// [`step`](Self::step) as a separate function.
-    #[cfg_attr(target_os = "none", inline(always))]
-    pub(super) fn step_apart(
-        &self,
-        shape: Shape,
-        weights: Source<'_>,
-        batch: usize,
-        x: &[f32],
-        state: &mut [f32],
-        scratch: &mut [f32],
-    ) -> Result<()> {
-        self.step(shape, weights, batch, x, state, scratch)
-    }
-
     /// One step of each row. Nothing in it can panic.
-    #[inline(always)]
+    #[cfg_attr(target_os = "none", inline(always))]
     pub(super) fn step(
         &self,
         shape: Shape,
