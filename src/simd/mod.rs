@@ -14,6 +14,7 @@
 /// `unrolled!(i, N, { ... })` is `for i in 0..N { ... }` for a constant `N` of up to 16, written out. It is for
 /// operations, of which each equation has many: a loop for each took a sixth of LLVM's time for the crate, most of
 /// it to rotate and unroll these loops. (Loops of tiles stay: written out, they take LLVM as long.)
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! unrolled {
     ($i:ident, $n:expr, $body:block) => {{
         const { assert!($n <= 16) };
@@ -25,6 +26,14 @@ macro_rules! unrolled {
             $body
         }
     )*};
+}
+
+/// The same as a loop, which is smaller in firmware that is compiled for size.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+macro_rules! unrolled {
+    ($i:ident, $n:expr, $body:block) => {
+        for $i in 0..$n $body
+    };
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -62,6 +62,24 @@ pub(crate) fn steps<S: Simd, E: Equations, W: Source<S>>(s: S, e: E, w: W, io: S
     Ok(())
 }
 
+/// The raw input, or the projected one, of steps `first..first + count`, and whether it has the right length.
+/// The other pointer is null.
+#[inline(always)]
+pub(super) fn of_row(
+    x: Input<'_>,
+    len: usize,
+    (first, count): (usize, usize),
+    projected: usize,
+) -> (*const f32, *const f32, bool) {
+    match x {
+        Input::Raw(x) => (x.as_ptr(), core::ptr::null(), x.len() == len),
+        Input::Block { data, first: start } => {
+            (core::ptr::null(), data.as_ptr(), start == first && data.len() >= count * projected)
+        }
+        Input::Tape => (core::ptr::null(), core::ptr::null(), false),
+    }
+}
+
 /// The buffers of a single row as pointers, after the check.
 struct Buffers<'a, W> {
     walk: &'a Walk<'a>,
@@ -102,18 +120,7 @@ impl<'a, W> Buffers<'a, W> {
         let SingleRow { walk, first, count, dims, x, h, h_next, c, y, ahead, room } = io;
         let Dims { input, hidden, width } = dims;
         let projected = layout.x_gates * hidden;
-        let (mut raw, mut sums) = (core::ptr::null(), core::ptr::null());
-        let x_fits = match x {
-            Input::Raw(x) => {
-                raw = x.as_ptr();
-                x.len() == walk.rows() * input
-            }
-            Input::Block { data, first: start } => {
-                sums = data.as_ptr();
-                start == first && data.len() >= count * projected
-            }
-            Input::Tape => false,
-        };
+        let (raw, sums, x_fits) = of_row(x, walk.rows() * input, (first, count), projected);
         let (x_room, h_room) = (w.row_room_len(input), w.row_room_len(width));
         let fits = walk.batch() == 1
             && x_room.saturating_add(h_room) <= room.len()

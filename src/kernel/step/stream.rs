@@ -4,11 +4,11 @@
 //! of rows, options, and buffers that one function hands to the next. Here they are made once for all steps
 //! of a call.
 
+use super::Params;
 use super::batch::{FirstStage, units_at_once};
 use super::epilogues::Epilogues;
 use super::io::Raw;
-use super::single::SingleRow;
-use super::{Input, Params};
+use super::single::{SingleRow, of_row};
 use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::operand::{Matrices, Operand, ready};
 use crate::kernel::rows::list::RowList;
@@ -43,18 +43,7 @@ impl<S: Simd, W: Matrices<S>> Region for Steps<'_, '_, S, W> {
         let SingleRow { walk, first, count, dims, x, h, h_next, c, y, room, .. } = io;
         let (layout, Dims { input, hidden, width }) = (&cell.layout, dims);
         let projected = layout.x_gates * hidden;
-        let (mut raw_x, mut block) = (core::ptr::null(), core::ptr::null());
-        let x_fits = match x {
-            Input::Raw(x) => {
-                raw_x = x.as_ptr();
-                x.len() == walk.rows() * input
-            }
-            Input::Block { data, first: at } => {
-                block = data.as_ptr();
-                at == first && data.len() >= count * projected
-            }
-            Input::Tape => false,
-        };
+        let (raw_x, block, x_fits) = of_row(x, walk.rows() * input, (first, count), projected);
         let wide = units_at_once(layout.tape_planes(), 1, hidden);
         let sums = layout.sums * wide;
         let fits = walk.batch() == 1
