@@ -15,7 +15,8 @@
 //! `scalar`, too, if the program is compiled for `thumbv7em-none-eabi`.
 //!
 //! `scalar` and `fused` are portable: four elements at a time, in plain Rust. On x86-64 `scalar` uses SSE2,
-//! which every such CPU has. A target has the one that its passes use; with the feature `reference` it has both.
+//! which every such CPU has. A target has the one that its passes use. With the feature `reference` it has
+//! both.
 //! `scalar` rounds after the multiplication and again after the addition. `fused` rounds once. A CPU without
 //! a fused multiply-add has to do that in software, slowly. `fused` exists so that any machine can compute
 //! the bits of the fused sets.

@@ -39,8 +39,8 @@ pub(crate) unsafe fn store<S: Simd>(s: S, p: *mut f32, v: S::V, left: usize) {
     unsafe { if left >= S::LANES { s.store(p, v) } else { s.store_n(p, v, left) } }
 }
 
-/// Loads vector `n` of `N` that follow each other. Only the last one may be a part, of `left` elements: a branch
-/// for each would keep the compiler from computing several vectors side by side.
+/// Loads vector `n` of `N` that follow each other. Only the last one may be a part, of `left` elements. So
+/// there is one branch: a branch for each vector would keep the compiler from computing them side by side.
 /// # Safety
 /// As for [`load`]; `left` is at least `LANES` for vectors before the last one.
 #[inline(always)]

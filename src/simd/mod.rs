@@ -11,30 +11,9 @@
 //! See also `guide/adding_an_instruction_set.rs`. This folder may import nothing from the rest of the crate.
 //! `kernel/SAFETY.md` lists the invariants of its unsafe code.
 
-/// `unrolled!(i, N, { ... })` is `for i in 0..N { ... }` for a constant `N` of up to 16, written out. It is for
-/// operations, of which each equation has many: a loop for each took a sixth of LLVM's time for the crate, most of
-/// it to rotate and unroll these loops. (Loops of tiles stay: written out, they take LLVM as long.)
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-macro_rules! unrolled {
-    ($i:ident, $n:expr, $body:block) => {{
-        const { assert!($n <= 16) };
-        unrolled!(@ $i, $n, $body, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
-    }};
-    (@ $i:ident, $n:expr, $body:block, $($at:literal)*) => {$(
-        if const { $n > $at } {
-            let $i = $at;
-            $body
-        }
-    )*};
-}
-
-/// The same as a loop, which is smaller in firmware that is compiled for size.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-macro_rules! unrolled {
-    ($i:ident, $n:expr, $body:block) => {
-        for $i in 0..$n $body
-    };
-}
+// First, because the other files use its macro.
+#[macro_use]
+mod unrolled;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

@@ -2,9 +2,9 @@
 //!
 //! [`MulAdd`] defines how a product and a sum are rounded, and for which features the code is compiled.
 //! `Fused` gives the same bits as every fused instruction set with vectors. `Separate` is for CPUs that have
-//! no fused multiply-add. On x86-64 it has one lane only, because SSE2 has vectors (`sse2.rs`). Compilers map the arrays to the registers of
-//! the target, such as those of a Cortex-M4F's FPU. The tokens of other instruction sets implement `MulAdd`, too:
-//! for single elements, with their instruction.
+//! no fused multiply-add. On x86-64 it is used for single elements only: `sse2.rs` has the vectors. Compilers
+//! map the arrays to the registers of the target, such as those of a Cortex-M4F's FPU. The tokens of other
+//! instruction sets implement `MulAdd`, too: for single elements, with their instruction.
 
 use super::{ByteRows, Region, SIGMOID_LEN, Simd, TANH_LEN, narrow_in_arrays};
 

@@ -1,7 +1,7 @@
 //! The vectors of every x86-64 CPU: SSE2, 4 lanes. They are the portable instruction set there.
 //!
-//! Products and sums round separately. The bits are those of arrays of four floats. The compiler would map these
-//! to the same registers, but takes longer.
+//! Products and sums round separately. The bits are those of arrays of four floats. The compiler would map
+//! such arrays to the same registers, but it takes longer.
 
 use core::arch::x86_64::*;
 

@@ -38,8 +38,36 @@ pub(crate) struct SingleRow<'a, 'y> {
     pub(crate) room: &'a mut [f32],
 }
 
-/// Steps of a single row, without options. A single tile works in place: it has read the whole state before it
-/// writes any of it.
+impl SingleRow<'_, '_> {
+    /// Whether there is one batch row with these steps, and all buffers but the input and `room` have it.
+    #[inline(always)]
+    pub(super) fn has_row(&self, layout: &Layout) -> bool {
+        let Dims { hidden, width, .. } = self.dims;
+        self.walk.batch() == 1
+            && self.first + self.count <= self.walk.steps()
+            && width == hidden
+            && self.h.len() == hidden
+            && self.h_next.len() == hidden
+            && self.c.len() == if layout.has_c { hidden } else { 0 }
+            && self.y.as_ref().is_none_or(|y| y.has(self.walk, hidden))
+    }
+
+    /// The raw input and the projected one, and whether it has the right length. One pointer is null.
+    #[inline(always)]
+    pub(super) fn input(&self, layout: &Layout) -> (*const f32, *const f32, bool) {
+        match self.x {
+            Input::Raw(x) => (x.as_ptr(), core::ptr::null(), x.len() == self.walk.rows() * self.dims.input),
+            Input::Block { data, first } => {
+                let has = data.len() >= self.count * layout.x_gates * self.dims.hidden;
+                (core::ptr::null(), data.as_ptr(), first == self.first && has)
+            }
+            Input::Tape => (core::ptr::null(), core::ptr::null(), false),
+        }
+    }
+}
+
+/// Steps of a single row, without options. A single tile works in place: it has read the whole state before
+/// it writes any of it.
 #[inline(always)]
 pub(crate) fn steps<S: Simd, E: Equations, W: Source<S>>(s: S, e: E, w: W, io: SingleRow<'_, '_>) -> Checked {
     let (first, count) = (io.first, io.count);
@@ -48,8 +76,8 @@ pub(crate) fn steps<S: Simd, E: Equations, W: Source<S>>(s: S, e: E, w: W, io: S
         if let Some(ahead) = buffers.ahead {
             ahead.allow(t - first);
         }
-        // SAFETY: the row takes part in step `t`, so all buffers have it, and the weights have its panels. `h`
-        // and `h_next` have the same length and do not overlap.
+        // SAFETY: the row takes part in step `t`, so all buffers have it, and the weights have its panels.
+        // `h` and `h_next` have the same length and do not overlap.
         unsafe {
             let (row, of) = buffers.step(s, t);
             let tile = RowTile::<_, _, false> { e, row, of };
@@ -60,24 +88,6 @@ pub(crate) fn steps<S: Simd, E: Equations, W: Source<S>>(s: S, e: E, w: W, io: S
         }
     }
     Ok(())
-}
-
-/// The raw input, or the projected one, of steps `first..first + count`, and whether it has the right length.
-/// The other pointer is null.
-#[inline(always)]
-pub(super) fn of_row(
-    x: Input<'_>,
-    len: usize,
-    (first, count): (usize, usize),
-    projected: usize,
-) -> (*const f32, *const f32, bool) {
-    match x {
-        Input::Raw(x) => (x.as_ptr(), core::ptr::null(), x.len() == len),
-        Input::Block { data, first: start } => {
-            (core::ptr::null(), data.as_ptr(), start == first && data.len() >= count * projected)
-        }
-        Input::Tape => (core::ptr::null(), core::ptr::null(), false),
-    }
 }
 
 /// The buffers of a single row as pointers, after the check.
@@ -117,24 +127,17 @@ impl<'a, W> Buffers<'a, W> {
     where
         W: Source<S>,
     {
-        let SingleRow { walk, first, count, dims, x, h, h_next, c, y, ahead, room } = io;
-        let Dims { input, hidden, width } = dims;
-        let projected = layout.x_gates * hidden;
-        let (raw, sums, x_fits) = of_row(x, walk.rows() * input, (first, count), projected);
+        let Dims { input, hidden, width } = io.dims;
+        let (x, sums, x_fits) = io.input(layout);
         let (x_room, h_room) = (w.row_room_len(input), w.row_room_len(width));
-        let fits = walk.batch() == 1
-            && x_room.saturating_add(h_room) <= room.len()
-            && first + count <= walk.steps()
-            && one_stage
+        let fits = one_stage
+            && io.has_row(layout)
             && x_fits
-            && width == hidden
-            && h.len() == hidden
-            && h_next.len() == hidden
-            && c.len() == if layout.has_c { hidden } else { 0 }
-            && y.as_ref().is_none_or(|y| y.has(walk, hidden))
-            && ahead.is_none_or(|ahead| ahead.is_of(layout, S::LANES, dims))
-            && w.fits(s, layout, dims);
+            && x_room.saturating_add(h_room) <= io.room.len()
+            && io.ahead.is_none_or(|ahead| ahead.is_of(layout, S::LANES, io.dims))
+            && w.fits(s, layout, io.dims);
         check(fits, "steps of one row")?;
+        let SingleRow { walk, first, dims, h, h_next, c, y, ahead, room, .. } = io;
         let (y, y_ld) = y.map_or((core::ptr::null_mut(), 0), |y| (y.start(0), y.ld()));
         let (state, apart) = (h.as_mut_ptr(), h_next.as_mut_ptr());
         let widest = if ahead.is_some() { PANELS } else { WIDEST };
@@ -143,9 +146,9 @@ impl<'a, W> Buffers<'a, W> {
             walk,
             w,
             dims,
-            x: raw,
+            x,
             sums,
-            projected,
+            projected: layout.x_gates * hidden,
             first,
             state,
             h_next: if in_place { state } else { apart },

@@ -8,7 +8,7 @@ use super::Params;
 use super::batch::{FirstStage, units_at_once};
 use super::epilogues::Epilogues;
 use super::io::Raw;
-use super::single::{SingleRow, of_row};
+use super::single::SingleRow;
 use crate::kernel::panel::canonical::Dims;
 use crate::kernel::panel::operand::{Matrices, Operand, ready};
 use crate::kernel::rows::list::RowList;
@@ -40,24 +40,18 @@ impl<S: Simd, W: Matrices<S>> Region for Steps<'_, '_, S, W> {
     #[inline(always)]
     fn run(self) -> Checked {
         let Steps { s, cell, params, w, io } = self;
-        let SingleRow { walk, first, count, dims, x, h, h_next, c, y, room, .. } = io;
-        let (layout, Dims { input, hidden, width }) = (&cell.layout, dims);
+        let (layout, Dims { input, hidden, width }) = (&cell.layout, io.dims);
+        let (raw_x, block, x_fits) = io.input(layout);
         let projected = layout.x_gates * hidden;
-        let (raw_x, block, x_fits) = of_row(x, walk.rows() * input, (first, count), projected);
         let wide = units_at_once(layout.tape_planes(), 1, hidden);
         let sums = layout.sums * wide;
-        let fits = walk.batch() == 1
-            && first + count <= walk.steps()
-            && cell.second.is_none()
+        let fits = cell.second.is_none()
+            && io.has_row(layout)
             && x_fits
-            && width == hidden
-            && h.len() == hidden
-            && h_next.len() == hidden
-            && c.len() == if layout.has_c { hidden } else { 0 }
-            && y.as_ref().is_none_or(|y| y.has(walk, hidden))
-            && sums <= room.len()
-            && w.fits(s, layout, dims);
+            && sums <= io.room.len()
+            && w.fits(s, layout, io.dims);
         check(fits, "steps of one row")?;
+        let SingleRow { walk, first, count, dims, h, h_next, c, y, room, .. } = io;
         let (room, codes) = room.split_at_mut(sums);
         let (room, state) = (room.as_mut_ptr(), h.as_mut_ptr());
         let in_place = w.row_room_len(width) > 0;

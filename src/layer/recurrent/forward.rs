@@ -26,23 +26,32 @@ impl Levels {
             return self.forward_single(weights, args);
         }
         let weights = self.check_weights(weights)?;
-        let Forward { x, state, scratch, .. } = &args;
-        if HAS_VECTORS
-            && args.sequences.is_one_step()
-            && self.is_row(x.len(), state.len(), scratch.len())
-            && (args.y.is_empty() || args.y.len() == self.output())
-            && self.is_causal()
-            && (team.is_none() || self.cut(team, 1, 1, Some(weights)).units == 1)
-        {
-            let h = self.run_step(weights, 1, x, args.state, args.scratch)?;
-            if !args.y.is_empty() {
-                args.y.copy_from_slice(h);
-            }
-            return Ok(());
+        if self.is_one_step(&args) && self.is_causal() && self.cut(team, 1, 1, Some(weights)).units == 1 {
+            return self.forward_one_step(weights, args);
         }
         let walks = self.walks(args.sequences)?;
         self.check_forward(team.map_or(1, |team| team.threads()), &args)?;
         self.run_forward(team, weights, &walks, args)
+    }
+
+    /// Whether a pass is one step of one row, and its buffers have the lengths.
+    #[inline(always)]
+    fn is_one_step(&self, args: &Forward<'_>) -> bool {
+        let Forward { sequences, x, y, state, scratch } = args;
+        HAS_VECTORS
+            && sequences.is_one_step()
+            && self.is_row(x.len(), state.len(), scratch.len())
+            && (y.is_empty() || y.len() == self.output())
+    }
+
+    /// The pass of one step of one row.
+    #[inline(always)]
+    fn forward_one_step(&self, weights: Source<'_>, args: Forward<'_>) -> Result<()> {
+        let h = self.run_step(weights, 1, args.x, args.state, args.scratch)?;
+        if !args.y.is_empty() {
+            args.y.copy_from_slice(h);
+        }
+        Ok(())
     }
 
     /// Checks the lengths of buffers, and returns that of the scratch. The sequences have been checked.
@@ -65,23 +74,12 @@ impl Levels {
     #[cfg(not(target_os = "none"))]
     fn forward_single(&self, weights: WeightSource<'_>, args: Forward<'_>) -> Result<()> {
         let weights = self.check_weights(weights)?;
-        let Forward { sequences, x, y, state, scratch } = args;
-        if HAS_VECTORS
-            && sequences.is_one_step()
-            && self.is_row(x.len(), state.len(), scratch.len())
-            && (y.is_empty() || y.len() == self.output())
-        {
-            let h = self.run_step(weights, 1, x, state, scratch)?;
-            if !y.is_empty() {
-                y.copy_from_slice(h);
-            }
-            return Ok(());
+        if self.is_one_step(&args) {
+            return self.forward_one_step(weights, args);
         }
-        let walk = &sequences.walk(self.first.reverse)?;
-        let room = self.check_forward(
-            1,
-            &Forward { sequences, x, y: &mut *y, state: &mut *state, scratch: &mut *scratch },
-        )?;
+        let walk = &args.sequences.walk(self.first.reverse)?;
+        let room = self.check_forward(1, &args)?;
+        let Forward { x, y, state, scratch, .. } = args;
         let [y, _] = self.views(y, &mut [], walk.rows());
         let given = Given { weights, walk, x, factors: None };
         let (shape, mut rest) = (self.first.shape, scratch);
@@ -249,13 +247,15 @@ impl Levels {
         for index in 0..self.depth {
             let own = take_mut(&mut state, first.state_len(batch));
             let (weights, shape) = (self.next_direction(&mut weights, index), self.shape(index));
-            match (batch, weights, self.ready.get()) {
+            x = match (batch, weights, self.ready.get()) {
                 (1, Source::Panels(panels, isa), Some(ready)) => {
-                    ready.with_input(shape.input).run(isa, panels, x, own, scratch)?;
+                    ready.with_input(shape.input).run(isa, panels, x, own, scratch)?
                 }
-                _ => first.step(shape, weights, batch, x, own, scratch)?,
-            }
-            x = &own[..units];
+                _ => {
+                    first.step(shape, weights, batch, x, own, scratch)?;
+                    &own[..units]
+                }
+            };
         }
         Ok(x)
     }

@@ -37,10 +37,6 @@ mod merge;
 #[cfg(not(target_os = "none"))]
 mod overlap;
 mod pass;
-#[cfg_attr(
-    not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "wasm32")),
-    allow(dead_code, unused_imports, reason = "without vectors nothing is ready")
-)]
 mod ready;
 mod stack;
 mod train;

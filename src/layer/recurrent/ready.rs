@@ -1,8 +1,8 @@
 //! The step of one row from panels, with what it needs computed once.
 //!
-//! The input part of a step does not depend on the step before. A CPU begins it while the step before ends, if
-//! few instructions lie between both. Computing lengths and choosing the pass in each step took 250
-//! instructions: a step of 32 units took 20 to 26 % longer (Zen 5).
+//! The input part of a step does not depend on the step before. A CPU begins it while the step before ends,
+//! if few instructions lie between the two. Computing lengths and choosing the pass in each step took 250
+//! instructions, and a step of 32 units took 20 to 26 % longer (Zen 5).
 
 use super::description::Description;
 use crate::error::{Error, Result};
@@ -22,27 +22,21 @@ enum Run {
     Narrow(fn(Isa, &Params, NarrowWeights<'_>, &mut StepPass<'_>) -> Checked, Narrow),
 }
 
-/// The step of one row, if there is one. It takes no memory on microcontrollers.
+/// The step of one row, if there is one. On targets without vectors it takes no memory.
 #[derive(Clone, Copy)]
-pub(super) struct Ready(
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "wasm32"))] Option<ReadyStep>,
-);
+pub(super) struct Ready([Option<ReadyStep>; HAS_VECTORS as usize]);
 
 impl Ready {
-    pub(super) const fn new(_layer: &Description) -> Self {
-        Ready(
-            #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "wasm32"))]
-            ReadyStep::new(_layer),
-        )
+    pub(super) const fn new(layer: &Description) -> Self {
+        Ready([ReadyStep::new(layer); HAS_VECTORS as usize])
     }
 
     #[inline(always)]
     pub(super) const fn get(&self) -> Option<&ReadyStep> {
-        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "wasm32"))]
-        if HAS_VECTORS && HOLDS_PACKING {
-            return self.0.as_ref();
+        match self.0.first() {
+            Some(ready) => ready.as_ref(),
+            None => None,
         }
-        None
     }
 }
 
@@ -55,9 +49,8 @@ pub(super) struct ReadyStep {
 }
 
 impl ReadyStep {
-    /// `None` for a layer without passes or with options that exclude each other, and on targets without vectors,
-    /// whose constant layers need nothing at run time.
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "wasm32"))]
+    /// `None` for a layer without passes, for options that exclude each other, and on targets without
+    /// vectors, whose constant layers need nothing at run time.
     const fn new(layer: &Description) -> Option<Self> {
         if !HAS_VECTORS || !HOLDS_PACKING {
             return None;
@@ -80,7 +73,8 @@ impl ReadyStep {
         ready
     }
 
-    /// Runs the step, and returns the new hidden state. The buffers are those of one row, and have been checked.
+    /// Runs the step, and returns the new hidden state. The buffers are those of one row, and have been
+    /// checked.
     #[inline(always)]
     pub(super) fn run<'s>(
         &self,
